@@ -1,0 +1,1 @@
+"""Scores from arrays: labels and probabilities in, figures out; torch and ONNX models are scored alike."""

@@ -1,0 +1,1 @@
+"""Models run in ONNX Runtime, with preprocessing derived from their own cards."""

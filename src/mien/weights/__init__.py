@@ -1,0 +1,1 @@
+"""Model cards, the catalog of models, and the shipped files."""

@@ -1,0 +1,112 @@
+"""The card of a model: everything needed to feed it rightly and to know what it is worth. Pure data, no I/O."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mien.errors import ModelError
+
+METADATA_KEY = "mien.card"
+"""The ONNX metadata property that holds the card as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One output of a network.
+
+    Attributes:
+        name: output name in the ONNX graph.
+        labels: what each column means, in order.
+        temperature: logits are divided by it before the softmax.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CropFrame:
+    """Where a face lies in the square crop that a network sees; all numbers are fractions of the crop's side (0–1).
+
+    Attributes:
+        landmarks: five xy points: eye, eye, nose, mouth corner, mouth corner, left in the picture first.
+        boxes: detector name → xyxy of that detector's box in the crop, for faces without landmarks.
+    """
+
+    landmarks: tuple[tuple[float, float], ...]
+    boxes: Mapping[str, tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A model's description; stored as JSON in the ONNX file's metadata.
+
+    A network's input is ``(n, 3 or 1, size, size)`` float32: ``(crop / 255 - mean) / std`` per channel, RGB or gray.
+    Its outputs are logits, one ``(n, len(head.labels))`` array a head.
+    """
+
+    name: str
+    task: str
+    size: int
+    channels: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    heads: tuple[Head, ...]
+    frame: CropFrame
+    parameters: int
+    licence: str
+    data: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    limits: str = ""
+    project_version: str = ""
+
+    def __post_init__(self) -> None:
+        channels = {"gray": 1, "rgb": 3}.get(self.channels)
+        if channels is None:
+            raise ModelError(f"card {self.name!r}: channels must be 'gray' or 'rgb', got {self.channels!r}")
+        if len(self.mean) != channels or len(self.std) != channels or min(self.std) <= 0:
+            raise ModelError(f"card {self.name!r}: mean and std need {channels} positive-std values each")
+        if not self.heads:
+            raise ModelError(f"card {self.name!r}: a model needs at least one head")
+
+    @property
+    def n_channels(self) -> int:
+        """1 or 3."""
+        return len(self.mean)
+
+    def head(self, name: str) -> Head:
+        """The head of this name; `ModelError` says which there are."""
+        for head in self.heads:
+            if head.name == name:
+                return head
+        raise ModelError(f"model {self.name!r} has no head {name!r}: it has {', '.join(h.name for h in self.heads)}")
+
+    def to_json(self) -> str:
+        """Deterministic JSON."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """The card in ``text``; `ModelError` when it is not one."""
+        try:
+            raw = json.loads(text)
+            frame = raw.pop("frame")
+            heads = tuple(Head(h["name"], tuple(h["labels"]), float(h["temperature"])) for h in raw.pop("heads"))
+            return cls(
+                heads=heads,
+                frame=CropFrame(
+                    landmarks=tuple((float(x), float(y)) for x, y in frame["landmarks"]),
+                    boxes={k: (v[0], v[1], v[2], v[3]) for k, v in frame["boxes"].items()},
+                ),
+                mean=tuple(raw.pop("mean")),
+                std=tuple(raw.pop("std")),
+                **raw,
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ModelError(f"the model's card cannot be read ({error}): export the model again") from error
