@@ -1,0 +1,75 @@
+"""ONNX Runtime sessions on the CPU, with the settings this package relies on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.errors import InputError, MissingFileError, ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+MAX_DEFAULT_THREADS = 4
+"""The small networks here gain nothing from more."""
+
+_ERRORS_ONLY = 3
+
+
+def available_cpus() -> int:
+    """CPUs this process may run on (a container or ``taskset`` may grant fewer than the machine has)."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity call
+        return os.cpu_count() or 1
+
+
+def thread_count(threads: int | None) -> int:
+    """``threads``, or for None the available CPUs up to `MAX_DEFAULT_THREADS`; `InputError` below 1."""
+    if threads is None:
+        return min(available_cpus(), MAX_DEFAULT_THREADS)
+    if threads < 1:
+        raise InputError(f"threads must be at least 1, got {threads}; leave it out to use the available CPUs")
+    return threads
+
+
+def open_session(model: bytes | Path, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """Load an ONNX model for the CPU. The session's ``run`` may be called from several threads.
+
+    Args:
+        model: the file, or its content.
+        threads: threads inside one operator; None takes the available CPUs, at most 4.
+
+    Raises:
+        MissingFileError: there is no such file.
+        ModelError: the file is not an ONNX model, or one this ONNX Runtime cannot run.
+        InputError: ``threads`` is below 1.
+    """
+    import onnxruntime as ort
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = thread_count(threads)
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+
+    name = "the model" if isinstance(model, bytes) else str(model)
+    if isinstance(model, Path) and not model.is_file():
+        raise MissingFileError(f"{model}: no such model file; check the path")
+    try:
+        return ort.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+        )
+    except (
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+        state.RuntimeException,
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{name} cannot be loaded by ONNX Runtime {ort.__version__}: {reason}") from error
