@@ -1,0 +1,81 @@
+"""Images to and from encoded bytes, many at once on threads (OpenCV lets go of the interpreter lock)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+_BLOCK = 512
+
+# Both are lossless. Gray: PNG is within a tenth of WebP's size, written five times and read twice as fast.
+# Colour: WebP is a third smaller.
+_GRAY = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
+_RGB = (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101])
+
+
+def parallel(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+    """``[work(item) for item in items]`` on as many threads as there are cores, in order."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(work, items))
+
+
+def encode(images: NDArray[np.uint8]) -> list[bytes]:
+    """``(n, h, w, 1 or 3)`` uint8 gray or RGB → n lossless files."""
+    suffix, options = _GRAY if images.shape[3] == 1 else _RGB
+
+    def block(start: int) -> list[bytes]:
+        part = images[start : start + _BLOCK]
+        return [cv2.imencode(suffix, _to_bgr(image), options)[1].tobytes() for image in part]
+
+    return [data for part in parallel(block, range(0, len(images), _BLOCK)) for data in part]
+
+
+def decode(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Encoded images, all of one size, → ``(n, h, w, 1 or 3)`` uint8 gray or RGB, contiguous.
+
+    Args:
+        files: the bytes of each image as a uint8 array.
+        shape: (height, width, channels) that each must have.
+
+    Raises:
+        DataError: an image that cannot be decoded or has another size; names its position.
+    """
+    out = np.empty((len(files), *shape), np.uint8)
+
+    def block(start: int) -> None:
+        for i in range(start, min(start + _BLOCK, len(files))):
+            image = decode_one(files[i], shape[2])
+            if image is None:
+                raise DataError(f"image {i + 1} cannot be decoded")
+            if image.shape != shape:
+                raise DataError(f"image {i + 1} has the shape {image.shape}, expected {shape}")
+            out[i] = image
+
+    parallel(block, range(0, len(files), _BLOCK))
+    return out
+
+
+def decode_one(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8] | None:
+    """One encoded image → ``(h, w, channels)`` uint8 gray (1) or RGB (3), None where it cannot be decoded."""
+    if not len(data):
+        return None
+    gray = channels == 1
+    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR)
+    if image is None:
+        return None
+    pixels = image[:, :, None] if gray else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(pixels, np.uint8)
+
+
+def _to_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return image if image.shape[2] == 1 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

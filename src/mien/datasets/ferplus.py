@@ -1,0 +1,234 @@
+"""FER+ (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041): ten raters' votes for each row of FER2013.
+
+``fer2013new.csv`` belongs to ``fer2013.csv`` by row; its image names are no row numbers. `targets` turns votes into what
+a network is trained on; which rows a rule keeps is part of the rule.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.value import Prepared
+from mien.errors import DataError, InputError, MissingFileError
+from mien.labels import FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
+
+Rule = Literal["majority", "crossentropy", "distribution"]
+"""How votes become a target; see `targets`."""
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+_EMOTIONS = len(FERPLUS)
+_UNKNOWN, _NOT_A_FACE = FERPLUS_COLUMNS.index("unknown"), FERPLUS_COLUMNS.index("NF")
+_CONTEMPT = FERPLUS_COLUMNS.index("contempt")
+_MOST_VOTES = 100
+
+NOT_A_FACE = "not a face wins the vote"
+UNKNOWN = "unknown wins the vote"
+CONTEMPT = "contempt wins the vote"
+NO_VOTES = "no votes left"
+NO_MAJORITY = "no majority"
+SCATTERED = "votes too scattered"
+REASONS = (NOT_A_FACE, UNKNOWN, CONTEMPT, NO_VOTES, NO_MAJORITY, SCATTERED)
+"""Why a rule drops a row."""
+
+
+class Targets(NamedTuple):
+    """What a rule makes of the votes.
+
+    Attributes:
+        targets: ``(n, classes)`` float32, rows sum to 1; all zeros where the row is dropped.
+        keep: ``(n,)`` bool.
+        reasons: ``(n,)`` str, one of `REASONS`; "" where the row is kept.
+    """
+
+    targets: NDArray[np.float32]
+    keep: NDArray[np.bool_]
+    reasons: NDArray[np.str_]
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Names of the columns of ``targets``."""
+        return FERPLUS if self.targets.shape[1] == len(FERPLUS) else FERPLUS_7
+
+
+def read_votes(path: str | os.PathLike[str]) -> NDArray[np.int8]:
+    """Read ``fer2013new.csv``.
+
+    Args:
+        path: the file.
+
+    Returns:
+        ``(n, 10)`` int8 votes in the order of `mien.labels.FERPLUS_COLUMNS`.
+
+    Raises:
+        MissingFileError: no such file.
+        DataError: a column is missing, or a vote is no whole number from 0 to 100; names the row.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise MissingFileError(f"{source}: no such file; get fer2013new.csv from github.com/microsoft/FERPlus")
+    with source.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        rows = csv.reader(stream)
+        header = [name.strip() for name in next(rows, [])]
+        missing = [name for name in FERPLUS_COLUMNS if name not in header]
+        if missing:
+            raise DataError(
+                f"{source}: no column {missing[0]!r}; expected fer2013new.csv with {','.join(FERPLUS_COLUMNS)}"
+            )
+        places = [header.index(name) for name in FERPLUS_COLUMNS]
+        table = [_votes(source, i, row, places) for i, row in enumerate(rows, 1)]
+    if not table:
+        raise DataError(f"{source}: no rows below the header; get fer2013new.csv from github.com/microsoft/FERPlus")
+    return np.array(table, np.int8)
+
+
+def join(prepared: Prepared, votes: NDArray[np.int8]) -> Prepared:
+    """FER2013 with the votes of FER+: row i of ``votes`` belongs to the image whose ``row`` is i.
+
+    Args:
+        prepared: FER2013 as its CSV orders it.
+        votes: ``(n, 10)`` int8, as `read_votes` returns them.
+
+    Raises:
+        DataError: the votes are not of this dataset: another number of rows, or images that carry no row of the CSV.
+    """
+    if len(votes) != len(prepared):
+        raise DataError(
+            f"{len(votes)} rows of FER+ votes for {len(prepared)} images: votes are joined by row, "
+            "so both files must be whole and in their original order"
+        )
+    if not np.array_equal(prepared.row, np.arange(len(prepared))):
+        raise DataError("FER+ votes are joined by row: give FER2013 as its CSV, which keeps the original order")
+    return replace(
+        prepared,
+        votes=np.ascontiguousarray(votes, np.int8),
+        info=replace(prepared.info, source=f"{prepared.info.source}; FER+ votes"),
+    )
+
+
+def targets(votes: NDArray[np.integer], rule: Rule, classes: Literal[7, 8] = 8) -> Targets:
+    """Turn votes into targets.
+
+    - "majority", the protocol of Barsoum et al.: counts of 1 become 0; a row is kept when its largest count is more
+      than half of what is left and is an emotion; the target is one-hot. On FER2013 8 classes keep 25,060 / 3,199 /
+      3,153 (train / validation / test).
+    - "crossentropy", the training targets of the same authors: counts of 1 become 0; the largest counts are taken,
+      equal ones together, until they cover 75 % of the votes or are three; a row is dropped when half or less is
+      covered, when ties bring more than three, or when unknown or "not a face" comes first; the rest is normalised over
+      the emotions.
+    - "distribution": the votes for the emotions, normalised, with no removal of single votes; a row is dropped when
+      nothing is left. With 7 classes on FER2013 it keeps 28,557 / 3,579 / 3,573.
+
+    Args:
+        votes: ``(n, 10)`` integers ≥ 0 in the order of `mien.labels.FERPLUS_COLUMNS`.
+        rule: one of `RULES`.
+        classes: 8 emotions, or 7 without contempt: its votes are taken out of the target, and a row that contempt
+            wins (one that has nothing else left, under "distribution") is dropped.
+
+    Returns:
+        Targets in the order of `mien.labels.FERPLUS` or `mien.labels.FERPLUS_7`, and which rows are kept.
+
+    Raises:
+        InputError: an unknown rule, another number of classes, or votes of another shape.
+    """
+    if votes.ndim != 2 or votes.shape[1] != len(FERPLUS_COLUMNS):
+        raise InputError(f"votes must have the shape (n, {len(FERPLUS_COLUMNS)}), got {votes.shape}")
+    if classes not in (7, 8):
+        raise InputError(f"FER+ has 8 classes, or 7 without contempt, got {classes}")
+    counts = votes.astype(np.int32)
+    if counts.size and counts.min() < 0:
+        raise InputError("votes must not be negative")
+    if rule == "majority":
+        weights, reasons = _majority(counts)
+    elif rule == "crossentropy":
+        weights, reasons = _crossentropy(counts)
+    elif rule == "distribution":
+        weights, reasons = counts[:, :_EMOTIONS], np.full(len(counts), "", _REASON)
+        nothing = weights[:, :classes].sum(axis=1) == 0
+        reasons[nothing] = _winner(counts)[nothing]
+    else:
+        raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(RULES)}")
+    if classes == 7 and rule != "distribution":
+        contempt = (weights.argmax(axis=1) == _CONTEMPT) & (reasons == "")
+        reasons[contempt] = CONTEMPT
+    keep = reasons == ""
+    weights = np.where(keep[:, None], weights[:, :classes], 0).astype(np.float32)
+    total = weights.sum(axis=1, keepdims=True)
+    normalised = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    return Targets(normalised, keep, reasons)
+
+
+_REASON = f"<U{max(len(reason) for reason in REASONS)}"
+
+
+def _majority(counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
+    left = np.where(counts > 1, counts, 0)
+    largest, total = left.max(axis=1), left.sum(axis=1)
+    reasons = np.where(2 * largest > total, _winner(left), NO_MAJORITY).astype(_REASON)
+    reasons[total == 0] = NO_VOTES
+    one_hot = (np.arange(_EMOTIONS) == left.argmax(axis=1)[:, None]).astype(np.int32)
+    reasons[reasons == CONTEMPT] = ""
+    return one_hot, reasons
+
+
+def _crossentropy(counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
+    left = np.where(counts > 1, counts, 0)
+    total = left.sum(axis=1)
+    taken = np.zeros_like(left)
+    covered = np.zeros(len(left), np.int32)
+    rounds = np.zeros(len(left), np.int32)
+    open_ = total > 0
+    # each round takes at least one class and the rule stops at three, so three rounds are all there can be
+    for _ in range(3):
+        open_ &= (4 * covered < 3 * total) & (rounds < 3)
+        largest = left.max(axis=1)
+        ties = (left == largest[:, None]) & open_[:, None] & (largest > 0)[:, None]
+        # the published code leaves the scan at the first of unknown and NF that ties
+        ties[:, _NOT_A_FACE] &= ~ties[:, _UNKNOWN]
+        no_emotion = ties[:, _EMOTIONS:].any(axis=1)
+        covered += (ties * left).sum(axis=1)
+        taken += ties * left
+        rounds += ties.sum(axis=1)
+        left = np.where(ties, 0, left)
+        behind = no_emotion & (taken[:, :_EMOTIONS].sum(axis=1) > 0)
+        taken[behind, _EMOTIONS:] = 0
+        rounds -= behind
+        open_ &= ~no_emotion
+    reasons = _winner(taken)
+    reasons[reasons == CONTEMPT] = ""
+    half = 2 * taken.sum(axis=1) <= total
+    reasons[half | (rounds > 3)] = SCATTERED
+    reasons[total == 0] = NO_VOTES
+    return taken[:, :_EMOTIONS], reasons
+
+
+def _winner(counts: NDArray[np.int32]) -> NDArray[np.str_]:
+    """Why the largest count rules a row out; "" where an emotion other than contempt has it."""
+    first = counts.argmax(axis=1)
+    reasons = np.full(len(counts), "", _REASON)
+    reasons[first == _CONTEMPT] = CONTEMPT
+    reasons[first == _UNKNOWN] = UNKNOWN
+    reasons[first == _NOT_A_FACE] = NOT_A_FACE
+    reasons[counts.sum(axis=1) == 0] = NO_VOTES
+    return reasons
+
+
+def _votes(path: Path, row: int, cells: list[str], places: list[int]) -> list[int]:
+    where = f"{path}: row {row} (line {row + 1})"
+    if len(cells) <= max(places):
+        raise DataError(
+            f"{where}: {len(cells)} columns instead of {max(places) + 1}; the file is damaged, get it again"
+        )
+    try:
+        votes = [int(cells[place]) for place in places]
+    except ValueError as error:
+        raise DataError(f"{where}: votes must be whole numbers ({error}); the file is damaged, get it again") from None
+    if min(votes) < 0 or max(votes) > _MOST_VOTES:
+        raise DataError(f"{where}: votes must lie in 0–{_MOST_VOTES}, got {votes}; the file is damaged, get it again")
+    return votes

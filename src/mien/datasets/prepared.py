@@ -1,0 +1,177 @@
+"""The one compact file a training run reads: lossless images and labels in one Parquet file.
+
+Columns: ``image`` (binary, a lossless PNG or WebP), ``split`` (string), ``row`` (int32, row in the source) and the
+labels the dataset has: ``emotion`` (int8), ``votes`` (10 × int8), ``age`` (int8), ``gender`` and ``race`` (dictionary of
+strings), ``found`` (bool). The schema's metadata key ``mien.dataset`` holds JSON that says what the file is, with the
+SHA-256 of the decoded pixels and labels, which is verified on load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.arrow import parquet
+from mien.datasets.codec import decode, encode
+from mien.datasets.value import LABELS, Info, Prepared, concatenate
+from mien.errors import DataError, InputError, MissingFileError
+from mien.files import atomic_path
+from mien.labels import FERPLUS_COLUMNS
+
+__all__ = ["KEY", "VERSION", "Info", "Prepared", "concatenate", "read_info", "read_prepared", "write_prepared"]
+
+KEY = b"mien.dataset"
+VERSION = 1
+"""Version of the file's layout, not of the dataset."""
+_WHAT = "a prepared dataset"
+_ROW_GROUP = 8192
+
+
+def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
+    """Write the training file: equal input gives equal bytes, and an interrupted run leaves no half file.
+
+    Args:
+        prepared: the dataset.
+        path: where to; parent folders are made.
+
+    Returns:
+        The path.
+    """
+    pa, pq = parquet(_WHAT)
+    width, height = prepared.size
+    document = {
+        "name": prepared.info.name,
+        "version": VERSION,
+        "taxonomy": prepared.info.taxonomy,
+        "size": [width, height],
+        "channels": prepared.channels,
+        "images": len(prepared),
+        "source": prepared.info.source,
+        "notes": list(prepared.info.notes),
+        "dropped": [{"reason": reason, "count": count} for reason, count in prepared.info.dropped],
+        "sha256": prepared.sha256(),
+    }
+    columns: dict[str, Any] = {
+        "image": pa.array(encode(prepared.images), pa.binary()),
+        "split": pa.array(prepared.split.tolist(), pa.string()),
+        "row": pa.array(prepared.row, pa.int32()),
+    }
+    for name, values in prepared.labels().items():
+        columns[name] = _to_arrow(pa, name, values)
+    metadata = {KEY: json.dumps(document, ensure_ascii=False, sort_keys=True).encode()}
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    small = [name for name in columns if name != "image"]
+    target = Path(path)
+    with atomic_path(target) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            row_group_size=_ROW_GROUP,
+            # images are compressed already, and their statistics would repeat two whole images in the footer
+            compression={name: "NONE" if name == "image" else "ZSTD" for name in columns} | {"votes": "ZSTD"},
+            use_dictionary=[name for name in small if name != "votes"],
+            write_statistics=[name for name in small if name != "votes"],
+        )
+    return target
+
+
+def read_prepared(path: str | os.PathLike[str]) -> Prepared:
+    """Read a training file and verify its hash.
+
+    Raises:
+        MissingFileError: no such file.
+        DataError: not a prepared dataset, one of another version, or a damaged one.
+    """
+    table, document = _open(Path(path), columns=True)
+    try:
+        width, height = document["size"]
+        info = _info(document)
+        images = decode(_buffers(table.column("image")), (height, width, document["channels"]))
+        prepared = Prepared(
+            images=images,
+            split=np.array(table.column("split").to_pylist(), "<U10").reshape(len(images)),
+            row=table.column("row").to_numpy().astype(np.int32, copy=True),
+            info=info,
+            **{name: _from_arrow(name, table.column(name)) for name in LABELS if name in table.column_names},
+        )
+        expected = document["sha256"]
+    except (InputError, DataError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: damaged prepared dataset ({error}); prepare it again with `mien data prepare`"
+        ) from None
+    if prepared.sha256() != expected:
+        raise DataError(
+            f"{path}: pixels or labels differ from those that were written (SHA-256 mismatch); "
+            "prepare it again with `mien data prepare`"
+        )
+    return prepared
+
+
+def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The description inside a training file (name, version, taxonomy, size, dropped, sha256, …), no pixels read.
+
+    Raises:
+        MissingFileError: no such file.
+        DataError: not a prepared dataset or one of another version.
+    """
+    return _open(Path(path), columns=False)[1]
+
+
+def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
+    pa, pq = parquet(_WHAT)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file; make it with `mien data prepare SOURCE --out {path}`")
+    try:
+        schema = pq.read_schema(path)
+        text = (schema.metadata or {}).get(KEY)
+        if text is None:
+            raise DataError(f"{path}: Parquet, but not a prepared dataset; make one with `mien data prepare`")
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.get("version") != VERSION:
+            raise DataError(
+                f"{path}: not of layout version {VERSION}, which this release reads; "
+                "prepare it again with `mien data prepare`"
+            )
+        return (pq.read_table(path) if columns else None), document
+    except (pa.ArrowException, json.JSONDecodeError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path}: not a readable prepared dataset ({reason}); prepare it again with `mien data prepare`"
+        ) from None
+
+
+def _info(document: dict[str, Any]) -> Info:
+    return Info(
+        name=document["name"],
+        taxonomy=document["taxonomy"],
+        source=document["source"],
+        dropped=tuple((str(item["reason"]), int(item["count"])) for item in document["dropped"]),
+        notes=tuple(document["notes"]),
+    )
+
+
+def _to_arrow(pa: Any, name: str, values: NDArray[Any]) -> Any:
+    if name == "votes":
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), pa.int8()), len(FERPLUS_COLUMNS))
+    if name in ("gender", "race"):
+        return pa.array(values.tolist(), pa.string()).dictionary_encode()
+    return pa.array(values)
+
+
+def _from_arrow(name: str, column: Any) -> NDArray[Any]:
+    if name == "votes":
+        flat: NDArray[np.int8] = column.combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.int8)
+        return flat.reshape(-1, len(FERPLUS_COLUMNS))
+    if name in ("gender", "race"):
+        return np.array(column.to_pylist(), np.str_)
+    return np.array(column.to_numpy(), np.bool_ if name == "found" else np.int8)
+
+
+def _buffers(column: Any) -> list[NDArray[np.uint8]]:
+    """The bytes of every value as views on Arrow's memory, no copy."""
+    return [np.frombuffer(value.as_buffer(), np.uint8) for chunk in column.chunks for value in chunk]

@@ -1,0 +1,203 @@
+"""The value every dataset reader returns: images and labels as columns, one row an image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+from mien.labels import AGE_BINS, FERPLUS_COLUMNS, TAXONOMIES, Taxonomy
+
+SPLITS = ("train", "validation", "test")
+"""The names of the splits, whatever a dataset calls them."""
+LABELS = ("emotion", "votes", "age", "gender", "race", "found")
+"""The optional columns of `Prepared`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a prepared dataset says about itself.
+
+    Attributes:
+        name: the dataset, such as "fer2013".
+        taxonomy: name of the taxonomy that ``emotion`` indexes (a key of `mien.labels.TAXONOMIES`); None where the
+            dataset has no emotions.
+        source: where it came from, for a reader of the file; never a machine's path.
+        dropped: (reason, count) of the rows of the source that are not here, largest first.
+        notes: choices made on the way that change the rows or the pixels, such as the target rule or the crop.
+    """
+
+    name: str
+    taxonomy: str | None = None
+    source: str = ""
+    dropped: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.taxonomy is not None and self.taxonomy not in TAXONOMIES:
+            raise InputError(f"unknown taxonomy {self.taxonomy!r}: expected one of {', '.join(TAXONOMIES)}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A dataset in memory, one row an image; columns that the dataset lacks are None.
+
+    Attributes:
+        images: uint8 ``(n, height, width, channels)``, contiguous; 1 channel is gray, 3 are RGB.
+        split: ``(n,)`` str, each of "train", "validation", "test".
+        row: ``(n,)`` int32, the row in the source, counted from 0.
+        info: what the dataset is.
+        emotion: ``(n,)`` int8, index in the taxonomy ``info.taxonomy``.
+        votes: ``(n, 10)`` int8, FER+ votes in the order of `mien.labels.FERPLUS_COLUMNS`.
+        age: ``(n,)`` int8, index in `mien.labels.AGE_BINS`.
+        gender: ``(n,)`` str, as the dataset calls it.
+        race: ``(n,)`` str, as the dataset calls it.
+        found: ``(n,)`` bool, whether a detector found the face that was cropped.
+    """
+
+    images: NDArray[np.uint8]
+    split: NDArray[np.str_]
+    row: NDArray[np.int32]
+    info: Info
+    emotion: NDArray[np.int8] | None = None
+    votes: NDArray[np.int8] | None = field(default=None, repr=False)
+    age: NDArray[np.int8] | None = None
+    gender: NDArray[np.str_] | None = None
+    race: NDArray[np.str_] | None = None
+    found: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.images.shape, self.images.dtype
+        if len(shape) != 4 or shape[3] not in (1, 3) or dtype != np.uint8:
+            raise InputError(f"images must be uint8 (n, height, width, 1 or 3), got {dtype} {shape}")
+        if not self.images.flags.c_contiguous:
+            raise InputError("images must be contiguous: pass np.ascontiguousarray(images)")
+        n = len(self.images)
+        _expect("row", self.row, np.dtype(np.int32), (n,))
+        _expect("split", self.split, None, (n,))
+        unknown = sorted(set(np.unique(self.split).tolist()) - set(SPLITS))
+        if unknown:
+            raise InputError(f"unknown split {unknown[0]!r}: expected one of {', '.join(SPLITS)}")
+        if (self.emotion is None) != (self.info.taxonomy is None):
+            raise InputError("emotion and info.taxonomy go together: give both or neither")
+        if self.emotion is not None and self.taxonomy is not None:
+            _expect_index("emotion", self.emotion, n, len(self.taxonomy))
+        if self.votes is not None:
+            _expect("votes", self.votes, np.dtype(np.int8), (n, len(FERPLUS_COLUMNS)))
+        if self.age is not None:
+            _expect_index("age", self.age, n, len(AGE_BINS))
+        for name, column in (("gender", self.gender), ("race", self.race)):
+            if column is not None:
+                _expect(name, column, None, (n,))
+        if self.found is not None:
+            _expect("found", self.found, np.dtype(np.bool_), (n,))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def taxonomy(self) -> Taxonomy | None:
+        """The taxonomy that ``emotion`` indexes."""
+        return None if self.info.taxonomy is None else TAXONOMIES[self.info.taxonomy]
+
+    @property
+    def channels(self) -> int:
+        """1 (gray) or 3 (RGB)."""
+        return int(self.images.shape[3])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of every image in pixels."""
+        return int(self.images.shape[2]), int(self.images.shape[1])
+
+    def labels(self) -> dict[str, NDArray[Any]]:
+        """The label columns that this dataset has, by name."""
+        columns = {name: getattr(self, name) for name in LABELS}
+        return {name: column for name, column in columns.items() if column is not None}
+
+    def __getitem__(self, index: slice | NDArray[Any]) -> Prepared:
+        """The rows that a boolean mask ``(n,)``, an array of indices or a slice picks."""
+        if isinstance(index, np.ndarray) and index.dtype == np.bool_ and index.shape != (len(self),):
+            raise InputError(f"the mask must have the shape ({len(self)},), got {index.shape}")
+        return replace(
+            self,
+            images=np.ascontiguousarray(self.images[index]),
+            split=self.split[index],
+            row=self.row[index],
+            **_columns({name: column[index] for name, column in self.labels().items()}),
+        )
+
+    def select(self, split: str) -> Prepared:
+        """The rows of one split; raises `InputError` for a name that is none."""
+        if split not in SPLITS:
+            raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+        return self[self.split == split]
+
+    def dropping(self, reasons: NDArray[np.str_]) -> Prepared:
+        """Only the rows whose reason is "", the others counted by reason in ``info.dropped``.
+
+        Args:
+            reasons: ``(n,)`` str, why a row is to go; "" for a row that stays.
+        """
+        if reasons.shape != (len(self),):
+            raise InputError(f"reasons must have the shape ({len(self)},), got {reasons.shape}")
+        counts = dict(self.info.dropped)
+        for reason, count in zip(*np.unique(reasons[reasons != ""], return_counts=True), strict=True):
+            counts[str(reason)] = counts.get(str(reason), 0) + int(count)
+        dropped = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        return replace(self[reasons == ""], info=replace(self.info, dropped=dropped))
+
+    def sha256(self) -> str:
+        """Hash of the decoded pixels, splits, rows and labels: the same on every machine for the same dataset."""
+        digest = hashlib.sha256(f"mien.dataset {self.info.taxonomy}".encode())
+        for name, column in {"images": self.images, "split": self.split, "row": self.row, **self.labels()}.items():
+            digest.update(f"|{name} {column.shape}|".encode())
+            if column.dtype.kind == "U":
+                digest.update("\n".join(column.tolist()).encode())
+            else:
+                digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"), copy=False)).data)
+        return digest.hexdigest()
+
+
+def concatenate(parts: Sequence[Prepared]) -> Prepared:
+    """One dataset out of several with the same image size and columns, such as one per file; keeps the first's info."""
+    if not parts:
+        raise InputError("nothing to join: give at least one dataset")
+    first = parts[0]
+    for part in parts[1:]:
+        if part.images.shape[1:] != first.images.shape[1:] or part.labels().keys() != first.labels().keys():
+            raise InputError(
+                f"cannot join images {part.images.shape[1:]} with {sorted(part.labels())} to images "
+                f"{first.images.shape[1:]} with {sorted(first.labels())}: sizes and columns must be the same"
+            )
+        if part.info.taxonomy != first.info.taxonomy:
+            raise InputError(f"cannot join labels of {part.info.taxonomy} to labels of {first.info.taxonomy}")
+    return replace(
+        first,
+        images=np.concatenate([part.images for part in parts]),
+        split=np.concatenate([part.split for part in parts]),
+        row=np.concatenate([part.row for part in parts]),
+        **_columns({name: np.concatenate([part.labels()[name] for part in parts]) for name in first.labels()}),
+    )
+
+
+def _columns(columns: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    # the type checker cannot know that these names are never "info"
+    return dict(columns)
+
+
+def _expect(name: str, column: NDArray[Any], dtype: np.dtype[Any] | None, shape: tuple[int, ...]) -> None:
+    right = column.dtype.kind == "U" if dtype is None else column.dtype == dtype
+    if not right or column.shape != shape:
+        raise InputError(f"{name} must be {dtype or 'str'} of shape {shape}, got {column.dtype} {column.shape}")
+
+
+def _expect_index(name: str, column: NDArray[Any], n: int, classes: int) -> None:
+    _expect(name, column, np.dtype(np.int8), (n,))
+    if n and (int(column.min()) < 0 or int(column.max()) >= classes):
+        raise InputError(f"{name} must lie in 0–{classes - 1}, got {int(column.min())}–{int(column.max())}")
