@@ -1,0 +1,80 @@
+"""``mien train``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
+  mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu
+  mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu --resume
+  mien train --list
+"""
+
+
+def _list(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from mien.recipes import RECIPES
+
+        for recipe in RECIPES.values():
+            click.echo(f"{recipe.name:18} {recipe.summary}")
+        context.exit()
+
+
+@click.command("train", epilog=EPILOG)
+@click.argument("recipe")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="File written by `mien data prepare`.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder. [default: runs/RECIPE]")
+@click.option("--teacher", type=click.Path(path_type=Path), help="Run folder of the teacher, for recipes that distil.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's own number.")
+@click.option("--batch-size", type=click.IntRange(1), help="Instead of the recipe's own.")
+@click.option("--seed", type=int, help="Instead of the recipe's own.")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+@click.option("--progress/--no-progress", default=True, show_default=True, help="Progress bar on stderr.")
+@click.option("--list", is_eager=True, is_flag=True, expose_value=False, callback=_list, help="List the recipes.")
+def command(
+    recipe: str,
+    data: Path,
+    out: Path | None,
+    teacher: Path | None,
+    resume: bool,
+    epochs: int | None,
+    batch_size: int | None,
+    seed: int | None,
+    threads: int | None,
+    progress: bool,
+) -> None:
+    """Train RECIPE on a prepared dataset and print the run folder.
+
+    The folder holds the settings, the environment, a row of metrics an epoch, curves, the best and the last weights,
+    and TensorBoard logs. A killed run goes on with --resume and ends with the same metrics.
+    """
+    from mien.errors import MissingExtraError
+    from mien.recipes import recipe as find
+
+    try:
+        from mien.training.run import fit
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "train", "training") from error
+
+    chosen = find(recipe)
+    changes = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    folder = fit(
+        chosen,
+        data,
+        out or Path("runs") / chosen.name,
+        teacher=teacher,
+        resume=resume,
+        threads=threads,
+        progress=progress,
+        command=shlex.join(["mien", *sys.argv[1:]]),
+    )
+    click.echo(folder)

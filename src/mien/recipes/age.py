@@ -1,0 +1,45 @@
+"""Age range: nine FairFace bins, colour, on crops that the photo pipeline itself makes.
+
+mien data prepare fairface/ --crop --out fairface.parquet
+
+mien train age-cpu --data fairface.parquet --out runs/age-cpu
+    two processor cores, about half an hour; this is how the shipped model was made
+
+mien train age --data fairface.parquet --out runs/age
+    one GPU; the same network, three times the epochs
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mien.labels import AGE_BINS, age_bin_names
+from mien.training.config import Augment, HeadSpec, Optimizer, Recipe, Schedule
+
+AGE_CPU = Recipe(
+    name="age-cpu",
+    summary="the shipped age model: nine bins, 1 M parameters, about half an hour on two cores",
+    task="age",
+    network="age",
+    heads=(HeadSpec("age", age_bin_names(AGE_BINS), "age", neighbour_smoothing=0.2),),
+    epochs=24,
+    mean=(0.5, 0.4, 0.35),
+    std=(0.25, 0.25, 0.25),
+    augment=Augment(
+        rotate=10.0, translate=0.05, scale=(0.9, 1.1), contrast=(0.7, 1.3), brightness=(0.8, 1.2), gamma=(0.8, 1.25),
+        saturation=(0.6, 1.4), erase=0.25,
+    ),
+    optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
+    schedule=Schedule(warmup_epochs=1.0),
+    ema=0.998,
+)  # fmt: skip
+
+AGE = replace(
+    AGE_CPU,
+    name="age",
+    summary="the same network for longer; for a GPU",
+    epochs=70,
+    augment=replace(AGE_CPU.augment, mixup=0.2),
+    schedule=Schedule(warmup_epochs=3.0),
+    ema=0.999,
+)

@@ -1,0 +1,55 @@
+"""Augmentation of a whole batch on its device, with kornia; mixup over soft targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mien.training.config import Augment
+from mien.training.data import Batch
+
+NO_RANGE = (1.0, 1.0)
+
+
+def augmentation(config: Augment) -> nn.Module:
+    """A module from float images 0–1 ``(n, c, h, w)`` to changed ones, still 0–1."""
+    import kornia.augmentation as K
+
+    steps: list[nn.Module] = []
+    if config.flip:
+        steps.append(K.RandomHorizontalFlip(p=config.flip))
+    if config.rotate or config.translate or config.scale != NO_RANGE:
+        shift = (config.translate, config.translate)
+        steps.append(K.RandomAffine(config.rotate, shift, config.scale, padding_mode="border", p=1.0))
+    if config.brightness != NO_RANGE:
+        steps.append(K.RandomBrightness(config.brightness, p=0.5))
+    if config.contrast != NO_RANGE:
+        steps.append(K.RandomContrast(config.contrast, p=0.5))
+    if config.saturation != NO_RANGE:
+        steps.append(K.RandomSaturation(config.saturation, p=0.5))
+    if config.gamma != NO_RANGE:
+        steps.append(K.RandomGamma(config.gamma, p=0.5))
+    if config.erase:
+        steps.append(K.RandomErasing(config.erase_area, value=0.5, p=config.erase))
+    return K.ImageSequential(*steps) if steps else nn.Identity()
+
+
+def mixup(batch: Batch, alpha: float) -> Batch:
+    """Blend each image and its targets with another of the batch; one Beta(alpha, alpha) weight a batch.
+
+    A target that one of the two images lacks counts in proportion to the other's share.
+
+    Source:
+        Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
+    """
+    images = batch["images"]
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(images), device=images.device)
+    soft, weight = {}, {}
+    for name, target in batch["soft"].items():
+        w = batch["weight"][name]
+        mixed_weight = share * w + (1 - share) * w[other]
+        mixed = share * w[:, None] * target + (1 - share) * w[other, None] * target[other]
+        soft[name] = mixed / mixed_weight.clamp_min(1e-6)[:, None]
+        weight[name] = mixed_weight
+    return Batch(images=share * images + (1 - share) * images[other], soft=soft, weight=weight, label=batch["label"])

@@ -1,0 +1,67 @@
+"""Run folders: what is in one, and how a trained network is read back from it.
+
+config.json          the recipe        environment.json   versions, machine, commit, data, command
+metrics.csv          a row an epoch    curves.png         the same as pictures
+best.safetensors     averaged weights of the epoch with the best score; last.safetensors of the newest epoch
+last.ckpt            everything that a resumed run needs
+tensorboard/         event files
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import MissingFileError, ModelError
+from mien.files import atomic_path
+from mien.training.config import Recipe, recipe_from_dict
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CONFIG, ENVIRONMENT, METRICS, CURVES = "config.json", "environment.json", "metrics.csv", "curves.png"
+BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "last.ckpt"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a state dictionary as safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+
+
+def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
+    """Read a trained network back.
+
+    Args:
+        path: a run folder (its best weights are taken) or one of its ``.safetensors`` files.
+
+    Returns:
+        The recipe, the network in evaluation mode, and the weights file that was read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from mien.networks.catalog import network
+
+    weights = path / BEST if path.is_dir() else path
+    config = weights.parent / CONFIG
+    for needed in (weights, config):
+        if not needed.is_file():
+            raise MissingFileError(f"{needed}: no such file; give a folder that `mien train` wrote")
+    recipe = recipe_from_dict(json.loads(config.read_text(encoding="utf-8")))
+    module = network(recipe.network).build(recipe.head_sizes)
+    try:
+        module.load_state_dict(load_file(weights))
+    except (RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{weights}: does not hold the weights of {recipe.network!r} ({error})") from error
+    return recipe, module.eval(), weights

@@ -1,0 +1,191 @@
+"""What a recipe says: typed, frozen, without torch, so that listing recipes costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mien.errors import InputError, TrainingError
+
+Target = Literal["majority", "crossentropy", "distribution", "emotion", "age"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """One head of the network and what it learns.
+
+    Attributes:
+        name: the head's name, an output of the network.
+        labels: what each column means, in order.
+        target: "emotion" (the dataset's own integer label), "majority" | "crossentropy" | "distribution" (FER+ votes
+            under that rule), or "age" (bins).
+        weight: factor of this head's loss.
+        smoothing: share of the target spread evenly over all classes, 0–1.
+        neighbour_smoothing: share of the target given to the two adjacent classes (ordered labels such as ages), 0–1.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    target: Target
+    weight: float = 1.0
+    smoothing: float = 0.0
+    neighbour_smoothing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """Random changes of a training batch. Ranges are (low, high) factors; probabilities are 0–1.
+
+    Attributes:
+        flip: probability of a horizontal flip.
+        rotate: greatest rotation either way, degrees.
+        translate: greatest shift as a fraction of the side.
+        scale: range of zoom factors.
+        contrast: range of contrast factors.
+        brightness: range of brightness factors.
+        gamma: range of gamma exponents.
+        saturation: range of saturation factors (colour only).
+        erase: probability that a rectangle is erased.
+        erase_area: its area as a fraction of the image.
+        mixup: Beta parameter of mixup, 0 for none.
+    """
+
+    flip: float = 0.5
+    rotate: float = 15.0
+    translate: float = 0.08
+    scale: tuple[float, float] = (0.85, 1.15)
+    contrast: tuple[float, float] = (0.7, 1.3)
+    brightness: tuple[float, float] = (0.8, 1.2)
+    gamma: tuple[float, float] = (0.7, 1.4)
+    saturation: tuple[float, float] = (1.0, 1.0)
+    erase: float = 0.25
+    erase_area: tuple[float, float] = (0.02, 0.12)
+    mixup: float = 0.0
+
+
+NO_AUGMENT = Augment(
+    flip=0.0, rotate=0.0, translate=0.0, scale=(1.0, 1.0), contrast=(1.0, 1.0), brightness=(1.0, 1.0), gamma=(1.0, 1.0),
+    erase=0.0,
+)  # fmt: skip
+"""Images as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """AdamW, Adam or SGD. Weight decay of AdamW and SGD applies to matrices and kernels only."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Learning rate over time.
+
+    Attributes:
+        name: "cosine" (linear warm-up, then cosine to ``final`` × lr), "plateau" (× ``factor`` after ``patience``
+            epochs without a better validation loss) or "constant".
+        warmup_epochs: epochs of linear warm-up (cosine and constant).
+        final: fraction of lr at the end of the cosine.
+        factor: the plateau's factor.
+        patience: the plateau's patience, epochs.
+    """
+
+    name: Literal["cosine", "plateau", "constant"] = "cosine"
+    warmup_epochs: float = 2.0
+    final: float = 0.01
+    factor: float = 0.1
+    patience: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Distill:
+    """Learn from a trained network's outputs as well.
+
+    Attributes:
+        teacher: recipe that trains the teacher; its run folder is given to the train command.
+        weight: share of the loss that the teacher gives, 0–1.
+        temperature: softens both distributions.
+    """
+
+    teacher: str
+    weight: float = 0.7
+    temperature: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides a training run, but the data file.
+
+    Attributes:
+        name: name in the table of recipes.
+        summary: one line for people.
+        task: "emotion" or "age".
+        network: name in `mien.networks.catalog.NETWORKS`.
+        heads: outputs and targets.
+        epochs: passes over the training split.
+        batch_size: images a step.
+        mean: per channel, of pixel values 0–1.
+        std: per channel, of pixel values 0–1.
+        ema: decay of the averaged weights that are validated and kept, None for none.
+        early_stopping: epochs without a better score after which training stops, None for never.
+        seed: of weights, order, augmentation.
+        precision: "auto" is bf16 where the device computes in it, else float32.
+        gradient_clip: greatest gradient norm, None for no limit.
+        distill: a teacher, or None.
+    """
+
+    name: str
+    summary: str
+    task: Literal["emotion", "age"]
+    network: str
+    heads: tuple[HeadSpec, ...]
+    epochs: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    batch_size: int = 128
+    augment: Augment = field(default_factory=Augment)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    ema: float | None = 0.999
+    early_stopping: int | None = None
+    seed: int = 0
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    gradient_clip: float | None = 5.0
+    distill: Distill | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise InputError(f"recipe {self.name!r}: epochs and batch_size must be at least 1")
+        if not self.heads:
+            raise InputError(f"recipe {self.name!r}: at least one head is needed")
+        if self.ema is not None and not 0.0 < self.ema < 1.0:
+            raise InputError(f"recipe {self.name!r}: ema is a decay between 0 and 1, or None")
+
+    @property
+    def head_sizes(self) -> dict[str, int]:
+        """Head name → number of classes."""
+        return {head.name: len(head.labels) for head in self.heads}
+
+
+def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
+    """The recipe in a run folder's ``config.json``; `TrainingError` when it is not one."""
+    try:
+        values = dict(raw)
+        heads = tuple(HeadSpec(**(h | {"labels": tuple(h["labels"])})) for h in values.pop("heads"))
+        ranges = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("augment").items()}
+        distill = values.pop("distill")
+        return Recipe(
+            heads=heads,
+            augment=Augment(**ranges),
+            optimizer=Optimizer(**values.pop("optimizer")),
+            schedule=Schedule(**values.pop("schedule")),
+            distill=None if distill is None else Distill(**distill),
+            mean=tuple(values.pop("mean")),
+            std=tuple(values.pop("std")),
+            **values,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"config.json is not a recipe of this version ({error}): train again") from error

@@ -1,0 +1,135 @@
+"""The Lightning module: one network, several heads, soft targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import torch
+import torchmetrics
+from torch import Tensor, nn
+
+from mien.networks.catalog import network
+from mien.training.augment import augmentation, mixup
+from mien.training.config import Optimizer, Recipe, Schedule
+from mien.training.data import Batch
+from mien.training.losses import distillation, soft_cross_entropy
+
+SCORE = "val_score"
+"""The figure checkpoints are chosen by: the mean of the heads' validation accuracies."""
+
+
+class Learner(L.LightningModule):
+    """Trains one recipe's network; logs the loss, and accuracy and macro F1 of every head."""
+
+    def __init__(self, recipe: Recipe, teacher: nn.Module | None = None) -> None:
+        super().__init__()
+        self.recipe = recipe
+        row = network(recipe.network)
+        if len(recipe.mean) != (1 if row.channels == "gray" else 3):
+            raise ValueError(f"recipe {recipe.name!r}: mean and std do not fit a {row.channels} network")
+        self.network = row.build(recipe.head_sizes).to(memory_format=torch.channels_last)
+        # in a list, so that the teacher's weights are no part of this module's checkpoints
+        self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
+        self.augment = augmentation(recipe.augment)
+        self.register_buffer("mean", torch.tensor(recipe.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(recipe.std).view(1, -1, 1, 1), persistent=False)
+        self.accuracy = nn.ModuleDict()
+        self.macro_f1 = nn.ModuleDict()
+        for head in recipe.heads:
+            options: dict[str, Any] = {"task": "multiclass", "num_classes": len(head.labels), "ignore_index": -1}
+            self.accuracy[head.name] = torchmetrics.Accuracy(**options, average="micro")
+            self.macro_f1[head.name] = torchmetrics.F1Score(**options, average="macro")
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Images 0–1 ``(n, c, h, w)`` → head name → logits."""
+        x = (images - self.mean) / self.std
+        logits: dict[str, Tensor] = self.network(x.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def on_train_epoch_start(self) -> None:
+        """Random numbers of an epoch follow from seed and epoch, so that a resumed run repeats them."""
+        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step: augment, mix, forward, losses of all heads (and of the teacher)."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            batch["images"] = self.augment(batch["images"].float() / 255)
+            if self.recipe.augment.mixup:
+                batch = mixup(batch, self.recipe.augment.mixup)
+        logits = self(batch["images"])
+        loss = torch.zeros((), device=self.device)
+        for head in self.recipe.heads:
+            name = head.name
+            loss = loss + head.weight * soft_cross_entropy(logits[name], batch["soft"][name], batch["weight"][name])
+        if self._teacher and self.recipe.distill is not None:
+            share, temperature = self.recipe.distill.weight, self.recipe.distill.temperature
+            teacher = self._teacher[0].to(self.device)
+            with torch.no_grad():
+                taught = teacher((batch["images"] - self.mean) / self.std)
+            learnt = sum(
+                (head.weight * distillation(logits[head.name], taught[head.name], temperature)
+                 for head in self.recipe.heads),
+                start=torch.zeros((), device=self.device),
+            )  # fmt: skip
+            loss = (1 - share) * loss + share * learnt
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["images"]))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and scores of every head on one batch."""
+        logits = self(batch["images"].float() / 255)
+        total = torch.zeros((), device=self.device)
+        n = len(batch["images"])
+        for head in self.recipe.heads:
+            name = head.name
+            total = total + head.weight * soft_cross_entropy(logits[name], batch["soft"][name], batch["weight"][name])
+            self.accuracy[name](logits[name].float(), batch["label"][name])
+            self.macro_f1[name](logits[name].float(), batch["label"][name])
+            self.log(f"val_{name}_accuracy", self.accuracy[name], batch_size=n)
+            self.log(f"val_{name}_macro_f1", self.macro_f1[name], batch_size=n)
+        self.log("val_loss", total, prog_bar=True, batch_size=n)
+
+    def on_validation_epoch_end(self) -> None:
+        """The score that checkpoints are chosen by."""
+        accuracies = [self.accuracy[head.name].compute() for head in self.recipe.heads]
+        self.log(SCORE, torch.stack(accuracies).mean(), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule of the recipe."""
+        optimizer = make_optimizer(self.network, self.recipe.optimizer)
+        steps = int(self.trainer.estimated_stepping_batches)
+        return make_schedule(optimizer, self.recipe.schedule, steps, self.recipe.epochs)
+
+
+def make_optimizer(module: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
+    """The optimiser over ``module``; biases and norms are not decayed."""
+    decayed: Sequence[Tensor] = [p for p in module.parameters() if p.ndim > 1]
+    free: Sequence[Tensor] = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    if config.name == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr)
+    if config.name == "adam":
+        return torch.optim.Adam(groups, lr=config.lr)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, config: Schedule, steps: int, epochs: int) -> Any:
+    """What Lightning's ``configure_optimizers`` returns: the optimiser with its schedule."""
+    if config.name == "plateau":
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=config.factor, patience=config.patience)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+    warmup = max(1, round(config.warmup_epochs * steps / epochs)) if config.warmup_epochs else 0
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        if config.name == "constant":
+            return 1.0
+        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * done))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,213 @@
+"""One training run, from a recipe and a data file to a run folder. Killed at any moment, it resumes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from mien.datasets.prepared import read_prepared
+from mien.errors import InputError, TrainingError
+from mien.training import checkpoint as files
+from mien.training.config import Recipe
+from mien.training.curves import append_row, draw_curves, read_rows
+from mien.training.data import loader
+from mien.training.environment import environment
+from mien.training.module import SCORE, Learner
+
+
+class RunFolder(Callback):
+    """Writes weights, the row of metrics and the curves after every epoch.
+
+    It must stand before the averaging callback: at the end of validation the module still holds the averaged weights.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.best = float("-inf")
+        self._weights: dict[str, Tensor] = {}
+        self._started = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to know."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.best = state_dict["best"]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of the epoch."""
+        self._started = time.monotonic()
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep a copy of the weights that were validated."""
+        if isinstance(pl_module, Learner) and not trainer.sanity_checking:
+            state = pl_module.network.state_dict()
+            self._weights = {name: value.detach().cpu().clone() for name, value in state.items()}
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write what the epoch brought."""
+        if not trainer.is_global_zero or not self._weights:
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        files.save_weights(self._weights, self.folder / files.LAST)
+        if metrics[SCORE] > self.best:
+            self.best = metrics[SCORE]
+            files.save_weights(self._weights, self.folder / files.BEST)
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        seconds = time.monotonic() - self._started
+        row = {"epoch": trainer.current_epoch + 1, "lr": rate, "seconds": round(seconds, 2), **metrics}
+        append_row(self.folder / files.METRICS, row)
+        draw_curves(read_rows(self.folder / files.METRICS), self.folder / files.CURVES)
+
+
+def fit(
+    recipe: Recipe,
+    data: Path,
+    folder: Path,
+    *,
+    teacher: Path | None = None,
+    resume: bool = False,
+    threads: int | None = None,
+    progress: bool = True,
+    command: str = "",
+) -> Path:
+    """Train ``recipe`` on the prepared file ``data`` and return the run folder.
+
+    Args:
+        recipe: what to train and how.
+        data: file written by ``mien data prepare``.
+        folder: the run folder; must be new or empty unless ``resume``.
+        teacher: run folder of the teacher, for a recipe that distils.
+        resume: go on from the folder's last finished epoch; the metrics are those of an uninterrupted run.
+        threads: processor threads, None for torch's own choice.
+        progress: show a progress bar on stderr.
+        command: command line to record.
+
+    Raises:
+        TrainingError: the folder is in use, holds another recipe, or the loss became infinite.
+        InputError: a distilling recipe without a teacher.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    resume_from = _prepare_folder(recipe, folder, resume)
+    taught_by = _teacher(recipe, teacher)
+    prepared = read_prepared(data)
+    L.seed_everything(recipe.seed, verbose=False)
+    facts = environment() | {
+        "command": command,
+        "data": {"file": data.name, "sha256": _sha256(data), **dataclasses.asdict(prepared.info)},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    files.write_json(folder / files.ENVIRONMENT, facts)
+    # TensorBoard and Lightning speak on loggers and warnings of their own; what matters is in the folder
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    trainer = _trainer(recipe, folder, progress)
+    learner = Learner(recipe, taught_by)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
+        warnings.filterwarnings("ignore", message=".*number of training batches.*")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        trainer.fit(
+            learner,
+            loader(prepared, recipe, "train"),
+            loader(prepared, recipe, "validation"),
+            ckpt_path=resume_from,
+            weights_only=False if resume_from is not None else None,
+        )
+    if trainer.interrupted:
+        raise TrainingError(f"{folder}: stopped; `--resume` goes on from the last finished epoch")
+    if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
+        raise TrainingError(f"{folder}: the loss is not finite; lower the learning rate of the recipe")
+    return folder
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def bf16_supported() -> bool:
+    """Whether this machine's accelerator, or else its processor, computes in bfloat16 faster than in float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and any(f in flags.read_text() for f in ("avx512_bf16", "amx_bf16"))
+
+
+def _trainer(recipe: Recipe, folder: Path, progress: bool) -> L.Trainer:
+    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_supported())
+    callbacks: list[Callback] = [RunFolder(folder)]
+    if recipe.ema is not None:
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+    if recipe.early_stopping is not None:
+        callbacks.append(
+            EarlyStopping(SCORE, mode="max", patience=recipe.early_stopping, check_on_train_epoch_end=True)
+        )
+    callbacks.append(
+        ModelCheckpoint(
+            folder, filename="last", monitor=None, save_top_k=1, enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+    )  # fmt: skip
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=5))
+    return L.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_epochs=recipe.epochs,
+        precision="bf16-mixed" if bf16 else "32-true",
+        gradient_clip_val=recipe.gradient_clip,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+    )
+
+
+def _prepare_folder(recipe: Recipe, folder: Path, resume: bool) -> Path | None:
+    config, state = folder / files.CONFIG, folder / files.RESUME
+    said = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    if resume and config.exists():
+        if json.loads(config.read_text(encoding="utf-8")) != said:
+            raise TrainingError(
+                f"{folder}: holds a run of other settings; give the same recipe and options to resume it"
+            )
+        return state if state.exists() else None
+    if folder.exists() and any(folder.iterdir()):
+        raise TrainingError(f"{folder}: is not empty; give another --out, or --resume to go on with the run in it")
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_json(config, said)
+    return None
+
+
+def _teacher(recipe: Recipe, folder: Path | None) -> torch.nn.Module | None:
+    if recipe.distill is None:
+        if folder is not None:
+            raise InputError(f"recipe {recipe.name!r} does not distil: leave --teacher out")
+        return None
+    if folder is None:
+        raise InputError(
+            f"recipe {recipe.name!r} learns from a teacher: train {recipe.distill.teacher!r} first "
+            "and give its run folder as --teacher"
+        )
+    taught, module, _ = files.load_run(folder)
+    if taught.head_sizes != recipe.head_sizes or (taught.mean, taught.std) != (recipe.mean, recipe.std):
+        raise InputError(f"{folder}: the teacher's heads or normalisation differ from those of {recipe.name!r}")
+    return module
