@@ -17,6 +17,8 @@ from mien.weights.card import CropFrame
 _FALLBACK_BOX = "default"
 _LEAST_SPREAD = 0.5
 """Pixels (root mean square about their centre) below which five landmarks say nothing about a face's size or turn."""
+_LEAST_AGREEMENT = 0.5
+"""Correlation (0–1, free of turn and scale) with the frame's landmarks below which a fit to them would be a guess."""
 
 
 def crops(
@@ -70,9 +72,9 @@ def transforms(
         ModelError: a face has no landmarks and the frame knows neither this detector nor a default.
     """
     matrices = np.empty((len(faces), 2, 3))
-    usable = _usable(faces.landmarks)
+    target = np.asarray(frame.landmarks, np.float64) * card_size
+    usable = _usable(faces.landmarks, target)
     if usable.any():
-        target = np.asarray(frame.landmarks, np.float64) * card_size
         matrices[usable] = similarity(faces.landmarks[usable], target)
     if not usable.all():
         fractions = frame.boxes.get(detector, frame.boxes.get(_FALLBACK_BOX))
@@ -87,12 +89,16 @@ def transforms(
     return matrices
 
 
-def _usable(landmarks: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """``(n,)`` whether five landmarks are finite and do not coincide."""
+def _usable(landmarks: NDArray[np.float32], target: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """``(n,)`` whether landmarks are finite, do not coincide, and are laid out like a face that is not mirrored."""
     finite = np.asarray(np.isfinite(landmarks).all(axis=(1, 2)), np.bool_)
     points = np.where(finite[:, None, None], landmarks, 0).astype(np.float64)
-    spread = np.sqrt(((points - points.mean(axis=1, keepdims=True)) ** 2).sum(axis=2).mean(axis=1))
-    usable: NDArray[np.bool_] = np.logical_and(finite, spread > _LEAST_SPREAD)
+    z = points[..., 0] + 1j * points[..., 1]
+    w = target[:, 0] + 1j * target[:, 1]
+    z, w = z - z.mean(axis=1, keepdims=True), w - w.mean()
+    spread = np.sqrt((np.abs(z) ** 2).mean(axis=1))
+    agreement = np.abs((np.conj(z) * w).mean(axis=1)) / np.sqrt((np.abs(w) ** 2).mean())
+    usable: NDArray[np.bool_] = finite & (spread > _LEAST_SPREAD) & (agreement > _LEAST_AGREEMENT * spread)
     return usable
 
 
@@ -108,32 +114,36 @@ def _from_boxes(boxes: NDArray[np.float32], goal: NDArray[np.float64]) -> NDArra
 
 
 def _warp(rgb: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """One ``(size, size, 3)`` crop; bilinear, over a region that is shrunk first when the face is."""
-    inverse = cv2.invertAffineTransform(matrix)
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ inverse[:, :2].T + inverse[:, 2]
-    height, width = rgb.shape[:2]
-    shrink = float(np.hypot(inverse[0, 0], inverse[1, 0]))
-    # a margin of some output pixels, so that the region's own edge is never sampled where the picture goes on
-    margin = 2 * shrink + 1
-    limit = np.array([width, height])
-    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limit - 1).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limit).astype(int)
+    """One ``(size, size, 3)`` crop, bilinear, from a region that is shrunk by a whole factor first if the face is."""
+    inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+    step = float(np.hypot(inverse[0, 0], inverse[1, 0]))
+    # Averaging whole blocks is several times faster than resizing to the exact size. What the bilinear sampling then
+    # still skips (1 to 1.8 pixels a step) costs less than averaging too much: 38 dB or better against an ideal filter.
+    block = max(round(step / 1.2), 1)
+    low, high = _region(inverse, size, margin=step + block, limit=np.array([rgb.shape[1], rgb.shape[0]]))
+    cells = np.maximum((high - low) // block, 1)
+    high = np.minimum(high, low + cells * block)
     region = rgb[low[1] : high[1], low[0] : high[0]]
 
-    # cell edges → region edges, then samples at cell centres on both sides
-    sampled = inverse.copy()
-    sampled[:, 2] -= low
-    if shrink > 1:
-        old = np.array([region.shape[1], region.shape[0]])
-        new = np.maximum(np.round(old / shrink), 1).astype(int)
-        region = np.asarray(cv2.resize(region, (int(new[0]), int(new[1])), interpolation=cv2.INTER_AREA), np.uint8)
-        sampled *= (new / old)[:, None]
-    sampled[:, 2] += sampled[:, :2].sum(axis=1) / 2 - 0.5
-    warped = cv2.warpAffine(
-        region,
-        sampled,
-        (size, size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    inverse[:, 2] -= low
+    if block > 1:
+        inverse *= (cells / (high - low))[:, None]
+        region = np.asarray(cv2.resize(region, (int(cells[0]), int(cells[1])), interpolation=cv2.INTER_AREA), np.uint8)
+    # so far edges map to edges; samples are taken at pixel centres, on both sides
+    inverse[:, 2] += inverse[:, :2].sum(axis=1) / 2 - 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(region, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)
+
+
+def _region(
+    inverse: NDArray[np.float64], size: int, *, margin: float, limit: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Corners (x, y) of the part of the picture that a crop needs; at least one pixel of it, however far off it is.
+
+    The margin keeps the region's own edge from being repeated where the picture goes on.
+    """
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ inverse[:, :2].T + inverse[:, 2]
+    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limit - 1).astype(np.intp)
+    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limit).astype(np.intp)
+    return low, high
