@@ -1,7 +1,7 @@
 """FER+ (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041): ten raters' votes for each row of FER2013.
 
-``fer2013new.csv`` belongs to ``fer2013.csv`` by row; its image names are no row numbers. `targets` turns votes into what
-a network is trained on; which rows a rule keeps is part of the rule.
+``fer2013new.csv`` belongs to ``fer2013.csv`` by row; its image names are no row numbers. `targets` turns votes into
+what a network is trained on; which rows a rule keeps is part of the rule.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The one compact file a training run reads: lossless images and labels in one Parquet file.
 
 Columns: ``image`` (binary, a lossless PNG or WebP), ``split`` (string), ``row`` (int32, row in the source) and the
-labels the dataset has: ``emotion`` (int8), ``votes`` (10 × int8), ``age`` (int8), ``gender`` and ``race`` (dictionary of
-strings), ``found`` (bool). The schema's metadata key ``mien.dataset`` holds JSON that says what the file is, with the
-SHA-256 of the decoded pixels and labels, which is verified on load.
+labels the dataset has: ``emotion`` (int8), ``votes`` (10 × int8), ``age`` (int8), ``gender`` and ``race`` (dictionary
+of strings), ``found`` (bool). The schema's metadata key ``mien.dataset`` holds JSON that says what the file is, with
+the SHA-256 of the decoded pixels and labels, which is verified on load.
 """
 
 from __future__ import annotations

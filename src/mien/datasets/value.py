@@ -15,6 +15,17 @@ from mien.labels import AGE_BINS, FERPLUS_COLUMNS, TAXONOMIES, Taxonomy
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits, whatever a dataset calls them."""
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""How folders and files call a split → the split."""
 LABELS = ("emotion", "votes", "age", "gender", "race", "found")
 """The optional columns of `Prepared`."""
 

@@ -1,0 +1,99 @@
+"""Image folders in the Kaggle layout: ``train/angry/*.jpg``, ``test/angry/*.jpg``, and a validation folder if any.
+
+Labels come from the *names* of the folders: the alphabetical order that loaders number them by is not FER2013's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.codec import load, without_colour
+from mien.datasets.value import SPLIT_NAMES, Info, Prepared
+from mien.errors import DataError, InputError, MissingFileError
+from mien.labels import FER2013, FERPLUS, Taxonomy, canonical
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+"""Files with another suffix are passed over."""
+
+
+def read_folders(path: str | os.PathLike[str], size: int | None = None) -> Prepared:
+    """Read image folders.
+
+    Args:
+        path: the folder that holds ``train`` and, where present, ``test`` and ``validation`` (or ``valid``, ``val``).
+        size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
+
+    Returns:
+        Images in the order of their paths, gray where all of them are gray. ``emotion`` is in the order of
+        `mien.labels.FER2013`, or of `mien.labels.FERPLUS` where there is a folder of contempt.
+
+    Raises:
+        MissingFileError: no such folder, or no images in it.
+        DataError: another layout, a folder whose name is no emotion, or an unreadable image; names it.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise MissingFileError(f"{root}: no such folder; give the one that holds train/ and test/")
+    folders = split_folders(root)
+    if not folders:
+        raise DataError(f"{root}: no folder train, validation or test in it; expected train/angry/*.jpg and so on")
+    files: list[Path] = []
+    splits: list[str] = []
+    names: list[str] = []
+    for folder, split in folders:
+        for label_folder in _subfolders(folder):
+            label = _label(label_folder)
+            found = sorted(p for p in label_folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+            files += found
+            splits += [split] * len(found)
+            names += [label] * len(found)
+    if not files:
+        raise MissingFileError(f"{root}: no images below train/<emotion>/; looked for {', '.join(sorted(SUFFIXES))}")
+    images = load(
+        [str(file.relative_to(root)) for file in files],
+        lambda i: np.frombuffer(files[i].read_bytes(), np.uint8),
+        size,
+    )
+    taxonomy = smallest_taxonomy(names)
+    return Prepared(
+        images=without_colour(images),
+        split=np.array(splits),
+        row=np.arange(len(files), dtype=np.int32),
+        emotion=indices(names, taxonomy),
+        info=Info("folders", taxonomy=taxonomy.name, source="image folders named by emotion"),
+    )
+
+
+def split_folders(root: Path) -> list[tuple[Path, str]]:
+    """The sub-folders that are splits, with the split each one is."""
+    return [
+        (folder, SPLIT_NAMES[folder.name.lower()]) for folder in _subfolders(root) if folder.name.lower() in SPLIT_NAMES
+    ]
+
+
+def smallest_taxonomy(names: Iterable[str]) -> Taxonomy:
+    """`mien.labels.FER2013`, or `mien.labels.FERPLUS` when "contempt" is among the names."""
+    return FER2013 if set(names) <= set(FER2013.names) else FERPLUS
+
+
+def indices(names: Iterable[str], taxonomy: Taxonomy) -> NDArray[np.int8]:
+    """``(n,)`` int8: canonical emotion names as indices of the taxonomy."""
+    return np.array([taxonomy.index[name] for name in names], np.int8)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def _label(folder: Path) -> str:
+    try:
+        return canonical(folder.name)
+    except InputError as error:
+        raise DataError(
+            f"{folder}: the folder's name is its label, and this one is none ({error}); rename it"
+        ) from None
