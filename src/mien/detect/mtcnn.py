@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.detect.inputs import checked_min_face, checked_probability, picture_size
+from mien.detect.results import as_faces
 from mien.detect.suppression import suppress
 from mien.errors import InputError
 from mien.faces import Faces
-from mien.geometry import clip_boxes
 from mien.runtime.session import open_session
 from mien.weights.packaged import PackagedFile
 
@@ -102,9 +102,7 @@ class MTCNN:
         boxes = self._propose(pyramid, levels, size)
         boxes = self._refine(pyramid, boxes)
         boxes, scores, landmarks = self._finish(pyramid, boxes)
-        boxes = clip_boxes(boxes, size)
-        keep = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
-        return Faces.detected(boxes[keep], scores[keep], landmarks[keep], size)
+        return as_faces(boxes, scores, landmarks, size)
 
     def _propose(self, pyramid: list[Picture], levels: list[float], size: tuple[int, int]) -> Floats:
         """P-Net on every level: ``(n, 4)`` square xyxy candidates."""

@@ -1,0 +1,85 @@
+"""Haar cascade: boosted decision stumps on box sums. Frontal faces only, no landmarks; needs no weights of ours.
+
+Source:
+    Viola and Jones: Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001. The cascade
+    haarcascade_frontalface_default.xml is Rainer Lienhart's and comes with OpenCV under the Intel licence (BSD-like).
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.detect.inputs import checked_min_face, picture_size
+from mien.detect.opencv import use_threads
+from mien.detect.results import as_faces
+from mien.errors import InputError, ModelError
+from mien.faces import Faces
+
+CASCADE = "haarcascade_frontalface_default.xml"
+_WEIGHT_UNIT = 2.0
+
+
+class Haar:
+    """OpenCV's frontal face cascade. Safe to call from several threads; the calls take turns.
+
+    A cascade gives no probability. The score is ``1 - exp(-w / 2)`` of the last stage's weighted vote w (0 at the
+    threshold, about 0.9 for a clear face): it ranks the faces of one picture and is not calibrated.
+
+    Args:
+        min_face: side in pixels of the smallest face searched for.
+        threads: threads of OpenCV's pool, which the whole process shares; None leaves it alone.
+        factor: from one size of the search window to the next, above 1.
+        neighbours: overlapping hits that make a face.
+
+    Raises:
+        ModelError: this OpenCV has no cascade file.
+        InputError: an option outside its range.
+    """
+
+    name = "haar"
+
+    def __init__(
+        self, min_face: int = 40, threads: int | None = None, factor: float = 1.1, neighbours: int = 5
+    ) -> None:
+        self._min_face = checked_min_face(min_face)
+        if factor <= 1.0:
+            raise InputError(f"factor must be above 1, got {factor}")
+        if neighbours < 1:
+            raise InputError(f"neighbours must be at least 1, got {neighbours}")
+        self._factor, self._neighbours = factor, neighbours
+        use_threads(threads)
+        try:
+            from cv2.data import haarcascades
+
+            self._cascade = cv2.CascadeClassifier(str(Path(haarcascades) / CASCADE))
+        except (ImportError, AttributeError, cv2.error) as error:
+            raise _no_cascade() from error
+        if self._cascade.empty():
+            raise _no_cascade()
+        self._lock = threading.Lock()
+
+    def detect(self, rgb: NDArray[np.uint8]) -> Faces:
+        """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""
+        size = picture_size(rgb)
+        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        with self._lock:
+            found, _, weights = self._cascade.detectMultiScale3(
+                gray,
+                scaleFactor=self._factor,
+                minNeighbors=self._neighbours,
+                minSize=(self._min_face, self._min_face),
+                outputRejectLevels=True,
+            )
+        rows = np.asarray(found, np.float32).reshape(-1, 4)
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
+        votes = np.asarray(weights, np.float64).reshape(-1)
+        return as_faces(boxes, 1.0 - np.exp(-np.maximum(votes, 0.0) / _WEIGHT_UNIT), None, size)
+
+
+def _no_cascade() -> ModelError:
+    return ModelError(f"OpenCV {cv2.__version__} has no usable {CASCADE}: pip install 'opencv-python-headless>=4.8,<5'")
