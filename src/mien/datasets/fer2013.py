@@ -81,7 +81,7 @@ def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
         short.append(row)
         return "error"
 
-    with _open_text(path) as stream:
+    with open_text(path) as stream:
         names = _header(path, stream)
         try:
             reader = pc.open_csv(
@@ -107,7 +107,7 @@ def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
 
 
 @contextlib.contextmanager
-def _open_text(path: Path) -> Iterator[IO[bytes]]:
+def open_text(path: Path) -> Iterator[IO[bytes]]:
     """The CSV's bytes, decompressed by what the file holds and not by its suffix."""
     with path.open("rb") as raw:
         magic = raw.read(4)

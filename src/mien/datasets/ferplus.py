@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.value import Prepared
 from mien.errors import DataError, InputError, MissingFileError
-from mien.labels import FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
+from mien.labels import FER2013, FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
 
 Rule = Literal["majority", "crossentropy", "distribution"]
 """How votes become a target; see `targets`."""
@@ -27,6 +27,8 @@ _EMOTIONS = len(FERPLUS)
 _UNKNOWN, _NOT_A_FACE = FERPLUS_COLUMNS.index("unknown"), FERPLUS_COLUMNS.index("NF")
 _CONTEMPT = FERPLUS_COLUMNS.index("contempt")
 _MOST_VOTES = 100
+_ENOUGH_ROWS = 500
+_LEAST_AGREEMENT = 0.4
 
 NOT_A_FACE = "not a face wins the vote"
 UNKNOWN = "unknown wins the vote"
@@ -98,18 +100,37 @@ def join(prepared: Prepared, votes: NDArray[np.int8]) -> Prepared:
     Raises:
         DataError: the votes are not of this dataset: another number of rows, or images that carry no row of the CSV.
     """
+    if prepared.info.name != "fer2013":
+        raise DataError(
+            f"FER+ votes belong to the rows of FER2013's CSV, and this is {prepared.info.name}: give fer2013.csv, "
+            "which alone keeps the original order"
+        )
     if len(votes) != len(prepared):
         raise DataError(
             f"{len(votes)} rows of FER+ votes for {len(prepared)} images: votes are joined by row, "
             "so both files must be whole and in their original order"
         )
     if not np.array_equal(prepared.row, np.arange(len(prepared))):
-        raise DataError("FER+ votes are joined by row: give FER2013 as its CSV, which keeps the original order")
+        raise DataError("FER+ votes are joined by row: join them before rows are taken out or moved")
+    _same_order(prepared, votes)
     return replace(
         prepared,
         votes=np.ascontiguousarray(votes, np.int8),
         info=replace(prepared.info, source=f"{prepared.info.source}; FER+ votes"),
     )
+
+
+def filtered(prepared: Prepared, rule: Rule, classes: Literal[7, 8] = 8) -> Prepared:
+    """The rows that a rule keeps, the others counted by reason in ``info.dropped``; see `targets`.
+
+    Raises:
+        InputError: the dataset carries no votes, or an unknown rule.
+    """
+    if prepared.votes is None:
+        raise InputError(f"{prepared.info.name} carries no FER+ votes: give fer2013new.csv as well")
+    kept = prepared.dropping(targets(prepared.votes, rule, classes).reasons)
+    note = f"rows kept by the FER+ rule {rule} with {classes} classes"
+    return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
 def targets(votes: NDArray[np.integer], rule: Rule, classes: Literal[7, 8] = 8) -> Targets:
@@ -217,6 +238,18 @@ def _winner(counts: NDArray[np.int32]) -> NDArray[np.str_]:
     reasons[first == _NOT_A_FACE] = NOT_A_FACE
     reasons[counts.sum(axis=1) == 0] = NO_VOTES
     return reasons
+
+
+def _same_order(prepared: Prepared, votes: NDArray[np.int8]) -> None:
+    """Refuse votes of shuffled rows: FER2013's label wins the vote in two rows of three, by chance in one of five."""
+    winner = votes[:, :_EMOTIONS].argmax(axis=1)
+    names = np.array(FERPLUS.names)[winner]
+    agreeing = int((np.array(FER2013.names)[prepared.emotion] == names).sum())
+    if len(votes) >= _ENOUGH_ROWS and agreeing < _LEAST_AGREEMENT * len(votes):
+        raise DataError(
+            f"the FER+ votes agree with the labels in only {agreeing / len(votes):.0%} of the rows: the two files are "
+            "not in the same order; get both again in their original order"
+        )
 
 
 def _votes(path: Path, row: int, cells: list[str], places: list[int]) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.labels import AGE_BINS, FERPLUS_COLUMNS, TAXONOMIES, Taxonomy
+from mien.labels import AGE_BINS, FERPLUS_COLUMNS, TAXONOMIES, Taxonomy, canonical
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits, whatever a dataset calls them."""
@@ -173,6 +173,32 @@ class Prepared:
             else:
                 digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"), copy=False)).data)
         return digest.hexdigest()
+
+
+def only_expressions(prepared: Prepared, names: Sequence[str]) -> Prepared:
+    """The images of these emotions alone; the indices of ``emotion`` stay those of the whole taxonomy.
+
+    Args:
+        prepared: a dataset with emotions.
+        names: emotions in any known spelling.
+
+    Raises:
+        InputError: the dataset has no emotions, or not this one.
+    """
+    taxonomy = prepared.taxonomy
+    if prepared.emotion is None or taxonomy is None:
+        raise InputError(f"{prepared.info.name} has no emotions to choose from")
+    chosen = {canonical(name) for name in names}
+    unknown = sorted(chosen - set(taxonomy.names))
+    if unknown or not chosen:
+        raise InputError(
+            f"{prepared.info.name} has no emotion {unknown[0] if unknown else '(none given)'!r}: "
+            f"expected some of {', '.join(taxonomy.names)}"
+        )
+    why = np.array(["" if name in chosen else f"not asked for: {name}" for name in taxonomy.names])
+    kept = prepared.dropping(why[prepared.emotion])
+    note = f"expressions {', '.join(name for name in taxonomy.names if name in chosen)}"
+    return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
 def concatenate(parts: Sequence[Prepared]) -> Prepared:

@@ -1,0 +1,87 @@
+"""``mien data``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import click
+
+KINDS = ("auto", "fer2013", "folders", "hf", "fairface", "rafdb", "prepared")
+RULES = ("majority", "crossentropy", "distribution")
+
+EPILOG = """\b
+Examples:
+  mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
+  mien data prepare fer2013.zip --ferplus fer2013new.csv --targets majority --out ferplus.parquet
+  mien data prepare fer2013.csv --expressions angry,happy,sad,surprise,neutral --out five.parquet
+  mien data prepare archive/ --out folders.parquet
+  mien data prepare fairface/ --size 72 --out fairface.parquet
+"""
+
+
+@click.group("data")
+def command() -> None:
+    """Turn datasets into training files."""
+
+
+@command.command("prepare", epilog=EPILOG)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The file to write, such as fer2013.parquet."
+)
+@click.option("--kind", default="auto", show_default=True, type=click.Choice(KINDS), help="Layout of SOURCE.")
+@click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (fer2013new.csv), joined by row.")
+@click.option("--targets", type=click.Choice(RULES), help="Leave out the rows that this rule for FER+ votes drops.")
+@click.option(
+    "--classes", type=click.Choice(["7", "8"]), help="Emotions of --targets; 7 is without contempt. [default: 8]"
+)
+@click.option("--expressions", help="Keep these emotions alone, such as angry,happy,sad.")
+@click.option("--size", type=click.IntRange(8, 1024), help="Resize to this many pixels a side. [default: as it is]")
+@click.option(
+    "--labels", help="What the labels 0, 1, … mean, for Parquet that does not say: a list such as angry,disgust."
+)
+def prepare(
+    source: Path,
+    out: Path,
+    kind: str,
+    ferplus: Path | None,
+    targets: str | None,
+    classes: str | None,
+    expressions: str | None,
+    size: int | None,
+    labels: str | None,
+) -> None:
+    """Read the dataset SOURCE and write it as one compact file for `mien train`.
+
+    SOURCE is a file or a folder: FER2013's CSV (plain, .gz or .zip), image folders named by emotion, Hugging Face
+    Parquet, FairFace, or RAF-DB. Prints what the file holds, and for FER+ what each rule keeps and drops.
+    """
+    from rich.console import Console
+
+    from mien.datasets import ferplus as votes
+    from mien.datasets.prepared import write_prepared
+    from mien.datasets.summary import render, render_rules, summarise, summarise_rules
+    from mien.datasets.table import Options, read
+    from mien.datasets.value import only_expressions
+
+    if classes is not None and targets is None:
+        raise click.UsageError("--classes needs --targets.")
+    console = Console(highlight=False)
+    prepared = read(source, kind, Options(size=size, labels=_names(labels)))
+    if ferplus is not None:
+        prepared = votes.join(prepared, votes.read_votes(ferplus))
+    if prepared.votes is not None:
+        console.print(render_rules(summarise_rules(prepared)))
+    if targets is not None:
+        prepared = votes.filtered(prepared, cast("votes.Rule", targets), 7 if classes == "7" else 8)
+    chosen = _names(expressions)
+    if chosen is not None:
+        prepared = only_expressions(prepared, chosen)
+    write_prepared(prepared, out)
+    console.print(render(summarise(prepared)))
+    click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,250 @@
+"""FairFace (Kärkkäinen & Joo 2021, https://arxiv.org/abs/1908.04913): faces with age range, gender and race.
+
+Two layouts: Parquet as on Hugging Face, and the authors' CSV files (``fairface_label_train.csv``,
+``fairface_label_val.csv``) beside the image folders. CC BY 4.0. The test set has no public labels: the published
+validation set is what results are reported on.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets import hf
+from mien.datasets.codec import decode_one, load, parallel, resized
+from mien.datasets.value import SPLIT_NAMES, Info, Prepared
+from mien.errors import DataError, InputError, MissingFileError
+from mien.labels import AGE_BINS, age_bin_names
+
+AGES = {name: i for i, name in enumerate(age_bin_names())} | {"more than 70": len(AGE_BINS) - 1}
+"""FairFace's name of an age range → index in `mien.labels.AGE_BINS`."""
+CSV_FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
+CSV_COLUMNS = ("file", "age", "gender", "race")
+PADDING = 0.25
+"""Share of the face box that the published crops add on every side."""
+
+Crop = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
+"""RGB uint8 ``(h, w, 3)`` → RGB uint8 ``(size, size, 3)``, or None where no face was found."""
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """Labels of every image of FairFace, and how to get at its encoded bytes; no pixels yet.
+
+    Attributes:
+        names: ``n`` paths or rows, for messages.
+        fetch: index → the encoded image as a uint8 array.
+        split: ``(n,)`` str.
+        age: ``(n,)`` int8, index in `mien.labels.AGE_BINS`.
+        gender: ``(n,)`` str.
+        race: ``(n,)`` str.
+    """
+
+    names: tuple[str, ...]
+    fetch: Callable[[int], NDArray[np.uint8]]
+    split: NDArray[np.str_]
+    age: NDArray[np.int8]
+    gender: NDArray[np.str_]
+    race: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def images(self) -> Iterator[NDArray[np.uint8]]:
+        """Every image as it is stored, RGB uint8 ``(h, w, 3)``, decoded on threads a few hundred at a time."""
+        for start in range(0, len(self), _BLOCK):
+            yield from parallel(self.image, range(start, min(start + _BLOCK, len(self))))
+
+    def image(self, i: int) -> NDArray[np.uint8]:
+        """One image, RGB uint8 ``(h, w, 3)``; raises `DataError` when it cannot be decoded."""
+        image = decode_one(self.fetch(i), 3)
+        if image is None:
+            raise DataError(f"{self.names[i]}: not a readable image; get it again or take it out")
+        return image
+
+
+def read_fairface(
+    path: hf.Paths,
+    *,
+    size: int | None = None,
+    crop: Crop | None = None,
+    fallback: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Read FairFace in either layout.
+
+    Args:
+        path: Parquet files or the folder that holds them, or the folder that holds the CSV files, or one of these.
+        size: side of the images in pixels, needed with ``crop``; None keeps the size, which must be the same for all.
+        crop: cuts the face out of each image; called on one thread, in order. Where it returns None, ``found`` is
+            False and ``fallback`` cuts instead.
+        fallback: what to do without a face; None takes `central_face`.
+        progress: called with (images done, images in all) while cropping.
+
+    Returns:
+        RGB images ``(n, h, w, 3)`` with ``age``, ``gender``, ``race``, and ``found`` where ``crop`` was given. ``row``
+        counts over both files.
+
+    Raises:
+        MissingFileError: no such file, or an image that the CSV names is absent.
+        DataError: another layout, an unknown age range or an unreadable image; names the row.
+        InputError: ``crop`` without ``size``, or a crop of another shape.
+    """
+    source = open_fairface(path)
+    found: NDArray[np.bool_] | None = None
+    if crop is None:
+        images = load(source.names, source.fetch, size)
+    else:
+        if size is None:
+            raise InputError("crop needs size: the side of the cropped images in pixels")
+        images, found = _cropped(source, size, crop, fallback or (lambda rgb: central_face(rgb, size)), progress)
+    return Prepared(
+        images=images,
+        split=source.split,
+        row=np.arange(len(source), dtype=np.int32),
+        age=source.age,
+        gender=source.gender,
+        race=source.race,
+        found=found,
+        info=Info("fairface", source="FairFace, padding 0.25"),
+    )
+
+
+def open_fairface(path: hf.Paths) -> Source:
+    """The labels of FairFace in either layout, with the images still encoded; see `read_fairface`."""
+    if isinstance(path, (str, os.PathLike)):
+        files = csv_files(Path(path))
+        if files:
+            return _open_csv(files)
+    return _open_parquet(hf.parquet_files(path))
+
+
+def csv_files(path: Path) -> list[Path]:
+    """The label files in a folder, or the file itself when it is a CSV; empty where there are none."""
+    if path.is_dir():
+        return [path / name for name in CSV_FILES if (path / name).is_file()]
+    return [path] if path.suffix.lower() == ".csv" and path.is_file() else []
+
+
+def central_face(rgb: NDArray[np.uint8], size: int, padding: float = PADDING) -> NDArray[np.uint8]:
+    """The face box that the published padding implies, cut out and resized: ``(size, size, 3)`` RGB uint8.
+
+    A crop that adds ``padding`` of the face on each side holds the face in its central 1 / (1 + 2 · padding).
+
+    Args:
+        rgb: RGB uint8 ``(h, w, 3)``.
+        size: side of the result in pixels.
+        padding: share of the face box added on each side.
+    """
+    height, width = rgb.shape[:2]
+    side = max(1, round(min(height, width) / (1 + 2 * padding)))
+    top, left = (height - side) // 2, (width - side) // 2
+    return resized(np.ascontiguousarray(rgb[top : top + side, left : left + side]), size)
+
+
+def _cropped(
+    source: Source,
+    size: int,
+    crop: Crop,
+    fallback: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    images = np.empty((len(source), size, size, 3), np.uint8)
+    found = np.zeros(len(source), np.bool_)
+    for i, rgb in enumerate(source.images()):
+        face = crop(rgb)
+        found[i] = face is not None
+        cut = fallback(rgb) if face is None else face
+        if cut.shape != (size, size, 3) or cut.dtype != np.uint8:
+            raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cut.dtype} {cut.shape}")
+        images[i] = cut
+        if progress is not None:
+            progress(i + 1, len(source))
+    return images, found
+
+
+def _open_parquet(files: Sequence[Path]) -> Source:
+    blobs: list[NDArray[np.uint8]] = []
+    names: list[str] = []
+    split: list[str] = []
+    columns: dict[str, list[str]] = {"age": [], "gender": [], "race": []}
+    for file in files:
+        table = hf.read_table(file)
+        for name, values in columns.items():
+            hf.pick_column(file, table, [name], name)
+            values += hf.label_texts(file, table, name)
+        blobs += hf.image_bytes(file, table)
+        names += [f"{file}: row {i + 1}" for i in range(len(table))]
+        split += [hf.split_of(file)] * len(table)
+    if not blobs:
+        raise DataError(f"{files[0]}: the files hold no rows; get them again")
+    return Source(
+        names=tuple(names),
+        fetch=blobs.__getitem__,
+        split=np.array(split),
+        age=_ages(columns["age"], names),
+        gender=np.array(columns["gender"]),
+        race=np.array(columns["race"]),
+    )
+
+
+def _open_csv(files: Sequence[Path]) -> Source:
+    names: list[str] = []
+    images: list[Path] = []
+    split: list[str] = []
+    columns: dict[str, list[str]] = {"age": [], "gender": [], "race": []}
+    for file in files:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{file}: no column {missing[0]!r}; FairFace's CSV has {','.join(CSV_COLUMNS)}")
+            for row in reader:
+                where = f"{file}: line {reader.line_num}"
+                if any(not row[name] for name in CSV_COLUMNS):
+                    raise DataError(f"{where}: an empty or missing cell; the file is damaged, get it again")
+                names.append(where)
+                images.append(_image(file.parent, row["file"], where))
+                split.append(_split(row["file"], where))
+                for name, values in columns.items():
+                    values.append(row[name])
+    if not images:
+        raise DataError(f"{files[0]}: no rows below the header; get it again")
+    return Source(
+        names=tuple(names),
+        fetch=lambda i: np.frombuffer(images[i].read_bytes(), np.uint8),
+        split=np.array(split),
+        age=_ages(columns["age"], names),
+        gender=np.array(columns["gender"]),
+        race=np.array(columns["race"]),
+    )
+
+
+def _image(folder: Path, name: str, where: str) -> Path:
+    # the archive unpacks into a folder of its own beside the labels for some people and into the same for others
+    for candidate in (folder / name, *sorted(folder.glob(f"*/{name}"))):
+        if candidate.is_file():
+            return candidate
+    raise MissingFileError(f"{where}: no image {folder / name}; unpack FairFace's images beside the CSV files")
+
+
+def _split(name: str, where: str) -> str:
+    folder = Path(name).parent.name.lower()
+    if folder not in SPLIT_NAMES:
+        raise DataError(f"{where}: the split of {name!r} is unknown; expected train/… or val/…")
+    return SPLIT_NAMES[folder]
+
+
+def _ages(texts: Sequence[str], names: Sequence[str]) -> NDArray[np.int8]:
+    for text, name in zip(texts, names, strict=True):
+        if text not in AGES:
+            raise DataError(f"{name}: unknown age range {text!r}; expected one of {', '.join(AGES)}")
+    return np.array([AGES[text] for text in texts], np.int8)

@@ -1,0 +1,89 @@
+"""RAF-DB basic, aligned (Li, Deng & Du 2017, http://www.whdeng.cn/RAF/model1.html), in its own layout.
+
+``EmoLabel/list_patition_label.txt`` (spelled so) holds lines such as ``train_00001.jpg 5``, numbered from 1 in the
+order of `mien.labels.RAFDB`; the faces are ``Image/aligned/train_00001_aligned.jpg``, 100×100 RGB: 12,271 for training
+and 3,068 for testing. For non-commercial research, on application to its authors.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mien.datasets.codec import load
+from mien.datasets.value import Info, Prepared
+from mien.errors import DataError, MissingFileError
+from mien.labels import RAFDB
+
+LABEL_FILE = Path("EmoLabel", "list_patition_label.txt")
+IMAGES = Path("Image", "aligned")
+
+
+def read_rafdb(path: str | os.PathLike[str], size: int | None = None) -> Prepared:
+    """Read the aligned faces of RAF-DB basic.
+
+    Args:
+        path: the folder that holds ``EmoLabel`` and ``Image``, or the one above with ``basic`` in it.
+        size: side in pixels to resize to; None keeps the size.
+
+    Returns:
+        RGB images ``(n, 100, 100, 3)`` in the order of the list, ``emotion`` in the order of `mien.labels.RAFDB`; the
+        splits are train and test, as RAF-DB has no validation set.
+
+    Raises:
+        MissingFileError: no label list, or an image of it is absent; names the line.
+        DataError: a line that is no name and label, a label outside 1–7, a name that is neither train nor test, or an
+            unreadable image; names the line.
+    """
+    root = find_root(Path(path))
+    if root is None:
+        raise MissingFileError(
+            f"{path}: no {LABEL_FILE} in it; give the folder of RAF-DB that holds EmoLabel and Image"
+        )
+    listing = root / LABEL_FILE
+    files: list[Path] = []
+    labels: list[int] = []
+    splits: list[str] = []
+    for number, line in enumerate(listing.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{listing}: line {number}"
+        name, label, split = _parse(line, where)
+        file = root / IMAGES / f"{Path(name).stem}_aligned{Path(name).suffix}"
+        if not file.is_file():
+            raise MissingFileError(f"{where}: no image {file}; unpack the aligned faces into {root / IMAGES}")
+        files.append(file)
+        labels.append(label)
+        splits.append(split)
+    if not files:
+        raise DataError(f"{listing}: no lines; get the file again")
+    images = load([str(f) for f in files], lambda i: np.frombuffer(files[i].read_bytes(), np.uint8), size)
+    return Prepared(
+        images=images,
+        split=np.array(splits),
+        row=np.arange(len(files), dtype=np.int32),
+        emotion=np.array(labels, np.int8),
+        info=Info("rafdb", taxonomy=RAFDB.name, source="RAF-DB basic, aligned"),
+    )
+
+
+def find_root(path: Path) -> Path | None:
+    """The folder that holds ``EmoLabel``: ``path`` or ``path/basic``; None where there is none."""
+    return next((root for root in (path, path / "basic") if (root / LABEL_FILE).is_file()), None)
+
+
+def _parse(line: str, where: str) -> tuple[str, int, str]:
+    """One line → (file name, label from 0, split)."""
+    words = line.split()
+    if len(words) != 2:
+        raise DataError(f"{where}: expected a file name and a label such as 'train_00001.jpg 5', got {line[:60]!r}")
+    name, text = words
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= len(RAFDB):
+        known = ", ".join(f"{i} {label}" for i, label in enumerate(RAFDB.names, 1))
+        raise DataError(f"{where}: unknown label {text!r}; expected one of {known}")
+    split = name.split("_")[0]
+    if split not in ("train", "test"):
+        raise DataError(f"{where}: {name!r} is neither train_….jpg nor test_….jpg")
+    return name, int(text) - 1, split

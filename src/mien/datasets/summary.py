@@ -1,0 +1,187 @@
+"""What is in a dataset, as data and as a table: images a split and class, their size, duplicates, what was dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mien.datasets.ferplus import REASONS, RULES, targets
+from mien.datasets.leaks import identities, leaked
+from mien.datasets.value import SPLITS, Prepared
+from mien.errors import InputError
+from mien.labels import age_bin_names
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One line of a table: images in each split, in the order of `mien.datasets.value.SPLITS`."""
+
+    name: str
+    counts: tuple[int, int, int]
+
+    @property
+    def total(self) -> int:
+        """Images in all splits."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A dataset in numbers.
+
+    Attributes:
+        name: the dataset.
+        size: (width, height) of every image in pixels.
+        channels: 1 (gray) or 3 (RGB).
+        images: all images.
+        groups: column name ("emotion", "age", "gender", "race", "found") → images of each of its values.
+        distinct: different images, by exact pixels.
+        leaked: images of validation and test that stand in train too.
+        dropped: (reason, count) of the rows left out.
+    """
+
+    name: str
+    size: tuple[int, int]
+    channels: int
+    images: Counts
+    groups: dict[str, tuple[Counts, ...]]
+    distinct: int
+    leaked: Counts
+    dropped: tuple[tuple[str, int], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "name": self.name,
+            "size": list(self.size),
+            "channels": self.channels,
+            "images": _by_split(self.images),
+            **{name: {line.name: _by_split(line) for line in lines} for name, lines in self.groups.items()},
+            "distinct": self.distinct,
+            "leaked": _by_split(self.leaked),
+            "dropped": [{"reason": reason, "count": count} for reason, count in self.dropped],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSummary:
+    """What one rule for FER+ targets keeps and drops.
+
+    Attributes:
+        rule: one of `mien.datasets.ferplus.RULES`.
+        classes: 8, or 7 without contempt.
+        kept: images kept.
+        dropped: images dropped, by reason.
+    """
+
+    rule: str
+    classes: int
+    kept: Counts
+    dropped: tuple[Counts, ...]
+
+
+def summarise(prepared: Prepared) -> Summary:
+    """Count what is in a dataset."""
+    groups: dict[str, tuple[Counts, ...]] = {}
+    if prepared.emotion is not None and prepared.taxonomy is not None:
+        groups["emotion"] = _classes(prepared, prepared.emotion, prepared.taxonomy.names)
+    if prepared.age is not None:
+        groups["age"] = _classes(prepared, prepared.age, age_bin_names())
+    for name, column in (("gender", prepared.gender), ("race", prepared.race)):
+        if column is not None:
+            values, codes = np.unique(column, return_inverse=True)
+            groups[name] = _classes(prepared, codes.reshape(-1), values.tolist())
+    if prepared.found is not None:
+        groups["found"] = _classes(prepared, prepared.found.astype(np.int8), ("no", "yes"))
+    return Summary(
+        name=prepared.info.name,
+        size=prepared.size,
+        channels=prepared.channels,
+        images=_count("all", prepared, np.ones(len(prepared), bool)),
+        groups=groups,
+        distinct=int(identities(prepared).max(initial=-1)) + 1,
+        leaked=_count("leaked", prepared, leaked(prepared)),
+        dropped=prepared.info.dropped,
+    )
+
+
+def summarise_rules(prepared: Prepared, all_classes: Sequence[Literal[7, 8]] = (8, 7)) -> tuple[RuleSummary, ...]:
+    """What every rule of `mien.datasets.ferplus.targets` keeps and drops; raises `InputError` without votes."""
+    if prepared.votes is None:
+        raise InputError("this dataset carries no FER+ votes: prepare it with fer2013new.csv")
+    summaries = []
+    for rule in RULES:
+        for classes in all_classes:
+            _, keep, reasons = targets(prepared.votes, rule, classes)
+            dropped = [_count(reason, prepared, reasons == reason) for reason in REASONS]
+            summaries.append(
+                RuleSummary(
+                    rule, classes, _count("kept", prepared, keep), tuple(line for line in dropped if line.total)
+                )
+            )
+    return tuple(summaries)
+
+
+def render(summary: Summary) -> RenderableType:
+    """A summary as tables for a rich console."""
+    from rich.console import Group
+    from rich.text import Text
+
+    width, height = summary.size
+    colour = "gray" if summary.channels == 1 else "RGB"
+    tables: list[RenderableType] = [
+        Text(
+            f"{summary.name}: {summary.images.total:,} images, {width}×{height} {colour}, {summary.distinct:,} distinct"
+        )
+    ]
+    for name, lines in summary.groups.items():
+        last = (summary.images,) if name == next(iter(summary.groups)) else ()
+        tables.append(_table(name, (*lines, *last), footer=bool(last)))
+    if summary.leaked.total:
+        tables.append(_table("also in train", (summary.leaked,)))
+    if summary.dropped:
+        tables.append(Text("\n".join(f"dropped {count:,}: {reason}" for reason, count in summary.dropped)))
+    return Group(*tables)
+
+
+def render_rules(rules: Sequence[RuleSummary]) -> RenderableType:
+    """What the rules keep and drop, as one table for a rich console."""
+    lines = []
+    for rule in rules:
+        lines.append(Counts(f"{rule.rule}, {rule.classes} classes: kept", rule.kept.counts))
+        lines += [Counts(f"  dropped: {line.name}", line.counts) for line in rule.dropped]
+    return _table("FER+ targets", lines)
+
+
+def _table(title: str, lines: Sequence[Counts], *, footer: bool = False) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(title)
+    for name in (*SPLITS, "total"):
+        table.add_column(name, justify="right")
+    for i, line in enumerate(lines):
+        if footer and i == len(lines) - 1:
+            table.add_section()
+        table.add_row(line.name, *(f"{count:,}" for count in (*line.counts, line.total)))
+    return table
+
+
+def _classes(prepared: Prepared, codes: np.typing.NDArray[Any], names: Sequence[str]) -> tuple[Counts, ...]:
+    return tuple(_count(name, prepared, codes == i) for i, name in enumerate(names))
+
+
+def _count(name: str, prepared: Prepared, mask: np.typing.NDArray[np.bool_]) -> Counts:
+    train, validation, test = (int((mask & (prepared.split == split)).sum()) for split in SPLITS)
+    return Counts(name, (train, validation, test))
+
+
+def _by_split(line: Counts) -> dict[str, int]:
+    return {**dict(zip(SPLITS, line.counts, strict=True)), "total": line.total}
