@@ -1,0 +1,82 @@
+"""What a file is that is not a readable picture, so that the error can name the cure."""
+
+from __future__ import annotations
+
+HEAD = 512
+"""Bytes from the start of a file that `kind_of` wants."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "is a PDF document: save the page as PNG or JPEG"),
+    (b"%!PS", "is a PostScript file: save it as PNG or JPEG"),
+    (b"PK\x03\x04", "is a ZIP archive: unpack it first"),
+    (b"\x1f\x8b", "is a gzip archive: unpack it first"),
+    (b"\x93NUMPY", "is a NumPy array: load it with numpy.load and pass the array"),
+    (b"\x1a\x45\xdf\xa3", "is a video: analyse it as a video"),
+    (b"\x00\x00\x01\xba", "is a video: analyse it as a video"),
+    (b"FLV\x01", "is a video: analyse it as a video"),
+    (b"\xff\x0a", "is a JPEG XL picture, which is not supported: save it as PNG or JPEG"),
+    (b"\x00\x00\x00\x0cJXL ", "is a JPEG XL picture, which is not supported: save it as PNG or JPEG"),
+    (b"FUJIFILMCCD-RAW", "is a camera raw file: export it as JPEG or TIFF"),
+    (b"8BPS", "is a Photoshop file: save it as PNG or JPEG"),
+    (b"II*\0", "is a TIFF or camera raw file of a kind that cannot be read: save it as PNG or JPEG"),
+    (b"MM\0*", "is a TIFF or camera raw file of a kind that cannot be read: save it as PNG or JPEG"),
+    (b"\xff\xd8\xff", "is a JPEG file damaged at its start: copy or download it again"),
+    (b"\x89PNG", "is a PNG file damaged at its start: copy or download it again"),
+    (b"version https://git-lfs", "is a Git LFS pointer: fetch the picture with 'git lfs pull'"),
+)
+_TEXT: tuple[tuple[bytes, str], ...] = (
+    (b"<svg", "is an SVG drawing: save it as PNG"),
+    (b"<html", "is a web page, perhaps the answer to a failed download: fetch the picture again"),
+    (b"<!doctype html", "is a web page, perhaps the answer to a failed download: fetch the picture again"),
+)
+RAW_SUFFIXES = frozenset({".3fr", ".arw", ".cr2", ".cr3", ".dng", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".rw2"})
+"""Camera raw files; most are TIFF inside, with a thumbnail where a reader of TIFF looks for the picture."""
+
+
+def is_heif(head: bytes) -> bool:
+    """Whether these first bytes open a HEIF (HEIC) picture and not an AVIF one, which shares the container."""
+    if head[4:8] != b"ftyp":
+        return False
+    length = int.from_bytes(head[:4], "big")
+    brands = head[8:length] if 16 <= length <= len(head) else head[8:12]
+    return head[8:12] in _HEIF_BRANDS and not any(brand in brands for brand in _AVIF_BRANDS)
+
+
+def kind_of(head: bytes) -> str:
+    """The end of a sentence about a file that starts with ``head`` and is no readable picture: what it is, the cure."""
+    for magic, meaning in _MAGIC:
+        if head.startswith(magic):
+            return meaning
+    if head[4:8] == b"ftyp":
+        if head[8:12] in _AVIF_BRANDS:
+            from PIL import features
+
+            if features.check("avif"):
+                return "is a damaged AVIF picture: copy or download it again"
+            return "is an AVIF picture, which this Pillow cannot read: pip install --upgrade pillow"
+        if head[8:11] == b"crx":
+            return "is a camera raw file: export it as JPEG or TIFF"
+        return "is a video: analyse it as a video"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "is a video: analyse it as a video"
+    if _is_text(head):
+        lowered = head.lower()
+        return next(
+            (meaning for mark, meaning in _TEXT if mark in lowered),
+            "holds text, not a picture: check what was saved under this name",
+        )
+    return "is not a picture, or damaged at its start: give a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # the last character may be cut in two by the end of the head
+        if error.start < len(head) - 3:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return bool(text) and all(c.isprintable() or c in "\t\n\r\f\ufeff" for c in text)
