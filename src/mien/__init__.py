@@ -1,1 +1,70 @@
-"""Mien reads facial expressions: faces in photos, the emotions they show, the age range they look like."""
+"""Mien reads facial expressions: faces in photos, the emotions they show, the age range they look like.
+
+    import mien
+
+    result = mien.analyze("photo.jpg")
+    for face in result:
+        print(face.box, face.emotion, face.emotions["happy"], face.age_range)
+
+The output is how a face looks to raters, not what a person feels. Importing this module loads neither torch, OpenCV nor
+ONNX Runtime; names are resolved when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.analyzer import Analyzer, analyze, analyze_batch
+    from mien.errors import (
+        DataError,
+        ImageError,
+        InputError,
+        MienError,
+        MissingExtraError,
+        MissingFileError,
+        ModelError,
+    )
+    from mien.faces import Face, Faces, Frame
+    from mien.sources.image import load_image
+    from mien.weights.card import Card
+
+__all__ = [
+    "Analyzer",
+    "Card",
+    "DataError",
+    "Face",
+    "Faces",
+    "Frame",
+    "ImageError",
+    "InputError",
+    "MienError",
+    "MissingExtraError",
+    "MissingFileError",
+    "ModelError",
+    "analyze",
+    "analyze_batch",
+    "load_image",
+]
+
+_HOME = {
+    **dict.fromkeys(("Analyzer", "analyze", "analyze_batch"), "mien.analyzer"),
+    **dict.fromkeys(("Face", "Faces", "Frame"), "mien.faces"),
+    "Card": "mien.weights.card",
+    "load_image": "mien.sources.image",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mien")
+    if name not in __all__:
+        raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME.get(name, "mien.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,56 @@
+"""``mien export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  mien export runs/emotion-cpu --out emotion.onnx --name emotion --scores scores.json
+  mien export runs/age-cpu/last.safetensors --out age.onnx --name age
+"""
+
+
+@click.command("export", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="ONNX file to write.")
+@click.option("--name", help="The model's name. [default: the recipe's task]")
+@click.option("--scores", type=click.Path(path_type=Path), help="JSON of `mien evaluate` to put on the card.")
+@click.option("--temperature", multiple=True, metavar="HEAD=T", help="Calibration temperature of a head; repeatable.")
+def command(run: Path, out: Path, name: str | None, scores: Path | None, temperature: tuple[str, ...]) -> None:
+    """Write a trained network (a RUN folder or one of its .safetensors files) as one ONNX file with its card inside.
+
+    The file is refused when its outputs differ from torch's by more than 1e-4. The same input gives the same bytes.
+    """
+    from mien.errors import InputError, MissingExtraError, MissingFileError
+
+    try:
+        from mien.export import export
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "train", "export") from error
+
+    figures = {}
+    if scores is not None:
+        if not scores.is_file():
+            raise MissingFileError(f"{scores}: no such file; write it with `mien evaluate … --json {scores}`")
+        figures = json.loads(scores.read_text(encoding="utf-8"))
+    temperatures = {}
+    for item in temperature:
+        head, sign, value = item.partition("=")
+        try:
+            temperatures[head] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign or not temperatures[head] > 0:
+            raise InputError(f"--temperature {item!r}: write HEAD=T with T above 0, such as ferplus=1.2")
+    card = export(run, out, name=name or _task(run), scores=figures, temperatures=temperatures)
+    click.echo(f"{out}: {card.name}, {card.parameters:,} parameters, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _task(run: Path) -> str:
+    from mien.training.checkpoint import load_run
+
+    return load_run(run)[0].task

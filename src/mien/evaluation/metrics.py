@@ -1,0 +1,116 @@
+"""Scores of a classifier from its probabilities: arrays in, plain numbers out.
+
+Definitions follow scikit-learn where it has them; ECE follows Guo et al. 2017, "On Calibration of Modern Neural
+Networks" (equal-width bins of the top probability).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+
+ECE_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Figures of one head on one test set; all between 0 and 1 but ``n``, ``log_loss`` and ``confusion``.
+
+    Attributes:
+        n: images scored.
+        accuracy: share of right top labels.
+        macro_f1: mean over classes of F1; classes that neither occur nor are predicted do not count.
+        balanced_accuracy: mean over occurring classes of recall.
+        recall: label → recall, None where the class does not occur.
+        precision: label → precision, None where the class is never predicted.
+        log_loss: mean negative log probability of the true label, nats.
+        ece: expected calibration error over 15 bins.
+        confusion: rows true, columns predicted, counts.
+        labels: order of rows and columns.
+        one_off: share of predictions in the true or an adjacent class, for ordered labels; else None.
+    """
+
+    n: int
+    accuracy: float
+    macro_f1: float
+    balanced_accuracy: float
+    recall: dict[str, float | None]
+    precision: dict[str, float | None]
+    log_loss: float
+    ece: float
+    confusion: list[list[int]]
+    labels: tuple[str, ...]
+    one_off: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def confusion_matrix(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
+    """``(classes, classes)`` counts, rows true, columns predicted."""
+    flat = np.bincount(np.asarray(truth, np.int64) * classes + predicted, minlength=classes * classes)
+    return flat.reshape(classes, classes)
+
+
+def expected_calibration_error(
+    confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = ECE_BINS
+) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by their share of the images."""
+    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(index, weights=confidence - correct, minlength=bins)
+    return float(np.abs(gaps).sum() / max(len(confidence), 1))
+
+
+def score(
+    probabilities: NDArray[np.floating], truth: NDArray[np.integer], labels: Sequence[str], *, ordered: bool = False
+) -> Scores:
+    """Score ``(n, k)`` probabilities against ``(n,)`` true class indices.
+
+    Args:
+        probabilities: rows sum to 1.
+        truth: 0 ≤ truth < k; images without a label must be left out before.
+        labels: k names.
+        ordered: the labels are a scale, so one-off accuracy makes sense.
+
+    Raises:
+        InputError: shapes that do not fit, or no image at all.
+    """
+    n, classes = probabilities.shape
+    if classes != len(labels) or truth.shape != (n,):
+        raise InputError(
+            f"{n} rows of {classes} probabilities do not fit {len(labels)} labels and {truth.shape} truths"
+        )
+    if n == 0:
+        raise InputError("nothing to score: no image of this split has a label for this head")
+    predicted = probabilities.argmax(axis=1)
+    matrix = confusion_matrix(truth, predicted, classes)
+    hits, occurs, said = np.diag(matrix).astype(float), matrix.sum(axis=1), matrix.sum(axis=0)
+    recall = np.divide(hits, occurs, out=np.full(classes, np.nan), where=occurs > 0)
+    precision = np.divide(hits, said, out=np.full(classes, np.nan), where=said > 0)
+    f1 = np.divide(2 * hits, occurs + said, out=np.full(classes, np.nan), where=occurs + said > 0)
+    correct = predicted == truth
+    true_probability = np.clip(probabilities[np.arange(n), truth], 1e-12, 1.0)
+    return Scores(
+        n=n,
+        accuracy=float(correct.mean()),
+        macro_f1=float(np.nanmean(f1)),
+        balanced_accuracy=float(np.nanmean(recall)),
+        recall=_by_label(labels, recall),
+        precision=_by_label(labels, precision),
+        log_loss=float(-np.log(true_probability).mean()),
+        ece=expected_calibration_error(probabilities.max(axis=1), correct),
+        confusion=matrix.tolist(),
+        labels=tuple(labels),
+        one_off=float((np.abs(predicted - truth) <= 1).mean()) if ordered else None,
+    )
+
+
+def _by_label(labels: Sequence[str], values: NDArray[np.floating]) -> dict[str, float | None]:
+    return {label: None if np.isnan(v) else float(v) for label, v in zip(labels, values, strict=True)}

@@ -1,0 +1,93 @@
+"""A classifier: an ONNX file, and the preprocessing that its own card asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError, ModelError
+from mien.runtime.session import open_session
+from mien.weights.card import METADATA_KEY, Card
+
+CHUNK = 64
+"""Crops that go through the network at once; bounds memory on a crowd."""
+
+
+class Model:
+    """A network with its card. Built once, safe to call from several threads.
+
+    Args:
+        model: the ONNX file, or its content.
+        threads: processor threads, None for a sensible number.
+
+    Raises:
+        ModelError: not an ONNX file, or one without a card.
+        MissingFileError: no such file.
+    """
+
+    def __init__(self, model: bytes | Path, *, threads: int | None = None) -> None:
+        self._session = open_session(model, threads=threads)
+        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            name = "the model" if isinstance(model, bytes) else str(model)
+            raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
+        self.card = Card.from_json(text)
+        self._input = self._session.get_inputs()[0].name
+        outputs = [output.name for output in self._session.get_outputs()]
+        missing = [head.name for head in self.card.heads if head.name not in outputs]
+        if missing:
+            raise ModelError(f"model {self.card.name!r} has no output {', '.join(missing)}: export it again")
+        self._mean = np.asarray(self.card.mean, np.float32).reshape(1, -1, 1, 1)
+        self._std = np.asarray(self.card.std, np.float32).reshape(1, -1, 1, 1)
+
+    def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Raw outputs.
+
+        Args:
+            crops: uint8 ``(n, size, size, channels)`` as the card says, RGB or gray.
+
+        Returns:
+            Head name → ``(n, classes)`` float32.
+        """
+        card = self.card
+        expected = (card.size, card.size, card.n_channels)
+        if crops.dtype != np.uint8 or crops.shape[1:] != expected:
+            raise InputError(f"model {card.name!r} takes uint8 crops (n, {expected}), got {crops.dtype} {crops.shape}")
+        names = [head.name for head in card.heads]
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+        for start in range(0, len(crops), CHUNK):
+            pixels = crops[start : start + CHUNK].transpose(0, 3, 1, 2).astype(np.float32) / 255
+            x = np.ascontiguousarray((pixels - self._mean) / self._std)
+            for name, output in zip(names, self._session.run(names, {self._input: x}), strict=True):
+                parts[name].append(output)
+        return {
+            head.name: np.concatenate(parts[head.name])
+            if parts[head.name]
+            else np.zeros((0, len(head.labels)), np.float32)
+            for head in card.heads
+        }
+
+    def __call__(self, crops: NDArray[np.uint8], *, flip: bool = False) -> dict[str, NDArray[np.float32]]:
+        """Probabilities: head name → ``(n, classes)`` float32, rows sum to 1.
+
+        Args:
+            crops: as for `logits`.
+            flip: average with the mirrored crops.
+        """
+        probabilities = self._probabilities(crops)
+        if flip:
+            mirrored = self._probabilities(np.ascontiguousarray(crops[:, :, ::-1]))
+            probabilities = {name: (p + mirrored[name]) / 2 for name, p in probabilities.items()}
+        return probabilities
+
+    def _probabilities(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        logits = self.logits(crops)
+        return {head.name: softmax(logits[head.name] / head.temperature) for head in self.card.heads}
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Over the last axis of ``(n, k)``, stable."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
