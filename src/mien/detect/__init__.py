@@ -63,7 +63,7 @@ def _haar(min_face: int, threads: int | None, _: Path | None) -> Detector:
 DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
     {
         "mtcnn": DetectorInfo(
-            summary="three small cascaded networks; box and landmarks, faces turned in the picture up to about 45 degrees",
+            summary="three small cascaded networks; box and landmarks, heads tilted up to about 45 degrees",
             licence="MIT by the package that carries the weights; the authors' own were published without a licence",
             landmarks=True,
             needs="",

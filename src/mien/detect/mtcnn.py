@@ -118,7 +118,7 @@ class MTCNN:
     ) -> tuple[Floats, Floats, Floats]:
         width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
         source = next(p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height)
-        level = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
+        level = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
         shift_map, score_map = self._pnet.run(
             ["conv2d_4", "softmax"], {"input_1": _normalised(np.asarray(cv2.transpose(level)[None], np.uint8))}
         )

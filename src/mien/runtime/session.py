@@ -54,6 +54,7 @@ def open_session(model: bytes | Path, *, threads: int | None = None) -> onnxrunt
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = _ERRORS_ONLY
+    # threads that spin between calls take the CPU from OpenCV, decoding and the other sessions
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
     name = "the model" if isinstance(model, bytes) else str(model)

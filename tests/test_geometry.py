@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mien.detect.suppression import suppress
+from mien.errors import InputError
+from mien.geometry import areas, clip_boxes, iou, nms, similarity
+
+quick = settings(max_examples=60, deadline=None)
+
+coordinate = st.floats(-500, 500, width=32)
+side = st.floats(1, 300, width=32)
+
+
+@st.composite
+def boxes(draw: st.DrawFn, least: int = 0, most: int = 12) -> np.ndarray:
+    n = draw(st.integers(least, most))
+    corners = draw(arrays(np.float32, (n, 2), elements=coordinate))
+    sides = draw(arrays(np.float32, (n, 2), elements=side))
+    return np.concatenate([corners, corners + sides], axis=1)
+
+
+@st.composite
+def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    some = draw(boxes(most=20))
+    return some, draw(arrays(np.float32, len(some), elements=st.floats(0, 1, width=32)))
+
+
+def affine(angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    return np.array([[c, -s, shift[0]], [s, c, shift[1]]])
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+@quick
+@given(boxes(), st.integers(1, 600), st.integers(1, 600))
+def test_clipped_boxes_lie_in_the_picture_and_clipping_again_changes_nothing(some, width, height):
+    clipped = clip_boxes(some, (width, height))
+    assert clipped.dtype == np.float32
+    assert (clipped >= 0).all()
+    assert (clipped[:, [0, 2]] <= width).all()
+    assert (clipped[:, [1, 3]] <= height).all()
+    np.testing.assert_array_equal(clip_boxes(clipped, (width, height)), clipped)
+    assert (areas(clipped) <= areas(some) * (1 + 1e-5)).all()
+
+
+def test_area_of_an_inverted_box_is_zero():
+    np.testing.assert_array_equal(areas(np.array([[0, 0, 2, 3], [5, 5, 1, 1]], np.float32)), [6, 0])
+
+
+@quick
+@given(boxes(), boxes(), st.booleans())
+def test_overlap_is_a_fraction_and_symmetric(a, b, over_smaller):
+    overlap = iou(a, b, over_smaller=over_smaller)
+    assert overlap.shape == (len(a), len(b))
+    assert ((overlap >= 0) & (overlap <= 1 + 1e-5)).all()
+    np.testing.assert_allclose(overlap, iou(b, a, over_smaller=over_smaller).T, atol=1e-6)
+
+
+@quick
+@given(boxes(least=1))
+def test_a_box_overlaps_itself_fully(some):
+    np.testing.assert_allclose(np.diag(iou(some, some)), 1.0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "union", "smaller"),
+    [
+        ((0, 0, 2, 2), (1, 0, 3, 2), 1 / 3, 1 / 2),
+        ((0, 0, 4, 4), (1, 1, 3, 3), 1 / 4, 1.0),
+        ((0, 0, 1, 1), (1, 0, 2, 1), 0.0, 0.0),
+        ((0, 0, 0, 0), (0, 0, 0, 0), 0.0, 0.0),
+    ],
+)
+def test_overlaps_worked_out_by_hand(a, b, union, smaller):
+    first, second = np.array([a], np.float32), np.array([b], np.float32)
+    assert iou(first, second)[0, 0] == pytest.approx(union)
+    assert iou(first, second, over_smaller=True)[0, 0] == pytest.approx(smaller)
+
+
+@quick
+@given(scored(), st.floats(0.05, 0.95), st.booleans())
+def test_suppression_keeps_a_best_first_set_that_covers_the_rest(pair, threshold, over_smaller):
+    some, scores = pair
+    kept = nms(some, scores, threshold, over_smaller=over_smaller)
+    assert (np.diff(scores[kept]) <= 0).all()
+    overlap = iou(some, some, over_smaller=over_smaller)
+    among = overlap[np.ix_(kept, kept)][~np.eye(len(kept), dtype=bool)]
+    assert (among <= threshold).all()
+    for i in set(range(len(some))) - set(kept.tolist()):
+        assert any(overlap[k, i] > threshold and scores[k] >= scores[i] for k in kept)
+
+
+@quick
+@given(scored(), st.floats(0.05, 0.95), st.booleans())
+def test_block_suppression_equals_the_plain_one(pair, threshold, over_smaller):
+    some, scores = pair
+    np.testing.assert_array_equal(
+        suppress(some, scores, threshold, over_smaller=over_smaller),
+        nms(some, scores, threshold, over_smaller=over_smaller),
+    )
+
+
+def test_block_suppression_equals_the_plain_one_over_several_blocks():
+    rng = np.random.default_rng(3)
+    corners = rng.uniform(0, 400, (1200, 2))
+    some = np.concatenate([corners, corners + rng.uniform(10, 60, (1200, 2))], axis=1).astype(np.float32)
+    scores = rng.random(1200).astype(np.float32)
+    np.testing.assert_array_equal(suppress(some, scores, 0.3), nms(some, scores, 0.3))
+
+
+@quick
+@given(
+    arrays(np.float64, (5, 2), elements=st.floats(-100, 100), unique=True),
+    st.floats(-np.pi, np.pi),
+    st.floats(0.05, 20),
+    st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+)
+def test_similarity_recovers_the_transform_that_was_applied(points, angle, scale, shift):
+    spread = np.abs(points - points.mean(axis=0)).max()
+    if spread < 1e-2:
+        return
+    matrix = affine(angle, scale, shift)
+    found = similarity(points, apply(matrix, points))
+    np.testing.assert_allclose(apply(found, points), apply(matrix, points), atol=1e-5)
+    np.testing.assert_allclose(found[:, :2], matrix[:, :2], atol=1e-4 * max(scale, 1))
+
+
+@quick
+@given(arrays(np.float64, (5, 2), elements=st.floats(-100, 100)), st.integers(0, 2**31))
+def test_no_other_similarity_fits_better(points, seed):
+    rng = np.random.default_rng(seed)
+    target = rng.uniform(-50, 50, (5, 2))
+    if np.abs(points - points.mean(axis=0)).max() < 1e-2:
+        return
+    best = similarity(points, target)
+    error = ((apply(best, points) - target) ** 2).sum()
+    for _ in range(10):
+        step = affine(rng.normal(0, 0.05), 1 + rng.normal(0, 0.05), tuple(rng.normal(0, 0.5, 2)))
+        other = apply(step, apply(best, points))
+        assert ((other - target) ** 2).sum() >= error - 1e-6 * max(error, 1)
+
+
+def test_similarity_never_mirrors():
+    target = np.array([[0, 0], [4, 0], [2, 1], [0, 5], [4, 5]], float)
+    mirrored = target * [-1, 1] + [7, 0]
+    matrix = similarity(mirrored, target)
+    assert np.linalg.det(matrix[:, :2]) >= 0
+
+
+def test_similarity_of_many_faces_is_that_of_each():
+    rng = np.random.default_rng(0)
+    many, target = rng.uniform(0, 100, (7, 5, 2)), rng.uniform(0, 1, (5, 2))
+    together = similarity(many, target)
+    assert together.shape == (7, 2, 3)
+    for one, matrix in zip(many, together, strict=True):
+        np.testing.assert_allclose(similarity(one, target), matrix)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (np.ones((5, 2)), np.random.default_rng(0).random((5, 2))),
+        (np.zeros((4, 2)), np.zeros((5, 2))),
+        (np.zeros((1, 2)), np.zeros((1, 2))),
+    ],
+)
+def test_similarity_refuses_points_without_a_shape(source, target):
+    with pytest.raises(InputError):
+        similarity(source, target)
