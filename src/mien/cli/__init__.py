@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 something could not be done (one line each on stderr); 2 wrong call; 130 interrupted.",
+    epilog="Exit codes: 0 done; 1 something could not be done, one line each on stderr; 2 wrong call; 130 interrupted.",
 )
 @click.version_option(package_name="mien")
 def cli() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
+
+if TYPE_CHECKING:
+    from mien.datasets.value import Prepared
 
 KINDS = ("auto", "fer2013", "folders", "hf", "fairface", "rafdb", "prepared")
 RULES = ("majority", "crossentropy", "distribution")
@@ -16,7 +19,7 @@ Examples:
   mien data prepare fer2013.zip --ferplus fer2013new.csv --targets majority --out ferplus.parquet
   mien data prepare fer2013.csv --expressions angry,happy,sad,surprise,neutral --out five.parquet
   mien data prepare archive/ --out folders.parquet
-  mien data prepare fairface/ --size 72 --out fairface.parquet
+  mien data prepare fairface/ --crop age --out fairface.parquet
 """
 
 
@@ -39,6 +42,11 @@ def command() -> None:
 @click.option("--expressions", help="Keep these emotions alone, such as angry,happy,sad.")
 @click.option("--size", type=click.IntRange(8, 1024), help="Resize to this many pixels a side. [default: as it is]")
 @click.option(
+    "--crop",
+    type=click.Choice(["age", "emotion"]),
+    help="Cut the faces out as the photo pipeline does for this model (FairFace); --size defaults to its input.",
+)
+@click.option(
     "--labels", help="What the labels 0, 1, … mean, for Parquet that does not say: a list such as angry,disgust."
 )
 def prepare(
@@ -50,6 +58,7 @@ def prepare(
     classes: str | None,
     expressions: str | None,
     size: int | None,
+    crop: str | None,
     labels: str | None,
 ) -> None:
     """Read the dataset SOURCE and write it as one compact file for `mien train`.
@@ -68,7 +77,10 @@ def prepare(
     if classes is not None and targets is None:
         raise click.UsageError("--classes needs --targets.")
     console = Console(highlight=False)
-    prepared = read(source, kind, Options(size=size, labels=_names(labels)))
+    if crop is None:
+        prepared = read(source, kind, Options(size=size, labels=_names(labels)))
+    else:
+        prepared = _read_cropped(source, kind, crop, size)
     if ferplus is not None:
         prepared = votes.join(prepared, votes.read_votes(ferplus))
     if prepared.votes is not None:
@@ -81,6 +93,32 @@ def prepare(
     write_prepared(prepared, out)
     console.print(render(summarise(prepared)))
     click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
+
+
+def _read_cropped(source: Path, kind: str, task: str, size: int | None) -> Prepared:
+    """Faces as the pipeline cuts them; training pictures in which it finds none are left out."""
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mien.cropping import FaceCropper
+    from mien.datasets.table import Options, read
+    from mien.detect import make_detector
+    from mien.networks.catalog import network
+    from mien.weights.frames import FRAMES
+
+    side = size or network(task).size
+    cropper = FaceCropper(make_detector("mtcnn", min_face=40, threads=1), side, "rgb", FRAMES[task])
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("finding faces")
+        options = Options(
+            size=side, crop=cropper, progress=lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+        prepared = read(source, kind, options)
+    if prepared.found is None:
+        return prepared
+    missed = (prepared.split == "train") & ~prepared.found
+    return prepared.dropping(np.where(missed, "no face found in a training picture", ""))
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

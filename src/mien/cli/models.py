@@ -1,0 +1,39 @@
+"""``mien models``."""
+
+from __future__ import annotations
+
+import click
+
+EPILOG = """\b
+Examples:
+  mien models
+  mien models emotion
+"""
+
+
+@click.command("models", epilog=EPILOG)
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List the shipped models, or print the card of one (or of any exported .onnx file) as JSON."""
+    import json
+
+    from mien.runtime.model import Model
+    from mien.weights.catalog import MODELS, read_model
+
+    if name is not None:
+        card = Model(read_model(name), threads=1).card
+        click.echo(json.dumps(json.loads(card.to_json()), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="shipped models (mien models NAME prints a card)")
+    for column in ("name", "tells", "input", "parameters", "scores", "trained on", "licence"):
+        table.add_column(column)
+    for key, row in MODELS.items():
+        card = Model(read_model(key), threads=1).card
+        results = card.scores.get("results", {})
+        scores = "\n".join(f"{protocol} {one['accuracy']:.1%}" for protocol, one in results.items())
+        shape = f"{card.size}×{card.size} {card.channels}"
+        table.add_row(key, row.summary, shape, f"{card.parameters:,}", scores, card.data, card.licence)
+    Console().print(table)
