@@ -34,7 +34,7 @@ def main() -> None:
     side = images.shape[1] * SCALE
     document = {}
     for name in options.detectors.split(","):
-        detector = MTCNN(80,1)
+        detector = MTCNN(80, 1)
         boxes, landmarks = [], []
         for image in images:
             gray = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC)
@@ -47,7 +47,12 @@ def main() -> None:
         found = len(box) / len(images)
         document[name] = {"images": len(images), "found": found, "box": np.median(box, axis=0).round(4).tolist()}
         print(f"{name}: exactly one face in {found:.1%} of {len(images)} images")
-        print("  box median", document[name]["box"], "quartile range", np.ptp(np.quantile(box, [0.25, 0.75], axis=0), axis=0).round(3))
+        print(
+            "  box median",
+            document[name]["box"],
+            "quartile range",
+            np.ptp(np.quantile(box, [0.25, 0.75], axis=0), axis=0).round(3),
+        )
         if len(points) and np.isfinite(points).all():
             document[name]["landmarks"] = np.median(points, axis=0).round(4).tolist()
             spread = np.ptp(np.quantile(points, [0.25, 0.75], axis=0), axis=0).round(3)

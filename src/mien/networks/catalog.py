@@ -70,10 +70,10 @@ def _age(heads: Heads) -> nn.Module:
 
 
 NETWORKS: Mapping[str, Network] = {
-    "emotion": Network(_emotion, 48, "gray", 0, "SE-ResNet, full-resolution first stage"),
-    "emotion-fast": Network(_emotion_fast, 48, "gray", 0, "SE-ResNet, half-resolution first stage"),
-    "emotion-wide": Network(_emotion_wide, 48, "gray", 0, "SE-ResNet, wide: a teacher"),
-    "age": Network(_age, 64, "rgb", 0, "SE-ResNet on quarter-resolution maps"),
+    "emotion": Network(_emotion, 48, "gray", 1_458_695, "SE-ResNet, full-resolution first stage"),
+    "emotion-fast": Network(_emotion_fast, 48, "gray", 1_215_693, "SE-ResNet, half-resolution first stage"),
+    "emotion-wide": Network(_emotion_wide, 48, "gray", 13_812_839, "SE-ResNet, wide: a teacher"),
+    "age": Network(_age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps"),
 }
 
 

@@ -90,4 +90,6 @@ def loader(data: Prepared, recipe: Recipe, split: str) -> DataLoader[Batch]:
     )
     images = torch.from_numpy(np.ascontiguousarray(part.images.transpose(0, 3, 1, 2)))
     sampler = EpochBatches(len(images), recipe.batch_size, seed=recipe.seed if split == "train" else None)
-    return DataLoader(InMemory(images, targets), sampler=sampler, batch_size=None)
+    # a generator of its own: an iterator draws a number when it is made, and that moment differs in a resumed run
+    generator = torch.Generator().manual_seed(recipe.seed)
+    return DataLoader(InMemory(images, targets), sampler=sampler, batch_size=None, generator=generator)
