@@ -86,7 +86,7 @@ def read_fairface(
         size: side of the images in pixels, needed with ``crop``; None keeps the size, which must be the same for all.
         crop: cuts the face out of each image; called on one thread, in order. Where it returns None, ``found`` is
             False and ``fallback`` cuts instead.
-        fallback: what to do without a face; None takes `central_face`.
+        fallback: what to do without a face; None takes the whole picture. `central_face` cuts out the padded box.
         progress: called with (images done, images in all) while cropping.
 
     Returns:
@@ -105,7 +105,7 @@ def read_fairface(
     else:
         if size is None:
             raise InputError("crop needs size: the side of the cropped images in pixels")
-        images, found = _cropped(source, size, crop, fallback or (lambda rgb: central_face(rgb, size)), progress)
+        images, found = _cropped(source, size, crop, fallback or (lambda rgb: resized(rgb, size)), progress)
     return Prepared(
         images=images,
         split=source.split,

@@ -241,7 +241,7 @@ def _winner(counts: NDArray[np.int32]) -> NDArray[np.str_]:
 
 
 def _same_order(prepared: Prepared, votes: NDArray[np.int8]) -> None:
-    """Refuse votes of shuffled rows: FER2013's label wins the vote in two rows of three, by chance in one of five."""
+    """Refuse votes of shuffled rows: FER2013's label wins the vote in five rows of eight, by chance in one of six."""
     winner = votes[:, :_EMOTIONS].argmax(axis=1)
     names = np.array(FERPLUS.names)[winner]
     agreeing = int((np.array(FER2013.names)[prepared.emotion] == names).sum())

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from mien.datasets.arrow import parquet
 from mien.datasets.codec import decode, encode
-from mien.datasets.value import LABELS, Info, Prepared, concatenate
+from mien.datasets.value import LABELS, Info, Prepared
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import atomic_path
 from mien.labels import FERPLUS_COLUMNS
 
-__all__ = ["KEY", "VERSION", "Info", "Prepared", "concatenate", "read_info", "read_prepared", "write_prepared"]
+__all__ = ["KEY", "VERSION", "Info", "Prepared", "read_info", "read_prepared", "write_prepared"]
 
 KEY = b"mien.dataset"
 VERSION = 1

@@ -201,28 +201,6 @@ def only_expressions(prepared: Prepared, names: Sequence[str]) -> Prepared:
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
-def concatenate(parts: Sequence[Prepared]) -> Prepared:
-    """One dataset out of several with the same image size and columns, such as one per file; keeps the first's info."""
-    if not parts:
-        raise InputError("nothing to join: give at least one dataset")
-    first = parts[0]
-    for part in parts[1:]:
-        if part.images.shape[1:] != first.images.shape[1:] or part.labels().keys() != first.labels().keys():
-            raise InputError(
-                f"cannot join images {part.images.shape[1:]} with {sorted(part.labels())} to images "
-                f"{first.images.shape[1:]} with {sorted(first.labels())}: sizes and columns must be the same"
-            )
-        if part.info.taxonomy != first.info.taxonomy:
-            raise InputError(f"cannot join labels of {part.info.taxonomy} to labels of {first.info.taxonomy}")
-    return replace(
-        first,
-        images=np.concatenate([part.images for part in parts]),
-        split=np.concatenate([part.split for part in parts]),
-        row=np.concatenate([part.row for part in parts]),
-        **_columns({name: np.concatenate([part.labels()[name] for part in parts]) for name in first.labels()}),
-    )
-
-
 def _columns(columns: dict[str, NDArray[Any]]) -> dict[str, Any]:
     # the type checker cannot know that these names are never "info"
     return dict(columns)

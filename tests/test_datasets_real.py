@@ -1,0 +1,80 @@
+"""Counts that the published datasets must give."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.datasets import detect_kind
+from mien.datasets.fairface import open_fairface
+from mien.datasets.fer2013 import read_csv
+from mien.datasets.ferplus import filtered, join, read_votes, targets
+from mien.datasets.leaks import distinct, leaked
+from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.value import SPLITS, Prepared
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="module")
+def fer(real_data: Path) -> Prepared:
+    data = read_csv(real_data / "fer2013" / "fer2013.csv.gz")
+    return join(data, read_votes(real_data / "fer2013" / "fer2013new.csv"))
+
+
+def in_splits(data: Prepared, mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(mask[data.split == split].sum()) for split in SPLITS)
+
+
+def test_fer2013_splits_and_classes(fer: Prepared) -> None:
+    assert in_splits(fer, np.ones(len(fer), bool)) == (28_709, 3_589, 3_589)
+    counts = {split: np.bincount(fer.select(split).emotion, minlength=7).tolist() for split in SPLITS}
+    # angry, disgust, fear, happy, sad, surprise, neutral
+    assert counts == {
+        "train": [3995, 436, 4097, 7215, 4830, 3171, 4965],
+        "validation": [467, 56, 496, 895, 653, 415, 607],
+        "test": [491, 55, 528, 879, 594, 416, 626],
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "classes", "kept"),
+    [
+        ("majority", 8, (25_060, 3_199, 3_153)),
+        ("majority", 7, (24_941, 3_186, 3_137)),
+        ("crossentropy", 8, (27_956, 3_505, 3_505)),
+        ("distribution", 7, (28_557, 3_579, 3_573)),
+    ],
+)
+def test_ferplus_rules(rule: str, classes: int, kept: tuple[int, ...], fer: Prepared) -> None:
+    assert in_splits(fer, targets(fer.votes, rule, classes).keep) == kept
+
+
+def test_fer2013_leaks(fer: Prepared) -> None:
+    assert in_splits(fer, leaked(fer)) == (0, 280, 288)
+    assert distinct(fer) == 34_036
+
+
+def test_training_file_is_small_fast_and_exact(fer: Prepared, tmp_path: Path) -> None:
+    path = write_prepared(filtered(fer, "majority"), tmp_path / "ferplus.parquet")
+    assert path.stat().st_size < 70e6
+    start = time.monotonic()
+    data = read_prepared(path)
+    assert time.monotonic() - start < 30
+    assert len(data) == 31_412
+    assert sum(count for _, count in data.info.dropped) == 35_887 - 31_412
+    np.testing.assert_array_equal(data.images, fer.images[data.row])
+
+
+def test_fairface(real_data: Path) -> None:
+    assert detect_kind(real_data / "fairface") == "fairface"
+    source = open_fairface(real_data / "fairface")
+    assert [int((source.split == split).sum()) for split in SPLITS] == [40_000, 5_000, 0]
+    train = np.bincount(source.age[source.split == "train"])
+    assert train.tolist() == [841, 4867, 4314, 11677, 8939, 4878, 2830, 1260, 394]
+    assert len(set(source.race)) == 7
+    assert source.image(0).shape == (112, 112, 3)
+    assert source.image(44_999).shape == (112, 112, 3)
