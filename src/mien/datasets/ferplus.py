@@ -120,7 +120,7 @@ def join(prepared: Prepared, votes: NDArray[np.int8]) -> Prepared:
     )
 
 
-def filtered(prepared: Prepared, rule: Rule, classes: Literal[7, 8] = 8) -> Prepared:
+def filtered(prepared: Prepared, rule: Rule, classes: int = 8) -> Prepared:
     """The rows that a rule keeps, the others counted by reason in ``info.dropped``; see `targets`.
 
     Raises:
@@ -133,7 +133,7 @@ def filtered(prepared: Prepared, rule: Rule, classes: Literal[7, 8] = 8) -> Prep
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
-def targets(votes: NDArray[np.integer], rule: Rule, classes: Literal[7, 8] = 8) -> Targets:
+def targets(votes: NDArray[np.integer], rule: Rule, classes: int = 8) -> Targets:
     """Turn votes into targets.
 
     - "majority", the protocol of Barsoum et al.: counts of 1 become 0; a row is kept when its largest count is more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def summarise(prepared: Prepared) -> Summary:
     )
 
 
-def summarise_rules(prepared: Prepared, all_classes: Sequence[Literal[7, 8]] = (8, 7)) -> tuple[RuleSummary, ...]:
+def summarise_rules(prepared: Prepared, all_classes: Sequence[int] = (8, 7)) -> tuple[RuleSummary, ...]:
     """What every rule of `mien.datasets.ferplus.targets` keeps and drops; raises `InputError` without votes."""
     if prepared.votes is None:
         raise InputError("this dataset carries no FER+ votes: prepare it with fer2013new.csv")
