@@ -8,7 +8,7 @@ import pytest
 
 from made_datasets import encoded, hf_parquet, noise, write_image
 from mien.datasets.codec import resized
-from mien.datasets.fairface import AGES, central_face, open_fairface, read_fairface
+from mien.datasets.fairface import AGES, open_fairface, read_fairface
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import AGE_BINS
 
@@ -74,7 +74,7 @@ def test_resized(tmp_path: Path) -> None:
     assert read_fairface(parquet(tmp_path), size=8).images.shape == (12, 8, 8, 3)
 
 
-def test_crop_hook_and_fallback(tmp_path: Path) -> None:
+def test_crop_hook(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
 
     def crop(rgb: np.ndarray) -> np.ndarray | None:
@@ -87,20 +87,10 @@ def test_crop_hook_and_fallback(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.images[1], resized(IMAGES[1], 4))
     assert seen[0] == (1, 12)
     assert seen[-1] == (12, 12)
-    centred = read_fairface(tmp_path, size=4, crop=crop, fallback=lambda rgb: central_face(rgb, 4))
-    np.testing.assert_array_equal(centred.images[1], central_face(IMAGES[1], 4))
     with pytest.raises(InputError, match="crop needs size"):
         read_fairface(tmp_path, crop=crop)
     with pytest.raises(InputError, match=r"a crop must be uint8 \(5, 5, 3\)"):
         read_fairface(tmp_path, size=5, crop=crop)
-
-
-def test_central_face_is_the_box_that_was_padded() -> None:
-    rgb = np.zeros((112, 112, 3), np.uint8)
-    rgb[18:93, 18:93] = 255  # 112 / 1.5 = 74.7 pixels
-    assert central_face(rgb, 64).min() == 255
-    assert central_face(rgb, 64, padding=0.5).min() == 255
-    assert central_face(rgb, 64, padding=0.1).min() == 0
 
 
 def test_originals_are_there_one_by_one(tmp_path: Path) -> None:

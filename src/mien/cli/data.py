@@ -80,7 +80,7 @@ def prepare(
     if crop is None:
         prepared = read(source, kind, Options(size=size, labels=_names(labels)))
     else:
-        prepared = _read_cropped(source, kind, crop, size)
+        prepared = _read_cropped(source, kind, crop, size, _names(labels))
     if ferplus is not None:
         prepared = votes.join(prepared, votes.read_votes(ferplus))
     if prepared.votes is not None:
@@ -95,7 +95,7 @@ def prepare(
     click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
 
 
-def _read_cropped(source: Path, kind: str, task: str, size: int | None) -> Prepared:
+def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: tuple[str, ...] | None) -> Prepared:
     """Faces as the pipeline cuts them; training pictures in which it finds none are left out."""
     import numpy as np
     from rich.console import Console
@@ -112,7 +112,10 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None) -> Prepa
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("finding faces")
         options = Options(
-            size=side, crop=cropper, progress=lambda done, total: progress.update(bar, completed=done, total=total)
+            size=side,
+            labels=labels,
+            crop=cropper,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
         prepared = read(source, kind, options)
     if prepared.found is None:

@@ -26,8 +26,6 @@ AGES = {name: i for i, name in enumerate(age_bin_names())} | {"more than 70": le
 """FairFace's name of an age range → index in `mien.labels.AGE_BINS`."""
 CSV_FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
 CSV_COLUMNS = ("file", "age", "gender", "race")
-PADDING = 0.25
-"""Share of the face box that the published crops add on every side."""
 
 Crop = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
 """RGB uint8 ``(h, w, 3)`` → RGB uint8 ``(size, size, 3)``, or None where no face was found."""
@@ -76,7 +74,6 @@ def read_fairface(
     *,
     size: int | None = None,
     crop: Crop | None = None,
-    fallback: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Read FairFace in either layout.
@@ -85,8 +82,7 @@ def read_fairface(
         path: Parquet files or the folder that holds them, or the folder that holds the CSV files, or one of these.
         size: side of the images in pixels, needed with ``crop``; None keeps the size, which must be the same for all.
         crop: cuts the face out of each image; called on one thread, in order. Where it returns None, ``found`` is
-            False and ``fallback`` cuts instead.
-        fallback: what to do without a face; None takes the whole picture. `central_face` cuts out the padded box.
+            False and the whole picture is taken: the published pictures are cut close around the face.
         progress: called with (images done, images in all) while cropping.
 
     Returns:
@@ -105,7 +101,7 @@ def read_fairface(
     else:
         if size is None:
             raise InputError("crop needs size: the side of the cropped images in pixels")
-        images, found = _cropped(source, size, crop, fallback or (lambda rgb: resized(rgb, size)), progress)
+        images, found = _cropped(source, size, crop, progress)
     return Prepared(
         images=images,
         split=source.split,
@@ -134,27 +130,10 @@ def csv_files(path: Path) -> list[Path]:
     return [path] if path.suffix.lower() == ".csv" and path.is_file() else []
 
 
-def central_face(rgb: NDArray[np.uint8], size: int, padding: float = PADDING) -> NDArray[np.uint8]:
-    """The face box that the published padding implies, cut out and resized: ``(size, size, 3)`` RGB uint8.
-
-    A crop that adds ``padding`` of the face on each side holds the face in its central 1 / (1 + 2 · padding).
-
-    Args:
-        rgb: RGB uint8 ``(h, w, 3)``.
-        size: side of the result in pixels.
-        padding: share of the face box added on each side.
-    """
-    height, width = rgb.shape[:2]
-    side = max(1, round(min(height, width) / (1 + 2 * padding)))
-    top, left = (height - side) // 2, (width - side) // 2
-    return resized(np.ascontiguousarray(rgb[top : top + side, left : left + side]), size)
-
-
 def _cropped(
     source: Source,
     size: int,
     crop: Crop,
-    fallback: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     images = np.empty((len(source), size, size, 3), np.uint8)
@@ -162,7 +141,7 @@ def _cropped(
     for i, rgb in enumerate(source.images()):
         face = crop(rgb)
         found[i] = face is not None
-        cut = fallback(rgb) if face is None else face
+        cut = resized(rgb, size) if face is None else face
         if cut.shape != (size, size, 3) or cut.dtype != np.uint8:
             raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cut.dtype} {cut.shape}")
         images[i] = cut

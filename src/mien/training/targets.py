@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mien.datasets import ferplus
 from mien.datasets.prepared import Prepared
 from mien.errors import DataError
+from mien.labels import age_bin_names
 from mien.training.config import HeadSpec
 
 
@@ -44,9 +45,13 @@ def head_targets(data: Prepared, head: HeadSpec) -> HeadTargets:
         column = data.emotion if head.target == "emotion" else data.age
         if column is None:
             raise DataError(f"head {head.name!r} learns {head.target} and this file has no such column")
+        names = age_bin_names() if head.target == "age" else data.taxonomy.names if data.taxonomy else ()
+        if tuple(names) != head.labels:
+            raise DataError(
+                f"head {head.name!r} has the labels {', '.join(head.labels)}; this file's are {', '.join(names)}: "
+                "use a recipe whose labels are those of the dataset"
+            )
         label = column.astype(np.int64)
-        if label.max(initial=-1) >= classes:
-            raise DataError(f"head {head.name!r} has {classes} classes and the file holds label {label.max()}")
         keep = label >= 0
         soft = np.zeros((len(label), classes), np.float32)
         soft[keep, label[keep]] = 1.0

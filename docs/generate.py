@@ -1,0 +1,169 @@
+"""Write the pages that follow from code and files: model cards and the command-line reference.
+
+    python docs/generate.py            write docs/cards/*.md, docs/cli.md and the table of scores in README.md
+    python docs/generate.py --check    only say which of them are out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mien.cli import cli
+from mien.runtime.model import Model
+from mien.weights.card import Card
+from mien.weights.catalog import MODELS, read_model
+
+DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+SPLIT = {"emotion": "test", "age": "validation"}
+EVALUATED = {"emotion": "fer2013.parquet", "age": "fairface.parquet"}
+TITLE = {
+    "ferplus": "FER+ majority, test, official",
+    "ferplus leak-free": "FER+ majority, test, leak-free",
+    "fer2013": "FER2013 test, official",
+    "fer2013 leak-free": "FER2013 test, leak-free",
+    "age": "FairFace validation, all faces",
+    "age found": "FairFace validation, faces the detector finds",
+}
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def card_page(name: str, card: Card) -> str:
+    training, results = card.training, card.scores["results"]
+    lines = [
+        f"# Model card: {name}",
+        "",
+        f"{MODELS[name].summary}. {card.parameters:,} parameters, input {card.size}×{card.size} {card.channels}. "
+        f"Licence of the weights: {card.licence}.",
+        "",
+        "**What the output means.** " + card.limits,
+        "",
+        "## Training",
+        "",
+        *table(
+            ["", ""],
+            [
+                ["data", card.data],
+                ["recipe", f"`{training['recipe']}`, {training['epochs']} epochs, seed {training['seed']}"],
+                ["command", f"`{training['command']}`"],
+                ["commit", f"`{training['commit']}`"],
+                ["data file", f"SHA-256 `{training['data_sha256']}`"],
+                ["weights", f"`{training['weights']}` of the run"],
+                ["packages", ", ".join(f"{k} {v}" for k, v in training["packages"].items())],
+                ["file", f"SHA-256 `{MODELS[name].sha256}`"],
+            ],
+        ),
+        "## Scores",
+        "",
+        f"`mien evaluate {name} --data {EVALUATED[name]} --split {SPLIT[name]}`",
+        "",
+    ]
+    ordered = any(one["one_off"] is not None for one in results.values())
+    header = ["protocol", "images", "accuracy", *(["one-off"] if ordered else []), "macro F1", "balanced", "log loss", "ECE"]
+    lines += table(
+        header,
+        [
+            [
+                TITLE[key], f"{one['n']:,}", f"**{percent(one['accuracy'])}**",
+                *([percent(one["one_off"])] if ordered else []),
+                f"{one['macro_f1']:.3f}", percent(one["balanced_accuracy"]), f"{one['log_loss']:.3f}", f"{one['ece']:.3f}",
+            ]
+            for key, one in results.items()
+        ],
+    )  # fmt: skip
+    for key, one in results.items():
+        if " " in key:
+            continue
+        lines += [f"### {TITLE[key]}: confusion matrix", "", "Rows are true labels, columns predictions, counts.", ""]
+        lines += table(
+            ["true", *one["labels"], "recall", "precision"],
+            [
+                [label, *map(str, counts), percent(one["recall"][label]), percent(one["precision"][label])]
+                for label, counts in zip(one["labels"], one["confusion"], strict=True)
+            ],
+        )
+    for kinds in card.scores.get("groups", {}).values():
+        lines += ["## By group", "", "Groups as the dataset names them; annotators assigned them from the picture.", ""]
+        for kind, rows in kinds.items():
+            lines += table(
+                [kind, "images", "accuracy", "one-off"],
+                [[g, f"{r['n']:,}", percent(r["accuracy"]), percent(r["one_off"])] for g, r in rows.items()],
+            )
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def cli_page() -> str:
+    lines = ["# Command line", "", "Written from the commands' own help by `python docs/generate.py`.", ""]
+
+    def walk(command: click.Command, path: list[str]) -> None:
+        context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+        lines.extend([f"## {' '.join(path)}", "", "```text", command.get_help(context).rstrip(), "```", ""])
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                if inner is not None:
+                    walk(inner, [*path, name])
+
+    walk(cli, ["mien"])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def scores_table(cards: dict[str, Card]) -> str:
+    rows = []
+    for name, card in cards.items():
+        for key, one in card.scores["results"].items():
+            off = "" if one["one_off"] is None else f", one-off {percent(one['one_off'])}"
+            rows.append(
+                [
+                    f"[{name}](docs/cards/{name}.md)",
+                    f"{card.parameters / 1e6:.2f} M",
+                    TITLE[key],
+                    f"{percent(one['accuracy'])}{off}",
+                    f"{one['macro_f1']:.3f}",
+                    f"{one['ece']:.3f}",
+                ]
+            )
+    return "\n".join(table(["model", "parameters", "test", "accuracy", "macro F1", "ECE"], rows)).strip()
+
+
+def pages() -> dict[Path, str]:
+    cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
+    out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
+    out[DOCS / "cli.md"] = cli_page()
+    readme = README.read_text(encoding="utf-8")
+    mark = re.compile(r"(<!-- scores -->\n).*?(\n<!-- /scores -->)", re.DOTALL)
+    out[README] = mark.sub(lambda m: m[1] + scores_table(cards) + m[2], readme)
+    return out
+
+
+def main(arguments: Any = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(arguments)
+    stale = []
+    for path, text in pages().items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.name)
+        if not options.check:
+            path.write_text(text, encoding="utf-8")
+    print(json.dumps({"out of date" if options.check else "written": stale}))
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
