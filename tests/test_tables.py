@@ -285,6 +285,14 @@ def test_columns_nobody_fills_are_left_out() -> None:
 def test_uncertain_faces() -> None:
     text = printed([result(1)], abstain=0.99)
     assert "uncertain" in text
+    assert result(1)[0].emotion in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 109, 110, 200])
+def test_narrow_terminals(width: int) -> None:
+    text = printed([result(2, "folder/two.jpg", top=0.7), result(0)], width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert width < 60 or text.count("happy") >= 2
 
 
 def test_names_are_not_markup_and_stay_on_their_line() -> None:
