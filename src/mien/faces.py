@@ -291,7 +291,8 @@ class Faces:
         """The whole result as one JSON object: source, width, height, faces."""
         width, height = self.image_size
         document = {"source": self.source, "width": width, "height": height, "faces": self.to_dicts()}
-        return json.dumps(document, ensure_ascii=False)
+        # a file name need not be text; its stray bytes stay JSON escapes, so that the rest is UTF-8
+        return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 
     def to_rows(self) -> list[dict[str, Any]]:
         """One flat dictionary a face with the same keys for every face: the rows of a CSV, a table or a data frame."""
@@ -339,8 +340,12 @@ class Faces:
         """Write the annotated picture; the format follows the suffix. Returns the path."""
         from PIL import Image
 
+        from mien.sources.image import FORMATS
+
         target = Path(path)
-        if target.suffix.lower() not in Image.registered_extensions():
+        name = Image.registered_extensions().get(target.suffix.lower())
+        # Pillow also registers suffixes it only reads, or hands to another program
+        if name not in FORMATS or name not in Image.SAVE or name == "ICO":
             raise InputError(f"{target}: no picture format has the suffix {target.suffix!r}; use .png or .jpg")
         picture = Image.fromarray(self.draw())
         with atomic_path(target) as temporary:
