@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from mien.datasets.prepared import read_prepared
-from mien.detect.mtcnn import MTCNN
+from mien.detect import make_detector
 
 SCALE, MARGIN = 5, 60
 
@@ -34,7 +34,7 @@ def main() -> None:
     side = images.shape[1] * SCALE
     document = {}
     for name in options.detectors.split(","):
-        detector = MTCNN(80, 1)
+        detector = make_detector(name, min_face=80, threads=1)
         boxes, landmarks = [], []
         for image in images:
             gray = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC)

@@ -1,7 +1,7 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
-    python docs/generate.py            write docs/cards/*.md, docs/cli.md and the table of scores in README.md
-    python docs/generate.py --check    only say which of them are out of date
+python docs/generate.py            write docs/cards/*.md, docs/cli.md and the table of scores in README.md
+python docs/generate.py --check    only say which of them are out of date
 """
 
 from __future__ import annotations
@@ -73,14 +73,16 @@ def card_page(name: str, card: Card) -> str:
         "",
     ]
     ordered = any(one["one_off"] is not None for one in results.values())
-    header = ["protocol", "images", "accuracy", *(["one-off"] if ordered else []), "macro F1", "balanced", "log loss", "ECE"]
+    off_column = ["one-off"] if ordered else []
+    header = ["protocol", "images", "accuracy", *off_column, "macro F1", "balanced", "log loss", "ECE"]
     lines += table(
         header,
         [
             [
                 TITLE[key], f"{one['n']:,}", f"**{percent(one['accuracy'])}**",
                 *([percent(one["one_off"])] if ordered else []),
-                f"{one['macro_f1']:.3f}", percent(one["balanced_accuracy"]), f"{one['log_loss']:.3f}", f"{one['ece']:.3f}",
+                f"{one['macro_f1']:.3f}", percent(one["balanced_accuracy"]), f"{one['log_loss']:.3f}",
+                f"{one['ece']:.3f}",
             ]
             for key, one in results.items()
         ],

@@ -43,7 +43,8 @@ class FaceCropper:
         centre = np.array([padded.shape[1], padded.shape[0]]) / 2
         offsets = np.hypot(*((faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2 - centre).T)
         chosen = faces[[int(offsets.argmin())]]
-        return crops(padded, chosen, self.size, self.channels, self.frame, self.detector.name)[0]
+        cut = crops(padded, chosen, self.size, self.channels, self.frame, self.detector.name)
+        return np.asarray(cut[0], np.uint8)
 
     def _detect(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Faces]:
         pad = round(PADDING * max(rgb.shape[:2]))

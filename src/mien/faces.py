@@ -237,7 +237,7 @@ class Faces:
     @property
     def sizes(self) -> NDArray[np.float32]:
         """``(n,)`` pixels: the shorter side of each box."""
-        return np.minimum(self.boxes[:, 2] - self.boxes[:, 0], self.boxes[:, 3] - self.boxes[:, 1])
+        return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).min(axis=1, initial=np.inf), np.float32)
 
     @property
     def entropy(self) -> NDArray[np.float32]:
@@ -357,7 +357,7 @@ def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32
     """``(n,)`` Shannon entropy of ``(n, k)`` distributions divided by log k, so 0–1."""
     p = np.clip(probabilities, 1e-12, 1.0)
     entropy = -(p * np.log(p)).sum(axis=1) / np.log(p.shape[1])
-    return np.clip(entropy, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(entropy, 0.0, 1.0), np.float32)
 
 
 def _expect(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -9,12 +9,15 @@ from mien.errors import InputError
 
 Array = NDArray[np.float32]
 
+_BLOCK = 256
+"""Boxes compared at once: few calls for a handful of boxes, and memory that grows with a crowd, not with its square."""
+
 
 def clip_boxes(boxes: NDArray[np.floating], size: tuple[int, int]) -> Array:
     """``(n, 4)`` boxes clamped to a picture of (width, height)."""
     width, height = size
     limit = np.array([width, height, width, height], np.float32)
-    return np.clip(np.asarray(boxes, np.float32), 0, limit)
+    return np.asarray(np.clip(np.asarray(boxes, np.float32), 0, limit), np.float32)
 
 
 def areas(boxes: NDArray[np.floating]) -> Array:
@@ -31,24 +34,37 @@ def iou(a: NDArray[np.floating], b: NDArray[np.floating], *, over_smaller: bool 
     shared = sides[..., 0] * sides[..., 1]
     area_a, area_b = areas(a)[:, None], areas(b)[None, :]
     whole = np.minimum(area_a, area_b) if over_smaller else area_a + area_b - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared, np.float32), where=whole > 0).astype(np.float32)
+    return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0), np.float32)
 
 
 def nms(
     boxes: NDArray[np.floating], scores: NDArray[np.floating], threshold: float, *, over_smaller: bool = False
 ) -> NDArray[np.intp]:
-    """Indices that greedy non-maximum suppression keeps, best score first.
+    """Greedy non-maximum suppression, with one overlap matrix a block instead of one row a box.
 
-    A box falls when its overlap with a kept one is above ``threshold``.
+    Args:
+        boxes: ``(n, 4)`` xyxy pixels.
+        scores: ``(n,)``, any scale.
+        threshold: a box falls when its overlap (0–1) with a better one that is kept is above it.
+        over_smaller: overlap over the smaller box's area instead of over the union.
+
+    Returns:
+        Indices of the boxes kept, best score first; of equal scores the earlier box first.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
-    kept: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        kept.append(int(best))
-        overlap = iou(boxes[best : best + 1], boxes[rest], over_smaller=over_smaller)[0]
-        order = rest[overlap <= threshold]
-    return np.array(kept, np.intp)
+    kept = np.empty(0, np.intp)
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK]
+        if len(kept):
+            covered = (iou(boxes[kept], boxes[block], over_smaller=over_smaller) > threshold).any(axis=0)
+            block = block[~covered]
+        over = iou(boxes[block], boxes[block], over_smaller=over_smaller) > threshold
+        alive = np.ones(len(block), np.bool_)
+        for i in range(len(block) - 1):
+            if alive[i]:
+                alive[i + 1 :] &= ~over[i, i + 1 :]
+        kept = np.concatenate([kept, block[alive]])
+    return kept
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -94,4 +94,4 @@ def remap(probabilities: NDArray[np.floating], source: Taxonomy, target: Taxonom
         if label in target.index:
             out[:, target.index[label]] = probabilities[:, i]
     total = out.sum(axis=1, keepdims=True)
-    return np.divide(out, total, out=np.zeros_like(out), where=total > 0)
+    return np.asarray(np.divide(out, total, out=np.zeros_like(out), where=total > 0), np.float32)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,7 +149,7 @@ def _results(
     from mien.errors import MienError
     from mien.sources.image import load_image
 
-    progress, bar = _progress(len(paths))
+    progress, show_done = _progress(len(paths))
     with progress:
         for start in range(0, len(paths), BATCH):
             frames = []
@@ -168,12 +168,13 @@ def _results(
                     except (MienError, OSError) as error:
                         failures.add(error)
                 yield faces
-            bar(min(start + BATCH, len(paths)))
+            show_done(min(start + BATCH, len(paths)))
 
 
-def _progress(total: int):  # type: ignore[no-untyped-def]
+def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int], None]]:
     if total <= MANY:
-        return nullcontext(), lambda done: None
+        nothing: AbstractContextManager[object] = nullcontext()
+        return nothing, lambda done: None
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -6,6 +6,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -65,7 +66,7 @@ def command(
         raise MissingExtraError(error.name or "torch", "train", "training") from error
 
     chosen = find(recipe)
-    changes = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     folder = fit(
         chosen,

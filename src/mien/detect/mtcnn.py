@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from mien.detect.inputs import checked_min_face, checked_probability, picture_size
 from mien.detect.results import as_faces
-from mien.detect.suppression import suppress
 from mien.errors import InputError
 from mien.faces import Faces
+from mien.geometry import nms
 from mien.runtime.session import open_session
 from mien.weights.packaged import PackagedFile
 
@@ -110,7 +110,7 @@ class MTCNN:
         boxes = np.concatenate([f[0] for f in found])
         scores = np.concatenate([f[1] for f in found])
         shifts = np.concatenate([f[2] for f in found])
-        keep = suppress(boxes, scores, 0.7)
+        keep = nms(boxes, scores, 0.7)
         return _square(_shifted(boxes[keep], shifts[keep]))
 
     def _propose_level(
@@ -128,7 +128,7 @@ class MTCNN:
         stretch = np.array([size[0] / width, size[1] / height], np.float32)
         boxes = np.concatenate([corner * stretch, (corner + _CELL) * stretch], axis=1)
         scores, shifts = probability[at], shift_map[0][at]
-        keep = suppress(boxes, scores, 0.5)
+        keep = nms(boxes, scores, 0.5)
         return boxes[keep], scores[keep], shifts[keep]
 
     def _refine(self, pyramid: list[Picture], boxes: Floats) -> Floats:
@@ -136,7 +136,7 @@ class MTCNN:
         shifts, probabilities = _run(self._rnet, ["dense_2", "softmax_1"], "input_2", pyramid, boxes, 24)
         scores = probabilities[:, 1]
         passed = np.flatnonzero(scores > self._thresholds[1])
-        keep = passed[suppress(boxes[passed], scores[passed], 0.7)]
+        keep = passed[nms(boxes[passed], scores[passed], 0.7)]
         return _square(_shifted(boxes[keep], shifts[keep]))
 
     def _finish(self, pyramid: list[Picture], boxes: Floats) -> tuple[Floats, Floats, Floats]:
@@ -151,7 +151,7 @@ class MTCNN:
         fractions = points[passed].reshape(-1, 2, 5).transpose(0, 2, 1)
         landmarks = squares[:, None, :2] + fractions * sides[:, None]
         final = _shifted(squares, shifts[passed])
-        keep = suppress(final, scores, 0.7, over_smaller=True)
+        keep = nms(final, scores, 0.7, over_smaller=True)
         return final[keep], scores[keep], landmarks[keep]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 from mien.errors import InputError, ModelError
 from mien.runtime.session import open_session
 from mien.weights.card import METADATA_KEY, Card
+
+Probabilities = dict[str, NDArray[np.float32]]
+"""Head name → ``(n, classes)``, rows sum to 1."""
+Predict = Callable[[NDArray[np.uint8]], Probabilities]
+"""uint8 ``(n, size, size, channels)`` → `Probabilities`."""
 
 CHUNK = 64
 """Crops that go through the network at once; bounds memory on a crowd."""
@@ -62,12 +68,7 @@ class Model:
             x = np.ascontiguousarray((pixels - self._mean) / self._std)
             for name, output in zip(names, self._session.run(names, {self._input: x}), strict=True):
                 parts[name].append(output)
-        return {
-            head.name: np.concatenate(parts[head.name])
-            if parts[head.name]
-            else np.zeros((0, len(head.labels)), np.float32)
-            for head in card.heads
-        }
+        return {head.name: _joined(parts[head.name], len(head.labels)) for head in card.heads}
 
     def __call__(self, crops: NDArray[np.uint8], *, flip: bool = False) -> dict[str, NDArray[np.float32]]:
         """Probabilities: head name → ``(n, classes)`` float32, rows sum to 1.
@@ -76,18 +77,24 @@ class Model:
             crops: as for `logits`.
             flip: average with the mirrored crops.
         """
-        probabilities = self._probabilities(crops)
-        if flip:
-            mirrored = self._probabilities(np.ascontiguousarray(crops[:, :, ::-1]))
-            probabilities = {name: (p + mirrored[name]) / 2 for name, p in probabilities.items()}
-        return probabilities
+        return with_mirror(self._probabilities, crops) if flip else self._probabilities(crops)
 
     def _probabilities(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         logits = self.logits(crops)
         return {head.name: softmax(logits[head.name] / head.temperature) for head in self.card.heads}
 
 
+def with_mirror(predict: Predict, images: NDArray[np.uint8]) -> Probabilities:
+    """Mean of the probabilities of ``(n, h, w, c)`` images and of their mirror images."""
+    mirrored = predict(np.ascontiguousarray(images[:, :, ::-1]))
+    return {name: np.asarray((p + mirrored[name]) / 2, np.float32) for name, p in predict(images).items()}
+
+
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     """Over the last axis of ``(n, k)``, stable."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
+
+
+def _joined(parts: list[NDArray[np.float32]], classes: int) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros((0, classes), np.float32), *parts]).astype(np.float32, copy=False)

@@ -175,7 +175,7 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
     try:
         values = dict(raw)
         heads = tuple(HeadSpec(**(h | {"labels": tuple(h["labels"])})) for h in values.pop("heads"))
-        ranges = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("augment").items()}
+        ranges: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("augment").items()}
         distill = values.pop("distill")
         return Recipe(
             heads=heads,

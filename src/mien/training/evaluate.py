@@ -15,12 +15,12 @@ from mien.datasets.leaks import leaked
 from mien.datasets.prepared import Prepared
 from mien.errors import DataError, InputError
 from mien.evaluation.metrics import Scores, score
-from mien.runtime.model import Model, softmax
+from mien.runtime.model import Model, Probabilities, softmax, with_mirror
 from mien.training.config import HeadSpec
 from mien.training.targets import head_targets
 from mien.weights.catalog import MODELS, read_model
 
-Predict = Callable[[NDArray[np.uint8], bool], dict[str, NDArray[np.float32]]]
+Predict = Callable[[NDArray[np.uint8], bool], Probabilities]
 """uint8 ``(n, size, size, channels)`` images and whether to average with the mirrored ones → head → probabilities."""
 
 
@@ -66,21 +66,17 @@ def _open_run(path: Path, threads: int | None) -> Scorable:
     mean = np.asarray(recipe.mean, np.float32).reshape(1, -1, 1, 1)
     std = np.asarray(recipe.std, np.float32).reshape(1, -1, 1, 1)
 
-    def probabilities(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def probabilities(images: NDArray[np.uint8]) -> Probabilities:
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in recipe.head_sizes}
         for start in range(0, len(images), 256):
             x = (images[start : start + 256].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std
             with torch.inference_mode():
                 for name, logits in module(torch.from_numpy(x)).items():
                     parts[name].append(softmax(logits.numpy()))
-        return {name: np.concatenate(chunks) for name, chunks in parts.items()}
+        return {name: np.concatenate(chunks).astype(np.float32, copy=False) for name, chunks in parts.items()}
 
-    def predict(images: NDArray[np.uint8], flip: bool) -> dict[str, NDArray[np.float32]]:
-        out = probabilities(images)
-        if flip:
-            mirrored = probabilities(np.ascontiguousarray(images[:, :, ::-1]))
-            out = {name: (p + mirrored[name]) / 2 for name, p in out.items()}
-        return out
+    def predict(images: NDArray[np.uint8], flip: bool) -> Probabilities:
+        return with_mirror(probabilities, images) if flip else probabilities(images)
 
     heads = {head.name: head.labels for head in recipe.heads}
     return Scorable(f"{recipe.name} ({weights.name})", row.size, len(recipe.mean), heads, predict)

@@ -24,30 +24,43 @@ SCORE = "val_score"
 class Learner(L.LightningModule):
     """Trains one recipe's network; logs the loss, and accuracy and macro F1 of every head."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, recipe: Recipe, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.recipe = recipe
         row = network(recipe.network)
         if len(recipe.mean) != (1 if row.channels == "gray" else 3):
             raise ValueError(f"recipe {recipe.name!r}: mean and std do not fit a {row.channels} network")
-        self.network = row.build(recipe.head_sizes).to(memory_format=torch.channels_last)
+        self.network = row.build(recipe.head_sizes)
+        for parameter in self.network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         # in a list, so that the teacher's weights are no part of this module's checkpoints
         self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
         self.augment = augmentation(recipe.augment)
         self.register_buffer("mean", torch.tensor(recipe.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(recipe.std).view(1, -1, 1, 1), persistent=False)
-        self.accuracy = nn.ModuleDict()
-        self.macro_f1 = nn.ModuleDict()
+        # in dictionaries for use; registered below, so that they move to the device and logging finds them
+        self.accuracy: dict[str, torchmetrics.Metric] = {}
+        self.macro_f1: dict[str, torchmetrics.Metric] = {}
         for head in recipe.heads:
             options: dict[str, Any] = {"task": "multiclass", "num_classes": len(head.labels), "ignore_index": -1}
             self.accuracy[head.name] = torchmetrics.Accuracy(**options, average="micro")
             self.macro_f1[head.name] = torchmetrics.F1Score(**options, average="macro")
+            self.add_module(f"{head.name}_accuracy", self.accuracy[head.name])
+            self.add_module(f"{head.name}_macro_f1", self.macro_f1[head.name])
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Images 0–1 ``(n, c, h, w)`` → head name → logits."""
-        x = (images - self.mean) / self.std
+        x = self.normalise(images)
         logits: dict[str, Tensor] = self.network(x.contiguous(memory_format=torch.channels_last))
         return logits
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images 0–1 → what the network takes."""
+        return (images - self.mean) / self.std
 
     def on_train_epoch_start(self) -> None:
         """Random numbers of an epoch follow from seed and epoch, so that a resumed run repeats them."""
@@ -68,7 +81,7 @@ class Learner(L.LightningModule):
             share, temperature = self.recipe.distill.weight, self.recipe.distill.temperature
             teacher = self._teacher[0].to(self.device)
             with torch.no_grad():
-                taught = teacher((batch["images"] - self.mean) / self.std)
+                taught = teacher(self.normalise(batch["images"]))
             learnt = sum(
                 (head.weight * distillation(logits[head.name], taught[head.name], temperature)
                  for head in self.recipe.heads),

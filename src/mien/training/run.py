@@ -144,7 +144,7 @@ def _sha256(path: Path) -> str:
 def bf16_supported() -> bool:
     """Whether this machine's accelerator, or else its processor, computes in bfloat16 faster than in float32."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     flags = Path("/proc/cpuinfo")
     return flags.exists() and any(f in flags.read_text() for f in ("avx512_bf16", "amx_bf16"))
 
