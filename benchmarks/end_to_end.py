@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.analyzer import Analyzer
-from mien.datasets.prepared import read_prepared
+from mien.datasets.prepared import Prepared, read_prepared
 from mien.labels import FER2013, FERPLUS
 from mien.runtime.model import Model
 from mien.training.config import HeadSpec
@@ -47,6 +48,57 @@ def paste(
     canvas[:] = (canvas * (1 - alpha) + drawn[..., None] * alpha).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class Faces48:
+    """Test faces with their labels (-1 where a protocol leaves a face out) and the network's direct answers."""
+
+    images: NDArray[np.uint8]
+    truth: dict[str, NDArray[np.int64]]
+    direct: dict[str, NDArray[np.int64]]
+
+
+def open_faces(part: Prepared, model: str = "emotion") -> Faces48:
+    truth = {
+        "ferplus": head_targets(part, HeadSpec("ferplus", FERPLUS.names, "majority")).label,
+        "fer2013": head_targets(part, HeadSpec("fer2013", FER2013.names, "emotion")).label,
+    }
+    direct = Model(read_model(model), threads=1)(part.images)
+    return Faces48(part.images, truth, {head: p.argmax(axis=1) for head, p in direct.items()})
+
+
+def measure(faces: Faces48, analyzer: Analyzer, side: int, angle: float) -> dict[str, float]:
+    """Paste every face ``side`` pixels wide, turned by ± ``angle`` degrees; analyse; set beside the direct answers."""
+    rng = np.random.default_rng((side, int(angle)))
+    n = len(faces.images)
+    got = {head: np.full(n, -1) for head in faces.truth}
+    spurious = 0
+    for start in range(0, n, len(GRID)):
+        rows = np.arange(start, min(start + len(GRID), n))
+        canvas = background(rng)
+        centres = np.array(GRID[: len(rows)]) + rng.uniform(-20, 20, (len(rows), 2))
+        for row, centre in zip(rows, centres, strict=True):
+            paste(canvas, faces.images[row, ..., 0], centre, side, angle * (-1) ** int(row))
+        result = analyzer.analyze(canvas, color="rgb")
+        middles = (result.boxes[:, :2] + result.boxes[:, 2:]) / 2
+        distance = np.hypot(*(centres[:, None] - middles[None]).transpose(2, 0, 1))
+        taken = set()
+        for row, far in zip(rows, distance, strict=True):
+            if len(far) and far.min() < side / 4:
+                nearest = int(far.argmin())
+                taken.add(nearest)
+                got["ferplus"][row] = result.emotions[nearest].argmax()
+                got["fer2013"][row] = result.fer2013[nearest].argmax()
+        spurious += len(result) - len(taken)
+    found = got["ferplus"] >= 0
+    out = {"side": side, "angle": angle, "faces": n, "found": int(found.sum()), "spurious": spurious}
+    for head, truth in faces.truth.items():
+        use = found & (truth >= 0)
+        out[f"{head}_found"] = float(found[truth >= 0].mean())
+        out[f"{head}_direct"] = float((faces.direct[head][use] == truth[use]).mean())
+        out[f"{head}_end_to_end"] = float((got[head][use] == truth[use]).mean())
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path)
@@ -58,51 +110,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    part = read_prepared(options.data).select("test")[:: options.step]
-    plus = head_targets(part, HeadSpec("ferplus", FERPLUS.names, "majority")).label
-    original = head_targets(part, HeadSpec("fer2013", FER2013.names, "emotion")).label
-    direct = Model(read_model(options.model), threads=1)(part.images)
-    direct_plus, direct_original = direct["ferplus"].argmax(1), direct["fer2013"].argmax(1)
+    faces = open_faces(read_prepared(options.data).select("test")[:: options.step], options.model)
     analyzer = Analyzer(emotion=options.model, age=None, detector=options.detector, min_face=30, threads=1)
-
+    print(f"{len(faces.images)} test faces, {options.detector}; accuracy of the faces found: direct → end to end")
     rows = []
-    print(f"{len(part)} test faces; {options.detector}; accuracy of the faces found, direct → end to end")
     for side in options.sizes:
-        for turn in options.angles:
-            rng = np.random.default_rng((side, int(turn)))
-            got_plus, got_original = np.full(len(part), -1), np.full(len(part), -1)
-            spurious = 0
-            for start in range(0, len(part), len(GRID)):
-                canvas = background(rng)
-                count = min(len(GRID), len(part) - start)
-                centres = np.array(GRID[:count]) + rng.uniform(-20, 20, (count, 2))
-                for i in range(count):
-                    paste(canvas, part.images[start + i, ..., 0], centres[i], side, turn * (-1) ** (start + i))
-                faces = analyzer.analyze(canvas, color="rgb")
-                middles = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-                distance = np.hypot(*(centres[:, None] - middles[None]).transpose(2, 0, 1))
-                taken = set()
-                for i in range(count):
-                    if len(faces) and distance[i].min() < side / 4:
-                        j = int(distance[i].argmin())
-                        taken.add(j)
-                        got_plus[start + i] = faces.emotions[j].argmax()
-                        got_original[start + i] = faces.fer2013[j].argmax()
-                spurious += len(faces) - len(taken)
-            found = got_plus >= 0
-            row = {"side": side, "angle": turn, "faces": len(part), "found": int(found.sum()), "spurious": spurious}
-            for name, truth, straight, got in (
-                ("ferplus", plus, direct_plus, got_plus),
-                ("fer2013", original, direct_original, got_original),
-            ):
-                use = found & (truth >= 0)
-                row[f"{name}_direct"] = float((straight[use] == truth[use]).mean())
-                row[f"{name}_end_to_end"] = float((got[use] == truth[use]).mean())
-                row[f"{name}_found"] = float((found[truth >= 0]).mean())
+        for angle in options.angles:
+            row = measure(faces, analyzer, side, angle)
             rows.append(row)
             print(
-                f"{side:4d} px {turn:5.1f}°  found {found.mean():6.1%} (FER+ majority {row['ferplus_found']:.1%}), "
-                f"spurious {spurious}, FER+ {row['ferplus_direct']:.2%} → {row['ferplus_end_to_end']:.2%}, "
+                f"{side:4d} px {angle:3.0f}°: found {row['found'] / row['faces']:6.1%} "
+                f"(FER+ majority {row['ferplus_found']:.1%}), spurious {row['spurious']}, "
+                f"FER+ {row['ferplus_direct']:.2%} → {row['ferplus_end_to_end']:.2%}, "
                 f"FER2013 {row['fer2013_direct']:.2%} → {row['fer2013_end_to_end']:.2%}",
                 flush=True,
             )

@@ -43,7 +43,7 @@ def main() -> None:
             if len(faces) == 1:
                 boxes.append((faces.boxes[0] - MARGIN) / side)
                 landmarks.append((faces.landmarks[0] - MARGIN) / side)
-        box, points = np.array(boxes), np.array(landmarks)
+        box, points = np.array(boxes, np.float64), np.array(landmarks, np.float64)
         found = len(box) / len(images)
         document[name] = {"images": len(images), "found": found, "box": np.median(box, axis=0).round(4).tolist()}
         print(f"{name}: exactly one face in {found:.1%} of {len(images)} images")

@@ -336,11 +336,11 @@ def test_profile_on_gray_with_transparency_and_palette() -> None:
 @pytest.mark.skipif(not features.check("littlecms2"), reason="this Pillow has no LittleCMS")
 def test_cmyk_profile_and_lab() -> None:
     profile = cmyk_profile()
-    ink = Image.fromarray(np.tile(np.array([0, 255, 255, 0], np.uint8), (8, 8, 1)), "CMYK")
+    ink = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
     red = load_image(encoded(ink, "TIFF", icc_profile=profile)).rgb[0, 0].astype(int)
     assert red[0] > 190
     assert red[1] < 60
-    paper = Image.fromarray(np.zeros((8, 8, 4), np.uint8), "CMYK")
+    paper = Image.new("CMYK", (8, 8), (0, 0, 0, 0))
     assert load_image(encoded(paper, "TIFF", icc_profile=profile)).rgb.min() > 248
     lab = Image.merge("LAB", [Image.new("L", (8, 8), v) for v in (255, 128, 128)])
     assert load_image(encoded(lab, "TIFF")).rgb.min() > 250

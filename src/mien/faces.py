@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, MissingExtraError
-from mien.files import atomic_path
 from mien.labels import age_bin_names
 
 if TYPE_CHECKING:
@@ -338,19 +337,9 @@ class Faces:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the annotated picture; the format follows the suffix. Returns the path."""
-        from PIL import Image
+        from mien.render.boxes import save_faces
 
-        from mien.sources.image import FORMATS
-
-        target = Path(path)
-        name = Image.registered_extensions().get(target.suffix.lower())
-        # Pillow also registers suffixes it only reads, or hands to another program
-        if name not in FORMATS or name not in Image.SAVE or name == "ICO":
-            raise InputError(f"{target}: no picture format has the suffix {target.suffix!r}; use .png or .jpg")
-        picture = Image.fromarray(self.draw())
-        with atomic_path(target) as temporary:
-            picture.save(temporary)
-        return target
+        return save_faces(self, path)
 
 
 def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

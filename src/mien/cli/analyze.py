@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -156,7 +157,7 @@ def _results(
             for path in paths[start : start + BATCH]:
                 try:
                     if stream:
-                        frames.append(replace(load_image(click.get_binary_stream("stdin").read()), source="stdin"))
+                        frames.append(replace(load_image(sys.stdin.buffer.read()), source="stdin"))
                     else:
                         frames.append(load_image(path))
                 except MienError as error:

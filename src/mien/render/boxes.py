@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.faces import Faces
+from mien.files import atomic_path
 from mien.geometry import clip_boxes
 from mien.render.layout import Placement, place
 from mien.render.palette import colour_of
 from mien.render.panel import Panel
 from mien.render.shapes import lay_on, stroke
-from mien.sources.image import load_image, shown
+from mien.sources.image import FORMATS, load_image, shown
 
 _CASING = (0, 0, 0)
 """A dark rim on both sides of the line: a light box is seen on a light wall."""
@@ -54,6 +56,25 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
         if at is not None:
             lay_on(rgb, np.asarray(Panel.of(faces[i], at.detail, at.em).render()), at.rect[:2])
     return rgb
+
+
+def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
+    """Write the annotated picture; the format follows the suffix. Returns the path.
+
+    Raises:
+        InputError: no picture format that can be written has this suffix, or the result has no picture to draw on.
+    """
+    from PIL import Image
+
+    target = Path(path)
+    name = Image.registered_extensions().get(target.suffix.lower())
+    # Pillow also registers suffixes it only reads, or hands to another program
+    if name not in FORMATS or name not in Image.SAVE or name == "ICO":
+        raise InputError(f"{target}: no picture format has the suffix {target.suffix!r}; use .png or .jpg")
+    picture = Image.fromarray(draw_faces(faces))
+    with atomic_path(target) as temporary:
+        picture.save(temporary)
+    return target
 
 
 def label_places(faces: Faces) -> list[Placement | None]:

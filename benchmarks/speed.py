@@ -1,0 +1,187 @@
+"""How fast, how large, how much memory; and where the time goes.
+
+    python benchmarks/speed.py --json docs/results/speed.json
+    python benchmarks/speed.py --install          also measures a fresh core installation (needs the package index)
+
+The picture is scikit-image's astronaut: 512×512 as a JPEG for whole processes, and its face pasted into a 640×480 frame
+for warm times. Whole processes are started afresh, the first start is not counted; warm times are medians, one thread
+unless said otherwise. Times are wall clock, so run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mien.analyzer import Analyzer
+from mien.classify import cut, with_ages, with_emotions
+from mien.cli.demo import portrait
+from mien.detect import make_detector
+from mien.faces import Faces
+from mien.runtime.model import Model
+from mien.weights.catalog import read_model
+
+PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pillow")
+
+
+def median_ms(work: Callable[[], object], seconds: float = 2.0) -> float:
+    work()
+    times, stop = [], time.perf_counter() + seconds
+    while time.perf_counter() < stop or len(times) < 10:
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def process(command: list[str], runs: int) -> dict[str, float]:
+    """Median wall seconds and peak megabytes of a command; the first run only fills the disk cache."""
+    walls, peaks = [], []
+    for i in range(runs + 1):
+        start = time.perf_counter()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        if status:
+            raise SystemExit(f"{command}: ended with {status}")
+        child.returncode = 0
+        if i:
+            walls.append(time.perf_counter() - start)
+            peaks.append(usage.ru_maxrss / 1024)
+    return {"wall_s": statistics.median(walls), "peak_mb": max(peaks)}
+
+
+def machine() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?:?")
+    return {
+        "processor": cpu.split(":", 1)[1].strip(),
+        "cpus": os.cpu_count(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "date": time.strftime("%Y-%m-%d"),
+        "load": os.getloadavg()[0],
+    }
+
+
+def frame_with_one_face(rgb: np.ndarray) -> np.ndarray:
+    """The portrait's upper part in a 640×480 frame: one face, about 90 pixels wide."""
+    frame = np.full((480, 640, 3), 120, np.uint8)
+    frame[40:440, 100:500] = rgb[0:400, 30:430]
+    return frame
+
+
+def crowd(rgb: np.ndarray, columns: int = 8, rows: int = 8) -> np.ndarray:
+    return np.tile(rgb[30:180, 150:300], (rows, columns, 1))
+
+
+def installed_mb(root: Path) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        python = Path(folder) / "venv" / "bin" / "python"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(python.parent.parent)], check=True)
+        site = next((python.parent.parent / "lib").glob("python*")) / "site-packages"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(site)]
+        subprocess.run([*pip, "-c", str(root / "constraints.txt"), str(root)], check=True)
+        return sum(f.stat().st_size for f in site.rglob("*") if f.is_file() and not f.is_symlink()) / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--runs", type=int, default=7)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+
+    with Image.open(portrait()) as opened:
+        rgb = np.asarray(opened.convert("RGB"))
+    rows: list[tuple[str, float, str, str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "photo.jpg"
+        Image.fromarray(rgb).save(photo, quality=92)
+        python = sys.executable
+        empty = process([python, "-c", "pass"], options.runs)["wall_s"]
+        bare = process([python, "-c", "import mien"], options.runs)["wall_s"]
+        rows.append(("import mien (over an empty python)", 1000 * (bare - empty), "ms", "≤ 60"))
+        cold = process([python, "-m", "mien", "analyze", str(photo)], options.runs)
+        rows.append(("mien analyze photo.jpg, cold process", cold["wall_s"], "s", "≤ 1.2"))
+        rows.append(("its peak memory", cold["peak_mb"], "MB", "≤ 350"))
+        imports = process([python, "-c", "import cv2, onnxruntime, PIL.Image, rich.console, click"], options.runs)
+        rows.append(("of it: importing the libraries alone", imports["wall_s"], "s", ""))
+        path = str(photo)
+        decode = median_ms(lambda: __import__("mien").load_image(path))
+
+    frame = frame_with_one_face(rgb)
+    detector = make_detector("mtcnn", min_face=48, threads=1)
+    emotion, age = (Model(read_model(name), threads=1) for name in ("emotion", "age"))
+    found = detector.detect(frame)
+    assert len(found) == 1, "the benchmark's picture must show one face"
+
+    def classify(faces: Faces = found, picture: np.ndarray = frame) -> Faces:
+        faces = with_emotions(faces, emotion, cut(emotion, picture, faces, "mtcnn"))
+        return with_ages(faces, age, cut(age, picture, faces, "mtcnn"))
+
+    detection, classification = median_ms(lambda: detector.detect(frame)), median_ms(classify)
+    rows.append(("640×480, one face, one thread: detection at min_face 48", detection, "ms", "≤ 35"))
+    rows.append(("the same: emotion + age with alignment", classification, "ms", "≤ 12"))
+    crops_e, crops_a = cut(emotion, frame, found, "mtcnn"), cut(age, frame, found, "mtcnn")
+    parts = {
+        "decode a 512×512 JPEG": decode,
+        "align for emotion": median_ms(lambda: cut(emotion, frame, found, "mtcnn")),
+        "align for age": median_ms(lambda: cut(age, frame, found, "mtcnn")),
+        "emotion network": median_ms(lambda: emotion(crops_e)),
+        "age network": median_ms(lambda: age(crops_a)),
+    }
+    rows += [(f"  {name}", value, "ms", "") for name, value in parts.items()]
+
+    many = crowd(rgb)
+    faces = Analyzer(emotion=None, age=None, min_face=48, threads=1).analyze(many, color="rgb")[:64]
+    if len(faces) < 64:
+        raise SystemExit(f"the crowd picture must show 64 faces, {len(faces)} were found")
+    threads = os.cpu_count() or 1
+    emotion, age = (Model(read_model(name), threads=threads) for name in ("emotion", "age"))
+    together = median_ms(lambda: classify(faces, many))
+    singles = median_ms(lambda: [classify(faces[[i]], many) for i in range(64)])
+    rows.append((f"64 faces in a batch, {threads} threads", together, "ms", ""))
+    rows.append(("64 faces one by one", singles, "ms", ""))
+    rows.append(("batch throughput over one by one", singles / together, "×", "≥ 1.5"))
+    cv2.setNumThreads(threads)
+    analyzer = Analyzer(min_face=48)
+    whole = median_ms(lambda: analyzer.analyze(frame, color="rgb"))
+    rows.append((f"whole pipeline, 640×480 array, {threads} threads", whole, "ms", ""))
+    if options.install:
+        rows.append(("core installation", installed_mb(Path(__file__).parents[1]), "MB", "≤ 300"))
+
+    about = machine()
+    print(f"{about['processor']}, {about['cpus']} CPUs, Python {about['python']}, load {about['load']:.1f}")
+    print("| what | measured | target |\n|---|---|---|")
+    for name, value, unit, target in rows:
+        print(f"| {name} | {value:.2f} {unit} | {target} |")
+    print(f"(this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at its peak)")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        document = {
+            "machine": about,
+            "rows": [dict(zip(("what", "value", "unit", "target"), r, strict=True)) for r in rows],
+        }
+        options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
