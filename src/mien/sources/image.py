@@ -54,7 +54,7 @@ def load_image(
 
     Files come out upright (EXIF), in sRGB (embedded profiles are applied), laid on white where they are transparent,
     and from animations and multi-page files the first picture. Formats: those of `FORMATS`, and HEIC with the extra
-    ``heif``.
+    ``heif``. A file that is cut short is an error, unless the program has set ``PIL.ImageFile.LOAD_TRUNCATED_IMAGES``.
 
     Args:
         source: a path, the bytes of a file, a file object opened in binary mode (read from its start) or a uint8 array
