@@ -289,6 +289,10 @@ def test_save(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(saved), faces.draw())
     with pytest.raises(InputError, match="no picture format has the suffix"):
         faces.save(tmp_path / "out.txt")
+    wide = replace(Faces.empty((20_000, 1)), image=canvas((20_000, 1)))
+    with pytest.raises(InputError, match=r"out\.webp: WEBP holds at most 16383 pixels a side; use \.png"):
+        wide.save(tmp_path / "out.webp")
+    wide.save(tmp_path / "out.png")
 
 
 def test_missing_pictures(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from mien.sources.image import FORMATS, load_image, shown
 
 _CASING = (0, 0, 0)
 """A dark rim on both sides of the line: a light box is seen on a light wall."""
+_QUALITY = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}, "AVIF": {"quality": 90}}
+"""The usual settings blur small coloured text."""
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 
 def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -62,7 +66,8 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
     """Write the annotated picture; the format follows the suffix. Returns the path.
 
     Raises:
-        InputError: no picture format that can be written has this suffix, or the result has no picture to draw on.
+        InputError: no picture format that can be written has this suffix, the format cannot hold a picture of this
+            size, or the result has no picture to draw on.
     """
     from PIL import Image
 
@@ -71,9 +76,11 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
     # Pillow also registers suffixes it only reads, or hands to another program
     if name not in FORMATS or name not in Image.SAVE or name == "ICO":
         raise InputError(f"{target}: no picture format has the suffix {target.suffix!r}; use .png or .jpg")
+    if max(faces.image_size) > _LONGEST_SIDE.get(name, math.inf):
+        raise InputError(f"{target}: {name} holds at most {_LONGEST_SIDE[name]} pixels a side; use .png")
     picture = Image.fromarray(draw_faces(faces))
     with atomic_path(target) as temporary:
-        picture.save(temporary)
+        picture.save(temporary, **_QUALITY.get(name, {}))
     return target
 
 
