@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,11 @@ from mien.sources.image import FORMATS, load_image, shown
 
 _CASING = (0, 0, 0)
 """A dark rim on both sides of the line: a light box is seen on a light wall."""
-_QUALITY = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}, "AVIF": {"quality": 90}}
+_QUALITY: Mapping[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90},
+}
 """The usual settings blur small coloured text."""
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 

@@ -14,9 +14,9 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "is a ZIP archive: unpack it first"),
     (b"\x1f\x8b", "is a gzip archive: unpack it first"),
     (b"\x93NUMPY", "is a NumPy array: load it with numpy.load and pass the array"),
-    (b"\x1a\x45\xdf\xa3", "is a video: analyse it as a video"),
-    (b"\x00\x00\x01\xba", "is a video: analyse it as a video"),
-    (b"FLV\x01", "is a video: analyse it as a video"),
+    (b"\x1a\x45\xdf\xa3", "is a video, not a picture: save its frames as pictures first, for example with ffmpeg"),
+    (b"\x00\x00\x01\xba", "is a video, not a picture: save its frames as pictures first, for example with ffmpeg"),
+    (b"FLV\x01", "is a video, not a picture: save its frames as pictures first, for example with ffmpeg"),
     (b"\xff\x0a", "is a JPEG XL picture, which is not supported: save it as PNG or JPEG"),
     (b"\x00\x00\x00\x0cJXL ", "is a JPEG XL picture, which is not supported: save it as PNG or JPEG"),
     (b"FUJIFILMCCD-RAW", "is a camera raw file: export it as JPEG or TIFF"),
@@ -59,9 +59,9 @@ def kind_of(head: bytes) -> str:
             return "is an AVIF picture, which this Pillow cannot read: pip install --upgrade pillow"
         if head[8:11] == b"crx":
             return "is a camera raw file: export it as JPEG or TIFF"
-        return "is a video: analyse it as a video"
+        return "is a video, not a picture: save its frames as pictures first, for example with ffmpeg"
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "is a video: analyse it as a video"
+        return "is a video, not a picture: save its frames as pictures first, for example with ffmpeg"
     if _is_text(head):
         lowered = head.lower()
         return next(
