@@ -3,7 +3,7 @@
     python benchmarks/fer2013_frame.py --data fer2013.parquet
 
 Every 8th training image is enlarged five times and set into a wider canvas (its own border repeated), each detector
-looks at it, and the medians over the images with exactly one face are printed as fractions of the frame's side. The
+looks at it, and the medians of the best detection of each image are printed as fractions of the frame's side. The
 numbers in `mien.weights.frames` come from here.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from mien.datasets.prepared import read_prepared
 from mien.detect import make_detector
 
-SCALE, MARGIN = 5, 60
+SCALE, MARGIN = 5, 120
 
 
 def main() -> None:
@@ -40,13 +40,13 @@ def main() -> None:
             gray = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC)
             gray = cv2.copyMakeBorder(gray, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
             faces = detector.detect(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
-            if len(faces) == 1:
+            if faces:
                 boxes.append((faces.boxes[0] - MARGIN) / side)
                 landmarks.append((faces.landmarks[0] - MARGIN) / side)
         box, points = np.array(boxes, np.float64), np.array(landmarks, np.float64)
         found = len(box) / len(images)
         document[name] = {"images": len(images), "found": found, "box": np.median(box, axis=0).round(4).tolist()}
-        print(f"{name}: exactly one face in {found:.1%} of {len(images)} images")
+        print(f"{name}: a face in {found:.1%} of {len(images)} images")
         print(
             "  box median",
             document[name]["box"],

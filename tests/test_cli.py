@@ -224,6 +224,20 @@ def test_models_and_cards(mien: Callable[..., Run]) -> None:
     assert card["heads"][0]["labels"][1] == "happy"
 
 
+def test_fetch_says_when_the_network_is_out_of_reach(
+    mien: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mien.detect.yunet as yunet  # type: ignore[import-not-found, unused-ignore]
+
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(yunet, "URL", "https://127.0.0.1:9/yunet.onnx")
+    run = mien("models", "--fetch", "yunet")
+    assert run.code == 1
+    assert run.err.startswith("mien: ")
+    assert len(run.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_demo(mien: Callable[..., Run], photos: Path, tmp_path: Path) -> None:
     run = mien("demo", "--out", tmp_path / "d.png")
     assert run.code == 0
@@ -293,9 +307,11 @@ def test_an_interrupt_leaves_no_half_file(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_examples_and_imports_nothing_heavy(name: str) -> None:
+    path = ["data", "prepare"] if name == "data" else [name]
     code = (
         "import sys; from click.testing import CliRunner; from mien.cli import cli; "
-        f"result = CliRunner().invoke(cli, [{name!r}, '--help']); assert result.exit_code == 0, result.output; "
+        f"result = CliRunner().invoke(cli, [*{path!r}, '--help']); assert result.exit_code == 0, result.output; "
+        "assert 'Examples:' in result.output; "
         "heavy = {'torch', 'cv2', 'onnxruntime', 'numpy', 'pandas', 'rich'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from pictures import astronaut, hopper
 
 ROOT = Path(__file__).parents[1]

@@ -314,6 +314,25 @@ def test_warm_up_and_cosine() -> None:
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_runs(name: str, tmp_path: Path) -> None:
+    """One step of each recipe as it is, but for its length: what a GPU will run starts on any machine."""
+    chosen = replace(recipe(name), epochs=1, batch_size=8)
+    data = fabricated(16)
+    if chosen.task == "age":
+        images = np.repeat(np.pad(data.images, ((0, 0), (8, 8), (8, 8), (0, 0))), 3, axis=3)
+        age = np.arange(16, dtype=np.int8) % 9
+        data = replace(data, images=images, info=Info("fairface"), emotion=None, votes=None, age=age)
+    write_prepared(data, tmp_path / "data.parquet")
+    teacher = None
+    if chosen.distill is not None:
+        before = replace(recipe(chosen.distill.teacher), epochs=1, batch_size=8, network="emotion-fast")
+        teacher = fit(before, tmp_path / "data.parquet", tmp_path / "teacher", threads=1, progress=False)
+    folder = fit(chosen, tmp_path / "data.parquet", tmp_path / "run", teacher=teacher, threads=1, progress=False)
+    assert np.isfinite(float(rows(folder)[0]["val_loss"]))
+
+
 @pytest.mark.parametrize("change", [{"epochs": 0}, {"heads": ()}, {"ema": 1.5}])
 def test_bad_recipes_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(InputError, match="tiny"):

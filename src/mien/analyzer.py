@@ -108,7 +108,8 @@ class Analyzer:
 def _model(model: str | os.PathLike[str] | None, task: str, threads: int | None) -> Model | None:
     if model is None:
         return None
-    loaded = Model(read_model(model if isinstance(model, str) else Path(model)), threads=threads)
+    content = read_model(model if isinstance(model, str) else Path(model))
+    loaded = Model(content, threads=threads, name=os.fspath(model))
     if loaded.card.task != task:
         raise InputError(f"{task}={str(model)!r}: that model tells {loaded.card.task}; `mien models` lists them")
     return loaded

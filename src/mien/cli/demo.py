@@ -14,7 +14,14 @@ PORTRAITS = (
 """Public-domain portraits that packages carry: module, file in it, package to install."""
 
 
-@click.command("demo")
+EPILOG = """\b
+Examples:
+  mien demo
+  mien demo --photo holiday.jpg --out holiday-faces.png
+"""
+
+
+@click.command("demo", epilog=EPILOG)
 @click.option("--photo", type=click.Path(path_type=Path), help="Analyse this photo instead of the portrait.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo.png"), show_default=True)
 def command(photo: Path | None, out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def _print(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    # a pipe has no width: folded cells would only be harder to read
+    console = Console(width=None if sys.stdout.isatty() else 120)
     title = f"{document['model']} on {document['dataset']}, {document['split']}"
     table = Table(title=title + (", flip averaging" if document["flip"] else ""))
     for column in ("protocol", "images", "accuracy", "one-off", "macro F1", "balanced", "log loss", "ECE"):

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 EPILOG = """\b
 Examples:
   mien models
   mien models emotion
+  mien models --fetch yunet
 """
 
 
 @click.command("models", epilog=EPILOG)
 @click.argument("name", required=False)
-def command(name: str | None) -> None:
-    """List the shipped models, or print the card of one (or of any exported .onnx file) as JSON."""
+@click.option("--fetch", type=click.Choice(["yunet"]), help="Download and verify a detector's weights.")
+def command(name: str | None, fetch: str | None) -> None:
+    """List the shipped models, or print the card of one (or of any exported .onnx file) as JSON.
+
+    Nothing is ever downloaded but by --fetch.
+    """
     import json
+
+    if fetch is not None:
+        from mien.detect.yunet import find_model
+
+        click.echo(find_model(download=True))
+        return
 
     from mien.runtime.model import Model
     from mien.weights.catalog import MODELS, read_model
 
     if name is not None:
-        card = Model(read_model(name), threads=1).card
+        card = Model(read_model(name), threads=1, name=name).card
         click.echo(json.dumps(json.loads(card.to_json()), indent=2, ensure_ascii=False))
         return
     from rich.console import Console
@@ -36,4 +49,4 @@ def command(name: str | None) -> None:
         scores = "\n".join(f"{protocol} {one['accuracy']:.1%}" for protocol, one in results.items())
         shape = f"{card.size}×{card.size} {card.channels}"
         table.add_row(key, row.summary, shape, f"{card.parameters:,}", scores, card.data, card.licence)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

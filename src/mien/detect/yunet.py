@@ -113,6 +113,7 @@ def find_model(model: Path | None = None, *, download: bool = False) -> Path:
     if download:
         return fetch(URL, FILENAME, SHA256, max_bytes=_MAX_BYTES)
     raise ModelError(
-        f"YuNet's weights do not come with the package: give model=PATH of {FILENAME}, put it into the cache "
-        f"(${CACHE_VARIABLE}), or fetch it once with YuNet(download=True) from mien.detect.yunet"
+        f"YuNet's weights do not come with the package: fetch them once with `mien models --fetch yunet` or "
+        f"YuNet(download=True) from mien.detect.yunet, put {FILENAME} into the cache (${CACHE_VARIABLE}), or give its "
+        "path (model=PATH, --detector-model PATH)"
     )

@@ -27,17 +27,18 @@ class Model:
     Args:
         model: the ONNX file, or its content.
         threads: processor threads, None for a sensible number.
+        name: what messages call it; by default its path.
 
     Raises:
         ModelError: not an ONNX file, or one without a card.
         MissingFileError: no such file.
     """
 
-    def __init__(self, model: bytes | Path, *, threads: int | None = None) -> None:
-        self._session = open_session(model, threads=threads)
+    def __init__(self, model: bytes | Path, *, threads: int | None = None, name: str = "") -> None:
+        name = name or ("the model" if isinstance(model, bytes) else str(model))
+        self._session = open_session(model, threads=threads, name=name)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
-            name = "the model" if isinstance(model, bytes) else str(model)
             raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
         self.card = Card.from_json(text)
         self._input = self._session.get_inputs()[0].name

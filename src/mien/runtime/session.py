@@ -34,12 +34,13 @@ def thread_count(threads: int | None) -> int:
     return threads
 
 
-def open_session(model: bytes | Path, *, threads: int | None = None) -> onnxruntime.InferenceSession:
+def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "") -> onnxruntime.InferenceSession:
     """Load an ONNX model for the CPU. The session's ``run`` may be called from several threads.
 
     Args:
         model: the file, or its content.
         threads: threads inside one operator; None takes the available CPUs, at most 4.
+        name: what messages call it; by default its path.
 
     Raises:
         MissingFileError: there is no such file.
@@ -57,7 +58,7 @@ def open_session(model: bytes | Path, *, threads: int | None = None) -> onnxrunt
     # threads that spin between calls take the CPU from OpenCV, decoding and the other sessions
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-    name = "the model" if isinstance(model, bytes) else str(model)
+    name = name or ("the model" if isinstance(model, bytes) else str(model))
     if isinstance(model, Path) and not model.is_file():
         raise MissingFileError(f"{model}: no such model file; check the path")
     try:
@@ -73,4 +74,6 @@ def open_session(model: bytes | Path, *, threads: int | None = None) -> onnxrunt
         state.RuntimeException,
     ) as error:
         reason = " ".join(str(error).split())
-        raise ModelError(f"{name} cannot be loaded by ONNX Runtime {ort.__version__}: {reason}") from error
+        raise ModelError(
+            f"{name} cannot be loaded by ONNX Runtime {ort.__version__}: get the file again ({reason.rstrip('.')})"
+        ) from error

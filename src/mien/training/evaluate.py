@@ -39,7 +39,7 @@ def open_scorable(model: str | Path, threads: int | None = None) -> Scorable:
     """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`."""
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
-        loaded = Model(read_model(model), threads=threads)
+        loaded = Model(read_model(model), threads=threads, name=str(model))
         card = loaded.card
         return Scorable(
             card.name,

@@ -6,7 +6,11 @@ from mien.weights.card import CropFrame
 
 EMOTION_FRAME = CropFrame(
     landmarks=((0.313, 0.386), (0.687, 0.386), (0.5, 0.602), (0.344, 0.783), (0.656, 0.783)),
-    boxes={"mtcnn": (0.1, -0.032, 0.9, 1.03), "default": (0.1, -0.032, 0.9, 1.03)},
+    boxes={
+        "mtcnn": (0.1, -0.03, 0.9, 1.032),
+        "haar": (0.012, 0.008, 0.988, 0.985),
+        "default": (0.1, -0.03, 0.9, 1.032),
+    },
 )
 """FER2013's own framing: medians of MTCNN's output on its enlarged training images, made symmetric about the vertical.
 

@@ -1,0 +1,140 @@
+"""What bad input gets: every case is made afresh, given to the commands as a person would, and its answer printed.
+
+python benchmarks/bad_input.py > docs/bad-input.md
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mien.cli.demo import portrait
+from mien.errors import MienError
+
+
+def bomb() -> bytes:
+    """A PNG that says it has 60,000 × 60,000 pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
+    )
+
+
+def picture(kind: str) -> bytes:
+    stream = io.BytesIO()
+    with Image.open(portrait()) as opened:
+        opened.convert("RGB").save(stream, kind)
+    return stream.getvalue()
+
+
+def csv(*rows: str) -> bytes:
+    return "\n".join(["emotion,pixels,Usage", *rows]).encode()
+
+
+PIXELS = " ".join(["7"] * 2304)
+FILES: dict[str, bytes] = {
+    "good.jpg": picture("JPEG"),
+    "empty.jpg": b"",
+    "cut.jpg": picture("JPEG")[:9000],
+    "cut.png": picture("PNG")[:9000],
+    "text.jpg": b"dear diary\n" * 9,
+    "page.jpg": b"<!doctype html><html></html>",
+    "bomb.png": bomb(),
+    "clip.jpg": b"\0\0\0\x18ftypisom\0\0\2\0isomiso2avc1mp41" + b"\0" * 64,
+    "one.png": (lambda s: (Image.new("RGB", (1, 1)).save(s, "PNG"), s.getvalue())[1])(io.BytesIO()),
+    "fake.onnx": b"not a model",
+    "short.csv": csv(f"0,{PIXELS},Training", "1,1 2 3,Training"),
+    "label.csv": csv(f"0,{PIXELS},Training", f"9,{PIXELS},Training"),
+    "usage.csv": csv(f"0,{PIXELS},Holiday"),
+    "number.csv": csv(f"0,{PIXELS.replace('7', 'x', 1)},Training"),
+}
+CALLS = """
+analyze absent.jpg
+analyze nothing
+analyze '*.bmp'
+analyze empty.jpg
+analyze cut.jpg
+analyze cut.png
+analyze text.jpg
+analyze page.jpg
+analyze clip.jpg
+analyze bomb.png
+analyze one.png --json
+analyze empty.jpg good.jpg cut.jpg --json
+analyze good.jpg --emotion fake.onnx
+analyze good.jpg --emotion smile
+analyze good.jpg --emotion age
+analyze good.jpg --detector yunet
+analyze good.jpg --detector yunet --detector-model fake.onnx
+analyze good.jpg --csv nothing
+analyze good.jpg --save out.xyz
+data prepare short.csv --out o.parquet
+data prepare label.csv --out o.parquet
+data prepare usage.csv --out o.parquet
+data prepare number.csv --out o.parquet
+data prepare nothing --out o.parquet
+train emotion-cpu --data absent.parquet
+train smile --data o.parquet
+evaluate emotion --data good.jpg
+export nothing --out x.onnx
+""".split("\n")[1:-1]
+ARRAYS = (
+    ("no colour order", np.zeros((9, 9, 3), np.uint8)),
+    ("channels first", np.zeros((3, 9, 9), np.uint8)),
+    ("a batch", np.zeros((2, 9, 9, 3), np.uint8)),
+    ("floats 0–1", np.random.default_rng(0).random((9, 9, 3))),
+    ("NaN", np.full((9, 9, 3), np.nan)),
+    ("16 bits", np.zeros((9, 9, 3), np.uint16)),
+    ("zero size", np.zeros((0, 9, 3), np.uint8)),
+    ("None", None),
+)
+
+
+def main() -> None:
+    import mien
+
+    print(
+        "# Bad input\n\nEvery case below is made and run by `python benchmarks/bad_input.py`; no call ends in a traceback.\n"
+    )
+    print("## Commands\n\n| call | exit code | said on stderr |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in FILES.items():
+            (Path(folder) / name).write_bytes(content)
+        (Path(folder) / "nothing").mkdir()
+        environment = os.environ | {"MIEN_CACHE": folder, "COLUMNS": "200"}
+        for call in CALLS:
+            command = f"{sys.executable} -m mien {call}"
+            run = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, env=environment)
+            said = "<br>".join(re.sub(r"/\S*/tmp\w+|/tmp/\w+", "…", line) for line in run.stderr.splitlines())
+            done = sum(line.startswith("{") for line in run.stdout.splitlines())
+            note = f" *({done} done)*" if done else ""
+            print(f"| `mien {call}` | {run.returncode} | {said.replace('|', '∣')}{note} |", flush=True)
+            if "Traceback" in run.stderr:
+                raise SystemExit(f"{call}: ended in a traceback")
+    print("\n## Arrays\n\n| `mien.load_image(array)` | says |\n|---|---|")
+    for name, array in ARRAYS:
+        color = None if name == "no colour order" else "rgb"
+        try:
+            mien.load_image(array, color=color)
+            said = "nothing"
+        except MienError as error:
+            said = f"{type(error).__name__}: {error}"
+        print(f"| {name} | {said.replace('|', '∣')} |")
+
+
+if __name__ == "__main__":
+    main()
