@@ -62,36 +62,36 @@ FILES: dict[str, bytes] = {
     "usage.csv": csv(f"0,{PIXELS},Holiday"),
     "number.csv": csv(f"0,{PIXELS.replace('7', 'x', 1)},Training"),
 }
-CALLS = """
-analyze absent.jpg
-analyze nothing
-analyze '*.bmp'
-analyze empty.jpg
-analyze cut.jpg
-analyze cut.png
-analyze text.jpg
-analyze page.jpg
-analyze clip.jpg
-analyze bomb.png
-analyze one.png --json
-analyze empty.jpg good.jpg cut.jpg --json
-analyze good.jpg --emotion fake.onnx
-analyze good.jpg --emotion smile
-analyze good.jpg --emotion age
-analyze good.jpg --detector yunet
-analyze good.jpg --detector yunet --detector-model fake.onnx
-analyze good.jpg --csv nothing
-analyze good.jpg --save out.xyz
-data prepare short.csv --out o.parquet
-data prepare label.csv --out o.parquet
-data prepare usage.csv --out o.parquet
-data prepare number.csv --out o.parquet
-data prepare nothing --out o.parquet
-train emotion-cpu --data absent.parquet
-train smile --data o.parquet
-evaluate emotion --data good.jpg
-export nothing --out x.onnx
-""".split("\n")[1:-1]
+CALLS = (
+    "analyze absent.jpg",
+    "analyze nothing",
+    "analyze '*.bmp'",
+    "analyze empty.jpg",
+    "analyze cut.jpg",
+    "analyze cut.png",
+    "analyze text.jpg",
+    "analyze page.jpg",
+    "analyze clip.jpg",
+    "analyze bomb.png",
+    "analyze one.png --json",
+    "analyze empty.jpg good.jpg cut.jpg --json",
+    "analyze good.jpg --emotion fake.onnx",
+    "analyze good.jpg --emotion smile",
+    "analyze good.jpg --emotion age",
+    "analyze good.jpg --detector yunet",
+    "analyze good.jpg --detector yunet --detector-model fake.onnx",
+    "analyze good.jpg --csv nothing",
+    "analyze good.jpg --save out.xyz",
+    "data prepare short.csv --out o.parquet",
+    "data prepare label.csv --out o.parquet",
+    "data prepare usage.csv --out o.parquet",
+    "data prepare number.csv --out o.parquet",
+    "data prepare nothing --out o.parquet",
+    "train emotion-cpu --data absent.parquet",
+    "train smile --data o.parquet",
+    "evaluate emotion --data good.jpg",
+    "export nothing --out x.onnx",
+)
 ARRAYS = (
     ("no colour order", np.zeros((9, 9, 3), np.uint8)),
     ("channels first", np.zeros((3, 9, 9), np.uint8)),
@@ -108,7 +108,7 @@ def main() -> None:
     import mien
 
     print(
-        "# Bad input\n\nEvery case below is made and run by `python benchmarks/bad_input.py`; no call ends in a traceback.\n"
+        "# Bad input\n\nEvery case is made and run by `python benchmarks/bad_input.py`; no call ends in a traceback.\n"
     )
     print("## Commands\n\n| call | exit code | said on stderr |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,7 @@ from mien.runtime.model import Model
 from mien.training.config import HeadSpec
 from mien.training.targets import head_targets
 from mien.weights.catalog import read_model
+from mien.weights.frames import FER2013_FRAME, zoomed
 
 WIDTH, HEIGHT, GRID = 640, 480, ((160, 120), (480, 120), (160, 360), (480, 360))
 
@@ -105,14 +106,21 @@ def main() -> None:
     parser.add_argument("--model", default="emotion")
     parser.add_argument("--detector", default="mtcnn")
     parser.add_argument("--step", type=int, default=1, help="take every STEPth test face")
+    parser.add_argument("--split", default="test", help="which images: validation to choose, test to report")
+    parser.add_argument("--zoom", type=float, help="instead of the card's frame: FER2013's, this much larger")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96, 160])
     parser.add_argument("--angles", type=float, nargs="+", default=[0, 10, 20])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    faces = open_faces(read_prepared(options.data).select("test")[:: options.step], options.model)
-    analyzer = Analyzer(emotion=options.model, age=None, detector=options.detector, min_face=30, threads=1)
-    print(f"{len(faces.images)} test faces, {options.detector}; accuracy of the faces found: direct → end to end")
+    faces = open_faces(read_prepared(options.data).select(options.split)[:: options.step], options.model)
+    model = Model(read_model(options.model), threads=1)
+    if options.zoom is not None:
+        model.card = replace(model.card, frame=zoomed(FER2013_FRAME, options.zoom))
+    analyzer = Analyzer(emotion=model, age=None, detector=options.detector, min_face=30, threads=1)
+    print(
+        f"{len(faces.images)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end"
+    )
     rows = []
     for side in options.sizes:
         for angle in options.angles:

@@ -124,6 +124,75 @@ def cli_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def benchmarks_page() -> str:
+    """From the JSON files that the benchmarks wrote."""
+    speed, way, frame = (
+        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("speed", "end_to_end", "fer2013_frame")
+    )
+    about = speed["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written from `docs/results/*.json` by `python docs/generate.py`; each table names the command that measured it.",
+        "",
+        "## Speed, size and memory",
+        "",
+        "`python benchmarks/speed.py --install --json docs/results/speed.json`, whose header says what is measured and how.",
+        "",
+        f"{about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}, {packages}; "
+        f"{about['date']}, load {about['load']:.1f} at the start.",
+        "",
+        *table(
+            ["what", "measured", "target"],
+            [[row["what"].strip(), f"{row['value']:.2f} {row['unit']}", row["target"]] for row in speed["rows"]],
+        ),
+        "### Where the time goes",
+        "",
+        "Share of the whole in a profile of each: wall-clock milliseconds, one thread.",
+        "",
+        *table(["part", "ms"], [[row["part"], f"{row['ms']:.2f}"] for row in speed["profile"]]),
+        "## Does the network see what it was trained on?",
+        "",
+        "`python benchmarks/end_to_end.py --data fer2013.parquet --json docs/results/end_to_end.json`",
+        "",
+        "FER2013 test faces pasted into larger pictures at several sizes and angles, four a picture; whole pictures are "
+        "analysed. *Direct* is the same network on the same faces' own 48×48 pixels. Accuracy is over the faces found; "
+        "misses are counted beside it.",
+        "",
+    ]
+    rows = []
+    for row in way["rows"]:
+        cells = [f"{row['side']} px", f"±{row['angle']:.0f}°", percent(row["found"] / row["faces"])]
+        cells.append(percent(row["ferplus_found"]))
+        for head in ("ferplus", "fer2013"):
+            direct, through = row[f"{head}_direct"], row[f"{head}_end_to_end"]
+            cells.append(f"{percent(direct)} → {percent(through)} ({100 * (through - direct):+.1f})")
+        rows.append([*cells, str(row["spurious"])])
+    header = ["face", "turned", "found", "found, FER+ majority", "FER+ majority", "FER2013", "spurious"]
+    lines += table(header, rows)
+    lines += [
+        f"{way['rows'][0]['faces']:,} faces a row. FER2013 holds pictures that show no face, drawings, and faces cut by the "
+        "frame; here they stand on a plain ground with hard edges, which a detector finds harder than a photo.",
+        "",
+        "## Where faces lie in FER2013's frame",
+        "",
+        "`python benchmarks/fer2013_frame.py --data fer2013.parquet --detectors mtcnn,res10,haar "
+        "--json docs/results/fer2013_frame.json`",
+        "",
+        "Medians over enlarged training images, as fractions of the frame; `mien.weights.frames` holds them, made symmetric.",
+        "",
+    ]
+    rows = []
+    for name, one in frame.items():
+        box = ", ".join(f"{v:.3f}" for v in one["box"])
+        points = "; ".join(f"({x:.3f}, {y:.3f})" for x, y in one.get("landmarks", [])) or "–"
+        rows.append([name, f"{one['images']:,}", percent(one["found"]), box, points])
+    lines += table(["detector", "images", "found", "box (x1, y1, x2, y2)", "landmarks"], rows)
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def scores_table(cards: dict[str, Card]) -> str:
     rows = []
     for name, card in cards.items():
@@ -146,6 +215,7 @@ def pages() -> dict[Path, str]:
     cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
+    out[DOCS / "benchmarks.md"] = benchmarks_page()
     readme = README.read_text(encoding="utf-8")
     mark = re.compile(r"(<!-- scores -->\n).*?(\n<!-- /scores -->)", re.DOTALL)
     out[README] = mark.sub(lambda m: m[1] + scores_table(cards) + m[2], readme)

@@ -125,6 +125,14 @@ def test_the_answer_survives_turning_and_scaling(analyzer: mien.Analyzer, change
     assert np.abs(faces.emotions[0] - analyzer.analyze(picture, color="rgb").emotions[0]).max() < tolerance
 
 
+def test_a_loaded_model_may_be_given(analyzer: mien.Analyzer) -> None:
+    from mien.runtime.model import Model
+    from mien.weights.catalog import read_model
+
+    loaded = mien.Analyzer(emotion=Model(read_model("emotion"), threads=1), threads=1)
+    same(loaded.analyze(astronaut(), color="rgb"), analyzer.analyze(astronaut(), color="rgb"))
+
+
 def test_models_can_be_left_out() -> None:
     faces = mien.Analyzer(emotion=None, age=None, threads=1).analyze(astronaut(), color="rgb")
     assert faces.emotions is None

@@ -33,7 +33,8 @@ class Analyzer:
 
     Args:
         detector: a name in `mien.detect.DETECTORS`, or any object that keeps the `Detector` protocol.
-        emotion: a shipped model's name, the path of an ``.onnx`` file with a card, or None for no emotions.
+        emotion: a shipped model's name, the path of an ``.onnx`` file with a card, a loaded `mien.runtime.model.Model`,
+            or None for no emotions.
         age: likewise for the age range.
         min_face: side of the smallest face to look for, pixels; smaller is slower.
         threads: processor threads, None for the available CPUs, at most 4.
@@ -51,8 +52,8 @@ class Analyzer:
         self,
         *,
         detector: str | Detector = DETECTOR,
-        emotion: str | os.PathLike[str] | None = "emotion",
-        age: str | os.PathLike[str] | None = "age",
+        emotion: str | os.PathLike[str] | Model | None = "emotion",
+        age: str | os.PathLike[str] | Model | None = "age",
         min_face: int = MIN_FACE,
         threads: int | None = None,
         flip: bool = False,
@@ -105,14 +106,15 @@ class Analyzer:
         return np.concatenate([cut(model, frame.rgb, faces, self._detector.name) for frame, faces in pairs])
 
 
-def _model(model: str | os.PathLike[str] | None, task: str, threads: int | None) -> Model | None:
+def _model(model: str | os.PathLike[str] | Model | None, task: str, threads: int | None) -> Model | None:
     if model is None:
         return None
-    content = read_model(model if isinstance(model, str) else Path(model))
-    loaded = Model(content, threads=threads, name=os.fspath(model))
-    if loaded.card.task != task:
-        raise InputError(f"{task}={str(model)!r}: that model tells {loaded.card.task}; `mien models` lists them")
-    return loaded
+    if not isinstance(model, Model):
+        content = read_model(model if isinstance(model, str) else Path(model))
+        model = Model(content, threads=threads, name=os.fspath(model))
+    if model.card.task != task:
+        raise InputError(f"{task}: model {model.card.name!r} tells {model.card.task}; `mien models` lists them")
+    return model
 
 
 def _together(found: list[Faces]) -> Faces:
