@@ -30,6 +30,7 @@ TITLE = {
     "fer2013": "FER2013 test, official",
     "fer2013 leak-free": "FER2013 test, leak-free",
     "age": "FairFace validation, all faces",
+    "age leak-free": "FairFace validation, without the 6 pictures that are also in training",
     "age found": "FairFace validation, faces the detector finds",
 }
 
