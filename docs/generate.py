@@ -45,6 +45,7 @@ def table(header: list[str], rows: list[list[str]]) -> list[str]:
 
 def card_page(name: str, card: Card) -> str:
     training, results = card.training, card.scores["results"]
+    commits = [*(part["commit"] for part in training["earlier"]), training["commit"]]
     lines = [
         f"# Model card: {name}",
         "",
@@ -61,7 +62,7 @@ def card_page(name: str, card: Card) -> str:
                 ["data", card.data],
                 ["recipe", f"`{training['recipe']}`, {training['epochs']} epochs, seed {training['seed']}"],
                 ["command", f"`{training['command']}`"],
-                ["commit", f"`{training['commit']}`"],
+                ["commit", ", then (resumed) ".join(f"`{commit}`" for commit in commits)],
                 ["data file", f"SHA-256 `{training['data_sha256']}`"],
                 ["weights", f"`{training['weights']}` of the run"],
                 ["packages", ", ".join(f"{k} {v}" for k, v in training["packages"].items())],

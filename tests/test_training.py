@@ -112,6 +112,7 @@ def test_a_killed_run_resumes_to_the_same_metrics(
             fit(plain, data, folder, threads=1, progress=False)
     assert len(rows(folder)) == 1
     fit(plain, data, folder, resume=True, threads=1, progress=False)
+    assert len(json.loads((folder / files.ENVIRONMENT).read_text())["earlier"]) == 1
     whole, resumed = rows(finished), rows(folder)
     for one, other in zip(whole, resumed, strict=True):
         for name in set(one) - {"seconds"}:

@@ -125,6 +125,7 @@ def make_card(
             "command": f"mien train {recipe.name} --data {facts.get('data', {}).get('file', 'FILE')}",
             "commit": facts.get("commit"),
             "started": facts.get("started"),
+            "earlier": facts.get("earlier", []),
             "data_sha256": facts.get("data", {}).get("sha256"),
             "packages": facts.get("packages", {}),
         },

@@ -110,6 +110,7 @@ def fit(
         "command": command,
         "data": {"file": data.name, "sha256": _sha256(data), **dataclasses.asdict(prepared.info)},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "earlier": _earlier(folder) if resume_from is not None else [],
     }
     files.write_json(folder / files.ENVIRONMENT, facts)
     # TensorBoard and Lightning speak on loggers and warnings of their own; what matters is in the folder
@@ -195,6 +196,15 @@ def _prepare_folder(recipe: Recipe, folder: Path, resume: bool) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(config, said)
     return None
+
+
+def _earlier(folder: Path) -> list[dict[str, Any]]:
+    """Which code ran the epochs before this resume: commit and start of each part, oldest first."""
+    path = folder / files.ENVIRONMENT
+    if not path.is_file():
+        return []
+    old = json.loads(path.read_text(encoding="utf-8"))
+    return [*old.get("earlier", []), {"commit": old.get("commit"), "started": old.get("started")}]
 
 
 def _teacher(recipe: Recipe, folder: Path | None) -> torch.nn.Module | None:
