@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,26 +110,28 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1, help="take every STEPth test face")
     parser.add_argument("--split", default="test", help="which images: validation to choose, test to report")
     parser.add_argument("--zoom", type=float, help="instead of the card's frame: FER2013's, this much larger")
+    parser.add_argument("--box-weight", type=float, help="instead of the card's")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96, 160])
-    parser.add_argument("--angles", type=float, nargs="+", default=[0, 10, 20])
+    parser.add_argument("--angles", type=float, nargs="+", default=[0, 15])
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
     faces = open_faces(read_prepared(options.data).select(options.split)[:: options.step], options.model)
     model = Model(read_model(options.model), threads=1)
-    if options.zoom is not None:
-        model.card = replace(model.card, frame=zoomed(FER2013_FRAME, options.zoom))
+    frame = model.card.frame if options.zoom is None else zoomed(FER2013_FRAME, options.zoom)
+    weight = frame.box_weight if options.box_weight is None else options.box_weight
+    model.card = replace(model.card, frame=replace(frame, box_weight=weight))
     analyzer = Analyzer(emotion=model, age=None, detector=options.detector, min_face=30, threads=1)
     print(
         f"{len(faces.images)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end"
     )
+    settings = [(side, angle) for side in options.sizes for angle in options.angles]
     rows = []
-    for side in options.sizes:
-        for angle in options.angles:
-            row = measure(faces, analyzer, side, angle)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row in pool.map(lambda setting: measure(faces, analyzer, *setting), settings):
             rows.append(row)
             print(
-                f"{side:4d} px {angle:3.0f}°: found {row['found'] / row['faces']:6.1%} "
+                f"{row['side']:4d} px {row['angle']:3.0f}°: found {row['found'] / row['faces']:6.1%} "
                 f"(FER+ majority {row['ferplus_found']:.1%}), spurious {row['spurious']}, "
                 f"FER+ {row['ferplus_direct']:.2%} → {row['ferplus_end_to_end']:.2%}, "
                 f"FER2013 {row['fer2013_direct']:.2%} → {row['fer2013_end_to_end']:.2%}",

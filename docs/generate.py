@@ -152,7 +152,9 @@ def benchmarks_page() -> str:
         ),
         "### Where the time goes",
         "",
-        "Share of the whole in a profile of each: wall-clock milliseconds, one thread.",
+        "Wall-clock milliseconds: of one detection (the 640×480 frame, one thread), and of a cold process from import to table "
+        "with all threads. The core installation misses its target: OpenCV's wheel, with the FFmpeg and BLAS libraries in it, "
+        "is nearly half of it.",
         "",
         *table(["part", "ms"], [[row["part"], f"{row['ms']:.2f}"] for row in speed["profile"]]),
         "## Does the network see what it was trained on?",

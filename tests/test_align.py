@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -177,3 +179,36 @@ def test_wrong_input_is_refused():
         crops(noise(10, 10).astype(np.float32), faces, 8, "rgb", FRAME, "mtcnn")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="uint8"):
         crops(noise(10, 10)[..., 0], faces, 8, "rgb", FRAME, "mtcnn")
+
+
+def test_a_box_that_agrees_with_the_landmarks_changes_nothing():
+    frame = replace(FRAME, box_weight=0.5)
+    points = np.asarray(FRAME.landmarks, np.float32) * 80 + [60, 40]
+    box = np.asarray([FRAME.boxes["haar"]], np.float32) * 80 + [60, 40, 60, 40]
+    faces = Faces.detected(box, np.ones(1), points[None], (300, 200))
+    for weight in (0.0, 0.5, 1.0):
+        found = transforms(faces, 100, replace(frame, box_weight=weight), "haar", (300, 200))
+        np.testing.assert_allclose(found[0], [[1.25, 0, -75], [0, 1.25, -50]], atol=1e-4)
+
+
+def test_the_box_moves_a_face_half_way_and_never_turns_it():
+    points = np.asarray(FRAME.landmarks, np.float32) * 80 + [60, 40]
+    box = np.asarray([FRAME.boxes["haar"]], np.float32) * 80 + [70, 40, 70, 40]
+    faces = Faces.detected(box, np.ones(1), points[None], (300, 200))
+    half = transforms(faces, 100, replace(FRAME, box_weight=0.5), "haar", (300, 200))[0]
+    np.testing.assert_allclose(half, [[1.25, 0, -81.25], [0, 1.25, -50]], atol=1e-4)
+    turned = (points - 100) @ np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32) + 100
+    tilted = replace(faces, landmarks=turned[None].astype(np.float32))
+    alone = transforms(tilted, 100, FRAME, "haar", (300, 200))[0]
+    both = transforms(tilted, 100, replace(FRAME, box_weight=0.5), "haar", (300, 200))[0]
+    assert np.arctan2(both[1, 0], both[0, 0]) == pytest.approx(np.arctan2(alone[1, 0], alone[0, 0]))
+
+
+def test_a_box_at_the_border_or_of_an_unknown_detector_is_not_asked():
+    points = np.asarray(FRAME.landmarks, np.float32) * 80 + [60, 40]
+    box = np.array([[0, 40, 130, 130]], np.float32)
+    faces = Faces.detected(box, np.ones(1), points[None], (300, 200))
+    plain = transforms(faces, 100, FRAME, "haar", (300, 200))
+    np.testing.assert_array_equal(transforms(faces, 100, replace(FRAME, box_weight=0.5), "haar", (300, 200)), plain)
+    inside = replace(faces, boxes=box + np.array([5, 0, 0, 0], np.float32))
+    np.testing.assert_array_equal(transforms(inside, 100, replace(FRAME, box_weight=0.5), "new", (300, 200)), plain)

@@ -27,7 +27,8 @@ def crops(
     """Cut every face out of its picture.
 
     A face with landmarks is turned, scaled and shifted so that they meet ``frame.landmarks`` as nearly as a similarity
-    transform can; one without is scaled and shifted by its box. What lies outside the picture repeats its border.
+    transform can, and then, by ``frame.box_weight``, towards where its box says; one without by its box alone. What
+    lies outside the picture repeats its border.
 
     Args:
         rgb: RGB uint8 ``(h, w, 3)``.
@@ -76,6 +77,12 @@ def transforms(
     usable = _usable(faces.landmarks, target)
     if usable.any():
         matrices[usable] = similarity(faces.landmarks[usable], target)
+    if frame.box_weight and detector in frame.boxes:
+        # a box that the picture's border cut no longer tells where the face is
+        whole = (faces.boxes[:, :2] > 0).all(axis=1) & (faces.boxes[:, 2:] < size).all(axis=1) & usable
+        goal = np.asarray(frame.boxes[detector], np.float64) * card_size
+        by_box = _from_boxes(faces.boxes[whole], goal)
+        matrices[whole] = _mixed(matrices[whole], by_box, frame.box_weight, card_size)
     if not usable.all():
         fractions = frame.boxes.get(detector, frame.boxes.get(_FALLBACK_BOX))
         if fractions is None:
@@ -111,6 +118,31 @@ def _from_boxes(boxes: NDArray[np.float32], goal: NDArray[np.float64]) -> NDArra
     matrices[:, 0, 0] = matrices[:, 1, 1] = scale
     matrices[:, :, 2] = (goal[:2] + goal[2:]) / 2 - scale[:, None] * centre
     return matrices
+
+
+def _mixed(
+    by_landmarks: NDArray[np.float64], by_boxes: NDArray[np.float64], weight: float, size: int
+) -> NDArray[np.float64]:
+    """``(n, 2, 3)``: the landmarks' turn, and scale and centre between the landmarks' and the boxes'.
+
+    Args:
+        by_landmarks: ``(n, 2, 3)`` picture to crop.
+        by_boxes: the same without a turn.
+        weight: share of the boxes, 0–1.
+        size: side of the crop, pixels.
+    """
+    middle = (size / 2) * (1 + 1j)
+    a = by_landmarks[:, 0, 0] + 1j * by_landmarks[:, 1, 0]
+    scale = by_boxes[:, 0, 0]
+    # the point of the picture that each puts into the middle of the crop; a box's offset from it turns with the face
+    centre = (middle - (by_landmarks[:, 0, 2] + 1j * by_landmarks[:, 1, 2])) / a
+    box_centre = (middle - (by_boxes[:, 0, 2] + 1j * by_boxes[:, 1, 2])) / scale
+    mixed = a / np.abs(a) * np.abs(a) ** (1 - weight) * scale**weight
+    shift = middle - mixed * ((1 - weight) * centre + weight * box_centre)
+    out = np.empty_like(by_landmarks)
+    out[:, 0] = np.stack([mixed.real, -mixed.imag, shift.real], axis=1)
+    out[:, 1] = np.stack([mixed.imag, mixed.real, shift.imag], axis=1)
+    return out
 
 
 def _warp(rgb: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:

@@ -36,10 +36,13 @@ class CropFrame:
     Attributes:
         landmarks: five xy points: eye, eye, nose, mouth corner, mouth corner, left in the picture first.
         boxes: detector name → xyxy of that detector's box in the crop, for faces without landmarks.
+        box_weight: share (0–1) that the box has in scale and centre where a face has landmarks too; they always decide
+            the turn.
     """
 
     landmarks: tuple[tuple[float, float], ...]
     boxes: Mapping[str, tuple[float, float, float, float]]
+    box_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Card:
                 frame=CropFrame(
                     landmarks=tuple((float(x), float(y)) for x, y in frame["landmarks"]),
                     boxes={k: (v[0], v[1], v[2], v[3]) for k, v in frame["boxes"].items()},
+                    box_weight=float(frame.get("box_weight", 0.0)),
                 ),
                 mean=tuple(raw.pop("mean")),
                 std=tuple(raw.pop("std")),

@@ -30,8 +30,15 @@ class Shipped:
 
 
 MODELS: Mapping[str, Shipped] = {
-    "emotion": Shipped("emotion.onnx", "", "emotion", "8 emotions as FER+ raters see them, and 7 FER2013 labels"),
-    "age": Shipped("age.onnx", "", "age", "9 age ranges (FairFace)"),
+    "emotion": Shipped(
+        "emotion.onnx",
+        "70fc50130106f2c3e469912e48e74e39dd60865a3b674786add89c92cace944d",
+        "emotion",
+        "8 emotions as FER+ raters see them, and 7 FER2013 labels",
+    ),
+    "age": Shipped(
+        "age.onnx", "d71f1801f27e22a00f3c7c0c006c316a6f044886ec15c160169badac5b1bee69", "age", "9 age ranges (FairFace)"
+    ),
 }
 
 
