@@ -62,13 +62,13 @@ def test_the_emotion_card_says_what_the_file_scores(fer2013: Prepared) -> None:
 
 @pytest.mark.slow
 def test_the_way_through_detector_and_crop_costs_little(fer2013: Prepared) -> None:
-    """On 450 faces; `benchmarks/end_to_end.py` measures all of them, within 1.5 points."""
+    """On every second face, where chance alone moves the gap by a point; `benchmarks/end_to_end.py` measures all."""
     module = benchmark("end_to_end")
-    faces = module.open_faces(fer2013.select("test")[::8])
+    faces = module.open_faces(fer2013.select("test")[::2])
     row = module.measure(faces, Analyzer(age=None, min_face=30, threads=1), 96, 10)
     assert row["found"] / row["faces"] > 0.85
-    assert row["ferplus_end_to_end"] > row["ferplus_direct"] - 0.04
-    assert row["fer2013_end_to_end"] > row["fer2013_direct"] - 0.04
+    assert row["ferplus_end_to_end"] > row["ferplus_direct"] - 0.03
+    assert row["fer2013_end_to_end"] > row["fer2013_direct"] - 0.03
 
 
 @pytest.mark.slow
