@@ -182,7 +182,7 @@ def benchmarks_page() -> str:
         "",
         "## Where faces lie in FER2013's frame",
         "",
-        "`python benchmarks/fer2013_frame.py --data fer2013.parquet --detectors mtcnn,res10,haar "
+        "`python benchmarks/fer2013_frame.py --data fer2013.parquet --detectors mtcnn,res10,haar --step 32 "
         "--json docs/results/fer2013_frame.json`",
         "",
         "Medians over enlarged training images, as fractions of the frame; `mien.weights.frames` holds them, made symmetric.",
