@@ -149,8 +149,8 @@ def _warp(rgb: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDA
     """One ``(size, size, 3)`` crop, bilinear, from a region that is shrunk by a whole factor first if the face is."""
     inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
     step = float(np.hypot(inverse[0, 0], inverse[1, 0]))
-    # Averaging whole blocks is several times faster than resizing to the exact size. What the bilinear sampling then
-    # still skips (1 to 1.8 pixels a step) costs less than averaging too much: 38 dB or better against an ideal filter.
+    # Averaging whole blocks is cheaper than resizing to the exact size, and what the bilinear sampling then still skips
+    # (1 to 1.8 pixels a step) costs less than averaging too much.
     block = max(round(step / 1.2), 1)
     low, high = _region(inverse, size, margin=step + block, limit=np.array([rgb.shape[1], rgb.shape[0]]))
     cells = np.maximum((high - low) // block, 1)

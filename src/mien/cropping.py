@@ -15,7 +15,7 @@ from mien.weights.card import CropFrame
 
 PADDING = 0.25
 """Share of the picture's longer side that is added on every side before detection: dataset pictures are cut so close
-that a detector, which expects something around a face, misses four times as many without."""
+that a detector, which expects something around a face, misses more of them without."""
 _GRAY = (127, 127, 127)
 
 

@@ -19,6 +19,7 @@ BATCH = 16
 """Pictures in memory at once."""
 MANY = 5
 """More pictures than this get a progress bar."""
+# the names of mien.detect.DETECTORS, written out because importing that would load NumPy for --help; a test compares
 DETECTORS = ("mtcnn", "res10", "haar", "yunet")
 
 EPILOG = """\b

@@ -82,9 +82,7 @@ def _open_run(path: Path, threads: int | None) -> Scorable:
     return Scorable(f"{recipe.name} ({weights.name})", row.size, len(recipe.mean), heads, predict)
 
 
-def evaluate(
-    model: Scorable, data: Prepared, *, split: str = "test", flip: bool = False, slices: bool = True
-) -> dict[str, Any]:
+def evaluate(model: Scorable, data: Prepared, *, split: str = "test", flip: bool = False) -> dict[str, Any]:
     """Every figure of every head the dataset has labels for.
 
     Returns:
@@ -95,12 +93,11 @@ def evaluate(
     Raises:
         DataError: the dataset has no such split, or its images do not fit the network.
     """
-    marks = leaked(data) if data.split[0].size else None
     rows = data.split == split
     part = data[rows]
     if len(part) == 0:
         raise DataError(f"the dataset has no {split!r} images: it has {', '.join(sorted(set(data.split.tolist())))}")
-    dirty = np.zeros(len(part), bool) if marks is None else marks[rows]
+    dirty = leaked(data)[rows]
     probabilities = model.predict(fit_images(part.images, model.size, model.channels), flip)
     results: dict[str, Scores] = {}
     groups: dict[str, Any] = {}
@@ -118,8 +115,7 @@ def evaluate(
         if part.found is not None and not part.found.all():
             seen = scored & part.found
             results[f"{name} found"] = score(probabilities[name][seen], truth[seen], labels, ordered=ordered)
-        if slices:
-            groups[name] = _groups(part, probabilities[name], truth, scored, labels, ordered)
+        groups[name] = _groups(part, probabilities[name], truth, scored, labels, ordered)
     if not results:
         raise DataError(f"none of the model's heads ({', '.join(model.heads)}) has labels in this dataset")
     return {

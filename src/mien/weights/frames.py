@@ -34,8 +34,9 @@ def zoomed(frame: CropFrame, factor: float) -> CropFrame:
 EMOTION_FRAME = replace(zoomed(FER2013_FRAME, 1.05), box_weight=0.5)
 """FER2013's, a little tighter: a face whose true framing is unknown loses less by being cut than by being shrunk.
 
-Landmarks and box err independently, so their mean places a face better than either. Both numbers were chosen on
-FER2013's validation faces (``python benchmarks/end_to_end.py --split validation --zoom … --box-weight …``).
+Landmarks and box err independently, so their mean is steadier than either. Both numbers were set by FER2013's
+validation faces, on which the differences between settings are about as large as chance:
+``python benchmarks/end_to_end.py --split validation --zoom … --box-weight …``.
 """
 
 AGE_FRAME = zoomed(FER2013_FRAME, 0.95)
