@@ -3,8 +3,8 @@
     mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
 
     mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu
-        two processor cores; made the shipped model in 97 minutes beside other work (docs/results/emotion_cpu_metrics.csv);
-        87.6 % on FER+ (majority), 70.3 % on FER2013
+        two processor cores; made the shipped model in 97 minutes beside other work
+        (docs/results/emotion_cpu_metrics.csv); 87.6 % on FER+ (majority), 70.3 % on FER2013
 
     mien train emotion-teacher --data fer2013.parquet --out runs/emotion-teacher
     mien train emotion --data fer2013.parquet --teacher runs/emotion-teacher --out runs/emotion
