@@ -66,6 +66,7 @@ class Face:
         emotions: name → probability; empty when no emotion model ran.
         ages: bin name such as "20-29" → probability; empty when no age model ran.
         age_bins: the bins as inclusive years, in the order of ``ages``.
+        track: number of the track that the face belongs to in a video, None in a photo.
     """
 
     box: tuple[float, float, float, float]
@@ -74,6 +75,7 @@ class Face:
     emotions: dict[str, float]
     ages: dict[str, float]
     age_bins: tuple[tuple[int, int], ...]
+    track: int | None = None
 
     @property
     def emotion(self) -> str | None:
@@ -106,7 +108,8 @@ class Face:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; keys that no model filled are left out."""
-        row: dict[str, Any] = {"box": [round(v, 2) for v in self.box], "score": round(self.score, 4)}
+        row: dict[str, Any] = {} if self.track is None else {"track": self.track}
+        row |= {"box": [round(v, 2) for v in self.box], "score": round(self.score, 4)}
         if self.landmarks is not None:
             row["landmarks"] = [[round(x, 2), round(y, 2)] for x, y in self.landmarks]
         if self.emotions:
@@ -139,6 +142,7 @@ class Faces:
         age_bins: inclusive years of the columns of ``ages``.
         fer2013: ``(n, 7)`` float32 probabilities of the emotion model's second head, in FER2013's own label order, or
             None: for comparison with published work.
+        tracks: ``(n,)`` int64 numbers of the tracks that the faces of a video belong to, None in a photo.
         image_size: (width, height) in pixels.
         source: path or name of the picture, None for an array.
         image: the picture itself as RGB uint8 (h, w, 3), kept for drawing; None in batches.
@@ -153,6 +157,7 @@ class Faces:
     ages: NDArray[np.float32] | None = None
     age_bins: tuple[tuple[int, int], ...] = ()
     fer2013: NDArray[np.float32] | None = None
+    tracks: NDArray[np.int64] | None = None
     source: str | None = None
     image: NDArray[np.uint8] | None = field(default=None, repr=False)
 
@@ -167,6 +172,8 @@ class Faces:
             _expect("ages", self.ages, (n, len(self.age_bins)))
         if self.fer2013 is not None:
             _expect("fer2013", self.fer2013, (n, 7))
+        if self.tracks is not None and (self.tracks.dtype != np.int64 or self.tracks.shape != (n,)):
+            raise InputError(f"tracks must be int64 of shape {(n,)}, got {self.tracks.dtype} {self.tracks.shape}")
 
     @classmethod
     def detected(
@@ -219,6 +226,7 @@ class Faces:
             emotions=None if self.emotions is None else self.emotions[keep],
             ages=None if self.ages is None else self.ages[keep],
             fer2013=None if self.fer2013 is None else self.fer2013[keep],
+            tracks=None if self.tracks is None else self.tracks[keep],
         )
 
     def _row(self, i: int) -> Face:
@@ -231,6 +239,7 @@ class Faces:
             emotions={} if self.emotions is None else _named(self.emotion_labels, self.emotions[i]),
             ages={} if self.ages is None else _named(age_bin_names(self.age_bins), self.ages[i]),
             age_bins=() if self.ages is None else self.age_bins,
+            track=None if self.tracks is None else int(self.tracks[i]),
         )
 
     @property

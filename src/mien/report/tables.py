@@ -18,6 +18,7 @@ from mien.errors import InputError, MissingExtraError
 from mien.faces import Faces
 from mien.files import atomic_path
 from mien.labels import age_bin_names
+from mien.timeline import readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +59,7 @@ class Columns:
                 f"{faces.source or 'a result'}: has other emotions or age ranges than the results before it: "
                 "write the results of each model to a table of their own"
             )
-        source = _readable(faces.source)
+        source = readable(faces.source)
         if not faces:
             return [self._blank(source)]
         return [self._blank(source) | row | {"source": source} for row in faces.to_rows()]
@@ -186,11 +187,6 @@ def _columns_of(faces: Faces) -> Columns:
         emotions=() if faces.emotions is None else faces.emotion_labels,
         ages=() if faces.ages is None else faces.age_bins,
     )
-
-
-def _readable(source: str | None) -> str | None:
-    # a file name need not be text; its stray bytes are shown as \udcxx, because a table has to be UTF-8
-    return None if source is None else source.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
