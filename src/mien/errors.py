@@ -39,6 +39,10 @@ class DownloadError(MienError, OSError):
     """A file that could not be fetched or whose hash was wrong after the fetch."""
 
 
+class OutputError(MienError, OSError):
+    """A result that could not be written: a full disk, a folder that may not be written to."""
+
+
 class MissingExtraError(MienError, ImportError):
     """A feature whose optional packages are not installed."""
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, MissingExtraError
-from mien.faces import Faces, Frame, normalised_entropy
+from mien.faces import N_LANDMARKS, Faces, Frame, normalised_entropy
 from mien.labels import age_bin_names
 from mien.tracks import Episode, Track, Vote
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Records = NDArray[np.void]
 """``(n,)`` of a `row_dtype`."""
+_UNKNOWN = ("box", "score", "landmarks", "emotions", "smoothed", "vote_share", "vote_low", "vote_high", "ages")
+"""Fields that are NaN where there is nothing to tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,14 +108,13 @@ class VideoFrame:
         records = np.zeros(max(n, 1), dtype)
         records["frame"], records["time"] = self.index, self.time
         records["detected"], records["cut"] = self.detected, self.cut
+        records["track"], records["label"], records["vote"] = -1, -1, -1
+        for name in _UNKNOWN:
+            records[name] = np.nan
         if n == 0:
-            records["track"], records["label"], records["vote"] = -1, -1, -1
-            for name in ("box", "score", "emotions", "smoothed", "vote_share", "vote_low", "vote_high", "ages"):
-                if name in (dtype.names or ()):
-                    records[name] = np.nan
             return records
         records["track"], records["box"], records["score"] = self.faces.tracks, self.faces.boxes, self.faces.scores
-        records["label"], records["vote"] = -1, -1
+        records["landmarks"] = self.faces.landmarks
         names = self.faces.emotion_labels
         if self.faces.emotions is not None:
             records["emotions"], records["smoothed"] = self.faces.emotions, self.smoothed
@@ -130,12 +131,14 @@ class VideoFrame:
 def row_dtype(emotion_labels: Sequence[str], age_bins: Sequence[tuple[int, int]]) -> np.dtype[np.void]:
     """The columns of one row, little-endian and packed.
 
-    ``label`` and ``vote`` index ``emotion_labels``, −1 for none; ``track`` is −1 in the row of a frame without a face.
+    ``label`` and ``vote`` index ``emotion_labels``, −1 for none; ``track`` is −1 in the row of a frame without a face;
+    ``landmarks`` are NaN where the detector has none.
     """
     k, a = len(emotion_labels), len(age_bins)
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [
         ("frame", "<i8"), ("time", "<f8"), ("track", "<i4"), ("detected", "?"), ("cut", "?"),
         ("label", "i1"), ("vote", "i1"), ("box", "<f4", (4,)), ("score", "<f4"),
+        ("landmarks", "<f4", (N_LANDMARKS, 2)),
         ("emotions", "<f4", (k,)), ("smoothed", "<f4", (k,)),
         ("vote_share", "<f4"), ("vote_low", "<f4"), ("vote_high", "<f4"), ("ages", "<f4", (a,)),
     ]  # fmt: skip
@@ -209,7 +212,8 @@ class Rows:
             "cut": r["cut"].tolist(),
         }
         if names:
-            best = np.where(faces, np.argmax(np.nan_to_num(r["emotions"], nan=-1.0), axis=1), -1)
+            shown = faces & ~np.isnan(r["emotions"]).any(axis=1)
+            best = np.where(shown, np.argmax(np.nan_to_num(r["emotions"], nan=-1.0), axis=1), -1)
             columns |= {
                 "emotion": _named(best, names),
                 "confidence": _or_none(r["emotions"].max(axis=1), faces, 4),
