@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.classify import cut, with_ages, with_emotions
+from mien.classify import classify
 from mien.detect import make_detector
 from mien.detect.base import Detector
 from mien.errors import InputError
@@ -89,21 +89,8 @@ class Analyzer:
         return self._classify([i if isinstance(i, Frame) else load_image(i, color=color) for i in images])
 
     def _classify(self, frames: list[Frame]) -> list[Faces]:
-        if not frames:
-            return []
         found = [replace(self._detector.detect(frame.rgb), source=frame.source) for frame in frames]
-        everyone = _together(found)
-        if self._emotion is not None:
-            crops = self._crops(self._emotion, frames, found)
-            everyone = with_emotions(everyone, self._emotion, crops, flip=self._flip)
-        if self._age is not None:
-            crops = self._crops(self._age, frames, found)
-            everyone = with_ages(everyone, self._age, crops, flip=self._flip)
-        return _apart(everyone, found)
-
-    def _crops(self, model: Model, frames: list[Frame], found: list[Faces]) -> NDArray[np.uint8]:
-        pairs = zip(frames, found, strict=True)
-        return np.concatenate([cut(model, frame.rgb, faces, self._detector.name) for frame, faces in pairs])
+        return classify(frames, found, self._detector.name, emotion=self._emotion, age=self._age, flip=self._flip)
 
 
 def _model(model: str | os.PathLike[str] | Model | None, task: str, threads: int | None) -> Model | None:
@@ -115,24 +102,6 @@ def _model(model: str | os.PathLike[str] | Model | None, task: str, threads: int
     if model.card.task != task:
         raise InputError(f"{task}: model {model.card.name!r} tells {model.card.task}; `mien models` lists them")
     return model
-
-
-def _together(found: list[Faces]) -> Faces:
-    """The detections of several pictures as the rows of one value."""
-    return Faces.detected(
-        np.concatenate([faces.boxes for faces in found]),
-        np.concatenate([faces.scores for faces in found]),
-        np.concatenate([faces.landmarks for faces in found]),
-        found[0].image_size,
-    )
-
-
-def _apart(everyone: Faces, found: list[Faces]) -> list[Faces]:
-    ends = np.cumsum([len(faces) for faces in found])
-    return [
-        replace(everyone[end - len(faces) : end], image_size=faces.image_size, source=faces.source)
-        for end, faces in zip(ends.tolist(), found, strict=True)
-    ]
 
 
 @functools.lru_cache(maxsize=1)
