@@ -1,0 +1,104 @@
+"""What a face, its hair and the clothes below it look like: a small grid of colours that tells people apart.
+
+It is no face recognition: it holds for seconds and within one scene, where people keep their clothes and the light.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_CELL = 0.2
+"""Side of a cell of the grid, in sizes of the face (the square root of its box's area)."""
+_COLUMNS, _TOP, _BOTTOM = 7, -4, 8
+"""Cells across; first and past-the-last row, counted from the middle of the box: hair, face, collar, chest."""
+_SAMPLES = 2
+"""Samples of a cell along each side."""
+_DARK = 48.0
+"""Levels added to a cell's brightness before its colour is divided by it: dark cells have no reliable colour."""
+
+N_CELLS = _COLUMNS * (_BOTTOM - _TOP)
+N_CHANNELS = 3
+"""A cell's brightness against the other cells', and two colour differences free of brightness."""
+WEIGHTS = np.array([0.25, 4.0, 4.0], np.float32)
+
+
+def _offsets() -> tuple[Floats, Floats]:
+    """``(N_CELLS,)`` centres of the cells and ``(N_CELLS, samples)`` of the samples as xy, in sizes of the face."""
+    rows, columns = np.mgrid[_TOP:_BOTTOM, 0:_COLUMNS]
+    centre = np.stack([columns - (_COLUMNS - 1) / 2, rows + 0.5], axis=-1).reshape(-1, 1, 2)
+    step = (np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5
+    inner = np.stack(np.meshgrid(step, step), axis=-1).reshape(1, -1, 2)
+    return (_CELL * centre[:, 0]).astype(np.float32), (_CELL * (centre + inner)).astype(np.float32)
+
+
+_CENTRES, _SAMPLE_POINTS = _offsets()
+
+
+def looks(rgb: NDArray[np.uint8], centres: Floats, sizes: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """How each face looks.
+
+    Args:
+        rgb: RGB uint8 ``(h, w, 3)``.
+        centres: ``(n, 2)`` xy pixels of the boxes.
+        sizes: ``(n,)`` pixels, the square roots of the boxes' areas.
+
+    Returns:
+        ``(n, N_CELLS, N_CHANNELS)`` float32, and ``(n, N_CELLS)`` whether a cell can be seen: it lies inside the
+        picture and not on another person.
+    """
+    n = len(centres)
+    if n == 0:
+        return np.zeros((0, N_CELLS, N_CHANNELS), np.float32), np.zeros((0, N_CELLS), np.bool_)
+    at = centres[:, None, None] + sizes[:, None, None, None] * _SAMPLE_POINTS
+    x, y = np.moveaxis(at.reshape(n * N_CELLS, -1, 2).astype(np.float32) - np.float32(0.5), -1, 0)
+    sampled = cv2.remap(
+        rgb, np.ascontiguousarray(x), np.ascontiguousarray(y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    colour = np.asarray(sampled, np.float32).mean(axis=1).reshape(n, N_CELLS, 3)
+    seen = _visible(centres, sizes, (rgb.shape[1], rgb.shape[0]))
+    return _described(colour, seen), seen
+
+
+def _visible(centres: Floats, sizes: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
+    at = centres[:, None] + sizes[:, None, None] * _CENTRES
+    inside = (at >= 0).all(axis=2) & (at < np.array(size, np.float32)).all(axis=2)
+    # where each cell lies as seen from every other face: (n, cells, other faces)
+    offset = (at[:, :, None] - centres) / sizes[:, None]
+    on = (np.abs(offset[..., 0]) < 0.5) & (np.abs(offset[..., 1]) < 0.6)
+    on &= ~np.eye(len(centres), dtype=np.bool_)[:, None]
+    return np.asarray(inside & ~on.any(axis=2), np.bool_)
+
+
+def _described(colour: Floats, seen: NDArray[np.bool_]) -> Floats:
+    red, green, blue = colour[..., 0], colour[..., 1], colour[..., 2]
+    bright = (red + green + blue) / 3
+    weight = seen.astype(np.float32)
+    count = np.maximum(weight.sum(axis=1, keepdims=True), 1)
+    mean = (bright * weight).sum(axis=1, keepdims=True) / count
+    deviation = np.sqrt(((bright - mean) ** 2 * weight).sum(axis=1, keepdims=True) / count)
+    ground = bright + np.float32(_DARK)
+    channels = [(bright - mean) / (deviation + 16), (red - green) / ground, ((red + green) / 2 - blue) / ground]
+    return np.stack(channels, axis=-1).astype(np.float32)
+
+
+def differences(a: Floats, a_seen: NDArray[np.bool_], b: Floats, b_seen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """How unlike the looks in a and b are, pair by pair.
+
+    Args:
+        a: ``(k, N_CELLS, N_CHANNELS)``.
+        a_seen: ``(k, N_CELLS)``.
+        b: as ``a``.
+        b_seen: as ``a_seen``.
+
+    Returns:
+        ``(k,)`` root mean square over the cells seen in both, and ``(k,)`` the share of such cells, 0–1.
+    """
+    both = (a_seen & b_seen).astype(np.float32)
+    squares = (((a - b) ** 2) * WEIGHTS).sum(axis=2)
+    total = both.sum(axis=1)
+    mean = (squares * both).sum(axis=1) / np.maximum(total, 1)
+    return np.sqrt(mean), total / N_CELLS

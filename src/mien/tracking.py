@@ -1,0 +1,272 @@
+"""The same face keeps its number: detections of one frame after another joined to tracks.
+
+Every pair of a track and a face is weighed by how much likelier the face is that person than a newcomer: by where and
+how large the track expects it (`mien.motion`) and by how it looks (`mien.appearance`). The pairs of a frame are chosen
+together so that the sum of this evidence is the greatest (`mien.assignment`); a face that is left is somebody new and
+gets the next number at once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.appearance import N_CELLS, N_CHANNELS, differences, looks
+from mien.assignment import assign
+from mien.errors import InputError
+from mien.faces import Faces
+from mien.motion import Process, advance, correct
+
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+MAX_GAP = 2.0
+
+_CENTRE = Process(speed=2.5, memory=0.6, noise=0.05)
+"""Units are sizes of the face: the square root of its box's area."""
+_SIZE = Process(speed=0.5, memory=0.6, noise=0.06)
+"""Units are natural logarithms of pixels."""
+_CUT_NOISE = 4.0
+"""A box that the picture's border cuts is measured this much worse."""
+_TAIL = 4.0
+"""Degrees of freedom of the distribution of surprises: faces jump more often than a Gaussian would have it."""
+_NEW = 9.0
+"""Evidence, in nats, that a pair needs to beat a newcomer."""
+_SAME, _EVIDENCE = 0.55, 5.0
+"""Difference of looks at which they say nothing, and the greatest evidence they give either way, in nats."""
+_LOOK_SECONDS = 1.0
+"""Time constant with which a track's look follows what is seen."""
+_SHAPE_SECONDS = 0.3
+
+_TRACK = np.dtype(
+    [
+        ("id", np.int64),
+        ("seen", np.float64),
+        ("centre", np.float64, (2, 2)),
+        ("centre_spread", np.float64, (3,)),
+        ("size", np.float64, (1, 2)),
+        ("size_spread", np.float64, (3,)),
+        ("aspect", np.float64),
+        ("look", np.float32, (N_CELLS, N_CHANNELS)),
+        ("views", np.int64, (N_CELLS,)),
+    ]
+)
+"""A live track. ``centre`` is x and y, ``size`` the logarithm, each with its velocity, at the tracker's own time;
+``aspect`` is the logarithm of height over width; ``views`` counts how often each cell of the look was seen."""
+
+
+class Tracker:
+    """Numbers the faces of a video, or of a live camera, frame by frame. Not for several threads.
+
+    Args:
+        max_gap: seconds a track may go unseen before it ends. Afterwards the same person is somebody new.
+        appearance: whether looks count; without them only place and size do, and pictures are not read.
+
+    Raises:
+        InputError: ``max_gap`` is negative or not finite.
+    """
+
+    def __init__(self, *, max_gap: float = MAX_GAP, appearance: bool = True) -> None:
+        if not (math.isfinite(max_gap) and max_gap >= 0):
+            raise InputError(f"max_gap is in seconds and at least 0, got {max_gap}")
+        self._max_gap = float(max_gap)
+        self._appearance = appearance
+        self._tracks = np.zeros(0, _TRACK)
+        self._time: float | None = None
+        self._next = 1
+
+    def predict(self, time: float) -> tuple[Ids, NDArray[np.float32]]:
+        """Where the live tracks are expected.
+
+        Args:
+            time: seconds, not before the last update.
+
+        Returns:
+            ``(m,)`` numbers and ``(m, 4)`` float32 xyxy boxes in pixels, which may lie outside the picture; the most
+            recently seen first, of these the oldest first.
+        """
+        tracks = self._moved(time)
+        order = np.lexsort((tracks["id"], -tracks["seen"]))
+        return tracks["id"][order], _boxes(tracks[order])
+
+    def update(self, faces: Faces, time: float, rgb: NDArray[np.uint8]) -> Ids:
+        """Join the faces of a frame to the tracks.
+
+        Args:
+            faces: what was detected or carried, in any order.
+            time: the frame's time in seconds, not before the last update's.
+            rgb: the frame, RGB uint8 ``(h, w, 3)``.
+
+        Returns:
+            ``(n,)`` the number of each face's track, from 1, no number twice; of several new faces the one further
+            left has the smaller.
+
+        Raises:
+            InputError: a time that is not finite or goes back while tracks are live, or boxes that are not finite.
+        """
+        if not np.isfinite(faces.boxes).all():
+            raise InputError("a tracker needs finite boxes: leave out faces without one")
+        tracks = self._moved(time)
+        # the order of the faces must not matter, not even between equally good answers
+        order = np.lexsort(faces.boxes.T[::-1])
+        seen = _measured(faces.boxes[order], faces.image_size)
+        look, visible = looks(rgb, *_places(seen)) if self._appearance else _unseen(len(seen))
+        rows, columns = assign(self._costs(tracks, seen, look, visible))
+        ids = np.zeros(len(seen), np.int64)
+        ids[columns] = tracks["id"][rows]
+        tracks[rows] = _corrected(tracks[rows], seen[columns], time, look[columns], visible[columns])
+        new = np.flatnonzero(ids == 0)
+        ids[new] = self._next + np.arange(len(new))
+        self._next += len(new)
+        started = _started(ids[new], seen[new], time, look[new], visible[new])
+        self._tracks = np.concatenate([tracks, started])
+        self._time = float(time)
+        out = np.empty(len(seen), np.int64)
+        out[order] = ids
+        return out
+
+    def cut(self) -> None:
+        """A new scene: every track ends, numbers go on."""
+        self._tracks = self._tracks[:0]
+
+    def live(self, time: float) -> Ids:
+        """``(m,)`` the tracks that may still be continued at this time (seconds), ascending; all others are over."""
+        self._check(time)
+        return np.sort(self._tracks["id"][self._alive(time)])
+
+    def state(self) -> dict[str, Any]:
+        """JSON-ready: all that `restore` needs to continue bit by bit."""
+        tracks = {str(name): self._tracks[name].tolist() for name in _TRACK.names or ()}
+        return {"time": self._time, "next": self._next, "tracks": tracks}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` gave; the options are this tracker's own."""
+        self._time, self._next = state["time"], int(state["next"])
+        self._tracks = np.zeros(len(state["tracks"]["id"]), _TRACK)
+        for name in _TRACK.names or ():
+            if len(self._tracks):
+                self._tracks[name] = state["tracks"][name]
+
+    def _check(self, time: float) -> None:
+        if not math.isfinite(time):
+            raise InputError(f"time is in seconds and finite, got {time}")
+        if self._time is not None and time < self._time and len(self._tracks):
+            raise InputError(
+                f"time goes back from {self._time:g} s to {time:g} s: call cut() first, or take a new tracker"
+            )
+
+    def _alive(self, time: float) -> NDArray[np.bool_]:
+        return np.asarray(time - self._tracks["seen"] <= self._max_gap, np.bool_)
+
+    def _moved(self, time: float) -> NDArray[np.void]:
+        """A copy of the live tracks, advanced to this time."""
+        self._check(time)
+        tracks = self._tracks[self._alive(time)]
+        if len(tracks) and self._time is not None:
+            seconds = time - self._time
+            unit = np.exp(tracks["size"][:, 0, 0])
+            tracks["centre"], tracks["centre_spread"] = advance(
+                tracks["centre"], tracks["centre_spread"], seconds, _CENTRE, unit
+            )
+            tracks["size"], tracks["size_spread"] = advance(
+                tracks["size"], tracks["size_spread"], seconds, _SIZE, np.ones_like(unit)
+            )
+        return tracks
+
+    def _costs(
+        self, tracks: NDArray[np.void], seen: NDArray[np.void], look: NDArray[np.float32], visible: NDArray[np.bool_]
+    ) -> Floats:
+        """``(m, n)`` minus the evidence, in nats, that a face is the track rather than a newcomer."""
+        cost = _surprise(tracks, seen) - _NEW
+        if not self._appearance:
+            return cost
+        rows, columns = np.nonzero(cost < _EVIDENCE)
+        known = tracks["views"][rows] > 0
+        unlike, share = differences(tracks["look"][rows], known, look[columns], visible[columns])
+        cost[rows, columns] -= _EVIDENCE * share * np.clip(1 - unlike / _SAME, -1, 1)
+        return cost
+
+
+_SEEN = np.dtype([("centre", np.float64, (2,)), ("size", np.float64), ("aspect", np.float64), ("worse", np.float64)])
+"""A measured face: ``size`` and ``aspect`` as of a track, ``worse`` the factor on the noise."""
+
+
+def _measured(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.void]:
+    corners = boxes.astype(np.float64)
+    sides = np.maximum(corners[:, 2:] - corners[:, :2], 1.0)
+    seen = np.zeros(len(boxes), _SEEN)
+    seen["centre"] = (corners[:, :2] + corners[:, 2:]) / 2
+    seen["size"] = np.log(sides).mean(axis=1)
+    seen["aspect"] = np.log(sides[:, 1] / sides[:, 0])
+    cut = (corners[:, :2] <= 0).any(axis=1) | (corners[:, 2:] >= np.array(size)).any(axis=1)
+    seen["worse"] = np.where(cut, _CUT_NOISE, 1.0)
+    return seen
+
+
+def _places(seen: NDArray[np.void]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return seen["centre"].astype(np.float32), np.exp(seen["size"]).astype(np.float32)
+
+
+def _unseen(n: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    return np.zeros((n, N_CELLS, N_CHANNELS), np.float32), np.zeros((n, N_CELLS), np.bool_)
+
+
+def _surprise(tracks: NDArray[np.void], seen: NDArray[np.void]) -> Floats:
+    """``(m, n)`` minus the logarithm of the probability density of a face where a track expects it; in sizes, nats."""
+    unit = np.exp(tracks["size"][:, 0, 0])[:, None]
+    centre = tracks["centre_spread"][:, :1] / unit**2 + (_CENTRE.noise * seen["worse"]) ** 2
+    size = tracks["size_spread"][:, :1] + (_SIZE.noise * seen["worse"]) ** 2
+    far = ((tracks["centre"][:, None, :, 0] - seen["centre"]) ** 2).sum(axis=2) / unit**2 / centre
+    far = far + (tracks["size"][:, :1, 0] - seen["size"]) ** 2 / size
+    return np.asarray((_TAIL + 3) / 2 * np.log1p(far / _TAIL) + np.log(centre) + np.log(size) / 2, np.float64)
+
+
+def _corrected(
+    tracks: NDArray[np.void],
+    seen: NDArray[np.void],
+    time: float,
+    look: NDArray[np.float32],
+    visible: NDArray[np.bool_],
+) -> NDArray[np.void]:
+    """The tracks after these faces, one each."""
+    out = tracks.copy()
+    gap = time - tracks["seen"]
+    unit = np.exp(tracks["size"][:, 0, 0])
+    out["centre"], out["centre_spread"] = correct(
+        tracks["centre"], tracks["centre_spread"], seen["centre"], (_CENTRE.noise * seen["worse"] * unit) ** 2
+    )
+    out["size"], out["size_spread"] = correct(
+        tracks["size"], tracks["size_spread"], seen["size"][:, None], (_SIZE.noise * seen["worse"]) ** 2
+    )
+    follow = -np.expm1(-gap / _SHAPE_SECONDS) / seen["worse"]
+    out["aspect"] += follow * (seen["aspect"] - tracks["aspect"])
+    # a plain mean of the first views, then a mean that forgets
+    share = np.maximum(-np.expm1(-gap / _LOOK_SECONDS)[:, None], 1 / (tracks["views"] + 1)) * visible
+    out["look"] += (share[..., None] * (look - tracks["look"])).astype(np.float32)
+    out["views"] += visible
+    out["seen"] = time
+    return out
+
+
+def _started(
+    ids: Ids, seen: NDArray[np.void], time: float, look: NDArray[np.float32], visible: NDArray[np.bool_]
+) -> NDArray[np.void]:
+    tracks = np.zeros(len(ids), _TRACK)
+    unit = np.exp(seen["size"])
+    tracks["id"], tracks["seen"], tracks["aspect"] = ids, time, seen["aspect"]
+    tracks["centre"][:, :, 0], tracks["size"][:, 0, 0] = seen["centre"], seen["size"]
+    tracks["centre_spread"][:, 0] = (_CENTRE.noise * seen["worse"] * unit) ** 2
+    tracks["centre_spread"][:, 2] = (_CENTRE.speed * unit) ** 2
+    tracks["size_spread"][:, 0] = (_SIZE.noise * seen["worse"]) ** 2
+    tracks["size_spread"][:, 2] = _SIZE.speed**2
+    tracks["look"], tracks["views"] = look, visible
+    return tracks
+
+
+def _boxes(tracks: NDArray[np.void]) -> NDArray[np.float32]:
+    half = np.exp(tracks["size"][:, 0, 0, None] + tracks["aspect"][:, None] * np.array([-0.5, 0.5])) / 2
+    centre = tracks["centre"][:, :, 0]
+    return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
