@@ -17,6 +17,8 @@ class Vote:
         low: lower end of the interval of ``share``, 0–1.
         high: upper end.
         n: votes in the window (frames in which the face was seen).
+        effective: independent votes that would know as much, 1 to ``n``: neighbouring frames repeat each other. 0 where
+            it is not told.
     """
 
     label: str | None
@@ -24,6 +26,7 @@ class Vote:
     low: float
     high: float
     n: int
+    effective: float = 0.0
 
     @property
     def decided(self) -> bool:
