@@ -15,6 +15,10 @@ class ImageError(MienError, ValueError):
     """A file or a byte string that is not a readable image."""
 
 
+class VideoError(MienError, ValueError):
+    """A video or stream that cannot be read."""
+
+
 class MissingFileError(MienError, FileNotFoundError):
     """A path that does not exist, or a folder without anything to read."""
 
