@@ -2,7 +2,8 @@
 
 Columns: ``image`` (binary, a lossless PNG or WebP), ``split`` (string), ``row`` (int32, row in the source) and the
 labels the dataset has: ``emotion`` (int8), ``votes`` (10 × int8), ``age`` (int8), ``gender`` and ``race`` (dictionary
-of strings), ``found`` (bool). The schema's metadata key ``mien.dataset`` holds JSON that says what the file is, with
+of strings), ``found`` (bool); then one column a feature, ``feature_NAME`` (fixed-size list of float32), such as
+``feature_hog`` of 72. The schema's metadata key ``mien.dataset`` holds JSON that says what the file is, with
 the SHA-256 of the decoded pixels and labels, which is verified on load.
 """
 
@@ -23,9 +24,11 @@ from mien.errors import DataError, InputError, MissingFileError
 from mien.files import atomic_path
 from mien.labels import FERPLUS_COLUMNS
 
-__all__ = ["KEY", "VERSION", "Info", "Prepared", "read_info", "read_prepared", "write_prepared"]
+__all__ = ["KEY", "VERSION", "Info", "Prepared", "read_info", "read_names", "read_prepared", "write_prepared"]
 
 KEY = b"mien.dataset"
+FEATURE = "feature_"
+"""What the names of feature columns begin with."""
 VERSION = 1
 """Version of the file's layout, not of the dataset."""
 _WHAT = "a prepared dataset"
@@ -63,9 +66,13 @@ def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
     }
     for name, values in prepared.labels().items():
         columns[name] = _to_arrow(pa, name, values)
+    for name in sorted(prepared.features):
+        vectors = prepared.features[name]
+        flat = pa.array(vectors.reshape(-1), pa.float32())
+        columns[FEATURE + name] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     metadata = {KEY: json.dumps(document, ensure_ascii=False, sort_keys=True).encode()}
     table = pa.table(columns).replace_schema_metadata(metadata)
-    small = [name for name in columns if name != "image"]
+    small = [name for name in columns if name != "image" and not name.startswith(FEATURE)]
     target = Path(path)
     with atomic_path(target) as temporary:
         pq.write_table(
@@ -97,6 +104,11 @@ def read_prepared(path: str | os.PathLike[str]) -> Prepared:
             split=np.array(table.column("split").to_pylist(), "<U10").reshape(len(images)),
             row=table.column("row").to_numpy().astype(np.int32, copy=True),
             info=info,
+            features={
+                name.removeprefix(FEATURE): _vectors(table.column(name))
+                for name in table.column_names
+                if name.startswith(FEATURE)
+            },
             **{name: _from_arrow(name, table.column(name)) for name in LABELS if name in table.column_names},
         )
         expected = document["sha256"]
@@ -120,6 +132,18 @@ def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         DataError: not a prepared dataset or one of another version.
     """
     return _open(Path(path), columns=False)[1]
+
+
+def read_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The columns of a training file, no pixels read.
+
+    Raises:
+        MissingFileError: no such file.
+        DataError: not a prepared dataset or one of another version.
+    """
+    read_info(path)
+    pq = parquet(_WHAT)[1]
+    return tuple(pq.read_schema(path).names)
 
 
 def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
@@ -170,6 +194,11 @@ def _from_arrow(name: str, column: Any) -> NDArray[Any]:
     if name in ("gender", "race"):
         return np.array(column.to_pylist(), np.str_)
     return np.array(column.to_numpy(), np.bool_ if name == "found" else np.int8)
+
+
+def _vectors(column: Any) -> NDArray[np.float32]:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, np.float32).reshape(len(column), -1)
 
 
 def _buffers(column: Any) -> list[NDArray[np.uint8]]:

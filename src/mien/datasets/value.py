@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,6 +69,7 @@ class Prepared:
         gender: ``(n,)`` str, as the dataset calls it.
         race: ``(n,)`` str, as the dataset calls it.
         found: ``(n,)`` bool, whether a detector found the face that was cropped.
+        features: name, such as "hog" → ``(n, length)`` float32, vectors that a network takes beside the pixels.
     """
 
     images: NDArray[np.uint8]
@@ -81,6 +82,7 @@ class Prepared:
     gender: NDArray[np.str_] | None = None
     race: NDArray[np.str_] | None = None
     found: NDArray[np.bool_] | None = None
+    features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         shape, dtype = self.images.shape, self.images.dtype
@@ -107,6 +109,8 @@ class Prepared:
                 _expect(name, column, None, (n,))
         if self.found is not None:
             _expect("found", self.found, np.dtype(np.bool_), (n,))
+        for name, vectors in self.features.items():
+            _expect(f"feature {name}", vectors, np.dtype(np.float32), (n, *vectors.shape[1:2]))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -140,6 +144,7 @@ class Prepared:
             images=np.ascontiguousarray(self.images[index]),
             split=self.split[index],
             row=self.row[index],
+            features={name: vectors[index] for name, vectors in self.features.items()},
             **_columns({name: column[index] for name, column in self.labels().items()}),
         )
 
@@ -166,7 +171,9 @@ class Prepared:
     def sha256(self) -> str:
         """Hash of the decoded pixels, splits, rows and labels: the same on every machine for the same dataset."""
         digest = hashlib.sha256(f"mien.dataset {self.info.taxonomy}".encode())
-        for name, column in {"images": self.images, "split": self.split, "row": self.row, **self.labels()}.items():
+        features = {f"feature_{name}": self.features[name] for name in sorted(self.features)}
+        columns = {"images": self.images, "split": self.split, "row": self.row, **self.labels(), **features}
+        for name, column in columns.items():
             digest.update(f"|{name} {column.shape}|".encode())
             if column.dtype.kind == "U":
                 digest.update("\n".join(column.tolist()).encode())
