@@ -68,7 +68,7 @@ def test_labels_stay_inside_at_every_corner(size: tuple[int, int], share: float)
         (place,) = label_places(faces)
         assert place is not None
         # what is drawn is exactly as large as what was placed
-        assert Panel.of(faces[0], place.detail, place.em).render().size == (
+        assert Panel.of(faces[0], place.detail, place.em).render().shape[1::-1] == (
             place.rect[2] - place.rect[0],
             place.rect[3] - place.rect[1],
         )

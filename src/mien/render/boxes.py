@@ -16,7 +16,7 @@ from mien.faces import Faces
 from mien.files import atomic_path
 from mien.geometry import clip_boxes
 from mien.render.layout import Placement, place
-from mien.render.palette import colour_of
+from mien.render.palette import Rgb, colour_of
 from mien.render.panel import Panel
 from mien.render.shapes import lay_on, stroke
 from mien.sources.image import FORMATS, load_image, shown
@@ -51,21 +51,25 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
         ImageError, MissingFileError: the file that the faces came from cannot be read any more.
     """
     rgb = _picture(faces, image).copy()
-    boxes, shown_faces = _drawable(faces)
+    boxes, shown_faces = drawable(faces)
     places = label_places(faces)
-    width = _line(faces.image_size)
+    width = line_width(faces.image_size)
     for i, box in zip(shown_faces, boxes, strict=True):
-        x1, y1, x2, y2 = (float(v) for v in box)
-        inset = width / 2
-        middle = (x1 + inset, y1 + inset, max(x2 - inset, x1 + inset), max(y2 - inset, y1 + inset))
-        radius = min(4.0 * width, 0.12 * min(x2 - x1, y2 - y1))
-        colour = colour_of(faces[i].emotion)
-        stroke(rgb, middle, width=width + 2 * max(1.0, 0.35 * width), radius=radius, colour=_CASING, opacity=0.45)
-        stroke(rgb, middle, width=width, radius=radius, colour=colour)
+        outline(rgb, box, width, colour_of(faces[i].emotion))
     for i, at in enumerate(places):
         if at is not None:
-            lay_on(rgb, np.asarray(Panel.of(faces[i], at.detail, at.em).render()), at.rect[:2])
+            lay_on(rgb, Panel.of(faces[i], at.detail, at.em).render(), at.rect[:2])
     return rgb
+
+
+def outline(rgb: NDArray[np.uint8], box: NDArray[np.float32], width: float, colour: Rgb) -> None:
+    """Draw the line around a face, inside its box (xyxy pixels), on RGB uint8 pixels in place."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    inset = width / 2
+    middle = (x1 + inset, y1 + inset, max(x2 - inset, x1 + inset), max(y2 - inset, y1 + inset))
+    radius = min(4.0 * width, 0.12 * min(x2 - x1, y2 - y1))
+    casing = (width + 2 * max(1.0, 0.35 * width), _CASING, 0.45)
+    stroke(rgb, middle, width=width, radius=radius, colour=colour, casing=casing)
 
 
 def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
@@ -92,12 +96,12 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
 
 def label_places(faces: Faces) -> list[Placement | None]:
     """Where `draw_faces` puts the label of each face; None where there is no room for any, or no box to speak of."""
-    boxes, rows = _drawable(faces)
+    boxes, rows = drawable(faces)
     chosen = place(
         boxes,
         faces.image_size,
         lambda k, detail, em: Panel.of(faces[rows[k]], detail, em).size,
-        gap=max(2, round(1.5 * _line(faces.image_size))),
+        gap=max(2, round(1.5 * line_width(faces.image_size))),
     )
     places: list[Placement | None] = [None] * len(faces)
     for row, at in zip(rows, chosen, strict=True):
@@ -105,12 +109,13 @@ def label_places(faces: Faces) -> list[Placement | None]:
     return places
 
 
-def _line(size: tuple[int, int]) -> float:
+def line_width(size: tuple[int, int]) -> float:
+    """Pixels of the line around a face in a picture of (width, height)."""
     short = min(size)
     return max(1.0, min(2.0, short / 60), round(short / 220, 1))
 
 
-def _drawable(faces: Faces) -> tuple[NDArray[np.float32], list[int]]:
+def drawable(faces: Faces) -> tuple[NDArray[np.float32], list[int]]:
     """The boxes inside the picture, and their rows; boxes that are not finite or lie outside are left out."""
     clipped = clip_boxes(faces.boxes, faces.image_size)
     finite = np.isfinite(faces.boxes).all(axis=1)

@@ -18,15 +18,31 @@ _TOLERABLE = 0.2
 _LARGEST = 0.4
 """Share of the picture that one label may take."""
 _SMALLEST_EM = 7
+_WORSE = 1.3
+"""A label that follows its face moves elsewhere when its place covers so many times more than the best one would."""
+_SLACK = 0.015
+"""Share of a face's side that its box may tremble before the label moves with it."""
+_PATIENCE = 25
+"""Frames for which a label must have had room for more detail before it tells more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A label's level of detail, text size in pixels and xyxy pixels; it lies inside the picture."""
+    """Where a label is; it lies inside the picture.
+
+    Attributes:
+        detail: how much it tells.
+        em: text size, pixels.
+        rect: xyxy pixels.
+        side: which of the positions around the face it is.
+        waited: frames for which there has been room for more detail.
+    """
 
     detail: Detail
     em: int
     rect: Rect
+    side: int = 0
+    waited: int = 0
 
 
 def text_size(box: NDArray[np.float32], size: tuple[int, int]) -> int:
@@ -41,23 +57,31 @@ def place(
     size: tuple[int, int],
     measure: Callable[[int, Detail, int], tuple[int, int]],
     gap: int,
+    before: Sequence[Placement | None] | None = None,
 ) -> list[Placement | None]:
     """A place for each face's label, None where the picture is too small for any.
 
     Large faces choose first. Each takes the most detailed label that covers nothing in any of its positions; where
-    there is none, the most detailed that covers a little of its own face alone; then the one that covers least.
+    there is none, the most detailed that covers a little of its own face alone; then the one that covers least. A face
+    that had a label in the frame before keeps its place beside the face as long as another is not clearly better.
 
     Args:
         boxes: ``(n, 4)`` float32 xyxy pixels inside the picture.
         size: (width, height) of the picture, pixels.
         measure: (face, detail, text size) → (width, height) of the label, pixels.
         gap: pixels between a box and its label.
+        before: the label of each face in the frame before, None for a new face.
     """
+    before = [None] * len(boxes) if before is None else before
     places: list[Placement | None] = [None] * len(boxes)
     taken: list[Rect] = []
-    order = np.argsort(-((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])), kind="stable")
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    # faces that are new look for room among the labels that are there
+    order = np.lexsort((-areas, np.array([held is None for held in before], np.bool_)))
     for i in order:
-        found = _best(int(i), boxes, size, measure, gap, taken)
+        scene = _Scene(int(i), boxes, size, measure, gap, np.array(taken, np.float32).reshape(-1, 4))
+        held = before[int(i)]
+        found = scene.best() if held is None else scene.follow(held)
         if found is not None:
             places[int(i)] = found
             x1, y1, x2, y2 = found.rect
@@ -65,36 +89,80 @@ def place(
     return places
 
 
-def _best(
-    i: int,
-    boxes: NDArray[np.float32],
-    size: tuple[int, int],
-    measure: Callable[[int, Detail, int], tuple[int, int]],
-    gap: int,
-    taken: Sequence[Rect],
-) -> Placement | None:
-    others = np.delete(boxes, i, axis=0)
-    labels = np.array(taken, np.float32).reshape(-1, 4)
-    tolerable: Placement | None = None
-    best: Placement | None = None
-    least = np.inf
-    own_area = float((boxes[i, 2] - boxes[i, 0]) * (boxes[i, 3] - boxes[i, 1]))
-    for detail, em in _levels(text_size(boxes[i], size)):
-        extent = measure(i, detail, em)
-        if not _fits(extent, size, detail):
-            continue
-        for rect in _positions(boxes[i], extent, size, gap):
-            own = _covered(rect, boxes[i : i + 1])
-            foreign = _FACE * _covered(rect, others) + _LABEL * _covered(rect, labels)
-            if own + foreign < 1:
-                return Placement(detail, em, rect)
-            if tolerable is None and foreign < 1 and own <= _TOLERABLE * own_area:
-                tolerable = Placement(detail, em, rect)
-            if _OWN * own + foreign < least:
-                best, least = Placement(detail, em, rect), _OWN * own + foreign
-        if best is not None and detail is Detail.NAME:
-            break  # smaller text would only be harder to read
-    return tolerable or best
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """What the label of one face has to reckon with: what `place` is given, and the labels that are placed already."""
+
+    i: int
+    boxes: NDArray[np.float32]
+    size: tuple[int, int]
+    measure: Callable[[int, Detail, int], tuple[int, int]]
+    gap: int
+    labels: NDArray[np.float32]
+
+    def best(self) -> Placement | None:
+        """The place for a face that had none."""
+        box = self.boxes[self.i]
+        tolerable: Placement | None = None
+        best: Placement | None = None
+        least = np.inf
+        for detail, em in _levels(text_size(box, self.size)):
+            extent = self.measure(self.i, detail, em)
+            if not _fits(extent, self.size, detail):
+                continue
+            for side, rect in enumerate(_positions(box, extent, self.size, self.gap)):
+                own, foreign = self.covered(rect)
+                if own + foreign < 1:
+                    return Placement(detail, em, rect, side)
+                if tolerable is None and foreign < 1 and own <= _TOLERABLE * _area(box):
+                    tolerable = Placement(detail, em, rect, side)
+                if _OWN * own + foreign < least:
+                    best, least = Placement(detail, em, rect, side), _OWN * own + foreign
+            if best is not None and detail is Detail.NAME:
+                break  # smaller text would only be harder to read
+        return tolerable or best
+
+    def follow(self, held: Placement) -> Placement | None:
+        """The place for a face that had one: the same one beside the face, unless another is clearly better."""
+        best = self.best()
+        box = self.boxes[self.i]
+        em = text_size(box, self.size)
+        if abs(em - held.em) <= max(1, 0.2 * held.em) or held.em < min(em, 11):
+            em = held.em
+        extent = self.measure(self.i, held.detail, em)
+        if best is None or not _fits(extent, self.size, held.detail):
+            return best
+        rect = list(_positions(box, extent, self.size, self.gap))[held.side]
+        rect = _lag(rect, held.rect, self.size, slack=round(_SLACK * float(min(box[2] - box[0], box[3] - box[1]))))
+        cost, least = self._price(rect), self._price(best.rect)
+        small = 0.03 * (rect[2] - rect[0]) * (rect[3] - rect[1])
+        if cost > max(_WORSE * least, small) and best.detail <= held.detail + 1:
+            return best
+        more = best.detail < held.detail and least <= cost
+        if more and held.waited >= _PATIENCE:
+            return best
+        return Placement(held.detail, em, rect, held.side, held.waited + 1 if more else 0)
+
+    def covered(self, rect: Rect) -> tuple[float, float]:
+        """Pixels² of the own face under a label, and the price of what else lies there."""
+        others = _FACE * (_covered(rect, self.boxes) - _covered(rect, self.boxes[self.i : self.i + 1]))
+        return _covered(rect, self.boxes[self.i : self.i + 1]), others + _LABEL * _covered(rect, self.labels)
+
+    def _price(self, rect: Rect) -> float:
+        own, foreign = self.covered(rect)
+        return _OWN * own + foreign
+
+
+def _lag(rect: Rect, before: Rect, size: tuple[int, int], *, slack: int) -> Rect:
+    """A rectangle moved only as far as to be within ``slack`` pixels of where it should be."""
+    width, height = rect[2] - rect[0], rect[3] - rect[1]
+    x = min(max(before[0], rect[0] - slack, 0), rect[0] + slack, size[0] - width)
+    y = min(max(before[1], rect[1] - slack, 0), rect[1] + slack, size[1] - height)
+    return x, y, x + width, y + height
+
+
+def _area(box: NDArray[np.float32]) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
 def _levels(em: int) -> Iterator[tuple[Detail, int]]:
