@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, cast
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from mien.datasets.value import Prepared
 
 KINDS = ("auto", "fer2013", "folders", "hf", "fairface", "rafdb", "prepared")
 RULES = ("majority", "crossentropy", "distribution")
+PICTURES = ("face", "hog")
 
 EPILOG = """\b
 Examples:
@@ -19,6 +22,8 @@ Examples:
   mien data prepare fer2013.zip --ferplus fer2013new.csv --targets majority --out ferplus.parquet
   mien data prepare fer2013.csv --expressions angry,happy,sad,surprise,neutral --out five.parquet
   mien data prepare archive/ --out folders.parquet
+  mien data prepare fer2013.csv --features landmarks,hog,hog-sliding --out features.parquet
+  mien data prepare fer2013.csv --features landmarks --images faces/ --image-format jpg
   mien data prepare fairface/ --crop age --out fairface.parquet
 """
 
@@ -30,9 +35,7 @@ def command() -> None:
 
 @command.command("prepare", epilog=EPILOG)
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The file to write, such as fer2013.parquet."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write, such as fer2013.parquet.")
 @click.option("--kind", default="auto", show_default=True, type=click.Choice(KINDS), help="Layout of SOURCE.")
 @click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (fer2013new.csv), joined by row.")
 @click.option("--targets", type=click.Choice(RULES), help="Leave out the rows that this rule for FER+ votes drops.")
@@ -40,6 +43,17 @@ def command() -> None:
     "--classes", type=click.Choice(["7", "8"]), help="Emotions of --targets; 7 is without contempt. [default: 8]"
 )
 @click.option("--expressions", help="Keep these emotions alone, such as angry,happy,sad.")
+@click.option("--per-class", type=click.IntRange(1), help="Keep the first so many of each emotion of each split.")
+@click.option("--features", help="Add feature vectors: landmarks, hog, hog-sliding, one or more with commas between.")
+@click.option("--workers", type=click.IntRange(1), help="Processes for --features. [default: one a core]")
+@click.option("--cache/--no-cache", default=True, show_default=True, help="Keep computed features for the next time.")
+@click.option("--images", type=click.Path(path_type=Path), help="Write the pictures to class folders in this folder.")
+@click.option(
+    "--image-kind", default="face", show_default=True, type=click.Choice(PICTURES), help="What --images shows."
+)
+@click.option(
+    "--image-format", default="png", show_default=True, type=click.Choice(["png", "jpg"]), help="Of --images."
+)
 @click.option("--size", type=click.IntRange(8, 1024), help="Resize to this many pixels a side. [default: as it is]")
 @click.option(
     "--crop",
@@ -51,12 +65,19 @@ def command() -> None:
 )
 def prepare(
     source: Path,
-    out: Path,
+    out: Path | None,
     kind: str,
     ferplus: Path | None,
     targets: str | None,
     classes: str | None,
     expressions: str | None,
+    per_class: int | None,
+    features: str | None,
+    workers: int | None,
+    cache: bool,
+    images: Path | None,
+    image_kind: str,
+    image_format: str,
     size: int | None,
     crop: str | None,
     labels: str | None,
@@ -64,16 +85,21 @@ def prepare(
     """Read the dataset SOURCE and write it as one compact file for `mien train`.
 
     SOURCE is a file or a folder: FER2013's CSV (plain, .gz or .zip), image folders named by emotion, Hugging Face
-    Parquet, FairFace, or RAF-DB. Prints what the file holds, and for FER+ what each rule keeps and drops.
+    Parquet, FairFace, RAF-DB, or a file that this command wrote. Prints what the file holds, and for FER+ what each
+    rule keeps and drops. With --images the pictures are written out too, or instead of the file, with labels and
+    features beside them; label columns stand in the order of --expressions.
     """
     from rich.console import Console
 
     from mien.datasets import ferplus as votes
+    from mien.datasets.balance import first_per_class
     from mien.datasets.prepared import write_prepared
     from mien.datasets.summary import render, render_rules, summarise, summarise_rules
     from mien.datasets.table import Options, read
     from mien.datasets.value import only_expressions
 
+    if out is None and images is None:
+        raise click.UsageError("Nothing to write: give --out FILE, --images FOLDER, or both.")
     if classes is not None and targets is None:
         raise click.UsageError("--classes needs --targets.")
     console = Console(highlight=False)
@@ -90,9 +116,44 @@ def prepare(
     chosen = _names(expressions)
     if chosen is not None:
         prepared = only_expressions(prepared, chosen)
-    write_prepared(prepared, out)
+    if per_class is not None:
+        prepared = first_per_class(prepared, per_class)
+    if features is not None:
+        prepared = _with_features(prepared, features, workers, cache)
+    if out is not None:
+        write_prepared(prepared, out)
     console.print(render(summarise(prepared)))
-    click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
+    if out is not None:
+        click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
+    if images is not None:
+        from mien.datasets.pictures import write_pictures
+
+        count = write_pictures(prepared, images, kind=image_kind, suffix=image_format, classes=chosen)
+        click.echo(f"wrote {count:,} pictures below {images}", err=True)
+
+
+def _with_features(prepared: Prepared, text: str, workers: int | None, cache: bool) -> Prepared:
+    """The dataset with the vectors it was asked for and does not carry yet."""
+    import os
+    from dataclasses import replace
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mien.features import cached, chosen, compute
+
+    vectors = dict(prepared.features)
+    missing = [name for name in chosen(text) if name not in vectors]
+    work = cached if cache else compute
+    with Progress(console=Console(stderr=True)) as progress:
+        for name in missing:
+            bar = progress.add_task(name, total=len(prepared))
+
+            def advance(done: int, total: int, bar: TaskID = bar) -> None:
+                progress.update(bar, completed=done, total=total)
+
+            vectors[name] = work(name, prepared.images, workers=workers or os.cpu_count() or 1, progress=advance)
+    return replace(prepared, features=vectors)
 
 
 def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: tuple[str, ...] | None) -> Prepared:
