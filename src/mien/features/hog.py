@@ -37,7 +37,7 @@ def whole(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         ``(n, 72)`` float32: 3×3 cells, row by row, of 8 orientations; the 8 sum to 1, or to 0 where a cell is flat.
     """
-    return _batched(images, lambda part: hog(part, CELL).reshape(len(part), -1))
+    return _batched(images, lambda part: _flat(hog(part, CELL)))
 
 
 def sliding(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -115,8 +115,13 @@ def _windows(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         for x in range(0, width, STEP):
             window = images[:, y : y + WINDOW, x : x + WINDOW]
             if min(window.shape[1:]) >= WINDOW_CELL:
-                parts.append(hog(window, WINDOW_CELL).reshape(len(images), -1))
+                parts.append(_flat(hog(window, WINDOW_CELL)))
     return np.concatenate(parts, axis=1)
+
+
+def _flat(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One vector a picture; the length is named because no pictures have none to tell it by."""
+    return cells.reshape(len(cells), int(np.prod(cells.shape[1:])))
 
 
 def _batched(images: NDArray[np.uint8], work: _Work) -> NDArray[np.float32]:
