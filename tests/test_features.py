@@ -246,10 +246,7 @@ def test_pictures_are_read_back(tmp_path: Path, channels: int) -> None:
     data = with_features(20, channels)
     assert write_pictures(data, tmp_path / "new", classes=[*reversed(data.taxonomy.names)]) == 20
     back = read_folders(tmp_path / "new")
-    rows = [
-        int(path.stem) for split in ("test", "train", "validation") for path in pictures_in(tmp_path / "new" / split)
-    ]
-    at = np.array(rows)
+    at = rows_in(tmp_path / "new")
     np.testing.assert_array_equal(back.images, data.images[at])
     np.testing.assert_array_equal(back.emotion, data.emotion[at])
     np.testing.assert_array_equal(back.split, data.split[at])
