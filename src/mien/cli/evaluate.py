@@ -35,11 +35,17 @@ def command(model: str, data: Path, split: str, flip: bool, json_file: Path | No
     try:
         from mien.datasets.prepared import read_prepared
         from mien.training.evaluate import evaluate, open_scorable
+        from mien.training.svm import evaluate_svm, is_svm_run
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "evaluation") from error
     from mien.files import atomic_path
 
-    document = evaluate(open_scorable(model, threads), read_prepared(data), split=split, flip=flip)
+    if is_svm_run(Path(model)):
+        if flip:
+            raise click.UsageError("--flip is for networks: features of mirrored images are not at hand.")
+        document = evaluate_svm(Path(model), read_prepared(data), split=split)
+    else:
+        document = evaluate(open_scorable(model, threads), read_prepared(data), split=split, flip=flip)
     if json_file is not None:
         with atomic_path(json_file) as temporary:
             temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -59,7 +65,8 @@ def _print(document: dict[str, Any]) -> None:
     for name, one in document["results"].items():
         off = "" if one["one_off"] is None else f"{one['one_off']:.2%}"
         figures = (f"{one['accuracy']:.2%}", off, f"{one['macro_f1']:.3f}", f"{one['balanced_accuracy']:.2%}")
-        table.add_row(name, str(one["n"]), *figures, f"{one['log_loss']:.3f}", f"{one['ece']:.3f}")
+        unsure = ("–" if one[figure] is None else f"{one[figure]:.3f}" for figure in ("log_loss", "ece"))
+        table.add_row(name, str(one["n"]), *figures, *unsure)
     console.print(table)
     for name, one in document["results"].items():
         if " " not in name:

@@ -15,6 +15,7 @@ Examples:
   mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu --resume
+  mien train svm-landmarks --data features.parquet
   mien train --list
 """
 
@@ -22,9 +23,11 @@ Examples:
 def _list(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
         from mien.recipes import RECIPES
+        from mien.recipes.svm import SVMS
 
-        for recipe in RECIPES.values():
-            click.echo(f"{recipe.name:18} {recipe.summary}")
+        summaries = {name: one.summary for name, one in RECIPES.items()} | {n: one.summary for n, one in SVMS.items()}
+        for name, summary in summaries.items():
+            click.echo(f"{name:32} {summary}")
         context.exit()
 
 
@@ -55,11 +58,19 @@ def command(
     """Train RECIPE on a prepared dataset and print the run folder.
 
     The folder holds the settings, the environment, a row of metrics an epoch, curves, the best and the last weights,
-    and TensorBoard logs. A killed run goes on with --resume and ends with the same metrics.
+    and TensorBoard logs. A killed run goes on with --resume and ends with the same metrics. Recipes svm-… are
+    support-vector machines on features (`mien data prepare … --features`); their folder holds model and scores.
     """
     from mien.errors import MissingExtraError
     from mien.recipes import recipe as find
+    from mien.recipes.svm import SVMS
 
+    line = shlex.join(["mien", *sys.argv[1:]])
+    if recipe in SVMS:
+        if any((teacher, resume, epochs, batch_size)):
+            raise click.UsageError(f"{recipe} has no epochs: --teacher, --resume, --epochs, --batch-size mean nothing.")
+        click.echo(_fit_svm(recipe, data, out, seed, line))
+        return
     try:
         from mien.training.run import fit
     except ImportError as error:
@@ -76,6 +87,15 @@ def command(
         resume=resume,
         threads=threads,
         progress=progress,
-        command=shlex.join(["mien", *sys.argv[1:]]),
+        command=line,
     )
     click.echo(folder)
+
+
+def _fit_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:
+    """Support-vector machines have no epochs and no torch."""
+    from mien.recipes.svm import SVMS
+    from mien.training.svm import fit_svm
+
+    chosen = SVMS[name] if seed is None else replace(SVMS[name], seed=seed)
+    return fit_svm(chosen, data, out or Path("runs") / name, command=line)

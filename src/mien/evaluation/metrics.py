@@ -7,7 +7,7 @@ Networks" (equal-width bins of the top probability).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ ECE_BINS = 15
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Figures of one head on one test set; all between 0 and 1 but ``n``, ``log_loss`` and ``confusion``.
+
+    A classifier that names a label without a probability has neither ``log_loss`` nor ``ece``.
 
     Attributes:
         n: images scored.
@@ -42,8 +44,8 @@ class Scores:
     balanced_accuracy: float
     recall: dict[str, float | None]
     precision: dict[str, float | None]
-    log_loss: float
-    ece: float
+    log_loss: float | None
+    ece: float | None
     confusion: list[list[int]]
     labels: tuple[str, ...]
     one_off: float | None = None
@@ -90,22 +92,47 @@ def score(
     if n == 0:
         raise InputError("nothing to score: no image of this split has a label for this head")
     predicted = probabilities.argmax(axis=1)
+    true_probability = np.clip(probabilities[np.arange(n), truth], 1e-12, 1.0)
+    return replace(
+        score_labels(predicted, truth, labels, ordered=ordered),
+        log_loss=float(-np.log(true_probability).mean()),
+        ece=expected_calibration_error(probabilities.max(axis=1), predicted == truth),
+    )
+
+
+def score_labels(
+    predicted: NDArray[np.integer], truth: NDArray[np.integer], labels: Sequence[str], *, ordered: bool = False
+) -> Scores:
+    """Score ``(n,)`` predicted class indices against ``(n,)`` true ones; without log loss and ECE.
+
+    Args:
+        predicted: 0 ≤ predicted < k.
+        truth: 0 ≤ truth < k.
+        labels: k names.
+        ordered: the labels are a scale, so one-off accuracy makes sense.
+
+    Raises:
+        InputError: shapes that do not fit, or no image at all.
+    """
+    n, classes = len(truth), len(labels)
+    if predicted.shape != (n,) or truth.shape != (n,):
+        raise InputError(f"{predicted.shape} predictions do not fit {truth.shape} truths")
+    if n == 0:
+        raise InputError("nothing to score: no image of this split has a label for this head")
     matrix = confusion_matrix(truth, predicted, classes)
     hits, occurs, said = np.diag(matrix).astype(float), matrix.sum(axis=1), matrix.sum(axis=0)
     recall = np.divide(hits, occurs, out=np.full(classes, np.nan), where=occurs > 0)
     precision = np.divide(hits, said, out=np.full(classes, np.nan), where=said > 0)
     f1 = np.divide(2 * hits, occurs + said, out=np.full(classes, np.nan), where=occurs + said > 0)
-    correct = predicted == truth
-    true_probability = np.clip(probabilities[np.arange(n), truth], 1e-12, 1.0)
     return Scores(
         n=n,
-        accuracy=float(correct.mean()),
+        accuracy=float((predicted == truth).mean()),
         macro_f1=float(np.nanmean(f1)),
         balanced_accuracy=float(np.nanmean(recall)),
         recall=_by_label(labels, recall),
         precision=_by_label(labels, precision),
-        log_loss=float(-np.log(true_probability).mean()),
-        ece=expected_calibration_error(probabilities.max(axis=1), correct),
+        log_loss=None,
+        ece=None,
         confusion=matrix.tolist(),
         labels=tuple(labels),
         one_off=float((np.abs(predicted - truth) <= 1).mean()) if ordered else None,

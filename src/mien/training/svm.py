@@ -1,0 +1,282 @@
+"""Train, keep, read back and score a support-vector machine (scikit-learn).
+
+Its run folder holds config.json (the recipe), environment.json, result.json (scores of validation and test) and
+model.skops. skops writes arrays and the names of types, never code; a file that names a type outside `TRUSTED` is
+refused unread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.balance import first_per_class
+from mien.datasets.leaks import leaked
+from mien.datasets.prepared import read_prepared
+from mien.datasets.value import Prepared
+from mien.errors import DataError, MissingExtraError, MissingFileError, ModelError, TrainingError
+from mien.evaluation.metrics import score_labels
+from mien.features import join
+from mien.files import atomic_path
+from mien.training.checkpoint import CONFIG, ENVIRONMENT, write_json
+from mien.training.environment import environment
+from mien.training.svm_recipe import SvmRecipe, svm_from_dict
+from mien.weights.fetch import file_sha256
+
+MODEL, RESULT = "model.skops", "result.json"
+HEAD = "emotion"
+"""What the protocol of the scores is called, as for a network of one emotion head."""
+TRUSTED = frozenset(
+    {
+        ("sklearn.pipeline", "Pipeline"),
+        ("sklearn.preprocessing._data", "StandardScaler"),
+        ("sklearn.svm._classes", "SVC"),
+        ("sklearn.svm._classes", "LinearSVC"),
+        ("numpy", "ndarray"),
+        ("numpy", "float64"),
+        ("numpy", "int32"),
+        ("numpy", "int64"),
+        ("builtins", "dict"),
+        ("builtins", "list"),
+        ("builtins", "str"),
+        ("builtins", "tuple"),
+    }
+)
+"""(module, type) of everything that a model file may name."""
+
+_CACHE_MB = 1500
+
+
+def is_svm_run(path: Path) -> bool:
+    """Whether a path is such a run folder."""
+    return (path / MODEL).is_file()
+
+
+def fit_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "") -> Path:
+    """Train ``recipe`` on the prepared file ``data``, score it on validation and test, and return the run folder.
+
+    Args:
+        recipe: what to train.
+        data: file written by ``mien data prepare … --features``.
+        folder: the run folder; must be new or empty.
+        command: command line to record.
+
+    Raises:
+        TrainingError: the folder is in use.
+        DataError: the file lacks a feature, an emotion of the recipe, or images of a split.
+        MissingExtraError: scikit-learn or skops is not installed.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise TrainingError(f"{folder}: is not empty; give another --out")
+    machine = _machine(recipe)
+    prepared = read_prepared(data)
+    part = _part(recipe, prepared, "train")
+    x, y = _vectors(recipe, part)
+    absent = sorted(set(range(len(recipe.classes))) - set(y.tolist()))
+    if absent:
+        raise DataError(f"{data}: no training images of {recipe.classes[absent[0]]!r}, which {recipe.name!r} learns")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / CONFIG, dataclasses.asdict(recipe))
+    facts = environment() | {
+        "command": command,
+        "data": {"file": data.name, "sha256": file_sha256(data), **dataclasses.asdict(prepared.info)},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    write_json(folder / ENVIRONMENT, facts)
+    began = time.perf_counter()
+    with warnings.catch_warnings():
+        # a limit of steps is the source's own choice; the result says whether it was reached
+        warnings.filterwarnings("ignore", message=".*(did not converge|pre-defined by max_iter|failed to converge).*")
+        machine.fit(x, y)
+    seconds = time.perf_counter() - began
+    save_machine(machine, folder / MODEL)
+    began = time.perf_counter()
+    scores, n = _scores(recipe, machine, prepared)
+    per_image = (time.perf_counter() - began) / max(n, 1)
+    one: dict[str, Any] = {
+        "seed": recipe.seed,
+        "images": len(y),
+        "scores": scores,
+        "seconds": round(seconds, 1),
+        "milliseconds_per_image": round(1000 * per_image, 2),
+        "converged": _converged(recipe, machine),
+        "processor": facts["processor"],
+        "threads": 1,
+        "command": command,
+        "commit": facts["commit"],
+        "date": facts["started"][:10],
+        "data_sha256": facts["data"]["sha256"],
+        "packages": facts["packages"] | _packages(),
+    }
+    write_json(folder / RESULT, {"row": recipe.name, "parameters": _parameters(machine), "runs": [one]})
+    return folder
+
+
+def load_svm(folder: Path) -> tuple[SvmRecipe, Any]:
+    """Recipe and fitted scikit-learn pipeline of a run folder.
+
+    Raises:
+        MissingFileError: not such a folder.
+        ModelError: a damaged model file, or one that names a type outside `TRUSTED`.
+    """
+    for name in (CONFIG, MODEL):
+        if not (folder / name).is_file():
+            raise MissingFileError(f"{folder / name}: no such file; give a folder that `mien train svm-…` wrote")
+    recipe = svm_from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    return recipe, load_machine(folder / MODEL)
+
+
+def evaluate_svm(folder: Path, data: Prepared, *, split: str = "test") -> dict[str, Any]:
+    """Every figure of a run on one split, in the shape of `mien.training.evaluate.evaluate`.
+
+    Raises:
+        DataError: the dataset has no such split, or lacks a feature.
+    """
+    recipe, machine = load_svm(folder)
+    return {
+        "model": recipe.name,
+        "dataset": data.info.name,
+        "split": split,
+        "flip": False,
+        "results": _score(recipe, machine, data, split, HEAD)[0],
+        "groups": {},
+    }
+
+
+def save_machine(machine: Any, path: Path) -> None:
+    """Write a fitted pipeline, atomically."""
+    sio = _skops()
+    with atomic_path(path) as temporary:
+        sio.dump(machine, temporary)
+
+
+def load_machine(path: Path) -> Any:
+    """Read a fitted pipeline; see `load_svm` for the errors."""
+    sio = _skops()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            named = _types(json.loads(archive.read("schema.json")))
+        strange = sorted(named - TRUSTED)
+        if strange:
+            raise ModelError(
+                f"{path}: names the type {'.'.join(strange[0])}, which no model of Mien's holds; "
+                "do not use a file from a source you do not trust"
+            )
+        return sio.load(path, trusted=[])
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: not a readable model ({error}); train it again") from None
+
+
+def _types(node: Any) -> set[tuple[str, str]]:
+    """Every type that a schema of skops names, however deep."""
+    if isinstance(node, dict):
+        here = {(str(node.get("__module__")), str(node["__class__"]))} if "__class__" in node else set()
+        return here.union(*map(_types, node.values()))
+    return set().union(*map(_types, node)) if isinstance(node, list) else set()
+
+
+def _machine(recipe: SvmRecipe) -> Any:
+    try:
+        from sklearn.pipeline import Pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC, LinearSVC
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "train", "a support-vector machine") from None
+    _skops()
+    if recipe.kernel == "rbf":
+        steps = -1 if recipe.iterations is None else recipe.iterations
+        svm = SVC(C=recipe.c, gamma=recipe.gamma, max_iter=steps, cache_size=_CACHE_MB, random_state=recipe.seed)
+    else:
+        svm = LinearSVC(C=recipe.c, max_iter=recipe.iterations or 1000, dual="auto", random_state=recipe.seed)
+    scale = [("scale", StandardScaler())] if recipe.scaled else []
+    return Pipeline([*scale, ("svm", svm)])
+
+
+def _skops() -> Any:
+    try:
+        import skops.io as sio
+    except ImportError:
+        raise MissingExtraError("skops", "train", "a support-vector machine") from None
+    return sio
+
+
+def _part(recipe: SvmRecipe, data: Prepared, split: str) -> Prepared:
+    """Images of the recipe's classes in one split."""
+    if data.emotion is None or data.taxonomy is None:
+        raise DataError(f"{data.info.name} has no emotions to learn")
+    absent = [name for name in recipe.classes if name not in data.taxonomy.index]
+    if absent:
+        raise DataError(f"{data.info.name} has no emotion {absent[0]!r}, which {recipe.name!r} learns")
+    codes = [data.taxonomy.index[name] for name in recipe.classes]
+    part = data[(data.split == split) & np.isin(data.emotion, codes)]
+    if not len(part):
+        raise DataError(f"the dataset has no {split!r} images of {', '.join(recipe.classes)}")
+    return part if recipe.per_class is None else first_per_class(part, recipe.per_class)
+
+
+def _vectors(recipe: SvmRecipe, part: Prepared) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """``(n, length)`` vectors and ``(n,)`` places in the recipe's classes."""
+    missing = [name for name in recipe.features if name not in part.features]
+    if missing:
+        asked = ",".join(recipe.features).replace("_", "-")
+        raise DataError(
+            f"{recipe.name!r} takes {missing[0]} and this file has none: "
+            f"add it with `mien data prepare FILE --features {asked} --out NEW`"
+        )
+    names = () if part.taxonomy is None else part.taxonomy.names
+    places = np.array([recipe.classes.index(name) if name in recipe.classes else -1 for name in names], np.int64)
+    return join(part.features, recipe.features).astype(np.float64), places[part.emotion]
+
+
+def _scores(recipe: SvmRecipe, machine: Any, data: Prepared) -> tuple[dict[str, Any], int]:
+    """Scores of validation and test, where the dataset has them, and how many images were scored."""
+    table: dict[str, Any] = {}
+    images = 0
+    for split in ("validation", "test"):
+        if (data.split == split).any():
+            scores, n = _score(recipe, machine, data, split, split)
+            table |= scores
+            images += n
+    return table, images
+
+
+def _score(recipe: SvmRecipe, machine: Any, data: Prepared, split: str, name: str) -> tuple[dict[str, Any], int]:
+    """``{name: Scores, "name leak-free": Scores}``, the second where images of the split stand in training too."""
+    part = _part(recipe, data, split)
+    x, truth = _vectors(recipe, part)
+    predicted = np.asarray(machine.predict(x), np.int64)
+    table = {name: score_labels(predicted, truth, recipe.classes).to_dict()}
+    dirty = np.isin(part.row, data.row[leaked(data)])
+    if dirty.any() and not dirty.all():
+        table[f"{name} leak-free"] = score_labels(predicted[~dirty], truth[~dirty], recipe.classes).to_dict()
+    return table, len(truth)
+
+
+def _converged(recipe: SvmRecipe, machine: Any) -> bool:
+    """Whether every solver ended before its limit of steps."""
+    steps = machine["svm"].n_iter_
+    limit = recipe.iterations if recipe.kernel == "rbf" else machine["svm"].max_iter
+    return bool(limit is None or np.max(steps) < limit)
+
+
+def _parameters(machine: Any) -> dict[str, int]:
+    """Support vectors, and numbers that were learned: those vectors and their weights, or weights alone."""
+    svm = machine["svm"]
+    if hasattr(svm, "support_vectors_"):
+        learned = svm.support_vectors_.size + svm.dual_coef_.size + svm.intercept_.size
+        return {"trained": int(learned), "support_vectors": len(svm.support_vectors_)}
+    return {"trained": int(svm.coef_.size + svm.intercept_.size)}
+
+
+def _packages() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("scikit-learn", "skops")}
