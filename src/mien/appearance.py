@@ -11,31 +11,41 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-_CELL = 0.2
-"""Side of a cell of the grid, in sizes of the face (the square root of its box's area)."""
-_COLUMNS, _TOP, _BOTTOM = 7, -4, 8
-"""Cells across; first and past-the-last row, counted from the middle of the box: hair, face, collar, chest."""
-_SAMPLES = 2
+_CELL = 0.25
+"""Side of a cell, in sizes of the face (the square root of its box's area)."""
+_SAMPLES = 3
 """Samples of a cell along each side."""
+_HEAD = (3, -3, 3)
+"""Cells across, first and past-the-last row from the middle of the box: hair and face without what is beside them."""
+_CHEST = (5, 3, 6)
 _DARK = 48.0
 """Levels added to a cell's brightness before its colour is divided by it: dark cells have no reliable colour."""
+_WEIGHTS = np.array([0.25, 4.0, 4.0], np.float32)
+"""Of the squared differences in brightness and the two colours."""
+_ALIKE = 0.1
+"""Squared difference at which a cell counts half as unlike: a few cells that something covers must not decide."""
 
-N_CELLS = _COLUMNS * (_BOTTOM - _TOP)
+
+def _centres() -> Floats:
+    """``(n_cells, 2)`` xy from the middle of the box, in sizes of the face."""
+    blocks = []
+    for across, first, end in (_HEAD, _CHEST):
+        rows, columns = np.mgrid[first:end, 0:across]
+        blocks.append(np.stack([columns - (across - 1) / 2, rows + 0.5], axis=-1).reshape(-1, 2))
+    return (_CELL * np.concatenate(blocks)).astype(np.float32)
+
+
+def _samples() -> Floats:
+    """``(n_cells, samples, 2)`` where colours are taken, as `_centres`."""
+    step = _CELL * ((np.arange(_SAMPLES, dtype=np.float32) + 0.5) / _SAMPLES - 0.5)
+    return _CENTRES[:, None] + np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)
+
+
+_CENTRES = _centres()
+_POINTS = _samples()
+N_CELLS = len(_CENTRES)
 N_CHANNELS = 3
 """A cell's brightness against the other cells', and two colour differences free of brightness."""
-WEIGHTS = np.array([0.25, 4.0, 4.0], np.float32)
-
-
-def _offsets() -> tuple[Floats, Floats]:
-    """``(N_CELLS,)`` centres of the cells and ``(N_CELLS, samples)`` of the samples as xy, in sizes of the face."""
-    rows, columns = np.mgrid[_TOP:_BOTTOM, 0:_COLUMNS]
-    centre = np.stack([columns - (_COLUMNS - 1) / 2, rows + 0.5], axis=-1).reshape(-1, 1, 2)
-    step = (np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5
-    inner = np.stack(np.meshgrid(step, step), axis=-1).reshape(1, -1, 2)
-    return (_CELL * centre[:, 0]).astype(np.float32), (_CELL * (centre + inner)).astype(np.float32)
-
-
-_CENTRES, _SAMPLE_POINTS = _offsets()
 
 
 def looks(rgb: NDArray[np.uint8], centres: Floats, sizes: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -53,7 +63,7 @@ def looks(rgb: NDArray[np.uint8], centres: Floats, sizes: Floats) -> tuple[Float
     n = len(centres)
     if n == 0:
         return np.zeros((0, N_CELLS, N_CHANNELS), np.float32), np.zeros((0, N_CELLS), np.bool_)
-    at = centres[:, None, None] + sizes[:, None, None, None] * _SAMPLE_POINTS
+    at = centres[:, None, None] + sizes[:, None, None, None] * _POINTS
     x, y = np.moveaxis(at.reshape(n * N_CELLS, -1, 2).astype(np.float32) - np.float32(0.5), -1, 0)
     sampled = cv2.remap(
         rgb, np.ascontiguousarray(x), np.ascontiguousarray(y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -85,7 +95,7 @@ def _described(colour: Floats, seen: NDArray[np.bool_]) -> Floats:
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
-def differences(a: Floats, a_seen: NDArray[np.bool_], b: Floats, b_seen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def unlikeness(a: Floats, a_seen: NDArray[np.bool_], b: Floats, b_seen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """How unlike the looks in a and b are, pair by pair.
 
     Args:
@@ -95,10 +105,10 @@ def differences(a: Floats, a_seen: NDArray[np.bool_], b: Floats, b_seen: NDArray
         b_seen: as ``a_seen``.
 
     Returns:
-        ``(k,)`` root mean square over the cells seen in both, and ``(k,)`` the share of such cells, 0–1.
+        ``(k,)`` from 0 (the same) to 1, over the cells seen in both; and ``(k,)`` the share of such cells, 0–1.
     """
     both = (a_seen & b_seen).astype(np.float32)
-    squares = (((a - b) ** 2) * WEIGHTS).sum(axis=2)
+    squares = ((a - b) ** 2 * _WEIGHTS).sum(axis=2)
     total = both.sum(axis=1)
-    mean = (squares * both).sum(axis=1) / np.maximum(total, 1)
-    return np.sqrt(mean), total / N_CELLS
+    unlike = (squares / (squares + np.float32(_ALIKE)) * both).sum(axis=1) / np.maximum(total, 1)
+    return unlike, total / np.float32(N_CELLS)

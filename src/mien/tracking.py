@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.appearance import N_CELLS, N_CHANNELS, differences, looks
+from mien.appearance import N_CELLS, N_CHANNELS, looks, unlikeness
 from mien.assignment import assign
 from mien.errors import InputError
 from mien.faces import Faces
@@ -35,8 +35,10 @@ _TAIL = 4.0
 """Degrees of freedom of the distribution of surprises: faces jump more often than a Gaussian would have it."""
 _NEW = 9.0
 """Evidence, in nats, that a pair needs to beat a newcomer."""
-_SAME, _EVIDENCE = 0.55, 5.0
-"""Difference of looks at which they say nothing, and the greatest evidence they give either way, in nats."""
+_EVIDENCE = 5.0
+"""Greatest evidence, in nats, that looks give either way: half as unlike as `_UNSURE` for, half more against."""
+_UNSURE = 0.5
+"""Unlikeness at which looks say nothing."""
 _LOOK_SECONDS = 1.0
 """Time constant with which a track's look follows what is seen."""
 _SHAPE_SECONDS = 0.3
@@ -185,8 +187,8 @@ class Tracker:
             return cost
         rows, columns = np.nonzero(cost < _EVIDENCE)
         known = tracks["views"][rows] > 0
-        unlike, share = differences(tracks["look"][rows], known, look[columns], visible[columns])
-        cost[rows, columns] -= _EVIDENCE * share * np.clip(1 - unlike / _SAME, -1, 1)
+        unlike, share = unlikeness(tracks["look"][rows], known, look[columns], visible[columns])
+        cost[rows, columns] -= _EVIDENCE * share * np.clip(2 - 2 * unlike / _UNSURE, -1, 1)
         return cost
 
 
