@@ -94,7 +94,7 @@ def fit_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "") -
     began = time.perf_counter()
     with warnings.catch_warnings():
         # a limit of steps is the source's own choice; the result says whether it was reached
-        warnings.filterwarnings("ignore", message=".*(did not converge|pre-defined by max_iter|failed to converge).*")
+        warnings.filterwarnings("ignore", category=_convergence_warning())
         machine.fit(x, y)
     seconds = time.perf_counter() - began
     save_machine(machine, folder / MODEL)
@@ -107,7 +107,7 @@ def fit_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "") -
         "scores": scores,
         "seconds": round(seconds, 1),
         "milliseconds_per_image": round(1000 * per_image, 2),
-        "converged": _converged(recipe, machine),
+        "converged": _converged(machine),
         "processor": facts["processor"],
         "threads": 1,
         "command": command,
@@ -200,6 +200,12 @@ def _machine(recipe: SvmRecipe) -> Any:
     return Pipeline([*scale, ("svm", svm)])
 
 
+def _convergence_warning() -> type[Warning]:
+    from sklearn.exceptions import ConvergenceWarning
+
+    return ConvergenceWarning  # type: ignore[no-any-return]
+
+
 def _skops() -> Any:
     try:
         import skops.io as sio
@@ -260,11 +266,10 @@ def _score(recipe: SvmRecipe, machine: Any, data: Prepared, split: str, name: st
     return table, len(truth)
 
 
-def _converged(recipe: SvmRecipe, machine: Any) -> bool:
+def _converged(machine: Any) -> bool:
     """Whether every solver ended before its limit of steps."""
-    steps = machine["svm"].n_iter_
-    limit = recipe.iterations if recipe.kernel == "rbf" else machine["svm"].max_iter
-    return bool(limit is None or np.max(steps) < limit)
+    svm = machine["svm"]
+    return bool(svm.max_iter < 0 or np.max(svm.n_iter_) < svm.max_iter)
 
 
 def _parameters(machine: Any) -> dict[str, int]:
