@@ -63,8 +63,8 @@ class Face:
         box: (x1, y1, x2, y2) in pixels of the picture.
         score: the detector's confidence, 0–1.
         landmarks: five (x, y) in pixels, or None when the detector has none.
-        emotions: name → probability; empty when no emotion model ran.
-        ages: bin name such as "20-29" → probability; empty when no age model ran.
+        emotions: name → probability; empty when no emotion model ran on this face.
+        ages: bin name such as "20-29" → probability; empty when no age model ran on this face.
         age_bins: the bins as inclusive years, in the order of ``ages``.
         track: number of the track that the face belongs to in a video, None in a photo.
     """
@@ -136,9 +136,10 @@ class Faces:
         boxes: ``(n, 4)`` float32 xyxy pixels.
         scores: ``(n,)`` float32, 0–1.
         landmarks: ``(n, 5, 2)`` float32 xy pixels, NaN where the detector has none.
-        emotions: ``(n, len(emotion_labels))`` float32 probabilities, None before classification.
+        emotions: ``(n, len(emotion_labels))`` float32 probabilities, None before classification; NaN rows for faces of
+            a video that the model did not look at.
         emotion_labels: names of the columns of ``emotions``.
-        ages: ``(n, len(age_bins))`` float32 probabilities, None before classification.
+        ages: ``(n, len(age_bins))`` float32 probabilities, None before classification; NaN rows likewise.
         age_bins: inclusive years of the columns of ``ages``.
         fer2013: ``(n, 7)`` float32 probabilities of the emotion model's second head, in FER2013's own label order, or
             None: for comparison with published work.
@@ -232,13 +233,14 @@ class Faces:
     def _row(self, i: int) -> Face:
         x1, y1, x2, y2 = (float(v) for v in self.boxes[i])
         points = self.landmarks[i]
+        emotions, ages = _known(self.emotions, i), _known(self.ages, i)
         return Face(
             box=(x1, y1, x2, y2),
             score=float(self.scores[i]),
             landmarks=None if np.isnan(points).any() else tuple((float(x), float(y)) for x, y in points),
-            emotions={} if self.emotions is None else _named(self.emotion_labels, self.emotions[i]),
-            ages={} if self.ages is None else _named(age_bin_names(self.age_bins), self.ages[i]),
-            age_bins=() if self.ages is None else self.age_bins,
+            emotions={} if emotions is None else _named(self.emotion_labels, emotions),
+            ages={} if ages is None else _named(age_bin_names(self.age_bins), ages),
+            age_bins=() if ages is None else self.age_bins,
             track=None if self.tracks is None else int(self.tracks[i]),
         )
 
@@ -361,6 +363,11 @@ def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32
 def _expect(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
     if array.dtype != np.float32 or array.shape != shape:
         raise InputError(f"{name} must be float32 of shape {shape}, got {array.dtype} {array.shape}")
+
+
+def _known(table: NDArray[np.float32] | None, i: int) -> NDArray[np.float32] | None:
+    """Row i, or None where no model told it."""
+    return None if table is None or np.isnan(table[i]).any() else table[i]
 
 
 def _named(names: Sequence[str], values: NDArray[np.float32]) -> dict[str, float]:

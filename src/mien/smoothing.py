@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.faces import Faces
-from mien.track_life import Life, Options
+from mien.track_life import Life, Options, faded
 from mien.tracks import Episode, Track, Vote
 
 _LEAST = 1e-6
 """Weight of the ages of a face that the detector gave no score or no size."""
+_PLAIN = ("id", "start", "end", "frames", "seen", "emotions", "shares", "ages")
+"""Attributes of a `Track` that JSON holds as they are."""
 _LARGE = 160.0
-"""Pixels of the shorter side from which a larger face does not make a better view."""
+"""Pixels of the shorter side from which a larger face is no better view."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +35,8 @@ class Smoothed:
     Attributes:
         smoothed: ``(n, k)`` float32 emotions filtered over time, NaN rows for faces without any usable emotions yet;
             None where the frame carries no emotions.
-        labels: the stable label of each face, None where there is none yet.
-        votes: the vote over the sliding window, one a face.
+        labels: the stable label of each face, None where there is none yet; a frame without emotions keeps it.
+        votes: the vote over the sliding window, one a face; its label is None where the window holds no vote.
         ages: ``(n, a)`` float32 ages pooled over each track so far, NaN rows for faces without any yet; None as long as
             no face of the frame has any.
     """
@@ -53,7 +55,7 @@ class Smoother:
     Args:
         emotion_labels: names of the columns of the faces' emotions; empty without an emotion model.
         age_bins: inclusive years of the columns of the faces' ages; empty without an age model.
-        time_constant: of the filter, seconds.
+        time_constant: of the filter, seconds; 0 filters nothing.
         margin: another emotion takes the stable label over at once when its filtered probability leads by this much.
         hold: or when the emotion of the stable label has not led for this many seconds.
         settle: seconds that a face is seen before it gets its first label.
@@ -71,7 +73,7 @@ class Smoother:
         age_bins: Sequence[tuple[int, int]],
         *,
         time_constant: float = 0.5,
-        margin: float = 0.2,
+        margin: float = 0.15,
         hold: float = 0.5,
         settle: float = 0.2,
         window: float = 4.0,
@@ -113,7 +115,7 @@ class Smoother:
         if faces.ages is not None and self._bins:
             ages = [_distribution(row) for row in faces.ages.tolist()]
         seconds = self._interval
-        fade = math.exp(-seconds / self._options.time_constant)
+        fade = faded(seconds, self._options.time_constant)
         self._seen = []
         for i, (track, box, score) in enumerate(zip(tracks, faces.boxes.tolist(), faces.scores.tolist(), strict=True)):
             live = self._live.get(track)
@@ -122,7 +124,7 @@ class Smoother:
             live.see(time, seconds, fade, emotions[i])
             told = ages[i]
             if told is not None:
-                live.pool(told, max(score * min(box[2] - box[0], box[3] - box[1]), _LEAST))
+                live.pool(told, max(score * min(box[2] - box[0], box[3] - box[1], _LARGE), _LEAST))
             live.view(frame_index, time, box, _quality(box, score, faces.landmarks[i].tolist(), faces.image_size))
             self._seen.append(live)
         return self._told(faces)
@@ -149,23 +151,20 @@ class Smoother:
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs to go on exactly so; JSON-ready."""
-        return {
-            "emotion_labels": list(self._names),
-            "age_bins": [list(pair) for pair in self._bins],
-            "options": asdict(self._options),
+        return self._key() | {
             "time": self._time,
             "intervals": [self._interval, self._earlier],
             "seen": [live.id for live in self._seen],
             "live": [live.state() for live in self._live.values()],
-            "ended": [_track_state(track) for track in self._ended.values()],
+            "ended": [_packed(track) for track in self._ended.values()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state` of a smoother with the same labels and options."""
-        mine = {name: self.state()[name] for name in ("emotion_labels", "age_bins", "options")}
-        for name, value in mine.items():
-            if state[name] != value:
-                raise InputError(f"the saved state has other {name}: start again, or with the options of that run")
+        """Go on from a `state` of a smoother with the same labels, age bins and options; `InputError` for others."""
+        for name, value in self._key().items():
+            if state.get(name) != value:
+                what = name.replace("_", " ")
+                raise InputError(f"the saved state is of other {what}: go on with the models and options of that run")
         self._time = state["time"]
         self._interval, self._earlier = state["intervals"]
         self._live = {}
@@ -174,7 +173,12 @@ class Smoother:
             live.restore(saved)
             self._live[live.id] = live
         self._seen = [self._live[track] for track in state["seen"]]
-        self._ended = {saved["id"]: _track(saved, self._bins) for saved in state["ended"]}
+        self._ended = {saved["id"]: _unpacked(saved) for saved in state["ended"]}
+
+    def _key(self) -> dict[str, Any]:
+        """What must be the same for a state to fit."""
+        bins = [list(pair) for pair in self._bins]
+        return {"emotion_labels": list(self._names), "age_bins": bins, "options": asdict(self._options)}
 
     @property
     def _length(self) -> float:
@@ -255,19 +259,23 @@ def _frontalness(landmarks: Sequence[Sequence[float]]) -> float:
     return max(0.1, 1.0 - 2.0 * off) if math.isfinite(off) else 0.5
 
 
-def _track_state(track: Track) -> dict[str, Any]:
+def _packed(track: Track) -> dict[str, Any]:
     """All of a track, JSON-ready and unrounded."""
-    return asdict(track)
+    vote = track.vote
+    return {name: getattr(track, name) for name in _PLAIN} | {
+        "vote": [vote.label, vote.share, vote.low, vote.high, vote.n, vote.effective],
+        "episodes": [[e.label, e.start, e.end, e.peak, e.peak_time, e.mean] for e in track.episodes],
+        "age_bins": [list(pair) for pair in track.age_bins],
+        "best": [track.best[0], track.best[1], list(track.best[2])],
+    }
 
 
-def _track(state: dict[str, Any], bins: tuple[tuple[int, int], ...]) -> Track:
+def _unpacked(state: dict[str, Any]) -> Track:
     frame, time, (x1, y1, x2, y2) = state["best"]
     return Track(
-        **state
-        | {
-            "vote": Vote(**state["vote"]),
-            "episodes": tuple(Episode(**episode) for episode in state["episodes"]),
-            "age_bins": bins if state["ages"] else (),
-            "best": (frame, time, (x1, y1, x2, y2)),
-        }
+        **{name: state[name] for name in _PLAIN},
+        vote=Vote(*state["vote"]),
+        episodes=tuple(Episode(state["id"], *values) for values in state["episodes"]),
+        age_bins=tuple((low, high) for low, high in state["age_bins"]),
+        best=(frame, time, (x1, y1, x2, y2)),
     )

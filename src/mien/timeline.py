@@ -79,7 +79,7 @@ class VideoFrame:
         """JSON-ready values: the frame, and one dictionary a face."""
         faces = self.faces.to_dicts()
         for i, face in enumerate(faces):
-            if self.smoothed is not None:
+            if self.smoothed is not None and "emotions" in face:
                 vote = self.votes[i]
                 face["stable_emotion"] = self.labels[i]
                 names = self.faces.emotion_labels
@@ -120,9 +120,8 @@ class VideoFrame:
             records["emotions"], records["smoothed"] = self.faces.emotions, self.smoothed
             records["label"] = [-1 if label is None else names.index(label) for label in self.labels]
             records["vote"] = [-1 if vote.label is None else names.index(vote.label) for vote in self.votes]
-        records["vote_share"] = [vote.share for vote in self.votes]
-        records["vote_low"] = [vote.low for vote in self.votes]
-        records["vote_high"] = [vote.high for vote in self.votes]
+        for name in ("share", "low", "high"):
+            records[f"vote_{name}"] = [np.nan if v.label is None else getattr(v, name) for v in self.votes]
         if self.faces.ages is not None:
             records["ages"] = self.faces.ages
         return records
@@ -131,8 +130,8 @@ class VideoFrame:
 def row_dtype(emotion_labels: Sequence[str], age_bins: Sequence[tuple[int, int]]) -> np.dtype[np.void]:
     """The columns of one row, little-endian and packed.
 
-    ``label`` and ``vote`` index ``emotion_labels``, −1 for none; ``track`` is −1 in the row of a frame without a face;
-    ``landmarks`` are NaN where the detector has none.
+    ``label`` and ``vote`` index ``emotion_labels``, −1 for none, and ``vote_*`` is NaN without a vote; ``track`` is −1
+    in the row of a frame without a face; ``landmarks`` are NaN where the detector has none.
     """
     k, a = len(emotion_labels), len(age_bins)
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [

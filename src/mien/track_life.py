@@ -14,8 +14,6 @@ from mien.tracks import Track, Vote
 from mien.voting import Ballot
 
 _FUZZ = 1e-9
-_BLOCK = 1.0
-"""Seconds of frames whose votes are taken as one cluster."""
 _LEAST = 1e-4
 """An age bin never counts as less probable than this: one frame cannot rule an age out."""
 
@@ -36,14 +34,19 @@ class Options:
     max_interval: float
 
     def __post_init__(self) -> None:
-        for name in ("time_constant", "window", "vote_seconds", "interval", "max_interval"):
+        for name in ("window", "vote_seconds", "interval", "max_interval"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number of seconds above 0, got {getattr(self, name)}")
-        for name in ("hold", "settle", "min_episode", "bridge"):
+        for name in ("time_constant", "hold", "settle", "min_episode", "bridge"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number of seconds, 0 or more, got {getattr(self, name)}")
         if not 0.0 <= self.margin <= 1.0:
             raise InputError(f"margin is a difference of probabilities between 0 and 1, got {self.margin}")
+
+
+def faded(seconds: float, time_constant: float) -> float:
+    """What an observation still weighs after so many seconds."""
+    return math.exp(-seconds / time_constant) if time_constant else 0.0
 
 
 class Life:
@@ -83,8 +86,8 @@ class Life:
         self._emotions = [0.0] * len(names)  # probability × seconds
         self._emotion_seconds = 0.0
         self._shares = [0.0] * len(names)  # seconds
-        self._window = Ballot(names, window=options.window, block=_BLOCK, vote_seconds=options.vote_seconds)
-        self._poll = Ballot(names, window=None, block=_BLOCK, vote_seconds=options.vote_seconds)
+        self._window = Ballot(names, window=options.window, vote_seconds=options.vote_seconds)
+        self._poll = Ballot(names, window=None, vote_seconds=options.vote_seconds)
         self._log = EpisodeLog(shortest=options.min_episode, bridge=options.bridge)
         self.pooled: list[float] | None = None
         self._age_logs = [0.0] * len(bins)
@@ -98,7 +101,7 @@ class Life:
         Args:
             time: of the frame.
             seconds: since the frame before.
-            fade: ``exp(-seconds / time_constant)``.
+            fade: what an observation still weighs after these seconds, see `faded`.
             emotions: k probabilities that sum to 1; None where this frame tells none.
         """
         self._frames += 1
@@ -149,16 +152,18 @@ class Life:
 
     def summary(self) -> Track:
         """The track as if it ended with the last frame."""
-        names, seconds = self._names, self._emotion_seconds
-        told = self.filtered is not None and seconds > 0.0
+        names, means = self._names, self.filtered or []
+        if self._emotion_seconds > 0.0:
+            means = [total / self._emotion_seconds for total in self._emotions]
+        shares = [seconds / self._seen for seconds in self._shares] if means and self._seen > 0.0 else []
         return Track(
             id=self.id,
             start=self._start,
             end=self._stop,
             frames=self._frames,
             seen=self._seen,
-            emotions={n: total / seconds for n, total in zip(names, self._emotions, strict=True)} if told else {},
-            shares={n: s / self._seen for n, s in zip(names, self._shares, strict=True)} if told else {},
+            emotions=dict(zip(names, means, strict=True)) if means else {},
+            shares=dict(zip(names, shares, strict=True)) if shares else {},
             vote=self._poll.result(),
             episodes=self._log.episodes(self.id, names),
             ages={} if self.pooled is None else dict(zip(age_bin_names(self._bins), self.pooled, strict=True)),
@@ -222,7 +227,7 @@ class Life:
             self.filtered, self._mass = emotions, weight
         else:
             passed = time - self._told
-            kept = fade if passed <= seconds else math.exp(-passed / self._options.time_constant)
+            kept = fade if passed == seconds else faded(passed, self._options.time_constant)
             self._mass = self._mass * kept + weight
             gain = weight / self._mass
             self.filtered = [p + gain * (x - p) for p, x in zip(self.filtered, emotions, strict=True)]

@@ -3,13 +3,15 @@
 Each frame votes for one label. If frames were independent, the share s of the winner among n votes would have the
 Wilson score interval (E. B. Wilson, JASA 22, 1927). They are not: a turned head or a blink spoils many frames in a row.
 So the interval is taken at a smaller effective number of votes, as for a survey whose answers come in clusters
-(L. Kish, Survey Sampling, 1965; E. L. Korn and B. I. Graubard, Survey Methodology 24, 1998). The clusters are blocks of
-time. If n_b frames of block b hold c_b votes for the winner, then
+(L. Kish, Survey Sampling, 1965). The clusters are blocks of time. Frame by frame the winner's votes deviate from its
+share; if those of block b sum to d_b, then the B blocks say that one independent vote takes
 
-    D = Σ (c_b − s n_b)² · B/(B − 1) / (n s (1 − s))
+    D = B/(B − 1) · (Σ d_b² + 2 Σ d_b d_{b+1}) / (n s (1 − s))  frames,
 
-is the number of frames that count as one. Few blocks tell little and a unanimous window nothing about D, so a prior of
-so many seconds a vote is mixed in, and the quantile of Student's t of B − 1 degrees widens what the blocks said.
+where the second sum catches what reaches over the edge of a block (W. K. Newey and K. D. West, Econometrica 55, 1987)
+and counts only where it is positive. Few blocks tell little, and unanimous ones nothing about D. So a prior D is mixed
+in, and what the blocks did say is widened by Student's t of B − 1 degrees of freedom (E. L. Korn and B. I. Graubard,
+Survey Methodology 24, 1998).
 """
 
 from __future__ import annotations
@@ -27,10 +29,12 @@ STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.26
            2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860,
            2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423)  # fmt: skip
 """Two-sided 95 % quantiles of Student's t of 1, 2, … degrees of freedom."""
+BLOCK = 0.5
+"""Seconds a block."""
 MOST_BLOCKS = 32
 """A vote without a window joins its blocks in pairs when it has this many, so its memory is bounded."""
-PRIOR_WEIGHT = 0.1
-"""Seconds times variance that the prior of the seconds a vote counts for."""
+PRIOR = 0.1
+"""What the prior D weighs: seconds of frames, each of them times the variance s (1 − s) of a vote."""
 _FUZZ = 1e-9
 _NOBODY = Vote(None, 0.0, 0.0, 1.0, 0)
 
@@ -41,7 +45,8 @@ def wilson(share: float, n: float, z: float = Z) -> tuple[float, float]:
         return 0.0, 1.0
     zz = z * z / n
     centre, half = share + zz / 2, z * math.sqrt((share * (1.0 - share) + zz / 4) / n)
-    return max(0.0, (centre - half) / (1.0 + zz)), min(1.0, (centre + half) / (1.0 + zz))
+    # rounding may not push an end past the share or out of 0–1
+    return max(0.0, min(share, (centre - half) / (1.0 + zz))), min(1.0, max(share, (centre + half) / (1.0 + zz)))
 
 
 class Ballot:
@@ -52,16 +57,15 @@ class Ballot:
     Args:
         names: the labels that are voted for.
         window: seconds that a vote counts; None for ever.
-        block: seconds a block; neighbouring blocks are taken as independent.
         vote_seconds: seconds of frames that are worth one independent vote, as long as the votes do not tell.
     """
 
     __slots__ = ("_block", "_blocks", "_counts", "_n", "_names", "_vote_seconds", "_votes", "_window")
 
-    def __init__(self, names: Sequence[str], *, window: float | None, block: float, vote_seconds: float) -> None:
+    def __init__(self, names: Sequence[str], *, window: float | None, vote_seconds: float) -> None:
         self._names = names
         self._window = window
-        self._block = block
+        self._block = BLOCK
         self._vote_seconds = vote_seconds
         self._n = 0
         self._counts = [0] * len(names)
@@ -114,21 +118,28 @@ class Ballot:
 
     def _effective(self, winner: int, share: float) -> float:
         """Independent votes that would know as much as these."""
-        n, squares, sizes, seconds = self._n, 0.0, 0, 0.0
-        for _, votes, length, counts in self._blocks:
-            squares += (counts[winner] - share * votes) ** 2
-            sizes += votes * votes
+        n, seconds, sizes = self._n, 0.0, 0
+        squares = joint = stray = 0.0
+        before = -2
+        for block, votes, length, counts in self._blocks:
+            last, stray = stray, counts[winner] - share * votes
+            squares += stray * stray
+            if block == before + 1:
+                joint += last * stray
+            before = block
             seconds += length
-        blocks = n * n / sizes  # as many blocks of equal size
-        variance = share * (1.0 - share) * seconds
-        freedom = blocks - 1.0
-        found = squares * (blocks / freedom) * (seconds / n) ** 2 if freedom > 0.5 else 0.0
-        prior = PRIOR_WEIGHT if freedom > 0.5 else math.inf
-        worth = (found + prior * self._vote_seconds) / (variance + prior) if prior < math.inf else self._vote_seconds
-        effective = seconds / worth if worth > 0.0 else float(n)
-        trust = variance / (variance + prior)
-        student = STUDENT[min(max(round(freedom), 1), len(STUDENT)) - 1]
-        effective *= 1.0 - trust + trust * (Z / student) ** 2
+            sizes += votes * votes
+        number = n * n / sizes  # as many blocks of equal size
+        worth, trust = self._vote_seconds, 0.0
+        if number > 1.5:
+            # strays sum to zero, so neighbours seem to differ by as much as one block in so many
+            joint = max(joint + squares / (number - 1.0), 0.0)
+            found = (squares * number / (number - 1.0) + 2.0 * joint) * (seconds / n) ** 2
+            variance = share * (1.0 - share) * seconds
+            worth = (found + PRIOR * self._vote_seconds) / (variance + PRIOR)
+            trust = variance / (variance + PRIOR)
+        student = STUDENT[min(max(round(number - 1.0), 1), len(STUDENT)) - 1]
+        effective: float = seconds / worth * (1.0 - trust + trust * (Z / student) ** 2)
         return min(max(effective, 1.0), float(n))
 
     def _join(self) -> None:
