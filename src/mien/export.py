@@ -20,7 +20,7 @@ from torch import nn
 from mien.errors import ExportError
 from mien.files import atomic_path
 from mien.networks.catalog import network
-from mien.runtime.model import Model
+from mien.runtime.session import open_session
 from mien.training.checkpoint import ENVIRONMENT, load_run
 from mien.training.config import Recipe
 from mien.weights.card import METADATA_KEY, Card, Head
@@ -29,6 +29,8 @@ from mien.weights.frames import FRAMES
 TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and ONNX Runtime."""
 OPSET = 18
+IMAGES, FEATURE = "images", "feature_"
+"""Name of the input of pixels, and what the names of inputs of feature vectors begin with."""
 
 LIMITS = (
     "The output is how a face looks to raters, not what a person feels. Not for decisions about people; emotion "
@@ -42,15 +44,15 @@ DATA = {
 
 
 class _Tuple(nn.Module):
-    """ONNX outputs are a tuple; the network's is a dictionary."""
+    """ONNX outputs are a tuple; the network's is a dictionary. Features, where it takes any, stay one."""
 
     def __init__(self, module: nn.Module, heads: tuple[str, ...]) -> None:
         super().__init__()
         self.module, self.heads = module, heads
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, x: torch.Tensor, features: dict[str, torch.Tensor] | None = None) -> tuple[torch.Tensor, ...]:
         """The logits of the heads, in the card's order."""
-        logits = self.module(x)
+        logits = self.module(x, features) if features else self.module(x)
         return tuple(logits[head] for head in self.heads)
 
 
@@ -77,7 +79,10 @@ def export(
     """
     recipe, module, weights = load_run(run)
     card = make_card(recipe, module, weights, name=name, scores=scores or {}, temperatures=temperatures or {})
-    model = _to_onnx(module, recipe)
+    row = network(recipe.network)
+    example = torch.zeros(2, card.n_channels, row.size, row.size)
+    features = {key: torch.zeros(2, length) for key, length in row.features.items()}
+    model = to_onnx(module, example, features, tuple(head.name for head in recipe.heads))
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
     content = model.SerializeToString(deterministic=True)
@@ -132,39 +137,69 @@ def make_card(
         scores=dict(scores),
         limits=LIMITS,
         project_version=version("mien"),
+        features=dict(row.features),
     )
 
 
 def parity(content: bytes, module: nn.Module, recipe: Recipe) -> float:
     """Greatest difference of any logit between torch and the ONNX file, on 64 seeded random images."""
-    onnx_model = Model(content, threads=1)
-    card = onnx_model.card
-    images = np.random.default_rng(0).integers(0, 256, (64, card.size, card.size, card.n_channels), np.uint8)
+    row = network(recipe.network)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (64, row.size, row.size, len(recipe.mean)), np.uint8)
     mean = np.asarray(recipe.mean, np.float32).reshape(1, -1, 1, 1)
     std = np.asarray(recipe.std, np.float32).reshape(1, -1, 1, 1)
-    x = (images.transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std
+    x = torch.from_numpy((images.transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std)
+    features = {
+        name: torch.from_numpy(random.random((64, length), np.float32)) for name, length in row.features.items()
+    }
+    return onnx_parity(content, module, x, features)
+
+
+def onnx_parity(content: bytes, module: nn.Module, pixels: torch.Tensor, features: Mapping[str, torch.Tensor]) -> float:
+    """Greatest difference of any logit between a network and its ONNX file, on given inputs.
+
+    Args:
+        content: the ONNX file.
+        module: what it was made from.
+        pixels: ``(n, channels, size, size)`` normalised.
+        features: name → ``(n, length)``; empty for networks that take none.
+    """
+    given = dict(features)
     with torch.inference_mode():
-        wanted = {name: logits.numpy() for name, logits in module.eval()(torch.from_numpy(x)).items()}
-    got = onnx_model.logits(images)
-    return max(float(np.abs(wanted[name] - got[name]).max()) for name in wanted)
+        logits = module.eval()(pixels, given) if given else module.eval()(pixels)
+    inputs = {IMAGES: pixels.numpy()} | {FEATURE + name: value.numpy() for name, value in given.items()}
+    got = open_session(content, threads=1, name="the exported model").run(list(logits), inputs)
+    pairs = zip(logits.values(), got, strict=True)
+    return max(float(np.abs(wanted.numpy() - other).max()) for wanted, other in pairs)
 
 
-def _to_onnx(module: nn.Module, recipe: Recipe) -> onnx.ModelProto:
-    row = network(recipe.network)
-    heads = tuple(head.name for head in recipe.heads)
-    example = torch.zeros(2, len(recipe.mean), row.size, row.size)
+def to_onnx(
+    module: nn.Module, pixels: torch.Tensor, features: Mapping[str, torch.Tensor], heads: tuple[str, ...]
+) -> onnx.ModelProto:
+    """The network as ONNX: inputs ``images`` and one ``feature_…`` a feature, an output a head, any batch size.
+
+    Args:
+        module: the network.
+        pixels: an example of two images or more.
+        features: as many examples of each feature vector; empty for networks that take none.
+        heads: names of the outputs.
+    """
+    given = dict(features)
+    n = torch.export.Dim("n")
+    shapes: dict[str, Any] = {"x": {0: n}} | ({"features": {name: {0: n} for name in given}} if given else {})
     with _quiet():
         program = torch.onnx.export(
             _Tuple(module.eval(), heads).eval(),
-            (example,),
+            (pixels,),
+            kwargs={"features": given} if given else None,
             dynamo=True,
-            input_names=["images"],
+            input_names=[IMAGES, *(FEATURE + name for name in given)],
             output_names=list(heads),
-            dynamic_shapes={"x": {0: torch.export.Dim("n")}},
+            dynamic_shapes=shapes,
             opset_version=OPSET,
         )
     if program is None:
-        raise ExportError(f"torch could not export network {recipe.network!r}")
+        raise ExportError("torch could not export this network")
     model: onnx.ModelProto = program.model_proto
     _strip(model)
     onnx.checker.check_model(model)

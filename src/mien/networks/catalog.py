@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 Heads = Mapping[str, int]
+
+TWO_HEADS: Heads = {"ferplus": 8, "fer2013": 7}
+SEVEN: Heads = {"emotion": 7}
+NINE_AGES: Heads = {"age": 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +27,12 @@ class Network:
         build: head name → number of classes, to a module whose forward gives head name → logits.
         size: side of the square input, pixels.
         channels: "gray" or "rgb".
-        parameters: trainable parameters with the heads of the recipe that introduced it.
+        parameters: trained parameters with ``heads``.
         source: paper or origin.
+        heads: those that its parameters are counted with.
+        statistics: running means and variances of its batch norms, which some sources count as parameters too.
+        features: feature vector that forward takes beside the pixels → its length; empty for most.
+        megamacs: millions of multiply-adds of one image; what a queue of trainings is ordered by.
     """
 
     build: Callable[[Heads], nn.Module]
@@ -31,6 +40,10 @@ class Network:
     channels: str
     parameters: int
     source: str
+    heads: Heads = field(default_factory=lambda: dict(TWO_HEADS))
+    statistics: int = 0
+    features: Mapping[str, int] = field(default_factory=dict)
+    megamacs: float = 0.0
 
 
 def _emotion(heads: Heads) -> nn.Module:
@@ -69,11 +82,174 @@ def _age(heads: Heads) -> nn.Module:
     )  # fmt: skip
 
 
+def _compact_vgg(heads: Heads) -> nn.Module:
+    from mien.networks.compact_vgg import compact_vgg
+
+    return compact_vgg(heads)
+
+
+def _small_cnn(heads: Heads) -> nn.Module:
+    from mien.networks.plain_cnn import plain_cnn
+
+    return plain_cnn(heads, convolutions=((64, 3), (128, 5), (256, 3)), dense=(256,))
+
+
+def _large_cnn(heads: Heads) -> nn.Module:
+    from mien.networks.plain_cnn import plain_cnn
+
+    convolutions = ((64, 3), (128, 5), (512, 3), (512, 3))
+    return plain_cnn(heads, convolutions=convolutions, dense=(256, 512), dropout=0.25)
+
+
+def _mini_xception(heads: Heads) -> nn.Module:
+    from mien.networks.mini_xception import MiniXception
+
+    return MiniXception(heads)
+
+
+def _age_cnn(heads: Heads) -> nn.Module:
+    from mien.networks.age_cnn import age_cnn
+
+    return age_cnn(heads, filters=(32, 64, 128, 256), dense=132)
+
+
+def _age_cnn_small(heads: Heads) -> nn.Module:
+    from mien.networks.age_cnn import age_cnn
+
+    return age_cnn(heads, filters=(16, 32, 64, 64), dense=66)
+
+
+def _fusion(heads: Heads, *, model: str, features: tuple[str, ...], batch_norm: bool) -> nn.Module:
+    from mien.networks import fusion
+
+    build = fusion.model_a if model == "a" else fusion.model_b
+    return build(heads, features, batch_norm)
+
+
+def _stack(heads: Heads, *, name: str) -> nn.Module:
+    from mien.networks import stacked
+
+    builders: Mapping[str, Callable[[Heads], nn.Module]] = {
+        "baseline": stacked.baseline, "pooled": stacked.pooled, "normed": stacked.normed, "lean": stacked.lean,
+        "final": stacked.final,
+    }  # fmt: skip
+    return builders[name](heads)
+
+
+def _attention(heads: Heads, *, parallel: bool, deep: bool = False) -> nn.Module:
+    from mien.networks.attention import Attention
+
+    return Attention(heads, parallel=parallel, deep=deep)
+
+
+def _ferplus_vgg13(heads: Heads) -> nn.Module:
+    from mien.networks.ferplus_vgg import ferplus_vgg13
+
+    return ferplus_vgg13(heads)
+
+
+def _fusion_rows() -> dict[str, Network]:
+    """Models A and B with every set of features, with and without batch norm."""
+    lengths = {"landmarks": 136, "hog": 72, "hog_sliding": 2592}
+    sets: Mapping[str, tuple[str, ...]] = {
+        "": (), "-landmarks": ("landmarks",), "-hog": ("hog",), "-landmarks-hog": ("landmarks", "hog"),
+        "-sliding": ("hog_sliding",), "-landmarks-sliding": ("landmarks", "hog_sliding"),
+    }  # fmt: skip
+    # pixels alone: trained parameters with five classes; what features add follows from the widths of the branch
+    base = {"a": (19_116_357, 40, 512, 100.4), "b": (42_323_845, 128, 896, 128.2)}
+    rows = {}
+    for model, (parameters, joint, statistics, cost) in base.items():
+        for suffix, names in sets.items():
+            features = {name: lengths[name] for name in names}
+            count = parameters
+            if features:
+                count += (sum(features.values()) + 1) * 1024 + 2 * 1025 * joint + (2 * joint - 1024) * 5
+            for batch_norm in (True, False):
+                rows[f"fusion-{model}{suffix}{'' if batch_norm else '-plain'}"] = Network(
+                    partial(_fusion, model=model, features=names, batch_norm=batch_norm),
+                    48,
+                    "gray",
+                    count - (0 if batch_norm else statistics),
+                    f"A. Horseman, FER with CNN in TensorFlow, model {model.upper()}",
+                    {"emotion": 5},
+                    statistics if batch_norm else 0,
+                    features,
+                    cost + sum(features.values()) / 1000,
+                )
+    return rows
+
+
 NETWORKS: Mapping[str, Network] = {
-    "emotion": Network(_emotion, 48, "gray", 1_458_695, "SE-ResNet, full-resolution first stage"),
-    "emotion-fast": Network(_emotion_fast, 48, "gray", 1_215_693, "SE-ResNet, half-resolution first stage"),
-    "emotion-wide": Network(_emotion_wide, 48, "gray", 13_812_839, "SE-ResNet, wide: a teacher"),
-    "age": Network(_age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps"),
+    "emotion": Network(
+        _emotion, 48, "gray", 1_458_695, "SE-ResNet, full-resolution first stage", statistics=3_552, megamacs=209.1
+    ),
+    "emotion-fast": Network(
+        _emotion_fast, 48, "gray", 1_215_693, "SE-ResNet, half-resolution first stage", statistics=2_896, megamacs=103.3
+    ),
+    "emotion-wide": Network(
+        _emotion_wide, 48, "gray", 13_812_839, "SE-ResNet, wide: a teacher", statistics=11_328, megamacs=2196.3
+    ),
+    "age": Network(_age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps", NINE_AGES, 2_768, megamacs=57.5),
+    "compact-vgg": Network(
+        _compact_vgg, 100, "rgb", 668_583, "FER with CNNs in TensorFlow", SEVEN, 1_600, megamacs=675.9
+    ),
+    "small-cnn": Network(
+        _small_cnn, 48, "gray", 2_863_495, "Bassani, FER model: first network", SEVEN, 1_408, megamacs=164.1
+    ),
+    "large-cnn": Network(
+        _large_cnn, 48, "gray", 4_474_759, "Bassani, FER model: larger network", SEVEN, 3_968, megamacs=290.5
+    ),
+    "mini-xception": Network(_mini_xception, 64, "gray", 56_951, "Arriaga et al. 2017", SEVEN, 1_472, megamacs=10.2),
+    "age-cnn": Network(_age_cnn, 200, "gray", 422_695, "Bassani, age detection", {"age": 7}, megamacs=470.8),
+    "age-cnn-small": Network(
+        _age_cnn_small, 200, "gray", 64_983, "Bassani, age detection: smaller", {"age": 7}, megamacs=104.3
+    ),
+    **_fusion_rows(),
+    **{
+        f"stack-{name}": Network(
+            partial(_stack, name=name),
+            48,
+            "gray",
+            parameters,
+            f"Amin et al., Touchy Feely: {name}",
+            SEVEN,
+            statistics,
+            megamacs=cost,
+        )
+        for name, parameters, statistics, cost in (
+            ("baseline", 516_423, 0, 1.2),
+            ("pooled", 38_042_023, 0, 102.4),
+            ("normed", 3_407_047, 960, 35.5),
+            ("lean", 503_271, 64, 128.1),
+            ("final", 5_651_783, 4_992, 476.0),
+        )
+    },
+    "attention-sequential": Network(
+        partial(_attention, parallel=False), 48, "gray", 66_877, "Deep-Emotion, sequential", SEVEN, 20, megamacs=3.9
+    ),
+    "attention-parallel": Network(
+        partial(_attention, parallel=True),
+        48,
+        "gray",
+        47_524,
+        "Deep-Emotion, parallel",
+        {"emotion": 4},
+        20,
+        megamacs=2.9,
+    ),
+    "attention-deep": Network(
+        partial(_attention, parallel=True, deep=True),
+        48,
+        "gray",
+        48_434,
+        "Deep-Emotion, parallel with one more convolution",
+        {"emotion": 4},
+        20,
+        megamacs=4.8,
+    ),
+    "ferplus-vgg13": Network(
+        _ferplus_vgg13, 64, "gray", 8_757_704, "Barsoum et al. 2016", {"ferplus": 8}, megamacs=875.8
+    ),
 }
 
 

@@ -1,15 +1,27 @@
-"""Training recipes: typed Python, one file a shipped model or published result, one row here."""
+"""Training recipes: typed Python, one file a shipped model or published source, one row here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from mien.errors import InputError
+from mien.recipes import attention, compact_vgg, ferplus_vgg, fusion, plain_cnn, stacked
 from mien.recipes.age import AGE, AGE_CPU
 from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_TEACHER
 from mien.training.config import Recipe
 
-RECIPES: Mapping[str, Recipe] = {r.name: r for r in (EMOTION_CPU, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)}
+SHIPPED = (EMOTION_CPU, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
+"""Recipes of the models that Mien ships."""
+PUBLISHED = (
+    *compact_vgg.RECIPES,
+    *plain_cnn.RECIPES,
+    *fusion.RECIPES,
+    *stacked.RECIPES,
+    *attention.RECIPES,
+    *ferplus_vgg.RECIPES,
+)
+"""Recipes of published systems, as their authors trained them and as Mien does."""
+RECIPES: Mapping[str, Recipe] = {r.name: r for r in (*SHIPPED, *PUBLISHED)}
 
 
 def recipe(name: str) -> Recipe:

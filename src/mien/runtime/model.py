@@ -41,6 +41,11 @@ class Model:
         if text is None:
             raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
         self.card = Card.from_json(text)
+        if self.card.features:
+            raise ModelError(
+                f"model {self.card.name!r} takes {', '.join(self.card.features)} features beside the pixels, "
+                "which this pipeline does not compute: use one that takes pixels alone"
+            )
         self._input = self._session.get_inputs()[0].name
         outputs = [output.name for output in self._session.get_outputs()]
         missing = [head.name for head in self.card.heads if head.name not in outputs]

@@ -18,9 +18,10 @@ def augmentation(config: Augment) -> nn.Module:
     steps: list[nn.Module] = []
     if config.flip:
         steps.append(K.RandomHorizontalFlip(p=config.flip))
-    if config.rotate or config.translate or config.scale != NO_RANGE:
+    if config.rotate or config.translate or config.scale != NO_RANGE or config.shear:
         shift = (config.translate, config.translate)
-        steps.append(K.RandomAffine(config.rotate, shift, config.scale, padding_mode="border", p=1.0))
+        shear = config.shear or None
+        steps.append(K.RandomAffine(config.rotate, shift, config.scale, shear, padding_mode="border", p=1.0))
     if config.brightness != NO_RANGE:
         steps.append(K.RandomBrightness(config.brightness, p=0.5))
     if config.contrast != NO_RANGE:
@@ -52,4 +53,6 @@ def mixup(batch: Batch, alpha: float) -> Batch:
         mixed = share * w[:, None] * target + (1 - share) * w[other, None] * target[other]
         soft[name] = mixed / mixed_weight.clamp_min(1e-6)[:, None]
         weight[name] = mixed_weight
-    return Batch(images=share * images + (1 - share) * images[other], soft=soft, weight=weight, label=batch["label"])
+    features = {name: share * f + (1 - share) * f[other] for name, f in batch["features"].items()}
+    blended = share * images + (1 - share) * images[other]
+    return Batch(images=blended, soft=soft, weight=weight, label=batch["label"], features=features)

@@ -31,6 +31,11 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """Write a state dictionary as safetensors, atomically."""
     from safetensors.torch import save_file

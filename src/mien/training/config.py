@@ -22,6 +22,9 @@ class HeadSpec:
         weight: factor of this head's loss.
         smoothing: share of the target spread evenly over all classes, 0–1.
         neighbour_smoothing: share of the target given to the two adjacent classes (ordered labels such as ages), 0–1.
+        subset: the labels are some of the dataset's; images of the others are left out ("emotion" only).
+        scored_on: FER+ heads are scored on the "majority" vote where there is one, or on the largest class of their own
+            "target".
     """
 
     name: str
@@ -30,6 +33,8 @@ class HeadSpec:
     weight: float = 1.0
     smoothing: float = 0.0
     neighbour_smoothing: float = 0.0
+    subset: bool = False
+    scored_on: Literal["majority", "target"] = "majority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Augment:
         rotate: greatest rotation either way, degrees.
         translate: greatest shift as a fraction of the side.
         scale: range of zoom factors.
+        shear: greatest shear either way, degrees.
         contrast: range of contrast factors.
         brightness: range of brightness factors.
         gamma: range of gamma exponents.
@@ -61,6 +67,7 @@ class Augment:
     erase: float = 0.25
     erase_area: tuple[float, float] = (0.02, 0.12)
     mixup: float = 0.0
+    shear: float = 0.0
 
 
 NO_AUGMENT = Augment(
@@ -71,6 +78,23 @@ NO_AUGMENT = Augment(
 
 
 @dataclass(frozen=True, slots=True)
+class Splits:
+    """Which of the dataset's splits a run trains on, chooses its checkpoint by, and is tested on.
+
+    Attributes:
+        train: splits that are learned from.
+        validation: splits that are validated on after every epoch.
+        test: splits that the protocol's score is taken on.
+        cap: only the first so many images of each emotion of each role, None for all.
+    """
+
+    train: tuple[str, ...] = ("train",)
+    validation: tuple[str, ...] = ("validation",)
+    test: tuple[str, ...] = ("test",)
+    cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Optimizer:
     """AdamW, Adam or SGD. Weight decay of AdamW and SGD applies to matrices and kernels only."""
 
@@ -78,6 +102,7 @@ class Optimizer:
     lr: float = 2e-3
     weight_decay: float = 0.05
     momentum: float = 0.9
+    eps: float = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +110,26 @@ class Schedule:
     """Learning rate over time.
 
     Attributes:
-        name: "cosine" (linear warm-up, then cosine to ``final`` × lr), "plateau" (× ``factor`` after ``patience``
-            epochs without a better validation loss) or "constant".
-        warmup_epochs: epochs of linear warm-up (cosine and constant).
+        name: "cosine" (linear warm-up, then cosine to ``final`` × lr), "plateau" (× ``factor`` after more than
+            ``patience`` epochs without a better validation loss), "exponential" (lr × factor^(step / ``every``)),
+            "steps" (lr × the factor of the last of ``steps`` reached) or "constant".
+        warmup_epochs: epochs of linear warm-up (all but the plateau).
         final: fraction of lr at the end of the cosine.
-        factor: the plateau's factor.
-        patience: the plateau's patience, epochs.
+        factor: of the plateau and the exponential decay.
+        patience: the plateau's patience, epochs; Keras counts one more for the same behaviour.
+        least: the plateau's lowest lr.
+        every: optimiser steps over which the exponential decay multiplies by ``factor``.
+        steps: (epoch counted from 0, factor of lr from there on), epochs ascending.
     """
 
-    name: Literal["cosine", "plateau", "constant"] = "cosine"
+    name: Literal["cosine", "plateau", "constant", "exponential", "steps"] = "cosine"
     warmup_epochs: float = 2.0
     final: float = 0.01
     factor: float = 0.1
     patience: int = 3
+    least: float = 0.0
+    every: int = 1
+    steps: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +167,9 @@ class Recipe:
         precision: "auto" is bf16 where the device computes in it, else float32.
         gradient_clip: greatest gradient norm, None for no limit.
         distill: a teacher, or None.
+        splits: which split plays which role.
+        select: the best epoch, and early stopping, go by the "score" (mean validation accuracy of the heads) or by the
+            validation "loss".
     """
 
     name: str
@@ -155,6 +190,8 @@ class Recipe:
     precision: Literal["auto", "bf16", "float32"] = "auto"
     gradient_clip: float | None = 5.0
     distill: Distill | None = None
+    splits: Splits = field(default_factory=Splits)
+    select: Literal["score", "loss"] = "score"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
@@ -177,11 +214,15 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
         heads = tuple(HeadSpec(**(h | {"labels": tuple(h["labels"])})) for h in values.pop("heads"))
         ranges: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("augment").items()}
         distill = values.pop("distill")
+        schedule, splits = dict(values.pop("schedule")), dict(values.pop("splits", {}))
+        schedule["steps"] = tuple((int(epoch), float(factor)) for epoch, factor in schedule.get("steps", ()))
+        roles: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in splits.items()}
         return Recipe(
             heads=heads,
             augment=Augment(**ranges),
             optimizer=Optimizer(**values.pop("optimizer")),
-            schedule=Schedule(**values.pop("schedule")),
+            schedule=Schedule(**schedule),
+            splits=Splits(**roles),
             distill=None if distill is None else Distill(**distill),
             mean=tuple(values.pop("mean")),
             std=tuple(values.pop("std")),

@@ -7,12 +7,15 @@ from typing import TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mien.datasets.prepared import Prepared
 from mien.errors import DataError
-from mien.training.config import Recipe
+from mien.networks.catalog import Network, network
+from mien.training.config import Recipe, Splits
+from mien.training.fitting import fit_images
 from mien.training.targets import HeadTargets, head_targets
 
 
@@ -23,13 +26,25 @@ class Batch(TypedDict):
     soft: dict[str, Tensor]
     weight: dict[str, Tensor]
     label: dict[str, Tensor]
+    features: dict[str, Tensor]
 
 
 class InMemory(Dataset[Batch]):
-    """Uint8 images ``(n, c, h, w)`` and the targets of every head, indexed by lists of rows."""
+    """Uint8 images ``(n, c, h, w)``, features and the targets of every head, indexed by lists of rows.
 
-    def __init__(self, images: Tensor, targets: Mapping[str, HeadTargets]) -> None:
+    Images of another size than ``size`` are resized when they are asked for: enlarged, a dataset would fill memory.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Mapping[str, HeadTargets],
+        features: Mapping[str, Tensor] | None = None,
+        size: int | None = None,
+    ) -> None:
         self.images = images
+        self.features = dict(features or {})
+        self.size = size or int(images.shape[-1])
         self.soft = {name: torch.from_numpy(t.soft) for name, t in targets.items()}
         self.weight = {name: torch.from_numpy(t.weight) for name, t in targets.items()}
         self.label = {name: torch.from_numpy(t.label) for name, t in targets.items()}
@@ -40,11 +55,18 @@ class InMemory(Dataset[Batch]):
     def __getitem__(self, rows: Tensor) -> Batch:
         """The batch of these rows, ``(b,)`` int64."""
         return Batch(
-            images=self.images[rows],
+            images=self._fitted(self.images[rows]),
             soft={name: t[rows] for name, t in self.soft.items()},
             weight={name: t[rows] for name, t in self.weight.items()},
             label={name: t[rows] for name, t in self.label.items()},
+            features={name: t[rows] for name, t in self.features.items()},
         )
+
+    def _fitted(self, images: Tensor) -> Tensor:
+        if tuple(images.shape[2:]) == (self.size, self.size):
+            return images
+        fitted = fit_images(images.permute(0, 2, 3, 1).numpy(), self.size, images.shape[1])
+        return torch.from_numpy(fitted).permute(0, 3, 1, 2)
 
 
 class EpochBatches(Sampler[Tensor]):
@@ -74,22 +96,60 @@ class EpochBatches(Sampler[Tensor]):
             yield order[i * self.batch_size : (i + 1) * self.batch_size]
 
 
-def loader(data: Prepared, recipe: Recipe, split: str) -> DataLoader[Batch]:
-    """Batches of one split: shuffled for "train", in order otherwise.
+def loader(data: Prepared, recipe: Recipe, role: str) -> DataLoader[Batch]:
+    """Batches of one role ("train", "validation" or "test") of the recipe's splits: shuffled for "train".
 
     Images that no head has a target for are left out.
     """
-    part = data.select(split)
-    if len(part) == 0:
-        raise DataError(f"the dataset has no {split!r} images")
-    targets = {head.name: head_targets(part, head) for head in recipe.heads}
-    used = np.any([t.weight > 0 for t in targets.values()], axis=0)
-    part, targets = (
-        part[used],
-        {k: HeadTargets(t.soft[used], t.weight[used], t.label[used]) for k, t in targets.items()},
-    )
-    images = torch.from_numpy(np.ascontiguousarray(part.images.transpose(0, 3, 1, 2)))
-    sampler = EpochBatches(len(images), recipe.batch_size, seed=recipe.seed if split == "train" else None)
+    part, targets = role_of(data, recipe, role)
+    row = network(recipe.network)
+    images = part.images
+    if row.channels == "gray" and part.channels == 3:
+        images = np.concatenate([fit_images(image[None], image.shape[0], 1) for image in images])
+    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    sampler = EpochBatches(len(pixels), recipe.batch_size, seed=recipe.seed if role == "train" else None)
     # a generator of its own: an iterator draws a number when it is made, and that moment differs in a resumed run
     generator = torch.Generator().manual_seed(recipe.seed)
-    return DataLoader(InMemory(images, targets), sampler=sampler, batch_size=None, generator=generator)
+    dataset = InMemory(pixels, targets, _features(part, row), row.size)
+    return DataLoader(dataset, sampler=sampler, batch_size=None, generator=generator)
+
+
+def role_of(data: Prepared, recipe: Recipe, role: str) -> tuple[Prepared, dict[str, HeadTargets]]:
+    """The images that play a role in a recipe and that some head has a target for, with the targets.
+
+    Raises:
+        DataError: there are none, or the file lacks the labels for a head.
+    """
+    splits: Splits = recipe.splits
+    names: tuple[str, ...] = getattr(splits, role)
+    part = data[np.isin(data.split, names)]
+    if len(part) == 0:
+        raise DataError(f"the dataset has no {' or '.join(map(repr, names))} images")
+    targets = {head.name: head_targets(part, head) for head in recipe.heads}
+    used = np.any([t.weight > 0 for t in targets.values()], axis=0)
+    if splits.cap is not None:
+        used &= _first(targets[recipe.heads[0].name].label, splits.cap)
+    return part[used], {
+        k: HeadTargets(t.soft[used], t.weight[used], t.label[used]) for k, t in targets.items()
+    }  # fmt: skip
+
+
+def _first(label: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Which rows are among the first ``count`` of their label."""
+    keep = np.zeros(len(label), bool)
+    for value in np.unique(label[label >= 0]):
+        keep[np.flatnonzero(label == value)[:count]] = True
+    return keep
+
+
+def _features(part: Prepared, row: Network) -> dict[str, Tensor]:
+    """The feature vectors that a network takes beside the pixels."""
+    for name, length in row.features.items():
+        have = part.features.get(name)
+        if have is None or have.shape[1] != length:
+            found = "none" if have is None else f"vectors of {have.shape[1]}"
+            raise DataError(
+                f"the network takes {length} {name} features an image, and this file has {found}: "
+                "add them with `mien data prepare FILE --features … --out FILE`"
+            )
+    return {name: torch.from_numpy(np.ascontiguousarray(part.features[name])) for name in row.features}

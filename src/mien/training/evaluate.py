@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,11 +16,14 @@ from mien.errors import DataError, InputError
 from mien.evaluation.metrics import Scores, score
 from mien.runtime.model import Model, Probabilities, softmax, with_mirror
 from mien.training.config import HeadSpec
+from mien.training.fitting import fit_images
 from mien.training.targets import head_targets
 from mien.weights.catalog import MODELS, read_model
 
-Predict = Callable[[NDArray[np.uint8], bool], Probabilities]
-"""uint8 ``(n, size, size, channels)`` images and whether to average with the mirrored ones → head → probabilities."""
+Features = Mapping[str, NDArray[np.float32]]
+"""Name → ``(n, length)`` vectors that a network takes beside the pixels; empty for most networks."""
+Predict = Callable[[NDArray[np.uint8], Features, bool], Probabilities]
+"""uint8 ``(n, size, size, channels)`` images, features, whether to average with the mirrored → head → probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Scorable:
     channels: int
     heads: dict[str, tuple[str, ...]]
     predict: Predict
+    features: Mapping[str, int] = field(default_factory=dict)
 
 
 def open_scorable(model: str | Path, threads: int | None = None) -> Scorable:
@@ -46,7 +49,7 @@ def open_scorable(model: str | Path, threads: int | None = None) -> Scorable:
             card.size,
             card.n_channels,
             {head.name: head.labels for head in card.heads},
-            lambda images, flip: loaded(images, flip=flip),
+            lambda images, features, flip: loaded(images, flip=flip),
         )
     if not path.exists():
         raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")
@@ -66,20 +69,39 @@ def _open_run(path: Path, threads: int | None) -> Scorable:
     mean = np.asarray(recipe.mean, np.float32).reshape(1, -1, 1, 1)
     std = np.asarray(recipe.std, np.float32).reshape(1, -1, 1, 1)
 
-    def probabilities(images: NDArray[np.uint8]) -> Probabilities:
+    def probabilities(images: NDArray[np.uint8], features: Features) -> Probabilities:
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in recipe.head_sizes}
         for start in range(0, len(images), 256):
-            x = (images[start : start + 256].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std
+            chunk = slice(start, start + 256)
+            x = torch.from_numpy((images[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std)
+            given = {name: torch.from_numpy(np.ascontiguousarray(features[name][chunk])) for name in row.features}
             with torch.inference_mode():
-                for name, logits in module(torch.from_numpy(x)).items():
+                for name, logits in (module(x, given) if given else module(x)).items():
                     parts[name].append(softmax(logits.numpy()))
         return {name: np.concatenate(chunks).astype(np.float32, copy=False) for name, chunks in parts.items()}
 
-    def predict(images: NDArray[np.uint8], flip: bool) -> Probabilities:
-        return with_mirror(probabilities, images) if flip else probabilities(images)
+    def predict(images: NDArray[np.uint8], features: Features, flip: bool) -> Probabilities:
+        if flip and row.features:
+            raise InputError("features of mirrored images are not at hand: score this network without flip averaging")
+        return with_mirror(lambda x: probabilities(x, {}), images) if flip else probabilities(images, features)
 
     heads = {head.name: head.labels for head in recipe.heads}
-    return Scorable(f"{recipe.name} ({weights.name})", row.size, len(recipe.mean), heads, predict)
+    return Scorable(f"{recipe.name} ({weights.name})", row.size, len(recipe.mean), heads, predict, row.features)
+
+
+def predict(model: Scorable, data: Prepared, *, flip: bool = False) -> Probabilities:
+    """Probabilities of every head on every image of ``data``: head → ``(n, classes)``.
+
+    Raises:
+        DataError: the network takes features that the dataset lacks.
+    """
+    missing = [name for name in model.features if name not in data.features]
+    if missing:
+        raise DataError(
+            f"{model.name} takes {', '.join(missing)} features, which this file lacks: "
+            "add them with `mien data prepare FILE --features … --out FILE`"
+        )
+    return model.predict(fit_images(data.images, model.size, model.channels), data.features, flip)
 
 
 def evaluate(model: Scorable, data: Prepared, *, split: str = "test", flip: bool = False) -> dict[str, Any]:
@@ -98,7 +120,7 @@ def evaluate(model: Scorable, data: Prepared, *, split: str = "test", flip: bool
     if len(part) == 0:
         raise DataError(f"the dataset has no {split!r} images: it has {', '.join(sorted(set(data.split.tolist())))}")
     dirty = leaked(data)[rows]
-    probabilities = model.predict(fit_images(part.images, model.size, model.channels), flip)
+    probabilities = predict(model, part, flip=flip)
     results: dict[str, Scores] = {}
     groups: dict[str, Any] = {}
     for name, labels in model.heads.items():
@@ -159,23 +181,3 @@ def _groups(
             one = score(probabilities[rows], truth[rows], labels, ordered=ordered)
             table[title][group] = {"n": one.n, "accuracy": one.accuracy, "one_off": one.one_off}
     return table
-
-
-def fit_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
-    """``(n, h, w, c)`` images as the network takes them: ``(n, size, size, channels)``, gray repeated for RGB.
-
-    Shrinking averages, enlarging is cubic.
-    """
-    n, height, width, depth = images.shape
-    if (height, width) != (size, size):
-        way = cv2.INTER_AREA if height > size else cv2.INTER_CUBIC
-        resized = np.empty((n, size, size, depth), np.uint8)
-        for i, image in enumerate(images):
-            resized[i] = cv2.resize(image, (size, size), interpolation=way).reshape(size, size, depth)
-        images = resized
-    if depth == 3 and channels == 1:
-        gray = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images]
-        images = np.stack(gray).astype(np.uint8)
-    elif depth == 1 and channels == 3:
-        images = np.repeat(images, 3, axis=3)
-    return np.ascontiguousarray(images)

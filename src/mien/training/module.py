@@ -19,6 +19,8 @@ from mien.training.losses import distillation, soft_cross_entropy
 
 SCORE = "val_score"
 """The figure checkpoints are chosen by: the mean of the heads' validation accuracies."""
+LOSS = "val_loss"
+"""The figure that plateaus, and some recipes' checkpoints, go by."""
 
 
 class Learner(L.LightningModule):
@@ -52,14 +54,14 @@ class Learner(L.LightningModule):
             self.add_module(f"{head.name}_accuracy", self.accuracy[head.name])
             self.add_module(f"{head.name}_macro_f1", self.macro_f1[head.name])
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Images 0–1 ``(n, c, h, w)`` → head name → logits."""
-        x = self.normalise(images)
-        logits: dict[str, Tensor] = self.network(x.contiguous(memory_format=torch.channels_last))
+    def forward(self, images: Tensor, features: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Images 0–1 ``(n, c, h, w)`` and, for networks that take any, feature vectors → head name → logits."""
+        x = self.normalise(images).contiguous(memory_format=torch.channels_last)
+        logits: dict[str, Tensor] = self.network(x, features) if features else self.network(x)
         return logits
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images 0–1 → what the network takes."""
+        """Images 0–1 → what the network takes; gray is repeated for a network of RGB."""
         return (images - self.mean) / self.std
 
     def on_train_epoch_start(self) -> None:
@@ -72,7 +74,7 @@ class Learner(L.LightningModule):
             batch["images"] = self.augment(batch["images"].float() / 255)
             if self.recipe.augment.mixup:
                 batch = mixup(batch, self.recipe.augment.mixup)
-        logits = self(batch["images"])
+        logits = self(batch["images"], batch["features"])
         loss = torch.zeros((), device=self.device)
         for head in self.recipe.heads:
             name = head.name
@@ -93,7 +95,7 @@ class Learner(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and scores of every head on one batch."""
-        logits = self(batch["images"].float() / 255)
+        logits = self(batch["images"].float() / 255, batch["features"])
         total = torch.zeros((), device=self.device)
         n = len(batch["images"])
         for head in self.recipe.heads:
@@ -103,7 +105,7 @@ class Learner(L.LightningModule):
             self.macro_f1[name](logits[name].float(), batch["label"][name])
             self.log(f"val_{name}_accuracy", self.accuracy[name], batch_size=n)
             self.log(f"val_{name}_macro_f1", self.macro_f1[name], batch_size=n)
-        self.log("val_loss", total, prog_bar=True, batch_size=n)
+        self.log(LOSS, total, prog_bar=True, batch_size=n)
 
     def on_validation_epoch_end(self) -> None:
         """The score that checkpoints are chosen by."""
@@ -123,17 +125,19 @@ def make_optimizer(module: nn.Module, config: Optimizer) -> torch.optim.Optimize
     free: Sequence[Tensor] = [p for p in module.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr)
+        return torch.optim.AdamW(groups, lr=config.lr, eps=config.eps)
     if config.name == "adam":
-        return torch.optim.Adam(groups, lr=config.lr)
+        return torch.optim.Adam(groups, lr=config.lr, eps=config.eps)
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, config: Schedule, steps: int, epochs: int) -> Any:
     """What Lightning's ``configure_optimizers`` returns: the optimiser with its schedule."""
     if config.name == "plateau":
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=config.factor, patience=config.patience)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=config.factor, patience=config.patience, min_lr=config.least
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": LOSS}}
     warmup = max(1, round(config.warmup_epochs * steps / epochs)) if config.warmup_epochs else 0
 
     def factor(step: int) -> float:
@@ -141,6 +145,11 @@ def make_schedule(optimizer: torch.optim.Optimizer, config: Schedule, steps: int
             return (step + 1) / warmup
         if config.name == "constant":
             return 1.0
+        if config.name == "exponential":
+            return float(config.factor ** (step / config.every))
+        if config.name == "steps":
+            epoch = step * epochs / steps
+            return next((value for start, value in reversed(config.steps) if epoch >= start), 1.0)
         done = min(1.0, (step - warmup) / max(1, steps - warmup))
         return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * done))
 

@@ -24,7 +24,7 @@ from mien.training.config import Recipe
 from mien.training.curves import append_row, draw_curves, read_rows
 from mien.training.data import loader
 from mien.training.environment import environment
-from mien.training.module import SCORE, Learner
+from mien.training.module import LOSS, SCORE, Learner
 
 
 class RunFolder(Callback):
@@ -33,8 +33,9 @@ class RunFolder(Callback):
     It must stand before the averaging callback: at the end of validation the module still holds the averaged weights.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, select: str = "score") -> None:
         self.folder = folder
+        self.select = select
         self.best = float("-inf")
         self._weights: dict[str, Tensor] = {}
         self._started = time.monotonic()
@@ -63,14 +64,29 @@ class RunFolder(Callback):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         files.save_weights(self._weights, self.folder / files.LAST)
-        if metrics[SCORE] > self.best:
-            self.best = metrics[SCORE]
+        figure = metrics[SCORE] if self.select == "score" else -metrics[LOSS]
+        if figure > self.best:
+            self.best = figure
             files.save_weights(self._weights, self.folder / files.BEST)
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         seconds = time.monotonic() - self._started
         row = {"epoch": trainer.current_epoch + 1, "lr": rate, "seconds": round(seconds, 2), **metrics}
         append_row(self.folder / files.METRICS, row)
         draw_curves(read_rows(self.folder / files.METRICS), self.folder / files.CURVES)
+
+
+class TimeLimit(Callback):
+    """Ends training after the epoch in which the time runs out."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.reached = False
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look at the clock."""
+        last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
+        if time.monotonic() >= self.deadline and not last:
+            self.reached = trainer.should_stop = True
 
 
 def fit(
@@ -83,6 +99,7 @@ def fit(
     threads: int | None = None,
     progress: bool = True,
     command: str = "",
+    seconds: float | None = None,
 ) -> Path:
     """Train ``recipe`` on the prepared file ``data`` and return the run folder.
 
@@ -95,9 +112,10 @@ def fit(
         threads: processor threads, None for torch's own choice.
         progress: show a progress bar on stderr.
         command: command line to record.
+        seconds: end after the epoch in which so much time has passed, None for never.
 
     Raises:
-        TrainingError: the folder is in use, holds another recipe, or the loss became infinite.
+        TrainingError: the folder is in use, holds another recipe, the time ran out, or the loss became infinite.
         InputError: a distilling recipe without a teacher.
     """
     if threads is not None:
@@ -115,7 +133,8 @@ def fit(
     files.write_json(folder / files.ENVIRONMENT, facts)
     # TensorBoard and Lightning speak on loggers and warnings of their own; what matters is in the folder
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    trainer = _trainer(recipe, folder, progress)
+    limit = None if seconds is None else TimeLimit(seconds)
+    trainer = _trainer(recipe, folder, progress, limit)
     learner = Learner(recipe, taught_by)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -131,6 +150,8 @@ def fit(
             ckpt_path=resume_from,
             weights_only=False if resume_from is not None else None,
         )
+    if limit is not None and limit.reached:
+        raise TrainingError(f"{folder}: the time ran out; `--resume` goes on from the last finished epoch")
     if trainer.interrupted:
         raise TrainingError(f"{folder}: stopped; `--resume` goes on from the last finished epoch")
     if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
@@ -150,14 +171,15 @@ def bf16_supported() -> bool:
     return flags.exists() and any(f in flags.read_text() for f in ("avx512_bf16", "amx_bf16"))
 
 
-def _trainer(recipe: Recipe, folder: Path, progress: bool) -> L.Trainer:
+def _trainer(recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | None) -> L.Trainer:
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_supported())
-    callbacks: list[Callback] = [RunFolder(folder)]
+    callbacks: list[Callback] = [RunFolder(folder, recipe.select)]
     if recipe.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
     if recipe.early_stopping is not None:
+        monitor, mode = (SCORE, "max") if recipe.select == "score" else (LOSS, "min")
         callbacks.append(
-            EarlyStopping(SCORE, mode="max", patience=recipe.early_stopping, check_on_train_epoch_end=True)
+            EarlyStopping(monitor, mode=mode, patience=recipe.early_stopping, check_on_train_epoch_end=True)
         )
     callbacks.append(
         ModelCheckpoint(
@@ -165,6 +187,8 @@ def _trainer(recipe: Recipe, folder: Path, progress: bool) -> L.Trainer:
             save_on_train_epoch_end=True,
         )
     )  # fmt: skip
+    if limit is not None:
+        callbacks.append(limit)
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=5))
     return L.Trainer(

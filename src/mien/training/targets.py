@@ -39,19 +39,23 @@ def head_targets(data: Prepared, head: HeadSpec) -> HeadTargets:
                 "prepare it with `mien data prepare … --ferplus fer2013new.csv`"
             )
         soft, keep, _ = ferplus.targets(data.votes, head.target, classes)
-        majority, majority_keep, _ = ferplus.targets(data.votes, "majority", classes)
-        label = np.where(majority_keep, majority.argmax(axis=1), -1)
+        scored, scored_keep = soft, keep
+        if head.scored_on == "majority":
+            scored, scored_keep, _ = ferplus.targets(data.votes, "majority", classes)
+        label = np.where(scored_keep, scored.argmax(axis=1), -1)
     else:
         column = data.emotion if head.target == "emotion" else data.age
         if column is None:
             raise DataError(f"head {head.name!r} learns {head.target} and this file has no such column")
         names = age_bin_names() if head.target == "age" else data.taxonomy.names if data.taxonomy else ()
-        if tuple(names) != head.labels:
+        fits = set(head.labels) <= set(names) if head.subset else tuple(names) == head.labels
+        if not fits:
             raise DataError(
                 f"head {head.name!r} has the labels {', '.join(head.labels)}; this file's are {', '.join(names)}: "
                 "use a recipe whose labels are those of the dataset"
             )
-        label = column.astype(np.int64)
+        places = {name: i for i, name in enumerate(head.labels)}
+        label = np.array([places.get(name, -1) for name in names], np.int64)[column]
         keep = label >= 0
         soft = np.zeros((len(label), classes), np.float32)
         soft[keep, label[keep]] = 1.0

@@ -50,7 +50,8 @@ class Card:
     """A model's description; stored as JSON in the ONNX file's metadata.
 
     A network's input is ``(n, 3 or 1, size, size)`` float32: ``(crop / 255 - mean) / std`` per channel, RGB or gray.
-    Its outputs are logits, one ``(n, len(head.labels))`` array a head.
+    Its outputs are logits, one ``(n, len(head.labels))`` array a head. A network with ``features`` (name → length;
+    most have none) takes them beside the pixels as inputs ``feature_NAME``, ``(n, length)`` float32.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Card:
     scores: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
     project_version: str = ""
+    features: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         channels = {"gray": 1, "rgb": 3}.get(self.channels)

@@ -1,0 +1,100 @@
+"""``mien reproduce``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  mien reproduce --list
+  mien reproduce --data fer2013.parquet --age-data fairface.parquet --out runs/reproduce
+  mien reproduce attention-parallel --data fer2013.parquet --threads 1
+  mien reproduce --data fer2013.parquet --limit-hours 8
+"""
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("reproduce", epilog=EPILOG)
+@click.argument("rows", nargs=-1, metavar="[ROW]...")
+@click.option("--data", type=_FILE, help="FER2013 with FER+ votes, written by `mien data prepare`.")
+@click.option("--age-data", type=_FILE, help="FairFace, written by `mien data prepare --crop age`.")
+@click.option("--clean-data", type=_FILE, help="FER2013 without ambiguous images, written by `mien data clean`.")
+@click.option("--rafdb-data", type=_FILE, help="RAF-DB, written by `mien data prepare`.")
+@click.option("--out", default="runs/reproduce", show_default=True, type=_FILE, help="Folder of the run folders.")
+@click.option(
+    "--results", default="docs/results/reproduction", show_default=True, type=_FILE, help="Folder of the result files."
+)
+@click.option("--list", "list_", is_flag=True, help="List the rows and what they scored.")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+@click.option("--limit-hours", type=click.FloatRange(0, min_open=True), help="End after the epoch then running.")
+@click.option("--progress/--no-progress", default=False, show_default=True, help="Progress bar on stderr.")
+def command(
+    rows: tuple[str, ...],
+    data: Path | None,
+    age_data: Path | None,
+    clean_data: Path | None,
+    rafdb_data: Path | None,
+    out: Path,
+    results: Path,
+    list_: bool,
+    threads: int | None,
+    limit_hours: float | None,
+    progress: bool,
+) -> None:
+    """Train published networks as their authors did, and as Mien does, and write what they score.
+
+    Each ROW (all of them by default) is one published result, or the same network with Mien's training. Rows without a
+    result are run, cheapest first. Killed at any moment, the same call goes on with the run it was in. The page
+    docs/reproduction.md is written from the result files.
+    """
+    from mien.errors import MissingExtraError
+
+    if list_:
+        _list(rows, results)
+        return
+    files = {"fer2013": data, "fairface": age_data, "clean": clean_data, "rafdb": rafdb_data}
+    given = {kind: path for kind, path in files.items() if path is not None}
+    if not given:
+        raise click.UsageError("Nothing to train on: give --data FILE, --age-data FILE, or both.")
+    try:
+        from mien.reproduction.queue import run_queue
+        from mien.reproduction.rows import OPTIONS, chosen
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "train", "training") from error
+    whole = run_queue(
+        chosen(rows),
+        {kind: given[kind] for kind in OPTIONS if kind in given},
+        out,
+        results,
+        threads=threads,
+        hours=limit_hours,
+        progress=progress,
+        say=lambda line: click.echo(line, err=True),
+    )
+    click.echo(results)
+    if not whole:
+        raise click.exceptions.Exit(1)
+
+
+def _list(names: tuple[str, ...], results: Path) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.reproduction.page import ours, published
+    from mien.reproduction.results import read_result
+    from mien.reproduction.rows import SOURCES, chosen
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table(box=None)
+    for column in ("row", "protocol", "published", "ours", "source"):
+        table.add_column(column, overflow="fold")
+    for row in chosen(names):
+        table.add_row(
+            row.name, row.protocol, published(row), ours(row, read_result(results, row.name)), SOURCES[row.source]
+        )
+    console.print(table)

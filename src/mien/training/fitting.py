@@ -1,0 +1,27 @@
+"""Images of any prepared dataset as a network takes them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def fit_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
+    """``(n, h, w, c)`` images as the network takes them: ``(n, size, size, channels)``, gray repeated for RGB.
+
+    Shrinking averages, enlarging is cubic.
+    """
+    n, height, width, depth = images.shape
+    if (height, width) != (size, size):
+        way = cv2.INTER_AREA if height > size else cv2.INTER_CUBIC
+        resized = np.empty((n, size, size, depth), np.uint8)
+        for i, image in enumerate(images):
+            resized[i] = cv2.resize(image, (size, size), interpolation=way).reshape(size, size, depth)
+        images = resized
+    if depth == 3 and channels == 1:
+        gray = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images]
+        images = np.stack(gray).astype(np.uint8)
+    elif depth == 1 and channels == 3:
+        images = np.repeat(images, 3, axis=3)
+    return np.ascontiguousarray(images)
