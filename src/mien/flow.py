@@ -1,0 +1,119 @@
+"""Optical flow of faces from one frame to the next: where a box and its landmarks have gone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.geometry import similarity
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+_FACE, _PATCH = 64.0, 192
+"""Sides in pixels of a face and of the patch around it in which flow is found: its cost does not grow with the face."""
+_GRID, _INNER = 7, 0.7
+"""Points along each side of a face, and the share of its box that they cover."""
+_LEVELS, _WINDOW = 3, 13
+_RETURN = 1.0
+"""Pixels of a patch by which a point followed there and back may miss where it started."""
+_LEAST = 0.5
+"""Share of the points that have to agree."""
+_AGREE = 2.5
+"""Pixels of a patch by which a point may miss the movement of the face as a whole."""
+_GROWTH = 1.35
+"""Factor by which a face can grow or shrink from one frame to the next."""
+
+
+def follow(
+    before: Picture, now: Picture, box: Floats, landmarks: Floats, expected: Floats
+) -> tuple[Floats, Floats, float] | None:
+    """Follow one face by pyramidal Lucas-Kanade flow, checked backwards.
+
+    Args:
+        before: RGB uint8 ``(h, w, 3)``.
+        now: the next frame, of the same size.
+        box: ``(4,)`` xyxy pixels in ``before``.
+        landmarks: ``(5, 2)`` xy pixels in ``before``, NaN where there are none.
+        expected: ``(4,)`` where the box is expected in ``now``; only its middle counts.
+
+    Returns:
+        Box, landmarks (NaN as before) and the share of points that agree with the movement, 0–1; None when the face is
+        lost.
+
+    Source:
+        Bouguet's pyramidal Lucas-Kanade as OpenCV has it; the check there and back is Kalal, Mikolajczyk, Matas:
+        Forward-Backward Error, ICPR 2010. The movement is the least-squares similarity of the points that agree.
+    """
+    sides = np.maximum(box[2:] - box[:2], 1.0)
+    scale = _FACE / float(np.sqrt(sides.prod()))
+    start, goal = (box[:2] + box[2:]) / 2, (expected[:2] + expected[2:]) / 2
+    first, second = _patch(before, start, scale), _patch(now, goal, scale)
+    steps = np.linspace(-_INNER / 2, _INNER / 2, _GRID, dtype=np.float32)
+    grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) * sides * scale
+    points = (grid + _PATCH / 2).astype(np.float32).reshape(-1, 1, 2)
+    there, found = _flow(first, second, points)
+    back, returned = _flow(second, first, there)
+    good = found & returned & (np.linalg.norm((back - points).reshape(-1, 2), axis=1) < _RETURN)
+    moved = (there.reshape(-1, 2) - _PATCH / 2) / scale + goal
+    origin = grid / scale + start
+    fit = _agreed(origin, moved, good, _AGREE / scale)
+    if fit is None:
+        return None
+    matrix, share = fit
+    growth = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    middle = matrix[:, :2] @ start + matrix[:, 2]
+    if not 1 / _GROWTH < growth < _GROWTH or share < _LEAST:
+        return None
+    half = sides / 2 * growth
+    new_box = np.concatenate([middle - half, middle + half]).astype(np.float32)
+    return new_box, (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32), share
+
+
+def _flow(first: Picture, second: Picture, points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Where ``(k, 1, 2)`` points of the first picture are in the second, and ``(k,)`` whether they were found."""
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        first, second, points, points.copy(), winSize=(_WINDOW, _WINDOW), maxLevel=_LEVELS
+    )
+    return np.asarray(there, np.float32), np.asarray(found).ravel() == 1
+
+
+def _agreed(
+    origin: NDArray[np.floating], moved: NDArray[np.floating], good: NDArray[np.bool_], tolerance: float
+) -> tuple[NDArray[np.float64], float] | None:
+    """The similarity that most points share, and their share of all; None when too few are good."""
+    least = _LEAST * len(origin)
+    if good.sum() < least:
+        return None
+    step = moved - origin
+    near = np.linalg.norm(step - np.median(step[good], axis=0), axis=1) < 4 * tolerance
+    for _ in range(2):
+        use = good & near
+        if use.sum() < least:
+            return None
+        matrix = similarity(origin[use], moved[use])
+        near = np.linalg.norm(origin @ matrix[:, :2].T + matrix[:, 2] - moved, axis=1) < tolerance
+    return matrix, float((good & near).mean())
+
+
+def _patch(rgb: Picture, middle: NDArray[np.floating], scale: float) -> Picture:
+    """Gray ``(192, 192)`` around a point (xy, edges of pixels count), ``scale`` times as large."""
+    half = _PATCH / 2
+    # a face much larger than wanted is averaged down first
+    block = max(int(1 / scale / 1.5), 1)
+    reach = half / scale + 2 * block
+    low = np.clip(np.floor(middle - reach), 0, [rgb.shape[1] - 1, rgb.shape[0] - 1]).astype(int)
+    high = np.clip(np.ceil(middle + reach), low + 1, [rgb.shape[1], rgb.shape[0]]).astype(int)
+    gray = cv2.cvtColor(rgb[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
+    shrunk = np.ones(2)
+    if block > 1:
+        cells = np.maximum((high - low) // block, 1)
+        gray = cv2.resize(gray, (int(cells[0]), int(cells[1])), interpolation=cv2.INTER_AREA)
+        shrunk = cells / (high - low)
+    x, y = (middle - low) * shrunk
+    sx, sy = scale / shrunk
+    matrix = np.array([[sx, 0, half - sx * x], [0, sy, half - sy * y]])
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
+    flat = cv2.warpAffine(gray, matrix, (_PATCH, _PATCH), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(flat, np.uint8)
