@@ -60,7 +60,8 @@ class VideoFrame:
         if self.faces.tracks is None:
             raise InputError("the faces of a video frame need their tracks")
         emotions = self.faces.emotions
-        if emotions is not None and (self.smoothed is None or self.smoothed.shape != emotions.shape):
+        told = None if self.smoothed is None else (self.smoothed.shape, self.smoothed.dtype)
+        if emotions is not None and told != (emotions.shape, np.float32):
             raise InputError(f"smoothed must be float32 of shape {emotions.shape}")
         if len(self.labels) != n or len(self.votes) != n:
             raise InputError(f"{n} faces need as many labels and votes, got {len(self.labels)} and {len(self.votes)}")
@@ -273,7 +274,7 @@ class Coverage:
             "lost": self.lost,
             "dropped": self.dropped,
             "seconds": round(self.seconds, 3),
-            "problems": list(self.problems),
+            "problems": [readable(problem) for problem in self.problems],
         }
 
 
