@@ -6,6 +6,7 @@ the same.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import av
 
 _PEEK, _PEEK_BYTES = 64, 64 << 20
+_ENCRYPTED = "is encrypted (DRM): only the player it was made for can read it"
 _TURNED = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _TRUE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf"})
@@ -112,9 +114,13 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
     if stream.codec_context is None:
         raise VideoError(f"{name}: {_locked(given) or 'its codec is not one that FFmpeg decodes: convert it to H.264'}")
     first, packets, pictures = _first_frame(opened)
+    if not packets:
+        raise VideoError(f"{name}: holds a video track without a single frame")
+    # noise that is decoded may look like a picture, so encryption comes first
+    told = getattr(packets[0].packet, "has_sidedata", None)
+    if told is not None and told("encryption_info"):
+        raise VideoError(f"{name}: {_ENCRYPTED}")
     if first is None:
-        if not packets:
-            raise VideoError(f"{name}: holds a video track without a single frame")
         reason = _locked(given) or "not one of its frames can be decoded: copy or download it again"
         raise VideoError(f"{name}: {reason}")
     base = Fraction(stream.time_base)
@@ -189,7 +195,7 @@ def _head(given: str, name: str) -> bytes:
 
 
 def _first_frame(opened: Opened) -> tuple[av.VideoFrame | None, list[Sent], int]:
-    """The first frame that can be decoded, the packets looked at, and how many pictures came of them.
+    """The first frame that is decoded whole, the packets looked at, and how many pictures came of them.
 
     An interlaced stream is decoded to the end of the look, to see whether its packets are frames or fields.
     """
@@ -212,13 +218,11 @@ def _first_frame(opened: Opened) -> tuple[av.VideoFrame | None, list[Sent], int]
             except FFmpegError:
                 continue
             pictures += len(frames)
-            first = first or next(iter(frames), None)
-    try:
+            first = first or next((frame for frame in frames if not frame.is_corrupt), None)
+    with contextlib.suppress(FFmpegError):
         frames = context.decode(None)
         pictures += len(frames)
-        first = first or next(iter(frames), None)
-    except FFmpegError:
-        pass
+        first = first or next((frame for frame in frames if not frame.is_corrupt), None)
     return first, packets, pictures
 
 
@@ -276,5 +280,5 @@ def _locked(path: str) -> str | None:
         file.seek(max(0, file.tell() - (1 << 20)))
         tail = file.read()
     if any(mark in part for mark in (b"encv", b"pssh") for part in (head, tail)):
-        return "is encrypted (DRM): only the player it was made for can read it"
+        return _ENCRYPTED
     return None

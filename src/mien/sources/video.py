@@ -21,7 +21,7 @@ from mien.sources.faults import Faults, frames_are
 if TYPE_CHECKING:
     import av
 
-_SHORTFALL = 0.5
+_SHORTFALL = 0.25
 """Seconds by which a container that does not count its frames may overstate its length."""
 
 
