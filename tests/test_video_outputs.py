@@ -25,7 +25,7 @@ from made_videos import background, made_frame, made_frames
 from mien.errors import InputError, MienError, OutputError
 from mien.geometry import iou
 from mien.render import join, soundtrack
-from mien.render.encoder import TICKS
+from mien.render.encoder import TICKS, check_whole
 from mien.render.fit import even_size, fitted
 from mien.render.layout import Placement, place
 from mien.render.overlay import Overlay, draw_video_frame
@@ -496,6 +496,43 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert video.close() == tmp_path / "a.mp4"
     assert len(decoded(tmp_path / "a.mp4")[0]) == 6
+
+
+def test_the_last_bytes_that_cannot_be_written(tmp_path: Path) -> None:
+    """FFmpeg says nothing when they are lost while a file is closed."""
+    rng = np.random.default_rng(0)
+    noise = [
+        made_frame(i, tracks=(), size=SIZE, pixels=rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))
+        for i in range(3)
+    ]
+    write(tmp_path / "whole.mp4", noise)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    failed = 0
+    for share in (0.2, 0.5, 0.9, 0.98, 0.995, 1.2):
+        video = AnnotatedVideo(tmp_path / "a.mp4", preset="ultrafast", threads=1)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (round(share * (tmp_path / "whole.mp4").stat().st_size), before[1]))
+        try:
+            for frame in noise:
+                video.write(frame)
+            video.flush()
+        except OutputError:
+            failed += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        parts = list(video.folder.iterdir())
+        assert [len(decoded(part)[0]) for part in parts] == ([3] if video.frames else [])
+        video.stop()
+    assert 3 <= failed <= 5
+
+
+def test_files_that_end_too_early(tmp_path: Path) -> None:
+    write(tmp_path / "a.mp4", FRAMES[:4])
+    data = (tmp_path / "a.mp4").read_bytes()
+    check_whole(tmp_path / "a.mp4")
+    for size in range(0, len(data), 997):
+        (tmp_path / "b.mp4").write_bytes(data[:size])
+        with pytest.raises(OSError, match="it ends too early: is the disk full"):
+            check_whole(tmp_path / "b.mp4")
 
 
 # ---------------------------------------------------------------- sound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -70,6 +71,7 @@ class Part:
         """Return when the part is whole and on the disk."""
         self._output.mux(self._stream.encode(None))
         self._output.close()
+        check_whole(self._hidden)
         sync(self._hidden)
         self._hidden.replace(self._path)
         sync(self._path.parent)
@@ -79,6 +81,21 @@ class Part:
         with contextlib.suppress(OSError, OutputError), encoding(self._path):
             self._output.close()
         self._hidden.unlink(missing_ok=True)
+
+
+def check_whole(path: Path) -> None:
+    """Raise `OSError` for an MP4 file that ends too early: FFmpeg does not tell when its last bytes are lost."""
+    size = path.stat().st_size
+    at = 0
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            header = file.read(16)
+            length = int.from_bytes(header[:4], "big")
+            # a length of 1 announces 64 bits behind the name of the box
+            at += int.from_bytes(header[8:], "big") if length == 1 else max(length, 8)
+    if at != size or size == 0:
+        raise OSError(errno.ENOSPC, "it ends too early: is the disk full?")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import OutputError
 from mien.files import atomic_path, sync
-from mien.render.encoder import TICKS, encoding
+from mien.render.encoder import TICKS, check_whole, encoding
 from mien.render.soundtrack import Soundtrack
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def shorten(part: Path, frames: int) -> None:
                 if frames > 0:
                     output.mux(packet)
                 frames -= 1
+        check_whole(hidden)
         sync(hidden)
         hidden.replace(part)
 
@@ -106,6 +107,7 @@ def _mux(parts: Sequence[Path], path: Path, original: Any, *, copy: bool = True)
                     _mux_sound(output, packet)
                 else:
                     output.mux(packet)
+        check_whole(temporary)
         sync(temporary)
     with encoding(path):
         sync(path.parent)
