@@ -1,6 +1,7 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
-python docs/generate.py            write docs/cards/*.md, docs/cli.md and the table of scores in README.md
+python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
+                                   pictures, and the table of scores in README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import click
 
 from mien.cli import cli
+from mien.reproduction import page as reproduction
 from mien.runtime.model import Model
 from mien.weights.card import Card
 from mien.weights.catalog import MODELS, read_model
@@ -220,6 +222,10 @@ def pages() -> dict[Path, str]:
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
     out[DOCS / "benchmarks.md"] = benchmarks_page()
+    results = DOCS / "results" / "reproduction"
+    out[DOCS / "reproduction.md"] = reproduction.page(results)
+    for name, picture in reproduction.pictures(results).items():
+        out[DOCS / "images" / "reproduction" / name] = picture
     readme = README.read_text(encoding="utf-8")
     mark = re.compile(r"(<!-- scores -->\n).*?(\n<!-- /scores -->)", re.DOTALL)
     out[README] = mark.sub(lambda m: m[1] + scores_table(cards) + m[2], readme)
@@ -236,6 +242,7 @@ def main(arguments: Any = None) -> int:
             continue
         stale.append(path.name)
         if not options.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     print(json.dumps({"out of date" if options.check else "written": stale}))
     return int(options.check and bool(stale))

@@ -90,7 +90,13 @@ def test_contract(name: str) -> None:
         assert torch.equal(once[key], again[key])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# the large ones and those whose layers a smaller one has as well
+LONG = ("emotion", "emotion-wide", "age", "large-cnn", "fusion-a-plain", "stack-pooled", "stack-normed", "age-cnn")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in FAMILIES]
+)
 def test_onnx_parity(name: str) -> None:
     from mien.export import onnx_parity, to_onnx
 
