@@ -27,12 +27,15 @@ os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder prints its settings oth
 Rgb = NDArray[np.uint8]
 Draw = Callable[[int], Rgb]
 
+AV1 = "libsvtav1" if "libsvtav1" in av.codecs_available else "libaom-av1"
+"""The AV1 encoder of this PyAV."""
 FAST = {
     "libx264": {"preset": "ultrafast", "crf": "18"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1"},
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "b": "2M"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "b": "2M"},
     "libsvtav1": {"preset": "12", "svtav1-params": "lp=1"},
+    "libaom-av1": {"cpu-used": "8", "usage": "realtime"},
     "mpeg4": {"q": "3"},
     "mpeg2video": {"q": "3"},
 }

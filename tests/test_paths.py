@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import MissingFileError
-from mien.sources.paths import expand, natural_key
+from mien.sources.paths import VIDEO_SUFFIXES, expand, is_video, natural_key
 
 
 @pytest.fixture
@@ -150,3 +150,26 @@ def test_natural_order() -> None:
     given_names = ["x10", "x9", "X8", "x²", "x", "1", "01", "x9b", "x09"]
     got = [p.name for p in sorted(map(Path, given_names), key=natural_key)]
     assert got == ["01", "1", "x", "X8", "x09", "x9", "x9b", "x10", "x²"]
+
+
+def test_videos_by_suffix_and_by_content(tmp_path: Path) -> None:
+    for name, content, expected in (
+        ("a.MP4", b"", True),
+        ("a.mkv", b"text", True),
+        ("a.jpg", b"\0\0\0\x20ftypisom" + b"\0" * 20, True),
+        ("a", b"\x1a\x45\xdf\xa3", True),
+        ("b", b"\x47" + (b"\0" * 187 + b"\x47") * 3, True),
+        ("c", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", True),
+        ("b.jpg", b"\xff\xd8\xff", False),
+        ("a.gif", b"GIF89a", False),
+        ("a.heic", b"\0\0\0\x20ftypheic" + b"\0" * 20, False),
+        ("a.avif", b"\0\0\0\x20ftypavif" + b"\0" * 20, False),
+        ("a.txt", b"hello", False),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert is_video(path) is expected, name
+    assert not is_video(tmp_path / "gone.jpg")
+    assert not is_video(tmp_path)
+    found, _ = expand([str(tmp_path)], suffixes=VIDEO_SUFFIXES)
+    assert names(found, tmp_path) == ["a.mkv", "a.MP4"]

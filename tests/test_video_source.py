@@ -14,15 +14,17 @@ import av
 import av.logging
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clips import clip, number_of, numbered, scrambled, shortened, sound, turned
-from mien.errors import InputError, MienError, MissingFileError, VideoError
+from clips import AV1, clip, number_of, numbered, scrambled, shortened, sound, turned
+from mien.errors import ImageError, InputError, MienError, MissingFileError, VideoError
 from mien.sources.choose import Choice, Chooser
 from mien.sources.decode import where_to_begin
 from mien.sources.facts import facts_of
 from mien.sources.faults import Faults
+from mien.sources.numbered import open_numbered
 from mien.sources.order import Counted, Ranked
 from mien.sources.video import open_video
 
@@ -42,8 +44,8 @@ KINDS: dict[str, dict[str, object]] = {
     "raw.hevc": {"codec": "libx265", "bframes": 2},
     "vp8.webm": {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "16", "deadline": "good"}},
     "vp9.webm": {"codec": "libvpx-vp9", "options": {"auto-alt-ref": "1", "lag-in-frames": "16", "deadline": "good"}},
-    "av1.mp4": {"codec": "libsvtav1"},
-    "av1.webm": {"codec": "libsvtav1"},
+    "av1.mp4": {"codec": AV1},
+    "av1.webm": {"codec": AV1},
     "mpeg4.avi": {"codec": "mpeg4", "bframes": 2},
     "mpeg4.mp4": {"codec": "mpeg4", "bframes": 2},
     "mpeg2.ts": {"codec": "mpeg2video", "bframes": 2},
@@ -301,7 +303,8 @@ def test_known_colours_come_back(matrix: str, full: bool, bits: int, tmp_path: P
     with open_video(path) as video:
         (frame,) = video
     got = frame.rgb[8, 8::16].astype(int)
-    assert np.abs(got - COLOURS).max() <= 3
+    approximate = matrix == "bt2020" and "BT2020" not in Colorspace.__members__  # before PyAV 17
+    assert np.abs(got - COLOURS).max() <= (14 if approximate else 3)
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((128, 96), "bt601"), ((1280, 720), "bt709")])
@@ -440,7 +443,7 @@ KINDS_OF_LONG: dict[str, dict[str, object]] = {
     "a.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
     "a.flv": {},
     "hevc.mp4": {"codec": "libx265", "bframes": 2, "options": HEVC, "container_options": {"movflags": "faststart"}},
-    "av1.mp4": {"codec": "libsvtav1", "container_options": {"movflags": "faststart"}},
+    "av1.mp4": {"codec": AV1, "container_options": {"movflags": "faststart"}},
     "a.webm": {"codec": "libvpx-vp9"},
     "a.ts": {"bframes": 2},
 }
@@ -839,3 +842,77 @@ def test_pauses_of_a_variable_rate_are_no_holes() -> None:
         steady.decoded(index, index / 25 + (2.0 if index >= 60 else 0.0), key=True)
     assert steady.lost == 50
     assert steady.problems == ("from 2.40 to 4.40 s about 50 frames are missing in the file",)
+
+
+# ---------------------------------------------------------------- numbered pictures
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    for i in range(12):
+        Image.fromarray(numbered(i)).save(folder / f"img{i}.png")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def test_numbered_pictures_in_natural_order(shots: Path) -> None:
+    for where in (shots, f"{shots}/*.png", f"{shots}/img%d.png", f"{shots}/img%01d.png"):
+        with open_numbered(where, fps=10) as source:
+            frames = list(source)
+        assert [frame.index for frame in frames] == [number_of(frame.rgb) for frame in frames] == list(range(12))
+        assert [frame.time for frame in frames] == pytest.approx([i / 10 for i in range(12)])
+        assert frames[3].source == str(shots / "img3.png")
+    info = source.info
+    assert (info.width, info.height, info.rate, info.frames, info.seconds) == (64, 48, 10.0, 12, 1.2)
+    assert [frame.index for frame in open_numbered(f"{shots}/img%02d.png")] == [0, 1]  # img10 and img11
+
+
+def test_numbered_pictures_chosen_and_resumed(shots: Path) -> None:
+    def indices(**choice: float) -> list[int]:
+        return [frame.index for frame in open_numbered(shots, fps=10, **choice)]  # type: ignore[arg-type]
+
+    assert indices(every=5) == [0, 5, 10]
+    assert indices(start=0.3, end=0.6) == [3, 4, 5]
+    assert indices(every=5, after=5) == [10]
+    assert indices(after=11) == []
+    assert open_numbered(shots, fps=10, every=5).info.frames == 3
+
+
+def test_unreadable_pictures_are_lost_frames(shots: Path) -> None:
+    from PIL import Image
+
+    (shots / "img0.png").write_bytes(b"no picture")
+    (shots / "img7.png").write_bytes((shots / "img7.png").read_bytes()[:100])
+    Image.fromarray(numbered(9, (80, 60))).save(shots / "img9.png")
+    with open_numbered(shots) as source:
+        assert source.info.width == 64
+        assert [frame.index for frame in source] == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
+    assert (source.lost, source.dropped) == (2, 0)
+    first, second, third = source.problems
+    assert "img0.png: holds text, not a picture" in first
+    assert "img7.png: ends too early" in second
+    assert third.endswith("img9.png: from here on pictures have other sizes")
+    for i in range(12):
+        (shots / f"img{i}.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"none of the 12 pictures can be read; the first: .*img0\.png: holds text"):
+        open_numbered(shots)
+
+
+def test_folders_without_pictures(tmp_path: Path) -> None:
+    for where, message in (
+        (tmp_path / "gone", "no such file or folder"),
+        (tmp_path, "no file ending in"),
+        (f"{tmp_path}/x%d.png", "no file has such a name: check the pattern and the folder"),
+        (f"{tmp_path}/gone/x%d.png", "cannot be read: No such file or directory"),
+    ):
+        with pytest.raises(MissingFileError, match=message):
+            open_numbered(where)
+    picture(tmp_path / "a.png", "PNG")
+    with pytest.raises(InputError, match="is one file: give the folder of the pictures, or a pattern"):
+        open_numbered(tmp_path / "a.png")
+    with pytest.raises(InputError, match="fps is a number above 0, got 0"):
+        open_numbered(tmp_path, fps=0)

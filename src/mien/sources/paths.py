@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mien.errors import MienError, MissingFileError
+from mien.sources import sniff
 from mien.sources.image import image_suffixes, shown
+
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".f4v", ".mpg",
+    ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".mxf", ".ogv", ".dv", ".h264", ".264", ".h265", ".265", ".hevc",
+    ".mjpeg", ".mjpg", ".ivf", ".nut",
+})  # fmt: skip
+"""Lower-case suffixes, with the dot, of the files that `open_video` reads. GIFs count as pictures."""
 
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -40,7 +48,8 @@ def expand(
     Args:
         inputs: paths of files or folders, or patterns with ``*``, ``?``, ``[…]`` or ``**``.
         recursive: read the folders inside folders too.
-        suffixes: lower-case suffixes with their dot; by default those of the pictures that `load_image` reads.
+        suffixes: lower-case suffixes with their dot; by default those of the pictures that `load_image` reads,
+            `VIDEO_SUFFIXES` are those of videos.
     """
     wanted = image_suffixes() if suffixes is None else frozenset(suffixes)
     found: dict[str, Path] = {}
@@ -51,6 +60,17 @@ def expand(
         for path in paths:
             found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - a link keeps the name it was given by
     return Expanded(list(found.values()), errors)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video by its suffix or, under any other one, by its first bytes."""
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return sniff.is_video(file.read(sniff.HEAD))
+    except (OSError, ValueError):
+        return False  # reading it as a picture tells why
 
 
 def natural_key(path: Path) -> list[tuple[list[tuple[int, str]], str]]:

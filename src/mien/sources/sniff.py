@@ -19,6 +19,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1a\x45\xdf\xa3", _VIDEO),
     (b"\x00\x00\x01\xba", _VIDEO),
     (b"FLV\x01", _VIDEO),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _VIDEO),
     (b"\xff\x0a", "is a JPEG XL picture, which is not supported: save it as PNG or JPEG"),
     (b"\x00\x00\x00\x0cJXL ", "is a JPEG XL picture, which is not supported: save it as PNG or JPEG"),
     (b"FUJIFILMCCD-RAW", "is a camera raw file: export it as JPEG or TIFF"),
@@ -82,6 +83,12 @@ def is_picture(head: bytes) -> bool:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return not _is_animated_webp(head)
     return head.startswith(_PICTURES) or is_heif(head) or (head[4:8] == b"ftyp" and head[8:12] == b"avif")
+
+
+def is_video(head: bytes) -> bool:
+    """Whether these first bytes open a container of videos; it may hold sound alone."""
+    transport = head[:1] == b"\x47" and head[188:189] == b"\x47" and head[376:377] == b"\x47"
+    return transport or (not is_picture(head) and kind_of(head) == _VIDEO)
 
 
 def kind_not_video(head: bytes) -> str:

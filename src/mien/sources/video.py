@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError, VideoError
@@ -111,9 +110,7 @@ class Video:
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def _run(self) -> Generator[Frame, None, None]:
