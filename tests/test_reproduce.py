@@ -226,6 +226,7 @@ def fabricated(row: Row, accuracies: tuple[float, ...]) -> Result:
     runs = tuple(
         {
             "seed": seed, "keep": row.keep, "epochs": 10, "kept_epoch": 9, "seconds_per_epoch": 12.3,
+            "cpu_seconds_per_epoch": 10.1,
             "scores": {name: scored(accuracy + 0.01 * i) for i, name in enumerate(names)}, "precision": "float32",
             "processor": "A processor", "gpus": [], "threads": 1, "command": f"mien reproduce {row.name}",
             "commit": "abcdef1234567890", "earlier": [], "date": "2026-01-02", "data_sha256": "0", "packages": {},
@@ -260,7 +261,7 @@ def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     assert cells[4].startswith("55.0 % validation, 56.0 % (57.0 %) test (2 of 4 runs, standard deviation 7.1")
     assert cells[5] == "71.2 % (72.2 %)"
     assert cells[6] == "73.2 %"
-    assert "| `mien reproduce stack-final` | 1 | epoch 9 of 10 | 12 | A processor, 1 thread | float32 |" in text
+    assert "| `mien reproduce stack-final` | 1 | epoch 9 of 10 | 10 | 12 | A processor, 1 thread | float32 |" in text
     assert "| angry | 0 | 1 | 2 |" in text
     assert page(tmp_path) == text
     assert list(pictures(tmp_path)) == ["stack-final.svg"]

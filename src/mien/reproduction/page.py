@@ -23,6 +23,9 @@ as Mien's own models are (both label sets as two heads, soft targets, AdamW, cos
 scored on the official test splits, without flip averaging; figures in brackets leave out the test images that also
 stand in the training set. A source may validate and test on the same images, or name the splits the other way round:
 its figures are compared with ours under the same habit, and only the improved column is a fair test score.
+
+Seconds are medians over the epochs, validation included; the machine did other work beside the runs, so processor
+seconds say more about their cost than the clock on the wall.
 """
 
 
@@ -109,10 +112,10 @@ def _costs(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
             )
             kept = f"epoch {run['kept_epoch']} of {run['epochs']}"
             cells.append(
-                [f"`{run['command']}`", str(run["seed"]), kept, f"{run['seconds_per_epoch']:.0f}", machine,
-                 run["precision"], short, run["date"]]
+                [f"`{run['command']}`", str(run["seed"]), kept, f"{run['cpu_seconds_per_epoch']:.0f}",
+                 f"{run['seconds_per_epoch']:.0f}", machine, run["precision"], short, run["date"]]
             )  # fmt: skip
-    header = ["command", "seed", "weights of", "s / epoch (median)", "hardware", "precision", "commit", "date"]
+    header = ["command", "seed", "weights of", "CPU s / epoch", "s / epoch", "hardware", "precision", "commit", "date"]
     return _markdown(header, cells) if cells else []
 
 

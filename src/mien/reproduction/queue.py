@@ -136,6 +136,7 @@ def _run(
         "kept_epoch": _kept(row, recipe, epochs),
         "scores": scores(row, recipe, loaded[data], folder, threads),
         "seconds_per_epoch": round(median(each["seconds"] for each in epochs), 1),
+        "cpu_seconds_per_epoch": round(median(each.get("cpu_seconds", each["seconds"]) for each in epochs), 1),
         "precision": "bf16" if recipe.precision == "bf16" or _automatic(recipe) else "float32",
         "processor": facts["processor"],
         "gpus": facts["gpus"],

@@ -25,8 +25,8 @@ class Result:
         row: its name.
         parameters: trained ones of the network with this row's heads, and batch "statistics" beside them.
         runs: one a seed, in the order they finished: ``seed``, ``scores`` (protocol → `mien.evaluation.metrics.Scores`
-            as a dictionary), ``epochs``, ``kept_epoch``, ``seconds_per_epoch`` (median), ``precision``, ``processor``,
-            ``threads``, ``command``, ``commit``, ``date``, ``data_sha256``, ``packages``.
+            as a dictionary), ``epochs``, ``kept_epoch``, ``seconds_per_epoch`` and ``cpu_seconds_per_epoch`` (medians),
+            ``precision``, ``processor``, ``threads``, ``command``, ``commit``, ``date``, ``data_sha256``, ``packages``.
     """
 
     row: str
