@@ -115,9 +115,16 @@ def made_rows(count: int, *, faces: int = 1, source: str | None = "clip.mp4", fp
     records = np.zeros(count * faces, row_dtype(FERPLUS.names, AGE_BINS))
     frame = np.repeat(np.arange(count), faces)
     track = np.tile(np.arange(1, faces + 1), count)
-    phase = (frame / (fps * 40) + track * 0.37) % 1.0 * N
-    distance = np.abs((np.arange(N)[None] - phase[:, None] + N / 2) % N - N / 2)
-    smoothed = np.exp(-1.2 * distance)
+    # every face has moods of some seconds, and one that it prefers
+    prefers = (track * 5) % N
+    mood = rng.integers(0, N, (faces + 1, count))
+    held = (frame / (fps * (3 + track))).astype(int)
+    target = np.where((held * 7 + track) % 5 < 2, mood[track, held], prefers)
+    smoothed = np.full((count * faces, N), 0.02)
+    smoothed[np.arange(len(smoothed)), target] += rng.uniform(0.5, 1.5, (faces + 1, count))[track, held]
+    for k in range(1, faces + 1):
+        mine = track == k
+        smoothed[mine] = _low_pass(smoothed[mine], 0.08)
     smoothed /= smoothed.sum(axis=1, keepdims=True)
     raw = smoothed * rng.gamma(2.0, 0.5, smoothed.shape)
     records["frame"], records["time"], records["track"] = frame, frame / fps, track
@@ -131,6 +138,15 @@ def made_rows(count: int, *, faces: int = 1, source: str | None = "clip.mp4", fp
     ages = rng.dirichlet(np.ones(9), len(records))
     records["ages"] = ages
     return Rows(records, FERPLUS.names, AGE_BINS, source)
+
+
+def _low_pass(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
+    out = np.empty_like(values)
+    state = values[0]
+    for i, value in enumerate(values):
+        state = state + weight * (value - state)
+        out[i] = state
+    return out
 
 
 def report_of(

@@ -51,7 +51,7 @@ def print_results(results: Sequence[Faces], top: int, abstain: float, console: C
     if ages:
         table.add_column("age", no_wrap=True)
     for faces in results:
-        name = Text(_one_line(faces.source or style.dash))
+        name = Text(one_line(faces.source or style.dash))
         if not faces:
             table.add_row(name, "", Text("no face", style="dim"))
         for i, face in enumerate(faces):
@@ -101,7 +101,7 @@ class _Style:
         sure = share >= self.abstain
         red, green, blue = colour_of(face.emotion if sure else None)
         text = Text(f"{face.emotion if sure else 'uncertain':<9} ", style="" if sure else "dim")
-        text.append(_bar(share, self.ascii_only), style=f"rgb({red},{green},{blue})")
+        text.append(bar(share, self.ascii_only), style=f"rgb({red},{green},{blue})")
         text.append(f" {share:4.0%}")
         if self.narrow and self.top > 1:
             text.append(f"\n{self.others(face)}", style="dim")
@@ -114,7 +114,8 @@ class _Style:
         return ", ".join(f"{name} {share:.0%}" for name, share in ranked[told : self.top])
 
 
-def _bar(share: float, ascii_only: bool) -> str:
+def bar(share: float, ascii_only: bool) -> str:
+    """A probability (0–1) as a bar of eight cells."""
     filled = min(max(share, 0.0), 1.0) * _CELLS if share == share else 0.0
     if ascii_only:
         return f"{'#' * round(filled):<{_CELLS}}"
@@ -130,5 +131,6 @@ def _summary(results: Sequence[Faces]) -> str:
     return f"{told}, {without} without a face" if without else told
 
 
-def _one_line(name: str) -> str:
+def one_line(name: str) -> str:
+    """A name that stays on its line, whatever characters it has."""
     return name if name.isprintable() else ascii(name)[1:-1]
