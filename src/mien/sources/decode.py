@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from mien.sources.choose import Choice
@@ -68,7 +69,7 @@ class Times:
         return self._last
 
 
-def where_to_begin(facts: Facts, choice: Choice) -> Begin | None:
+def where_to_begin(facts: Facts, choice: Choice, stop: Event | None = None) -> Begin | None:
     """Where to decode from so that the first frame wanted comes out as it would from the beginning; None at the end.
 
     The packets before that are read, not decoded: their number is what gives the frames theirs.
@@ -84,7 +85,7 @@ def where_to_begin(facts: Facts, choice: Choice) -> Begin | None:
     stamps: array[int] = array("q")
     keys: list[tuple[int, int, int]] = []  # number, how many frames were before it, time stamp
     behind = 0
-    with Opened(facts.path, facts.stream) as opened:
+    with Opened(facts.path, facts.stream, stop) as opened:
         for sent in opened.packets():
             if sent.pts is None or not sent.shown:
                 continue
@@ -149,18 +150,18 @@ def decoded_frames(opened: Opened, facts: Facts, begin: Begin, threads: int = 0)
         broken = frame.is_corrupt or frame.pts in damaged
         yield from order.got(frame.pts, None if broken else frame)
     if isinstance(order, Ranked) and order.oldest is not None and context.thread_count != 1:
-        yield from _end_again(facts, order, keys)
+        yield from _end_again(facts, order, keys, opened.stop)
     else:
         yield from order.end()
 
 
 def _end_again(
-    facts: Facts, order: Ranked[av.VideoFrame], keys: Iterable[tuple[int, int]]
+    facts: Facts, order: Ranked[av.VideoFrame], keys: Iterable[tuple[int, int]], stop: Event
 ) -> Iterator[Placed[av.VideoFrame]]:
     """The last frames by a decoder without threads: one with threads loses whole ones beside a damaged one."""
     before = [key for key in keys if key[0] <= (order.oldest or 0)]
     packet, rank = before[-2] if len(before) > 1 else (0, 0)
-    with Opened(facts.path, facts.stream) as opened:
+    with Opened(facts.path, facts.stream, stop) as opened:
         for placed in decoded_frames(opened, facts, Begin(packet, rank), threads=1):
             if placed.index >= order.next:
                 yield placed

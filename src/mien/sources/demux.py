@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +71,13 @@ class Opened:
     Args:
         path: the file.
         stream: index of the video stream, None to choose it.
+        stop: when it is set, the packets end.
 
     Raises:
         av.error.FFmpegError: FFmpeg cannot open it.
     """
 
-    def __init__(self, path: str, stream: int | None = None) -> None:
+    def __init__(self, path: str, stream: int | None = None, stop: Event | None = None) -> None:
         import av
 
         self._quiet = quiet_av()
@@ -87,6 +89,7 @@ class Opened:
             self._quiet.__exit__(None, None, None)
             raise
         self.account = Account()
+        self.stop = stop or Event()
         self.stream: Any = best_stream(self.container) if stream is None else self.container.streams[stream]
 
     def __enter__(self) -> Opened:
@@ -129,7 +132,7 @@ class Opened:
         vp8 = self.stream.codec_context.name == "vp8"
         failures = 0
         reading = self.container.demux()
-        while True:
+        while not self.stop.is_set():
             try:
                 packet = next(reading, None)
             except FFmpegError as error:

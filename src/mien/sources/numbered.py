@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 from mien.errors import ImageError, InputError, MienError, MissingFileError
 from mien.faces import Frame
@@ -79,6 +81,7 @@ class Numbered:
             seconds=seconds,
             codec="image",
         )
+        self._stop = Event()
         self._frames: Generator[Frame, None, None] = self._run()
 
     @property
@@ -92,8 +95,10 @@ class Numbered:
         return self._frames
 
     def close(self) -> None:
-        """The iteration ends."""
-        self._frames.close()
+        """The iteration ends, also one in another thread."""
+        self._stop.set()
+        with contextlib.suppress(ValueError):  # the other thread is in the iteration and sees the sign
+            self._frames.close()
 
     def __enter__(self) -> Numbered:
         return self
@@ -113,7 +118,7 @@ class Numbered:
     def _run(self) -> Generator[Frame, None, None]:
         for index, path in enumerate(self._paths):
             time = index / self._fps
-            if self._chooser.over(time):
+            if self._stop.is_set() or self._chooser.over(time):
                 return
             if not self._chooser.takes(index, time):
                 continue

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError, VideoError
@@ -82,6 +84,7 @@ class Video:
         self._chooser = Chooser(choice, whole.rate)
         self._converter = facts.converter()
         self._size = (whole.width, whole.height)
+        self._stop = Event()
         self._frames: Generator[Frame, None, None] = self._run()
 
     @property
@@ -104,8 +107,10 @@ class Video:
         return self._frames
 
     def close(self) -> None:
-        """Close the file; the iteration ends."""
-        self._frames.close()
+        """Close the file; the iteration ends, also one in another thread."""
+        self._stop.set()
+        with contextlib.suppress(ValueError):  # the other thread is in the iteration and sees the sign
+            self._frames.close()
 
     def __enter__(self) -> Video:
         return self
@@ -114,13 +119,13 @@ class Video:
         self.close()
 
     def _run(self) -> Generator[Frame, None, None]:
-        begin = where_to_begin(self._facts, self._choice)
-        if begin is None:
+        begin = where_to_begin(self._facts, self._choice, self._stop)
+        if begin is None or self._stop.is_set():
             return
         if self._facts.numbering is Numbering.RATE:
             self._faults.note(f"has no usable time stamps: its frames are timed at {self._facts.rate:g} a second")
         for attempt in (begin, Begin(target=begin.target)):
-            with Opened(self._facts.path, self._facts.stream) as opened:
+            with Opened(self._facts.path, self._facts.stream, self._stop) as opened:
                 try:
                     yield from self._chosen(opened, attempt)
                     return
@@ -131,7 +136,7 @@ class Video:
         times, decoded = Times(self._facts), False
         for placed in decoded_frames(opened, self._facts, begin):
             time = times.of(placed)
-            if self._chooser.over(time):
+            if self._stop.is_set() or self._chooser.over(time):
                 return
             wanted = placed.index >= begin.target and time >= (self._choice.start or -math.inf)
             if placed.picture is None:
@@ -145,7 +150,8 @@ class Video:
                 self._faults.decoded(placed.index, time, bool(placed.picture.key_frame))
             if self._chooser.takes(placed.index, time):
                 yield from self._converted(placed.index, time, placed.picture)
-        self._ended(opened.account)
+        if not self._stop.is_set():
+            self._ended(opened.account)
 
     def _converted(self, index: int, time: float, picture: av.VideoFrame) -> Iterator[Frame]:
         try:
