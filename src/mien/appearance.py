@@ -38,11 +38,14 @@ def _centres() -> Floats:
 def _samples() -> Floats:
     """``(n_cells, samples, 2)`` where colours are taken, as `_centres`."""
     step = _CELL * ((np.arange(_SAMPLES, dtype=np.float32) + 0.5) / _SAMPLES - 0.5)
-    return _CENTRES[:, None] + np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)
+    return (_CENTRES[:, None] + np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)).astype(np.float32)
 
 
 _CENTRES = _centres()
 _POINTS = _samples()
+_RADIUS = float(np.abs(_CENTRES).max())
+_BODY = np.array([0.5, 0.6], np.float32)
+"""How far a head reaches from the middle of its box, in sizes of the face: across, down."""
 N_CELLS = len(_CENTRES)
 N_CHANNELS = 3
 """A cell's brightness against the other cells', and two colour differences free of brightness."""
@@ -75,12 +78,17 @@ def looks(rgb: NDArray[np.uint8], centres: Floats, sizes: Floats) -> tuple[Float
 
 def _visible(centres: Floats, sizes: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     at = centres[:, None] + sizes[:, None, None] * _CENTRES
-    inside = (at >= 0).all(axis=2) & (at < np.array(size, np.float32)).all(axis=2)
-    # where each cell lies as seen from every other face: (n, cells, other faces)
-    offset = (at[:, :, None] - centres) / sizes[:, None]
-    on = (np.abs(offset[..., 0]) < 0.5) & (np.abs(offset[..., 1]) < 0.6)
-    on &= ~np.eye(len(centres), dtype=np.bool_)[:, None]
-    return np.asarray(inside & ~on.any(axis=2), np.bool_)
+    x, y = np.moveaxis(at, 2, 0)
+    inside = (x >= 0) & (y >= 0) & (x < size[0]) & (y < size[1])
+    # only neighbours can stand on a cell
+    apart = np.maximum(*np.moveaxis(np.abs(centres[:, None] - centres), 2, 0))
+    near = apart < _RADIUS * sizes[:, None] + sizes
+    np.fill_diagonal(near, False)
+    who, other = np.nonzero(near)
+    offset = np.abs(at[who] - centres[other, None]) / sizes[other, None, None]
+    covered, cell = np.nonzero((offset[..., 0] < _BODY[0]) & (offset[..., 1] < _BODY[1]))
+    inside[who[covered], cell] = False
+    return np.asarray(inside, np.bool_)
 
 
 def _described(colour: Floats, seen: NDArray[np.bool_]) -> Floats:
@@ -108,7 +116,9 @@ def unlikeness(a: Floats, a_seen: NDArray[np.bool_], b: Floats, b_seen: NDArray[
         ``(k,)`` from 0 (the same) to 1, over the cells seen in both; and ``(k,)`` the share of such cells, 0–1.
     """
     both = (a_seen & b_seen).astype(np.float32)
-    squares = ((a - b) ** 2 * _WEIGHTS).sum(axis=2)
+    # three channels: adding them up by name is several times faster than a sum over a short axis
+    bright, warm, cool = np.moveaxis((a - b) ** 2, 2, 0)
+    squares = _WEIGHTS[0] * bright + _WEIGHTS[1] * warm + _WEIGHTS[2] * cool
     total = both.sum(axis=1)
     unlike = (squares / (squares + np.float32(_ALIKE)) * both).sum(axis=1) / np.maximum(total, 1)
     return unlike, total / np.float32(N_CELLS)

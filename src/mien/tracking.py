@@ -31,10 +31,12 @@ _SIZE = Process(speed=0.5, memory=0.6, noise=0.06)
 """Units are natural logarithms of pixels."""
 _CUT_NOISE = 4.0
 """A box that the picture's border cuts is measured this much worse."""
-_TAIL = 4.0
+_TAIL = 8.0
 """Degrees of freedom of the distribution of surprises: faces jump more often than a Gaussian would have it."""
-_NEW = 9.0
+_NEW = 6.5
 """Evidence, in nats, that a pair needs to beat a newcomer."""
+_ABSENT, _ABSENT_SECONDS = 3.0, 0.5
+"""Evidence, in nats, that a track loses by going unseen for long, and the time constant with which it does."""
 _EVIDENCE = 5.0
 """Greatest evidence, in nats, that looks give either way: half as unlike as `_UNSURE` for, half more against."""
 _UNSURE = 0.5
@@ -80,17 +82,21 @@ class Tracker:
         self._time: float | None = None
         self._next = 1
 
-    def predict(self, time: float) -> tuple[Ids, NDArray[np.float32]]:
+    def predict(self, time: float, *, within: float | None = None) -> tuple[Ids, NDArray[np.float32]]:
         """Where the live tracks are expected.
 
         Args:
             time: seconds, not before the last update.
+            within: only the tracks seen in so many seconds before the last update; 0 for those of the last update
+                alone, None for all that are live.
 
         Returns:
             ``(m,)`` numbers and ``(m, 4)`` float32 xyxy boxes in pixels, which may lie outside the picture; the most
             recently seen first, of these the oldest first.
         """
         tracks = self._moved(time)
+        if within is not None and self._time is not None:
+            tracks = tracks[self._time - tracks["seen"] <= within]
         order = np.lexsort((tracks["id"], -tracks["seen"]))
         return tracks["id"][order], _boxes(tracks[order])
 
@@ -183,6 +189,8 @@ class Tracker:
     ) -> Floats:
         """``(m, n)`` minus the evidence, in nats, that a face is the track rather than a newcomer."""
         cost = _surprise(tracks, seen) - _NEW
+        if self._time is not None:
+            cost -= _ABSENT * np.expm1((tracks["seen"] - self._time) / _ABSENT_SECONDS)[:, None]
         if not self._appearance:
             return cost
         rows, columns = np.nonzero(cost < _EVIDENCE)
