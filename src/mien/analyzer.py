@@ -1,13 +1,14 @@
-"""The photo pipeline: detect → align → classify. Composes the stages; holds no maths."""
+"""Photos: detect → align → classify. Videos: also track and smooth. Composes the stages; holds no maths."""
 
 from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,13 @@ from mien.detect import make_detector
 from mien.detect.base import Detector
 from mien.errors import InputError
 from mien.faces import Faces, Frame
+from mien.following import Done, Following, FollowOptions, VideoStream
 from mien.runtime.model import Model
+from mien.runtime.session import thread_count
+from mien.sources.any import VideoInput, open_source, spacing
+from mien.sources.base import Source as FrameSource
 from mien.sources.image import load_image
+from mien.timeline import VideoReport
 from mien.weights.catalog import read_model
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8]
@@ -59,13 +65,15 @@ class Analyzer:
         flip: bool = False,
         detector_model: str | os.PathLike[str] | None = None,
     ) -> None:
-        if isinstance(detector, str):
-            weights = None if detector_model is None else Path(detector_model)
-            detector = make_detector(detector, min_face=min_face, threads=threads, model=weights)
-        self._detector = detector
+        self._threads = thread_count(threads)
+        make = functools.partial(_detector, detector, min_face, detector_model)
+        self._detector = make(self._threads)
+        self._make_detector = make
+        self._alone: Detector | None = None
+        self._lock = threading.Lock()
         self._emotion = _model(emotion, "emotion", threads)
         self._age = _model(age, "age", threads)
-        self._flip = flip
+        self._flip, self._min_face = flip, min_face
 
     def analyze(self, image: Source | Frame, *, color: Color | None = None) -> Faces:
         """The faces of one picture; empty when there is none.
@@ -88,9 +96,100 @@ class Analyzer:
         """
         return self._classify([i if isinstance(i, Frame) else load_image(i, color=color) for i in images])
 
+    def stream(
+        self,
+        source: VideoInput,
+        *,
+        every: int = 1,
+        fps: float | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        options: FollowOptions | None = None,
+    ) -> VideoStream:
+        """The frames of a video or camera, analysed one after the other as they are asked for.
+
+        A file loses no frame. A camera or an address gives its newest frame each time, and counts those that it dropped
+        meanwhile; it ends when the caller stops, so use it as a context manager::
+
+            with analyzer.stream(0) as frames:
+                for frame in frames:
+                    print(frame.time, frame.labels)
+
+        Args:
+            source: the path of a video file or of a folder of numbered pictures, the number of a camera, an address
+                (rtsp://, http://, …), or any open `mien.sources.base.Source`.
+            every: take every N-th frame of a file.
+            fps: take about this many frames a second of a file; of numbered pictures, their rate.
+            start: seconds to start a file at.
+            end: seconds to end a file at.
+            options: how faces are followed and smoothed.
+
+        Raises:
+            MissingFileError, VideoError, InputError: the source cannot be read, or an option is out of range.
+        """
+        opened = open_source(source, every=every, fps=fps, start=start, end=end)
+        interval = spacing(opened.info, every, fps)
+        return self.follow(opened, self.following(options, live=opened.info.live, interval=interval))
+
+    def video(
+        self,
+        source: VideoInput,
+        *,
+        every: int = 1,
+        fps: float | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        options: FollowOptions | None = None,
+    ) -> VideoReport:
+        """Analyse a whole video: its tracks, its table, its episodes; arguments as for `stream`.
+
+        The report holds some hundred bytes a face and frame, and no picture. A video without a face, or one of which
+        nothing could be decoded, gives a report that says so.
+        """
+        with self.stream(source, every=every, fps=fps, start=start, end=end, options=options) as stream:
+            parts = [stream.rows(batch).records for batch in stream.batches()]
+            rows = stream.rows([])
+            return stream.report(replace(rows, records=np.concatenate([rows.records, *parts])))
+
+    def following(
+        self, options: FollowOptions | None = None, *, live: bool = False, interval: float = 0.04
+    ) -> Following:
+        """A fresh memory for one video, for `follow`; ``interval`` is about the seconds from frame to frame."""
+        # frames of a file are searched side by side, one thread each; a live frame has all threads to itself
+        detector = self._detector if live or self._threads == 1 else self._single_threaded()
+        chosen = options or FollowOptions()
+        return Following(detector, self._emotion, self._age, chosen, flip=self._flip, interval=interval)
+
+    def follow(self, source: FrameSource, following: Following, *, done: Done | None = None) -> VideoStream:
+        """Analyse an open source with a memory that is fresh, or restored to what was ``done`` before."""
+        return VideoStream(source, following, threads=self._threads, done=done)
+
+    def describe(self) -> dict[str, Any]:
+        """What the results depend on; JSON-ready."""
+        described: dict[str, Any] = {
+            "detector": self._detector.name,
+            "min_face": self._min_face,
+            "flip": self._flip,
+        }
+        for task, model in (("emotion", self._emotion), ("age", self._age)):
+            described[task] = None if model is None else f"{model.card.name} {model.card.project_version}"
+        return described
+
+    def _single_threaded(self) -> Detector:
+        with self._lock:
+            if self._alone is None:
+                self._alone = self._make_detector(1)
+            return self._alone
+
     def _classify(self, frames: list[Frame]) -> list[Faces]:
         found = [replace(self._detector.detect(frame.rgb), source=frame.source) for frame in frames]
         return classify(frames, found, self._detector.name, emotion=self._emotion, age=self._age, flip=self._flip)
+
+
+def _detector(detector: str | Detector, min_face: int, model: str | os.PathLike[str] | None, threads: int) -> Detector:
+    if not isinstance(detector, str):
+        return detector
+    return make_detector(detector, min_face=min_face, threads=threads, model=None if model is None else Path(model))
 
 
 def _model(model: str | os.PathLike[str] | Model | None, task: str, threads: int | None) -> Model | None:

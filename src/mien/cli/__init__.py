@@ -15,7 +15,8 @@ import click
 from mien.errors import MienError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "analyze": ("mien.cli.analyze", "Find faces in photos and tell their emotions and age ranges."),
+    "analyze": ("mien.cli.analyze", "Find the faces in photos and videos and tell their emotions and age ranges."),
+    "live": ("mien.cli.live", "Follow the faces of a camera or a network stream."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
     "data": ("mien.cli.data", "Turn datasets into training files."),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from mien.cli.output import Failures, unique_name
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
@@ -29,19 +31,30 @@ Examples:
   mien analyze holiday/ --csv faces.csv --save annotated/
   mien analyze 'party/*.jpg' --min-face 24 --parquet faces.parquet
   cat photo.jpg | mien analyze -
+  mien analyze clip.mp4 --save annotated.mp4 --csv rows.csv
+  mien analyze interviews/ --report reports/ --resume
+  mien analyze clip.mp4 --start 60 --end 90 --detect-every 5 --json
+  mien analyze frames/ --sequence 25 --report report/
 
 \b
-Exit codes: 0 every picture was analysed (also when it shows no face);
-1 some could not be, each with one line on stderr; 2 wrong call.
+A video gives one row a face and frame, also for frames without a face.
+Ctrl-C or a kill leaves what was analysed; with --report, --resume goes on.
+
+\b
+Exit codes: 0 every input was analysed (also when it shows no face);
+1 some could not be, each with one line on stderr; 2 wrong call;
+130 interrupted.
 """
 
 
 @click.command("analyze", epilog=EPILOG)
-@click.argument("inputs", nargs=-1, required=True, metavar="PHOTO|FOLDER|GLOB...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a picture and line on stdout, no table.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write one row a face here.")
-@click.option("--parquet", "parquet_file", type=click.Path(path_type=Path), help="Write one row a face here.")
-@click.option("--save", type=click.Path(path_type=Path), help="Annotated picture, or a folder for several.")
+@click.argument("inputs", nargs=-1, required=True, metavar="PHOTO|VIDEO|FOLDER|GLOB...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a picture or frame and line, no table.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write one row a face (and frame) here.")
+@click.option(
+    "--parquet", "parquet_file", type=click.Path(path_type=Path), help="Write one row a face (and frame) here."
+)
+@click.option("--save", type=click.Path(path_type=Path), help="Annotated picture or video, or a folder for several.")
 @click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True)
 @click.option(
     "--detector-model", type=click.Path(path_type=Path), help="Weights of a detector that ships none (yunet)."
@@ -53,6 +66,21 @@ Exit codes: 0 every picture was analysed (also when it shows no face);
 @click.option("--abstain", type=click.FloatRange(0, 1), default=0.0, help="Below this probability: 'uncertain'.")
 @click.option("--top", type=click.IntRange(1, 8), default=3, show_default=True, help="Emotions shown a face.")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: all, at most 4]")
+@click.option("--report", type=click.Path(path_type=Path), help="Videos: write pages, timelines and tables here.")
+@click.option("--resume", is_flag=True, help="Videos: go on with a run that --report has the progress of.")
+@click.option("--thumbnails", is_flag=True, help="Videos: show one picture of each face in the report.")
+@click.option("--every", type=click.IntRange(1), default=1, help="Videos: take every N-th frame.")
+@click.option("--fps", type=click.FloatRange(0, min_open=True), help="Videos: take about F frames a second.")
+@click.option("--start", type=click.FloatRange(0), help="Videos: start at this second.")
+@click.option("--end", type=click.FloatRange(0), help="Videos: end at this second.")
+@click.option("--sequence", type=click.FloatRange(0, min_open=True), help="Folders are videos of F pictures a second.")
+@click.option(
+    "--detect-every", type=click.IntRange(1), default=1, help="Videos: search every N-th frame, carry between."
+)
+@click.option("--smooth", type=click.FloatRange(0), default=0.5, show_default=True, help="Videos: filter, seconds.")
+@click.option(
+    "--window", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True, help="Videos: vote, seconds."
+)
 def command(
     inputs: tuple[str, ...],
     as_json: bool,
@@ -68,23 +96,28 @@ def command(
     abstain: float,
     top: int,
     threads: int | None,
+    sequence: float | None,
+    **video: Any,
 ) -> None:
-    """Find the faces in photos; tell the emotions and the age range of each.
+    """Find the faces in photos and videos; tell the emotions and the age range of each.
 
     The output is how a face looks to raters, not what a person feels.
     """
     from mien.analyzer import Analyzer
-    from mien.sources.paths import expand
+    from mien.cli.videos import VideoCall, analyse_videos
 
     _check_writable(csv_file, parquet_file)
+    call = VideoCall(**video)
     failures = Failures()
     stream = inputs == ("-",)
-    paths: list[Path] = [Path("-")]
-    if not stream:
-        paths, errors = expand(inputs)
-        for error in errors:
-            failures.add(error)
-    if paths:
+    photos, clips = ([Path("-")], []) if stream else _sorted_out(inputs, sequence, failures)
+    if call.asks and photos and not clips:
+        raise click.UsageError(
+            "--report, --resume, --every, --fps, --start and --end are for videos, and none was given"
+        )
+    if photos and clips and (csv_file or parquet_file):
+        raise click.UsageError("photos and videos have different columns: write their tables in two calls")
+    if photos or clips:
         analyzer = Analyzer(
             detector=detector,
             detector_model=detector_model,
@@ -94,9 +127,10 @@ def command(
             threads=threads,
             flip=flip,
         )
-        target = None if save is None else Saver(save, single=len(paths) == 1 and len(inputs) == 1)
+    if photos:
+        target = None if save is None else Saver(save, single=len(photos) == 1 and len(inputs) == 1 and not clips)
         results = []
-        for faces in _results(analyzer, paths, stream, failures, target):
+        for faces in _results(analyzer, photos, stream, failures, target):
             if as_json:
                 click.echo(faces.to_json())
             results.append(faces)
@@ -105,20 +139,32 @@ def command(
             from mien.report.tables import print_table
 
             print_table(results, top=top, abstain=abstain)
+    if clips:
+        analyse_videos(
+            analyzer,
+            clips,
+            replace(call, fps=sequence) if sequence else call,
+            failures,
+            as_json=as_json,
+            csv_file=csv_file,
+            parquet_file=parquet_file,
+            save=save,
+        )
     if failures.count:
         raise click.exceptions.Exit(1)
 
 
-class Failures:
-    """Prints each failure as one line and counts them."""
+def _sorted_out(inputs: tuple[str, ...], sequence: float | None, failures: Failures) -> tuple[list[Path], list[Path]]:
+    """The photos and the videos that the inputs name; what names nothing is a failure."""
+    from mien.sources.image import image_suffixes
+    from mien.sources.paths import VIDEO_SUFFIXES, expand, is_video
 
-    def __init__(self) -> None:
-        self.count = 0
-
-    def add(self, error: Exception) -> None:
-        """One more."""
-        self.count += 1
-        click.echo(f"mien: {error}", err=True)
+    if sequence is not None:
+        return [], [Path(given) for given in inputs]
+    paths, errors = expand(inputs, suffixes=image_suffixes() | VIDEO_SUFFIXES)
+    for error in errors:
+        failures.add(error)
+    return [path for path in paths if not is_video(path)], [path for path in paths if is_video(path)]
 
 
 class Saver:
@@ -136,18 +182,13 @@ class Saver:
             return
         source = Path(faces.source or "picture")
         suffix = source.suffix if source.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
-        names = itertools.chain([source.stem], (f"{source.stem}-{i}" for i in itertools.count(2)))
-        name = next(name for name in names if name + suffix not in self._used)
-        self._used.add(name + suffix)
-        faces.save(self.folder / (name + suffix))
+        faces.save(self.folder / unique_name(source.stem, suffix, self._used))
 
 
 def _results(
     analyzer: Analyzer, paths: list[Path], stream: bool, failures: Failures, target: Saver | None
 ) -> Iterator[Faces]:
     """The faces of every picture that can be read, in order; pictures are held a batch at a time."""
-    from dataclasses import replace
-
     from mien.errors import MienError
     from mien.sources.image import load_image
 
