@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -779,3 +780,38 @@ def test_episode_values() -> None:
     assert episode.to_dict() == {
         "track": 3, "label": "a", "start": 1.0, "end": 2.5, "peak": 0.9, "peak_time": 1.2, "mean": 0.7,
     }  # fmt: skip
+
+
+def test_the_documented_figures_are_the_measured_ones() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    page = (docs / "video.md").read_text("utf-8")
+    measured = json.loads((docs / "results" / "smoothing.json").read_text("utf-8"))
+    names = {
+        "frame": "most probable in the frame",
+        "filtered": "most probable after the filter",
+        "stable": "stable label",
+    }
+    rows = [
+        f"| {one['noise']} | {names[one['label']]} | {one['changes']:.1f} | {100 * one['right']:.0f} % | "
+        f"{one['delay_median']:.2f} s | {one['delay_90']:.2f} s |"
+        for one in measured["flicker"]
+        if one["fps"] == 25
+    ]
+    rows += [
+        f"| {'4 s window' if one['window'] else '30 s track'} | {one['constant']:.1f} s | "
+        + "".join(f"{100 * one[name]:.0f} % | " for name in ("frames_alone", "covered", "covered_worst"))
+        + "".join(f"{100 * one[f'decided_{share}']:.0f} % | " for share in (0.5, 0.8, 0.9))
+        for one in measured["coverage"]
+        if one["fps"] == 25
+    ]
+    rows += [
+        f"| {name} | {100 * one['accuracy']:.1f} % | {100 * one['one_off']:.1f} % | {one['log_loss']:.3f} | "
+        f"{one['years']:.1f} |"
+        for name, one in measured["ages"].items()
+    ]
+    assert len(rows) == 22
+    for row in rows:
+        assert row.strip() in page
+    held = [one for one in measured["coverage"] if one["constant"] <= 0.2]
+    assert min(one["covered"] for one in held) > 0.95
+    assert min(one["covered_worst"] for one in held) > 0.92

@@ -6,12 +6,11 @@ So the interval is taken at a smaller effective number of votes, as for a survey
 (L. Kish, Survey Sampling, 1965). The clusters are blocks of time. Frame by frame the winner's votes deviate from its
 share; if those of block b sum to d_b, then the B blocks say that one independent vote takes
 
-    D = B/(B − 1) · (Σ d_b² + 2 Σ d_b d_{b+1}) / (n s (1 − s))  frames,
+    D = (B/(B − 1) · Σ d_b² + 2 max(0, Σ d_b d_{b+1} + Σ d_b² / (B − 1))) / (n s (1 − s))  frames,
 
-where the second sum catches what reaches over the edge of a block (W. K. Newey and K. D. West, Econometrica 55, 1987)
-and counts only where it is positive. Few blocks tell little, and unanimous ones nothing about D. So a prior D is mixed
-in, and what the blocks did say is widened by Student's t of B − 1 degrees of freedom (E. L. Korn and B. I. Graubard,
-Survey Methodology 24, 1998).
+where the second term catches what reaches over the edge of a block (W. K. Newey and K. D. West, Econometrica 55, 1987).
+Few blocks tell little, and unanimous ones nothing about D. So a prior D is mixed in, and what the blocks did say is
+widened by Student's t of B − 1 degrees of freedom (E. L. Korn and B. I. Graubard, Survey Methodology 24, 1998).
 """
 
 from __future__ import annotations
