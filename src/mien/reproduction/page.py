@@ -82,7 +82,7 @@ def _table(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
     header = ["network", "parameters", "protocol", "published", "ours", "improved: FER2013", "improved: FER+"]
     cells = []
     for row in rows:
-        better = next((one for one in ROWS.values() if one.improves == row.network), None)
+        better = next((one for one in ROWS.values() if one.improves is not None and one.improves == row.network), None)
         result = None if better is None else found.get(better.name)
         improved = ["–", "–"] if better is None else ["not run yet", "not run yet"]
         if result is not None and better is not None:
@@ -103,23 +103,27 @@ def _costs(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
     cells = []
     for row in rows:
         for run in found[row.name].runs if row.name in found else ():
-            commits = [*(part["commit"] for part in run["earlier"]), run["commit"]]
+            commits = [*(part["commit"] for part in run.get("earlier", [])), run["commit"]]
             short = ", ".join(dict.fromkeys(f"`{str(commit)[:10]}`" for commit in commits))
-            machine = (
-                run["gpus"][0]
-                if run["gpus"]
-                else f"{run['processor']}, {run['threads']} thread" + ("s" if run["threads"] > 1 else "")
-            )
-            kept = f"epoch {run['kept_epoch']} of {run['epochs']}"
+            threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
+            machine = run["gpus"][0] if run.get("gpus") else f"{run['processor']}, {threads}"
+            if "epochs" in run:
+                times = [f"{run['cpu_seconds_per_epoch']:.0f}", f"{run['seconds_per_epoch']:.0f}"]
+                kept, precision = f"epoch {run['kept_epoch']} of {run['epochs']}", run["precision"]
+            else:
+                vectors = found[row.name].parameters.get("support_vectors")
+                kept, precision = f"{vectors:,} support vectors" if vectors else "–", "float64"
+                times = ["–", f"{run['seconds']:.0f} in all"]
             cells.append(
-                [f"`{run['command']}`", str(run["seed"]), kept, f"{run['cpu_seconds_per_epoch']:.0f}",
-                 f"{run['seconds_per_epoch']:.0f}", machine, run["precision"], short, run["date"]]
-            )  # fmt: skip
+                [f"`{run['command']}`", str(run["seed"]), kept, *times, machine, precision, short, run["date"]]
+            )
     header = ["command", "seed", "weights of", "CPU s / epoch", "s / epoch", "hardware", "precision", "commit", "date"]
     return _markdown(header, cells) if cells else []
 
 
 def _details(row: Row, result: Result) -> list[str]:
+    if row.machine is not None:
+        return []
     lines = [f"### {row.name}", "", f"![Learning curves of {row.name}](images/reproduction/{row.name}.svg)", ""]
     shown = ["fer2013", "ferplus"] if row.improves else ["test", "validation"]
     if row.confusion or (row.improves is not None and ROWS[row.improves].confusion):
@@ -140,7 +144,7 @@ def _confusion(protocol: str, one: Mapping[str, Any]) -> list[str]:
 
 def _parameters(row: Row, result: Result | None) -> str:
     if result is None:
-        return f"{network(row.network).parameters:,}"
+        return "–" if row.network is None else f"{network(row.network).parameters:,}"
     return f"{result.parameters['trained']:,}"
 
 

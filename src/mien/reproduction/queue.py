@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +17,10 @@ from mien.datasets.prepared import FEATURE, Prepared, read_names, read_prepared
 from mien.errors import MienError
 from mien.evaluation.metrics import score
 from mien.networks.catalog import network
-from mien.reproduction.results import Result, read_result, write_curve, write_result
+from mien.reproduction.results import Result, parse_result, read_result, write_curve, write_result
 from mien.reproduction.rows import OPTIONS, Data, Row
 from mien.training import checkpoint as files
+from mien.training import svm
 from mien.training.config import Recipe
 from mien.training.curves import read_rows
 from mien.training.data import role_of
@@ -74,7 +76,10 @@ def run_queue(
                 say("the time is up; call again to go on")
                 return False
             try:
-                result = _run(row, seed, data[row.data], out, results, loaded, threads, left, progress, say)
+                if row.machine is not None:
+                    result = _run_machine(row, data[row.data], out, results, say)
+                else:
+                    result = _run(row, seed, data[row.data], out, results, loaded, threads, left, progress, say)
             except MienError as error:
                 say(f"{row.name}, seed {seed}: {error}")
                 whole = False
@@ -84,13 +89,13 @@ def run_queue(
 
 def lacking(row: Row, data: Mapping[Data, Path]) -> str | None:
     """What a row needs and has not got, for people; None where it can be run."""
-    if row.recipe is None:
+    if row.recipe is None and row.machine is None:
         return row.note
     path = data.get(row.data)
     if path is None:
         return f"give its data with {OPTIONS[row.data]}"
     have = read_names(path)
-    features = [name for name in network(row.network).features if FEATURE + name not in have]
+    features = [name for name in row.features if FEATURE + name not in have]
     if not features:
         return None
     asked = ",".join(features).replace("_", "-")
@@ -115,7 +120,7 @@ def _run(
         raise ValueError(f"{row.name} has no recipe")
     recipe = replace(recipe, seed=seed)
     folder = out / row.name / f"seed-{seed}"
-    command = f"mien reproduce {row.name} {OPTIONS[row.data]} {data.name}"
+    command = _command(row, data)
     if threads is not None:
         command += f" --threads {threads}"
     if not (folder / TRAINED).is_file():
@@ -136,7 +141,7 @@ def _run(
         "kept_epoch": _kept(row, recipe, epochs),
         "scores": scores(row, recipe, loaded[data], folder, threads),
         "seconds_per_epoch": round(median(each["seconds"] for each in epochs), 1),
-        "cpu_seconds_per_epoch": round(median(each.get("cpu_seconds", each["seconds"]) for each in epochs), 1),
+        "cpu_seconds_per_epoch": round(median(each["cpu_seconds"] for each in epochs), 1),
         "precision": "bf16" if recipe.precision == "bf16" or _automatic(recipe) else "float32",
         "processor": facts["processor"],
         "gpus": facts["gpus"],
@@ -150,12 +155,37 @@ def _run(
     }
     before = read_result(results, row.name)
     runs = (*(() if before is None else before.runs), one)
-    result = Result(row.name, _parameters(row, recipe), runs)
+    result = Result(row.name, _parameters(recipe), runs)
     write_curve(results, row.name, seed, epochs)
     write_result(results, result)
-    figures = ", ".join(f"{name} {each['accuracy']:.2%}" for name, each in one["scores"].items())
-    say(f"{row.name}, seed {seed}: {figures}")
+    say(f"{row.name}, seed {seed}: {_figures(one)}")
     return result
+
+
+def _run_machine(row: Row, data: Path, out: Path, results: Path, say: Say) -> Result:
+    """Fit a support-vector machine, which is not resumed but begun again, and write the row's file."""
+    machine = row.machine
+    if machine is None:
+        raise ValueError(f"{row.name} is no support-vector machine")
+    folder = out / row.name
+    if not (folder / svm.RESULT).is_file():
+        if (folder / files.CONFIG).is_file():
+            # what an interrupted fit left
+            shutil.rmtree(folder)
+        say(f"{row.name}: fitting")
+        svm.fit_svm(machine, data, folder, command=_command(row, data))
+    result = parse_result(files.read_json(folder / svm.RESULT))
+    write_result(results, result)
+    say(f"{row.name}: {_figures(result.runs[0])}")
+    return result
+
+
+def _command(row: Row, data: Path) -> str:
+    return f"mien reproduce {row.name} {OPTIONS[row.data]} {data.name}"
+
+
+def _figures(run: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {each['accuracy']:.2%}" for name, each in run["scores"].items())
 
 
 def scores(row: Row, recipe: Recipe, data: Prepared, folder: Path, threads: int | None = None) -> dict[str, Any]:
@@ -196,7 +226,7 @@ def _kept(row: Row, recipe: Recipe, epochs: Sequence[Mapping[str, float]]) -> in
     return int(max(epochs, key=by)["epoch"])
 
 
-def _parameters(row: Row, recipe: Recipe) -> dict[str, int]:
-    module = network(row.network).build(recipe.head_sizes)
+def _parameters(recipe: Recipe) -> dict[str, int]:
+    module = network(recipe.network).build(recipe.head_sizes)
     statistics = sum(b.numel() for name, b in module.named_buffers() if "running" in name)
     return {"trained": sum(p.numel() for p in module.parameters()), "statistics": statistics}

@@ -26,7 +26,9 @@ class Result:
         parameters: trained ones of the network with this row's heads, and batch "statistics" beside them.
         runs: one a seed, in the order they finished: ``seed``, ``scores`` (protocol → `mien.evaluation.metrics.Scores`
             as a dictionary), ``epochs``, ``kept_epoch``, ``seconds_per_epoch`` and ``cpu_seconds_per_epoch`` (medians),
-            ``precision``, ``processor``, ``threads``, ``command``, ``commit``, ``date``, ``data_sha256``, ``packages``.
+            ``precision``, ``processor``, ``threads``, ``command``, ``commit``, ``date``, ``data_sha256``, ``packages``;
+            support-vector machines have ``seconds`` instead of what is said of epochs, and "support_vectors" among
+            their parameters.
     """
 
     row: str
@@ -53,10 +55,14 @@ def read_result(folder: Path, row: str) -> Result | None:
     if not path.is_file():
         return None
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return Result(raw["row"], dict(raw["parameters"]), tuple(raw["runs"]))
+        return parse_result(json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a result file ({error}); delete it to run the row again") from error
+
+
+def parse_result(raw: Mapping[str, Any]) -> Result:
+    """The result in a JSON document."""
+    return Result(raw["row"], dict(raw["parameters"]), tuple(raw["runs"]))
 
 
 def read_results(folder: Path) -> dict[str, Result]:

@@ -10,7 +10,9 @@ from mien.errors import InputError
 from mien.networks.catalog import network
 from mien.recipes import recipe
 from mien.recipes.fusion import VARIANTS
+from mien.recipes.svm import SVMS
 from mien.training.config import Recipe
+from mien.training.svm_recipe import SvmRecipe
 
 Data = Literal["fer2013", "clean", "fairface", "rafdb", "utkface"]
 
@@ -20,11 +22,13 @@ OPTIONS: Mapping[Data, str] = {
 """Which option of ``mien reproduce`` gives the file with a row's data; UTKFace has none."""
 IMAGES: Mapping[Data, int] = {"fer2013": 28_709, "clean": 16_500, "fairface": 39_237, "rafdb": 12_271, "utkface": 0}
 """About how many images are trained on; decides the order of the queue alone."""
+_SVM_STEPS = 10 * 10_000
+"""Most steps of the solvers of the ten pairs of five classes."""
 
 SOURCES: Mapping[str, str] = {
     "vgg": "Facial Emotion Recognition with CNNs in TensorFlow (blog post)",
     "bassani": "Bassani, Facial Emotion Recognition model (course report)",
-    "horseman": "Horseman, Facial expression recognition using CNN in TensorFlow (repository)",
+    "horseman": "Horseman, Facial expression recognition using CNN in TensorFlow, and using SVM (repositories)",
     "touchy": "Amin, Chase & Sinha, Touchy Feely (course report)",
     "attention": "Chen, Yang & Ning, Facial Emotion Recognition by Attentional Convolutional Network (course report)",
     "arriaga": "Arriaga et al. 2017, Mini-Xception",
@@ -68,18 +72,32 @@ class Row:
 
     @property
     def recipe(self) -> Recipe | None:
-        """What trains it; None where the data cannot be read by any recipe."""
-        return None if self.data == "utkface" else recipe(self.name)
+        """What trains it; None for support-vector machines, and where the data cannot be read by any recipe."""
+        return None if self.data == "utkface" or self.machine is not None else recipe(self.name)
 
     @property
-    def network(self) -> str:
-        """Name in the table of networks."""
+    def machine(self) -> SvmRecipe | None:
+        """What fits it, where it is a support-vector machine."""
+        return SVMS.get(self.name)
+
+    @property
+    def network(self) -> str | None:
+        """Name in the table of networks; None for support-vector machines."""
         chosen = self.recipe
-        return self.name if chosen is None else chosen.network
+        return (None if self.machine is not None else self.name) if chosen is None else chosen.network
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Feature vectors that its data must hold."""
+        if self.machine is not None:
+            return self.machine.features
+        return tuple(network(self.network).features) if self.network is not None else ()
 
     @property
     def cost(self) -> float:
         """Forward multiply-adds of all its runs, in 10¹²: what the queue is ordered by."""
+        if self.machine is not None:
+            return self.machine.length * IMAGES[self.data] * _SVM_STEPS / 1e12 / 3
         chosen = self.recipe
         if chosen is None:
             return float("inf")
@@ -132,6 +150,11 @@ ROWS: Mapping[str, Row] = {
         Row("age-cnn-small", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5409}, note=_NO_READER),
         _improved("age-cnn-small", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
         *(_fusion(variant.name) for variant in VARIANTS),
+        *(
+            Row(svm.name, "horseman", PLAIN if len(svm.classes) == 7 else FIVE, published=svm.published, note=svm.note)
+            for svm in SVMS.values()
+            if svm.published
+        ),
         Row("fusion-b-seven", "horseman", PLAIN, published={"test": 0.614}),
         _improved("fusion-a", "horseman"),
         _improved("fusion-b", "horseman"),
