@@ -26,3 +26,9 @@ PLAIN: Rgb = (235, 235, 235)
 def colour_of(emotion: str | None) -> Rgb:
     """The RGB colour of an emotion; `PLAIN` for None and for unknown names."""
     return COLOURS.get(emotion or "", PLAIN)
+
+
+def luminance(colour: Rgb) -> float:
+    """Relative luminance, 0 (black) to 1 (white), as WCAG 2.2 defines it for contrast."""
+    linear = [v / 255 / 12.92 if v <= 10 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
