@@ -61,7 +61,7 @@ class SceneCuts:
             return False
         # the newest first: the others are only asked when it is different
         cut = bool(self._past) and all(likeness(before, now) < _ALIKE for before in self._past)
-        self._past = [now] if cut else [now, *self._past[: _MEMORY - 1]]
+        self._past = [now, *self._past[: _MEMORY - 1]]
         return cut
 
     def state(self) -> dict[str, Any]:
