@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from clips import Pan, clip, side_by_side
 from pictures import astronaut, hopper
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +26,10 @@ def blocks(language: str) -> list[str]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.fromarray(astronaut()).save(tmp_path / "photo.jpg", quality=95)
     Image.fromarray(hopper()).save(tmp_path / "other.jpg", quality=95)
+    draw = side_by_side(*(make((160, 144), eye_distance=30.0) for make in (Pan.astronaut, Pan.hopper)))
+    clip(tmp_path / "clip.mp4", frames=25, draw=draw, audio=1.0)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "clip.mp4").write_bytes((tmp_path / "clip.mp4").read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -45,6 +50,8 @@ def test_shell_examples(folder: Path) -> None:
         assert run.returncode == 0, f"{line}: {run.stderr}"
     assert (folder / "faces.csv").is_file()
     assert sorted(path.name for path in (folder / "annotated").iterdir()) == ["other.jpg", "photo.jpg"]
+    assert (folder / "annotated.mp4").stat().st_size > 5000
+    assert (folder / "reports" / "clip" / "report.html").is_file()
 
 
 def test_make_targets_in_the_readme_exist() -> None:

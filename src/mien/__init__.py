@@ -1,10 +1,14 @@
-"""Mien reads facial expressions: faces in photos, the emotions they show, the age range they look like.
+"""Mien reads facial expressions: faces in photos and videos, the emotions they show, the age range they look like.
 
     import mien
 
     result = mien.analyze("photo.jpg")
     for face in result:
         print(face.box, face.emotion, face.emotions["happy"], face.age_range)
+
+    report = mien.Analyzer().video("clip.mp4")
+    for track in report.tracks:
+        print(track.id, track.start, track.end, track.emotion, track.vote)
 
 The output is how a face looks to raters, not what a person feels. Importing this module loads neither torch, OpenCV nor
 ONNX Runtime; names are resolved when they are first used.
@@ -25,9 +29,14 @@ if TYPE_CHECKING:
         MissingExtraError,
         MissingFileError,
         ModelError,
+        OutputError,
+        VideoError,
     )
     from mien.faces import Face, Faces, Frame
+    from mien.following import FollowOptions
     from mien.sources.image import load_image
+    from mien.timeline import VideoFrame, VideoReport
+    from mien.tracks import Track
     from mien.weights.card import Card
 
 __all__ = [
@@ -36,6 +45,7 @@ __all__ = [
     "DataError",
     "Face",
     "Faces",
+    "FollowOptions",
     "Frame",
     "ImageError",
     "InputError",
@@ -43,6 +53,11 @@ __all__ = [
     "MissingExtraError",
     "MissingFileError",
     "ModelError",
+    "OutputError",
+    "Track",
+    "VideoError",
+    "VideoFrame",
+    "VideoReport",
     "analyze",
     "analyze_batch",
     "load_image",
@@ -51,7 +66,10 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("Analyzer", "analyze", "analyze_batch"), "mien.analyzer"),
     **dict.fromkeys(("Face", "Faces", "Frame"), "mien.faces"),
+    **dict.fromkeys(("VideoFrame", "VideoReport"), "mien.timeline"),
     "Card": "mien.weights.card",
+    "FollowOptions": "mien.following",
+    "Track": "mien.tracks",
     "load_image": "mien.sources.image",
 }
 
