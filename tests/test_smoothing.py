@@ -287,6 +287,30 @@ def test_a_window_counts_the_votes_that_lie_in_it(cast: list[tuple[int, float]],
     assert box.result().label is None
 
 
+def test_a_window_that_slides_forgets_all_of_a_vote() -> None:
+    rng = np.random.default_rng(3)
+    votes = np.repeat(rng.choice(3, 100, p=[0.6, 0.3, 0.1]), rng.integers(1, 6, 100)).tolist()
+    box = Ballot(ABC, window=1.3, vote_seconds=0.4)
+    for i, label in enumerate(votes):
+        box.cast(label, i / 25, 1 / 25)
+        box.forget(i / 25)
+        afresh = Ballot(ABC, window=None, vote_seconds=0.4)
+        for j in range(max(0, i - 32), i + 1):  # the votes less than 1.3 s old
+            afresh.cast(votes[j], j / 25, 1 / 25)
+        assert box.result().n == afresh.result().n
+        assert box.result().effective == pytest.approx(afresh.result().effective)
+
+
+def test_blocks_on_both_sides_of_a_gap_are_no_neighbours() -> None:
+    effective = []
+    for gap in (0.0, 1.0):
+        box = Ballot(AB, window=None, vote_seconds=0.4)
+        for i in range(144):  # three blocks of each label in turn; with gaps none touches another
+            box.cast(i // 36 % 2, i / 24 + gap * (i // 12), 1 / 24)
+        effective.append(box.result().effective)
+    assert effective[1] > 1.4 * effective[0]
+
+
 def test_alternating_votes_tell_more_than_votes_in_runs() -> None:
     scattered = ballot([0, 0, 1, 0] * 25).result()
     runs = ballot([0] * 75 + [1] * 25).result()
@@ -384,6 +408,11 @@ def log(text: str, fps: float = 10, *, shortest: float = 0.5, bridge: float = 0.
 )
 def test_episodes(text: str, expected: list[tuple[str, float, float]]) -> None:
     assert log(text) == expected
+
+
+def test_nothing_is_bridged_over_what_lasts() -> None:
+    assert log("aaabbbaaa", shortest=0.3, bridge=0.5) == [("a", 0, 0.3), ("b", 0.3, 0.6), ("a", 0.6, 0.9)]
+    assert log("aaabbaaa", shortest=0.3, bridge=0.5) == [("a", 0, 0.8)]
 
 
 @given(st.text("ab. ", max_size=120), st.floats(0, 1), st.floats(0, 1))
@@ -498,6 +527,22 @@ def test_ended_tracks_keep_their_summary_and_free_the_rest() -> None:
     smoother.end([2])
     assert smoother.state()["live"] == []
     assert [track.id for track in smoother.tracks()] == [1, 2]
+
+
+def test_a_track_may_end_before_the_next_frame() -> None:
+    """As at a cut: the state of just then can be gone on from."""
+    smoother, other = Smoother(AB, ()), Smoother(AB, ())
+    for i in range(5):
+        smoother.update(i, i / 25, faces([told(0.8), told(0.3)], (1, 2)))
+    smoother.end([1])
+    other.restore(json.loads(json.dumps(smoother.state())))
+    for one in (smoother, other):
+        one.update(5, 0.2, faces(told(0.3), (2,)))
+    assert other.tracks() == smoother.tracks()
+    assert [(track.end, track.frames) for track in smoother.tracks()] == [
+        (pytest.approx(0.2), 5),
+        (pytest.approx(0.24), 6),
+    ]
 
 
 # ---------------------------------------------------------------- ages

@@ -41,7 +41,7 @@ class EpisodeLog:
         self._shortest = shortest - _FUZZ
         self._bridge = bridge + _FUZZ
         self._stretches: list[_Stretch] = []
-        self._fixed = 0  # stretches that nothing can change any more
+        self._fixed = 0  # how many stretches nothing can change any more
         self._open = False
 
     def see(self, label: int, time: float, probability: float) -> None:
@@ -105,7 +105,6 @@ class EpisodeLog:
                 break
             if one.label == label:
                 del stretches[i + 1 :]
-                self._fixed = min(self._fixed, i)
                 return one
             if self._lasted(one):
                 break
