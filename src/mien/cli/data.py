@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from mien.cli.clean import command as clean
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -31,6 +33,9 @@ Examples:
 @click.group("data")
 def command() -> None:
     """Turn datasets into training files."""
+
+
+command.add_command(clean)
 
 
 @command.command("prepare", epilog=EPILOG)

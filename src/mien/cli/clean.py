@@ -1,0 +1,217 @@
+"""``mien data clean``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mien.datasets.cleaning import Cleaned, Sees
+    from mien.datasets.value import Prepared
+
+RULES = (
+    "constant", "not-a-face", "undetected", "blur", "ambiguous", "disagreement", "contradictory", "duplicate",
+)  # fmt: skip
+DETECTORS = ("mtcnn", "res10", "haar")
+
+EPILOG = """\b
+Examples:
+  mien data clean fer2013.parquet --out clean.parquet --json clean.json
+  mien data clean fer2013.parquet --rules blur,duplicate --blur 600 --out sharp.parquet
+  mien data clean fer2013.parquet --expressions angry,happy,sad,neutral --limit neutral=4700 \\
+    --split 16500,3500,3000 --out clean4.parquet --kept kept.csv
+"""
+
+
+@click.command("clean", epilog=EPILOG)
+@click.argument("prepared", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("--expressions", help="Keep these emotions alone, before anything else, such as angry,happy,sad,neutral.")
+@click.option("--rules", help=f"Some of {', '.join(RULES)}. [default: those that suit the dataset]")
+@click.option("--constant", type=float, help="Least standard deviation of the gray levels, 0-255. [default: 2]")
+@click.option("--not-a-face", type=float, help="So many FER+ votes for 'not a face' remove an image. [default: 5]")
+@click.option("--blur", type=float, help="Least variance of the Laplacian. [default: 400]")
+@click.option("--ambiguous", type=float, help="Greatest entropy of the FER+ votes, bits. [default: 2]")
+@click.option(
+    "--disagreement", type=float, help="A classifier may find another label so many times more probable. [default: 10]"
+)
+@click.option("--detector", type=click.Choice(DETECTORS), help="Also remove pictures in which this one finds no face.")
+@click.option("--limit", help="After the rules: at most so many of an emotion, drawn at random, such as neutral=4700.")
+@click.option("--split", help="After that: new splits, as images or shares of train,validation,test.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --limit and --split.")
+@click.option("--kept", type=click.Path(path_type=Path), help="Write which images stay, as CSV.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the counts here.")
+def command(
+    prepared: Path,
+    out: Path,
+    expressions: str | None,
+    rules: str | None,
+    detector: str | None,
+    limit: str | None,
+    split: str | None,
+    seed: int,
+    kept: Path | None,
+    json_file: Path | None,
+    **thresholds: float | None,
+) -> None:
+    """Take the images out of the dataset PREPARED that rules with numbers find bad, and say what each rule removes.
+
+    By default: pictures of one brightness, blurred pictures, copies (one stays; test before validation before train),
+    copies that carry different labels, and, with FER+ votes, pictures that raters call not a face or do not agree on;
+    without votes, those whose label a classifier trained on other images finds improbable.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mien.datasets.balance import at_most, split_anew
+    from mien.datasets.cleaning import clean, default_rules
+    from mien.datasets.prepared import read_prepared, write_prepared
+    from mien.datasets.value import only_expressions
+
+    limits, shares = _limits(limit), _shares(split)
+    data = read_prepared(prepared)
+    names = _names(expressions)
+    if names is not None:
+        data = only_expressions(data, names)
+    chosen = _names(rules) or default_rules(data)
+    if detector is not None:
+        chosen = (*chosen, "undetected")
+    given = {name.replace("_", "-"): value for name, value in thresholds.items() if value is not None}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("cleaning", total=len(set(chosen)))
+
+        def said(rule: str) -> None:
+            progress.update(bar, description=rule, advance=1)
+
+        cleaned = clean(data, chosen, given, sees=_sees(detector, len(data), progress), said=said)
+    result = cleaned.prepared
+    if limits:
+        result = at_most(result, limits, seed)
+    if shares is not None:
+        result = split_anew(result, shares, seed)
+    write_prepared(result, out)
+    if kept is not None:
+        _write_kept(kept, data, result)
+    if json_file is not None:
+        _write_report(json_file, cleaned, result)
+    _print(cleaned, result)
+    click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
+
+
+def _sees(name: str | None, n: int, progress: Progress) -> Sees | None:
+    """Whether a detector finds a face in a picture, enlarged and with something around it."""
+    if name is None:
+        return None
+    import cv2
+
+    from mien.cropping import PADDING
+    from mien.detect import make_detector
+
+    detector = make_detector(name, min_face=60, threads=1)
+    bar = progress.add_task("looking for faces", total=n)
+
+    def sees(rgb: Any) -> bool:
+        side = 4 * 48
+        large = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_CUBIC)
+        pad = round(PADDING * side)
+        progress.update(bar, advance=1)
+        canvas = cv2.copyMakeBorder(large, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        return bool(len(detector.detect(canvas)))
+
+    return sees
+
+
+def _write_kept(path: Path, before: Prepared, after: Prepared) -> None:
+    """Position in the file that was cleaned, row in the source, old and new split, emotion."""
+    from mien.files import atomic_path
+
+    place = {int(row): i for i, row in enumerate(before.row)}
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["index", "row", "split_before", "split", "emotion"])
+        for i, row in enumerate(after.row.tolist()):
+            old = place[row]
+            emotion = "" if after.emotion is None or after.taxonomy is None else after.taxonomy.names[after.emotion[i]]
+            writer.writerow([old, row, before.split[old], after.split[i], emotion])
+
+
+def _write_report(path: Path, cleaned: Cleaned, result: Prepared) -> None:
+    import numpy as np
+
+    from mien.datasets.cleaning import tally, total
+    from mien.files import atomic_path
+
+    left = tally(result, np.ones(len(result), np.bool_))
+    document = cleaned.to_dict() | {"result": {"total": total(left), **left}, "notes": list(result.info.notes)}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _print(cleaned: Cleaned, result: Prepared) -> None:
+    import numpy as np
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.datasets.cleaning import RULES, tally, total
+    from mien.datasets.value import SPLITS
+
+    # a pipe has no width: folded cells would only be harder to read
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title="removed by each rule alone, and after those above it")
+    for column in ("rule", "removes", "alone", *SPLITS, "in sequence"):
+        table.add_column(column, justify="left" if column in ("rule", "removes") else "right")
+    for one in cleaned.removals:
+        rule = RULES[one.rule]
+        splits = (f"{sum(one.in_sequence[split].values()):,}" for split in SPLITS)
+        what = f"{rule.drops} {one.threshold:g} {rule.unit}"
+        table.add_row(one.rule, what, f"{total(one.alone):,}", *splits, f"{total(one.in_sequence):,}")
+    console.print(table)
+    names = list(cleaned.before["train"])
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title="images by emotion")
+    for column in ("", *names, "all"):
+        table.add_column(column, justify="left" if not column else "right")
+    lines = [("before", cleaned.before), *((f"– {one.rule}", one.in_sequence) for one in cleaned.removals)]
+    left = tally(result, np.ones(len(result), np.bool_))
+    lines += [
+        ("cleaned", cleaned.after),
+        ("written", left),
+        *((f"  {split}", {split: left[split]}) for split in SPLITS),
+    ]
+    for title, counts in lines:
+        cells = [sum(row.get(name, 0) for row in counts.values()) for name in names]
+        table.add_row(title, *(f"{cell:,}" for cell in cells), f"{sum(cells):,}")
+    console.print(table)
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _limits(text: str | None) -> dict[str, int]:
+    limits = {}
+    for part in _names(text) or ():
+        name, _, count = part.partition("=")
+        if not count.strip().isdigit():
+            raise click.BadParameter(f"{part!r} is not EMOTION=COUNT, such as neutral=4700.", param_hint="--limit")
+        limits[name.strip()] = int(count)
+    return limits
+
+
+def _shares(text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        train, validation, test = (float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not three numbers, such as 16500,3500,3000.", param_hint="--split"
+        ) from None
+    return train, validation, test
