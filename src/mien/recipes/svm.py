@@ -1,9 +1,9 @@
 """Support-vector machines on landmarks and HOG: "Facial expressions recognition using SVM" (A. Horseman).
 
 Source: github.com/amineHorseman/facial-expression-recognition-svm. An RBF machine on vectors as they are (not scaled),
-C 1, gamma 1 / features, all images of FER2013's five or seven classes; at most 10,000 steps of the solver, but 1,000 for
-landmarks alone: that was the limit in the source's settings when it first reported those two figures. Accuracies it
-reports, in percent:
+C 1, gamma 1 / features, all images of FER2013's five or seven classes; at most 10,000 steps of the solver, but 1,000
+for landmarks alone: that was the limit in the source's settings when it first reported those two figures. Accuracies
+it reports, in percent:
 
     features                  5 classes   7 classes
     HOG                       34.4        29.0
