@@ -60,8 +60,10 @@ class VideoFrame:
         if self.faces.tracks is None:
             raise InputError("the faces of a video frame need their tracks")
         emotions = self.faces.emotions
-        told = None if self.smoothed is None else (self.smoothed.shape, self.smoothed.dtype)
-        if emotions is not None and told != (emotions.shape, np.float32):
+        smoothed = self.smoothed
+        if emotions is not None and (
+            smoothed is None or smoothed.shape != emotions.shape or smoothed.dtype != np.float32
+        ):
             raise InputError(f"smoothed must be float32 of shape {emotions.shape}")
         if len(self.labels) != n or len(self.votes) != n:
             raise InputError(f"{n} faces need as many labels and votes, got {len(self.labels)} and {len(self.votes)}")
