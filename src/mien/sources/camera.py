@@ -91,8 +91,8 @@ def _why_not(where: int | str) -> str:
         if not os.access(device, os.R_OK | os.W_OK):
             return f"{device} may not be used: 'sudo usermod -aG video $USER', then log in again"
         return f"{device} gives no pictures: close other programs that use it, or try the next number"
-    where_allowed = {
+    settings = {
         "Darwin": "System Settings → Privacy & Security → Camera",
         "Windows": "Settings → Privacy & security → Camera",
     }.get(system, "the system's settings")
-    return f"cannot be opened: plug it in, close other programs that use it, and allow this one the camera in {where_allowed}"
+    return f"cannot be opened: plug it in, close other programs that use it, and allow this one cameras in {settings}"

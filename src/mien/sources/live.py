@@ -22,6 +22,7 @@ from mien.sources.link import Arrived, BrokenError, Link
 from mien.sources.stream import SCHEMES, Stream, without_password
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_DEVICES = "/dev/"
 _TOLD = 20
 """Interruptions that get a line of their own."""
 _ENDED = "the stream ended"
@@ -296,7 +297,7 @@ def _target(where: int | str, stall: float, size: tuple[int, int] | None) -> tup
         if isinstance(where, bool) or where < 0:
             raise InputError(f"cameras are numbered from 0, got {where!r}")
         return f"camera {where}", partial(Camera, where, size)
-    if where.startswith("/dev/"):
+    if where.startswith(_DEVICES):
         return f"camera {where}", partial(Camera, where, size)
     scheme = _ADDRESS.match(where)
     if scheme is None:

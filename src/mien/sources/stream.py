@@ -82,27 +82,29 @@ class Stream:
         """Pictures as they come, those that the decoder marks as damaged left out."""
         from av.error import FFmpegError
 
-        base = self._stream.time_base
+        context = self._stream.codec_context
         packets = self._container.demux(self._stream)
         while True:
             begun = time.monotonic()
+            broken: str | None = None
+            packet: Any = None
             try:
                 packet = next(packets, None)
             except FFmpegError as error:
-                raise BrokenError(_broken(error, time.monotonic() - begun >= self._stall, self._stall)) from None
-            if packet is None:
-                return
+                broken = _broken(error, time.monotonic() - begun >= self._stall, self._stall)
+            over = packet is None or packet.size == 0
             try:
-                frames = packet.decode()
+                frames = context.decode(None if over else packet)
             except FFmpegError:
-                yield Arrived(None, None)
-                continue
-            for frame in frames:
-                if frame.is_corrupt:
+                frames = []
+                if not over:
                     yield Arrived(None, None)
-                    continue
-                stamp = float(frame.pts * base) if self._clock and frame.pts is not None else None
-                yield Arrived(self._rgb(frame), stamp)
+            for frame in frames:
+                yield self._arrived(frame)
+            if broken is not None:
+                raise BrokenError(broken)
+            if over:
+                return
 
     def close(self) -> None:
         """Close the connection."""
@@ -112,10 +114,13 @@ class Stream:
                 self._container.close()
             self._quiet.__exit__(None, None, None)
 
-    def _rgb(self, frame: Any) -> Any:
+    def _arrived(self, frame: Any) -> Arrived:
+        if frame.is_corrupt:
+            return Arrived(None, None)
         self.rotation = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(orientation(frame), 0)
+        stamp = float(frame.pts * self._stream.time_base) if self._clock and frame.pts is not None else None
         try:
-            return self._converter.rgb(frame)
+            return Arrived(self._converter.rgb(frame), stamp)
         except VideoError as error:
             raise BrokenError(str(error)) from None
 
