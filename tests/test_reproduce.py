@@ -156,7 +156,17 @@ def test_a_killed_queue_goes_on_with_the_run_it_was_in(
             run_queue((row,), {"fer2013": data}, out, out, threads=1)
     folder = out / row.name / "seed-0"
     assert len(read_rows(folder / files.METRICS)) == 1
-    # between training and scoring as well
+
+    # right behind the last epoch, and between training and scoring, as well
+    def trains_and_dies(*arguments: object, **options: object) -> None:
+        run_module.fit(*arguments, **options)  # type: ignore[arg-type]
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue_module, "fit", trains_and_dies)
+        with pytest.raises(Killed):
+            run_queue((row,), {"fer2013": data}, out, out, threads=1)
+    assert not (folder / TRAINED).is_file()
     with monkeypatch.context() as patch:
         patch.setattr(queue_module, "scores", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
@@ -171,7 +181,8 @@ def test_a_killed_queue_goes_on_with_the_run_it_was_in(
     for protocol, figures in one.runs[0]["scores"].items():
         assert other.runs[0]["scores"][protocol]["confusion"] == figures["confusion"]
         assert other.runs[0]["scores"][protocol]["log_loss"] == pytest.approx(figures["log_loss"], abs=1e-5)
-    assert len(other.runs[0]["earlier"]) == 1
+    assert len(other.runs[0]["earlier"]) == 2
+    assert other.runs[0]["epochs"] == 2
 
 
 @pytest.mark.usefixtures("small")
