@@ -187,7 +187,7 @@ def test_never_connecting_again(sender: Callable[..., Sender]) -> None:
 
 
 def test_a_slow_start_is_waited_for(sender: Callable[..., Sender]) -> None:
-    made = sender([("silent", 0.7), ("frames", 3)])
+    made = sender([("silent", 0.5), ("frames", 3)])
     with open_live(made.address, stall=0.3, reconnect=Reconnect(tries=0)) as live:
         assert len(list(live)) == 3
 
@@ -431,7 +431,7 @@ class FakeLink:
         self.closed = True
 
 
-def live_of(*links: FakeLink, **choice: float) -> Live:
+def live_of(*links: FakeLink, first: float = 0.05, **choice: float) -> Live:
     remaining = list(links)
 
     def connect() -> FakeLink:
@@ -439,7 +439,7 @@ def live_of(*links: FakeLink, **choice: float) -> Live:
             raise BrokenError("is gone")
         return remaining.pop(0)
 
-    return Live("fake", connect, Choice(**choice), replace(QUICK, tries=1))  # type: ignore[arg-type]
+    return Live("fake", connect, Choice(**choice), replace(QUICK, tries=1, first=first))  # type: ignore[arg-type]
 
 
 def test_the_senders_stamps_are_followed_until_they_go_astray() -> None:
@@ -490,7 +490,7 @@ def test_lost_and_chosen_frames() -> None:
 
 
 def test_only_so_many_interruptions_are_told_one_by_one() -> None:
-    live = live_of(*(FakeLink([(i, None)], broken="broke") for i in range(30)))
+    live = live_of(*(FakeLink([(i, None)], broken="broke") for i in range(30)), first=0.0)
     assert len(list(live)) == 30
     assert live.gaps == 30
     assert len(live.problems) == 22
@@ -658,7 +658,7 @@ def test_closing_while_a_read_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_closing_a_stalled_network_stream(sender: Callable[..., Sender]) -> None:
     made = sender([("frames", 3), ("pause", 5.0)])
     begun = time.monotonic()
-    with Buffer(open_live(made.address, stall=1.0)) as frames:
+    with Buffer(open_live(made.address, stall=0.5)) as frames:
         next(iter(frames))
         time.sleep(0.2)
     assert time.monotonic() - begun < 2.5

@@ -110,7 +110,7 @@ def test_variable_rate_keeps_true_times(kind: str, made: Callable[..., Path]) ->
 @pytest.mark.parametrize(
     "variable_and_kind", [*((False, k) for k in KINDS), *((True, k) for k in VARIABLE)], ids=lambda v: f"{v[1]}-{v[0]}"
 )
-@pytest.mark.parametrize("choice", [{}, {"every": 3}, {"fps": 7.0}, {"start": 0.3, "end": 1.5}], ids=str)
+@pytest.mark.parametrize("choice", [{}, {"fps": 7.0, "start": 0.3, "end": 2.5}], ids=str)
 def test_resumed_after_any_frame_goes_on_as_if_never_stopped(
     variable_and_kind: tuple[bool, str], choice: dict[str, float], made: Callable[..., Path]
 ) -> None:
@@ -118,11 +118,11 @@ def test_resumed_after_any_frame_goes_on_as_if_never_stopped(
     path = made(kind, variable=variable)
     whole = read(path, **choice)
     assert len(whole) >= 4
-    for cut in {0, 1, len(whole) // 2, len(whole) - 2, len(whole) - 1}:
+    for cut in (0, len(whole) // 2, len(whole) - 2):
         assert read(path, **choice, after=whole[cut][0]) == whole[cut + 1 :]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["h264.mp4", "open.mp4", "h264.ts", "hevc.mkv", "vp8.webm", "av1.mp4"]),
     after=st.integers(0, FRAMES + 2),
