@@ -286,9 +286,7 @@ def _check(
         raise InputError(f"no cleaning rule {unknown[0]!r}: there are {', '.join(RULES)}")
     idle = [name for name in thresholds if name not in chosen]
     if idle:
-        raise InputError(
-            f"a threshold for {idle[0]!r}, which is not applied: add it to the rules ({', '.join(chosen)})"
-        )
+        raise InputError(f"a threshold for {idle[0]!r}, which is not among the rules {', '.join(chosen)}: add it there")
     have = {"": True, "emotion": prepared.emotion is not None, "votes": prepared.votes is not None}
     have["detector"] = sees is not None
     for name in chosen:

@@ -15,6 +15,8 @@ FOLDS = 5
 CELL = 6
 """Side of the cells of the HOG that is learned from, pixels of a 48×48 picture: 512 numbers."""
 COMPONENTS = 100
+IMAGES_PER_COMPONENT = 20
+"""Least, or a small dataset would be learned by heart."""
 _STEPS = 60
 _BLOCK = 256
 
@@ -51,7 +53,7 @@ def doubt(prepared: Prepared, seed: int = 0) -> NDArray[np.float64]:
             "leave the rule 'disagreement' out"
         )
     vectors = _vectors(prepared.images)
-    parts = min(COMPONENTS, *vectors.shape)
+    parts = max(1, min(COMPONENTS, len(vectors) // IMAGES_PER_COMPONENT))
     vectors = PCA(parts, whiten=True, svd_solver="covariance_eigh", random_state=seed).fit_transform(vectors)
     probabilities = np.zeros((len(label), len(share)))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
