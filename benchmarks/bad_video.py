@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import av
 import cv2
 import numpy as np
+
 from clips import Pan, clip, scrambled, shortened, sound
 
 SIZE = (320, 240)

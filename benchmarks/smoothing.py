@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from mien.faces import Faces
 from mien.labels import AGE_BINS, FERPLUS
 from mien.smoothing import Smoother
-from mien.voting import Ballot, wilson
+from mien.smoothing.voting import Ballot, wilson
 
 K = len(FERPLUS.names)
 SECONDS = 1200

@@ -128,8 +128,7 @@ def test_everything_is_written(analyzer: Analyzer, clips: list[Path], tmp_path: 
     assert "two/report.html" in page
 
 
-@pytest.mark.parametrize("detect_every", [1, 4])
-@pytest.mark.parametrize("kill_at", [30, 100, 150])
+@pytest.mark.parametrize(("kill_at", "detect_every"), [(30, 1), (100, 4), (150, 1)])
 def test_a_killed_run_resumed_is_the_uninterrupted_one(
     clips: list[Path], tmp_path: Path, kill_at: int, detect_every: int
 ) -> None:

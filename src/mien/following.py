@@ -255,7 +255,8 @@ class VideoStream:
     def coverage(self) -> Coverage:
         """How much has been looked at so far."""
         done, source = self.saved(), self._source
-        seconds = done.last - done.first + done.step
+        # the last frame lasts as long as the one before; of a live source that may have been an interruption
+        seconds = done.last - done.first + (0.0 if self.info.live else done.step)
         return Coverage(done.frames, done.without_face, done.lost, source.dropped, seconds, done.problems)
 
     def saved(self) -> Done:

@@ -252,8 +252,9 @@ class VideoRun:
         self._finished, self._keep = document["finished"], document["rows"]
         current = document["current"]
         if current is not None:
-            done = Done(**current.pop("done") | {"size": tuple(current["done"]["size"])})
-            self._saved = _Saved(done=done, **current)
+            done = current.pop("done")
+            done |= {name: tuple(done[name]) for name in ("size", "problems")}
+            self._saved = _Saved(done=Done(**done), **current)
 
     def _open_tables(self) -> list[RowWriter]:
         wanted = ((CsvRows, self._outputs.csv), (JsonlRows, self._outputs.jsonl), (ParquetRows, self._outputs.parquet))

@@ -79,7 +79,7 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 )
 @click.option("--smooth", type=click.FloatRange(0), default=0.5, show_default=True, help="Videos: filter, seconds.")
 @click.option(
-    "--window", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True, help="Videos: vote, seconds."
+    "--window", type=click.FloatRange(0, min_open=True), default=4.0, show_default=True, help="Videos: vote, seconds."
 )
 def command(
     inputs: tuple[str, ...],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,12 @@ def command(
             from mien.render.video import AnnotatedVideo
 
             video = stack.enter_context(AnnotatedVideo(record))
+        if seconds is not None:
+            # a stream that stalls gives no frame after which the time could be looked at
+            timer = threading.Timer(seconds, stream.close)
+            timer.start()
+            stack.callback(timer.cancel)
+        lost = False
         with contextlib.suppress(KeyboardInterrupt):
             flushed = began = time.monotonic()
             for batch in stream.batches():
@@ -106,9 +113,11 @@ def command(
                             writer.flush()
                 if window is not None and window.show(batch[-1]):
                     break
-                if seconds is not None and now - began >= seconds:
-                    break
+            else:
+                lost = seconds is None or time.monotonic() - began < seconds
     _tell(stream)
+    if lost:
+        raise click.exceptions.Exit(1)
 
 
 def _tell(stream: VideoStream) -> None:

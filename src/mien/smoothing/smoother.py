@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.faces import Faces
-from mien.track_life import Life, Options, faded
+from mien.smoothing.life import Life, Options, faded
 from mien.tracks import Episode, Track, Vote
 
 _LEAST = 1e-6
