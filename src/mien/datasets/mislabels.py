@@ -41,6 +41,7 @@ def doubt(prepared: Prepared, seed: int = 0) -> NDArray[np.float64]:
         from sklearn.decomposition import PCA
         from sklearn.linear_model import LogisticRegression
         from sklearn.model_selection import StratifiedGroupKFold
+        from threadpoolctl import threadpool_limits
     except ImportError:
         raise MissingExtraError("scikit-learn", "train", "the cleaning rule 'disagreement'") from None
     if prepared.emotion is None:
@@ -54,13 +55,15 @@ def doubt(prepared: Prepared, seed: int = 0) -> NDArray[np.float64]:
         )
     vectors = _vectors(prepared.images)
     parts = max(1, min(COMPONENTS, len(vectors) // IMAGES_PER_COMPONENT))
-    vectors = PCA(parts, whiten=True, svd_solver="covariance_eigh", random_state=seed).fit_transform(vectors)
     probabilities = np.zeros((len(label), len(share)))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for train, held_out in folds.split(vectors, label, identities(prepared)):
-        model = LogisticRegression(max_iter=_STEPS, tol=1e-3)
-        _fit_quietly(model, vectors[train], label[train])
-        probabilities[held_out[:, None], model.classes_] = model.predict_proba(vectors[held_out])
+    # matrices this small are slower on many threads, far slower where another process wants the cores too
+    with threadpool_limits(1):
+        vectors = PCA(parts, whiten=True, svd_solver="covariance_eigh").fit_transform(vectors)
+        for train, held_out in folds.split(vectors, label, identities(prepared)):
+            model = LogisticRegression(max_iter=_STEPS, tol=1e-3)
+            _fit_quietly(model, vectors[train], label[train])
+            probabilities[held_out[:, None], model.classes_] = model.predict_proba(vectors[held_out])
     odds = probabilities / share
     own = odds[np.arange(len(label)), label]
     return np.asarray(odds.max(axis=1) / np.maximum(own, np.finfo(float).tiny), np.float64)
