@@ -605,12 +605,11 @@ def flash(path: Path) -> float:
         (".mkv", "ac3", "ac3"),
         (".mkv", "pcm_s16le", "aac"),
         (".mkv", "mp2", "aac"),
-        (".mkv", "flac", "aac"),
     ],
 )
 def test_sound_is_in_step(tmp_path: Path, suffix: str, codec: str, taken: str) -> None:
     original = beeping(tmp_path / f"in{suffix}", codec)
-    for first in (0, 13):
+    for first in (0, 13) if suffix == ".mp4" else (13,):
         out = tmp_path / f"out{first}.mp4"
         frames = analysed(original, first=first)
         video = write(out, frames, flush=10, audio=original)

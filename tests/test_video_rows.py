@@ -230,7 +230,7 @@ def test_what_was_flushed_is_there_for_others(tmp_path: Path, name: str) -> None
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_resumed_run_ends_the_same(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """At a checkpoint, some rows later, half a row later or with the file already finished."""
     folder = tmp_path_factory.mktemp("resume")

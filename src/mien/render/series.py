@@ -53,14 +53,15 @@ class Series:
     votes: NDArray[np.int64]
     labels: tuple[str, ...]
 
-    def stretches(self) -> list[tuple[int, int]]:
-        """Rows [first, last) of each stretch of time in which the face was seen without a gap."""
-        starts = np.flatnonzero(self.first).tolist()
-        return list(itertools.pairwise([*starts, len(self.times)]))
+    def stretches(self, gap: float = 0.0) -> list[tuple[int, int]]:
+        """Rows [first, last) of each stretch of time in which the face was seen without a gap of so many seconds."""
+        starts = np.flatnonzero(self.first)
+        kept = starts[self.times[starts] - self.ends[starts - 1] >= gap] if gap > 0 else starts
+        return list(itertools.pairwise([*sorted({*starts[:1].tolist(), *kept.tolist()}), len(self.times)]))
 
-    def seen(self) -> list[tuple[float, float]]:
+    def seen(self, gap: float = 0.0) -> list[tuple[float, float]]:
         """Start and end in seconds of each stretch."""
-        return [(float(self.times[a]), float(self.ends[b - 1])) for a, b in self.stretches()]
+        return [(float(self.times[a]), float(self.ends[b - 1])) for a, b in self.stretches(gap)]
 
     def voted(self, span: tuple[float, float], columns: int) -> list[Run]:
         """Runs of the vote's label, None while it is undecided; no more than there are columns between two times."""
@@ -155,6 +156,25 @@ def ticks(start: float, end: float, most: int = 10) -> list[float]:
     step = next((s for s in steps if (end - start) / s <= most), (end - start) / most)
     first = int(np.ceil(start / step - 1e-9))
     return [round(i * step, 6) for i in range(first, int(np.floor(end / step + 1e-9)) + 1)]
+
+
+def episode_runs(episodes: Sequence[Episode], span: tuple[float, float], columns: int) -> list[Run]:
+    """Episodes as runs; of more than there are columns, what covers most of each column."""
+    if len(episodes) <= columns:
+        return [Run(e.start, e.end, e.label) for e in episodes]
+    labels = sorted({e.label for e in episodes})
+    width = (span[1] - span[0]) / columns
+    covered = np.zeros((len(labels), columns))
+    starts = span[0] + width * np.arange(columns)
+    for e in episodes:
+        a, b = _columns(np.array([e.start, e.end]), span, columns).tolist()
+        shared = np.minimum(starts[a : b + 1] + width, e.end) - np.maximum(starts[a : b + 1], e.start)
+        covered[labels.index(e.label), a : b + 1] += np.maximum(shared, 0.0)
+    # a face that was not seen for most of a column has no label there
+    most = np.where(covered.sum(axis=0) >= 0.5 * width, covered.argmax(axis=0), -1)
+    edges = [0, *(np.flatnonzero(np.diff(most)) + 1).tolist(), columns]
+    runs = ((starts[a], starts[b - 1] + width, int(most[a])) for a, b in itertools.pairwise(edges))
+    return [Run(float(start), float(end), labels[k]) for start, end, k in runs if k >= 0]
 
 
 def longest(episodes: Sequence[Episode], count: int) -> list[Episode]:

@@ -13,7 +13,7 @@ from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path, output_file, writing
 from mien.render.clock import clock, duration
 from mien.render.palette import colour_of, luminance
-from mien.render.series import Run, Series, cuts_of, longest, series_of, span_of, ticks
+from mien.render.series import Run, Series, cuts_of, episode_runs, series_of, span_of, ticks
 from mien.timeline import VideoReport
 from mien.tracks import Track
 
@@ -25,10 +25,12 @@ _WIDTH, _DPI = 12.0, 120
 """Inches, and pixels an inch."""
 _COLUMNS = {".png": 400, ".pdf": 160, ".svg": 160}
 """Stretches of time that are drawn apart; within each, every emotion keeps its extremes. Points cost bytes in SVG."""
+_SHARP = 2_000
+"""Gaps shorter than this part of the video would not be seen."""
 _LINES = 100
 """Changes of the leading emotion above which areas are drawn without lines between them."""
 _EPISODES, _FACES = 2_000, 40
-"""Episodes of a face and faces that are drawn at most: the longest."""
+"""Episodes of a face that are drawn one by one at most, and faces: those seen longest."""
 _INK, _QUIET, _SEEN, _GRID = "#1f2328", "#59636e", "#e4e7eb", "#d0d7de"
 
 
@@ -73,12 +75,12 @@ def draw_track(report: VideoReport, number: int, *, columns: int = 400) -> Figur
     )
     _title(figure, _name(report), _told(track))
     _frame(panels[0], "episodes" if emotions else "seen", 0)
-    _seen(panels[0], series, 0)
-    _ribbon(panels[0], _episodes(track), 0, span, names=True)
+    _seen(panels[0], series, 0, span)
+    _ribbon(panels[0], episode_runs(track.episodes, span, _EPISODES), 0, span, names=True)
     if emotions:
         _shares(panels[1], series, span, columns)
         _frame(panels[2], "vote", 0)
-        _seen(panels[2], series, 0)
+        _seen(panels[2], series, 0, span)
         votes = series.voted(span, 2 * columns)
         _ribbon(panels[2], votes, 0, span)
         unsure = any(run.label is None for run in votes)
@@ -98,8 +100,8 @@ def draw_timeline(report: VideoReport) -> Figure:
     more = f", the {len(tracks)} seen longest" if left_out else ""
     _title(figure, _name(report), f"{len(report.tracks):,} {'face' if len(report.tracks) == 1 else 'faces'}{more}")
     for row, track in enumerate(tracks):
-        _seen(axes, every[track.id], row)
-        _ribbon(axes, _episodes(track), row, span)
+        _seen(axes, every[track.id], row, span)
+        _ribbon(axes, episode_runs(track.episodes, span, _EPISODES), row, span)
     axes.set_ylim(max(len(tracks), 1) - 0.4, -0.6)
     axes.set_yticks(range(len(tracks)), [f"face {track.id}" for track in tracks])
     axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=_INK)
@@ -155,12 +157,9 @@ def _told(track: Track) -> str:
     return ", ".join(told)
 
 
-def _episodes(track: Track) -> list[Run]:
-    return [Run(e.start, e.end, e.label) for e in longest(track.episodes, _EPISODES)]
-
-
-def _seen(axes: Axes, series: Series, row: float) -> None:
-    spans = [(start, end - start) for start, end in series.seen()]
+def _seen(axes: Axes, series: Series, row: float, span: tuple[float, float]) -> None:
+    least = (span[1] - span[0]) / _SHARP
+    spans = [(start, end - start) for start, end in series.seen(least)]
     axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=_SEEN, linewidth=0)
 
 
@@ -183,7 +182,7 @@ def _shares(axes: Axes, series: Series, span: tuple[float, float], columns: int)
     # lines between the areas, unless they would hide short peaks
     leading = np.count_nonzero(np.diff(series.smoothed.argmax(axis=1)))
     line = 0.5 if leading <= _LINES else 0.0
-    for stretch in series.stretches():
+    for stretch in series.stretches((span[1] - span[0]) / _SHARP):
         rows = series.thinned(stretch, span, columns)
         # the last frame lasts until the next one
         times = np.append(series.times[rows], series.ends[stretch[1] - 1])

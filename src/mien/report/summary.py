@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_WIDE, _NARROW, _SMALL, _TINY = 124, 96, 78, 50
+_WIDE, _NARROW, _SMALL, _TINY = 132, 106, 84, 58
 """Columns below which episodes are only counted; times are short, without bars; intervals, episodes and ages are left
 out; shares are."""
 _SHORT = 600.0
@@ -106,6 +106,11 @@ class _Style:
     def dash(self) -> str:
         return "-" if self.ascii_only else "–"
 
+    @property
+    def name(self) -> int:
+        """Cells of an emotion's name before a figure."""
+        return 9 if self.width >= _TINY else 0
+
     def size(self, report: VideoReport) -> str:
         width, height = report.size
         size = f"{width}{'x' if self.ascii_only else '×'}{height}, " if width else ""
@@ -120,7 +125,7 @@ class _Style:
         if track.emotion is None:
             return Text("")
         share = track.emotions[track.emotion]
-        text = Text(f"{track.emotion:<9}")
+        text = Text(f"{track.emotion:<{self.name}}")
         if self.width >= _NARROW:
             red, green, blue = colour_of(track.emotion)
             text.append(f" {bar(share, self.ascii_only)}", style=f"rgb({red},{green},{blue})")
@@ -136,7 +141,7 @@ class _Style:
         if not vote.decided:
             leading = f" ({vote.label} {vote.share:.0%})" if self.width >= _SMALL else ""
             return Text(f"undecided{leading}", style="dim")
-        text = Text(f"{vote.label:<9}")
+        text = Text(f"{vote.label:<{self.name}}")
         if self.width >= _TINY:
             text.append(f" {vote.share:4.0%}")
         if self.width >= _SMALL:
@@ -145,8 +150,8 @@ class _Style:
 
     def episodes(self, track: Track) -> str:
         counts = Counter(episode.label for episode in track.episodes).most_common()
-        if self.width < _WIDE or len(counts) < 2:
-            return str(len(track.episodes)) if len(counts) != 1 else f"{counts[0][1]} {counts[0][0]}"
+        if self.width < _WIDE or not counts:
+            return str(len(track.episodes))
         told = ", ".join(f"{n} {label}" for label, n in counts[:3])
         return f"{told}, {sum(n for _, n in counts[3:])} more" if len(counts) > 3 else told
 
