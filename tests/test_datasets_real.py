@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mien.datasets import detect_kind
+from mien.datasets.balance import at_most, split_anew
+from mien.datasets.cleaning import clean, total
 from mien.datasets.fairface import open_fairface
 from mien.datasets.fer2013 import read_csv
 from mien.datasets.ferplus import filtered, join, read_votes, targets
 from mien.datasets.leaks import distinct, leaked
 from mien.datasets.prepared import read_prepared, write_prepared
-from mien.datasets.value import SPLITS, Prepared
+from mien.datasets.value import SPLITS, Prepared, only_expressions
+from mien.features import FEATURES, compute
+from mien.recipes.svm import SVMS
+from mien.training.svm import fit_svm
 
 pytestmark = pytest.mark.data
 
@@ -67,6 +74,41 @@ def test_training_file_is_small_fast_and_exact(fer: Prepared, tmp_path: Path) ->
     assert len(data) == 31_412
     assert sum(count for _, count in data.info.dropped) == 35_887 - 31_412
     np.testing.assert_array_equal(data.images, fer.images[data.row])
+
+
+def test_cleaning_leaves_about_what_the_source_had(fer: Prepared) -> None:
+    """Published: 4 classes, about 16,500 / 3,500 / 3,000 images."""
+    cleaned = clean(only_expressions(fer, ("angry", "happy", "sad", "neutral")))
+    assert total(cleaned.before) == 26_217
+    counts = {one.rule: (total(one.alone), total(one.in_sequence)) for one in cleaned.removals}
+    assert counts == {
+        "constant": (12, 12), "not-a-face": (145, 133), "blur": (284, 259), "ambiguous": (1066, 1051),
+        "contradictory": (47, 34), "duplicate": (703, 617),
+    }  # fmt: skip
+    left = split_anew(at_most(cleaned.prepared, {"neutral": 4700}), (16_500, 3_500, 3_000))
+    assert in_splits(left, np.ones(len(left), bool)) == (16_492, 3_498, 2_999)
+    assert np.bincount(left.emotion, minlength=7).tolist() == [4104, 0, 0, 8657, 5528, 0, 4700]
+    assert distinct(left) == len(left)
+
+
+def test_features_of_real_faces_tell_emotions_apart(fer: Prepared, tmp_path: Path) -> None:
+    some = np.concatenate([np.flatnonzero(fer.split == split)[:n] for split, n in (("train", 1200), ("test", 300))])
+    faces = fer[some]
+    points = compute("landmarks", faces.images[:200]).reshape(-1, 68, 2)
+    # FER2013's faces are upright and centred: of nearly all the eyes lie above the mouth, left eye left of the right
+    eyes, mouth = points[:, 36:48].mean(axis=1), points[:, 48:].mean(axis=1)
+    assert (eyes[:, 1] < mouth[:, 1]).mean() > 0.97
+    assert (points[:, 36, 0] < points[:, 45, 0]).all()
+    vectors = compute("hog_sliding", faces.images)
+    sums = vectors.reshape(-1, 8).sum(axis=1)
+    assert sums.max() < 1.0001
+    assert (sums > 0.999).mean() > 0.99
+    assert vectors.shape == (1500, FEATURES["hog_sliding"].length)
+    path = write_prepared(replace(faces, features={"hog_sliding": vectors}), tmp_path / "some.parquet")
+    run = fit_svm(SVMS["svm-sliding-scaled"], path, tmp_path / "run")
+    scores = json.loads((run / "result.json").read_text())["runs"][0]["scores"]["test"]
+    assert scores["n"] > 200
+    assert scores["accuracy"] > 0.45
 
 
 def test_fairface(real_data: Path) -> None:
