@@ -183,7 +183,7 @@ class VideoRun:
             if video is not None:
                 video.close(audio_from=clip)
             if self._folders is not None:
-                self._write_report(self._folders[number], report)
+                self._write_report(self._folders[number], report, clip)
         self._finished.append(number)
         self._save(None)
         return report
@@ -271,17 +271,19 @@ class VideoRun:
             "annotated": [str(self._outputs.annotated(clip)) for clip in self._clips if self._outputs.annotated],
         }
 
-    def _write_report(self, folder: Path, report: VideoReport) -> None:
+    def _write_report(self, folder: Path, report: VideoReport, clip: Path) -> None:
         from mien.render.timeline import save_timeline
         from mien.report.html import write_html
         from mien.report.overview import write_overview
+        from mien.report.thumbnails import face_pictures
 
         with writing(folder):
             (folder / _SUMMARY).write_text(report.to_json() + "\n", encoding="utf-8")
         save_timeline(report, folder / "timeline.png")
         for track in report.tracks:
             save_timeline(report, folder / f"timeline-{track.id}.png", track=track.id)
-        write_html(report, folder / "report.html")
+        faces = face_pictures(report, clip) if self._outputs.thumbnails else None
+        write_html(report, folder / "report.html", thumbnails=faces)
         if self._outputs.report is not None and self._folders is not None:
             write_overview(self._outputs.report, [f / _SUMMARY for f in self._folders])
 
