@@ -187,7 +187,7 @@ class _Page:
         if track.ages and track.age is not None:
             sure = track.ages[track.age_range or ""]
             told.append(
-                f"<p>Looks <strong>{_age(track)}</strong> years old ({sure:.0%} of the probability; about "
+                f"<p>Looks <strong>{_age(track)}</strong> years old ({_percent(sure)} of the probability; about "
                 f"{track.age:.0f} on average).</p>"
             )
         return "".join(told)

@@ -36,7 +36,7 @@ _NOTHING = Rows(np.zeros(0, row_dtype((), ())), (), ())
 """What the columns are where no row was ever written."""
 _NUMBERS = ("box", "score", "landmarks", "emotions", "smoothed", "vote_share", "vote_low", "vote_high", "ages")
 _CHUNK = 1 << 20
-_PART, _ROW_GROUP = 8_192, 65_536
+_PART, _ROW_GROUP = 4_096, 65_536
 """Rows of a Parquet part, which is what a flush writes again at most, and of a row group of the joined file."""
 
 
