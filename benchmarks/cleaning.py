@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def bins(data: Prepared, numbers: NDArray[np.floating], edges: tuple[float, ...]
     agree = first == np.array(data.taxonomy.names)[data.emotion]
     bits, no_emotion = entropy(data), data.votes[:, len(FERPLUS) :].sum(axis=1)
     rows = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         here = (numbers >= low) & (numbers < high)
         if here.any():
             mean = {"agree": agree[here].mean(), "entropy": bits[here].mean(), "no_emotion": no_emotion[here].mean()}

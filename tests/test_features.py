@@ -130,6 +130,9 @@ def test_absent_dlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[landmarks\]'"):
         landmarks.points(FACES[:1])
+    monkeypatch.setattr(table_module, "_CHUNK", 9)
+    with pytest.raises(MissingExtraError, match="landmarks"):
+        compute("landmarks", FACES, workers=2)
 
 
 @pytest.mark.parametrize("name", FEATURES)

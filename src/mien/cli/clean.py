@@ -61,7 +61,7 @@ def command(
     json_file: Path | None,
     **thresholds: float | None,
 ) -> None:
-    """Take the images out of the dataset PREPARED that rules with numbers find bad, and say what each rule removes.
+    """Take bad images out of PREPARED by rules with numbers, and count what each removes.
 
     By default: pictures of one brightness, blurred pictures, copies (one stays; test before validation before train),
     copies that carry different labels, and, with FER+ votes, pictures that raters call not a face or do not agree on;

@@ -114,6 +114,8 @@ def _shared(
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
+    # what is not installed is said here: such an error does not come back whole from another process
+    FEATURES[name].compute(parts[0][:1])
     out = np.empty((n, FEATURES[name].length), np.float32)
     done = 0
     # a fresh interpreter each: a fork of a process with threads (torch, OpenCV) may hang
