@@ -404,12 +404,14 @@ def test_a_disk_that_is_full(tmp_path: Path, name: str) -> None:
     writer.write(first)
     writer.flush()
 
+    some = made_rows(700)
+
     def fill() -> None:
         for _ in range(100):
-            writer.write(made_rows(90))
+            writer.write(some)
             writer.flush()
 
-    with files_of_at_most(40_000), pytest.raises(OutputError) as caught:
+    with files_of_at_most(60_000), pytest.raises(OutputError) as caught:
         fill()
     told = str(caught.value)
     assert told.endswith(": cannot be written: File too large; what was written before is kept")
