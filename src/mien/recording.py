@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 2.0
 """Time between two flushes: what a kill costs at most, besides the frames in flight."""
+MOST_TIMELINES = 40
+"""Faces with a timeline picture of their own, those seen longest; the page and the tables tell of more."""
 _PROGRESS, _SPOOL, _SUMMARY = "progress.json", "rows.bin", "summary.json"
 _VERSION = 1
 
@@ -280,7 +282,7 @@ class VideoRun:
         with writing(folder):
             (folder / _SUMMARY).write_text(report.to_json() + "\n", encoding="utf-8")
         save_timeline(report, folder / "timeline.png")
-        for track in report.tracks:
+        for track in sorted(report.tracks, key=lambda track: -track.seen)[:MOST_TIMELINES]:
             save_timeline(report, folder / f"timeline-{track.id}.png", track=track.id)
         faces = face_pictures(report, clip) if self._outputs.thumbnails else None
         write_html(report, folder / "report.html", thumbnails=faces)

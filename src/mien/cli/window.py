@@ -14,7 +14,10 @@ class Window:
     """Shows annotated frames. Made by `open`."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        from mien.render.overlay import Overlay
+
+        # one for all frames: labels stay where they were
+        self._name, self._overlay = name, Overlay()
 
     @classmethod
     def open(cls, name: str) -> Window | None:
@@ -34,9 +37,7 @@ class Window:
         """Show a frame; True when the user has pressed q or Escape, or closed the window."""
         import cv2
 
-        from mien.render.video import draw_video_frame
-
-        cv2.imshow(self._name, cv2.cvtColor(draw_video_frame(frame), cv2.COLOR_RGB2BGR))
+        cv2.imshow(self._name, cv2.cvtColor(self._overlay.draw(frame), cv2.COLOR_RGB2BGR))
         if cv2.waitKey(1) & 0xFF in _QUIT:
             return True
         return cv2.getWindowProperty(self._name, cv2.WND_PROP_VISIBLE) < 1
