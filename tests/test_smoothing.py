@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.smoothing.episodes import EpisodeLog
 from mien.errors import InputError
 from mien.faces import Faces
 from mien.labels import AGE_BINS, FERPLUS
 from mien.smoothing import Smoothed, Smoother
-from mien.tracks import Episode, Track
+from mien.smoothing.episodes import EpisodeLog
 from mien.smoothing.voting import MOST_BLOCKS, Ballot, wilson
+from mien.tracks import Episode, Track
 
 AB = ("a", "b")
 ABC = ("a", "b", "c")

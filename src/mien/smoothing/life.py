@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.smoothing.episodes import EpisodeLog
 from mien.errors import InputError
 from mien.labels import age_bin_names
-from mien.tracks import Track, Vote
+from mien.smoothing.episodes import EpisodeLog
 from mien.smoothing.voting import Ballot
+from mien.tracks import Track, Vote
 
 _FUZZ = 1e-9
 _LEAST = 1e-4
