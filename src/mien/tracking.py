@@ -23,23 +23,23 @@ from mien.motion import Process, advance, correct
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-MAX_GAP = 2.0
+MAX_GAP = 3.0
 
-_CENTRE = Process(speed=2.5, memory=0.6, noise=0.05)
+_CENTRE = Process(speed=1.8, memory=0.5, noise=0.05)
 """Units are sizes of the face: the square root of its box's area."""
-_SIZE = Process(speed=0.5, memory=0.6, noise=0.06)
+_SIZE = Process(speed=0.35, memory=0.5, noise=0.06)
 """Units are natural logarithms of pixels."""
 _CUT_NOISE = 4.0
 """A box that the picture's border cuts is measured this much worse."""
-_TAIL = 8.0
+_TAIL = 10.0
 """Degrees of freedom of the distribution of surprises: faces jump more often than a Gaussian would have it."""
 _NEW = 6.5
 """Evidence, in nats, that a pair needs to beat a newcomer."""
 _ABSENT, _ABSENT_SECONDS = 3.0, 0.5
 """Evidence, in nats, that a track loses by going unseen for long, and the time constant with which it does."""
-_EVIDENCE = 5.0
+_EVIDENCE = 7.0
 """Greatest evidence, in nats, that looks give either way: half as unlike as `_UNSURE` for, half more against."""
-_UNSURE = 0.5
+_UNSURE = 0.53
 """Unlikeness at which looks say nothing."""
 _LOOK_SECONDS = 1.0
 """Time constant with which a track's look follows what is seen."""
