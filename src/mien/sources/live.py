@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 import time
@@ -20,6 +19,7 @@ from mien.sources.choose import Choice, Chooser
 from mien.sources.image import shown
 from mien.sources.link import Arrived, BrokenError, Link
 from mien.sources.stream import SCHEMES, Stream, without_password
+from mien.sources.turns import Turns
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DEVICES = "/dev/"
@@ -145,7 +145,7 @@ class Live:
         )
         self._clock = _Clock(free=not self.info.live)
         self._chooser = Chooser(choice, link.rate)
-        self._frames: Generator[Frame, None, None] = self._run(arrivals)
+        self._frames = Turns(self._run(arrivals))
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -160,8 +160,7 @@ class Live:
     def close(self) -> None:
         """Let go of the camera or address; a thread that waits for it does so as soon as it may."""
         self._stop.set()
-        with contextlib.suppress(ValueError):  # another thread is in the iteration and sees the sign
-            self._frames.close()
+        if self._frames.close():
             self._link.close()
 
     def __enter__(self) -> Live:

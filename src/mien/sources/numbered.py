@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import re
@@ -17,6 +16,7 @@ from mien.sources.base import SourceInfo
 from mien.sources.choose import Choice, Chooser
 from mien.sources.image import load_image, shown
 from mien.sources.paths import expand
+from mien.sources.turns import Turns
 
 _COUNTER = re.compile(r"%0?(\d*)d")
 _TOLD = 8
@@ -82,7 +82,7 @@ class Numbered:
             codec="image",
         )
         self._stop = Event()
-        self._frames: Generator[Frame, None, None] = self._run()
+        self._frames = Turns(self._run())
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -97,8 +97,7 @@ class Numbered:
     def close(self) -> None:
         """The iteration ends, also one in another thread."""
         self._stop.set()
-        with contextlib.suppress(ValueError):  # the other thread is in the iteration and sees the sign
-            self._frames.close()
+        self._frames.close()
 
     def __enter__(self) -> Numbered:
         return self
