@@ -48,6 +48,8 @@ class Converter:
         self._transfer = transfer
         self._reformatter = VideoReformatter()
         self._matrices = Colorspace.__members__
+        self._angle: int | None = None
+        self._orientation: int | None = None
 
     def rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """RGB uint8 ``(height, width, 3)``, contiguous.
@@ -81,12 +83,23 @@ class Converter:
             pixels = _on_white(pixels)
         if self._transfer in (_PQ, _HLG):
             pixels = _to_sdr(pixels, self._transfer)
-        return upright(pixels, orientation(frame))
+        return upright(pixels, self.orientation(frame))
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """(width, height) in pixels that `rgb` would give."""
         width, height = self._scaled(frame.width, frame.height)
-        return (height, width) if orientation(frame) >= 5 else (width, height)
+        return (height, width) if self.orientation(frame) >= 5 else (width, height)
+
+    def orientation(self, frame: av.VideoFrame) -> int:
+        """How the frame is to be turned, as EXIF numbers it.
+
+        The display matrix is looked at once, and again when PyAV's cheap summary of it changes: looking at it keeps the
+        frame, with its pixels, alive until Python's next garbage collection.
+        """
+        angle: int | None = getattr(frame, "rotation", None)
+        if self._orientation is None or angle != self._angle:
+            self._angle, self._orientation = angle, orientation(frame)
+        return self._orientation
 
     def _scaled(self, width: int, height: int) -> tuple[int, int]:
         if self.sar >= 1:

@@ -26,7 +26,7 @@ _THREADS = 4
 _MARGIN = 64
 """Packets that are read beyond a frame before its rank is final; codecs reorder by 16 at most."""
 _TICK = 1e-6
-"""Seconds between frames that have the same time stamp, so that time never stands still."""
+"""Seconds between frames whose time stamps do not grow, so that time never stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +49,17 @@ class Times:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._pts: int | None = None
-        self._same = 0
         self._last = -math.inf
 
     def of(self, placed: Placed[Any]) -> float:
-        """Seconds of this frame."""
+        """Seconds of this frame; more than those of the one before, whatever the file says."""
         facts = self._facts
         if facts.numbering is Numbering.RATE:
             return placed.index / facts.rate
-        if placed.pts is not None:
-            self._same = self._same + 1 if placed.pts == self._pts else 0
-            self._pts = placed.pts
-            time = float(placed.pts * facts.base - facts.start) + self._same * _TICK
-            if facts.numbering is Numbering.STAMPS or time > self._last:
-                self._last = time
-                return time
-        self._last = max(self._last, 0.0) + 1 / facts.rate
+        if placed.pts is None:
+            self._last = max(self._last, 0.0) + 1 / facts.rate
+        else:
+            self._last = max(float(placed.pts * facts.base - facts.start), self._last + _TICK)
         return self._last
 
 
@@ -104,7 +98,7 @@ def where_to_begin(facts: Facts, choice: Choice, stop: Event | None = None) -> B
     usable = [(number, rank) for number, rank, pts in keys if pts <= ordered[target]]
     # from the second key frame before: those in the stream need not be where decoding can really start afresh
     for number, rank in reversed(usable[:-1]):
-        if rank and greatest[rank - 1] < least[rank]:
+        if 0 < rank <= target and greatest[rank - 1] < least[rank]:
             return Begin(number, rank, target)
     return Begin(target=target)
 

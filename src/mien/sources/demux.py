@@ -118,8 +118,10 @@ class Opened:
     @property
     def rate(self) -> float | None:
         """Nominal frames a second."""
-        for rate in (self.stream.average_rate, self.stream.guessed_rate, self.stream.base_rate):
-            if rate and 0 < rate <= 1000:
+        stream = self.stream
+        # where too few frames are known for an average, the others may be the clock's rate instead
+        for rate, greatest in ((stream.average_rate, 1000), (stream.guessed_rate, 240), (stream.base_rate, 240)):
+            if rate and 0 < rate <= greatest:
                 return float(rate)
         return None
 
@@ -142,6 +144,8 @@ class Opened:
                     return
                 reading = self.container.demux()
                 continue
+            except IndexError:
+                return  # at the end, PyAV trips over streams that turned up on the way
             if packet is None:
                 return
             failures = 0

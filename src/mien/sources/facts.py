@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MissingFileError, VideoError
 from mien.sources.base import SourceInfo
-from mien.sources.convert import Converter, orientation
+from mien.sources.convert import Converter
 from mien.sources.demux import Opened, Sent
 from mien.sources.image import shown
 from mien.sources.sniff import HEAD, is_picture, kind_not_video
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import av
 
 _PEEK, _PEEK_BYTES = 64, 64 << 20
+_LONGEST = 48 * 3600.0
+"""Seconds that a header may claim and be believed."""
 _ENCRYPTED = "is encrypted (DRM): only the player it was made for can read it"
 _TURNED = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -127,8 +129,8 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
     start = opened.start
     rate = opened.rate
     seconds = _seconds(container, stream)
-    if seconds and rate and seconds * rate < len(packets) - 1:
-        seconds = None  # a wrong guess
+    if seconds and (seconds > _LONGEST or (rate and seconds * rate < len(packets) - 1)):
+        seconds = None  # a wrong guess, or a damaged header
     transfer = stream.codec_context.color_trc
     sar = stream.sample_aspect_ratio
     converter = Converter(sar, transfer)
@@ -138,15 +140,15 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
         raise VideoError(f"{name}: {error}") from None
     width, height = converter.size(first)
     declared = _declared(stream)
-    exact = container.format.name in _TRUE_LENGTH
+    exact = container.format.name in _TRUE_LENGTH and seconds is not None
     info = SourceInfo(
         name=name,
         width=width,
         height=height,
         rate=rate,
-        frames=declared or (round(seconds * rate) if seconds and rate else None),
+        frames=(declared if exact else None) or (round(seconds * rate) if seconds and rate else None),
         seconds=seconds,
-        rotation=_TURNED[orientation(first)],
+        rotation=_TURNED[converter.orientation(first)],
         codec=_codec(stream),
         has_audio=sound,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 _TOLD = 8
 """Stretches that get a line of their own."""
 _STEADY, _SEEN_ENOUGH = 0.95, 25
+_GREATEST_GAP = 10.0
 _LEAST_GAP = 0.25
 """Seconds without a picture that count as missing ones in a video whose frames otherwise come at equal distances."""
 
@@ -26,12 +27,14 @@ class Faults:
 
     Args:
         rate: nominal frames a second.
+        seconds: length of the video, None where it is not known for sure.
     """
 
-    def __init__(self, rate: float | None) -> None:
+    def __init__(self, rate: float | None, seconds: float | None = None) -> None:
         self.lost = 0
         self.absent = 0  # of these, frames that left a hole in the file
         self._rate = rate
+        self._seconds = seconds
         self._stretches: list[_Stretch] = []
         self._more, self._more_absent = 0, 0
         self._holes: list[str] = []
@@ -96,7 +99,10 @@ class Faults:
         even = 0.5 < step < 1.5
         steady = self._steps >= _SEEN_ENOUGH and self._even >= _STEADY * self._steps
         absent = round(step) - 1
-        if steady and absent > 0 and (self._damage or (absent >= 2 and absent / self._rate >= _LEAST_GAP)):
+        # a damaged time stamp may lie anywhere
+        likely = absent <= _GREATEST_GAP * self._rate if self._seconds is None else time <= self._seconds + 1
+        likely = likely and self._before >= -1
+        if likely and steady and absent > 0 and (self._damage or (absent >= 2 and absent / self._rate >= _LEAST_GAP)):
             self.lost += absent
             self.absent += absent
             if len(self._holes) < _TOLD:

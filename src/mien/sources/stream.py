@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mien.errors import VideoError
-from mien.sources.convert import Converter, orientation
+from mien.sources.convert import Converter
 from mien.sources.demux import best_stream
 from mien.sources.link import Arrived, BrokenError
 from mien.sources.quiet import quiet_av
@@ -90,6 +90,8 @@ class Stream:
             packet: Any = None
             try:
                 packet = next(packets, None)
+            except IndexError:
+                pass  # at the end, PyAV trips over streams that turned up on the way
             except FFmpegError as error:
                 broken = _broken(error, time.monotonic() - begun >= self._stall, self._stall)
             over = packet is None or packet.size == 0
@@ -117,7 +119,7 @@ class Stream:
     def _arrived(self, frame: Any) -> Arrived:
         if frame.is_corrupt:
             return Arrived(None, None)
-        self.rotation = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(orientation(frame), 0)
+        self.rotation = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(self._converter.orientation(frame), 0)
         stamp = float(frame.pts * self._stream.time_base) if self._clock and frame.pts is not None else None
         try:
             return Arrived(self._converter.rgb(frame), stamp)
@@ -139,6 +141,8 @@ def _reason(error: Exception, address: str, waited: bool) -> str:
     import av.error
 
     host = urlsplit(address).netloc.rpartition("@")[2]
+    if waited or isinstance(error, (TimeoutError, av.error.ExitError)):
+        return f"{host} does not answer: check the address, the network and that the sender is running"
     for kinds, reason in (
         (av.error.HTTPUnauthorizedError, "wants a user name and password: give them as scheme://user:password@host/"),
         (av.error.HTTPForbiddenError, "refuses access (403): check the user name, the password or the key"),
@@ -150,8 +154,6 @@ def _reason(error: Exception, address: str, waited: bool) -> str:
     ):
         if isinstance(error, kinds):
             return reason
-    if waited or isinstance(error, (TimeoutError, av.error.ExitError)):
-        return f"{host} does not answer: check the address, the network and that the sender is running"
     said = getattr(error, "strerror", None) or type(error).__name__
     return f"cannot be opened ({said}): check the address and the network"
 

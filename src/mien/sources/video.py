@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from collections.abc import Generator, Iterator
@@ -18,6 +17,7 @@ from mien.sources.decode import Begin, Times, decoded_frames, where_to_begin
 from mien.sources.demux import Account, Opened
 from mien.sources.facts import Facts, Numbering, facts_of
 from mien.sources.faults import Faults, frames_are
+from mien.sources.turns import Turns
 
 if TYPE_CHECKING:
     import av
@@ -80,12 +80,12 @@ class Video:
         self._choice = choice
         whole = facts.info
         self.info: SourceInfo = replace(whole, frames=choice.expected(whole.frames, whole.seconds, whole.rate))
-        self._faults = Faults(whole.rate)
+        self._faults = Faults(whole.rate, whole.seconds if facts.until is not None else None)
         self._chooser = Chooser(choice, whole.rate)
         self._converter = facts.converter()
         self._size = (whole.width, whole.height)
         self._stop = Event()
-        self._frames: Generator[Frame, None, None] = self._run()
+        self._frames = Turns(self._run())
 
     @property
     def lost(self) -> int:
@@ -109,8 +109,7 @@ class Video:
     def close(self) -> None:
         """Close the file; the iteration ends, also one in another thread."""
         self._stop.set()
-        with contextlib.suppress(ValueError):  # the other thread is in the iteration and sees the sign
-            self._frames.close()
+        self._frames.close()
 
     def __enter__(self) -> Video:
         return self
