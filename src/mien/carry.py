@@ -25,6 +25,8 @@ _SAME = 0.3
 """Overlap (intersection over union) from which two boxes are taken for the same face."""
 _WITHIN = 0.5
 """Share of the smaller of two boxes that the other covers, from which they are taken for the same face."""
+_SURE = 0.9
+"""Least score of a face that the search missed: below it are mostly halves of faces behind others."""
 
 
 @runtime_checkable
@@ -84,7 +86,7 @@ class Carrier:
         if not open_.any():
             return faces
         found, _ = self._detector.refine(rgb, boxes[open_])
-        found = found[~_covered(found.boxes, faces.boxes)]
+        found = found[(found.scores >= _SURE) & ~_covered(found.boxes, faces.boxes)]
         if not found:
             return faces
         both = Faces.detected(
