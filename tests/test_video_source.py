@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -416,6 +417,26 @@ def test_the_larger_track_is_taken_and_a_cover_is_not_a_video(tmp_path: Path) ->
             output.mux(stream.encode(None))
     with open_video(path) as video:
         assert [(frame.size, number_of(frame.rgb)) for frame in video] == [((64, 48), i) for i in range(5)]
+
+
+def test_a_file_that_goes_away_while_it_is_open(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.mp4")
+    video = open_video(path)
+    path.unlink()
+    with pytest.raises(VideoError, match=r"a\.mp4: cannot be read any more: No such file or directory"):
+        list(video)
+
+
+def test_a_header_that_claims_the_impossible(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.flv", frames=30)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"duration") + 9
+    data[at : at + 8] = struct.pack(">d", 100_000.0)
+    path.write_bytes(data)
+    with open_video(path) as video:
+        assert len(list(video)) == 30
+    assert video.lost == 0
+    assert video.problems == ("the file holds 1.20 of the 100000.00 s that its header states: one of the two is wrong",)
 
 
 def test_names_that_look_like_addresses_or_patterns(tmp_path: Path) -> None:

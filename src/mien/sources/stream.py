@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mien.errors import VideoError
 from mien.sources.convert import Converter
+from mien.sources.decode import cores
 from mien.sources.demux import best_stream
 from mien.sources.link import Arrived, BrokenError
 from mien.sources.quiet import quiet_av
@@ -20,6 +21,7 @@ _NO_CLOCK = re.compile(r"mpjpeg|mjpeg|h264|hevc|.*_pipe|rawvideo")
 """Formats whose time stamps FFmpeg makes up from a nominal rate."""
 _LUMPS = frozenset({"hls", "dash"})
 """Formats that send some seconds at once."""
+_THREADS = 4
 _CONNECT = 15.0
 """Seconds that an address has to answer, at least."""
 
@@ -65,6 +67,7 @@ class Stream:
             raise
         context = self._stream.codec_context
         context.thread_type = "SLICE"  # threads that take a frame each would hold some back
+        context.thread_count = min(_THREADS, cores())
         self._converter = Converter(self._stream.sample_aspect_ratio, context.color_trc)
         codec = context.codec
         self.codec = str(getattr(codec, "canonical_name", codec.name))

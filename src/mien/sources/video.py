@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SHORTFALL = 0.25
 """Seconds by which a container that does not count its frames may overstate its length."""
+_BELIEVED = 1000
+"""Times as many frames as there are that may be missing; a header that claims more is damaged itself."""
 
 
 def open_video(
@@ -62,7 +64,7 @@ def open_video(
     """
     choice = Choice(every=every, fps=fps, start=start, end=end, after=after)
     facts = facts_of(path)
-    seconds = facts.info.seconds
+    seconds = facts.info.seconds if facts.until is not None else None
     if start and seconds and start > seconds:
         raise InputError(f"{facts.info.name}: start lies behind the end of the video, at {seconds:.2f} s: got {start}")
     return Video(facts, choice)
@@ -118,6 +120,16 @@ class Video:
         self.close()
 
     def _run(self) -> Generator[Frame, None, None]:
+        from av.error import FFmpegError
+
+        try:
+            yield from self._read()
+        except FFmpegError as error:
+            # it could be opened before: it has been moved, or its disk has gone
+            reason = error.strerror or type(error).__name__
+            raise VideoError(f"{self.info.name}: cannot be read any more: {reason}") from None
+
+    def _read(self) -> Generator[Frame, None, None]:
         begin = where_to_begin(self._facts, self._choice, self._stop)
         if begin is None or self._stop.is_set():
             return
@@ -183,7 +195,10 @@ class Video:
             absent, about = facts.declared - account.packets - self._faults.absent, ""
             if facts.edited and until - last < 0.5 * absent / facts.rate:
                 absent = 0  # an edit list cuts them away
-        if absent > 0 and (gap > _SHORTFALL or facts.edited):
+        if absent > _BELIEVED * account.packets:
+            held = f"{last - start:.2f} of the {facts.until - start:.2f} s"
+            self._faults.note(f"the file holds {held} that its header states: one of the two is wrong")
+        elif absent > 0 and (gap > _SHORTFALL or facts.edited):
             where = f"at {last - start:.2f} of {facts.until - start:.2f} s"
             self._faults.missing(absent, f"the file ends early, {where}: {about}{frames_are(absent)} missing")
         elif absent > 0:
