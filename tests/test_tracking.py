@@ -391,15 +391,20 @@ class TestUpdate:
         assert tracker.live(1.2).tolist() == [1]
         assert tracker.live(1.6).tolist() == []
 
-    def test_time_may_stand_still_but_not_go_back(self):
+    def test_time_that_stands_still_or_goes_back_a_little(self):
         tracker = Tracker()
         one = faces_at([(200, 200, 80)])
-        assert tracker.update(one, 1.0, GRAY).tolist() == [1]
-        assert tracker.update(one, 1.0, GRAY).tolist() == [1]
-        with pytest.raises(InputError, match=r"cut\(\)"):
-            tracker.update(one, 0.9, GRAY)
-        tracker.cut()
-        assert tracker.update(one, 0.0, GRAY).tolist() == [2]
+        assert [int(tracker.update(one, t, GRAY)[0]) for t in (1.0, 1.0, 0.9, 1.04)] == [1] * 4
+        assert tracker.live(0.95).tolist() == [1]
+        assert tracker.state()["time"] == 1.04
+
+    def test_a_clock_that_starts_anew(self):
+        tracker = Tracker(max_gap=1.0)
+        one = faces_at([(200, 200, 80)])
+        tracker.update(one, 100.0, GRAY)
+        assert tracker.live(3.0).tolist() == []
+        assert len(tracker.predict(3.0)[0]) == 0
+        assert [int(tracker.update(one, t, GRAY)[0]) for t in (3.0, 3.04)] == [2, 2]
 
     @pytest.mark.parametrize("time", [math.nan, math.inf])
     def test_times_that_are_none(self, time):

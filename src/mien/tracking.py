@@ -86,7 +86,7 @@ class Tracker:
         """Where the live tracks are expected.
 
         Args:
-            time: seconds, not before the last update.
+            time: seconds, as for `update`.
             within: only the tracks seen in so many seconds before the last update; 0 for those of the last update
                 alone, None for all that are live.
 
@@ -94,7 +94,7 @@ class Tracker:
             ``(m,)`` numbers and ``(m, 4)`` float32 xyxy boxes in pixels, which may lie outside the picture; the most
             recently seen first, of these the oldest first.
         """
-        tracks = self._moved(time)
+        tracks = self._moved(self._now(time))
         if within is not None and self._time is not None:
             tracks = tracks[self._time - tracks["seen"] <= within]
         order = np.lexsort((tracks["id"], -tracks["seen"]))
@@ -105,7 +105,8 @@ class Tracker:
 
         Args:
             faces: what was detected or carried, in any order.
-            time: the frame's time in seconds, not before the last update's.
+            time: the frame's time in seconds. One that is a little before the last counts as the same; one that is
+                more than ``max_gap`` before it ends every track.
             rgb: the frame, RGB uint8 ``(h, w, 3)``.
 
         Returns:
@@ -113,11 +114,12 @@ class Tracker:
             left has the smaller.
 
         Raises:
-            InputError: a time that is not finite or goes back while tracks are live, or boxes that are not finite.
+            InputError: the time or boxes are not finite.
         """
         if not np.isfinite(faces.boxes).all():
             raise InputError("a tracker needs finite boxes: leave out faces without one")
-        tracks = self._moved(time)
+        now = self._now(time)
+        tracks = self._moved(now)
         # the order of the faces must not matter, not even between equally good answers
         order = np.lexsort(faces.boxes.T[::-1])
         seen = _measured(faces.boxes[order], faces.image_size)
@@ -125,13 +127,13 @@ class Tracker:
         rows, columns = assign(self._costs(tracks, seen, look, visible))
         ids = np.zeros(len(seen), np.int64)
         ids[columns] = tracks["id"][rows]
-        tracks[rows] = _corrected(tracks[rows], seen[columns], time, look[columns], visible[columns])
+        tracks[rows] = _corrected(tracks[rows], seen[columns], now, look[columns], visible[columns])
         new = np.flatnonzero(ids == 0)
         ids[new] = self._next + np.arange(len(new))
         self._next += len(new)
-        started = _started(ids[new], seen[new], time, look[new], visible[new])
+        started = _started(ids[new], seen[new], now, look[new], visible[new])
         self._tracks = np.concatenate([tracks, started])
-        self._time = float(time)
+        self._time = now
         out = np.empty(len(seen), np.int64)
         out[order] = ids
         return out
@@ -142,8 +144,7 @@ class Tracker:
 
     def live(self, time: float) -> Ids:
         """``(m,)`` the tracks that may still be continued at this time (seconds), ascending; all others are over."""
-        self._check(time)
-        return np.sort(self._tracks["id"][self._alive(time)])
+        return np.sort(self._tracks["id"][self._alive(self._now(time))])
 
     def state(self) -> dict[str, Any]:
         """JSON-ready: all that `restore` needs to continue bit by bit."""
@@ -158,23 +159,24 @@ class Tracker:
             if len(self._tracks):
                 self._tracks[name] = state["tracks"][name]
 
-    def _check(self, time: float) -> None:
+    def _now(self, time: float) -> float:
+        """The time to go by: some files have frames whose time goes back a little; then none has passed."""
         if not math.isfinite(time):
             raise InputError(f"time is in seconds and finite, got {time}")
-        if self._time is not None and time < self._time and len(self._tracks):
-            raise InputError(
-                f"time goes back from {self._time:g} s to {time:g} s: call cut() first, or take a new tracker"
-            )
+        if self._time is None or time >= self._time or self._time - time > self._max_gap:
+            return float(time)
+        return self._time
 
-    def _alive(self, time: float) -> NDArray[np.bool_]:
-        return np.asarray(time - self._tracks["seen"] <= self._max_gap, np.bool_)
+    def _alive(self, now: float) -> NDArray[np.bool_]:
+        alive: NDArray[np.bool_] = now - self._tracks["seen"] <= self._max_gap
+        # a clock that jumps back by more than a gap starts anew
+        return alive if self._time is None or now >= self._time else np.zeros_like(alive)
 
-    def _moved(self, time: float) -> NDArray[np.void]:
+    def _moved(self, now: float) -> NDArray[np.void]:
         """A copy of the live tracks, advanced to this time."""
-        self._check(time)
-        tracks = self._tracks[self._alive(time)]
+        tracks = self._tracks[self._alive(now)]
         if len(tracks) and self._time is not None:
-            seconds = time - self._time
+            seconds = now - self._time
             unit = np.exp(tracks["size"][:, 0, 0])
             tracks["centre"], tracks["centre_spread"] = advance(
                 tracks["centre"], tracks["centre_spread"], seconds, _CENTRE, unit
