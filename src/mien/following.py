@@ -56,7 +56,7 @@ class FollowOptions:
     """
 
     detect_every: int = 1
-    max_gap: float = 2.0
+    max_gap: float = 3.0
     min_track: float = 0.4
     time_constant: float = 0.5
     window: float = 4.0
