@@ -31,6 +31,7 @@ from mien.datasets.mislabels import doubt
 from mien.datasets.prepared import read_prepared, write_prepared
 from mien.datasets.value import SPLITS, Prepared
 from mien.errors import DataError, InputError
+from pictures import astronaut
 
 POINTWISE = ("constant", "blur", "ambiguous", "not-a-face")
 
@@ -311,6 +312,17 @@ def test_command(tmp_path: Path) -> None:
     plain = CliRunner().invoke(cli, ["data", "clean", str(source), "--out", str(out), "--rules", "blur", "--blur", "1"])
     assert plain.exit_code == 0
     assert len(read_prepared(out)) == 139
+
+
+def test_a_detector_looks_for_faces(tmp_path: Path) -> None:
+    gray = cv2.cvtColor(astronaut()[55:180, 165:290], cv2.COLOR_RGB2GRAY)
+    face = cv2.resize(gray, (48, 48), interpolation=cv2.INTER_AREA)[..., None]
+    data = changed(textured(10), r2=face, r7=face)
+    source, out = write_prepared(data, tmp_path / "a.parquet"), tmp_path / "b.parquet"
+    arguments = ["data", "clean", str(source), "--out", str(out), "--rules", "constant", "--detector", "mtcnn"]
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert read_prepared(out).row.tolist() == [2, 7]
 
 
 @pytest.mark.parametrize(
