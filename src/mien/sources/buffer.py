@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -94,6 +95,8 @@ class Buffer:
         self._source.close()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_PATIENCE)
+            if self._thread.is_alive():
+                _never_free(self._source)
         atexit.unregister(self.close)
 
     def __enter__(self) -> Buffer:
@@ -149,3 +152,12 @@ class Buffer:
         """Whether one more frame of so many bytes is too much."""
         held = len(self._queue)
         return held >= self._size or (held >= _LEAST and self._bytes + size > self._memory)
+
+
+def _never_free(source: Source) -> None:
+    """Keep a source for as long as the process lives.
+
+    A thread that is left in a read that stalls still uses the decoder's memory; when Python ends, it would free that
+    under the thread's feet, and the process would die of it.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(source))

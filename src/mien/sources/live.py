@@ -145,7 +145,7 @@ class Live:
         )
         self._clock = _Clock(free=not self.info.live)
         self._chooser = Chooser(choice, link.rate)
-        self._frames = Turns(self._run(arrivals))
+        self._frames = Turns(self._run(arrivals), lambda: self._link.close())
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -160,8 +160,7 @@ class Live:
     def close(self) -> None:
         """Let go of the camera or address; a thread that waits for it does so as soon as it may."""
         self._stop.set()
-        if self._frames.close():
-            self._link.close()
+        self._frames.close()
 
     def __enter__(self) -> Live:
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from threading import Lock
 
 from mien.faces import Frame
@@ -14,8 +14,9 @@ class Turns(Iterator[Frame]):
     Two threads that close or run a generator at once can bring the interpreter down.
     """
 
-    def __init__(self, frames: Generator[Frame, None, None]) -> None:
-        self._frames, self._turn = frames, Lock()
+    def __init__(self, frames: Generator[Frame, None, None], let_go: Callable[[], None] | None = None) -> None:
+        """Take turns at ``frames``; ``let_go`` frees what they come from and is called with every close."""
+        self._frames, self._let_go, self._turn = frames, let_go, Lock()
 
     def __next__(self) -> Frame:
         with self._turn:
@@ -27,6 +28,8 @@ class Turns(Iterator[Frame]):
             return False
         try:
             self._frames.close()
+            if self._let_go is not None:
+                self._let_go()
         finally:
             self._turn.release()
         return True
