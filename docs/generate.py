@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from generate_video import tracking_section
 
 from mien.cli import cli
 from mien.reproduction import page as reproduction
@@ -217,11 +218,72 @@ def scores_table(cards: dict[str, Card]) -> str:
     return "\n".join(table(["model", "parameters", "test", "accuracy", "macro F1", "ECE"], rows)).strip()
 
 
+def video_speed_section(measured: dict[str, Any]) -> str:
+    """From what `benchmarks/video.py` wrote."""
+    about = measured["machine"]
+    lines = [
+        "## How fast, and how much memory",
+        "",
+        "`python benchmarks/video.py --json docs/results/video.json`, whose header says what is measured and how. "
+        f"{about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}; {about['date']}, "
+        f"load {about['load']:.1f} at the start.",
+        "",
+        "640×480, one minute. *Searched* finds faces anew on every frame (the default); *carried* searches every fifth frame "
+        "(`--detect-every 5`). Every run also writes a table and the checkpoints.",
+        "",
+    ]
+    decoding = next(row for row in measured["speed"] if row["mode"] == "decode")
+    rows = []
+    for row in measured["speed"]:
+        rate, share = row["frames"] / row["wall"], decoding["cpu"] / decoding["frames"] * row["frames"] / row["cpu"]
+        name = row["mode"].replace("default", "searched").replace("decode", "decoding alone, into RGB")
+        rows.append(
+            [
+                name,
+                "–" if row["mode"] == "decode" else str(row["people"]),
+                f"{rate:.0f}",
+                f"{1000 * row['cpu'] / row['frames']:.1f}",
+                percent(share),
+                f"{row['peak_mb']:.0f}",
+            ]
+        )
+    lines += table(["mode", "faces", "frames a second", "ms of CPU a frame", "of it decoding", "peak MB"], rows)
+    lines += ["Over the length of a video, one face:", ""]
+    rows = []
+    for row in measured["length"]:
+        name = row["mode"].replace("default", "searched")
+        tenths = f"{row['first_tenth_ms']:.2f} → {row['last_tenth_ms']:.2f}"
+        change = percent(row["last_tenth_ms"] / row["first_tenth_ms"] - 1)
+        rows.append([name, f"{row['minutes']} min", f"{row['frames']:,}", f"{row['resident_mb']:.0f}", tenths, change])
+    lines += table(
+        ["mode", "length", "frames", "resident MB, at most", "ms a frame, first tenth → last", "change"], rows
+    )
+    for mode in dict.fromkeys(row["mode"] for row in measured["length"]):
+        short, long = (row for row in measured["length"] if row["mode"] == mode)
+        change = long["resident_mb"] / short["resident_mb"] - 1
+        lines.append(
+            f"- {mode.replace('default', 'searched')}: {long['minutes']} minutes take {100 * change:+.1f} % of memory."
+        )
+    return "\n".join(lines).strip()
+
+
+def video_page() -> str:
+    """The written page, with its tables from the JSON files that the benchmarks wrote."""
+    page = (DOCS / "video.md").read_text(encoding="utf-8")
+    for mark, name, section in (("speed", "video", video_speed_section), ("tracking", "tracking", tracking_section)):
+        measured = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        text = section(measured).strip()
+        between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+        page = between.sub(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
+    return page
+
+
 def pages() -> dict[Path, str]:
     cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
     out[DOCS / "benchmarks.md"] = benchmarks_page()
+    out[DOCS / "video.md"] = video_page()
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():
