@@ -83,7 +83,8 @@ def tracking_section(results: dict[str, Any]) -> str:
         "Where detections are missing, those that were dropped are missed faces in every mode. In *cuts* the truth gives "
         "everybody a new number after each cut; in *away for 3 s* the absence is about as long as a track waits.",
         "",
-        "All scenes together; *missed ones looked for* is `Carrier.rescue`, *flow* is how detectors other than MTCNN carry:",
+        "All scenes together; *missed ones looked for* is `Carrier.rescue`, which `Analyzer` uses on every searched frame; "
+        "*flow* is how detectors other than MTCNN carry:",
         "",
     ]
     cells = []

@@ -176,6 +176,9 @@ class Following:
             faces = self._carrier.carry(frame.rgb, *self._tracker.predict(frame.time))
         else:
             faces = self.search(frame) if search is None else search()
+            if not cut:
+                # a search misses a face now and then; where one is expected a second look is cheap
+                faces = self._carrier.rescue(frame.rgb, faces, *self._tracker.predict(frame.time))
         tracks = self._tracker.update(faces, frame.time, frame.rgb)
         live = set(self._tracker.live(frame.time).tolist())
         ended, self._live = self._live - live, live
