@@ -614,7 +614,8 @@ BAD_FILES = [
     ("lfs.jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer: fetch the"),
     ("doc.pdf", b"%PDF-1.7\n\xe2\xe3", "is a PDF document: save the page as PNG or JPEG"),
     ("plot.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n", "is a PostScript file"),
-    ("film.mp4", b"\0\0\0\x20ftypisom" + b"\0" * 50, "is a video, not a picture: 'mien analyze FILE' or Analyzer.video(path) reads it"),
+    ("film.mp4", b"\0\0\0\x20ftypisom" + b"\0" * 50, "is a video, not a picture: "
+        "'mien analyze FILE' or Analyzer.video(path) reads it"),
     ("film.avi", b"RIFF\0\0\0\0AVI LIST" + b"\0" * 50, "is a video"),
     ("film.webm", b"\x1a\x45\xdf\xa3" + b"\0" * 50, "is a video"),
     ("array.npy", b"\x93NUMPY\1\0" + b"\0" * 50, "is a NumPy array: load it with numpy.load"),
