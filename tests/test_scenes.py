@@ -68,6 +68,13 @@ def test_one_broken_frame_is_left_as_it_was_entered():
     assert cuts([still, still, noise(240, 320, blur=6), still, still]) in ([], [2])
 
 
+def test_a_swing_too_fast_to_follow_is_one_cut_at_most():
+    place = np.asarray(cv2.resize(noise(60, 400, blur=2), (3200, 480), interpolation=cv2.INTER_CUBIC), np.uint8)
+    still, end = [view(place, -1400)] * 4, [view(place, 1300)] * 4
+    frames = [*still, *(view(place, x) for x in range(-1280, 1300, 170)), *end]
+    assert len(cuts(frames)) <= 1
+
+
 def test_somebody_who_walks_through_is_no_cut():
     frames = []
     for i in range(20):

@@ -5,9 +5,9 @@ people who walk leave most blocks findable; light leaves them alike, because the
 cut hardly a block is found.
 
 Found: cuts between places, and between views of one place; a fade through black, as one cut when the new scene shows.
-Not found: dissolves, and cuts after which most of the picture is as before. Taken for a cut: a camera that swings by
-more than a fifth of the picture from one frame to the next, which at few frames a second is no great speed, and
-something that suddenly covers most of the picture.
+Not found: dissolves, cuts after which most of the picture is as before, and shots of a single frame. Taken for a cut: a
+camera that swings by more than a fifth of the picture from one frame to the next, which at few frames a second is no
+great speed, and something that suddenly covers most of the picture.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _BLOCK, _REACH = 10, 8
 """Side of a block and how far it is looked for, in pixels of the tiny picture."""
 _ALIKE = 0.7
 """Mean correlation, over blocks weighed by contrast, below which the scene is another."""
+_DROP = 0.15
+"""How much less alike two neighbouring frames have to be than the two before them: in a fast swing no frame is found in
+the one before, and only the first of them can be a cut."""
 _CONTRAST = 8.0
 """Standard deviation in levels at which a block counts half."""
 _BLANK = 5.0
@@ -44,6 +47,7 @@ class SceneCuts:
 
     def __init__(self) -> None:
         self._past: list[Thumb] = []
+        self._likeness = 1.0
 
     def update(self, rgb: NDArray[np.uint8]) -> bool:
         """Whether a new scene starts with this frame; the first frame starts none.
@@ -59,18 +63,21 @@ class SceneCuts:
         now = _thumb(rgb)
         if now.std() < _BLANK:
             return False
-        # the newest first: the others are only asked when it is different
-        cut = bool(self._past) and all(likeness(before, now) < _ALIKE for before in self._past)
-        self._past = [now, *self._past[: _MEMORY - 1]]
-        return cut
+        best = likeness(self._past[0], now) if self._past else 1.0
+        limit = min(_ALIKE, self._likeness - _DROP)
+        if best < limit:
+            best = max([best, *(likeness(before, now) for before in self._past[1:])])
+        self._past, self._likeness = [now, *self._past[: _MEMORY - 1]], best
+        return best < limit
 
     def state(self) -> dict[str, Any]:
         """JSON-ready: all that `restore` needs to continue."""
-        return {"past": [thumb.tolist() for thumb in self._past]}
+        return {"past": [thumb.tolist() for thumb in self._past], "likeness": self._likeness}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` gave."""
         self._past = [np.array(thumb, np.uint8) for thumb in state["past"]]
+        self._likeness = float(state["likeness"])
 
 
 def likeness(before: Thumb, now: Thumb) -> float:
