@@ -35,7 +35,7 @@ FAST = {
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "b": "2M"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "b": "2M"},
     "libsvtav1": {"preset": "12", "svtav1-params": "lp=1"},
-    "libaom-av1": {"cpu-used": "8", "usage": "realtime"},
+    "libaom-av1": {"cpu-used": "8"},
     "mpeg4": {"q": "3"},
     "mpeg2video": {"q": "3"},
 }

@@ -7,11 +7,13 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mien.sources.link import Arrived, BrokenError
 
+_SILENT = 0
 _MISSES = 5
 """Pictures that a camera may fail to give in a row before it counts as gone; some fail once while they warm up."""
 
@@ -71,8 +73,10 @@ class Camera:
 def _quiet_opencv() -> Iterator[None]:
     import cv2
 
-    log = cv2.utils.logging
-    level = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    # moved in OpenCV 4.11
+    log: Any = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2
+    level = log.getLogLevel()
+    log.setLogLevel(_SILENT)
     try:
         yield
     finally:

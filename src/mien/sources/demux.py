@@ -176,11 +176,22 @@ def best_stream(container: Any) -> Any:
 
     Cover pictures of music are no video.
     """
-    videos = [s for s in container.streams.video if not int(getattr(s, "disposition", 0)) & _ATTACHED_PICTURE]
+    videos = [s for s in container.streams.video if not _is_cover(s)]
     able = [s for s in videos if s.codec_context is not None]
     if able:
         return max(able, key=lambda s: (s.codec_context.width or 0) * (s.codec_context.height or 0))
     return videos[0] if videos else None
+
+
+def codec_name(stream: Any) -> str:
+    """Short name of the codec, whatever library decodes it."""
+    name = str(stream.codec_context.codec.name)
+    return {"libdav1d": "av1", "libaom-av1": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(name, name)
+
+
+def _is_cover(stream: Any) -> bool:
+    disposition = getattr(stream, "disposition", 0)  # PyAV 14.0 does not tell
+    return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)
 
 
 class _Clock:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import InputError, MissingFileError, VideoError
 from mien.sources.base import SourceInfo
 from mien.sources.convert import Converter
-from mien.sources.demux import Opened, Sent
+from mien.sources.demux import Opened, Sent, codec_name
 from mien.sources.image import shown
 from mien.sources.sniff import HEAD, is_picture, kind_not_video
 
@@ -149,7 +149,7 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
         frames=(declared if exact else None) or (round(seconds * rate) if seconds and rate else None),
         seconds=seconds,
         rotation=_TURNED[converter.orientation(first)],
-        codec=_codec(stream),
+        codec=codec_name(stream),
         has_audio=sound,
     )
     return Facts(
@@ -242,11 +242,6 @@ def _numbering(opened: Opened, first: av.VideoFrame, packets: list[Sent], pictur
     if first.interlaced_frame and pictures <= 0.8 * len(expected):
         return Numbering.FIELDS
     return Numbering.STAMPS
-
-
-def _codec(stream: Any) -> str:
-    codec = stream.codec_context.codec
-    return str(getattr(codec, "canonical_name", codec.name))
 
 
 def _declared(stream: Any) -> int | None:

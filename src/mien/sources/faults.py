@@ -8,7 +8,7 @@ _TOLD = 8
 """Stretches that get a line of their own."""
 _STEADY, _SEEN_ENOUGH = 0.95, 25
 _GREATEST_GAP = 10.0
-_LEAST_GAP = 0.25
+_LEAST_GAP = 0.1
 """Seconds without a picture that count as missing ones in a video whose frames otherwise come at equal distances."""
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mien.errors import VideoError
 from mien.sources.convert import Converter
 from mien.sources.decode import cores
-from mien.sources.demux import best_stream
+from mien.sources.demux import best_stream, codec_name
 from mien.sources.link import Arrived, BrokenError
 from mien.sources.quiet import quiet_av
 
@@ -69,8 +69,7 @@ class Stream:
         context.thread_type = "SLICE"  # threads that take a frame each would hold some back
         context.thread_count = min(_THREADS, cores())
         self._converter = Converter(self._stream.sample_aspect_ratio, context.color_trc)
-        codec = context.codec
-        self.codec = str(getattr(codec, "canonical_name", codec.name))
+        self.codec = codec_name(self._stream)
         rate = self._stream.average_rate
         form = self._container.format.name
         self._clock = not _NO_CLOCK.fullmatch(form)
