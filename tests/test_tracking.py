@@ -383,6 +383,14 @@ class TestUpdate:
         np.testing.assert_allclose(boxes[0, 2:] - boxes[0, :2], [72, 88], rtol=0.03)
         assert tracker.predict(25 / 25, within=0.1)[0].tolist() == [1]
 
+    def test_predict_leaves_out_who_was_not_seen_for_long(self):
+        tracker = Tracker(max_gap=3.0)
+        tracker.update(faces_at([(100, 200, 80), (500, 200, 60)]), 0.0, GRAY)
+        for k in range(1, 26):
+            tracker.update(faces_at([(100, 200, 80)]), k / 25, GRAY)
+        assert tracker.predict(1.04)[0].tolist() == [1]
+        assert tracker.predict(1.04, within=None)[0].tolist() == [1, 2]
+
     def test_live(self):
         tracker = Tracker(max_gap=1.0)
         tracker.update(faces_at([(100, 200, 80), (500, 200, 60)]), 0.0, GRAY)

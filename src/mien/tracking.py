@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 MAX_GAP = 3.0
+RECENT = 0.5
+"""Seconds after which it is no longer worth looking for a lost face where it is expected."""
 
 _CENTRE = Process(speed=1.8, memory=0.5, noise=0.05)
 """Units are sizes of the face: the square root of its box's area."""
@@ -82,13 +84,13 @@ class Tracker:
         self._time: float | None = None
         self._next = 1
 
-    def predict(self, time: float, *, within: float | None = None) -> tuple[Ids, NDArray[np.float32]]:
-        """Where the live tracks are expected.
+    def predict(self, time: float, *, within: float | None = RECENT) -> tuple[Ids, NDArray[np.float32]]:
+        """Where the tracks are expected.
 
         Args:
             time: seconds, as for `update`.
-            within: only the tracks seen in so many seconds before the last update; 0 for those of the last update
-                alone, None for all that are live.
+            within: only tracks seen in so many seconds before the last update: of others too little is known to look
+                for them; 0 for those of the last update alone, None for all that are live.
 
         Returns:
             ``(m,)`` numbers and ``(m, 4)`` float32 xyxy boxes in pixels, which may lie outside the picture; the most
