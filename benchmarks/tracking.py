@@ -5,8 +5,8 @@
 Scenes (`benchmarks/scenarios.py`, `benchmarks/sequences.py`): people made of two public-domain portraits before
 pictured backgrounds, 640×480, 25 frames a second unless said otherwise, several variants a scene. Faces are found by
 the default detector, scene cuts by `SceneCuts`; parameters were chosen on the variants 1–6, these here are others.
-Cuts (`benchmarks/shots.py`): videos of ten shots each; parameters were chosen on the videos 0–3.
-Times are processor time of one thread, so that other work on the machine matters little.
+Cuts (`benchmarks/shots.py`): videos of ten shots each; parameters were chosen on the videos 0–7.
+Times are processor time of one thread; still, run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -159,21 +159,19 @@ class Mode:
     every: int = 1
     appearance: bool = True
     flow: bool = False
-    rescue: bool = False
+    rescue: bool = True
 
 
 MODES = {
     "every frame": Mode(),
     "every frame, without looks": Mode(appearance=False),
-    "every frame, missed ones looked for": Mode(rescue=True),
+    "every frame, no second look": Mode(rescue=False),
     "every 3rd frame": Mode(every=3),
     "every 5th frame": Mode(every=5),
     "every 3rd frame, flow": Mode(every=3, flow=True),
     "every 5th frame, flow": Mode(every=5, flow=True),
 }
-SEEDS, CUT_SEEDS = (101, 102, 103), tuple(range(100, 108))
-CARRIED = 0.5
-"""Seconds for which a face that was lost is still looked for on carried frames."""
+SEEDS, CUT_SEEDS = (101, 102, 103), tuple(range(200, 208))
 
 
 class SearchOnly:
@@ -221,10 +219,11 @@ class Follower:
             self.tracker.cut()
         if index % self.mode.every == 0 or cut_:
             faces = found
-            if self.mode.rescue:
-                faces = self.carrier.rescue(rgb, faces, *self.tracker.predict(time_, within=CARRIED))
+            if self.mode.rescue and not cut_:
+                where = self.tracker.predict(time_)
+                faces = self.clock("second look", lambda: self.carrier.rescue(rgb, found, *where))
         else:
-            where = self.tracker.predict(time_, within=CARRIED)
+            where = self.tracker.predict(time_)
             name = "flow" if self.mode.flow else "refine"
             faces = self.clock(name, lambda: self.carrier.carry(rgb, *where), len(where[0]))
         tracks = self.clock("update", lambda: self.tracker.update(faces, time_, rgb))
@@ -321,7 +320,7 @@ def measure_scenes(detector: Detector, model: Model, seeds: tuple[int, ...]) -> 
     names = ["neighbouring frames, both searched", *(name for name, mode in MODES.items() if mode.every > 1)]
     drifts = {name: Drift() for name in names}
     rows, frames = [], 0
-    totals = {mode: Score() for mode in MODES}
+    totals = {(kind, mode): Score() for kind in ("all", "all, some dropped") for mode in MODES}
     for scene in SCENARIOS:
         scores = {mode: Score() for mode in MODES}
         for seed in seeds:
@@ -329,19 +328,20 @@ def measure_scenes(detector: Detector, model: Model, seeds: tuple[int, ...]) -> 
             frames += len(video)
             for mode, score in follow(video, seed, detector, model, clock, drifts).items():
                 scores[mode] += score
+        kind = "all, some dropped" if video.missing else "all"
         for mode, score in scores.items():
-            totals[mode] += score
+            totals[kind, mode] += score
             rows.append(score_row(scene, mode, score))
         one = scores["every frame"]
         print(f"{scene}: {one.switches} switches, {one.mergers} mergers, IDF1 {one.idf1:.3f}", flush=True)
-    rows += [score_row("all", mode, score) for mode, score in totals.items()]
-    for row in rows[-len(MODES) :]:
+    rows += [score_row(kind, mode, score) for (kind, mode), score in totals.items()]
+    for row in rows[-2 * len(MODES) :]:
         print(
-            f"{row['mode']}: {row['switches']} switches, {row['mergers']} mergers, "
+            f"{row['scene']}, {row['mode']}: {row['switches']} switches, {row['mergers']} mergers, "
             f"recall {row['recall']:.3f}, IDF1 {row['idf1']:.3f}"
         )
-    faces = totals["every frame"].truth / frames
-    times = {name: clock.ms(name) for name in ("search", "refine", "flow", "update", "cuts")}
+    faces = sum(totals[kind, "every frame"].truth for kind in ("all", "all, some dropped")) / frames
+    times = {name: clock.ms(name) for name in ("search", "second look", "refine", "flow", "update", "cuts")}
     return {
         "frames": frames,
         "faces_a_frame": faces,
@@ -414,8 +414,9 @@ def measure_crowds() -> list[dict[str, float]]:
                 "faces": n,
                 "updates": frames,
                 "ms": 1000 * float(np.median(times)),
-                "ms_first": 1000 * float(np.median(times[:tenth])),
-                "ms_last": 1000 * float(np.median(times[-tenth:])),
+                # what an update takes at least: other work on the machine comes and goes
+                "ms_first": 1000 * float(np.percentile(times[:tenth], 10)),
+                "ms_last": 1000 * float(np.percentile(times[-tenth:], 10)),
             }
         )
         print(f"update with {n} faces: {rows[-1]['ms']:.2f} ms")
