@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, ModelError
+from mien.features import FEATURES, SIDE, compute
 from mien.runtime.session import open_session
 from mien.weights.card import METADATA_KEY, Card
 
 Probabilities = dict[str, NDArray[np.float32]]
 """Head name → ``(n, classes)``, rows sum to 1."""
+Vectors = Mapping[str, NDArray[np.float32]]
+"""Feature → ``(n, length)`` vectors that a network takes beside the pixels."""
 Predict = Callable[[NDArray[np.uint8]], Probabilities]
 """uint8 ``(n, size, size, channels)`` → `Probabilities`."""
 
 CHUNK = 64
 """Crops that go through the network at once; bounds memory on a crowd."""
+FEATURE = "feature_"
+"""What the names of a network's inputs of feature vectors begin with."""
 
 
 class Model:
     """A network with its card. Built once, safe to call from several threads.
+
+    A network that takes feature vectors beside the pixels gets those of its crops, computed here.
 
     Args:
         model: the ONNX file, or its content.
@@ -30,8 +37,9 @@ class Model:
         name: what messages call it; by default its path.
 
     Raises:
-        ModelError: not an ONNX file, or one without a card.
+        ModelError: not an ONNX file, or one without a card, or one whose features are not those of this version.
         MissingFileError: no such file.
+        MissingExtraError: the network takes a feature that needs a package that is not installed.
     """
 
     def __init__(self, model: bytes | Path, *, threads: int | None = None, name: str = "") -> None:
@@ -41,11 +49,7 @@ class Model:
         if text is None:
             raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
         self.card = Card.from_json(text)
-        if self.card.features:
-            raise ModelError(
-                f"model {self.card.name!r} takes {', '.join(self.card.features)} features beside the pixels, "
-                "which this pipeline does not compute: use one that takes pixels alone"
-            )
+        _check_features(self.card)
         self._input = self._session.get_inputs()[0].name
         outputs = [output.name for output in self._session.get_outputs()]
         missing = [head.name for head in self.card.heads if head.name not in outputs]
@@ -54,11 +58,12 @@ class Model:
         self._mean = np.asarray(self.card.mean, np.float32).reshape(1, -1, 1, 1)
         self._std = np.asarray(self.card.std, np.float32).reshape(1, -1, 1, 1)
 
-    def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def logits(self, crops: NDArray[np.uint8], vectors: Vectors | None = None) -> dict[str, NDArray[np.float32]]:
         """Raw outputs.
 
         Args:
             crops: uint8 ``(n, size, size, channels)`` as the card says, RGB or gray.
+            vectors: the crops' feature vectors where they are at hand; by default they are computed.
 
         Returns:
             Head name → ``(n, classes)`` float32.
@@ -70,23 +75,32 @@ class Model:
         names = [head.name for head in card.heads]
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
         for start in range(0, len(crops), CHUNK):
-            pixels = crops[start : start + CHUNK].transpose(0, 3, 1, 2).astype(np.float32) / 255
-            x = np.ascontiguousarray((pixels - self._mean) / self._std)
-            for name, output in zip(names, self._session.run(names, {self._input: x}), strict=True):
+            chunk = slice(start, start + CHUNK)
+            pixels = crops[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255
+            given = {self._input: np.ascontiguousarray((pixels - self._mean) / self._std)}
+            for name in card.features:
+                part = compute(name, crops[chunk]) if vectors is None else vectors[name][chunk]
+                given[FEATURE + name] = np.ascontiguousarray(part)
+            for name, output in zip(names, self._session.run(names, given), strict=True):
                 parts[name].append(output)
         return {head.name: _joined(parts[head.name], len(head.labels)) for head in card.heads}
 
-    def __call__(self, crops: NDArray[np.uint8], *, flip: bool = False) -> dict[str, NDArray[np.float32]]:
+    def __call__(
+        self, crops: NDArray[np.uint8], *, flip: bool = False, vectors: Vectors | None = None
+    ) -> dict[str, NDArray[np.float32]]:
         """Probabilities: head name → ``(n, classes)`` float32, rows sum to 1.
 
         Args:
             crops: as for `logits`.
             flip: average with the mirrored crops.
+            vectors: as for `logits`; those of mirrored crops are always computed, so not to be given with ``flip``.
         """
-        return with_mirror(self._probabilities, crops) if flip else self._probabilities(crops)
+        return with_mirror(self._probabilities, crops) if flip else self._probabilities(crops, vectors)
 
-    def _probabilities(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        logits = self.logits(crops)
+    def _probabilities(
+        self, crops: NDArray[np.uint8], vectors: Vectors | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        logits = self.logits(crops, vectors)
         return {head.name: softmax(logits[head.name] / head.temperature) for head in self.card.heads}
 
 
@@ -100,6 +114,23 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     """Over the last axis of ``(n, k)``, stable."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
+
+
+def _check_features(card: Card) -> None:
+    """Say now, not at the first face, that a network's features cannot be computed here."""
+    for name, length in card.features.items():
+        known = FEATURES.get(name)
+        if known is None or known.length != length:
+            raise ModelError(
+                f"model {card.name!r} takes {length} {name} features, which this version does not compute: "
+                "export it again with this version of mien"
+            )
+        if (card.size, card.channels) != (SIDE, "gray"):
+            raise ModelError(
+                f"model {card.name!r} takes {name} features of {SIDE}-pixel gray crops, but crops of {card.size} pixels"
+            )
+        # finds what is not installed, and keeps dlib's model in memory for the faces to come
+        compute(name, np.zeros((1, SIDE, SIDE), np.uint8))
 
 
 def _joined(parts: list[NDArray[np.float32]], classes: int) -> NDArray[np.float32]:

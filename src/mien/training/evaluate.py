@@ -49,7 +49,8 @@ def open_scorable(model: str | Path, threads: int | None = None) -> Scorable:
             card.size,
             card.n_channels,
             {head.name: head.labels for head in card.heads},
-            lambda images, features, flip: loaded(images, flip=flip),
+            lambda images, features, flip: loaded(images, flip=flip, vectors=None if flip else features),
+            card.features,
         )
     if not path.exists():
         raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")

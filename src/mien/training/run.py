@@ -132,7 +132,12 @@ def fit(
     L.seed_everything(recipe.seed, verbose=False)
     facts = environment() | {
         "command": command,
-        "data": {"file": data.name, "sha256": _sha256(data), **dataclasses.asdict(prepared.info)},
+        "data": {
+            "file": data.name,
+            "sha256": _sha256(data),
+            "channels": prepared.channels,
+            **dataclasses.asdict(prepared.info),
+        },
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "earlier": _earlier(folder) if resume_from is not None else [],
     }

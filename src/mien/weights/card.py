@@ -49,7 +49,8 @@ class CropFrame:
 class Card:
     """A model's description; stored as JSON in the ONNX file's metadata.
 
-    A network's input is ``(n, 3 or 1, size, size)`` float32: ``(crop / 255 - mean) / std`` per channel, RGB or gray.
+    A network's input is ``(n, len(mean), size, size)`` float32: ``(crop / 255 - mean) / std`` per channel. ``channels``
+    says what a crop is, "rgb" or "gray"; a network of three channels that learned from gray pictures repeats gray.
     Its outputs are logits, one ``(n, len(head.labels))`` array a head. A network with ``features`` (name → length;
     most have none) takes them beside the pixels as inputs ``feature_NAME``, ``(n, length)`` float32.
     """
@@ -72,18 +73,19 @@ class Card:
     features: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        channels = {"gray": 1, "rgb": 3}.get(self.channels)
-        if channels is None:
+        allowed = {"gray": (1, 3), "rgb": (3,)}.get(self.channels)
+        if allowed is None:
             raise ModelError(f"card {self.name!r}: channels must be 'gray' or 'rgb', got {self.channels!r}")
-        if len(self.mean) != channels or len(self.std) != channels or min(self.std) <= 0:
-            raise ModelError(f"card {self.name!r}: mean and std need {channels} positive-std values each")
+        if len(self.mean) not in allowed or len(self.std) != len(self.mean) or min(self.std) <= 0:
+            wanted = " or ".join(map(str, allowed))
+            raise ModelError(f"card {self.name!r}: mean and std need {wanted} positive-std values each")
         if not self.heads:
             raise ModelError(f"card {self.name!r}: a model needs at least one head")
 
     @property
     def n_channels(self) -> int:
-        """1 or 3."""
-        return len(self.mean)
+        """Channels of a crop, 1 or 3."""
+        return 1 if self.channels == "gray" else 3
 
     def head(self, name: str) -> Head:
         """The head of this name; `ModelError` says which there are."""
