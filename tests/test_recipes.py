@@ -74,7 +74,7 @@ ORIGINAL = {
     "fusion-b-landmarks-sliding-plain": (5, 13, 128, "sgd", 0.016, "exponential", (0, 255)),
     "fusion-b-seven": (7, 13, 128, "sgd", 0.016, "exponential", (0, 255)),
     "stack-final": (7, 10, 64, "adam", 1e-3, "constant", (0, 255)),
-    "attention-sequential": (7, 120, 128, "adam", 1e-5, "constant", (-1, 1)),
+    "attention-sequential": (7, 100, 128, "adam", 5e-3, "constant", (-1, 1)),
     "attention-deep": (4, 120, 128, "adam", 1e-5, "constant", (-1, 1)),
     "ferplus-vgg13": (8, 100, 32, "sgd", 0.005, "steps", (-2, 2)),
 }

@@ -180,6 +180,10 @@ ROWS: Mapping[str, Row] = {
             "attention-deep", "attention", "FER2013 cleaned, 4 classes (angry, happy, sad, neutral)", "clean",
             {"test": 0.643}, note="needs a file that `mien data clean` wrote",
         ),
+        Row(
+            "attention-deep-faster", "attention", "the same, at the learning rate of the two rows above", "clean",
+            {"test": 0.643}, note="needs a file that `mien data clean` wrote",
+        ),
         _improved("attention-deep", "attention"),
         Row(
             "ferplus-vgg13", "barsoum", "FER+ majority, 8 classes, official splits", published={"test": 0.84716},
