@@ -26,8 +26,9 @@ types: $(VENV)/.done
 arrows: $(VENV)/.done
 	$(VENV)/bin/lint-imports
 
+# a process a core (at most four), each with one thread: more would only wait for one another
 unit: $(VENV)/.done
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope
 
 bench: $(VENV)/.done
 	$(VENV)/bin/python benchmarks/speed.py --json out/speed.json

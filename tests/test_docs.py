@@ -72,6 +72,17 @@ def test_generated_pages_are_current() -> None:
     assert run.returncode == 0, f"{run.stdout}{run.stderr}: run `python docs/generate.py`"
 
 
+def test_every_result_below_its_published_figure_is_explained() -> None:
+    from mien.reproduction.findings import FINDINGS
+    from mien.reproduction.page import below
+    from mien.reproduction.results import read_results
+    from mien.reproduction.rows import ROWS
+
+    assert set(FINDINGS) <= set(ROWS)
+    lower = [name for name, one in read_results(ROOT / "docs/results/reproduction").items() if below(ROWS[name], one)]
+    assert not [name for name in lower if name not in FINDINGS]
+
+
 def test_example(folder: Path) -> None:
     command = [sys.executable, str(ROOT / "examples" / "folder_to_csv.py"), str(folder), "faces.csv"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)

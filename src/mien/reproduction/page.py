@@ -8,6 +8,7 @@ from statistics import stdev
 from typing import Any
 
 from mien.networks.catalog import network
+from mien.reproduction.findings import FINDINGS
 from mien.reproduction.plot import curves_svg
 from mien.reproduction.results import Result, curve_path, read_curve, read_results
 from mien.reproduction.rows import ROWS, SOURCES, Row
@@ -54,6 +55,12 @@ def ours(row: Row, result: Result | None) -> str:
     return cell
 
 
+def below(row: Row, result: Result) -> bool:
+    """Whether ours is lower than published by more than a point, on any split the source reports."""
+    pairs = ((result.accuracy(name), figure) for name, figure in row.published.items())
+    return any(mine is not None and mine < figure - 0.01 for mine, figure in pairs)
+
+
 def page(results: Path) -> str:
     """The Markdown of docs/reproduction.md."""
     found = read_results(results)
@@ -61,6 +68,7 @@ def page(results: Path) -> str:
     for source, title in SOURCES.items():
         rows = [row for row in ROWS.values() if row.source == source and row.improves is None]
         lines += [f"## {title}", "", *_table(rows, found)]
+        lines += [f"`{row.name}`: {FINDINGS[row.name]}\n" for row in rows if row.name in FINDINGS and row.name in found]
         lines += _costs([row for row in ROWS.values() if row.source == source], found)
         for row in (row for row in ROWS.values() if row.source == source):
             if row.name in found:
