@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import stdev
@@ -27,6 +28,16 @@ its figures are compared with ours under the same habit, and only the improved c
 
 Seconds are medians over the epochs, validation included; the machine did other work beside the runs, so processor
 seconds say more about their cost than the clock on the wall.
+"""
+
+
+PHOTOS = """\
+## One photo, five systems
+
+Any trained network is exported (`mien export RUN --out model.onnx`) and then read by `mien analyze --emotion
+model.onnx`, by `mien live`, and by the Python interface; what it takes beside the pixels is computed on the face's
+crop. The portraits of Eileen Collins and Grace Hopper that scikit-image and matplotlib ship, through one network of
+each system (`python benchmarks/five_systems.py RUN … --json docs/results/five_systems.json`):
 """
 
 
@@ -73,7 +84,7 @@ def page(results: Path) -> str:
         for row in (row for row in ROWS.values() if row.source == source):
             if row.name in found:
                 lines += _details(row, found[row.name])
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, *_photos(results.parent / "five_systems.json")]).rstrip() + "\n"
 
 
 def pictures(results: Path) -> dict[str, str]:
@@ -104,6 +115,23 @@ def _table(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
              ours(row, found.get(row.name)), *improved]
         )  # fmt: skip
     return _markdown(header, cells)
+
+
+def _photos(file: Path) -> list[str]:
+    """Portraits as networks of the systems see them."""
+    if not file.is_file():
+        return []
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    photos = list(rows[0]["photos"])
+    cells = []
+    for row in rows:
+        seen = []
+        for name in photos:
+            top = [sorted(face["emotions"].items(), key=lambda pair: -pair[1])[:3] for face in row["photos"][name]]
+            seen.append("; ".join(", ".join(f"{label} {100 * p:.0f} %" for label, p in face) for face in top) or "–")
+        epochs = f"{row['epochs']} of {row['of']}"
+        cells.append([f"`{row['network']}`", row["source"], f"{row['parameters']:,}", epochs, *seen])
+    return [PHOTOS, *_markdown(["network", "source", "parameters", "epochs", *photos], cells)]
 
 
 def _costs(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
