@@ -161,13 +161,14 @@ def _print(report: Audit, show: int) -> None:
     from mien.datasets.value import SPLITS
 
     # a pipe has no width: folded cells would only be harder to read
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    terminal = sys.stdout.isatty()
+    console = Console(highlight=False, markup=False, width=None if terminal else 120)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title="images concerned")
     table.add_column("check")
     for name in (*SPLITS, "all", "s"):
         table.add_column(name, justify="right")
     for one in report.outcomes:
-        counts = ["–" if one.section is not None else ""] * 4
+        counts = ["–"] * 4 if one.section is not None else ["", "", "", "did not run"]
         if one.by_split is not None:
             counts = [f"{one.by_split[split]:,}" for split in (*SPLITS, "total")]
         table.add_row(CHECK_TABLE[one.check].title, *counts, f"{one.seconds:.1f}")
@@ -176,12 +177,12 @@ def _print(report: Audit, show: int) -> None:
     for one in report.outcomes:
         console.print(CHECK_TABLE[one.check].title, style="bold")
         if one.section is None:
-            console.print(f"  did not run: {one.why}\n")
+            console.print(f"  did not run: {one.why}\n", soft_wrap=not terminal)
             continue
         for line in one.section.lines:
-            console.print(f"  {line}")
+            console.print(f"  {line}", soft_wrap=not terminal)
         for finding in one.section.findings[:show]:
-            console.print(f"    {finding.says}", style="dim")
+            console.print(f"    {finding.says}", style="dim", soft_wrap=not terminal)
         if show and len(one.section.findings) > show:
             console.print(f"    … {len(one.section.findings) - show:,} more", style="dim")
         for grid in one.section.grids:
@@ -191,12 +192,14 @@ def _print(report: Audit, show: int) -> None:
 
 def _print_grid(console: Console, grid: Grid) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.padding import Padding
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=grid.title, title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(grid.header):
         words = grid.rows and all(isinstance(row[i], str) and not row[i][:1].isdigit() for row in grid.rows)
         table.add_column(name, justify="left" if i == 0 or words else "right")
     for row in grid.rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    console.print(table)
+    console.print(f"\n  {grid.title}")
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))

@@ -141,12 +141,15 @@ def conflicts(subject: Subject) -> Section:
         "exact_copies_with_the_same_label": same / all_pairs if all_pairs else None,
     }
     lines = [
-        f"{counted(len(findings), 'group')} of exact copies carry different labels "
+        f"Different labels on {counted(len(findings), 'group')} of exact copies "
         f"({counted(figures['exact_images'], 'image')}).",
     ]
     if subject.near_wanted:
         figures |= {"near_pairs": near_pairs, "near_images": int(near_flagged.sum())}
-        lines.append(f"{counted(near_pairs, 'pair')} of near duplicates do ({figures['near_images']:,} images).")
+        lines.append(
+            f"Different labels on {counted(near_pairs, 'pair')} of near duplicates "
+            f"({counted(figures['near_images'], 'image')})."
+        )
     else:
         lines.append("Near duplicates were not looked at: the check 'near' is left out.")
     if all_pairs:

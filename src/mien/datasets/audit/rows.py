@@ -24,7 +24,7 @@ def invalid(subject: Subject) -> Section:
         problems.append((f"not {usual} votes, as most have", np.not_equal(totals, usual)))
         problems.append(("a negative number of votes", np.any(prepared.votes < 0, axis=1)))
     for name, vectors in prepared.features.items():
-        problems.append((f"feature {name} is not finite", ~np.isfinite(vectors).all(axis=1)))
+        problems.append((f"feature {name} is not finite", np.any(~np.isfinite(vectors), axis=1)))
     flagged = np.any([mask for _, mask in problems], axis=0)
     findings = tuple(
         Finding((i,), f"{prepared.split[i]} {prepared.row[i]}: {problem}", {"problem": problem})
