@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def textures(classes: NDArray[np.integer], seed: int = 0) -> NDArray[np.uint8]:
-    """``(n, 48, 48, 1)`` uint8; each class has a direction, which a classifier can learn, and each picture its noise."""
+    """``(n, 48, 48, 1)`` uint8; each class has a direction, which can be learned, and each picture its noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:48, :48]
     out = np.empty((len(classes), 48, 48, 1), np.uint8)
@@ -18,5 +18,5 @@ def textures(classes: NDArray[np.integer], seed: int = 0) -> NDArray[np.uint8]:
         noise = sum(
             sigma * cv2.GaussianBlur(rng.normal(0, 1, (48, 48)), (0, 0), sigma) for sigma in (0.7, 1.5, 3.0, 6.0)
         )
-        out[i, ..., 0] = np.clip(128 + 28 * wave + 45 * noise, 0, 255)
+        out[i, ..., 0] = np.clip(128 + 38 * wave + 36 * noise, 0, 255)
     return out

@@ -75,6 +75,8 @@ def _said(name: str, one: dict[str, Any]) -> list[str]:
     lines = [f"{name}: {most} has {one['largest_to_smallest']:.1f} times the images of {least}."]
     if len(totals) == 1:
         lines = [f"{name}: all images are {most}."]
+    elif totals[most] == totals[least]:
+        lines = [f"{name}: all classes that occur have {totals[most]:,} images."]
     for split, values in one["empty"].items():
         if values:
             lines.append(f"{name}: no {split} images of {', '.join(values)}.")
