@@ -90,7 +90,7 @@ def variants(pictures: NDArray[np.uint8], rng: np.random.Generator) -> list[dict
         between = [(a, b - n) for a, b in pairs_of(pairs) if a < n <= b]
         found = sum(a == b for a, b in between)
         others = sum(a != b and (min(a, b), max(a, b)) not in known for a, b in between)
-        rows.append({"variant": name, "pictures": n, "found": found / n, "others": others})
+        rows.append({"variant": name, "pictures": n, "found": round(found / n, 4), "others": others})
         print(f"{name:32} found {found / n:7.2%}  others {others}")
     return rows
 
@@ -120,8 +120,8 @@ def in_the_dataset(data: Path, rng: np.random.Generator) -> dict[str, object]:
 
     def measured(a: NDArray[np.integer], b: NDArray[np.integer]) -> dict[str, object]:
         return {
-            "same_label": float((emotion[a] == emotion[b]).mean()),
-            "vote_distance": float(np.abs(share[a] - share[b]).sum(axis=1).mean() / 2),
+            "same_label": round(float((emotion[a] == emotion[b]).mean()), 4),
+            "vote_distance": round(float(np.abs(share[a] - share[b]).sum(axis=1).mean() / 2), 4),
         }
 
     rows = []
@@ -131,7 +131,7 @@ def in_the_dataset(data: Path, rng: np.random.Generator) -> dict[str, object]:
         some = rng.permutation(len(a))[:SCALED]
         alike = [registered(images[a[i]][:, ::-1] if mirrored[i] else images[a[i]], images[b[i]]) for i in some]
         row = {"from": low, "to": min(high, 1.0), "pairs": len(a), "looked_at": len(some)}
-        rows.append({**row, "correlate": float((np.array(alike) >= 0.85).mean()), **measured(a, b)})
+        rows.append({**row, "correlate": round(float((np.array(alike) >= 0.85).mean()), 4), **measured(a, b)})
         print(rows[-1])
     a, b = rng.integers(0, len(first), (2, 20_000))
     return {"rows": rows, "chance": measured(a[a != b], b[a != b])}

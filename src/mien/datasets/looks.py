@@ -14,7 +14,9 @@ _BLOCK = 256
 
 
 def gray48(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``(n, h, w, 1 or 3)`` uint8 gray or RGB → ``(n, 48, 48)`` uint8 gray."""
+    """``(n, h, w, 1 or 3)`` uint8 gray or RGB → ``(n, 48, 48)`` uint8 gray; what is so already is not copied."""
+    if images.shape[1:] == (SIDE, SIDE, 1):
+        return images[..., 0]
     out = np.empty((len(images), SIDE, SIDE), np.uint8)
     for i, image in enumerate(images):
         gray = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
