@@ -105,6 +105,8 @@ def test_exact_copies_with_other_labels(clean: Prepared) -> None:
     section = audit(data, ["conflicts"]).to_dict()["checks"]["conflicts"]
     assert [finding["rows"] for finding in section["findings"]] == [[3, 15]]
     assert section["exact_copies_with_the_same_label"] == 0.5
+    alike = [np.array_equal(data.votes[a], data.votes[b]) for a, b in ((0, 7), (3, 15))]
+    assert section["exact_copies_with_the_same_votes"] == np.mean(alike)
     assert "Near duplicates were not looked at" in section["says"][1]
 
 

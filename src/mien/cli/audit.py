@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien.cli.output import Failures
 from mien.cli.seeing import DETECTORS
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ def command(
     from mien.datasets.audit import Settings, audit
     from mien.datasets.audit.page import write_page
     from mien.datasets.prepared import read_prepared
+    from mien.errors import MienError
     from mien.files import output_file
 
     if model is not None and probabilities is not None:
@@ -101,9 +104,9 @@ def command(
     data = read_prepared(prepared)
     chosen = None if checks is None else tuple(name.strip() for name in checks.split(",") if name.strip())
     settings = Settings(**{name: value for name, value in numbers.items() if value is not None})  # type: ignore[arg-type]
+    judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("auditing", total=len(CHECK_TABLE if chosen is None else set(chosen)))
-        judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
         sees = seeing(detector, len(data), progress)
         report = audit(
             data,
@@ -114,14 +117,25 @@ def command(
             said=lambda check: progress.update(bar, description=CHECK_TABLE[check].title, advance=1),
         )
     _print(report, show)
-    for path, findings in ((json_file, True), (json_summary, False)):
-        if path is not None:
-            _write(path, report.to_dict(findings=findings), compact=findings)
-    if html is not None:
-        write_page(report, html, thumbnails=thumbnails)
-        click.echo(f"wrote {html}", err=True)
-        if thumbnails:
-            click.echo("it shows faces of the dataset: do not pass it on", err=True)
+    writers: tuple[tuple[Path | None, Callable[[Path], object]], ...] = (
+        (json_file, lambda path: _write(path, report.to_dict(), indent=None)),
+        (json_summary, lambda path: _write(path, report.to_dict(findings=False), indent=1)),
+        (html, lambda path: write_page(report, path, thumbnails=thumbnails)),
+    )
+    failures = Failures()
+    for path, write in writers:
+        if path is None:
+            continue
+        try:
+            write(path)
+        except MienError as error:
+            failures.add(error)
+        else:
+            click.echo(f"wrote {path}", err=True)
+    if thumbnails:
+        click.echo("the page shows faces of the dataset: do not pass it on", err=True)
+    if failures.count:
+        sys.exit(1)
 
 
 def _judge(
@@ -143,13 +157,12 @@ def _judge(
     return judge_by(open_scorable(model, threads), data, unseen=unseen)
 
 
-def _write(path: Path, document: dict[str, Any], *, compact: bool) -> None:
+def _write(path: Path, document: dict[str, Any], *, indent: int | None) -> None:
     from mien.files import atomic_path, writing
 
-    text = json.dumps(document, indent=None if compact else 1, ensure_ascii=False)
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
     with writing(path), atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-    click.echo(f"wrote {path}", err=True)
 
 
 def _print(report: Audit, show: int) -> None:

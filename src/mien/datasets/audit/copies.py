@@ -106,12 +106,14 @@ def conflicts(subject: Subject) -> Section:
     confused: Counter[tuple[int, int]] = Counter()
     findings, near_findings = [], []
     flagged, near_flagged = subject.mask([]), subject.mask([])
-    same = all_pairs = 0
+    same = all_pairs = rated_alike = 0
+    votes = subject.prepared.votes
     multiple = [rows for rows in subject.copies if len(rows) > 1]
     for rows in multiple:
         present = np.unique(codes[rows]).tolist()
         all_pairs += len(rows) * (len(rows) - 1) // 2
         same += _equal_pairs(codes[rows])
+        rated_alike += 0 if votes is None else _equal_pairs(np.unique(votes[rows], axis=0, return_inverse=True)[1])
         if len(present) > 1:
             confused.update(combinations(present, 2))
             flagged[rows] = True
@@ -154,6 +156,8 @@ def conflicts(subject: Subject) -> Section:
         lines.append("Near duplicates were not looked at: the check 'near' is left out.")
     if all_pairs:
         lines.append(f"Two exact copies carry the same label in {same / all_pairs:.1%} of {all_pairs:,} cases.")
+    if votes is not None and all_pairs:
+        figures["exact_copies_with_the_same_votes"] = rated_alike / all_pairs
     if subject.near_wanted:
         told = _near_agreement(subject, codes)
         figures |= told
