@@ -132,7 +132,9 @@ def conflicts(subject: Subject) -> Section:
             rows = np.concatenate([one, other])
             near_flagged[rows] = True
             similarity = float(subject.pairs.similarity[k])
-            says = f"{_places(subject, one.tolist()[:1])} ~ {_places(subject, other.tolist()[:1])}, {similarity:.3f}"
+            # of each side one copy a label: it may be another copy than the first that contradicts
+            sides = (rows[np.unique(codes[rows], return_index=True)[1]] for rows in (one, other))
+            says = " ~ ".join(_places(subject, side.tolist()) for side in sides) + f", {similarity:.3f}"
             near_facts: dict[str, Any] = {"kind": "near", "similarity": round(similarity, 4)}
             near_findings.append((-similarity, Finding(tuple(rows.tolist()), says, near_facts)))
     near_findings.sort(key=lambda item: (item[0], item[1].index))

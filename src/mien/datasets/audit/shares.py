@@ -13,7 +13,7 @@ from mien.errors import InputError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
 
 _FAR = 0.05
-"""Share of a split's images, above which its difference from train is worth a sentence."""
+"""Share of a split, above which its distance from train is told; and it must be twice what chance gives."""
 
 
 def balance(subject: Subject) -> Section:
@@ -48,11 +48,16 @@ def _counted(
     everything = np.bincount(codes, minlength=len(values))
     share = everything / max(everything.sum(), 1)
     there = everything[everything > 0]
-    apart = {}
+    apart: dict[str, float] = {}
+    chance: dict[str, float] = {}
     if "train" in present:
         train = counts["train"] / counts["train"].sum()
         # total variation: the share of images that would have to change their class
         apart = {s: float(np.abs(counts[s] / counts[s].sum() - train).sum() / 2) for s in present if s != "train"}
+        for name in apart:
+            # what drawing so many images at random gives on average (normal approximation)
+            drawn = np.sqrt(2 * train * (1 - train) / (np.pi * counts[name].sum())).sum() / 2
+            chance[name] = float(drawn)
     figures = {
         "counts": {
             value: {**{s: int(counts[s][i]) for s in present}, "total": int(everything[i])}
@@ -61,6 +66,7 @@ def _counted(
         "largest_to_smallest": float(there.max() / there.min()),
         "empty": {s: [values[i] for i in np.flatnonzero(counts[s] == 0)] for s in present},
         "distance_from_train": apart,
+        "distance_by_chance": chance,
     }
     rows = tuple(
         (value, *(int(counts[s][i]) for s in present), int(everything[i]), f"{share[i]:.1%}")
@@ -81,6 +87,6 @@ def _said(name: str, one: dict[str, Any]) -> list[str]:
         if values:
             lines.append(f"{name}: no {split} images of {', '.join(values)}.")
     for split, distance in one["distance_from_train"].items():
-        if distance > _FAR:
+        if distance > max(_FAR, 2 * one["distance_by_chance"][split]):
             lines.append(f"{name}: {distance:.1%} of {split} would have to change class to have train's shares.")
     return lines
