@@ -58,7 +58,7 @@ def out_of_fold(
         seed: of the folds.
 
     Raises:
-        DataError: a label stands on fewer images than there are folds, or there is one label alone.
+        DataError: a label stands on fewer distinct images than there are folds, or there is one label alone.
         MissingExtraError: scikit-learn is not installed.
     """
     try:
@@ -68,7 +68,8 @@ def out_of_fold(
         from threadpoolctl import threadpool_limits
     except ImportError:
         raise MissingExtraError("scikit-learn", "train", what) from None
-    counts = np.bincount(label)
+    # copies share a fold, so they count once
+    counts = np.bincount(np.unique(np.stack([identity, label]), axis=1)[1])
     if len(counts) < 2 or counts.min() < FOLDS:
         raise DataError(
             f"too few images to judge labels by: each of at least two labels needs {FOLDS}; leave {what} out"

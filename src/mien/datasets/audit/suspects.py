@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -16,6 +17,7 @@ from mien.labels import FERPLUS, FERPLUS_COLUMNS
 WEAK = 0.6
 """Accuracy below which a judge is called weak."""
 _MEETINGS = 12
+_FEW = 10
 _WHAT = "the check 'labels'"
 
 
@@ -35,7 +37,10 @@ def suspects(subject: Subject) -> Section:
     kind, codes, names = subject.labels
     judge = subject.judge or _own_judge(subject, codes, names)
     rows, classes, label, probabilities = fitted(judge, codes, names)
-    wrong = np.asarray(find_label_issues(label, probabilities, filter_by="both", n_jobs=1), np.bool_)
+    with warnings.catch_warnings():
+        # it warns of labels with few images, which the report says in its own words
+        warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
+        wrong = np.asarray(find_label_issues(label, probabilities, filter_by="both", n_jobs=1), np.bool_)
     suggestion = probabilities.argmax(axis=1)
     if kind == "age":
         wrong &= np.abs(classes[suggestion] - classes[label]) > 1
@@ -74,6 +79,9 @@ def suspects(subject: Subject) -> Section:
         lines.append(judge.caution)
     if accuracy < WEAK:
         lines.append("A weak judge: take its list as an order in which to look, not as errors.")
+    few = [names[classes[k]] for k in np.flatnonzero(np.bincount(label) < _FEW)]
+    if few:
+        lines.append(f"Fewer than {_FEW} images were judged of {', '.join(few)}: too few to say much.")
     told = _raters(subject, rows, rows[chosen], said) if kind == "emotion" else None
     if told is not None:
         figures["raters"] = told
@@ -114,11 +122,14 @@ def fitted(
     if len(classes) < 2:
         raise DataError(f"all judged images carry the label {carried[0]}: there is nothing to confuse it with")
     columns = [judge.labels.index(name) for name in carried]
-    numbers = np.asarray(judge.probabilities[rows][:, columns], np.float64)
-    total = numbers.sum(axis=1, keepdims=True)
-    if not np.isfinite(numbers).all() or (numbers < 0).any() or (total <= 0).any():
+    given = np.asarray(judge.probabilities[rows], np.float64)
+    if not np.isfinite(given).all() or (given < 0).any() or (given.sum(axis=1) <= 0).any():
         raise DataError(f"{judge.name}: not all numbers are probabilities (finite, not negative, not all 0 in a row)")
-    return rows, classes, np.searchsorted(classes, codes[rows]).astype(np.int64), numbers / total
+    numbers = given[:, columns]
+    # who believes in labels alone that do not occur prefers none of those that do
+    numbers[numbers.sum(axis=1) <= 0] = 1
+    probabilities = numbers / numbers.sum(axis=1, keepdims=True)
+    return rows, classes, np.searchsorted(classes, codes[rows]).astype(np.int64), probabilities
 
 
 def _own_judge(subject: Subject, codes: NDArray[np.int64], names: tuple[str, ...]) -> Judge:
