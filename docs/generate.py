@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from generate_audit import audit_page
 from generate_video import tracking_section
 
 from mien.cli import cli
@@ -284,6 +285,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "cli.md"] = cli_page()
     out[DOCS / "benchmarks.md"] = benchmarks_page()
     out[DOCS / "video.md"] = video_page()
+    out[DOCS / "audit.md"] = audit_page()
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():

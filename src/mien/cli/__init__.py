@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "live": ("mien.cli.live", "Follow the faces of a camera or a network stream."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
-    "data": ("mien.cli.data", "Turn datasets into training files."),
+    "data": ("mien.cli.data", "Turn datasets into training files, look them over and clean them."),
     "train": ("mien.cli.train", "Train a recipe on a prepared dataset."),
     "reproduce": ("mien.cli.reproduce", "Train published networks again and write what they score."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
