@@ -187,7 +187,7 @@ def test_labels_are_scored_as_probabilities_are() -> None:
     labels = ("a", "b", "c")
     hard = score_labels(predicted, truth, labels, ordered=True)
     soft = score(np.eye(3)[predicted], truth, labels, ordered=True)
-    assert replace(soft, log_loss=None, ece=None) == hard
+    assert replace(soft, log_loss=None, ece=None, top2=None) == hard
     assert soft.log_loss is not None
     with pytest.raises(InputError, match="do not fit"):
         score_labels(predicted[:4], truth, labels)
