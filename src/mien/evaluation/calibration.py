@@ -62,23 +62,26 @@ def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
-def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
+def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.number]) -> float:
     """The temperature that makes the true labels likeliest; below 1 sharpens, above 1 softens.
 
     The mean negative log-likelihood is convex in 1 / temperature, so the root of its slope is halved into.
 
     Args:
         probabilities: ``(n, k)`` from a softmax; their logarithms are the logits up to a constant, which is enough.
-        truth: ``(n,)`` class indices.
+        truth: ``(n,)`` class indices, or ``(n, k)`` distributions whose rows sum to 1, such as those of raters.
 
     Raises:
         InputError: no image, shapes that do not fit, or a slope without a root: then the labels are all right, or no
             better than chance, and say nothing about temperature.
     """
-    if len(truth) == 0 or probabilities.shape[:1] != truth.shape:
+    if len(truth) == 0 or truth.shape not in (probabilities.shape[:1], probabilities.shape):
         raise InputError(f"{probabilities.shape} probabilities and {truth.shape} labels: nothing to fit")
     logits: NDArray[np.float64] = _logits(probabilities)
-    own = float(logits[np.arange(len(truth)), truth].mean())
+    if truth.ndim == 2:
+        own = float((truth * logits).sum(axis=1).mean())
+    else:
+        own = float(logits[np.arange(len(truth)), truth.astype(np.int64)].mean())
 
     def slope(sharpness: float) -> float:
         scaled = np.exp(sharpness * (logits - logits.max(axis=1, keepdims=True)))
