@@ -20,6 +20,9 @@ SAMPLES, LEVEL, SEED = 1000, 0.95, 0
 _CELLS = 4_000_000
 """Numbers that a block of resamples may take: bounds memory on large test sets."""
 
+_DIGITS = 6
+"""Decimals of an interval: more than resampling can tell."""
+
 Interval = tuple[float, float]
 
 
@@ -43,7 +46,7 @@ def interval(values: NDArray[np.floating], level: float = LEVEL) -> Interval | N
     if not len(known):
         return None
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return round(float(low), _DIGITS), round(float(high), _DIGITS)
 
 
 def mean_interval(values: NDArray[Any], samples: int = SAMPLES, seed: int = SEED) -> Interval | None:

@@ -170,7 +170,7 @@ def group_distributions(
 
 
 def _named(labels: Sequence[str], values: NDArray[np.floating]) -> dict[str, float]:
-    return {label: float(value) for label, value in zip(labels, values, strict=True)}
+    return {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}
 
 
 def _intervals(labels: Sequence[str], values: NDArray[np.floating]) -> dict[str, Any]:

@@ -65,16 +65,23 @@ def fit(
         seed: of the resampling.
 
     Raises:
-        InputError: nothing to fit on, or no temperature that fits; see `fit_temperature`.
+        InputError: nothing to fit on, or no temperature that fits any head; see `fit_temperature`. Where it fits one of
+            several, the others are left at 1.
     """
     fits = []
+    hopeless: InputError | None = None
     for official in given.official:
         head = official.protocol
         one = next((each for each in given.scored if each.protocol == f"{head} leak-free"), official)
         one, truth = _truth(one, target)
         probabilities = _probabilities(one)
-        # four decimals are more than the images can tell, and the same on every machine
-        temperature = round(fit_temperature(probabilities, truth), 4)
+        try:
+            # four decimals are more than the images can tell, and the same on every machine
+            temperature = round(fit_temperature(probabilities, truth), 4)
+        except InputError as error:
+            hopeless = error
+            fits.append(Fit(head, one.protocol, len(one), 1.0, 0.0, None, False))
+            continue
         before, after = _loss(probabilities, truth), _loss(apply_temperature(probabilities, temperature), truth)
         interval = paired_interval(before, after, samples, seed)
         fits.append(
@@ -88,6 +95,8 @@ def fit(
                 adopted=interval is not None and interval[1] < 0,
             )
         )
+    if hopeless is not None and all(one.interval is None for one in fits):
+        raise hopeless
     if not fits:
         raise InputError("no head has labels in this dataset: there is nothing to fit a temperature on")
     return tuple(fits)

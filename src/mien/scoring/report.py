@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from mien.scoring.plots import confusion_png, groups_png, reliability_png, selec
 from mien.training.evaluate import Answers, describe
 
 JSON, HTML = "report.json", "report.html"
+_WIDTH = 110
 
 
 def compared(given: Sequence[Answers], *, samples: int = SAMPLES, seed: int = SEED) -> dict[str, Any]:
@@ -83,9 +85,24 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
 
 
 def dumps(document: Mapping[str, Any]) -> str:
-    """JSON as result files hold it: short lists on one line, so that the file can be read and stays small."""
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    return re.sub(r"\[\s+((?:-?[\d.e+-]+|null)(?:,\s+(?:-?[\d.e+-]+|null))*)\s+\]", _on_one_line, text) + "\n"
+    """JSON as result files hold it: what fits into a line stands on one, so that a file is readable and small."""
+    return _written(document, "") + "\n"
+
+
+def _written(value: Any, indent: str) -> str:
+    short = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(indent) + len(short) <= _WIDTH or not isinstance(value, (Mapping, list, tuple)):
+        return short
+    deeper = indent + " "
+    if isinstance(value, Mapping):
+        inner = (f"{json.dumps(str(key), ensure_ascii=False)}: {_written(each, deeper)}" for key, each in value.items())
+        return "{\n" + ",\n".join(deeper + line for line in inner) + f"\n{indent}}}"
+    if all(each is None or isinstance(each, (int, float)) for each in value):
+        numbers = textwrap.fill(
+            ", ".join(map(json.dumps, value)), _WIDTH, initial_indent=deeper, subsequent_indent=deeper
+        )
+        return f"[\n{numbers}\n{indent}]"
+    return "[\n" + ",\n".join(deeper + _written(each, deeper) for each in value) + f"\n{indent}]"
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -95,10 +112,6 @@ def distinct(names: Sequence[str]) -> list[str]:
         twins = sum(each == name or each.startswith(f"{name} #") for each in out)
         out.append(f"{name} #{twins + 1}" if twins else name)
     return out
-
-
-def _on_one_line(match: re.Match[str]) -> str:
-    return "[" + ", ".join(re.split(r",\s+", match[1])) + "]"
 
 
 def _pairs(a: Answers, b: Answers) -> list[tuple[Any, Any]]:

@@ -89,7 +89,7 @@ def from_callable(
 
     Args:
         function: uint8 images ``(n, size, size, channels)``, RGB or gray, to probabilities ``(n, k)`` whose rows sum to
-            1; or, for several heads, to a mapping of head → such an array. It gets at most 256 images at a time.
+            1; or, of several heads, to a mapping of head → such an array. It gets at most 256 images at a time.
         labels: the k labels in the order of the columns, in any spelling; or head → labels.
         size: side in pixels of the images that it wants.
         channels: 1 for gray, 3 for RGB.
@@ -109,7 +109,7 @@ def from_callable(
         for start in range(0, len(images), _BATCH):
             chunk = images[start : start + _BATCH]
             answer = function(chunk)
-            told = answer if isinstance(answer, Mapping) else {"emotion": answer}
+            told = answer if isinstance(answer, Mapping) else dict.fromkeys(tuple(heads)[:1], answer)
             for head, names in heads.items():
                 if head not in told:
                     raise InputError(f"{name}: answered without head {head!r}")
