@@ -114,7 +114,9 @@ def reports_section() -> str:
             through, found = row[f"{head}_end_to_end"], row[f"{head}_found"]
             cells.append(f"{percent(through)} → {percent(through * found)}")
         rows.append(cells)
-    lines += table(["faces", "missed, FER+ majority", "FER+ majority, without → with misses", "FER2013, the same"], rows)
+    lines += table(
+        ["faces", "missed, FER+ majority", "FER+ majority, without → with misses", "FER2013, the same"], rows
+    )
     lines += [
         "FER2013 was cropped by a detector of its own and holds drawings, covered and cut faces; on FairFace's photos "
         f"{percent(load('fairness')['models'][0]['detection']['miss_rate'])} are missed (below).",
@@ -234,7 +236,7 @@ def emotion_lines(document: Mapping[str, Any]) -> list[str]:
         ((abs(one["difference"][label]), title, group, label) for title in DIVISIONS
          for group, one in tables[title].items() for label in labels)
     )  # fmt: skip
-    size, title, group, label = widest
+    _, title, group, label = widest
     one = tables[title][group]
     low, high = one["difference_intervals"][label]
     lines += [

@@ -628,3 +628,13 @@ def test_calibrate_on_the_command_line(tmp_path: Path) -> None:
     assert card.scores["results"]["fer2013"]["n"] == 100
     assert run("calibrate", "emotion", "--data", tmp_path / "none.parquet")[0] == 1
     assert run("calibrate", tmp_path, "--data", path, "--out", tmp_path / "n.onnx")[0] == 2
+
+
+def test_the_example_of_the_page_runs(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "fer2013.parquet").write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/evaluation.md", "exec"), {"__name__": "example"})
+    document = json.loads((tmp_path / "out" / "compared" / "report.json").read_text())
+    assert {one["protocol"] for one in document["comparisons"]} == {"emotion / ferplus on emotion", "emotion / fer2013"}
