@@ -148,11 +148,15 @@ def _prepared(models: tuple[str, ...], data: Path, threads: int | None, options:
         machine = is_svm_run(Path(model))
         if machine and options["flip"]:
             raise click.UsageError("--flip is for networks: features of mirrored images are not at hand.")
+        if machine and (options["labels"] or options["mapping"]):
+            raise click.UsageError(
+                "--labels and --map are for networks: a support-vector machine learnt its own labels."
+            )
         opened = None if machine else open_scorable(model, threads)
         if prepared is None:
             prepared = read_prepared(data)
         if opened is None:
-            given.append(answers_svm(Path(model), prepared, split=options["split"]))
+            given.append(answers_svm(Path(model), prepared, split=options["split"], slices=options["slices"]))
         else:
             given.append(answers(opened, prepared, **options))
     return given

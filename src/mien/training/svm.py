@@ -12,6 +12,7 @@ import json
 import time
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mien.files import atomic_path
 from mien.training.checkpoint import CONFIG, ENVIRONMENT, write_json
 from mien.training.environment import environment
 from mien.training.evaluate import Answers, describe, with_subsets
+from mien.training.slicing import slicings
 from mien.training.svm_recipe import SvmRecipe, svm_from_dict
 from mien.weights.fetch import file_sha256
 
@@ -151,14 +153,15 @@ def evaluate_svm(folder: Path, data: Prepared, *, split: str = "test", samples: 
     return describe(answers_svm(folder, data, split=split), samples=samples)
 
 
-def answers_svm(folder: Path, data: Prepared, *, split: str = "test") -> Answers:
+def answers_svm(folder: Path, data: Prepared, *, split: str = "test", slices: Sequence[str] | None = None) -> Answers:
     """What a run says on one split, with labels and without probabilities; errors as for `evaluate_svm`."""
     recipe, machine = load_svm(folder)
     scored = tuple(_score(recipe, machine, data, split, HEAD))
     absent = [name for name in (data.taxonomy.names if data.taxonomy else ()) if name not in recipe.classes]
     left = int((data.split == split).sum()) - len(scored[0])
     note = f"{HEAD}: the model does not tell {', '.join(absent)}; {left:,} images are left out"
-    return Answers(recipe.name, data.info.name, split, False, scored, notes=(note,) if left else ())
+    divided = () if slices is None else slicings(data, data.split == split, slices)
+    return Answers(recipe.name, data.info.name, split, False, scored, slicings=divided, notes=(note,) if left else ())
 
 
 def save_machine(machine: Any, path: Path) -> None:
