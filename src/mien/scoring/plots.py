@@ -19,6 +19,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _INK, _QUIET = "#1f2328", "#57606a"
 _DPI = 100
 _PALETTE = 96
+_FEW = 10
+"""Images of a bin whose accuracy is hardly more than chance."""
 
 
 def confusion_png(one: Mapping[str, Any]) -> bytes:
@@ -65,8 +67,13 @@ def reliability_png(bars: Sequence[Mapping[str, Any]], one: Mapping[str, Any]) -
         middle = (bar["low"] + bar["high"]) / 2
         axes.bar(middle, bar["accuracy"], width * 0.94, color=COLOURS[0], alpha=0.25 + 0.65 * (bar["n"] / most) ** 0.5)
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", linewidth=1, label="perfectly calibrated")
-    points = [(bar["confidence"], bar["accuracy"]) for bar in full]
-    axes.plot(*zip(*points, strict=True), "o-", color=COLOURS[1], markersize=4, linewidth=1.2, label="this model")
+    points = [(bar["confidence"], bar["accuracy"]) for bar in full if bar["n"] >= _FEW]
+    axes.plot(*_columns(points), "o-", color=COLOURS[1], markersize=4, linewidth=1.2, label="this model")
+    rare = [(bar["confidence"], bar["accuracy"]) for bar in full if bar["n"] < _FEW]
+    if rare:
+        axes.plot(
+            *_columns(rare), "o", color=COLOURS[1], markersize=4, markerfacecolor="white", label=f"under {_FEW} images"
+        )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("mean confidence (top probability)")
@@ -116,6 +123,10 @@ def groups_png(table: Mapping[str, Mapping[str, Any]], figure_name: str, title: 
     axes.set_xlabel(f"{figure_name.replace('_', ' ')}, with its 95 % interval")
     axes.set_title(title, fontsize=10)
     return _png(figure)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
