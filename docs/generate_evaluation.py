@@ -23,7 +23,7 @@ SHOWN = {
 DIVISIONS = ("race", "gender")
 MEANING = (
     "**What this does not say.** FairFace has no labels of emotion. Its pictures are photos that people put on the web, and "
-    "who is photographed smiling, how, and by whom differs between groups. So a difference below can lie in the expressions "
+    "who is photographed smiling, how, and by whom differs between groups. So a difference can lie in the expressions "
     "that were photographed, in which photos were chosen, or in the network; these figures cannot tell them apart, and equal "
     "means would not prove that errors are equal. They say how differently the model answers on this collection, which is "
     "what a user who compares groups with it would see: **do not compare groups of people by these outputs.** Groups are the "
@@ -92,7 +92,8 @@ def reports_section() -> str:
             for head in ("ferplus", "fer2013", "age")
         ),
         "",
-        "Accuracy when the least confident faces get no answer (`Faces.labels(abstain=…)` takes the threshold):",
+        "Accuracy when the least confident faces get no answer, and the top probability at which that begins, which is what "
+        "`Faces.labels(abstain=…)` takes:",
         "",
     ]
     rows = []
@@ -161,7 +162,7 @@ def calibration_section() -> str:
         "**What it costs.** The FER+ head learnt the raters' distribution, which is softer than the label that most of them "
         "chose. Sharpened until its top probability is right as often as it says about that majority, it is farther from the "
         "distribution of all votes: KL to raters rises. Who wants the distribution of votes rather than the chance of being "
-        "right fits with `mien calibrate --target raters`, or divides the logits (`Model.logits`) by nothing.",
+        "right calibrates with `--target raters`, or takes the logits as they are (`mien.runtime.model.Model.logits`).",
     ]
     return "\n".join(lines).strip()
 
@@ -261,7 +262,7 @@ def fairness_section() -> str:
         "",
         *age_lines(age),
         "The worst of several groups looks worse than it is by chance alone; compare the intervals. Groups also differ in age: "
-        "children and people in their twenties are told more exactly.",
+        "children and people in their twenties are told more exactly than others.",
         "",
         "### How predicted emotions differ",
         "",

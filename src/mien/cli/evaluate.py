@@ -102,7 +102,7 @@ def command(
     test. With --end-to-end the faces of a prepared dataset are enlarged into whole pictures, and FairFace's own files
     (Parquet, or CSV beside the image folders) are taken as they are.
     """
-    from mien.errors import MissingExtraError
+    from mien.errors import InputError, MissingExtraError
 
     try:
         from mien.scoring.report import compared, dumps, write_report
@@ -113,6 +113,8 @@ def command(
 
     if not end_to_end and (face_size is not None or turn):
         raise click.UsageError("--face-size and --turn go with --end-to-end.")
+    if report is not None and report.exists() and not report.is_dir():
+        raise InputError(f"{report}: is a file: give a folder for the report")
     options: dict[str, Any] = {
         "split": split,
         "flip": flip,
@@ -128,12 +130,11 @@ def command(
     if json_file is not None:
         with atomic_path(json_file) as temporary:
             temporary.write_text(dumps(document), encoding="utf-8")
-    if report is not None:
-        page = write_report(document, report)
-        click.echo(f"wrote {page}", err=True)
     for one in document.get("models", [document]):
         _print(one)
     _print_comparisons(document.get("comparisons"))
+    if report is not None:
+        click.echo(f"wrote {write_report(document, report)}", err=True)
 
 
 def _prepared(models: tuple[str, ...], data: Path, threads: int | None, options: Mapping[str, Any]) -> list[Answers]:
