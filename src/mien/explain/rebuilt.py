@@ -69,7 +69,7 @@ def rebuild(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
 
 
 def _fill(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Put the file's weights into the module, in place; `KeyError` or `RuntimeError` where one is missing or misfits."""
+    """Put the file's weights into the module, in place; `KeyError` or `RuntimeError` where one lacks or misfits."""
     for path, layer in list(module.named_modules()):
         bias = weights.get(f"{path}.weight_bias")
         if isinstance(layer, nn.Conv2d) and bias is not None:
@@ -80,7 +80,8 @@ def _fill(module: nn.Module, weights: dict[str, Tensor]) -> None:
             setattr(module.get_submodule(parent), own, nn.Identity())
     # the count of batches is of no use to a trained network, and is not exported
     state: dict[str, Any] = {
-        key: value if key.endswith("num_batches_tracked") else weights[key] for key, value in module.state_dict().items()
+        key: value if key.endswith("num_batches_tracked") else weights[key]
+        for key, value in module.state_dict().items()
     }
     module.load_state_dict(state)
 
