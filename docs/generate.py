@@ -1,7 +1,7 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, and the table of scores in README.md
+                                   pictures, the tables of docs/video.md and docs/explain.md, and the scores in README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -11,10 +11,12 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from generate_explain import explain_section
 from generate_video import tracking_section
 
 from mien.cli import cli
@@ -267,10 +269,10 @@ def video_speed_section(measured: dict[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def video_page() -> str:
-    """The written page, with its tables from the JSON files that the benchmarks wrote."""
-    page = (DOCS / "video.md").read_text(encoding="utf-8")
-    for mark, name, section in (("speed", "video", video_speed_section), ("tracking", "tracking", tracking_section)):
+def written(page_name: str, *sections: tuple[str, str, Callable[[dict[str, Any]], str]]) -> str:
+    """A written page, with its tables (mark, results, section) from the JSON files that the benchmarks wrote."""
+    page = (DOCS / page_name).read_text(encoding="utf-8")
+    for mark, name, section in sections:
         measured = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
         text = section(measured).strip()
         between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
@@ -283,7 +285,9 @@ def pages() -> dict[Path, str]:
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
     out[DOCS / "benchmarks.md"] = benchmarks_page()
-    out[DOCS / "video.md"] = video_page()
+    video = (("speed", "video", video_speed_section), ("tracking", "tracking", tracking_section))
+    out[DOCS / "video.md"] = written("video.md", *video)
+    out[DOCS / "explain.md"] = written("explain.md", ("explain", "explain", explain_section))
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # the names of the tables in mien.explain, written out because importing them loads torch; a test compares
 METHODS = ("saliency", "integrated-gradients", "guided-backprop", "grad-cam", "occlusion", "regions")
 SHEETS = ("predictions", "errors", "ambiguous", "disputed")
-IMAGES = {"average": 40, "faithfulness": 100, "sanity": 16, "regions": 1000, "sheet": 48}
+IMAGES = {"average": 20, "faithfulness": 64, "sanity": 16, "regions": 1000, "sheet": 48}
 """Images by default: of each class for averages, of the split for the rest."""
 PRIVATE = "faces of the dataset, for you to look at: do not publish or commit it"
 

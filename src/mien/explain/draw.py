@@ -160,7 +160,7 @@ def draw_sanity(document: Mapping[str, Any], path: Path) -> None:
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.set_title(f"{title} with the trained network's maps")
         axes.set_xlabel(f"layers shuffled, from the output (of {len(document['layers'])})")
-        axes.set_ylim(-0.3, 1.05)
+        axes.set_ylim(-1.05, 1.05)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     _save_figure(figure, path)
