@@ -3,9 +3,10 @@
     python benchmarks/explain.py --data fer2013.parquet --json docs/results/explain.json
     python benchmarks/explain.py --picture docs/images/explain.png
 
-The first takes a seeded sample of FER2013's validation images and does what `mien explain --faithfulness --sanity` does:
-deletion and insertion curves of every method, and the likeness of maps before and after weights are shuffled. The second
-draws the maps of two public-domain portraits, found and cropped by the photo pipeline, for the class that is predicted.
+The first takes a seeded sample of FER2013's validation images and does what `mien explain --faithfulness --sanity`
+does: deletion and insertion curves of every method, and the likeness of maps before and after weights are shuffled. The
+second draws the maps of two public-domain portraits, found and cropped by the photo pipeline, for the class that is
+predicted.
 """
 
 from __future__ import annotations

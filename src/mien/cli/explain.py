@@ -174,7 +174,7 @@ def _photos(photos: tuple[str, ...], call: Call) -> None:
             click.echo(f"{call.out / name}.png: {label} {share:.1%}")
         seen.extend(cut)
     if seen:
-        _tests(model, head, np.stack(seen), call)
+        _tests(model, head, np.stack(seen), call, {"photos": len(used)})
     if failures.count:
         raise click.exceptions.Exit(1)
 
@@ -218,11 +218,12 @@ def _data(data: Path, call: Call) -> None:
     if call.faithfulness or call.sanity:
         n = max(call.count(what) for what in ("faithfulness", "sanity") if getattr(call, what))
         rows = sample(len(part), n, call.seed)
-        _tests(model, head, fit_images(part.images[rows], model.size, model.channels), call)
+        crops = fit_images(part.images[rows], model.size, model.channels)
+        _tests(model, head, crops, call, {"dataset": part.info.name, "split": call.split})
 
 
-def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call) -> None:
-    """The curves and the check that were asked for, on these faces."""
+def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call, source: dict[str, Any]) -> None:
+    """The curves and the check that were asked for, on faces from a source that the JSON names."""
     from mien.errors import InputError
     from mien.explain.draw import draw_faithfulness, draw_sanity
     from mien.explain.faithfulness import curves
@@ -240,7 +241,7 @@ def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call)
     if not methods:
         methods = list(METHODS)
     targets = targets_of(call.target, head.labels, model.probabilities(model.input(crops), head))[:, 0]
-    about = {"model": call.model, "head": head.name, "target": call.target, "split": call.split}
+    about = {"model": call.model, "head": head.name, "target": call.target, **source}
     if call.faithfulness:
         n = min(len(crops), call.count("faithfulness"))
         with _progress("curves", 2 * len(methods) + 2) as done:
@@ -334,7 +335,8 @@ def _print_sanity(document: dict[str, Any]) -> None:
     table.add_column("other faces", justify="right")
     for name, one in document["methods"].items():
         values = (f"{value:.2f}" for value in one["spearman"])
-        table.add_row(name, *values, f"{one['ssim'][-1]:.2f}", f"{one['others']:.2f}")
+        others = "–" if one["others"] is None else f"{one['others']:.2f}"
+        table.add_row(name, *values, f"{one['ssim'][-1]:.2f}", others)
     _show(table)
 
 

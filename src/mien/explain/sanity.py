@@ -42,7 +42,7 @@ def cascade(
     Args:
         model: the network.
         head: which output's classes.
-        crops: uint8 ``(n, size, size, channels)``, at least two.
+        crops: uint8 ``(n, size, size, channels)``, at least one.
         targets: ``(n,)`` class index of each.
         methods: names of `mien.explain.methods.METHODS`.
         layer: for Grad-CAM.
@@ -55,7 +55,7 @@ def cascade(
         {name: {"spearman": [a stage], "ssim": […], "others": …}}}``: means over the faces of the rank correlation and
         the structural similarity of magnitudes; a map that is the same everywhere correlates with nothing (0).
         ``others`` is the rank correlation between maps of different faces by the trained network: what likeness is
-        worth when only the method and the framing of faces are shared.
+        worth when only the method and the framing of faces are shared; None of a single face.
     """
     x = model.input(crops[:1])
     unseen = {f"heads.{other.name}" for other in model.heads if other.name != head.name}
@@ -63,8 +63,7 @@ def cascade(
     counts = sorted({round(float(k)) for k in np.linspace(1, len(names), stages)})
     before = {name: maps(model, head, crops, targets, name, layer) for name in methods}
     found: dict[str, dict[str, Any]] = {
-        name: {"spearman": [], "ssim": [], "others": _spearman(before[name], np.roll(before[name], 1, axis=0))}
-        for name in methods
+        name: {"spearman": [], "ssim": [], "others": _others(before[name])} for name in methods
     }
     for count in counts:
         other = replace(model, module=shuffled(model.module, names[:count], seed))
@@ -97,6 +96,11 @@ def _spearman(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     pairs = (torch.from_numpy(np.ascontiguousarray(flat[varied].T)) for flat in (one, two))
     values = spearman_corrcoef(*pairs)
     return round(float(values.sum()) / len(a), 4)
+
+
+def _others(maps: NDArray[np.float32]) -> float | None:
+    """Rank correlation of each map with that of the next face."""
+    return _spearman(maps, np.roll(maps, 1, axis=0)) if len(maps) > 1 else None
 
 
 def _ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
