@@ -44,6 +44,6 @@ def explain_section(measured: dict[str, Any]) -> str:
         "|" + "---|" * (len(sane["shuffled"]) + 3),
     ]
     for name, one in sane["methods"].items():
-        values = " | ".join(f"{value:.2f}" for value in one["spearman"])
+        values = " | ".join(f"{round(value, 2) + 0.0:.2f}" for value in one["spearman"])
         lines.append(f"| {name} | {values} | {one['ssim'][-1]:.2f} | {one['others']:.2f} |")
     return "\n".join(lines)
