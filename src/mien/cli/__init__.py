@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reproduce": ("mien.cli.reproduce", "Train published networks again and write what they score."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
     "calibrate": ("mien.cli.calibrate", "Fit a model's temperatures, so that its probabilities can be trusted."),
+    "explain": ("mien.cli.explain", "Show where a network looks, and whether that can be believed."),
     "export": ("mien.cli.export", "Write a trained network as one ONNX file with its card inside."),
 }
 """Command → (file that holds it, one line for the overview)."""

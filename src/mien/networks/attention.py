@@ -58,6 +58,7 @@ class Attention(nn.Module):
         last.bias.data = torch.tensor(IDENTITY)
         self.localise = nn.Sequential(*look, nn.Flatten(), nn.Linear(seen, 32), nn.ReLU(), last)
         self.dense = nn.Linear(FLAT, 50)
+        self.relu = nn.ReLU()
         self.heads = nn.ModuleDict({name: nn.Linear(50, classes) for name, classes in heads.items()})
 
     def regions(self, x: Tensor) -> Tensor:
@@ -72,5 +73,5 @@ class Attention(nn.Module):
         grid = F.affine_grid(regions, list(y.shape), align_corners=False)
         y = F.grid_sample(y.float(), grid, align_corners=False)
         y = y if self.parallel else self.extract(y)
-        y = F.relu(self.dense(y.flatten(1)))
+        y = self.relu(self.dense(y.flatten(1)))
         return {name: head(y) for name, head in self.heads.items()}
