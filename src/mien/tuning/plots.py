@@ -28,6 +28,7 @@ def draw_history(document: Mapping[str, Any], path: Path) -> None:
     """Validation score of every trial in the order they began, and the best until then."""
     # the object-oriented interface needs no display and no global state
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     done, pruned = _split(document)
     figure = Figure(figsize=(8, 4), layout="constrained")
@@ -38,8 +39,9 @@ def draw_history(document: Mapping[str, Any], path: Path) -> None:
     axes.step([r["number"] for r in done], list(tops), where="post", c=_LINE, label="best so far")
     if document["own"] is not None:
         axes.axhline(100 * document["own"], c="black", lw=0.8, ls="--", label="the recipe's own settings")
-    axes.set_title(f"{document['study']}: {document['recipe']}, {document['epochs']} epochs a trial")
+    axes.set_title(f"{document['recipe']}, {document['epochs']} epochs a trial")
     axes.set_xlabel("trial")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("validation score, %")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
