@@ -10,7 +10,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,12 @@ from mien.training.run import fit
 from mien.training.space import Value
 from mien.tuning.results import RUNS, percent, spoken, write_results
 from mien.tuning.search import Search, best_row, suggest, trial_data
-from mien.tuning.storage import open_storage, reachable
+from mien.tuning.storage import Storage, open_storage, reachable
 from mien.tuning.study import (
     SURPLUS,
+    CutOff,
     begun,
     best,
-    fail_cut_off,
     open_study,
     queue_again,
     retries,
@@ -67,10 +67,10 @@ def tune(
         InputError, DataError: recipe, space or data do not fit together.
     """
     file = trial_data(search)
-    with _study(search, resume, say) as study:
+    with _study(search, resume, say) as (study, storage):
         helpers = _helpers(search, jobs - 1, say)
         try:
-            _work(search, file, study, say, show)
+            _work(search, file, study, storage, say, show)
         except BaseException:
             for one in helpers:
                 one.terminate()
@@ -96,14 +96,14 @@ def _why(document: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def _study(search: Search, resume: bool, say: Say) -> Any:
+def _study(search: Search, resume: bool, say: Say) -> Iterator[tuple[Study, Storage]]:
     def cut_off(study: Study, trial: FrozenTrial) -> None:
         say(f"trial {trial.number} was cut off; its settings are tried again")
 
     storage = open_storage(search.url, heartbeat=search.heartbeat, stale=cut_off)
     try:
         with reachable(search.url):
-            yield open_study(search, storage, resume=resume)
+            yield open_study(search, storage, resume=resume), storage
     finally:
         storage.remove_session()
         storage.engine.dispose()
@@ -124,8 +124,8 @@ def _help(search: Search, say: Say) -> None:
         # a worker whose command was killed ends too; its trial is tried again like any that was cut off
         threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     try:
-        with _study(search, True, say) as study:
-            _work(search, trial_data(search), study, say, lambda text: None)
+        with _study(search, True, say) as (study, storage):
+            _work(search, trial_data(search), study, storage, say, lambda text: None)
     except MienError as error:
         say(f"mien: {error}")
         sys.exit(1)
@@ -133,12 +133,14 @@ def _help(search: Search, say: Say) -> None:
         sys.exit(130)
 
 
-def _work(search: Search, file: Path, study: Study, say: Say, show: Say) -> None:
+def _work(search: Search, file: Path, study: Study, storage: Storage, say: Say, show: Say) -> None:
     """Run trials until the search has enough, and wait for those of other workers."""
     worker = secrets.token_hex(3)
     ends = None if search.seconds is None else time.monotonic() + search.seconds
     waited = False
+    cut_off = CutOff(study, storage)
     while ends is None or time.monotonic() < ends:
+        cut_off.sweep()
         trials = study.get_trials(deepcopy=False)
         queued = any(trial.state == TrialState.WAITING for trial in trials)
         if len(begun(trials)) >= search.trials and not queued:
@@ -149,7 +151,6 @@ def _work(search: Search, file: Path, study: Study, say: Say, show: Say) -> None
             if not waited:
                 say(f"waiting for trial {', '.join(map(str, running))} of another worker, or one that was cut off")
                 waited = True
-            fail_cut_off(study)
             time.sleep(_POLL_SECONDS)
             continue
         _one(search, file, study, worker, say, show)

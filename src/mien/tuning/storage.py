@@ -17,6 +17,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial
+from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -30,11 +31,31 @@ ATTEMPTS = 3
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 60
 
+_SILENT = text(
+    "SELECT t.number FROM trials t JOIN studies s ON s.study_id = t.study_id "
+    "LEFT JOIN trial_heartbeats h ON h.trial_id = t.trial_id "
+    "WHERE s.study_name = :study AND t.state = 'RUNNING' AND h.trial_id IS NULL ORDER BY t.number"
+)
 Stale = Callable[[Study, FrozenTrial], None]
 
 
 class Storage(RDBStorage):
     """Optuna's storage, whose heartbeat thread leaves a lost database to the trial itself to report."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a sign of life after which a trial was cut off."""
+        return float(self.grace_period or 0)
+
+    def silent(self, study: str) -> list[int]:
+        """Numbers of the running trials that never gave a sign of life."""
+        with self.engine.connect() as connection:
+            return [row[0] for row in connection.execute(_SILENT, {"study": study})]
+
+    def cut_off(self, study: Study, trial: FrozenTrial) -> None:
+        """Queue the settings of a trial that was cut off again, unless they were cut off too often."""
+        if self.heartbeat_stale_trial_callback is not None:
+            self.heartbeat_stale_trial_callback(study, trial)
 
     def record_heartbeat(self, trial_id: int) -> None:
         """Say that the trial is still running."""

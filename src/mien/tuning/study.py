@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, UpdateFinishedTrialError
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RetryHeartbeatStaleTrialCallback, fail_stale_trials
@@ -136,10 +136,33 @@ def queue_again(study: Study, trial: FrozenTrial) -> None:
         RetryHeartbeatStaleTrialCallback()(study, trial)
 
 
-def fail_cut_off(study: Study) -> None:
-    """Mark running trials without signs of life as failed, and queue their settings again."""
-    with _quiet():
-        fail_stale_trials(study)
+class CutOff:
+    """Finds running trials without signs of life, marks them as failed and queues their settings again.
+
+    Optuna sees those whose last sign is old. One that was killed before its first sign is seen here: by the time this
+    worker has watched it without any, because the clocks of two machines may differ.
+    """
+
+    def __init__(self, study: Study, storage: Storage) -> None:
+        self._study, self._storage = study, storage
+        self._seen: dict[int, float] = {}
+
+    def sweep(self) -> None:
+        """Look once; to be called again and again."""
+        with _quiet():
+            fail_stale_trials(self._study)
+        now, patience = time.monotonic(), self._storage.patience
+        silent = self._storage.silent(self._study.study_name)
+        self._seen = {number: self._seen.get(number, now) for number in silent}
+        for number, since in self._seen.items():
+            if now - since > patience:
+                self._fail(number)
+
+    def _fail(self, number: int) -> None:
+        # another worker may have been quicker
+        with contextlib.suppress(ValueError, UpdateFinishedTrialError):
+            self._study.tell(number, state=TrialState.FAIL)
+            self._storage.cut_off(self._study, self._study.get_trials()[number])
 
 
 @contextlib.contextmanager
