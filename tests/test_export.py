@@ -27,7 +27,7 @@ def untrained_run(folder: Path, name: str = "age-cpu") -> Path:
     """A run folder with random weights and random batch statistics, as training would leave it."""
     torch.manual_seed(1)
     chosen = recipe(name)
-    module = network(chosen.network).build(chosen.head_sizes)
+    module = network(chosen.network).module(chosen.head_sizes)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.running_mean, -0.2, 0.2)

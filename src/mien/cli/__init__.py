@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
     "data": ("mien.cli.data", "Turn datasets into training files, look them over and clean them."),
     "train": ("mien.cli.train", "Train a recipe on a prepared dataset."),
+    "tune": ("mien.cli.tune", "Search for better settings of a recipe."),
     "reproduce": ("mien.cli.reproduce", "Train published networks again and write what they score."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
     "calibrate": ("mien.cli.calibrate", "Fit a model's temperatures, so that its probabilities can be trusted."),
