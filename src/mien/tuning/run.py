@@ -47,9 +47,11 @@ class Surplus(Exception):  # noqa: N818
     """Two workers began a last trial at the same moment: the second steps back."""
 
 
-def tune(
-    search: Search, *, resume: bool = False, jobs: int = 1, say: Say = lambda line: None, show: Say = lambda text: None
-) -> Path:
+def silent(text: str) -> None:
+    """Says nothing; a named function, because it goes to the other processes of a search."""
+
+
+def tune(search: Search, *, resume: bool = False, jobs: int = 1, say: Say = silent, show: Say = silent) -> Path:
     """Run the search, or what is left of it, and write its results.
 
     Args:
@@ -125,7 +127,7 @@ def _help(search: Search, say: Say) -> None:
         threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     try:
         with _study(search, True, say) as (study, storage):
-            _work(search, trial_data(search), study, storage, say, lambda text: None)
+            _work(search, trial_data(search), study, storage, say, silent)
     except MienError as error:
         say(f"mien: {error}")
         sys.exit(1)
