@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ STUDY, TRIALS, RUNS = "study.json", "trials.csv", "trials"
 HISTORY, IMPORTANCE, SETTINGS = "history.png", "importance.png", "settings.png"
 _FEWEST = 4
 """Finished trials below which no importance is computed."""
+
+
+# asked for once: it runs git, and a document is written after every trial
+_environment = cache(environment)
 
 
 def percent(score: float) -> str:
@@ -64,7 +69,7 @@ def write_results(search: Search, study: Study, *, pictures: bool) -> dict[str, 
 def _document(search: Search, study: Study, trials: Sequence[FrozenTrial], *, whole: bool) -> dict[str, Any]:
     rows = [_row(trial) for trial in latest(trials) if trial.state != TrialState.WAITING]
     top = best(trials)
-    facts = environment()
+    facts = _environment()
     document: dict[str, Any] = {
         "study": search.study,
         "recipe": search.recipe.name,

@@ -47,18 +47,18 @@ class Surplus(Exception):  # noqa: N818
     """Two workers began a last trial at the same moment: the second steps back."""
 
 
-def silent(text: str) -> None:
-    """Says nothing; a named function, because it goes to the other processes of a search."""
+def nothing(line: str) -> None:
+    """Says nothing; a function with a name, because workers of their own process are given it."""
 
 
-def tune(search: Search, *, resume: bool = False, jobs: int = 1, say: Say = silent, show: Say = silent) -> Path:
+def tune(search: Search, *, resume: bool = False, jobs: int = 1, say: Say = nothing, show: Say = nothing) -> Path:
     """Run the search, or what is left of it, and write its results.
 
     Args:
         search: what is searched.
         resume: go on with the study, or join it, where it is there already.
         jobs: processes on this machine.
-        say: takes one line about each trial.
+        say: takes one line about each trial; with several jobs a function of a module, which they import.
         show: takes what is going on, for a line that is overwritten.
 
     Returns:
@@ -127,7 +127,7 @@ def _help(search: Search, say: Say) -> None:
         threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     try:
         with _study(search, True, say) as (study, storage):
-            _work(search, trial_data(search), study, storage, say, silent)
+            _work(search, trial_data(search), study, storage, say, nothing)
     except MienError as error:
         say(f"mien: {error}")
         sys.exit(1)
