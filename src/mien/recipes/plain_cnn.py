@@ -75,7 +75,6 @@ MINI_XCEPTION = Recipe(
     early_stopping=50,
     select="loss",
     gradient_clip=None,
-    precision="float32",
     splits=BOTH_TESTS,
     space=Space(
         (
