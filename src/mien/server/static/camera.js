@@ -389,7 +389,7 @@ class Session {
     const hints = [];
     if (!faces.length && now - this.#last.face > 2_000) hints.push("No face in view. Face the camera, come closer, or add light.");
     const doubtful = largest.map((face) => doubts(face, this.#light.get(face.track) ?? null)).find((lines) => lines.length);
-    if (doubtful) hints.push(doubtful[0].replace("Small in the picture", "Far from the camera"));
+    if (doubtful) hints.push(doubtful[0]);
     if (faces.length > CARDS) hints.push(`${many(faces.length, "face")} in view; the ${CARDS} largest are listed.`);
     const line = hints.join(" ");
     if ($("camera-hint").textContent !== line) tell($("camera-hint"), line);

@@ -2,7 +2,7 @@
 
 import { $, droppable, h, pause, save, tell } from "./dom.js";
 import { ageSpan, drawBoxes } from "./faces.js";
-import { clock, lasting, many, percent, size, stem, years } from "./format.js";
+import { clock, lasting, many, percent, sentence, size, stem, years } from "./format.js";
 import { drawLanes, legend } from "./lanes.js";
 import { colourOf } from "./palette.js";
 import { Refused, call, limits, patient, upload } from "./server.js";
@@ -43,6 +43,13 @@ export function setUp() {
   $("clip-lines").addEventListener("keydown", keyed);
   const video = $("clip-video");
   for (const event of ["timeupdate", "seeked", "loadeddata", "play"]) video.addEventListener(event, () => job?.follow());
+  const toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause()); // one that cannot play says so itself
+  $("clip-play").addEventListener("click", toggle);
+  video.addEventListener("click", toggle);
+  for (const event of ["play", "pause", "ended"]) {
+    video.addEventListener(event, () => ($("clip-play").textContent = video.paused ? "Play" : "Pause"));
+  }
+  $("clip-sound").addEventListener("change", (event) => (video.muted = !event.target.checked));
   video.addEventListener("error", () => job?.unplayable());
 }
 
@@ -102,7 +109,7 @@ class Job {
       if (signal.aborted) return;
       const again = h("button", { type: "button", onclick: () => begin(this.file) }, "Try again");
       const lost = error instanceof Refused && error.status === 404;
-      const line = lost ? "The server was started anew and no longer knows this clip." : error.message;
+      const line = lost ? "The server was started anew and no longer knows this clip." : sentence(error.message);
       drop();
       tell($("clip-notice"), `${line} `, again);
     }
@@ -185,7 +192,7 @@ class Job {
     $("clip-problems").replaceChildren(...(coverage.problems ?? []).map((line) => h("p", { class: "hint" }, line)));
     this.url = URL.createObjectURL(this.file);
     const video = $("clip-video");
-    $("clip-stage").hidden = false;
+    $("clip-stage").hidden = $("clip-player").hidden = false;
     $("clip-unplayable").hidden = true;
     $("clip-stage").style.setProperty("aspect-ratio", summary.width ? `${summary.width} / ${summary.height}` : "16 / 9");
     $("clip-stage").style.setProperty("--ratio", summary.width ? summary.width / summary.height : 16 / 9);
@@ -251,6 +258,7 @@ class Job {
     const time = this.time;
     const share = Math.min(1, time / this.length);
     $("clip-needle").style.setProperty("left", `${100 * share}%`);
+    $("clip-time").textContent = `${clock(time)} / ${clock(this.length)}`;
     const slider = $("clip-lines");
     const seen = this.#seenAt(time);
     slider.setAttribute("aria-valuenow", time.toFixed(1));
@@ -285,7 +293,7 @@ class Job {
 
   unplayable() {
     if (!this.result || !this.url) return;
-    $("clip-stage").hidden = true;
+    $("clip-stage").hidden = $("clip-player").hidden = true;
     $("clip-unplayable").hidden = false;
     this.follow();
   }

@@ -7,7 +7,7 @@ import { colourOf, inkOn } from "./palette.js";
 /** Pixels of a face's shorter side below which its reading is said to be less sure. */
 export const SMALL = 56;
 /** Mean brightness (0–1) of a face below which it is said to be dark. */
-const DARK = 0.16;
+export const DARK = 0.16;
 
 /** Emotions of a face from the most to the least probable. */
 export const ranked = (emotions) => Object.entries(emotions ?? {}).sort((a, b) => b[1] - a[1]);
@@ -45,8 +45,8 @@ export function ageSpan(ages) {
 export function doubts(face, brightness) {
   const side = Math.min(face.box[2] - face.box[0], face.box[3] - face.box[1]);
   const lines = [];
-  if (side < SMALL) lines.push(`Small in the picture (${Math.round(side)} pixels): the reading is less sure.`);
-  if (brightness !== null && brightness < DARK) lines.push("In low light: the reading is less sure.");
+  if (side < SMALL) lines.push(`Small face (${Math.round(side)} pixels): less sure.`);
+  if (brightness !== null && brightness < DARK) lines.push("Low light: less sure.");
   return lines;
 }
 
@@ -84,7 +84,8 @@ export function age(face) {
       "Looks ",
       h("strong", null, years(face.age_range)),
       " years old",
-      span && span[0] !== years(face.age_range) ? h("span", { class: "quiet" }, `; ${span[0]} with ${percent(span[1])}`) : h("span", { class: "quiet" }, `, ${percent(face.ages[face.age_range])}`),
+      h("br"),
+      h("span", { class: "quiet" }, `${span && span[0] !== years(face.age_range) ? `${span[0]} with ` : ""}${percent(span ? span[1] : face.ages[face.age_range])}`),
     ),
     s(
       "svg",
@@ -132,13 +133,14 @@ export function boxes(faces, width, height) {
       const text = Math.max(Math.min(3.4 * unit, 0.34 * (x2 - x1)), 1.6 * unit);
       const shape = { x: x1, y: y1, width: x2 - x1, height: y2 - y1, rx: Math.min(0.6 * unit, (x2 - x1) / 8) };
       const label = { width: text * (0.75 + 0.62 * String(i + 1).length), height: text * 1.35 };
+      const top = y1 >= label.height ? y1 - label.height : y1;
       return s(
         "g",
         { "data-number": i + 1 },
         s("rect", { ...shape, class: "under" }),
         s("rect", { ...shape, class: "over", stroke: colour }),
-        s("rect", { x: x1, y: y1, ...label, rx: shape.rx, fill: colour }),
-        s("text", { x: x1 + label.width / 2, y: y1 + text * 1.02, "font-size": text, "text-anchor": "middle", fill: inkOn(colour) }, String(i + 1)),
+        s("rect", { x: x1, y: top, ...label, rx: shape.rx, fill: colour }),
+        s("text", { x: x1 + label.width / 2, y: top + text * 1.02, "font-size": text, "text-anchor": "middle", fill: inkOn(colour) }, String(i + 1)),
       );
     }),
   );

@@ -40,6 +40,9 @@ export function size(bytes) {
 /** 3, "face" → "3 faces". */
 export const many = (n, what, plural = `${what}s`) => `${count.format(n)} ${n === 1 ? what : plural}`;
 
+/** A server's lower-case detail as a sentence. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
 /** "20-29" → "20–29". */
 export const years = (range) => (range ?? "").replace("-", "–");
 

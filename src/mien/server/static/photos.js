@@ -1,8 +1,8 @@
 // Photos: any number at once, two on the way to the server at a time, each with its own card of results.
 
 import { $, droppable, h, save, tell } from "./dom.js";
-import { boxes, brightness, card, drawBoxes, spoken } from "./faces.js";
-import { many, size, stem } from "./format.js";
+import { DARK, boxes, brightness, card, drawBoxes, spoken } from "./faces.js";
+import { many, sentence, size, stem } from "./format.js";
 import { Refused, limits, patient, upload } from "./server.js";
 
 const AT_ONCE = 2;
@@ -137,7 +137,7 @@ class Item {
       await this.#show(result, performance.now() - began);
     } catch (error) {
       if (this.abort.signal.aborted) return;
-      this.refuse(error.message);
+      this.refuse(sentence(error.message));
     }
   }
 
@@ -157,10 +157,9 @@ class Item {
     this.facts.textContent = `${width} × ${height} · ${many(faces.length, "face")} · ${Math.round(ms)} ms`;
     const cards = faces.map((face, i) => card(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i] }));
     if (!faces.length) {
-      this.cards.append(
-        h("div", { class: "none" }, h("p", { class: "lead" }, "No face found."),
-          h("p", { class: "quiet" }, "Faces turned away, covered, or only a few pixels wide are often missed. A closer or brighter photo may help.")),
-      );
+      const [all] = seen ? brightness(this.picture, [{ box: [0, 0, width, height] }], width, height) : [null];
+      const why = all !== null && all < DARK ? "The photo is dark; more light may help." : "Faces turned away, covered, or only a few pixels wide are often missed. A closer photo may help.";
+      this.cards.append(h("div", { class: "none" }, h("p", { class: "lead" }, "No face found."), h("p", { class: "quiet" }, why)));
     }
     this.cards.append(...cards.slice(0, OPEN));
     if (cards.length > OPEN) {
