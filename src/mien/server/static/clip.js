@@ -276,7 +276,8 @@ class Job {
       if (this.frames[middle].time <= time + 1e-3) low = middle;
       else high = middle - 1;
     }
-    return Math.abs(this.frames[low].time - time) < 1 ? this.frames[low].faces : [];
+    if (Math.abs(this.frames[low].time - time) >= 1) return [];
+    return [...this.frames[low].faces].sort((a, b) => a.track - b.track);
   }
 
   #overlay(seen) {

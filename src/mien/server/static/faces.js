@@ -98,8 +98,8 @@ export function age(face) {
   );
 }
 
-/** A card: number, emotion, how sure, bars, age, doubts. `sorted` puts the most probable emotion first. */
-export function card(face, { name, number, brightness = null, sorted = true, level = "h4" }) {
+/** A card: number, emotion, how sure, bars, age, doubts. `sorted` puts the most probable emotion first, of `most` at most. */
+export function card(face, { name, number, brightness = null, sorted = true, most = Infinity, level = "h4" }) {
   const emotion = face.stable_emotion ?? face.emotion;
   const emotions = face.smoothed ?? face.emotions;
   const colour = colourOf(emotion);
@@ -115,7 +115,7 @@ export function card(face, { name, number, brightness = null, sorted = true, lev
       emotions ? h("span", { class: "sure" }, percent(emotions[emotion] ?? 0)) : null,
     ),
     told ? h("p", { class: "told" }, told, face.entropy !== undefined ? h("span", { class: "quiet" }, ` · uncertainty ${face.entropy.toFixed(2)}`) : null) : null,
-    emotions ? bars(sorted ? ranked(emotions) : Object.entries(emotions), `Emotions of ${name}`) : null,
+    emotions ? bars(sorted ? ranked(emotions).slice(0, most) : Object.entries(emotions), `Emotions of ${name}`) : null,
     age(face),
     doubts(face, brightness).map((line) => h("p", { class: "hint" }, line)),
   );

@@ -6,8 +6,10 @@ import { many, sentence, size, stem } from "./format.js";
 import { Refused, limits, patient, upload } from "./server.js";
 
 const AT_ONCE = 2;
-/** Cards that are shown openly; a crowd is folded. */
-const OPEN = 8;
+/** Cards that are shown openly, the rest is folded; with more faces than `FULL` a card has the `BRIEF` likeliest emotions. */
+const OPEN = 12;
+const FULL = 4;
+const BRIEF = 3;
 
 const items = new Set();
 const queue = [];
@@ -152,10 +154,11 @@ class Item {
     }
     this.stage.append(boxes(faces, width, height));
     this.stage.style.setProperty("aspect-ratio", `${width} / ${height}`);
-    this.stage.style.setProperty("--ratio", width / height);
+    this.element.style.setProperty("--ratio", width / height);
     if (seen) this.picture.alt = `${this.name}, ${spoken(faces)}`;
     this.facts.textContent = `${width} × ${height} · ${many(faces.length, "face")} · ${Math.round(ms)} ms`;
-    const cards = faces.map((face, i) => card(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i] }));
+    const most = faces.length > FULL ? BRIEF : undefined;
+    const cards = faces.map((face, i) => card(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i], most }));
     if (!faces.length) {
       const [all] = seen ? brightness(this.picture, [{ box: [0, 0, width, height] }], width, height) : [null];
       const why = all !== null && all < DARK ? "The photo is dark; more light may help." : "Faces turned away, covered, or only a few pixels wide are often missed. A closer photo may help.";
