@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from mien.errors import InputError, MissingFileError
+from mien.errors import InputError, MienError, MissingFileError
 from mien.runtime.model import Model
 from mien.server.access import Access, read_key
 from mien.server.engine import Engine, Wish
@@ -214,6 +214,41 @@ def test_others_need_a_key_unless_told_otherwise() -> None:
     for origin in ("lab.example", "https://lab.example/", "ftp://lab.example", "*"):
         with pytest.raises(InputError, match="an origin"):
             Access(origins=(origin,))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--host", "0.0.0.0"], "needs a key"),
+        (["--host", "256.1.1.1", "--insecure-no-key"], "cannot be listened on"),
+        (["--key-file", "absent"], "no such file"),
+        (["--key-file", "short"], "at least 16 characters"),
+        (["--allow-origin", "lab.example"], "an origin is"),
+        (["--max-images", "0"], "images is at least 1"),
+        (["--emotion", "smile"], "no model 'smile'"),
+        (["--detector", "eyes"], "eyes"),
+    ],
+)
+def test_what_is_wrong_at_the_start_is_told(
+    options: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from mien.cli.serve import command
+
+    monkeypatch.chdir(tmp_path)
+    Path("short").write_text("short")
+    run = CliRunner().invoke(command, ["--port", "0", *options])
+    assert isinstance(run.exception, MienError)
+    assert words in str(run.exception)
+
+
+def test_heads_that_are_too_large_or_ambiguous() -> None:
+    with service(Held(), told=False, header_bytes=2000) as client:
+        is_problem(client.get("/", headers={"X-A": "b" * 2000}), 431, "head-too-large")
+        is_problem(client.get("/" + "a" * 2000), 431, "head-too-large")
+        both = {"Transfer-Encoding": "chunked", "Content-Length": "3"}
+        is_problem(post(client, headers=both), 400, "head-malformed")
 
 
 def test_other_names_of_the_host_are_refused_on_loopback() -> None:
