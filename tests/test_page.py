@@ -22,6 +22,7 @@ pytestmark = pytest.mark.browser
 
 VIEWS = ("photos", "camera", "clip")
 KEY = "a-key-of-enough-characters"
+FAILS = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', '?'); };"
 
 
 # ---------------------------------------------------------------- what all tests use
@@ -192,7 +193,7 @@ def test_a_photo_is_read_drawn_and_saved(visit: Open, media: Media) -> None:
 
     drawn = np.asarray(Image.open(saved(page, "Annotated picture")).convert("RGB"), int)
     changed = np.abs(drawn - astronaut()).sum(axis=2) > 60
-    x1, y1, x2, y2 = (round(value) for value in face["box"])
+    x1, y1, _, y2 = (round(value) for value in face["box"])
     assert drawn.shape == (512, 512, 3)
     assert changed[y1:y2, x1 - 1 : x1 + 2].any(axis=1).mean() > 0.9, "no left edge"
     assert not changed[y2 + 8 :].any()
@@ -274,7 +275,11 @@ def test_camera_follows_a_face(visit: Open) -> None:
     told(page.locator("#camera-rate")).not_to_have_text("–")
     told(page.locator("#camera-faces-count")).to_have_text("1")
     told(page.locator("#camera-live-text")).to_contain_text("Face 1 looks")
-    painted = "(id) => { const c = document.getElementById(id); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"
+    painted = """(id) => {
+      const canvas = document.getElementById(id);
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.filter((value, i) => i % 4 === 3 && value > 0).length;
+    }"""
     assert page.evaluate(painted, "camera-overlay") > 500
     assert page.evaluate(painted, "camera-timeline") > 500
 
@@ -303,11 +308,12 @@ def test_refused_camera_says_what_to_do(visit: Open, media: Media) -> None:
 @pytest.mark.parametrize(
     ("script", "line"),
     [
-        ("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError'); };", "No camera was found"),
-        ("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotReadableError'); };", "another program"),
+        (FAILS.replace("?", "NotFoundError"), "No camera was found"),
+        (FAILS.replace("?", "NotReadableError"), "another program"),
         ("Object.defineProperty(navigator, 'mediaDevices', { value: undefined });", "only over HTTPS"),
     ],
-)  # fmt: skip
+    ids=["none", "taken", "insecure"],
+)
 def test_without_a_camera(visit: Open, script: str, line: str) -> None:
     page = visit("camera", script=script)
     page.get_by_role("button", name="Start the camera").click()

@@ -75,6 +75,7 @@ def command(
     Nothing leaves the machine, and nothing is kept but videos until they are fetched. Other machines can reach it only
     with --host, and then need a key.
     """
+    import contextlib
     import logging
     import os
 
@@ -98,24 +99,24 @@ def command(
     limits = limits_from(os.environ, {name.removeprefix("limit_"): value for name, value in chosen.items()})
     hosts = tuple(name.lower() for name in allow_host)
     access = Access(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key)
-    bound = listen(access, port)
-    engine = Engine.load(
-        limits,
-        detector=detector,
-        detector_model=detector_model,
-        emotion=None if emotion == "none" else emotion,
-        age=None if age == "none" else age,
-        min_face=min_face,
-        threads=threads,
-    )
-    engine.warm()
-    log_to_stderr(logging.WARNING if quiet else logging.INFO)
-    where = address(bound)
-    serve(
-        create_app(engine, access, limits),
-        bound,
-        limits,
-        started=lambda: click.echo(f"mien: serving on {where} – Ctrl-C stops it", err=True),
-        proxy=proxy,
-    )
+    with contextlib.closing(listen(access, port)) as bound:
+        engine = Engine.load(
+            limits,
+            detector=detector,
+            detector_model=detector_model,
+            emotion=None if emotion == "none" else emotion,
+            age=None if age == "none" else age,
+            min_face=min_face,
+            threads=threads,
+        )
+        engine.warm()
+        log_to_stderr(logging.WARNING if quiet else logging.INFO)
+        where = address(bound)
+        serve(
+            create_app(engine, access, limits),
+            bound,
+            limits,
+            started=lambda: click.echo(f"mien: serving on {where} – Ctrl-C stops it", err=True),
+            proxy=proxy,
+        )
     click.echo("mien: stopped", err=True)

@@ -21,7 +21,7 @@ from mien.server.guard import Guard
 from mien.server.jobs import Jobs
 from mien.server.limits import Limits
 from mien.server.metrics import Metrics
-from mien.server.problems import INTERNAL, MEDIA_TYPE, Problem
+from mien.server.problems import MEDIA_TYPE, Problem
 from mien.server.service import Service
 from mien.server.uploads import ClientGoneError
 from mien.server.v1 import about, analyze, live, videos
@@ -62,7 +62,6 @@ def create_app(engine: Engine, access: Access | None = None, limits: Limits | No
     app.add_exception_handler(ClientGoneError, _answer_nobody)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(Exception, _answer_mistake)
     app.add_middleware(Guard, access=access, limits=limits, metrics=metrics)
     if access.origins:
         app.add_middleware(
@@ -130,7 +129,3 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 async def _answer_nobody(_: Request, __: Exception) -> Response:
     return Response(status_code=499)
-
-
-async def _answer_mistake(_: Request, __: Exception) -> Response:
-    return INTERNAL.response()

@@ -39,7 +39,7 @@ STATIC = "/static/"
 UNCOUNTED = ("/healthz", "/readyz")
 """What the rate does not count, so that a supervisor never mistakes a busy service for a dead one."""
 _ADDRESSES = 10_000
-_DRAIN_SECONDS, _DRAIN_BYTES = 3.0, 64 << 20
+_DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 64 << 20
 _VIDEOS = "/v1/videos"
 
 
@@ -166,7 +166,14 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _ask(self, scope: Scope, headers: Headers) -> None:
-        """Host and rate."""
+        """Head, host and rate."""
+        size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if size + sum(len(name) + len(value) for name, value in headers.raw) > self._limits.header_bytes:
+            detail = f"the head of the request is too large; the limit is {self._limits.header_bytes:,} bytes"
+            raise Problem(431, "head-too-large", detail)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # a proxy in front may take the other one, and another request for the rest of this one's body
+            raise Problem(400, "head-malformed", "the request has Content-Length and Transfer-Encoding: send one")
         if not self._access.knows_host(headers.get("host", "")):
             detail = "this service does not go by that name: --allow-host NAME adds one"
             raise Problem(421, "host-unknown", detail)
@@ -214,7 +221,7 @@ class _Body:
         self._receive, self._limits, self._flight, self.most = receive, limits, flight, most
         self._seen = self._held = 0
         self._begun = time.monotonic()
-        self.ended = False
+        self.ended = self.stalled = False
 
     async def receive(self) -> Message:
         if self.ended:
@@ -223,9 +230,10 @@ class _Body:
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, min(left, self._limits.idle_seconds)))
         except asyncio.TimeoutError:
+            self.stalled = True
             detail = f"the upload paused for {self._limits.idle_seconds:g} s, or took more than "
             detail += f"{self._limits.upload_seconds:g} s in all: send it again"
-            raise Problem(408, "upload-slow", detail, headers={"Connection": "close"}) from None
+            raise Problem(408, "upload-slow", detail) from None
         if message["type"] != "http.request":
             return message
         size = len(message.get("body", b""))
@@ -242,6 +250,8 @@ class _Body:
 
     async def drain(self) -> None:
         """Read on for a while: a client that is still sending when the connection closes may never see the answer."""
+        if self.stalled:
+            return
         stop, seen = time.monotonic() + _DRAIN_SECONDS, 0
         while not self.ended and seen < _DRAIN_BYTES:
             try:
@@ -272,7 +282,8 @@ class _Answer:
                 headers[name] = value
             if "cache-control" not in headers:
                 headers["Cache-Control"] = "no-store"
-            self._unread = not self._body.ended and self._scope["method"] not in ("GET", "HEAD")
+            sends = self._scope["method"] not in ("GET", "HEAD") and "expect" not in Headers(scope=self._scope)
+            self._unread = sends and not self._body.ended
             if self._unread:
                 headers["Connection"] = "close"
         elif self._unread and not message.get("more_body", False):

@@ -54,7 +54,7 @@ class Limits:
     live_seconds: float = _limit(14_400.0, "length of a live connection", "seconds", 1)
     jobs: int = _limit(8, "videos kept: waiting, running and done", "videos")
     jobs_running: int = _limit(1, "videos analysed at once", "videos")
-    job_seconds: float = _limit(3600.0, "time to analyse a video", "seconds", 1)
+    job_seconds: float = _limit(3600.0, "time to analyse a video", "seconds", 0.01)
     job_bytes: int = _limit(256 * _MIB, "size of the tables of a video", "bytes", 1024)
     keep_seconds: float = _limit(3600.0, "time that the result of a video is kept", "seconds", 0.1)
     shutdown_seconds: float = _limit(30.0, "time that requests have to finish when the service stops", "seconds", 0)
