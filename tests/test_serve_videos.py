@@ -115,7 +115,7 @@ def test_the_body_may_be_the_video_itself(client: TestClient, numbers: Path) -> 
         assert (state["progress"]["frames"], state["progress"]["of_seconds"]) == (5, 2.0)
         rows = client.get(state["links"]["result"]).json()["rows"]
         assert [row["frame"] for row in rows] == [0, 10, 20, 30, 40]
-        is_problem(client.get(f"{state['links']['self']}/annotated.mp4"), 404, "not-annotated")
+        is_problem(client.get(f"{state['links']['self']}/annotated.mp4"), 409, "not-annotated")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +212,12 @@ def test_over_a_limit_a_video_fails(numbers: Path, limit: dict[str, float], stat
         assert words in state["error"]["detail"]
         if "video_seconds" in limit:
             assert ended(client, send(client, numbers, end="2"))["status"] == "done"
+
+
+def test_methods_that_a_video_has_not(client: TestClient) -> None:
+    answer = client.put("/v1/videos/x")
+    is_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "DELETE, GET"
 
 
 def test_an_upload_over_the_limit_is_cut_off(temporary: Path) -> None:

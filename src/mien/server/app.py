@@ -123,7 +123,12 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     kind = phrase.lower().replace(" ", "-")
     detail = {404: "there is nothing here: /docs lists what there is", 405: "not with this method: see Allow"}
-    problem = Problem(error.status_code, kind, detail.get(error.status_code, phrase), headers=error.headers)
+    headers = dict(error.headers or {})
+    described = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""))
+    if error.status_code == 405 and described:
+        # the router names the methods of the first route alone
+        headers["Allow"] = ", ".join(sorted(method.upper() for method in described))
+    problem = Problem(error.status_code, kind, detail.get(error.status_code, phrase), headers=headers)
     return await _answer_problem(request, problem)
 
 

@@ -22,6 +22,7 @@ from mien.server.pool import NEXT
 from mien.server.problems import Problem
 from mien.server.service import Service, service_of
 from mien.server.uploads import decoded, media_type, read_body, read_form, unless_gone, unsupported
+from mien.server.v1.schemas import PIXEL
 
 router = APIRouter(tags=["deepface"])
 
@@ -50,7 +51,7 @@ BODY: dict[str, Any] = {
             "application/json": {
                 "schema": DeepfaceRequest.model_json_schema(),
                 "examples": {
-                    "emotions": {"value": {"img": "data:image/jpeg;base64,/9j/4AAQSkZJRg…", "actions": ["emotion"]}}
+                    "a photo": {"value": {"img": f"data:image/png;base64,{PIXEL}", "enforce_detection": False}}
                 },
             },
             "multipart/form-data": {

@@ -282,10 +282,10 @@ class _Answer:
                 headers[name] = value
             if "cache-control" not in headers:
                 headers["Cache-Control"] = "no-store"
-            sends = self._scope["method"] not in ("GET", "HEAD") and "expect" not in Headers(scope=self._scope)
-            self._unread = sends and not self._body.ended
-            if self._unread:
+            if not self._body.ended and self._scope["method"] not in ("GET", "HEAD"):
                 headers["Connection"] = "close"
+                # a client that waits for leave to send will not send any more
+                self._unread = "expect" not in Headers(scope=self._scope)
         elif self._unread and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._body.drain()

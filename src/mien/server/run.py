@@ -100,6 +100,8 @@ def serve(
     )
     # paths, which its messages would hold, can tell numbers of videos
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    # what a client sent wrong is answered, and nobody else's business
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     server = _Server(config, started)
     asyncio.run(_served(server, bound))
 

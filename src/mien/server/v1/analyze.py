@@ -15,7 +15,7 @@ from mien.server.pool import NEXT
 from mien.server.problems import Problem, too_large
 from mien.server.service import Service, service_of
 from mien.server.uploads import decoded, media_type, read_body, read_form, unless_gone, unsupported
-from mien.server.v1.schemas import FACE, Analysis, Base64Images
+from mien.server.v1.schemas import FACE, PIXEL, Analysis, Base64Images
 
 router = APIRouter(tags=["photos"])
 
@@ -38,7 +38,7 @@ BODY: dict[str, Any] = {
             "application/octet-stream": _BINARY,
             "application/json": {
                 "schema": Base64Images.model_json_schema(),
-                "examples": {"one photo": {"value": {"images": ["/9j/4AAQSkZJRgABAQ…"]}}},
+                "examples": {"one photo": {"value": {"images": [PIXEL]}}},
             },
         },
     }

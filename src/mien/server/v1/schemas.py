@@ -29,6 +29,8 @@ FACE: dict[str, JsonValue] = {
     },
 }  # fmt: skip
 """What is told of scikit-image's astronaut."""
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+"""A PNG file of one pixel, as base64."""
 TRACKED: dict[str, JsonValue] = {
     "track": 1,
     **FACE,

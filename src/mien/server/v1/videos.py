@@ -115,7 +115,7 @@ async def annotated(request: Request, video: str) -> FileResponse:
     """The video with its faces drawn on it, where that was asked for (`annotate`)."""
     job = _done(service_of(request).jobs.get(video))
     if not job.order.annotate:
-        raise Problem(404, "not-annotated", "the annotated video was not asked for: post it with annotate=true")
+        raise Problem(409, "not-annotated", "the annotated video was not asked for: post it with annotate=true")
     return FileResponse(job.folder / ANNOTATED, media_type="video/mp4")
 
 
