@@ -42,6 +42,7 @@ class Service:
     """``mien serve`` on a free port, which stays the same when it is started again."""
 
     log: Path
+    largest: int | None = LARGEST
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -57,21 +58,26 @@ class Service:
                 self.port = free.getsockname()[1]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"MIEN_SERVE_KEY": key} if key else {})
         command = [sys.executable, "-m", "mien", "serve", "--port", str(self.port), "--threads", "1"]
-        command += ["--max-body-bytes", str(LARGEST), "--max-shutdown-seconds", "2", "--quiet"]
+        command += ["--max-shutdown-seconds", "2", "--quiet"]
+        command += ["--max-body-bytes", str(self.largest)] if self.largest else []
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         until = time.monotonic() + 3 * SECONDS
-        while not self._answers():
+        while self.status("readyz") != 200:
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"mien serve did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def status(self, path: str) -> int:
+        """What is answered to a GET; 0 for no answer."""
         try:
-            with urllib.request.urlopen(f"{self.url}readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{self.url}{path.lstrip('/')}", timeout=2) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
         except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
+            return 0
 
     def stop(self) -> None:
         """End it as a supervisor does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -248,7 +249,7 @@ def test_a_photo_is_dropped_or_pasted(visit: Open, media: Media) -> None:
     give = """([kind, target, base64]) => {
       const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
       const data = new DataTransfer();
-      data.items.add(new File([bytes], `${kind}.jpg`, { type: "image/jpeg" }));
+      data.items.add(new File([bytes], `<b>${kind}</b>.jpg`, { type: "image/jpeg" }));
       const event = kind === "paste"
         ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
         : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
@@ -258,7 +259,7 @@ def test_a_photo_is_dropped_or_pasted(visit: Open, media: Media) -> None:
     page.evaluate(give, ["drop", "#photo-drop", content])
     page.evaluate(give, ["paste", "body", content])
     told(page.locator(".photo[data-state=done]")).to_have_count(2)
-    told(page.locator(".photo h3")).to_have_text(["drop.jpg", "paste.jpg"])
+    told(page.locator(".photo h3")).to_have_text(["<b>drop</b>.jpg", "<b>paste</b>.jpg"])
 
 
 # ---------------------------------------------------------------- camera
@@ -376,9 +377,11 @@ def test_a_clip_is_cancelled(visit: Open, media: Media) -> None:
     told(page.locator("#clip-live")).to_have_text("Cancelled.")
 
 
-def test_a_clip_that_the_browser_cannot_play_or_the_server_cannot_read(visit: Open, media: Media) -> None:
+def test_a_clip_that_cannot_be_played_or_read_and_what_is_left(visit: Open, media: Media, service: Service) -> None:
     page = visit("clip")
-    analyse(page, media.unplayable)
+    with page.expect_response(lambda answer: answer.request.method == "POST") as accepted:
+        analyse(page, media.unplayable)
+    first = accepted.value.headers["location"]
     told(page.locator("#clip-unplayable")).to_be_visible()
     told(page.locator("#clip-stage")).to_be_hidden()
     lines = page.get_by_role("slider", name="Emotions over time")
@@ -389,6 +392,18 @@ def test_a_clip_that_the_browser_cannot_play_or_the_server_cannot_read(visit: Op
     page.set_input_files("#clip-file", str(media.text))
     told(page.get_by_role("alert")).to_contain_text("Try again")
     told(page.locator("#clip-drop")).to_be_visible()
+
+    # whoever leaves the page leaves nothing behind
+    with page.expect_response(lambda answer: answer.request.method == "POST") as accepted:
+        analyse(page, media.clip)
+    second = accepted.value.headers["location"]
+    assert service.status(first) == 404
+    assert service.status(second) == 200
+    page.goto("about:blank")
+    until = time.monotonic() + SECONDS
+    while service.status(second) != 404:
+        assert time.monotonic() < until, "the server still has the clip"
+        time.sleep(0.05)
 
 
 # ---------------------------------------------------------------- for everybody
@@ -445,9 +460,11 @@ def test_nothing_moves_for_those_who_do_not_want_it(visit: Open, media: Media) -
 
 
 def test_the_server_goes_and_comes_back(visit: Open, media: Media, service: Service) -> None:
-    page, live, clip = visit(), visit("camera", camera=True), visit("clip")
-    start_camera(live)
+    page, live, clip, job = visit(), visit("camera", camera=True), visit("clip"), visit("clip")
     analyse(clip, media.clip)
+    job.set_input_files("#clip-file", str(media.long_clip))
+    told(job.locator("#clip-phase")).to_contain_text("Analysing")
+    start_camera(live)
     service.stop()
     told(live.get_by_role("alert")).to_contain_text("connection to the server was lost")
     page.set_input_files("#photo-files", str(media.smiling))
@@ -460,6 +477,9 @@ def test_the_server_goes_and_comes_back(visit: Open, media: Media, service: Serv
     told(live.locator("#camera-notice")).to_be_hidden()
     clip.get_by_role("button", name="Save CSV").click()
     told(clip.get_by_role("alert")).to_contain_text("could not be made")
+    told(job.get_by_role("alert")).to_contain_text("no longer knows this clip")
+    job.get_by_role("button", name="Try again").click()
+    told(job.locator("#clip-phase")).to_contain_text("Analysing")
 
 
 def test_a_key_is_asked_for(visit: Open, media: Media, service: Service) -> None:

@@ -15,7 +15,7 @@ const LANES = 4;
 const CARDS = 6;
 /** Milliseconds after which an unanswered frame is given up, boxes are taken away, cards are drawn again. */
 const LOST = 5_000;
-const STALE = 1_500;
+const STALE = 3_000;
 const CARD_EVERY = 250;
 const SPEAK_EVERY = 4_000;
 const DARK_EVERY = 1_000;
@@ -61,7 +61,9 @@ function mirror() {
 async function start() {
   tell($("camera-notice"));
   if (!navigator.mediaDevices?.getUserMedia) {
-    refused("Browsers give a page the camera only over HTTPS or on the machine itself (localhost). Open this page there; photos and clips work here as well.");
+    refused(
+      "Browsers give a page the camera only over HTTPS or on the machine itself (localhost). Open this page there; photos and clips work here as well.",
+    );
     return;
   }
   const session = new Session();
@@ -69,7 +71,11 @@ async function start() {
   running(true);
   $("camera-empty").textContent = "Waiting for the camera. The browser may ask whether this page may use it.";
   const device = $("camera-device").value;
-  const wanted = { width: { ideal: 1280 }, height: { ideal: 720 }, ...(device ? { deviceId: { exact: device } } : { facingMode: "user" }) };
+  const wanted = {
+    width: { ideal: 1280 },
+    height: { ideal: 720 },
+    ...(device ? { deviceId: { exact: device } } : { facingMode: "user" }),
+  };
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
     if (on !== session) {
@@ -129,7 +135,9 @@ async function choices(stream) {
   const devices = (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === "videoinput");
   const current = stream.getVideoTracks()[0]?.getSettings().deviceId;
   $("camera-device").replaceChildren(
-    ...devices.map((device, i) => h("option", { value: device.deviceId, selected: device.deviceId === current }, device.label || `Camera ${i + 1}`)),
+    ...devices.map((device, i) =>
+      h("option", { value: device.deviceId, selected: device.deviceId === current }, device.label || `Camera ${i + 1}`),
+    ),
   );
   $("camera-choice").hidden = devices.length < 2;
 }
@@ -227,7 +235,12 @@ class Session {
       } else {
         await check();
         const full = event.code === TRY_LATER;
-        tell($("camera-notice"), full ? "The server has no room for another camera now. This page keeps trying." : "The connection to the server was lost. This page keeps trying.");
+        tell(
+          $("camera-notice"),
+          full
+            ? "The server has no room for another camera now. This page keeps trying."
+            : "The connection to the server was lost. This page keeps trying.",
+        );
         await pause(Math.min(300 * 2 ** this.#tries, 10_000), this.#abort.signal);
         this.#tries += 1;
       }
@@ -297,7 +310,12 @@ class Session {
 
   #look(result, now) {
     this.#last.dark = now;
-    const light = brightness(this.#video, result.faces.map(({ box }) => ({ box: box.map((v) => (v * this.#video.videoWidth) / result.width) })), this.#video.videoWidth, this.#video.videoHeight);
+    const light = brightness(
+      this.#video,
+      result.faces.map(({ box }) => ({ box: box.map((v) => (v * this.#video.videoWidth) / result.width) })),
+      this.#video.videoWidth,
+      this.#video.videoHeight,
+    );
     this.#light = new Map(result.faces.map((face, i) => [face.track, light[i]]));
   }
 
@@ -350,7 +368,8 @@ class Session {
     this.drawOverlay();
     $("camera-faces").replaceChildren();
     for (const id of ["camera-rate", "camera-delay", "camera-faces-count"]) $(id).textContent = "–";
-    if (serverState() === "ready" && this.#socket?.readyState === WebSocket.OPEN) tell($("camera-hint"), "Waiting for the next answer.");
+    if (serverState() === "ready" && this.#socket?.readyState === WebSocket.OPEN)
+      tell($("camera-hint"), "Waiting for the next answer.");
     else tell($("camera-hint"));
   }
 
@@ -364,7 +383,10 @@ class Session {
       scale: this.#overlay.width / this.#result.width,
       mirrored: mirrored() ? this.#overlay.width : 0,
       unit: ratio,
-      label: (face) => [face.track, face.stable_emotion ?? face.emotion].filter((part) => part !== undefined && part !== null).join(" "),
+      label: (face) =>
+        [face.track, face.stable_emotion ?? face.emotion]
+          .filter((part) => part !== undefined && part !== null)
+          .join(" "),
     });
   }
 
@@ -382,19 +404,32 @@ class Session {
   #cards(now) {
     this.#last.cards = now;
     const { faces } = this.#result;
-    const largest = [...faces].sort((a, b) => area(b) - area(a)).slice(0, CARDS).sort((a, b) => a.track - b.track);
+    const largest = [...faces]
+      .sort((a, b) => area(b) - area(a))
+      .slice(0, CARDS)
+      .sort((a, b) => a.track - b.track);
     $("camera-faces").replaceChildren(
-      ...largest.map((face) => card(face, { name: `Face ${face.track}`, number: face.track, sorted: false, level: "h3" })),
+      ...largest.map((face) =>
+        card(face, { name: `Face ${face.track}`, number: face.track, sorted: false, level: "h3" }),
+      ),
     );
     const hints = [];
-    if (!faces.length && now - this.#last.face > 2_000) hints.push("No face in view. Face the camera, come closer, or add light.");
-    const doubtful = largest.map((face) => doubts(face, this.#light.get(face.track) ?? null)).find((lines) => lines.length);
+    if (!faces.length && now - this.#last.face > 2_000)
+      hints.push("No face in view. Face the camera, come closer, or add light.");
+    const doubtful = largest
+      .map((face) => doubts(face, this.#light.get(face.track) ?? null))
+      .find((lines) => lines.length);
     if (doubtful) hints.push(doubtful[0]);
     if (faces.length > CARDS) hints.push(`${many(faces.length, "face")} in view; the ${CARDS} largest are listed.`);
     const line = hints.join(" ");
     if ($("camera-hint").textContent !== line) tell($("camera-hint"), line);
     if (now - this.#last.spoken > SPEAK_EVERY) {
-      const words = faces.length ? faces.slice(0, 4).map((face) => `Face ${face.track} looks ${face.stable_emotion ?? "undecided"}`).join(", ") : "No face in view";
+      const words = faces.length
+        ? faces
+            .slice(0, 4)
+            .map((face) => `Face ${face.track} looks ${face.stable_emotion ?? "undecided"}`)
+            .join(", ")
+        : "No face in view";
       if (words !== this.#said) {
         this.#said = words;
         this.#last.spoken = now;
@@ -413,10 +448,13 @@ class Session {
       .sort((a, b) => a[0] - b[0])
       .map(([track, seen]) => ({ name: `Face ${track}`, times: seen.times, shares: seen.shares, runs: runsOf(seen) }));
     const ticks = [30, 20, 10, 0].map((ago) => [now - ago, ago ? `${ago} s ago` : "now"]);
-    drawLanes($("camera-timeline"), { lanes, labels: this.#labels, span: [now - PAST, now], gap: 1, ticks });
-    const told = lanes.map((lane) => `${lane.name}: ${[...new Set(lane.runs.map((run) => run.label))].join(", ") || "undecided"}`).join("; ");
+    drawLanes($("camera-timeline"), { lanes, labels: this.#labels, span: [now - PAST, now], gap: 2, ticks });
+    const told = lanes
+      .map((lane) => `${lane.name}: ${[...new Set(lane.runs.map((run) => run.label))].join(", ") || "undecided"}`)
+      .join("; ");
     const about = `Emotions of each face over the last 30 seconds. ${told}`;
-    if ($("camera-timeline").getAttribute("aria-label") !== about) $("camera-timeline").setAttribute("aria-label", about);
+    if ($("camera-timeline").getAttribute("aria-label") !== about)
+      $("camera-timeline").setAttribute("aria-label", about);
   }
 }
 
@@ -427,7 +465,7 @@ function runsOf({ times, stable }) {
   for (let i = 0; i < times.length; i += 1) {
     const run = runs.at(-1);
     if (!stable[i]) continue;
-    if (run && run.label === stable[i] && times[i] - run.end < 1) run.end = times[i];
+    if (run && run.label === stable[i] && times[i] - run.end < 2) run.end = times[i];
     else runs.push({ start: times[i], end: times[i], label: stable[i] });
   }
   return runs;

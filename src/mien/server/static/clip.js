@@ -42,7 +42,8 @@ export function setUp() {
   $("clip-lines").addEventListener("pointerdown", point);
   $("clip-lines").addEventListener("keydown", keyed);
   const video = $("clip-video");
-  for (const event of ["timeupdate", "seeked", "loadeddata", "play"]) video.addEventListener(event, () => job?.follow());
+  for (const event of ["timeupdate", "seeked", "loadeddata", "play"])
+    video.addEventListener(event, () => job?.follow());
   const toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause()); // one that cannot play says so itself
   $("clip-play").addEventListener("click", toggle);
   video.addEventListener("click", toggle);
@@ -67,7 +68,10 @@ function showLimits() {
 function begin(file) {
   drop();
   if (limits.video_bytes && file.size > limits.video_bytes) {
-    tell($("clip-notice"), `This file has ${size(file.size)}; the server takes up to ${size(limits.video_bytes)}. Cut it or save it smaller, and try again.`);
+    tell(
+      $("clip-notice"),
+      `This file has ${size(file.size)}; the server takes up to ${size(limits.video_bytes)}. Cut it or save it smaller, and try again.`,
+    );
     return;
   }
   job = new Job(file);
@@ -128,7 +132,14 @@ class Job {
         const form = new FormData();
         if ($("clip-annotate").checked) form.append("annotate", "true");
         form.append("video", this.file, "clip"); // its name stays here
-        return upload("v1/videos", form, { signal, onProgress: (share) => this.#phase(share < 1 ? `Sending ${this.name}, ${percent(share)}` : "Sent; waiting for the server", share < 1 ? share : null) });
+        return upload("v1/videos", form, {
+          signal,
+          onProgress: (share) =>
+            this.#phase(
+              share < 1 ? `Sending ${this.name}, ${percent(share)}` : "Sent; waiting for the server",
+              share < 1 ? share : null,
+            ),
+        });
       },
       { signal, onWait: (line) => this.#phase(line || `Sending ${this.name}`) },
     );
@@ -139,17 +150,28 @@ class Job {
 
   async #wait(signal) {
     for (;;) {
-      const state = await patient(async () => (await call(this.address, { signal })).json(), { signal, onWait: (line) => line && this.#phase(line) });
+      const state = await patient(async () => (await call(this.address, { signal })).json(), {
+        signal,
+        onWait: (line) => line && this.#phase(line),
+      });
       if (state.status === "done") return;
       if (state.status === "failed" || state.status === "cancelled") {
         const problem = state.error ?? {};
-        throw new Error(problem.detail || problem.title || (typeof problem === "string" ? problem : "") || `The analysis was ${state.status}.`);
+        throw new Error(
+          problem.detail ||
+            problem.title ||
+            (typeof problem === "string" ? problem : "") ||
+            `The analysis was ${state.status}.`,
+        );
       }
       const { share = null, eta = null, frames = 0 } = state.progress ?? {};
       if (state.status === "queued") this.#phase("Waiting for its turn");
       else {
         const left = eta !== null && eta >= 1 ? `, about ${lasting(eta)} left` : "";
-        this.#phase(share === null ? `Analysing, ${many(frames, "frame")}` : `Analysing, ${percent(share)}${left}`, share);
+        this.#phase(
+          share === null ? `Analysing, ${many(frames, "frame")}` : `Analysing, ${percent(share)}${left}`,
+          share,
+        );
       }
       await pause(ASK_EVERY, signal);
     }
@@ -188,13 +210,17 @@ class Job {
     $("clip-job").hidden = true;
     $("clip-result").hidden = false;
     const { coverage } = summary;
-    $("clip-count").textContent = `${this.name}: ${lasting(coverage.seconds)}, ${many(tracks.length, "face")} followed, ${many(coverage.frames, "frame")} analysed`;
+    $("clip-count").textContent =
+      `${this.name}: ${lasting(coverage.seconds)}, ${many(tracks.length, "face")} followed, ${many(coverage.frames, "frame")} analysed`;
     $("clip-problems").replaceChildren(...(coverage.problems ?? []).map((line) => h("p", { class: "hint" }, line)));
     this.url = URL.createObjectURL(this.file);
     const video = $("clip-video");
     $("clip-stage").hidden = $("clip-player").hidden = false;
     $("clip-unplayable").hidden = true;
-    $("clip-stage").style.setProperty("aspect-ratio", summary.width ? `${summary.width} / ${summary.height}` : "16 / 9");
+    $("clip-stage").style.setProperty(
+      "aspect-ratio",
+      summary.width ? `${summary.width} / ${summary.height}` : "16 / 9",
+    );
     $("clip-stage").style.setProperty("--ratio", summary.width ? summary.width / summary.height : 16 / 9);
     video.src = this.url;
     legend($("clip-legend"), this.labels);
@@ -205,7 +231,9 @@ class Job {
     slider.setAttribute("aria-valuemax", this.length.toFixed(1));
     this.draw();
     this.seek(0);
-    $("clip-live").textContent = tracks.length ? `Done: ${many(tracks.length, "face")} followed.` : "Done: no face was seen.";
+    $("clip-live").textContent = tracks.length
+      ? `Done: ${many(tracks.length, "face")} followed.`
+      : "Done: no face was seen.";
     $("clip-count").tabIndex = -1;
     $("clip-count").focus();
     const next = () => {
@@ -217,7 +245,10 @@ class Job {
   }
 
   #lanes() {
-    const shown = [...this.tracks].sort((a, b) => b.seen - a.seen).slice(0, LANES).sort((a, b) => a.track - b.track);
+    const shown = [...this.tracks]
+      .sort((a, b) => b.seen - a.seen)
+      .slice(0, LANES)
+      .sort((a, b) => a.track - b.track);
     return shown.map((track) => {
       const lane = { name: `Face ${track.track}`, times: [], shares: [], runs: track.episodes ?? [] };
       for (const { time, faces } of this.frames) {
@@ -262,7 +293,10 @@ class Job {
     const slider = $("clip-lines");
     const seen = this.#seenAt(time);
     slider.setAttribute("aria-valuenow", time.toFixed(1));
-    const told = seen.slice(0, 3).map((face) => `face ${face.track} ${face.stable_emotion ?? "undecided"}`).join(", ");
+    const told = seen
+      .slice(0, 3)
+      .map((face) => `face ${face.track} ${face.stable_emotion ?? "undecided"}`)
+      .join(", ");
     slider.setAttribute("aria-valuetext", `${clock(time)}, ${told || "no face"}`);
     this.#overlay(seen);
   }
@@ -288,7 +322,8 @@ class Job {
     drawBoxes(canvas.getContext("2d"), seen, {
       scale: canvas.width / this.result.summary.width,
       unit: ratio,
-      label: (face) => [face.track, face.stable_emotion].filter((part) => part !== undefined && part !== null).join(" "),
+      label: (face) =>
+        [face.track, face.stable_emotion].filter((part) => part !== undefined && part !== null).join(" "),
     });
   }
 
@@ -300,12 +335,24 @@ class Job {
   }
 
   #go(time, what) {
-    return h("button", { type: "button", class: "link", onclick: () => this.seek(time + 0.001), "aria-label": `${what}, go to ${clock(time)}` }, what);
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "link",
+        onclick: () => this.seek(time + 0.001),
+        "aria-label": `${what}, go to ${clock(time)}`,
+      },
+      what,
+    );
   }
 
   #table() {
     if (!this.tracks.length) {
-      $("clip-table").replaceChildren(h("p", { class: "lead" }, "No face was seen."), h("p", { class: "quiet" }, "Faces turned away, covered, or only a few pixels wide are often missed."));
+      $("clip-table").replaceChildren(
+        h("p", { class: "lead" }, "No face was seen."),
+        h("p", { class: "quiet" }, "Faces turned away, covered, or only a few pixels wide are often missed."),
+      );
       return;
     }
     const head = ["Face", "From", "To", "Seen for", "Emotion", "Vote of the frames", "Age"];
@@ -323,7 +370,20 @@ class Job {
       ),
     );
     $("clip-table").replaceChildren(
-      h("table", null, h("thead", null, h("tr", null, head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 4 ? "n" : null }, name)))), h("tbody", null, rows)),
+      h(
+        "table",
+        null,
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 4 ? "n" : null }, name)),
+          ),
+        ),
+        h("tbody", null, rows),
+      ),
     );
   }
 
@@ -333,12 +393,27 @@ class Job {
       $("clip-episodes").replaceChildren();
       return;
     }
-    const list = all.slice(0, EPISODES).map((episode) =>
-      h("li", null, swatch(episode.label), this.#go(episode.start, `${clock(episode.start)} face ${episode.track} ${episode.label}`), h("span", { class: "quiet" }, ` for ${lasting(episode.end - episode.start)}, peak ${percent(episode.peak)}`)),
-    );
+    const list = all
+      .slice(0, EPISODES)
+      .map((episode) =>
+        h(
+          "li",
+          null,
+          swatch(episode.label),
+          this.#go(episode.start, `${clock(episode.start)} face ${episode.track} ${episode.label}`),
+          h("span", { class: "quiet" }, ` for ${lasting(episode.end - episode.start)}, peak ${percent(episode.peak)}`),
+        ),
+      );
     $("clip-episodes").replaceChildren(
-      h("details", { open: all.length <= 12 }, h("summary", null, many(all.length, "episode")), h("ol", { class: "episodes" }, list)),
-      ...(all.length > EPISODES ? [h("p", { class: "quiet" }, `The first ${EPISODES} are listed; the files hold all.`)] : []),
+      h(
+        "details",
+        { open: all.length <= 12 },
+        h("summary", null, many(all.length, "episode")),
+        h("ol", { class: "episodes" }, list),
+      ),
+      ...(all.length > EPISODES
+        ? [h("p", { class: "quiet" }, `The first ${EPISODES} are listed; the files hold all.`)]
+        : []),
     );
   }
 
@@ -346,20 +421,27 @@ class Job {
 
   async saveCsv() {
     await this.#saved(async () => {
-      const answer = await call(`${this.address}/result?format=csv`, { headers: { Accept: "text/csv" } });
+      const answer = await call(`${this.#kept}/result?format=csv`, { headers: { Accept: "text/csv" } });
       save(await answer.blob(), `${stem(this.name)}.csv`);
     });
   }
 
   async saveAnnotated() {
     await this.#saved(async () => {
-      const answer = await call(`${this.address}/annotated.mp4`);
+      const answer = await call(`${this.#kept}/annotated.mp4`);
       save(await answer.blob(), `${stem(this.name)}-annotated.mp4`);
     });
   }
 
   async saveJson() {
-    await this.#saved(async () => save(new Blob([JSON.stringify(this.result, null, 1)], { type: "application/json" }), `${stem(this.name)}.json`));
+    await this.#saved(async () =>
+      save(new Blob([JSON.stringify(this.result, null, 1)], { type: "application/json" }), `${stem(this.name)}.json`),
+    );
+  }
+
+  get #kept() {
+    if (!this.address) throw new Error("the server no longer has the clip; send it again");
+    return this.address;
   }
 
   async #saved(make) {
@@ -410,18 +492,24 @@ function ticksOf(length, width) {
   return ticks;
 }
 
-const swatch = (emotion) => (emotion ? h("span", { class: "swatch", style: { background: colourOf(emotion) }, "aria-hidden": "true" }) : null);
+const swatch = (emotion) =>
+  emotion ? h("span", { class: "swatch", style: { background: colourOf(emotion) }, "aria-hidden": "true" }) : null;
 
 function vote(told) {
   if (!told?.label) return "";
   const interval = `${Math.round(100 * told.low)}–${Math.round(100 * told.high)} %`;
   const line = `${told.label} ${percent(told.share)}`;
-  return told.decided ? [`${line} `, h("span", { class: "quiet" }, `(${interval})`)] : ["undecided ", h("span", { class: "quiet" }, `(${line}, ${interval})`)];
+  return told.decided
+    ? [`${line} `, h("span", { class: "quiet" }, `(${interval})`)]
+    : ["undecided ", h("span", { class: "quiet" }, `(${line}, ${interval})`)];
 }
 
 function aged(track) {
   if (!track.age_range) return "";
   const span = ageSpan(track.ages);
   const own = years(track.age_range);
-  return [own, span && span[0] !== own ? h("span", { class: "quiet" }, ` (${span[0]} with ${percent(span[1])})`) : null].filter(Boolean);
+  return [
+    own,
+    span && span[0] !== own ? h("span", { class: "quiet" }, ` (${span[0]} with ${percent(span[1])})`) : null,
+  ].filter(Boolean);
 }

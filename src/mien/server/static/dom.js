@@ -24,7 +24,12 @@ function fill(element, attributes, children) {
 export function tell(element, ...content) {
   const told = content.filter(Boolean);
   // said once: a screen reader reads an alert again whenever it is written
-  if (told.every((part) => typeof part === "string") && element.textContent === told.join("") && element.hidden === !told.length) return;
+  if (
+    told.every((part) => typeof part === "string") &&
+    element.textContent === told.join("") &&
+    element.hidden === !told.length
+  )
+    return;
   element.replaceChildren(...told);
   element.hidden = told.length === 0;
 }

@@ -30,7 +30,8 @@ export function ageSpan(ages) {
     for (let to = from; to < bins.length; to += 1) {
       sum += bins[to][1];
       if (sum >= 0.8) {
-        if (!best || to - from < best[2] || (to - from === best[2] && sum > best[1])) best = [[bins[from][0], bins[to][0]], sum, to - from];
+        if (!best || to - from < best[2] || (to - from === best[2] && sum > best[1]))
+          best = [[bins[from][0], bins[to][0]], sum, to - from];
         break;
       }
     }
@@ -56,15 +57,27 @@ export function bars(rows, caption) {
     "table",
     { class: "bars" },
     h("caption", { class: "hidden" }, caption),
-    h("tbody", null, rows.map(([name, share]) =>
-      h(
-        "tr",
-        null,
-        h("th", { scope: "row" }, name),
-        h("td", { class: "track" }, h("span", { class: "bar" }, h("i", { style: { width: `${(100 * share).toFixed(1)}%`, background: colourOf(name) } }))),
-        h("td", { class: "n" }, percent(share)),
+    h(
+      "tbody",
+      null,
+      rows.map(([name, share]) =>
+        h(
+          "tr",
+          null,
+          h("th", { scope: "row" }, name),
+          h(
+            "td",
+            { class: "track" },
+            h(
+              "span",
+              { class: "bar" },
+              h("i", { style: { width: `${(100 * share).toFixed(1)}%`, background: colourOf(name) } }),
+            ),
+          ),
+          h("td", { class: "n" }, percent(share)),
+        ),
       ),
-    )),
+    ),
   );
 }
 
@@ -85,11 +98,21 @@ export function age(face) {
       h("strong", null, years(face.age_range)),
       " years old",
       h("br"),
-      h("span", { class: "quiet" }, `${span && span[0] !== years(face.age_range) ? `${span[0]} with ` : ""}${percent(span ? span[1] : face.ages[face.age_range])}`),
+      h(
+        "span",
+        { class: "quiet" },
+        `${span && span[0] !== years(face.age_range) ? `${span[0]} with ` : ""}${percent(span ? span[1] : face.ages[face.age_range])}`,
+      ),
     ),
     s(
       "svg",
-      { class: "ages", viewBox: `0 0 ${bins.length * width} 20`, "aria-hidden": "true", focusable: "false", preserveAspectRatio: "none" },
+      {
+        class: "ages",
+        viewBox: `0 0 ${bins.length * width} 20`,
+        "aria-hidden": "true",
+        focusable: "false",
+        preserveAspectRatio: "none",
+      },
       bins.map(([, share], i) => {
         const height = Math.max(1, (20 * share) / most);
         return s("rect", { x: i * width + 0.6, y: 20 - height, width: width - 1.2, height });
@@ -114,7 +137,16 @@ export function card(face, { name, number, brightness = null, sorted = true, mos
       h(level, null, h("span", { class: "hidden" }, `${name}: `), emotion ?? "face"),
       emotions ? h("span", { class: "sure" }, percent(emotions[emotion] ?? 0)) : null,
     ),
-    told ? h("p", { class: "told" }, told, face.entropy !== undefined ? h("span", { class: "quiet" }, ` · uncertainty ${face.entropy.toFixed(2)}`) : null) : null,
+    told
+      ? h(
+          "p",
+          { class: "told" },
+          told,
+          face.entropy !== undefined
+            ? h("span", { class: "quiet" }, ` · uncertainty ${face.entropy.toFixed(2)}`)
+            : null,
+        )
+      : null,
     emotions ? bars(sorted ? ranked(emotions).slice(0, most) : Object.entries(emotions), `Emotions of ${name}`) : null,
     age(face),
     doubts(face, brightness).map((line) => h("p", { class: "hint" }, line)),
@@ -140,7 +172,17 @@ export function boxes(faces, width, height) {
         s("rect", { ...shape, class: "under" }),
         s("rect", { ...shape, class: "over", stroke: colour }),
         s("rect", { x: x1, y: top, ...label, rx: shape.rx, fill: colour }),
-        s("text", { x: x1 + label.width / 2, y: top + text * 1.02, "font-size": text, "text-anchor": "middle", fill: inkOn(colour) }, String(i + 1)),
+        s(
+          "text",
+          {
+            x: x1 + label.width / 2,
+            y: top + text * 1.02,
+            "font-size": text,
+            "text-anchor": "middle",
+            fill: inkOn(colour),
+          },
+          String(i + 1),
+        ),
       );
     }),
   );
@@ -206,6 +248,9 @@ export function brightness(drawable, faces, width, height) {
 /** "2 faces: happy, neutral" for those who hear the page. */
 export function spoken(faces) {
   if (!faces.length) return "no face found";
-  const named = faces.slice(0, 5).map((face) => face.emotion).filter(Boolean);
+  const named = faces
+    .slice(0, 5)
+    .map((face) => face.emotion)
+    .filter(Boolean);
   return `${many(faces.length, "face")}${named.length ? `: ${named.join(", ")}${faces.length > 5 ? " and more" : ""}` : ""}`;
 }

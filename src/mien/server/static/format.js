@@ -3,7 +3,8 @@
 const count = new Intl.NumberFormat("en");
 
 /** 0.123 → "12 %"; small shares keep one digit. */
-export const percent = (share) => (share >= 0.0995 || share < 0.0005 ? `${Math.round(100 * share)} %` : `${(100 * share).toFixed(1)} %`);
+export const percent = (share) =>
+  share >= 0.0995 || share < 0.0005 ? `${Math.round(100 * share)} %` : `${(100 * share).toFixed(1)} %`;
 
 /** Seconds → "1:02.3", or "1:02" without tenths. */
 export function clock(seconds, tenths = true) {

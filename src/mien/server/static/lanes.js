@@ -15,7 +15,11 @@ export const heightOf = (lanes) => Math.max(1, lanes) * LANE + AXIS;
 
 /** Swatches with names, for a list. */
 export function legend(list, labels) {
-  list.replaceChildren(...labels.map((name) => h("li", null, h("span", { class: "swatch", style: { background: colourOf(name) }, "aria-hidden": "true" }), name)));
+  list.replaceChildren(
+    ...labels.map((name) =>
+      h("li", null, h("span", { class: "swatch", style: { background: colourOf(name) }, "aria-hidden": "true" }), name),
+    ),
+  );
 }
 
 /**

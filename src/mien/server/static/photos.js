@@ -50,7 +50,9 @@ function add(files) {
     items.add(item);
     $("photos-list").append(item.element);
     if (limits.body_bytes && file.size > limits.body_bytes) {
-      item.refuse(`This file has ${size(file.size)}; the server takes up to ${size(limits.body_bytes)}. Save it smaller and try again.`);
+      item.refuse(
+        `This file has ${size(file.size)}; the server takes up to ${size(limits.body_bytes)}. Save it smaller and try again.`,
+      );
     } else {
       queue.push(item);
     }
@@ -115,7 +117,13 @@ class Item {
       h("div", { class: "photo-head" }, h("h3", null, this.name), this.facts, this.actions),
       h("div", { class: "photo-body" }, this.stage, this.cards),
     );
-    this.actions.append(h("button", { type: "button", class: "plain", onclick: () => this.#leave(), "aria-label": `Remove ${this.name}` }, "Remove"));
+    this.actions.append(
+      h(
+        "button",
+        { type: "button", class: "plain", onclick: () => this.#leave(), "aria-label": `Remove ${this.name}` },
+        "Remove",
+      ),
+    );
     this.shown.then((ok) => {
       if (!ok) this.stage.replaceChildren(h("p", { class: "empty" }, "This browser cannot show the picture."));
     });
@@ -150,7 +158,9 @@ class Item {
     if (this.abort.signal.aborted) return;
     const light = seen ? brightness(this.picture, faces, width, height) : faces.map(() => null);
     if (!seen) {
-      this.stage.replaceChildren(h("p", { class: "empty" }, "This browser cannot show the picture; the boxes are right all the same."));
+      this.stage.replaceChildren(
+        h("p", { class: "empty" }, "This browser cannot show the picture; the boxes are right all the same."),
+      );
     }
     this.stage.append(boxes(faces, width, height));
     this.stage.style.setProperty("aspect-ratio", `${width} / ${height}`);
@@ -158,22 +168,40 @@ class Item {
     if (seen) this.picture.alt = `${this.name}, ${spoken(faces)}`;
     this.facts.textContent = `${width} × ${height} · ${many(faces.length, "face")} · ${Math.round(ms)} ms`;
     const most = faces.length > FULL ? BRIEF : undefined;
-    const cards = faces.map((face, i) => card(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i], most }));
+    const cards = faces.map((face, i) =>
+      card(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i], most }),
+    );
     if (!faces.length) {
       const [all] = seen ? brightness(this.picture, [{ box: [0, 0, width, height] }], width, height) : [null];
-      const why = all !== null && all < DARK ? "The photo is dark; more light may help." : "Faces turned away, covered, or only a few pixels wide are often missed. A closer photo may help.";
-      this.cards.append(h("div", { class: "none" }, h("p", { class: "lead" }, "No face found."), h("p", { class: "quiet" }, why)));
+      const why =
+        all !== null && all < DARK
+          ? "The photo is dark; more light may help."
+          : "Faces turned away, covered, or only a few pixels wide are often missed. A closer photo may help.";
+      this.cards.append(
+        h("div", { class: "none" }, h("p", { class: "lead" }, "No face found."), h("p", { class: "quiet" }, why)),
+      );
     }
     this.cards.append(...cards.slice(0, OPEN));
     if (cards.length > OPEN) {
-      const rest = h("details", { class: "rest" }, h("summary", null, `${cards.length - OPEN} more faces`), h("div", { class: "cards" }, cards.slice(OPEN)));
+      const rest = h(
+        "details",
+        { class: "rest" },
+        h("summary", null, `${cards.length - OPEN} more faces`),
+        h("div", { class: "cards" }, cards.slice(OPEN)),
+      );
       this.cards.append(rest);
     }
     if (faces.length && seen) {
       this.actions.prepend(h("button", { type: "button", onclick: () => this.#annotated() }, "Annotated picture"));
     }
     if (result.left_out) {
-      this.cards.prepend(h("p", { class: "hint" }, `${many(result.left_out, "more face")} found; the server tells the ${faces.length} that are clearest.`));
+      this.cards.prepend(
+        h(
+          "p",
+          { class: "hint" },
+          `${many(result.left_out, "more face")} found; the server tells the ${faces.length} that are clearest.`,
+        ),
+      );
     }
     this.#link();
     this.element.dataset.state = "done";
@@ -207,7 +235,10 @@ class Item {
     const unit = Math.max(0.8, Math.max(width, height) / 900);
     drawBoxes(context, faces, {
       unit,
-      label: (face, i) => [faces.length > 1 ? `${i + 1}` : "", face.emotion ?? "", face.age_range?.replace("-", "–") ?? ""].filter(Boolean).join(" · "),
+      label: (face, i) =>
+        [faces.length > 1 ? `${i + 1}` : "", face.emotion ?? "", face.age_range?.replace("-", "–") ?? ""]
+          .filter(Boolean)
+          .join(" · "),
     });
     const type = this.file.type === "image/png" ? "image/png" : "image/jpeg";
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, type, 0.92));
@@ -261,7 +292,8 @@ function saveCsv() {
   save(new Blob([`${text}\r\n`], { type: "text/csv;charset=utf-8" }), "faces.csv");
 }
 
-const prefixed = (prefix, values) => Object.fromEntries(Object.entries(values ?? {}).map(([name, value]) => [prefix + name, value]));
+const prefixed = (prefix, values) =>
+  Object.fromEntries(Object.entries(values ?? {}).map(([name, value]) => [prefix + name, value]));
 
 const quoted = (value) => {
   const text = value === undefined || value === null ? "" : String(value);

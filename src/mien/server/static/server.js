@@ -47,6 +47,7 @@ export function askForKey(wrong) {
   }
   if (asked) return asked;
   form.hidden = false;
+  $("server-text").textContent = "Key needed"; // which is read aloud
   if (wrong) $("key").focus();
   asked = new Promise((resolve) => {
     form.addEventListener(
@@ -60,6 +61,7 @@ export function askForKey(wrong) {
           // it lives as long as the page then
         }
         form.hidden = true;
+        $("server-text").textContent = "Ready";
         asked = null;
         told.classList.remove("wrong");
         resolve();
@@ -183,7 +185,8 @@ export async function call(path, options = {}) {
     if (options.signal?.aborted) throw options.signal.reason;
     throw new Gone();
   }
-  if (!answer.ok) throw new Refused(answer.status, await problemOf(() => answer.json()), after(answer.headers.get("Retry-After")));
+  if (!answer.ok)
+    throw new Refused(answer.status, await problemOf(() => answer.json()), after(answer.headers.get("Retry-After")));
   return answer;
 }
 
@@ -195,7 +198,10 @@ export function upload(path, form, { signal, onProgress = () => {} } = {}) {
     signal?.addEventListener("abort", stop, { once: true });
     request.open("POST", path);
     for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
-    request.upload.addEventListener("progress", (event) => event.lengthComputable && onProgress(event.loaded / event.total));
+    request.upload.addEventListener(
+      "progress",
+      (event) => event.lengthComputable && onProgress(event.loaded / event.total),
+    );
     request.addEventListener("loadend", async () => {
       signal?.removeEventListener("abort", stop);
       if (signal?.aborted) reject(signal.reason);
