@@ -37,7 +37,8 @@ from mien.cli.demo import portrait
 
 PATIENCE = 120.0
 OPTIONS = ("--threads", "2", "--quiet", "--max-rate", "0", "--max-header-seconds", "2", "--max-idle-seconds", "2",
-           "--max-connections", "120", "--max-body-bytes", "4000000", "--max-video-bytes", "4000000", "--max-keep-alive-seconds", "2")  # fmt: skip
+           "--max-connections", "120", "--max-body-bytes", "4000000", "--max-video-bytes", "4000000",
+           "--max-keep-alive-seconds", "2")  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -140,51 +141,65 @@ END = b"\r\n--B--\r\n"
 
 def simple(target: Target) -> dict[str, Callable[[], str]]:
     """Attack → what makes it."""
-    post, raw = target.post, target.raw
-    zeros = zlib.compress(b"\0" * (3 * 8000 + 1) * 8000, 9)
+    post, raw, good = target.post, target.raw, target.good
+    fields = b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 2000 + b"--B--\r\n"
+    smuggled = b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET"
+
+    def get(path: bytes, host: bytes = b"127.0.0.1") -> str:
+        return raw(b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+
+    def as_json(given: Any, path: str = "/v1/analyze") -> str:
+        return post(json.dumps(given), "application/json", path)
+
     return {
         "bytes that are no HTTP": lambda: raw(b"\x16\x03\x01\x02\x00" + b"\0" * 100 + b"\r\n\r\n"),
         "a header of 100 KB": lambda: raw(GET + b"X-A: " + b"a" * 100_000 + b"\r\nConnection: close\r\n\r\n"),
         "20,000 headers": lambda: raw(GET + b"X-A: b\r\n" * 20_000 + b"\r\n"),
-        "a path of 100 KB": lambda: raw(b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+        "a path of 100 KB": lambda: get(b"/" + b"a" * 100_000),
         "a head that never ends": lambda: raw(GET + b"X-A: "),
         "a head in drops, one each 0.1 s": lambda: raw(GET, *[b"X-A: b\r\n"] * 60, pause=0.1),
         "a body that never comes": lambda: raw(HEAD + b"Content-Length: 1000\r\n\r\n"),
         "a chunked body that stops": lambda: raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
         "two lengths": lambda: raw(HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc"),
-        "a length and chunks (smuggling)": lambda: raw(
-            HEAD + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET"
-        ),
+        "a length and chunks (smuggling)": lambda: raw(HEAD + smuggled),
         "a negative length": lambda: raw(HEAD + b"Content-Length: -5\r\n\r\n"),
-        "another host's name (DNS rebinding)": lambda: raw(b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
-        "a page of another site posts": lambda: post(target.good, Origin="https://evil.example"),
+        "another host's name (DNS rebinding)": lambda: get(b"/", b"evil.example"),
+        "a page of another site posts": lambda: post(good, Origin="https://evil.example"),
         "a page of another site opens /v1/live": lambda: live_from_elsewhere(target),
         "a body over the limit": lambda: post(b"x" * 5_000_000),
         "a chunked body over the limit": lambda: post(iter([b"x" * 100_000] * 60)),
         "a gzip bomb as body": lambda: post(zlib.compress(b"\0" * 10_000_000), Content_Encoding="gzip"),
-        "a PNG that declares 60,000 × 60,000": lambda: post(png(60_000, 60_000, zlib.compress(b"\0" * 999)), "image/png"),
-        "a PNG of 8,000 × 8,000 zeros in 190 KB": lambda: post(png(8000, 8000, zeros), "image/png"),
-        "a PNG with 8,000 × 3,000 declared, no data": lambda: post(png(8000, 3000, b""), "image/png"),
-        "a PNG with a text chunk of 200 MB, packed": lambda: post(text_bomb(), "image/png"),
-        "17 pictures where 16 are allowed": lambda: post(many_files(17), FORM),
-        "a form with 2,000 fields": lambda: post(b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 2000 + b"--B--\r\n", FORM),
-        "a form without its end": lambda: post(FILE + target.good, FORM),
-        "a form part with a header of 50 KB": lambda: post(b"--B\r\nX-A: " + b"a" * 50_000 + b"\r\n\r\n" + END, FORM),
-        "a form with another boundary": lambda: post(FILE + target.good + END, "multipart/form-data; boundary=C"),
-        "a file named ../../etc/passwd": lambda: post(FILE + target.good + END, FORM),
+        "a PNG that declares 60,000 × 60,000": lambda: post(png(60_000, 60_000, zlib.compress(b"\0" * 999))),
+        "a PNG of 8,000 × 8,000 zeros in 190 KB": lambda: post(png(8000, 8000, packed_zeros(8000, 8000))),
+        "a PNG of 5,000 × 5,000 zeros, just within the limit": lambda: post(png(5000, 5000, packed_zeros(5000, 5000))),
+        "a PNG with 8,000 × 3,000 declared, no data": lambda: post(png(8000, 3000, b"")),
+        "a PNG with a text chunk of 200 MB, packed": lambda: post(text_bomb()),
+        "17 pictures where 16 are allowed": lambda: post((FILE + b"x\r\n") * 17 + b"--B--\r\n", FORM),
+        "a form with 2,000 fields": lambda: post(fields, FORM),
+        "a form without its end": lambda: post(FILE + good, FORM),
+        "a form part with a header of 50 KB": lambda: post(b"--B\r\nX: " + b"a" * 50_000 + b"\r\n\r\n" + END, FORM),
+        "a form with another boundary": lambda: post(FILE + good + END, FORM.replace("=B", "=C")),
+        "a file named ../../etc/passwd (the name is not looked at)": lambda: post(FILE + good + END, FORM),
         "JSON nested 500,000 deep": lambda: post(b"[" * 500_000, "application/json"),
-        "a path instead of base64": lambda: post(json.dumps({"images": ["/etc/passwd "]}), "application/json"),
-        "an address instead of base64": lambda: post(json.dumps({"images": ["http://169.254.169.254/"]}), "application/json"),
-        "deepface's img_path with a path": lambda: post(json.dumps({"img_path": "/etc/passwd "}), "application/json", "/analyze"),
-        "deepface's img with an address": lambda: post(json.dumps({"img": "file:///etc/passwd"}), "application/json", "/analyze"),
-        "a path out of the page's files": lambda: raw(b"GET /static/..%2f..%2fpyproject.toml HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"),
-        "guessing the number of a video": lambda: raw(b"GET /v1/videos/1/result HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"),
+        "a path instead of base64": lambda: as_json({"images": ["/etc/passwd"]}),
+        "an address instead of base64": lambda: as_json({"images": ["http://169.254.169.254/"]}),
+        "deepface's img_path with a path": lambda: as_json({"img_path": "/etc/passwd"}, "/analyze"),
+        "deepface's img with an address": lambda: as_json({"img": "file:///etc/passwd"}, "/analyze"),
+        "a path out of the page's files": lambda: get(b"/static/..%2f..%2fpyproject.toml"),
+        "guessing the number of a video": lambda: get(b"/v1/videos/1/result"),
         "a video over the limit": lambda: post(iter([b"x" * 100_000] * 60), "video/mp4", "/v1/videos"),
-        "a video that is a playlist of local files": lambda: video(target, b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"),
-        "a video that is a list of files (ffconcat)": lambda: video(target, b"ffconcat version 1.0\nfile /etc/passwd\n"),
+        "a video that is a playlist of local files": lambda: video(target, PLAYLIST),
+        "a video that is a list of files (ffconcat)": lambda: video(target, CONCAT),
         "a video that is noise": lambda: video(target, np.random.default_rng(0).bytes(200_000)),
-        "an upload with Range and If-Range": lambda: post(b"", Range="bytes=0-", If_Range="x"),
-    }  # fmt: skip
+    }
+
+
+PLAYLIST = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
+CONCAT = b"ffconcat version 1.0\nfile /etc/passwd\n"
+
+
+def packed_zeros(width: int, height: int) -> bytes:
+    return zlib.compress(b"\0" * (3 * width + 1) * height, 9)
 
 
 def text_bomb() -> bytes:
@@ -192,10 +207,6 @@ def text_bomb() -> bytes:
     body = b"Comment\0\0" + zlib.compress(b"a" * 200_000_000, 9)
     whole = png(1, 1, zlib.compress(b"\0" * 4))
     return whole[:33] + chunk(b"zTXt", body) + whole[33:]
-
-
-def many_files(n: int) -> bytes:
-    return (FILE + b"x\r\n") * n + b"--B--\r\n"
 
 
 def video(target: Target, data: bytes) -> str:
@@ -219,7 +230,7 @@ def video(target: Target, data: bytes) -> str:
 
 def live_from_elsewhere(target: Target) -> str:
     try:
-        with connect(f"ws://127.0.0.1:{target.port}/v1/live", origin="https://evil.example", open_timeout=PATIENCE):  # type: ignore[arg-type]
+        with connect(f"ws://127.0.0.1:{target.port}/v1/live", origin="https://evil.example", open_timeout=PATIENCE):
             return "open"
     except InvalidStatus as refused:
         answer = refused.response
@@ -333,7 +344,7 @@ def main() -> None:
             row(name, attack(), target)
         row("100 uploads that stall at once", slow_crowd(target), target)
         row("400 silent connections", connections(target), target)
-        row("300 photos of a megapixel of noise at once, 32 an address allowed", flood(target), target)
+        row("300 photos at once, where 120 connections and 32 requests an address are allowed", flood(target), target)
         row(f"{options.pictures:,} corrupt pictures", corrupt(target, options.pictures), target)
         after = memory_mb(process)
         del folder

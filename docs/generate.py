@@ -1,7 +1,7 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, and the table of scores in README.md
+                                   pictures, and tables in docs/video.md, docs/serve.md and README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from generate_serve import serve_page
 from generate_video import tracking_section
 
 from mien.cli import cli
@@ -284,6 +285,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "cli.md"] = cli_page()
     out[DOCS / "benchmarks.md"] = benchmarks_page()
     out[DOCS / "video.md"] = video_page()
+    out[DOCS / "serve.md"] = serve_page()
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():

@@ -87,6 +87,15 @@ def test_bodies_that_do_not_come_are_not_waited_for(server: Process) -> None:
     assert healthy(server.port)
 
 
+def test_answers_that_are_not_read_are_not_waited_for(server: Process) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as deaf:
+        ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        with pytest.raises(ConnectionError):
+            while True:
+                deaf.sendall(ask * 100)
+    assert healthy(server.port)
+
+
 def test_many_slow_clients_do_not_keep_others_out(server: Process) -> None:
     slow = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) for _ in range(30)]
     try:
@@ -199,7 +208,12 @@ def test_requests_in_flight_finish_when_it_is_told_to_stop(tmp_path: Path, numbe
         for thread in asking:
             thread.start()
         until(lambda: b"mien_requests_in_flight 2.0" in _metrics(server.port))
-        assert server.stop(number) == 0
+        with connect(f"ws://127.0.0.1:{server.port}/v1/live", open_timeout=PATIENCE) as live:
+            assert server.stop(number) == 0
+            with pytest.raises(ConnectionClosed) as closed:
+                live.recv(timeout=PATIENCE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
         for thread in asking:
             thread.join(PATIENCE)
         assert [status for status, _ in results] == [200, 200]

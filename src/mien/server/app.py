@@ -82,6 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = Service(engine, limits, access, metrics, jobs)
         metrics.watch(engine.pool.waiting, lambda: len(jobs))
         app.state.service = service
+        app.openapi()  # built now and not while somebody waits
         service.ready = True
         expiring = jobs.expire_forever()
         try:

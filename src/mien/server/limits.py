@@ -39,7 +39,7 @@ class Limits:
     burst: int = _limit(100, "requests that one address may send at once before the rate counts", "requests")
     memory_bytes: int = _limit(512 * _MIB, "bytes of all requests with photos held at once", "bytes", 1024)
     request_seconds: float = _limit(30.0, "time to answer a request once it is there", "seconds", 0.1)
-    idle_seconds: float = _limit(10.0, "pause in an upload", "seconds", 0.1)
+    idle_seconds: float = _limit(10.0, "pause in an upload, or of a client that is to read an answer", "seconds", 0.1)
     upload_seconds: float = _limit(300.0, "time to upload a request", "seconds", 0.1)
     header_bytes: int = _limit(16_384, "size of a request's head", "bytes", 1024)
     header_seconds: float = _limit(10.0, "time to send a request's head", "seconds", 0.1)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with what it lacks: a time to send a head, a number of connections, problems as JSON."""
+"""uvicorn's HTTP protocol with what it lacks: a time to send a head and to read an answer, a number of connections."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from mien.server.problems import MEDIA_TYPE, Problem
 
 
-def protocol(header_seconds: float, connections: int) -> type[H11Protocol]:
+def protocol(header_seconds: float, idle_seconds: float, connections: int) -> type[H11Protocol]:
     """The class for `uvicorn.Config`.
 
     Args:
         header_seconds: time from the first byte of a head, or from the connection, to its end.
+        idle_seconds: pause of a client that is to read an answer.
         connections: open connections; further ones are closed at once.
     """
 
@@ -24,6 +25,7 @@ def protocol(header_seconds: float, connections: int) -> type[H11Protocol]:
         """One connection."""
 
         _deadline: asyncio.TimerHandle | None = None
+        _stalled: asyncio.TimerHandle | None = None
         _counted = False
 
         def connection_made(self, transport: Any) -> None:
@@ -44,8 +46,23 @@ def protocol(header_seconds: float, connections: int) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._unwatch()
+            self._flows()
             if self._counted:
                 super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            # to close would wait for what is left to be read
+            self._stalled = self.loop.call_later(idle_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            self._flows()
+            super().resume_writing()
+
+        def _flows(self) -> None:
+            if self._stalled is not None:
+                self._stalled.cancel()
+                self._stalled = None
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
             self._unwatch()

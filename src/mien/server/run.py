@@ -83,7 +83,7 @@ def serve(
     """
     config = uvicorn.Config(
         cast(Any, app),
-        http=protocol(limits.header_seconds, limits.connections),
+        http=protocol(limits.header_seconds, limits.idle_seconds, limits.connections),
         ws="websockets-sansio",
         loop="asyncio",
         lifespan="on",
