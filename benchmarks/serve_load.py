@@ -4,7 +4,7 @@
 
 A process `mien serve` with its defaults, but without a limit of rate and with more requests in flight than clients, so
 that these limits are not met; the clients in another process on the same machine, over loopback, each sending its next
-request when it has the answer. The picture is scikit-image's astronaut in a 640×480 JPEG, one face about 90 pixels wide;
+request when it has its answer. The photo is scikit-image's astronaut in a 640×480 JPEG, one face about 90 pixels wide;
 for memory the face alone in 96×96, so that 20,000 requests end in minutes. Times are wall clock, and the clients take
 their share of the same processors, so run it on a machine that does nothing else.
 """

@@ -91,8 +91,7 @@ def test_answers_that_are_not_read_are_not_waited_for(server: Process) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as deaf:
         ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         with pytest.raises(ConnectionError):
-            while True:
-                deaf.sendall(ask * 100)
+            deaf.sendall(ask * 1_000_000)
     assert healthy(server.port)
 
 
