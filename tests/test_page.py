@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from pictures import ASTRONAUT_EYES, astronaut
 pytestmark = pytest.mark.browser
 
 VIEWS = ("photos", "camera", "clip")
+# a machine so busy that frames are seconds apart loses a face and gives it the next number
+HAPPY = re.compile(r"Face \d+: happy")
 KEY = "a-key-of-enough-characters"
 FAILS = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', '?'); };"
 
@@ -268,14 +271,12 @@ def test_a_photo_is_dropped_or_pasted(visit: Open, media: Media) -> None:
 def test_camera_follows_a_face(visit: Open) -> None:
     page = visit("camera", camera=True)
     start_camera(page)
-    told(page.locator("#camera-faces .face h3")).to_have_text("Face 1: happy")
-    told(page.locator("#camera-timeline")).to_have_attribute(
-        "aria-label", "Emotions of each face over the last 30 seconds. Face 1: happy"
-    )
+    told(page.locator("#camera-faces .face h3")).to_have_text(HAPPY)
+    told(page.locator("#camera-timeline")).to_have_attribute("aria-label", HAPPY)
     told(page.locator("#camera-delay")).to_contain_text(" ms")
     told(page.locator("#camera-rate")).not_to_have_text("–")
     told(page.locator("#camera-faces-count")).to_have_text("1")
-    told(page.locator("#camera-live-text")).to_contain_text("Face 1 looks")
+    told(page.locator("#camera-live-text")).to_contain_text("looks happy")
     painted = """(id) => {
       const canvas = document.getElementById(id);
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -473,7 +474,7 @@ def test_the_server_goes_and_comes_back(visit: Open, media: Media, service: Serv
     service.start()
     told(page.locator("#server-text")).to_have_text("Ready")
     told(page.locator(".photo .face h4")).to_have_text("Face 1: happy")
-    told(live.locator("#camera-faces .face h3")).to_have_text("Face 1: happy")
+    told(live.locator("#camera-faces .face h3")).to_have_text(HAPPY)
     told(live.locator("#camera-notice")).to_be_hidden()
     clip.get_by_role("button", name="Save CSV").click()
     told(clip.get_by_role("alert")).to_contain_text("could not be made")
