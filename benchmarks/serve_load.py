@@ -109,6 +109,7 @@ async def remember(port: int, process: int, whole: bytes, total: int) -> list[di
                 assert await client.ask(whole) == 200
                 if i % (total // 20) == 0:
                     samples.append({"requests": i, "mb": memory_mb(process)})
+                    print(f"{i:,} requests: {samples[-1]['mb']:.0f} MB", flush=True)
 
     await asyncio.gather(*(one() for _ in range(MEMORY_CLIENTS)))
     return samples
