@@ -1,6 +1,7 @@
 """How many requests a second a service answers, how long they wait, and whether its memory stays flat.
 
     python benchmarks/serve_load.py --json docs/results/serve.json
+    python benchmarks/serve_load.py --part load --json docs/results/serve.json      # memory is kept as it was measured
 
 A process `mien serve` with its defaults, but without a limit of rate and with more requests in flight than clients, so
 that these limits are not met; the clients in another process on the same machine, over loopback, each sending its next
@@ -108,6 +109,7 @@ async def remember(port: int, process: int, whole: bytes, total: int) -> list[di
                 assert await client.ask(whole) == 200
                 if i % (total // 20) == 0:
                     samples.append({"requests": i, "mb": memory_mb(process)})
+                    print(f"{i:,} requests: {samples[-1]['mb']:.0f} MB", flush=True)
 
     await asyncio.gather(*(one() for _ in range(MEMORY_CLIENTS)))
     return samples
@@ -130,17 +132,21 @@ async def measure(port: int, process: int, options: argparse.Namespace) -> dict[
         rgb = np.asarray(opened.convert("RGB"))
     whole = request(jpeg(frame_with_one_face(rgb)))
     small = Image.fromarray(rgb[50:200, 150:300]).resize((96, 96))
+    done: dict[str, Any] = {}
     rows = []
-    for clients in options.clients:
+    for clients in options.clients if options.part != "memory" else []:
         before = await batch_size(port)
         row = await load(port, whole, clients, options.seconds)
         after = await batch_size(port)
         row["photos_a_batch"] = (after[0] - before[0]) / max(1.0, after[1] - before[1])
         rows.append(row)
         print(json.dumps(row), flush=True)
-    samples = await remember(port, process, request(jpeg(np.asarray(small))), options.requests)
-    print(json.dumps(samples), flush=True)
-    return {"load": rows, "memory": samples}
+    if rows:
+        done |= {"machine": machine() | {"load": options.load}, "load": rows}
+    if options.part != "load":
+        done["memory"] = await remember(port, process, request(jpeg(np.asarray(small))), options.requests)
+        print(json.dumps(done["memory"]), flush=True)
+    return done
 
 
 def main() -> None:
@@ -148,13 +154,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--part", choices=["all", "load", "memory"], default="all")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     options = parser.parse_args()
-    about = machine()
+    options.load = os.getloadavg()[0]
     with served(*OPTIONS) as (port, process):
-        done = {"machine": about, **asyncio.run(measure(port, process, options))}
-    about["cpus"] = os.cpu_count()
+        done = asyncio.run(measure(port, process, options))
     if options.json:
+        if options.json.exists():
+            done = json.loads(options.json.read_text(encoding="utf-8")) | done
         options.json.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
 
 

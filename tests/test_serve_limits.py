@@ -152,6 +152,8 @@ def test_the_rate_of_an_address_is_bounded() -> None:
         is_problem(answer, 429, "too-many-requests")
         assert int(answer.headers["retry-after"]) > 100
         assert client.get("/healthz").status_code == 200
+        assert client.get("/").status_code == 200
+        is_problem(client.get("/static/nothing.js"), 404, "not-found")
 
 
 def test_rates_refill_and_forget() -> None:

@@ -36,8 +36,9 @@ SECURITY_HEADERS = {
 PUBLIC = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/v1/limits")
 """What needs no key: nothing here tells anything of anybody."""
 STATIC = "/static/"
-UNCOUNTED = ("/healthz", "/readyz")
-"""What the rate does not count, so that a supervisor never mistakes a busy service for a dead one."""
+UNCOUNTED = ("/healthz", "/readyz", "/")
+"""What the rate does not count, beside the files of the page: a supervisor must not take a busy service for a dead one,
+and a page without one of its files is broken. They are answered from memory."""
 _ADDRESSES = 10_000
 _DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 64 << 20
 _VIDEOS = "/v1/videos"
@@ -177,7 +178,7 @@ class Guard:
         if not self._access.knows_host(headers.get("host", "")):
             detail = "this service does not go by that name: --allow-host NAME adds one"
             raise Problem(421, "host-unknown", detail)
-        if scope["path"] not in UNCOUNTED:
+        if scope["path"] not in UNCOUNTED and not scope["path"].startswith(STATIC):
             wait = self._rates.wait(_address(scope), time.monotonic())
             if wait:
                 detail = f"more than {self._limits.rate:g} requests a second from your address: wait a moment"
