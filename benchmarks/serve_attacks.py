@@ -317,9 +317,10 @@ def corrupt(target: Target, n: int, seed: int = 0) -> str:
     return ", ".join(f"{count:,} × {said}" for said, count in answers.most_common())
 
 
-def memory_mb(process: int) -> float:
+def memory_mb(process: int, what: str = "VmRSS") -> float:
+    """Resident now; what="VmHWM" for the most it ever was."""
     text = Path(f"/proc/{process}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) / 1024
+    return int(re.findall(rf"{what}:\s+(\d+)", text)[0]) / 1024
 
 
 def main() -> None:
@@ -346,11 +347,17 @@ def main() -> None:
         row("400 silent connections", connections(target), target)
         row("300 photos at once, where 120 connections and 32 requests an address are allowed", flood(target), target)
         row(f"{options.pictures:,} corrupt pictures", corrupt(target, options.pictures), target)
-        after = memory_mb(process)
+        after, most = memory_mb(process), memory_mb(process, "VmHWM")
         del folder
-    print(f"memory: {before:.0f} MB before, {after:.0f} MB after; the service ended with code 0")
+    print(f"memory: {before:.0f} MB before, {after:.0f} MB after, {most:.0f} MB at most; the service ended with code 0")
     if options.json:
-        done = {"date": time.strftime("%Y-%m-%d"), "before_mb": before, "after_mb": after, "rows": rows}
+        done = {
+            "date": time.strftime("%Y-%m-%d"),
+            "before_mb": before,
+            "after_mb": after,
+            "most_mb": most,
+            "rows": rows,
+        }
         options.json.write_text(json.dumps(done, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -125,7 +125,9 @@ async def unless_gone(request: Request, work: Awaitable[Any], seconds: float) ->
     finally:
         for task in (doing, gone):
             task.cancel()
-        await asyncio.gather(doing, gone, return_exceptions=True)
+        await asyncio.wait({doing, gone})
+        if not doing.cancelled():
+            doing.exception()  # of work that ended in the same moment, which nobody asks for any more
 
 
 async def into_file(request: Request, path: Path) -> list[Part]:

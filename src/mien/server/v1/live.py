@@ -145,9 +145,9 @@ async def _follow(socket: WebSocket, service: Service, detect_every: int) -> Non
         )
     finally:
         for task in (reading, answering):
-            if not task.done():
-                task.cancel()
-        ends = await asyncio.gather(reading, answering, return_exceptions=True)
+            task.cancel()
+        await asyncio.wait({reading, answering})
+        ends = [None if task.cancelled() else task.exception() for task in (reading, answering)]
         service.metrics.live_frames.labels("dropped").inc(inbox.dropped)
     for end in ends:
         if isinstance(end, _Ended):
