@@ -14,92 +14,34 @@ import argparse
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from mien.analyzer import Analyzer
 from mien.datasets.prepared import Prepared, read_prepared
-from mien.labels import FER2013, FERPLUS
-from mien.runtime.model import Model
-from mien.training.config import HeadSpec
-from mien.training.targets import head_targets
+from mien.detect import Detector, make_detector
+from mien.runtime.model import Model, Probabilities
+from mien.scoring.end_to_end import search
+from mien.scoring.pasting import pasted
+from mien.training.evaluate import protocols_of
+from mien.training.scorable import Scorable, predict, scorable_of
 from mien.weights.catalog import read_model
 from mien.weights.frames import FER2013_FRAME, zoomed
 
-WIDTH, HEIGHT, GRID = 640, 480, ((160, 120), (480, 120), (160, 360), (480, 360))
 
-
-def background(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Smooth random colours, RGB (480, 640, 3)."""
-    coarse = rng.integers(40, 216, (4, 5, 3)).astype(np.uint8)
-    return cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-
-
-def paste(
-    canvas: NDArray[np.uint8], face: NDArray[np.uint8], centre: NDArray[np.float64], side: int, angle: float
-) -> None:
-    """Draw a gray (48, 48) face into the canvas, ``side`` pixels wide, turned by ``angle`` degrees about its centre."""
-    matrix = cv2.getRotationMatrix2D((23.5, 23.5), angle, side / 48)
-    matrix[:, 2] += centre - 23.5
-    drawn = cv2.warpAffine(face, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
-    mask = cv2.warpAffine(np.full_like(face, 255), matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
-    alpha = mask[..., None].astype(np.float32) / 255
-    canvas[:] = (canvas * (1 - alpha) + drawn[..., None] * alpha).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class Faces48:
-    """Test faces with their labels (-1 where a protocol leaves a face out) and the network's direct answers."""
-
-    images: NDArray[np.uint8]
-    truth: dict[str, NDArray[np.int64]]
-    direct: dict[str, NDArray[np.int64]]
-
-
-def open_faces(part: Prepared, model: str = "emotion") -> Faces48:
-    truth = {
-        "ferplus": head_targets(part, HeadSpec("ferplus", FERPLUS.names, "majority")).label,
-        "fer2013": head_targets(part, HeadSpec("fer2013", FER2013.names, "emotion")).label,
-    }
-    direct = Model(read_model(model), threads=1)(part.images)
-    return Faces48(part.images, truth, {head: p.argmax(axis=1) for head, p in direct.items()})
-
-
-def measure(faces: Faces48, analyzer: Analyzer, side: int, angle: float) -> dict[str, float]:
-    """Paste every face ``side`` pixels wide, turned by ± ``angle`` degrees; analyse; set beside the direct answers."""
-    rng = np.random.default_rng((side, int(angle)))
-    n = len(faces.images)
-    got = {head: np.full(n, -1) for head in faces.truth}
-    spurious = 0
-    for start in range(0, n, len(GRID)):
-        rows = np.arange(start, min(start + len(GRID), n))
-        canvas = background(rng)
-        centres = np.array(GRID[: len(rows)]) + rng.uniform(-20, 20, (len(rows), 2))
-        for row, centre in zip(rows, centres, strict=True):
-            paste(canvas, faces.images[row, ..., 0], centre, side, angle * (-1) ** int(row))
-        result = analyzer.analyze(canvas, color="rgb")
-        middles = (result.boxes[:, :2] + result.boxes[:, 2:]) / 2
-        distance = np.hypot(*(centres[:, None] - middles[None]).transpose(2, 0, 1))
-        taken = set()
-        for row, far in zip(rows, distance, strict=True):
-            if len(far) and far.min() < side / 4:
-                nearest = int(far.argmin())
-                taken.add(nearest)
-                got["ferplus"][row] = result.emotions[nearest].argmax()
-                got["fer2013"][row] = result.fer2013[nearest].argmax()
-        spurious += len(result) - len(taken)
-    found = got["ferplus"] >= 0
-    out = {"side": side, "angle": angle, "faces": n, "found": int(found.sum()), "spurious": spurious}
-    for head, truth in faces.truth.items():
-        use = found & (truth >= 0)
-        out[f"{head}_found"] = float(found[truth >= 0].mean())
-        out[f"{head}_direct"] = float((faces.direct[head][use] == truth[use]).mean())
-        out[f"{head}_end_to_end"] = float((got[head][use] == truth[use]).mean())
-    return out
+def measure(
+    part: Prepared, model: Scorable, direct: Probabilities, detector: Detector, side: int, angle: float
+) -> dict[str, float]:
+    """Paste every face ``side`` pixels wide, turned by ± ``angle`` degrees; search; set beside the direct answers."""
+    n = len(part)
+    seen = search(pasted(part.images, side, angle), n, [model], detector)
+    through = model.predict(seen.crops[0], {}, False)
+    row = {"side": side, "angle": angle, "faces": n, "found": int(seen.found.sum()), "spurious": seen.spurious}
+    for head, protocol in protocols_of(model, part)[0].items():
+        straight, whole = (protocol.scored(each[head], seen.found) for each in (direct, through))
+        row[f"{head}_found"] = float(whole.found.mean())
+        row[f"{head}_direct"] = float(straight.correct[straight.found].mean())
+        row[f"{head}_end_to_end"] = float(whole.correct[whole.found].mean())
+    return row
 
 
 def main() -> None:
@@ -116,19 +58,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    faces = open_faces(read_prepared(options.data).select(options.split)[:: options.step], options.model)
-    model = Model(read_model(options.model), threads=1)
-    frame = model.card.frame if options.zoom is None else zoomed(FER2013_FRAME, options.zoom)
+    part = read_prepared(options.data).select(options.split)[:: options.step]
+    loaded = Model(read_model(options.model), threads=1)
+    frame = loaded.card.frame if options.zoom is None else zoomed(FER2013_FRAME, options.zoom)
     weight = frame.box_weight if options.box_weight is None else options.box_weight
-    model.card = replace(model.card, frame=replace(frame, box_weight=weight))
-    analyzer = Analyzer(emotion=model, age=None, detector=options.detector, min_face=30, threads=1)
-    print(
-        f"{len(faces.images)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end"
-    )
+    model = replace(scorable_of(loaded), frame=replace(frame, box_weight=weight))
+    direct = predict(model, part)
+    detector = make_detector(options.detector, min_face=30, threads=1)
+    print(f"{len(part)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end")
     settings = [(side, angle) for side in options.sizes for angle in options.angles]
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for row in pool.map(lambda setting: measure(faces, analyzer, *setting), settings):
+        for row in pool.map(lambda setting: measure(part, model, direct, detector, *setting), settings):
             rows.append(row)
             print(
                 f"{row['side']:4d} px {row['angle']:3.0f}°: found {row['found'] / row['faces']:6.1%} "

@@ -1,7 +1,8 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, and tables in docs/video.md, docs/serve.md and README.md
+                                   pictures, the tables of docs/evaluation.md, docs/explain.md, docs/serve.md and docs/video.md, and that
+                                   of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from generate_serve import serve_page
+from generate_audit import audit_page
+from generate_evaluation import card_calibration, card_fairness, evaluation_parts
+from generate_explain import explain_section
+from generate_serve import serve_parts
 from generate_video import tracking_section
 
 from mien.cli import cli
@@ -111,6 +115,8 @@ def card_page(name: str, card: Card) -> str:
                 [kind, "images", "accuracy", "one-off"],
                 [[g, f"{r['n']:,}", percent(r["accuracy"]), percent(r["one_off"])] for g, r in rows.items()],
             )
+    lines += card_calibration(card.scores.get("calibration"))
+    lines += card_fairness(name)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -270,10 +276,16 @@ def video_speed_section(measured: dict[str, Any]) -> str:
 
 def video_page() -> str:
     """The written page, with its tables from the JSON files that the benchmarks wrote."""
-    page = (DOCS / "video.md").read_text(encoding="utf-8")
+    parts = {}
     for mark, name, section in (("speed", "video", video_speed_section), ("tracking", "tracking", tracking_section)):
-        measured = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-        text = section(measured).strip()
+        parts[mark] = section(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))).strip()
+    return filled("video", parts)
+
+
+def filled(name: str, parts: dict[str, str]) -> str:
+    """The written page with these texts between its marks."""
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    for mark, text in parts.items():
         between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
         page = between.sub(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
     return page
@@ -285,7 +297,11 @@ def pages() -> dict[Path, str]:
     out[DOCS / "cli.md"] = cli_page()
     out[DOCS / "benchmarks.md"] = benchmarks_page()
     out[DOCS / "video.md"] = video_page()
-    out[DOCS / "serve.md"] = serve_page()
+    out[DOCS / "audit.md"] = audit_page()
+    out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
+    explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
+    out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
+    out[DOCS / "serve.md"] = filled("serve", serve_parts())
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():

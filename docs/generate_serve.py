@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +65,10 @@ def load_section(measured: dict[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def serve_page() -> str:
-    """The written page, with its tables."""
-    page = (DOCS / "serve.md").read_text(encoding="utf-8")
-    sections = {"limits": limits_section()}
-    for mark, name, section in (("attacks", "serve_attacks", attacks_section), ("load", "serve", load_section)):
-        sections[mark] = section(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")))
-    for mark, text in sections.items():
-        between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
-        page = between.sub(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
-    return page
+def serve_parts() -> dict[str, str]:
+    """The page's tables by their marks."""
+    attacks, load = (
+        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("serve_attacks", "serve")
+    )
+    return {"limits": limits_section(), "attacks": attacks_section(attacks), "load": load_section(load)}

@@ -184,7 +184,7 @@ def test_a_copy_does_not_vouch_for_its_own_label() -> None:
 
 
 def test_doubt_needs_images() -> None:
-    with pytest.raises(DataError, match=r"each of at least two emotions needs 5.*leave the rule 'disagreement' out"):
+    with pytest.raises(DataError, match=r"each of at least two labels needs 5.*leave the rule 'disagreement' out"):
         doubt(textured(20))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mien.datasets import detect_kind
+from mien.datasets.audit import audit
 from mien.datasets.balance import at_most, split_anew
 from mien.datasets.cleaning import clean, total
 from mien.datasets.fairface import open_fairface
@@ -120,3 +121,31 @@ def test_fairface(real_data: Path) -> None:
     assert len(set(source.race)) == 7
     assert source.image(0).shape == (112, 112, 3)
     assert source.image(44_999).shape == (112, 112, 3)
+
+
+def test_audit_of_fer2013(fer: Prepared) -> None:
+    report = audit(fer, ["rows", "exact", "constant", "faceless", "agreement"])
+    assert report["exact"].figures == {
+        "distinct": 34_036,
+        "superfluous": 1_851,
+        "groups": 1_514,
+        "groups_across_splits": 557,
+        "largest_group": 12,
+        "also_in_train": {"train": 0, "validation": 280, "test": 288, "total": 568},
+    }
+    assert {one.check: one.by_split["total"] for one in report.outcomes if one.by_split is not None} == {
+        "rows": 1, "exact": 3_365, "constant": 13, "faceless": 176,
+    }  # fmt: skip
+    agreement = report["agreement"].figures
+    assert agreement["majority_images"] == 31_412
+    assert (round(agreement["first_choice"], 3), round(agreement["cohen_kappa"], 2)) == (0.623, 0.6)
+
+
+def test_near_duplicates_of_fer2013(fer: Prepared) -> None:
+    """In a sample of validation and train, the pairs that the whole dataset has among them."""
+    rows = np.concatenate([np.arange(0, 28_709, 6), np.arange(28_709, 32_298, 3)])
+    section = audit(fer[rows], ["near"])["near"]
+    assert section.figures["pairs"] > 50
+    rated = [fer.votes[rows][list(one.index[:2])].argmax(axis=1) for one in section.findings]
+    # raters, who saw both pictures, agree; on two pictures at random they do in one of four cases
+    assert np.mean([a == b for a, b in rated]) > 0.7

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
 from mien import export as exporting
+from mien.cli import cli
 from mien.errors import ExportError, InputError, MissingFileError, ModelError
 from mien.networks.catalog import network
 from mien.recipes import recipe
@@ -25,7 +27,7 @@ def untrained_run(folder: Path, name: str = "age-cpu") -> Path:
     """A run folder with random weights and random batch statistics, as training would leave it."""
     torch.manual_seed(1)
     chosen = recipe(name)
-    module = network(chosen.network).build(chosen.head_sizes)
+    module = network(chosen.network).module(chosen.head_sizes)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.running_mean, -0.2, 0.2)
@@ -188,3 +190,14 @@ def test_unknown_model_names_list_the_known() -> None:
 
 def test_json_of_a_card_has_no_nan(exported: Path) -> None:
     json.loads(Model(exported, threads=1).card.to_json(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_a_card_takes_scores_without_curves(run: Path, tmp_path: Path) -> None:
+    scores, out = tmp_path / "scores.json", tmp_path / "a.onnx"
+    scores.write_text(json.dumps({"results": {"age": {"n": 3}}, "details": {"age": [1, 2, 3]}}))
+    call = ["export", str(run), "--out", str(out), "--scores", str(scores)]
+    assert CliRunner().invoke(cli, call, catch_exceptions=False).exit_code == 0
+    assert Model(out, threads=1).card.scores == {"results": {"age": {"n": 3}}}
+    scores.write_text(json.dumps({"models": []}))
+    with pytest.raises(InputError, match="not the scores of one model"):
+        CliRunner().invoke(cli, call, catch_exceptions=False)

@@ -10,7 +10,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mien.analyzer import Analyzer
 from mien.cropping import FaceCropper
 from mien.datasets import ferplus
 from mien.datasets.fairface import open_fairface
@@ -18,7 +17,7 @@ from mien.datasets.fer2013 import read_csv
 from mien.datasets.value import Info, Prepared
 from mien.detect import make_detector
 from mien.runtime.model import Model
-from mien.training.evaluate import evaluate, open_scorable
+from mien.training.evaluate import evaluate, open_scorable, predict
 from mien.weights.catalog import read_model
 from mien.weights.frames import AGE_FRAME
 
@@ -64,8 +63,9 @@ def test_the_emotion_card_says_what_the_file_scores(fer2013: Prepared) -> None:
 def test_the_way_through_detector_and_crop_costs_little(fer2013: Prepared) -> None:
     """On every second face, where chance alone moves the gap by a point; `benchmarks/end_to_end.py` measures all."""
     module = benchmark("end_to_end")
-    faces = module.open_faces(fer2013.select("test")[::2])
-    row = module.measure(faces, Analyzer(age=None, min_face=30, threads=1), 96, 10)
+    part, model = fer2013.select("test")[::2], open_scorable("emotion", threads=1)
+    detector = make_detector("mtcnn", min_face=30, threads=1)
+    row = module.measure(part, model, predict(model, part), detector, 96, 10)
     assert row["found"] / row["faces"] > 0.85
     assert row["ferplus_end_to_end"] > row["ferplus_direct"] - 0.03
     assert row["fer2013_end_to_end"] > row["fer2013_direct"] - 0.03

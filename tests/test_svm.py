@@ -19,7 +19,8 @@ from mien.errors import DataError, InputError, MienError, MissingFileError, Mode
 from mien.evaluation.metrics import score, score_labels
 from mien.features import FEATURES
 from mien.recipes.svm import SVMS
-from mien.training.svm import evaluate_svm, fit_svm, load_machine, load_svm, save_machine
+from mien.training.evaluate import describe
+from mien.training.svm import answers_svm, evaluate_svm, fit_svm, load_machine, load_svm, save_machine
 from mien.training.svm_recipe import SvmRecipe
 
 RECIPE = SVMS["svm-hog"]
@@ -187,7 +188,7 @@ def test_labels_are_scored_as_probabilities_are() -> None:
     labels = ("a", "b", "c")
     hard = score_labels(predicted, truth, labels, ordered=True)
     soft = score(np.eye(3)[predicted], truth, labels, ordered=True)
-    assert replace(soft, log_loss=None, ece=None) == hard
+    assert replace(soft, log_loss=None, ece=None, top2=None) == hard
     assert soft.log_loss is not None
     with pytest.raises(InputError, match="do not fit"):
         score_labels(predicted[:4], truth, labels)
@@ -208,3 +209,17 @@ def test_commands(data: Path, tmp_path: Path) -> None:
     assert "svm-landmarks-sliding" in run(cli, ["train", "--list"]).stdout
     refused = run(cli, ["train", "svm-landmarks", "--data", str(data), "--out", str(tmp_path / "new")])
     assert isinstance(refused.exception, MienError)
+
+
+def test_a_machine_is_paired_with_networks_by_image(data: Path, tmp_path: Path) -> None:
+    prepared = read_prepared(data)
+    given = answers_svm(fit_svm(RECIPE, data, tmp_path / "run"), prepared, slices=["emotion"])
+    (one,) = given.scored
+    assert prepared.emotion is not None
+    emotion = prepared.emotion[prepared.split == "test"]
+    assert [CODES[one.labels[place]] for place in one.truth] == emotion[one.rows].tolist()
+    document = describe(given, samples=50)
+    assert document["groups"]["emotion"]["emotion"]["disgust"]["n"] == 0
+    assert document["details"] == {}
+    assert "ece" not in document["results"]["emotion"]["intervals"]
+    assert "does not tell disgust, fear" in document["notes"][0]

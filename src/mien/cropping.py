@@ -46,8 +46,12 @@ class FaceCropper:
         cut = crops(padded, chosen, self.size, self.channels, self.frame, self.detector.name)
         return np.asarray(cut[0], np.uint8)
 
-    def _detect(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Faces]:
+    @staticmethod
+    def padded(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture with a gray margin of `PADDING` on every side."""
         pad = round(PADDING * max(rgb.shape[:2]))
-        padded = cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=_GRAY)
-        canvas = np.asarray(padded, np.uint8)
+        return np.asarray(cv2.copyMakeBorder(rgb, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=_GRAY), np.uint8)
+
+    def _detect(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Faces]:
+        canvas = self.padded(rgb)
         return canvas, self.detector.detect(canvas)

@@ -20,10 +20,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
-    "data": ("mien.cli.data", "Turn datasets into training files."),
+    "data": ("mien.cli.data", "Turn datasets into training files, look them over and clean them."),
     "train": ("mien.cli.train", "Train a recipe on a prepared dataset."),
+    "tune": ("mien.cli.tune", "Search for better settings of a recipe."),
     "reproduce": ("mien.cli.reproduce", "Train published networks again and write what they score."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
+    "calibrate": ("mien.cli.calibrate", "Fit a model's temperatures, so that its probabilities can be trusted."),
+    "explain": ("mien.cli.explain", "Show where a network looks, and whether that can be believed."),
     "export": ("mien.cli.export", "Write a trained network as one ONNX file with its card inside."),
 }
 """Command → (file that holds it, one line for the overview)."""

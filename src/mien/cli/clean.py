@@ -6,20 +6,19 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from mien.cli.seeing import DETECTORS
 
-    from mien.datasets.cleaning import Cleaned, Sees
+if TYPE_CHECKING:
+    from mien.datasets.cleaning import Cleaned
     from mien.datasets.value import Prepared
 
 RULES = (
     "constant", "not-a-face", "undetected", "blur", "ambiguous", "disagreement", "contradictory", "duplicate",
 )  # fmt: skip
-DETECTORS = ("mtcnn", "res10", "haar")
 
 EPILOG = """\b
 Examples:
@@ -70,6 +69,7 @@ def command(
     from rich.console import Console
     from rich.progress import Progress
 
+    from mien.cli.seeing import seeing
     from mien.datasets.balance import at_most, split_anew
     from mien.datasets.cleaning import clean, default_rules
     from mien.datasets.prepared import read_prepared, write_prepared
@@ -90,7 +90,7 @@ def command(
         def said(rule: str) -> None:
             progress.update(bar, description=rule, advance=1)
 
-        cleaned = clean(data, chosen, given, sees=_sees(detector, len(data), progress), said=said)
+        cleaned = clean(data, chosen, given, sees=seeing(detector, len(data), progress), said=said)
     result = cleaned.prepared
     if limits:
         result = at_most(result, limits, seed)
@@ -103,29 +103,6 @@ def command(
         _write_report(json_file, cleaned, result)
     _print(cleaned, result)
     click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
-
-
-def _sees(name: str | None, n: int, progress: Progress) -> Sees | None:
-    """Whether a detector finds a face in a picture, enlarged and with something around it."""
-    if name is None:
-        return None
-    import cv2
-
-    from mien.cropping import PADDING
-    from mien.detect import make_detector
-
-    detector = make_detector(name, min_face=60, threads=1)
-    bar = progress.add_task("looking for faces", total=n)
-
-    def sees(rgb: Any) -> bool:
-        side = 4 * 48
-        large = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_CUBIC)
-        pad = round(PADDING * side)
-        progress.update(bar, advance=1)
-        canvas = cv2.copyMakeBorder(large, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
-        return bool(len(detector.detect(canvas)))
-
-    return sees
 
 
 def _write_kept(path: Path, before: Prepared, after: Prepared) -> None:

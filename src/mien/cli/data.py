@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ Examples:
 
 @click.group("data")
 def command() -> None:
-    """Turn datasets into training files."""
+    """Turn datasets into training files, look them over and clean them."""
 
 
+command.add_command(audit)
 command.add_command(clean)
 
 

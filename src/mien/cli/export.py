@@ -37,6 +37,10 @@ def command(run: Path, out: Path, name: str | None, scores: Path | None, tempera
         if not scores.is_file():
             raise MissingFileError(f"{scores}: no such file; write it with `mien evaluate … --json {scores}`")
         figures = json.loads(scores.read_text(encoding="utf-8"))
+        if not isinstance(figures, dict) or "results" not in figures:
+            raise InputError(f"{scores}: not the scores of one model; write them with `mien evaluate {run} … --json`")
+        # curves are for pages, not for cards
+        figures.pop("details", None)
     temperatures = {}
     for item in temperature:
         head, sign, value = item.partition("=")

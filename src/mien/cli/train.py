@@ -16,6 +16,7 @@ Examples:
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu --resume
   mien train svm-landmarks --data features.parquet
+  mien train tuned.json --data fer2013.parquet
   mien train --list
 """
 
@@ -55,7 +56,7 @@ def command(
     threads: int | None,
     progress: bool,
 ) -> None:
-    """Train RECIPE on a prepared dataset and print the run folder.
+    """Train RECIPE, a name or a file that `mien tune` wrote, on a prepared dataset and print the run folder.
 
     The folder holds the settings, the environment, a row of metrics an epoch, curves, the best and the last weights,
     and TensorBoard logs. A killed run goes on with --resume and ends with the same metrics. Recipes svm-… are

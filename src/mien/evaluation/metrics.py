@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 
 ECE_BINS = 15
+_TINY = 1e-12
+"""What a probability counts as at least, in logarithms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Figures of one head on one test set; all between 0 and 1 but ``n``, ``log_loss`` and ``confusion``.
 
-    A classifier that names a label without a probability has neither ``log_loss`` nor ``ece``.
+    A classifier that names a label without a probability has neither ``log_loss``, ``ece``, ``top2`` nor ``kl``.
 
     Attributes:
         n: images scored.
@@ -36,6 +38,9 @@ class Scores:
         confusion: rows true, columns predicted, counts.
         labels: order of rows and columns.
         one_off: share of predictions in the true or an adjacent class, for ordered labels; else None.
+        top2: share of images whose true label is one of the two most probable.
+        kl: mean Kullback–Leibler divergence of the prediction from the raters' distribution, nats; None where the
+            dataset has no raters' votes.
     """
 
     n: int
@@ -49,6 +54,8 @@ class Scores:
     confusion: list[list[int]]
     labels: tuple[str, ...]
     one_off: float | None = None
+    top2: float | None = None
+    kl: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -70,8 +77,32 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / max(len(confidence), 1))
 
 
+def in_top(probabilities: NDArray[np.floating], truth: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+    """Whether the true class of each row is among its ``count`` most probable; equal ones rank by their order."""
+    rows = np.arange(len(truth))
+    own = probabilities[rows, truth][:, None]
+    before = np.arange(probabilities.shape[1]) < np.asarray(truth)[:, None]
+    above = (probabilities > own) | ((probabilities == own) & before)
+    return np.asarray(above.sum(axis=1) < count)
+
+
+def divergence(raters: NDArray[np.floating], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """``(n,)`` Kullback–Leibler divergences of predictions from raters' distributions, nats.
+
+    NaN where no rater chose any of the labels (a row of zeros).
+    """
+    q, p = raters.astype(np.float64), np.clip(probabilities, _TINY, 1.0).astype(np.float64)
+    terms = np.where(q > 0, q * (np.log(np.where(q > 0, q, 1.0)) - np.log(p)), 0.0)
+    return np.where(q.sum(axis=1) > 0, terms.sum(axis=1), np.nan)
+
+
 def score(
-    probabilities: NDArray[np.floating], truth: NDArray[np.integer], labels: Sequence[str], *, ordered: bool = False
+    probabilities: NDArray[np.floating],
+    truth: NDArray[np.integer],
+    labels: Sequence[str],
+    *,
+    ordered: bool = False,
+    raters: NDArray[np.floating] | None = None,
 ) -> Scores:
     """Score ``(n, k)`` probabilities against ``(n,)`` true class indices.
 
@@ -80,6 +111,7 @@ def score(
         truth: 0 ≤ truth < k; images without a label must be left out before.
         labels: k names.
         ordered: the labels are a scale, so one-off accuracy makes sense.
+        raters: ``(n, k)`` distributions of the raters' votes, rows of zeros where they chose none of the labels.
 
     Raises:
         InputError: shapes that do not fit, or no image at all.
@@ -92,11 +124,14 @@ def score(
     if n == 0:
         raise InputError("nothing to score: no image of this split has a label for this head")
     predicted = probabilities.argmax(axis=1)
-    true_probability = np.clip(probabilities[np.arange(n), truth], 1e-12, 1.0)
+    true_probability = np.clip(probabilities[np.arange(n), truth], _TINY, 1.0)
+    apart = None if raters is None else divergence(raters, probabilities)
     return replace(
         score_labels(predicted, truth, labels, ordered=ordered),
         log_loss=float(-np.log(true_probability).mean()),
         ece=expected_calibration_error(probabilities.max(axis=1), predicted == truth),
+        top2=float(in_top(probabilities, truth, 2).mean()),
+        kl=None if apart is None or np.isnan(apart).all() else float(np.nanmean(apart)),
     )
 
 

@@ -32,9 +32,10 @@ class Attention(nn.Module):
         heads: head name → number of classes.
         parallel: the grid samples the feature map; else it samples the pixels.
         deep: one more convolution in front.
+        dropout: probability after the features (and, where the network is parallel, between them).
     """
 
-    def __init__(self, heads: Mapping[str, int], *, parallel: bool, deep: bool = False) -> None:
+    def __init__(self, heads: Mapping[str, int], *, parallel: bool, deep: bool = False, dropout: float = 0.5) -> None:
         super().__init__()
         self.parallel = parallel
         first: list[nn.Module] = [nn.Conv2d(1, FILTERS, 3, padding=1), nn.ReLU()] if deep else []
@@ -42,9 +43,9 @@ class Attention(nn.Module):
             *first,
             nn.Conv2d(FILTERS if deep else 1, FILTERS, 3), nn.ReLU(),
             nn.Conv2d(FILTERS, FILTERS, 3), nn.MaxPool2d(2), nn.ReLU(),
-            *([nn.Dropout(0.5)] if parallel else []),
+            *([nn.Dropout(dropout)] if parallel else []),
             nn.Conv2d(FILTERS, FILTERS, 3), nn.ReLU(),
-            nn.Conv2d(FILTERS, FILTERS, 3), nn.BatchNorm2d(FILTERS), nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(0.5),
+            nn.Conv2d(FILTERS, FILTERS, 3), nn.BatchNorm2d(FILTERS), nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(dropout),
         )  # fmt: skip
         if parallel:
             look = [nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(4), nn.ReLU(),
@@ -58,6 +59,7 @@ class Attention(nn.Module):
         last.bias.data = torch.tensor(IDENTITY)
         self.localise = nn.Sequential(*look, nn.Flatten(), nn.Linear(seen, 32), nn.ReLU(), last)
         self.dense = nn.Linear(FLAT, 50)
+        self.relu = nn.ReLU()
         self.heads = nn.ModuleDict({name: nn.Linear(50, classes) for name, classes in heads.items()})
 
     def regions(self, x: Tensor) -> Tensor:
@@ -72,5 +74,5 @@ class Attention(nn.Module):
         grid = F.affine_grid(regions, list(y.shape), align_corners=False)
         y = F.grid_sample(y.float(), grid, align_corners=False)
         y = y if self.parallel else self.extract(y)
-        y = F.relu(self.dense(y.flatten(1)))
+        y = self.relu(self.dense(y.flatten(1)))
         return {name: head(y) for name, head in self.heads.items()}

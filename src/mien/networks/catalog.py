@@ -24,7 +24,8 @@ class Network:
     """A row of the table.
 
     Attributes:
-        build: head name → number of classes, to a module whose forward gives head name → logits.
+        build: head name → number of classes, to a module whose forward gives head name → logits; takes ``dropout`` as
+            well where ``dropout`` below is not None.
         size: side of the square input, pixels.
         channels: "gray" or "rgb".
         parameters: trained parameters with ``heads``.
@@ -33,9 +34,10 @@ class Network:
         statistics: running means and variances of its batch norms, which some sources count as parameters too.
         features: feature vector that forward takes beside the pixels → its length; empty for most.
         megamacs: millions of multiply-adds of one image; what a queue of trainings is ordered by.
+        dropout: the network's own probability of dropout, where a recipe may set another; None where it may not.
     """
 
-    build: Callable[[Heads], nn.Module]
+    build: Callable[..., nn.Module]
     size: int
     channels: str
     parameters: int
@@ -44,41 +46,50 @@ class Network:
     statistics: int = 0
     features: Mapping[str, int] = field(default_factory=dict)
     megamacs: float = 0.0
+    dropout: float | None = None
+
+    def module(self, heads: Heads, dropout: float | None = None) -> nn.Module:
+        """The network with a recipe's dropout, None for its own; `InputError` where it has none to set."""
+        if dropout is None:
+            return self.build(heads)
+        if self.dropout is None:
+            raise InputError(f"the network ({self.source}) has no dropout to set: leave `dropout` out of the recipe")
+        return self.build(heads, dropout=dropout)
 
 
-def _emotion(heads: Heads) -> nn.Module:
+def _emotion(heads: Heads, dropout: float = 0.2) -> nn.Module:
     from mien.networks.seresnet import SEResNet
 
     return SEResNet(
         heads, channels=1, stem=((32, 1),), widths=(32, 64, 112, 160), depths=(1, 2, 2, 2), strides=(1, 2, 2, 2),
-        dropout=0.2,
+        dropout=dropout,
     )  # fmt: skip
 
 
-def _emotion_fast(heads: Heads) -> nn.Module:
+def _emotion_fast(heads: Heads, dropout: float = 0.2) -> nn.Module:
     from mien.networks.seresnet import SEResNet
 
     return SEResNet(
         heads, channels=1, stem=((24, 1), (48, 2)), widths=(48, 96, 160), depths=(1, 2, 2), strides=(1, 2, 2),
-        dropout=0.2,
+        dropout=dropout,
     )  # fmt: skip
 
 
-def _emotion_wide(heads: Heads) -> nn.Module:
+def _emotion_wide(heads: Heads, dropout: float = 0.3) -> nn.Module:
     from mien.networks.seresnet import SEResNet
 
     return SEResNet(
         heads, channels=1, stem=((64, 1),), widths=(96, 192, 320, 512), depths=(2, 2, 2, 2), strides=(1, 2, 2, 2),
-        dropout=0.3,
+        dropout=dropout,
     )  # fmt: skip
 
 
-def _age(heads: Heads) -> nn.Module:
+def _age(heads: Heads, dropout: float = 0.2) -> nn.Module:
     from mien.networks.seresnet import SEResNet
 
     return SEResNet(
         heads, channels=3, stem=((24, 2), (48, 1)), widths=(64, 96, 128), depths=(1, 2, 2), strides=(2, 2, 2),
-        dropout=0.2,
+        dropout=dropout,
     )  # fmt: skip
 
 
@@ -94,11 +105,11 @@ def _small_cnn(heads: Heads) -> nn.Module:
     return plain_cnn(heads, convolutions=((64, 3), (128, 5), (256, 3)), dense=(256,))
 
 
-def _large_cnn(heads: Heads) -> nn.Module:
+def _large_cnn(heads: Heads, dropout: float = 0.25) -> nn.Module:
     from mien.networks.plain_cnn import plain_cnn
 
     convolutions = ((64, 3), (128, 5), (512, 3), (512, 3))
-    return plain_cnn(heads, convolutions=convolutions, dense=(256, 512), dropout=0.25)
+    return plain_cnn(heads, convolutions=convolutions, dense=(256, 512), dropout=dropout)
 
 
 def _mini_xception(heads: Heads) -> nn.Module:
@@ -119,27 +130,29 @@ def _age_cnn_small(heads: Heads) -> nn.Module:
     return age_cnn(heads, filters=(16, 32, 64, 64), dense=66)
 
 
-def _fusion(heads: Heads, *, model: str, features: tuple[str, ...], batch_norm: bool) -> nn.Module:
+def _fusion(
+    heads: Heads, dropout: float | None = None, *, model: str, features: tuple[str, ...], batch_norm: bool
+) -> nn.Module:
     from mien.networks import fusion
 
     build = fusion.model_a if model == "a" else fusion.model_b
-    return build(heads, features, batch_norm)
+    return build(heads, features, batch_norm, fusion.DROPOUT if dropout is None else dropout)
 
 
-def _stack(heads: Heads, *, name: str) -> nn.Module:
+def _stack(heads: Heads, dropout: float | None = None, *, name: str) -> nn.Module:
     from mien.networks import stacked
 
-    builders: Mapping[str, Callable[[Heads], nn.Module]] = {
+    builders: Mapping[str, Callable[..., nn.Module]] = {
         "baseline": stacked.baseline, "pooled": stacked.pooled, "normed": stacked.normed, "lean": stacked.lean,
         "final": stacked.final,
     }  # fmt: skip
-    return builders[name](heads)
+    return builders[name](heads) if dropout is None else builders[name](heads, dropout)
 
 
-def _attention(heads: Heads, *, parallel: bool, deep: bool = False) -> nn.Module:
+def _attention(heads: Heads, dropout: float = 0.5, *, parallel: bool, deep: bool = False) -> nn.Module:
     from mien.networks.attention import Attention
 
-    return Attention(heads, parallel=parallel, deep=deep)
+    return Attention(heads, parallel=parallel, deep=deep, dropout=dropout)
 
 
 def _ferplus_vgg13(heads: Heads) -> nn.Module:
@@ -175,21 +188,45 @@ def _fusion_rows() -> dict[str, Network]:
                     statistics if batch_norm else 0,
                     features,
                     cost + sum(features.values()) / 1000,
+                    dropout=0.044,
                 )
     return rows
 
 
 NETWORKS: Mapping[str, Network] = {
     "emotion": Network(
-        _emotion, 48, "gray", 1_458_695, "SE-ResNet, full-resolution first stage", statistics=3_552, megamacs=209.1
+        _emotion,
+        48,
+        "gray",
+        1_458_695,
+        "SE-ResNet, full-resolution first stage",
+        statistics=3_552,
+        megamacs=209.1,
+        dropout=0.2,
     ),
     "emotion-fast": Network(
-        _emotion_fast, 48, "gray", 1_215_693, "SE-ResNet, half-resolution first stage", statistics=2_896, megamacs=103.3
+        _emotion_fast,
+        48,
+        "gray",
+        1_215_693,
+        "SE-ResNet, half-resolution first stage",
+        statistics=2_896,
+        megamacs=103.3,
+        dropout=0.2,
     ),
     "emotion-wide": Network(
-        _emotion_wide, 48, "gray", 13_812_839, "SE-ResNet, wide: a teacher", statistics=11_328, megamacs=2196.3
+        _emotion_wide,
+        48,
+        "gray",
+        13_812_839,
+        "SE-ResNet, wide: a teacher",
+        statistics=11_328,
+        megamacs=2196.3,
+        dropout=0.3,
     ),
-    "age": Network(_age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps", NINE_AGES, 2_768, megamacs=57.5),
+    "age": Network(
+        _age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps", NINE_AGES, 2_768, megamacs=57.5, dropout=0.2
+    ),
     "compact-vgg": Network(
         _compact_vgg, 100, "rgb", 668_583, "FER with CNNs in TensorFlow", SEVEN, 1_600, megamacs=675.9
     ),
@@ -197,7 +234,15 @@ NETWORKS: Mapping[str, Network] = {
         _small_cnn, 48, "gray", 2_863_495, "Bassani, FER model: first network", SEVEN, 1_408, megamacs=164.1
     ),
     "large-cnn": Network(
-        _large_cnn, 48, "gray", 4_474_759, "Bassani, FER model: larger network", SEVEN, 3_968, megamacs=290.5
+        _large_cnn,
+        48,
+        "gray",
+        4_474_759,
+        "Bassani, FER model: larger network",
+        SEVEN,
+        3_968,
+        megamacs=290.5,
+        dropout=0.25,
     ),
     "mini-xception": Network(_mini_xception, 64, "gray", 56_951, "Arriaga et al. 2017", SEVEN, 1_472, megamacs=10.2),
     "age-cnn": Network(_age_cnn, 200, "gray", 422_695, "Bassani, age detection", {"age": 7}, megamacs=470.8),
@@ -215,17 +260,26 @@ NETWORKS: Mapping[str, Network] = {
             SEVEN,
             statistics,
             megamacs=cost,
+            dropout=dropout,
         )
-        for name, parameters, statistics, cost in (
-            ("baseline", 516_423, 0, 1.2),
-            ("pooled", 38_042_023, 0, 102.4),
-            ("normed", 3_407_047, 960, 35.5),
-            ("lean", 503_271, 64, 128.1),
-            ("final", 5_651_783, 4_992, 476.0),
+        for name, parameters, statistics, cost, dropout in (
+            ("baseline", 516_423, 0, 1.2, None),
+            ("pooled", 38_042_023, 0, 102.4, None),
+            ("normed", 3_407_047, 960, 35.5, 0.5),
+            ("lean", 503_271, 64, 128.1, None),
+            ("final", 5_651_783, 4_992, 476.0, 0.2),
         )
     },
     "attention-sequential": Network(
-        partial(_attention, parallel=False), 48, "gray", 66_877, "Deep-Emotion, sequential", SEVEN, 20, megamacs=3.9
+        partial(_attention, parallel=False),
+        48,
+        "gray",
+        66_877,
+        "Deep-Emotion, sequential",
+        SEVEN,
+        20,
+        megamacs=3.9,
+        dropout=0.5,
     ),
     "attention-parallel": Network(
         partial(_attention, parallel=True),
@@ -236,6 +290,7 @@ NETWORKS: Mapping[str, Network] = {
         {"emotion": 4},
         20,
         megamacs=2.9,
+        dropout=0.5,
     ),
     "attention-deep": Network(
         partial(_attention, parallel=True, deep=True),
@@ -246,6 +301,7 @@ NETWORKS: Mapping[str, Network] = {
         {"emotion": 4},
         20,
         megamacs=4.8,
+        dropout=0.5,
     ),
     "ferplus-vgg13": Network(
         _ferplus_vgg13, 64, "gray", 8_757_704, "Barsoum et al. 2016", {"ferplus": 8}, megamacs=875.8

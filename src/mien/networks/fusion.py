@@ -20,8 +20,8 @@ from torch import Tensor, nn
 FEATURES: Mapping[str, int] = {"landmarks": 136, "hog": 72, "hog_sliding": 2592}
 """Feature name → length: 68 points as x, y, x, y …; HOG of 16-pixel cells; HOG of sliding 24-pixel windows."""
 
-KEEP = 0.956
-"""Share of the units that dropout keeps."""
+DROPOUT = 1 - 0.956
+"""The source gives the share of units that are kept."""
 
 
 class Fusion(nn.Module):
@@ -34,6 +34,7 @@ class Fusion(nn.Module):
         joint: width that both branches are brought to before they are joined.
         features: names of `FEATURES`.
         batch_norm: after each convolution.
+        dropout: probability before each dense layer of the image branch.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Fusion(nn.Module):
         joint: int,
         features: Sequence[str] = (),
         batch_norm: bool = True,
+        dropout: float = DROPOUT,
     ) -> None:
         super().__init__()
         self.features = tuple(name for name in FEATURES if name in features)
@@ -62,7 +64,7 @@ class Fusion(nn.Module):
         layers.append(nn.Flatten())
         width *= side * side
         for units in dense:
-            layers += [nn.Dropout(1 - KEEP), nn.Linear(width, units), nn.ReLU()]
+            layers += [nn.Dropout(dropout), nn.Linear(width, units), nn.ReLU()]
             width = units
         self.image = nn.Sequential(*layers)
         self.project = nn.Sequential()
@@ -91,17 +93,19 @@ class Fusion(nn.Module):
         return {name: head(y) for name, head in self.heads.items()}
 
 
-def model_a(heads: Mapping[str, int], features: Sequence[str], batch_norm: bool) -> nn.Module:
+def model_a(heads: Mapping[str, int], features: Sequence[str], batch_norm: bool, dropout: float = DROPOUT) -> nn.Module:
     """Model A: two 5×5 convolutions, a 4×4 one, one dense layer."""
     convolutions = ((64, 5, True), (64, 5, True), (128, 4, False))
     return Fusion(
-        heads, convolutions=convolutions, dense=(1024,), joint=40, features=features, batch_norm=batch_norm
+        heads, convolutions=convolutions, dense=(1024,), joint=40, features=features, batch_norm=batch_norm,
+        dropout=dropout,
     )  # fmt: skip
 
 
-def model_b(heads: Mapping[str, int], features: Sequence[str], batch_norm: bool) -> nn.Module:
+def model_b(heads: Mapping[str, int], features: Sequence[str], batch_norm: bool, dropout: float = DROPOUT) -> nn.Module:
     """Model B: three 3×3 convolutions, two dense layers."""
     convolutions = ((64, 3, True), (128, 3, True), (256, 3, True))
     return Fusion(
-        heads, convolutions=convolutions, dense=(4096, 1024), joint=128, features=features, batch_norm=batch_norm
+        heads, convolutions=convolutions, dense=(4096, 1024), joint=128, features=features, batch_norm=batch_norm,
+        dropout=dropout,
     )  # fmt: skip

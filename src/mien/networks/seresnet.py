@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class SqueezeExcite(nn.Module):
@@ -20,10 +19,11 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.squeeze = nn.Linear(channels, max(channels // reduction, 4))
         self.excite = nn.Linear(max(channels // reduction, 4), channels)
+        self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, c, h, w)`` → the same shape."""
-        gates = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean((2, 3))))))
+        gates = torch.sigmoid(self.excite(self.relu(self.squeeze(x.mean((2, 3))))))
         return x * gates[:, :, None, None]
 
 
@@ -41,12 +41,15 @@ class ResidualBlock(nn.Module):
         if inputs != outputs:
             shortcut += [nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
         self.shortcut = nn.Sequential(*shortcut)
+        # two, as modules: guided backpropagation hooks each
+        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, inputs, h, w)`` → ``(n, outputs, h / stride, w / stride)``."""
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.relu1(self.bn1(self.conv1(x)))
         y = self.se(self.bn2(self.conv2(y)))
-        return F.relu(y + self.shortcut(x))
+        z: Tensor = self.relu2(y + self.shortcut(x))
+        return z
 
 
 class SEResNet(nn.Module):

@@ -44,7 +44,7 @@ def pooled(heads: Mapping[str, int]) -> nn.Module:
     return Headed(nn.Sequential(*layers), 256, heads)
 
 
-def normed(heads: Mapping[str, int]) -> nn.Module:
+def normed(heads: Mapping[str, int], dropout: float = 0.5) -> nn.Module:
     """Four convolutions with batch norm and pooling, three dense layers with dropout."""
     layers: list[nn.Module] = []
     width = 1
@@ -54,7 +54,7 @@ def normed(heads: Mapping[str, int]) -> nn.Module:
     layers.append(nn.Flatten())
     width = 256 * 3 * 3
     for units in (1024, 512, 256):
-        layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(0.5)]
+        layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
         width = units
     return Headed(nn.Sequential(*layers), width, heads)
 
@@ -72,7 +72,7 @@ def lean(heads: Mapping[str, int]) -> nn.Module:
     return Headed(nn.Sequential(*layers, nn.Flatten()), width * 6 * 6, heads)
 
 
-def final(heads: Mapping[str, int]) -> nn.Module:
+def final(heads: Mapping[str, int], dropout: float = DROPOUT) -> nn.Module:
     """Seven 4×4 convolutions with batch norm and dropout, two dense layers of 1024."""
     layers: list[nn.Module] = []
     width, side = 1, 48
@@ -84,10 +84,10 @@ def final(heads: Mapping[str, int]) -> nn.Module:
             layers.append(nn.MaxPool2d(2))
             side //= 2
         if i % 2 == 0:
-            layers.append(nn.Dropout(DROPOUT))
+            layers.append(nn.Dropout(dropout))
     layers.append(nn.Flatten())
     width *= side * side
     for _ in range(2):
-        layers += [nn.Linear(width, 1024), nn.BatchNorm1d(1024), nn.ReLU(), nn.Dropout(DROPOUT)]
+        layers += [nn.Linear(width, 1024), nn.BatchNorm1d(1024), nn.ReLU(), nn.Dropout(dropout)]
         width = 1024
     return Headed(nn.Sequential(*layers), width, heads)

@@ -9,6 +9,7 @@ from mien.recipes import attention, compact_vgg, ferplus_vgg, fusion, plain_cnn,
 from mien.recipes.age import AGE, AGE_CPU
 from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_TEACHER
 from mien.training.config import Recipe
+from mien.training.recipe_file import is_recipe_file, read_recipe
 
 SHIPPED = (EMOTION_CPU, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
 """Recipes of the models that Mien ships."""
@@ -25,7 +26,9 @@ RECIPES: Mapping[str, Recipe] = {r.name: r for r in (*SHIPPED, *PUBLISHED)}
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of this name; `InputError` lists the names there are."""
+    """The recipe of this name or in this ``.json`` file; `InputError` lists the names there are."""
+    if is_recipe_file(name):
+        return read_recipe(name)
     try:
         return RECIPES[name]
     except KeyError:

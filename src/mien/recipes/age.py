@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from mien.labels import AGE_BINS, age_bin_names
 from mien.training.config import Augment, HeadSpec, Optimizer, Recipe, Schedule
+from mien.training.space import LogUniform, Space, Uniform
 
 AGE_CPU = Recipe(
     name="age-cpu",
@@ -33,6 +34,16 @@ AGE_CPU = Recipe(
     optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
     schedule=Schedule(warmup_epochs=1.0),
     ema=0.998,
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 3e-4, 1e-2),
+            LogUniform("optimizer.weight_decay", 1e-3, 0.3),
+            Uniform("heads.age.neighbour_smoothing", 0.0, 0.5),
+            Uniform("dropout", 0.0, 0.5),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("augment.erase", 0.0, 0.5),
+        )
+    ),
 )  # fmt: skip
 
 AGE = replace(

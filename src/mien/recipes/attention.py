@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from mien.recipes.own import CONSTANT, EMOTIONS, adam, improved
 from mien.training.config import NO_AUGMENT, HeadSpec, Recipe
+from mien.training.space import Choice, LogUniform, Space, Uniform
 
 FOUR = ("angry", "happy", "sad", "neutral")
 
@@ -36,6 +37,16 @@ SEQUENTIAL = Recipe(
     ema=None,
     gradient_clip=None,
     precision="float32",
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 1e-5, 3e-2),
+            Choice("batch_size", (32, 64, 128, 256)),
+            Uniform("dropout", 0.0, 0.6),
+            Uniform("augment.flip", 0.0, 0.5),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("heads.emotion.smoothing", 0.0, 0.2),
+        )
+    ),
 )
 
 PARALLEL = replace(

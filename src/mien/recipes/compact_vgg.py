@@ -17,6 +17,7 @@ from dataclasses import replace
 from mien.labels import FERPLUS_7, RAFDB
 from mien.recipes.own import adam, improved
 from mien.training.config import NO_AUGMENT, HeadSpec, Recipe, Schedule, Splits
+from mien.training.space import Choice, Integer, LogUniform, Space, Uniform
 
 COMPACT_VGG = Recipe(
     name="compact-vgg",
@@ -34,6 +35,16 @@ COMPACT_VGG = Recipe(
     ema=None,
     gradient_clip=None,
     splits=Splits(validation=("test",), test=("validation",)),
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 1e-4, 3e-2),
+            Choice("batch_size", (32, 64, 128)),
+            Uniform("schedule.factor", 0.05, 0.7),
+            Integer("schedule.patience", 0, 4),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("heads.emotion.smoothing", 0.0, 0.2),
+        )
+    ),
 )
 
 COMPACT_VGG_RAFDB = replace(

@@ -20,10 +20,25 @@ from dataclasses import replace
 
 from mien.labels import FER2013, FERPLUS
 from mien.training.config import Augment, Distill, HeadSpec, Optimizer, Recipe, Schedule
+from mien.training.space import Choice, LogUniform, Space, Uniform
 
 HEADS = (
     HeadSpec("ferplus", FERPLUS.names, "crossentropy"),
     HeadSpec("fer2013", FER2013.names, "emotion", weight=0.7, smoothing=0.05),
+)
+
+SPACE = Space(
+    (
+        LogUniform("optimizer.lr", 3e-4, 1e-2),
+        LogUniform("optimizer.weight_decay", 1e-3, 0.3),
+        Uniform("heads.fer2013.weight", 0.2, 1.5),
+        Uniform("heads.fer2013.smoothing", 0.0, 0.2),
+        Uniform("dropout", 0.0, 0.5),
+        Uniform("augment.rotate", 0.0, 30.0),
+        Uniform("augment.translate", 0.0, 0.15),
+        Uniform("augment.erase", 0.0, 0.5),
+        Choice("augment.mixup", (0.0, 0.1, 0.2, 0.4)),
+    )
 )
 
 EMOTION_CPU = Recipe(
@@ -39,6 +54,7 @@ EMOTION_CPU = Recipe(
     optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
     schedule=Schedule(warmup_epochs=2.0),
     ema=0.998,
+    space=SPACE,
 )
 
 EMOTION_TEACHER = replace(

@@ -7,11 +7,14 @@ official splits of FER2013.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from mien.labels import FER2013
+from mien.networks.catalog import NETWORKS
 from mien.recipes.emotion import EMOTION_CPU
 from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule, Splits
+from mien.training.space import Space
 
 EMOTIONS = (HeadSpec("emotion", FER2013.names, "emotion"),)
 """FER2013's seven labels."""
@@ -29,6 +32,15 @@ def adam(lr: float, *, keras: bool = False) -> Optimizer:
     return Optimizer("adam", lr=lr, weight_decay=0.0, eps=KERAS_EPS if keras else 1e-8)
 
 
+def space_for(network: str, space: Space | None, *, without: Collection[str] = ()) -> Space | None:
+    """The part of a search space that fits the network: no dropout where it has none, and no field in ``without``."""
+    if space is None:
+        return None
+    has_dropout = NETWORKS[network].dropout is not None
+    kept = (one for one in space.dimensions if one.field not in without)
+    return Space(tuple(one for one in kept if has_dropout or one.field != "dropout"))
+
+
 def improved(network: str, *, epochs: int = 40, lr: float = 3e-3, channels: int = 1) -> Recipe:
     """The network trained as Mien's own emotion model is."""
     return replace(
@@ -40,4 +52,5 @@ def improved(network: str, *, epochs: int = 40, lr: float = 3e-3, channels: int 
         mean=EMOTION_CPU.mean * channels,
         std=EMOTION_CPU.std * channels,
         optimizer=replace(EMOTION_CPU.optimizer, lr=lr),
+        space=space_for(network, EMOTION_CPU.space),
     )

@@ -20,8 +20,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.recipes.age import AGE_CPU
-from mien.recipes.own import BOTH_TESTS, EMOTIONS, FLIP, RAW_MEAN, RAW_STD, adam, improved
+from mien.recipes.own import BOTH_TESTS, EMOTIONS, FLIP, RAW_MEAN, RAW_STD, adam, improved, space_for
 from mien.training.config import NO_AUGMENT, Recipe, Schedule
+from mien.training.space import Choice, Integer, LogUniform, Space, Uniform
 
 SMALL_CNN = Recipe(
     name="small-cnn",
@@ -39,6 +40,17 @@ SMALL_CNN = Recipe(
     ema=None,
     gradient_clip=None,
     splits=BOTH_TESTS,
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 1e-5, 1e-2),
+            Choice("batch_size", (32, 64, 128)),
+            Uniform("schedule.factor", 0.05, 0.7),
+            Integer("schedule.patience", 0, 4),
+            Uniform("augment.flip", 0.0, 0.5),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("heads.emotion.smoothing", 0.0, 0.2),
+        )
+    ),
 )
 
 LARGE_CNN = replace(
@@ -64,6 +76,15 @@ MINI_XCEPTION = Recipe(
     gradient_clip=None,
     precision="float32",
     splits=BOTH_TESTS,
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 1e-4, 1e-2),
+            Choice("batch_size", (32, 64, 128)),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("augment.translate", 0.0, 0.15),
+            Uniform("heads.emotion.smoothing", 0.0, 0.2),
+        )
+    ),
 )
 
 AGE_CNN = replace(
@@ -75,6 +96,7 @@ AGE_CNN = replace(
     std=(0.25,),
     augment=replace(AGE_CPU.augment, saturation=(1.0, 1.0)),
     optimizer=replace(AGE_CPU.optimizer, lr=1e-3),
+    space=space_for("age-cnn", AGE_CPU.space),
 )
 
 AGE_CNN_SMALL = replace(

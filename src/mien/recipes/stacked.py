@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mien.recipes.own import CONSTANT, EMOTIONS, RAW_MEAN, RAW_STD, adam, improved
+from mien.recipes.own import CONSTANT, EMOTIONS, RAW_MEAN, RAW_STD, adam, improved, space_for
 from mien.training.config import NO_AUGMENT, Recipe
+from mien.training.space import Choice, LogUniform, Space, Uniform
 
 FINAL = Recipe(
     name="stack-final",
@@ -30,10 +31,26 @@ FINAL = Recipe(
     schedule=CONSTANT,
     ema=None,
     gradient_clip=None,
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 1e-5, 1e-2),
+            Choice("batch_size", (32, 64, 128, 256)),
+            Uniform("dropout", 0.0, 0.6),
+            Uniform("augment.flip", 0.0, 0.5),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("heads.emotion.smoothing", 0.0, 0.2),
+        )
+    ),
 )
 
 STATIONS = tuple(
-    replace(FINAL, name=f"stack-{name}", network=f"stack-{name}", summary=f"Touchy Feely's experiment: {name}")
+    replace(
+        FINAL,
+        name=f"stack-{name}",
+        network=f"stack-{name}",
+        summary=f"Touchy Feely's experiment: {name}",
+        space=space_for(f"stack-{name}", FINAL.space),
+    )
     for name in ("baseline", "pooled", "normed", "lean")
 )
 

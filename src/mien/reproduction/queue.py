@@ -227,6 +227,6 @@ def _kept(row: Row, recipe: Recipe, epochs: Sequence[Mapping[str, float]]) -> in
 
 
 def _parameters(recipe: Recipe) -> dict[str, int]:
-    module = network(recipe.network).build(recipe.head_sizes)
+    module = network(recipe.network).module(recipe.head_sizes, recipe.dropout)
     statistics = sum(b.numel() for name, b in module.named_buffers() if "running" in name)
     return {"trained": sum(p.numel() for p in module.parameters()), "statistics": statistics}

@@ -79,7 +79,7 @@ class Model:
             pixels = crops[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255
             given = {self._input: np.ascontiguousarray((pixels - self._mean) / self._std)}
             for name in card.features:
-                part = compute(name, crops[chunk]) if vectors is None else vectors[name][chunk]
+                part = vectors[name][chunk] if vectors and name in vectors else compute(name, crops[chunk])
                 given[FEATURE + name] = np.ascontiguousarray(part)
             for name, output in zip(names, self._session.run(names, given), strict=True):
                 parts[name].append(output)

@@ -64,7 +64,7 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
         if not needed.is_file():
             raise MissingFileError(f"{needed}: no such file; give a folder that `mien train` wrote")
     recipe = recipe_from_dict(json.loads(config.read_text(encoding="utf-8")))
-    module = network(recipe.network).build(recipe.head_sizes)
+    module = network(recipe.network).module(recipe.head_sizes, recipe.dropout)
     try:
         module.load_state_dict(load_file(weights))
     except (RuntimeError, SafetensorError) as error:

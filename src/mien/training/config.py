@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.errors import InputError, TrainingError
+from mien.training.space import Space, space_from_dict
 
 Target = Literal["majority", "crossentropy", "distribution", "emotion", "age"]
 
@@ -170,6 +173,8 @@ class Recipe:
         splits: which split plays which role.
         select: the best epoch, and early stopping, go by the "score" (mean validation accuracy of the heads) or by the
             validation "loss".
+        dropout: probability of the network's dropout, for networks that have one to set; None for the network's own.
+        space: what `mien tune` may change, None for nothing. It decides no run, so it plays no part in comparisons.
     """
 
     name: str
@@ -192,6 +197,8 @@ class Recipe:
     distill: Distill | None = None
     splits: Splits = field(default_factory=Splits)
     select: Literal["score", "loss"] = "score"
+    dropout: float | None = None
+    space: Space | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
@@ -200,11 +207,24 @@ class Recipe:
             raise InputError(f"recipe {self.name!r}: at least one head is needed")
         if self.ema is not None and not 0.0 < self.ema < 1.0:
             raise InputError(f"recipe {self.name!r}: ema is a decay between 0 and 1, or None")
+        if self.dropout is not None and not 0.0 <= self.dropout < 1.0:
+            raise InputError(f"recipe {self.name!r}: dropout is a probability from 0 to below 1, or None")
 
     @property
     def head_sizes(self) -> dict[str, int]:
         """Head name → number of classes."""
         return {head.name: len(head.labels) for head in self.heads}
+
+
+def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:
+    """The recipe as JSON has it: tuples are lists. A run folder's is without the search space."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    if not space or recipe.space is None:
+        del values["space"]
+    if recipe.dropout is None:
+        # as it was before there was such a field
+        del values["dropout"]
+    return values
 
 
 def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
@@ -216,6 +236,7 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
         distill = values.pop("distill")
         schedule, splits = dict(values.pop("schedule")), dict(values.pop("splits", {}))
         schedule["steps"] = tuple((int(epoch), float(factor)) for epoch, factor in schedule.get("steps", ()))
+        space = values.pop("space", None)
         roles: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in splits.items()}
         return Recipe(
             heads=heads,
@@ -224,9 +245,12 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
             schedule=Schedule(**schedule),
             splits=Splits(**roles),
             distill=None if distill is None else Distill(**distill),
+            space=None if space is None else space_from_dict(space),
             mean=tuple(values.pop("mean")),
             std=tuple(values.pop("std")),
             **values,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except InputError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"config.json is not a recipe of this version ({error}): train again") from error

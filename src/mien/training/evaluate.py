@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,173 +11,300 @@ from numpy.typing import NDArray
 
 from mien.datasets.leaks import leaked
 from mien.datasets.prepared import Prepared
-from mien.errors import DataError, InputError
-from mien.evaluation.metrics import Scores, score
-from mien.runtime.model import Model, Probabilities, softmax, with_mirror
-from mien.training.config import HeadSpec
-from mien.training.fitting import fit_images
-from mien.training.targets import head_targets
-from mien.weights.catalog import MODELS, read_model
+from mien.errors import DataError
+from mien.evaluation.bootstrap import LEVEL, SEED, mean_interval, score_intervals
+from mien.evaluation.calibration import reliability
+from mien.evaluation.scored import Scored, misses
+from mien.evaluation.selective import selective
+from mien.evaluation.slices import Slicing, group_distributions, group_misses, group_scores, worst
+from mien.runtime.model import Probabilities
+from mien.training.protocols import Protocol, Truth, check_map, has_truth, natural_truth, protocol
+from mien.training.scorable import Features, Predict, Scorable, from_callable, open_scorable, predict
+from mien.training.slicing import slicings, usual
 
-Features = Mapping[str, NDArray[np.float32]]
-"""Name → ``(n, length)`` vectors that a network takes beside the pixels; empty for most networks."""
-Predict = Callable[[NDArray[np.uint8], Features, bool], Probabilities]
-"""uint8 ``(n, size, size, channels)`` images, features, whether to average with the mirrored → head → probabilities."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scorable:
-    """A model as evaluation sees it."""
-
-    name: str
-    size: int
-    channels: int
-    heads: dict[str, tuple[str, ...]]
-    predict: Predict
-    features: Mapping[str, int] = field(default_factory=dict)
-
-
-def open_scorable(model: str | Path, threads: int | None = None) -> Scorable:
-    """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`."""
-    path = Path(model)
-    if str(model) in MODELS or path.suffix.lower() == ".onnx":
-        loaded = Model(read_model(model), threads=threads, name=str(model))
-        card = loaded.card
-        return Scorable(
-            card.name,
-            card.size,
-            card.n_channels,
-            {head.name: head.labels for head in card.heads},
-            lambda images, features, flip: loaded(images, flip=flip, vectors=None if flip else features),
-            card.features,
-        )
-    if not path.exists():
-        raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")
-    return _open_run(path, threads)
+__all__ = [
+    "Answers",
+    "Features",
+    "Predict",
+    "Scorable",
+    "answers",
+    "describe",
+    "evaluate",
+    "from_callable",
+    "open_scorable",
+    "predict",
+    "protocols_of",
+]
 
 
-def _open_run(path: Path, threads: int | None) -> Scorable:
-    import torch
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a model said on one split: arrays, from which every figure follows.
 
-    from mien.networks.catalog import network
-    from mien.training.checkpoint import load_run
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    recipe, module, weights = load_run(path)
-    row = network(recipe.network)
-    mean = np.asarray(recipe.mean, np.float32).reshape(1, -1, 1, 1)
-    std = np.asarray(recipe.std, np.float32).reshape(1, -1, 1, 1)
-
-    def probabilities(images: NDArray[np.uint8], features: Features) -> Probabilities:
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in recipe.head_sizes}
-        for start in range(0, len(images), 256):
-            chunk = slice(start, start + 256)
-            x = torch.from_numpy((images[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std)
-            given = {name: torch.from_numpy(np.ascontiguousarray(features[name][chunk])) for name in row.features}
-            with torch.inference_mode():
-                for name, logits in (module(x, given) if given else module(x)).items():
-                    parts[name].append(softmax(logits.numpy()))
-        return {name: np.concatenate(chunks).astype(np.float32, copy=False) for name, chunks in parts.items()}
-
-    def predict(images: NDArray[np.uint8], features: Features, flip: bool) -> Probabilities:
-        if flip and row.features:
-            raise InputError("features of mirrored images are not at hand: score this network without flip averaging")
-        return with_mirror(lambda x: probabilities(x, {}), images) if flip else probabilities(images, features)
-
-    heads = {head.name: head.labels for head in recipe.heads}
-    return Scorable(f"{recipe.name} ({weights.name})", row.size, len(recipe.mean), heads, predict, row.features)
-
-
-def predict(model: Scorable, data: Prepared, *, flip: bool = False) -> Probabilities:
-    """Probabilities of every head on every image of ``data``: head → ``(n, classes)``.
-
-    Raises:
-        DataError: the network takes features that the dataset lacks.
+    Attributes:
+        model: its name.
+        dataset: the dataset's.
+        split: the split's.
+        flip: averaged with the mirrored images.
+        scored: one a protocol, official sets before their subsets ("… leak-free", "… found").
+        probabilities: head → ``(n, labels)`` on every image of the split, with or without labels.
+        heads: head → labels.
+        slicings: how to divide the images.
+        found: ``(n,)`` bool, whether the detector found the face; None where nobody looked.
+        told: probabilities are to be compared between groups as well.
+        notes: what a reader should know, such as labels that the model lacks.
+        detection: facts about the search for faces, for the document; empty where there was none.
     """
-    missing = [name for name in model.features if name not in data.features]
-    if missing:
-        raise DataError(
-            f"{model.name} takes {', '.join(missing)} features, which this file lacks: "
-            "add them with `mien data prepare FILE --features … --out FILE`"
-        )
-    return model.predict(fit_images(data.images, model.size, model.channels), data.features, flip)
+
+    model: str
+    dataset: str
+    split: str
+    flip: bool
+    scored: tuple[Scored, ...]
+    probabilities: Probabilities = field(default_factory=dict)
+    heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    slicings: tuple[Slicing, ...] = ()
+    found: NDArray[np.bool_] | None = None
+    told: bool = False
+    notes: tuple[str, ...] = ()
+    detection: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def official(self) -> tuple[Scored, ...]:
+        """One a protocol, over all of its images."""
+        return tuple(one for one in self.scored if not one.protocol.endswith((" leak-free", " found")))
 
 
-def evaluate(model: Scorable, data: Prepared, *, split: str = "test", flip: bool = False) -> dict[str, Any]:
+def evaluate(
+    model: Scorable,
+    data: Prepared,
+    *,
+    split: str = "test",
+    flip: bool = False,
+    labels: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+    slices: Sequence[str] | None = None,
+    samples: int = 0,
+    seed: int = SEED,
+) -> dict[str, Any]:
     """Every figure of every head the dataset has labels for.
+
+    Args:
+        model: what to score.
+        data: the whole dataset, so that test images that stand in training too are known.
+        split: which images.
+        flip: average with the mirrored images.
+        labels: score every head on these labels, instead of those it is about.
+        mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
+        slices: groups to report, as `mien.training.slicing.slicings` takes them; by default race, gender and both.
+        samples: bootstrap resamples for 95 % intervals; 0 for none.
+        seed: of the resampling.
 
     Returns:
         JSON-ready: ``{"model", "dataset", "split", "flip", "results": {protocol: Scores}, "groups": {…}}``. Protocols
         are "ferplus" (Barsoum's majority), "fer2013" and "age", each official and, where test images also stand in the
-        training set, "… leak-free" without those. For datasets with race and gender there is accuracy by group.
+        training set, "… leak-free" without those. For datasets with race and gender there is accuracy by group. More
+        keys where there is more to say: see `describe`.
 
     Raises:
-        DataError: the dataset has no such split, or its images do not fit the network.
+        DataError: the dataset has no such split, or its images or labels do not fit the network.
     """
-    rows = data.split == split
+    given = answers(model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices)
+    return describe(given, samples=samples, seed=seed)
+
+
+def answers(
+    model: Scorable,
+    data: Prepared,
+    *,
+    split: str = "test",
+    flip: bool = False,
+    labels: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+    slices: Sequence[str] | None = None,
+) -> Answers:
+    """What ``model`` says on one split; arguments and errors as for `evaluate`."""
+    rows = chosen_rows(data, split)
     part = data[rows]
-    if len(part) == 0:
-        raise DataError(f"the dataset has no {split!r} images: it has {', '.join(sorted(set(data.split.tolist())))}")
+    protocols, notes = protocols_of(model, part, labels=labels, mapping=mapping, needed=slices is None)
+    divided = usual(data, rows) if slices is None else slicings(data, rows, slices)
     dirty = leaked(data)[rows]
     probabilities = predict(model, part, flip=flip)
-    results: dict[str, Scores] = {}
-    groups: dict[str, Any] = {}
-    for name, labels in model.heads.items():
-        target = _target(name, part)
-        if target is None:
+    scored: list[Scored] = []
+    for head, one in protocols.items():
+        scored += with_subsets(one.scored(probabilities[head]), dirty, part.found)
+    return Answers(
+        model.name,
+        data.info.name,
+        split,
+        flip,
+        tuple(scored),
+        probabilities,
+        model.heads,
+        divided,
+        part.found,
+        told=slices is not None,
+        notes=notes,
+    )
+
+
+def chosen_rows(data: Prepared, split: str) -> NDArray[np.bool_]:
+    """Which rows are of a split; `DataError` where none is."""
+    rows: NDArray[np.bool_] = data.split == split
+    if not rows.any():
+        raise DataError(f"the dataset has no {split!r} images: it has {', '.join(sorted(set(data.split.tolist())))}")
+    return rows
+
+
+def with_subsets(
+    whole: Scored, dirty: NDArray[np.bool_] | None = None, found: NDArray[np.bool_] | None = None
+) -> list[Scored]:
+    """A protocol's official set, that without images which stand in training too, and that of faces that were found.
+
+    Args:
+        whole: the official set.
+        dirty: ``(n,)`` over the split.
+        found: ``(n,)`` over the split, where the images were cropped by a detector.
+    """
+    sets = [whole]
+    if dirty is not None and dirty[whole.rows].any() and not dirty[whole.rows].all():
+        sets.append(whole[~dirty[whole.rows]].named(f"{whole.protocol} leak-free"))
+    if found is not None and not found[whole.rows].all() and found[whole.rows].any():
+        sets.append(whole[found[whole.rows]].named(f"{whole.protocol} found"))
+    return sets
+
+
+def protocols_of(
+    model: Scorable,
+    part: Prepared,
+    *,
+    labels: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+    needed: bool = True,
+) -> tuple[dict[str, Protocol], tuple[str, ...]]:
+    """Every head that the dataset has labels for, set beside them, and what is left out.
+
+    Args:
+        model: whose heads.
+        part: the images that are scored.
+        labels: as for `evaluate`.
+        mapping: likewise.
+        needed: one head at least must have labels.
+
+    Raises:
+        DataError: labels that do not fit, or no head that has any.
+    """
+    check_map(mapping or {}, model.heads)
+    table: dict[str, Protocol] = {}
+    notes: list[str] = []
+    lacking: list[str] = []
+    for head, names in model.heads.items():
+        spec = model.specs.get(head)
+        kind = labels or natural_truth(head, names, part, spec)
+        if not has_truth(part, kind):
+            lacking.append(head)
             continue
-        truth = head_targets(part, HeadSpec(name, labels, target)).label
-        scored = truth >= 0
-        ordered = target == "age"
-        results[name] = score(probabilities[name][scored], truth[scored], labels, ordered=ordered)
-        if (dirty & scored).any():
-            clean = scored & ~dirty
-            results[f"{name} leak-free"] = score(probabilities[name][clean], truth[clean], labels, ordered=ordered)
-        if part.found is not None and not part.found.all():
-            seen = scored & part.found
-            results[f"{name} found"] = score(probabilities[name][seen], truth[seen], labels, ordered=ordered)
-        groups[name] = _groups(part, probabilities[name], truth, scored, labels, ordered)
-    if not results:
-        raise DataError(f"none of the model's heads ({', '.join(model.heads)}) has labels in this dataset")
+        one = protocol(head, names, part, spec=spec, truth=labels, mapping=mapping)
+        if not (one.truth >= 0).any():
+            notes.append(f"{one.name}: no image of this split has a label for it")
+            continue
+        table[head] = one
+        occurring = set(one.truth[one.truth >= 0].tolist())
+        empty = [label for i, label in enumerate(one.labels) if i not in occurring]
+        if one.note:
+            notes.append(one.note)
+        if empty:
+            notes.append(f"{one.name}: no image of {', '.join(empty)}; recall says nothing of them")
+    if not table and needed:
+        columns = (("FER+ votes", part.votes), ("emotions", part.emotion), ("ages", part.age))
+        have = [kind for kind, column in columns if column is not None]
+        raise DataError(
+            f"none of the model's heads ({', '.join(model.heads)}) has labels in this dataset, which has "
+            f"{', '.join(have) or 'no label'}: give other data, choose labels with --labels, or compare its "
+            "predictions between groups with --slices"
+        )
+    if lacking:
+        notes.append(f"{', '.join(lacking)}: the dataset has no labels for it")
+    return table, tuple(notes)
+
+
+def describe(given: Answers, *, samples: int = 0, seed: int = SEED) -> dict[str, Any]:
+    """Every figure, JSON-ready.
+
+    Beside the keys of `evaluate`: ``results[protocol]["intervals"]`` and ``"bootstrap"`` where ``samples`` > 0;
+    ``"detection"``, and misses in ``results``, where a detector looked for the faces; ``"worst"`` (per division and
+    figure the group where it is worst); ``"distributions"`` (mean predictions by group); ``"details"`` (reliability
+    bars and risk–coverage curve of the official sets); ``"notes"``.
+    """
+    results: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    for one in given.scored:
+        if not one.found.any():
+            continue
+        results[one.protocol] = one.scores().to_dict()
+        if not one.found.all():
+            results[one.protocol] |= misses(one)
+        if samples:
+            results[one.protocol]["intervals"] = score_intervals(one, samples, seed)
+            if not one.found.all():
+                results[one.protocol]["intervals"] |= {
+                    "miss_rate": mean_interval(~one.found, samples, seed),
+                    "accuracy_with_misses": mean_interval(one.correct, samples, seed),
+                }
+    for one in given.official:
+        seen = one[one.found]
+        if seen.probabilities is not None and len(seen):
+            bars = reliability(seen.confidence, seen.correct)
+            curve = selective(seen.confidence, seen.correct)
+            details[one.protocol] = {"reliability": [bar.to_dict() for bar in bars], "selective": curve}
+    groups: dict[str, Any] = {}
+    bad: dict[str, Any] = {}
+    for one in given.official:
+        tables = {by.title: group_scores(one, by, samples, seed) for by in given.slicings}
+        if tables:
+            groups[one.protocol] = tables
+            bad[one.protocol] = {title: worst(table) for title, table in tables.items()}
+    document: dict[str, Any] = {
+        "model": given.model,
+        "dataset": given.dataset,
+        "split": given.split,
+        "flip": given.flip,
+        "results": results,
+        "groups": groups,
+    }
+    if bad:
+        document["worst"] = bad
+    if given.found is not None:
+        document["detection"] = _detection(given, given.found, samples, seed)
+    if given.told and given.slicings:
+        document["distributions"] = _distributions(given, samples, seed)
+    if samples:
+        document["bootstrap"] = {"samples": samples, "seed": seed, "level": LEVEL}
+    if given.notes:
+        document["notes"] = list(given.notes)
+    return document | {"details": details}
+
+
+def _detection(given: Answers, found: NDArray[np.bool_], samples: int, seed: int) -> dict[str, Any]:
+    tables = {by.title: group_misses(found, by, samples, seed) for by in given.slicings}
     return {
-        "model": model.name,
-        "dataset": data.info.name,
-        "split": split,
-        "flip": flip,
-        "results": {name: one.to_dict() for name, one in results.items()},
-        "groups": {name: one for name, one in groups.items() if one},
+        **given.detection,
+        "faces": len(found),
+        "missed": int((~found).sum()),
+        "miss_rate": float((~found).mean()),
+        "interval": mean_interval(~found, samples, seed) if samples else None,
+        "groups": tables,
+        "worst": {title: worst(table) for title, table in tables.items()},
     }
 
 
-def _target(head: str, data: Prepared) -> Any:
-    """Which of the dataset's labels a head is scored on; None when it has none of them."""
-    if head == "ferplus" and data.votes is not None:
-        return "majority"
-    if head == "fer2013" and data.emotion is not None and data.info.taxonomy == "fer2013":
-        return "emotion"
-    if head == "age" and data.age is not None:
-        return "age"
-    return None
-
-
-def _groups(
-    data: Prepared,
-    probabilities: NDArray[np.float32],
-    truth: NDArray[np.int64],
-    scored: NDArray[np.bool_],
-    labels: tuple[str, ...],
-    ordered: bool,
-) -> dict[str, Any]:
-    """Accuracy by race, by gender and by both."""
-    if data.race is None or data.gender is None:
-        return {}
-    both = np.array([f"{race}, {gender}" for race, gender in zip(data.race, data.gender, strict=True)])
-    table: dict[str, Any] = {}
-    for title, column in (("race", data.race), ("gender", data.gender), ("race and gender", both)):
-        table[title] = {}
-        for group in sorted(set(column.tolist())):
-            rows = scored & (column == group)
-            one = score(probabilities[rows], truth[rows], labels, ordered=ordered)
-            table[title][group] = {"n": one.n, "accuracy": one.accuracy, "one_off": one.one_off}
-    return table
+def _distributions(given: Answers, samples: int, seed: int) -> dict[str, Any]:
+    rows = np.arange(len(next(iter(given.probabilities.values())))) if given.probabilities else np.zeros(0, np.int64)
+    seen = rows if given.found is None else rows[given.found]
+    return {
+        head: {
+            by.title: group_distributions(values[seen], seen, given.heads[head], by, samples, seed)
+            for by in given.slicings
+        }
+        for head, values in given.probabilities.items()
+    }

@@ -35,7 +35,7 @@ class Learner(L.LightningModule):
         row = network(recipe.network)
         if len(recipe.mean) != (1 if row.channels == "gray" else 3):
             raise ValueError(f"recipe {recipe.name!r}: mean and std do not fit a {row.channels} network")
-        self.network = row.build(recipe.head_sizes)
+        self.network = row.module(recipe.head_sizes, recipe.dropout)
         for parameter in self.network.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

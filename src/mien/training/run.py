@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import logging
 import time
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from torch import Tensor
 from mien.datasets.prepared import read_prepared
 from mien.errors import InputError, TrainingError
 from mien.training import checkpoint as files
-from mien.training.config import Recipe
+from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
 from mien.training.curves import append_row, draw_curves, read_rows
 from mien.training.data import loader
 from mien.training.environment import environment
 from mien.training.module import LOSS, SCORE, Learner
+
+Watch = Callable[[Mapping[str, float]], bool]
+"""Takes the row of metrics of an epoch and says whether training goes on."""
 
 
 class RunFolder(Callback):
@@ -33,9 +36,10 @@ class RunFolder(Callback):
     It must stand before the averaging callback: at the end of validation the module still holds the averaged weights.
     """
 
-    def __init__(self, folder: Path, select: str = "score") -> None:
+    def __init__(self, folder: Path, select: str = "score", watch: Watch | None = None) -> None:
         self.folder = folder
         self.select = select
+        self.watch = watch
         self.best = float("-inf")
         self._weights: dict[str, Tensor] = {}
         self._started = self._clock()
@@ -79,6 +83,8 @@ class RunFolder(Callback):
         row = {"epoch": trainer.current_epoch + 1, "lr": rate, **times, **metrics}
         append_row(self.folder / files.METRICS, row)
         draw_curves(read_rows(self.folder / files.METRICS), self.folder / files.CURVES)
+        if self.watch is not None and not self.watch(row):
+            trainer.should_stop = True
 
 
 class TimeLimit(Callback):
@@ -106,6 +112,7 @@ def fit(
     progress: bool = True,
     command: str = "",
     seconds: float | None = None,
+    watch: Watch | None = None,
 ) -> Path:
     """Train ``recipe`` on the prepared file ``data`` and return the run folder.
 
@@ -119,6 +126,7 @@ def fit(
         progress: show a progress bar on stderr.
         command: command line to record.
         seconds: end after the epoch in which so much time has passed, None for never.
+        watch: called with every epoch's row of metrics; training ends after the epoch for which it says False.
 
     Raises:
         TrainingError: the folder is in use, holds another recipe, the time ran out, or the loss became infinite.
@@ -145,7 +153,7 @@ def fit(
     # TensorBoard and Lightning speak on loggers and warnings of their own; what matters is in the folder
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     limit = None if seconds is None else TimeLimit(seconds)
-    trainer = _trainer(recipe, folder, progress, limit)
+    trainer = _trainer(recipe, folder, progress, limit, watch)
     learner = Learner(recipe, taught_by)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -182,9 +190,9 @@ def bf16_supported() -> bool:
     return flags.exists() and any(f in flags.read_text() for f in ("avx512_bf16", "amx_bf16"))
 
 
-def _trainer(recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | None) -> L.Trainer:
+def _trainer(recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | None, watch: Watch | None) -> L.Trainer:
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_supported())
-    callbacks: list[Callback] = [RunFolder(folder, recipe.select)]
+    callbacks: list[Callback] = [RunFolder(folder, recipe.select, watch)]
     if recipe.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
     if recipe.early_stopping is not None:
@@ -219,9 +227,10 @@ def _trainer(recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | No
 
 def _prepare_folder(recipe: Recipe, folder: Path, resume: bool) -> Path | None:
     config, state = folder / files.CONFIG, folder / files.RESUME
-    said = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    said = recipe_to_dict(recipe)
     if resume and config.exists():
-        if json.loads(config.read_text(encoding="utf-8")) != said:
+        # as recipes, so that a folder from before a field existed goes on with the field's default
+        if recipe_from_dict(files.read_json(config)) != recipe_from_dict(said):
             raise TrainingError(
                 f"{folder}: holds a run of other settings; give the same recipe and options to resume it"
             )
@@ -238,7 +247,7 @@ def _earlier(folder: Path) -> list[dict[str, Any]]:
     path = folder / files.ENVIRONMENT
     if not path.is_file():
         return []
-    old = json.loads(path.read_text(encoding="utf-8"))
+    old = files.read_json(path)
     return [*old.get("earlier", []), {"commit": old.get("commit"), "started": old.get("started")}]
 
 

@@ -12,6 +12,7 @@ import json
 import time
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from mien.datasets.leaks import leaked
 from mien.datasets.prepared import read_prepared
 from mien.datasets.value import Prepared
 from mien.errors import DataError, MissingExtraError, MissingFileError, ModelError, TrainingError
-from mien.evaluation.metrics import score_labels
+from mien.evaluation.scored import Scored
 from mien.features import join
 from mien.files import atomic_path
 from mien.training.checkpoint import CONFIG, ENVIRONMENT, write_json
 from mien.training.environment import environment
+from mien.training.evaluate import Answers, describe, with_subsets
+from mien.training.slicing import slicings
 from mien.training.svm_recipe import SvmRecipe, svm_from_dict
 from mien.weights.fetch import file_sha256
 
@@ -135,21 +138,30 @@ def load_svm(folder: Path) -> tuple[SvmRecipe, Any]:
     return recipe, load_machine(folder / MODEL)
 
 
-def evaluate_svm(folder: Path, data: Prepared, *, split: str = "test") -> dict[str, Any]:
+def evaluate_svm(folder: Path, data: Prepared, *, split: str = "test", samples: int = 0) -> dict[str, Any]:
     """Every figure of a run on one split, in the shape of `mien.training.evaluate.evaluate`.
+
+    Args:
+        folder: the run.
+        data: the whole dataset.
+        split: which images.
+        samples: bootstrap resamples for 95 % intervals; 0 for none.
 
     Raises:
         DataError: the dataset has no such split, or lacks a feature.
     """
+    return describe(answers_svm(folder, data, split=split), samples=samples)
+
+
+def answers_svm(folder: Path, data: Prepared, *, split: str = "test", slices: Sequence[str] | None = None) -> Answers:
+    """What a run says on one split, with labels and without probabilities; errors as for `evaluate_svm`."""
     recipe, machine = load_svm(folder)
-    return {
-        "model": recipe.name,
-        "dataset": data.info.name,
-        "split": split,
-        "flip": False,
-        "results": _score(recipe, machine, data, split, HEAD)[0],
-        "groups": {},
-    }
+    scored = tuple(_score(recipe, machine, data, split, HEAD))
+    absent = [name for name in (data.taxonomy.names if data.taxonomy else ()) if name not in recipe.classes]
+    left = int((data.split == split).sum()) - len(scored[0])
+    note = f"{HEAD}: the model does not tell {', '.join(absent)}; {left:,} images are left out"
+    divided = () if slices is None else slicings(data, data.split == split, slices)
+    return Answers(recipe.name, data.info.name, split, False, scored, slicings=divided, notes=(note,) if left else ())
 
 
 def save_machine(machine: Any, path: Path) -> None:
@@ -249,22 +261,21 @@ def _scores(recipe: SvmRecipe, machine: Any, data: Prepared) -> tuple[dict[str, 
     images = 0
     for split in ("validation", "test"):
         if (data.split == split).any():
-            scores, n = _score(recipe, machine, data, split, split)
-            table |= scores
-            images += n
+            sets = _score(recipe, machine, data, split, split)
+            table |= {one.protocol: one.scores().to_dict() for one in sets}
+            images += len(sets[0])
     return table, images
 
 
-def _score(recipe: SvmRecipe, machine: Any, data: Prepared, split: str, name: str) -> tuple[dict[str, Any], int]:
-    """``{name: Scores, "name leak-free": Scores}``, the second where images of the split stand in training too."""
+def _score(recipe: SvmRecipe, machine: Any, data: Prepared, split: str, name: str) -> list[Scored]:
+    """``name`` and ``name leak-free``, the second where images of the split stand in training too."""
     part = _part(recipe, data, split)
     x, truth = _vectors(recipe, part)
     predicted = np.asarray(machine.predict(x), np.int64)
-    table = {name: score_labels(predicted, truth, recipe.classes).to_dict()}
-    dirty = np.isin(part.row, data.row[leaked(data)])
-    if dirty.any() and not dirty.all():
-        table[f"{name} leak-free"] = score_labels(predicted[~dirty], truth[~dirty], recipe.classes).to_dict()
-    return table, len(truth)
+    # where its images stand in the split, as networks count them
+    places = np.flatnonzero(np.isin(data.row[data.split == split], part.row))
+    whole = Scored(name, recipe.classes, truth, predicted, None, places.astype(np.int64))
+    return with_subsets(whole, leaked(data)[data.split == split])
 
 
 def _converged(machine: Any) -> bool:

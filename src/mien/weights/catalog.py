@@ -32,7 +32,7 @@ class Shipped:
 MODELS: Mapping[str, Shipped] = {
     "emotion": Shipped(
         "emotion.onnx",
-        "70fc50130106f2c3e469912e48e74e39dd60865a3b674786add89c92cace944d",
+        "8823f6a1d8a68e7f3743182919bce45fb293cff02f9d5d41cff538906473f86d",
         "emotion",
         "8 emotions as FER+ raters see them, and 7 FER2013 labels",
     ),

@@ -1,0 +1,100 @@
+"""Are the maps of the shipped emotion model faithful, and do they depend on what it learned? And a picture of them.
+
+    python benchmarks/explain.py --data fer2013.parquet --json docs/results/explain.json
+    python benchmarks/explain.py --picture docs/images/explain.png
+
+The first takes a seeded sample of FER2013's validation images and does what `mien explain --faithfulness --sanity`
+does: deletion and insertion curves of every method, and the likeness of maps before and after weights are shuffled. The
+second draws the maps of two public-domain portraits, found and cropped by the photo pipeline, for the class that is
+predicted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from mien.align import crops
+from mien.analyzer import Analyzer
+from mien.cli.demo import PORTRAITS
+from mien.explain import draw
+from mien.explain.chosen import read_split, sample
+from mien.explain.faithfulness import curves
+from mien.explain.methods import METHODS, maps, signed
+from mien.explain.opened import open_explainable
+from mien.explain.sanity import cascade
+from mien.sources.image import load_image
+from mien.training.fitting import fit_images
+
+SIDE = 128
+
+
+def measure(data: Path, images: int, shuffled: int, threads: int) -> dict[str, object]:
+    model = open_explainable("emotion", threads)
+    head = model.head()
+    part = read_split(data, "validation")
+    faces = fit_images(part.images[sample(len(part), images, seed=0)], model.size, model.channels)
+    targets = model.probabilities(model.input(faces), head).argmax(axis=1)
+    found = {name: maps(model, head, faces, targets, name) for name in METHODS}
+    return {
+        "model": "emotion",
+        "head": head.name,
+        "dataset": part.info.name,
+        "split": "validation",
+        "faithfulness": curves(model, head, faces, targets, found),
+        "sanity": cascade(model, head, faces[:shuffled], targets[:shuffled], tuple(METHODS)),
+    }
+
+
+def portraits() -> list[Path]:
+    found = []
+    for module, file, _ in PORTRAITS:
+        spec = find_spec(module)
+        for folder in (spec.submodule_search_locations if spec is not None else None) or ():
+            found.append(Path(folder) / file)
+    return found
+
+
+def picture(out: Path) -> None:
+    model = open_explainable("emotion", 1)
+    head = model.head()
+    analyzer = Analyzer(emotion=None, age=None, threads=1)
+    rows = []
+    for path in portraits():
+        frame = load_image(path)
+        crop = crops(frame.rgb, analyzer.analyze(frame), model.size, "gray", model.frame, "mtcnn")[:1]
+        p = model.probabilities(model.input(crop), head)[0]
+        row = [draw.Tile(draw.face(crop[0], SIDE), (f"{head.labels[p.argmax()]} {p.max():.0%}",))]
+        for name in METHODS:
+            values = maps(model, head, crop, np.array([p.argmax()]), name)[0]
+            row.append(draw.Tile(draw.overlay(crop[0], values, signed=signed(name), side=SIDE), (name,)))
+        rows.append(row)
+    draw.save(draw.grid(rows), out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--images", type=int, default=64, help="for the curves")
+    parser.add_argument("--shuffled", type=int, default=16, help="images for the check with shuffled weights")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args()
+    if options.picture is not None:
+        picture(options.picture)
+    if options.data is not None:
+        document = measure(options.data, options.images, options.shuffled, options.threads)
+        text = json.dumps(document, indent=1) + "\n"
+        if options.json is not None:
+            options.json.write_text(text, encoding="utf-8")
+        else:
+            print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""``mien data audit``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mien.cli.output import Failures
+from mien.cli.seeing import DETECTORS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mien.datasets.audit import Audit, Grid, Judge
+    from mien.datasets.value import Prepared
+
+CHECKS = (
+    "rows", "balance", "exact", "near", "conflicts", "labels", "constant", "blurred", "faceless", "agreement",
+)  # fmt: skip
+
+EPILOG = """\b
+Examples:
+  mien data audit fer2013.parquet
+  mien data audit fer2013.parquet --model emotion --json audit.json --html audit.html
+  mien data audit fer2013.parquet --checks exact,near,conflicts --similarity 0.92
+  mien data audit fairface.parquet --checks near,blurred,faceless --detector mtcnn
+  mien data audit fer2013.parquet --checks labels --probabilities out-of-fold.npy
+"""
+
+
+@click.command("audit", epilog=EPILOG)
+@click.argument("prepared", type=click.Path(path_type=Path))
+@click.option("--checks", help=f"Some of {', '.join(CHECKS)}. [default: all]")
+@click.option(
+    "--near", "bits", type=click.IntRange(0, 32), help="Bits in which hashes of one photo differ. [default: 16]"
+)
+@click.option("--similarity", type=click.FloatRange(0.5, 1), help="Least similarity of near duplicates. [default: 0.9]")
+@click.option("--constant", type=float, help="Least standard deviation of the gray levels, 0-255. [default: 2]")
+@click.option("--blur", type=float, help="Least variance of the Laplacian at 48x48. [default: 400]")
+@click.option("--not-a-face", type=int, help="So many FER+ votes for 'not a face' say so. [default: 5]")
+@click.option("--detector", type=click.Choice(DETECTORS), help="Also look for faces with this one.")
+@click.option("--model", help="Judge labels by this model (a name, an .onnx file, a run folder).")
+@click.option("--unseen", is_flag=True, help="MODEL was not trained on this dataset: judge its training images too.")
+@click.option(
+    "--probabilities", type=click.Path(path_type=Path), help="Judge labels by these, .npy or .csv; must be out of fold."
+)
+@click.option("--seed", type=click.IntRange(0), help="Of the folds of the classifier that judges labels. [default: 0]")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads of --model.")
+@click.option("--show", type=click.IntRange(0), default=3, show_default=True, help="Findings of each check to print.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything that was found here.")
+@click.option("--json-summary", type=click.Path(path_type=Path), help="Write the counts alone here.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page that loads nothing and shows no face.")
+@click.option("--thumbnails", is_flag=True, help="Show faces on that page; mind whom you pass it to.")
+def command(
+    prepared: Path,
+    checks: str | None,
+    detector: str | None,
+    model: str | None,
+    unseen: bool,
+    probabilities: Path | None,
+    threads: int | None,
+    show: int,
+    json_file: Path | None,
+    json_summary: Path | None,
+    html: Path | None,
+    thumbnails: bool,
+    **numbers: float | None,
+) -> None:
+    """Look PREPARED over and report; nothing is changed (`mien data clean` removes).
+
+    Invalid rows; class balance; exact and near duplicates inside and across splits, and those with different labels;
+    labels that are probably wrong; pictures of one brightness, blurred ones, those without a face; FER2013's labels
+    against FER+. A check that cannot run says why, and the others go on.
+
+    Labels are judged by a simple classifier trained by cross-validation. --model is a better judge, but only of images
+    it has not learned from: validation and test.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mien.cli.seeing import seeing
+    from mien.datasets.audit import CHECKS as CHECK_TABLE
+    from mien.datasets.audit import Settings, audit
+    from mien.datasets.audit.page import write_page
+    from mien.datasets.prepared import read_prepared
+    from mien.errors import MienError
+    from mien.files import output_file
+
+    if model is not None and probabilities is not None:
+        raise click.UsageError("Give --model or --probabilities, not both.")
+    if unseen and model is None:
+        raise click.UsageError("--unseen says something about --model: give one.")
+    if thumbnails and html is None:
+        raise click.UsageError("--thumbnails needs --html FILE.")
+    # a report that cannot be written should not take a minute to fail
+    for path in (json_file, json_summary, html):
+        if path is not None:
+            output_file(path)
+    data = read_prepared(prepared)
+    chosen = None if checks is None else tuple(name.strip() for name in checks.split(",") if name.strip())
+    settings = Settings(**{name: value for name, value in numbers.items() if value is not None})  # type: ignore[arg-type]
+    judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("auditing", total=len(CHECK_TABLE if chosen is None else set(chosen)))
+        sees = seeing(detector, len(data), progress)
+        report = audit(
+            data,
+            chosen,
+            settings,
+            judge=judge,
+            sees=sees,
+            said=lambda check: progress.update(bar, description=CHECK_TABLE[check].title, advance=1),
+        )
+    _print(report, show)
+    writers: tuple[tuple[Path | None, Callable[[Path], object]], ...] = (
+        (json_file, lambda path: _write(path, report.to_dict(), indent=None)),
+        (json_summary, lambda path: _write(path, report.to_dict(findings=False), indent=1)),
+        (html, lambda path: write_page(report, path, thumbnails=thumbnails)),
+    )
+    failures = Failures()
+    for path, write in writers:
+        if path is None:
+            continue
+        try:
+            write(path)
+        except MienError as error:
+            failures.add(error)
+        else:
+            click.echo(f"wrote {path}", err=True)
+    if thumbnails:
+        click.echo("the page shows faces of the dataset: do not pass it on", err=True)
+    if failures.count:
+        sys.exit(1)
+
+
+def _judge(
+    model: str | None, probabilities: Path | None, data: Prepared, *, unseen: bool, threads: int | None
+) -> Judge | None:
+    if probabilities is not None:
+        from mien.datasets.audit.opinions import read_opinions
+
+        return read_opinions(probabilities, data)
+    if model is None:
+        return None
+    from mien.errors import MissingExtraError
+
+    try:
+        from mien.training.evaluate import open_scorable
+        from mien.training.judging import judge_by
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "train", "judging labels by a model") from error
+    return judge_by(open_scorable(model, threads), data, unseen=unseen)
+
+
+def _write(path: Path, document: dict[str, Any], *, indent: int | None) -> None:
+    from mien.files import atomic_path, writing
+
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    with writing(path), atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _print(report: Audit, show: int) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.datasets.audit import CHECKS as CHECK_TABLE
+    from mien.datasets.value import SPLITS
+
+    # a pipe has no width: folded cells would only be harder to read
+    terminal = sys.stdout.isatty()
+    console = Console(highlight=False, markup=False, width=None if terminal else 120)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title="images concerned")
+    table.add_column("check")
+    for name in (*SPLITS, "all", "s"):
+        table.add_column(name, justify="right")
+    for one in report.outcomes:
+        counts = ["–"] * 4 if one.section is not None else ["", "", "", "did not run"]
+        if one.by_split is not None:
+            counts = [f"{one.by_split[split]:,}" for split in (*SPLITS, "total")]
+        table.add_row(CHECK_TABLE[one.check].title, *counts, f"{one.seconds:.1f}")
+    console.print(f"{report.prepared.info.name}: {len(report.prepared):,} images")
+    console.print(table)
+    for one in report.outcomes:
+        console.print(CHECK_TABLE[one.check].title, style="bold")
+        if one.section is None:
+            console.print(f"  did not run: {one.why}\n", soft_wrap=not terminal)
+            continue
+        for line in one.section.lines:
+            console.print(f"  {line}", soft_wrap=not terminal)
+        for finding in one.section.findings[:show]:
+            console.print(f"    {finding.says}", style="dim", soft_wrap=not terminal)
+        if show and len(one.section.findings) > show:
+            console.print(f"    … {len(one.section.findings) - show:,} more", style="dim")
+        for grid in one.section.grids:
+            _print_grid(console, grid)
+        console.print()
+
+
+def _print_grid(console: Console, grid: Grid) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.padding import Padding
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for i, name in enumerate(grid.header):
+        words = grid.rows and all(isinstance(row[i], str) and not row[i][:1].isdigit() for row in grid.rows)
+        table.add_column(name, justify="left" if i == 0 or words else "right")
+    for row in grid.rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    console.print(f"\n  {grid.title}")
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))

@@ -1,0 +1,145 @@
+"""``mien calibrate``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mien.datasets.prepared import Prepared
+
+EPILOG = """\b
+Examples:
+  mien calibrate emotion --data fer2013.parquet
+  mien calibrate emotion.onnx --data fer2013.parquet --out calibrated.onnx --json calibration.json
+  mien calibrate runs/emotion-cpu --data fer2013.parquet
+"""
+
+
+@click.command("calibrate", epilog=EPILOG)
+@click.argument("model")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="File written by `mien data prepare`.")
+@click.option("--split", default="validation", show_default=True, help="Which images to fit on.")
+@click.option("--test", "test_split", default="test", show_default=True, help="Which images to report on as well.")
+@click.option(
+    "--target",
+    default="label",
+    show_default=True,
+    type=click.Choice(["label", "raters"]),
+    help="What to make likeliest: the true label, or the distribution of FER+ raters' votes.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write MODEL, an ONNX file, with its new card here.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure here.")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+def command(
+    model: str,
+    data: Path,
+    split: str,
+    test_split: str,
+    target: Any,
+    out: Path | None,
+    json_file: Path | None,
+    threads: int | None,
+) -> None:
+    """Fit a temperature to each head of MODEL, so that a probability of 0.8 is right in eight of ten cases.
+
+    Logits are divided by the temperature before the softmax: order and labels stay, and with them every accuracy.
+    Images that stand in the training set too are left out of the fit. A head is left at 1 where the gain may be chance;
+    before → after goes from temperature 1 to what was fitted. With --out the card holds the temperatures, and the
+    scores of the test images that go with them. For a run folder, give what is printed to `mien export`.
+    """
+    from mien.errors import MissingExtraError
+
+    try:
+        from mien.datasets.prepared import read_prepared
+        from mien.runtime.model import Model
+        from mien.scoring.calibrate import calibrate, temperatures_of
+        from mien.scoring.report import dumps
+        from mien.training.scorable import open_scorable, scorable_of
+        from mien.training.svm import is_svm_run
+        from mien.weights.catalog import MODELS, read_model
+    except ImportError as error:
+        raise MissingExtraError(error.name or "pyarrow", "train", "calibration") from error
+    from mien.files import atomic_path
+
+    if is_svm_run(Path(model)):
+        raise click.UsageError("A support-vector machine gives labels alone: there is no probability to calibrate.")
+    file = model in MODELS or Path(model).suffix.lower() == ".onnx"
+    if out is not None and not file:
+        raise click.UsageError("--out is for ONNX files: export the run with `mien export RUN --temperature HEAD=T`.")
+    if file:
+        loaded = Model(read_model(model), threads=threads, name=model)
+        opened, current = scorable_of(loaded), {head.name: head.temperature for head in loaded.card.heads}
+    else:
+        opened, current = open_scorable(model, threads), {}
+    prepared = read_prepared(data)
+    document = calibrate(opened, prepared, current=current, split=split, check=(split, test_split), target=target)
+    if json_file is not None:
+        with atomic_path(json_file) as temporary:
+            temporary.write_text(dumps(document), encoding="utf-8")
+    _print(document)
+    found = temperatures_of(document)
+    if out is not None:
+        _write(model, out, found, document, prepared, test_split, threads)
+        click.echo(f"wrote {out}", err=True)
+    elif not file:
+        options = " ".join(f"--temperature {head}={value:.4g}" for head, value in found.items())
+        click.echo(f"mien export {model} {options} --out MODEL.onnx")
+
+
+def _write(
+    model: str,
+    out: Path,
+    found: dict[str, float],
+    document: dict[str, Any],
+    prepared: Prepared,
+    test_split: str,
+    threads: int | None,
+) -> None:
+    """The ONNX file with the temperatures, and the scores that it has with them, on its card."""
+    import tempfile
+
+    from mien.scoring.calibrate import rewrite_card, with_temperatures
+    from mien.training.evaluate import evaluate, open_scorable
+
+    kept = {key: document[key] for key in ("fitted_on", "target", "heads")}
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.onnx"
+        rewrite_card(model, lambda card: with_temperatures(card, found), draft)
+        scores = None
+        if (prepared.split == test_split).any():
+            scores = evaluate(open_scorable(draft, threads), prepared, split=test_split)
+            scores.pop("details")
+            scores["calibration"] = kept | {"scores": document["scores"]}
+    rewrite_card(model, lambda card: with_temperatures(card, found, scores), out)
+
+
+def _print(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for head, one in document["heads"].items():
+        low, high = one["interval"] or (0.0, 0.0)
+        state = "a gain" if one["adopted"] else "left at 1: the gain may be chance"
+        console.print(
+            f"{head}: temperature {one['temperature']:.4f} on {one['n']:,} images ({one['protocol']}), log loss "
+            f"{one['change']:+.4f} ({low:+.4f} to {high:+.4f}); {state}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    table = Table(title=f"{document['model']} on {document['dataset']}, temperature 1 → fitted")
+    for column in ("split", "protocol", "images", "accuracy", "log loss", "ECE", "KL to raters"):
+        table.add_column(column, justify="left" if column in ("split", "protocol") else "right")
+    for split, protocols in document["scores"].items():
+        for protocol, pair in protocols.items():
+            before, after = pair["before"], pair["after"]
+            moved = [
+                "" if before[name] is None else f"{before[name]:.4f} → {after[name]:.4f}"
+                for name in ("log_loss", "ece", "kl")
+            ]
+            table.add_row(split, protocol, str(before["n"]), f"{after['accuracy']:.2%}", *moved)
+    console.print(table)

@@ -1,0 +1,366 @@
+"""``mien explain``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mien.cli.analyze import DETECTORS
+from mien.cli.output import Failures, unique_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.explain.opened import Explainable
+    from mien.weights.card import Head
+
+# the names of the tables in mien.explain, written out because importing them loads torch; a test compares
+METHODS = ("saliency", "integrated-gradients", "guided-backprop", "grad-cam", "occlusion", "regions")
+SHEETS = ("predictions", "errors", "ambiguous", "disputed")
+IMAGES = {"average": 20, "faithfulness": 64, "sanity": 16, "regions": 1000, "sheet": 48}
+"""Images by default: of each class for averages, of the split for the rest."""
+PRIVATE = "faces of the dataset, for you to look at: do not publish or commit it"
+
+EPILOG = """\b
+Examples:
+  mien explain photo.jpg --out maps/
+  mien explain photo.jpg --method grad-cam --target all --out maps/
+  mien explain photo.jpg --model age --out maps/
+  mien explain --data fer2013.parquet --average --out maps/
+  mien explain --data fer2013.parquet --split validation --faithfulness --sanity --out maps/
+  mien explain --data fer2013.parquet --sheet errors --sheet ambiguous --out private/
+  mien explain --data fer2013.parquet --model runs/attention-parallel --method regions --out maps/
+
+\b
+Photos: one PNG and one NPZ a face. Data: average.*, faithfulness.*,
+sanity.*, regions.* and sheet-*.*; docs/explain.md says what is in them.
+Sheets show faces of the dataset: keep them to yourself.
+"""
+
+
+@click.command("explain", epilog=EPILOG)
+@click.argument("photos", nargs=-1, metavar="[PHOTO|FOLDER|GLOB]...")
+@click.option("--data", type=click.Path(path_type=Path), help="File written by `mien data prepare`, instead of photos.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for everything that is written.")
+@click.option("--model", default="emotion", show_default=True, help="Model name, .onnx file or run folder.")
+@click.option("--head", help="Which output of the model.  [default: its first]")
+@click.option(
+    "--method", "methods", multiple=True, type=click.Choice((*METHODS, "all")), help="Repeatable.  [default: all]"
+)
+@click.option("--target", default="predicted", show_default=True, help="Class to explain, 'predicted' or 'all'.")
+@click.option("--layer", help="Layer for Grad-CAM.  [default: the last convolution]")
+@click.option("--faithfulness", is_flag=True, help="Deletion and insertion curves of the methods.")
+@click.option("--sanity", is_flag=True, help="Do the maps change when weights are shuffled?")
+@click.option("--average", is_flag=True, help="Data: mean maps of each class.")
+@click.option("--sheet", "sheets", multiple=True, type=click.Choice(SHEETS), help="Data: contact sheet; repeatable.")
+@click.option("--split", default="test", show_default=True, help="Data: train, validation or test.")
+@click.option("--images", type=click.IntRange(1), help="Data: how many (of each class for --average).")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of samples, orders and shuffles.")
+@click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True)
+@click.option(
+    "--detector-model", type=click.Path(path_type=Path), help="Weights of a detector that ships none (yunet)."
+)
+@click.option("--min-face", type=click.IntRange(8), default=40, show_default=True, help="Smallest face, pixels.")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+def command(photos: tuple[str, ...], data: Path | None, **options: Any) -> None:
+    """Show where a network looks, on the faces of photos or over a dataset, and whether that can be believed.
+
+    A map says which pixels a class score hangs on, not why, and not what a person feels.
+    """
+    from mien.errors import MissingExtraError
+
+    call = Call(**options)
+    if bool(photos) == (data is not None):
+        raise click.UsageError("Give photos, or --data FILE: one of the two.")
+    if photos and (call.average or call.sheets):
+        raise click.UsageError("--average and --sheet are over a dataset: give --data FILE.")
+    if data is not None and not (call.average or call.sheets or call.faithfulness or call.sanity or call.asks_regions):
+        raise click.UsageError(
+            "Say what of the data: --average, --faithfulness, --sanity, --sheet NAME or --method regions."
+        )
+    try:
+        import captum  # noqa: F401
+
+        from mien.explain.draw import made_folder
+    except ImportError as error:
+        raise MissingExtraError(error.name or "captum", "explain", "explanation") from error
+    made_folder(call.out)
+    if data is None:
+        _photos(photos, call)
+    else:
+        _data(data, call)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The options of one call."""
+
+    out: Path
+    model: str
+    head: str | None
+    methods: tuple[str, ...]
+    target: str
+    layer: str | None
+    faithfulness: bool
+    sanity: bool
+    average: bool
+    sheets: tuple[str, ...]
+    split: str
+    images: int | None
+    seed: int
+    detector: str
+    detector_model: Path | None
+    min_face: int
+    threads: int | None
+
+    @property
+    def asks_regions(self) -> bool:
+        """Whether the transformer's regions were asked for by name."""
+        return "regions" in self.methods
+
+    def count(self, what: str) -> int:
+        """How many images for one of `IMAGES`."""
+        return self.images or IMAGES[what]
+
+
+def _photos(photos: tuple[str, ...], call: Call) -> None:
+    import numpy as np
+
+    from mien.align import crops
+    from mien.analyzer import Analyzer
+    from mien.errors import MienError
+    from mien.explain.methods import chosen_methods
+    from mien.explain.opened import open_explainable
+    from mien.explain.write import write_face
+    from mien.sources.image import image_suffixes, load_image
+    from mien.sources.paths import expand
+
+    model = open_explainable(call.model, call.threads)
+    head = model.head(call.head)
+    _check(model, head, call)
+    methods = chosen_methods(model, call.methods or ("all",))
+    analyzer = Analyzer(
+        detector=call.detector, detector_model=call.detector_model, min_face=call.min_face, threads=call.threads,
+        emotion=None, age=None,
+    )  # fmt: skip
+    failures = Failures()
+    paths, errors = expand(photos, suffixes=image_suffixes())
+    for error in errors:
+        failures.add(error)
+    used: set[str] = set()
+    seen: list[NDArray[np.uint8]] = []
+    for path in paths:
+        try:
+            frame = load_image(path)
+            faces = analyzer.analyze(frame)
+        except MienError as error:
+            failures.add(error)
+            continue
+        channels = "gray" if model.channels == 1 else "rgb"
+        cut = crops(frame.rgb, faces, model.size, channels, model.frame, call.detector)
+        if not len(cut):
+            click.echo(f"{path}: no face found", err=True)
+        stem = unique_name(path.stem, "", used)
+        for i, crop in enumerate(cut, 1):
+            name = f"{stem}-face{i}"
+            label, share = write_face(model, head, crop, call.target, methods, call.layer, call.out / name)
+            click.echo(f"{call.out / name}.png: {label} {share:.1%}")
+        seen.extend(cut)
+    if seen:
+        _tests(model, head, np.stack(seen), call, {"photos": len(used)})
+    if failures.count:
+        raise click.exceptions.Exit(1)
+
+
+def _data(data: Path, call: Call) -> None:
+    from mien.errors import DataError
+    from mien.explain.average import LEAST, averages
+    from mien.explain.chosen import read_split, sample, sample_classes, truth
+    from mien.explain.methods import REGIONS, chosen_methods
+    from mien.explain.opened import open_explainable
+    from mien.explain.write import write_averages, write_regions
+    from mien.training.fitting import fit_images
+
+    part = read_split(data, call.split)
+    if call.sheets:
+        _sheets(part, call)
+    if not (call.average or call.faithfulness or call.sanity or call.asks_regions):
+        return
+    model = open_explainable(call.model, call.threads)
+    head = model.head(call.head)
+    _check(model, head, call)
+    if call.asks_regions:
+        chosen_methods(model, (REGIONS,))
+        rows = sample(len(part), call.count("regions"), call.seed)
+        found = write_regions(model, head, fit_images(part.images[rows], model.size, model.channels), call.out)
+        _print_regions(found)
+        click.echo(f"{call.out / 'regions.png'}: where the transformer looks on {found['images']} faces")
+    if call.average:
+        true = truth(part, head.labels)
+        rows = sample_classes(true, len(head.labels), call.count("average"), call.seed)
+        if not len(rows):
+            raise DataError(f"{data} has no labels of head {head.name!r}: give --head, or another model")
+        methods = chosen_methods(model, call.methods or ("all",))
+        images = fit_images(part.images[rows], model.size, model.channels)
+        with _progress("averaging", len(head.labels) * len(methods)) as done:
+            means = averages(model, head, images, true[rows], methods, call.layer, done)
+        for label, count in means.too_few:
+            click.echo(f"{label}: {count} images, fewer than {LEAST}; left out", err=True)
+        write_averages(means, call.out)
+        click.echo(f"{call.out / 'average.png'}: mean maps of {', '.join(means.labels) or 'no class'}")
+    if call.faithfulness or call.sanity:
+        n = max(call.count(what) for what in ("faithfulness", "sanity") if getattr(call, what))
+        rows = sample(len(part), n, call.seed)
+        crops = fit_images(part.images[rows], model.size, model.channels)
+        _tests(model, head, crops, call, {"dataset": part.info.name, "split": call.split})
+
+
+def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call, source: dict[str, Any]) -> None:
+    """The curves and the check that were asked for, on faces from a source that the JSON names."""
+    from mien.errors import InputError
+    from mien.explain.draw import draw_faithfulness, draw_sanity
+    from mien.explain.faithfulness import curves
+    from mien.explain.methods import METHODS, chosen_methods, maps
+    from mien.explain.opened import targets_of
+    from mien.explain.sanity import cascade
+    from mien.explain.write import write_json
+
+    if not (call.faithfulness or call.sanity):
+        return
+    if call.target == "all":
+        raise InputError("--faithfulness and --sanity follow one class a face: --target predicted, or a class")
+    # a region has no order of pixels, and does not depend on the class
+    methods = [name for name in chosen_methods(model, call.methods or ("all",)) if name in METHODS]
+    if not methods:
+        methods = list(METHODS)
+    targets = targets_of(call.target, head.labels, model.probabilities(model.input(crops), head))[:, 0]
+    about = {"model": call.model, "head": head.name, "target": call.target, **source}
+    if call.faithfulness:
+        n = min(len(crops), call.count("faithfulness"))
+        with _progress("curves", 2 * len(methods) + 2) as done:
+            found = {}
+            for name in methods:
+                found[name] = maps(model, head, crops[:n], targets[:n], name, call.layer)
+                done()
+            document = about | curves(model, head, crops[:n], targets[:n], found, seed=call.seed, progress=done)
+        write_json(document, call.out / "faithfulness.json")
+        draw_faithfulness(document, call.out / "faithfulness.png")
+        _print_faithfulness(document)
+    if call.sanity:
+        n = min(len(crops), call.count("sanity"))
+        stages = 5
+        with _progress("shuffling", stages * len(methods)) as done:
+            document = about | cascade(
+                model, head, crops[:n], targets[:n], methods, layer=call.layer, stages=stages, seed=call.seed,
+                progress=done,
+            )  # fmt: skip
+        write_json(document, call.out / "sanity.json")
+        draw_sanity(document, call.out / "sanity.png")
+        _print_sanity(document)
+
+
+def _sheets(part: Any, call: Call) -> None:
+    """Contact sheets need no gradient, so that any model that can be scored will do."""
+    from mien.errors import InputError
+    from mien.explain.sheets import pick
+    from mien.explain.write import write_sheet
+    from mien.training.evaluate import open_scorable, predict
+    from mien.training.svm import is_svm_run
+
+    if is_svm_run(Path(call.model)):
+        raise InputError(f"{call.model}: sheets are made for networks, not for support-vector machines")
+    model = open_scorable(call.model, call.threads)
+    head = call.head or next(iter(model.heads))
+    if head not in model.heads:
+        raise InputError(f"{model.name} has no head {head!r}: it has {', '.join(model.heads)}")
+    probabilities = predict(model, part)[head]
+    for name in call.sheets:
+        picked = pick(name, part, probabilities, model.heads[head], call.count("sheet"), call.seed)
+        out = call.out / f"sheet-{name}"
+        write_sheet(picked, part, f"{name}: {model.name} on {part.info.name}, {call.split}", out)
+        click.echo(f"{out}.png: {PRIVATE}")
+
+
+def _check(model: Explainable, head: Head, call: Call) -> None:
+    """Say before any work that a class or a layer is not there."""
+    import numpy as np
+
+    from mien.explain.layers import chosen_layer
+    from mien.explain.opened import targets_of
+
+    targets_of(call.target, head.labels, np.zeros((1, len(head.labels)), np.float32))
+    if call.layer is not None:
+        blank = np.zeros((1, model.size, model.size, model.channels), np.uint8)
+        chosen_layer(model.module, model.input(blank), call.layer)
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _print_faithfulness(document: dict[str, Any]) -> None:
+    table = _table(f"{document['images']} faces: area under the curves, and how often it beats the random order")
+    for column in ("order", "deletion ↓", "95 %", "better", "insertion ↑", "95 %", "better"):
+        table.add_column(column, justify="left" if column == "order" else "right")
+    for name, one in document["orders"].items():
+        cells = []
+        for way in ("deletion", "insertion"):
+            low, high = one[way]["interval"]
+            better = "–" if one[way]["better"] is None else f"{one[way]['better']:.0%}"
+            cells += [f"{one[way]['auc']:.3f}", f"{low:.3f}–{high:.3f}", better]
+        table.add_row(name, *cells)
+    _show(table)
+
+
+def _print_sanity(document: dict[str, Any]) -> None:
+    table = _table(f"{document['images']} faces: rank correlation of maps after layers are shuffled, from the output")
+    table.add_column("method")
+    for count in document["shuffled"]:
+        table.add_column(f"{count} of {len(document['layers'])}", justify="right")
+    table.add_column("SSIM, all", justify="right")
+    table.add_column("other faces", justify="right")
+    for name, one in document["methods"].items():
+        values = (f"{value:.2f}" for value in one["spearman"])
+        others = "–" if one["others"] is None else f"{one['others']:.2f}"
+        table.add_row(name, *values, f"{one['ssim'][-1]:.2f}", others)
+    _show(table)
+
+
+def _print_regions(document: dict[str, Any]) -> None:
+    table = _table("where the transformer looks: mean ± standard deviation")
+    for column in ("faces", "images", "width", "height", "right", "down", "turn °"):
+        table.add_column(column, justify="left" if column == "faces" else "right")
+    rows = {"all": {"images": document["images"], **document["all"]}, **document["predicted"]}
+    for name, one in rows.items():
+        cells = (
+            f"{one[key]['mean']:.2f} ± {one[key]['sd']:.2f}" for key in ("width", "height", "right", "down", "turn")
+        )
+        table.add_row(name, str(one["images"]), *cells)
+    _show(table)
+
+
+def _table(title: str) -> Any:
+    from rich.table import Table
+
+    return Table(title=title)
+
+
+def _show(table: Any) -> None:
+    from rich.console import Console
+
+    # a pipe has no width: folded cells would only be harder to read
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

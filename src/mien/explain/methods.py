@@ -1,0 +1,169 @@
+"""The one table of methods, each on captum. Adding one is a function and a row here.
+
+A method answers which pixels the score (logit) of one class hangs on. Its maps are ``(n, size, size)`` float32 in the
+frame of the crops: "signed" ones speak for (above 0) and against (below 0) the class, the others are magnitudes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Occlusion, Saliency
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from mien.errors import InputError
+from mien.explain.layers import chosen_layer
+from mien.explain.opened import Explainable, Scorer, chunks
+from mien.explain.regions import coverage, has_regions, maps_of, onto_input, quadrilaterals, transformer
+from mien.weights.card import Head
+
+STEPS = 32
+"""Points on the way from the baseline, integrated gradients."""
+WINDOW, STRIDE = 1 / 6, 1 / 12
+"""Side and step of the occluding square, as fractions of the crop's side: 8 and 4 pixels of 48."""
+REGIONS = "regions"
+"""The method that only networks with a spatial transformer have."""
+
+Run = Callable[[Scorer, Tensor, Tensor, str], Tensor]
+"""Scorer, ``(n, c, size, size)`` input, ``(n,)`` class indices, layer → ``(n, size, size)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A row of the table.
+
+    Attributes:
+        run: computes the maps.
+        signed: whether values below 0 speak against the class.
+        source: paper.
+    """
+
+    run: Run
+    signed: bool
+    source: str
+
+
+def _saliency(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """|gradient| of the class score, the largest over the channels."""
+    gradient: Tensor = Saliency(scorer).attribute(x, target=target, abs=True)
+    return gradient.amax(dim=1)
+
+
+def _integrated(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """Gradients summed on the way from the mean pixel (0 after normalisation) to the face, times the way."""
+    parts: Tensor = IntegratedGradients(scorer).attribute(
+        x, baselines=0.0, target=target, n_steps=STEPS, internal_batch_size=2 * STEPS
+    )
+    return parts.sum(dim=1)
+
+
+def _guided(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """|gradient| through positive signals alone, the largest over the channels."""
+    gradient: Tensor = GuidedBackprop(scorer).attribute(x, target=target)
+    return gradient.abs().amax(dim=1)
+
+
+def _gradcam(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """Maps of a layer, weighted by their mean gradients, what is above 0, enlarged to the crop."""
+    cam = LayerGradCam(scorer, scorer.module.get_submodule(layer))
+    small: Tensor = cam.attribute(x, target=target, relu_attributions=True)
+    large = F.interpolate(small.detach(), size=list(x.shape[2:]), mode="bilinear", align_corners=False)
+    return onto_input(scorer.module, x, layer, large)[:, 0]
+
+
+def _occlusion(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """What the class score loses when a square is filled with the mean pixel, averaged over the squares on a pixel."""
+    channels, side = x.shape[1], x.shape[2]
+    window, stride = max(round(side * WINDOW), 1), max(round(side * STRIDE), 1)
+    with torch.no_grad():
+        parts: Tensor = Occlusion(scorer).attribute(
+            x,
+            sliding_window_shapes=(channels, window, window),
+            strides=(channels, stride, stride),
+            baselines=0.0,
+            target=target,
+            perturbations_per_eval=max(128 // len(x), 1),
+        )
+    return parts.mean(dim=1)
+
+
+METHODS: Mapping[str, Method] = {
+    "saliency": Method(_saliency, False, "Simonyan et al. 2014, arXiv 1312.6034"),
+    "integrated-gradients": Method(_integrated, True, "Sundararajan et al. 2017, arXiv 1703.01365"),
+    "guided-backprop": Method(_guided, False, "Springenberg et al. 2015, arXiv 1412.6806"),
+    "grad-cam": Method(_gradcam, False, "Selvaraju et al. 2017, arXiv 1610.02391"),
+    "occlusion": Method(_occlusion, True, "Zeiler & Fergus 2014, arXiv 1311.2901"),
+}
+
+
+def signed(method: str) -> bool:
+    """Whether a method's maps have values below 0 that speak against the class."""
+    return method in METHODS and METHODS[method].signed
+
+
+def chosen_methods(model: Explainable, names: Sequence[str]) -> tuple[str, ...]:
+    """The methods that were asked for, in the table's order; "all" is all that this network has.
+
+    Raises:
+        InputError: no such method, or "regions" of a network without a transformer.
+    """
+    known = (*METHODS, REGIONS)
+    for name in names:
+        if name not in (*known, "all"):
+            raise InputError(f"no method {name!r}: there are {', '.join(known)} and all")
+    if REGIONS in names:
+        transformer(model)
+    every = "all" in names
+    return tuple(
+        name for name in known if name in names or (every and (name != REGIONS or has_regions(model)))
+    )  # fmt: skip
+
+
+def maps(
+    model: Explainable,
+    head: Head,
+    crops: NDArray[np.uint8],
+    targets: NDArray[np.int64],
+    method: str,
+    layer: str | None = None,
+) -> NDArray[np.float32]:
+    """Maps of one method.
+
+    Args:
+        model: the network.
+        head: which output's classes.
+        crops: uint8 ``(n, size, size, channels)``.
+        targets: ``(n,)`` class index of each.
+        method: a name of `METHODS`, or "regions", whose maps are the covered share of each pixel whatever the class.
+        layer: for Grad-CAM; the last convolution for None.
+
+    Returns:
+        ``(n, size, size)`` float32.
+
+    Raises:
+        InputError: no such method, layer or transformer.
+    """
+    x = model.input(crops)
+    if method == REGIONS:
+        return coverage(quadrilaterals(maps_of(model, x), model.size), model.size)
+    if method not in METHODS:
+        raise InputError(f"no method {method!r}: there are {', '.join((*METHODS, REGIONS))}")
+    out = np.zeros((len(x), model.size, model.size), np.float32)
+    if not len(x):
+        return out
+    place = chosen_layer(model.module, x[:1], layer) if method == "grad-cam" else ""
+    scorer = Scorer(model.module, head.name).eval()
+    wanted = torch.from_numpy(targets)
+    for chunk in chunks(len(x)):
+        with warnings.catch_warnings():
+            # captum says each time that it sets hooks and takes them off again
+            warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
+            part = METHODS[method].run(scorer, x[chunk].clone().requires_grad_(), wanted[chunk], place)
+        out[chunk] = part.detach().numpy()
+    return out

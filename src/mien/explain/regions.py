@@ -1,0 +1,127 @@
+"""Where the spatial transformer of an attentional network looks: a quadrilateral a face, and their statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mien.errors import InputError
+from mien.explain.opened import Explainable, chunks
+from mien.networks.attention import Attention
+
+_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
+_FINE = 8
+"""Subpixels a side, for the edges of the covered area."""
+
+
+def has_regions(model: Explainable) -> bool:
+    """Whether the network has a spatial transformer."""
+    return isinstance(model.module, Attention)
+
+
+def transformer(model: Explainable) -> Attention:
+    """The network with its spatial transformer; `InputError` for a network that has none."""
+    if not isinstance(model.module, Attention):
+        raise InputError(
+            f"{model.name} ({model.network}) has no spatial transformer: give a trained 'attention-…' network, "
+            "or choose another method"
+        )
+    return model.module
+
+
+def maps_of(model: Explainable, x: Tensor) -> NDArray[np.float32]:
+    """``(n, 2, 3)`` affine maps from the sampled output to the input's pixels (−1–1 in both).
+
+    A network that samples its features looks at them; those of convolutions without padding begin inside the picture,
+    which is counted in.
+    """
+    module = transformer(model)
+    with torch.inference_mode():
+        parts = [module.regions(x[chunk]).numpy() for chunk in chunks(len(x))]
+    maps = np.concatenate(parts) if parts else np.zeros((0, 2, 3), np.float32)
+    return np.asarray(maps * (_span(module.extract, model.size) if module.parallel else 1.0), np.float32)
+
+
+def quadrilaterals(maps: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """``(n, 2, 3)`` maps → ``(n, 4, 2)`` xy pixels of the corners in a crop of ``size``, (0, 0) its outer corner."""
+    points = np.einsum("nij,kj->nki", maps[:, :, :2], _CORNERS) + maps[:, None, :, 2]
+    return np.asarray((points + 1) * size / 2, np.float32)
+
+
+def coverage(quads: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """``(n, 4, 2)`` corners → ``(n, size, size)`` share (0–1) of every pixel that lies in the region."""
+    out = np.zeros((len(quads), size, size), np.float32)
+    for covered, quad in zip(out, quads, strict=True):
+        fine = np.zeros((size * _FINE, size * _FINE), np.uint8)
+        cv2.fillConvexPoly(fine, np.round(quad * _FINE).astype(np.int32), 1)
+        covered[...] = fine.reshape(size, _FINE, size, _FINE).mean(axis=(1, 3))
+    return out
+
+
+def statistics(maps: NDArray[np.float32]) -> dict[str, Any]:
+    """Mean, standard deviation, least and greatest of what the ``(n, 2, 3)`` maps do; JSON-ready.
+
+    ``width`` and ``height`` are the region's sides as fractions of the picture's, ``right`` and ``down`` the shift of
+    its centre as fractions of the picture's side, ``turn`` its rotation in degrees (clockwise on the screen), ``area``
+    its area as a fraction of the picture's, negative where it is mirrored.
+    """
+    a, b, c, d = (maps[:, i, j].astype(np.float64) for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    columns = {
+        "width": np.hypot(a, c),
+        "height": np.hypot(b, d),
+        "right": maps[:, 0, 2] / 2,
+        "down": maps[:, 1, 2] / 2,
+        "turn": np.degrees(np.arctan2(c, a)),
+        "area": a * d - b * c,
+    }
+    return {
+        name: {
+            "mean": round(float(values.mean()), 4),
+            "sd": round(float(values.std()), 4),
+            "min": round(float(values.min()), 4),
+            "max": round(float(values.max()), 4),
+        }
+        for name, values in columns.items()
+    }
+
+
+def onto_input(module: nn.Module, x: Tensor, layer: str, maps: Tensor) -> Tensor:
+    """Maps of a layer that sees the transformer's output, put where their pixels came from; others as they are.
+
+    Args:
+        module: the network.
+        x: its input, ``(n, c, size, size)``.
+        layer: where the maps were taken.
+        maps: ``(n, 1, size, size)``.
+    """
+    if not isinstance(module, Attention) or module.parallel or not layer.startswith("extract."):
+        return maps
+    with torch.no_grad():
+        theta = module.regions(x)
+    whole = torch.cat([theta, theta.new_tensor([[[0.0, 0.0, 1.0]]]).expand(len(theta), 1, 3)], dim=1)
+    # a transformer that has collapsed to a line or a point has no inverse: the pseudo-inverse is as near as it gets
+    back = torch.linalg.pinv(whole)[:, :2]
+    return F.grid_sample(maps, F.affine_grid(back, list(maps.shape), align_corners=False), align_corners=False)
+
+
+def _span(layers: nn.Module, size: int) -> float:
+    """What the feature map of a sequence of layers covers, as a fraction of the input's side, about its centre."""
+    step, first = 1.0, 0.0
+    side = size
+    for layer in layers.modules():
+        if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
+            kernel, stride, pad = (_one(v) for v in (layer.kernel_size, layer.stride, layer.padding))
+            first += step * ((kernel - 1) / 2 - pad)
+            step *= stride
+            side = (side + 2 * pad - kernel) // stride + 1
+    return step * side / size
+
+
+def _one(value: Any) -> int:
+    return int(value[0] if isinstance(value, tuple) else value)

@@ -1,0 +1,172 @@
+"""What a search leaves behind: ``study.json``, ``trials.csv``, three pictures, and a recipe with the best settings."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.importance import FanovaImportanceEvaluator
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from mien.datasets.prepared import read_info
+from mien.errors import TrainingError
+from mien.files import atomic_path, writing
+from mien.training.checkpoint import read_json, write_json
+from mien.training.config import Recipe
+from mien.training.environment import environment
+from mien.training.recipe_file import write_recipe
+from mien.training.space import Value, with_settings
+from mien.tuning.plots import draw_history, draw_importance, draw_settings
+from mien.tuning.search import Search
+from mien.tuning.study import best, latest, retries, settings_of
+
+STUDY, TRIALS, RUNS = "study.json", "trials.csv", "trials"
+HISTORY, IMPORTANCE, SETTINGS = "history.png", "importance.png", "settings.png"
+_FEWEST = 4
+"""Finished trials below which no importance is computed."""
+
+
+# asked for once: it runs git, and a document is written after every trial
+_environment = cache(environment)
+
+
+def percent(score: float) -> str:
+    """A score for people."""
+    return f"{100 * score:.1f} %"
+
+
+def spoken(settings: Mapping[str, Value]) -> str:
+    """Settings on one line."""
+    return ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in settings.items())
+
+
+def write_results(search: Search, study: Study, *, pictures: bool) -> dict[str, Any]:
+    """Write the table and the document, and the pictures where asked for; returns the document."""
+    trials = study.get_trials()
+    document = _document(search, study, trials, whole=pictures)
+    with writing(search.folder):
+        write_json(search.folder / STUDY, document)
+        _write_table(search, document["trials"], search.folder / TRIALS)
+        if pictures and document["best"] is not None:
+            draw_history(document, search.folder / HISTORY)
+            draw_settings(document, search.folder / SETTINGS)
+            if document["importance"]:
+                draw_importance(document["importance"], search.folder / IMPORTANCE)
+    return document
+
+
+def _document(search: Search, study: Study, trials: Sequence[FrozenTrial], *, whole: bool) -> dict[str, Any]:
+    rows = [_row(trial) for trial in latest(trials) if trial.state != TrialState.WAITING]
+    top = best(trials)
+    facts = _environment()
+    document: dict[str, Any] = {
+        "study": search.study,
+        "recipe": search.recipe.name,
+        "space": list(search.identity()["space"].values()),
+        "epochs": search.epochs,
+        "images": search.images,
+        "seed": search.seed,
+        "sampler": "TPE",
+        "pruner": search.pruner,
+        "score": "mean validation accuracy of the heads, of the epoch that the run keeps",
+        "data": {"file": search.data.name, "sha256": read_info(search.data)["sha256"]},
+        "states": dict(Counter(row["state"] for row in rows)),
+        "waiting": sum(trial.state == TrialState.WAITING for trial in trials),
+        "tried_again": sum(bool(retries(trial)) for trial in trials if trial.state.is_finished()),
+        "workers": len({row["worker"] for row in rows if row["worker"]}),
+        "seconds": round(sum(row["seconds"] or 0 for row in rows), 1),
+        "cpu_seconds": round(sum(row["cpu_seconds"] or 0 for row in rows), 1),
+        "own": next((row["score"] for row in rows if _is_own(search, row)), None),
+        "best": None if top is None else _best(search, top),
+        "importance": _importance(study, trials) if whole else {},
+        "trials": rows,
+        "command": search.command,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": facts["commit"],
+        "processor": facts["processor"],
+        "packages": facts["packages"] | {"optuna": version("optuna")},
+    }
+    return document
+
+
+def _row(trial: FrozenTrial) -> dict[str, Any]:
+    facts = trial.user_attrs
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "reason": facts.get("reason", "") or ("cut off" if trial.state == TrialState.FAIL else ""),
+        "score": facts.get("score"),
+        "epoch": facts.get("epoch"),
+        "scores": [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)],
+        "settings": settings_of(trial),
+        "seconds": facts.get("seconds"),
+        "cpu_seconds": facts.get("cpu_seconds"),
+        "worker": facts.get("worker"),
+        "again_after": retries(trial),
+    }
+
+
+def _is_own(search: Search, row: Mapping[str, Any]) -> bool:
+    return bool(row["settings"]) and row["settings"] == search.own_settings()
+
+
+def _best(search: Search, trial: FrozenTrial) -> dict[str, Any]:
+    run = search.folder / RUNS / f"{trial.number:04}"
+    return {
+        "number": trial.number,
+        "score": trial.value,
+        "settings": settings_of(trial),
+        # another worker's best is in its own folder
+        "run": f"{RUNS}/{trial.number:04}" if run.is_dir() else None,
+    }
+
+
+def _importance(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float]:
+    """Field → share of the scores' variance that it explains, by functional ANOVA; empty for too few trials."""
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if len(done) < _FEWEST or len({trial.value for trial in done}) < 2:
+        return {}
+    evaluator = FanovaImportanceEvaluator(seed=0)
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: round(float(share), 4) for name, share in shares.items() if math.isfinite(share)}
+
+
+def _write_table(search: Search, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    fields = [one.field for one in search.space.dimensions]
+    plain = ["number", "state", "reason", "score", "epoch", "seconds", "cpu_seconds", "worker"]
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*plain, *fields])
+        for row in rows:
+            writer.writerow([*(row[name] for name in plain), *(row["settings"].get(name) for name in fields)])
+
+
+def apply_best(search: Search, path: Path) -> Recipe:
+    """Write the recipe with the best settings found so far; its epochs and splits are the recipe's own.
+
+    Raises:
+        TrainingError: no trial finished.
+    """
+    document = read_json(search.folder / STUDY)
+    top = document["best"]
+    if top is None:
+        raise TrainingError(f"{search.folder}: no trial finished, so there are no best settings to write")
+    changed: Recipe = with_settings(search.recipe, top["settings"])
+    name = search.recipe.name if search.recipe.name.endswith("-tuned") else f"{search.recipe.name}-tuned"
+    summary = f"{search.recipe.name} with the settings of trial {top['number']} of the search {search.study!r}"
+    tuned = replace(changed, name=name, summary=summary)
+    wanted = ("study", "recipe", "epochs", "images", "data", "states", "own", "command", "date", "commit", "packages")
+    origin = {"best": top, **{key: document[key] for key in wanted}}
+    write_recipe(tuned, path, json.loads(json.dumps(origin)))
+    return tuned

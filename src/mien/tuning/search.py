@@ -1,0 +1,169 @@
+"""What a search is: everything that its workers must agree on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from optuna.trial import Trial
+from sqlalchemy.engine import URL
+
+from mien.datasets.prepared import read_info, read_prepared, write_prepared
+from mien.datasets.sample import subsample
+from mien.errors import InputError
+from mien.files import writing
+from mien.networks.catalog import network
+from mien.training.config import Recipe, recipe_to_dict
+from mien.training.data import role_of
+from mien.training.space import Choice, Dimension, Integer, LogUniform, Space, Value, value_at, with_settings
+
+PrunerName = Literal["median", "hyperband", "none"]
+PRUNERS: tuple[PrunerName, ...] = ("median", "hyperband", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search and how it is run.
+
+    Attributes:
+        recipe: what is trained; its space says what may change.
+        data: file written by `mien data prepare`.
+        folder: where the results, the trials' run folders and, without another database, the SQLite file are.
+        url: the database.
+        study: name of the search in the database.
+        trials: settings to try, those of earlier calls included.
+        epochs: of a trial.
+        images: at most so many random images of each split, None for all.
+        seed: of what is tried and of the random images.
+        pruner: ends trials early that do worse than others did at the same epoch.
+        keep: keep the run folders of all trials and not of the best alone.
+        seconds: no trial is begun after so much time, None for no limit.
+        threads: processor threads of a trial, None for torch's own choice.
+        teacher: run folder of the teacher, for recipes that distil.
+        heartbeat: seconds between signs of life; a trial that misses three was cut off.
+        command: command line to record.
+    """
+
+    recipe: Recipe
+    data: Path
+    folder: Path
+    url: URL
+    study: str
+    trials: int
+    epochs: int
+    images: int | None = None
+    seed: int = 0
+    pruner: PrunerName = "median"
+    keep: bool = False
+    seconds: float | None = None
+    threads: int | None = None
+    teacher: Path | None = None
+    heartbeat: int = 10
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or self.epochs < 1 or self.heartbeat < 1:
+            raise InputError("a search needs at least one trial, one epoch and a heartbeat of one second")
+        if self.pruner not in PRUNERS:
+            raise InputError(f"no pruner {self.pruner!r}: there are {', '.join(PRUNERS)}")
+        check(self.recipe)
+
+    @property
+    def space(self) -> Space:
+        """The recipe's space, which is there: `check` ran."""
+        space = self.recipe.space
+        if space is None:
+            raise InputError(f"recipe {self.recipe.name!r} declares no search space")
+        return space
+
+    def trial_recipe(self, settings: Mapping[str, Value]) -> Recipe:
+        """What a trial trains: it validates on validation images, whatever its source did."""
+        changed: Recipe = with_settings(self.recipe, settings)
+        splits = replace(changed.splits, train=("train",), validation=("validation",))
+        return replace(changed, epochs=self.epochs, splits=splits)
+
+    def own_settings(self) -> dict[str, Value] | None:
+        """What the recipe itself says, as settings; None where that lies outside its space."""
+        settings = {one.field: value_at(self.recipe, one.field) for one in self.space.dimensions}
+        if "dropout" in settings and settings["dropout"] is None:
+            settings["dropout"] = network(self.recipe.network).dropout
+        return settings if settings in self.space else None
+
+    def identity(self) -> dict[str, Any]:
+        """What every worker of the search must say alike, as JSON has it."""
+        said = {
+            "recipe": recipe_to_dict(replace(self.recipe, epochs=self.epochs)),
+            "space": {one.field: dataclasses.asdict(one) for one in self.space.dimensions},
+            "images": self.images,
+            "seed": self.seed,
+            "pruner": self.pruner,
+            "data": read_info(self.data)["sha256"],
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(said))
+        return plain
+
+
+def check(recipe: Recipe) -> None:
+    """`InputError` unless the recipe has a space whose every field it has and whose values fit them."""
+    if recipe.space is None:
+        raise InputError(f"recipe {recipe.name!r} declares no search space: give its `space`, or tune another recipe")
+    for one in recipe.space.dimensions:
+        if one.field.split(".")[0] in ("name", "summary", "task", "epochs", "splits", "select", "space"):
+            raise InputError(f"recipe {recipe.name!r}: a search cannot vary {one.field}: trials would not compare")
+        try:
+            for value in one.values if isinstance(one, Choice) else (one.low, one.high):
+                changed: Recipe = with_settings(recipe, {one.field: value})
+                if one.field == "dropout" and network(changed.network).dropout is None:
+                    raise InputError(f"the network {changed.network!r} has no dropout to set")
+        except InputError as error:
+            raise InputError(f"recipe {recipe.name!r}: {error}") from None
+
+
+def suggest(trial: Trial, one: Dimension) -> Value:
+    """What the trial is to set the dimension's field to."""
+    if isinstance(one, Choice):
+        value: Value = trial.suggest_categorical(one.field, one.values)
+        return value
+    if isinstance(one, Integer):
+        return trial.suggest_int(one.field, one.low, one.high, step=one.step)
+    return trial.suggest_float(one.field, one.low, one.high, log=isinstance(one, LogUniform))
+
+
+def trial_data(search: Search) -> Path:
+    """The file that trials read: the data, or the seeded part of it, which is written once; test images are not in it.
+
+    Raises:
+        DataError: no training or no validation images with the labels the recipe learns from.
+    """
+    if search.images is None:
+        prepared = read_prepared(search.data)
+        _check_roles(search, prepared)
+        return search.data
+    name = f"sample-{search.images}-{search.seed}-{read_info(search.data)['sha256'][:8]}.parquet"
+    path = search.folder / name
+    if path.is_file():
+        _check_roles(search, read_prepared(path))
+        return path
+    prepared = subsample(read_prepared(search.data), search.images, search.seed, splits=("train", "validation"))
+    _check_roles(search, prepared)
+    with writing(path):
+        return write_prepared(prepared, path)
+
+
+def _check_roles(search: Search, prepared: Any) -> None:
+    recipe = search.trial_recipe({})
+    for role in ("train", "validation"):
+        role_of(prepared, recipe, role)
+
+
+def best_row(recipe: Recipe, rows: list[dict[str, float]]) -> dict[str, float]:
+    """The epoch whose weights the run keeps, of rows with ``val_score`` and ``val_loss``."""
+    if recipe.select == "score":
+        return max(rows, key=operator.itemgetter("val_score"))
+    return min(rows, key=lambda row: row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf)
