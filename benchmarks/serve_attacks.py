@@ -16,10 +16,8 @@ import io
 import json
 import re
 import socket
-import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import zlib
@@ -33,6 +31,9 @@ from PIL import Image
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from hostile import KINDS, bomb, chunk, corrupted, png, saved
 from mien.cli.demo import portrait
 
 PATIENCE = 120.0
@@ -67,15 +68,6 @@ def portrait_bytes(side: int = 160) -> bytes:
     stream = io.BytesIO()
     face.save(stream, "JPEG", quality=90)
     return stream.getvalue()
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(width: int, height: int, data: bytes) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 class Target:
@@ -169,7 +161,7 @@ def simple(target: Target) -> dict[str, Callable[[], str]]:
         "a body over the limit": lambda: post(b"x" * 5_000_000),
         "a chunked body over the limit": lambda: post(iter([b"x" * 100_000] * 60)),
         "a gzip bomb as body": lambda: post(zlib.compress(b"\0" * 10_000_000), Content_Encoding="gzip"),
-        "a PNG that declares 60,000 × 60,000": lambda: post(png(60_000, 60_000, zlib.compress(b"\0" * 999))),
+        "a PNG that declares 60,000 × 60,000": lambda: post(bomb()),
         "a PNG of 8,000 × 8,000 zeros in 190 KB": lambda: post(png(8000, 8000, packed_zeros(8000, 8000))),
         "a PNG of 5,000 × 5,000 zeros, just within the limit": lambda: post(png(5000, 5000, packed_zeros(5000, 5000))),
         "a PNG with 8,000 × 3,000 declared, no data": lambda: post(png(8000, 3000, b"")),
@@ -285,32 +277,12 @@ def corrupt(target: Target, n: int, seed: int = 0) -> str:
     rng = np.random.default_rng(seed)
     with Image.open(io.BytesIO(target.good)) as opened:
         small = opened.resize((64, 64))
-    originals = []
-    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "TGA", "PPM", "JPEG2000", "QOI"):
-        stream = io.BytesIO()
-        with contextlib.suppress(OSError, KeyError, ValueError):
-            small.save(stream, kind)
-            originals.append(stream.getvalue())
+    originals = [saved(np.asarray(small), kind) for kind in KINDS]
     answers: Counter[str] = Counter()
     connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=PATIENCE)
     for i in range(n):
-        data = bytearray(originals[i % len(originals)])
-        way = rng.integers(5)
-        if way == 0:
-            data = data[: rng.integers(len(data))]
-        elif way == 1:
-            for at in rng.integers(0, len(data), rng.integers(1, 30)):
-                data[at] = rng.integers(256)
-        elif way == 2:
-            # heads hold sizes and lengths
-            for at in rng.integers(0, min(64, len(data)), rng.integers(1, 8)):
-                data[at] = rng.integers(256)
-        elif way == 3:
-            at = rng.integers(len(data))
-            data = data[:at] + data[rng.integers(len(data)) :]
-        else:
-            data = data[:16] + bytearray(rng.bytes(int(rng.integers(1, 2000))))
-        connection.request("POST", "/v1/analyze", bytes(data), {"Content-Type": "application/octet-stream"})
+        data = corrupted(originals[i % len(originals)], rng)
+        connection.request("POST", "/v1/analyze", data, {"Content-Type": "application/octet-stream"})
         answer = connection.getresponse()
         answers[told(answer.status, answer.read(), dict(answer.getheaders()))] += 1
     connection.close()
@@ -336,7 +308,7 @@ def main() -> None:
         rows.append({"attack": name, "answer": answer})
         print(f"{name}: {answer}", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder, served(*OPTIONS) as (port, process):
+    with served(*OPTIONS) as (port, process):
         target = Target(port)
         if not target.healthy():
             raise SystemExit("the service is not healthy at the start")
@@ -348,7 +320,6 @@ def main() -> None:
         row("300 photos at once, where 120 connections and 32 requests an address are allowed", flood(target), target)
         row(f"{options.pictures:,} corrupt pictures", corrupt(target, options.pictures), target)
         after, most = memory_mb(process), memory_mb(process, "VmHWM")
-        del folder
     print(f"memory: {before:.0f} MB before, {after:.0f} MB after, {most:.0f} MB at most; the service ended with code 0")
     if options.json:
         done = {

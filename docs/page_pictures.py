@@ -33,7 +33,7 @@ def keep(page: Any, name: str) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        media, service = Media.made(Path(folder)), Service(Path(folder) / "log.txt", largest=None)
+        media, service = Media.made(Path(folder)), Service(largest=None)
         service.start()
         try:
             with browser(CHROMIUM, media.camera) as chrome:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +15,7 @@ from PIL import Image
 
 from clips import Pan, clip, side_by_side
 from pictures import astronaut, hopper, noise
+from serving import Process
 
 SECONDS = 60.0
 """The longest that anything may take, on a busy machine as well."""
@@ -40,12 +36,11 @@ FLAGS = [
 
 @dataclass
 class Service:
-    """``mien serve`` on a free port, which stays the same when it is started again."""
+    """``mien serve`` on a port that stays the same when it is started again."""
 
-    log: Path
     largest: int | None = LARGEST
     port: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -53,44 +48,26 @@ class Service:
 
     def start(self, key: str | None = None) -> None:
         """Start it and wait until it answers."""
-        if not self.port:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"MIEN_SERVE_KEY": key} if key else {})
-        command = [sys.executable, "-m", "mien", "serve", "--port", str(self.port), "--threads", "1"]
-        command += ["--max-shutdown-seconds", "2", "--quiet"]
-        command += ["--max-body-bytes", str(self.largest)] if self.largest else []
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        until = time.monotonic() + 2 * SECONDS
-        while self.status("readyz") != 200:
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"mien serve did not start:\n{self.log.read_text()}")
-            time.sleep(0.05)
+        options = ["--port", str(self.port), "--quiet", "--max-shutdown-seconds", "2"]
+        options += ["--max-body-bytes", str(self.largest)] if self.largest else []
+        self.process = Process(*options, **({"MIEN_SERVE_KEY": key} if key else {}))
+        self.port = self.process.port
 
     def status(self, path: str) -> int:
-        """What is answered to a GET; 0 for no answer."""
+        """What is answered to a GET."""
         try:
-            with urllib.request.urlopen(f"{self.url}{path.lstrip('/')}", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}{path.lstrip('/')}", timeout=SECONDS) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.code
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return 0
 
     def stop(self) -> None:
         """End it as a supervisor does."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(SECONDS)
-        self.process = None
+        if self.process is not None:
+            with self.process:
+                self.process.stop()
+            self.process = None
 
 
 @dataclass(frozen=True)

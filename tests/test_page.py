@@ -6,7 +6,6 @@ import base64
 import csv
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from browser import LARGEST, SECONDS, Media, Service, Watch, browser
 from mien.faces import Faces
 from mien.labels import age_bin_names
 from pictures import ASTRONAUT_EYES, astronaut
+from serving import until
 
 pytestmark = pytest.mark.browser
 
@@ -38,11 +38,13 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    running = Service(tmp_path_factory.mktemp("service") / "log.txt")
+def service() -> Iterator[Service]:
+    running = Service()
     running.start()
-    yield running
-    running.stop()
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -401,10 +403,7 @@ def test_a_clip_that_cannot_be_played_or_read_and_what_is_left(visit: Open, medi
     assert service.status(first) == 404
     assert service.status(second) == 200
     page.goto("about:blank")
-    until = time.monotonic() + SECONDS
-    while service.status(second) != 404:
-        assert time.monotonic() < until, "the server still has the clip"
-        time.sleep(0.05)
+    until(lambda: service.status(second) == 404)
 
 
 # ---------------------------------------------------------------- for everybody

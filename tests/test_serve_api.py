@@ -11,9 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import mien
+from hostile import bomb
 from mien.server.v1.schemas import Analysis, LimitsTold, ModelsTold, ProblemDetails, Ready
 from pictures import astronaut, hopper
-from serving import JPEG, blank, bomb, encoded, is_problem, photo, service
+from serving import JPEG, blank, encoded, is_problem, photo, service
 
 
 @pytest.fixture(scope="module")

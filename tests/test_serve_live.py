@@ -12,11 +12,12 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 import mien
+from hostile import bomb
 from mien.server.access import Access
 from mien.server.v1.live import Inbox, _Arrived
 from mien.server.v1.schemas import LiveFrame
 from pictures import astronaut
-from serving import HERE, Held, blank, bomb, encoded, photo, service, until
+from serving import HERE, Held, blank, encoded, photo, service, until
 
 KEY = "k" * 40
 PATH = "ws://127.0.0.1/v1/live"

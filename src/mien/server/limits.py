@@ -90,7 +90,7 @@ def limits_from(environment: Mapping[str, str], chosen: Mapping[str, float | Non
     """What was chosen, else what the environment says, else the default.
 
     Raises:
-        InputError: a value that is no number, or out of range; an environment variable that names no limit.
+        InputError: a value that is no number, or out of range.
     """
     known = {one.name: one for one in describe()}
     values: dict[str, Any] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import html
-import mimetypes
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,14 +19,7 @@ from mien.server.problems import Problem
 router = APIRouter(include_in_schema=False)
 
 _STATIC = Path(__file__).parent / "static"
-_TYPES = {
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".css": "text/css",
-    ".html": "text/html",
-    ".svg": "image/svg+xml",
-}
-_TYPES |= {".webmanifest": "application/manifest+json", ".woff2": "font/woff2"}
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 
 
 class Asset(NamedTuple):
@@ -40,16 +32,13 @@ class Asset(NamedTuple):
 
 @functools.cache
 def assets() -> dict[str, Asset]:
-    """Name below ``static/`` → file."""
+    """Name in ``static/`` → file."""
     found: dict[str, Asset] = {}
-    for file in sorted(_STATIC.rglob("*")):
-        if not file.is_file() or file.name.startswith("."):
-            continue
-        content = file.read_bytes()
-        kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        text = "; charset=utf-8" if kind.startswith(("text/", "image/svg")) else ""
-        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        found[file.relative_to(_STATIC).as_posix()] = Asset(content, kind + text, tag)
+    for file in _STATIC.iterdir():
+        if file.suffix in _TYPES:
+            content = file.read_bytes()
+            tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+            found[file.name] = Asset(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
     return found
 
 
@@ -68,7 +57,7 @@ async def static(request: Request, name: str) -> Response:
 @router.get("/favicon.ico")
 async def favicon(request: Request) -> Response:
     """Browsers ask for it unasked."""
-    return _asset(request, "favicon.svg") if "favicon.svg" in assets() else Response(status_code=204)
+    return _asset(request, "icon.svg")
 
 
 @router.get("/docs")
@@ -95,7 +84,7 @@ def _listed(described: dict[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{text(about['title'])} – interface</title>",
-        '<link rel="stylesheet" href="/static/style.css"></head><body><main>',
+        '<link rel="stylesheet" href="/static/style.css"></head><body><main class="interface">',
         f"<h1>{text(about['title'])} {text(about['version'])}: interface</h1><p>{text(about['description'])}</p>",
         '<p><a href="/">The page</a> · <a href="/openapi.json">OpenAPI</a></p>',
         "<h2>WS /v1/live</h2><p>Frames in (binary: JPEG, PNG, WebP), results out (JSON); the newest frame wins.</p>",
@@ -108,9 +97,8 @@ def _listed(described: dict[str, Any]) -> str:
                 parts.append(f"<p>Body: {', '.join(text(kind) for kind in body)}</p>")
             given = one.get("parameters", [])
             if given:
-                parts.append("<dl>")
-                for each in given:
-                    parts.append(f"<dt><code>{text(each['name'])}</code> ({text(each['in'])})</dt>")
-                    parts.append(f"<dd>{text(each.get('description') or each['schema'].get('title', ''))}</dd>")
-                parts.append("</dl>")
+                named = (
+                    f"<dt><code>{text(each['name'])}</code></dt><dd>{text(each['description'])}</dd>" for each in given
+                )
+                parts.append(f"<dl>{''.join(named)}</dl>")
     return "".join(parts) + "</main></body></html>"

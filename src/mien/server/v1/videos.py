@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
@@ -48,6 +49,7 @@ BODY: dict[str, Any] = {
     }
 }
 _MOST = 1_000_000
+Number = Annotated[str, PathParameter(description="number of the video, as the answer to its upload has it")]
 _FIELDS: dict[str, TypeAdapter[Any]] = {
     "every": TypeAdapter(Annotated[int, Query(ge=1, le=_MOST)]),
     "fps": TypeAdapter(Annotated[float, Query(gt=0, le=1000)]),
@@ -86,7 +88,7 @@ async def post(
 
 
 @router.get("/{video}", response_model=VideoJob)
-async def state(request: Request, video: str) -> JSONResponse:
+async def state(request: Request, video: Number) -> JSONResponse:
     """How far a video is."""
     return JSONResponse(_state(service_of(request).jobs.get(video)))
 
@@ -98,7 +100,7 @@ async def state(request: Request, video: str) -> JSONResponse:
 )
 async def result(
     request: Request,
-    video: str,
+    video: Number,
     format: Annotated[str | None, Query(pattern="^(json|csv)$", description="json or csv; else by Accept")] = None,  # noqa: A002
 ) -> Response:
     """The result of a video that is done: summary, tracks, and one row a frame; or CSV, one line a face and frame."""
@@ -111,7 +113,7 @@ async def result(
 
 
 @router.get("/{video}/annotated.mp4", response_class=FileResponse, responses={200: {"content": {"video/mp4": {}}}})
-async def annotated(request: Request, video: str) -> FileResponse:
+async def annotated(request: Request, video: Number) -> FileResponse:
     """The video with its faces drawn on it, where that was asked for (`annotate`)."""
     job = _done(service_of(request).jobs.get(video))
     if not job.order.annotate:
@@ -120,7 +122,7 @@ async def annotated(request: Request, video: str) -> FileResponse:
 
 
 @router.delete("/{video}", status_code=204, response_class=Response)
-async def delete(request: Request, video: str) -> Response:
+async def delete(request: Request, video: Number) -> Response:
     """Cancel a video and remove everything of it."""
     await service_of(request).jobs.remove(video)
     return Response(status_code=204)
