@@ -13,13 +13,16 @@ PACKAGES = ("mien", "torch", "lightning", "kornia", "torchmetrics", "numpy", "op
 
 
 def commit() -> str | None:
-    """The git commit of the source tree that runs, with "-dirty" when the package's files differ from it; else None."""
+    """The git commit of the source tree that runs, with "-dirty" when the package's files differ from it.
+
+    For a copy without its repository, as on a cluster, what the variable ``MIEN_COMMIT`` says; else None.
+    """
     folder = Path(__file__).parent.parent
     try:
         head = _git(folder, "rev-parse", "HEAD")
         return head + ("-dirty" if _git(folder, "status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("MIEN_COMMIT")
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -28,6 +28,8 @@ from mien.training.module import LOSS, SCORE, Learner
 
 Watch = Callable[[Mapping[str, float]], bool]
 """Takes the row of metrics of an epoch and says whether training goes on."""
+_DRAW_EVERY = 20.0
+"""Seconds between two drawings of the curves; on a GPU an epoch of a small network is shorter than one drawing."""
 
 
 class RunFolder(Callback):
@@ -43,6 +45,7 @@ class RunFolder(Callback):
         self.best = float("-inf")
         self._weights: dict[str, Tensor] = {}
         self._started = self._clock()
+        self._drawn = float("-inf")
 
     @staticmethod
     def _clock() -> tuple[float, float]:
@@ -82,9 +85,19 @@ class RunFolder(Callback):
         times = {"seconds": round(wall, 2), "cpu_seconds": round(processor, 2)}
         row = {"epoch": trainer.current_epoch + 1, "lr": rate, **times, **metrics}
         append_row(self.folder / files.METRICS, row)
-        draw_curves(read_rows(self.folder / files.METRICS), self.folder / files.CURVES)
+        if time.monotonic() - self._drawn >= _DRAW_EVERY:
+            self._draw()
         if self.watch is not None and not self.watch(row):
             trainer.should_stop = True
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draw what an early end left out."""
+        if trainer.is_global_zero and (self.folder / files.METRICS).is_file():
+            self._draw()
+
+    def _draw(self) -> None:
+        draw_curves(read_rows(self.folder / files.METRICS), self.folder / files.CURVES)
+        self._drawn = time.monotonic()
 
 
 class TimeLimit(Callback):
