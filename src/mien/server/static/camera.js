@@ -3,15 +3,13 @@
 import { $, h, pause, tell } from "./dom.js";
 import { brightness, card, doubts, drawBoxes } from "./faces.js";
 import { many } from "./format.js";
-import { drawLanes, legend } from "./lanes.js";
+import { History } from "./history.js";
 import { askForKey, back, check, limits, serverState, theKey } from "./server.js";
 
 /** Pixels of the longer side of a frame that is sent. */
 const SIDE = 640;
 const QUALITY = 0.85;
-/** Seconds of history, and how many faces get a lane and a card. */
-const PAST = 30;
-const LANES = 4;
+/** Faces that get a card at most. */
 const CARDS = 6;
 /** Milliseconds after which an unanswered frame is given up, boxes are taken away, cards are drawn again. */
 const LOST = 5_000;
@@ -36,7 +34,6 @@ export function setUp() {
     }
   });
   $("camera-mirror").addEventListener("change", mirror);
-  document.addEventListener("theme", () => on?.drawHistory());
   window.addEventListener("pagehide", () => stop());
   mirror();
 }
@@ -155,8 +152,7 @@ class Session {
   #delays = [];
   #result = null;
   #at = 0;
-  #history = new Map();
-  #labels = [];
+  #history = new History();
   #light = new Map();
   #said = "";
   #last = { cards: 0, spoken: 0, dark: 0, face: performance.now() };
@@ -301,7 +297,7 @@ class Session {
     this.#answers.push(now);
     tell($("camera-notice"));
     if (result.faces.length) this.#last.face = now;
-    this.#remember(result, now / 1000);
+    this.#history.add(result, now / 1000);
     if (now - this.#last.dark > DARK_EVERY) this.#look(result, now);
     this.drawOverlay();
     this.#figures(now);
@@ -319,34 +315,6 @@ class Session {
     this.#light = new Map(result.faces.map((face, i) => [face.track, light[i]]));
   }
 
-  #remember(result, now) {
-    for (const face of result.faces) {
-      const shares = face.smoothed ?? face.emotions;
-      if (!shares) continue;
-      if (!this.#labels.length) {
-        this.#labels = Object.keys(shares);
-        legend($("camera-legend"), this.#labels);
-        $("camera-history").hidden = false;
-      }
-      let seen = this.#history.get(face.track);
-      if (!seen) this.#history.set(face.track, (seen = { times: [], shares: [], stable: [] }));
-      seen.times.push(now);
-      for (const label of this.#labels) seen.shares.push(shares[label] ?? 0);
-      seen.stable.push(face.stable_emotion ?? null);
-    }
-    const k = this.#labels.length;
-    for (const [track, seen] of this.#history) {
-      let old = 0;
-      while (old < seen.times.length && seen.times[old] < now - PAST - 1) old += 1;
-      if (old === seen.times.length) this.#history.delete(track);
-      else if (old > 50) {
-        seen.times.splice(0, old);
-        seen.shares.splice(0, old * k);
-        seen.stable.splice(0, old);
-      }
-    }
-  }
-
   // ------------------------------------------------------------ what is shown
 
   #redraw() {
@@ -356,7 +324,7 @@ class Session {
     if (this.#at && now - this.#at > STALE) this.#clear();
     if (now - (this.#last.history ?? 0) > 60) {
       this.#last.history = now;
-      this.drawHistory();
+      this.#history.draw();
     }
   }
 
@@ -437,36 +405,6 @@ class Session {
       }
     }
   }
-
-  drawHistory() {
-    if (!this.#labels.length) return;
-    const now = performance.now() / 1000;
-    const lanes = [...this.#history]
-      .filter(([, seen]) => seen.times.at(-1) > now - PAST)
-      .sort((a, b) => b[1].times.at(-1) - b[1].times[0] - (a[1].times.at(-1) - a[1].times[0]))
-      .slice(0, LANES)
-      .sort((a, b) => a[0] - b[0])
-      .map(([track, seen]) => ({ name: `Face ${track}`, times: seen.times, shares: seen.shares, runs: runsOf(seen) }));
-    const ticks = [30, 20, 10, 0].map((ago) => [now - ago, ago ? `${ago} s ago` : "now"]);
-    drawLanes($("camera-timeline"), { lanes, labels: this.#labels, span: [now - PAST, now], gap: 2, ticks });
-    const told = lanes
-      .map((lane) => `${lane.name}: ${[...new Set(lane.runs.map((run) => run.label))].join(", ") || "undecided"}`)
-      .join("; ");
-    const about = `Emotions of each face over the last 30 seconds. ${told}`;
-    if ($("camera-timeline").getAttribute("aria-label") !== about)
-      $("camera-timeline").setAttribute("aria-label", about);
-  }
 }
 
 const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
-
-function runsOf({ times, stable }) {
-  const runs = [];
-  for (let i = 0; i < times.length; i += 1) {
-    const run = runs.at(-1);
-    if (!stable[i]) continue;
-    if (run && run.label === stable[i] && times[i] - run.end < 2) run.end = times[i];
-    else runs.push({ start: times[i], end: times[i], label: stable[i] });
-  }
-  return runs;
-}

@@ -1,16 +1,15 @@
 // A clip: uploaded with progress, analysed as a job that can be cancelled, then played beside its timeline.
 
 import { $, droppable, h, pause, save, tell } from "./dom.js";
-import { ageSpan, drawBoxes } from "./faces.js";
-import { clock, lasting, many, percent, sentence, size, stem, years } from "./format.js";
+import { drawBoxes } from "./faces.js";
+import { episodesOf, tableOf } from "./followed.js";
+import { clock, lasting, many, percent, sentence, size, stem } from "./format.js";
 import { drawLanes, legend } from "./lanes.js";
-import { colourOf } from "./palette.js";
 import { Refused, call, limits, patient, upload } from "./server.js";
 
 const ASK_EVERY = 400;
-/** Faces that get a lane, and episodes that are listed, at most. */
+/** Faces that get a lane at most. */
 const LANES = 12;
-const EPISODES = 200;
 /** Seconds without a sighting over which the areas are not joined. */
 const GAP = 0.6;
 
@@ -224,8 +223,9 @@ class Job {
     $("clip-stage").style.setProperty("--ratio", summary.width ? summary.width / summary.height : 16 / 9);
     video.src = this.url;
     legend($("clip-legend"), this.labels);
-    this.#table();
-    this.#episodes();
+    const go = (time) => this.seek(time);
+    $("clip-table").replaceChildren(...tableOf(tracks, go));
+    $("clip-episodes").replaceChildren(...episodesOf(tracks, go));
     const slider = $("clip-lines");
     slider.setAttribute("aria-valuemin", "0");
     slider.setAttribute("aria-valuemax", this.length.toFixed(1));
@@ -334,89 +334,6 @@ class Job {
     this.follow();
   }
 
-  #go(time, what) {
-    return h(
-      "button",
-      {
-        type: "button",
-        class: "link",
-        onclick: () => this.seek(time + 0.001),
-        "aria-label": `${what}, go to ${clock(time)}`,
-      },
-      what,
-    );
-  }
-
-  #table() {
-    if (!this.tracks.length) {
-      $("clip-table").replaceChildren(
-        h("p", { class: "lead" }, "No face was seen."),
-        h("p", { class: "quiet" }, "Faces turned away, covered, or only a few pixels wide are often missed."),
-      );
-      return;
-    }
-    const head = ["Face", "From", "To", "Seen for", "Emotion", "Vote of the frames", "Age"];
-    const rows = this.tracks.map((track) =>
-      h(
-        "tr",
-        null,
-        h("th", { scope: "row" }, this.#go(track.start, `Face ${track.track}`)),
-        h("td", { class: "n" }, clock(track.start)),
-        h("td", { class: "n" }, clock(track.end)),
-        h("td", { class: "n" }, lasting(track.seen)),
-        h("td", null, swatch(track.emotion), track.emotion ?? ""),
-        h("td", null, vote(track.vote)),
-        h("td", null, aged(track)),
-      ),
-    );
-    $("clip-table").replaceChildren(
-      h(
-        "table",
-        null,
-        h(
-          "thead",
-          null,
-          h(
-            "tr",
-            null,
-            head.map((name, i) => h("th", { scope: "col", class: i > 0 && i < 4 ? "n" : null }, name)),
-          ),
-        ),
-        h("tbody", null, rows),
-      ),
-    );
-  }
-
-  #episodes() {
-    const all = this.tracks.flatMap((track) => track.episodes ?? []).sort((a, b) => a.start - b.start);
-    if (!all.length) {
-      $("clip-episodes").replaceChildren();
-      return;
-    }
-    const list = all
-      .slice(0, EPISODES)
-      .map((episode) =>
-        h(
-          "li",
-          null,
-          swatch(episode.label),
-          this.#go(episode.start, `${clock(episode.start)} face ${episode.track} ${episode.label}`),
-          h("span", { class: "quiet" }, ` for ${lasting(episode.end - episode.start)}, peak ${percent(episode.peak)}`),
-        ),
-      );
-    $("clip-episodes").replaceChildren(
-      h(
-        "details",
-        { open: all.length <= 12 },
-        h("summary", null, many(all.length, "episode")),
-        h("ol", { class: "episodes" }, list),
-      ),
-      ...(all.length > EPISODES
-        ? [h("p", { class: "quiet" }, `The first ${EPISODES} are listed; the files hold all.`)]
-        : []),
-    );
-  }
-
   // ------------------------------------------------------------ files
 
   async saveCsv() {
@@ -490,26 +407,4 @@ function ticksOf(length, width) {
   const ticks = [];
   for (let at = 0; at <= length + 1e-6; at += step) ticks.push([at, clock(at, step < 1)]);
   return ticks;
-}
-
-const swatch = (emotion) =>
-  emotion ? h("span", { class: "swatch", style: { background: colourOf(emotion) }, "aria-hidden": "true" }) : null;
-
-function vote(told) {
-  if (!told?.label) return "";
-  const interval = `${Math.round(100 * told.low)}–${Math.round(100 * told.high)} %`;
-  const line = `${told.label} ${percent(told.share)}`;
-  return told.decided
-    ? [`${line} `, h("span", { class: "quiet" }, `(${interval})`)]
-    : ["undecided ", h("span", { class: "quiet" }, `(${line}, ${interval})`)];
-}
-
-function aged(track) {
-  if (!track.age_range) return "";
-  const span = ageSpan(track.ages);
-  const own = years(track.age_range);
-  return [
-    own,
-    span && span[0] !== own ? h("span", { class: "quiet" }, ` (${span[0]} with ${percent(span[1])})`) : null,
-  ].filter(Boolean);
 }

@@ -13,13 +13,13 @@ const LANE = NAME + AREA + 2 + RIBBON + SPACE;
 /** CSS pixels that so many lanes take. */
 export const heightOf = (lanes) => Math.max(1, lanes) * LANE + AXIS;
 
+/** A small square in the colour of an emotion. */
+export const swatch = (emotion) =>
+  h("span", { class: "swatch", style: { background: colourOf(emotion) }, "aria-hidden": "true" });
+
 /** Swatches with names, for a list. */
 export function legend(list, labels) {
-  list.replaceChildren(
-    ...labels.map((name) =>
-      h("li", null, h("span", { class: "swatch", style: { background: colourOf(name) }, "aria-hidden": "true" }), name),
-    ),
-  );
+  list.replaceChildren(...labels.map((name) => h("li", null, swatch(name), name)));
 }
 
 /**
