@@ -57,7 +57,7 @@ def test_importing_the_module_loads_no_runtime():
 
 def test_nothing_is_told_of_the_machine(tmp_path):
     """ONNX Runtime's telemetry begins with a number for the machine in the home folder."""
-    code = "from mien.runtime.session import open_session; from mien.detect.mtcnn import RNET; open_session(RNET.read())"
+    code = "from mien.detect.mtcnn import RNET; from mien.runtime.session import open_session as o; o(RNET.read())"
     quiet = ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in quiet}
     subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True, timeout=60)
