@@ -26,6 +26,16 @@ VIEWS = ("photos", "camera", "clip")
 # a machine so busy that frames are seconds apart loses a face and gives it the next number
 HAPPY = re.compile(r"Face \d+: happy")
 KEY = "a-key-of-enough-characters"
+TWO_CAMERAS = """
+  const devices = navigator.mediaDevices, [list, open] = [devices.enumerateDevices, devices.getUserMedia];
+  const another = { kind: "videoinput", deviceId: "another", label: "Another camera" };
+  window.wanted = [];
+  devices.enumerateDevices = async () => [...(await list.call(devices)), another];
+  devices.getUserMedia = (asked) => {
+    window.wanted.push(asked.video.deviceId?.exact ?? null);
+    return open.call(devices, { video: true });
+  };
+"""
 FAILS = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', '?'); };"
 
 
@@ -307,6 +317,14 @@ def test_refused_camera_says_what_to_do(visit: Open, media: Media) -> None:
     page.get_by_role("link", name="Photos").click()
     add_photos(page, media.stern)
     told(page.locator(".photo .face")).to_have_count(1)
+
+
+def test_another_camera_is_chosen(visit: Open) -> None:
+    page = visit("camera", camera=True, script=TWO_CAMERAS)
+    start_camera(page)
+    page.get_by_role("combobox", name="Camera").select_option("Another camera")
+    told(page.locator("#camera-faces .face").first).to_be_visible()
+    assert page.evaluate("window.wanted") == [None, "another"]
 
 
 @pytest.mark.parametrize(

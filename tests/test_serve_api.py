@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 import mien
 from hostile import bomb
-from mien.server.v1.schemas import Analysis, LimitsTold, ModelsTold, ProblemDetails, Ready
+from mien.server.v1.schemas import Analysis, LimitsTold, ModelsTold, ProblemDetails, Ready, VideoJob
 from pictures import astronaut, hopper
 from serving import JPEG, blank, encoded, is_problem, photo, service
 
@@ -309,4 +309,11 @@ def test_the_description_has_examples_that_are_true(client: TestClient) -> None:
     (face,) = faces_of(client.post("/v1/analyze", content=encoded(astronaut(), quality=92), headers=JPEG))
     assert face["box"] == pytest.approx(example["box"], abs=1.0)
     assert face["emotions"] == pytest.approx(example["emotions"], abs=0.01)
+    assert set(face) == set(example)
+    VideoJob.model_validate(described["components"]["schemas"]["VideoJob"]["examples"][0])
+    (example,) = described["components"]["schemas"]["DeepfaceAnswer"]["examples"][0]["results"]
+    image = base64.b64encode(encoded(astronaut(), quality=92)).decode()
+    (face,) = client.post("/analyze", json={"img": image}).json()["results"]
+    assert (face["age"], face["region"]) == (example["age"], example["region"])
+    assert face["emotion"] == pytest.approx(example["emotion"], abs=0.1)
     assert set(face) == set(example)

@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mien.compat import to_deepface
 from mien.faces import Faces
@@ -28,6 +28,19 @@ router = APIRouter(tags=["deepface"])
 
 _TOLD, _UNTOLD = ("emotion", "age"), ("gender", "race")
 _IMAGE = ("img", "img_path")
+FACE: dict[str, JsonValue] = {
+    "emotion": {
+        "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 100.0, "sad": 0.0, "surprise": 0.0, "neutral": 0.0,
+    },
+    "dominant_emotion": "happy",
+    "age": 32,
+    "region": {
+        "x": 181, "y": 61, "w": 86, "h": 113, "left_eye": [247, 103], "right_eye": [204, 100], "nose": [224, 129],
+        "mouth_left": [245, 142], "mouth_right": [201, 139],
+    },
+    "face_confidence": 1.0,
+}  # fmt: skip
+"""What is told of scikit-image's astronaut; emotions in percent."""
 
 
 class DeepfaceRequest(BaseModel):
@@ -41,6 +54,7 @@ class DeepfaceRequest(BaseModel):
 class DeepfaceAnswer(BaseModel):
     """One entry a face, as ``DeepFace.analyze`` gives it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"results": [FACE]}]})
     results: list[dict[str, Any]]
 
 

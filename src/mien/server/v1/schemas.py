@@ -10,7 +10,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
 _EMOTIONS: dict[str, JsonValue] = {
-    "neutral": 0.0001, "happy": 0.9997, "surprise": 0.0001, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
+    "neutral": 0.0, "happy": 1.0, "surprise": 0.0, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
     "contempt": 0.0,
 }  # fmt: skip
 FACE: dict[str, JsonValue] = {
@@ -18,8 +18,8 @@ FACE: dict[str, JsonValue] = {
     "score": 0.9994,
     "landmarks": [[204.1, 100.5], [247.08, 103.44], [224.58, 129.41], [201.42, 139.19], [245.06, 142.17]],
     "emotion": "happy",
-    "confidence": 0.9997,
-    "entropy": 0.0014,
+    "confidence": 1.0,
+    "entropy": 0.0003,
     "emotions": _EMOTIONS,
     "age_range": "30-39",
     "age": 32.3,
@@ -38,6 +38,20 @@ TRACKED: dict[str, JsonValue] = {
     "smoothed": _EMOTIONS,
     "vote": {"label": "happy", "share": 1.0, "low": 0.5655, "high": 1.0},
 }
+
+_VIDEO = "/v1/videos/u9Wq3rXn0cPzJ5sYb2LkVtHd"
+JOB: dict[str, JsonValue] = {
+    "id": "u9Wq3rXn0cPzJ5sYb2LkVtHd",
+    "status": "running",
+    "progress": {"frames": 120, "seconds": 4.76, "of_seconds": 12.0, "share": 0.3967, "eta": 6.1},
+    "links": {
+        "self": _VIDEO,
+        "result": f"{_VIDEO}/result",
+        "csv": f"{_VIDEO}/result?format=csv",
+        "annotated": f"{_VIDEO}/annotated.mp4",
+    },
+}
+"""A video under way."""
 
 
 class Shape(BaseModel):
@@ -146,6 +160,7 @@ class Links(Shape):
 class VideoJob(Shape):
     """A video that was accepted."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB]})
     id: str
     status: Literal["queued", "running", "done", "failed", "cancelled"]
     progress: Progress
