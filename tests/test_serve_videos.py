@@ -199,7 +199,7 @@ def test_a_video_that_is_cut_short_tells_what_was_read(client: TestClient, tmp_p
         ({"video_seconds": 3.0}, 413, "too-large", "4 s"),
         ({"video_pixels": 3000}, 413, "too-large", "64 × 48"),
         ({"job_bytes": 2000}, 413, "too-large", "2,000"),
-        ({"job_seconds": 0.01}, 503, "too-slow", "0.01 s"),
+        ({"job_seconds": 0.01}, 413, "too-large", "0.01 s"),
     ],
     ids=lambda value: str(value) if not isinstance(value, dict) else "",
 )

@@ -236,7 +236,7 @@ class Jobs:
             while await self._step(run(NEXT, analysis.step)):
                 if time.monotonic() - job.begun > limits.job_seconds:
                     detail = f"the analysis took longer than {limits.job_seconds:g} s: send a shorter part (start, end)"
-                    raise Problem(503, "too-slow", detail)
+                    raise too_large(detail)
             await self._step(run(NEXT, analysis.finish))
         finally:
             analysis.close()
