@@ -114,18 +114,19 @@ class Learner(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the recipe."""
-        optimizer = make_optimizer(self.network, self.recipe.optimizer)
+        optimizer = make_optimizer(self.network, self.recipe.optimizer, clipped=self.recipe.gradient_clip is not None)
         steps = int(self.trainer.estimated_stepping_batches)
         return make_schedule(optimizer, self.recipe.schedule, steps, self.recipe.epochs)
 
 
-def make_optimizer(module: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
+def make_optimizer(module: nn.Module, config: Optimizer, *, clipped: bool = False) -> torch.optim.Optimizer:
     """The optimiser over ``module``; biases and norms are not decayed."""
     decayed: Sequence[Tensor] = [p for p in module.parameters() if p.ndim > 1]
     free: Sequence[Tensor] = [p for p in module.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    # one kernel a step: the networks are small, and on a GPU launching kernels is what takes the time
-    fused = True if all(p.is_cuda for p in module.parameters()) else None
+    # one kernel a step: the networks are small, and on a GPU launching kernels is what takes the time; Lightning does
+    # not clip gradients for it
+    fused = True if not clipped and all(p.is_cuda for p in module.parameters()) else None
     if config.name == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, eps=config.eps, fused=fused)
     if config.name == "adam":
