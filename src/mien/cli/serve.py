@@ -72,8 +72,8 @@ def command(
 ) -> None:
     """A web page and an HTTP interface for photos, videos and cameras, on this machine.
 
-    Nothing leaves the machine, and nothing is kept but videos, for an hour or until they are deleted. Other machines can
-    reach it only with --host, and then need a key.
+    Nothing leaves the machine, and nothing is kept but videos, for an hour or until they are deleted. Other machines
+    can reach it only with --host, and then need a key.
     """
     import contextlib
     import logging
