@@ -69,7 +69,7 @@ ORIGINAL = {
     "compact-vgg-rafdb": (7, 30, 64, "adam", 0.001, "plateau", (-146.68 / 67.63, (255 - 146.68) / 67.63)),
     "small-cnn": (7, 30, 64, "adam", 5e-4, "plateau", (0, 255)),
     "large-cnn": (7, 30, 64, "adam", 5e-4, "plateau", (0, 255)),
-    "mini-xception": (7, 160, 32, "adam", 1e-3, "plateau", (-1, 1)),
+    "mini-xception": (7, 103, 32, "adam", 1e-3, "plateau", (-1, 1)),
     "fusion-a": (5, 13, 128, "sgd", 0.016, "exponential", (0, 255)),
     "fusion-b-landmarks-sliding-plain": (5, 13, 128, "sgd", 0.016, "exponential", (0, 255)),
     "fusion-b-seven": (7, 13, 128, "sgd", 0.016, "exponential", (0, 255)),

@@ -13,16 +13,19 @@ PACKAGES = ("mien", "torch", "lightning", "kornia", "torchmetrics", "numpy", "op
 
 
 def commit() -> str | None:
-    """The git commit of the source tree that runs, with "-dirty" when the package's files differ from it.
+    """The git commit of the source tree that runs, with "-dirty" when the package's files differ from it; else None.
 
-    For a copy without its repository, as on a cluster, what the variable ``MIEN_COMMIT`` says; else None.
+    The variable ``MIEN_COMMIT`` goes first: it says which commit a copy holds that travelled to another machine.
     """
+    said = os.environ.get("MIEN_COMMIT")
+    if said:
+        return said
     folder = Path(__file__).parent.parent
     try:
         head = _git(folder, "rev-parse", "HEAD")
         return head + ("-dirty" if _git(folder, "status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("MIEN_COMMIT")
+        return None
 
 
 def _git(folder: Path, *arguments: str) -> str:
