@@ -1,27 +1,40 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 REAL_DATA = Path(os.environ.get("MIEN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+CHROMIUM = Path(os.environ.get("MIEN_CHROMIUM", "/usr/bin/chromium"))
 
 
-def pytest_report_header() -> str:
-    state = "found" if REAL_DATA.is_dir() else "absent, tests marked 'data' are left out (set MIEN_DATA)"
-    return f"real datasets: {state}"
+def _has_browser() -> bool:
+    return CHROMIUM.is_file() and find_spec("playwright") is not None
+
+
+def pytest_report_header() -> list[str]:
+    data = "found" if REAL_DATA.is_dir() else "absent, tests marked 'data' are left out (set MIEN_DATA)"
+    browser = "found" if _has_browser() else "absent, tests marked 'browser' are left out (set MIEN_CHROMIUM)"
+    return [f"real datasets: {data}", f"browser: {browser}"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if REAL_DATA.is_dir():
-        return
-    left_out = [item for item in items if item.get_closest_marker("data")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
+    absent = [name for name, there in (("data", REAL_DATA.is_dir()), ("browser", _has_browser())) if not there]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of the real datasets, for tests marked ``data``."""
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser, for tests marked ``browser``."""
+    return CHROMIUM

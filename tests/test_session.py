@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -52,3 +53,12 @@ def test_threads_default_to_few_and_are_checked():
 def test_importing_the_module_loads_no_runtime():
     code = "import sys, mien.runtime.session; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_nothing_is_told_of_the_machine(tmp_path):
+    """ONNX Runtime's telemetry begins with a number for the machine in the home folder."""
+    code = "from mien.detect.mtcnn import RNET; from mien.runtime.session import open_session as o; o(RNET.read())"
+    quiet = ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []

@@ -39,12 +39,12 @@ def classify(
     """
     if not frames:
         return []
-    everyone = _together(found)
+    everyone = together(found)
     if emotion is not None:
         everyone = with_emotions(everyone, emotion, _cuts(emotion, frames, found, detector), flip=flip)
     if age is not None:
         everyone = with_ages(everyone, age, _cuts(age, frames, found, detector), flip=flip)
-    return _apart(everyone, found)
+    return apart(everyone, found)
 
 
 def cut(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str) -> NDArray[np.uint8]:
@@ -95,7 +95,7 @@ def _cuts(model: Model, frames: Sequence[Frame], found: Sequence[Faces], detecto
     return np.concatenate([cut(model, f.rgb, faces, detector) for f, faces in zip(frames, found, strict=True)])
 
 
-def _together(found: Sequence[Faces]) -> Faces:
+def together(found: Sequence[Faces]) -> Faces:
     """The detections of several pictures as the rows of one value."""
     return Faces.detected(
         np.concatenate([faces.boxes for faces in found]),
@@ -105,7 +105,7 @@ def _together(found: Sequence[Faces]) -> Faces:
     )
 
 
-def _apart(everyone: Faces, found: Sequence[Faces]) -> list[Faces]:
+def apart(everyone: Faces, found: Sequence[Faces]) -> list[Faces]:
     """Each picture's faces with the distributions that ``everyone`` has beyond theirs."""
     parts = []
     end = 0

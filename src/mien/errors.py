@@ -15,6 +15,10 @@ class ImageError(MienError, ValueError):
     """A file or a byte string that is not a readable image."""
 
 
+class ImageTooLargeError(ImageError):
+    """An image that declares more pixels than are allowed; it was not decoded."""
+
+
 class VideoError(MienError, ValueError):
     """A video or stream that cannot be read."""
 

@@ -17,6 +17,7 @@ from mien.errors import MienError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Find the faces in photos and videos and tell their emotions and age ranges."),
     "live": ("mien.cli.live", "Follow the faces of a camera or a network stream."),
+    "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
     "data": ("mien.cli.data", "Turn datasets into training files, look them over and clean them."),

@@ -52,6 +52,8 @@ ONET = PackagedFile(
 
 _CELL = 12
 _STRIDE = 2
+_LARGE = 500_000
+"""Pixels of a level from which P-Net's memory is given back after it: it would be kept for the session's life."""
 _CHUNK = 256
 """Candidates that go through R-Net or O-Net at once; bounds memory on a crowd."""
 
@@ -154,7 +156,9 @@ class MTCNN:
         source = next(p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height)
         level = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
         shift_map, score_map = self._pnet.run(
-            ["conv2d_4", "softmax"], {"input_1": _normalised(np.asarray(cv2.transpose(level)[None], np.uint8))}
+            ["conv2d_4", "softmax"],
+            {"input_1": _normalised(np.asarray(cv2.transpose(level)[None], np.uint8))},
+            _give_back() if width * height > _LARGE else None,
         )
         probability = score_map[0, :, :, 1]
         at = np.nonzero(probability >= self._thresholds[0])
@@ -184,6 +188,15 @@ class MTCNN:
         final = _shifted(squares, shifts[passed])
         keep = nms(final, scores, 0.7, over_smaller=True)
         return final[keep], scores[keep], landmarks[keep], passed[keep]
+
+
+@functools.cache
+def _give_back() -> onnxruntime.RunOptions:
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _scales(size: tuple[int, int], min_face: int, factor: float) -> list[float]:

@@ -47,9 +47,13 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
         ModelError: the file is not an ONNX model, or one this ONNX Runtime cannot run.
         InputError: ``threads`` is below 1.
     """
+    # ONNX Runtime (1.29 and later, on Windows all) tells Microsoft about models and machine unless both are said: the
+    # variable before it is loaded, or it writes a number for this machine into the home folder
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+    ort.disable_telemetry_events()
     options = ort.SessionOptions()
     options.intra_op_num_threads = thread_count(threads)
     options.inter_op_num_threads = 1

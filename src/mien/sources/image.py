@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ImageError, InputError, MissingFileError
+from mien.errors import ImageError, ImageTooLargeError, InputError, MissingFileError
 from mien.faces import Frame
 from mien.sources.arrays import Color, rgb_from_array
 from mien.sources.pixels import pixels, to_rgb, upright
@@ -71,7 +71,8 @@ def load_image(
     Raises:
         MissingFileError: no such file.
         InputError: a folder, a URL, or an array or object that is no picture.
-        ImageError: a file that is empty, damaged, cut short, too large or of a format that cannot be read.
+        ImageTooLargeError: a file that declares more than ``max_pixels``.
+        ImageError: a file that is empty, damaged, cut short or of a format that cannot be read.
     """
     if color not in (None, "rgb", "bgr"):
         raise InputError(f'color is "rgb" or "bgr", got {color!r}')
@@ -174,9 +175,9 @@ def _decoded(stream: BinaryIO, name: str, max_pixels: int, reduce: int) -> NDArr
             _check_size(image.size, max_pixels)
             return _pixels_of(image, reduce)
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
     except Image.DecompressionBombError:
-        raise ImageError(
+        raise ImageTooLargeError(
             f"{name}: declares more than {2 * (Image.MAX_IMAGE_PIXELS or max_pixels):,} pixels and was not decoded: "
             "shrink it, or raise max_pixels and PIL.Image.MAX_IMAGE_PIXELS if you trust the file"
         ) from None
@@ -219,7 +220,7 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"declares a size of {width} × {height}: the file is damaged, copy it again")
     if width * height > max_pixels:
-        raise ImageError(
+        raise ImageTooLargeError(
             f"declares {width} × {height} pixels, above the limit of {max_pixels:,}, and was not decoded: "
             "shrink it, or raise max_pixels if you trust the file"
         )

@@ -1,0 +1,122 @@
+"""``mien serve``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mien.server.limits import PREFIX, describe
+
+EPILOG = f"""\b
+Examples:
+  mien serve
+  mien serve --port 9000 --min-face 60 --threads 1
+  mien serve --host 0.0.0.0 --key-file key.txt
+  mien serve --max-video-seconds 60 --max-requests 8
+
+\b
+Every limit is an environment variable as well: {PREFIX}VIDEO_SECONDS=60. The
+key can be in MIEN_SERVE_KEY. SIGTERM and Ctrl-C let requests in flight finish.
+
+\b
+Exit codes: 0 stopped; 1 it could not start (address taken, no key for an
+address that others can reach); 2 wrong call.
+"""
+
+
+def _limits(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for every limit."""
+    for one in reversed(describe()):
+        text = f"{one.text[0].upper()}{one.text[1:]}, {one.unit}.  [default: {one.default:,}]"
+        kind: Any = int if one.whole else float
+        option = click.option(f"--max-{one.name.replace('_', '-')}", f"limit_{one.name}", type=kind, help=text)
+        command = option(command)
+    return command
+
+
+@click.command("serve", epilog=EPILOG)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--key-file", type=click.Path(path_type=Path), help="File that holds the key clients have to send.")
+@click.option("--insecure-no-key", is_flag=True, help="Let others on the network use it without a key.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name this service goes by; '*' for any.")
+@click.option("--allow-origin", multiple=True, metavar="ORIGIN", help="A site whose pages may use it (CORS).")
+@click.option("--proxy", metavar="ADDRESS", help="A proxy in front, whose X-Forwarded-For is believed.")
+@click.option("--detector", default="mtcnn", show_default=True, help="Face detector.")
+@click.option("--detector-model", type=click.Path(path_type=Path), help="File of the detector's weights.")
+@click.option("--min-face", type=click.IntRange(8), default=40, show_default=True, help="Smallest face, pixels.")
+@click.option("--emotion", default="emotion", show_default=True, help="Model name or .onnx file; 'none' for none.")
+@click.option("--age", default="age", show_default=True, help="Model name or .onnx file; 'none' for none.")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: all, at most 4]")
+@click.option("--quiet", is_flag=True, help="No line for each request.")
+@_limits
+def command(
+    host: str,
+    port: int,
+    key_file: Path | None,
+    insecure_no_key: bool,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+    proxy: str | None,
+    detector: str,
+    detector_model: Path | None,
+    min_face: int,
+    emotion: str,
+    age: str,
+    threads: int | None,
+    quiet: bool,
+    **chosen: float | None,
+) -> None:
+    """A web page and an HTTP interface for photos, videos and cameras, on this machine.
+
+    Nothing leaves the machine, and nothing is kept but videos, for an hour or until they are deleted. Other machines
+    can reach it only with --host, and then need a key.
+    """
+    import contextlib
+    import logging
+    import os
+
+    from mien.errors import MissingExtraError
+
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(error.name or "fastapi", "serve", "mien serve") from None
+
+    from mien.server.access import Access, read_key
+    from mien.server.app import create_app
+    from mien.server.engine import Engine
+    from mien.server.limits import limits_from
+    from mien.server.run import address, listen, log_to_stderr, serve
+
+    limits = limits_from(os.environ, {name.removeprefix("limit_"): value for name, value in chosen.items()})
+    hosts = tuple(name.lower() for name in allow_host)
+    access = Access(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key)
+    with contextlib.closing(listen(access, port)) as bound:
+        engine = Engine.load(
+            limits,
+            detector=detector,
+            detector_model=detector_model,
+            emotion=None if emotion == "none" else emotion,
+            age=None if age == "none" else age,
+            min_face=min_face,
+            threads=threads,
+        )
+        engine.warm()
+        log_to_stderr(logging.WARNING if quiet else logging.INFO)
+        where = address(bound)
+        serve(
+            create_app(engine, access, limits),
+            bound,
+            limits,
+            started=lambda: click.echo(f"mien: serving on {where} – Ctrl-C stops it", err=True),
+            proxy=proxy,
+        )
+    click.echo("mien: stopped", err=True)

@@ -1,0 +1,137 @@
+"""The pieces put together: `create_app` is what a server runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from mien.server import deepface, pages, private
+from mien.server.access import Access
+from mien.server.engine import Engine
+from mien.server.guard import Guard
+from mien.server.jobs import Jobs
+from mien.server.limits import Limits
+from mien.server.metrics import Metrics
+from mien.server.problems import MEDIA_TYPE, Problem
+from mien.server.service import Service
+from mien.server.uploads import ClientGoneError
+from mien.server.v1 import about, analyze, live, videos
+from mien.server.v1.schemas import ProblemDetails
+
+_ABOUT = (
+    "How faces look to raters, not what people feel: photos, videos and live frames. Nothing leaves the machine that "
+    "this runs on. Do not use it to decide about people; emotion recognition at work and in education is banned in the "
+    "EU."
+)
+_STOP_SECONDS = 5.0
+
+
+def create_app(engine: Engine, access: Access | None = None, limits: Limits | None = None) -> FastAPI:
+    """The service as an ASGI app.
+
+    Args:
+        engine: what analyses; the app closes it when it ends.
+        access: who may ask; by default everybody on this machine.
+        limits: what is allowed; by default those of the engine.
+    """
+    limits, access, metrics = limits or engine.limits, access or Access(), Metrics()
+    app = FastAPI(
+        title="Mien",
+        version=version("mien"),
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        responses={"4XX": _problem("what was asked cannot be done"), "5XX": _problem("not now")},
+    )
+    engine.batches = metrics.batches.observe
+    # the folder and the videos come with the start
+    app.state.parts = engine, access, limits, metrics
+    for router in (analyze.router, videos.router, live.router, about.router, deepface.router, pages.router):
+        app.include_router(router)
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(ClientGoneError, _answer_nobody)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_middleware(Guard, access=access, limits=limits, metrics=metrics)
+    if access.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(access.origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Content-Type", "X-API-Key", "Authorization"],
+            expose_headers=["Location", "Retry-After"],
+        )
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    engine, access, limits, metrics = app.state.parts
+    with private.folder() as root:
+        jobs = Jobs(engine, limits, metrics, root)
+        service = Service(engine, limits, access, metrics, jobs)
+        metrics.watch(engine.pool.waiting, lambda: len(jobs))
+        app.state.service = service
+        app.openapi()  # built now and not while somebody waits
+        service.ready = True
+        expiring = jobs.expire_forever()
+        try:
+            yield
+        finally:
+            service.ready = False
+            expiring.cancel()
+            await jobs.close()
+            engine.close(_STOP_SECONDS)
+
+
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
+
+
+async def _answer_problem(request: Request, problem: Exception) -> Response:
+    if not isinstance(problem, Problem):
+        raise problem
+    request.app.state.service.metrics.problems.labels(problem.kind).inc()
+    return problem.response()
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    """What FastAPI found wrong with the parameters, without what the client sent."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = [
+        {"in": str(one["loc"][0]), "name": ".".join(map(str, one["loc"][1:]))[:80], "detail": one["msg"]}
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{one['name']}: {one['detail']}" for one in errors[:5])
+    return await _answer_problem(request, Problem(422, "parameter-invalid", detail, more={"errors": errors}))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """404 and 405, which the router raises."""
+    if not isinstance(error, HTTPException):
+        raise error
+    phrase = HTTPStatus(error.status_code).phrase
+    kind = phrase.lower().replace(" ", "-")
+    detail = {404: "there is nothing here: /docs lists what there is", 405: "not with this method: see Allow"}
+    headers = dict(error.headers or {})
+    described = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""))
+    if error.status_code == 405 and described:
+        # the router names the methods of the first route alone
+        headers["Allow"] = ", ".join(sorted(method.upper() for method in described))
+    problem = Problem(error.status_code, kind, detail.get(error.status_code, phrase), headers=headers)
+    return await _answer_problem(request, problem)
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)

@@ -1,0 +1,296 @@
+"""Photos → faces, for many requests at once: search photo by photo, classify the faces of several photos together.
+
+A worker decodes a photo, searches it and cuts the faces out; the photo is let go there, so that as many photos are in
+memory as there are workers. The crops then wait a moment for those of other photos that are under way, and each
+classifier runs once on all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.analyzer import DETECTOR, MIN_FACE, Analyzer
+from mien.carry import Refining
+from mien.classify import apart, cut, together, with_ages, with_emotions
+from mien.detect import make_detector
+from mien.detect.base import Detector
+from mien.errors import ImageError, ImageTooLargeError, InputError
+from mien.faces import Faces, Frame
+from mien.runtime.model import Model
+from mien.runtime.session import thread_count
+from mien.server.limits import Limits
+from mien.server.pool import FIRST, NEXT, Pool
+from mien.server.problems import Problem, busy, too_large
+from mien.sources.image import load_image
+from mien.weights.catalog import read_model
+
+_SIDE = 32_766
+"""Pixels of the longest side that OpenCV can cut faces from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be told of a photo.
+
+    Attributes:
+        emotion: whether the emotions are told.
+        age: whether the age range is told.
+        min_face: least shorter side of a face, pixels; 0 for what the detector finds.
+        min_score: least score of the detector, 0–1.
+    """
+
+    emotion: bool = True
+    age: bool = True
+    min_face: float = 0.0
+    min_score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """The faces of a photo, and how many more there were than are told."""
+
+    faces: Faces
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A photo whose faces wait to be classified, without its pixels."""
+
+    faces: Faces
+    left_out: int
+    wish: Wish
+    emotion: NDArray[np.uint8] | None
+    age: NDArray[np.uint8] | None
+
+
+class Bounded:
+    """A detector that gives no more than so many faces, those with the best score."""
+
+    def __init__(self, detector: Detector, most: int) -> None:
+        self._detector, self._most = detector, most
+        self.name = detector.name
+
+    def detect(self, rgb: NDArray[np.uint8]) -> Faces:
+        """As the detector, best score first."""
+        return self._detector.detect(rgb)[: self._most]
+
+
+class BoundedRefining(Bounded):
+    """As `Bounded`, for a detector that can look where faces are expected."""
+
+    def __init__(self, detector: Any, most: int) -> None:
+        super().__init__(detector, most)
+        self._refine = detector.refine
+
+    def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
+        """As the detector."""
+        faces, origin = self._refine(rgb, boxes)
+        return faces[: self._most], origin[: self._most]
+
+
+class Engine:
+    """The one analyzer of the service and the threads that it runs on.
+
+    Args:
+        detector: finds the faces; one thread.
+        emotion: the emotion model, None for none; one thread.
+        age: the age model, None for none; one thread.
+        limits: what is allowed.
+        threads: workers, None for the available CPUs, at most 4.
+        min_face: what the detector was built with, to be told.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        emotion: Model | None,
+        age: Model | None,
+        limits: Limits,
+        *,
+        threads: int | None = None,
+        min_face: int = MIN_FACE,
+    ) -> None:
+        self.detector, self.emotion, self.age, self.limits, self.min_face = detector, emotion, age, limits, min_face
+        bounded = BoundedRefining if isinstance(detector, Refining) else Bounded
+        self.analyzer = Analyzer(
+            detector=bounded(detector, limits.faces), emotion=emotion, age=age, min_face=min_face, threads=1
+        )
+        self.pool = Pool(thread_count(threads))
+        self.batches: Callable[[int], None] = _ignore
+        """Told of every batch: how many photos were classified together."""
+        self._waiting: deque[tuple[_Seen, Future[Told]]] = deque()
+        self._under_way = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def load(
+        cls,
+        limits: Limits,
+        *,
+        detector: str = DETECTOR,
+        emotion: str | None = "emotion",
+        age: str | None = "age",
+        min_face: int = MIN_FACE,
+        threads: int | None = None,
+        detector_model: Path | None = None,
+    ) -> Engine:
+        """Load detector and models by name; errors as of `mien.Analyzer`."""
+        import cv2
+
+        # OpenCV would start threads of its own in every worker
+        cv2.setNumThreads(1)
+        models = {
+            task: None if name is None else Model(read_model(name), threads=1, name=name)
+            for task, name in (("emotion", emotion), ("age", age))
+        }
+        searching = make_detector(detector, min_face=min_face, threads=1, model=detector_model)
+        return cls(searching, models["emotion"], models["age"], limits, threads=threads, min_face=min_face)
+
+    def warm(self) -> None:
+        """Run everything once, so that the first request is not slower than the others."""
+        noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+        self.analyzer.analyze(noise, color="rgb")
+        for model in (self.emotion, self.age):
+            if model is not None:
+                card = model.card
+                model(np.zeros((1, card.size, card.size, card.n_channels), np.uint8))
+
+    def describe(self) -> dict[str, Any]:
+        """What the results depend on; JSON-ready."""
+        return self.analyzer.describe()
+
+    async def tell(self, data: bytes, wish: Wish) -> Told:
+        """The faces of one photo.
+
+        Raises:
+            Problem: the photo is too large or cannot be read.
+        """
+        self._under_way += 1
+        future: Future[Told] = Future()
+        try:
+            seen = await self.pool.run(NEXT, self._look, data, wish)
+            if not seen.faces:
+                return Told(seen.faces, seen.left_out)
+            self._waiting.append((seen, future))
+        finally:
+            self._under_way -= 1
+            full = len(self._waiting) >= self.limits.batch
+            self._classify_soon(0.0 if full or not self._under_way else self.limits.batch_ms / 1000)
+        return await asyncio.wrap_future(future)
+
+    def close(self, seconds: float) -> None:
+        """End the threads."""
+        self.pool.close(seconds)
+
+    def load_frame(self, data: bytes, most: int) -> Frame:
+        """One picture of a request; in a worker.
+
+        Raises:
+            Problem: it is too large or cannot be read.
+        """
+        try:
+            frame = load_image(data, max_pixels=most)
+        except ImageTooLargeError as error:
+            declared = str(error).partition(": ")[2].partition(" pixels")[0]
+            raise too_large(f"the image {declared} pixels; the limit is {most:,}: shrink it") from None
+        except (ImageError, InputError) as error:
+            raise Problem(422, "image-unreadable", f"the image {str(error).partition(': ')[2]}") from None
+        except MemoryError:
+            raise busy("there is not enough memory for this image now: try again, or shrink it", 5) from None
+        if max(frame.size) > _SIDE:
+            raise too_large(f"the image is {max(frame.size):,} pixels long; the limit is {_SIDE:,}: cut or shrink it")
+        return frame
+
+    def _look(self, data: bytes, wish: Wish) -> _Seen:
+        """In a worker: decode, search, cut."""
+        frame = self.load_frame(data, self.limits.pixels)
+        found = self.detector.detect(frame.rgb)
+        found = found.filter(min_score=wish.min_score, min_size=wish.min_face)
+        faces = found[: self.limits.faces]
+
+        def crops(model: Model | None, wanted: bool) -> NDArray[np.uint8] | None:
+            return cut(model, frame.rgb, faces, self.detector.name) if model is not None and wanted else None
+
+        return _Seen(faces, len(found) - len(faces), wish, crops(self.emotion, wish.emotion), crops(self.age, wish.age))
+
+    def _classify_soon(self, seconds: float) -> None:
+        """Have what waits classified after so many seconds at most; in the event loop."""
+        if not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and seconds > 0 and not self._timer.cancelled():
+            return  # the oldest that waits has set it
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds > 0:
+            self._timer = loop.call_later(seconds, self._classify_soon, 0.0)
+        else:
+            self.pool.submit(FIRST, self._classify)
+
+    def _classify(self) -> None:
+        """In a worker: classify what waits now, which may be more than there was when this was asked for."""
+        taken: list[tuple[_Seen, Future[Told]]] = []
+        while len(taken) < self.limits.batch:
+            try:
+                one = self._waiting.popleft()
+            except IndexError:
+                break
+            if one[1].set_running_or_notify_cancel():
+                taken.append(one)
+        if not taken:
+            return
+        self.batches(len(taken))
+        try:
+            done = self._classified([seen for seen, _ in taken])
+        except BaseException as error:  # whatever it is, those who wait are to have it
+            for _, future in taken:
+                future.set_exception(error)
+            return
+        for (_, future), told in zip(taken, done, strict=True):
+            future.set_result(told)
+        if self._waiting:
+            self.pool.submit(FIRST, self._classify)
+
+    def _classified(self, seen: Sequence[_Seen]) -> list[Told]:
+        faces = [one.faces for one in seen]
+        for name, model, classify in (("emotion", self.emotion, with_emotions), ("age", self.age, with_ages)):
+            mine = [i for i, one in enumerate(seen) if getattr(one, name) is not None]
+            if model is None or not mine:
+                continue
+            crops = np.concatenate([getattr(seen[i], name) for i in mine])
+            own = [faces[i] for i in mine]
+            told = apart(classify(together(own), model, crops), own)
+            for i, one in zip(mine, told, strict=True):
+                faces[i] = one
+        return [Told(mine, one.left_out) for mine, one in zip(faces, seen, strict=True)]
+
+
+def _ignore(_: int) -> None:
+    """Nobody counts."""
+
+
+def photo_dict(told: Told, abstain: float = 0.0) -> dict[str, Any]:
+    """JSON-ready: width, height, faces, and how many are left out.
+
+    Args:
+        told: the faces.
+        abstain: below this probability an emotion is not named: the key is None.
+    """
+    width, height = told.faces.image_size
+    faces = told.faces.to_dicts()
+    for face in faces:
+        if face.get("confidence", 1.0) < abstain:
+            face["emotion"] = None
+    document: dict[str, Any] = {"width": width, "height": height, "faces": faces}
+    return document | ({"left_out": told.left_out} if told.left_out else {})

@@ -1,0 +1,104 @@
+"""The page with its files, and a plain list of the interface.
+
+The files are read once, so that no path of a client is ever opened.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import html
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from mien.server.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+
+_STATIC = Path(__file__).parent / "static"
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+
+
+class Asset(NamedTuple):
+    """A file of the page."""
+
+    content: bytes
+    type: str
+    tag: str
+
+
+@functools.cache
+def assets() -> dict[str, Asset]:
+    """Name in ``static/`` → file."""
+    found: dict[str, Asset] = {}
+    for file in _STATIC.iterdir():
+        if file.suffix in _TYPES:
+            content = file.read_bytes()
+            tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+            found[file.name] = Asset(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
+    return found
+
+
+@router.get("/")
+async def index(request: Request) -> Response:
+    """The page."""
+    return _asset(request, "index.html")
+
+
+@router.get("/static/{name:path}")
+async def static(request: Request, name: str) -> Response:
+    """A file of the page."""
+    return _asset(request, name)
+
+
+@router.get("/favicon.ico")
+async def favicon(request: Request) -> Response:
+    """Browsers ask for it unasked."""
+    return _asset(request, "icon.svg")
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The interface as a plain page; tools read /openapi.json."""
+    return Response(_listed(request.app.openapi()), media_type="text/html; charset=utf-8")
+
+
+def _asset(request: Request, name: str) -> Response:
+    asset = assets().get(name)
+    if asset is None:
+        raise Problem(404, "not-found", "there is no such file of the page")
+    # asked for every time, answered with nothing while it is the same
+    headers = {"ETag": asset.tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == asset.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.content, media_type=asset.type, headers=headers)
+
+
+def _listed(described: dict[str, Any]) -> str:
+    text = html.escape
+    about = described["info"]
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{text(about['title'])} – interface</title>",
+        '<link rel="stylesheet" href="/static/style.css"></head><body><main class="interface">',
+        f"<h1>{text(about['title'])} {text(about['version'])}: interface</h1><p>{text(about['description'])}</p>",
+        '<p><a href="/">The page</a> · <a href="/openapi.json">OpenAPI</a></p>',
+        "<h2>WS /v1/live</h2><p>Frames in (binary: JPEG, PNG, WebP), results out (JSON); the newest frame wins.</p>",
+    ]
+    for path, methods in described["paths"].items():
+        for method, one in methods.items():
+            parts.append(f"<h2>{method.upper()} {text(path)}</h2><p>{text(one.get('description') or '')}</p>")
+            body = one.get("requestBody", {}).get("content", {})
+            if body:
+                parts.append(f"<p>Body: {', '.join(text(kind) for kind in body)}</p>")
+            given = one.get("parameters", [])
+            if given:
+                named = (
+                    f"<dt><code>{text(each['name'])}</code></dt><dd>{text(each['description'])}</dd>" for each in given
+                )
+                parts.append(f"<dl>{''.join(named)}</dl>")
+    return "".join(parts) + "</main></body></html>"

