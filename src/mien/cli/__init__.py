@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reproduce": ("mien.cli.reproduce", "Train published networks again and write what they score."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
     "calibrate": ("mien.cli.calibrate", "Fit a model's temperatures, so that its probabilities can be trusted."),
+    "quantize": ("mien.cli.quantize", "Write a model in 8 bits."),
     "explain": ("mien.cli.explain", "Show where a network looks, and whether that can be believed."),
     "export": ("mien.cli.export", "Write a trained network as one ONNX file with its card inside."),
 }
