@@ -1,0 +1,125 @@
+"""The Ray engine: shards flow through Ray Data, read by tasks and analysed by actors on every node of a cluster.
+
+Each actor drives a worker process of its own, as the local engine does, so that an input that crashes the decoder is
+found and named here too, instead of being tried again for ever. A lost actor or node is Ray's to replace; the results
+come back to the driver, which alone writes.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mien.batch.analyse import read_items
+from mien.batch.local import worker_count
+from mien.batch.settings import Prepared
+from mien.batch.values import Finished, Shard
+from mien.batch.worker import Worker
+from mien.errors import InputError, MienError, MissingExtraError, OutputError
+
+LARGEST = 256 << 20
+"""Bytes of a shard above which its worker reads it bit by bit, instead of taking it whole from the object store."""
+READERS = 2
+"""Tasks that read at once, for each actor: enough to keep it busy while files come over a network."""
+
+
+def connect(address: str | None) -> None:
+    """Join a cluster, or start one on this machine.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        InputError: no cluster answers at the address.
+    """
+    ray = _ray()
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"Ray at {address}: no cluster answers ({reason[:200]}): start one with ray start --head"
+        ) from None
+
+
+def run_ray(
+    shards: Sequence[Shard], prepared: Prepared, *, workers: int | None = None, threads: int = 1
+) -> Iterator[Finished]:
+    """Analyse shards on the cluster that `connect` joined; they come out as they are finished.
+
+    Args:
+        shards: what to do.
+        prepared: what to analyse with; it travels with the actors.
+        workers: actors at most; by default one for every ``threads`` CPUs of the cluster.
+        threads: CPUs that an actor takes, and threads of its worker process.
+
+    Raises:
+        MienError: nothing can be analysed.
+        OutputError: the cluster is gone.
+    """
+    ray = _ray()
+    import ray.data as data
+    from ray.exceptions import RayError
+
+    if workers is None:
+        workers = worker_count(max(int(ray.cluster_resources().get("CPU", 1)) // threads, 1), threads)
+    count = min(workers, len(shards))
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    planned = data.from_items([{"shard": pickle.dumps(shard)} for shard in shards], override_num_blocks=len(shards))
+    # reading takes no CPU from the actors, and has resources of its own so that Ray does not melt the two into one
+    read = planned.map(_read, num_cpus=0, concurrency=READERS * count)
+    analysed = read.map(
+        _Actor,
+        fn_constructor_args=(prepared, threads),
+        num_cpus=threads,
+        concurrency=(1, count) if count > 1 else 1,
+    )
+    seen: set[int] = set()
+    try:
+        for row in analysed.iter_rows():
+            result = pickle.loads(row["finished"])
+            if isinstance(result, MienError):
+                raise result
+            if result.shard not in seen:
+                seen.add(result.shard)
+                yield result
+    except RayError as error:
+        reason = str(error).strip().splitlines()[-1][:200]
+        raise OutputError(
+            f"the Ray cluster failed ({reason}): what was finished is written; --resume goes on"
+        ) from None
+
+
+class _Actor:
+    """What analyses on a node."""
+
+    def __init__(self, prepared: Prepared, threads: int) -> None:
+        self._worker = Worker(prepared, threads=threads)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
+        shard, items = pickle.loads(row["shard"]), row["items"]
+        try:
+            result: Finished | MienError = self._worker.run(shard, pickle.loads(items) if items else None)
+        except MienError as error:
+            result = error
+        return {"finished": pickle.dumps(result)}
+
+
+def _read(row: dict[str, Any]) -> dict[str, bytes]:
+    """A shard with its inputs; those of a video or a very large file stay where they are."""
+    shard: Shard = pickle.loads(row["shard"])
+    if shard.kind == "video" or shard.size is None or shard.size > LARGEST:
+        return {"shard": row["shard"], "items": b""}
+    return {"shard": row["shard"], "items": pickle.dumps(list(read_items(shard)), pickle.HIGHEST_PROTOCOL)}
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise MissingExtraError("ray", "ray", "the engine ray") from None
+    return ray
