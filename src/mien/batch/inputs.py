@@ -33,6 +33,8 @@ def list_inputs(source: str) -> list[Entry]:
     if not source:
         raise InputError("the source is empty: give a folder, a pattern, a list file, a file or an address")
     entries = _remote(source) if is_address(source) else _local(source)
+    for root in {root_of(entry.path) for entry in entries} - {""}:
+        filesystem(root)  # a package that is missing is no damaged input
     return sorted({entry.path: entry for entry in entries}.values(), key=lambda entry: entry.path)
 
 

@@ -7,6 +7,7 @@ come back to the driver, which alone writes.
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,6 +33,8 @@ def connect(address: str | None) -> None:
         InputError: no cluster answers at the address.
     """
     ray = _ray()
+    # Ray Data tells of every execution, and where its progress bars went
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
     try:
@@ -70,12 +73,14 @@ def run_ray(
     context.print_on_execution_start = False
     planned = data.from_items([{"shard": pickle.dumps(shard)} for shard in shards], override_num_blocks=len(shards))
     # reading takes no CPU from the actors, and has resources of its own so that Ray does not melt the two into one
-    read = planned.map(_read, num_cpus=0, concurrency=READERS * count)
+    read = planned.map(_read, num_cpus=0, compute=data.TaskPoolStrategy(READERS * count))
+    # inside a list, so that an actor that is started again fetches it from the driver, where it stays
+    shared = [ray.put(prepared)]
     analysed = read.map(
         _Actor,
-        fn_constructor_args=(prepared, threads),
+        fn_constructor_args=(shared, threads),
         num_cpus=threads,
-        concurrency=(1, count) if count > 1 else 1,
+        compute=data.ActorPoolStrategy(min_size=1, max_size=count),
     )
     seen: set[int] = set()
     try:
@@ -96,8 +101,8 @@ def run_ray(
 class _Actor:
     """What analyses on a node."""
 
-    def __init__(self, prepared: Prepared, threads: int) -> None:
-        self._worker = Worker(prepared, threads=threads)
+    def __init__(self, shared: list[Any], threads: int) -> None:
+        self._worker = Worker(_ray().get(shared[0]), threads=threads)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
         shard, items = pickle.loads(row["shard"]), row["items"]

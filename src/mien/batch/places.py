@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import itertools
 import os
 import sys
 import tempfile
@@ -42,7 +42,11 @@ class Place(Protocol):
         ...
 
     def claim(self) -> None:
-        """Keep other runs out until this process ends, where the place can; `InputError` where one is there."""
+        """Keep other runs out until `release`, where the place can; `InputError` where one is there."""
+        ...
+
+    def release(self) -> None:
+        """Let other runs in."""
         ...
 
 
@@ -75,9 +79,7 @@ class LocalPlace:
         self._folder, self.name = folder, str(folder)
 
     def __del__(self) -> None:
-        if self._lock >= 0:
-            with contextlib.suppress(OSError):
-                os.close(self._lock)
+        self.release()
 
     def names(self, folder: str = "") -> list[str]:
         """See `Place`."""
@@ -122,10 +124,16 @@ class LocalPlace:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._lock)
+            self.release()
             raise InputError(f"{shown(self.name)}: another run is writing here: wait for it, or end it") from None
         except OSError:
             pass  # a network disk without locks
+
+    def release(self) -> None:
+        """See `Place`."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
 class RemotePlace:
@@ -181,6 +189,9 @@ class RemotePlace:
     def claim(self) -> None:
         """See `Place`; nothing holds a lock behind an address."""
 
+    def release(self) -> None:
+        """See `Place`."""
+
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}" if name else self._root.rstrip("/")
 
@@ -211,12 +222,21 @@ def read_files(paths: Sequence[str], *, ahead: int = 64) -> Iterator[bytes | Mie
 
     Remote files are fetched ``ahead`` at a time, because waiting for one after the other costs more than the analysis.
     """
-    if not paths or not is_address(paths[0]):
-        yield from map(_read_local, paths)
-        return
+    for root, alike in itertools.groupby(paths, root_of):
+        if not root:
+            yield from map(_read_local, alike)
+            continue
+        yield from _read_remote(list(alike), ahead)
+
+
+def _read_remote(paths: Sequence[str], ahead: int) -> Iterator[bytes | MienError]:
     for start in range(0, len(paths), ahead):
         chunk = paths[start : start + ahead]
-        files, _ = filesystem(root_of(chunk[0]))
+        try:
+            files, _ = filesystem(root_of(chunk[0]))
+        except MienError as error:
+            yield from [error] * len(chunk)
+            continue
         plain = [files._strip_protocol(path) for path in chunk]
         found: dict[str, Any] = {}
         try:
@@ -230,8 +250,8 @@ def read_files(paths: Sequence[str], *, ahead: int = 64) -> Iterator[bytes | Mie
 
 
 def root_of(address: str) -> str:
-    """``s3://bucket/a/b.jpg`` → ``s3://``: files of a protocol share one file system."""
-    return address.split("://", 1)[0] + "://"
+    """``s3://bucket/a/b.jpg`` → ``s3://``: files of a protocol share one file system. Nothing for a local path."""
+    return address.split("://", 1)[0] + "://" if is_address(address) else ""
 
 
 @contextmanager

@@ -7,10 +7,12 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mien.batch.containers import NoPicturesError, check_tar, pyarrow, row_groups
 from mien.batch.inputs import PARQUET_SUFFIXES, TAR_SUFFIXES, list_inputs, suffix_of
+from mien.batch.places import is_address
 from mien.batch.values import Entry, Shard, line
 from mien.errors import InputError, MienError, MissingFileError
 from mien.sources.image import shown
@@ -85,7 +87,8 @@ def make_plan(source: str, *, size: int = SHARD_SIZE, column: str | None = None)
         digest.update(line(shard).encode() + b"\n")
     for entry in entries:
         digest.update(f"{entry.size} {entry.stamp}\n".encode())
-    return Plan(source, shards, size, digest.hexdigest(), tuple(map(str, errors)))
+    where = source if is_address(source) else str(Path(source).absolute())
+    return Plan(where, shards, size, digest.hexdigest(), tuple(map(str, errors)))
 
 
 def encode_plan(plan: Plan) -> bytes:
@@ -139,9 +142,9 @@ def _stretches(groups: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
             yield start, row
             start = row
         row += rows
-        while row - start > size:
-            yield start, start + size
-            start += size
+        while row - start > size or (rows > size and row > start):
+            yield start, min(start + size, row)
+            start = min(start + size, row)
     if row > start:
         yield start, row
 

@@ -66,13 +66,13 @@ class BatchRun:
         worker_count(workers, threads)
         _check_apart(source, target)
         place = open_place(target)
+        self._engine = _engine(engine, workers, threads, address)
         self._prepared = prepare(settings or Settings())
         self.plan = make_plan(source, size=shard_size, column=column)
         self._store = Store(place, self.plan, self._prepared.describe(), resume=resume)
         if redo_errors:
             self._store.forget_errors()
         self.skipped = len(self._store.done)
-        self._engine = _engine(engine, workers, threads, address)
         self._about = {"engine": engine, "workers": workers, "threads": threads}
 
     @property
@@ -92,6 +92,12 @@ class BatchRun:
             OutputError: something cannot be written.
             MienError: nothing can be analysed, or the cluster is gone.
         """
+        try:
+            yield from self._finished()
+        finally:
+            self._store.close()
+
+    def _finished(self) -> Iterator[Finished]:
         left = [shard for shard in self.plan.shards if shard.number not in self._store.done]
         runs: list[dict[str, Any]] = self._store.manifest["runs"]
         began = time.monotonic()

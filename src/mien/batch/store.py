@@ -15,7 +15,7 @@ from mien.batch.places import Place
 from mien.batch.plan import Plan, encode_plan
 from mien.batch.tables import SCHEMA, TABLES, counts_of
 from mien.batch.values import Counts, Finished
-from mien.errors import InputError
+from mien.errors import InputError, MienError
 
 MANIFEST, PLAN = "manifest.json", "plan.parquet"
 
@@ -25,6 +25,7 @@ class Store:
 
     Attributes:
         done: number of each finished shard → what it holds.
+        counts: of all that is done.
         manifest: the document, JSON-ready.
 
     Raises:
@@ -35,7 +36,39 @@ class Store:
         self._place, self._plan = place, plan
         call = {"plan": plan.describe(), "settings": dict(settings)}
         self.done: dict[int, Counts] = {}
+        self.counts = Counts()
         place.claim()
+        try:
+            self._open(call, resume)
+        except MienError:
+            place.release()
+            raise
+
+    def commit(self, finished: Finished) -> None:
+        """Write a shard's tables, that of the inputs last."""
+        for table in TABLES:
+            if table in finished.tables:
+                self._place.write(part(table, finished.shard), finished.tables[table])
+        self.done[finished.shard] = finished.counts
+        self.counts += finished.counts
+
+    def forget_errors(self) -> None:
+        """Take shards with an error as not done."""
+        self.done = {number: counts for number, counts in self.done.items() if not counts.errors}
+        self.counts = sum(self.done.values(), Counts())
+
+    def save(self) -> None:
+        """Write the manifest."""
+        text = json.dumps(self.manifest, indent=1, ensure_ascii=False)
+        # a file name need not be text
+        self._place.write(MANIFEST, text.encode("utf-8", "backslashreplace") + b"\n")
+
+    def close(self) -> None:
+        """Let other runs write here."""
+        self._place.release()
+
+    def _open(self, call: dict[str, Any], resume: bool) -> None:
+        place, plan = self._place, self._plan
         there = place.names()
         if MANIFEST in there:
             self.manifest = self._resumed(call, resume)
@@ -49,28 +82,6 @@ class Store:
             self.save()
         if PLAN not in there:
             place.write(PLAN, encode_plan(plan))
-
-    def commit(self, finished: Finished) -> None:
-        """Write a shard's tables, that of the inputs last."""
-        for table in TABLES:
-            if table in finished.tables:
-                self._place.write(part(table, finished.shard), finished.tables[table])
-        self.done[finished.shard] = finished.counts
-
-    def forget_errors(self) -> None:
-        """Take shards with an error as not done."""
-        self.done = {number: counts for number, counts in self.done.items() if not counts.errors}
-
-    def save(self) -> None:
-        """Write the manifest."""
-        text = json.dumps(self.manifest, indent=1, ensure_ascii=False)
-        # a file name need not be text
-        self._place.write(MANIFEST, text.encode("utf-8", "backslashreplace") + b"\n")
-
-    @property
-    def counts(self) -> Counts:
-        """Of all that is done."""
-        return sum(self.done.values(), Counts())
 
     def _resumed(self, call: dict[str, Any], resume: bool) -> dict[str, Any]:
         name = f"{self._place.name}/{MANIFEST}"
@@ -99,6 +110,7 @@ class Store:
             path = f"inputs/{name}"
             if path in known:
                 self.done[known[path]] = counts_of(self._place.read(path), f"{self._place.name}/{path}")
+        self.counts = sum(self.done.values(), Counts())
 
 
 def part(table: str, shard: int) -> str:
@@ -109,8 +121,13 @@ def part(table: str, shard: int) -> str:
 def _differences(theirs: Any, ours: Any, at: str = "") -> Any:
     """``min_face: 40, now 60`` for every value that differs."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in sorted({*theirs, *ours}):
-            yield from _differences(theirs.get(key), ours.get(key), key)
+        told = False
+        # the digest of the plan, sorted last, differs with anything in it: then there is more to say than that
+        for key in sorted({*theirs, *ours}, key=lambda name: (name == "sha256", name)):
+            if not (told and at == "plan" and key == "sha256"):
+                for one in _differences(theirs.get(key), ours.get(key), key):
+                    told = True
+                    yield one
     elif theirs != ours:
         short = [text if len(text) < 60 else f"{text[:12]}…" for text in (str(theirs), str(ours))]
         yield f"{'the files, their sizes or times' if at == 'sha256' else at}: {short[0]}, now {short[1]}"

@@ -77,6 +77,8 @@ class Worker:
                 return replace(self._attempt(Task(shard, care, items)), deaths=deaths)
             except _DiedError as died:
                 deaths += 1
+                if care.end is not None:
+                    raise OutputError(f"worker processes do not stay alive: {died.reason}") from None
                 if deaths > MOST_DEATHS:
                     items, care = None, replace(care, end=died.position, dead={**care.dead, died.position: died.reason})
                 elif care.one_by_one:
