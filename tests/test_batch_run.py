@@ -22,11 +22,14 @@ from mien.batch.settings import Prepared, Settings, prepare
 from mien.batch.values import Finished
 from mien.batch.worker import Worker
 from mien.cli.batch import spoken
-from mien.errors import InputError, MienError
+from mien.errors import InputError, MienError, OutputError
 
 LIMIT = 60
 """Seconds after which a process counts as hanging."""
 SIZE = 4
+LIGHT = Settings(detector="haar", emotion=None, age=None)
+"""What starts quickly: these tests are about processes and files, and start dozens of workers."""
+OPTIONS = ("--detector", "haar", "--emotion", "none", "--age", "none", "--shard-size", SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     write_photos(folder, 22, without=2)
     (folder / "damaged.jpg").write_bytes(b"\xff\xd8\xffnothing")
-    clip(folder / "video.mp4", size=(160, 120), frames=10, draw=Pan.astronaut((160, 120)))
+    clip(folder / "video.mp4", size=(320, 240), frames=14, draw=Pan.astronaut((320, 240)))
     return folder
 
 
@@ -43,14 +46,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The parts that an uninterrupted run writes, with two workers."""
     target = tmp_path_factory.mktemp("whole") / "out"
-    run = BatchRun(str(source), str(target), shard_size=SIZE, workers=2)
+    run = BatchRun(str(source), str(target), LIGHT, shard_size=SIZE, workers=2)
     assert len(list(run.finished())) == 8
     return parts(target)
 
 
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
-    return prepare(Settings())
+    return prepare(LIGHT)
 
 
 def parts(target: Path) -> dict[str, bytes]:
@@ -70,14 +73,14 @@ def test_one_row_an_input_and_one_a_face(whole: dict[str, bytes], source: Path, 
     inputs, faces, frames = (pd.read_parquet(tmp_path / name) for name in ("inputs", "faces", "frames"))
     assert sorted(inputs["source"]) == sorted(map(str, source.iterdir()))
     assert inputs["error"].notna().sum() == 1
-    assert inputs.groupby("kind")["faces"].sum().to_dict() == {"photo": 22, "video": 1}
-    assert (faces.groupby("source").size() == 1).all()
-    assert len(faces) == 22
-    assert len(frames) == 10
+    photos = inputs[inputs["kind"] == "photo"].set_index("source")["faces"]
+    assert photos[photos > 0].to_dict() == faces.groupby("source").size().to_dict()
+    assert photos.sum() >= 20
+    assert len(frames) == 14
 
 
 def test_the_number_of_workers_changes_nothing(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
-    run = BatchRun(str(source), str(tmp_path / "out"), shard_size=SIZE, workers=1)
+    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
     assert [finished.deaths for finished in run.finished()] == [0] * 8
     assert parts(tmp_path / "out") == whole
 
@@ -87,15 +90,15 @@ def test_killed_at_ten_random_moments(source: Path, whole: dict[str, bytes], tmp
     target, moments = tmp_path / "out", random.Random(7)
     seen = []
     for _ in range(10):
-        run = call(source, target, "--shard-size", SIZE, "--workers", 2, "--resume")
+        run = call(source, target, *OPTIONS, "--workers", 2, "--resume")
         try:
             # a call needs about a second until its workers analyse; nothing but the moment is random
-            run.communicate(timeout=moments.uniform(0.1, 2.2))
+            run.communicate(timeout=moments.uniform(0.1, 1.6))
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate(timeout=LIMIT)
         seen.append(len(list(target.glob("inputs/part-*"))))
-    last = call(source, target, "--shard-size", SIZE, "--workers", 2, "--resume")
+    last = call(source, target, *OPTIONS, "--workers", 2, "--resume")
     said = last.communicate(timeout=LIMIT)[1]
     assert last.returncode == 1, said  # one photo is damaged
     assert seen == sorted(seen)
@@ -105,7 +108,7 @@ def test_killed_at_ten_random_moments(source: Path, whole: dict[str, bytes], tmp
 
 
 def test_a_driver_that_dies_leaves_no_worker(source: Path, tmp_path: Path) -> None:
-    run = call(source, tmp_path / "out", "--shard-size", SIZE, "--workers", 1)
+    run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
     children = _wait_for(lambda: _children(run.pid))
     run.kill()  # the driver alone
     run.communicate(timeout=LIMIT)
@@ -113,7 +116,7 @@ def test_a_driver_that_dies_leaves_no_worker(source: Path, tmp_path: Path) -> No
 
 
 def test_interrupted(source: Path, tmp_path: Path) -> None:
-    run = call(source, tmp_path / "out", "--shard-size", SIZE, "--workers", 1)
+    run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
     _wait_for(lambda: list(tmp_path.glob("out/inputs/part-*")))
     os.killpg(run.pid, signal.SIGINT)
     said = run.communicate(timeout=LIMIT)[1]
@@ -134,9 +137,9 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
             "if 'mien.batch.child' in sys.orig_argv:\n"
             "    import mien.batch.analyse as analyse\n"
             "    decoded = analyse._decoded\n"
-            "    def deadly(item):\n"
+            "    def deadly(content, source):\n"
             f"        {code}\n"
-            "        return decoded(item)\n"
+            "        return decoded(content, source)\n"
             "    analyse._decoded = deadly\n"
         )
         (tmp_path / "sitecustomize.py").write_text(patch)
@@ -148,7 +151,7 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 def test_an_input_that_kills_becomes_a_row(
     source: Path, prepared: Prepared, deadly: Callable[[str], None], tmp_path: Path
 ) -> None:
-    deadly("if item.source.endswith('p005.jpg'): os.kill(os.getpid(), signal.SIGSEGV)")
+    deadly("if source.endswith('p005.jpg'): os.kill(os.getpid(), signal.SIGSEGV)")
     (shard,) = make_plan(str(source / "p00*.jpg")).shards
     with Worker(prepared) as worker:
         finished = worker.run(shard)
@@ -165,31 +168,47 @@ def test_a_death_by_chance_changes_nothing(
     source: Path, whole: dict[str, bytes], deadly: Callable[[str], None], tmp_path: Path
 ) -> None:
     mark = tmp_path / "once"
-    deadly(f"if item.position == 2 and not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w'); os._exit(9)")
-    run = BatchRun(str(source), str(tmp_path / "out"), shard_size=SIZE, workers=1)
+    deadly(
+        f"if source.endswith('p002.jpg') and not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w'); os._exit(9)"
+    )
+    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
     assert sum(finished.deaths for finished in run.finished()) == 1
     assert parts(tmp_path / "out") == whole
 
 
-def test_a_worker_that_hangs_is_killed(source: Path, prepared: Prepared, deadly: Callable[[str], None]) -> None:
-    deadly("if item.source.endswith('p001.jpg'): time.sleep(60)")
+def test_a_worker_that_hangs_is_killed(
+    source: Path, prepared: Prepared, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "RETRIES", 1)
+    deadly("if source.endswith('p001.jpg'): time.sleep(600)")
     (shard,) = make_plan(str(source / "p00[0-2].jpg")).shards
-    with Worker(prepared, silence=2.0) as worker:
+    with Worker(prepared, silence=2.5) as worker:
         finished = worker.run(shard)
     assert finished.counts.errors == 1
-    assert finished.counts.faces == 2
+    assert finished.counts.inputs == 3
 
 
 def test_deaths_without_end_are_given_up(
     source: Path, prepared: Prepared, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "MOST_DEATHS", 3)
-    deadly("if not item.error: raise RuntimeError('no luck')")
+    deadly("raise RuntimeError('no luck')")
     (shard,) = make_plan(str(source / "p00*.jpg")).shards
     with Worker(prepared) as worker:
         finished = worker.run(shard)
     assert finished.counts.errors == finished.counts.inputs == 10
     assert finished.deaths == 4
+
+
+def test_a_process_that_does_not_start_is_no_input_s_fault(
+    source: Path, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'mien.batch.child' in sys.orig_argv: sys.exit('no disk')"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with Worker(prepared) as worker, pytest.raises(OutputError, match=r"do not start: .*no disk"):
+        worker.run(make_plan(str(source)).shards[0])
 
 
 # ---------------------------------------------------------------- calls
@@ -228,23 +247,23 @@ def test_shards_with_an_error_once_more(tmp_path: Path) -> None:
     write_photos(source, 2)
     names = tmp_path / "names.txt"
     names.write_text("\n".join(str(source / name) for name in ("p000.jpg", "p001.jpg", "late.jpg")))
-    run = BatchRun(str(names), str(target), shard_size=1, workers=1)
+    run = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1)
     assert [finished.counts.errors for finished in run.finished()].count(1) == 1
-    again = BatchRun(str(names), str(target), shard_size=1, workers=1, resume=True)
+    again = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1, resume=True)
     assert list(again.finished()) == []
-    once_more = BatchRun(str(names), str(target), shard_size=1, workers=1, resume=True, redo_errors=True)
+    once_more = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1, resume=True, redo_errors=True)
     assert [finished.counts.errors for finished in once_more.finished()] == [1]
     assert once_more.counts.inputs == 3
 
 
 def test_through_addresses(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     """Another way to the same files: only the names of the inputs differ."""
-    run = BatchRun(f"file://{source}", f"file://{tmp_path}/out", shard_size=SIZE, workers=2)
+    run = BatchRun(f"file://{source}", f"file://{tmp_path}/out", LIGHT, shard_size=SIZE, workers=2)
     assert len(list(run.finished())) == 8
     assert sorted(parts(tmp_path / "out")) == sorted(whole)
     faces = pd.read_parquet(tmp_path / "out" / "faces")
-    assert len(faces) == 22
-    assert faces["source"].str.startswith("file:///").all()
+    assert faces["source"].str.startswith(f"file://{source}/p").all()
+    assert len(faces) == run.counts.faces >= 20
 
 
 def test_progress_tells_throughput_and_time_left(
@@ -254,7 +273,7 @@ def test_progress_tells_throughput_and_time_left(
 
     clock = iter(range(0, 2000, 11))
     monkeypatch.setattr(batch.time, "monotonic", lambda: next(clock))
-    run = BatchRun(str(source), str(tmp_path / "out"), shard_size=SIZE, workers=1)
+    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
     monkeypatch.setattr(run, "_engine", _instantly)
     with batch.Progress(run) as progress:
         for finished in run.finished():

@@ -135,8 +135,11 @@ def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], 
     frames: list[Frame] = []
     rows: list[InputRow | Item] = []
     for item in items:
+        if item.error is not None or item.content is None:
+            rows.append(InputRow.failed(item, item.error or f"{item.source}: nothing was read"))
+            continue
         try:
-            frames.append(_decoded(item))
+            frames.append(_decoded(item.content, item.source))
             rows.append(item)
         except MienError as error:
             rows.append(InputRow.failed(item, str(error)))
@@ -153,12 +156,10 @@ def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], 
     return told, results
 
 
-def _decoded(item: Item) -> Frame:
+def _decoded(content: bytes, source: str) -> Frame:
     from mien.sources.image import load_image
 
-    if item.error is not None or item.content is None:
-        raise MienError(item.error or "nothing was read")
-    return load_image(_Named(item.content, item.source))
+    return load_image(_Named(content, source))
 
 
 class _Named(io.BytesIO):

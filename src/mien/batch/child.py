@@ -47,13 +47,18 @@ class At:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The first answer: the models are loaded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """An answer: this cannot be done at all, and why."""
 
     error: MienError
 
 
-Answer = Finished | At | Refused
+Answer = Finished | At | Ready | Refused
 
 
 def main() -> None:
@@ -81,9 +86,9 @@ def _serve(tasks: queue.SimpleQueue[Any], out: BinaryIO) -> None:
     except MienError as error:
         _answer(out, Refused(error))
         return
+    _answer(out, Ready())
     while True:
         task: Task = tasks.get()
-        _answer(out, At(0))
         try:
             done: Answer = analyse_shard(
                 analyzer,

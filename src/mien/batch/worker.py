@@ -18,7 +18,7 @@ from typing import IO
 
 import mien
 from mien.batch.analyse import Care
-from mien.batch.child import Answer, At, Refused, Start, Task
+from mien.batch.child import Answer, At, Ready, Refused, Start, Task
 from mien.batch.settings import Prepared
 from mien.batch.values import Finished, Item, Shard
 from mien.errors import OutputError
@@ -29,6 +29,8 @@ MOST_DEATHS = 20
 """Deaths on a shard after which the rest of it is not touched any more."""
 SILENCE = 600.0
 """Seconds without a sign of life after which a worker process counts as stuck."""
+STARTS = 3
+"""How often a process is started before starting counts as impossible."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -38,6 +40,14 @@ class _DiedError(Exception):
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(reason)
         self.position, self.reason = position, reason
+
+
+class _GoneError(Exception):
+    """No answer comes any more; ``stuck`` where the process was killed because none came for too long."""
+
+    def __init__(self, stuck: bool) -> None:
+        super().__init__()
+        self.stuck = stuck
 
 
 class Worker:
@@ -99,46 +109,63 @@ class Worker:
         self.close()
 
     def _attempt(self, task: Task) -> Finished:
-        position = 0
         process = self._running()
-        unsent: Task | None = task
+        position = 0
+        message: Task | None = task
         while True:
-            timer = threading.Timer(self._silence, process.kill)
-            timer.daemon = True
-            timer.start()
             try:
-                if unsent is not None:
-                    _send(process, unsent)
-                    unsent = None
-                answer = _receive(process)
-            except (EOFError, OSError, pickle.UnpicklingError):
-                stuck = timer.finished.is_set()
-                raise _DiedError(position, self._obituary(process, stuck)) from None
-            finally:
-                timer.cancel()
+                answer = self._exchange(process, message, self._silence)
+            except _GoneError as gone:
+                raise _DiedError(position, self._obituary(process, gone.stuck)) from None
             if isinstance(answer, Finished):
                 return answer
-            if isinstance(answer, Refused):
-                raise answer.error
-            position = answer.position
+            if isinstance(answer, At):
+                position = answer.position
+            message = None
 
     def _running(self) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._closed:
-                raise OutputError("the worker was closed")
-            if self._process is None:
+        """A process with its models loaded: a death before that is no input's fault."""
+        for _ in range(STARTS):
+            with self._lock:
+                if self._closed:
+                    raise OutputError("the worker was closed")
+                if self._process is not None:
+                    return self._process
                 self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-                self._process = subprocess.Popen(
+                process = self._process = subprocess.Popen(
                     [sys.executable, "-m", "mien.batch.child"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=self._errors,
                     env=_environment(self._start.threads),
                 )
-                # a failure is noticed when the first task gets no answer
-                with contextlib.suppress(OSError):
-                    _send(self._process, self._start)
-            return self._process
+            try:
+                self._exchange(process, self._start, SILENCE)
+            except _GoneError as gone:
+                reason = self._obituary(process, gone.stuck)
+            else:
+                return process
+        raise OutputError(f"worker processes do not start: {reason}")
+
+    def _exchange(
+        self, process: subprocess.Popen[bytes], message: Start | Task | None, silence: float
+    ) -> Finished | At | Ready:
+        """Send a message, if there is one, and wait for the next answer."""
+        timer = threading.Timer(silence, process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            if message is not None:
+                _send(process, message)
+            answer = _receive(process)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            # a timer that has done its work is finished before it is cancelled
+            raise _GoneError(timer.finished.is_set()) from None
+        finally:
+            timer.cancel()
+        if isinstance(answer, Refused):
+            raise answer.error
+        return answer
 
     def _obituary(self, process: subprocess.Popen[bytes], stuck: bool) -> str:
         """How the process ended, in words; the next attempt starts another one."""
@@ -192,7 +219,7 @@ def _receive(process: subprocess.Popen[bytes]) -> Answer:
     if process.stdout is None:
         raise EOFError
     answer = pickle.load(process.stdout)
-    if not isinstance(answer, (Finished, At, Refused)):
+    if not isinstance(answer, (Finished, At, Ready, Refused)):
         raise EOFError
     return answer
 
