@@ -33,13 +33,15 @@ def connect(address: str | None) -> None:
         InputError: no cluster answers at the address.
     """
     ray = _ray()
+    from ray.exceptions import RayError
+
     # Ray Data tells of every execution, and where its progress bars went
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"Ray at {address}: no cluster answers ({reason[:200]}): start one with ray start --head"
