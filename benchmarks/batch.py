@@ -5,7 +5,7 @@
     python benchmarks/batch.py ray --json docs/results/batch.json
 
 Each part adds its section to the file. *throughput*: the first photos of FairFace's validation set with one worker and
-with two, in turns, so that other load on the machine meets both; wall clock of the whole command, from start to exit.
+with two, in turns, so that other load on the machine meets both; wall clock and processor time of the whole command.
 *kills*: ten runs, the whole group of processes killed with SIGKILL at a random moment (seeded), each resumed and
 compared byte by byte with an uninterrupted run. *ray*: a cluster of two nodes on this machine (`ray start --head`,
 and a second `ray start` that joins it) whose object stores are smaller than the pictures, so that they spill;
@@ -20,6 +20,7 @@ import json
 import os
 import random
 import re
+import resource
 import secrets
 import signal
 import subprocess
@@ -63,6 +64,12 @@ def run(*arguments: object) -> float:
     return time.perf_counter() - began
 
 
+def cpu_seconds() -> float:
+    """Of all processes that have ended, workers too: other load on the machine hardly changes it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def parts(target: Path) -> dict[str, bytes]:
     return {path.relative_to(target).as_posix(): path.read_bytes() for path in sorted(target.glob("*/part-*"))}
 
@@ -73,10 +80,12 @@ def throughput(data: Path, photos: int, rounds: int, folder: Path) -> dict[str, 
     for number in range(rounds):
         for workers in (1, 2):
             target = folder / f"out-{workers}-{number}"
-            load = os.getloadavg()[0]
+            load, before = os.getloadavg()[0], cpu_seconds()
             seconds = run(source, target, "--workers", workers)
+            cpu = cpu_seconds() - before
             told = json.loads((target / "manifest.json").read_text())
             row = {"workers": workers, "seconds": round(seconds, 2), "per_second": round(photos / seconds, 2)}
+            row |= {"cpu_seconds": round(cpu, 2), "per_cpu_second": round(photos / cpu, 2)}
             rows.append(row | {"load": round(load, 1), "faces": told["counts"]["faces"]})
             print(rows[-1], flush=True)
     same = parts(folder / "out-1-0") == parts(folder / "out-2-0")
@@ -228,7 +237,6 @@ def cluster(count: int, folder: Path) -> dict[str, Any]:
         "photos": count,
         "megabytes": round(sum(p.stat().st_size for p in source.iterdir()) / 1e6),
         "store_megabytes": STORE / 1e6,
-        "spilling_threshold": SPILLING,
         "shards": -(-count // 20),
         "local_seconds": round(local, 1),
         "seconds": round(seconds, 1),
