@@ -67,11 +67,6 @@ class Worker:
         self._closed = False
         self._lock = threading.Lock()
 
-    @property
-    def pid(self) -> int | None:
-        """The process's number, None where none is running."""
-        return None if self._process is None else self._process.pid
-
     def run(self, shard: Shard, items: Sequence[Item] | None = None) -> Finished:
         """Analyse a shard, however often the process dies.
 
