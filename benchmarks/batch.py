@@ -1,11 +1,13 @@
 """How fast `mien batch` is, and whether it loses a row when it, a worker or a node of a Ray cluster is killed.
 
     python benchmarks/batch.py throughput --data fairface/validation.parquet --json docs/results/batch.json
+    python benchmarks/batch.py larger --json docs/results/batch.json
     python benchmarks/batch.py kills --data fairface/validation.parquet --json docs/results/batch.json
     python benchmarks/batch.py ray --json docs/results/batch.json
 
 Each part adds its section to the file. *throughput*: the first photos of FairFace's validation set with one worker and
 with two, in turns, so that other load on the machine meets both; wall clock and processor time of the whole command.
+*larger*: the same for photos of 512×512 pixels, the public-domain portrait turned a little each time, one worker.
 *kills*: ten runs, the whole group of processes killed with SIGKILL at a random moment (seeded), each resumed and
 compared byte by byte with an uninterrupted run. *ray*: a cluster of two nodes on this machine (`ray start --head`,
 and a second `ray start` that joins it) whose object stores are smaller than the pictures, so that they spill;
@@ -179,8 +181,18 @@ def wait_for(what: str, found: Callable[[], Any]) -> Any:
     raise SystemExit(f"{what}: did not happen in {PATIENCE:.0f} seconds")
 
 
-def portraits(folder: Path, count: int) -> Path:
-    """Uncompressed, so that a few hundred of them are more than the object stores hold."""
+def larger(count: int, folder: Path) -> dict[str, Any]:
+    source = portraits(folder / "photos", count, "jpg")
+    before = cpu_seconds()
+    seconds = run(source, folder / "out", "--workers", 1)
+    cpu = cpu_seconds() - before
+    size = sum(p.stat().st_size for p in source.iterdir())
+    row = {"photos": count, "pixels": 512, "bytes": round(size / count), "seconds": round(seconds, 2)}
+    return row | {"cpu_seconds": round(cpu, 2), "per_cpu_second": round(count / cpu, 2)}
+
+
+def portraits(folder: Path, count: int, suffix: str = "bmp") -> Path:
+    """By default uncompressed, so that a few hundred of them are more than the object stores hold."""
     import numpy as np
     from PIL import Image
     from skimage import data
@@ -189,7 +201,7 @@ def portraits(folder: Path, count: int) -> Path:
     rng = np.random.default_rng(SEED)
     picture = Image.fromarray(data.astronaut())
     for i in range(count):
-        picture.rotate(float(rng.uniform(-8, 8))).save(folder / f"{i:04}.bmp")
+        picture.rotate(float(rng.uniform(-8, 8))).save(folder / f"{i:04}.{suffix}")
     return folder
 
 
@@ -266,13 +278,13 @@ def main() -> None:
     from speed import machine
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("throughput", "kills", "ray"))
+    parser.add_argument("part", choices=("throughput", "larger", "kills", "ray"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--photos", type=int, help="default: 2000 for throughput, 240 for the others")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if options.part != "ray" and options.data is None:
+    if options.part in ("throughput", "kills") and options.data is None:
         parser.error("--data: FairFace's validation.parquet")
     about = machine()
     # Ray's sockets lie in it, and their paths must be short
@@ -280,6 +292,8 @@ def main() -> None:
         folder = Path(temporary)
         if options.part == "throughput":
             found = throughput(options.data, options.photos or 2000, options.rounds, folder)
+        elif options.part == "larger":
+            found = larger(options.photos or 200, folder)
         elif options.part == "kills":
             found = kills(options.data, options.photos or 240, folder)
         else:

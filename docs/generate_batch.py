@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any
 
 MACHINES = (("4 vCPU", 4, 0.17), ("16 vCPU", 16, 0.68), ("96 vCPU", 96, 4.08))
 """Name, hardware threads, dollars an hour: assumptions, to be replaced by the prices at hand."""
-PHOTO_BYTES = 100_000
-"""Bytes of a photo: an assumption."""
 
 
 def batch_parts(measured: dict[str, Any]) -> dict[str, str]:
-    return {"measured": measured_section(measured), "plan": plan_section(measured["throughput"])}
+    return {"measured": measured_section(measured), "plan": plan_section(measured["throughput"], measured["larger"])}
 
 
 def measured_section(measured: dict[str, Any]) -> str:
@@ -21,7 +20,7 @@ def measured_section(measured: dict[str, Any]) -> str:
     lines = [
         "## Measured",
         "",
-        "`python benchmarks/batch.py throughput|kills|ray --json docs/results/batch.json`, whose header says what is measured and "
+        "`python benchmarks/batch.py throughput|larger|kills|ray --json docs/results/batch.json`, whose header says what is measured and "
         f"how. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}; {about['date']}. "
         "Other work ran on the machine at the same time (load before each run in the table), so wall clock says little and "
         "processor time, of all processes from start to exit, is what to go by.",
@@ -38,11 +37,11 @@ def measured_section(measured: dict[str, Any]) -> str:
             f"{row['cpu_seconds']:.1f} | {row['per_cpu_second']:.1f} |"
         )
     one, two = (rate(speed, workers) for workers in (1, 2))
-    faster = statistics.mean(seconds(speed, 1)) / statistics.mean(seconds(speed, 2))
     lines += [
         "",
-        f"Two workers took {faster:.2f} times less wall clock than one on the busy machine, and {two:.1f} photos a processor second "
-        f"where one did {one:.1f}. The tables of one and of two "
+        f"{one:.1f} photos a processor second with one worker, {two:.1f} with two: a second worker costs {1 - two / one:.0%} of "
+        "processor time, start included. How much wall clock it saves cannot be said from runs that had no two cores to "
+        "themselves. The tables of one and of two "
         f"workers are {'the same, byte by byte' if speed['identical'] else 'NOT the same'}: "
         f"{speed['rows'][0]['faces']:,} faces, {speed['result_bytes'] / 1e3:,.0f} kB.",
         "",
@@ -68,24 +67,26 @@ def measured_section(measured: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plan_section(speed: dict[str, Any]) -> str:
-    core = rate(speed, 2)
+def plan_section(speed: dict[str, Any], larger: dict[str, Any]) -> str:
+    core, side = larger["per_cpu_second"], larger["pixels"]
     lines = [
-        f"From {core:.1f} photos a processor second, measured above with two workers, for small photos with one face each. "
-        "Cost of a million photos = 10⁶ / (rate of a core × cores × 3,600) × price an hour. A hardware thread of a cloud machine "
-        "is counted as half a core of the one measured. Prices and photo size "
-        f"({PHOTO_BYTES / 1000:.0f} kB) are assumptions: put in your own.",
+        f"Photos of {side}×{side} pixels, {larger['bytes'] / 1000:.0f} kB, with one face: {core:.1f} a processor second "
+        f"(`benchmarks/batch.py larger`: {larger['photos']} photos, {larger['cpu_seconds']:.1f} processor seconds); the 112×112 ones "
+        f"above: {rate(speed, 2):.0f}. Cost of 10⁶ photos = 10⁶ / (photos a processor second × cores × 3,600) × price an hour. "
+        "That takes for granted that every core is there for the run and that storage keeps up; it leaves out requests, traffic and "
+        "storage. A hardware thread of a cloud machine is counted as half a core of the one measured. **The prices are "
+        "assumptions: put in your own, and the rate of a thousand of your photos.**",
         "",
-        "| machine | assumed price an hour | photos a second | hours for 10⁶ | cost of 10⁶ | cost of 10⁹ | machines for 10⁹ in a week | network a machine |",
+        "| machine | assumed price an hour | photos a second | hours for 10⁶ | cost of 10⁶ | cost of 10⁹ | machines for 10⁹ in a week | reads, a machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, threads, price in MACHINES:
         per_second = core * threads / 2
         hours = 1e6 / per_second / 3600
-        machines = 1e9 / per_second / (7 * 86_400)
+        machines = math.ceil(1e9 / per_second / (7 * 86_400))
         lines.append(
             f"| {name} | ${price:.2f} | {per_second:,.0f} | {hours:.2f} | ${hours * price:.2f} | ${1000 * hours * price:,.0f} | "
-            f"{machines:,.0f} | {per_second * PHOTO_BYTES / 1e6:,.0f} MB/s |"
+            f"{machines:,} | {per_second * larger['bytes'] / 1e6:,.1f} MB/s |"
         )
     faces = speed["result_bytes"] / speed["rows"][0]["faces"]
     lines += [
@@ -98,7 +99,3 @@ def plan_section(speed: dict[str, Any]) -> str:
 def rate(speed: dict[str, Any], workers: int) -> float:
     """Photos a processor second."""
     return statistics.median(row["per_cpu_second"] for row in speed["rows"] if row["workers"] == workers)
-
-
-def seconds(speed: dict[str, Any], workers: int) -> list[float]:
-    return [row["seconds"] for row in speed["rows"] if row["workers"] == workers]
