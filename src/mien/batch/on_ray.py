@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from mien.errors import InputError, MienError, MissingExtraError, OutputError
 
 LARGEST = 256 << 20
 """Bytes of a shard above which its worker reads it bit by bit, instead of taking it whole from the object store."""
+_ANSWER_SECONDS = 10.0
 READERS = 2
 """Tasks that read at once, for each actor: enough to keep it busy while files come over a network."""
 
@@ -39,6 +41,7 @@ def connect(address: str | None) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
+    _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, RayError) as error:
@@ -46,6 +49,17 @@ def connect(address: str | None) -> None:
         raise InputError(
             f"Ray at {address}: no cluster answers ({reason[:200]}): start one with ray start --head"
         ) from None
+
+
+def _check_answers(address: str | None) -> None:
+    """Ray itself tries for minutes to reach a cluster that is not there."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"Ray at {address}: no cluster answers ({error}): start one with ray start --head") from None
 
 
 def run_ray(
