@@ -1,8 +1,8 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, the tables of docs/evaluation.md, docs/explain.md, docs/serve.md and docs/video.md, and that
-                                   of README.md
+                                   pictures, the tables of docs/batch.md, docs/evaluation.md, docs/explain.md,
+                                   docs/serve.md and docs/video.md, and that of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 from generate_audit import audit_page
+from generate_batch import batch_parts
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
 from generate_serve import serve_parts
@@ -335,6 +336,8 @@ def pages() -> dict[Path, str]:
     out[DOCS / "benchmarks.md"] = benchmarks_page()
     out[DOCS / "video.md"] = video_page()
     out[DOCS / "audit.md"] = audit_page()
+    batch = json.loads((DOCS / "results" / "batch.json").read_text(encoding="utf-8"))
+    out[DOCS / "batch.md"] = filled("batch", batch_parts(batch))
     out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
     explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})

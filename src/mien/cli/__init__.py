@@ -16,6 +16,7 @@ from mien.errors import MienError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Find the faces in photos and videos and tell their emotions and age ranges."),
+    "batch": ("mien.cli.batch", "Analyse very many photos and videos, on all cores or a cluster, into Parquet files."),
     "live": ("mien.cli.live", "Follow the faces of a camera or a network stream."),
     "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
