@@ -1,7 +1,7 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
-python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, the tables of docs/evaluation.md, docs/explain.md, docs/serve.md and docs/video.md, and that
+python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md, docs/reproduction.md
+                                   with its pictures, the tables of docs/evaluation.md, docs/explain.md, docs/serve.md and docs/video.md, and that
                                    of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
@@ -23,6 +23,7 @@ from generate_serve import serve_parts
 from generate_video import tracking_section
 
 from mien.cli import cli
+from mien.report.schema import results_schema
 from mien.reproduction import page as reproduction
 from mien.runtime.model import Model
 from mien.weights.card import Card
@@ -295,6 +296,7 @@ def pages() -> dict[Path, str]:
     cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
+    out[DOCS / "results.schema.json"] = json.dumps(results_schema(), indent=2, ensure_ascii=False) + "\n"
     out[DOCS / "benchmarks.md"] = benchmarks_page()
     out[DOCS / "video.md"] = video_page()
     out[DOCS / "audit.md"] = audit_page()

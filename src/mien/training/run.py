@@ -74,13 +74,14 @@ class RunFolder(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write what the epoch brought, and end training on all processes where the first is told to."""
+        # all ask, for what is logged is averaged over processes when it is asked for
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if trainer.is_global_zero and self._weights:
-            self._write(trainer)
+            self._write(trainer, metrics)
         if self.watch is not None and trainer.strategy.broadcast(self._stop):
             trainer.should_stop = True
 
-    def _write(self, trainer: L.Trainer) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    def _write(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> None:
         files.save_weights(self._weights, self.folder / files.LAST)
         figure = metrics[SCORE] if self.select == "score" else -metrics[LOSS]
         if figure > self.best:
@@ -174,6 +175,8 @@ def fit(
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
             warnings.filterwarnings("ignore", message=".*number of training batches.*")
+            # kernels of one input channel are laid out both ways at once
+            warnings.filterwarnings("ignore", message="Grad strides do not match")
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", category=FutureWarning)
             trainer.fit(
