@@ -44,6 +44,8 @@ TESTS = {
     ),
 }  # fmt: skip
 """Set → test files; "all" runs those of "inference" as well."""
+QUICK = {"inference": ("compat", "faces", "geometry", "schema", "session", "tables"), "all": ("training_ranks",)}
+"""With --quick: photos and videos from file to result, and two processes that train."""
 TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "jsonschema")
 UNPINNED_WARNINGS = ["-o", "filterwarnings="]
 """Warnings of packages as old as these are not ours to answer."""
@@ -61,6 +63,7 @@ class Environment:
     python: str
     age: str
     part: str
+    quick: bool = False
 
     @property
     def name(self) -> str:
@@ -68,7 +71,8 @@ class Environment:
 
     @property
     def tests(self) -> tuple[str, ...]:
-        return TESTS["inference"] + (TESTS["all"] if self.part == "all" else ())
+        tests = QUICK if self.quick else TESTS
+        return tests["inference"] + (tests["all"] if self.part == "all" else ())
 
 
 def run(*call: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -95,10 +99,16 @@ def interpreters() -> dict[str, Path]:
 
 
 def build(work: Path) -> tuple[Path, Path]:
-    """The sdist, and the wheel that is built from it."""
+    """The wheel, which is built from the sdist, and the sdist."""
     dist = work / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     run(sys.executable, "-m", "build", "--outdir", dist, ROOT, cwd=work)
+    return built(work)
+
+
+def built(work: Path) -> tuple[Path, Path]:
+    """The wheel and the sdist that are there."""
+    dist = work / "dist"
     (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
     return wheel, sdist
 
@@ -152,7 +162,7 @@ def test(one: Environment, python: Path, folder: Path, workers: int) -> dict[str
     files = [f"tests/test_{name}.py" for name in one.tests]
     started = time.monotonic()
     done = run(
-        python, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadscope", "-m",
+        python, "-m", "pytest", "-q", *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []), "-m",
         "not data and not browser and not slow", *(UNPINNED_WARNINGS if one.age == "oldest" else []), *files,
         cwd=site, env=clean,
     )  # fmt: skip
@@ -163,6 +173,7 @@ def test(one: Environment, python: Path, folder: Path, workers: int) -> dict[str
         "python": version,
         "exit": done.returncode,
         **counts,
+        "tests": list(one.tests),
         "seconds": round(time.monotonic() - started),
         "failures": re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE),
         "versions": {name: packages[name] for name in sorted(packages, key=str.lower) if canonical(name) in direct},
@@ -189,12 +200,12 @@ def dependencies(part: str) -> set[str]:
     return names
 
 
-def environments(found: Sequence[str], wheels: Path | None) -> Iterator[Environment]:
+def environments(found: Sequence[str], wheels: Path | None, quick: bool) -> Iterator[Environment]:
     for python in found:
         for age in AGES:
             # what "all" tests holds what "inference" tests
             part = "all" if torch_wheel(wheels, python) else "inference"
-            yield Environment(python, age, part)
+            yield Environment(python, age, part, quick)
 
 
 def main() -> int:
@@ -203,6 +214,8 @@ def main() -> int:
     parser.add_argument("--wheels", type=Path, help="folder with a processor-only torch wheel")
     parser.add_argument("--only", nargs="*", help="names of environments, such as 3.12-oldest-inference")
     parser.add_argument("--workers", type=int, default=1, help="test processes side by side")
+    parser.add_argument("--quick", action="store_true", help="few tests")
+    parser.add_argument("--built", action="store_true", help="take what an earlier call built")
     parser.add_argument("--keep", action="store_true", help="leave the environments")
     parser.add_argument("--json", type=Path, help="write the results here, beside those of earlier calls")
     options = parser.parse_args()
@@ -210,7 +223,7 @@ def main() -> int:
     if work.is_relative_to(ROOT):
         parser.error("--work must lie outside the checkout")
     work.mkdir(parents=True, exist_ok=True)
-    wheel, sdist = build(work)
+    wheel, sdist = built(work) if options.built else build(work)
     print(f"built {wheel.name} ({wheel.stat().st_size / 1e6:.1f} MB), {sdist.name} ({sdist.stat().st_size / 1e6:.1f} MB)")
     found = interpreters()
     print("found", ", ".join(f"{version}: {path}" for version, path in found.items()))
@@ -222,9 +235,9 @@ def main() -> int:
         "sdist_bytes": sdist.stat().st_size,
         "environments": results.get("environments", {}),
     }
-    chosen = list(environments(list(found), options.wheels))
+    chosen = list(environments(list(found), options.wheels, options.quick))
     if options.only:
-        named = (Environment(*name.split("-")) for name in options.only)
+        named = (Environment(*name.split("-"), options.quick) for name in options.only)
         chosen = [one for one in named if one.python in found]
     bad = 0
     for one in chosen:
