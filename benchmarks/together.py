@@ -1,6 +1,6 @@
 """Train with one and with two processes on this machine's processor, several seeds each, and write what they score.
 
-    python benchmarks/together.py --data fer2013.parquet --json docs/results/together.json
+    python benchmarks/together.py --data fer2013.parquet --json together.json
 
 The emotion-cpu recipe on a part of FER2013 and for a few epochs: not to train well, but to see whether two processes
 (gloo, `torchrun --nproc-per-node 2`) end within the noise of one, which the spread over seeds tells.
@@ -22,7 +22,7 @@ import numpy as np
 
 from mien.datasets.prepared import read_prepared, write_prepared
 
-TRAIN, VALIDATION, EPOCHS, BATCH = 3000, 1500, 3, 64
+TRAIN, VALIDATION, EPOCHS, BATCH = 1000, 500, 2, 64
 RECIPE = "emotion-cpu"
 FIGURES = ("train_loss", "val_loss", "val_score")
 TOGETHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
@@ -41,11 +41,23 @@ def part(data: Path, target: Path) -> None:
 def train(processes: int, seed: int, data: Path, out: Path) -> list[dict[str, float]]:
     start = [] if processes == 1 else [*TOGETHER, str(processes)]
     call = [sys.executable, *start, "-m", "mien", "train", RECIPE, "--data", str(data), "--out", str(out)]
-    call += ["--epochs", str(EPOCHS), "--batch-size", str(BATCH), "--seed", str(seed), "--threads", "1", "--no-progress"]
+    call += [
+        "--epochs",
+        str(EPOCHS),
+        "--batch-size",
+        str(BATCH),
+        "--seed",
+        str(seed),
+        "--threads",
+        "1",
+        "--no-progress",
+    ]
     env = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     subprocess.run(call, env=env, check=True, timeout=1800)
     with (out / "metrics.csv").open() as file:
-        return [{name: float(row[name]) for name in (*FIGURES, "seconds", "cpu_seconds")} for row in csv.DictReader(file)]
+        return [
+            {name: float(row[name]) for name in (*FIGURES, "seconds", "cpu_seconds")} for row in csv.DictReader(file)
+        ]
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md, docs/reproduction.md
-                                   with its pictures, the tables of docs/evaluation.md, docs/explain.md, docs/serve.md and docs/video.md, and that
-                                   of README.md
+                                   with its pictures, docs/licences.md, the tables of docs/evaluation.md, docs/explain.md, docs/releases.md,
+                                   docs/serve.md and docs/video.md, and that of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -19,6 +19,8 @@ import click
 from generate_audit import audit_page
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
+from generate_licences import licences_page
+from generate_release import release_parts
 from generate_serve import serve_parts
 from generate_video import tracking_section
 
@@ -303,6 +305,8 @@ def pages() -> dict[Path, str]:
     out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
     explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
+    out[DOCS / "licences.md"] = licences_page()
+    out[DOCS / "releases.md"] = filled("releases", release_parts())
     out[DOCS / "serve.md"] = filled("serve", serve_parts())
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)

@@ -3,8 +3,8 @@
     python scripts/licences.py --python .venv/bin/python --json docs/results/licences.json --sbom dist/mien.cdx.json
 
 The environment must hold mien with the extras to be told of (all, for the page in the documentation). Licences are
-those that packages declare (pip-licenses); the SBOM is CycloneDX (cyclonedx-py). Packages that no extra of mien leads to
-are left out of the list. `docs/licences.md` is made of the list by `python docs/generate.py`.
+those that packages declare (pip-licenses); the SBOM is CycloneDX (cyclonedx-py). Packages that no extra of mien leads
+to are left out of the list. `docs/licences.md` is made of the list by `python docs/generate.py`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
-EXTRAS = ("tables", "heif", "plots", "res10", "landmarks", "train", "audit", "explain", "tune", "postgres", "serve", "demo")
+EXTRAS = (
+    "tables",
+    "heif",
+    "plots",
+    "res10",
+    "landmarks",
+    "train",
+    "audit",
+    "explain",
+    "tune",
+    "postgres",
+    "serve",
+    "demo",
+)
 _REQUIRED = """
 import importlib.metadata as m, json, re, sys
 from packaging.requirements import Requirement
 def canonical(name): return re.sub(r"[-_.]+", "-", name).lower()
-have = {canonical(d.metadata["Name"]): d for d in m.distributions()}
+have = {canonical(d.metadata["Name"]): d for d in reversed(list(m.distributions()))}
 def closure(name, extras, seen):
     for extra in ("", *extras):
         if (name, extra) in seen or name not in have: continue

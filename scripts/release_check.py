@@ -8,8 +8,8 @@ Each environment is a Python (3.10 to 3.13, those that are found), the oldest or
 pyproject.toml allows, and a set: "inference" is the package with what tables, pictures and the service need; "all" is
 every extra, and runs the tests of training as well. "all" needs a processor-only torch wheel, which --wheels gives, so
 that no CUDA packages are fetched; it is run on the Pythons such a wheel is for, and its torch is that wheel's.
-Dependencies are resolved and installed by uv. What the oldest allowed versions have no wheels for on a Python is taken in
-the oldest version that has. Environments are removed when they are done.
+Dependencies are resolved and installed by uv. A package whose oldest allowed version has no wheel for a Python is taken
+in the oldest version that has one. Environments are removed when they are done.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def install(one: Environment, interpreter: Path, wheel: Path, folder: Path, whee
     resolution = "lowest-direct" if one.age == "oldest" else "highest"
     run(
         "uv", "pip", "compile", ROOT / "pyproject.toml", *extras, "--resolution", resolution, "--python-version",
-        one.python, "-c", folder / "torch.txt", *links, "--only-binary", ":all:", "--no-binary", "face_recognition_models",
+        one.python, "-c", folder / "torch.txt", *links, "--only-binary", ":all:",
         "--output-file", folder / "pins.txt", "-q", cwd=folder,
     )  # fmt: skip
     run("uv", "venv", "-q", "--python", interpreter, folder / "env", cwd=folder)
@@ -167,7 +167,9 @@ def test(one: Environment, python: Path, folder: Path, workers: int) -> dict[str
         cwd=site, env=clean,
     )  # fmt: skip
     (folder / "pytest.log").write_text(done.stdout + done.stderr, encoding="utf-8")
-    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", last_line(done.stdout))}
+    counts = {
+        word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", last_line(done.stdout))
+    }
     direct = sorted(dependencies(one.part))
     return {
         "python": version,
@@ -224,7 +226,9 @@ def main() -> int:
         parser.error("--work must lie outside the checkout")
     work.mkdir(parents=True, exist_ok=True)
     wheel, sdist = built(work) if options.built else build(work)
-    print(f"built {wheel.name} ({wheel.stat().st_size / 1e6:.1f} MB), {sdist.name} ({sdist.stat().st_size / 1e6:.1f} MB)")
+    print(
+        f"built {wheel.name} ({wheel.stat().st_size / 1e6:.1f} MB), {sdist.name} ({sdist.stat().st_size / 1e6:.1f} MB)"
+    )
     found = interpreters()
     print("found", ", ".join(f"{version}: {path}" for version, path in found.items()))
     results = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}

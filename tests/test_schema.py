@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clips import Pan, clip
 from click.testing import CliRunner
-from pictures import astronaut
 from PIL import Image
 
+from clips import Pan, clip
 from mien import Faces
 from mien.cli import cli
 from mien.cli.schema import KINDS
 from mien.report.schema import RESULTS, VERSION, results_schema
+from pictures import astronaut
 
 jsonschema = pytest.importorskip("jsonschema")
 DOCS = Path(__file__).parents[1] / "docs"

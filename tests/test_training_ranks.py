@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import fabricated
-from training_together import EXACT, train
 
 from mien.datasets.prepared import write_prepared
 from mien.errors import DataError, TrainingError
@@ -23,6 +21,8 @@ from mien.training import checkpoint as files
 from mien.training.data import EpochBatches
 from mien.training.losses import soft_cross_entropy
 from mien.training.ranks import ALONE, Ranks, ranks_from
+from test_training import fabricated
+from training_together import EXACT, train
 
 SECONDS = 200
 """After which the processes are stopped; they take some ten."""

@@ -1,7 +1,7 @@
 """The shapes of the JSON that results are written as: types for who reads it, and the source of its schema.
 
-`mien.report.schema` turns them into JSON Schema. A text in ``Annotated`` is the description of a key; keys of the classes
-with ``total=False`` are left out where there is nothing to tell.
+`mien.report.schema` turns them into JSON Schema. A text in ``Annotated`` is the description of a key; keys of classes with
+``total=False`` are left out where there is nothing to tell.
 """
 
 from __future__ import annotations
