@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from mien.report.shapes import Bounds, FrameJson, PhotoJson, ReportJson
 
 VERSION = 1
-"""Rises when a key goes or changes its meaning. New keys may come without it: readers pass over what they do not know."""
+"""Rises when a key goes or changes its meaning. New keys may come without it: readers pass over unknown keys."""
 RESULTS: Mapping[str, type] = {"photo": PhotoJson, "frame": FrameJson, "report": ReportJson}
 """Kind of result → its shape."""
 _PLAIN: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number", NoneType: "null"}

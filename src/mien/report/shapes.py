@@ -1,6 +1,6 @@
 """The shapes of the JSON that results are written as: types for who reads it, and the source of its schema.
 
-`mien.report.schema` turns them into JSON Schema. A text in ``Annotated`` is the description of a key; keys of classes with
+`mien.report.schema` turns them into JSON Schema. A text in ``Annotated`` is a key's description; keys of classes with
 ``total=False`` are left out where there is nothing to tell.
 """
 
