@@ -1,8 +1,9 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
-python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, the tables of docs/batch.md, docs/evaluation.md, docs/explain.md,
-                                   docs/serve.md and docs/video.md, and that of README.md
+python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
+                                   docs/reproduction.md with its pictures, docs/licences.md, the tables of docs/batch.md,
+                                   docs/evaluation.md, docs/explain.md, docs/releases.md, docs/serve.md and docs/video.md,
+                                   and that of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -20,10 +21,13 @@ from generate_audit import audit_page
 from generate_batch import batch_parts
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
+from generate_licences import licences_page
+from generate_release import release_parts
 from generate_serve import serve_parts
 from generate_video import tracking_section
 
 from mien.cli import cli
+from mien.report.schema import results_schema
 from mien.reproduction import page as reproduction
 from mien.runtime.model import Model
 from mien.weights.card import Card
@@ -333,6 +337,7 @@ def pages() -> dict[Path, str]:
     cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
+    out[DOCS / "results.schema.json"] = json.dumps(results_schema(), indent=2, ensure_ascii=False) + "\n"
     out[DOCS / "benchmarks.md"] = benchmarks_page()
     out[DOCS / "video.md"] = video_page()
     out[DOCS / "audit.md"] = audit_page()
@@ -341,6 +346,8 @@ def pages() -> dict[Path, str]:
     out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
     explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
+    out[DOCS / "licences.md"] = licences_page()
+    out[DOCS / "releases.md"] = filled("releases", release_parts())
     out[DOCS / "serve.md"] = filled("serve", serve_parts())
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
+    "schema": ("mien.cli.schema", "Print the JSON Schema of results."),
     "data": ("mien.cli.data", "Turn datasets into training files, look them over and clean them."),
     "train": ("mien.cli.train", "Train a recipe on a prepared dataset."),
     "tune": ("mien.cli.tune", "Search for better settings of a recipe."),
