@@ -1,7 +1,7 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
-python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, the tables of docs/evaluation.md, docs/explain.md and docs/video.md, and that of README.md
+python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/robustness.md and
+                                   docs/reproduction.md with their pictures, the tables of docs/evaluation.md, docs/explain.md and docs/video.md, and that of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -18,6 +18,9 @@ import click
 from generate_audit import audit_page
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
+from generate_peers import peers_section
+from generate_robustness import pictures as robustness_pictures
+from generate_robustness import robustness_page
 from generate_video import tracking_section
 
 from mien.cli import cli
@@ -202,6 +205,7 @@ def benchmarks_page() -> str:
         points = "; ".join(f"({x:.3f}, {y:.3f})" for x, y in one.get("landmarks", [])) or "–"
         rows.append([name, f"{one['images']:,}", percent(one["found"]), box, points])
     lines += table(["detector", "images", "found", "box (x1, y1, x2, y2)", "landmarks"], rows)
+    lines.append(peers_section(json.loads((DOCS / "results" / "peers.json").read_text(encoding="utf-8"))))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -299,6 +303,10 @@ def pages() -> dict[Path, str]:
     out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
     explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
+    robustness = json.loads((DOCS / "results" / "robustness.json").read_text(encoding="utf-8"))
+    out[DOCS / "robustness.md"] = robustness_page(robustness)
+    for name, picture in robustness_pictures(robustness).items():
+        out[DOCS / "images" / "robustness" / name] = picture
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():

@@ -26,6 +26,11 @@ class Fer:
     def batch(self, paths):
         return sum(len(faces) for faces in self.fer.batch_detect_emotions([self.read(path) for path in paths]))
 
+    def find(self, rgb, min_face):
+        if getattr(self, "finder", None) is None:
+            self.finder = self.make(min_face_size=min_face)
+        return self.finder.find_faces(self.cv2.cvtColor(rgb, self.cv2.COLOR_RGB2BGR))
+
     def score(self, faces):
         import numpy as np
 

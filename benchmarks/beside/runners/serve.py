@@ -2,7 +2,7 @@
 
 A runner gives `main` an object with ``load()`` (import and build), ``read(path)`` → a picture, ``analyze(picture)`` → the
 number of faces, ``batch(paths)`` → the number of faces, ``labels``, and ``score(faces)``: uint8 ``(n, side, side)`` gray
-→ ``(n, k)`` probabilities. Answers go out as lines that begin with "@@"; whatever the package prints goes to stderr.
+→ ``(n, k)`` probabilities; one has ``find(rgb, min_face)`` → boxes x, y, width, height as well. Answers go out as lines that begin with "@@"; whatever the package prints goes to stderr.
 """
 
 import json
@@ -48,6 +48,13 @@ def score(peer, given, n, side, out):
     return {"heads": {name: list(peer.labels[name]) for name in answers}}
 
 
+def find(peer, photo, height, width, min_face):
+    import numpy as np
+
+    boxes = peer.find(np.fromfile(photo, np.uint8).reshape(height, width, 3), min_face)
+    return [[float(x + w / 2), float(y + h / 2)] for x, y, w, h in boxes]
+
+
 def main(peer):
     mode = sys.argv[3]
     try:
@@ -68,6 +75,8 @@ def main(peer):
                 say(**photo(peer, request["path"], request["times"]))
             elif request["op"] == "batch":
                 say(**batch(peer, request["paths"]))
+            elif request["op"] == "find":
+                say(centres=find(peer, request["photo"], request["height"], request["width"], request["min_face"]))
             else:
                 say(**score(peer, request["faces"], request["n"], request["side"], request["out"]))
     except Exception as error:

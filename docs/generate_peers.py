@@ -1,0 +1,201 @@
+"""The part of docs/benchmarks.md that follows from docs/results/peers.json; docs/generate.py writes it there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ABLE = "Mien's time is that of *emotion and age* in the same pairs"
+AIM_SPEED, AIM_SIZE = 10, 50
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def within(one: dict[str, Any]) -> str:
+    low, high = one["interval"]
+    return f"{percent(one['accuracy'])} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def times(one: dict[str, float]) -> str:
+    """A ratio with its quartiles."""
+    return f"**{one['median']:.2f}** ({one['quarter']:.2f}–{one['three_quarters']:.2f})"
+
+
+def ms(one: dict[str, float]) -> str:
+    """Median and least."""
+    return f"{one['median']:,.1f} ({one['least']:,.1f})"
+
+
+def install_rows(measured: dict[str, Any]) -> list[list[str]]:
+    own = measured["environments"]["mien"]["mb"]
+    rows = []
+    for one in measured["environments"].values():
+        versions = ", ".join(f"{name} {number}" for name, number in one["versions"].items())
+        cuda = f"{one['cuda_mb']:,.0f}" if one["cuda_mb"] else "–"
+        works = "–" if "readme" not in one else "works" if not one["readme_error"] else f"fails: {one['readme_error']}"
+        rows.append(
+            [one["title"], versions, f"{one['mb']:,.0f}", cuda, f"{one['mb'] / own:.1f}", str(one["packages"]), works]
+        )
+    return rows
+
+
+def peers_section(measured: dict[str, Any]) -> str:
+    """How Mien does beside other packages, as Markdown.
+
+    Args:
+        measured: what `benchmarks/peers.py --json` wrote.
+    """
+    about, peers = measured["machine"], measured["peers"]
+    able = {name: one for name, one in peers.items() if "cold" in one}
+    others = {name: one for name, one in able.items() if one["environment"] != "mien"}
+    loads = [max(pair) for step, pair in measured["load"].items() if step in ("cold", "warm", "batch")]
+    lines = [
+        "## Beside other packages",
+        "",
+        "`python benchmarks/peers.py --data fer2013.parquet --json docs/results/peers.json`, whose header says what is measured "
+        "and how: every package in an environment of its own, all on the same files in one session, in pairs with Mien, with "
+        f"the options that each has by default. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
+        f"{about['python']}, Node {about['node']}; {about['date']}. Other work ran on the machine meanwhile (load up to "
+        f"{max(loads):.1f}), which lengthens times; a ratio is of two measurements next to one another. In brackets: of a ratio its "
+        "quartiles, of a time the least. A ratio of 10 means that the package takes ten times as long as Mien.",
+        "",
+        *verdict(measured, others),
+        "### Installation",
+        "",
+        "Megabytes of what pip or npm put into an empty environment. The packages that need torch get the build for CUDA, "
+        "since that is what the index has for Linux.",
+        "",
+        *table(
+            ["package", "versions", "MB", "of it CUDA", "× Mien", "packages", "the import of its README"],
+            install_rows(measured),
+        ),
+    ]
+    for one in measured["environments"].values():
+        if one["beside"]:
+            lines.append(f"- {one['title']} was given {one['beside']}.")
+    lines += ["", "### Start", "", "From the start of a process to the faces of one 512×512 photo and its end.", ""]
+    rows = []
+    for one in able.values():
+        seen = one["cold"]
+        rows.append(
+            [
+                one["title"],
+                f"{one['import']['median']:,.0f}",
+                f"{seen['s']['median']:.2f} ({seen['s']['least']:.2f})",
+                times(seen["ratio"]),
+                f"{seen['peak_mb']:,.0f}",
+            ]
+        )
+    lines += table(["", "import, ms", "cold, s", "× Mien", "peak MB"], rows)
+    lines += [
+        "### Time a photo, once loaded",
+        "",
+        "From the path of a JPEG to the faces, milliseconds: the portrait (512×512, one face), another (512×600), and a crowd "
+        "(800×800, 16 faces), with the time a face there. *Faces* is how many were found in the three.",
+        "",
+    ]
+    for mode, title in (("all", "With all processors"), ("one", "On one processor, one thread")):
+        rows = []
+        for one in able.values():
+            seen = one["warm"][mode]
+            crowd = seen["crowd"]
+            faces = " + ".join(str(seen[name]["faces"]) for name in ("astronaut", "hopper", "crowd"))
+            each = f"{crowd['ms']['median'] / crowd['faces']:.1f}" if crowd["faces"] else "–"
+            rows.append(
+                [
+                    one["title"], ms(seen["astronaut"]["ms"]), times(seen["astronaut"]["ratio"]),
+                    ms(seen["hopper"]["ms"]), times(seen["hopper"]["ratio"]),
+                    ms(crowd["ms"]), times(crowd["ratio"]), each, faces, f"{seen['peak_mb']:,.0f}",
+                ]
+            )  # fmt: skip
+        header = [title, "portrait", "× Mien", "another", "× Mien", "crowd", "× Mien", "a face", "faces", "peak MB"]
+        lines += table(header, rows)
+    first = next(iter(able.values()))["batch"]
+    lines += [
+        "### Many photos at once",
+        "",
+        f"{first['photos']} portraits, given together where a package takes several; all processors.",
+        "",
+    ]
+    rows = [
+        [one["title"], f"{one['batch']['faces'] / one['batch']['s']['median']:.1f}", times(one["batch"]["ratio"])]
+        for one in able.values()
+    ]
+    lines += table(["", "faces a second", "× Mien's time"], rows)
+    lines += accuracy_lines(measured["accuracy"])
+    unable = {name: one for name, one in peers.items() if "cannot" in one}
+    if unable:
+        lines += ["### What could not be run", ""]
+        lines += [
+            "These fetch their weights from GitHub or Hugging Face when they are first used, and neither could be reached from the "
+            "machine; no package of theirs on PyPI holds the weights. Their size and import are above and here.",
+            "",
+        ]
+        for one in unable.values():
+            took = f"; import {one['import']['median']:,.0f} ms" if "import" in one else ""
+            lines.append(f"- {one['title']}: `{one['cannot']}`{took}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def verdict(measured: dict[str, Any], others: dict[str, Any]) -> list[str]:
+    """The aims beside what came out."""
+    warm = {name: one["warm"]["all"]["astronaut"]["ratio"]["median"] for name, one in others.items()}
+    cold = {name: one["cold"]["ratio"]["median"] for name, one in others.items()}
+    fastest, soonest = min(warm, key=warm.__getitem__), min(cold, key=cold.__getitem__)
+    environments = measured["environments"]
+    size = environments["fer"]["mb"] / environments["mien"]["mb"]
+    lighter = [one["title"] for one in environments.values() if one["mb"] < environments["mien"]["mb"]]
+    crowd = {name: one["warm"]["all"]["crowd"]["ratio"]["median"] for name, one in others.items()}
+    crowded = min(crowd, key=crowd.__getitem__)
+    rows = [
+        [
+            "a photo, once loaded: the fastest of the others",
+            f"{others[fastest]['title']}: {warm[fastest]:.1f} times as long",
+            f"{AIM_SPEED} times: {met(warm[fastest] >= AIM_SPEED)}",
+        ],
+        ["a crowd of 16: the fastest", f"{others[crowded]['title']}: {crowd[crowded]:.1f} times as long", ""],
+        ["cold start: the soonest", f"{others[soonest]['title']}: {cold[soonest]:.1f} times as long", ""],
+        ["installation: fer", f"{size:.1f} times as large", f"{AIM_SIZE} times: {met(size >= AIM_SIZE)}"],
+        ["smaller than Mien", ", ".join(lighter) or "none", ""],
+    ]
+    return table(["", "beside Mien", "aim"], rows)
+
+
+def met(reached: bool) -> str:
+    return "reached" if reached else "missed"
+
+
+def accuracy_lines(accuracy: dict[str, Any]) -> list[str]:
+    counts = next(iter(accuracy.values()))["results"]
+    lines = [
+        "### Accuracy of the weights that come with a package",
+        "",
+        f"FER2013's test faces, 48×48 pixels, fed as the package's own code feeds a face that it has found. *FER2013*: the "
+        f"original labels ({counts['fer2013']['n']:,} faces; Mien by its FER2013 head). *FER+, seven*: the raters' majority among the seven "
+        f"emotions that all of them tell, contempt left out of votes and of answers ({counts['ferplus7']['n']:,} faces). *FER+*: the "
+        f"majority among all eight ({counts['ferplus']['n']:,} faces), where a face of contempt is wrong for who does not know it. "
+        "In brackets the 95 % interval. Mien was trained on FER2013's training faces; what the others were trained on, and whether test "
+        "faces were among it, is for their authors to say.",
+        "",
+    ]
+    rows = []
+    for one in accuracy.values():
+        results = one["results"]
+        against = results["ferplus7"].get("mien")
+        difference = "–"
+        if against:
+            low, high = against["interval"]
+            difference = f"{100 * against['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {probability(against['p'])}"
+        rows.append([one["title"], *(within(results[key]) for key in ("fer2013", "ferplus7", "ferplus")), difference])
+    header = ["", "FER2013", "FER+, seven", "FER+", "Mien's lead in points on FER+, seven (McNemar's exact test)"]
+    return lines + table(header, rows)
+
+
+def probability(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-6 else "< 0.000001"
