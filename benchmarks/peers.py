@@ -5,18 +5,18 @@
     python benchmarks/peers.py … --steps cold,warm     measures these anew and leaves the other figures of the file
 
 Every package is installed into an empty environment of its own, as its documentation says, Mien from a wheel that is
-built of this checkout. It needs pip, npm and about 25 GB of disk for a while. Then, in one session and on the same files:
+built of this checkout. It needs pip, npm and about 25 GB of disk for a while. Then, in one session, on the same files:
 
 - *size*: bytes of the environment's packages (`site-packages` without pip, or `node_modules`), and how many packages.
-- *import*: a process that imports, less one that does nothing. *Cold*: a process from its start to the faces of one photo
-  and its end; its peak memory.
-- *warm*: a process that has loaded everything, from the path of a JPEG to the faces: reading the file, finding, classifying.
+- *import*: a process that imports, less one that does nothing. *Cold*: a process from its start to the faces of one
+  photo and its end; its peak memory.
+- *warm*: a process that has loaded everything, from the path of a JPEG to the faces: reading, finding, classifying.
   Photos of one person, and a crowd of 16 faces. With all processors, and on one processor with one thread.
 - *batch*: 16 portraits given at once where a package takes several, else one after the other.
-- *accuracy* of the weights it ships on FER2013's test faces, 48×48 pixels, fed as its own code feeds a face it has found.
+- *accuracy* of the weights it ships on FER2013's test faces, 48×48 pixels, fed as its own code feeds a face.
 
-Timings are pairs: Mien, package, Mien, package … (the order turns from pair to pair), so that both halves of a ratio saw
-the same load; the median ratio and its quartiles are reported. Options of every package are its defaults.
+Timings are pairs: Mien, package, Mien, package … (the order turns from pair to pair), so that both halves of a ratio
+saw the same load; the median ratio and its quartiles are reported. Options of every package are its defaults.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import Any
 from beside import photos
 from beside.environments import make
 from beside.scores import accuracies
-from beside.serving import Failed, Served, command, pairs, program, spread, surroundings, whole
+from beside.serving import Failed, Served, Whole, command, pairs, program, spread, surroundings, whole
 from beside.table import ENVIRONMENTS, PEERS, WEIGHTS, Environment, Peer
 
 STEPS = ("install", "cold", "warm", "batch", "accuracy")
@@ -117,31 +117,37 @@ def cold(bench: Bench, rounds: int) -> None:
         for key in ("cold", "cannot", "import"):
             row.pop(key, None)
         environment = BY_NAME[peer.environment]
-        nothing = [program(environment, bench.folder(environment.name)), *(("-c", "pass") if environment.kind == "python" else ("-e", "0"))]
+        nothing = [
+            program(environment, bench.folder(environment.name)),
+            *(("-c", "pass") if environment.kind == "python" else ("-e", "0")),
+        ]
         try:
             whole(bench.run_of(peer, "import"), home)
-            empty = [whole(nothing, home).wall_s for _ in range(rounds)]
-            imports = [1000 * (whole(bench.run_of(peer, "import"), home).wall_s - min(empty)) for _ in range(rounds)]
+            imports = []
+            for _ in range(rounds):
+                empty = whole(nothing, home).wall_s
+                imports.append(1000 * (whole(bench.run_of(peer, "import"), home).wall_s - empty))
             row["import"] = spread(imports)
             whole(bench.run_of(peer, "once", photo), home)
         except Failed as error:
             row["cannot"] = str(error).replace(str(bench.work), "…").replace(str(bench.environments), "…")
             print(f"{peer.title}: {row['cannot']}", flush=True)
             continue
-        peaks: list[float] = []
-        faces = 0
+        seen: list[Whole] = []
 
-        def once(which: Peer = peer) -> float:
-            nonlocal faces
-            seen = whole(bench.run_of(which, "once", photo), bench.home(which.name))
-            if which is not OURS or peer is OURS:
-                peaks.append(seen.peak_mb)
-                faces = seen.answer["faces"]
-            return seen.wall_s
+        def once(which: Peer) -> Whole:
+            return whole(bench.run_of(which, "once", photo), bench.home(which.name))
 
-        ours, theirs = paired(once, lambda: whole(bench.run_of(OURS, "once", photo), bench.home(OURS.name)).wall_s, rounds)
-        row["cold"] = {"s": spread(theirs), "ratio": pairs(ours, theirs), "peak_mb": max(peaks), "faces": faces}
-        print(f"{peer.title}: cold {row['cold']['s']['median']:.2f} s, × {row['cold']['ratio']['median']:.1f}", flush=True)
+        def theirs_once(which: Peer = peer, seen: list[Whole] = seen) -> float:
+            seen.append(once(which))
+            return seen[-1].wall_s
+
+        ours, theirs = paired(theirs_once, lambda: once(OURS).wall_s, rounds)
+        peak, faces = max(one.peak_mb for one in seen), seen[-1].answer["faces"]
+        row["cold"] = {"s": spread(theirs), "ratio": pairs(ours, theirs), "peak_mb": peak, "faces": faces}
+        print(
+            f"{peer.title}: cold {row['cold']['s']['median']:.2f} s, × {row['cold']['ratio']['median']:.1f}", flush=True
+        )
 
 
 def warm(bench: Bench, rounds: int) -> None:
@@ -157,7 +163,10 @@ def warm(bench: Bench, rounds: int) -> None:
                         row[mode][name] = one_photo(mine, other, str(path), rounds)
                     row[mode]["peak_mb"] = other.peak_mb()
                     seen = row[mode]["astronaut"]
-                    print(f"{peer.title}, {mode}: {seen['ms']['median']:.1f} ms, × {seen['ratio']['median']:.1f}", flush=True)
+                    print(
+                        f"{peer.title}, {mode}: {seen['ms']['median']:.1f} ms, × {seen['ratio']['median']:.1f}",
+                        flush=True,
+                    )
 
 
 def one_photo(mine: Served, other: Served, path: str, rounds: int) -> dict[str, Any]:
@@ -218,7 +227,10 @@ def accuracy(bench: Bench, data: Path) -> None:
         out = bench.work / f"told-{name}"
         with Served(run, bench.home(name)) as one:
             heads = one.ask(op="score", faces=str(given), n=len(faces), side=faces.shape[1], out=str(out))["heads"]
-        answers[name] = {"title": title, "heads": {head: (labels, Path(f"{out}.{head}")) for head, labels in heads.items()}}
+        answers[name] = {
+            "title": title,
+            "heads": {head: (labels, Path(f"{out}.{head}")) for head, labels in heads.items()},
+        }
     bench.document["accuracy"] = accuracies(answers, dataset)
     for name, row in bench.document["accuracy"].items():
         print(name, {key: round(one["accuracy"], 4) for key, one in row["results"].items()}, flush=True)

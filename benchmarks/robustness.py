@@ -6,11 +6,11 @@
 DIR is where `benchmarks/peers.py --environments DIR` put the other packages; without it Mien is measured alone.
 
 *Accuracy*: test faces of FER2013 (48×48 pixels, a seeded choice) are spoiled in seven ways at five strengths each
-(`mien.scoring.disturbed`), and every classifier gets the very same arrays, as its own code would feed them. *Faces found*:
-photos of FairFace's validation set, one person each, with the margin they have in training, are spoiled likewise and
-searched; a face is found when a detection's centre lies within a quarter of the picture's side of its middle. Sigma and
-covered share are told for the face, whose width is the median of those found; where a face is to be small, the photo itself
-is shrunk. Intervals are 95 %, bootstrap over images.
+(`mien.scoring.disturbed`), and every classifier gets the very same arrays, as its own code would feed them. *Faces
+found*: photos of FairFace's validation set, one person each, with the margin they have in training, are spoiled
+likewise and searched; a face is found when a detection's centre lies within a quarter of the picture's side of its
+middle. Sigma and covered share are told for the face, whose width is the median of those found; where a face is to be
+small, the photo itself is shrunk. Intervals are 95 %, bootstrap over images.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def photos(path: Path, count: int) -> list[NDArray[np.uint8]]:
     return [np.asarray(FaceCropper.padded(source.image(int(row)))) for row in chosen]
 
 
-def spoiled(photo: NDArray[np.uint8], how: Disturbance | None, strength: float, width: float, i: int) -> NDArray[np.uint8]:
+def spoiled(
+    photo: NDArray[np.uint8], how: Disturbance | None, strength: float, width: float, i: int
+) -> NDArray[np.uint8]:
     """One photo spoiled; ``width`` is that of its face, by which lengths are scaled."""
     if how is None:
         return photo
@@ -207,7 +209,8 @@ def main() -> None:
 
     document: dict[str, Any] = json.loads(options.json.read_text()) if options.json.is_file() else {}
     document["disturbances"] = [
-        {"name": how.name, "title": how.title, "unit": how.unit, "strengths": list(how.strengths)} for how in DISTURBANCES
+        {"name": how.name, "title": how.title, "unit": how.unit, "strengths": list(how.strengths)}
+        for how in DISTURBANCES
     ]
     document |= {"seed": options.seed, "date": time.strftime("%Y-%m-%d"), "min_face": MIN_FACE}
     with ExitStack() as stack:
@@ -223,7 +226,11 @@ def main() -> None:
             classifiers: dict[str, Classify] = {"mien": ours(part)}
             titles = {"mien": "Mien"}
             for name, (title, environment, variant) in WEIGHTS.items():
-                if name != "mien" and options.environments and (options.environments / environment).is_dir():
+                if (
+                    name not in ("mien", "fer-keras")
+                    and options.environments
+                    and (options.environments / environment).is_dir()
+                ):
                     classifiers[name] = theirs(served(name, environment, variant), temporary)
                     titles[name] = title
             document["classifiers"] = titles

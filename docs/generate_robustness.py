@@ -48,7 +48,9 @@ def curves(measured: dict[str, Any], rows: list[Row], read: Any, names: dict[str
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     for k, how in enumerate(kinds):
-        parts += panel(of(rows, "clean") + of(rows, how["name"]), how, read, names, k % COLUMNS * WIDTH, k // COLUMNS * HEIGHT)
+        parts += panel(
+            of(rows, "clean") + of(rows, how["name"]), how, read, names, k % COLUMNS * WIDTH, k // COLUMNS * HEIGHT
+        )
     x, y = len(kinds) % COLUMNS * WIDTH + LEFT, len(kinds) // COLUMNS * HEIGHT + TOP + 10
     for i, label in enumerate(names.values()):
         parts.append(f'<path d="M{x},{y + 18 * i - 4} h18" stroke="{COLOURS[i]}" stroke-width="2"/>')
@@ -68,7 +70,9 @@ def panel(rows: list[Row], how: dict[str, Any], read: Any, names: dict[str, str]
         text = "none" if row["disturbance"] == "clean" else f"{row['strength']:g}"
         parts.append(f'<text x="{x:.1f}" y="{y0 + 16}" text-anchor="middle" fill="#555">{text}</text>')
     for i, name in enumerate(names):
-        points = " ".join(f"{x:.1f},{y0 + (y1 - y0) * read(row, name):.1f}" for x, row in zip(places, rows, strict=True))
+        points = " ".join(
+            f"{x:.1f},{y0 + (y1 - y0) * read(row, name):.1f}" for x, row in zip(places, rows, strict=True)
+        )
         stroke = 2 if i == 0 else 1.3
         parts.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[i]}" stroke-width="{stroke}"/>')
     return parts
@@ -86,7 +90,11 @@ def pictures(measured: dict[str, Any]) -> dict[str, str]:
     """File name → SVG."""
     return {
         "accuracy.svg": curves(
-            measured, measured["classification"], classified, measured["classifiers"], "Accuracy on FER+ majority, seven emotions, %"
+            measured,
+            measured["classification"],
+            classified,
+            measured["classifiers"],
+            "Accuracy on FER+ majority, seven emotions, %",
         ),
         "found.svg": curves(measured, measured["detection"], detected, measured["detectors"], "Faces found, %"),
     }

@@ -132,7 +132,7 @@ def test_a_package_that_cannot_says_why(toy: Path, tmp_path: Path) -> None:
         lambda: whole([sys.executable, str(toy), ".", "broken", "once", str(photo)], tmp_path),
         lambda: Served([sys.executable, str(toy), ".", "broken", "serve"], tmp_path),
     ):
-        with pytest.raises(Failed, match="^RuntimeError: no weights at all$"):
+        with pytest.raises(Failed, match=r"^RuntimeError: no weights at all$"):
             run()
     with pytest.raises(Failed, match="NameError"):
         whole([sys.executable, "-c", "not python"], tmp_path)
@@ -147,7 +147,9 @@ def test_sizes_of_an_environment(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(bytes(size))
         (tmp_path / f"{name}-1.5.dist-info").mkdir()
-        (tmp_path / f"{name}-1.5.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+        (tmp_path / f"{name}-1.5.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n"
+        )
     (tmp_path / "link").symlink_to(tmp_path / "torch")
     about = python_sizes(tmp_path, ("fer-package", "absent"))
     assert about["mb"] == pytest.approx(6, abs=0.01)

@@ -1,1 +1,1 @@
-"""Other packages that read facial expressions, run beside Mien: each in an environment of its own, on the same pictures."""
+"""Other packages that read facial expressions, run beside Mien, each in an environment of its own."""

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-PORTRAITS = {"astronaut": ("skimage", "data/astronaut.png"), "hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")}
+PORTRAITS = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+}
 CROWD = 4
 """Faces a side of the crowd."""
 TILE = 200

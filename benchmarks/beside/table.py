@@ -82,10 +82,11 @@ ENVIRONMENTS = (
         ("deepface", "onnxruntime", "opencv-contrib-python-headless"), "from deepface import DeepFace",
     ),
     Environment(
-        "py-feat", "py-feat", "python", ("py-feat",), "feat_run.py", "", ("py-feat", "torch"), "from feat import Detector",
+        "py-feat", "py-feat", "python", ("py-feat",), "feat_run.py",
+        named=("py-feat", "torch"), readme="from feat import Detector",
     ),
     Environment(
-        "rmn", "rmn", "python", ("rmn",), "rmn_run.py", "", ("rmn", "torch"), "from rmn import RMN",
+        "rmn", "rmn", "python", ("rmn",), "rmn_run.py", named=("rmn", "torch"), readme="from rmn import RMN",
     ),
 )  # fmt: skip
 

@@ -6,8 +6,6 @@ import serve
 
 
 class DeepFacePeer:
-    labels = {}
-
     def bring(self):
         import cv2
         from deepface import DeepFace

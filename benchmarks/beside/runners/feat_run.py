@@ -4,8 +4,6 @@ import serve
 
 
 class Feat:
-    labels = {}
-
     def bring(self):
         from feat import Detector
 

@@ -6,8 +6,6 @@ import serve
 
 
 class Fer:
-    labels = {"emotion": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")}
-
     def bring(self):
         import cv2
         from fer.fer import FER
@@ -15,6 +13,7 @@ class Fer:
         self.cv2, self.make = cv2, FER
 
     def load(self):
+        self.labels = {"emotion": tuple(self.make._get_labels().values())}
         self.fer = self.make(mtcnn=sys.argv[2] == "mtcnn", use_tflite=sys.argv[2] != "keras")
 
     def read(self, path):

@@ -6,8 +6,6 @@ import serve
 
 
 class Mien:
-    labels = {}
-
     def bring(self):
         from mien import Analyzer
 
@@ -30,6 +28,7 @@ class Mien:
     def score(self, faces):
         import cv2
         import numpy as np
+
         from mien.runtime.model import Model
         from mien.weights.catalog import read_model
 

@@ -4,8 +4,6 @@ import serve
 
 
 class Rmn:
-    labels = {}
-
     def bring(self):
         import cv2
         from rmn import RMN

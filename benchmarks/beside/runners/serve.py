@@ -1,8 +1,10 @@
 """What every Python runner does: `RUNNER FOLDER VARIANT import|once PHOTO|serve`. Standard library and NumPy alone.
 
-A runner gives `main` an object with ``load()`` (import and build), ``read(path)`` → a picture, ``analyze(picture)`` → the
-number of faces, ``batch(paths)`` → the number of faces, ``labels``, and ``score(faces)``: uint8 ``(n, side, side)`` gray
-→ ``(n, k)`` probabilities; one has ``find(rgb, min_face)`` → boxes x, y, width, height as well. Answers go out as lines that begin with "@@"; whatever the package prints goes to stderr.
+A runner gives `main` an object with ``bring()`` (import), ``load()`` (build), ``read(path)`` → a picture,
+``analyze(picture)`` and ``batch(paths)`` → the number of faces, and where it can ``score(faces)``: uint8
+``(n, side, side)`` gray → head → ``(n, k)`` probabilities, whose labels ``labels`` then holds, and
+``find(rgb, min_face)`` → boxes x, y, width, height. Answers go out as lines that begin with "@@"; whatever the package
+prints goes to stderr.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Pictures made worse, step by step: what blur, noise, compression, darkness, turning, covering and smallness cost.
 
-Every disturbance is a function of a picture, a strength and a random generator that is seeded by the picture's place, so
-the same picture is spoiled in the same way whoever asks and however many are asked for. Lengths are given for a face 48
-pixels wide, FER2013's size, and grow with the picture.
+Every disturbance is a function of a picture, a strength and a random generator that is seeded by the picture's place,
+so the same picture is spoiled in the same way whoever asks and however many are asked for. Lengths are given for a face
+48 pixels wide, FER2013's size, and grow with the picture.
 """
 
 from __future__ import annotations
