@@ -92,6 +92,14 @@ def install(bench: Bench) -> None:
         print(f"  {about['mb']:,.0f} MB, {about['packages']} packages", flush=True)
 
 
+def plain(error: Failed, bench: Bench) -> str:
+    """What a package said, its first sentence, without this machine's folders."""
+    text = str(error).replace(str(bench.work), "…").replace(str(bench.environments), "…")
+    text = "".join(letter for letter in text if letter.isascii() or letter == "…")
+    first = text.split(". ")[0]
+    return " ".join(first.split())
+
+
 def tried(environment: Environment, folder: Path, home: Path) -> str:
     """What the documented import says when it fails; empty where it works."""
     run = [program(environment, folder), "-c", environment.readme]
@@ -130,7 +138,7 @@ def cold(bench: Bench, rounds: int) -> None:
             row["import"] = spread(imports)
             whole(bench.run_of(peer, "once", photo), home)
         except Failed as error:
-            row["cannot"] = str(error).replace(str(bench.work), "…").replace(str(bench.environments), "…")
+            row["cannot"] = plain(error, bench)
             print(f"{peer.title}: {row['cannot']}", flush=True)
             continue
         seen: list[Whole] = []
@@ -252,7 +260,8 @@ def main() -> None:
     parser.add_argument("--environments", type=Path, help="keep the environments here")
     parser.add_argument("--steps", default=",".join(STEPS), help="which of them, in this order")
     parser.add_argument("--rounds", type=int, default=15, help="pairs a photo")
-    parser.add_argument("--starts", type=int, default=5, help="pairs of whole processes, and of batches")
+    parser.add_argument("--starts", type=int, default=5, help="pairs of whole processes")
+    parser.add_argument("--batches", type=int, default=3, help="pairs of batches")
     options = parser.parse_args()
     steps = options.steps.split(",")
     if strange := set(steps) - set(STEPS):
@@ -278,7 +287,7 @@ def main() -> None:
             elif step == "warm":
                 warm(bench, options.rounds)
             elif step == "batch":
-                batch(bench, options.starts)
+                batch(bench, options.batches)
             else:
                 accuracy(bench, options.data)
             document.setdefault("load", {})[step] = [before, os.getloadavg()[0]]

@@ -83,7 +83,7 @@ ENVIRONMENTS = (
     ),
     Environment(
         "py-feat", "py-feat", "python", ("py-feat",), "feat_run.py",
-        named=("py-feat", "torch"), readme="from feat import Detector",
+        named=("py-feat", "torch"),
     ),
     Environment(
         "rmn", "rmn", "python", ("rmn",), "rmn_run.py", named=("rmn", "torch"), readme="from rmn import RMN",

@@ -5,9 +5,9 @@ import serve
 
 class Feat:
     def bring(self):
-        from feat import Detector
+        from feat import Detectorv1
 
-        self.make = Detector
+        self.make = Detectorv1
 
     def load(self):
         self.detector = self.make(device="cpu")
