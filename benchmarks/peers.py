@@ -12,11 +12,13 @@ built of this checkout. It needs pip, npm and about 25 GB of disk for a while. T
   photo and its end; its peak memory.
 - *warm*: a process that has loaded everything, from the path of a JPEG to the faces: reading, finding, classifying.
   Photos of one person, and a crowd of 16 faces. With all processors, and on one processor with one thread.
-- *batch*: 16 portraits given at once where a package takes several, else one after the other.
+- *batch*: eight portraits given at once where a package takes several, else one after the other.
 - *accuracy* of the weights it ships on FER2013's test faces, 48×48 pixels, fed as its own code feeds a face.
 
 Timings are pairs: Mien, package, Mien, package … (the order turns from pair to pair), so that both halves of a ratio
-saw the same load; the median ratio and its quartiles are reported. Options of every package are its defaults.
+saw the same load; the median ratio and its quartiles are reported. Wall time counts what other work on the machine
+takes; processor time hardly does, and on one processor with one thread it is what the wall would show on a machine that
+does nothing else. Options of every package are its defaults.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +46,15 @@ from beside.table import ENVIRONMENTS, PEERS, WEIGHTS, Environment, Peer
 STEPS = ("install", "cold", "warm", "batch", "accuracy")
 BY_NAME = {environment.name: environment for environment in ENVIRONMENTS}
 OURS = PEERS[0]
-BATCH = 16
+BATCH = 8
 
 
 class Bench:
     """Where things are, and what is known so far."""
 
-    def __init__(self, environments: Path, work: Path, document: dict[str, Any]) -> None:
-        self.environments, self.work, self.document = environments, work, document
+    def __init__(self, environments: Path, work: Path, out: Path) -> None:
+        self.environments, self.work, self.out = environments, work, out
+        self.document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
         self.paths = photos.write(work / "photos")
 
     def folder(self, name: str) -> Path:
@@ -63,6 +67,11 @@ class Bench:
 
     def run_of(self, peer: Peer, *arguments: str) -> list[str]:
         return command(BY_NAME[peer.environment], self.folder(peer.environment), peer.variant, *arguments)
+
+    def save(self) -> None:
+        """Write what is known; an interrupted run loses one row."""
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        self.out.write_text(json.dumps(self.document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def row(self, peer: Peer) -> dict[str, Any]:
         start = {"title": peer.title, "environment": peer.environment}
@@ -107,118 +116,150 @@ def tried(environment: Environment, folder: Path, home: Path) -> str:
     return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1].replace(str(folder), "…")
 
 
-def paired(theirs: Callable[[], float], ours: Callable[[], float], rounds: int) -> tuple[list[float], list[float]]:
-    """One after the other, in turning order."""
-    a: list[float] = []
-    b: list[float] = []
+@dataclass(frozen=True)
+class Cost:
+    """What one run took: wall and processor seconds."""
+
+    wall: float
+    cpu: float
+
+
+def paired(theirs: Callable[[], Cost], ours: Callable[[], Cost], rounds: int) -> tuple[list[Cost], list[Cost]]:
+    """One after the other, in turning order: ours, theirs."""
+    a: list[Cost] = []
+    b: list[Cost] = []
     for i in range(rounds):
         for mine in (True, False) if i % 2 == 0 else (False, True):
             (a if mine else b).append(ours() if mine else theirs())
     return a, b
 
 
+def costs(ours: list[Cost], theirs: list[Cost], unit: str, scale: float = 1.0) -> dict[str, Any]:
+    """Wall and processor time of the package, and their ratios to Mien's."""
+    return {
+        unit: spread([scale * one.wall for one in theirs]),
+        "ratio": pairs([one.wall for one in ours], [one.wall for one in theirs]),
+        f"cpu_{unit}": spread([scale * one.cpu for one in theirs]),
+        "cpu_ratio": pairs([one.cpu for one in ours], [one.cpu for one in theirs]),
+    }
+
+
 def cold(bench: Bench, rounds: int) -> None:
     """Import, and whole processes; the first start of each only fills the disk cache."""
     photo = str(bench.paths["astronaut"])
+
+    def once(which: Peer) -> Whole:
+        return whole(bench.run_of(which, "once", photo), bench.home(which.name))
+
+    imports: dict[str, dict[str, Any]] = {}
     for peer in PEERS:
-        row, home = bench.row(peer), bench.home(peer.name)
+        row = bench.row(peer)
         for key in ("cold", "cannot", "import"):
             row.pop(key, None)
-        environment = BY_NAME[peer.environment]
-        nothing = [
-            program(environment, bench.folder(environment.name)),
-            *(("-c", "pass") if environment.kind == "python" else ("-e", "0")),
-        ]
         try:
-            whole(bench.run_of(peer, "import"), home)
-            imports = []
-            for _ in range(rounds):
-                empty = whole(nothing, home).wall_s
-                imports.append(1000 * (whole(bench.run_of(peer, "import"), home).wall_s - empty))
-            row["import"] = spread(imports)
-            whole(bench.run_of(peer, "once", photo), home)
+            if peer.environment not in imports:
+                imports[peer.environment] = importing(bench, peer, rounds)
+            row["import"] = imports[peer.environment]
+            once(peer)
         except Failed as error:
             row["cannot"] = plain(error, bench)
             print(f"{peer.title}: {row['cannot']}", flush=True)
+            bench.save()
             continue
         seen: list[Whole] = []
 
-        def once(which: Peer) -> Whole:
-            return whole(bench.run_of(which, "once", photo), bench.home(which.name))
-
-        def theirs_once(which: Peer = peer, seen: list[Whole] = seen) -> float:
+        def theirs(which: Peer = peer, seen: list[Whole] = seen) -> Cost:
             seen.append(once(which))
-            return seen[-1].wall_s
+            return Cost(seen[-1].wall_s, seen[-1].cpu_s)
 
-        ours, theirs = paired(theirs_once, lambda: once(OURS).wall_s, rounds)
-        peak, faces = max(one.peak_mb for one in seen), seen[-1].answer["faces"]
-        row["cold"] = {"s": spread(theirs), "ratio": pairs(ours, theirs), "peak_mb": peak, "faces": faces}
-        print(
-            f"{peer.title}: cold {row['cold']['s']['median']:.2f} s, × {row['cold']['ratio']['median']:.1f}", flush=True
-        )
+        def ours() -> Cost:
+            one = once(OURS)
+            return Cost(one.wall_s, one.cpu_s)
+
+        times = costs(*paired(theirs, ours, rounds), "s")
+        row["cold"] = {**times, "peak_mb": max(one.peak_mb for one in seen), "faces": seen[-1].answer["faces"]}
+        told(peer, "cold", times, "s")
+        bench.save()
+
+
+def importing(bench: Bench, peer: Peer, rounds: int) -> dict[str, Any]:
+    """Milliseconds of the import, less those of a process that does nothing."""
+    environment, home = BY_NAME[peer.environment], bench.home(peer.name)
+    start = program(environment, bench.folder(environment.name))
+    nothing = [start, *(("-c", "pass") if environment.kind == "python" else ("-e", "0"))]
+    whole(bench.run_of(peer, "import"), home)
+    walls, cpus = [], []
+    for _ in range(rounds):
+        empty, full = whole(nothing, home), whole(bench.run_of(peer, "import"), home)
+        walls.append(1000 * (full.wall_s - empty.wall_s))
+        cpus.append(1000 * (full.cpu_s - empty.cpu_s))
+    return {"ms": spread(walls), "cpu_ms": spread(cpus)}
+
+
+def told(peer: Peer, what: str, times: dict[str, Any], unit: str) -> None:
+    wall, cpu = times[unit]["median"], times[f"cpu_{unit}"]["median"]
+    ratio, busy = times["ratio"]["median"], times["cpu_ratio"]["median"]
+    print(f"{peer.title}, {what}: {wall:.2f} {unit} (× {ratio:.1f}), processor {cpu:.2f} (× {busy:.1f})", flush=True)
 
 
 def warm(bench: Bench, rounds: int) -> None:
-    """Loaded processes, one pair at a time, on all processors and on one."""
+    """Loaded processes, one pair at a time, on one processor and on all."""
     last = max(os.sched_getaffinity(0))
-    for mode, core in (("all", None), ("one", last)):
+    for mode, core in (("one", last), ("all", None)):
         with bench.served(OURS, core) as mine:
             for peer in bench.able():
                 with bench.served(peer, core) as other:
                     row = bench.row(peer).setdefault("warm", {})
-                    row[mode] = {}
-                    for name, path in bench.paths.items():
-                        row[mode][name] = one_photo(mine, other, str(path), rounds)
+                    row[mode] = {name: one_photo(mine, other, str(path), rounds) for name, path in bench.paths.items()}
                     row[mode]["peak_mb"] = other.peak_mb()
-                    seen = row[mode]["astronaut"]
-                    print(
-                        f"{peer.title}, {mode}: {seen['ms']['median']:.1f} ms, × {seen['ratio']['median']:.1f}",
-                        flush=True,
-                    )
+                told(peer, mode, row[mode]["astronaut"], "ms")
+                bench.save()
 
 
 def one_photo(mine: Served, other: Served, path: str, rounds: int) -> dict[str, Any]:
     reading: list[float] = []
     faces = 0
 
-    def ask(which: Served) -> float:
+    def ask(which: Served) -> Cost:
         nonlocal faces
         answer = which.ask(op="photo", path=path, times=1)
         if which is other:
             reading.append(answer["read_ms"][0])
             faces = answer["faces"]
-        return answer["read_ms"][0] + answer["analyze_ms"][0]
+        return Cost((answer["read_ms"][0] + answer["analyze_ms"][0]) / 1000, answer["cpu_ms"][0] / 1000)
 
-    for which in (mine, other):
-        for _ in range(2):
-            ask(which)
-    ours, theirs = paired(lambda: ask(other), lambda: ask(mine), rounds)
-    return {
-        "ms": spread(theirs), "mien_ms": spread(ours), "ratio": pairs(ours, theirs), "read_ms": spread(reading),
-        "faces": faces,
-    }  # fmt: skip
+    ask(mine)
+    ask(other)
+    reading.clear()
+    times = costs(*paired(lambda: ask(other), lambda: ask(mine), rounds), "ms", 1000.0)
+    return {**times, "read_ms": spread(reading), "faces": faces}
 
 
 def batch(bench: Bench, rounds: int) -> None:
-    """Portraits by the dozen, all processors."""
+    """Several portraits at once, all processors."""
     paths = [str(bench.paths[name]) for name in ("astronaut", "hopper")] * (BATCH // 2)
     with bench.served(OURS, None) as mine:
+        mine.ask(op="batch", paths=paths)
         for peer in bench.able():
             with bench.served(peer, None) as other:
                 faces = 0
 
-                def ask(which: Served) -> float:
+                def ask(which: Served, other: Served = other) -> Cost:
                     nonlocal faces
                     answer = which.ask(op="batch", paths=paths)
                     if which is other:
                         faces = answer["faces"]
-                    return answer["s"]
+                    return Cost(answer["s"], answer["cpu_s"])
 
-                ask(mine), ask(other)
-                ours, theirs = paired(lambda: ask(other), lambda: ask(mine), rounds)
-                row = {"photos": len(paths), "faces": faces, "s": spread(theirs), "ratio": pairs(ours, theirs)}
-                bench.row(peer)["batch"] = row
-                print(f"{peer.title}: {faces / row['s']['median']:.1f} faces a second", flush=True)
+                other.ask(op="photo", path=paths[0], times=1)
+
+                def theirs(other: Served = other, ask: Callable[..., Cost] = ask) -> Cost:
+                    return ask(other)
+
+                times = costs(*paired(theirs, lambda ask=ask: ask(mine), rounds), "s")
+                bench.row(peer)["batch"] = {"photos": len(paths), "faces": faces, **times}
+                told(peer, f"{len(paths)} photos", times, "s")
+                bench.save()
 
 
 def accuracy(bench: Bench, data: Path) -> None:
@@ -259,7 +300,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--environments", type=Path, help="keep the environments here")
     parser.add_argument("--steps", default=",".join(STEPS), help="which of them, in this order")
-    parser.add_argument("--rounds", type=int, default=15, help="pairs a photo")
+    parser.add_argument("--rounds", type=int, default=9, help="pairs a photo")
     parser.add_argument("--starts", type=int, default=5, help="pairs of whole processes")
     parser.add_argument("--batches", type=int, default=3, help="pairs of batches")
     options = parser.parse_args()
@@ -273,11 +314,10 @@ def main() -> None:
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             parser.error(f"{tool} is not there: install Node")
-    document = json.loads(options.json.read_text()) if options.json.is_file() else {}
-    document["machine"] = machine()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        bench = Bench((options.environments or work / "environments").resolve(), work, document)
+        bench = Bench((options.environments or work / "environments").resolve(), work, options.json)
+        bench.document["machine"] = machine()
         for step in steps:
             before = os.getloadavg()[0]
             if step == "install":
@@ -290,9 +330,8 @@ def main() -> None:
                 batch(bench, options.batches)
             else:
                 accuracy(bench, options.data)
-            document.setdefault("load", {})[step] = [before, os.getloadavg()[0]]
-            options.json.parent.mkdir(parents=True, exist_ok=True)
-            options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+            bench.document.setdefault("load", {})[step] = [before, os.getloadavg()[0]]
+            bench.save()
 
 
 if __name__ == "__main__":

@@ -52,17 +52,21 @@ def test_spread_and_pairs() -> None:
 
 
 def test_pairs_turn_their_order() -> None:
-    from peers import paired
+    from peers import Cost, costs, paired
 
     order: list[str] = []
 
-    def ask(name: str, value: float) -> float:
+    def ask(name: str, cost: Cost) -> Cost:
         order.append(name)
-        return value
+        return cost
 
-    ours, theirs = paired(lambda: ask("b", 2.0), lambda: ask("a", 1.0), 3)
-    assert (ours, theirs) == ([1.0] * 3, [2.0] * 3)
+    ours, theirs = paired(lambda: ask("b", Cost(2.0, 9.0)), lambda: ask("a", Cost(1.0, 3.0)), 3)
     assert "".join(order) == "abbaab"
+    times = costs(ours, theirs, "ms", 1000.0)
+    assert times["ms"]["median"] == 2000
+    assert times["ratio"]["median"] == 2
+    assert times["cpu_ms"]["median"] == 9000
+    assert times["cpu_ratio"]["median"] == 3
 
 
 RUNNER = """

@@ -7,7 +7,6 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,9 +52,10 @@ def command(environment: Environment, folder: Path, variant: str, *arguments: st
 
 @dataclass(frozen=True)
 class Whole:
-    """A process from its start to its end: wall seconds, peak resident megabytes, and what it answered."""
+    """A process from its start to its end: wall and processor seconds, peak resident megabytes, and its answer."""
 
     wall_s: float
+    cpu_s: float
     peak_mb: float
     answer: dict[str, Any]
 
@@ -90,7 +90,7 @@ def whole(run: list[str], home: Path, limit: float = 300) -> Whole:
     answer = json.loads(answers[-1]) if answers else {}
     if status or "error" in answer:
         raise Failed(str(answer.get("error") or (said[-1] if said else f"ended with {child.returncode}")))
-    return Whole(wall, usage.ru_maxrss / 1024, answer)
+    return Whole(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, answer)
 
 
 class Served:
@@ -198,6 +198,3 @@ def spread(values: list[float]) -> dict[str, float]:
 def pairs(ours: list[float], theirs: list[float]) -> dict[str, float]:
     """Ratios theirs / ours of what was measured one directly after the other."""
     return spread([b / a for a, b in zip(ours, theirs, strict=True)])
-
-
-Homes = Mapping[str, Path]

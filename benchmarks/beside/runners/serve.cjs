@@ -25,15 +25,22 @@ async function read(tf, file) {
   return tf.tensor3d(rgb, [height, width, 3], 'int32');
 }
 
+function processor() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 async function timed(peer, file, times) {
-  const answer = { read_ms: [], analyze_ms: [], faces: 0 };
+  const answer = { read_ms: [], analyze_ms: [], cpu_ms: [], faces: 0 };
   for (let i = 0; i < times; i++) {
+    const before = processor();
     const start = performance.now();
     const picture = await read(peer.tf, file);
     const middle = performance.now();
     answer.faces = await peer.analyze(picture);
     answer.analyze_ms.push(performance.now() - middle);
     answer.read_ms.push(middle - start);
+    answer.cpu_ms.push(processor() - before);
     picture.dispose();
   }
   return answer;
@@ -42,13 +49,14 @@ async function timed(peer, file, times) {
 // one picture after the other: neither package takes several
 async function batch(peer, files) {
   const start = performance.now();
+  const before = processor();
   let faces = 0;
   for (const file of files) {
     const picture = await read(peer.tf, file);
     faces += await peer.analyze(picture);
     picture.dispose();
   }
-  return { s: (performance.now() - start) / 1000, faces };
+  return { s: (performance.now() - start) / 1000, cpu_s: (processor() - before) / 1000, faces };
 }
 
 async function score(peer, request) {
