@@ -239,8 +239,8 @@ def main() -> None:
         if "detection" in options.steps:
             pictures = photos(options.photos, options.pictures)
             width = face_width(pictures)
-            detectors = {name: mien_finder(name) for name in ("mtcnn", "haar")}
-            names = {"mtcnn": "Mien, MTCNN", "haar": "Mien, Haar"}
+            detectors = {name: mien_finder(name) for name in ("mtcnn",)}
+            names = {"mtcnn": "Mien, MTCNN"}
             if options.environments and (options.environments / "fer").is_dir():
                 detectors["fer-haar"] = their_finder(served("fer-haar", "fer", "haar"), temporary)
                 names["fer-haar"] = "fer, Haar"
