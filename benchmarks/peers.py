@@ -52,8 +52,8 @@ BATCH = 8
 class Bench:
     """Where things are, and what is known so far."""
 
-    def __init__(self, environments: Path, work: Path, out: Path) -> None:
-        self.environments, self.work, self.out = environments, work, out
+    def __init__(self, environments: Path, work: Path, out: Path, wanted: tuple[Peer, ...]) -> None:
+        self.environments, self.work, self.out, self.wanted = environments, work, out, wanted
         self.document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
         self.paths = photos.write(work / "photos")
 
@@ -79,7 +79,7 @@ class Bench:
 
     def able(self) -> list[Peer]:
         """Those that gave a result when they were started cold."""
-        return [peer for peer in PEERS if "cold" in self.row(peer)]
+        return [peer for peer in self.wanted if "cold" in self.row(peer)]
 
     @contextmanager
     def served(self, peer: Peer, core: int | None) -> Iterator[Served]:
@@ -90,7 +90,10 @@ class Bench:
 def install(bench: Bench) -> None:
     """Make every environment; sizes, and what the import of the README does."""
     table = bench.document.setdefault("environments", {})
+    needed = {OURS.environment, *(peer.environment for peer in bench.wanted)}
     for environment in ENVIRONMENTS:
+        if environment.name not in needed:
+            continue
         print(f"installing {environment.title}", flush=True)
         folder = bench.folder(environment.name)
         about = make(environment, folder, bench.work / "wheels")
@@ -152,7 +155,7 @@ def cold(bench: Bench, rounds: int) -> None:
         return whole(bench.run_of(which, "once", photo), bench.home(which.name))
 
     imports: dict[str, dict[str, Any]] = {}
-    for peer in PEERS:
+    for peer in bench.wanted:
         row = bench.row(peer)
         for key in ("cold", "cannot", "import"):
             row.pop(key, None)
@@ -160,13 +163,12 @@ def cold(bench: Bench, rounds: int) -> None:
             if peer.environment not in imports:
                 imports[peer.environment] = importing(bench, peer, rounds)
             row["import"] = imports[peer.environment]
-            once(peer)
+            seen = [once(peer)]
         except Failed as error:
             row["cannot"] = plain(error, bench)
             print(f"{peer.title}: {row['cannot']}", flush=True)
             bench.save()
             continue
-        seen: list[Whole] = []
 
         def theirs(which: Peer = peer, seen: list[Whole] = seen) -> Cost:
             seen.append(once(which))
@@ -177,7 +179,12 @@ def cold(bench: Bench, rounds: int) -> None:
             return Cost(one.wall_s, one.cpu_s)
 
         times = costs(*paired(theirs, ours, rounds), "s")
-        row["cold"] = {**times, "peak_mb": max(one.peak_mb for one in seen), "faces": seen[-1].answer["faces"]}
+        row["cold"] = {
+            **times,
+            "starts": rounds,
+            "peak_mb": max(one.peak_mb for one in seen),
+            "faces": seen[-1].answer["faces"],
+        }
         told(peer, "cold", times, "s")
         bench.save()
 
@@ -300,6 +307,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--environments", type=Path, help="keep the environments here")
     parser.add_argument("--steps", default=",".join(STEPS), help="which of them, in this order")
+    parser.add_argument("--only", help="packages to install and time, by the names of their environments")
     parser.add_argument("--rounds", type=int, default=9, help="pairs a photo")
     parser.add_argument("--starts", type=int, default=5, help="pairs of whole processes")
     parser.add_argument("--batches", type=int, default=3, help="pairs of batches")
@@ -311,12 +319,13 @@ def main() -> None:
         parser.error(f"--data: {options.data} is not there; `mien data prepare` makes it")
     if "install" not in steps and options.environments is None:
         parser.error("--steps without install needs --environments, where they were kept")
+    wanted = tuple(peer for peer in PEERS if options.only is None or peer.environment in options.only.split(","))
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             parser.error(f"{tool} is not there: install Node")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        bench = Bench((options.environments or work / "environments").resolve(), work, options.json)
+        bench = Bench((options.environments or work / "environments").resolve(), work, options.json, wanted)
         bench.document["machine"] = machine()
         for step in steps:
             before = os.getloadavg()[0]
