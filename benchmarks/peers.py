@@ -209,10 +209,11 @@ def told(peer: Peer, what: str, times: dict[str, Any], unit: str) -> None:
     print(f"{peer.title}, {what}: {wall:.2f} {unit} (× {ratio:.1f}), processor {cpu:.2f} (× {busy:.1f})", flush=True)
 
 
-def warm(bench: Bench, rounds: int) -> None:
+def warm(bench: Bench, rounds: int, modes: list[str]) -> None:
     """Loaded processes, one pair at a time, on one processor and on all."""
     last = max(os.sched_getaffinity(0))
-    for mode, core in (("one", last), ("all", None)):
+    for mode in modes:
+        core = last if mode == "one" else None
         with bench.served(OURS, core) as mine:
             for peer in bench.able():
                 with bench.served(peer, core) as other:
@@ -308,6 +309,7 @@ def main() -> None:
     parser.add_argument("--environments", type=Path, help="keep the environments here")
     parser.add_argument("--steps", default=",".join(STEPS), help="which of them, in this order")
     parser.add_argument("--only", help="packages to install and time, by the names of their environments")
+    parser.add_argument("--modes", default="one,all", help="warm: one processor, all processors")
     parser.add_argument("--rounds", type=int, default=9, help="pairs a photo")
     parser.add_argument("--starts", type=int, default=5, help="pairs of whole processes")
     parser.add_argument("--batches", type=int, default=3, help="pairs of batches")
@@ -334,7 +336,7 @@ def main() -> None:
             elif step == "cold":
                 cold(bench, options.starts)
             elif step == "warm":
-                warm(bench, options.rounds)
+                warm(bench, options.rounds, options.modes.split(","))
             elif step == "batch":
                 batch(bench, options.batches)
             else:

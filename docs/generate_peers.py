@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 PHOTOS = ("astronaut", "hopper", "crowd")
+COLUMNS = ("portrait", "× Mien", "another", "× Mien", "crowd", "× Mien")
 AIM_SPEED, AIM_SIZE = 10, 50
 FIRST = "a photo, once loaded, one thread"
 
@@ -54,7 +55,7 @@ def peers_section(measured: dict[str, Any]) -> str:
     about, peers = measured["machine"], measured["peers"]
     able = {name: one for name, one in peers.items() if "cold" in one}
     others = {name: one for name, one in able.items() if one["environment"] != "mien"}
-    loads = [max(pair) for step, pair in measured["load"].items() if step in ("cold", "warm", "batch")]
+    loads = [max(pair) for step, pair in measured.get("load", {}).items() if step in ("cold", "warm", "batch")]
     lines = [
         "## Beside other packages",
         "",
@@ -62,7 +63,7 @@ def peers_section(measured: dict[str, Any]) -> str:
         "and how: every package in an environment of its own, all on the same files in one session, in pairs with Mien, with "
         f"the options that each has by default. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
         f"{about['python']}, Node {about['node']}; {about['date']}. Other work ran on the machine meanwhile (load up to "
-        f"{max(loads):.1f} on {about['cpus']} cores), which lengthens wall times, and those of long runs more than those of short ones. "
+        f"{max(loads, default=0):.1f} on {about['cpus']} cores), which lengthens wall times, and those of long runs more than those of short ones. "
         "So processor time stands beside it: on one processor with one thread it is what a clock shows on a machine that does nothing "
         "else. Ratios are medians over pairs of neighbouring runs, in brackets their quartiles; a time is a median, in brackets the "
         "least. A ratio of 10 means that the package takes ten times as long as Mien.",
@@ -81,69 +82,16 @@ def peers_section(measured: dict[str, Any]) -> str:
     for one in measured["environments"].values():
         if one["beside"]:
             lines.append(f"- {one['title']} was given {one['beside']}.")
-    lines += [
-        "",
-        "### Start",
-        "",
-        "From the start of a process to the faces of one 512×512 photo and its end, all processors.",
-        "",
-    ]
-    rows = []
-    for one in able.values():
-        seen = one["cold"]
-        rows.append(
-            [
-                one["title"],
-                f"{one['import']['cpu_ms']['median']:,.0f}",
-                f"{seen['cpu_s']['median']:.2f} ({seen['cpu_s']['least']:.2f})",
-                times(seen["cpu_ratio"]),
-                f"{seen['s']['median']:.2f} ({seen['s']['least']:.2f})",
-                times(seen["ratio"]),
-                f"{seen['peak_mb']:,.0f}",
-            ]
-        )
-    header = ["", "import: processor ms", "cold: processor s", "× Mien", "cold: wall s", "× Mien", "peak MB"]
-    lines += table(header, rows)
-    lines += [
-        "### Time a photo, once loaded",
-        "",
-        "From the path of a JPEG to the faces, milliseconds: the portrait (512×512, one face), another (512×600), and a crowd "
-        "(800×800, 16 faces), with the time a face there. *Faces* is how many were found in the three.",
-        "",
-        "One processor, one thread, processor time:",
-        "",
-    ]
-    rows = []
-    for one in able.values():
-        seen = one["warm"]["one"]
-        crowd = seen["crowd"]
-        faces = " + ".join(str(seen[name]["faces"]) for name in PHOTOS)
-        each = f"{crowd['cpu_ms']['median'] / crowd['faces']:.1f}" if crowd["faces"] else "–"
-        pairs = [text for name in PHOTOS for text in (ms(seen[name]["cpu_ms"]), times(seen[name]["cpu_ratio"]))]
-        rows.append([one["title"], *pairs, each, faces, f"{seen['peak_mb']:,.0f}"])
-    photos = ["portrait", "× Mien", "another", "× Mien", "crowd", "× Mien"]
-    lines += table(["", *photos, "a face", "faces", "peak MB"], rows)
-    lines += ["All processors, wall time, and the ratio of processor times for the portrait:", ""]
-    rows = []
-    for one in able.values():
-        seen = one["warm"]["all"]
-        pairs = [text for name in PHOTOS for text in (ms(seen[name]["ms"]), times(seen[name]["ratio"]))]
-        rows.append([one["title"], *pairs, times(seen["astronaut"]["cpu_ratio"]), f"{seen['peak_mb']:,.0f}"])
-    lines += table(["", *photos, "processor × Mien", "peak MB"], rows)
-    first = next(iter(able.values()))["batch"]
-    lines += [
-        "### Several photos at once",
-        "",
-        f"{first['photos']} portraits, given together where a package takes several; all processors.",
-        "",
-    ]
-    rows = []
-    for one in able.values():
-        seen = one["batch"]
-        rates = [f"{seen['faces'] / seen[unit]['median']:.1f}" for unit in ("s", "cpu_s")]
-        rows.append([one["title"], rates[0], times(seen["ratio"]), rates[1], times(seen["cpu_ratio"])])
-    lines += table(["", "faces a second", "× Mien's wall time", "faces a processor second", "× Mien's"], rows)
-    lines += accuracy_lines(measured["accuracy"])
+    lines.append("")
+    sections = (
+        (start_lines, "cold", [one for one in able.values() if "cold" in one]),
+        (one_thread_lines, "warm", [one for one in able.values() if "one" in one.get("warm", {})]),
+        (all_threads_lines, "warm", [one for one in able.values() if "all" in one.get("warm", {})]),
+        (batch_lines, "batch", [one for one in able.values() if "batch" in one]),
+    )
+    for write, step, rows in sections:
+        lines += write(rows) if rows else missing(step)
+    lines += accuracy_lines(measured["accuracy"]) if "accuracy" in measured else missing("accuracy")
     unable = {name: one for name, one in peers.items() if "cannot" in one}
     if unable:
         lines += ["### What could not be run", ""]
@@ -159,29 +107,111 @@ def peers_section(measured: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def missing(step: str) -> list[str]:
+    return [f"Not measured: `python benchmarks/peers.py … --steps {step}`.", ""]
+
+
+def start_lines(peers: list[dict[str, Any]]) -> list[str]:
+    rows = []
+    for one in peers:
+        seen = one["cold"]
+        rows.append(
+            [
+                one["title"],
+                f"{one['import']['cpu_ms']['median']:,.0f}",
+                f"{seen['cpu_s']['median']:.2f} ({seen['cpu_s']['least']:.2f})",
+                times(seen["cpu_ratio"]),
+                f"{seen['s']['median']:.2f} ({seen['s']['least']:.2f})",
+                times(seen["ratio"]),
+                f"{seen['peak_mb']:,.0f}",
+            ]
+        )
+    header = ["", "import: processor ms", "cold: processor s", "× Mien", "cold: wall s", "× Mien", "peak MB"]
+    return [
+        "### Start",
+        "",
+        f"From the start of a process to the faces of one 512×512 photo and its end, all processors; {peers[0]['cold']['s']['n']} pairs.",
+        "",
+        *table(header, rows),
+    ]
+
+
+def one_thread_lines(peers: list[dict[str, Any]]) -> list[str]:
+    rows = []
+    for one in peers:
+        seen = one["warm"]["one"]
+        crowd = seen["crowd"]
+        faces = " + ".join(str(seen[name]["faces"]) for name in PHOTOS)
+        each = f"{crowd['cpu_ms']['median'] / crowd['faces']:.1f}" if crowd["faces"] else "–"
+        cells = [text for name in PHOTOS for text in (ms(seen[name]["cpu_ms"]), times(seen[name]["cpu_ratio"]))]
+        rows.append([one["title"], *cells, each, faces, f"{seen['peak_mb']:,.0f}"])
+    return [
+        "### Time a photo, once loaded",
+        "",
+        "From the path of a JPEG to the faces: the portrait (512×512, one face), another (512×600), and a crowd (800×800, 16 faces), "
+        "with the time a face there. *Faces* is how many were found in the three. One processor, one thread, milliseconds of processor "
+        f"time; {peers[0]['warm']['one']['astronaut']['ms']['n']} pairs a photo:",
+        "",
+        *table(["", *COLUMNS, "a face", "faces", "peak MB"], rows),
+    ]
+
+
+def all_threads_lines(peers: list[dict[str, Any]]) -> list[str]:
+    rows = []
+    for one in peers:
+        seen = one["warm"]["all"]
+        cells = [text for name in PHOTOS for text in (ms(seen[name]["ms"]), times(seen[name]["ratio"]))]
+        rows.append([one["title"], *cells, times(seen["astronaut"]["cpu_ratio"]), f"{seen['peak_mb']:,.0f}"])
+    return [
+        "All processors, milliseconds of wall time, and the ratio of processor times for the portrait:",
+        "",
+        *table(["", *COLUMNS, "processor × Mien", "peak MB"], rows),
+    ]
+
+
+def batch_lines(peers: list[dict[str, Any]]) -> list[str]:
+    rows = []
+    for one in peers:
+        seen = one["batch"]
+        rates = [f"{seen['faces'] / seen[unit]['median']:.1f}" for unit in ("s", "cpu_s")]
+        rows.append([one["title"], rates[0], times(seen["ratio"]), rates[1], times(seen["cpu_ratio"])])
+    return [
+        "### Several photos at once",
+        "",
+        f"{peers[0]['batch']['photos']} portraits, given together where a package takes several; all processors.",
+        "",
+        *table(["", "faces a second", "× Mien's wall time", "faces a processor second", "× Mien's"], rows),
+    ]
+
+
 def verdict(measured: dict[str, Any], others: dict[str, Any]) -> list[str]:
     """The aims beside what came out."""
-    warm = {name: one["warm"]["one"]["astronaut"]["cpu_ratio"]["median"] for name, one in others.items()}
-    wall = {name: one["warm"]["all"]["astronaut"]["ratio"]["median"] for name, one in others.items()}
-    crowd = {name: one["warm"]["one"]["crowd"]["cpu_ratio"]["median"] for name, one in others.items()}
-    cold = {name: one["cold"]["cpu_ratio"]["median"] for name, one in others.items()}
+    one_thread, every = (
+        {name: one["warm"][mode] for name, one in others.items() if mode in one.get("warm", {})}
+        for mode in ("one", "all")
+    )
     environments = measured["environments"]
     size = environments["fer"]["mb"] / environments["mien"]["mb"]
     lighter = [one["title"] for one in environments.values() if one["mb"] < environments["mien"]["mb"]]
+    rows: list[list[str]] = []
 
-    def least(ratios: dict[str, float]) -> str:
-        name = min(ratios, key=ratios.__getitem__)
-        return f"{others[name]['title']}: {ratios[name]:.1f} times as long"
+    def fastest(what: str, ratios: dict[str, float], aim: int = 0) -> None:
+        if ratios:
+            name = min(ratios, key=ratios.__getitem__)
+            reached = f"{aim} times: {met(ratios[name] >= aim)}" if aim else ""
+            rows.append([what, f"{others[name]['title']}: {ratios[name]:.1f} times as long", reached])
 
-    rows = [
-        [FIRST, least(warm), f"{AIM_SPEED} times: {met(min(warm.values()) >= AIM_SPEED)}"],
-        [
-            "the same, all processors, wall time",
-            least(wall),
-            f"{AIM_SPEED} times: {met(min(wall.values()) >= AIM_SPEED)}",
-        ],
-        ["a crowd of 16, one thread", least(crowd), ""],
-        ["cold start, processor time", least(cold), ""],
+    fastest(FIRST, {name: one["astronaut"]["cpu_ratio"]["median"] for name, one in one_thread.items()}, AIM_SPEED)
+    fastest(
+        "the same, all processors, wall time",
+        {name: one["astronaut"]["ratio"]["median"] for name, one in every.items()},
+        AIM_SPEED,
+    )
+    fastest(
+        "a crowd of 16, one thread", {name: one["crowd"]["cpu_ratio"]["median"] for name, one in one_thread.items()}
+    )
+    fastest("cold start, processor time", {name: one["cold"]["cpu_ratio"]["median"] for name, one in others.items()})
+    rows += [
         ["installation: fer", f"{size:.1f} times as large", f"{AIM_SIZE} times: {met(size >= AIM_SIZE)}"],
         ["smaller than Mien", ", ".join(lighter) or "none", ""],
     ]
