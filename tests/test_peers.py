@@ -201,21 +201,25 @@ def test_the_peers_page_holds_the_figures(measured: Any) -> None:
     able = [one for one in measured["peers"].values() if "cold" in one]
     for one in able:
         rows = [line for line in page.splitlines() if line.startswith(f"| {one['title']} |")]
-        assert len(rows) == 4
-        start, one_core, all_cores, batch = ([c.strip() for c in row.strip("|").split("|")] for row in rows)
+        told = iter([[c.strip() for c in row.strip("|").split("|")] for row in rows])
+        start = next(told)
         assert start[2].startswith(f"{one['cold']['cpu_s']['median']:.2f} ")
         assert start[4].startswith(f"{one['cold']['s']['median']:.2f} ")
         assert start[6] == f"{one['cold']['peak_mb']:,.0f}"
-        for row, mode, kind in ((one_core, "one", "cpu_"), (all_cores, "all", "")):
-            for place, name in ((1, "astronaut"), (3, "hopper"), (5, "crowd")):
-                seen = one["warm"][mode][name]
-                assert row[place].startswith(f"{seen[f'{kind}ms']['median']:,.1f} ")
-                assert row[place + 1].startswith(f"**{seen[f'{kind}ratio']['median']:.2f}**")
-        assert batch[1] == f"{one['batch']['faces'] / one['batch']['s']['median']:.1f}"
+        for mode, kind in (("one", "cpu_"), ("all", "")):
+            if mode in one["warm"]:
+                row = next(told)
+                for place, name in ((1, "astronaut"), (3, "hopper"), (5, "crowd")):
+                    seen = one["warm"][mode][name]
+                    assert row[place].startswith(f"{seen[f'{kind}ms']['median']:,.1f} ")
+                    assert row[place + 1].startswith(f"**{seen[f'{kind}ratio']['median']:.2f}**")
+        if "batch" in one:
+            assert next(told)[1] == f"{one['batch']['faces'] / one['batch']['s']['median']:.1f}"
+        assert not list(told)
     for one in measured["peers"].values():
         if "cannot" in one:
             assert one["cannot"] in page
-    for one in measured["accuracy"].values():
+    for one in measured.get("accuracy", {}).values():
         rows = [line for line in page.splitlines() if line.startswith(f"| {one['title']} |")]
         assert f"{100 * one['results']['ferplus']['accuracy']:.1f} %" in rows[-1]
 
@@ -233,11 +237,13 @@ def test_a_missed_aim_is_said(measured: Any) -> None:
 
 
 def test_every_figure_of_the_results_is_plausible(measured: Any) -> None:
-    assert measured["peers"]["mien"]["warm"]["all"]["astronaut"]["faces"] == 1
-    assert measured["peers"]["mien"]["warm"]["all"]["crowd"]["faces"] == 16
+    assert measured["peers"]["mien"]["warm"]["one"]["astronaut"]["faces"] == 1
+    assert measured["peers"]["mien"]["warm"]["one"]["crowd"]["faces"] == 16
     # Mien beside itself: what pairing cannot take out
-    for mode in ("all", "one"):
-        assert 0.8 < measured["peers"]["mien"]["warm"][mode]["astronaut"]["cpu_ratio"]["median"] < 1.25
+    for mode in measured["peers"]["mien"]["warm"].values():
+        assert 0.8 < mode["astronaut"]["cpu_ratio"]["median"] < 1.25
+    if "accuracy" not in measured:
+        pytest.skip("accuracy was not measured")
     published = json.loads((RESULTS / "emotion_test.json").read_text(encoding="utf-8"))["results"]
     own = measured["accuracy"]["mien"]["results"]
     for key in ("fer2013", "ferplus"):
@@ -277,3 +283,11 @@ def test_curves_are_where_the_figures_are(robust: Any) -> None:
         share = clean["share"] if rows == "detection" else clean["ferplus7"]["share"]
         assert points[0][1] == pytest.approx(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * share, abs=0.06)
         assert len(points) == 6
+
+
+def test_what_was_not_measured_is_said(measured: Any) -> None:
+    from generate_peers import peers_section
+
+    for one in measured["peers"].values():
+        one.pop("batch", None)
+    assert "Not measured: `python benchmarks/peers.py … --steps batch`." in peers_section(measured)

@@ -55,7 +55,7 @@ class Peer:
 WASM = ("@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm", "@canvas/image")
 _NODE = (
     "`@tensorflow/tfjs`, its WebAssembly backend and `@canvas/image`, as its demo for Node without a native library "
-    "does; the native library, which is faster, is fetched from outside npm when it is installed"
+    "does; the native library, with which it may be faster, is fetched from outside npm when it is installed"
 )
 
 ENVIRONMENTS = (
