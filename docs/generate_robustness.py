@@ -88,22 +88,24 @@ def detected(row: Row, name: str) -> float:
 
 def pictures(measured: dict[str, Any]) -> dict[str, str]:
     """File name → SVG."""
-    return {
+    out = {
         "accuracy.svg": curves(
             measured,
             measured["classification"],
             classified,
             measured["classifiers"],
             "Accuracy on FER+ majority, seven emotions, %",
-        ),
-        "found.svg": curves(measured, measured["detection"], detected, measured["detectors"], "Faces found, %"),
+        )
     }
+    if "detection" in measured:
+        finders = measured["detectors"]
+        out["found.svg"] = curves(measured, measured["detection"], detected, finders, "Faces found, %")
+    return out
 
 
 def robustness_page(measured: dict[str, Any]) -> str:
     """The whole page, from what `benchmarks/robustness.py --json` wrote."""
-    names, finders = measured["classifiers"], measured["detectors"]
-    rows, searched = measured["classification"], measured["detection"]
+    names, rows = measured["classifiers"], measured["classification"]
     clean = of(rows, "clean")[0]["classifiers"]
     n = {key: clean["mien"][key]["n"] for key in ("fer2013", "ferplus7")}
     lines = [
@@ -139,7 +141,18 @@ def robustness_page(measured: dict[str, Any]) -> str:
                 for row in of(rows, how["name"])
             ]
         lines += table(["disturbance", "strength", *names.values()], body)
-    lines += [
+    lines += found_lines(measured) if "detection" in measured else missing()
+    lines += ["## What follows", "", *conclusions(measured)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def missing() -> list[str]:
+    return ["## Faces found", "", "Not measured: `python benchmarks/robustness.py … --steps detection`.", ""]
+
+
+def found_lines(measured: dict[str, Any]) -> list[str]:
+    finders, searched = measured["detectors"], measured["detection"]
+    lines = [
         "## Faces found",
         "",
         f"{measured['photos']:,} photos of FairFace's validation set, evenly chosen, one person each, a face of about "
@@ -156,9 +169,7 @@ def robustness_page(measured: dict[str, Any]) -> str:
             [head(how), f"{row['strength']:g}", *(cell(row["detectors"][name]) for name in finders)]
             for row in of(searched, how["name"])
         ]
-    lines += table(["disturbance", "strength", *(f"{title}, %" for title in finders.values())], body)
-    lines += ["## What follows", "", *conclusions(measured)]
-    return "\n".join(lines).rstrip() + "\n"
+    return lines + table(["disturbance", "strength", *(f"{title}, %" for title in finders.values())], body)
 
 
 def conclusions(measured: dict[str, Any]) -> list[str]:
@@ -186,6 +197,8 @@ def conclusions(measured: dict[str, Any]) -> list[str]:
     if behind:
         lines.append(f"- It is behind at: {'; '.join(behind)}.")
     lines.append(f"- Points of accuracy that the third strength of each costs it: {lost}.")
+    if "detection" not in measured:
+        return lines
     finders = measured["detectors"]
     first = next(iter(finders))
     searched = [row for row in measured["detection"] if row["disturbance"] != "clean"]
