@@ -120,7 +120,7 @@ def robustness_page(measured: dict[str, Any]) -> str:
         "```",
         "",
         f"The pictures are spoiled by `mien.scoring.disturbed`, the same for everybody (seed {measured['seed']}); "
-        f"{measured['date']}. In brackets 95 % intervals (bootstrap over images).",
+        f"{measured['date']}. In brackets 95 % intervals (Wilson).",
         "",
         "## Accuracy of classifiers",
         "",

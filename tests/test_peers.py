@@ -291,6 +291,14 @@ def test_curves_are_where_the_figures_are(robust: Any) -> None:
         assert len(points) == 6
 
 
+def test_intervals_of_shares() -> None:
+    from robustness import wilson
+
+    assert wilson(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
+    assert wilson(10, 10) == pytest.approx((0.72247, 1.0), abs=1e-5)
+    assert wilson(45, 100) == pytest.approx((0.35606, 0.54758), abs=1e-4)
+
+
 def test_what_was_not_measured_is_said(measured: Any) -> None:
     from generate_peers import peers_section
 

@@ -75,6 +75,7 @@ def whole(run: list[str], home: Path, limit: float = 300) -> Whole:
                 child.kill()
                 os.wait4(child.pid, 0)
                 child.returncode = -9
+                child.stdout.close()
                 raise Failed(f"no result after {limit:.0f} seconds")
             part = os.read(child.stdout.fileno(), 65536)
             if not part:
