@@ -54,7 +54,7 @@ def curves(measured: dict[str, Any], rows: list[Row], read: Any, names: dict[str
     x, y = len(kinds) % COLUMNS * WIDTH + LEFT, len(kinds) // COLUMNS * HEIGHT + TOP + 10
     for i, label in enumerate(names.values()):
         parts.append(f'<path d="M{x},{y + 18 * i - 4} h18" stroke="{COLOURS[i]}" stroke-width="2"/>')
-        parts.append(f'<text x="{x + 24}" y="{y + 18 * i}">{label.replace("`", "")}</text>')
+        parts.append(f'<text x="{x + 24}" y="{y + 18 * i}">{label.split(", its")[0]}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
