@@ -57,9 +57,12 @@ def compressed(picture: Picture, quality: float, rng: np.random.Generator) -> Pi
     """Saved as JPEG of this quality (libjpeg's 1–100) and read again."""
     given = picture if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    if picture.shape[2] == 1:
-        return _like(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), picture)
-    return _like(cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), picture)
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise InputError(
+            f"a picture of the shape {picture.shape} could not be saved as JPEG: give one with pixels in it"
+        )
+    return _like(decoded if picture.shape[2] == 1 else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), picture)
 
 
 def darkened(picture: Picture, gain: float, rng: np.random.Generator) -> Picture:
