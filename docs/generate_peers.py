@@ -59,8 +59,8 @@ def peers_section(measured: dict[str, Any]) -> str:
     lines = [
         "## Beside other packages",
         "",
-        "`python benchmarks/peers.py --data fer2013.parquet --json docs/results/peers.json`, whose header says what is measured "
-        "and how: every package in an environment of its own, all on the same files in one session, in pairs with Mien, with "
+        f"`python benchmarks/peers.py --data fer2013.parquet{pairs_taken(able)} --json docs/results/peers.json`, whose header says what is measured "
+        "and how: every package in an environment of its own, all on the same files on one day, in pairs with Mien, with "
         f"the options that each has by default. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
         f"{about['python']}, Node {about['node']}; {about['date']}. Other work ran on the machine meanwhile (load up to "
         f"{max(loads, default=0):.1f} on {about['cpus']} cores), which lengthens wall times, and those of long runs more than those of short ones. "
@@ -105,6 +105,17 @@ def peers_section(measured: dict[str, Any]) -> str:
             lines.append(f"- {one['title']}: `{one['cannot']}`{took}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def pairs_taken(able: dict[str, Any]) -> str:
+    """The options that say how many pairs, as they were."""
+    first = next(iter(able.values()))
+    counts = {"--starts": first["cold"]["s"]["n"]}
+    if "warm" in first:
+        counts["--rounds"] = next(iter(first["warm"].values()))["astronaut"]["ms"]["n"]
+    if "batch" in first:
+        counts["--batches"] = first["batch"]["s"]["n"]
+    return "".join(f" {option} {count}" for option, count in counts.items())
 
 
 def missing(step: str) -> list[str]:
@@ -166,6 +177,9 @@ def all_threads_lines(peers: list[dict[str, Any]]) -> list[str]:
         "All processors, milliseconds of wall time, and the ratio of processor times for the portrait:",
         "",
         *table(["", *COLUMNS, "processor × Mien", "peak MB"], rows),
+        "Where one package takes many times the processor time that it takes on one processor, its threads wait for one another on cores "
+        "that are busy with other work; on an idle machine it takes less. The table of one thread does not suffer from that.",
+        "",
     ]
 
 
