@@ -1,9 +1,9 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
-                                   docs/reproduction.md with its pictures, docs/licences.md, the tables of docs/batch.md,
-                                   docs/evaluation.md, docs/explain.md, docs/releases.md, docs/serve.md and docs/video.md,
-                                   and that of README.md
+                                   docs/licences.md, docs/robustness.md and docs/reproduction.md with their pictures,
+                                   the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/releases.md,
+                                   docs/serve.md and docs/video.md, and that of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -24,6 +24,9 @@ from generate_explain import explain_section
 from generate_licences import licences_page
 from generate_release import release_parts
 from generate_serve import serve_parts
+from generate_peers import peers_section
+from generate_robustness import pictures as robustness_pictures
+from generate_robustness import robustness_page
 from generate_video import tracking_section
 
 from mien.cli import cli
@@ -210,6 +213,7 @@ def benchmarks_page() -> str:
         points = "; ".join(f"({x:.3f}, {y:.3f})" for x, y in one.get("landmarks", [])) or "–"
         rows.append([name, f"{one['images']:,}", percent(one["found"]), box, points])
     lines += table(["detector", "images", "found", "box (x1, y1, x2, y2)", "landmarks"], rows)
+    lines.append(peers_section(json.loads((DOCS / "results" / "peers.json").read_text(encoding="utf-8"))))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -349,6 +353,10 @@ def pages() -> dict[Path, str]:
     out[DOCS / "licences.md"] = licences_page()
     out[DOCS / "releases.md"] = filled("releases", release_parts())
     out[DOCS / "serve.md"] = filled("serve", serve_parts())
+    robustness = json.loads((DOCS / "results" / "robustness.json").read_text(encoding="utf-8"))
+    out[DOCS / "robustness.md"] = robustness_page(robustness)
+    for name, picture in robustness_pictures(robustness).items():
+        out[DOCS / "images" / "robustness" / name] = picture
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():

@@ -1,0 +1,43 @@
+"""Mien."""
+
+import sys
+
+import serve
+
+
+class Mien:
+    def bring(self):
+        from mien import Analyzer
+
+        self.make = Analyzer
+
+    def load(self):
+        self.analyzer = self.make(age=None) if sys.argv[2] == "emotion" else self.make()
+
+    def read(self, path):
+        from mien.sources.image import load_image
+
+        return load_image(path)
+
+    def analyze(self, picture):
+        return len(self.analyzer.analyze(picture))
+
+    def batch(self, paths):
+        return sum(len(faces) for faces in self.analyzer.analyze_batch(paths))
+
+    def score(self, faces):
+        import cv2
+        import numpy as np
+
+        from mien.runtime.model import Model
+        from mien.weights.catalog import read_model
+
+        model = Model(read_model("emotion"))
+        size = model.card.size
+        if faces.shape[1] != size:
+            faces = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC) for face in faces])
+        self.labels = {head.name: head.labels for head in model.card.heads}
+        return model(np.repeat(faces[..., None], model.card.n_channels, axis=3))
+
+
+serve.main(Mien())

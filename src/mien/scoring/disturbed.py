@@ -1,0 +1,141 @@
+"""Pictures made worse, step by step: what blur, noise, compression, darkness, turning, covering and smallness cost.
+
+Every disturbance is a function of a picture, a strength and a random generator that is seeded by the picture's place,
+so the same picture is spoiled in the same way whoever asks and however many are asked for. Lengths are given for a face
+48 pixels wide, FER2013's size, and grow with the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+
+SIDE = 48
+"""The width in pixels that strengths are told for."""
+
+Picture = NDArray[np.uint8]
+Spoil = Callable[[Picture, float, np.random.Generator], Picture]
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """One way of spoiling pictures.
+
+    Attributes:
+        name: key in results.
+        title: what is done.
+        unit: what a strength is told in; "" for none.
+        strengths: five, from slight to severe.
+        spoil: the function.
+    """
+
+    name: str
+    title: str
+    unit: str
+    strengths: tuple[float, ...]
+    spoil: Spoil
+
+
+def blurred(picture: Picture, sigma: float, rng: np.random.Generator) -> Picture:
+    """Gaussian blur, ``sigma`` in pixels of a picture 48 wide."""
+    scaled = sigma * picture.shape[1] / SIDE
+    return _like(cv2.GaussianBlur(picture, (0, 0), scaled, borderType=cv2.BORDER_REFLECT_101), picture)
+
+
+def noisy(picture: Picture, deviation: float, rng: np.random.Generator) -> Picture:
+    """Independent Gaussian noise on every pixel and channel, standard deviation in steps of 0–255."""
+    return _rounded(picture + rng.normal(0.0, deviation, picture.shape))
+
+
+def compressed(picture: Picture, quality: float, rng: np.random.Generator) -> Picture:
+    """Saved as JPEG of this quality (libjpeg's 1–100) and read again."""
+    given = picture if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise InputError(
+            f"a picture of the shape {picture.shape} could not be saved as JPEG: give one with pixels in it"
+        )
+    return _like(decoded if picture.shape[2] == 1 else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), picture)
+
+
+def darkened(picture: Picture, gain: float, rng: np.random.Generator) -> Picture:
+    """Every value times ``gain`` and rounded, so that shades are lost as in an underexposed photo."""
+    return _rounded(picture * np.float64(gain))
+
+
+def turned(picture: Picture, degrees: float, rng: np.random.Generator) -> Picture:
+    """Turned about its middle, to either side by chance; the corners are filled with the edge's colours."""
+    height, width = picture.shape[:2]
+    angle = degrees * (1.0 if rng.random() < 0.5 else -1.0)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
+    drawn = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return _like(drawn, picture)
+
+
+def covered(picture: Picture, share: float, rng: np.random.Generator) -> Picture:
+    """A square of mid-gray over this share of the picture, anywhere inside it."""
+    height, width = picture.shape[:2]
+    h, w = (max(1, round(length * share**0.5)) for length in (height, width))
+    top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+    out = picture.copy()
+    out[top : top + h, left : left + w] = 128
+    return out
+
+
+def shrunk(picture: Picture, side: float, rng: np.random.Generator) -> Picture:
+    """Shrunk until the picture is ``side`` / 48 of its width, averaging, and enlarged to its old size (cubic)."""
+    height, width = picture.shape[:2]
+    factor = side / SIDE
+    small = (max(1, round(width * factor)), max(1, round(height * factor)))
+    reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+    return _like(cv2.resize(reduced, (width, height), interpolation=cv2.INTER_CUBIC), picture)
+
+
+DISTURBANCES = (
+    Disturbance("blur", "Gaussian blur", "px sigma", (0.5, 1, 1.5, 2, 3), blurred),
+    Disturbance("noise", "Gaussian noise", "of 255", (8, 16, 32, 48, 64), noisy),
+    Disturbance("jpeg", "JPEG", "quality", (60, 30, 15, 8, 4), compressed),
+    Disturbance("dark", "darkness", "× brightness", (0.5, 0.25, 0.12, 0.06, 0.03), darkened),
+    Disturbance("turn", "turned", "°", (10, 20, 30, 45, 60), turned),
+    Disturbance("cover", "covered", "of the picture", (0.05, 0.1, 0.2, 0.3, 0.4), covered),
+    Disturbance("small", "small", "px", (32, 24, 16, 12, 8), shrunk),
+)
+
+
+def disturbed(pictures: NDArray[np.uint8], how: Disturbance, strength: float, *, seed: int = 0) -> NDArray[np.uint8]:
+    """All pictures spoiled.
+
+    Args:
+        pictures: uint8 ``(n, h, w, 1 or 3)``, RGB or gray.
+        how: one of `DISTURBANCES`, or one of yours.
+        strength: usually one of its own.
+        seed: with the picture's place it seeds what is left to chance.
+
+    Returns:
+        A new array of the same shape.
+
+    Raises:
+        InputError: not such pictures.
+    """
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] not in (1, 3):
+        raise InputError(f"pictures must be uint8 (n, h, w, 1 or 3), got {pictures.dtype} {pictures.shape}")
+    out = np.empty_like(pictures)
+    for i, picture in enumerate(pictures):
+        out[i] = how.spoil(picture, strength, np.random.default_rng((seed, i)))
+    return out
+
+
+def _like(drawn: NDArray[np.generic], picture: Picture) -> Picture:
+    """OpenCV drops the axis of a single channel."""
+    return np.asarray(drawn, np.uint8).reshape(picture.shape)
+
+
+def _rounded(values: NDArray[np.float64]) -> Picture:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
