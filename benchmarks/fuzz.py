@@ -324,6 +324,10 @@ def tell(folder: Path, wrong: dict[str, str], data: bytes) -> None:
 # ---------------------------------------------------------------- the parent
 
 
+class NotBegunError(Exception):
+    """The valid inputs could not be made or were not taken: a mistake in a target."""
+
+
 def watched(name: str, engine: str, seed: int, seconds: float, keep: Path) -> dict[str, Any]:
     """Fuzzes one target with one engine for so long, with as many workers one after the other as it takes."""
     began, cpu = time.monotonic(), 0.0
@@ -346,9 +350,9 @@ def watched(name: str, engine: str, seed: int, seconds: float, keep: Path) -> di
             n, good, bad, data = pulse.read()
             begun, taken, refused = begun + n, taken + good, refused + bad
             if wrong is not None:
-                if not n:
+                if not data and not (folder / "ready").exists():
                     tail = (folder / "log").read_bytes()[-2000:].decode("utf-8", "replace")
-                    raise SystemExit(f"{name}, {engine}: the worker did not begin: {wrong}\n{tail}")
+                    raise NotBegunError(f"{name}, {engine}: the worker did not begin: {wrong}\n{tail}")
                 tell(folder, {"what": wrong, "where": name, "said": ""}, data)
             elif time.monotonic() - began >= seconds - 1.5:
                 break
@@ -486,7 +490,12 @@ def main() -> None:
     found = 0
     for name in names:
         for engine in engines:
-            one = watched(name, engine, options.seed, share, options.findings)
+            try:
+                one = watched(name, engine, options.seed, share, options.findings)
+            except NotBegunError as error:
+                print(error, file=sys.stderr, flush=True)
+                found += 1
+                continue
             found += len(one["findings"])
             rate = one["cases"] / max(one["cpu"], 1e-9)
             print(f"{name}, {engine}: {one['cases']:,} inputs, {rate:.0f} a CPU second, {one['taken']:,} taken", flush=True)
