@@ -294,9 +294,7 @@ def _built(name: str, engine: str, scratch: Path) -> Any:
     return target
 
 
-def _guided(
-    target: Any, one: Callable[[bytes], None], seed: int, start: int, seconds: float, folder: Path
-) -> None:
+def _guided(target: Any, one: Callable[[bytes], None], seed: int, start: int, seconds: float, folder: Path) -> None:
     import atheris
 
     corpus = folder / "corpus"
@@ -311,7 +309,14 @@ def _guided(
         return mutated(data, target.seeds, target.shape, np.random.default_rng(number))[:most]
 
     options = [f"-max_total_time={max(1, round(seconds))}", f"-seed={seed + start + 1}", f"-max_len={longest}"]
-    options += ["-timeout=100000", "-rss_limit_mb=0", "-verbosity=0", "-handle_abrt=0", "-handle_segv=0", "-handle_bus=0"]
+    options += [
+        "-timeout=100000",
+        "-rss_limit_mb=0",
+        "-verbosity=0",
+        "-handle_abrt=0",
+        "-handle_segv=0",
+        "-handle_bus=0",
+    ]
     atheris.Setup([sys.argv[0], *options, str(corpus)], one, custom_mutator=mutate)
     atheris.Fuzz()
 
@@ -342,7 +347,17 @@ def watched(name: str, engine: str, seed: int, seconds: float, keep: Path) -> di
             (folder / "ready").unlink(missing_ok=True)
             pulse = Pulse(folder / "pulse")
             left = max(seconds - (time.monotonic() - began), 1.0)
-            command = [sys.executable, __file__, "--worker", name, engine, str(seed), str(begun), str(left), str(folder)]
+            command = [
+                sys.executable,
+                __file__,
+                "--worker",
+                name,
+                engine,
+                str(seed),
+                str(begun),
+                str(left),
+                str(folder),
+            ]
             with (folder / "log").open("wb") as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
                 wrong, used = _wait(process, pulse, folder, left)
@@ -498,7 +513,10 @@ def main() -> None:
                 continue
             found += len(one["findings"])
             rate = one["cases"] / max(one["cpu"], 1e-9)
-            print(f"{name}, {engine}: {one['cases']:,} inputs, {rate:.0f} a CPU second, {one['taken']:,} taken", flush=True)
+            print(
+                f"{name}, {engine}: {one['cases']:,} inputs, {rate:.0f} a CPU second, {one['taken']:,} taken",
+                flush=True,
+            )
             for finding in one["findings"]:
                 print(f"    {json.dumps(finding, ensure_ascii=False)}", flush=True)
             if options.json:

@@ -67,7 +67,11 @@ def images(folder: Path) -> Target:
     seeds = [saved(small, kind) for kind in (*KINDS, "SGI", "PCX", "DIB")]
     seeds += [saved(small, kind, exif=exif) for kind in ("JPEG", "PNG", "WEBP", "TIFF")]
     seeds += [saved(small, kind, icc_profile=profile) for kind in ("JPEG", "PNG")]
-    seeds += [saved(small.convert("CMYK"), "JPEG"), saved(small, "JPEG", progressive=True), saved(small.convert("L"), "JPEG")]
+    seeds += [
+        saved(small.convert("CMYK"), "JPEG"),
+        saved(small, "JPEG", progressive=True),
+        saved(small.convert("L"), "JPEG"),
+    ]
     seeds += [saved(small.convert(mode), "PNG") for mode in ("P", "LA", "RGBA", "1", "I;16")]
     seeds += [saved(small, "TIFF", compression=way) for way in ("tiff_deflate", "tiff_lzw", "jpeg", "packbits")]
     seeds += [saved(small.convert("1"), "TIFF", compression="group4"), saved(small.convert("F"), "TIFF")]
@@ -242,7 +246,8 @@ def parquet(folder: Path) -> Target:
     written = [
         write_prepared(base, folder / "a.parquet"),
         write_prepared(
-            replace(base, votes=votes_for(base.emotion), features={"hog": np.ones((5, 72), np.float32)}), folder / "b.parquet"
+            replace(base, votes=votes_for(base.emotion), features={"hog": np.ones((5, 72), np.float32)}),
+            folder / "b.parquet",
         ),
         hf_parquet(folder / "c.parquet", pictures, {"label": [0, 1, 2]}, {"label": ["angry", "sad", "happy"]}),
         hf_parquet(folder / "d.parquet", pictures, {"label": ["angry", "sad", "happy"]}),
@@ -427,7 +432,9 @@ def _trained(folder: Path) -> Path:
     from mien.training.checkpoint import BEST, CONFIG, save_weights, write_json
     from mien.training.config import recipe_to_dict
 
-    smallest = min((name for name, row in NETWORKS.items() if not row.features), key=lambda name: NETWORKS[name].parameters)
+    smallest = min(
+        (name for name, row in NETWORKS.items() if not row.features), key=lambda name: NETWORKS[name].parameters
+    )
     recipe = replace(next(iter(RECIPES.values())), network=smallest)
     if network(smallest).channels == "gray":
         recipe = replace(recipe, mean=recipe.mean[:1], std=recipe.std[:1])
@@ -654,7 +661,12 @@ def live(folder: Path) -> Target:
     from serving import HERE, Held, blank, service
 
     client = service(Held(1), told=False, live_seconds=30).__enter__()
-    seeds = [b'{"t": 0.5}\n\n' + blank(24, 16), b'{"key": "x"}', b'{"t": 1e3}\n\n{"t": 2}\n\n' + blank(24, 16), blank(24, 16)]
+    seeds = [
+        b'{"t": 0.5}\n\n' + blank(24, 16),
+        b'{"key": "x"}',
+        b'{"t": 1e3}\n\n{"t": 2}\n\n' + blank(24, 16),
+        blank(24, 16),
+    ]
 
     def run(data: bytes) -> None:
         parts = data.split(b"\n\n", 3)[:4]

@@ -80,7 +80,7 @@ def run(session: onnxruntime.InferenceSession, names: Sequence[str], given: Mapp
     """The outputs of these names; `ModelError` where the network cannot be computed."""
     try:
         outputs: list[Any] = session.run(list(names), dict(given))
-    except (*_refusals(), ValueError) as error:
+    except _refusals() as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"model {who!r} cannot be computed: export it again ({reason.rstrip('.')})") from error
     return outputs
@@ -91,6 +91,7 @@ def _refusals() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return (
+        ValueError,  # of the Python layer: an input is missing
         state.Fail,
         state.InvalidArgument,
         state.InvalidGraph,

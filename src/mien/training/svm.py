@@ -27,7 +27,7 @@ from mien.errors import DataError, MissingExtraError, MissingFileError, ModelErr
 from mien.evaluation.scored import Scored
 from mien.features import join
 from mien.files import atomic_path
-from mien.training.checkpoint import CONFIG, ENVIRONMENT, write_json
+from mien.training.checkpoint import CONFIG, ENVIRONMENT, read_json, write_json
 from mien.training.environment import environment
 from mien.training.evaluate import Answers, describe, with_subsets
 from mien.training.slicing import slicings
@@ -134,7 +134,7 @@ def load_svm(folder: Path) -> tuple[SvmRecipe, Any]:
     for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
             raise MissingFileError(f"{folder / name}: no such file; give a folder that `mien train svm-…` wrote")
-    recipe = svm_from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    recipe = svm_from_dict(read_json(folder / CONFIG))
     return recipe, load_machine(folder / MODEL)
 
 

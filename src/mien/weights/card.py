@@ -98,10 +98,14 @@ class Card:
     features: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not _are(str, [self.name, self.task, self.channels, self.licence, self.data, self.limits, self.project_version]):
+        if not _are(
+            str, [self.name, self.task, self.channels, self.licence, self.data, self.limits, self.project_version]
+        ):
             raise ModelError(f"card {self.name!r}: name, task, channels, licence, data, limits and version are texts")
         if not _are(int, [self.size, self.parameters]) or not 1 <= self.size <= _LARGEST:
-            raise ModelError(f"card {self.name!r}: size is a whole number of pixels up to {_LARGEST}, got {self.size!r}")
+            raise ModelError(
+                f"card {self.name!r}: size is a whole number of pixels up to {_LARGEST}, got {self.size!r}"
+            )
         tables = (self.training, self.scores, self.features)
         if not all(isinstance(table, Mapping) for table in tables) or not _are(int, list(self.features.values())):
             raise ModelError(f"card {self.name!r}: training and scores are tables, features names with their lengths")

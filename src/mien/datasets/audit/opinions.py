@@ -57,6 +57,13 @@ def _array(path: Path, n: int, labels: tuple[str, ...]) -> Judge:
 
 
 def _table(path: Path, prepared: Prepared, *, emotions: bool) -> Judge:
+    try:
+        return _judge(path, prepared, emotions=emotions)
+    except csv.Error as error:
+        raise DataError(f"{path}: not readable as CSV ({error}); write it again") from None
+
+
+def _judge(path: Path, prepared: Prepared, *, emotions: bool) -> Judge:
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         reader = csv.reader(stream)
         header = [name.strip() for name in next(reader, [])]
