@@ -1,14 +1,14 @@
-"""Whatever bytes come in, the answer is a result or one line of a `MienError`; never a crash, a hang or memory without end.
+"""Whatever bytes come in, the answer is a result or one line of a `MienError`: no crash, no hang, no endless memory.
 
     python benchmarks/fuzz.py --minutes 60 --json docs/results/fuzz.json
     python benchmarks/fuzz.py --targets cards,onnx --minutes 2 --seed 7
     python benchmarks/fuzz.py --replay cards findings/cards-….bin      what one input gives, for a person
 
-Every surface of `benchmarks/fuzz_targets.py` gets an equal share of the time, from two engines one after the other: Mien's
-own mutations, which know JSON and lines and follow from the seed alone, and, where it is installed (`pip install atheris`),
-atheris, which keeps what reaches new code in `src/mien` and mutates that again. Inputs run in a worker process that is
-replaced when it dies; the parent watches its CPU time and memory. With --json, what an earlier call measured is added to.
-Needs Linux (`/proc`).
+Every surface of `benchmarks/fuzz_targets.py` gets an equal share of the time, from two engines one after the other:
+Mien's own mutations, which know JSON and lines and follow from the seed alone, and, where it is installed (`pip install
+atheris`), atheris, which keeps what reaches new code in `src/mien` and mutates that again. Inputs run in a worker
+process that is replaced when it dies; the parent watches its CPU time and memory. With --json, the figures of earlier
+calls stay. Needs Linux (`/proc`).
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ _PULSE = struct.Struct("<4Q")  # inputs begun, taken, refused, length of the inp
 
 _BYTES = (b"\x00", b"\xff", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\xff\xff\xff\xff", b"\x00" * 8, b"\xff" * 8)
 _WORDS = (
-    b"", b"\x00", b"-1", b"256", b"9" * 40, b"nan", b"inf", b"1e999", b'"', b'""', b",", b"\r", b"\n", b"\xef\xbb\xbf", b"\xff",
-    "é".encode(), "٣".encode(), b"\t", b" ", b"a" * 2000, b"\x1b[31m", b"../../x", b"/",
+    b"", b"\x00", b"-1", b"256", b"9" * 40, b"nan", b"inf", b"1e999", b'"', b'""', b",", b"\r", b"\n", b"\xef\xbb\xbf",
+    b"\xff", "é".encode(), "٣".encode(), b"\t", b" ", b"a" * 2000, b"\x1b[31m", b"../../x", b"/",
 )  # fmt: skip
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 0.0, -0.5, 1e308, float("nan"), float("inf"), "", "x", "1",
-    "\x00", "é\u2028", "\ud800", "\x1b[31m\nx", [], [None], [1, 2], [[]], {}, {"x": 1}, {"name": "x"}, "a" * 3000,
+    None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 0.0, -0.5, 1e308, float("nan"), float("inf"), "", "x",
+    "1", "\x00", "é\u2028", "\ud800", "\x1b[31m\nx", [], [None], [1, 2], [[]], {}, {"x": 1}, {"name": "x"}, "a" * 3000,
 )  # fmt: skip
 
 
@@ -278,7 +278,6 @@ def _built(name: str, engine: str, scratch: Path) -> Any:
 
             stack.enter_context(atheris.instrument_imports(include=["mien"], enable_loader_override=False))
         import cv2
-
         from fuzz_targets import TARGETS
 
         cv2.setNumThreads(1)

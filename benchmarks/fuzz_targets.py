@@ -1,12 +1,13 @@
 """What is fuzzed: one small target a surface, its valid beginnings made here, never a file of anybody's.
 
-A target is built in the worker: `seeds` are valid inputs, `run` gives one input to the code as a user's file would come.
+A target is built in the worker: `seeds` are valid inputs, `run` gives one input to the code as a user's file comes.
 `run` returns where the input was taken, raises a `MienError` where it was refused, and anything else is a finding.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import shutil
@@ -144,8 +145,8 @@ def videos(folder: Path) -> Target:
 
 
 def fer2013(folder: Path) -> Target:
-    from mien.datasets.table import read
     from made_datasets import fer2013_csv, fer2013_rows
+    from mien.datasets.table import read
 
     rows = fer2013_rows(2)
     quoted = [[f'"{cell}"' for cell in row] for row in rows]
@@ -169,8 +170,8 @@ def fer2013(folder: Path) -> Target:
 
 
 def ferplus(folder: Path) -> Target:
-    from mien.datasets.ferplus import read_votes
     from made_datasets import ferplus_csv, votes_for
+    from mien.datasets.ferplus import read_votes
 
     written = ferplus_csv(folder / "votes.csv", votes_for(np.arange(7)))
     given = folder / "fer2013new.csv"
@@ -194,7 +195,8 @@ def fairface_csv(folder: Path) -> Target:
     for name in ("train/1.png", "val/1.png"):
         _small_picture(folder / "faces" / name)
     given = folder / "faces" / "fairface_label_train.csv"
-    seed = "file,age,gender,race,service_test\ntrain/1.png,20-29,Female,Black,True\nval/1.png,more than 70,Male,Indian,False\n"
+    rows = ("train/1.png,20-29,Female,Black,True", "val/1.png,more than 70,Male,Indian,False")
+    seed = "\n".join(["file,age,gender,race,service_test", *rows, ""])
 
     def run(data: bytes) -> None:
         given.write_bytes(data)
@@ -204,8 +206,8 @@ def fairface_csv(folder: Path) -> Target:
 
 
 def rafdb(folder: Path) -> Target:
-    from mien.datasets.table import read
     from made_datasets import rafdb as made
+    from mien.datasets.table import read
 
     lines = ["train_00001.jpg 5", "test_0001.jpg 1"]
     root = made(folder / "raf", lines, np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), dtype=np.uint8))
@@ -219,8 +221,8 @@ def rafdb(folder: Path) -> Target:
 
 
 def probabilities(folder: Path) -> Target:
-    from mien.datasets.audit.opinions import read_opinions
     from made_datasets import made
+    from mien.datasets.audit.opinions import read_opinions
 
     data = made(6)
     table = "row,angry,disgust,fear,happy,sad,surprise,neutral\n0,1,0,0,0,0,0,0\n3,0.1,0.1,0.2,0.3,0.1,0.1,0.1\n"
@@ -236,9 +238,9 @@ def probabilities(folder: Path) -> Target:
 
 
 def parquet(folder: Path) -> Target:
+    from made_datasets import hf_parquet, made, votes_for
     from mien.datasets.prepared import write_prepared
     from mien.datasets.table import read
-    from made_datasets import hf_parquet, made, votes_for
 
     base = made(5, side=8)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), dtype=np.uint8)
@@ -271,9 +273,9 @@ def parquet_fields(folder: Path) -> Target:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from made_datasets import encoded, hf_parquet, made
     from mien.datasets.prepared import KEY, write_prepared
     from mien.datasets.table import read
-    from made_datasets import encoded, hf_parquet, made
 
     def described(path: Path) -> dict[str, Any]:
         table = pq.read_table(path)
@@ -446,8 +448,8 @@ def _trained(folder: Path) -> Path:
 
 
 def _scored(run: Path) -> None:
-    from mien.training.scorable import open_scorable, predict
     from made_datasets import made
+    from mien.training.scorable import open_scorable, predict
 
     predict(open_scorable(run), made(2, side=48))
 
@@ -500,8 +502,8 @@ def _machine(folder: Path) -> Path:
 
 
 def _judged(run: Path) -> None:
-    from mien.training.svm import evaluate_svm
     from made_datasets import made
+    from mien.training.svm import evaluate_svm
 
     data = replace(made(20, side=8), features={"hog": np.ones((20, 72), np.float32)})
     evaluate_svm(run, data)
@@ -576,17 +578,17 @@ def progress(folder: Path) -> Target:
     report, rows = folder / "report", folder / "rows.csv"
     outputs = Outputs(csv=rows, report=report)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(stream: object, frames: list[Any]) -> None:
         if frames and frames[0].frame.source == str(paths[1]) and frames[0].frame.index >= 8:
-            raise Stop
+            raise StopError
 
     try:
         with VideoRun(analyzer, paths, outputs, flush_seconds=0.0) as run:
             list(run.reports(stop))
-    except Stop:
+    except StopError:
         pass
     kept = folder / "kept"
     shutil.copytree(report, kept)
@@ -615,13 +617,15 @@ class _NotOneProblemError(Exception):
     """The service answered something else than a result or a problem."""
 
 
+_OPEN = contextlib.ExitStack()
+"""Services run as long as the worker."""
 _PATHS = ("/v1/analyze", "/analyze", "/v1/videos", "/v1/analyze?faces=1&emotion=0", "/v1/analyze?min_face=x")
 
 
 def requests(folder: Path) -> Target:
     from serving import Held, blank, service
 
-    client = service(Held(1), told=False).__enter__()
+    client = _OPEN.enter_context(service(Held(1), told=False))
     jpeg = blank(24, 16)
     url = b"data:image/jpeg;base64," + base64.b64encode(jpeg)
     form = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n' + jpeg + b"\r\n--x--\r\n"
@@ -660,7 +664,7 @@ def live(folder: Path) -> Target:
 
     from serving import HERE, Held, blank, service
 
-    client = service(Held(1), told=False, live_seconds=30).__enter__()
+    client = _OPEN.enter_context(service(Held(1), told=False, live_seconds=30))
     seeds = [
         b'{"t": 0.5}\n\n' + blank(24, 16),
         b'{"key": "x"}',

@@ -1,12 +1,12 @@
-"""Does the analysis of a stream stay as it is for as long as it runs? Memory, threads, descriptors and what is remembered.
+"""Does the analysis of a stream stay as it is however long it runs? Memory, threads, descriptors, what is remembered.
 
     python benchmarks/soak.py --json docs/results/soak.json
     python benchmarks/soak.py --frames 5000            a quick look
 
 A hundred thousand frames are drawn as they are asked for: 96×72 pixels, 25 a second by their times, two public-domain
-portraits that come in from a side, drift, shrink and grow, cross, and leave for longer than a face may be hidden, so that
-tracks begin and end all the time. `Analyzer.stream` analyses them with the default models, one thread, and nothing that it
-gives is kept. Every thousand frames the process is measured. Needs Linux (`/proc`).
+portraits that come, drift, shrink and grow, cover one another, and leave for longer than a face may be hidden, so that
+tracks begin and end all the time. `Analyzer.stream` analyses them with the default models, one thread, and nothing that
+it gives is kept. Every thousand frames the process is measured. Needs Linux (`/proc`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 _LONGEST, _END = 1500, 300
 """Characters of a message, and of its end, which says what to do, where more would be left out."""
 
@@ -10,8 +9,8 @@ _LONGEST, _END = 1500, 300
 class MienError(Exception):
     """Base of all errors of this package; the command line prints its message as one line.
 
-    Messages quote files and the libraries that read them, so that whatever these hold comes out as one line of printable
-    characters: a terminal is not to be told what to do by a file.
+    Messages quote files and the libraries that read them. Whatever these hold comes out as one line of printable
+    characters: a file must not tell a terminal what to do.
     """
 
     def __str__(self) -> str:

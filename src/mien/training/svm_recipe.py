@@ -63,5 +63,5 @@ def svm_from_dict(raw: dict[str, Any]) -> SvmRecipe:
     try:
         lists = {name: tuple(raw[name]) for name in ("features", "classes")}
         return SvmRecipe(**{**raw, **lists})
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise TrainingError(f"config.json is not a recipe of this version ({error}): train again") from error
