@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mien.analyzer import Analyzer
 from mien.errors import InputError, MienError, OutputError
 from mien.files import atomic_path, writing
-from mien.following import Done, FollowOptions, VideoStream
+from mien.following import Done, Following, FollowOptions, VideoStream
 from mien.report.stream import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
 from mien.sources.any import open_source, spacing
 from mien.timeline import VideoFrame, VideoReport
@@ -171,7 +171,7 @@ class VideoRun:
             interval = spacing(source.info, chosen.every, chosen.fps)
             following = self._analyzer.following(self._options, interval=interval)
             if saved is not None:
-                following.restore(saved.following)
+                self._restore(following, saved)
             stream = stack.enter_context(self._analyzer.follow(source, following, done=saved.done if saved else None))
             spool = video = None
             if self._folders is not None:
@@ -261,6 +261,14 @@ class VideoRun:
                 done |= {name: tuple(done[name]) for name in ("size", "problems")}
                 self._saved = _Saved(done=Done(**done), **current)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise self._damaged(error) from error
+
+    def _restore(self, following: Following, saved: _Saved) -> None:
+        try:
+            following.restore(saved.following)
+        except MienError:
+            raise
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, why: object) -> InputError:
