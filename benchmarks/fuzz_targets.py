@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import numpy as np
 
 from mien.errors import InputError, MienError
+from tiny_models import OneFace, tiny_card, tiny_network
 
 Shape = Literal["bytes", "text", "json"]
 
@@ -344,51 +345,6 @@ def parquet_fields(folder: Path) -> Target:
 # ---------------------------------------------------------------- models
 
 
-def _card() -> dict[str, Any]:
-    from mien.weights.card import Card, CropFrame, Head
-    from pictures import FRAME
-
-    card = Card(
-        "tiny", "emotion", 12, "gray", (0.5,), (0.25,), (Head("emotion", ("happy", "sad", "neutral")),),
-        CropFrame(FRAME.landmarks, FRAME.boxes, 0.5), 435, "Apache-2.0", "drawn", scores={"accuracy": 0.5},
-    )  # fmt: skip
-    return asdict(card)
-
-
-def _network(card: str, size: int = 12, labels: int = 3) -> bytes:
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    weights = np.random.default_rng(0).normal(0, 0.1, (size * size, labels)).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Flatten", ["pixels"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["emotion"]),
-        ],
-        "tiny",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 1, size, size])],
-        [helper.make_tensor_value_info("emotion", TensorProto.FLOAT, ["n", labels])],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.helper.set_model_props(model, {"mien.card": card})
-    return bytes(model.SerializeToString())
-
-
-class _OneFace:
-    """A detector that always finds one face."""
-
-    name = "fixed"
-
-    def detect(self, rgb: Any) -> Any:
-        from mien.faces import Faces
-
-        height, width = rgb.shape[:2]
-        boxes = np.array([[4, 4, width - 4, height - 4]], np.float32)
-        points = np.array([[[14, 15], [26, 15], [20, 21], [15, 28], [25, 28]]], np.float32)
-        return Faces.detected(boxes, np.ones(1, np.float32), points, (width, height))
-
-
 def _analysed(folder: Path) -> Callable[[bytes], None]:
     """Loads a model file as a user's, and tells the emotion of one face with it."""
     from mien.analyzer import Analyzer
@@ -398,7 +354,7 @@ def _analysed(folder: Path) -> Callable[[bytes], None]:
 
     def run(data: bytes) -> None:
         given.write_bytes(data)
-        analyzer = Analyzer(detector=_OneFace(), emotion=given, age=None, threads=1)
+        analyzer = Analyzer(detector=OneFace(), emotion=given, age=None, threads=1)
         for face in analyzer.analyze(picture, color="rgb").to_dicts():
             json.dumps(face, allow_nan=False)
 
@@ -406,13 +362,13 @@ def _analysed(folder: Path) -> Callable[[bytes], None]:
 
 
 def onnx_files(folder: Path) -> Target:
-    seeds = [_network(json.dumps(_card())), _network("{}", 2, 2)]
+    seeds = [tiny_network(json.dumps(tiny_card())), tiny_network("{}", 2, 2)]
     return Target("ONNX files with a card: `Analyzer(emotion=FILE)` and one face", seeds, _analysed(folder))
 
 
 def cards(folder: Path) -> Target:
     run = _analysed(folder)
-    envelope = _network("CARD")
+    envelope = tiny_network("CARD")
 
     def one(data: bytes) -> None:
         import onnx
@@ -424,7 +380,7 @@ def cards(folder: Path) -> Target:
             raise InputError("not text, which the metadata of ONNX is") from None
         run(model.SerializeToString())
 
-    return Target("the card inside an ONNX file, and one face", [json.dumps(_card()).encode()], one, "json")
+    return Target("the card inside an ONNX file, and one face", [json.dumps(tiny_card()).encode()], one, "json")
 
 
 def _trained(folder: Path) -> Path:
@@ -574,7 +530,7 @@ def progress(folder: Path) -> Target:
     from mien.recording import Outputs, VideoRun
 
     paths = [clip(folder / f"{name}.mkv", codec="ffv1", pix_fmt="bgr0", frames=20, size=(40, 40)) for name in "ab"]
-    analyzer = Analyzer(detector=_OneFace(), emotion=None, age=None, threads=1)
+    analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
     report, rows = folder / "report", folder / "rows.csv"
     outputs = Outputs(csv=rows, report=report)
 
