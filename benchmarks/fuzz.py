@@ -46,6 +46,8 @@ CPU_SECONDS = 10.0
 """Of CPU time that an input may take."""
 WALL_SECONDS = 180.0
 """That an input may take without using the CPU: it waits for something that never comes."""
+STARTING_SECONDS = 300.0
+"""Of CPU time until the valid inputs have been taken."""
 MEMORY_MB = 1500
 """Of resident memory that may come on top of what the worker has after the valid inputs."""
 LONGEST = 200
@@ -406,7 +408,12 @@ def _wait(process: subprocess.Popen[bytes], pulse: Pulse, folder: Path, seconds:
         number = pulse.read()[0]
         if number != at or not pulse.read()[3]:
             at, since, busy = number, now, used_now
-        if (folder / "ready").exists() and killed is None:
+        if not (folder / "ready").exists():
+            started = now  # imports and valid inputs take their time on a busy machine
+            if used_now > STARTING_SECONDS and killed is None:
+                killed = "does not get ready"
+                process.kill()
+        elif killed is None:
             base = int((folder / "ready").read_text() or 0) / 1024
             if _resident(process.pid) > base + MEMORY_MB:
                 killed = f"more than {MEMORY_MB} MB of memory"

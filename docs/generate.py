@@ -1,8 +1,8 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/benchmarks.md, docs/reproduction.md with its
-                                   pictures, the tables of docs/evaluation.md, docs/explain.md, docs/serve.md and docs/video.md, and that
-                                   of README.md
+                                   pictures, the tables of docs/evaluation.md, docs/explain.md, docs/faults.md,
+                                   docs/serve.md and docs/video.md, and that of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -19,6 +19,7 @@ import click
 from generate_audit import audit_page
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
+from generate_faults import faults_parts
 from generate_serve import serve_parts
 from generate_video import tracking_section
 
@@ -302,6 +303,7 @@ def pages() -> dict[Path, str]:
     explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
     out[DOCS / "serve.md"] = filled("serve", serve_parts())
+    out[DOCS / "faults.md"] = filled("faults", faults_parts())
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():
