@@ -41,6 +41,7 @@ def faults_parts() -> dict[str, str]:
     return {
         name: section(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))).strip()
         for name, section in sections
+        if (RESULTS / f"{name}.json").is_file()
     }
 
 
