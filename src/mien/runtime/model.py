@@ -49,13 +49,12 @@ class Model:
     def __init__(self, model: bytes | Path, *, threads: int | None = None, name: str = "") -> None:
         name = name or ("the model" if isinstance(model, bytes) else str(model))
         self._session = open_session(model, threads=threads, name=name)
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if text is None:
-            raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
-        self.card = Card.from_json(text)
-        _check_features(self.card)
-        self._input = _fed(self._session, self.card)
-        _check_outputs(self._session, self.card)
+        try:
+            self.card = _card(self._session, name)
+            self._input = _fed(self._session, self.card)
+            _check_outputs(self._session, self.card)
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{name}: a name in it is no text: its file is damaged, get it again ({error})") from error
         self._mean = np.asarray(self.card.mean, np.float32).reshape(1, -1, 1, 1)
         self._std = np.asarray(self.card.std, np.float32).reshape(1, -1, 1, 1)
 
@@ -115,6 +114,15 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     """Over the last axis of ``(n, k)``, stable."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
+
+
+def _card(session: onnxruntime.InferenceSession, name: str) -> Card:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
+    card = Card.from_json(text)
+    _check_features(card)
+    return card
 
 
 def _fed(session: onnxruntime.InferenceSession, card: Card) -> str:
