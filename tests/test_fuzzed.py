@@ -127,7 +127,11 @@ def test_a_network_that_is_not_what_its_card_says_is_refused(tmp_path: Path):
 def test_a_network_whose_names_are_no_text_is_refused(tmp_path: Path):
     good = tiny_network(json.dumps(tiny_card()))
     for name in (b"Apache", b"pixels"):
-        refused(lambda name=name: analysed(tmp_path, good.replace(name, b"\xff" + name[1:])), ModelError, "no text|cannot be")
+        refused(
+            lambda name=name: analysed(tmp_path, good.replace(name, b"\xff" + name[1:])),
+            ModelError,
+            "no text|cannot be",
+        )
 
 
 def test_a_network_that_gives_no_numbers_is_refused(tmp_path: Path):

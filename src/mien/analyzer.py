@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.classify import classify
+from mien.classify import age_bins, classify
 from mien.detect import make_detector
 from mien.detect.base import Detector
 from mien.errors import InputError
@@ -163,6 +163,16 @@ class Analyzer:
     def follow(self, source: FrameSource, following: Following, *, done: Done | None = None) -> VideoStream:
         """Analyse an open source with a memory that is fresh, or restored to what was ``done`` before."""
         return VideoStream(source, following, threads=self._threads, done=done)
+
+    @property
+    def emotion_labels(self) -> tuple[str, ...]:
+        """Names of the emotions that faces will have, in order; empty without an emotion model."""
+        return () if self._emotion is None else self._emotion.card.heads[0].labels
+
+    @property
+    def age_bins(self) -> tuple[tuple[int, int], ...]:
+        """Inclusive years of the age ranges that faces will have; empty without an age model."""
+        return () if self._age is None else age_bins(self._age.card.heads[0].labels)
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on; JSON-ready."""

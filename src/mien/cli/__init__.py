@@ -16,16 +16,19 @@ from mien.errors import MienError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Find the faces in photos and videos and tell their emotions and age ranges."),
+    "batch": ("mien.cli.batch", "Analyse very many photos and videos, on all cores or a cluster, into Parquet files."),
     "live": ("mien.cli.live", "Follow the faces of a camera or a network stream."),
     "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
+    "schema": ("mien.cli.schema", "Print the JSON Schema of results."),
     "data": ("mien.cli.data", "Turn datasets into training files, look them over and clean them."),
     "train": ("mien.cli.train", "Train a recipe on a prepared dataset."),
     "tune": ("mien.cli.tune", "Search for better settings of a recipe."),
     "reproduce": ("mien.cli.reproduce", "Train published networks again and write what they score."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
     "calibrate": ("mien.cli.calibrate", "Fit a model's temperatures, so that its probabilities can be trusted."),
+    "quantize": ("mien.cli.quantize", "Write a model in 8 bits."),
     "explain": ("mien.cli.explain", "Show where a network looks, and whether that can be believed."),
     "export": ("mien.cli.export", "Write a trained network as one ONNX file with its card inside."),
 }

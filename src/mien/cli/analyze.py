@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien.cli.options import analyzer_options, follow_options, frame_options
 from mien.cli.output import Failures, unique_name
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ BATCH = 16
 """Pictures in memory at once."""
 MANY = 5
 """More pictures than this get a progress bar."""
-# the names of mien.detect.DETECTORS, written out because importing that would load NumPy for --help; a test compares
-DETECTORS = ("mtcnn", "res10", "haar", "yunet")
 
 EPILOG = """\b
 Examples:
@@ -55,32 +54,16 @@ Exit codes: 0 every input was analysed (also when it shows no face);
     "--parquet", "parquet_file", type=click.Path(path_type=Path), help="Write one row a face (and frame) here."
 )
 @click.option("--save", type=click.Path(path_type=Path), help="Annotated picture or video, or a folder for several.")
-@click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True)
-@click.option(
-    "--detector-model", type=click.Path(path_type=Path), help="Weights of a detector that ships none (yunet)."
-)
-@click.option("--min-face", type=click.IntRange(8), default=40, show_default=True, help="Smallest face, pixels.")
-@click.option("--emotion", default="emotion", show_default=True, help="Model name or .onnx file; 'none' for none.")
-@click.option("--age", default="age", show_default=True, help="Model name or .onnx file; 'none' for none.")
-@click.option("--flip", is_flag=True, help="Average with the mirrored face: a little better, slower.")
+@analyzer_options
 @click.option("--abstain", type=click.FloatRange(0, 1), default=0.0, help="Below this probability: 'uncertain'.")
 @click.option("--top", type=click.IntRange(1, 8), default=3, show_default=True, help="Emotions shown a face.")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: all, at most 4]")
 @click.option("--report", type=click.Path(path_type=Path), help="Videos: write pages, timelines and tables here.")
 @click.option("--resume", is_flag=True, help="Videos: go on with a run that --report has the progress of.")
 @click.option("--thumbnails", is_flag=True, help="Videos: show one picture of each face in the report.")
-@click.option("--every", type=click.IntRange(1), default=1, help="Videos: take every N-th frame.")
-@click.option("--fps", type=click.FloatRange(0, min_open=True), help="Videos: take about F frames a second.")
-@click.option("--start", type=click.FloatRange(0), help="Videos: start at this second.")
-@click.option("--end", type=click.FloatRange(0), help="Videos: end at this second.")
+@frame_options
 @click.option("--sequence", type=click.FloatRange(0, min_open=True), help="Folders are videos of F pictures a second.")
-@click.option(
-    "--detect-every", type=click.IntRange(1), default=1, help="Videos: search every N-th frame, carry between."
-)
-@click.option("--smooth", type=click.FloatRange(0), default=0.5, show_default=True, help="Videos: filter, seconds.")
-@click.option(
-    "--window", type=click.FloatRange(0, min_open=True), default=4.0, show_default=True, help="Videos: vote, seconds."
-)
+@follow_options
 def command(
     inputs: tuple[str, ...],
     as_json: bool,

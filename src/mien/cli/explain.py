@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.analyze import DETECTORS
+from mien.cli.options import DETECTORS
 from mien.cli.output import Failures, unique_name
 
 if TYPE_CHECKING:

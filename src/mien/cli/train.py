@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ Examples:
   mien train svm-landmarks --data features.parquet
   mien train tuned.json --data fer2013.parquet
   mien train --list
+  torchrun --standalone --nproc-per-node 4 -m mien train emotion --data fer2013.parquet
 """
 
 
@@ -61,6 +63,7 @@ def command(
     The folder holds the settings, the environment, a row of metrics an epoch, curves, the best and the last weights,
     and TensorBoard logs. A killed run goes on with --resume and ends with the same metrics. Recipes svm-… are
     support-vector machines on features (`mien data prepare … --features`); their folder holds model and scores.
+    Started by torchrun, several processes train together.
     """
     from mien.errors import MissingExtraError
     from mien.recipes import recipe as find
@@ -68,11 +71,14 @@ def command(
 
     line = shlex.join(["mien", *sys.argv[1:]])
     if recipe in SVMS:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
         if any((teacher, resume, epochs, batch_size)):
             raise click.UsageError(f"{recipe} has no epochs: --teacher, --resume, --epochs, --batch-size mean nothing.")
         click.echo(_fit_svm(recipe, data, out, seed, line))
         return
     try:
+        from mien.training.ranks import ranks_from
         from mien.training.run import fit
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
@@ -90,7 +96,8 @@ def command(
         progress=progress,
         command=line,
     )
-    click.echo(folder)
+    if ranks_from(os.environ).first:
+        click.echo(folder)
 
 
 def _fit_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:

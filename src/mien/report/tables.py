@@ -7,6 +7,7 @@ A table has one row a face, with the columns of `Faces.to_rows`. A picture witho
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -97,16 +98,34 @@ def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Pat
         MissingExtraError: pyarrow is not installed.
         InputError: ``path`` is a folder, or results of different models are mixed.
     """
+    target = _target(path)
+    columns, rows = _table(results)
+    with atomic_path(target) as temporary:
+        _to_parquet(columns, rows, temporary)
+    return target
+
+
+def parquet_bytes(results: Iterable[Faces], columns: Columns) -> bytes:
+    """The file that `write_parquet` writes, with columns that are known beforehand; needs pyarrow.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        InputError: a result of another model.
+    """
+    out = io.BytesIO()
+    _to_parquet(columns, (row for faces in results for row in columns.rows(faces)), out)
+    return out.getvalue()
+
+
+def _to_parquet(columns: Columns, rows: Iterator[Row], target: Path | io.BytesIO) -> None:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError("pyarrow", "tables", "Parquet output") from None
-    target = _target(path)
-    columns, rows = _table(results)
     kinds = dict.fromkeys(columns.names, pa.float64()) | dict.fromkeys(_TEXT, pa.string()) | {"face": pa.int32()}
     schema = pa.schema([(name, kinds[name]) for name in columns.names])
-    with atomic_path(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         held: list[Any] = []
         while chunk := list(itertools.islice(rows, _CHUNK)):
             held.append(pa.Table.from_pylist(chunk, schema=schema))
@@ -115,7 +134,6 @@ def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Pat
                 held = []
         if held:
             writer.write_table(pa.concat_tables(held))
-    return target
 
 
 def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:

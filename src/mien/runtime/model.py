@@ -76,14 +76,20 @@ class Model:
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
         for start in range(0, len(crops), CHUNK):
             chunk = slice(start, start + CHUNK)
-            pixels = crops[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255
-            given = {self._input: np.ascontiguousarray((pixels - self._mean) / self._std)}
-            for name in card.features:
-                part = vectors[name][chunk] if vectors and name in vectors else compute(name, crops[chunk])
-                given[FEATURE + name] = np.ascontiguousarray(part)
-            for head, output in zip(card.heads, run(self._session, names, given, card.name), strict=True):
+            part = None if vectors is None else {name: each[chunk] for name, each in vectors.items()}
+            outputs = run(self._session, names, self.feed(crops[chunk], part), card.name)
+            for head, output in zip(card.heads, outputs, strict=True):
                 parts[head.name].append(_checked(output, (len(crops[chunk]), len(head.labels)), card.name))
         return {head.name: _joined(parts[head.name], len(head.labels)) for head in card.heads}
+
+    def feed(self, crops: NDArray[np.uint8], vectors: Vectors | None = None) -> dict[str, NDArray[np.float32]]:
+        """What goes into the network: input → float32 array; arguments as for `logits`."""
+        pixels = crops.transpose(0, 3, 1, 2).astype(np.float32) / 255
+        given: dict[str, NDArray[np.float32]] = {self._input: np.ascontiguousarray((pixels - self._mean) / self._std)}
+        for name in self.card.features:
+            part = vectors[name] if vectors and name in vectors else compute(name, crops)
+            given[FEATURE + name] = np.ascontiguousarray(part)
+        return given
 
     def __call__(
         self, crops: NDArray[np.uint8], *, flip: bool = False, vectors: Vectors | None = None

@@ -121,13 +121,20 @@ def _from_path(source: str | os.PathLike[str], max_pixels: int, reduce: int) -> 
         raise InputError("the text is a data URL, not a path: decode it with base64.b64decode and pass the bytes")
     if Path(path).suffix.lower() in RAW_SUFFIXES:
         raise ImageError(f"{name}: is a camera raw file: export it as JPEG or TIFF")
-    with _opened(path, name) as stream:
+    with open_file(path) as stream:
         # a pipe such as /dev/stdin cannot be rewound, which every reader of pictures needs
         seekable = stream if stream.seekable() else io.BytesIO(stream.read())
         return Frame(_decoded(seekable, name, max_pixels, reduce), source=path)
 
 
-def _opened(path: str, name: str) -> BinaryIO:
+def open_file(path: str) -> BinaryIO:
+    """Open a file for reading bytes; a path that cannot be opened is told with what to do about it.
+
+    Raises:
+        MissingFileError: no such file.
+        InputError: a folder, or not to be opened.
+    """
+    name = shown(path)
     try:
         return Path(path).open("rb")
     except FileNotFoundError:

@@ -117,14 +117,16 @@ def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded:
 
 def _folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> Expanded:
     errors: list[MienError] = []
-    paths = sorted(_walk(folder, recursive, wanted, errors), key=natural_key)
+    paths = sorted(walk(folder, recursive, wanted, errors), key=natural_key)
     if not paths and not errors:
         depth = "in this folder or below it" if recursive else "in this folder (those inside it were not read)"
         return _nothing(f"{shown(str(folder))}: no {_kinds(wanted)} {depth}")
     return Expanded(paths, errors)
 
 
-def _walk(folder: Path, recursive: bool, wanted: frozenset[str], errors: list[MienError]) -> Iterator[Path]:
+def walk(folder: Path, recursive: bool, wanted: frozenset[str], errors: list[MienError]) -> Iterator[Path]:
+    """The files of a folder with a suffix in ``wanted``, in no order; folders that cannot be read go to ``errors``."""
+
     def unreadable(error: OSError) -> None:
         errors.append(MissingFileError(f"{shown(str(error.filename))}: cannot be read: {error.strerror}"))
 

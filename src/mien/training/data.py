@@ -16,6 +16,7 @@ from mien.errors import DataError
 from mien.networks.catalog import Network, network
 from mien.training.config import Recipe, Splits
 from mien.training.fitting import fit_images
+from mien.training.ranks import ALONE, Ranks
 from mien.training.targets import HeadTargets, head_targets
 
 
@@ -74,10 +75,20 @@ class EpochBatches(Sampler[Tensor]):
 
     A last training batch smaller than the batch size is dropped when there is a full one: batch statistics of a few
     images would be noise.
+
+    Of several processes each gets its slice of every batch, and none an empty one: a last batch of fewer images than
+    processes belongs to the batch before it.
+
+    Raises:
+        DataError: fewer images, or images a batch, than processes.
     """
 
-    def __init__(self, n: int, batch_size: int, *, seed: int | None) -> None:
-        self.n, self.batch_size, self.seed, self.epoch = n, batch_size, seed, 0
+    def __init__(self, n: int, batch_size: int, *, seed: int | None, ranks: Ranks = ALONE) -> None:
+        if min(n, batch_size) < ranks.world:
+            raise DataError(
+                f"{ranks.world} processes cannot share {n} images in batches of {batch_size}: start fewer processes"
+            )
+        self.n, self.batch_size, self.seed, self.epoch, self.ranks = n, batch_size, seed, 0, ranks
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
@@ -86,20 +97,24 @@ class EpochBatches(Sampler[Tensor]):
     def __len__(self) -> int:
         if self.seed is not None and self.n >= self.batch_size:
             return self.n // self.batch_size
-        return -(-self.n // self.batch_size)
+        whole, rest = divmod(self.n, self.batch_size)
+        return whole + (rest > 0 if whole == 0 else rest >= self.ranks.world)
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.arange(self.n)
         if self.seed is not None:
             order = torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.n))
-        for i in range(len(self)):
-            yield order[i * self.batch_size : (i + 1) * self.batch_size]
+        count = len(self)
+        for i in range(count):
+            last = self.seed is None and i + 1 == count
+            end = self.n if last else (i + 1) * self.batch_size
+            yield self.ranks.share(order[i * self.batch_size : end])
 
 
-def loader(data: Prepared, recipe: Recipe, role: str) -> DataLoader[Batch]:
+def loader(data: Prepared, recipe: Recipe, role: str, ranks: Ranks = ALONE) -> DataLoader[Batch]:
     """Batches of one role ("train", "validation" or "test") of the recipe's splits: shuffled for "train".
 
-    Images that no head has a target for are left out.
+    Images that no head has a target for are left out. Of several processes each gets its slices of the batches.
     """
     part, targets = role_of(data, recipe, role)
     row = network(recipe.network)
@@ -107,7 +122,7 @@ def loader(data: Prepared, recipe: Recipe, role: str) -> DataLoader[Batch]:
     if row.channels == "gray" and part.channels == 3:
         images = np.concatenate([fit_images(image[None], image.shape[0], 1) for image in images])
     pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    sampler = EpochBatches(len(pixels), recipe.batch_size, seed=recipe.seed if role == "train" else None)
+    sampler = EpochBatches(len(pixels), recipe.batch_size, seed=recipe.seed if role == "train" else None, ranks=ranks)
     # a generator of its own: an iterator draws a number when it is made, and that moment differs in a resumed run
     generator = torch.Generator().manual_seed(recipe.seed)
     dataset = InMemory(pixels, targets, _features(part, row), row.size)

@@ -6,16 +6,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def soft_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def soft_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor, total: Tensor | None = None) -> Tensor:
     """Mean over images of the cross-entropy with a distribution.
 
     Args:
         logits: ``(n, k)``.
         target: ``(n, k)`` distributions.
         weight: ``(n,)``; images of weight 0 do not count.
+        total: what the sum is divided by, where the images are a part of a batch; None for their own weights' sum.
     """
     loss = -(target * F.log_softmax(logits.float(), dim=1)).sum(dim=1)
-    return (loss * weight).sum() / weight.sum().clamp_min(1e-6)
+    return (loss * weight).sum() / (weight.sum() if total is None else total).clamp_min(1e-6)
 
 
 def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -16,11 +17,27 @@ from mien.training.augment import augmentation, mixup
 from mien.training.config import Optimizer, Recipe, Schedule
 from mien.training.data import Batch
 from mien.training.losses import distillation, soft_cross_entropy
+from mien.training.ranks import mean_over_ranks, world_size
 
 SCORE = "val_score"
 """The figure checkpoints are chosen by: the mean of the heads' validation accuracies."""
 LOSS = "val_loss"
 """The figure that plateaus, and some recipes' checkpoints, go by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A batch that several processes share.
+
+    Attributes:
+        world: processes.
+        images: images of all of them.
+        weights: name of a head → mean over processes of the sums of its weights; empty for one process.
+    """
+
+    world: int
+    images: int
+    weights: dict[str, Tensor]
 
 
 class Learner(L.LightningModule):
@@ -65,8 +82,8 @@ class Learner(L.LightningModule):
         return (images - self.mean) / self.std
 
     def on_train_epoch_start(self) -> None:
-        """Random numbers of an epoch follow from seed and epoch, so that a resumed run repeats them."""
-        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+        """Random numbers of an epoch follow from seed, epoch and process, so that a resumed run repeats them."""
+        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch + self.global_rank * 1_000_003)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step: augment, mix, forward, losses of all heads (and of the teacher)."""
@@ -74,11 +91,9 @@ class Learner(L.LightningModule):
             batch["images"] = self.augment(batch["images"].float() / 255)
             if self.recipe.augment.mixup:
                 batch = mixup(batch, self.recipe.augment.mixup)
+        whole = self._whole(batch)
         logits = self(batch["images"], batch["features"])
-        loss = torch.zeros((), device=self.device)
-        for head in self.recipe.heads:
-            name = head.name
-            loss = loss + head.weight * soft_cross_entropy(logits[name], batch["soft"][name], batch["weight"][name])
+        loss = self._loss(logits, batch, whole)
         if self._teacher and self.recipe.distill is not None:
             share, temperature = self.recipe.distill.weight, self.recipe.distill.temperature
             teacher = self._teacher[0].to(self.device)
@@ -89,28 +104,50 @@ class Learner(L.LightningModule):
                  for head in self.recipe.heads),
                 start=torch.zeros((), device=self.device),
             )  # fmt: skip
+            learnt = learnt * (len(batch["images"]) * whole.world / whole.images)
             loss = (1 - share) * loss + share * learnt
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["images"]))
+        several = whole.world > 1
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=whole.images, sync_dist=several)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and scores of every head on one batch."""
+        whole = self._whole(batch)
         logits = self(batch["images"].float() / 255, batch["features"])
-        total = torch.zeros((), device=self.device)
-        n = len(batch["images"])
+        n = whole.images
         for head in self.recipe.heads:
             name = head.name
-            total = total + head.weight * soft_cross_entropy(logits[name], batch["soft"][name], batch["weight"][name])
             self.accuracy[name](logits[name].float(), batch["label"][name])
             self.macro_f1[name](logits[name].float(), batch["label"][name])
             self.log(f"val_{name}_accuracy", self.accuracy[name], batch_size=n)
             self.log(f"val_{name}_macro_f1", self.macro_f1[name], batch_size=n)
-        self.log(LOSS, total, prog_bar=True, batch_size=n)
+        self.log(LOSS, self._loss(logits, batch, whole), prog_bar=True, batch_size=n, sync_dist=whole.world > 1)
 
     def on_validation_epoch_end(self) -> None:
         """The score that checkpoints are chosen by."""
         accuracies = [self.accuracy[head.name].compute() for head in self.recipe.heads]
-        self.log(SCORE, torch.stack(accuracies).mean(), prog_bar=True)
+        # every process has counted all images
+        self.log(SCORE, torch.stack(accuracies).mean(), prog_bar=True, sync_dist=world_size() > 1)
+
+    def _whole(self, batch: Batch) -> _Whole:
+        """What is known of the batch that the processes share, of which this one has a part."""
+        n, world = len(batch["images"]), world_size()
+        if world == 1:
+            return _Whole(1, n, {})
+        names = [head.name for head in self.recipe.heads]
+        own = torch.stack([torch.tensor(float(n), device=self.device), *(batch["weight"][k].sum() for k in names)])
+        means = mean_over_ranks(own)
+        return _Whole(world, round(float(means[0]) * world), dict(zip(names, means[1:], strict=True)))
+
+    def _loss(self, logits: dict[str, Tensor], batch: Batch, whole: _Whole) -> Tensor:
+        """The sum of the heads' losses, scaled so that its mean over processes is that of the whole batch."""
+        loss = torch.zeros((), device=self.device)
+        for head in self.recipe.heads:
+            name = head.name
+            loss = loss + head.weight * soft_cross_entropy(
+                logits[name], batch["soft"][name], batch["weight"][name], whole.weights.get(name)
+            )
+        return loss
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the recipe."""

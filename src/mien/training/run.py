@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from mien.datasets.prepared import read_prepared
+from mien.datasets.prepared import Prepared, read_prepared
 from mien.errors import InputError, TrainingError
 from mien.training import checkpoint as files
 from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
@@ -25,6 +25,7 @@ from mien.training.curves import append_row, draw_curves, read_rows
 from mien.training.data import loader
 from mien.training.environment import environment
 from mien.training.module import LOSS, SCORE, Learner
+from mien.training.ranks import Ranks, first_does, joined
 
 Watch = Callable[[Mapping[str, float]], bool]
 """Takes the row of metrics of an epoch and says whether training goes on."""
@@ -46,6 +47,7 @@ class RunFolder(Callback):
         self._weights: dict[str, Tensor] = {}
         self._started = self._clock()
         self._drawn = float("-inf")
+        self._stop = False
 
     @staticmethod
     def _clock() -> tuple[float, float]:
@@ -66,15 +68,20 @@ class RunFolder(Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep a copy of the weights that were validated."""
-        if isinstance(pl_module, Learner) and not trainer.sanity_checking:
+        if trainer.is_global_zero and isinstance(pl_module, Learner) and not trainer.sanity_checking:
             state = pl_module.network.state_dict()
             self._weights = {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write what the epoch brought."""
-        if not trainer.is_global_zero or not self._weights:
-            return
+        """Write what the epoch brought, and end training on all processes where the first is told to."""
+        # all ask, for what is logged is averaged over processes when it is asked for
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if trainer.is_global_zero and self._weights:
+            self._write(trainer, metrics)
+        if self.watch is not None and trainer.strategy.broadcast(self._stop):
+            trainer.should_stop = True
+
+    def _write(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> None:
         files.save_weights(self._weights, self.folder / files.LAST)
         figure = metrics[SCORE] if self.select == "score" else -metrics[LOSS]
         if figure > self.best:
@@ -88,7 +95,7 @@ class RunFolder(Callback):
         if time.monotonic() - self._drawn >= _DRAW_EVERY:
             self._draw()
         if self.watch is not None and not self.watch(row):
-            trainer.should_stop = True
+            self._stop = True
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw what an early end left out."""
@@ -110,7 +117,8 @@ class TimeLimit(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the clock."""
         last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
-        if time.monotonic() >= self.deadline and not last:
+        # clocks differ: all processes end together
+        if trainer.strategy.reduce_boolean_decision(time.monotonic() >= self.deadline, all=False) and not last:
             self.reached = trainer.should_stop = True
 
 
@@ -128,6 +136,9 @@ def fit(
     watch: Watch | None = None,
 ) -> Path:
     """Train ``recipe`` on the prepared file ``data`` and return the run folder.
+
+    Processes that ``torchrun`` started train together: the recipe's batch is what all of them take in one step, and the
+    first writes the folder.
 
     Args:
         recipe: what to train and how.
@@ -147,11 +158,48 @@ def fit(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    resume_from = _prepare_folder(recipe, folder, resume)
-    taught_by = _teacher(recipe, teacher)
-    prepared = read_prepared(data)
-    L.seed_everything(recipe.seed, verbose=False)
+    with joined() as ranks:
+        resume_from = first_does(ranks, lambda: _prepare_folder(recipe, folder, resume))
+        taught_by = _teacher(recipe, teacher)
+        prepared = read_prepared(data)
+        L.seed_everything(recipe.seed, verbose=False)
+        if ranks.first:
+            _write_environment(folder, data, prepared, ranks, command, resumed=resume_from is not None)
+        # TensorBoard and Lightning speak on loggers and warnings of their own; what matters is in the folder
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        limit = None if seconds is None else TimeLimit(seconds)
+        trainer = _trainer(recipe, folder, progress, limit, watch, ranks)
+        learner = Learner(recipe, taught_by)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
+            warnings.filterwarnings("ignore", message=".*number of training batches.*")
+            # kernels of one input channel are laid out both ways at once
+            warnings.filterwarnings("ignore", message="Grad strides do not match")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            trainer.fit(
+                learner,
+                loader(prepared, recipe, "train", ranks),
+                loader(prepared, recipe, "validation", ranks),
+                ckpt_path=resume_from,
+                weights_only=False if resume_from is not None else None,
+            )
+        if limit is not None and limit.reached:
+            raise TrainingError(f"{folder}: the time ran out; `--resume` goes on from the last finished epoch")
+        if trainer.interrupted:
+            raise TrainingError(f"{folder}: stopped; `--resume` goes on from the last finished epoch")
+        if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
+            raise TrainingError(f"{folder}: the loss is not finite; lower the learning rate of the recipe")
+        return folder
+
+
+def _write_environment(
+    folder: Path, data: Path, prepared: Prepared, ranks: Ranks, command: str, *, resumed: bool
+) -> None:
     facts = environment() | {
+        "processes": ranks.world,
         "command": command,
         "data": {
             "file": data.name,
@@ -160,35 +208,9 @@ def fit(
             **dataclasses.asdict(prepared.info),
         },
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "earlier": _earlier(folder) if resume_from is not None else [],
+        "earlier": _earlier(folder) if resumed else [],
     }
     files.write_json(folder / files.ENVIRONMENT, facts)
-    # TensorBoard and Lightning speak on loggers and warnings of their own; what matters is in the folder
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    limit = None if seconds is None else TimeLimit(seconds)
-    trainer = _trainer(recipe, folder, progress, limit, watch)
-    learner = Learner(recipe, taught_by)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
-        warnings.filterwarnings("ignore", message=".*number of training batches.*")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        trainer.fit(
-            learner,
-            loader(prepared, recipe, "train"),
-            loader(prepared, recipe, "validation"),
-            ckpt_path=resume_from,
-            weights_only=False if resume_from is not None else None,
-        )
-    if limit is not None and limit.reached:
-        raise TrainingError(f"{folder}: the time ran out; `--resume` goes on from the last finished epoch")
-    if trainer.interrupted:
-        raise TrainingError(f"{folder}: stopped; `--resume` goes on from the last finished epoch")
-    if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
-        raise TrainingError(f"{folder}: the loss is not finite; lower the learning rate of the recipe")
-    return folder
 
 
 def _sha256(path: Path) -> str:
@@ -203,7 +225,9 @@ def bf16_supported() -> bool:
     return flags.exists() and any(f in flags.read_text() for f in ("avx512_bf16", "amx_bf16"))
 
 
-def _trainer(recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | None, watch: Watch | None) -> L.Trainer:
+def _trainer(
+    recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | None, watch: Watch | None, ranks: Ranks
+) -> L.Trainer:
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_supported())
     callbacks: list[Callback] = [RunFolder(folder, recipe.select, watch)]
     if recipe.ema is not None:
@@ -225,7 +249,12 @@ def _trainer(recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | No
         callbacks.append(TQDMProgressBar(refresh_rate=5))
     return L.Trainer(
         accelerator="auto",
-        devices=1,
+        devices=ranks.local,
+        num_nodes=ranks.nodes,
+        strategy="auto" if ranks.world == 1 else "ddp",
+        use_distributed_sampler=False,  # `EpochBatches` divides the batches itself
+        # statistics of the whole batch; torch has them on GPUs only
+        sync_batchnorm=ranks.world > 1 and torch.cuda.is_available(),
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if bf16 else "32-true",
         gradient_clip_val=recipe.gradient_clip,

@@ -1,0 +1,1 @@
+"""Millions of photos, thousands of videos: planned in shards, analysed by workers, written as Parquet."""

@@ -1,0 +1,93 @@
+"""``mien quantize``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+EPILOG = """\b
+Examples:
+  mien quantize emotion --data fer2013.parquet --out emotion-int8.onnx
+  mien quantize age.onnx --data fairface.parquet --max-loss 0.1 --out age-int8.onnx
+"""
+
+
+@click.command("quantize", epilog=EPILOG)
+@click.argument("model")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="File written by `mien data prepare`.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--images", default=512, show_default=True, type=click.IntRange(1), help="Calibration images.")
+@click.option(
+    "--max-loss", default=0.3, show_default=True, type=float, help="Refuse to lose more points of accuracy than this."
+)
+@click.option("--split", default="validation", show_default=True, help="Which images the loss is judged on.")
+@click.option("--test", "test_split", default="test", show_default=True, help="Which images to report on as well.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure here.")
+@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+def command(
+    model: str,
+    data: Path,
+    out: Path,
+    images: int,
+    max_loss: float,
+    split: str,
+    test_split: str,
+    json_file: Path | None,
+    threads: int | None,
+) -> None:
+    """Write MODEL, a shipped model or an ONNX file of `mien export`, in 8 bits: a quarter of the size, and faster.
+
+    The ranges of its activations are measured on training images of --data. What 8 bits cost is measured on the
+    validation images, and nothing is written where it is more than --max-loss; the card gets the scores of the test
+    images. For processors with VNNI or ARM's like of it; on older ones the arithmetic can overflow.
+    """
+    from mien.errors import ExportError, MissingExtraError
+
+    try:
+        from mien.datasets.prepared import read_prepared
+        from mien.quantize import losses, quantize, scored
+        from mien.scoring.report import dumps
+        from mien.weights.catalog import read_model
+    except ImportError as error:
+        raise MissingExtraError(error.name or "onnx", "train", "quantisation") from error
+    from mien.files import atomic_path
+
+    content, prepared = read_model(model), read_prepared(data)
+    small = quantize(content, prepared, images=images, name=model)
+    splits = [each for each in (split, test_split) if (prepared.split == each).any()]
+    found = {each: losses(content, small, prepared, each, threads) for each in splits}
+    document = {"model": model, "images": images, "bytes": [len(content), len(small)], "losses": found}
+    if json_file is not None:
+        with atomic_path(json_file) as temporary:
+            temporary.write_text(dumps(document), encoding="utf-8")
+    _print(document)
+    judged = found.get(split, {})
+    worst = max((one["loss"] for one in judged.values()), default=0.0)
+    if worst > max_loss:
+        raise ExportError(
+            f"8 bits cost {worst:.2f} points of accuracy on {split} images, more than {max_loss:g}; nothing was "
+            "written. --max-loss allows more, --images measures the ranges on more images"
+        )
+    if test_split in splits:
+        small = scored(small, prepared, test_split, threads)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(small)
+    click.echo(f"wrote {out}", err=True)
+
+
+def _print(document: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    before, after = document["bytes"]
+    table = Table(title=f"{document['model']} in 8 bits: {before / 1e6:.2f} MB → {after / 1e6:.2f} MB")
+    for column in ("split", "protocol", "images", "accuracy", "points lost"):
+        table.add_column(column, justify="left" if column in ("split", "protocol") else "right")
+    for split, protocols in document["losses"].items():
+        for protocol, one in protocols.items():
+            moved = f"{one['before']:.2%} → {one['after']:.2%}"
+            table.add_row(split, protocol, f"{one['n']:,}", moved, f"{one['loss']:+.2f}")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
