@@ -2,8 +2,8 @@
 
 python docs/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
                                    docs/licences.md, docs/robustness.md and docs/reproduction.md with their pictures,
-                                   the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/releases.md,
-                                   docs/serve.md and docs/video.md, and that of README.md
+                                   the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
+                                   docs/releases.md, docs/serve.md and docs/video.md, and that of README.md
 python docs/generate.py --check    only say which of them are out of date
 """
 
@@ -21,12 +21,13 @@ from generate_audit import audit_page
 from generate_batch import batch_parts
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
+from generate_faults import faults_parts
 from generate_licences import licences_page
-from generate_release import release_parts
-from generate_serve import serve_parts
 from generate_peers import peers_section
+from generate_release import release_parts
 from generate_robustness import pictures as robustness_pictures
 from generate_robustness import robustness_page
+from generate_serve import serve_parts
 from generate_video import tracking_section
 
 from mien.cli import cli
@@ -357,6 +358,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "robustness.md"] = robustness_page(robustness)
     for name, picture in robustness_pictures(robustness).items():
         out[DOCS / "images" / "robustness" / name] = picture
+    out[DOCS / "faults.md"] = filled("faults", faults_parts())
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.page(results)
     for name, picture in reproduction.pictures(results).items():

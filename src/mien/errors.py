@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+_LONGEST, _END = 1500, 300
+"""Characters of a message, and of its end, which says what to do, where more would be left out."""
+
 
 class MienError(Exception):
-    """Base of all errors of this package; the command line prints its message as one line."""
+    """Base of all errors of this package; the command line prints its message as one line.
+
+    Messages quote files and the libraries that read them. Whatever these hold comes out as one line of printable
+    characters: a file must not tell a terminal what to do.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not text.isprintable():
+            words = " ".join(text.split())
+            text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} … {text[-_END:]}"
 
 
 class InputError(MienError, ValueError):

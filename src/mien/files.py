@@ -125,3 +125,8 @@ class Appended:
         if self._regular:
             os.ftruncate(self._handle, self._end)
             os.lseek(self._handle, self._end, os.SEEK_SET)
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file; a name that no file can have, such as one that is too long, names none."""
+    return os.path.isfile(path)  # noqa: PTH113 - that of Path raises for names from a damaged list

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mien.analyzer import Analyzer
 from mien.errors import InputError, MienError, OutputError
 from mien.files import atomic_path, writing
-from mien.following import Done, FollowOptions, VideoStream
+from mien.following import Done, Following, FollowOptions, VideoStream
 from mien.report.stream import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
 from mien.sources.any import open_source, spacing
 from mien.timeline import VideoFrame, VideoReport
@@ -171,7 +171,7 @@ class VideoRun:
             interval = spacing(source.info, chosen.every, chosen.fps)
             following = self._analyzer.following(self._options, interval=interval)
             if saved is not None:
-                following.restore(saved.following)
+                self._restore(following, saved)
             stream = stack.enter_context(self._analyzer.follow(source, following, done=saved.done if saved else None))
             spool = video = None
             if self._folders is not None:
@@ -244,19 +244,35 @@ class VideoRun:
             return
         try:
             document = json.loads(self._progress.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{self._progress}: is damaged ({error}): run without --resume to start anew") from error
-        if document.get("version") != _VERSION or document["call"] != self._call:
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(error) from error
+        if not isinstance(document, dict):
+            raise self._damaged("not an object")
+        if document.get("version") != _VERSION or document.get("call") != self._call:
             raise InputError(
                 f"{self._progress}: belongs to a call with other videos, models or options: repeat that call, or run "
                 "without --resume to start anew"
             )
-        self._finished, self._keep = document["finished"], document["rows"]
-        current = document["current"]
-        if current is not None:
-            done = current.pop("done")
-            done |= {name: tuple(done[name]) for name in ("size", "problems")}
-            self._saved = _Saved(done=Done(**done), **current)
+        try:
+            self._finished, self._keep = [int(n) for n in document["finished"]], int(document["rows"])
+            current = document["current"]
+            if current is not None:
+                done = current.pop("done")
+                done |= {name: tuple(done[name]) for name in ("size", "problems")}
+                self._saved = _Saved(done=Done(**done), **current)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise self._damaged(error) from error
+
+    def _restore(self, following: Following, saved: _Saved) -> None:
+        try:
+            following.restore(saved.following)
+        except MienError:
+            raise
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, why: object) -> InputError:
+        return InputError(f"{self._progress}: is damaged ({why}): run without --resume to start anew")
 
     def _open_tables(self) -> list[RowWriter]:
         wanted = ((CsvRows, self._outputs.csv), (JsonlRows, self._outputs.jsonl), (ParquetRows, self._outputs.parquet))

@@ -36,7 +36,10 @@ def command(run: Path, out: Path, name: str | None, scores: Path | None, tempera
     if scores is not None:
         if not scores.is_file():
             raise MissingFileError(f"{scores}: no such file; write it with `mien evaluate … --json {scores}`")
-        figures = json.loads(scores.read_text(encoding="utf-8"))
+        try:
+            figures = json.loads(scores.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{scores}: not readable as JSON ({error}): write it with `mien evaluate`") from None
         if not isinstance(figures, dict) or "results" not in figures:
             raise InputError(f"{scores}: not the scores of one model; write them with `mien evaluate {run} … --json`")
         # curves are for pages, not for cards

@@ -20,6 +20,7 @@ from mien.datasets import hf
 from mien.datasets.codec import decode_one, load, parallel, resized
 from mien.datasets.value import SPLIT_NAMES, Info, Prepared
 from mien.errors import DataError, InputError, MissingFileError
+from mien.files import is_file
 from mien.labels import AGE_BINS, age_bin_names
 
 AGES = {name: i for i, name in enumerate(age_bin_names())} | {"more than 70": len(AGE_BINS) - 1}
@@ -181,20 +182,12 @@ def _open_csv(files: Sequence[Path]) -> Source:
     split: list[str] = []
     columns: dict[str, list[str]] = {"age": [], "gender": [], "race": []}
     for file in files:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{file}: no column {missing[0]!r}; FairFace's CSV has {','.join(CSV_COLUMNS)}")
-            for row in reader:
-                where = f"{file}: line {reader.line_num}"
-                if any(not row[name] for name in CSV_COLUMNS):
-                    raise DataError(f"{where}: an empty or missing cell; the file is damaged, get it again")
-                names.append(where)
-                images.append(_image(file.parent, row["file"], where))
-                split.append(_split(row["file"], where))
-                for name, values in columns.items():
-                    values.append(row[name])
+        for where, row in _rows(file):
+            names.append(where)
+            images.append(_image(file.parent, row["file"], where))
+            split.append(_split(row["file"], where))
+            for name, values in columns.items():
+                values.append(row[name])
     if not images:
         raise DataError(f"{files[0]}: no rows below the header; get it again")
     return Source(
@@ -207,10 +200,27 @@ def _open_csv(files: Sequence[Path]) -> Source:
     )
 
 
+def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a label file, each with what messages call it."""
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        reader = csv.DictReader(stream)
+        try:
+            missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{file}: no column {missing[0]!r}; FairFace's CSV has {','.join(CSV_COLUMNS)}")
+            for row in reader:
+                where = f"{file}: line {reader.line_num}"
+                if any(not row[name] for name in CSV_COLUMNS):
+                    raise DataError(f"{where}: an empty or missing cell; the file is damaged, get it again")
+                yield where, row
+        except csv.Error as error:
+            raise DataError(f"{file}: line {reader.line_num}: {error}; the file is damaged, get it again") from None
+
+
 def _image(folder: Path, name: str, where: str) -> Path:
     # the archive unpacks into a folder of its own beside the labels for some people and into the same for others
-    for candidate in (folder / name, *sorted(folder.glob(f"*/{name}"))):
-        if candidate.is_file():
+    for candidate in (folder / name, *(inner / name for inner in sorted(folder.iterdir()) if inner.is_dir())):
+        if is_file(candidate):
             return candidate
     raise MissingFileError(f"{where}: no image {folder / name}; unpack FairFace's images beside the CSV files")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import lzma
 import os
 import zipfile
 import zlib
@@ -32,6 +33,8 @@ _PIXELS = SIZE * SIZE
 _BLOCK_BYTES = 16 << 20
 _SPACE = 32
 _ZERO = 48
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+"""What the readers of .gz and .zip raise; an unknown or encrypting method of a zip is a RuntimeError."""
 _CURE = "the file is damaged or was edited; get it again"
 
 
@@ -102,8 +105,6 @@ def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
                 # the header was read before, so Arrow's first row is the file's second line
                 _fail(path, int(short[0].number) - 1, f"{short[0].actual_columns} columns instead of {len(names)}")
             raise DataError(f"{path}: not the CSV of FER2013 ({str(error)[:120]}); {_CURE}") from None
-        except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{path}: the compressed file is damaged ({error}); get it again") from None
 
 
 @contextlib.contextmanager
@@ -112,18 +113,17 @@ def open_text(path: Path) -> Iterator[IO[bytes]]:
     with path.open("rb") as raw:
         magic = raw.read(4)
         raw.seek(0)
-        if magic[:2] == b"\x1f\x8b":
-            with gzip.open(raw) as stream:
-                yield stream  # type: ignore[misc]
-        elif magic == b"PK\x03\x04":
-            try:
-                archive = zipfile.ZipFile(raw)
-            except zipfile.BadZipFile as error:
-                raise DataError(f"{path}: the compressed file is damaged ({error}); get it again") from None
-            with archive, archive.open(_member(path, archive)) as member:
-                yield member
-        else:
-            yield raw
+        try:
+            if magic[:2] == b"\x1f\x8b":
+                with gzip.open(raw) as stream:
+                    yield stream  # type: ignore[misc]
+            elif magic == b"PK\x03\x04":
+                with zipfile.ZipFile(raw) as archive, archive.open(_member(path, archive)) as member:
+                    yield member
+            else:
+                yield raw
+        except _DAMAGE as error:
+            raise DataError(f"{path}: the compressed file is damaged ({error}); get it again") from None
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
@@ -138,10 +138,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> str:
 
 
 def _header(path: Path, stream: IO[bytes]) -> list[str]:
-    try:
-        line = stream.readline(1 << 16)
-    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path}: the compressed file is damaged ({error}); get it again") from None
+    line = stream.readline(1 << 16)
     text = line.decode("utf-8-sig", "replace")
     names = [name.strip().strip('"') for name in text.split(",")]
     missing = [name for name in COLUMNS if name not in names]

@@ -77,14 +77,17 @@ def read_votes(path: str | os.PathLike[str]) -> NDArray[np.int8]:
         raise MissingFileError(f"{source}: no such file; get fer2013new.csv from github.com/microsoft/FERPlus")
     with source.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         rows = csv.reader(stream)
-        header = [name.strip() for name in next(rows, [])]
-        missing = [name for name in FERPLUS_COLUMNS if name not in header]
-        if missing:
-            raise DataError(
-                f"{source}: no column {missing[0]!r}; expected fer2013new.csv with {','.join(FERPLUS_COLUMNS)}"
-            )
-        places = [header.index(name) for name in FERPLUS_COLUMNS]
-        table = [_votes(source, i, row, places) for i, row in enumerate(rows, 1)]
+        try:
+            header = [name.strip() for name in next(rows, [])]
+            missing = [name for name in FERPLUS_COLUMNS if name not in header]
+            if missing:
+                raise DataError(
+                    f"{source}: no column {missing[0]!r}; expected fer2013new.csv with {','.join(FERPLUS_COLUMNS)}"
+                )
+            places = [header.index(name) for name in FERPLUS_COLUMNS]
+            table = [_votes(source, i, row, places) for i, row in enumerate(rows, 1)]
+        except csv.Error as error:
+            raise DataError(f"{source}: line {rows.line_num}: {error}; the file is damaged, get it again") from None
     if not table:
         raise DataError(f"{source}: no rows below the header; get fer2013new.csv from github.com/microsoft/FERPlus")
     return np.array(table, np.int8)

@@ -33,6 +33,8 @@ VERSION = 1
 """Version of the file's layout, not of the dataset."""
 _WHAT = "a prepared dataset"
 _ROW_GROUP = 8192
+_LARGEST = 1 << 14
+"""Pixels a side of an image."""
 
 
 def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
@@ -96,7 +98,7 @@ def read_prepared(path: str | os.PathLike[str]) -> Prepared:
     """
     table, document = _open(Path(path), columns=True)
     try:
-        width, height = document["size"]
+        width, height = (_side(side) for side in document["size"])
         info = _info(document)
         images = decode(_buffers(table.column("image")), (height, width, document["channels"]))
         prepared = Prepared(
@@ -112,7 +114,7 @@ def read_prepared(path: str | os.PathLike[str]) -> Prepared:
             **{name: _from_arrow(name, table.column(name)) for name in LABELS if name in table.column_names},
         )
         expected = document["sha256"]
-    except (InputError, DataError, KeyError, TypeError, ValueError) as error:
+    except (InputError, DataError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(
             f"{path}: damaged prepared dataset ({error}); prepare it again with `mien data prepare`"
         ) from None
@@ -162,11 +164,20 @@ def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
                 "prepare it again with `mien data prepare`"
             )
         return (pq.read_table(path) if columns else None), document
-    except (pa.ArrowException, json.JSONDecodeError, OSError) as error:
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{path}: not a readable prepared dataset ({reason}); prepare it again with `mien data prepare`"
         ) from None
+
+
+def _side(value: Any) -> int:
+    """Memory is taken for what a file states, so that it has to be believable."""
+    if not isinstance(value, int) or not 1 <= value <= _LARGEST:
+        raise DataError(f"images of {value!r} pixels a side")
+    return value
 
 
 def _info(document: dict[str, Any]) -> Info:

@@ -15,6 +15,7 @@ import numpy as np
 from mien.datasets.codec import load
 from mien.datasets.value import Info, Prepared
 from mien.errors import DataError, MissingFileError
+from mien.files import is_file
 from mien.labels import RAFDB
 
 LABEL_FILE = Path("EmoLabel", "list_patition_label.txt")
@@ -46,13 +47,13 @@ def read_rafdb(path: str | os.PathLike[str], size: int | None = None) -> Prepare
     files: list[Path] = []
     labels: list[int] = []
     splits: list[str] = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(listing.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
         where = f"{listing}: line {number}"
         name, label, split = _parse(line, where)
         file = root / IMAGES / f"{Path(name).stem}_aligned{Path(name).suffix}"
-        if not file.is_file():
+        if not is_file(file):
             raise MissingFileError(f"{where}: no image {file}; unpack the aligned faces into {root / IMAGES}")
         files.append(file)
         labels.append(label)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, ModelError
 from mien.features import FEATURES, SIDE, compute
-from mien.runtime.session import open_session
+from mien.runtime.session import open_session, run
 from mien.weights.card import METADATA_KEY, Card
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 Probabilities = dict[str, NDArray[np.float32]]
 """Head name → ``(n, classes)``, rows sum to 1."""
@@ -45,16 +49,12 @@ class Model:
     def __init__(self, model: bytes | Path, *, threads: int | None = None, name: str = "") -> None:
         name = name or ("the model" if isinstance(model, bytes) else str(model))
         self._session = open_session(model, threads=threads, name=name)
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if text is None:
-            raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
-        self.card = Card.from_json(text)
-        _check_features(self.card)
-        self._input = self._session.get_inputs()[0].name
-        outputs = [output.name for output in self._session.get_outputs()]
-        missing = [head.name for head in self.card.heads if head.name not in outputs]
-        if missing:
-            raise ModelError(f"model {self.card.name!r} has no output {', '.join(missing)}: export it again")
+        try:
+            self.card = _card(self._session, name)
+            self._input = _fed(self._session, self.card)
+            _check_outputs(self._session, self.card)
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{name}: a name in it is no text: its file is damaged, get it again ({error})") from error
         self._mean = np.asarray(self.card.mean, np.float32).reshape(1, -1, 1, 1)
         self._std = np.asarray(self.card.std, np.float32).reshape(1, -1, 1, 1)
 
@@ -77,8 +77,9 @@ class Model:
         for start in range(0, len(crops), CHUNK):
             chunk = slice(start, start + CHUNK)
             part = None if vectors is None else {name: each[chunk] for name, each in vectors.items()}
-            for name, output in zip(names, self._session.run(names, self.feed(crops[chunk], part)), strict=True):
-                parts[name].append(output)
+            outputs = run(self._session, names, self.feed(crops[chunk], part), card.name)
+            for head, output in zip(card.heads, outputs, strict=True):
+                parts[head.name].append(_checked(output, (len(crops[chunk]), len(head.labels)), card.name))
         return {head.name: _joined(parts[head.name], len(head.labels)) for head in card.heads}
 
     def feed(self, crops: NDArray[np.uint8], vectors: Vectors | None = None) -> dict[str, NDArray[np.float32]]:
@@ -121,6 +122,52 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
+def _card(session: onnxruntime.InferenceSession, name: str) -> Card:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
+    card = Card.from_json(text)
+    _check_features(card)
+    return card
+
+
+def _fed(session: onnxruntime.InferenceSession, card: Card) -> str:
+    """Name of the input of pixels; `ModelError` where the network takes something else than its card says."""
+    pixels, *others = session.get_inputs() or [None]
+    given = [] if pixels is None else [pixels, *others]
+    named = [FEATURE + name for name in card.features]
+    if (
+        pixels is None
+        or sorted(one.name for one in others) != sorted(named)
+        or any(one.type != "tensor(float)" for one in given)
+        or not _fits(pixels.shape, (len(card.mean), card.size, card.size))
+        or any(not _fits(one.shape, (card.features[one.name.removeprefix(FEATURE)],)) for one in others)
+    ):
+        raise ModelError(f"model {card.name!r} takes other inputs than its card says: export it again")
+    return str(pixels.name)
+
+
+def _check_outputs(session: onnxruntime.InferenceSession, card: Card) -> None:
+    outputs = {output.name: output for output in session.get_outputs()}
+    missing = [head.name for head in card.heads if head.name not in outputs]
+    if missing:
+        raise ModelError(f"model {card.name!r} has no output {', '.join(missing)}: export it again")
+    for head in card.heads:
+        output = outputs[head.name]
+        if output.type != "tensor(float)" or not _fits(output.shape, (len(head.labels),)):
+            raise ModelError(
+                f"model {card.name!r}: output {head.name} is not one number for each of {len(head.labels)} labels: "
+                "export it again"
+            )
+
+
+def _fits(shape: list[Any], wanted: tuple[int, ...]) -> bool:
+    """Whether a declared shape, in which names stand for any length, can be ``(n, *wanted)``."""
+    return len(shape) == 1 + len(wanted) and all(
+        not isinstance(one, int) or one == length for one, length in zip(shape[1:], wanted, strict=True)
+    )
+
+
 def _check_features(card: Card) -> None:
     """Say now, not at the first face, that a network's features cannot be computed here."""
     for name, length in card.features.items():
@@ -136,6 +183,13 @@ def _check_features(card: Card) -> None:
             )
         # finds what is not installed, and keeps dlib's model in memory for the faces to come
         compute(name, np.zeros((1, SIDE, SIDE), np.uint8))
+
+
+def _checked(output: Any, shape: tuple[int, int], who: str) -> NDArray[np.float32]:
+    """An output as it has to be: what a graph declares it need not keep."""
+    if not isinstance(output, np.ndarray) or output.shape != shape or not np.isfinite(output).all():
+        raise ModelError(f"model {who!r} does not give {shape[1]} numbers a face: its file is damaged, get it again")
+    return output
 
 
 def _joined(parts: list[NDArray[np.float32]], classes: int) -> NDArray[np.float32]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MissingFileError, ModelError
 
@@ -51,7 +52,6 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
     # variable before it is loaded, or it writes a number for this machine into the home folder
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     ort.disable_telemetry_events()
     options = ort.SessionOptions()
@@ -69,15 +69,34 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
         return ort.InferenceSession(
             model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
         )
-    except (
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NotImplemented,
-        state.RuntimeException,
-    ) as error:
+    except _refusals() as error:
         reason = " ".join(str(error).split())
         raise ModelError(
             f"{name} cannot be loaded by ONNX Runtime {ort.__version__}: get the file again ({reason.rstrip('.')})"
         ) from error
+
+
+def run(session: onnxruntime.InferenceSession, names: Sequence[str], given: Mapping[str, Any], who: str) -> list[Any]:
+    """The outputs of these names; `ModelError` where the network cannot be computed."""
+    try:
+        outputs: list[Any] = session.run(list(names), dict(given))
+    except _refusals() as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"model {who!r} cannot be computed: export it again ({reason.rstrip('.')})") from error
+    return outputs
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its classes have no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (
+        ValueError,  # of the Python layer: an input is missing
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NoSuchFile,
+        state.NotImplemented,
+        state.RuntimeException,
+    )

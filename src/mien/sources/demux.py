@@ -91,6 +91,9 @@ class Opened:
         self.account = Account()
         self.stop = stop or Event()
         self.stream: Any = best_stream(self.container) if stream is None else self.container.streams[stream]
+        if self.stream is not None and self.stream.codec_context is not None:
+            # a damaged head may state any size, and a decoder takes memory for some pictures before it gives the first
+            self.stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
 
     def __enter__(self) -> Opened:
         return self
@@ -167,6 +170,8 @@ class Opened:
             yield Sent(packet, number, pts, packet.is_keyframe, shown, damaged)
 
 
+MAX_PIXELS = 1 << 26
+"""Pixels that a frame may have: 8K on every side. Larger ones count as frames that cannot be decoded."""
 _LOCAL = {"protocol_whitelist": "file"}
 """A playlist under the name of a video must not make FFmpeg fetch anything."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import InputError, MissingFileError, VideoError
 from mien.sources.base import SourceInfo
 from mien.sources.convert import Converter
-from mien.sources.demux import Opened, Sent, codec_name
+from mien.sources.demux import MAX_PIXELS, Opened, Sent, codec_name
 from mien.sources.image import shown
 from mien.sources.sniff import HEAD, is_picture, kind_not_video
 
@@ -123,6 +123,10 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
     if told is not None and told("encryption_info"):
         raise VideoError(f"{name}: {_ENCRYPTED}")
     if first is None:
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > MAX_PIXELS:
+            size = f"{width:,} × {height:,} pixels, above the limit of {MAX_PIXELS:,}"
+            raise VideoError(f"{name}: declares frames of {size}: make it smaller, for example with ffmpeg -vf scale")
         reason = _locked(given) or "not one of its frames can be decoded: copy or download it again"
         raise VideoError(f"{name}: {reason}")
     base = Fraction(stream.time_base)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mien.errors import VideoError
 from mien.sources.convert import Converter
 from mien.sources.decode import cores
-from mien.sources.demux import best_stream, codec_name
+from mien.sources.demux import MAX_PIXELS, best_stream, codec_name
 from mien.sources.link import Arrived, BrokenError
 from mien.sources.quiet import quiet_av
 
@@ -68,6 +68,7 @@ class Stream:
         context = self._stream.codec_context
         context.thread_type = "SLICE"  # threads that take a frame each would hold some back
         context.thread_count = min(_THREADS, cores())
+        context.options = {"max_pixels": str(MAX_PIXELS)}
         self._converter = Converter(self._stream.sample_aspect_ratio, context.color_trc)
         self.codec = codec_name(self._stream)
         rate = self._stream.average_rate

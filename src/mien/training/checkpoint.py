@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import MissingFileError, ModelError
+from mien.errors import MissingFileError, ModelError, TrainingError
 from mien.files import atomic_path
 from mien.training.config import Recipe, recipe_from_dict
 
@@ -32,8 +32,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What `write_json` wrote; `TrainingError` for a file that is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise TrainingError(f"{path}: not readable as JSON ({error}): train again") from None
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -63,7 +66,7 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
     for needed in (weights, config):
         if not needed.is_file():
             raise MissingFileError(f"{needed}: no such file; give a folder that `mien train` wrote")
-    recipe = recipe_from_dict(json.loads(config.read_text(encoding="utf-8")))
+    recipe = recipe_from_dict(read_json(config))
     module = network(recipe.network).module(recipe.head_sizes, recipe.dropout)
     try:
         module.load_state_dict(load_file(weights))

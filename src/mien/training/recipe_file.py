@@ -45,7 +45,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         raise MissingFileError(f"{source}: no such file; `mien tune … --apply FILE` writes a recipe")
     try:
         raw = json.loads(source.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{source}: not readable as JSON ({error})") from None
     if not isinstance(raw, dict):
         raise InputError(f"{source}: holds no recipe")

@@ -12,8 +12,10 @@ import json
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from mien.errors import DataError, MissingExtraError, MissingFileError, ModelErr
 from mien.evaluation.scored import Scored
 from mien.features import join
 from mien.files import atomic_path
-from mien.training.checkpoint import CONFIG, ENVIRONMENT, write_json
+from mien.training.checkpoint import CONFIG, ENVIRONMENT, read_json, write_json
 from mien.training.environment import environment
 from mien.training.evaluate import Answers, describe, with_subsets
 from mien.training.slicing import slicings
@@ -56,6 +58,11 @@ TRUSTED = frozenset(
 """(module, type) of everything that a model file may name."""
 
 _CACHE_MB = 1500
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, OSError, ArithmeticError, AttributeError, EOFError, ImportError, LookupError,
+    RuntimeError, SyntaxError, TokenError, TypeError, ValueError,
+)  # fmt: skip
+"""What reading a damaged file raises, in the zip, in its JSON, and where objects and arrays are made of it."""
 
 
 def is_svm_run(path: Path) -> bool:
@@ -134,7 +141,7 @@ def load_svm(folder: Path) -> tuple[SvmRecipe, Any]:
     for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
             raise MissingFileError(f"{folder / name}: no such file; give a folder that `mien train svm-…` wrote")
-    recipe = svm_from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    recipe = svm_from_dict(read_json(folder / CONFIG))
     return recipe, load_machine(folder / MODEL)
 
 
@@ -184,7 +191,9 @@ def load_machine(path: Path) -> Any:
                 "do not use a file from a source you do not trust"
             )
         return sio.load(path, trusted=[])
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+    except ModelError:
+        raise
+    except _DAMAGE as error:
         raise ModelError(f"{path}: not a readable model ({error}); train it again") from None
 
 
@@ -271,11 +280,28 @@ def _score(recipe: SvmRecipe, machine: Any, data: Prepared, split: str, name: st
     """``name`` and ``name leak-free``, the second where images of the split stand in training too."""
     part = _part(recipe, data, split)
     x, truth = _vectors(recipe, part)
-    predicted = np.asarray(machine.predict(x), np.int64)
+    predicted = _predicted(machine, x, recipe)
     # where its images stand in the split, as networks count them
     places = np.flatnonzero(np.isin(data.row[data.split == split], part.row))
     whole = Scored(name, recipe.classes, truth, predicted, None, places.astype(np.int64))
     return with_subsets(whole, leaked(data)[data.split == split])
+
+
+def _predicted(machine: Any, x: NDArray[np.float64], recipe: SvmRecipe) -> NDArray[np.int64]:
+    """Places in the recipe's classes; `ModelError` where the file's machine cannot judge, or names other classes."""
+    try:
+        places = np.asarray(machine.predict(x))
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"the machine of {recipe.name!r} cannot judge ({error}): train it again") from error
+    if (
+        places.shape != (len(x),)
+        or places.dtype.kind not in "iu"
+        or not np.isin(places, range(len(recipe.classes))).all()
+    ):
+        raise ModelError(
+            f"the machine of {recipe.name!r} does not tell its {len(recipe.classes)} classes: train it again"
+        )
+    return places.astype(np.int64)
 
 
 def _converged(machine: Any) -> bool:

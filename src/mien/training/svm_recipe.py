@@ -49,6 +49,8 @@ class SvmRecipe:
             raise InputError(f"recipe {self.name!r}: features stand in the order {', '.join(FEATURES)}")
         if len(set(self.classes)) < 2:
             raise InputError(f"recipe {self.name!r}: at least two classes are needed")
+        if self.per_class is not None and (not isinstance(self.per_class, int) or self.per_class < 1):
+            raise InputError(f"recipe {self.name!r}: per_class is a number of images or None, got {self.per_class!r}")
         if self.c <= 0 or (self.iterations is not None and self.iterations < 1):
             raise InputError(f"recipe {self.name!r}: c must be above 0 and iterations at least 1")
 
@@ -63,5 +65,5 @@ def svm_from_dict(raw: dict[str, Any]) -> SvmRecipe:
     try:
         lists = {name: tuple(raw[name]) for name in ("features", "classes")}
         return SvmRecipe(**{**raw, **lists})
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise TrainingError(f"config.json is not a recipe of this version ({error}): train again") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,12 @@ from mien.errors import ModelError
 
 METADATA_KEY = "mien.card"
 """The ONNX metadata property that holds the card as JSON."""
+
+
+_LARGEST = 1024
+"""Side in pixels of the largest crop: the field's networks take 48 to 512."""
+_FAR = 10.0
+"""Sides of the crop that a landmark or a box may lie away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,14 @@ class Head:
     labels: tuple[str, ...]
     temperature: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not _are(str, [self.name, *self.labels]) or not self.name or not self.labels:
+            raise ModelError(f"card: head {self.name!r} needs a name and labels, which are texts")
+        if len(set(self.labels)) < len(self.labels):
+            raise ModelError(f"card: head {self.name!r} names a label twice")
+        if not math.isfinite(self.temperature) or self.temperature <= 0:
+            raise ModelError(f"card: head {self.name!r}: temperature is a number above 0, got {self.temperature}")
+
 
 @dataclass(frozen=True, slots=True)
 class CropFrame:
@@ -43,6 +58,16 @@ class CropFrame:
     landmarks: tuple[tuple[float, float], ...]
     boxes: Mapping[str, tuple[float, float, float, float]]
     box_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        numbers = [*(v for point in self.landmarks for v in point), *(v for box in self.boxes.values() for v in box)]
+        if any(not abs(v) <= _FAR for v in numbers) or not 0 <= self.box_weight <= 1:
+            raise ModelError("card: where a face lies is told in fractions of the crop's side, and box_weight is 0-1")
+        if len(self.landmarks) != 5 or len(set(self.landmarks)) < 2:
+            raise ModelError(f"card: a crop's frame has five landmarks that differ, got {len(self.landmarks)}")
+        for name, (left, top, right, bottom) in self.boxes.items():
+            if left >= right or top >= bottom:
+                raise ModelError(f"card: box {name!r} is empty: it is left, top, right, bottom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +98,19 @@ class Card:
     features: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not _are(
+            str, [self.name, self.task, self.channels, self.licence, self.data, self.limits, self.project_version]
+        ):
+            raise ModelError(f"card {self.name!r}: name, task, channels, licence, data, limits and version are texts")
+        if not _are(int, [self.size, self.parameters]) or not 1 <= self.size <= _LARGEST:
+            raise ModelError(
+                f"card {self.name!r}: size is a whole number of pixels up to {_LARGEST}, got {self.size!r}"
+            )
+        tables = (self.training, self.scores, self.features)
+        if not all(isinstance(table, Mapping) for table in tables) or not _are(int, list(self.features.values())):
+            raise ModelError(f"card {self.name!r}: training and scores are tables, features names with their lengths")
+        if not _are(float | int, [*self.mean, *self.std]) or not all(map(math.isfinite, [*self.mean, *self.std])):
+            raise ModelError(f"card {self.name!r}: mean and std are numbers")
         allowed = {"gray": (1, 3), "rgb": (3,)}.get(self.channels)
         if allowed is None:
             raise ModelError(f"card {self.name!r}: channels must be 'gray' or 'rgb', got {self.channels!r}")
@@ -102,7 +140,7 @@ class Card:
     def from_json(cls, text: str) -> Card:
         """The card in ``text``; `ModelError` when it is not one."""
         try:
-            raw = json.loads(text)
+            raw = json.loads(text, parse_constant=_no_number)
             frame = raw.pop("frame")
             heads = tuple(Head(h["name"], tuple(h["labels"]), float(h["temperature"])) for h in raw.pop("heads"))
             return cls(
@@ -116,5 +154,16 @@ class Card:
                 std=tuple(raw.pop("std")),
                 **raw,
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (
+            KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError
+        ) as error:  # fmt: skip
             raise ModelError(f"the model's card cannot be read ({error}): export the model again") from error
+
+
+def _are(kind: Any, values: list[Any]) -> bool:
+    """Whether all values are of this kind; True and False are no numbers."""
+    return all(isinstance(value, kind) and not isinstance(value, bool) for value in values)
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,18 +46,26 @@ def read_opinions(path: str | os.PathLike[str], prepared: Prepared) -> Judge:
 
 def _array(path: Path, n: int, labels: tuple[str, ...]) -> Judge:
     try:
-        numbers = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        # mapped, so that a head that states more than the file holds takes no memory
+        numbers = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError, OverflowError, SyntaxError, TokenError) as error:
         raise DataError(f"{path}: not a readable .npy file ({str(error)[:80]}); write it with np.save") from None
     if numbers.shape != (n, len(labels)) or numbers.dtype.kind not in "fiu":
         raise DataError(
             f"{path}: {numbers.dtype} {numbers.shape}, expected numbers ({n}, {len(labels)}): a row an image, a column "
             f"each of {', '.join(labels)}; give CSV for fewer images or another order"
         )
-    return Judge(path.name, labels, numbers, np.ones(n, np.bool_), _CAUTION)
+    return Judge(path.name, labels, np.array(numbers), np.ones(n, np.bool_), _CAUTION)
 
 
 def _table(path: Path, prepared: Prepared, *, emotions: bool) -> Judge:
+    try:
+        return _judge(path, prepared, emotions=emotions)
+    except csv.Error as error:
+        raise DataError(f"{path}: not readable as CSV ({error}); write it again") from None
+
+
+def _judge(path: Path, prepared: Prepared, *, emotions: bool) -> Judge:
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         reader = csv.reader(stream)
         header = [name.strip() for name in next(reader, [])]

@@ -234,7 +234,8 @@ def _time(text: str) -> float | None:
             return None
         raise _Ended(POLICY, Problem(422, "message-unknown", 'text is {"t": seconds} before a frame, or {"key": "…"}'))
     seconds = told["t"]
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+    finite = isinstance(seconds, int) or (isinstance(seconds, float) and math.isfinite(seconds))
+    if isinstance(seconds, bool) or not finite:
         raise _Ended(POLICY, Problem(422, "message-unknown", "t is a number of seconds"))
     if not 0 <= seconds <= _LATEST:
         raise _Ended(POLICY, Problem(422, "message-unknown", f"t is between 0 and {_LATEST:,.0f} seconds"))

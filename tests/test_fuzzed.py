@@ -1,0 +1,344 @@
+"""What fuzzing (`benchmarks/fuzz.py`) found, each with about the smallest input that showed it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+import mien
+from clips import clip
+from made_datasets import fer2013_csv, fer2013_rows, made, noise
+from mien.cli import cli
+from mien.datasets.audit.opinions import read_opinions
+from mien.datasets.ferplus import read_votes
+from mien.datasets.prepared import KEY, write_prepared
+from mien.datasets.table import read
+from mien.errors import (
+    DataError,
+    ImageError,
+    InputError,
+    MienError,
+    MissingFileError,
+    ModelError,
+    OutputError,
+    VideoError,
+)
+from mien.recording import Outputs, VideoRun
+from mien.sources.video import open_video
+from mien.weights.card import Card
+from tiny_models import OneFace, tiny_card, tiny_network
+
+GONE = object()
+
+
+def refused(run: Callable[[], object], kind: type[MienError], words: str) -> str:
+    """Check that this error comes and is one printable line."""
+    with pytest.raises(kind, match=words) as caught:
+        run()
+    message = str(caught.value)
+    assert message.isprintable(), ascii(message)
+    return message
+
+
+# ---------------------------------------------------------------- messages
+
+
+@pytest.mark.parametrize("kind", [ImageError, MissingFileError, OutputError, ModelError])
+def test_messages_are_one_printable_line_whatever_they_quote(kind: type[MienError]):
+    assert str(kind("a.jpg:\n  two\tlines \x1b[31mred\x00")) == r"a.jpg: two lines \x1b[31mred\x00"
+    assert str(kind("é – × stay")) == "é – × stay"
+    long = str(kind("begins " + "x" * 5000 + ": do this"))
+    assert len(long) < 1600
+    assert long.startswith("begins xxx")
+    assert long.endswith("xxx: do this")
+
+
+# ---------------------------------------------------------------- models
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The valid card with the value at ``path`` (such as heads.0.labels) replaced, or taken out."""
+    card = json.loads(json.dumps(tiny_card()))
+    *way, last = path.split(".")
+    place = card
+    for key in way:
+        place = place[int(key) if key.isdecimal() else key]
+    key = int(last) if last.isdecimal() else last
+    if value is GONE:
+        del place[key]
+    else:
+        place[key] = value
+    return card
+
+
+BAD_CARDS = [
+    ("size", "12"), ("size", 0), ("size", 10**9), ("size", True), ("size", 12.5), ("name", []), ("task", None),
+    ("channels", {}), ("mean", []), ("mean", ["\x00"]), ("mean", [float("nan")]), ("mean", [10**400]), ("std", [0.0]),
+    ("std", [float("inf")]), ("heads", []), ("heads", 3), ("heads.0.name", []), ("heads.0.labels", []),
+    ("heads.0.labels", "aab"), ("heads.0.labels.0", [1]), ("heads.0.labels.1", "happy"), ("heads.0.temperature", 0),
+    ("heads.0.temperature", float("nan")), ("heads.0.temperature", 10**400), ("heads.0.temperature", "a" * 3000),
+    ("frame", GONE), ("frame", 7), ("frame.landmarks", []), ("frame.landmarks.0", [1]),
+    ("frame.landmarks", [[0.5, 0.5]] * 5), ("frame.landmarks.2", [1e308, 0]), ("frame.boxes", []),
+    ("frame.boxes.default", [0.2, 0.2, 0.1, 0.9]), ("frame.boxes.default", [0, 0, {}, 1]), ("frame.box_weight", 2),
+    ("features", []), ("features", {"hog": None}), ("scores", 1), ("training", []), ("licence", 2),
+    ("scores", {"accuracy": float("nan")}), ("parameters", None), ("\x1b[31m\nx", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value"), BAD_CARDS, ids=[f"{path}={str(value)[:20]!a}" for path, value in BAD_CARDS])
+def test_a_card_that_says_nonsense_is_refused_when_it_is_read(path: str, value: Any):
+    assert Card.from_json(json.dumps(tiny_card())).size == 12
+    refused(lambda: Card.from_json(json.dumps(changed(path, value))), ModelError, "card")
+
+
+@pytest.mark.parametrize("text", ["1", "[]", "null", "", "[" * 100_000, '"x"', "{}"])
+def test_a_card_that_is_no_object_is_refused(text: str):
+    refused(lambda: Card.from_json(text), ModelError, "card")
+
+
+def analysed(folder: Path, model: bytes) -> Any:
+    path = folder / "model.onnx"
+    path.write_bytes(model)
+    analyzer = mien.Analyzer(detector=OneFace(), emotion=path, age=None, threads=1)
+    return analyzer.analyze(noise(1, 40, 40, 3)[0], color="rgb")
+
+
+def test_a_network_that_is_not_what_its_card_says_is_refused(tmp_path: Path):
+    good = json.dumps(tiny_card())
+    assert len(analysed(tmp_path, tiny_network(good))) == 1
+    for size, labels, words in ((13, 3, "other inputs"), (12, 2, "not one number for each")):
+        refused(lambda s=size, n=labels: analysed(tmp_path, tiny_network(good, s, n)), ModelError, words)
+    three = tiny_card(channels="rgb", mean=[0.5] * 3, std=[0.25] * 3)
+    refused(lambda: analysed(tmp_path, tiny_network(json.dumps(three))), ModelError, "other inputs")
+    with_features = tiny_card(features={"hog": 72}, size=48)
+    refused(lambda: analysed(tmp_path, tiny_network(json.dumps(with_features), 48)), ModelError, "other inputs")
+
+
+def test_a_network_whose_names_are_no_text_is_refused(tmp_path: Path):
+    good = tiny_network(json.dumps(tiny_card()))
+    for name in (b"Apache", b"pixels"):
+        refused(
+            lambda name=name: analysed(tmp_path, good.replace(name, b"\xff" + name[1:])),
+            ModelError,
+            "no text|cannot be",
+        )
+
+
+def test_a_network_that_gives_no_numbers_is_refused(tmp_path: Path):
+    broken = tiny_network(json.dumps(tiny_card()), values=float("nan"))
+    refused(lambda: analysed(tmp_path, broken), ModelError, "damaged")
+
+
+# ---------------------------------------------------------------- videos
+
+
+def test_a_small_file_that_states_a_huge_frame_takes_no_memory(tmp_path: Path):
+    """VP8 states the size in every key frame; the container still says 48 × 32."""
+    path = clip(tmp_path / "a.webm", codec="libvpx", frames=3, size=(48, 32))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x9d\x01\x2a") + 3  # behind the start code of a key frame
+    assert int.from_bytes(data[at : at + 2], "little") == 48
+    data[at : at + 4] = (12_849).to_bytes(2, "little") + (12_590).to_bytes(2, "little")
+    path.write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(VideoError, match="not one of its frames"), open_video(path) as video:
+        list(video)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes; a frame takes 485 MB
+
+
+# ---------------------------------------------------------------- lists and tables
+
+
+def fairface(folder: Path, text: bytes) -> Callable[[], object]:
+    folder.mkdir(exist_ok=True)
+    (folder / "fairface_label_train.csv").write_bytes(text)
+    return lambda: read(folder)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (b"\xff", DataError),
+        (b"a" * 140_000, DataError),
+        (b"t/" + b"x" * 3000 + b".png,0-2,Male,Black", MissingFileError),
+        (b"t/**x.png,0-2,Male,Black", MissingFileError),
+        (b"t/\x00.png,0-2,Male,Black", MissingFileError),
+    ],
+    ids=["encoding", "long", "long name", "pattern", "zero"],
+)
+def test_fairface_rows_that_are_damaged(tmp_path: Path, row: bytes, kind: type[MienError]):
+    refused(fairface(tmp_path / "faces", b"file,age,gender,race\n" + row + b"\n"), kind, "fairface_label_train.csv")
+
+
+@pytest.mark.parametrize("line", [b"\xbe", b"train_" + b"1" * 3000 + b".jpg 1", b"train_\x00.jpg 1"])
+def test_rafdb_lines_that_are_damaged(tmp_path: Path, line: bytes):
+    listing = tmp_path / "EmoLabel" / "list_patition_label.txt"
+    listing.parent.mkdir()
+    listing.write_bytes(line)
+    refused(lambda: read(tmp_path), MienError, "line 1")
+
+
+def test_votes_with_a_cell_that_is_too_long(tmp_path: Path):
+    path = tmp_path / "votes.csv"
+    path.write_bytes(b"a" * 140_000)
+    refused(lambda: read_votes(path), DataError, "field limit")
+
+
+@pytest.mark.parametrize("at", ["member", "place", "method"])
+def test_a_zip_whose_directory_is_damaged(tmp_path: Path, at: str):
+    path = fer2013_csv(tmp_path / "fer2013.csv.zip", fer2013_rows(1))
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")
+    if at == "member":
+        data[data.rindex(b"PK\x03\x04") + 1] = 0
+    elif at == "place":
+        data[entry + 42 : entry + 46] = b"\xff\xff\xff\x7f"
+    else:
+        data[entry + 10] = 77
+    path.write_bytes(data)
+    refused(lambda: read(path, "fer2013"), DataError, "damaged")
+    refused(lambda: read(path), DataError, "damaged")
+
+
+def test_a_gzip_that_ends_in_the_middle(tmp_path: Path):
+    path = tmp_path / "fer2013.csv.gz"
+    rows = "\n".join(["emotion,pixels,Usage", *(",".join(row) for row in fer2013_rows(2))])
+    path.write_bytes(gzip.compress(rows.encode())[:-300])
+    refused(lambda: read(path, "fer2013"), DataError, "damaged")
+
+
+def test_probabilities_whose_head_is_damaged(tmp_path: Path):
+    stream = io.BytesIO()
+    np.save(stream, np.ones((6, 7), np.float32))
+    path, good = tmp_path / "p.npy", stream.getvalue()
+    for data in (
+        good.replace(b"}", b" "),
+        good.replace(b"(6, 7)", b"(9**9)"),
+        good.replace(b"(6, 7), ", b"(6999999999999, 7),"),
+    ):
+        path.write_bytes(data)
+        refused(lambda: read_opinions(path, made(6)), DataError, "npy")
+    table = tmp_path / "p.csv"
+    table.write_text("row,angry,sad\n0,1," + "9" * 140_000)
+    refused(lambda: read_opinions(table, made(6)), DataError, "CSV")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"\xff",
+        b"1",
+        b"[" * 100_000,
+        {"size": [10**6, 10**6]},
+        {"size": ["x", 8]},
+        {"size": 3},
+        {"dropped": [1]},
+        {"notes": 1},
+    ],
+    ids=["encoding", "number", "deep", "huge", "text", "one side", "dropped", "notes"],
+)
+def test_a_prepared_file_whose_description_is_damaged(tmp_path: Path, document: bytes | dict[str, Any]):
+    table = pq.read_table(write_prepared(made(5, side=8), tmp_path / "a.parquet"))
+    if isinstance(document, dict):
+        document = json.dumps(json.loads(table.schema.metadata[KEY]) | document).encode()
+    path = tmp_path / "train.parquet"
+    pq.write_table(table.replace_schema_metadata({KEY: document}), path)
+    refused(lambda: read(path), DataError, r"train\.parquet")
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def test_recipes_that_are_damaged(tmp_path: Path):
+    from mien.recipes import RECIPES
+    from mien.training.recipe_file import read_recipe, write_recipe
+
+    path = write_recipe(RECIPES["emotion"], tmp_path / "r.json", {})
+    whole = json.loads(path.read_text())
+    broken = [json.dumps(whole | {"recipe": whole["recipe"] | {"schedule": {"steps": [[1, 10**400]]}}})]
+    for text in [*broken, "[" * 100_000, "\x00"]:
+        path.write_text(text)
+        refused(lambda: read_recipe(path), InputError, r"r\.json")
+
+
+def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
+    from mien.training.checkpoint import BEST, CONFIG, load_run
+    from mien.training.svm import MODEL, load_svm
+
+    (tmp_path / BEST).write_bytes(b"")
+    (tmp_path / MODEL).write_bytes(b"")
+    for text in (b"\xff", b"{", b"[" * 100_000, b"3", b"[]"):
+        (tmp_path / CONFIG).write_bytes(text)
+        refused(lambda: load_run(tmp_path), MienError, "config")
+        refused(lambda: load_svm(tmp_path), MienError, "config")
+
+
+def test_scores_for_an_export_that_are_damaged(tmp_path: Path):
+    path = tmp_path / "scores.json"
+    for text in (b"{", b"\xff", b"[" * 100_000):
+        path.write_bytes(text)
+        result = CliRunner().invoke(
+            cli, ["export", str(tmp_path), "--out", str(tmp_path / "a.onnx"), "--scores", str(path)]
+        )
+        assert result.exit_code == 1
+        assert isinstance(result.exception, (SystemExit, InputError)), result.exception
+
+
+class StopError(Exception):
+    pass
+
+
+def interrupted(folder: Path) -> Callable[[], VideoRun]:
+    """A run that stopped in its one clip; makes the run that goes on with it."""
+    path = clip(folder / "a.mkv", codec="ffv1", pix_fmt="bgr0", frames=20, size=(40, 40))
+    analyzer = mien.Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
+    outputs = Outputs(csv=folder / "rows.csv", report=folder / "report")
+
+    def stop(stream: object, frames: list[Any]) -> None:
+        if frames and frames[0].frame.index >= 8:
+            raise StopError
+
+    with pytest.raises(StopError), VideoRun(analyzer, [path], outputs, flush_seconds=0.0) as run:
+        list(run.reports(stop))
+    return lambda: VideoRun(analyzer, [path], outputs, flush_seconds=0.0, resume=True)
+
+
+def test_a_run_whose_progress_is_damaged(tmp_path: Path):
+    again = interrupted(tmp_path)
+    path = tmp_path / "report" / "progress.json"
+    good = json.loads(path.read_text())
+    assert good["current"]["following"]["cuts"]
+
+    def gone_on() -> None:
+        with again() as run:
+            for told in run.reports():
+                if isinstance(told, MienError):
+                    raise told
+
+    texts = [
+        "{",
+        "[" * 100_000,
+        "3",
+        "[]",
+        json.dumps(good | {"finished": 1}),
+        json.dumps(good | {"current": {"x": 1}}),
+    ]
+    following = good["current"]["following"]
+    for name in ("cuts", "tracker", "smoother", "carrier"):
+        for value in ({}, None, [1], 10**400):
+            texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {name: value}}}))
+    for text in texts:
+        path.write_text(text)
+        refused(gone_on, InputError, "progress.json: is damaged|the saved state is of other")
+    path.write_text(json.dumps(good))
+    gone_on()
