@@ -240,12 +240,14 @@ def test_probabilities_whose_head_is_damaged(tmp_path: Path):
         b"1",
         b"[" * 100_000,
         {"size": [10**6, 10**6]},
+        {"size": [16_000, 16_000]},
+        {"channels": 2**31},
         {"size": ["x", 8]},
         {"size": 3},
         {"dropped": [1]},
         {"notes": 1},
     ],
-    ids=["encoding", "number", "deep", "huge", "text", "one side", "dropped", "notes"],
+    ids=["encoding", "number", "deep", "huge", "large", "channels", "text", "one side", "dropped", "notes"],
 )
 def test_a_prepared_file_whose_description_is_damaged(tmp_path: Path, document: bytes | dict[str, Any]):
     table = pq.read_table(write_prepared(made(5, side=8), tmp_path / "a.parquet"))
@@ -281,6 +283,32 @@ def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
         (tmp_path / CONFIG).write_bytes(text)
         refused(lambda: load_run(tmp_path), MienError, "config")
         refused(lambda: load_svm(tmp_path), MienError, "config")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"network": []}, {"task": []}, {"mean": []}, {"std": ["x"]}, {"mean": [0.5] * 2}],
+    ids=["network", "task", "none", "text", "two"],
+)
+def test_recipes_of_other_types(change: dict[str, Any]):
+    from mien.recipes import RECIPES
+    from mien.training.config import recipe_from_dict, recipe_to_dict
+
+    raw = recipe_to_dict(RECIPES["emotion"])
+    refused(lambda: recipe_from_dict(raw | change), MienError, "recipe")
+    for head in ({"name": []}, {"name": ""}, {"labels": [1]}, {"labels": []}):
+        refused(lambda head=head: recipe_from_dict(raw | {"heads": [raw["heads"][0] | head]}), MienError, "head")
+
+
+def test_a_head_that_torch_cannot_name(tmp_path: Path):
+    from mien.recipes import RECIPES
+    from mien.training.checkpoint import BEST, CONFIG, load_run, write_json
+    from mien.training.config import recipe_to_dict
+
+    raw = recipe_to_dict(RECIPES["emotion"])
+    write_json(tmp_path / CONFIG, raw | {"heads": [raw["heads"][0] | {"name": "a.b"}]})
+    (tmp_path / BEST).write_bytes(b"")
+    refused(lambda: load_run(tmp_path), ModelError, "does not hold the weights")
 
 
 def test_scores_for_an_export_that_are_damaged(tmp_path: Path):

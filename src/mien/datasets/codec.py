@@ -49,16 +49,24 @@ def decode(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int]) -> N
     Raises:
         DataError: an image that cannot be decoded or has another size; names its position.
     """
+
+    def one(i: int) -> NDArray[np.uint8]:
+        image = decode_one(files[i], shape[2])
+        if image is None:
+            raise DataError(f"image {i + 1} cannot be decoded")
+        if image.shape != shape:
+            raise DataError(f"image {i + 1} has the shape {image.shape}, expected {shape}")
+        return image
+
+    if shape[2] not in (1, 3):
+        raise DataError(f"images of {shape[2]} channels, expected 1 or 3")
+    if files:
+        one(0)  # before memory is taken for all: a damaged file may state any shape
     out = np.empty((len(files), *shape), np.uint8)
 
     def block(start: int) -> None:
         for i in range(start, min(start + _BLOCK, len(files))):
-            image = decode_one(files[i], shape[2])
-            if image is None:
-                raise DataError(f"image {i + 1} cannot be decoded")
-            if image.shape != shape:
-                raise DataError(f"image {i + 1} has the shape {image.shape}, expected {shape}")
-            out[i] = image
+            out[i] = one(i)
 
     parallel(block, range(0, len(files), _BLOCK))
     return out

@@ -7,6 +7,7 @@ NumPy would be slower, and JSON keeps them exactly.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -89,7 +90,8 @@ class Smoother:
             time_constant, margin, hold, settle, window, vote_seconds, min_episode, bridge, interval, max_interval
         )
         self._live: dict[int, Life] = {}
-        self._ended: dict[int, Track] = {}
+        # as text, a third of what the values take: of a camera that runs for days there are many
+        self._ended: dict[int, str] = {}
         self._seen: list[Life] = []  # the tracks of the last frame: its length is not known yet
         self._time: float | None = None
         self._interval = min(interval, max_interval)  # before the last frame
@@ -137,11 +139,11 @@ class Smoother:
                 if live in self._seen:
                     self._seen.remove(live)
                     live.last(self._length)
-                self._ended[live.id] = live.summary()
+                self._ended[live.id] = json.dumps(_packed(live.summary()))
 
     def tracks(self) -> tuple[Track, ...]:
         """All tracks so far by number, those that still live as if they ended now."""
-        every = dict(self._ended)
+        every = {track: _unpacked(json.loads(text)) for track, text in self._ended.items()}
         for track, live in self._live.items():
             if live in self._seen:
                 live = live.copy()
@@ -156,7 +158,7 @@ class Smoother:
             "intervals": [self._interval, self._earlier],
             "seen": [live.id for live in self._seen],
             "live": [live.state() for live in self._live.values()],
-            "ended": [_packed(track) for track in self._ended.values()],
+            "ended": [json.loads(text) for text in self._ended.values()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -173,7 +175,7 @@ class Smoother:
             live.restore(saved)
             self._live[live.id] = live
         self._seen = [self._live[track] for track in state["seen"]]
-        self._ended = {saved["id"]: _unpacked(saved) for saved in state["ended"]}
+        self._ended = {saved["id"]: json.dumps(_packed(_unpacked(saved))) for saved in state["ended"]}
 
     def _key(self) -> dict[str, Any]:
         """What must be the same for a state to fit."""

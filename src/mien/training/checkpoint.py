@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import MissingFileError, ModelError, TrainingError
+from mien.errors import MienError, MissingFileError, ModelError, TrainingError
 from mien.files import atomic_path
 from mien.training.config import Recipe, recipe_from_dict
 
@@ -67,9 +67,11 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
         if not needed.is_file():
             raise MissingFileError(f"{needed}: no such file; give a folder that `mien train` wrote")
     recipe = recipe_from_dict(read_json(config))
-    module = network(recipe.network).module(recipe.head_sizes, recipe.dropout)
     try:
+        module = network(recipe.network).module(recipe.head_sizes, recipe.dropout)
         module.load_state_dict(load_file(weights))
-    except (RuntimeError, SafetensorError) as error:
+    except MienError:
+        raise
+    except (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise ModelError(f"{weights}: does not hold the weights of {recipe.network!r} ({error})") from error
     return recipe, module.eval(), weights

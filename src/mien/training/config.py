@@ -39,6 +39,10 @@ class HeadSpec:
     subset: bool = False
     scored_on: Literal["majority", "target"] = "majority"
 
+    def __post_init__(self) -> None:
+        if not self.name or not self.labels or not all(isinstance(text, str) for text in (self.name, *self.labels)):
+            raise InputError(f"head {self.name!r} needs a name and labels, which are texts")
+
 
 @dataclass(frozen=True, slots=True)
 class Augment:
@@ -201,6 +205,11 @@ class Recipe:
     space: Space | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not all(isinstance(text, str) for text in (self.name, self.task, self.network)):
+            raise InputError(f"recipe {self.name!r}: name, task and network are texts")
+        numbers = [*self.mean, *self.std]
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or any(isinstance(v, str) for v in numbers):
+            raise InputError(f"recipe {self.name!r}: mean and std are numbers, one each for gray and three for colour")
         if self.epochs < 1 or self.batch_size < 1:
             raise InputError(f"recipe {self.name!r}: epochs and batch_size must be at least 1")
         if not self.heads:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.prepared import Prepared
-from mien.errors import DataError, InputError
+from mien.errors import DataError, InputError, ModelError
 from mien.runtime.model import Model, Probabilities, softmax, with_mirror
 from mien.training.config import HeadSpec
 from mien.training.fitting import fit_images
@@ -177,9 +177,13 @@ def _open_run(path: Path, threads: int | None) -> Scorable:
             chunk = slice(start, start + _BATCH)
             x = torch.from_numpy((images[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std)
             given = {name: torch.from_numpy(np.ascontiguousarray(features[name][chunk])) for name in row.features}
-            with torch.inference_mode():
-                for name, logits in (module(x, given) if given else module(x)).items():
-                    parts[name].append(softmax(logits.numpy()))
+            try:
+                with torch.inference_mode():
+                    outputs = module(x, given) if given else module(x)
+            except RuntimeError as error:
+                raise ModelError(f"{weights}: the network cannot be computed ({error}): train it again") from error
+            for name, logits in outputs.items():
+                parts[name].append(softmax(logits.numpy()))
         return {name: np.concatenate(chunks).astype(np.float32, copy=False) for name, chunks in parts.items()}
 
     def answer(images: NDArray[np.uint8], features: Features, flip: bool) -> Probabilities:
