@@ -2,6 +2,7 @@
 
     python benchmarks/fuzz.py --minutes 60 --json docs/results/fuzz.json
     python benchmarks/fuzz.py --targets cards,onnx --minutes 2 --seed 7
+    python benchmarks/fuzz.py --again findings --json docs/results/fuzz.json     whether what was found is mended
     python benchmarks/fuzz.py --replay cards findings/cards-….bin      what one input gives, for a person
 
 Every surface of `benchmarks/fuzz_targets.py` gets an equal share of the time, from two engines one after the other:
@@ -461,6 +462,25 @@ def _distinct(name: str, folder: Path, keep: Path) -> list[dict[str, Any]]:
     return out
 
 
+def again(folder: Path) -> dict[str, Any]:
+    """What the kept inputs of earlier findings give now."""
+    from fuzz_targets import TARGETS
+
+    inputs, wrong = 0, []
+    for name, build in TARGETS.items():
+        kept = sorted(folder.glob(f"{name}-????????.bin"))
+        if not kept:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            target = build(Path(scratch))
+            for file in kept:
+                inputs += 1
+                found = judged(target.run, file.read_bytes())[1]
+                if found is not None:
+                    wrong.append(found | {"input": file.name})
+    return {"inputs": inputs, "wrong": wrong, "commit": commit()}
+
+
 def commit() -> str:
     command = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -496,7 +516,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--findings", type=Path, default=Path("findings"), help="folder for their inputs")
     parser.add_argument("--replay", nargs=2, metavar=("TARGET", "FILE"))
+    parser.add_argument("--again", type=Path, metavar="FOLDER", help="try the kept inputs of earlier findings")
     options = parser.parse_args()
+    if options.again:
+        warnings.simplefilter("ignore")
+        told = again(options.again)
+        print(json.dumps(told, indent=1))
+        if options.json:
+            document = json.loads(options.json.read_text(encoding="utf-8")) | {"again": told}
+            options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        raise SystemExit(bool(told["wrong"]))
     if options.replay:
         name, file = options.replay
         with tempfile.TemporaryDirectory() as folder:
