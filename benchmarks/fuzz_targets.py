@@ -110,7 +110,6 @@ _CLIPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("prores.mov", {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
     ("mpeg2.mxf", {"codec": "mpeg2video"}),
     ("raw.y4m", {"codec": "rawvideo", "container": "yuv4mpegpipe"}),
-    ("theora.ogv", {"codec": "libtheora"}),
 )
 
 
@@ -139,7 +138,7 @@ def videos(folder: Path) -> Target:
                     break
             assert all(line.isprintable() for line in video.problems), video.problems
 
-    return Target("videos: `open_video` and its frames, 21 containers and codecs", seeds, run)
+    return Target("videos: `open_video` and its frames, 20 containers and codecs", seeds, run)
 
 
 # ---------------------------------------------------------------- datasets

@@ -9,7 +9,7 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 SURFACES = {
     "images": "photos in 19 formats: `load_image`",
-    "videos": "clips in 21 containers and codecs: `open_video` and its frames",
+    "videos": "clips in 20 containers and codecs: `open_video` and its frames",
     "fer2013": "FER2013's CSV, plain, .gz and .zip",
     "ferplus": "FER+ votes",
     "fairface-csv": "FairFace's CSV beside pictures",
