@@ -33,9 +33,7 @@ from mien.training.scorable import scorable_of
 from mien.weights.card import METADATA_KEY
 
 IMAGES = 512
-"""Calibration images; more did not change the ranges' figures."""
-MAX_LOSS = 0.3
-"""Points of accuracy that 8 bits may cost."""
+"""Calibration images."""
 
 
 def quantize(content: bytes, data: Prepared, *, images: int = IMAGES, split: str = "train", name: str = "") -> bytes:
@@ -79,14 +77,9 @@ def quantize(content: bytes, data: Prepared, *, images: int = IMAGES, split: str
     told = {"images": len(rows), "split": split, "data": data.info.name, "from": hashlib.sha256(content).hexdigest()}
     training = {**card.training, "quantized": told}
     small = replace(card, name=f"{card.name}-int8", scores={}, training=training)
-    return with_card(graph, small.to_json())
-
-
-def with_card(graph: onnx.ModelProto, card: str) -> bytes:
-    """The file of ``graph`` with this card and no other metadata."""
     del graph.metadata_props[:]
     entry = graph.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, card
+    entry.key, entry.value = METADATA_KEY, small.to_json()
     return bytes(graph.SerializeToString(deterministic=True))
 
 
@@ -108,14 +101,6 @@ def losses(before: bytes, after: bytes, data: Prepared, split: str, threads: int
         }
         for protocol, one in first.items()
     }
-
-
-def scored(content: bytes, data: Prepared, split: str, threads: int | None = None) -> bytes:
-    """The file with the scores of ``split`` on its card."""
-    model = Model(content, threads=threads)
-    scores = evaluate(scorable_of(model), data, split=split)
-    scores.pop("details", None)
-    return with_card(onnx.load_from_string(content), replace(model.card, scores=scores).to_json())
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]

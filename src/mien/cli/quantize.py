@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,10 @@ def command(
 
     try:
         from mien.datasets.prepared import read_prepared
-        from mien.quantize import losses, quantize, scored
+        from mien.quantize import losses, quantize
+        from mien.scoring.calibrate import rewrite_card
         from mien.scoring.report import dumps
+        from mien.training.evaluate import evaluate, open_scorable
         from mien.weights.catalog import read_model
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "train", "quantisation") from error
@@ -71,10 +75,14 @@ def command(
             f"8 bits cost {worst:.2f} points of accuracy on {split} images, more than {max_loss:g}; nothing was "
             "written. --max-loss allows more, --images measures the ranges on more images"
         )
-    if test_split in splits:
-        small = scored(small, prepared, test_split, threads)
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(small)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.onnx"
+        draft.write_bytes(small)
+        scores: dict[str, Any] = {}
+        if test_split in splits:
+            scores = evaluate(open_scorable(draft, threads), prepared, split=test_split)
+            scores.pop("details", None)
+        rewrite_card(draft, lambda card: replace(card, scores=scores), out)
     click.echo(f"wrote {out}", err=True)
 
 
