@@ -1,7 +1,8 @@
-"""Boxes, overlaps and similarity transforms. NumPy only; boxes are xyxy pixels, points are xy pixels."""
+"""Boxes, overlaps and similarity transforms. Boxes are xyxy pixels, points are xy pixels."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,11 +29,16 @@ def areas(boxes: NDArray[np.floating]) -> Array:
 
 def iou(a: NDArray[np.floating], b: NDArray[np.floating], *, over_smaller: bool = False) -> Array:
     """``(len(a), len(b))`` intersection over union, or over the smaller box's area."""
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.clip(bottom_right - top_left, 0, None)
-    shared = sides[..., 0] * sides[..., 1]
-    area_a, area_b = areas(a)[:, None], areas(b)[None, :]
+    x1, y1, x2, y2 = np.ascontiguousarray(np.asarray(b, np.float32).T)
+    a = np.asarray(a, np.float32)
+    # one coordinate at a time and in place: a row of numbers each, no (n, m, 2) in between
+    shared = np.minimum(a[:, 2:3], x2)
+    shared -= np.maximum(a[:, 0:1], x1)
+    np.maximum(shared, 0, out=shared)
+    heights = np.minimum(a[:, 3:4], y2)
+    heights -= np.maximum(a[:, 1:2], y1)
+    shared *= np.maximum(heights, 0, out=heights)
+    area_a, area_b = areas(a)[:, None], areas(np.asarray(b, np.float32))
     whole = np.minimum(area_a, area_b) if over_smaller else area_a + area_b - shared
     return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0), np.float32)
 
@@ -40,7 +46,7 @@ def iou(a: NDArray[np.floating], b: NDArray[np.floating], *, over_smaller: bool 
 def nms(
     boxes: NDArray[np.floating], scores: NDArray[np.floating], threshold: float, *, over_smaller: bool = False
 ) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression, with one overlap matrix a block instead of one row a box.
+    """Greedy non-maximum suppression: by OpenCV, or, over the smaller area, with one overlap matrix a block.
 
     Args:
         boxes: ``(n, 4)`` xyxy pixels.
@@ -52,19 +58,31 @@ def nms(
         Indices of the boxes kept, best score first; of equal scores the earlier box first.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
+    if not over_smaller:
+        return _nms_over_union(np.asarray(boxes, np.float64), order, threshold)
     kept = np.empty(0, np.intp)
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]
         if len(kept):
-            covered = (iou(boxes[kept], boxes[block], over_smaller=over_smaller) > threshold).any(axis=0)
+            covered = (iou(boxes[kept], boxes[block], over_smaller=True) > threshold).any(axis=0)
             block = block[~covered]
-        over = iou(boxes[block], boxes[block], over_smaller=over_smaller) > threshold
+        over = iou(boxes[block], boxes[block], over_smaller=True) > threshold
         alive = np.ones(len(block), np.bool_)
         for i in range(len(block) - 1):
             if alive[i]:
                 alive[i + 1 :] &= ~over[i, i + 1 :]
         kept = np.concatenate([kept, block[alive]])
     return kept
+
+
+def _nms_over_union(boxes: NDArray[np.float64], order: NDArray[np.intp], threshold: float) -> NDArray[np.intp]:
+    """`nms` by OpenCV, which takes x, y, width, height and drops what has a score of 0 or below."""
+    if not len(order):
+        return order
+    rectangles = np.concatenate([boxes[:, :2], np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)], axis=1)[order]
+    ranks = np.arange(len(order), 0, -1, dtype=np.float32)
+    kept = cv2.dnn.NMSBoxes(rectangles, ranks, 0.0, threshold)  # type: ignore[arg-type]  # arrays are taken as well
+    return order[np.asarray(kept, np.intp)]
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from mien.detect.inputs import checked_min_face, checked_probability, picture_si
 from mien.detect.results import as_faces
 from mien.errors import InputError
 from mien.faces import Faces
-from mien.geometry import clip_boxes, nms
+from mien.geometry import clip_boxes, iou, nms
 from mien.runtime.session import open_session
 from mien.weights.packaged import PackagedFile
 
@@ -55,6 +55,8 @@ _CELL = 12
 _STRIDE = 2
 _LARGE = 500_000
 """Pixels of a level from which P-Net's memory is given back after it: it would be kept for the session's life."""
+_SAME = 0.7
+"""Overlap above which squares that R-Net has put right are taken for the same face."""
 _CHUNK = 256
 """Candidates that go through R-Net or O-Net at once; bounds memory on a crowd."""
 
@@ -110,8 +112,8 @@ class MTCNN:
         boxes = self._propose(pyramid, levels, size)
         moved, scores = self._corrected(cut, boxes)
         passed = np.flatnonzero(scores > self._thresholds[1])
-        boxes = moved[passed[nms(boxes[passed], scores[passed], 0.7)]]
-        boxes, scores, landmarks, _ = self._finish(cut, boxes)
+        passed = passed[nms(boxes[passed], scores[passed], 0.7)]
+        boxes, scores, landmarks, _ = self._finish(cut, moved[passed], scores[passed])
         return as_faces(boxes, scores, landmarks, size)
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
@@ -138,7 +140,7 @@ class MTCNN:
         origin = np.flatnonzero(_some_area(squares, size))
         # R-Net's score is not asked: it is low where a box is off, and O-Net sees what became of the box
         moved, _ = self._corrected(cut, squares[origin])
-        found, scores, landmarks, kept = self._finish(cut, moved)
+        found, scores, landmarks, kept = self._finish(cut, moved, None)
         inside = _some_area(found, size)
         return as_faces(found[inside], scores[inside], landmarks[inside], size), origin[kept[inside]]
 
@@ -176,19 +178,30 @@ class MTCNN:
         told = _run(self._rnet, cut, boxes, 24)
         return _square(_shifted(boxes, told[:, 1:])), _probability(told[:, 0])
 
-    def _finish(self, cut: Cut, boxes: Floats) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
-        """O-Net: ``(n, 4)`` squares → boxes ``(m, 4)``, scores ``(m,)``, landmarks ``(m, 5, 2)``, which; best first."""
-        told = _run(self._onet, cut, boxes, 48)
-        scores, shifts, points = _probability(told[:, 0]), told[:, 1:5], told[:, 5:]
+    def _finish(self, cut: Cut, boxes: Floats, ranks: Floats | None) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
+        """O-Net: ``(n, 4)`` squares → boxes ``(m, 4)``, scores ``(m,)``, landmarks ``(m, 5, 2)``, which; best first.
+
+        With ``ranks``, of squares that nearly coincide the best is asked first, the others only where it is no face.
+        """
+        asked = np.arange(len(boxes)) if ranks is None else nms(boxes, ranks, _SAME)
+        told = _run(self._onet, cut, boxes[asked], 48)
+        if len(asked) < len(boxes):
+            seen = asked[_probability(told[:, 0]) > self._thresholds[2]]
+            others = np.setdiff1d(np.arange(len(boxes)), asked)
+            others = others[(iou(boxes[others], boxes[seen]) <= _SAME).all(axis=1)]
+            if len(others):
+                told = np.concatenate([told, _run(self._onet, cut, boxes[others], 48)])
+                asked = np.concatenate([asked, others])
+        scores = _probability(told[:, 0])
         passed = np.flatnonzero(scores > self._thresholds[2])
-        squares, scores = boxes[passed], scores[passed]
+        squares, scores, which = boxes[asked[passed]], scores[passed], asked[passed]
         sides = squares[:, 2:] - squares[:, :2]
         # the network gives the five x, then the five y, as fractions of the square
-        fractions = points[passed].reshape(-1, 2, 5).transpose(0, 2, 1)
+        fractions = told[passed, 5:].reshape(-1, 2, 5).transpose(0, 2, 1)
         landmarks = squares[:, None, :2] + fractions * sides[:, None]
-        final = _shifted(squares, shifts[passed])
+        final = _shifted(squares, told[passed, 1:5])
         keep = nms(final, scores, 0.7, over_smaller=True)
-        return final[keep], scores[keep], landmarks[keep], passed[keep]
+        return final[keep], scores[keep], landmarks[keep], which[keep]
 
 
 def _logit(probability: float) -> float:

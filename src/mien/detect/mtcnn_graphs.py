@@ -24,7 +24,6 @@ INPUT = "pixels"
 """uint8 ``(n, height, width, 3)`` RGB."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """A convolution without padding, its PReLU, and max pooling with stride 2."""
@@ -69,12 +68,12 @@ def pnet(file: bytes) -> bytes:
 
 
 def rnet(file: bytes) -> bytes:
-    """R-Net's file → a network from pixels ``(n, 24, 24, 3)`` to float32 ``(n, 5)``: logit, shifts of x1, y1, x2, y2."""
+    """R-Net's file → a network from pixels ``(n, 24, 24, 3)`` to float32 ``(n, 5)``: logit, four shifts as P-Net's."""
     return _judge(file, 24, _RNET, "dense", ("dense_1", "dense_2"))
 
 
 def onet(file: bytes) -> bytes:
-    """O-Net's file → a network from pixels ``(n, 48, 48, 3)`` to float32 ``(n, 15)``: as R-Net's, then five x, five y."""
+    """O-Net's file → a network from pixels ``(n, 48, 48, 3)`` to float32 ``(n, 15)``: those, then five x, five y."""
     return _judge(file, 48, _ONET, "dense_3", ("dense_4", "dense_5", "dense_6"))
 
 
@@ -96,14 +95,16 @@ def _judge(file: bytes, side: int, layers: tuple[_Layer, ...], dense: str, heads
     return graph.model(x, ["n", sum(map(len, biases))])
 
 
-def _convolved(graph: Graph, weights: dict[str, Floats], layers: tuple[_Layer, ...], *, pool_first: bool = False) -> str:
+def _convolved(
+    graph: Graph, weights: dict[str, Floats], layers: tuple[_Layer, ...], *, pool_first: bool = False
+) -> str:
     x = graph.add("Cast", graph.add("Transpose", INPUT, perm=[0, 3, 1, 2]), to=1)
     for i, layer in enumerate(layers):
         kernel, bias = _turned(weights[f"{layer.weights}/kernel:0"]), weights[f"{layer.weights}/bias:0"]
         slopes = weights[layer.slopes].ravel()
         if i == 0:
-            bias = bias - 127.5 / 128 * kernel.sum(axis=(1, 2, 3))
-            kernel = kernel / 128
+            bias = bias - np.float32(127.5 / 128) * kernel.sum(axis=(1, 2, 3))
+            kernel = kernel / np.float32(128)
         pool: dict[str, str | list[int]] = {
             "auto_pad": layer.padding, "kernel_shape": [layer.pool] * 2, "strides": [2, 2]
         }  # fmt: skip
@@ -154,7 +155,7 @@ def _pooled_first(
     for to in range(channels):
         straight[to, to] = 1.0 if above[to] else slopes[to]
         bent[to, to] = 1 - slopes[to]
-    for at, to in enumerate(falling, start=channels):
+    for at, to in enumerate(falling.tolist(), start=channels):
         straight[to, to], straight[to, at] = 0.0, 1.0
         bent[to, to], bent[to, at] = 1.0, -1.0
     none = np.zeros(channels)
