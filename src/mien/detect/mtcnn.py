@@ -53,8 +53,8 @@ ONET = PackagedFile(
 
 _CELL = 12
 _STRIDE = 2
-_LARGE = 500_000
-"""Pixels of a level from which P-Net's memory is given back after it: it would be kept for the session's life."""
+_STRIP = 64_000
+"""Pixels of a level that go through P-Net at once; bounds memory on a large picture."""
 _SAME = 0.7
 """Overlap above which squares that R-Net has put right are taken for the same face."""
 _CHUNK = 256
@@ -159,12 +159,8 @@ class MTCNN:
         width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
         source = next(p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height)
         level = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
-        (output,) = self._pnet.run(
-            None,
-            {graphs.INPUT: np.asarray(level[None], np.uint8)},
-            _give_back() if width * height > _LARGE else None,
-        )
-        logits, shifts = output[0, 0], output[0, 1:]
+        output = _in_strips(self._pnet, np.asarray(level, np.uint8))
+        logits, shifts = output[0], output[1:]
         rows, columns = np.nonzero(logits >= self._least_logit)
         corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE
         stretch = np.array([size[0] / width, size[1] / height], np.float32)
@@ -210,13 +206,15 @@ def _logit(probability: float) -> float:
         return float(np.log(probability) - np.log1p(-probability))
 
 
-@functools.cache
-def _give_back() -> onnxruntime.RunOptions:
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
+def _in_strips(pnet: onnxruntime.InferenceSession, level: Picture) -> Floats:
+    """P-Net's ``(5, rows, columns)`` of a level, strip by strip: what a strip needs stays in the processor's cache."""
+    height, width = level.shape[:2]
+    # whole cells, and at most so many pixels
+    step = max(_STRIP // width // _STRIDE, 1) * _STRIDE
+    overlap = _CELL - _STRIDE
+    strips = [level[top : top + step + overlap] for top in range(0, max(height - overlap, 1), step)]
+    told = [pnet.run(None, {graphs.INPUT: strip[None]})[0][0] for strip in strips]
+    return told[0] if len(told) == 1 else np.concatenate(told, axis=1)
 
 
 def _scales(size: tuple[int, int], min_face: int, factor: float) -> list[float]:
