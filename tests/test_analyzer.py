@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import mien
@@ -21,6 +23,7 @@ from mien.errors import InputError, MissingFileError, ModelError
 from mien.faces import Faces, Frame
 from mien.labels import AGE_BINS, FERPLUS
 from pictures import astronaut, hopper, noise
+from tiny_models import OneFace
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,28 @@ def test_a_batch_gives_what_one_by_one_gives(analyzer: mien.Analyzer) -> None:
         assert faces.image_size == (picture.shape[1], picture.shape[0])
         same(faces, analyzer.analyze(picture, color="rgb"), 1e-4)
     assert analyzer.analyze_batch([]) == []
+
+
+def test_a_batch_is_searched_side_by_side(tmp_path: Path) -> None:
+    seen = set()
+
+    class Watched(OneFace):
+        def detect(self, rgb: NDArray[np.uint8]) -> Faces:
+            seen.add(threading.current_thread())
+            both.wait(30)
+            return super().detect(rgb)
+
+    both = threading.Barrier(2)
+    watching = mien.Analyzer(detector=Watched(), emotion=None, age=None, threads=2)
+    assert [len(faces) for faces in watching.analyze_batch([astronaut(), hopper()], color="rgb")] == [1, 1]
+    assert len(seen) == 2
+    assert threading.current_thread() not in seen
+    pictures = [astronaut(), noise(120, 160, blur=4), hopper()]
+    together = mien.Analyzer(threads=2).analyze_batch(pictures, color="rgb")
+    for faces, alone in zip(together, mien.Analyzer(threads=1).analyze_batch(pictures, color="rgb"), strict=True):
+        same(faces, alone, 1e-4)
+    with pytest.raises(MissingFileError):
+        mien.Analyzer(threads=2).analyze_batch([astronaut(), tmp_path / "none.png"], color="rgb")
 
 
 def test_no_face_is_an_empty_result(analyzer: mien.Analyzer) -> None:

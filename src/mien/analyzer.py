@@ -6,6 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -85,16 +86,28 @@ class Analyzer:
         Raises:
             MissingFileError, ImageError, InputError: the picture cannot be read.
         """
-        frame = image if isinstance(image, Frame) else load_image(image, color=color)
+        frame = _frame(image, color)
         return replace(self._classify([frame])[0], image=frame.rgb)
 
     def analyze_batch(self, images: Iterable[Source | Frame], *, color: Color | None = None) -> list[Faces]:
-        """The faces of several pictures, in order; each classifier runs on the faces of all of them at once.
+        """The faces of several pictures, in order: pictures are read and searched side by side, a thread each, and each
+        classifier runs on the faces of all of them at once.
 
         All pictures are in memory together, so give a large collection in parts. The results do not hold their
         pictures: `Faces.draw` reads the file again, or takes the picture as argument.
         """
-        return self._classify([i if isinstance(i, Frame) else load_image(i, color=color) for i in images])
+        given = list(images)
+        if len(given) < 2 or self._threads == 1:
+            return self._classify([_frame(image, color) for image in given])
+        detector = self._single_threaded()
+
+        def searched(image: Source | Frame) -> tuple[Frame, Faces]:
+            frame = _frame(image, color)
+            return frame, replace(detector.detect(frame.rgb), source=frame.source)
+
+        with ThreadPoolExecutor(min(self._threads, len(given)), "mien-batch") as pool:
+            frames, found = zip(*pool.map(searched, given), strict=True)
+        return self._told(list(frames), list(found))
 
     def stream(
         self,
@@ -165,6 +178,11 @@ class Analyzer:
         return VideoStream(source, following, threads=self._threads, done=done)
 
     @property
+    def threads(self) -> int:
+        """Processor threads that it takes."""
+        return self._threads
+
+    @property
     def emotion_labels(self) -> tuple[str, ...]:
         """Names of the emotions that faces will have, in order; empty without an emotion model."""
         return () if self._emotion is None else self._emotion.card.heads[0].labels
@@ -193,7 +211,14 @@ class Analyzer:
 
     def _classify(self, frames: list[Frame]) -> list[Faces]:
         found = [replace(self._detector.detect(frame.rgb), source=frame.source) for frame in frames]
+        return self._told(frames, found)
+
+    def _told(self, frames: list[Frame], found: list[Faces]) -> list[Faces]:
         return classify(frames, found, self._detector.name, emotion=self._emotion, age=self._age, flip=self._flip)
+
+
+def _frame(image: Source | Frame, color: Color | None) -> Frame:
+    return image if isinstance(image, Frame) else load_image(image, color=color)
 
 
 def _detector(detector: str | Detector, min_face: int, model: str | os.PathLike[str] | None, threads: int) -> Detector:

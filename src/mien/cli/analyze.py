@@ -16,7 +16,7 @@ from mien.cli.output import Failures, unique_name
 
 if TYPE_CHECKING:
     from mien.analyzer import Analyzer
-    from mien.faces import Faces
+    from mien.faces import Faces, Frame
 
 BATCH = 16
 """Pictures in memory at once."""
@@ -172,19 +172,21 @@ def _results(
     analyzer: Analyzer, paths: list[Path], stream: bool, failures: Failures, target: Saver | None
 ) -> Iterator[Faces]:
     """The faces of every picture that can be read, in order; pictures are held a batch at a time."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from mien.errors import MienError
     from mien.sources.image import load_image
 
+    def load(path: Path) -> Frame:
+        return replace(load_image(sys.stdin.buffer.read()), source="stdin") if stream else load_image(path)
+
     progress, show_done = _progress(len(paths))
-    with progress:
+    with progress, ThreadPoolExecutor(analyzer.threads, "mien-load") as pool:
         for start in range(0, len(paths), BATCH):
             frames = []
-            for path in paths[start : start + BATCH]:
+            for loading in [pool.submit(load, path) for path in paths[start : start + BATCH]]:
                 try:
-                    if stream:
-                        frames.append(replace(load_image(sys.stdin.buffer.read()), source="stdin"))
-                    else:
-                        frames.append(load_image(path))
+                    frames.append(loading.result())
                 except MienError as error:
                     failures.add(error)
             for frame, faces in zip(frames, analyzer.analyze_batch(frames), strict=True):
