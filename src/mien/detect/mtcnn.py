@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -29,7 +30,8 @@ from mien.detect.results import as_faces
 from mien.errors import InputError
 from mien.faces import Faces
 from mien.geometry import clip_boxes, iou, nms
-from mien.runtime.session import open_session
+from mien.runtime.session import open_session, thread_count
+from mien.runtime.workers import Workers
 from mien.weights.packaged import PackagedFile
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ _STRIP = 64_000
 """Pixels of a level that go through P-Net at once; bounds memory on a large picture."""
 _SAME = 0.7
 """Overlap above which squares that R-Net has put right are taken for the same face."""
+_LEAST = 4
+"""Candidates that are worth a thread."""
 _CHUNK = 256
 """Candidates that go through R-Net or O-Net at once; bounds memory on a crowd."""
 
@@ -67,7 +71,7 @@ class MTCNN:
     Args:
         min_face: side in pixels of the smallest face searched for. It sets where the pyramid starts, and so the cost;
             a box may come out a little smaller.
-        threads: threads inside one operator; None takes the available CPUs, at most 4.
+        threads: levels, strips and squares that are searched at once; None takes the available CPUs, at most 4.
         thresholds: least score, 0–1, to pass P-Net, R-Net and O-Net.
         factor: from one level of the pyramid to the next, between 0 and 1.
 
@@ -93,9 +97,10 @@ class MTCNN:
         self._thresholds = tuple(checked_probability("a threshold", t) for t in thresholds)
         self._factor = factor
         self._least_logit = _logit(self._thresholds[0])
-        self._pnet = open_session(graphs.pnet(PNET.read()), threads=threads, name=PNET.filename)
-        self._rnet = open_session(graphs.rnet(RNET.read()), threads=threads, name=RNET.filename)
-        self._onet = open_session(graphs.onet(ONET.read()), threads=threads, name=ONET.filename)
+        self._workers = Workers(thread_count(threads))
+        self._pnet = open_session(graphs.pnet(PNET.read()), threads=1, name=PNET.filename)
+        self._rnet = open_session(graphs.rnet(RNET.read()), threads=1, name=RNET.filename)
+        self._onet = open_session(graphs.onet(ONET.read()), threads=1, name=ONET.filename)
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture.
@@ -146,33 +151,50 @@ class MTCNN:
 
     def _propose(self, pyramid: list[Picture], levels: list[float], size: tuple[int, int]) -> Floats:
         """P-Net on every level: ``(n, 4)`` square xyxy candidates."""
-        found = [self._propose_level(pyramid, scale, size) for scale in levels]
-        boxes = np.concatenate([f[0] for f in found])
-        scores = np.concatenate([f[1] for f in found])
-        shifts = np.concatenate([f[2] for f in found])
+        pictures = self._workers.map(functools.partial(_level, pyramid, size), levels)
+        strips = [strip for i, picture in enumerate(pictures) for strip in _strips(i, picture)]
+        found: list[list[tuple[Floats, Floats, Floats]]] = [[] for _ in levels]
+        for strip, told in zip(strips, self._workers.map(self._search, strips), strict=True):
+            found[strip.level].append(told)
+        chosen = [self._chosen(parts, picture, size) for parts, picture in zip(found, pictures, strict=True)]
+        boxes, scores, shifts = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
         keep = nms(boxes, scores, 0.7)
         return _square(_shifted(boxes[keep], shifts[keep]))
 
-    def _propose_level(
-        self, pyramid: list[Picture], scale: float, size: tuple[int, int]
+    def _search(self, strip: _Strip) -> tuple[Floats, Floats, Floats]:
+        """P-Net on a strip: the cells that may hold a face, ``(n, 2)`` x and y in pixels, ``(n,)`` logits, shifts."""
+        ((output,),) = self._pnet.run(None, {graphs.INPUT: strip.pixels[None]})
+        rows, columns = np.nonzero(output[0] >= self._least_logit)
+        corners = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE
+        corners[:, 1] += strip.top
+        return corners, output[0, rows, columns], output[1:, rows, columns].T
+
+    @staticmethod
+    def _chosen(
+        parts: Sequence[tuple[Floats, Floats, Floats]], picture: Picture, size: tuple[int, int]
     ) -> tuple[Floats, Floats, Floats]:
-        width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
-        source = next(p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height)
-        level = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
-        output = _in_strips(self._pnet, np.asarray(level, np.uint8))
-        logits, shifts = output[0], output[1:]
-        rows, columns = np.nonzero(logits >= self._least_logit)
-        corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE
-        stretch = np.array([size[0] / width, size[1] / height], np.float32)
-        boxes = np.concatenate([corner * stretch, (corner + _CELL) * stretch], axis=1)
-        scores, moves = logits[rows, columns], shifts[:, rows, columns].T
+        """The strips of a level together, cells as boxes of the whole picture; of those that overlap the best."""
+        corners, scores, shifts = (np.concatenate(one) for one in zip(*parts, strict=True))
+        stretch = np.array([size[0] / picture.shape[1], size[1] / picture.shape[0]], np.float32)
+        boxes = np.concatenate([corners * stretch, (corners + _CELL) * stretch], axis=1)
         keep = nms(boxes, scores, 0.5)
-        return boxes[keep], scores[keep], moves[keep]
+        return boxes[keep], scores[keep], shifts[keep]
 
     def _corrected(self, cut: Cut, boxes: Floats) -> tuple[Floats, Floats]:
         """R-Net: ``(n, 4)`` squares → the squares where it sees the faces, ``(n,)`` scores."""
-        told = _run(self._rnet, cut, boxes, 24)
+        told = self._judged(self._rnet, cut, boxes, 24)
         return _square(_shifted(boxes, told[:, 1:])), _probability(told[:, 0])
+
+    def _judged(self, session: onnxruntime.InferenceSession, cut: Cut, boxes: Floats, side: int) -> Floats:
+        """``(n, outputs)`` of R-Net or O-Net for square boxes, ``side`` pixels each, in chunks."""
+        chunk = min(max(math.ceil(len(boxes) / self._workers.threads), _LEAST), _CHUNK)
+        parts = [boxes[start : start + chunk] for start in range(0, max(len(boxes), 1), chunk)]
+
+        def judge(part: Floats) -> Floats:
+            told: Floats = session.run(None, {graphs.INPUT: cut(part, side)})[0]
+            return told
+
+        return np.concatenate(self._workers.map(judge, parts))
 
     def _finish(self, cut: Cut, boxes: Floats, ranks: Floats | None) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
         """O-Net: ``(n, 4)`` squares → boxes ``(m, 4)``, scores ``(m,)``, landmarks ``(m, 5, 2)``, which; best first.
@@ -180,13 +202,13 @@ class MTCNN:
         With ``ranks``, of squares that nearly coincide the best is asked first, the others only where it is no face.
         """
         asked = np.arange(len(boxes)) if ranks is None else nms(boxes, ranks, _SAME)
-        told = _run(self._onet, cut, boxes[asked], 48)
+        told = self._judged(self._onet, cut, boxes[asked], 48)
         if len(asked) < len(boxes):
             seen = asked[_probability(told[:, 0]) > self._thresholds[2]]
             others = np.setdiff1d(np.arange(len(boxes)), asked)
             others = others[(iou(boxes[others], boxes[seen]) <= _SAME).all(axis=1)]
             if len(others):
-                told = np.concatenate([told, _run(self._onet, cut, boxes[others], 48)])
+                told = np.concatenate([told, self._judged(self._onet, cut, boxes[others], 48)])
                 asked = np.concatenate([asked, others])
         scores = _probability(told[:, 0])
         passed = np.flatnonzero(scores > self._thresholds[2])
@@ -206,15 +228,28 @@ def _logit(probability: float) -> float:
         return float(np.log(probability) - np.log1p(-probability))
 
 
-def _in_strips(pnet: onnxruntime.InferenceSession, level: Picture) -> Floats:
-    """P-Net's ``(5, rows, columns)`` of a level, strip by strip: what a strip needs stays in the processor's cache."""
-    height, width = level.shape[:2]
-    # whole cells, and at most so many pixels
-    step = max(_STRIP // width // _STRIDE, 1) * _STRIDE
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Some rows of a level: pixels uint8 ``(h, w, 3)``, and how many rows lie above them."""
+
+    level: int
+    top: int
+    pixels: Picture
+
+
+def _level(pyramid: list[Picture], size: tuple[int, int], scale: float) -> Picture:
+    """The picture of (width, height) shrunk to ``scale`` of its size, from the smallest halving that is larger."""
+    width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
+    source = next(p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height)
+    return np.asarray(cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _strips(level: int, picture: Picture) -> list[_Strip]:
+    """A level in strips of whole cells; what P-Net needs for one stays in the processor's cache."""
+    height, width = picture.shape[:2]
     overlap = _CELL - _STRIDE
-    strips = [level[top : top + step + overlap] for top in range(0, max(height - overlap, 1), step)]
-    told = [pnet.run(None, {graphs.INPUT: strip[None]})[0][0] for strip in strips]
-    return told[0] if len(told) == 1 else np.concatenate(told, axis=1)
+    step = max(_STRIP // width // _STRIDE, 1) * _STRIDE
+    return [_Strip(level, top, picture[top : top + step + overlap]) for top in range(0, max(height - overlap, 1), step)]
 
 
 def _scales(size: tuple[int, int], min_face: int, factor: float) -> list[float]:
@@ -249,13 +284,6 @@ def _square(boxes: Floats) -> Floats:
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([centre - half, centre + half], axis=1)
-
-
-def _run(session: onnxruntime.InferenceSession, cut: Cut, boxes: Floats, side: int) -> Floats:
-    """``(n, outputs)`` of R-Net or O-Net for square boxes, ``side`` pixels each, in chunks."""
-    starts = range(0, max(len(boxes), 1), _CHUNK)
-    chunks = [session.run(None, {graphs.INPUT: cut(boxes[i : i + _CHUNK], side)})[0] for i in starts]
-    return np.concatenate(chunks)
 
 
 def _probability(logits: Floats) -> Floats:
