@@ -22,6 +22,7 @@ from mien.detect.mtcnn import MTCNN
 from mien.errors import InputError, MissingFileError, ModelError
 from mien.faces import Faces, Frame
 from mien.labels import AGE_BINS, FERPLUS
+from mien.sources.image import load_image
 from pictures import astronaut, hopper, noise
 from tiny_models import OneFace
 
@@ -108,6 +109,45 @@ def test_a_batch_is_searched_side_by_side(tmp_path: Path) -> None:
         same(faces, alone, 1e-4)
     with pytest.raises(MissingFileError):
         mien.Analyzer(threads=2).analyze_batch([astronaut(), tmp_path / "none.png"], color="rgb")
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_files_are_decoded_no_larger_than_faces_need(tmp_path: Path, orientation: int) -> None:
+    large = cv2.resize(astronaut(), (1601, 1601), interpolation=cv2.INTER_CUBIC)[:1501]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = large if orientation == 1 else np.ascontiguousarray(np.rot90(large))
+    path = tmp_path / "large.jpg"
+    Image.fromarray(stored).save(path, quality=92, exif=exif)
+    analyzer = mien.Analyzer(threads=1, min_face=130)
+    assert [mien.Analyzer(min_face=n, emotion=None, age=None).reduction for n in (40, 127, 128, 256, 600)] == [
+        1, 1, 2, 4, 8,
+    ]  # fmt: skip
+    (expected,) = analyzer.analyze_batch([load_image(path)])
+    (found,) = analyzer.analyze_batch([path])
+    assert found.image_size == expected.image_size == (1601, 1501)
+    assert len(found) == len(expected) == 1
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=12)
+    np.testing.assert_allclose(found.landmarks, expected.landmarks, atol=12)
+    assert found.labels() == expected.labels()
+    assert found.draw().shape == (1501, 1601, 3)
+    smaller = load_image(path, reduce=2)
+    assert (smaller.size, smaller.full_size) == ((801, 751), (1601, 1501))
+    same(analyzer.analyze(smaller), found)
+    assert analyzer.analyze(smaller).image is None
+
+
+def test_a_detector_of_ones_own_sees_whole_pictures(tmp_path: Path) -> None:
+    sizes = []
+
+    class Watched(OneFace):
+        def detect(self, rgb: NDArray[np.uint8]) -> Faces:
+            sizes.append(rgb.shape)
+            return super().detect(rgb)
+
+    Image.fromarray(astronaut()).save(tmp_path / "a.jpg")
+    mien.Analyzer(detector=Watched(), emotion=None, age=None, min_face=300).analyze_batch([tmp_path / "a.jpg"])
+    assert sizes == [(512, 512, 3)]
 
 
 def test_no_face_is_an_empty_result(analyzer: mien.Analyzer) -> None:

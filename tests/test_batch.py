@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from clips import Pan, clip
 from made_photos import write_photos
@@ -30,6 +33,7 @@ from mien.batch.tables import counts_of
 from mien.batch.values import Counts, Finished, Shard
 from mien.errors import DataError, InputError, MienError, MissingFileError
 from mien.report.tables import write_parquet
+from pictures import astronaut
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +186,20 @@ def test_a_shard_of_files(photos: Path, analyzer: Analyzer, tmp_path: Path) -> N
     results = analyzer.analyze_batch(list(shard.files[1:7]))
     write_parquet(results, tmp_path / "faces.parquet")
     assert pq.read_table(io.BytesIO(done.tables["faces"])).equals(pq.read_table(tmp_path / "faces.parquet"))
+
+
+def test_large_photos_are_told_in_their_own_pixels(tmp_path: Path) -> None:
+    large = np.asarray(cv2.resize(astronaut(), (1600, 1600), interpolation=cv2.INTER_CUBIC), np.uint8)
+    Image.fromarray(large).save(tmp_path / "large.jpg", quality=92)
+    rows = {}
+    for min_face in (100, 150):
+        (shard,) = make_plan(str(tmp_path)).shards
+        done = analyse_shard(Analyzer(threads=1, min_face=min_face), Settings(), shard)
+        (about,) = table(done.tables["inputs"])
+        assert (about["width"], about["height"], about["faces"]) == (1600, 1600, 1)
+        rows[min_face] = table(done.tables["faces"])[0]
+    for name in ("x1", "y1", "x2", "y2"):
+        assert rows[150][name] == pytest.approx(rows[100][name], abs=25)
 
 
 @pytest.mark.parametrize("kind", ["struct", "binary", "large"])

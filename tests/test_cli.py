@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -65,6 +66,20 @@ def test_json_lines(mien: Callable[..., Run], photos: Path) -> None:
     assert face["emotion"] == "happy"
     assert set(face) >= {"box", "score", "landmarks", "emotions", "entropy", "age_range", "ages"}
     assert documents[0]["width"] == 512
+
+
+def test_large_faces_of_large_files(mien: Callable[..., Run], tmp_path: Path) -> None:
+    """Decoded smaller, told in pixels of the file; what is drawn on is whole."""
+    large = np.asarray(cv2.resize(astronaut(), (1600, 1600), interpolation=cv2.INTER_CUBIC), np.uint8)
+    Image.fromarray(large).save(tmp_path / "large.jpg", quality=92)
+    told = json.loads(mien("analyze", tmp_path / "large.jpg", "--min-face", 150, "--json").out)
+    assert (told["width"], told["height"]) == (1600, 1600)
+    x1, y1, x2, y2 = told["faces"][0]["box"]
+    assert x1 < 203 * 3.125 < 247 * 3.125 < x2
+    assert y1 < 100 * 3.125 < y2
+    mien("analyze", tmp_path / "large.jpg", "--min-face", 150, "--save", tmp_path / "out")
+    with Image.open(tmp_path / "out" / "large.jpg") as drawn:
+        assert drawn.size == (1600, 1600)
 
 
 def test_files_and_annotated_pictures(mien: Callable[..., Run], photos: Path, tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | ND
 Color = Literal["rgb", "bgr"]
 
 DETECTOR, MIN_FACE = "mtcnn", 40
+LEAST_SIDE = 64
+"""Pixels of a face below which the networks would see less of it."""
+_REDUCTIONS: tuple[Literal[8, 4, 2], ...] = (8, 4, 2)
 
 
 class Analyzer:
@@ -67,10 +70,10 @@ class Analyzer:
         detector_model: str | os.PathLike[str] | None = None,
     ) -> None:
         self._threads = thread_count(threads)
-        make = functools.partial(_detector, detector, min_face, detector_model)
-        self._detector = make(self._threads)
-        self._make_detector = make
-        self._alone: Detector | None = None
+        self._make_detector = functools.partial(_detector, detector, detector_model)
+        self._detector = self._make_detector(min_face, self._threads)
+        self._any_size = isinstance(detector, str)
+        self._others: dict[tuple[int, int], Detector] = {}
         self._lock = threading.Lock()
         self._emotion = _model(emotion, "emotion", threads)
         self._age = _model(age, "age", threads)
@@ -87,27 +90,30 @@ class Analyzer:
             MissingFileError, ImageError, InputError: the picture cannot be read.
         """
         frame = _frame(image, color)
-        return replace(self._classify([frame])[0], image=frame.rgb)
+        found = self._searched(frame, self._threads)
+        return replace(self._told([frame], [found])[0], image=frame.rgb if frame.full_size is None else None)
 
     def analyze_batch(self, images: Iterable[Source | Frame], *, color: Color | None = None) -> list[Faces]:
         """The faces of several pictures, in order: pictures are read and searched side by side, a thread each, and each
         classifier runs on the faces of all of them at once.
 
         All pictures are in memory together, so give a large collection in parts. The results do not hold their
-        pictures: `Faces.draw` reads the file again, or takes the picture as argument.
+        pictures: `Faces.draw` reads the file again, or takes the picture as argument. So JPEG files are decoded no
+        larger than faces of ``min_face`` pixels need; see `reduction`.
         """
         given = list(images)
-        if len(given) < 2 or self._threads == 1:
-            return self._classify([_frame(image, color) for image in given])
-        detector = self._single_threaded()
+        threads = self._threads if len(given) == 1 else 1
 
         def searched(image: Source | Frame) -> tuple[Frame, Faces]:
-            frame = _frame(image, color)
-            return frame, replace(detector.detect(frame.rgb), source=frame.source)
+            frame = _frame(image, color, self.reduction)
+            return frame, self._searched(frame, threads)
 
-        with ThreadPoolExecutor(min(self._threads, len(given)), "mien-batch") as pool:
-            frames, found = zip(*pool.map(searched, given), strict=True)
-        return self._told(list(frames), list(found))
+        if len(given) < 2 or self._threads == 1:
+            pairs = [searched(image) for image in given]
+        else:
+            with ThreadPoolExecutor(min(self._threads, len(given)), "mien-batch") as pool:
+                pairs = list(pool.map(searched, given))
+        return self._told([frame for frame, _ in pairs], [found for _, found in pairs])
 
     def stream(
         self,
@@ -169,7 +175,7 @@ class Analyzer:
     ) -> Following:
         """A fresh memory for one video, for `follow`; ``interval`` is about the seconds from frame to frame."""
         # frames of a file are searched side by side, one thread each; a live frame has all threads to itself
-        detector = self._detector if live or self._threads == 1 else self._single_threaded()
+        detector = self._detector_for(self._threads if live else 1)
         chosen = options or FollowOptions()
         return Following(detector, self._emotion, self._age, chosen, flip=self._flip, interval=interval)
 
@@ -181,6 +187,16 @@ class Analyzer:
     def threads(self) -> int:
         """Processor threads that it takes."""
         return self._threads
+
+    @property
+    def reduction(self) -> Literal[1, 2, 4, 8]:
+        """How many times smaller a picture may be decoded: the smallest faces looked for keep `LEAST_SIDE` pixels.
+
+        1 with a detector of the user's own, of which it is not known what faces it looks for.
+        """
+        if not self._any_size:
+            return 1
+        return next((by for by in _REDUCTIONS if self._min_face >= by * LEAST_SIDE), 1)
 
     @property
     def emotion_labels(self) -> tuple[str, ...]:
@@ -203,25 +219,35 @@ class Analyzer:
             described[task] = None if model is None else f"{model.card.name} {model.card.project_version}"
         return described
 
-    def _single_threaded(self) -> Detector:
+    def _detector_for(self, threads: int, reduction: int = 1) -> Detector:
+        """The detector with so many threads, for pictures so many times smaller."""
+        if (threads, reduction) == (self._threads, 1):
+            return self._detector
         with self._lock:
-            if self._alone is None:
-                self._alone = self._make_detector(1)
-            return self._alone
+            if (threads, reduction) not in self._others:
+                min_face = max(round(self._min_face / reduction), 1)
+                self._others[threads, reduction] = self._make_detector(min_face, threads)
+            return self._others[threads, reduction]
 
-    def _classify(self, frames: list[Frame]) -> list[Faces]:
-        found = [replace(self._detector.detect(frame.rgb), source=frame.source) for frame in frames]
-        return self._told(frames, found)
+    def _searched(self, frame: Frame, threads: int) -> Faces:
+        """The faces of a frame, in its own pixels."""
+        reduction = 1 if frame.full_size is None else round(frame.full_size[0] / frame.size[0])
+        return replace(self._detector_for(threads, reduction).detect(frame.rgb), source=frame.source)
 
     def _told(self, frames: list[Frame], found: list[Faces]) -> list[Faces]:
-        return classify(frames, found, self._detector.name, emotion=self._emotion, age=self._age, flip=self._flip)
+        """Frames and their faces in their own pixels → what is told of them, in pixels of the pictures."""
+        told = classify(frames, found, self._detector.name, emotion=self._emotion, age=self._age, flip=self._flip)
+        sizes = [frame.full_size for frame in frames]
+        return [faces if size is None else faces.scaled(size) for faces, size in zip(told, sizes, strict=True)]
 
 
-def _frame(image: Source | Frame, color: Color | None) -> Frame:
-    return image if isinstance(image, Frame) else load_image(image, color=color)
+def _frame(image: Source | Frame, color: Color | None, reduce: Literal[1, 2, 4, 8] = 1) -> Frame:
+    if isinstance(image, Frame):
+        return image
+    return load_image(image, color=color, reduce=1 if isinstance(image, np.ndarray) else reduce)
 
 
-def _detector(detector: str | Detector, min_face: int, model: str | os.PathLike[str] | None, threads: int) -> Detector:
+def _detector(detector: str | Detector, model: str | os.PathLike[str] | None, min_face: int, threads: int) -> Detector:
     if not isinstance(detector, str):
         return detector
     return make_detector(detector, min_face=min_face, threads=threads, model=None if model is None else Path(model))

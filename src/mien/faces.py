@@ -35,12 +35,15 @@ class Frame:
         source: where it came from (a path or a description), None for an array.
         index: 0 for a photo, the frame number in a video.
         time: seconds from the start of the video, 0.0 for a photo.
+        full_size: (width, height) of the picture where ``rgb`` is a smaller version of it, else None.
+            Results are in pixels of the picture.
     """
 
     rgb: NDArray[np.uint8]
     source: str | None = None
     index: int = 0
     time: float = 0.0
+    full_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.rgb.shape, self.rgb.dtype
@@ -198,6 +201,12 @@ class Faces:
     def empty(cls, image_size: tuple[int, int]) -> Faces:
         """No face in a picture of this (width, height)."""
         return cls.detected(np.zeros((0, 4)), np.zeros(0), None, image_size)
+
+    def scaled(self, size: tuple[int, int]) -> Faces:
+        """The same faces in the pixels of the same picture at another (width, height); without ``image``."""
+        factors = np.array([size[0] / self.image_size[0], size[1] / self.image_size[1]], np.float32)
+        boxes, landmarks = self.boxes * np.tile(factors, 2), self.landmarks * factors
+        return replace(self, boxes=boxes, landmarks=landmarks, image_size=size, image=None)
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -132,6 +132,8 @@ def _spared(item: Item, care: Care) -> Item:
 
 
 def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], list[Faces]]:
+    from mien.sources.image import load_image
+
     frames: list[Frame] = []
     rows: list[InputRow | Item] = []
     for item in items:
@@ -139,7 +141,7 @@ def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], 
             rows.append(InputRow.failed(item, item.error or f"{item.source}: nothing was read"))
             continue
         try:
-            frames.append(_decoded(item.content, item.source))
+            frames.append(load_image(_Named(item.content, item.source), reduce=analyzer.reduction))
             rows.append(item)
         except MienError as error:
             rows.append(InputRow.failed(item, str(error)))
@@ -154,12 +156,6 @@ def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], 
         else:
             told.append(row)
     return told, results
-
-
-def _decoded(content: bytes, source: str) -> Frame:
-    from mien.sources.image import load_image
-
-    return load_image(_Named(content, source))
 
 
 class _Named(io.BytesIO):

@@ -178,7 +178,10 @@ def _results(
     from mien.sources.image import load_image
 
     def load(path: Path) -> Frame:
-        return replace(load_image(sys.stdin.buffer.read()), source="stdin") if stream else load_image(path)
+        given = sys.stdin.buffer.read() if stream else path
+        # what is drawn on has to be whole
+        frame = load_image(given, reduce=1 if target is not None else analyzer.reduction)
+        return replace(frame, source="stdin") if stream else frame
 
     progress, show_done = _progress(len(paths))
     with progress, ThreadPoolExecutor(analyzer.threads, "mien-load") as pool:

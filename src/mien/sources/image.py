@@ -62,8 +62,8 @@ def load_image(
         color: the channel order of an array with three or four channels. Nothing in the pixels tells RGB from BGR, so
             it has to be said; a file says it itself.
         max_pixels: a file that declares more pixels is refused before it is decoded.
-        reduce: divide width and height by this; JPEG files decode several times faster so. Boxes found in the picture
-            are then in pixels of the smaller one.
+        reduce: divide width and height by this; JPEG files decode several times faster so. The frame then tells the
+            whole picture's size too, so that an analyzer's results are in pixels of that.
 
     Returns:
         A `Frame`; its source is the path, or the file object's name, or None.
@@ -82,11 +82,12 @@ def load_image(
         raise InputError(f"max_pixels is at least 1, got {max_pixels}")
     if isinstance(source, np.ndarray):
         rgb = rgb_from_array(source, color)
-        return Frame(np.ascontiguousarray(_shrunk(rgb, reduce)))
+        smaller = np.ascontiguousarray(_shrunk(rgb, reduce))
+        return Frame(smaller, full_size=None if reduce == 1 else (rgb.shape[1], rgb.shape[0]))
     if isinstance(source, (bytes, bytearray, memoryview)):
         # bytes are shared, not copied; the others are copied once
         data = source if isinstance(source, bytes) else bytes(source)
-        return Frame(_decoded(io.BytesIO(data), "the given bytes", max_pixels, reduce))
+        return _decoded(io.BytesIO(data), "the given bytes", None, max_pixels, reduce)
     if isinstance(source, (str, os.PathLike)):
         return _from_path(source, max_pixels, reduce)
     if callable(getattr(source, "read", None)):
@@ -124,7 +125,7 @@ def _from_path(source: str | os.PathLike[str], max_pixels: int, reduce: int) -> 
     with open_file(path) as stream:
         # a pipe such as /dev/stdin cannot be rewound, which every reader of pictures needs
         seekable = stream if stream.seekable() else io.BytesIO(stream.read())
-        return Frame(_decoded(seekable, name, max_pixels, reduce), source=path)
+        return _decoded(seekable, name, path, max_pixels, reduce)
 
 
 def open_file(path: str) -> BinaryIO:
@@ -164,10 +165,10 @@ def _from_file(source: BinaryIO, max_pixels: int, reduce: int) -> Frame:
         raise InputError(f"{label}: is opened as text: open it with mode 'rb'")
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise InputError(f"{label}: its read() gives {type(data).__name__}: pass the file's bytes instead")
-    return Frame(_decoded(io.BytesIO(data), label, max_pixels, reduce), source=name)
+    return _decoded(io.BytesIO(data), label, name, max_pixels, reduce)
 
 
-def _decoded(stream: BinaryIO, name: str, max_pixels: int, reduce: int) -> NDArray[np.uint8]:
+def _decoded(stream: BinaryIO, name: str, source: str | None, max_pixels: int, reduce: int) -> Frame:
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -180,7 +181,8 @@ def _decoded(stream: BinaryIO, name: str, max_pixels: int, reduce: int) -> NDArr
     try:
         with quiet_pillow(), Image.open(stream, formats=formats) as image:
             _check_size(image.size, max_pixels)
-            return _pixels_of(image, reduce)
+            rgb, full_size = _pixels_of(image, reduce)
+            return Frame(rgb, source=source, full_size=full_size)
     except ImageError as error:
         raise type(error)(f"{name}: {error}") from None
     except Image.DecompressionBombError:
@@ -194,8 +196,10 @@ def _decoded(stream: BinaryIO, name: str, max_pixels: int, reduce: int) -> NDArr
         raise ImageError(_damage(name, error)) from None
 
 
-def _pixels_of(image: ImageFile.ImageFile, reduce: int) -> NDArray[np.uint8]:
+def _pixels_of(image: ImageFile.ImageFile, reduce: int) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
+    """The pixels, and the whole picture's (width, height) where they are fewer."""
     width, height = image.size
+    smaller = reduce > 1
     if reduce > 1 and image.format in ("JPEG", "MPO") and min(width, height) >= reduce:
         image.draft(None, (width // reduce, height // reduce))
         reduce = 1
@@ -203,7 +207,9 @@ def _pixels_of(image: ImageFile.ImageFile, reduce: int) -> NDArray[np.uint8]:
     rgb = to_rgb(image)
     if reduce > 1:
         rgb = rgb.reduce(reduce)
-    return upright(pixels(rgb), _orientation(image))
+    orientation = _orientation(image)
+    full_size = (height, width) if orientation in range(5, 9) else (width, height)
+    return upright(pixels(rgb), orientation), full_size if smaller else None
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
