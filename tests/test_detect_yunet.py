@@ -109,7 +109,7 @@ def test_a_redirect_away_from_https_is_refused(monkeypatch, cache):
         def geturl(self) -> str:
             return "http://example.org/m"
 
-    monkeypatch.setattr(fetching.urllib.request, "urlopen", lambda *_, **__: Answer(CONTENT))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Answer(CONTENT))
     with pytest.raises(DownloadError, match=r"leads to http://example\.org"):
         fetch("https://example.org/m", "m.onnx", HASH)
     assert list(cache.iterdir()) == []

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,16 @@ from mien.detect import make_detector
 from mien.detect.base import Detector
 from mien.errors import InputError
 from mien.faces import Faces, Frame
-from mien.following import Done, Following, FollowOptions, VideoStream
 from mien.runtime.model import Model
 from mien.runtime.session import thread_count
-from mien.sources.any import VideoInput, open_source, spacing
-from mien.sources.base import Source as FrameSource
 from mien.sources.image import load_image
-from mien.timeline import VideoReport
 from mien.weights.catalog import read_model
+
+if TYPE_CHECKING:
+    from mien.following import Done, Following, FollowOptions, VideoStream
+    from mien.sources.any import VideoInput
+    from mien.sources.base import Source as FrameSource
+    from mien.timeline import VideoReport
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8]
 """A path, encoded bytes, an open binary file, or an array (which needs ``color``)."""
@@ -146,6 +148,8 @@ class Analyzer:
         Raises:
             MissingFileError, VideoError, InputError: the source cannot be read, or an option is out of range.
         """
+        from mien.sources.any import open_source, spacing
+
         opened = open_source(source, every=every, fps=fps, start=start, end=end)
         interval = spacing(opened.info, every, fps)
         return self.follow(opened, self.following(options, live=opened.info.live, interval=interval))
@@ -174,6 +178,8 @@ class Analyzer:
         self, options: FollowOptions | None = None, *, live: bool = False, interval: float = 0.04
     ) -> Following:
         """A fresh memory for one video, for `follow`; ``interval`` is about the seconds from frame to frame."""
+        from mien.following import Following, FollowOptions
+
         # frames of a file are searched side by side, one thread each; a live frame has all threads to itself
         detector = self._detector_for(self._threads if live else 1)
         chosen = options or FollowOptions()
@@ -181,6 +187,8 @@ class Analyzer:
 
     def follow(self, source: FrameSource, following: Following, *, done: Done | None = None) -> VideoStream:
         """Analyse an open source with a memory that is fresh, or restored to what was ``done`` before."""
+        from mien.following import VideoStream
+
         return VideoStream(source, following, threads=self._threads, done=done)
 
     @property

@@ -205,7 +205,7 @@ class MTCNN:
         told = self._judged(self._onet, cut, boxes[asked], 48)
         if len(asked) < len(boxes):
             seen = asked[_probability(told[:, 0]) > self._thresholds[2]]
-            others = np.setdiff1d(np.arange(len(boxes)), asked)
+            others = np.delete(np.arange(len(boxes)), asked)
             others = others[(iou(boxes[others], boxes[seen]) <= _SAME).all(axis=1)]
             if len(others):
                 told = np.concatenate([told, self._judged(self._onet, cut, boxes[others], 48)])

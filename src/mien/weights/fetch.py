@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import sys
-import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,6 +64,8 @@ def fetch(url: str, filename: str, sha256: str, *, max_bytes: int = 1 << 30) -> 
         DownloadError: the address is not https, cannot be reached, or answers with other content. Nothing is left
             behind.
     """
+    import http.client  # here, because they take as long to import as a photo to analyse
+
     target = cache_dir() / filename
     if (path := cached(filename, sha256)) is not None:
         return path
@@ -89,6 +89,8 @@ def fetch(url: str, filename: str, sha256: str, *, max_bytes: int = 1 << 30) -> 
 
 def _download(url: str, path: Path, max_bytes: int) -> str:
     """Write the answer to ``path``; its SHA-256."""
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"User-Agent": "mien"})
     digest, length = hashlib.sha256(), 0
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, path.open("wb") as file:
