@@ -22,7 +22,7 @@ import numpy as np
 
 from mien.datasets.prepared import read_prepared, write_prepared
 
-TRAIN, VALIDATION, EPOCHS, BATCH = 1000, 500, 2, 64
+TRAIN, VALIDATION, EPOCHS, BATCH = 6000, 1500, 5, 64
 RECIPE = "emotion-cpu"
 FIGURES = ("train_loss", "val_loss", "val_score")
 TOGETHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]

@@ -4,9 +4,10 @@
     python benchmarks/whole_path.py --commits HEAD~1,HEAD --rounds 3
 
 Every commit is checked out beside the others and kept loaded in a process of its own; they take turns, so that what
-disturbs one disturbs its neighbours too. Pictures are made of scikit-image's public-domain astronaut. Times of one thread
-and of the cold process are processor time, those of all processors are wall clock: run it on a machine that does nothing else. *Parts* are what
-`onnxruntime` spends in each network, and what is left of the steps around them. Needs the repository's history.
+disturbs one disturbs its neighbours too. Pictures are made of scikit-image's public-domain astronaut. Times of one
+thread and of the cold process are processor time, those of all processors are wall clock: run it on a machine that does
+nothing else. *Parts* are what each network takes, and what is left of the steps around them. Needs the repository's
+history.
 """
 
 from __future__ import annotations

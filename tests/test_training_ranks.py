@@ -68,8 +68,12 @@ def metrics(folder: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if "seconds" not in k} for row in rows(folder)]
 
 
-def test_two_processes_learn_what_one_learns(together: Path, data: Path, tmp_path: Path) -> None:
-    alone = train(EXACT, data, tmp_path / "alone")
+@pytest.fixture(scope="module")
+def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(EXACT, data, tmp_path_factory.mktemp("alone") / "run")
+
+
+def test_two_processes_learn_what_one_learns(together: Path, alone: Path) -> None:
     for one, two in zip(metrics(alone), metrics(together / "exact"), strict=True):
         assert one == pytest.approx(two, rel=2e-5, abs=1e-6)
     for name in (files.LAST, files.BEST):
@@ -92,6 +96,17 @@ def test_a_stopped_run_of_two_resumes_to_the_same_metrics(together: Path) -> Non
     assert metrics(together / "stopped") == metrics(together / "usual")
     expected, got = load_file(together / "usual" / files.LAST), load_file(together / "stopped" / files.LAST)
     assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+def test_one_process_goes_on_with_what_two_began(together: Path, alone: Path, data: Path) -> None:
+    folder = together / "handed-over"
+    assert [row["epoch"] for row in rows(folder)] == [1]
+    train(EXACT, data, folder, resume=True)
+    for one, both in zip(metrics(alone), metrics(folder), strict=True):
+        assert one == pytest.approx(both, rel=2e-5, abs=1e-6)
+    expected, got = load_file(alone / files.LAST), load_file(folder / files.LAST)
+    for key, value in expected.items():
+        torch.testing.assert_close(got[key], value, rtol=1e-4, atol=1e-6)
 
 
 def test_what_the_first_refuses_all_refuse(together: Path) -> None:
