@@ -4,6 +4,7 @@
     python benchmarks/batch.py larger --json docs/results/batch.json
     python benchmarks/batch.py kills --data fairface/validation.parquet --json docs/results/batch.json
     python benchmarks/batch.py ray --json docs/results/batch.json
+    python benchmarks/batch.py buckets --servers DIR --json docs/results/batch.json
 
 Each part adds its section to the file. *throughput*: the first photos of FairFace's validation set with one worker and
 with two, in turns, so that other load on the machine meets both; wall clock and processor time of the whole command.
@@ -12,7 +13,9 @@ with two, in turns, so that other load on the machine meets both; wall clock and
 compared byte by byte with an uninterrupted run. *ray*: a cluster of two nodes on this machine (`ray start --head`,
 and a second `ray start` that joins it) whose object stores are smaller than the pictures, so that they spill;
 in mid-run the actor on the second node is killed, then the whole node; the result is compared with that of the local
-engine. It needs Ray installed beside mien.
+engine. It needs Ray installed beside mien. *buckets*: photos in s3:// and gs:// buckets of two servers on this machine,
+results into the same bucket, killed in mid-run, resumed and compared with an uninterrupted run. It needs `mien[s3,gcs]`
+and DIR with the programs of `pip install 'moto[s3,server]' gcp-storage-emulator`, best in an environment of their own.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import re
 import resource
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -119,6 +123,96 @@ def kills(data: Path, photos: int, folder: Path) -> dict[str, Any]:
     return {"photos": photos, "shards": shards, "seconds": round(whole, 2), "rows": rows}
 
 
+# ---------------------------------------------------------------- buckets
+
+SERVERS = {"s3": ("moto_server", "-p", "5599"), "gs": ("gcp-storage-emulator", "start", "--port=5598", "--in-memory")}
+ADDRESSES = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:5599",
+    "AWS_ACCESS_KEY_ID": "anybody",
+    "AWS_SECRET_ACCESS_KEY": "anything",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "STORAGE_EMULATOR_HOST": "http://127.0.0.1:5598",
+    "GOOGLE_CLOUD_PROJECT": "anyone",
+    # a question to Google itself, which a server on this machine cannot answer
+    "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+}
+
+
+def buckets(count: int, servers: Path, folder: Path) -> dict[str, Any]:
+    import fsspec
+
+    os.environ.update(ADDRESSES)
+    photos = portraits(folder / "photos", count, "jpg")
+    local = folder / "local"
+    run(photos, local, "--shard-size", 8)
+    expected = [_renamed(one, str(photos)) for one in parts(local).values()]
+    told = {}
+    for scheme, (program, *options) in SERVERS.items():
+        log = (folder / f"{scheme}.log").open("wb")
+        server = subprocess.Popen([servers / program, *options], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            port = int(re.findall(r"\d{4,}", " ".join(options))[0])
+            wait_for(f"{program}", lambda at=port: _answers(at))
+            bucket = fsspec.filesystem(scheme)
+            bucket.mkdir("bucket")
+            bucket.put(f"{photos}/", "bucket/photos/", recursive=True)
+            source, made = f"{scheme}://bucket/photos", {}
+            call = (source, "--shard-size", 8, "--workers", 1)
+            run(call[0], f"{scheme}://bucket/whole", *call[1:])
+            target = f"{scheme}://bucket/stopped"
+            process = subprocess.Popen(
+                command(call[0], target, *call[1:]), stderr=subprocess.DEVNULL, start_new_session=True
+            )
+            wait_for("two finished shards", lambda on=bucket: _finished(on) >= 2)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            before = _finished(bucket)
+            run(call[0], target, *call[1:], "--resume")
+            bucket.invalidate_cache()
+            for name in ("whole", "stopped"):
+                paths = sorted(bucket.glob(f"bucket/{name}/*/part-*"))
+                made[name] = {path.removeprefix(f"bucket/{name}/"): bucket.cat(path) for path in paths}
+            same = [_renamed(one, "bucket/photos") for one in made["whole"].values()] == expected
+            shards = sum(name.startswith("inputs/") for name in made["whole"])
+            told[scheme] = {"shards": shards, "finished_before": before, "equal": made["whole"] == made["stopped"]}
+            told[scheme] |= {"as_local": same, "server": f"{program} {_version(servers, program)}"}
+            print(scheme, told[scheme], flush=True)
+        finally:
+            server.terminate()
+            server.wait()
+            log.close()
+    return {"photos": count, "packages": {name: version(name) for name in ("fsspec", "s3fs", "gcsfs")}, **told}
+
+
+def _finished(bucket: Any) -> int:
+    bucket.invalidate_cache()
+    return len(bucket.glob("bucket/stopped/inputs/part-*"))
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _version(servers: Path, program: str) -> str:
+    package = program.removesuffix("_server")
+    call = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.run([servers / "python", "-c", call], capture_output=True, text=True).stdout.strip()
+
+
+def _renamed(part: bytes, place: str) -> list[dict[str, Any]]:
+    """The rows of a part, whose inputs are named without the place that they lie in."""
+    import io
+
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(io.BytesIO(part)).to_pylist()
+    names = ("source", "file")
+    return [
+        {key: value.split(place)[-1] if key in names and value else value for key, value in row.items()} for row in rows
+    ]
+
+
 # ---------------------------------------------------------------- Ray
 
 
@@ -195,11 +289,12 @@ def portraits(folder: Path, count: int, suffix: str = "bmp") -> Path:
     """By default uncompressed, so that a few hundred of them are more than the object stores hold."""
     import numpy as np
     from PIL import Image
-    from skimage import data
+
+    from mien.cli.demo import portrait
 
     folder.mkdir()
     rng = np.random.default_rng(SEED)
-    picture = Image.fromarray(data.astronaut())
+    picture = Image.open(portrait()).convert("RGB")
     for i in range(count):
         picture.rotate(float(rng.uniform(-8, 8))).save(folder / f"{i:04}.{suffix}")
     return folder
@@ -278,14 +373,17 @@ def main() -> None:
     from speed import machine
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("throughput", "larger", "kills", "ray"))
+    parser.add_argument("part", choices=("throughput", "larger", "kills", "ray", "buckets"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--photos", type=int, help="default: 2000 for throughput, 240 for the others")
+    parser.add_argument("--servers", type=Path, help="for buckets: folder of moto_server and gcp-storage-emulator")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.part in ("throughput", "kills") and options.data is None:
         parser.error("--data: FairFace's validation.parquet")
+    if options.part == "buckets" and options.servers is None:
+        parser.error("--servers: the folder of moto_server and gcp-storage-emulator")
     about = machine()
     # Ray's sockets lie in it, and their paths must be short
     with tempfile.TemporaryDirectory(prefix="mb-", ignore_cleanup_errors=True) as temporary:
@@ -296,6 +394,8 @@ def main() -> None:
             found = larger(options.photos or 200, folder)
         elif options.part == "kills":
             found = kills(options.data, options.photos or 240, folder)
+        elif options.part == "buckets":
+            found = buckets(options.photos or 48, options.servers.resolve(), folder)
         else:
             found = cluster(options.photos or 240, folder)
     document = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
