@@ -29,6 +29,7 @@ from generate_robustness import pictures as robustness_pictures
 from generate_robustness import robustness_page
 from generate_serve import serve_parts
 from generate_video import tracking_section
+from generate_whole_path import whole_path_section
 
 from mien.cli import cli
 from mien.report.schema import results_schema
@@ -176,6 +177,7 @@ def benchmarks_page() -> str:
         "is nearly half of it.",
         "",
         *table(["part", "ms"], [[row["part"], f"{row['ms']:.2f}"] for row in speed["profile"]]),
+        *whole_path_section(json.loads((DOCS / "results" / "whole_path.json").read_text(encoding="utf-8"))),
         *networks_section(),
         "## Does the network see what it was trained on?",
         "",

@@ -1,0 +1,64 @@
+"""The section of docs/benchmarks.md on what shortened the way from a file to its faces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOT_KEPT = (
+    "levels of the pyramid by bilinear sampling instead of averaging (a tenth of the detection of a video frame): of "
+    "FER2013's pasted faces fewer were found",
+    "dropping what overlaps after R-Net has moved it, without a second question: faces were lost",
+    "normalisation inside the graphs of the emotion and age networks: making their input takes a hundredth of a "
+    "millisecond a face",
+    "building the five sessions on several threads: no faster",
+    "8-bit networks by default: see below",
+)
+
+
+def whole_path_section(measured: dict[str, Any]) -> list[str]:
+    about, changes, cases = measured["machine"], measured["changes"], measured["cases"]
+    packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    lines = [
+        "## What shortened the way from a file to its faces",
+        "",
+        f"`python benchmarks/whole_path.py --json docs/results/whole_path.json`: {len(changes)} commits of the history side by "
+        f"side, in turns, medians of {measured['rounds']} rounds; in brackets the share of the time before all changes. "
+        "Milliseconds of processor time with one thread, or of wall clock with all processors. "
+        f"{about['processor']}, {about['cpus']} cores, Python {about['python']}, {packages}; {about['date']}, load "
+        f"{about['load']:.1f} at the start.",
+        "",
+        *(f"- *{name}*: {what}" for name, what in cases.items()),
+        "",
+    ]
+    for group in (
+        [name for name in cases if "processors" not in name],
+        [name for name in cases if "processors" in name],
+    ):
+        header = ["commit", "change", *(name.removesuffix(", all processors") for name in group)]
+        if "processors" in group[0]:
+            lines += ["With all processors, wall clock:", ""]
+        lines += [table_row(*header), "|" + "---|" * len(header)]
+        for row in changes:
+            cells = [f"{row['ms'][name]:.1f} ({row['of_first'][name]:.2f})" for name in group]
+            lines.append(table_row(f"`{row['commit']}`", row["change"], *cells))
+        lines.append("")
+    before, after = measured["parts"]["before"], measured["parts"]["after"]
+    header = ["part", *(f"{case}: before → after" for case in before)]
+    lines += [
+        "Where the processor time is spent, before and after, milliseconds, one thread:",
+        "",
+        table_row(*header),
+        "|" + "---|" * len(header),
+    ]
+    names = sorted(before["portrait"], key=lambda name: -before["crowd"][name])
+    for name in names:
+        cells = [f"{before[case][name]:.2f} → {after[case][name]:.2f}" for case in before]
+        lines.append(table_row(name, *cells))
+    whole = [f"{sum(before[case].values()):.1f} → {sum(after[case].values()):.1f}" for case in before]
+    lines += [table_row("**whole**", *whole), ""]
+    lines += ["Tried and not kept:", "", *(f"- {one}" for one in NOT_KEPT), ""]
+    return lines
+
+
+def table_row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
