@@ -21,11 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper
 
 from mien.datasets.prepared import read_prepared
-from mien.quantize import quantize
+from mien.quantize import multiply_adds, quantize
 from mien.runtime.model import Model
 from mien.runtime.session import open_session
 from mien.weights.catalog import read_model
@@ -67,20 +66,6 @@ def product(kind: str, side: int) -> Callable[[], object]:
     return lambda: session.run(None, {"a": a})
 
 
-def multiply_adds(content: bytes) -> int:
-    """Of one image."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load_from_string(content)).graph
-    weights = {each.name: tuple(each.dims) for each in graph.initializer}
-    shapes = {each.name: [d.dim_value for d in each.type.tensor_type.shape.dim] for each in graph.value_info}
-    total = 0
-    for node in graph.node:
-        if node.op_type == "Conv":
-            total += int(np.prod(weights[node.input[1]])) * int(np.prod(shapes[node.output[0]][2:]))
-        elif node.op_type in ("Gemm", "MatMul"):
-            total += int(np.prod(weights[node.input[1]]))
-    return total
-
-
 def measured(name: str, content: bytes, adds: int, peak: float) -> dict[str, Any]:
     model = Model(content, threads=1)
     side, channels = model.card.size, model.card.n_channels
@@ -106,9 +91,11 @@ def main() -> None:
     peak, peak8 = max(rates["onnxruntime"], rates["numpy"]), rates["int8"]
     emotion, age = read_model("emotion"), read_model("age")
     rows = [
-        measured("emotion", emotion, multiply_adds(emotion), peak),
-        measured("emotion-int8", quantize(emotion, read_prepared(given.data)), multiply_adds(emotion), peak8),
-        measured("age", age, multiply_adds(age), peak),
+        measured("emotion", emotion, sum(multiply_adds(emotion).values()), peak),
+        measured(
+            "emotion-int8", quantize(emotion, read_prepared(given.data)), sum(multiply_adds(emotion).values()), peak8
+        ),
+        measured("age", age, sum(multiply_adds(age).values()), peak),
     ]
     document = {"peak_gflops": {kind: rate / 1e9 for kind, rate in rates.items()}, "networks": rows}
     text = json.dumps(document, indent=1)

@@ -6,9 +6,12 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from mien.weights.card import Card
 
 EPILOG = """\b
 Examples:
@@ -44,7 +47,7 @@ def command(
 
     The ranges of its activations are measured on training images of --data. What 8 bits cost is measured on the
     validation images, and nothing is written where it is more than --max-loss; the card gets the scores of the test
-    images. For processors with VNNI or ARM's like of it; on older ones the arithmetic can overflow.
+    images. Processors with VNNI or ARM's like of it gain the most speed.
     """
     from mien.errors import ExportError, MissingExtraError
 
@@ -82,7 +85,13 @@ def command(
         if test_split in splits:
             scores = evaluate(open_scorable(draft, threads), prepared, split=test_split)
             scores.pop("details", None)
-        rewrite_card(draft, lambda card: replace(card, scores=scores), out)
+        made = {"command": f"mien quantize {model} --data {data.name} --images {images} --out {out.name}"}
+
+        def scored(card: Card) -> Card:
+            training = {**card.training, "quantized": {**card.training["quantized"], **made}}
+            return replace(card, scores=scores, training=training)
+
+        rewrite_card(draft, scored, out)
     click.echo(f"wrote {out}", err=True)
 
 

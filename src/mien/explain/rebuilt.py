@@ -46,6 +46,8 @@ def rebuild(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
     """
     model = Model(content, threads=1, name=name)
     card = model.card
+    if "quantized" in card.training:
+        raise ModelError(f"{name} is in 8 bits and cannot be differentiated: explain the network that it was made from")
     cure = f"{name} cannot be turned back into a torch network: give the run folder it was exported from"
     try:
         row_name = recipe(str(card.training.get("recipe"))).network
