@@ -18,6 +18,7 @@ import math
 import os
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ EVERY = 1000
 """Frames between two looks at the process."""
 SETTLED = 0.1
 """Share of the frames after which nothing may grow any more: by then every allocator and cache has its size."""
+TRACED = 8000
+"""Frames that are analysed once more while every allocation of Python is watched, which takes three times as long."""
 GROWTH_MB = 8.0
 """Resident memory may end so much above what it was once settled: a hundred bytes a frame would show."""
 
@@ -96,6 +99,47 @@ class Drawn:
         self.close()
 
 
+def regions() -> dict[str, float]:
+    """Resident megabytes of the heap, of mapped files, and of all other mappings."""
+    found = {"heap": 0.0, "files": 0.0, "mapped": 0.0}
+    kind = "mapped"
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        words = line.split()
+        if "-" in words[0] and not words[0].endswith(":"):
+            name = words[5] if len(words) > 5 else ""
+            kind = "heap" if name == "[heap]" else "files" if name.startswith("/") else "mapped"
+        elif words[0] == "Rss:":
+            found[kind] += int(words[1]) / 1000
+    return found
+
+
+def traced(frames: int, detect_every: int) -> dict[str, Any]:
+    """What Python itself keeps of a thousand frames more, by `tracemalloc`: bytes, and where the most was asked for."""
+    analyzer, looks = Analyzer(threads=1), []
+    seen = 0
+    ours = [tracemalloc.Filter(False, name) for name in (tracemalloc.__file__, __file__)]
+    with analyzer.stream(Drawn(frames), options=FollowOptions(detect_every=detect_every)) as stream:
+        tracemalloc.start()
+        for batch in stream.batches():
+            seen += len(batch)
+            if seen // (frames // 4) > len(looks):
+                gc.collect()
+                looks.append((seen, tracemalloc.take_snapshot().filter_traces(ours)))
+        tracemalloc.stop()
+    (first, before), (last, after) = looks[0], looks[-1]
+    grown = after.compare_to(before, "lineno")
+    thousands = (last - first) / 1000
+    root = str(Path(__file__).parents[1])
+    return {
+        "frames": last - first,
+        "bytes_per_thousand": sum(one.size_diff for one in grown) / thousands,
+        "most": [
+            {"where": str(one.traceback[0]).removeprefix(root), "bytes_per_thousand": one.size_diff / thousands}
+            for one in sorted(grown, key=lambda one: -one.size_diff)[:5]
+        ],
+    }
+
+
 def look(stream: VideoStream, frames: int, faces: int) -> dict[str, Any]:
     """What the process holds now."""
     status = Path("/proc/self/status").read_text()
@@ -106,6 +150,7 @@ def look(stream: VideoStream, frames: int, faces: int) -> dict[str, Any]:
         "frames": frames,
         "faces": faces,
         "resident_mb": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        "regions_mb": regions(),
         "threads": threads,
         "descriptors": len(os.listdir("/proc/self/fd")) - 1,  # noqa: PTH208 - the listing is one itself
         "objects": len(gc.get_objects()),
@@ -174,6 +219,7 @@ def main() -> None:
         "wall": time.perf_counter() - began,
         "cpu": time.process_time(),
         "wrong": wrong,
+        "traced": traced(TRACED, options.detect_every),
         "looks": looks,
     }
     if options.json:

@@ -248,7 +248,7 @@ def networks_section() -> list[str]:
     return [
         "## How much of the processor the networks use",
         "",
-        "`python benchmarks/networks.py --data fer2013.parquet --json docs/results/networks.json`, whose header says what is "
+        "`python benchmarks/networks.py --json docs/results/networks.json`, whose header says what is "
         "measured and how.",
         "",
         f"One core multiplies float32 matrices at {max(peak['onnxruntime'], peak['numpy']):.0f} GFLOP/s at best, 8-bit ones "
