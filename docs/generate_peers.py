@@ -62,10 +62,7 @@ def peers_section(measured: dict[str, Any]) -> str:
         f"`python benchmarks/peers.py --data fer2013.parquet{pairs_taken(able)} --json docs/results/peers.json`, whose header says what is measured "
         "and how: every package in an environment of its own, all on the same files on one day, in pairs with Mien, with "
         f"the options that each has by default. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
-        f"{about['python']}, Node {about['node']}; {about['date']}. Other work ran on the machine meanwhile (load up to "
-        f"{max(loads, default=0):.1f} on {about['cpus']} cores), which lengthens wall times, and those of long runs more than those of short ones. "
-        "So processor time stands beside it: on one processor with one thread it is what a clock shows on a machine that does nothing "
-        "else. Ratios are medians over pairs of neighbouring runs, in brackets their quartiles; a time is a median, in brackets the "
+        f"{about['python']}, Node {about['node']}; {about['date']}. {surroundings(max(loads, default=0.0), about['cpus'])} Ratios are medians over pairs of neighbouring runs, in brackets their quartiles; a time is a median, in brackets the "
         "least. A ratio of 10 means that the package takes ten times as long as Mien.",
         "",
         *verdict(measured, others),
@@ -105,6 +102,17 @@ def peers_section(measured: dict[str, Any]) -> str:
             lines.append(f"- {one['title']}: `{one['cannot']}`{took}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def surroundings(load: float, cpus: int) -> str:
+    """What else the machine did, by the highest load that was seen between the measurements."""
+    if load <= cpus + 1:
+        return f"Nothing else ran on the machine (load at most {load:.1f} on {cpus} cores, its own included)."
+    return (
+        f"Other work ran on the machine meanwhile (load up to {load:.1f} on {cpus} cores), which lengthens wall times, and those "
+        "of long runs more than those of short ones. So processor time stands beside it: on one processor with one thread it "
+        "is what a clock shows on a machine that does nothing else."
+    )
 
 
 def pairs_taken(able: dict[str, Any]) -> str:
@@ -177,8 +185,8 @@ def all_threads_lines(peers: list[dict[str, Any]]) -> list[str]:
         "All processors, milliseconds of wall time, and the ratio of processor times for the portrait:",
         "",
         *table(["", *COLUMNS, "processor × Mien", "peak MB"], rows),
-        "Where one package takes many times the processor time that it takes on one processor, its threads wait for one another on cores "
-        "that are busy with other work; on an idle machine it takes less. The table of one thread does not suffer from that.",
+        "Where one package takes many times the processor time that it takes on one processor, its threads wait for one another; the "
+        "table of one thread does not suffer from that.",
         "",
     ]
 

@@ -93,6 +93,7 @@ ENVIRONMENTS = (
 PEERS = (
     Peer("mien", "Mien: emotion and age", "mien", "full", "mien"),
     Peer("mien-emotion", "Mien: emotion alone", "mien", "emotion", "mien"),
+    Peer("mien-int8", "Mien: emotion in 8 bits, age", "mien", "int8", "mien"),
     Peer("fer-haar", "fer, Haar (its default)", "fer", "haar", "fer"),
     Peer("fer-mtcnn", "fer, MTCNN", "fer", "mtcnn", "fer"),
     Peer("face-api-ssd", "face-api, SSD (its default)", "face-api", "ssd", "face-api"),
@@ -107,6 +108,7 @@ PEERS = (
 
 WEIGHTS = {
     "mien": ("Mien", "mien", "full"),
+    "mien-int8": ("Mien, emotion in 8 bits", "mien", "int8"),
     "fer": ("fer, its default weights (quantised, TFLite)", "fer", "haar"),
     "fer-keras": ("fer, `use_tflite=False` (Keras)", "fer", "keras"),
     "face-api": ("face-api", "face-api", "ssd"),

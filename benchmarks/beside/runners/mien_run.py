@@ -12,7 +12,8 @@ class Mien:
         self.make = Analyzer
 
     def load(self):
-        self.analyzer = self.make(age=None) if sys.argv[2] == "emotion" else self.make()
+        self.emotion = "emotion-int8" if sys.argv[2] == "int8" else "emotion"
+        self.analyzer = self.make(age=None) if sys.argv[2] == "emotion" else self.make(emotion=self.emotion)
 
     def read(self, path):
         from mien.sources.image import load_image
@@ -32,7 +33,7 @@ class Mien:
         from mien.runtime.model import Model
         from mien.weights.catalog import read_model
 
-        model = Model(read_model("emotion"))
+        model = Model(read_model(self.emotion))
         size = model.card.size
         if faces.shape[1] != size:
             faces = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC) for face in faces])
