@@ -16,7 +16,8 @@ from clips import Pan, clip
 from mien import Faces
 from mien.cli import cli
 from mien.cli.schema import KINDS
-from mien.report.schema import RESULTS, VERSION, results_schema
+from mien.report.schema import RESULTS, results_schema
+from mien.schemas import VERSION, schema_id
 from pictures import astronaut
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -93,16 +94,26 @@ def test_frames_and_reports(folder: Path, tmp_path: Path, options: list[str]) ->
         ({"faces": [{"box": [1, 2, 3], "score": 0.5}]}, "box"),
         ({"faces": [{"box": [1, 2, 3, 4], "score": 1.5}]}, "score"),
         ({"faces": [{"box": [1, 2, 3, 4]}]}, "faces"),
+        ({"schema": "urn:mien:schema:photo:2"}, "schema"),
+        ({"schema": schema_id("frame")}, "schema"),
         ({"unheard": 1}, None),
     ],
 )
 def test_what_breaks_it_is_found(change: dict[str, Any], where: str | None) -> None:
-    document = {"source": None, "width": 4, "height": 4, "faces": []} | change
+    document = {"schema": schema_id("photo"), "source": None, "width": 4, "height": 4, "faces": []} | change
     errors = list(checker("photo").iter_errors(document))
     assert errors
     assert where is None or where in list(errors[0].absolute_path)
     # new keys may come without a new version
     assert checker("photo", closed=False).is_valid(document) == (where is None)
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_result_says_which_schema_it_keeps_to(kind: str) -> None:
+    schema = results_schema(kind)
+    root = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+    assert root["properties"]["schema"]["const"] == schema["$id"]
+    assert "schema" in root["required"]
 
 
 def test_the_command_prints_it() -> None:

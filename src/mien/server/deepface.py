@@ -33,10 +33,10 @@ FACE: dict[str, JsonValue] = {
         "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 100.0, "sad": 0.0, "surprise": 0.0, "neutral": 0.0,
     },
     "dominant_emotion": "happy",
-    "age": 32,
+    "age": 31,
     "region": {
-        "x": 181, "y": 61, "w": 86, "h": 113, "left_eye": [247, 103], "right_eye": [204, 100], "nose": [224, 129],
-        "mouth_left": [245, 142], "mouth_right": [201, 139],
+        "x": 178, "y": 62, "w": 87, "h": 110, "left_eye": [246, 103], "right_eye": [203, 101], "nose": [225, 129],
+        "mouth_left": [245, 141], "mouth_right": [200, 139],
     },
     "face_confidence": 1.0,
 }  # fmt: skip
