@@ -20,6 +20,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -221,6 +222,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the environments")
     parser.add_argument("--json", type=Path, help="write the results here, beside those of earlier calls")
     options = parser.parse_args()
+    # jobs in the background of a shell ignore Ctrl-C, and so would the tests that send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     work = options.work.resolve()
     if work.is_relative_to(ROOT):
         parser.error("--work must lie outside the checkout")

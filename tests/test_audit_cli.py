@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
+from commands import runner
 from made_datasets import made
 from mien.cli import audit as audit_cli
 from mien.cli import cli
@@ -38,7 +39,7 @@ def prepared(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, ["data", "audit", *map(str, arguments)])
+    return runner().invoke(cli, ["data", "audit", *map(str, arguments)])
 
 
 def test_names_stand_in_the_table() -> None:

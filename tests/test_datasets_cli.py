@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
+from commands import runner
 from made_datasets import fer2013_csv, fer2013_rows, ferplus_csv, hf_parquet, noise, votes_for
 from mien.cli import data as module
 from mien.datasets import DATASETS
@@ -17,7 +18,7 @@ from mien.errors import DataError, InputError
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(module.command, ["prepare", *map(str, arguments)])
+    return runner().invoke(module.command, ["prepare", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_an_error_is_one_line_and_exit_code_1(fer2013: Path, tmp_path: Path) -> 
 def test_help_needs_no_heavy_import() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from mien.cli.data import command; "
-        "r = CliRunner().invoke(command, ['prepare', '--help']); assert r.exit_code == 0; "
+        "r = runner().invoke(command, ['prepare', '--help']); assert r.exit_code == 0; "
         "print(sorted(m for m in ('cv2', 'numpy', 'pyarrow', 'rich') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
