@@ -110,7 +110,7 @@ def test_an_error_is_one_line_and_exit_code_1(fer2013: Path, tmp_path: Path) -> 
 def test_help_needs_no_heavy_import() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from mien.cli.data import command; "
-        "r = runner().invoke(command, ['prepare', '--help']); assert r.exit_code == 0; "
+        "r = CliRunner().invoke(command, ['prepare', '--help']); assert r.exit_code == 0; "
         "print(sorted(m for m in ('cv2', 'numpy', 'pyarrow', 'rich') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
