@@ -40,8 +40,12 @@ WITH_TRAINING = (
 """Test files for which "all" is needed; the others run in every environment."""
 PINNED = ("docs",)
 """Test files that hold for the versions in constraints.txt alone: click writes its help in many ways."""
-QUICK = {"inference": ("compat", "faces", "geometry", "schema", "session", "tables"), "all": ("training_ranks",)}
-"""With --quick: photos and videos from file to result, and two processes that train."""
+QUICK = (
+    "batch", "cli_video", "compat", "datasets_cli", "datasets_prepared", "detect_mtcnn", "detect_opencv", "faces",
+    "image", "recording", "render", "schema", "serve_api", "serve_live", "serve_process", "serve_videos", "session",
+    "tables", "timeline", "training_ranks", "video_outputs", "video_rows", "video_source",
+)  # fmt: skip
+"""With --quick: what is nearest to the dependencies, from pictures, videos and tables to the service."""
 TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "httpx<0.28", "jsonschema")
 """httpx is for the test client of old releases of Starlette."""
 UNPINNED_WARNINGS = ["-o", "filterwarnings="]
@@ -60,16 +64,13 @@ class Environment:
     python: str
     age: str
     part: str
-    quick: bool = False
 
     @property
     def name(self) -> str:
         return f"{self.python}-{self.age}-{self.part}"
 
     def tests(self, folder: Path) -> list[str]:
-        """Names of the test files in a folder that are to run here."""
-        if self.quick:
-            return [*QUICK["inference"], *(QUICK["all"] if self.part == "all" else ())]
+        """Names of the test files in a folder that can run here."""
         left_out = PINNED if self.part == "all" else PINNED + WITH_TRAINING
         there = sorted(path.stem.removeprefix("test_") for path in folder.glob("test_*.py"))
         return [name for name in there if name not in left_out]
@@ -144,14 +145,15 @@ def install(one: Environment, interpreter: Path, wheel: Path, folder: Path, whee
     return python
 
 
-def test(one: Environment, python: Path, sdist: Path, folder: Path, workers: int) -> dict[str, Any]:
+def test(one: Environment, python: Path, sdist: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run the tests of the sdist in an environment, outside the checkout and without the sdist's own code."""
     unpacked = folder / "unpacked"
     shutil.unpack_archive(sdist, unpacked)
     site = (unpacked / sdist.name.removesuffix(".tar.gz")).rename(folder / "run")
     unpacked.rmdir()
     shutil.rmtree(site / "src")
-    names = one.tests(site / "tests")
+    wanted = options.tests or (QUICK if options.quick else None)
+    names = [name for name in one.tests(site / "tests") if wanted is None or name in wanted]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MIEN", "VIRTUAL"))}
     clean |= {"OMP_NUM_THREADS": "1", "PATH": f"{python.parent}:{clean['PATH']}"}
     probe = run(python, "-c", _PROBE, cwd=site, env=clean)
@@ -161,11 +163,11 @@ def test(one: Environment, python: Path, sdist: Path, folder: Path, workers: int
     if not Path(where).is_relative_to(folder / "env"):
         sys.exit(f"{where}: is not the installed wheel")
     files = [f"tests/test_{name}.py" for name in names]
+    several = ["-n", str(options.workers), "--dist", "loadscope"] if options.workers > 1 else []
     started = time.monotonic()
     done = run(
-        python, "-m", "pytest", "-q", *(["-n", str(workers), "--dist", "loadscope"] if workers > 1 else []), "-m",
-        "not data and not browser and not slow", *(UNPINNED_WARNINGS if one.age == "oldest" else []), *files,
-        cwd=site, env=clean,
+        python, "-m", "pytest", "-q", *several, "-m", "not data and not browser and not slow",
+        *(UNPINNED_WARNINGS if one.age == "oldest" else []), *files, cwd=site, env=clean,
     )  # fmt: skip
     (folder / "pytest.log").write_text(done.stdout + done.stderr, encoding="utf-8")
     counts = {
@@ -203,12 +205,12 @@ def dependencies(part: str) -> set[str]:
     return names
 
 
-def environments(found: Sequence[str], wheels: Path | None, quick: bool) -> Iterator[Environment]:
+def environments(found: Sequence[str], wheels: Path | None) -> Iterator[Environment]:
     for python in found:
         for age in AGES:
             # what "all" tests holds what "inference" tests
             part = "all" if torch_wheel(wheels, python) else "inference"
-            yield Environment(python, age, part, quick)
+            yield Environment(python, age, part)
 
 
 def main() -> int:
@@ -217,7 +219,8 @@ def main() -> int:
     parser.add_argument("--wheels", type=Path, help="folder with a processor-only torch wheel")
     parser.add_argument("--only", nargs="*", help="names of environments, such as 3.12-oldest-inference")
     parser.add_argument("--workers", type=int, default=1, help="test processes side by side")
-    parser.add_argument("--quick", action="store_true", help="few tests")
+    parser.add_argument("--quick", action="store_true", help="only tests near to the dependencies")
+    parser.add_argument("--tests", nargs="*", help="names of test files to run instead of all, such as image tables")
     parser.add_argument("--built", action="store_true", help="take what an earlier call built")
     parser.add_argument("--keep", action="store_true", help="leave the environments")
     parser.add_argument("--json", type=Path, help="write the results here, beside those of earlier calls")
@@ -242,16 +245,16 @@ def main() -> int:
         "sdist_bytes": sdist.stat().st_size,
         "environments": results.get("environments", {}),
     }
-    chosen = list(environments(list(found), options.wheels, options.quick))
+    chosen = list(environments(list(found), options.wheels))
     if options.only:
-        named = (Environment(*name.split("-"), options.quick) for name in options.only)
+        named = (Environment(*name.split("-")) for name in options.only)
         chosen = [one for one in named if one.python in found]
     bad = 0
     for one in chosen:
         folder = work / one.name
         shutil.rmtree(folder, ignore_errors=True)
         python = install(one, found[one.python], wheel, folder, options.wheels)
-        told = test(one, python, sdist, folder, options.workers)
+        told = test(one, python, sdist, folder, options)
         results["environments"][one.name] = told
         print(one.name, {key: value for key, value in told.items() if key != "versions"}, flush=True)
         bad += told.get("exit", 1) != 0
