@@ -46,7 +46,7 @@ QUICK = (
     "tables", "timeline", "training_ranks", "video_outputs", "video_rows", "video_source",
 )  # fmt: skip
 """With --quick: what is nearest to the dependencies, from pictures, videos and tables to the service."""
-TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "httpx<0.28", "jsonschema")
+TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "httpx", "jsonschema")
 """httpx is for the test client of old releases of Starlette."""
 UNPINNED_WARNINGS = ["-o", "filterwarnings="]
 """Warnings of packages as old as these are not ours to answer."""
