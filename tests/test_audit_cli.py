@@ -132,7 +132,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_others(prepared: Path
 def test_wrong_calls(arguments: list[str], message: str, prepared: Path) -> None:
     result = run(prepared, *arguments)
     assert result.exit_code == 2
-    assert message in result.output
+    assert message in result.stderr
 
 
 def test_a_file_that_is_no_dataset(tmp_path: Path) -> None:
