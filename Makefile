@@ -2,13 +2,15 @@
 # make test                set everything up, check style, types and arrows, run the tests
 # make browser             the tests of the page, where Chromium is (MIEN_CHROMIUM)
 # make site                build the docs as a site in out/site, warnings are errors
-# make release-check       build, install into fresh environments, test there (WHEELS=folder of a processor-only torch)
+# make release-check       build, install into fresh environments, test there (WHEELS=folder of a processor-only torch,
+#                          ONLY=names of environments)
 # make licences            list the licences of what is installed, write an SBOM
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 TOOLS_VENV ?= .venv-tools
 WHEELS ?=
+ONLY ?=
 PHOTO ?=
 OUT ?= out/demo.png
 PIP = -m pip install --quiet --disable-pip-version-check
@@ -47,8 +49,8 @@ site: $(TOOLS_VENV)/.done
 	NO_MKDOCS_2_WARNING=1 $(TOOLS_VENV)/bin/mkdocs build --strict --quiet
 
 release-check: $(TOOLS_VENV)/.done
-	PATH="$(CURDIR)/$(TOOLS_VENV)/bin:$$PATH" $(TOOLS_VENV)/bin/python scripts/release_check.py \
-		$(if $(WHEELS),--wheels "$(WHEELS)") --json docs/results/release.json
+	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" $(TOOLS_VENV)/bin/python scripts/release_check.py \
+		$(if $(WHEELS),--wheels "$(WHEELS)") $(if $(ONLY),--only $(ONLY)) --json docs/results/release.json
 
 licences: $(VENV)/.done $(TOOLS_VENV)/.done
 	$(TOOLS_VENV)/bin/python scripts/licences.py --python $(VENV)/bin/python --json docs/results/licences.json \

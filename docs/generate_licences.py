@@ -76,7 +76,8 @@ def licences_page() -> str:
         "",
         "## All packages",
         "",
-        f"{len(rows)} packages: {len(rows) - len(special)} permissive throughout, {len(special)} above.",
+        f"{len(rows)} packages: {len(rows) - len(special)} permissive throughout, {len(special)} above. What only the"
+        " extras `s3`, `gcs` and `ray` bring, which are not in `all`, is not listed.",
         "",
         "| package | version | licence | needed by |",
         "|---|---|---|---|",

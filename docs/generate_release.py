@@ -28,4 +28,8 @@ def release_parts() -> dict[str, str]:
         lines.append(
             f"| {one.get('python', version)} | {age} | {part} | {len(one.get('tests', []))} | {counts} | {versions} |"
         )
+    again = {name: one["passed_again"] for name, one in sorted(told["environments"].items()) if one.get("passed_again")}
+    if again:
+        lines += ["", "Failed beside other work on the machine and passed when run again by itself:"]
+        lines += [f"{name}: {', '.join(f'`{one}`' for one in tests)}." for name, tests in again.items()]
     return {"release": "\n".join(lines)}

@@ -19,6 +19,7 @@ from typing import Any
 
 EXTRAS = (
     "tables",
+    "batch",
     "heif",
     "plots",
     "res10",

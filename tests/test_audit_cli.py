@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
+from commands import runner
 from made_datasets import made
 from mien.cli import audit as audit_cli
 from mien.cli import cli
@@ -38,7 +39,7 @@ def prepared(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, ["data", "audit", *map(str, arguments)])
+    return runner().invoke(cli, ["data", "audit", *map(str, arguments)])
 
 
 def test_names_stand_in_the_table() -> None:
@@ -131,7 +132,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_others(prepared: Path
 def test_wrong_calls(arguments: list[str], message: str, prepared: Path) -> None:
     result = run(prepared, *arguments)
     assert result.exit_code == 2
-    assert message in result.output
+    assert message in result.stderr
 
 
 def test_a_file_that_is_no_dataset(tmp_path: Path) -> None:

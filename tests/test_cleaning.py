@@ -165,6 +165,7 @@ def stripes(n: int = 120) -> Prepared:
 
 
 def test_wrong_labels_are_doubted() -> None:
+    pytest.importorskip("sklearn")
     data = stripes()
     odds = doubt(data)
     assert set(np.argsort(odds)[-2:].tolist()) == {10, 31}
@@ -174,6 +175,7 @@ def test_wrong_labels_are_doubted() -> None:
 
 def test_a_copy_does_not_vouch_for_its_own_label() -> None:
     """Were its copies in other folds, the wrong label would be learned with the picture."""
+    pytest.importorskip("sklearn")
     data = stripes()
     data = changed(data, **{f"r{row}": data.images[31] for row in (33, 35, 37)})
     emotion = data.emotion.copy()
@@ -184,6 +186,7 @@ def test_a_copy_does_not_vouch_for_its_own_label() -> None:
 
 
 def test_doubt_needs_images() -> None:
+    pytest.importorskip("sklearn")
     with pytest.raises(DataError, match=r"each of at least two labels needs 5.*leave the rule 'disagreement' out"):
         doubt(textured(20))
 

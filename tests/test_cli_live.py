@@ -16,9 +16,9 @@ from pathlib import Path
 import av
 import cv2
 import pytest
-from click.testing import CliRunner
 
 from clips import Pan
+from commands import runner
 from mien.cli import cli
 from mien.cli.window import Window
 
@@ -60,7 +60,7 @@ def camera() -> Iterator[str]:
 
 def test_lines_rows_and_a_recording(camera: str, tmp_path: Path) -> None:
     files = ["--csv", str(tmp_path / "rows.csv"), "--record", str(tmp_path / "live.mp4")]
-    result = CliRunner().invoke(cli, ["live", camera, "--json", "--seconds", "2.5", *files], catch_exceptions=False)
+    result = runner().invoke(cli, ["live", camera, "--json", "--seconds", "2.5", *files], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(lines) >= 5
@@ -100,7 +100,7 @@ def test_q_in_the_window_ends_it(camera: str, monkeypatch: pytest.MonkeyPatch) -
             shown.append(-1.0)
 
     monkeypatch.setattr(Window, "open", classmethod(lambda cls, name: Fake()))
-    result = CliRunner().invoke(cli, ["live", camera], catch_exceptions=False)
+    result = runner().invoke(cli, ["live", camera], catch_exceptions=False)
     assert result.exit_code == 0
     assert result.stdout == ""
     assert len(shown) == 5

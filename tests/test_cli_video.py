@@ -11,9 +11,10 @@ import av
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from clips import Pan, clip, side_by_side
+from commands import runner
 from mien.cli import cli
 from pictures import astronaut
 
@@ -30,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli, ["analyze", *map(str, arguments)], catch_exceptions=False)
+    return runner().invoke(cli, ["analyze", *map(str, arguments)], catch_exceptions=False)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -131,7 +132,7 @@ def test_a_bad_clip_is_one_line_and_the_others_are_done(folder: Path, tmp_path: 
 
 
 def test_resume_needs_a_report(folder: Path) -> None:
-    result = CliRunner().invoke(cli, ["analyze", str(folder / "a.mp4"), "--resume"])
+    result = runner().invoke(cli, ["analyze", str(folder / "a.mp4"), "--resume"])
     assert "--report DIR" in str(result.exception)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
+from commands import runner
 from made_datasets import fer2013_csv, fer2013_rows, ferplus_csv, hf_parquet, noise, votes_for
 from mien.cli import data as module
 from mien.datasets import DATASETS
@@ -17,7 +18,7 @@ from mien.errors import DataError, InputError
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(module.command, ["prepare", *map(str, arguments)])
+    return runner().invoke(module.command, ["prepare", *map(str, arguments)])
 
 
 @pytest.fixture

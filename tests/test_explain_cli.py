@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
+from commands import runner
 from made_datasets import made, votes_for
 from mien.cli import explain as module
 from mien.datasets.prepared import write_prepared
@@ -54,7 +55,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(module.command, [str(one) for one in arguments])
+    return runner().invoke(module.command, [str(one) for one in arguments])
 
 
 def refused(*arguments: object) -> str:

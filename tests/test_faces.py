@@ -85,7 +85,9 @@ def test_empty() -> None:
     assert not faces
     assert list(faces) == faces.to_dicts() == faces.to_rows() == []
     assert faces.image_size == (640, 480)
-    assert json.loads(faces.to_json()) == {"source": None, "width": 640, "height": 480, "faces": []}
+    assert json.loads(faces.to_json()) == {
+        "schema": "urn:mien:schema:photo:1", "source": None, "width": 640, "height": 480, "faces": [],
+    }  # fmt: skip
     assert len(faces.filter(min_score=0.5, min_size=10)) == 0
     assert len(faces.to_pandas()) == 0
 

@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage.feature import hog as skimage_hog
 
+from commands import runner
 from made_datasets import made, noise
 from mien.cli import cli
 from mien.datasets.balance import first_per_class
@@ -27,6 +28,7 @@ from mien.features import table as table_module
 from pictures import astronaut
 
 FACES = noise(40, 48, 48)
+needs_dlib = pytest.mark.skipif(find_spec("dlib") is None, reason="needs mien[landmarks]")
 
 
 def astronaut_face() -> NDArray[np.uint8]:
@@ -107,6 +109,7 @@ def test_hog_pictures() -> None:
     assert not hog.pictures(np.zeros((1, 48, 48), np.uint8)).any()
 
 
+@needs_dlib
 def test_landmarks_of_a_portrait() -> None:
     x, y = landmarks.points(astronaut_face()[None]).reshape(68, 2).T
     eyes = (x[36:42].mean(), y[36:42].mean()), (x[42:48].mean(), y[42:48].mean())
@@ -117,6 +120,7 @@ def test_landmarks_of_a_portrait() -> None:
     assert (x == np.rint(x)).all()
 
 
+@needs_dlib
 def test_landmarks_do_not_see_contrast() -> None:
     face = astronaut_face()
     faint = np.rint(100 + (face.astype(float) - face.min()) * 155 / np.ptp(face)).astype(np.uint8)
@@ -137,6 +141,8 @@ def test_absent_dlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_row_keeps_what_it_says(name: str) -> None:
+    if name == "landmarks":
+        pytest.importorskip("dlib")
     vectors = compute(name, FACES[:3])
     assert vectors.shape == (3, FEATURES[name].length)
     assert vectors.dtype == np.float32
@@ -145,12 +151,14 @@ def test_every_row_keeps_what_it_says(name: str) -> None:
     assert compute(name, FACES[:0]).shape == (0, FEATURES[name].length)
 
 
+@needs_dlib
 @settings(max_examples=15, deadline=None)
 @given(order=st.permutations(range(12)), name=st.sampled_from(["hog", "hog_sliding", "landmarks"]))
 def test_a_face_keeps_its_vector_wherever_it_stands(order: list[int], name: str) -> None:
     np.testing.assert_array_equal(compute(name, FACES[order]), compute(name, FACES[:12])[order])
 
 
+@needs_dlib
 def test_many_processes_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "_CHUNK", 9)
     seen: list[tuple[int, int]] = []
@@ -193,6 +201,7 @@ def test_names_of_features() -> None:
         chosen("")
 
 
+@needs_dlib
 def test_sets_of_features_are_as_long_as_published() -> None:
     vectors = {name: compute(name, FACES[:2]) for name in FEATURES}
     assert join(vectors, ["landmarks", "hog"]).shape == (2, 208)
@@ -294,12 +303,13 @@ def test_pictures_refuse(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+@needs_dlib
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     source = write_prepared(made(40, side=48), tmp_path / "a.parquet")
     arguments = ["data", "prepare", str(source), "--expressions", "happy,angry", "--features", "hog,landmarks"]
     out = ["--out", str(tmp_path / "b.parquet"), "--images", str(tmp_path / "faces"), "--per-class", "2"]
-    result = CliRunner().invoke(cli, [*arguments, *out, "--workers", "1"], catch_exceptions=False)
+    result = runner().invoke(cli, [*arguments, *out, "--workers", "1"], catch_exceptions=False)
     assert result.exit_code == 0
     data = read_prepared(tmp_path / "b.parquet")
     assert {data.taxonomy.names[i] for i in data.emotion} == {"happy", "angry"}
@@ -311,8 +321,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {path.name.partition("-")[0] for path in (tmp_path / "cache" / "features").iterdir()} == {"hog", "landmarks"}
     assert f"wrote {len(data)} pictures" in result.stderr
     with_more = [*arguments[:2], str(tmp_path / "b.parquet"), "--features", "hog-sliding", "--no-cache"]
-    CliRunner().invoke(cli, [*with_more, "--out", str(tmp_path / "c.parquet")], catch_exceptions=False)
+    runner().invoke(cli, [*with_more, "--out", str(tmp_path / "c.parquet")], catch_exceptions=False)
     assert list(read_prepared(tmp_path / "c.parquet").features) == ["hog", "hog_sliding", "landmarks"]
-    nothing = CliRunner().invoke(cli, ["data", "prepare", str(source)])
+    nothing = runner().invoke(cli, ["data", "prepare", str(source)])
     assert nothing.exit_code == 2
     assert "give --out FILE, --images FOLDER, or both" in nothing.stderr

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,8 @@ def fairface(folder: Path, text: bytes) -> Callable[[], object]:
         (b"a" * 140_000, DataError),
         (b"t/" + b"x" * 3000 + b".png,0-2,Male,Black", MissingFileError),
         (b"t/**x.png,0-2,Male,Black", MissingFileError),
-        (b"t/\x00.png,0-2,Male,Black", MissingFileError),
+        # before Python 3.11 csv itself refused it
+        (b"t/\x00.png,0-2,Male,Black", MissingFileError if sys.version_info >= (3, 11) else DataError),
     ],
     ids=["encoding", "long", "long name", "pattern", "zero"],
 )
@@ -274,6 +276,7 @@ def test_recipes_that_are_damaged(tmp_path: Path):
 
 
 def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
+    pytest.importorskip("safetensors")
     from mien.training.checkpoint import BEST, CONFIG, load_run
     from mien.training.svm import MODEL, load_svm
 
@@ -301,6 +304,7 @@ def test_recipes_of_other_types(change: dict[str, Any]):
 
 
 def test_a_head_that_torch_cannot_name(tmp_path: Path):
+    pytest.importorskip("torch")
     from mien.recipes import RECIPES
     from mien.training.checkpoint import BEST, CONFIG, load_run, write_json
     from mien.training.config import recipe_to_dict
@@ -312,6 +316,7 @@ def test_a_head_that_torch_cannot_name(tmp_path: Path):
 
 
 def test_scores_for_an_export_that_are_damaged(tmp_path: Path):
+    pytest.importorskip("onnx")
     path = tmp_path / "scores.json"
     for text in (b"{", b"\xff", b"[" * 100_000):
         path.write_bytes(text)

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from clips import Pan, clip
+from commands import runner
 from mien import Faces
 from mien.cli import cli
 from mien.cli.schema import KINDS
-from mien.report.schema import RESULTS, VERSION, results_schema
+from mien.report.schema import RESULTS, results_schema
+from mien.schemas import VERSION, schema_id
 from pictures import astronaut
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -58,7 +59,7 @@ def test_it_is_a_schema(kind: str | None, closed: bool) -> None:
 @pytest.mark.parametrize("options", [[], ["--emotion", "none"], ["--age", "none"], ["--detector", "haar"]])
 def test_photos(folder: Path, options: list[str]) -> None:
     inputs = [str(folder / "photo.png"), str(folder / "nobody.png")]
-    done = CliRunner().invoke(cli, ["analyze", *inputs, "--json", "--threads", "1", *options])
+    done = runner().invoke(cli, ["analyze", *inputs, "--json", "--threads", "1", *options])
     assert done.exit_code == 0, done.output
     documents = [strict(line) for line in done.stdout.splitlines()]
     assert sorted(len(one["faces"]) for one in documents) == [0, 1]
@@ -72,10 +73,9 @@ def test_photos(folder: Path, options: list[str]) -> None:
 def test_frames_and_reports(folder: Path, tmp_path: Path, options: list[str]) -> None:
     call = ["analyze", str(folder / "clip.mp4"), "--json", "--threads", "1", "--report", str(tmp_path / "report")]
     call += options
-    done = CliRunner().invoke(cli, call)
+    done = runner().invoke(cli, call)
     assert done.exit_code == 0, done.output
-    # old releases of click mix what is said on stderr in
-    frames = [strict(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    frames = [strict(line) for line in done.stdout.splitlines()]
     assert len(frames) == (4 if "--every" in options else 12)
     assert any(frame["faces"] for frame in frames)
     for frame in frames:
@@ -93,11 +93,13 @@ def test_frames_and_reports(folder: Path, tmp_path: Path, options: list[str]) ->
         ({"faces": [{"box": [1, 2, 3], "score": 0.5}]}, "box"),
         ({"faces": [{"box": [1, 2, 3, 4], "score": 1.5}]}, "score"),
         ({"faces": [{"box": [1, 2, 3, 4]}]}, "faces"),
+        ({"schema": "urn:mien:schema:photo:2"}, "schema"),
+        ({"schema": schema_id("frame")}, "schema"),
         ({"unheard": 1}, None),
     ],
 )
 def test_what_breaks_it_is_found(change: dict[str, Any], where: str | None) -> None:
-    document = {"source": None, "width": 4, "height": 4, "faces": []} | change
+    document = {"schema": schema_id("photo"), "source": None, "width": 4, "height": 4, "faces": []} | change
     errors = list(checker("photo").iter_errors(document))
     assert errors
     assert where is None or where in list(errors[0].absolute_path)
@@ -105,10 +107,18 @@ def test_what_breaks_it_is_found(change: dict[str, Any], where: str | None) -> N
     assert checker("photo", closed=False).is_valid(document) == (where is None)
 
 
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_result_says_which_schema_it_keeps_to(kind: str) -> None:
+    schema = results_schema(kind)
+    root = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+    assert root["properties"]["schema"]["const"] == schema["$id"]
+    assert "schema" in root["required"]
+
+
 def test_the_command_prints_it() -> None:
     assert tuple(RESULTS) == KINDS
     for kind in KINDS:
-        assert json.loads(CliRunner().invoke(cli, ["schema", kind]).stdout) == results_schema(kind)
+        assert json.loads(runner().invoke(cli, ["schema", kind]).stdout) == results_schema(kind)
     run = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "mien", "schema"], capture_output=True, text=True, timeout=60
     )

@@ -93,7 +93,7 @@ def test_a_frame_as_json() -> None:
     frame = shot(classified(2), 3, detected=False, cut=True)
     document = json.loads(frame.to_json())
     assert document == frame.to_dict()
-    assert list(document) == ["source", "frame", "time", "detected", "cut", "faces"]
+    assert list(document) == ["schema", "source", "frame", "time", "detected", "cut", "faces"]
     assert (document["source"], document["frame"], document["time"]) == ("clip.mp4", 3, 0.12)
     assert (document["detected"], document["cut"]) == (False, True)
     for i, (told, face) in enumerate(zip(document["faces"], frame.faces, strict=True)):
@@ -110,7 +110,7 @@ def test_a_frame_without_models_or_faces_tells_no_more_than_it_knows() -> None:
     (face,) = shot(detected(1, points=False)).to_dict()["faces"]
     assert set(face) == {"track", "box", "score"}
     empty = shot(detected(0), source=None).to_dict()
-    assert empty == {"frame": 0, "time": 0.0, "detected": True, "faces": []}
+    assert empty == {"schema": "urn:mien:schema:frame:1", "frame": 0, "time": 0.0, "detected": True, "faces": []}
 
 
 def test_what_no_model_told_of_one_face_is_left_out_and_never_nan() -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, MissingExtraError
 from mien.labels import age_bin_names
+from mien.schemas import PHOTO
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -307,9 +308,11 @@ class Faces:
         return [face.to_dict() for face in self]
 
     def to_json(self) -> str:
-        """The whole result as one JSON object: source, width, height, faces."""
+        """The whole result as one JSON object: schema, source, width, height, faces."""
         width, height = self.image_size
-        document = {"source": self.source, "width": width, "height": height, "faces": self.to_dicts()}
+        document = {
+            "schema": PHOTO, "source": self.source, "width": width, "height": height, "faces": self.to_dicts(),
+        }  # fmt: skip
         # a file name need not be text; its stray bytes stay JSON escapes, so that the rest is UTF-8
         return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 

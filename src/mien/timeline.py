@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError, MissingExtraError
 from mien.faces import N_LANDMARKS, Faces, Frame, normalised_entropy
 from mien.labels import age_bin_names
+from mien.schemas import FRAME, REPORT
 from mien.tracks import Episode, Track, Vote
 
 if TYPE_CHECKING:
@@ -93,9 +94,10 @@ class VideoFrame:
                     "low": round(vote.low, 4),
                     "high": round(vote.high, 4),
                 }
-        document: dict[str, Any] = {"frame": self.index, "time": round(self.time, 6), "detected": self.detected}
+        document: dict[str, Any] = {"schema": FRAME}
         if self.frame.source is not None:
-            document = {"source": self.frame.source} | document
+            document["source"] = self.frame.source
+        document |= {"frame": self.index, "time": round(self.time, 6), "detected": self.detected}
         if self.cut:
             document["cut"] = True
         return document | {"faces": faces}
@@ -317,6 +319,7 @@ class VideoReport:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready summary: everything but the table."""
         return {
+            "schema": REPORT,
             "source": readable(self.source),
             "width": self.size[0],
             "height": self.size[1],

@@ -203,11 +203,13 @@ class Progress:
         return self._run.done / self._shards
 
     def __enter__(self) -> Progress:
-        self._bar.start()
+        if not self._plain:  # old releases of rich end even a bar that is not shown with an empty line
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if not self._plain:
+            self._bar.stop()
 
 
 def spoken(seconds: float) -> str:

@@ -20,7 +20,8 @@ def command(kind: str | None) -> None:
     """Print the JSON Schema (draft 2020-12) of results, of one KIND or of any.
 
     photo: a line of `mien analyze PHOTO --json`. frame: a line of `mien analyze VIDEO --json` and `mien live --json`.
-    report: summary.json of `mien analyze VIDEO --report`. The number at the end of its $id is the version.
+    report: summary.json of `mien analyze VIDEO --report`. The number at the end of its $id is the version;
+    results say it under "schema".
     """
     import json
 

@@ -7,9 +7,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from mien.report.shapes import Bounds, FrameJson, PhotoJson, ReportJson
+from mien.schemas import schema_id
 
-VERSION = 1
-"""Rises when a key goes or changes its meaning. New keys may come without it: readers pass over unknown keys."""
 RESULTS: Mapping[str, type] = {"photo": PhotoJson, "frame": FrameJson, "report": ReportJson}
 """Kind of result → its shape."""
 _PLAIN: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number", NoneType: "null"}
@@ -31,7 +30,7 @@ def results_schema(kind: str | None = None, *, closed: bool = False) -> dict[str
     refs = [_ref(shape) for shape in wanted]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:mien:schema:{'results' if kind is None else kind}:{VERSION}",
+        "$id": schema_id("results" if kind is None else kind),
         "title": "A result of Mien" if kind is None else f"A result of Mien: {kind}",
         **(refs[0] if len(refs) == 1 else {"anyOf": refs}),
         "$defs": dict(sorted(shapes.items())),

@@ -52,6 +52,7 @@ class FaceJson(FoundJson, total=False):
 class PhotoJson(TypedDict):
     """One photo, with its faces: a line of `mien analyze PHOTO --json`."""
 
+    schema: Annotated[Literal["urn:mien:schema:photo:1"], "kind of result and version of its schema"]
     source: Annotated[Optional[str], "path or name; null for a picture from memory"]  # noqa: UP045
     width: Pixels
     height: Pixels
@@ -91,6 +92,7 @@ class TrackedFaceJson(FollowedJson, FaceJson, total=False):
 class TimedJson(TypedDict):
     """What every frame has."""
 
+    schema: Annotated[Literal["urn:mien:schema:frame:1"], "kind of result and version of its schema"]
     frame: Annotated[Count, "number of the frame in the video, from 0"]
     time: Annotated[float, "seconds from the start of the video"]
     detected: Annotated[bool, "whether the frame was searched, or its faces carried over from the one before"]
@@ -153,6 +155,7 @@ class CoverageJson(TypedDict):
 class ReportJson(TypedDict):
     """What was found in a video: `summary.json` of `mien analyze VIDEO --report`, `VideoReport.to_json`."""
 
+    schema: Annotated[Literal["urn:mien:schema:report:1"], "kind of result and version of its schema"]
     source: Annotated[Optional[str], "path or address"]  # noqa: UP045
     width: Pixels
     height: Pixels

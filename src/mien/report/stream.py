@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError, MissingExtraError, MissingFileError, OutputError
 from mien.files import Appended, atomic_path, discard, output_file, sync, writing
 from mien.labels import age_bin_names
+from mien.schemas import FRAME
 from mien.timeline import Rows, row_dtype
 
 if TYPE_CHECKING:
@@ -359,7 +360,7 @@ def frame_lines(rows: Rows) -> Iterator[str]:
     faces = _faces(rows)
     for first, last in itertools.pairwise(bounds):
         row = rows.records[first]
-        document: dict[str, Any] = {} if rows.source is None else {"source": rows.source}
+        document: dict[str, Any] = {"schema": FRAME} | ({} if rows.source is None else {"source": rows.source})
         document |= {
             "frame": int(row["frame"]),
             "time": round(float(row["time"]), 6),

@@ -160,7 +160,9 @@ class Guard:
                 await send({"type": "websocket.close", "code": 1008, "reason": problem.kind})
                 return
             answer = problem.response()
-            head = {"status": answer.status_code, "headers": answer.raw_headers}
+            # the server counts the bytes itself, and uvicorn before 0.53 would tell their number twice
+            told = [(name, value) for name, value in answer.raw_headers if name != b"content-length"]
+            head = {"status": answer.status_code, "headers": told}
             await send({"type": "websocket.http.response.start", **head})
             await send({"type": "websocket.http.response.body", "body": answer.body})
             return

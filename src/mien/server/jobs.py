@@ -307,7 +307,7 @@ class Analysis:
             self._video.close(audio_from=self._job.folder / UPLOAD)
         report: VideoReport = self._stream.report(self._stream.rows([]))
         summary = report.to_dict()
-        del summary["source"]
+        del summary["schema"], summary["source"]
         upload = f"{self._job.folder / UPLOAD}: "
         summary["coverage"]["problems"] = [p.removeprefix(upload) for p in summary["coverage"]["problems"]]
         (self._job.folder / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")

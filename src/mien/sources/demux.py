@@ -195,7 +195,7 @@ def codec_name(stream: Any) -> str:
 
 
 def _is_cover(stream: Any) -> bool:
-    disposition = getattr(stream, "disposition", 0)  # PyAV 14.0 does not tell
+    disposition = stream.disposition
     return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)
 
 

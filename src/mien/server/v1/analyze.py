@@ -15,7 +15,7 @@ from mien.server.pool import NEXT
 from mien.server.problems import Problem, too_large
 from mien.server.service import Service, service_of
 from mien.server.uploads import decoded, media_type, read_body, read_form, unless_gone, unsupported
-from mien.server.v1.schemas import FACE, PIXEL, Analysis, Base64Images
+from mien.server.v1.schemas import ANALYSIS, FACE, PIXEL, Analysis, Base64Images
 
 router = APIRouter(tags=["photos"])
 
@@ -44,6 +44,7 @@ BODY: dict[str, Any] = {
     }
 }
 EXAMPLE = {
+    "schema": ANALYSIS,
     "results": [{"width": 512, "height": 512, "faces": [FACE]}],
     "models": {"detector": "mtcnn", "min_face": 40, "flip": False, "emotion": "emotion 0.1.0", "age": "age 0.1.0"},
     "seconds": 0.0421,
@@ -81,6 +82,7 @@ async def analyze(
         raise Problem(failed[0].status, failed[0].kind, "none of the images can be read", more=more)
     return JSONResponse(
         {
+            "schema": ANALYSIS,
             "results": [
                 {"error": one.to_dict()} if isinstance(one, Problem) else photo_dict(one, abstain) for one in told
             ],

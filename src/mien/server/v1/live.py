@@ -21,6 +21,7 @@ from mien.server.limits import Limits
 from mien.server.pool import FIRST
 from mien.server.problems import Problem, busy, too_large
 from mien.server.service import Service, service_of
+from mien.server.v1.schemas import LIVE
 from mien.timeline import VideoFrame
 
 router = APIRouter()
@@ -206,8 +207,8 @@ async def _answer(socket: WebSocket, inbox: Inbox, service: Service, session: Se
 def _told(moment: VideoFrame, at: float, arrived: _Arrived, dropped: int) -> dict[str, Any]:
     width, height = moment.frame.size
     told = replace(moment).to_dict()
-    del told["time"], told["frame"]
-    head = {"t": round(at, 6), "index": arrived.index, "width": width, "height": height}
+    del told["schema"], told["time"], told["frame"]
+    head = {"schema": LIVE, "t": round(at, 6), "index": arrived.index, "width": width, "height": height}
     latency = round(1000 * (time.monotonic() - arrived.at), 1)
     return head | told | {"latency_ms": latency, "dropped": dropped}
 

@@ -6,11 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from mien.schemas import schema_id
+
+ANALYSIS, VIDEO, LIVE = map(schema_id, ("analysis", "video", "live"))
+"""What answers say under ``schema``."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
 _EMOTIONS: dict[str, JsonValue] = {
-    "neutral": 0.0, "happy": 1.0, "surprise": 0.0, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
+    "neutral": 0.0, "happy": 0.9999, "surprise": 0.0, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
     "contempt": 0.0,
 }  # fmt: skip
 FACE: dict[str, JsonValue] = {
@@ -52,6 +56,10 @@ JOB: dict[str, JsonValue] = {
     },
 }
 """A video under way."""
+
+
+SCHEMA: Any = Field(alias="schema", description="kind of answer and version of its schema")
+"""`pydantic.BaseModel` has a ``schema`` of its own."""
 
 
 class Shape(BaseModel):
@@ -127,6 +135,7 @@ class Models(Shape):
 class Analysis(Shape):
     """One result a photo, in the order of the request."""
 
+    schema_: Literal["urn:mien:schema:analysis:1"] = SCHEMA
     results: list[Photo | Failed]
     models: Models
     seconds: float
@@ -190,6 +199,7 @@ class TrackedFace(Face):
 class VideoRow(Shape):
     """One frame of a video."""
 
+    schema_: Literal["urn:mien:schema:frame:1"] = SCHEMA
     frame: int
     time: float = Field(description="seconds from the start of the video")
     detected: bool = Field(description="whether this frame was searched, or its faces carried over")
@@ -200,6 +210,7 @@ class VideoRow(Shape):
 class VideoResult(Shape):
     """Everything about a video. The keys of `summary` and `tracks` are those of `mien.VideoReport`."""
 
+    schema_: Literal["urn:mien:schema:video:1"] = SCHEMA
     summary: dict[str, Any] = Field(description="size, and how much was looked at")
     tracks: list[dict[str, Any]] = Field(description="one face followed through the video each, with its episodes")
     rows: list[VideoRow] = Field(description="one a frame")
@@ -208,6 +219,7 @@ class VideoResult(Shape):
 class LiveFrame(Shape):
     """What the live connection answers to a frame."""
 
+    schema_: Literal["urn:mien:schema:live:1"] = SCHEMA
     t: float = Field(description="seconds: as they were sent, or since the first frame")
     index: int = Field(description="number of the frame among those that arrived, from 0")
     width: int

@@ -18,7 +18,7 @@ from mien.server.jobs import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, Job, Order,
 from mien.server.problems import Problem
 from mien.server.service import service_of
 from mien.server.uploads import Part, into_file
-from mien.server.v1.schemas import VideoJob, VideoResult
+from mien.server.v1.schemas import VIDEO, VideoJob, VideoResult
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -174,6 +174,7 @@ def _done(job: Job) -> Job:
 def _result(job: Job) -> Iterator[bytes]:
     summary = json.loads((job.folder / SUMMARY).read_text(encoding="utf-8"))
     tracks = summary.pop("tracks")
-    yield f'{{"summary":{json.dumps(summary)},"tracks":{json.dumps(tracks)},"rows":['.encode()
+    head = json.dumps({"schema": VIDEO, "summary": summary, "tracks": tracks})
+    yield f'{head[:-1]}, "rows":['.encode()
     yield from rows_json(job.folder / JSONL)
     yield b"]}"
