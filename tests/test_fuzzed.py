@@ -6,18 +6,20 @@ import gzip
 import io
 import json
 import resource
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 import mien
 from clips import clip
-from made_datasets import fer2013_csv, fer2013_rows, made, noise
+from made_datasets import encoded, fer2013_csv, fer2013_rows, made, noise
 from mien.cli import cli
 from mien.datasets.audit.opinions import read_opinions
 from mien.datasets.ferplus import read_votes
@@ -194,7 +196,7 @@ def test_votes_with_a_cell_that_is_too_long(tmp_path: Path):
     refused(lambda: read_votes(path), DataError, "field limit")
 
 
-@pytest.mark.parametrize("at", ["member", "place", "method"])
+@pytest.mark.parametrize("at", ["member", "place", "method", "name"])
 def test_a_zip_whose_directory_is_damaged(tmp_path: Path, at: str):
     path = fer2013_csv(tmp_path / "fer2013.csv.zip", fer2013_rows(1))
     data = bytearray(path.read_bytes())
@@ -203,6 +205,9 @@ def test_a_zip_whose_directory_is_damaged(tmp_path: Path, at: str):
         data[data.rindex(b"PK\x03\x04") + 1] = 0
     elif at == "place":
         data[entry + 42 : entry + 46] = b"\xff\xff\xff\x7f"
+    elif at == "name":
+        data[entry + 9] |= 8  # says that names are UTF-8
+        data[entry + 46 + 2] = 0xF5
     else:
         data[entry + 10] = 77
     path.write_bytes(data)
@@ -225,6 +230,9 @@ def test_probabilities_whose_head_is_damaged(tmp_path: Path):
         good.replace(b"}", b" "),
         good.replace(b"(6, 7)", b"(9**9)"),
         good.replace(b"(6, 7), ", b"(6999999999999, 7),"),
+        good.replace(b"(6, 7), ", b"(6,True),"),
+        good.replace(b"'<f4'", b"()   "),
+        good.replace(b"'descr'", b"[]     "),
     ):
         path.write_bytes(data)
         refused(lambda: read_opinions(path, made(6)), DataError, "npy")
@@ -256,6 +264,69 @@ def test_a_prepared_file_whose_description_is_damaged(tmp_path: Path, document: 
     path = tmp_path / "train.parquet"
     pq.write_table(table.replace_schema_metadata({KEY: document}), path)
     refused(lambda: read(path), DataError, r"train\.parquet")
+
+
+def labelled(folder: Path, **columns: Any) -> Path:
+    """A Parquet file of pictures with labels, as Hugging Face writes them."""
+    pictures = columns.pop("pictures", None) or [encoded(image) for image in noise(3, 12, 12, 3)]
+    path = folder / "train.parquet"
+    pq.write_table(pa.table({"image": pa.array(pictures, pa.binary()), **columns}), path)
+    assert len(pq.read_metadata(path).schema.names) == 1 + len(columns)
+    return path
+
+
+def test_parquet_whose_names_are_no_text(tmp_path: Path):
+    path = labelled(tmp_path, label=["sad"] * 3)
+    assert len(read(path)) == 3
+    path.write_bytes(path.read_bytes().replace(b"label", b"l\xf3bel"))
+    refused(lambda: read(path), DataError, r"train\.parquet: not a readable Parquet file .* get it again")
+
+
+def test_parquet_whose_text_is_no_text(tmp_path: Path):
+    path = labelled(tmp_path, label=pa.array([b"sad", b"happy", b"\xffear"]).view(pa.string()))
+    refused(lambda: read(path), DataError, r"train\.parquet: not a readable Parquet file .*UTF8.* get it again")
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[" * 100_000, b"{", b"3"], ids=["encoding", "deep", "open", "number"])
+def test_parquet_whose_names_of_labels_are_damaged(tmp_path: Path, text: bytes):
+    path = labelled(tmp_path, label=[0, 1, 2])
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": text}), path)
+    refused(lambda: read(path), DataError, "the file does not name them; give the label order")
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_small_parquet_file_that_states_millions_of_rows(tmp_path: Path, key: bytes | None):
+    """Two numbers each say how many times a row is repeated."""
+    columns = {"image": pa.nulls(10**6, pa.binary()), "label": pa.nulls(10**6, pa.int8())}
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table(columns).replace_schema_metadata({key: "{}"} if key else None), path)
+    assert path.stat().st_size < 5000
+    refused(lambda: read(path), DataError, "states 1,000,000 rows in .* the file is damaged")
+
+
+def stating(picture: bytes, mark: bytes, place: int, form: str) -> bytes:
+    """The picture with another height and width written ``place`` bytes behind the mark."""
+    at = picture.index(mark) + place
+    return picture[:at] + struct.pack(form, 30_000, 30_000) + picture[at + struct.calcsize(form) :]
+
+
+def test_small_pictures_that_state_a_huge_size_take_no_memory(tmp_path: Path):
+    picture = noise(1, 12, 12, 3)[0]
+    huge = {
+        ".png": stating(encoded(picture), b"IHDR", 4, ">II"),
+        ".jpg": stating(encoded(picture, ".jpg"), b"\xff\xc0", 5, ">HH"),
+        ".bmp": stating(encoded(picture, ".bmp"), b"BM", 18, "<ii"),
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for content in huge.values():
+        path = labelled(tmp_path, pictures=[content] * 3, label=["sad"] * 3)
+        refused(lambda path=path: read(path), DataError, "row 1: states more than 67,108,864 pixels; get it again")
+    given = pq.read_table(write_prepared(made(5, side=8), tmp_path / "a.parquet"))
+    for content in huge.values():
+        images = pa.array([content] * 5, pa.binary())
+        pq.write_table(given.set_column(0, "image", images), tmp_path / "b.parquet")
+        refused(lambda: read(tmp_path / "b.parquet"), DataError, "image 1: states more than .* prepare it again")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes; decoded, 900 MB or more
 
 
 # ---------------------------------------------------------------- JSON
