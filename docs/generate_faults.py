@@ -26,6 +26,11 @@ SURFACES = {
     "svm-configs": "config.json of such a run folder",
     "recipes": "recipe files (JSON)",
     "progress": "what an interrupted run of videos left behind",
+    "batch-lists": "batches: list files",
+    "batch-tars": "batches: WebDataset tars, plain, .gz and .bz2",
+    "batch-parquet": "batches: Parquet of images",
+    "batch-manifests": "batches: the manifest of an interrupted run",
+    "batch-parts": "batches: a finished part of an interrupted run",
     "requests": "HTTP requests: pictures, forms, JSON, deepface's shape",
     "live": "messages of the live WebSocket",
 }

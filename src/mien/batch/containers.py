@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import tarfile
 import zlib
@@ -13,12 +14,18 @@ from typing import Any
 from mien.batch.places import opened
 from mien.batch.values import Item, Shard
 from mien.errors import DataError, MienError, MissingExtraError
+from mien.files import can_hold
 from mien.sources.image import image_suffixes, shown
 
 IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes", "bytes", "jpg", "jpeg", "png", "webp")
 """Names of columns of pictures, the first that a file has is taken: Hugging Face datasets write ``image``."""
 _ROWS = 64
 """Rows decoded at once."""
+LARGEST = 1 << 30
+"""Bytes of a picture in a tar file; more than the pixels that `mien.sources.image` takes make."""
+_LONG_HEADS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
+_LONGEST_HEAD = 1 << 20
+"""Bytes of the names and attributes of a member, which tarfile reads at once."""
 _TAR_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 """What reading a damaged tar file raises besides `OSError`."""
 
@@ -49,7 +56,7 @@ def row_groups(path: str, column: str | None = None) -> tuple[list[int], str]:
     """
     with _parquet(path) as file:
         name = _image_column(path, file.schema_arrow, column)
-        return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)], name
+        return _row_counts(file), name
 
 
 def parquet_items(shard: Shard) -> Iterator[Item]:
@@ -63,7 +70,7 @@ def parquet_items(shard: Shard) -> Iterator[Item]:
                 error = None if content is not None else f"{shown(path)}: row {row} holds no picture"
                 yield Item(position, f"{path}#{member}", path, member, content, error)
                 position += 1
-    except (MienError, OSError, pa.ArrowException) as error:
+    except (MienError, OSError, ValueError, pa.ArrowException) as error:
         yield _broken(position, path, error)
 
 
@@ -71,8 +78,7 @@ def _rows(file: Any, shard: Shard) -> Iterator[tuple[int, bytes | None]]:
     """Row numbers and contents from ``start`` to ``stop``; only row groups that hold some of them are read."""
     first, wanted = 0, []
     skipped: int | None = None
-    for group in range(file.metadata.num_row_groups):
-        rows = file.metadata.row_group(group).num_rows
+    for group, rows in enumerate(_row_counts(file)):
         if first + rows > shard.start and (shard.stop is None or first < shard.stop):
             wanted.append(group)
             skipped = first if skipped is None else skipped
@@ -93,16 +99,21 @@ def _rows(file: Any, shard: Shard) -> Iterator[tuple[int, bytes | None]]:
 
 def _contents(column: Any) -> list[bytes | None]:
     pa, _ = pyarrow()
-    if not pa.types.is_struct(column.type):
-        return list(column.to_pylist())
-    return [None if value is None else value.get("bytes") for value in column.to_pylist()]
+    if pa.types.is_struct(column.type):
+        # what stands beside the bytes need not even be text
+        column = column.flatten()[column.type.get_field_index("bytes")]
+    return list(column.to_pylist())
+
+
+def _row_counts(file: Any) -> list[int]:
+    return [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
 
 
 def _image_column(path: str, schema: Any, column: str | None) -> str:
     pa, _ = pyarrow()
     candidates = IMAGE_COLUMNS if column is None else (column,)
     for name in candidates:
-        if name not in schema.names:
+        if schema.names.count(name) != 1:
             continue
         kind = schema.field(name).type
         if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
@@ -120,18 +131,42 @@ def _parquet(path: str) -> Iterator[Any]:
     pa, pq = pyarrow()
     with opened(path) as stream:
         try:
+            size = stream.seek(0, io.SEEK_END)
             file = pq.ParquetFile(stream)
-        except (pa.ArrowException, OSError) as error:
+            rows = _row_counts(file)
+            _ = file.schema_arrow.names  # decoded only now
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{shown(path)}: not a readable Parquet file ({_first_line(error)}): get it again"
             ) from None
+        if not can_hold(size, rows):
+            raise DataError(f"{shown(path)}: is damaged: {sum(rows):,} rows in {size:,} bytes: get it again")
         yield file
+
+
+class _Member(tarfile.TarInfo):
+    """A head of a tar file, of which damage is told: tarfile itself would take it for the end of the file."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        """See `tarfile.TarInfo.frombuf`."""
+        if not buf:
+            raise tarfile.ReadError("ends without the mark of its end, so that it may be cut short")
+        try:
+            head = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf.count(0) == len(buf) == tarfile.BLOCKSIZE:
+                raise  # the mark of the end
+            raise tarfile.ReadError(str(error)) from None
+        if head.type in _LONG_HEADS and not 0 <= head.size <= _LONGEST_HEAD:
+            raise tarfile.ReadError(f"a head of {head.size:,} bytes")
+        return head
 
 
 def check_tar(path: str) -> None:
     """`DataError` where a file is no tar file at all."""
     try:
-        with opened(path) as stream, tarfile.open(fileobj=stream, mode="r|*"):
+        with opened(path) as stream, _tar(stream):
             pass
     except (*_TAR_DAMAGE, OSError) as error:
         raise DataError(f"{shown(path)}: not a readable tar file ({_first_line(error)}): get it again") from None
@@ -145,23 +180,30 @@ def tar_items(shard: Shard, skip: Collection[int] = ()) -> Iterator[Item]:
     path, position = shard.files[0], 0
     suffixes = image_suffixes()
     try:
-        # a stream of blocks: no seeking, so that a remote file is fetched once
-        with opened(path) as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+        with opened(path) as stream, _tar(stream) as tar:
             for member in tar:
                 name = PurePosixPath(member.name)
                 if not member.isreg() or name.suffix.lower() not in suffixes or name.name.startswith("."):
                     continue
-                content = None
-                if position not in skip:
+                content, said = None, None
+                if member.size > LARGEST:
+                    what = f"{shown(path)}: {shown(member.name)}"
+                    said = f"{what}: states {member.size:,} bytes, more than any picture has"
+                elif position not in skip:
                     file = tar.extractfile(member)
                     content = b"" if file is None else file.read()
-                yield Item(position, f"{path}#{member.name}", path, member.name, content)
+                yield Item(position, f"{path}#{member.name}", path, member.name, content, said)
                 position += 1
     except (*_TAR_DAMAGE, OSError, MienError) as error:
         yield _broken(position, path, error)
         return
     if position == 0:
         yield Item(0, path, path, error=f"{shown(path)}: holds no picture", kind="file")
+
+
+def _tar(stream: Any) -> tarfile.TarFile:
+    # a stream of blocks: no seeking, so that a remote file is fetched once
+    return tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member)
 
 
 def _broken(position: int, path: str, error: Exception) -> Item:

@@ -108,17 +108,23 @@ def encode_inputs(rows: Sequence[InputRow], shard: int, counts: Counts) -> bytes
     return out.getvalue()
 
 
-def counts_of(part: bytes, name: str) -> Counts:
+def counts_of(part: bytes, shard: int, name: str) -> Counts:
     """What a part of the table of inputs says that its shard holds; ``name`` is for the message.
 
     Raises:
-        DataError: it is damaged.
+        DataError: it is damaged, or another shard's.
     """
     pa, pq = pyarrow()
     try:
-        told = json.loads(pq.read_metadata(io.BytesIO(part)).metadata[_KEY])
-        return Counts(*(int(told[field.name]) for field in fields(Counts)))
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        about = pq.read_metadata(io.BytesIO(part))
+        told = json.loads(about.metadata[_KEY])
+        counts = [told[field.name] for field in fields(Counts)]
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(counts)
+        if (told["schema"], told["shard"], counts[0]) != (SCHEMA, shard, about.num_rows):
+            raise ValueError(told)
+        return Counts(*counts)
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: is damaged: remove it, and --resume analyses its shard again") from None
 
 

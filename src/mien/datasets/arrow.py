@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError, MissingExtraError
-
-ROWS_A_BYTE = 8
-"""Rows that a Parquet file may state for each of its bytes: not even a row without a picture is less than a bit, and
-memory and time are taken for as many rows as the file states."""
+from mien.files import can_hold
 
 
 def parquet(what: str) -> tuple[Any, Any]:
@@ -36,7 +33,8 @@ def checked_schema(path: Path, what: str = "Parquet file", cure: str = "get it a
     """The Arrow schema of a Parquet file that a user gives, before anything else of it is read.
 
     Raises:
-        DataError: no Parquet, column names that are no text, or more rows stated than a file of this size holds.
+        DataError: no Parquet, column names that are no text or stand there twice, or more rows stated than a file of
+            this size holds.
     """
     pa, pq = parquet("reading Parquet")
     try:
@@ -46,10 +44,14 @@ def checked_schema(path: Path, what: str = "Parquet file", cure: str = "get it a
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise unreadable(path, error, what, cure) from None
     # the two need not agree, and it is the groups that are read
-    rows = max(about.num_rows, sum(about.row_group(i).num_rows for i in range(about.num_row_groups)))
+    rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
     size = path.stat().st_size
-    if rows > ROWS_A_BYTE * size:
-        raise DataError(f"{path}: states {rows:,} rows in {size:,} bytes; the file is damaged, {cure}")
+    if not (can_hold(size, rows) and can_hold(size, [about.num_rows])):
+        most = max(about.num_rows, *rows, 0)
+        raise DataError(f"{path}: states {most:,} rows in {size:,} bytes; the file is damaged, {cure}")
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: has two columns {', '.join(map(repr, twice))}; {cure}")
     return schema
 
 
