@@ -7,6 +7,7 @@ import io
 import json
 import resource
 import struct
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ from click.testing import CliRunner
 import mien
 from clips import clip
 from made_datasets import encoded, fer2013_csv, fer2013_rows, made, noise
+from mien.batch.analyse import read_items
+from mien.batch.places import open_place
+from mien.batch.plan import make_plan
+from mien.batch.store import Store
+from mien.batch.tables import InputRow, encode_inputs
+from mien.batch.values import Counts, Finished, Item, Shard
 from mien.cli import cli
 from mien.datasets.audit.opinions import read_opinions
 from mien.datasets.ferplus import read_votes
@@ -327,6 +334,157 @@ def test_small_pictures_that_state_a_huge_size_take_no_memory(tmp_path: Path):
         pq.write_table(given.set_column(0, "image", images), tmp_path / "b.parquet")
         refused(lambda: read(tmp_path / "b.parquet"), DataError, "image 1: states more than .* prepare it again")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes; decoded, 900 MB or more
+
+
+# ---------------------------------------------------------------- batches
+
+
+def tar_of(members: list[tuple[str, bytes]], form: int = tarfile.USTAR_FORMAT) -> bytearray:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=form) as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return bytearray(stream.getvalue())
+
+
+def sealed(head: bytearray) -> bytearray:
+    """The head of a member with the sum that belongs to it."""
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return head
+
+
+def read_tar(path: Path, data: bytes) -> list[Item]:
+    path.write_bytes(data)
+    return list(read_items(Shard(0, "tar", (str(path),))))
+
+
+FOUR = [(f"{i}.png", bytes([i]) * 300) for i in range(4)]
+
+
+def test_members_behind_damage_in_a_tar_are_not_lost_in_silence(tmp_path: Path):
+    """Python's tarfile takes a damaged head for the end of the file."""
+    whole = tar_of(FOUR)
+    assert [item.content for item in read_tar(tmp_path / "a.tar", whole)] == [content for _, content in FOUR]
+    for damaged in (
+        whole[:2048] + b"\xff" * 512 + whole[2560:],  # the third head
+        whole[:2048] + whole[2049:],
+        whole[:2048],  # cut between two members
+        whole[:2300],
+    ):
+        first, second, last = read_tar(tmp_path / "a.tar", damaged)
+        assert [first.content, second.content] == [content for _, content in FOUR[:2]]
+        assert last.kind == "file"
+        assert "a.tar: cannot be read after 2 pictures" in str(last.error)
+        assert str(last.error).isprintable()
+
+
+def test_a_tar_whose_end_is_far_off_is_not_waited_for(tmp_path: Path):
+    """Python's tarfile skips as many blocks as a head states, at the end of the file too: here 2⁶⁴ bytes."""
+    label = tar_of([("0.cls", b"")])[:512]
+    label[124:136] = b"\x80" + bytes(2) + b"\x01" + bytes(8)
+    label = sealed(label)
+    for data in (label, gzip.compress(label)):
+        (last,) = read_tar(tmp_path / "a.tar", data)
+        assert "a.tar: cannot be read (ends too early)" in str(last.error)
+
+
+@pytest.mark.parametrize("data", [b"\x1f\x8b", b"\x1f\x8b\x08", b"\x1f\x8b\x08\x04\0\0\0\0\0\0", b"BZh", b"\xfd7zXZ\0"])
+def test_compressed_tars_that_are_only_begun(tmp_path: Path, data: bytes):
+    (last,) = read_tar(tmp_path / "a.tar", data)
+    assert "a.tar: cannot be read (" in str(last.error)
+    refused(lambda: make_plan(str(tmp_path / "a.tar")), DataError, "not a readable tar file")
+
+
+def test_a_small_tar_that_states_huge_members_takes_no_memory(tmp_path: Path):
+    """A sparse file is mostly holes, which are read as zeros; a long name is read at once."""
+    whole = tar_of(FOUR)
+    large = whole[:512]
+    large[124:136] = b"77777777777\0"
+    (item, last) = read_tar(tmp_path / "a.tar", sealed(large) + whole[512:])
+    assert "0.png: states 8,589,934,591 bytes, more than any picture has" in str(item.error)
+    assert last.kind == "file"
+    name = tar_of([("x" * 200 + ".png", b"")], tarfile.GNU_FORMAT)[:512]
+    assert name[156:157] == tarfile.GNUTYPE_LONGNAME
+    name[124:136] = b"00037777777\0"
+    (last,) = read_tar(tmp_path / "a.tar", gzip.compress(sealed(name) + bytes(9 << 20)))
+    assert "a head of 8,388,607 bytes" in str(last.error)
+
+
+def test_parquet_of_pictures_that_is_damaged(tmp_path: Path):
+    path = labelled(tmp_path, label=["sad"] * 3)
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"label", b"l\xf3bel"))
+    refused(lambda: make_plan(str(path)), DataError, "not a readable Parquet file .* get it again")
+    pq.write_table(pa.table({"image": pa.nulls(10**6, pa.binary())}), path)
+    refused(lambda: make_plan(str(path)), DataError, "1,000,000 rows in .* get it again")
+    both = pa.table([pa.array([b"1"]), pa.array([b"2"])], names=["image", "image"])
+    pq.write_table(both, path)
+    refused(lambda: make_plan(str(path)), DataError, "no column of encoded pictures")
+    refused(lambda: read(path), DataError, "has two columns 'image'")
+
+
+def test_what_stands_beside_the_pictures_need_not_be_text(tmp_path: Path):
+    path, content = tmp_path / "a.parquet", encoded(noise(1, 12, 12, 3)[0])
+    names = pa.array([b"\xff.png"]).view(pa.string())
+    pq.write_table(
+        pa.table({"image": pa.StructArray.from_arrays([pa.array([content]), names], ["bytes", "path"])}), path
+    )
+    (shard,) = make_plan(str(path)).shards
+    assert [item.content for item in read_items(shard)] == [content]
+
+
+@pytest.mark.parametrize("protocol", ["reference", "dir", "zip", "tar", "generic", "async_wrapper", "zip::memory"])
+def test_addresses_of_file_systems_that_need_more(tmp_path: Path, protocol: str):
+    path = tmp_path / "names.txt"
+    path.write_text(f"{protocol}://x/a.png\n")
+    refused(lambda: make_plan(str(path)), InputError, f"^{protocol}://: .*check the address")
+
+
+def held(folder: Path) -> tuple[Path, Callable[[], Store]]:
+    """The results of a batch of two shards of which one is done, and what resumes it."""
+    for number in range(2):
+        (folder / f"{number}.png").write_bytes(encoded(noise(1, 12, 12, 3)[0]))
+    plan, where = make_plan(str(folder / "*.png"), size=1), folder / "out"
+    store = Store(open_place(str(where)), plan, {}, resume=False)
+    counts = Counts(1)
+    row = InputRow("a", "a", None, "photo")
+    store.commit(Finished(0, {"inputs": encode_inputs([row], 0, counts)}, counts))
+    store.close()
+    return where, lambda: Store(open_place(str(where)), plan, {}, resume=True)
+
+
+def test_a_batch_whose_manifest_is_damaged(tmp_path: Path):
+    where, resumed = held(tmp_path)
+    path = where / "manifest.json"
+    good = json.loads(path.read_text())
+    texts = ["[" * 100_000, "\x00", "1", json.dumps({k: v for k, v in good.items() if k != "runs"})]
+    texts += [json.dumps(good | {"runs": runs}) for runs in (None, {}, "x", [1])]
+    for text in texts:
+        path.write_text(text)
+        refused(resumed, InputError, r"manifest\.json: is damaged: give a new folder")
+    path.write_text(json.dumps(good))
+    assert resumed().done == {0: Counts(1)}
+
+
+def test_a_part_that_says_nonsense_is_not_taken_as_done(tmp_path: Path):
+    where, resumed = held(tmp_path)
+    path = where / "inputs" / "part-000000.parquet"
+    table = pq.read_table(path)
+    good = json.loads(table.schema.metadata[b"mien.batch"])
+    for change in (
+        {"shard": 1}, {"schema": 7}, {"inputs": 2}, {"errors": -1}, {"faces": "3"}, {"frames": 1.5}, {"faces": [0]},
+        {"frames": float("inf")}, {"frames": True},
+    ):  # fmt: skip
+        pq.write_table(table.replace_schema_metadata({"mien.batch": json.dumps(good | change)}), path)
+        refused(resumed, DataError, "is damaged: remove it")
+    for text in ("[" * 100_000, "[]", "1"):
+        pq.write_table(table.replace_schema_metadata({"mien.batch": text}), path)
+        refused(resumed, DataError, "is damaged: remove it")
+    path.unlink()
+    assert resumed().done == {}
 
 
 # ---------------------------------------------------------------- JSON

@@ -26,7 +26,7 @@ LARGEST = 1 << 30
 _LONG_HEADS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 _LONGEST_HEAD = 1 << 20
 """Bytes of the names and attributes of a member, which tarfile reads at once."""
-_TAR_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+_TAR_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError)
 """What reading a damaged tar file raises besides `OSError`."""
 
 
@@ -163,6 +163,21 @@ class _Member(tarfile.TarInfo):
         return head
 
 
+class _Ending:
+    """A file of which the end is told: what a head states is skipped piece by piece, though the file ended long ago."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._patience = stream, 8
+
+    def read(self, size: int) -> bytes:
+        """Bytes from where the last call ended."""
+        content: bytes = self._stream.read(size)
+        self._patience -= not content
+        if not self._patience:
+            raise EOFError("ends too early")
+        return content
+
+
 def check_tar(path: str) -> None:
     """`DataError` where a file is no tar file at all."""
     try:
@@ -203,7 +218,8 @@ def tar_items(shard: Shard, skip: Collection[int] = ()) -> Iterator[Item]:
 
 def _tar(stream: Any) -> tarfile.TarFile:
     # a stream of blocks: no seeking, so that a remote file is fetched once
-    return tarfile.open(fileobj=stream, mode="r|*", tarinfo=_Member)
+    ending: Any = _Ending(stream)
+    return tarfile.open(fileobj=ending, mode="r|*", tarinfo=_Member)
 
 
 def _broken(position: int, path: str, error: Exception) -> Item:
