@@ -436,6 +436,11 @@ def test_what_stands_beside_the_pictures_need_not_be_text(tmp_path: Path):
     assert [item.content for item in read_items(shard)] == [content]
 
 
+def test_why_an_input_failed_is_one_printable_line():
+    row = InputRow.failed(Item(0, "a\x1b#b", "a", "b\x1b"), "a\x1b#b: cannot be read (type \x0e):\n get it again")
+    assert row.error == r"a\x1b#b: cannot be read (type \x0e): get it again"
+
+
 @pytest.mark.parametrize("protocol", ["reference", "dir", "zip", "tar", "generic", "async_wrapper", "zip::memory"])
 def test_addresses_of_file_systems_that_need_more(tmp_path: Path, protocol: str):
     path = tmp_path / "names.txt"

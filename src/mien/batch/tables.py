@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.batch.containers import pyarrow
 from mien.batch.values import Counts, Item
-from mien.errors import DataError
+from mien.errors import DataError, MienError
 from mien.timeline import readable
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class InputRow:
 
     @classmethod
     def failed(cls, item: Item, error: str) -> InputRow:
-        """An input that could not be analysed."""
-        return cls(item.source, item.file, item.member, item.kind, error=error)
+        """An input that could not be analysed; why is one printable line."""
+        return cls(item.source, item.file, item.member, item.kind, error=str(MienError(error)))
 
     @classmethod
     def photo(cls, item: Item, faces: Faces) -> InputRow:
