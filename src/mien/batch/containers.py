@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
+from tarfile import HeaderError, ReadError
 from typing import Any
 
 from mien.batch.places import opened
@@ -145,22 +146,26 @@ def _parquet(path: str) -> Iterator[Any]:
 
 
 class _Member(tarfile.TarInfo):
-    """A head of a tar file, of which damage is told: tarfile itself would take it for the end of the file."""
+    """A member of a tar file, of which a damaged head is told: tarfile itself would take it for the end of the file."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
-        """See `tarfile.TarInfo.frombuf`."""
-        if not buf:
-            raise tarfile.ReadError("ends without the mark of its end, so that it may be cut short")
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> _Member:
+        """See `tarfile.TarInfo.fromtarfile`."""
         try:
-            head = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if buf.count(0) == len(buf) == tarfile.BLOCKSIZE:
+            return super().fromtarfile(tarfile)
+        except HeaderError as error:
+            kind = type(error).__name__
+            if kind == "EOFHeaderError":
                 raise  # the mark of the end
-            raise tarfile.ReadError(str(error)) from None
-        if head.type in _LONG_HEADS and not 0 <= head.size <= _LONGEST_HEAD:
-            raise tarfile.ReadError(f"a head of {head.size:,} bytes")
-        return head
+            if kind == "EmptyHeaderError":
+                raise ReadError("ends without the mark of its end, so that it may be cut short") from None
+            raise ReadError(str(error)) from None
+
+    def _proc_member(self, tarfile: tarfile.TarFile) -> _Member:
+        if self.type in _LONG_HEADS and not 0 <= self.size <= _LONGEST_HEAD:
+            raise ReadError(f"a head of {self.size:,} bytes")
+        whole: _Member = super()._proc_member(tarfile)  # type: ignore[misc]
+        return whole
 
 
 class _Ending:
