@@ -77,25 +77,24 @@ def parquet_items(shard: Shard) -> Iterator[Item]:
 
 def _rows(file: Any, shard: Shard) -> Iterator[tuple[int, bytes | None]]:
     """Row numbers and contents from ``start`` to ``stop``; only row groups that hold some of them are read."""
-    first, wanted = 0, []
-    skipped: int | None = None
+    path, end = shard.files[0], shard.stop
+    column, first = _image_column(path, file.schema_arrow, shard.column), 0
     for group, rows in enumerate(_row_counts(file)):
-        if first + rows > shard.start and (shard.stop is None or first < shard.stop):
-            wanted.append(group)
-            skipped = first if skipped is None else skipped
-        first += rows
-    row = skipped or 0
-    if not wanted:
-        return
-    column = _image_column(shard.files[0], file.schema_arrow, shard.column)
-    for batch in file.iter_batches(batch_size=_ROWS, row_groups=wanted, columns=[column]):
-        if shard.stop is not None and row >= shard.stop:
-            return
-        if row + len(batch) > shard.start:
-            for i, content in enumerate(_contents(batch.column(0)), row):
-                if i >= shard.start and (shard.stop is None or i < shard.stop):
-                    yield i, content
-        row += len(batch)
+        row, after = first, first + rows
+        first = after
+        if after <= shard.start or (end is not None and row >= end):
+            continue
+        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group], columns=[column]):
+            if end is not None and row >= end:
+                return
+            if row + len(batch) > shard.start:
+                for i, content in enumerate(_contents(batch.column(0)), row):
+                    if i >= shard.start and (end is None or i < end):
+                        yield i, content
+            row += len(batch)
+        if row < after:
+            # Arrow ends without a word where a column holds less than its row group states
+            raise DataError(f"{shown(path)}: {after - row} of {rows} rows are missing before row {after}: get it again")
 
 
 def _contents(column: Any) -> list[bytes | None]:
