@@ -428,19 +428,21 @@ def test_parquet_of_pictures_that_is_damaged(tmp_path: Path):
 
 def test_rows_that_a_parquet_file_states_and_does_not_hold_are_not_lost_in_silence(tmp_path: Path):
     """Arrow passes over pages of a kind that it does not know, and ends before the last row."""
-    path, pictures = tmp_path / "a.parquet", [bytes([i]) * 99 for i in range(7)]
-    table = pa.table({"image": pa.array(pictures, pa.binary())})
+    path, pictures = tmp_path / "train.parquet", [encoded(image) for image in noise(7, 12, 12, 3)]
+    table = pa.table({"image": pa.array(pictures, pa.binary()), "label": ["sad"] * 7})
     pq.write_table(table, path, row_group_size=3, compression="none", use_dictionary=False)
     (shard,) = make_plan(str(path)).shards
     data = bytearray(path.read_bytes())
-    page = pq.read_metadata(path).row_group(1).column(0).data_page_offset
-    assert data[page : page + 2] == b"\x15\x00"  # the first field, a number: a page of data
-    data[page + 1] = 2
+    for column in range(2):
+        page = pq.read_metadata(path).row_group(1).column(column).data_page_offset
+        assert data[page : page + 2] == b"\x15\x00"  # the first field, a number: a page of data
+        data[page + 1] = 2
     path.write_bytes(data)
     *rows, last = read_items(shard)
     assert [item.content for item in rows] == pictures[:3]
     assert last.kind == "file"
-    assert "a.parquet: 3 of 3 rows are missing before row 6: get it again" in str(last.error)
+    assert "train.parquet: 3 of 3 rows are missing before row 6: get it again" in str(last.error)
+    refused(lambda: read(path), DataError, "holds 4 rows and states 7; the file is damaged, get it again")
 
 
 def test_what_stands_beside_the_pictures_need_not_be_text(tmp_path: Path):

@@ -108,6 +108,10 @@ def read_table(path: Path) -> Any:
         table.validate(full=True)  # Parquet does not check that text is text
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from None
+    stated = pq.read_metadata(path).num_rows
+    if len(table) != stated:
+        # Arrow ends without a word where every column holds less than its row group states
+        raise DataError(f"{path}: holds {len(table):,} rows and states {stated:,}; the file is damaged, get it again")
     return table
 
 
