@@ -413,7 +413,7 @@ def _wait(process: subprocess.Popen[bytes], pulse: Pulse, folder: Path, seconds:
             started = now  # imports and valid inputs take their time on a busy machine
             if used_now > STARTING_SECONDS and killed is None:
                 killed = "does not get ready"
-                process.kill()
+                os.kill(process.pid, signal.SIGKILL)
         elif killed is None:
             base = int((folder / "ready").read_text() or 0) / 1024
             if _resident(process.pid) > base + MEMORY_MB:
@@ -423,7 +423,8 @@ def _wait(process: subprocess.Popen[bytes], pulse: Pulse, folder: Path, seconds:
             elif now - started > seconds + 30 and not pulse.read()[3]:
                 killed = ""  # its time is over, and it does not end by itself
             if killed is not None:
-                process.kill()
+                # not process.kill(), which takes the status of a process that has just ended away from wait4
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def _cpu(pid: int) -> float:
