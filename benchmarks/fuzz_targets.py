@@ -630,6 +630,28 @@ def batch_lists(folder: Path) -> Target:
     return Target("list files of `mien batch`", [seed.encode() for seed in seeds], run, "text")
 
 
+def _sparse_tar(content: bytes, old: bool) -> bytes:
+    """A tar of one picture that GNU tar wrote as a sparse file: its map lies in the head, or before the content."""
+    import tarfile
+
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT if old else tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("a.png")
+        if not old:
+            about = {"major": "1", "minor": "0", "name": "a.png", "realsize": str(len(content))}
+            member.pax_headers = {f"GNU.sparse.{key}": value for key, value in about.items()}
+            content = f"1\n0\n{len(content)}\n".encode().ljust(512, b"\0") + content
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    data = bytearray(stream.getvalue())
+    if old:
+        size = b"%011o\0" % len(content)
+        data[156:157], data[386:410], data[483:495] = tarfile.GNUTYPE_SPARSE, b"0" * 11 + b"\0" + size, size
+        data[148:156] = b" " * 8
+        data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
 def batch_tars(folder: Path) -> Target:
     import tarfile
 
@@ -650,6 +672,7 @@ def batch_tars(folder: Path) -> Target:
 
     seeds = [packed(""), packed("", tarfile.USTAR_FORMAT, others=False)[:10240], packed("gz"), packed("bz2")]
     seeds += [packed("", how, "x" * 120, others=False) for how in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
+    seeds += [_sparse_tar(_pictures()[0], old) for old in (True, False)]
     given = folder / "shard.tar"
 
     def run(data: bytes) -> None:

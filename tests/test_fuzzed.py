@@ -398,6 +398,14 @@ def test_compressed_tars_that_are_only_begun(tmp_path: Path, data: bytes):
     refused(lambda: make_plan(str(tmp_path / "a.tar")), DataError, "not a readable tar file")
 
 
+def test_sparse_members_whose_map_is_cut(tmp_path: Path):
+    head = tar_of(FOUR[:1], tarfile.GNU_FORMAT)[:512]
+    head[156:157], head[482] = tarfile.GNUTYPE_SPARSE, 1  # the map goes on in the next block
+    for more in (b"", b"\x01" * 512):
+        (last,) = read_tar(tmp_path / "a.tar", bytes(sealed(head)) + more)
+        assert "a.tar: cannot be read (" in str(last.error)
+
+
 def test_a_small_tar_that_states_huge_members_takes_no_memory(tmp_path: Path):
     """A sparse file is mostly holes, which are read as zeros; a long name is read at once."""
     whole = tar_of(FOUR)

@@ -27,7 +27,7 @@ LARGEST = 1 << 30
 _LONG_HEADS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 _LONGEST_HEAD = 1 << 20
 """Bytes of the names and attributes of a member, which tarfile reads at once."""
-_TAR_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError)
+_TAR_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError, LookupError)
 """What reading a damaged tar file raises besides `OSError`."""
 
 
@@ -236,4 +236,4 @@ def _broken(position: int, path: str, error: Exception) -> Item:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
