@@ -476,7 +476,12 @@ def again(folder: Path) -> dict[str, Any]:
             target = build(Path(scratch))
             for file in kept:
                 inputs += 1
+                before, busy = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
                 found = judged(target.run, file.read_bytes())[1]
+                if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before > MEMORY_MB * 1024:
+                    found = found or {"what": f"more than {MEMORY_MB} MB of memory", "where": name, "said": ""}
+                if time.process_time() - busy > CPU_SECONDS:
+                    found = found or {"what": "slow", "where": name, "said": ""}
                 if found is not None:
                     wrong.append(found | {"input": file.name})
     return {"inputs": inputs, "wrong": wrong, "commit": commit()}

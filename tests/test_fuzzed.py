@@ -325,6 +325,10 @@ def test_small_pictures_that_state_a_huge_size_take_no_memory(tmp_path: Path):
         ".bmp": stating(encoded(picture, ".bmp"), b"BM", 18, "<ii"),
     }
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    chunk = encoded(picture).replace(struct.pack(">I", len(encoded(picture)) - 57) + b"IDAT", b"\x7f\0\0\x0cIDAT")
+    assert chunk != encoded(picture)
+    path = labelled(tmp_path, pictures=[chunk] * 3, label=["sad"] * 3)
+    refused(lambda: read(path), DataError, "row 1: not a readable image")
     for content in huge.values():
         path = labelled(tmp_path, pictures=[content] * 3, label=["sad"] * 3)
         refused(lambda path=path: read(path), DataError, "row 1: states more than 67,108,864 pixels; get it again")

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, InputError
-from mien.sources.image import FORMATS
 from mien.sources.quiet import quiet_pillow
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""Pillow's names of the formats that datasets come in."""
 MAX_PIXELS = 1 << 26
 """Pixels that an image of a dataset may state."""
 
@@ -28,6 +29,8 @@ _BLOCK = 256
 # Both are lossless. Gray: PNG is hardly larger than WebP and far quicker to write and read. Colour: WebP is smaller.
 _GRAY = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
 _RGB = (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101])
+_CHUNK = struct.Struct(">I4s")
+"""Length and kind of a chunk of a PNG, which its content and four more bytes follow."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DAMAGE = (
     OSError, SyntaxError, ValueError, RuntimeError, EOFError, LookupError, TypeError, ArithmeticError, struct.error,
@@ -165,10 +168,8 @@ def _decoded(name: str, data: NDArray[np.uint8], channels: int) -> NDArray[np.ui
 
 def _stated_pixels(data: NDArray[np.uint8]) -> int:
     """Pixels that the head of an encoded image states, 0 where it is no image."""
-    if data[:8].tobytes() == _PNG and len(data) >= 24:
-        # a prepared file has tens of thousands of these, and Pillow takes as long as decoding does
-        width, height = struct.unpack(">II", data[16:24].tobytes())
-        return int(width) * int(height)
+    if data[:8].tobytes() == _PNG:
+        return _png_pixels(data.data)
     from PIL import Image
 
     try:
@@ -178,6 +179,24 @@ def _stated_pixels(data: NDArray[np.uint8]) -> int:
         return MAX_PIXELS + 1
     except _DAMAGE:
         return 0
+
+
+def _png_pixels(data: memoryview) -> int:
+    """As `_stated_pixels`, of a PNG; 0 as well where a chunk states more than there is.
+
+    Tens of thousands of these are in a prepared file, and Pillow takes as long as decoding does. OpenCV takes memory
+    for what a chunk states before it finds that it cannot be read.
+    """
+    at, kind = len(_PNG), b""
+    while kind != b"IEND":
+        if at + 12 > len(data):
+            return 0
+        length, kind = _CHUNK.unpack_from(data, at)
+        at += 12 + length
+    if at > len(data) or len(data) < 24:
+        return 0
+    width, height = struct.unpack_from(">II", data, 16)
+    return int(width) * int(height)
 
 
 def _to_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
