@@ -552,8 +552,20 @@ def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"network": []}, {"task": []}, {"mean": []}, {"std": ["x"]}, {"mean": [0.5] * 2}],
-    ids=["network", "task", "none", "text", "two"],
+    [
+        {"network": []},
+        {"task": []},
+        {"mean": []},
+        {"std": ["x"]},
+        {"mean": [0.5] * 2},
+        {"mean": [{}]},
+        {"mean": [[]]},
+        {"std": [[1, 2]]},
+        {"std": [10**400]},
+        {"std": [float("nan")]},
+        {"std": [0.0]},
+    ],
+    ids=["network", "task", "none", "text", "two", "object", "list", "pair", "long", "NaN", "zero"],
 )
 def test_recipes_of_other_types(change: dict[str, Any]):
     from mien.recipes import RECIPES
