@@ -522,6 +522,10 @@ def recipes(folder: Path) -> Target:
     return Target("recipe files: `mien train FILE.json`", seeds, run, "json")
 
 
+_HERE = b'{"here": 1}'
+"""In inputs for what names this folder and its files' times, so that they mean the same in another one."""
+
+
 def progress(folder: Path) -> Target:
     """What an interrupted run of videos left behind, damaged."""
     from clips import clip
@@ -551,18 +555,20 @@ def progress(folder: Path) -> Target:
     name = next(path.name for path in kept.rglob("progress.json"))
     seed = next(kept.rglob(name)).read_bytes()
     assert json.loads(seed)["current"], "the run has to be interrupted within a video"
+    call = json.dumps(json.loads(seed)["call"]).encode()
+    assert call in seed
 
     def one(data: bytes) -> None:
         shutil.rmtree(report)
         shutil.copytree(kept, report)
         rows.write_bytes(table)
-        next(report.rglob(name)).write_bytes(data)
+        next(report.rglob(name)).write_bytes(data.replace(_HERE, call))
         with VideoRun(analyzer, paths, outputs, flush_seconds=0.0, resume=True) as run:
             for told in run.reports():
                 if isinstance(told, MienError):
                     raise told
 
-    return Target("progress.json of an interrupted run: `--resume`", [seed], one, "json")
+    return Target("progress.json of an interrupted run: `--resume`", [seed.replace(call, _HERE)], one, "json")
 
 
 # ---------------------------------------------------------------- batches
@@ -758,11 +764,13 @@ def batch_manifests(folder: Path) -> Target:
     def run(data: bytes) -> None:
         shutil.rmtree(run_folder, ignore_errors=True)
         shutil.copytree(kept, run_folder)
-        (run_folder / "manifest.json").write_bytes(data)
+        (run_folder / "manifest.json").write_bytes(data.replace(_HERE, plan))
         if different := resumed():
             raise _NotWholeError(f"other parts: {sorted(different)}")
 
-    seed = (kept / "manifest.json").read_bytes()
+    document = json.loads((kept / "manifest.json").read_bytes())
+    plan = json.dumps(document["plan"]).encode()
+    seed = json.dumps(document | {"plan": json.loads(_HERE)}).encode()
     return Target("manifest of an interrupted batch: `--resume`", [seed], run, "json")
 
 

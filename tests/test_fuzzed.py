@@ -642,6 +642,12 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
     for name in ("cuts", "tracker", "smoother", "carrier"):
         for value in ({}, None, [1], 10**400):
             texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {name: value}}}))
+    for past in ([[[1, 2]]], [[]], [following["cuts"]["past"][0]] * 3):
+        cuts = following["cuts"] | {"past": past}
+        texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {"cuts": cuts}}}))
+    for size in ("", [], [1], ["a", "b"]):
+        done = good["current"]["done"] | {"size": size}
+        texts.append(json.dumps(good | {"current": good["current"] | {"done": done}}))
     for text in texts:
         path.write_text(text)
         refused(gone_on, InputError, "progress.json: is damaged|the saved state is of other")
