@@ -645,6 +645,15 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
     for past in ([[[1, 2]]], [[]], [following["cuts"]["past"][0]] * 3):
         cuts = following["cuts"] | {"past": past}
         texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {"cuts": cuts}}}))
+    smoother = following["smoother"]
+    assert smoother["live"]
+    for change in (
+        {"raw": [1.0]}, {"filtered": [0.5]}, {"emotions": None}, {"shares": [1.0]}, {"pooled": [1.0]}, {"age_logs": {}},
+        {"label": 3}, {"label": "x"}, {"seen": None}, {"mass": "1"},
+    ):  # fmt: skip
+        live = [smoother["live"][0] | change, *smoother["live"][1:]]
+        changed = following | {"smoother": smoother | {"live": live}}
+        texts.append(json.dumps(good | {"current": good["current"] | {"following": changed}}))
     for size in ("", [], [1], ["a", "b"]):
         done = good["current"]["done"] | {"size": size}
         texts.append(json.dumps(good | {"current": good["current"] | {"done": done}}))
