@@ -413,7 +413,7 @@ def _wait(process: subprocess.Popen[bytes], pulse: Pulse, folder: Path, seconds:
             started = now  # imports and valid inputs take their time on a busy machine
             if used_now > STARTING_SECONDS and killed is None:
                 killed = "does not get ready"
-                process.kill()
+                os.kill(process.pid, signal.SIGKILL)
         elif killed is None:
             base = int((folder / "ready").read_text() or 0) / 1024
             if _resident(process.pid) > base + MEMORY_MB:
@@ -423,7 +423,8 @@ def _wait(process: subprocess.Popen[bytes], pulse: Pulse, folder: Path, seconds:
             elif now - started > seconds + 30 and not pulse.read()[3]:
                 killed = ""  # its time is over, and it does not end by itself
             if killed is not None:
-                process.kill()
+                # not process.kill(), which takes the status of a process that has just ended away from wait4
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def _cpu(pid: int) -> float:
@@ -475,7 +476,12 @@ def again(folder: Path) -> dict[str, Any]:
             target = build(Path(scratch))
             for file in kept:
                 inputs += 1
+                before, busy = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
                 found = judged(target.run, file.read_bytes())[1]
+                if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before > MEMORY_MB * 1024:
+                    found = found or {"what": f"more than {MEMORY_MB} MB of memory", "where": name, "said": ""}
+                if time.process_time() - busy > CPU_SECONDS:
+                    found = found or {"what": "slow", "where": name, "said": ""}
                 if found is not None:
                     wrong.append(found | {"input": file.name})
     return {"inputs": inputs, "wrong": wrong, "commit": commit()}

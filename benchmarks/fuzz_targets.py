@@ -522,6 +522,10 @@ def recipes(folder: Path) -> Target:
     return Target("recipe files: `mien train FILE.json`", seeds, run, "json")
 
 
+_HERE = b'{"here": 1}'
+"""In inputs for what names this folder and its files' times, so that they mean the same in another one."""
+
+
 def progress(folder: Path) -> Target:
     """What an interrupted run of videos left behind, damaged."""
     from clips import clip
@@ -551,18 +555,237 @@ def progress(folder: Path) -> Target:
     name = next(path.name for path in kept.rglob("progress.json"))
     seed = next(kept.rglob(name)).read_bytes()
     assert json.loads(seed)["current"], "the run has to be interrupted within a video"
+    call = json.dumps(json.loads(seed)["call"]).encode()
+    assert call in seed
 
     def one(data: bytes) -> None:
         shutil.rmtree(report)
         shutil.copytree(kept, report)
         rows.write_bytes(table)
-        next(report.rglob(name)).write_bytes(data)
+        next(report.rglob(name)).write_bytes(data.replace(_HERE, call))
         with VideoRun(analyzer, paths, outputs, flush_seconds=0.0, resume=True) as run:
             for told in run.reports():
                 if isinstance(told, MienError):
                     raise told
 
-    return Target("progress.json of an interrupted run: `--resume`", [seed], one, "json")
+    return Target("progress.json of an interrupted run: `--resume`", [seed.replace(call, _HERE)], one, "json")
+
+
+# ---------------------------------------------------------------- batches
+
+
+class _NotWholeError(Exception):
+    """Inputs that are neither rows nor refused, or rows that are not those of an undisturbed run."""
+
+
+def _pictures() -> list[bytes]:
+    from made_datasets import encoded
+
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), dtype=np.uint8)
+    return [
+        encoded(picture, suffix) for picture, suffix in zip(pictures, (".png", ".jpg", ".webp", ".png"), strict=True)
+    ]
+
+
+def _planned(source: Path, size: int) -> Any:
+    """What `mien batch` does with a source: the plan, and each of its first shards analysed. Returns the plan."""
+    import pyarrow.parquet as pq
+
+    from mien.analyzer import Analyzer
+    from mien.batch.analyse import analyse_shard
+    from mien.batch.plan import encode_plan, make_plan
+    from mien.batch.settings import Settings
+    from mien.batch.tables import counts_of
+
+    plan = make_plan(str(source), size=size)
+    encode_plan(plan)
+    analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
+    told = 0
+    for shard in plan.shards[:4]:
+        done = analyse_shard(analyzer, Settings(emotion=None, age=None), shard)
+        part = done.tables["inputs"]
+        if counts_of(part, shard.number, "part") != done.counts:
+            raise _NotWholeError("the part says otherwise than its shard")
+        rows = pq.read_table(io.BytesIO(part)).to_pylist()
+        broken = [row["error"] for row in rows if row["error"] is not None]
+        if not all(error and error.isprintable() for error in broken):
+            raise _NotWholeError(f"an error that is not one printable line: {broken}")
+        # what ends too early says so in a row of the file; rows that are merely missing would be lost
+        cut = bool(rows) and rows[-1]["kind"] == "file"
+        if not rows or (shard.inputs is not None and len(rows) != shard.inputs and not cut):
+            raise _NotWholeError(f"{len(rows)} rows of {shard.inputs} inputs")
+        told += len(rows) - len(broken)
+    if not told:
+        raise InputError("none of the inputs could be analysed: every one is a row with an error")
+    return plan
+
+
+def batch_lists(folder: Path) -> Target:
+    pictures = folder / "in"
+    pictures.mkdir()
+    for number, content in enumerate(_pictures()):
+        (pictures / f"{number}.png").write_bytes(content)
+    names = [f"{pictures}/0.png", f"{pictures}/./1.png", f"{pictures}/nowhere.png", f"file://{pictures}/2.png"]
+    seeds = ["\n".join(names), f"{pictures}/3.png\r\n\r\n  {pictures}/0.png  \r\nmemory://far/away.jpg\r\n", names[0]]
+    given = folder / "names.txt"
+
+    def run(data: bytes) -> None:
+        given.write_bytes(data)
+        _planned(given, 3)
+
+    return Target("list files of `mien batch`", [seed.encode() for seed in seeds], run, "text")
+
+
+def _sparse_tar(content: bytes, old: bool) -> bytes:
+    """A tar of one picture that GNU tar wrote as a sparse file: its map lies in the head, or before the content."""
+    import tarfile
+
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT if old else tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("a.png")
+        if not old:
+            about = {"major": "1", "minor": "0", "name": "a.png", "realsize": str(len(content))}
+            member.pax_headers = {f"GNU.sparse.{key}": value for key, value in about.items()}
+            content = f"1\n0\n{len(content)}\n".encode().ljust(512, b"\0") + content
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    data = bytearray(stream.getvalue())
+    if old:
+        size = b"%011o\0" % len(content)
+        data[156:157], data[386:410], data[483:495] = tarfile.GNUTYPE_SPARSE, b"0" * 11 + b"\0" + size, size
+        data[148:156] = b" " * 8
+        data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
+def batch_tars(folder: Path) -> Target:
+    import tarfile
+
+    def packed(kind: str, how: int = tarfile.PAX_FORMAT, long: str = "", others: bool = True) -> bytes:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode=f"w:{kind}" if kind else "w", format=how) as tar:
+            for number, content in enumerate(_pictures()):
+                members = [(f"{long}{number:05}.png", content), (f"{number:05}.cls", b"3")]
+                for name, data in members if others else members[:1]:
+                    member = tarfile.TarInfo(name)
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+            if others:
+                link = tarfile.TarInfo("link.png")
+                link.type, link.linkname = tarfile.SYMTYPE, "00000.png"
+                tar.addfile(link)
+        return stream.getvalue()
+
+    seeds = [packed(""), packed("", tarfile.USTAR_FORMAT, others=False)[:10240], packed("gz"), packed("bz2")]
+    seeds += [packed("", how, "x" * 120, others=False) for how in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
+    seeds += [_sparse_tar(_pictures()[0], old) for old in (True, False)]
+    given = folder / "shard.tar"
+
+    def run(data: bytes) -> None:
+        given.write_bytes(data)
+        _planned(given, 3)
+
+    return Target("WebDataset tars of `mien batch`", seeds, run)
+
+
+def batch_parquet(folder: Path) -> Target:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pictures = _pictures()
+    struct = pa.array([{"bytes": content, "path": "é.png"} for content in pictures])
+    columns = [struct, pa.array([None, *pictures[1:]], pa.large_binary()), pa.array(pictures[:1] * 40, pa.binary())]
+    seeds = []
+    for number, column in enumerate(columns):
+        stream = io.BytesIO()
+        table = pa.table({"label": ["sad"] * len(column), ("image", "jpg", "bytes")[number]: column})
+        pq.write_table(table, stream, row_group_size=3, compression=("snappy", "none", "zstd")[number])
+        seeds.append(stream.getvalue())
+    given = folder / "images.parquet"
+
+    def run(data: bytes) -> None:
+        given.write_bytes(data)
+        _planned(given, 2)
+
+    return Target("Parquet of images of `mien batch`", seeds, run)
+
+
+def _interrupted_batch(folder: Path) -> tuple[Path, Path, Callable[[], dict[str, bytes]]]:
+    """The results of a run that ended with two of its four shards, the same results to be damaged, and what goes on.
+
+    What goes on is the whole of `BatchRun`, but that shards are analysed here and not in processes of their own, and
+    raises where a part is not what an undisturbed run writes.
+    """
+    from mien.analyzer import Analyzer
+    from mien.batch import run as batch
+    from mien.batch.analyse import analyse_shard
+    from mien.batch.settings import Settings
+
+    source = folder / "in"
+    source.mkdir()
+    for number in range(2):
+        for i, content in enumerate(_pictures()):
+            (source / f"{number}{i}.png").write_bytes(content)
+    analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
+    settings = Settings(detector="haar", emotion=None, age=None)
+    batch.run_local = lambda shards, prepared, **_: (  # type: ignore[assignment]
+        analyse_shard(analyzer, settings, shard) for shard in shards
+    )
+    run_folder, kept, whole = folder / "out", folder / "kept", folder / "whole"
+
+    def parts(where: Path) -> dict[str, bytes]:
+        return {path.relative_to(where).as_posix(): path.read_bytes() for path in where.glob("*/*.parquet")}
+
+    def run(where: Path, resume: bool, shards: int | None = None) -> dict[str, bytes]:
+        todo = batch.BatchRun(str(source), str(where), settings, shard_size=2, resume=resume).finished()
+        for number, _ in enumerate(todo, 1):
+            if number == shards:
+                break
+        todo.close()
+        return parts(where)
+
+    expected = run(whole, resume=False)
+    run(kept, resume=False, shards=2)
+    (kept / ".lock").unlink(missing_ok=True)
+
+    def resumed() -> dict[str, bytes]:
+        found = run(run_folder, resume=True)
+        told = json.loads((run_folder / "manifest.json").read_bytes())
+        if (told["state"], told["counts"]["inputs"]) != ("finished", 8) or found.keys() != expected.keys():
+            raise _NotWholeError(f"{told['state']}, {told['counts']}, {sorted(found)}")
+        return {name: content for name, content in found.items() if content != expected[name]}
+
+    return kept, run_folder, resumed
+
+
+def batch_manifests(folder: Path) -> Target:
+    kept, run_folder, resumed = _interrupted_batch(folder)
+
+    def run(data: bytes) -> None:
+        shutil.rmtree(run_folder, ignore_errors=True)
+        shutil.copytree(kept, run_folder)
+        (run_folder / "manifest.json").write_bytes(data.replace(_HERE, plan))
+        if different := resumed():
+            raise _NotWholeError(f"other parts: {sorted(different)}")
+
+    document = json.loads((kept / "manifest.json").read_bytes())
+    plan = json.dumps(document["plan"]).encode()
+    seed = json.dumps(document | {"plan": json.loads(_HERE)}).encode()
+    return Target("manifest of an interrupted batch: `--resume`", [seed], run, "json")
+
+
+def batch_parts(folder: Path) -> Target:
+    kept, run_folder, resumed = _interrupted_batch(folder)
+    done = sorted((kept / "inputs").iterdir())
+
+    def run(data: bytes) -> None:
+        shutil.rmtree(run_folder, ignore_errors=True)
+        shutil.copytree(kept, run_folder)
+        (run_folder / "inputs" / done[0].name).write_bytes(data)
+        if different := resumed().keys() - {f"inputs/{done[0].name}"}:
+            raise _NotWholeError(f"other parts: {sorted(different)}")
+
+    return Target("parts of an interrupted batch: `--resume`", [done[0].read_bytes()], run)
 
 
 # ---------------------------------------------------------------- the service
@@ -669,6 +892,11 @@ TARGETS: Mapping[str, Callable[[Path], Target]] = {
     "svm-configs": svm_configs,
     "recipes": recipes,
     "progress": progress,
+    "batch-lists": batch_lists,
+    "batch-tars": batch_tars,
+    "batch-parquet": batch_parquet,
+    "batch-manifests": batch_manifests,
+    "batch-parts": batch_parts,
     "requests": requests,
     "live": live,
 }

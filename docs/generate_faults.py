@@ -26,6 +26,11 @@ SURFACES = {
     "svm-configs": "config.json of such a run folder",
     "recipes": "recipe files (JSON)",
     "progress": "what an interrupted run of videos left behind",
+    "batch-lists": "batches: list files",
+    "batch-tars": "batches: WebDataset tars, plain, .gz and .bz2",
+    "batch-parquet": "batches: Parquet of images",
+    "batch-manifests": "batches: the manifest of an interrupted run",
+    "batch-parts": "batches: a finished part of an interrupted run",
     "requests": "HTTP requests: pictures, forms, JSON, deepface's shape",
     "live": "messages of the live WebSocket",
 }
@@ -51,10 +56,10 @@ def fuzz_section(measured: dict[str, Any]) -> str:
     tried = measured["again"]
     wall, cpu = (sum(run[name] for run in runs) for name in ("wall", "cpu"))
     lines = [
-        f"`python benchmarks/fuzz.py --json docs/results/fuzz.json`, in parts: {wall / 60:.0f} minutes, of which a busy machine "
-        f"gave {cpu / 60:.0f} of CPU; {sum(run['cases'] for run in runs):,} inputs. Python {measured['python']}, {packages}; "
-        f"{measured['date']}. *Taken* are inputs that are still valid; all others were refused in one line. *Found* counts "
-        "distinct kinds (error and place) over all parts, between which the code was mended. "
+        f"`python benchmarks/fuzz.py --json docs/results/fuzz.json`, in {len(runs)} parts that took {wall / 60:.0f} minutes and "
+        f"{cpu / 60:.0f} minutes of CPU in all; {sum(run['cases'] for run in runs):,} inputs. Python {measured['python']}, "
+        f"{packages}; {measured['date']}. *Taken* are inputs that are still valid; all others were refused in one line, but for "
+        "those found. *Found* counts distinct kinds (error and place) over all parts, between which the code was mended. "
         f"`--again findings`: of {tried['inputs']} inputs kept of these and of earlier trials, {len(tried['wrong'])} still give "
         "something else than a result or one line.",
         "",

@@ -123,7 +123,9 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 
     images = pq.read_table(fresh())["image"].to_pylist()
     broken = [*images[:4], b"no image", *images[5:]]
-    with pytest.raises(DataError, match=r"damaged prepared dataset \(image 5 cannot be decoded\).*prepare it again"):
+    with pytest.raises(
+        DataError, match=r"damaged prepared dataset \(image 5: not a readable image.*\).*prepare it again"
+    ):
         read_prepared(rewritten(fresh(), image=pa.array(broken, pa.binary())))
     small = [*images[:4], encoded(np.zeros((3, 3), np.uint8)), *images[5:]]
     with pytest.raises(DataError, match="image 5 has the shape"):

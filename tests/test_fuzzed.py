@@ -6,19 +6,28 @@ import gzip
 import io
 import json
 import resource
+import struct
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 import mien
 from clips import clip
-from made_datasets import fer2013_csv, fer2013_rows, made, noise
+from made_datasets import encoded, fer2013_csv, fer2013_rows, made, noise
+from mien.batch.analyse import read_items
+from mien.batch.places import open_place
+from mien.batch.plan import make_plan
+from mien.batch.store import Store
+from mien.batch.tables import InputRow, encode_inputs
+from mien.batch.values import Counts, Finished, Item, Shard
 from mien.cli import cli
 from mien.datasets.audit.opinions import read_opinions
 from mien.datasets.ferplus import read_votes
@@ -196,7 +205,7 @@ def test_votes_with_a_cell_that_is_too_long(tmp_path: Path):
     refused(lambda: read_votes(path), DataError, "field limit")
 
 
-@pytest.mark.parametrize("at", ["member", "place", "method"])
+@pytest.mark.parametrize("at", ["member", "place", "method", "name"])
 def test_a_zip_whose_directory_is_damaged(tmp_path: Path, at: str):
     path = fer2013_csv(tmp_path / "fer2013.csv.zip", fer2013_rows(1))
     data = bytearray(path.read_bytes())
@@ -205,6 +214,9 @@ def test_a_zip_whose_directory_is_damaged(tmp_path: Path, at: str):
         data[data.rindex(b"PK\x03\x04") + 1] = 0
     elif at == "place":
         data[entry + 42 : entry + 46] = b"\xff\xff\xff\x7f"
+    elif at == "name":
+        data[entry + 9] |= 8  # says that names are UTF-8
+        data[entry + 46 + 2] = 0xF5
     else:
         data[entry + 10] = 77
     path.write_bytes(data)
@@ -227,6 +239,9 @@ def test_probabilities_whose_head_is_damaged(tmp_path: Path):
         good.replace(b"}", b" "),
         good.replace(b"(6, 7)", b"(9**9)"),
         good.replace(b"(6, 7), ", b"(6999999999999, 7),"),
+        good.replace(b"(6, 7), ", b"(6,True),"),
+        good.replace(b"'<f4'", b"()   "),
+        good.replace(b"'descr'", b"[]     "),
     ):
         path.write_bytes(data)
         refused(lambda: read_opinions(path, made(6)), DataError, "npy")
@@ -260,6 +275,256 @@ def test_a_prepared_file_whose_description_is_damaged(tmp_path: Path, document: 
     refused(lambda: read(path), DataError, r"train\.parquet")
 
 
+def labelled(folder: Path, **columns: Any) -> Path:
+    """A Parquet file of pictures with labels, as Hugging Face writes them."""
+    pictures = columns.pop("pictures", None) or [encoded(image) for image in noise(3, 12, 12, 3)]
+    path = folder / "train.parquet"
+    pq.write_table(pa.table({"image": pa.array(pictures, pa.binary()), **columns}), path)
+    assert len(pq.read_metadata(path).schema.names) == 1 + len(columns)
+    return path
+
+
+def test_parquet_whose_names_are_no_text(tmp_path: Path):
+    path = labelled(tmp_path, label=["sad"] * 3)
+    assert len(read(path)) == 3
+    path.write_bytes(path.read_bytes().replace(b"label", b"l\xf3bel"))
+    refused(lambda: read(path), DataError, r"train\.parquet: not a readable Parquet file .* get it again")
+
+
+def test_parquet_whose_text_is_no_text(tmp_path: Path):
+    path = labelled(tmp_path, label=pa.array([b"sad", b"happy", b"\xffear"]).view(pa.string()))
+    refused(lambda: read(path), DataError, r"train\.parquet: not a readable Parquet file .*UTF8.* get it again")
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[" * 100_000, b"{", b"3"], ids=["encoding", "deep", "open", "number"])
+def test_parquet_whose_names_of_labels_are_damaged(tmp_path: Path, text: bytes):
+    path = labelled(tmp_path, label=[0, 1, 2])
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": text}), path)
+    refused(lambda: read(path), DataError, "the file does not name them; give the label order")
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_small_parquet_file_that_states_millions_of_rows(tmp_path: Path, key: bytes | None):
+    """Two numbers each say how many times a row is repeated."""
+    columns = {"image": pa.nulls(10**6, pa.binary()), "label": pa.nulls(10**6, pa.int8())}
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table(columns).replace_schema_metadata({key: "{}"} if key else None), path)
+    assert path.stat().st_size < 5000
+    refused(lambda: read(path), DataError, "states 1,000,000 rows in .* the file is damaged")
+
+
+def stating(picture: bytes, mark: bytes, place: int, form: str) -> bytes:
+    """The picture with another height and width written ``place`` bytes behind the mark."""
+    at = picture.index(mark) + place
+    return picture[:at] + struct.pack(form, 30_000, 30_000) + picture[at + struct.calcsize(form) :]
+
+
+def test_small_pictures_that_state_a_huge_size_take_no_memory(tmp_path: Path):
+    picture = noise(1, 12, 12, 3)[0]
+    huge = {
+        ".png": stating(encoded(picture), b"IHDR", 4, ">II"),
+        ".jpg": stating(encoded(picture, ".jpg"), b"\xff\xc0", 5, ">HH"),
+        ".bmp": stating(encoded(picture, ".bmp"), b"BM", 18, "<ii"),
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    chunk = encoded(picture).replace(struct.pack(">I", len(encoded(picture)) - 57) + b"IDAT", b"\x7f\0\0\x0cIDAT")
+    assert chunk != encoded(picture)
+    path = labelled(tmp_path, pictures=[chunk] * 3, label=["sad"] * 3)
+    refused(lambda: read(path), DataError, "row 1: not a readable image")
+    for content in huge.values():
+        path = labelled(tmp_path, pictures=[content] * 3, label=["sad"] * 3)
+        refused(lambda path=path: read(path), DataError, "row 1: states more than 67,108,864 pixels; get it again")
+    given = pq.read_table(write_prepared(made(5, side=8), tmp_path / "a.parquet"))
+    for content in huge.values():
+        images = pa.array([content] * 5, pa.binary())
+        pq.write_table(given.set_column(0, "image", images), tmp_path / "b.parquet")
+        refused(lambda: read(tmp_path / "b.parquet"), DataError, "image 1: states more than .* prepare it again")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes; decoded, 900 MB or more
+
+
+# ---------------------------------------------------------------- batches
+
+
+def tar_of(members: list[tuple[str, bytes]], form: int = tarfile.USTAR_FORMAT) -> bytearray:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=form) as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return bytearray(stream.getvalue())
+
+
+def sealed(head: bytearray) -> bytearray:
+    """The head of a member with the sum that belongs to it."""
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return head
+
+
+def read_tar(path: Path, data: bytes) -> list[Item]:
+    path.write_bytes(data)
+    return list(read_items(Shard(0, "tar", (str(path),))))
+
+
+FOUR = [(f"{i}.png", bytes([i]) * 300) for i in range(4)]
+
+
+def test_members_behind_damage_in_a_tar_are_not_lost_in_silence(tmp_path: Path):
+    """Python's tarfile takes a damaged head for the end of the file."""
+    whole = tar_of(FOUR)
+    assert [item.content for item in read_tar(tmp_path / "a.tar", whole)] == [content for _, content in FOUR]
+    for damaged in (
+        whole[:2048] + b"\xff" * 512 + whole[2560:],  # the third head
+        whole[:2048] + whole[2049:],
+        whole[:2048],  # cut between two members
+        whole[:2300],
+    ):
+        first, second, last = read_tar(tmp_path / "a.tar", damaged)
+        assert [first.content, second.content] == [content for _, content in FOUR[:2]]
+        assert last.kind == "file"
+        assert "a.tar: cannot be read after 2 pictures" in str(last.error)
+        assert str(last.error).isprintable()
+
+
+def test_a_tar_whose_end_is_far_off_is_not_waited_for(tmp_path: Path):
+    """Python's tarfile skips as many blocks as a head states, at the end of the file too: here 2⁶⁴ bytes."""
+    label = tar_of([("0.cls", b"")])[:512]
+    label[124:136] = b"\x80" + bytes(2) + b"\x01" + bytes(8)
+    label = sealed(label)
+    for data in (label, gzip.compress(label)):
+        (last,) = read_tar(tmp_path / "a.tar", data)
+        assert "a.tar: cannot be read (ends too early)" in str(last.error)
+
+
+@pytest.mark.parametrize("data", [b"\x1f\x8b", b"\x1f\x8b\x08", b"\x1f\x8b\x08\x04\0\0\0\0\0\0", b"BZh", b"\xfd7zXZ\0"])
+def test_compressed_tars_that_are_only_begun(tmp_path: Path, data: bytes):
+    (last,) = read_tar(tmp_path / "a.tar", data)
+    assert "a.tar: cannot be read (" in str(last.error)
+    refused(lambda: make_plan(str(tmp_path / "a.tar")), DataError, "not a readable tar file")
+
+
+def test_sparse_members_whose_map_is_cut(tmp_path: Path):
+    head = tar_of(FOUR[:1], tarfile.GNU_FORMAT)[:512]
+    head[156:157], head[482] = tarfile.GNUTYPE_SPARSE, 1  # the map goes on in the next block
+    for more in (b"", b"\x01" * 512):
+        (last,) = read_tar(tmp_path / "a.tar", bytes(sealed(head)) + more)
+        assert "a.tar: cannot be read (" in str(last.error)
+
+
+def test_a_small_tar_that_states_huge_members_takes_no_memory(tmp_path: Path):
+    """A sparse file is mostly holes, which are read as zeros; a long name is read at once."""
+    whole = tar_of(FOUR)
+    large = whole[:512]
+    large[124:136] = b"77777777777\0"
+    (item, last) = read_tar(tmp_path / "a.tar", sealed(large) + whole[512:])
+    assert "0.png: states 8,589,934,591 bytes, more than any picture has" in str(item.error)
+    assert last.kind == "file"
+    name = tar_of([("x" * 200 + ".png", b"")], tarfile.GNU_FORMAT)[:512]
+    assert name[156:157] == tarfile.GNUTYPE_LONGNAME
+    name[124:136] = b"00037777777\0"
+    (last,) = read_tar(tmp_path / "a.tar", gzip.compress(sealed(name) + bytes(9 << 20)))
+    assert "a head of 8,388,607 bytes" in str(last.error)
+
+
+def test_parquet_of_pictures_that_is_damaged(tmp_path: Path):
+    path = labelled(tmp_path, label=["sad"] * 3)
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"label", b"l\xf3bel"))
+    refused(lambda: make_plan(str(path)), DataError, "not a readable Parquet file .* get it again")
+    pq.write_table(pa.table({"image": pa.nulls(10**6, pa.binary())}), path)
+    refused(lambda: make_plan(str(path)), DataError, "1,000,000 rows in .* get it again")
+    both = pa.table([pa.array([b"1"]), pa.array([b"2"])], names=["image", "image"])
+    pq.write_table(both, path)
+    refused(lambda: make_plan(str(path)), DataError, "no column of encoded pictures")
+    refused(lambda: read(path), DataError, "has two columns 'image'")
+
+
+def test_rows_that_a_parquet_file_states_and_does_not_hold_are_not_lost_in_silence(tmp_path: Path):
+    """Arrow passes over pages of a kind that it does not know, and ends before the last row."""
+    path, pictures = tmp_path / "train.parquet", [encoded(image) for image in noise(7, 12, 12, 3)]
+    table = pa.table({"image": pa.array(pictures, pa.binary()), "label": ["sad"] * 7})
+    pq.write_table(table, path, row_group_size=3, compression="none", use_dictionary=False)
+    (shard,) = make_plan(str(path)).shards
+    data = bytearray(path.read_bytes())
+    for column in range(2):
+        page = pq.read_metadata(path).row_group(1).column(column).data_page_offset
+        assert data[page : page + 2] == b"\x15\x00"  # the first field, a number: a page of data
+        data[page + 1] = 2
+    path.write_bytes(data)
+    *rows, last = read_items(shard)
+    assert [item.content for item in rows] == pictures[:3]
+    assert last.kind == "file"
+    assert "train.parquet: 3 of 3 rows are missing before row 6: get it again" in str(last.error)
+    refused(lambda: read(path), DataError, "holds 4 rows and states 7; the file is damaged, get it again")
+
+
+def test_what_stands_beside_the_pictures_need_not_be_text(tmp_path: Path):
+    path, content = tmp_path / "a.parquet", encoded(noise(1, 12, 12, 3)[0])
+    names = pa.array([b"\xff.png"]).view(pa.string())
+    pq.write_table(
+        pa.table({"image": pa.StructArray.from_arrays([pa.array([content]), names], ["bytes", "path"])}), path
+    )
+    (shard,) = make_plan(str(path)).shards
+    assert [item.content for item in read_items(shard)] == [content]
+
+
+def test_why_an_input_failed_is_one_printable_line():
+    row = InputRow.failed(Item(0, "a\x1b#b", "a", "b\x1b"), "a\x1b#b: cannot be read (type \x0e):\n get it again")
+    assert row.error == r"a\x1b#b: cannot be read (type \x0e): get it again"
+
+
+@pytest.mark.parametrize("protocol", ["reference", "dir", "zip", "tar", "generic", "async_wrapper", "zip::memory"])
+def test_addresses_of_file_systems_that_need_more(tmp_path: Path, protocol: str):
+    path = tmp_path / "names.txt"
+    path.write_text(f"{protocol}://x/a.png\n")
+    refused(lambda: make_plan(str(path)), InputError, f"^{protocol}://: .*check the address")
+
+
+def held(folder: Path) -> tuple[Path, Callable[[], Store]]:
+    """The results of a batch of two shards of which one is done, and what resumes it."""
+    for number in range(2):
+        (folder / f"{number}.png").write_bytes(encoded(noise(1, 12, 12, 3)[0]))
+    plan, where = make_plan(str(folder / "*.png"), size=1), folder / "out"
+    store = Store(open_place(str(where)), plan, {}, resume=False)
+    counts = Counts(1)
+    row = InputRow("a", "a", None, "photo")
+    store.commit(Finished(0, {"inputs": encode_inputs([row], 0, counts)}, counts))
+    store.close()
+    return where, lambda: Store(open_place(str(where)), plan, {}, resume=True)
+
+
+def test_a_batch_whose_manifest_is_damaged(tmp_path: Path):
+    where, resumed = held(tmp_path)
+    path = where / "manifest.json"
+    good = json.loads(path.read_text())
+    texts = ["[" * 100_000, "\x00", "1", json.dumps({k: v for k, v in good.items() if k != "runs"})]
+    texts += [json.dumps(good | {"runs": runs}) for runs in (None, {}, "x", [1])]
+    for text in texts:
+        path.write_text(text)
+        refused(resumed, InputError, r"manifest\.json: is damaged: give a new folder")
+    path.write_text(json.dumps(good))
+    assert resumed().done == {0: Counts(1)}
+
+
+def test_a_part_that_says_nonsense_is_not_taken_as_done(tmp_path: Path):
+    where, resumed = held(tmp_path)
+    path = where / "inputs" / "part-000000.parquet"
+    table = pq.read_table(path)
+    good = json.loads(table.schema.metadata[b"mien.batch"])
+    for change in (
+        {"shard": 1}, {"schema": 7}, {"inputs": 2}, {"errors": -1}, {"faces": "3"}, {"frames": 1.5}, {"faces": [0]},
+        {"frames": float("inf")}, {"frames": True},
+    ):  # fmt: skip
+        pq.write_table(table.replace_schema_metadata({"mien.batch": json.dumps(good | change)}), path)
+        refused(resumed, DataError, "is damaged: remove it")
+    for text in ("[" * 100_000, "[]", "1"):
+        pq.write_table(table.replace_schema_metadata({"mien.batch": text}), path)
+        refused(resumed, DataError, "is damaged: remove it")
+    path.unlink()
+    assert resumed().done == {}
+
+
 # ---------------------------------------------------------------- JSON
 
 
@@ -290,8 +555,20 @@ def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"network": []}, {"task": []}, {"mean": []}, {"std": ["x"]}, {"mean": [0.5] * 2}],
-    ids=["network", "task", "none", "text", "two"],
+    [
+        {"network": []},
+        {"task": []},
+        {"mean": []},
+        {"std": ["x"]},
+        {"mean": [0.5] * 2},
+        {"mean": [{}]},
+        {"mean": [[]]},
+        {"std": [[1, 2]]},
+        {"std": [10**400]},
+        {"std": [float("nan")]},
+        {"std": [0.0]},
+    ],
+    ids=["network", "task", "none", "text", "two", "object", "list", "pair", "long", "NaN", "zero"],
 )
 def test_recipes_of_other_types(change: dict[str, Any]):
     from mien.recipes import RECIPES
@@ -370,6 +647,21 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
     for name in ("cuts", "tracker", "smoother", "carrier"):
         for value in ({}, None, [1], 10**400):
             texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {name: value}}}))
+    for past in ([[[1, 2]]], [[]], [following["cuts"]["past"][0]] * 3):
+        cuts = following["cuts"] | {"past": past}
+        texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {"cuts": cuts}}}))
+    smoother = following["smoother"]
+    assert smoother["live"]
+    for change in (
+        {"raw": [1.0]}, {"filtered": [0.5]}, {"emotions": None}, {"shares": [1.0]}, {"pooled": [1.0]}, {"age_logs": {}},
+        {"label": 3}, {"label": "x"}, {"seen": None}, {"mass": "1"},
+    ):  # fmt: skip
+        live = [smoother["live"][0] | change, *smoother["live"][1:]]
+        changed = following | {"smoother": smoother | {"live": live}}
+        texts.append(json.dumps(good | {"current": good["current"] | {"following": changed}}))
+    for size in ("", [], [1], ["a", "b"]):
+        done = good["current"]["done"] | {"size": size}
+        texts.append(json.dumps(good | {"current": good["current"] | {"done": done}}))
     for text in texts:
         path.write_text(text)
         refused(gone_on, InputError, "progress.json: is damaged|the saved state is of other")

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 import mien
 from hostile import bomb
 from mien.server.access import Access
+from mien.server.v1 import live
 from mien.server.v1.live import Inbox, _Arrived
 from mien.server.v1.schemas import LiveFrame
 from pictures import astronaut
@@ -29,6 +30,30 @@ def ends(socket: Any) -> tuple[dict[str, Any], int]:
     with pytest.raises(WebSocketDisconnect) as closed:
         socket.receive_json()
     return problem, closed.value.code
+
+
+def test_a_task_that_forgets_that_it_was_cancelled_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_AGAIN_SECONDS", 0.01)
+    forgotten = 0
+
+    async def forgetful() -> None:
+        nonlocal forgotten
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                forgotten += 1
+                if forgotten > 2:
+                    raise
+
+    async def run() -> None:
+        task = asyncio.ensure_future(forgetful())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(live.stop({task}), 10)
+        assert task.cancelled()
+
+    asyncio.run(run())
+    assert forgotten == 3
 
 
 def test_frames_give_followed_faces() -> None:

@@ -1,4 +1,4 @@
-"""Writing files so that an interrupted run leaves no half file."""
+"""Files: written so that an interrupted run leaves no half one, and believed no further than their size goes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import InputError, MienError, OutputError
@@ -130,3 +130,11 @@ class Appended:
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether there is such a file; a name that no file can have, such as one that is too long, names none."""
     return os.path.isfile(path)  # noqa: PTH113 - that of Path raises for names from a damaged list
+
+
+def can_hold(size: int, rows: Sequence[int]) -> bool:
+    """Whether a Parquet file of ``size`` bytes can hold row groups of so many rows: no row is less than a bit.
+
+    Memory and time are taken for as many rows as a file states, so that it has to be believable.
+    """
+    return all(count >= 0 for count in rows) and sum(rows) <= 8 * size

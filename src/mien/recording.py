@@ -260,6 +260,9 @@ class VideoRun:
                 done = current.pop("done")
                 done |= {name: tuple(done[name]) for name in ("size", "problems")}
                 self._saved = _Saved(done=Done(**done), **current)
+                size = self._saved.done.size
+                if len(size) != 2 or not all(isinstance(side, int) for side in size):
+                    raise ValueError(f"a size of {size}")
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._damaged(error) from error
 

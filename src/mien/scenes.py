@@ -76,7 +76,10 @@ class SceneCuts:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` gave."""
-        self._past = [np.array(thumb, np.uint8) for thumb in state["past"]]
+        past = [np.array(thumb, np.uint8) for thumb in state["past"]]
+        if len(past) > _MEMORY or any(thumb.shape != (_HEIGHT, _WIDTH) for thumb in past):
+            raise InputError("the saved state is of other pictures: begin the video anew, without it")
+        self._past = past
         self._likeness = float(state["likeness"])
 
 

@@ -212,8 +212,10 @@ def filesystem(address: str) -> tuple[Any, str]:
         files, path = fsspec.core.url_to_fs(address)
     except ImportError as error:
         raise MissingExtraError(*_package(address), f"{address.split('://')[0]}:// ({error})") from None
-    except ValueError as error:
-        raise InputError(f"{shown(address)}: {error}: check the address") from None
+    except (ValueError, OSError, RuntimeError, TypeError, AttributeError) as error:
+        # file systems that need more than an address fail in ways of their own
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"{shown(address)}: {reason}: check the address") from None
     return files, str(path)
 
 

@@ -17,6 +17,7 @@ from mien.batch.values import Entry, Shard, line
 from mien.errors import InputError, MienError, MissingFileError
 from mien.sources.image import shown
 from mien.sources.paths import VIDEO_SUFFIXES
+from mien.timeline import readable
 
 SHARD_SIZE = 500
 """Photos in a shard; about the work of ten to twenty seconds."""
@@ -76,7 +77,7 @@ def make_plan(source: str, *, size: int = SHARD_SIZE, column: str | None = None)
         raise InputError(f"a shard holds at least one photo, got {size}")
     entries = list_inputs(source)
     tables = [entry for entry in entries if suffix_of(entry.path) in PARQUET_SUFFIXES]
-    stretches, errors = _read_footers(tables, size, column)
+    stretches, errors = _read_footers(tables, size, column, alone=len(entries) == 1)
     shards = tuple(_numbered(_divided(entries, stretches, size)))
     if not shards:
         raise errors[0] if errors else MissingFileError(f"{shown(source)}: the Parquet files in it hold no rows")
@@ -97,7 +98,7 @@ def encode_plan(plan: Plan) -> bytes:
     columns = {
         "shard": pa.array([shard.number for shard in plan.shards], pa.int32()),
         "kind": pa.array([shard.kind for shard in plan.shards], pa.string()),
-        "files": pa.array([list(shard.files) for shard in plan.shards], pa.list_(pa.string())),
+        "files": pa.array([list(map(readable, shard.files)) for shard in plan.shards], pa.list_(pa.string())),
         "start": pa.array([shard.start for shard in plan.shards], pa.int64()),
         "stop": pa.array([shard.stop for shard in plan.shards], pa.int64()),
         "bytes": pa.array([shard.size for shard in plan.shards], pa.int64()),
@@ -111,7 +112,9 @@ _Stretches = dict[str, list[tuple[int, int, str]]]
 """Path of a Parquet file → (first row, row after the last, column) of each of its shards."""
 
 
-def _read_footers(tables: Sequence[Entry], size: int, column: str | None) -> tuple[_Stretches, list[MienError]]:
+def _read_footers(
+    tables: Sequence[Entry], size: int, column: str | None, *, alone: bool
+) -> tuple[_Stretches, list[MienError]]:
     stretches: _Stretches = {}
     errors: list[MienError] = []
 
@@ -127,7 +130,7 @@ def _read_footers(tables: Sequence[Entry], size: int, column: str | None) -> tup
                 stretches[entry.path] = [(a, b, found[1]) for a, b in _stretches(found[0], size)]
             elif isinstance(found, NoPicturesError):
                 errors.append(found)  # a table of labels beside the pictures
-            elif len(tables) == 1:
+            elif alone:
                 raise found
             else:
                 stretches[entry.path] = [(0, 0, "")]  # its shard is one row with the error

@@ -92,9 +92,11 @@ class Store:
         try:
             manifest: dict[str, Any] = json.loads(self._place.read(MANIFEST))
             theirs = {"schema": manifest["schema"], "plan": manifest["plan"], "settings": manifest["settings"]}
-        except (ValueError, KeyError, TypeError):
+            if not (isinstance(manifest["runs"], list) and all(isinstance(run, dict) for run in manifest["runs"])):
+                raise ValueError("runs")
+            differing = list(_differences(theirs, {"schema": SCHEMA, **call}))
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f"{name}: is damaged: give a new folder") from None
-        differing = list(_differences(theirs, {"schema": SCHEMA, **call}))
         if differing:
             raise InputError(
                 f"{name}: belongs to a run with other inputs or settings ({', '.join(differing[:3])}): repeat that "
@@ -109,7 +111,7 @@ class Store:
         for name in self._place.names("inputs"):
             path = f"inputs/{name}"
             if path in known:
-                self.done[known[path]] = counts_of(self._place.read(path), f"{self._place.name}/{path}")
+                self.done[known[path]] = counts_of(self._place.read(path), known[path], f"{self._place.name}/{path}")
         self.counts = sum(self.done.values(), Counts())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.batch.containers import pyarrow
 from mien.batch.values import Counts, Item
-from mien.errors import DataError
+from mien.errors import DataError, MienError
 from mien.timeline import readable
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class InputRow:
 
     @classmethod
     def failed(cls, item: Item, error: str) -> InputRow:
-        """An input that could not be analysed."""
-        return cls(item.source, item.file, item.member, item.kind, error=error)
+        """An input that could not be analysed; why is one printable line."""
+        return cls(item.source, item.file, item.member, item.kind, error=str(MienError(error)))
 
     @classmethod
     def photo(cls, item: Item, faces: Faces) -> InputRow:
@@ -108,17 +108,23 @@ def encode_inputs(rows: Sequence[InputRow], shard: int, counts: Counts) -> bytes
     return out.getvalue()
 
 
-def counts_of(part: bytes, name: str) -> Counts:
+def counts_of(part: bytes, shard: int, name: str) -> Counts:
     """What a part of the table of inputs says that its shard holds; ``name`` is for the message.
 
     Raises:
-        DataError: it is damaged.
+        DataError: it is damaged, or another shard's.
     """
     pa, pq = pyarrow()
     try:
-        told = json.loads(pq.read_metadata(io.BytesIO(part)).metadata[_KEY])
-        return Counts(*(int(told[field.name]) for field in fields(Counts)))
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        about = pq.read_metadata(io.BytesIO(part))
+        told = json.loads(about.metadata[_KEY])
+        counts = [told[field.name] for field in fields(Counts)]
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(counts)
+        if (told["schema"], told["shard"], counts[0]) != (SCHEMA, shard, about.num_rows):
+            raise ValueError(told)
+        return Counts(*counts)
+    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError, RecursionError):
         raise DataError(f"{name}: is damaged: remove it, and --resume analyses its shard again") from None
 
 

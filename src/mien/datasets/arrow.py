@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from mien.errors import MissingExtraError
+from mien.errors import DataError, MissingExtraError
+from mien.files import can_hold
 
 
 def parquet(what: str) -> tuple[Any, Any]:
@@ -25,3 +27,35 @@ def csv(what: str) -> tuple[Any, Any]:
     except ImportError:
         raise MissingExtraError("pyarrow", "train", what) from None
     return pa, pc
+
+
+def checked_schema(path: Path, what: str = "Parquet file", cure: str = "get it again") -> Any:
+    """The Arrow schema of a Parquet file that a user gives, before anything else of it is read.
+
+    Raises:
+        DataError: no Parquet, column names that are no text or stand there twice, or more rows stated than a file of
+            this size holds.
+    """
+    pa, pq = parquet("reading Parquet")
+    try:
+        about = pq.read_metadata(path)
+        schema = about.schema.to_arrow_schema()
+        _ = schema.names  # decoded only now
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise unreadable(path, error, what, cure) from None
+    # the two need not agree, and it is the groups that are read
+    rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+    size = path.stat().st_size
+    if not (can_hold(size, rows) and can_hold(size, [about.num_rows])):
+        most = max(about.num_rows, *rows, 0)
+        raise DataError(f"{path}: states {most:,} rows in {size:,} bytes; the file is damaged, {cure}")
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: has two columns {', '.join(map(repr, twice))}; {cure}")
+    return schema
+
+
+def unreadable(path: Path, error: Exception, what: str = "Parquet file", cure: str = "get it again") -> DataError:
+    """What is said of a file that is no such file."""
+    reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    return DataError(f"{path}: not a readable {what} ({reason}); {cure}")

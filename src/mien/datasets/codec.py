@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -12,6 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, InputError
+from mien.sources.quiet import quiet_pillow
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""Pillow's names of the formats that datasets come in."""
+MAX_PIXELS = 1 << 26
+"""Pixels that an image of a dataset may state."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -20,6 +29,14 @@ _BLOCK = 256
 # Both are lossless. Gray: PNG is hardly larger than WebP and far quicker to write and read. Colour: WebP is smaller.
 _GRAY = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
 _RGB = (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101])
+_CHUNK = struct.Struct(">I4s")
+"""Length and kind of a chunk of a PNG, which its content and four more bytes follow."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, RuntimeError, EOFError, LookupError, TypeError, ArithmeticError, struct.error,
+    zlib.error,
+)  # fmt: skip
+"""What Pillow raises on damaged heads."""
 
 
 def parallel(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
@@ -51,9 +68,7 @@ def decode(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int]) -> N
     """
 
     def one(i: int) -> NDArray[np.uint8]:
-        image = decode_one(files[i], shape[2])
-        if image is None:
-            raise DataError(f"image {i + 1} cannot be decoded")
+        image = _decoded(f"image {i + 1}", files[i], shape[2])
         if image.shape != shape:
             raise DataError(f"image {i + 1} has the shape {image.shape}, expected {shape}")
         return image
@@ -112,14 +127,20 @@ def without_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images[..., :1])
 
 
-def decode_one(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8] | None:
-    """One encoded image → ``(h, w, channels)`` uint8 gray (1) or RGB (3), None where it cannot be decoded."""
-    if not len(data):
-        return None
+def decode_one(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """One encoded image → ``(h, w, channels)`` uint8 gray (1) or RGB (3).
+
+    Raises:
+        DataError: it cannot be decoded, or states more than `MAX_PIXELS`; does not name the image.
+    """
+    stated = _stated_pixels(data)
+    # OpenCV takes memory for what the head states, however little there is behind it
+    if stated > MAX_PIXELS:
+        raise DataError(f"states more than {MAX_PIXELS:,} pixels; get it again or take it out")
     gray = channels == 1
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR)
+    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR) if stated else None
     if image is None:
-        return None
+        raise DataError("not a readable image; get it again or take it out")
     pixels = image[:, :, None] if gray else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return np.asarray(pixels, np.uint8)
 
@@ -134,10 +155,48 @@ def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _read(name: str, data: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
-    image = decode_one(data, 3)
-    if image is None:
-        raise DataError(f"{name}: not a readable image; get it again or take it out")
+    image = _decoded(name, data, 3)
     return image if size is None else resized(image, size)
+
+
+def _decoded(name: str, data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    try:
+        return decode_one(data, channels)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _stated_pixels(data: NDArray[np.uint8]) -> int:
+    """Pixels that the head of an encoded image states, 0 where it is no image."""
+    if data[:8].tobytes() == _PNG:
+        return _png_pixels(data.data)
+    from PIL import Image
+
+    try:
+        with quiet_pillow(), Image.open(io.BytesIO(data.data), formats=FORMATS) as image:
+            return image.width * image.height
+    except Image.DecompressionBombError:
+        return MAX_PIXELS + 1
+    except _DAMAGE:
+        return 0
+
+
+def _png_pixels(data: memoryview) -> int:
+    """As `_stated_pixels`, of a PNG; 0 as well where a chunk states more than there is.
+
+    Tens of thousands of these are in a prepared file, and Pillow takes as long as decoding does. OpenCV takes memory
+    for what a chunk states before it finds that it cannot be read.
+    """
+    at, kind = len(_PNG), b""
+    while kind != b"IEND":
+        if at + 12 > len(data):
+            return 0
+        length, kind = _CHUNK.unpack_from(data, at)
+        at += 12 + length
+    if at > len(data) or len(data) < 24:
+        return 0
+    width, height = struct.unpack_from(">II", data, 16)
+    return int(width) * int(height)
 
 
 def _to_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

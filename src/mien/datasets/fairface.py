@@ -64,10 +64,10 @@ class Source:
 
     def image(self, i: int) -> NDArray[np.uint8]:
         """One image, RGB uint8 ``(h, w, 3)``; raises `DataError` when it cannot be decoded."""
-        image = decode_one(self.fetch(i), 3)
-        if image is None:
-            raise DataError(f"{self.names[i]}: not a readable image; get it again or take it out")
-        return image
+        try:
+            return decode_one(self.fetch(i), 3)
+        except DataError as error:
+            raise DataError(f"{self.names[i]}: {error}") from None
 
 
 def read_fairface(

@@ -33,8 +33,9 @@ _PIXELS = SIZE * SIZE
 _BLOCK_BYTES = 16 << 20
 _SPACE = 32
 _ZERO = 48
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
-"""What the readers of .gz and .zip raise; an unknown or encrypting method of a zip is a RuntimeError."""
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, UnicodeDecodeError)
+"""What the readers of .gz and .zip raise; an unknown or encrypting method of a zip is a RuntimeError, and the names in
+it need not be text."""
 _CURE = "the file is damaged or was edited; get it again"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.arrow import parquet
+from mien.datasets.arrow import checked_schema, parquet, unreadable
 from mien.datasets.codec import load, without_colour
 from mien.datasets.folders import indices, smallest_taxonomy
 from mien.datasets.value import SPLIT_NAMES, Info, Prepared
@@ -101,12 +101,18 @@ def split_of(path: Path) -> str:
 def read_table(path: Path) -> Any:
     """One file as an Arrow table; raises `DataError` for a file that is no Parquet."""
     pa, pq = parquet("reading Parquet")
+    checked_schema(path)
     try:
         # hive partitioning off: a folder named a=b must not become a column
-        return pq.read_table(path, partitioning=None)
+        table = pq.read_table(path, partitioning=None)
+        table.validate(full=True)  # Parquet does not check that text is text
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not a readable Parquet file ({reason}); get it again") from None
+        raise unreadable(path, error) from None
+    stated = pq.read_metadata(path).num_rows
+    if len(table) != stated:
+        # Arrow ends without a word where every column holds less than its row group states
+        raise DataError(f"{path}: holds {len(table):,} rows and states {stated:,}; the file is damaged, get it again")
+    return table
 
 
 def pick_column(path: Path, table: Any, candidates: Sequence[str], what: str) -> str:
@@ -175,7 +181,7 @@ def class_names(table: Any, column: str) -> list[str] | None:
     try:
         feature = json.loads(text)["info"]["features"][column]
         names = feature.get("names")
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.arrow import parquet
+from mien.datasets.arrow import checked_schema, parquet, unreadable
 from mien.datasets.codec import decode, encode
 from mien.datasets.value import LABELS, Info, Prepared
 from mien.errors import DataError, InputError, MissingFileError
@@ -32,6 +32,7 @@ FEATURE = "feature_"
 VERSION = 1
 """Version of the file's layout, not of the dataset."""
 _WHAT = "a prepared dataset"
+_NAME, _CURE = "prepared dataset", "prepare it again with `mien data prepare`"
 _ROW_GROUP = 8192
 _LARGEST = 1 << 14
 """Pixels a side of an image."""
@@ -153,7 +154,7 @@ def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; make it with `mien data prepare SOURCE --out {path}`")
     try:
-        schema = pq.read_schema(path)
+        schema = checked_schema(path, _NAME, _CURE)
         text = (schema.metadata or {}).get(KEY)
         if text is None:
             raise DataError(f"{path}: Parquet, but not a prepared dataset; make one with `mien data prepare`")
@@ -167,10 +168,7 @@ def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path}: not a readable prepared dataset ({reason}); prepare it again with `mien data prepare`"
-        ) from None
+        raise unreadable(path, error, _NAME, _CURE) from None
 
 
 def _side(value: Any) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.datasets import fairface, fer2013, folders, hf, prepared, rafdb
-from mien.datasets.arrow import parquet
+from mien.datasets.arrow import checked_schema
 from mien.datasets.value import Prepared
 from mien.errors import DataError, InputError, MissingFileError
 
@@ -163,11 +163,7 @@ def _file_kind(path: Path) -> str | None:
 
 
 def _parquet_kind(path: Path) -> str | None:
-    pa, pq = parquet("reading Parquet")
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error)[:120]}); get it again") from None
+    schema = checked_schema(path)
     columns = set(schema.names)
     if prepared.KEY in (schema.metadata or {}):
         return "prepared"

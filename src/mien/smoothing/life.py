@@ -49,6 +49,10 @@ def faded(seconds: float, time_constant: float) -> float:
     return math.exp(-seconds / time_constant) if time_constant else 0.0
 
 
+_NUMBERS = ("stop", "frames", "seen", "mass", "told", "seconds", "emotion_seconds", "age_weight", "quality")
+"""What of a `Life.state` is always a number."""
+
+
 class Life:
     """What is known of one track so far.
 
@@ -206,7 +210,14 @@ class Life:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from `state`; `InputError` where it is not of as many emotions and ages."""
+        emotions, ages = len(self._names), len(self._bins)
+        fits = all(_are(state[name], emotions) for name in ("emotions", "shares"))
+        fits &= all(state[name] is None or _are(state[name], emotions) for name in ("raw", "filtered"))
+        fits &= _are(state["age_logs"], ages) and (state["pooled"] is None or _are(state["pooled"], ages))
+        fits &= _are([state[name] for name in _NUMBERS], len(_NUMBERS)) and state["label"] in range(-1, emotions)
+        if not fits:
+            raise InputError("the saved state is of other emotions or ages: begin the video anew, without it")
         self._stop, self._frames, self._seen = state["stop"], state["frames"], state["seen"]
         self.filtered, self._mass, self._told = state["filtered"], state["mass"], state["told"]
         self._seconds, self.label, self._behind = state["seconds"], state["label"], state["behind"]
@@ -249,3 +260,8 @@ class Life:
         self._behind = 0.0 if self._behind is None else self._behind + seconds
         if most - filtered[self.label] >= options.margin or self._behind >= options.hold - _FUZZ:
             self.label, self._behind = leader, None
+
+
+def _are(values: Any, count: int) -> bool:
+    """Whether these are so many numbers."""
+    return isinstance(values, list) and len(values) == count and all(isinstance(v, int | float) for v in values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -207,9 +208,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.name, self.task, self.network)):
             raise InputError(f"recipe {self.name!r}: name, task and network are texts")
-        numbers = [*self.mean, *self.std]
-        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or any(isinstance(v, str) for v in numbers):
-            raise InputError(f"recipe {self.name!r}: mean and std are numbers, one each for gray and three for colour")
+        numbers = _are_numbers([*self.mean, *self.std]) and all(value > 0 for value in self.std)
+        if not numbers or len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
+            raise InputError(
+                f"recipe {self.name!r}: mean and std are numbers, std above 0, one each for gray and three for colour"
+            )
         if self.epochs < 1 or self.batch_size < 1:
             raise InputError(f"recipe {self.name!r}: epochs and batch_size must be at least 1")
         if not self.heads:
@@ -223,6 +226,11 @@ class Recipe:
     def head_sizes(self) -> dict[str, int]:
         """Head name → number of classes."""
         return {head.name: len(head.labels) for head in self.heads}
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    """Whether all are numbers that float32 holds; a whole number of hundreds of digits is none."""
+    return all(isinstance(value, float | int) and abs(value) < 1e30 for value in values)
 
 
 def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:

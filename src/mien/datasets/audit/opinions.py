@@ -15,6 +15,8 @@ from mien.datasets.value import Prepared
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import canonical
 
+_DAMAGE = (ValueError, EOFError, OSError, OverflowError, SyntaxError, TokenError, TypeError, LookupError)
+"""What np.load raises: the head of the file is Python, which may hold values of any type."""
 _CAUTION = "Whether the model had learned from these images, the file does not say: if it had, it hides their errors."
 
 
@@ -47,8 +49,9 @@ def read_opinions(path: str | os.PathLike[str], prepared: Prepared) -> Judge:
 def _array(path: Path, n: int, labels: tuple[str, ...]) -> Judge:
     try:
         # mapped, so that a head that states more than the file holds takes no memory
-        numbers = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, OverflowError, SyntaxError, TokenError) as error:
+        with np.errstate(over="ignore"):
+            numbers = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _DAMAGE as error:
         raise DataError(f"{path}: not a readable .npy file ({str(error)[:80]}); write it with np.save") from None
     if numbers.shape != (n, len(labels)) or numbers.dtype.kind not in "fiu":
         raise DataError(

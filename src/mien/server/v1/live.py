@@ -30,6 +30,8 @@ _KEY_SECONDS = 10.0
 _TEXT_BYTES = 4096
 _SEND_SECONDS = 10.0
 """A client that does not read for so long is gone."""
+_AGAIN_SECONDS = 1.0
+"""After which a task that was cancelled and goes on is cancelled again."""
 _TICK = 1e-3
 """Seconds between frames whose times do not grow."""
 _LATEST = 1e7
@@ -145,9 +147,7 @@ async def _follow(socket: WebSocket, service: Service, detect_every: int) -> Non
             {reading, answering}, timeout=service.limits.live_seconds, return_when=asyncio.FIRST_COMPLETED
         )
     finally:
-        for task in (reading, answering):
-            task.cancel()
-        await asyncio.wait({reading, answering})
+        await stop({reading, answering})
         ends = [None if task.cancelled() else task.exception() for task in (reading, answering)]
         service.metrics.live_frames.labels("dropped").inc(inbox.dropped)
     for end in ends:
@@ -160,6 +160,18 @@ async def _follow(socket: WebSocket, service: Service, detect_every: int) -> Non
             raise end
     problem = Problem(503, "live-over", f"a live connection lasts {service.limits.live_seconds:g} s: connect again")
     await _close(socket, service, _Ended(GOING_AWAY, problem))
+
+
+async def stop(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Before Python 3.12 `asyncio.wait_for` forgets that it was cancelled where what it waits for ends at the same moment;
+    the task would go on for ever, and this connection with it.
+    """
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=_AGAIN_SECONDS)
 
 
 async def _read(socket: WebSocket, inbox: Inbox, limits: Limits) -> None:
