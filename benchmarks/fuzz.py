@@ -512,7 +512,7 @@ def added(path: Path, one: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    from fuzz_targets import TARGETS
+    from fuzz_targets import OPEN, TARGETS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", default=",".join(TARGETS), help="separated by commas")
@@ -526,7 +526,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.again:
         warnings.simplefilter("ignore")
-        told = again(options.again)
+        with OPEN:
+            told = again(options.again)
         print(json.dumps(told, indent=1))
         if options.json:
             document = json.loads(options.json.read_text(encoding="utf-8")) | {"again": told}
@@ -534,7 +535,7 @@ def main() -> None:
         raise SystemExit(bool(told["wrong"]))
     if options.replay:
         name, file = options.replay
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, OPEN:
             target = TARGETS[name](Path(folder))
             target.run(Path(file).read_bytes())
         print("taken")

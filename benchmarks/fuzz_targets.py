@@ -795,15 +795,15 @@ class _NotOneProblemError(Exception):
     """The service answered something else than a result or a problem."""
 
 
-_OPEN = contextlib.ExitStack()
-"""Services run as long as the worker."""
+OPEN = contextlib.ExitStack()
+"""Services run as long as the worker; who does not end by being killed closes them."""
 _PATHS = ("/v1/analyze", "/analyze", "/v1/videos", "/v1/analyze?faces=1&emotion=0", "/v1/analyze?min_face=x")
 
 
 def requests(folder: Path) -> Target:
     from serving import Held, blank, service
 
-    client = _OPEN.enter_context(service(Held(1), told=False))
+    client = OPEN.enter_context(service(Held(1), told=False))
     jpeg = blank(24, 16)
     url = b"data:image/jpeg;base64," + base64.b64encode(jpeg)
     form = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n' + jpeg + b"\r\n--x--\r\n"
@@ -842,7 +842,7 @@ def live(folder: Path) -> Target:
 
     from serving import HERE, Held, blank, service
 
-    client = _OPEN.enter_context(service(Held(1), told=False, live_seconds=30))
+    client = OPEN.enter_context(service(Held(1), told=False, live_seconds=30))
     seeds = [
         b'{"t": 0.5}\n\n' + blank(24, 16),
         b'{"key": "x"}',
