@@ -37,6 +37,7 @@ CHANGES = (
     ("c667465", "levels, strips and squares searched side by side"),
     ("c7c50d5", "large JPEG files decoded no larger than the faces looked for need"),
     ("4dfd261", "no import of what a photo does not need"),
+    ("7bab3df", "R-Net and O-Net in chunks that stay in the cache"),
 )
 """Commits in order, and what each changed."""
 CASES = {
