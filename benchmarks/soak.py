@@ -16,6 +16,7 @@ import gc
 import json
 import math
 import os
+import re
 import sys
 import time
 import tracemalloc
@@ -129,15 +130,20 @@ def traced(frames: int, detect_every: int) -> dict[str, Any]:
     (first, before), (last, after) = looks[0], looks[-1]
     grown = after.compare_to(before, "lineno")
     thousands = (last - first) / 1000
-    root = str(Path(__file__).parents[1])
     return {
         "frames": last - first,
         "bytes_per_thousand": sum(one.size_diff for one in grown) / thousands,
         "most": [
-            {"where": str(one.traceback[0]).removeprefix(root), "bytes_per_thousand": one.size_diff / thousands}
+            {"where": _named(str(one.traceback[0])), "bytes_per_thousand": one.size_diff / thousands}
             for one in sorted(grown, key=lambda one: -one.size_diff)[:5]
         ],
     }
+
+
+def _named(place: str) -> str:
+    """A file and line without the folders of this machine."""
+    root = f"{Path(__file__).parents[1]}/src/"
+    return place.removeprefix(root) if place.startswith(root) else re.sub(r"^.*/python3\.\d+/", "", place)
 
 
 def look(stream: VideoStream, frames: int, faces: int) -> dict[str, Any]:

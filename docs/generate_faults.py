@@ -101,6 +101,8 @@ def soak_section(measured: dict[str, Any]) -> str:
             f"{one['frames']:,}",
             f"{one['faces']:,}",
             f"{one['resident_mb']:.1f}",
+            f"{one['regions_mb']['heap']:.1f}",
+            f"{one['regions_mb']['mapped']:.1f}",
             str(one["threads"]),
             str(one["descriptors"]),
             str(one["live"]),
@@ -113,6 +115,8 @@ def soak_section(measured: dict[str, Any]) -> str:
         "frames",
         "faces",
         "resident MB",
+        "of it heap",
+        "other mappings",
         "threads",
         "descriptors",
         "tracks alive",
@@ -126,4 +130,12 @@ def soak_section(measured: dict[str, Any]) -> str:
         "kB of JSON each. "
         + ("Nothing else grows." if not measured["wrong"] else "Found: " + "; ".join(measured["wrong"]) + ".")
     )
+    traced = measured["traced"]
+    most = traced["most"][0]
+    lines += [
+        "",
+        f"What Python itself keeps, by `tracemalloc` over {traced['frames']:,} frames of another run: {traced['bytes_per_thousand']:,.0f} "
+        f"bytes more after every thousand frames; the most of it, {most['bytes_per_thousand']:,.0f}, from "
+        f"`{most['where'].lstrip('/')}`.",
+    ]
     return "\n".join(lines)
