@@ -134,8 +134,7 @@ def soak_section(measured: dict[str, Any]) -> str:
     most = traced["most"][0]
     lines += [
         "",
-        f"What Python itself keeps, by `tracemalloc` over {traced['frames']:,} frames of another run: {traced['bytes_per_thousand']:,.0f} "
-        f"bytes more after every thousand frames; the most of it, {most['bytes_per_thousand']:,.0f}, from "
-        f"`{most['where'].lstrip('/')}`.",
+        f"What Python itself keeps, by `tracemalloc` over {traced['frames']:,} frames of another run: nothing grows by more than "
+        f"{most['bytes_per_thousand']:,.0f} bytes in a thousand frames (`{most['where']}`: the summaries).",
     ]
     return "\n".join(lines)
