@@ -137,9 +137,9 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
             "if 'mien.batch.child' in sys.orig_argv:\n"
             "    import mien.batch.analyse as analyse\n"
             "    decoded = analyse._decoded\n"
-            "    def deadly(content, source):\n"
+            "    def deadly(content, source, reduce):\n"
             f"        {code}\n"
-            "        return decoded(content, source)\n"
+            "        return decoded(content, source, reduce)\n"
             "    analyse._decoded = deadly\n"
         )
         (tmp_path / "sitecustomize.py").write_text(patch)

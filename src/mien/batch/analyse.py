@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mien.batch.containers import parquet_items, tar_items
 from mien.batch.places import local_copy, read_files
@@ -132,8 +132,6 @@ def _spared(item: Item, care: Care) -> Item:
 
 
 def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], list[Faces]]:
-    from mien.sources.image import load_image
-
     frames: list[Frame] = []
     rows: list[InputRow | Item] = []
     for item in items:
@@ -141,7 +139,7 @@ def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], 
             rows.append(InputRow.failed(item, item.error or f"{item.source}: nothing was read"))
             continue
         try:
-            frames.append(load_image(_Named(item.content, item.source), reduce=analyzer.reduction))
+            frames.append(_decoded(item.content, item.source, analyzer.reduction))
             rows.append(item)
         except MienError as error:
             rows.append(InputRow.failed(item, str(error)))
@@ -156,6 +154,12 @@ def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], 
         else:
             told.append(row)
     return told, results
+
+
+def _decoded(content: bytes, source: str, reduce: Literal[1, 2, 4, 8]) -> Frame:
+    from mien.sources.image import load_image
+
+    return load_image(_Named(content, source), reduce=reduce)
 
 
 class _Named(io.BytesIO):
