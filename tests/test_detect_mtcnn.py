@@ -59,6 +59,17 @@ def test_agrees_with_the_implementation_that_carries_the_weights(picture, box, s
     np.testing.assert_allclose(found.landmarks[0], landmarks, atol=0.02 * width + 1)
 
 
+@pytest.mark.parametrize("min_face", [5, 8, 11])
+def test_faces_below_a_cell_are_looked_for_in_the_picture_enlarged(min_face):
+    small = np.asarray(cv2.resize(astronaut()[:256, 90:346], (64, 64), interpolation=cv2.INTER_AREA), np.uint8)
+    found = MTCNN(min_face=min_face, threads=1).detect(small)
+    assert len(found) >= 1
+    x1, y1, x2, y2 = found.boxes[0]
+    # between the astronaut's eyes
+    assert x1 < 34 < x2
+    assert y1 < 25 < y2
+
+
 def test_golden():
     found = MTCNN(min_face=48, threads=1).detect(astronaut())
     np.testing.assert_allclose(found.boxes[0], [180.2, 62.5, 265.7, 172.7], atol=0.5)

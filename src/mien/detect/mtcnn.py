@@ -238,10 +238,14 @@ class _Strip:
 
 
 def _level(pyramid: list[Picture], size: tuple[int, int], scale: float) -> Picture:
-    """The picture of (width, height) shrunk to ``scale`` of its size, from the smallest halving that is larger."""
+    """The picture of (width, height) at ``scale`` of its size, from the smallest halving that is larger.
+
+    Faces below P-Net's cell of 12 pixels are looked for in the picture enlarged.
+    """
     width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
-    source = next(p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height)
-    return np.asarray(cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    source = next((p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height), pyramid[0])
+    how = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(source, (width, height), interpolation=how), np.uint8)
 
 
 def _strips(level: int, picture: Picture) -> list[_Strip]:
