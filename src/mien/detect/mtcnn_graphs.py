@@ -1,7 +1,7 @@
-"""MTCNN's three networks put together anew from their weights: the same numbers in half the time.
+"""MTCNN's three networks put together anew from their weights: the same numbers in less time.
 
-Run as they are, the files of `mien.detect.mtcnn` spend more than half of the time on what is not arithmetic. Here, with
-the same weights:
+Run as they are, the files of `mien.detect.mtcnn` spend much of the time on what is not arithmetic. Here, with the same
+weights:
 
 - pixels go in as they are: that ``(v - 127.5) / 128`` comes first is folded into the first convolution, and that the
   networks were trained on transposed pictures into all of them;
