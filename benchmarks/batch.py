@@ -319,7 +319,7 @@ def cluster(count: int, folder: Path) -> dict[str, Any]:
         arguments = (source, target, *options, "--engine", "ray", "--address", f"127.0.0.1:{PORT}", "--workers", 2)
         driver = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True)
         done = lambda: len(list(target.glob("inputs/part-*")))  # noqa: E731
-        on_second = lambda: [p for p, name in second.processes().items() if "mien.batch.child" in name]  # noqa: E731
+        on_second = lambda: [p for p, name in second.processes().items() if "mien.batch.worker_process" in name]  # noqa: E731
         wait_for("a worker on the second node", on_second)
         wait_for("some shards", lambda: done() >= 2)
         actors = [p for p, name in second.processes().items() if "MapWorker" in name or "_Actor" in name]

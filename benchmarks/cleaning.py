@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.cleaning import contrast, entropy, not_a_face, sharpness
+from mien.datasets.dataset import Prepared
 from mien.datasets.mislabels import doubt
 from mien.datasets.prepared import read_prepared
-from mien.datasets.value import Prepared
 from mien.labels import FERPLUS
 
 EDGES = {

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 
 def moving(path: Path, size: tuple[int, int], frames: int) -> Path:
-    from clips import Pan, clip
+    from helpers.clips import Pan, clip
 
     pan = Pan.astronaut(size, eye_distance=size[0] / 8, step=(0.5, 0.1))
     shown = [pan(i) for i in range(60)]
@@ -32,11 +32,11 @@ def moving(path: Path, size: tuple[int, int], frames: int) -> Path:
 
 
 def rates(path: Path) -> None:
-    from mien.sources import decode
-    from mien.sources.choose import Choice
-    from mien.sources.demux import Opened
-    from mien.sources.facts import facts_of
-    from mien.sources.video import Video
+    from mien.media import decoder as decode
+    from mien.media.demuxer import Opened
+    from mien.media.probe import facts_of
+    from mien.media.selection import Choice
+    from mien.media.video import Video
 
     facts = facts_of(path)
     for threads in (1, 2):
@@ -61,8 +61,8 @@ def rates(path: Path) -> None:
 
 def memory(path: Path) -> None:
     """Print what a process that reads the whole video has needed."""
-    from mien.sources.buffer import Buffer
-    from mien.sources.video import open_video
+    from mien.media.read_ahead import Buffer
+    from mien.media.video import open_video
 
     frames = 0
     with Buffer(open_video(path)) as buffer:

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from mien.datasets.prepared import Prepared, read_prepared
 from mien.detect import Detector, make_detector
-from mien.runtime.model import Model, Probabilities
-from mien.scoring.end_to_end import search
-from mien.scoring.pasting import pasted
-from mien.training.evaluate import protocols_of
-from mien.training.scorable import Scorable, predict, scorable_of
-from mien.weights.catalog import read_model
-from mien.weights.frames import FER2013_FRAME, zoomed
+from mien.evaluation.scoring.end_to_end import search
+from mien.evaluation.scoring.evaluate import protocols_of
+from mien.evaluation.scoring.pasted_faces import pasted
+from mien.evaluation.scoring.scored_model import Scorable, predict, scorable_of
+from mien.models.catalog import read_model
+from mien.models.crop_frames import FER2013_FRAME, zoomed
+from mien.models.model import Model, Probabilities
 
 
 def measure(

@@ -18,17 +18,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.align import crops
-from mien.analyzer import Analyzer
 from mien.cli.demo import PORTRAITS
 from mien.explain import draw
-from mien.explain.chosen import read_split, sample
 from mien.explain.faithfulness import curves
 from mien.explain.methods import METHODS, maps, signed
-from mien.explain.opened import open_explainable
+from mien.explain.model import open_explainable
+from mien.explain.sampling import read_split, sample
 from mien.explain.sanity import cascade
-from mien.sources.image import load_image
-from mien.training.fitting import fit_images
+from mien.media.image import load_image
+from mien.pipeline.analyzer import Analyzer
+from mien.predict.align import crops
+from mien.training.resize import fit_images
 
 SIDE = 128
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.features import FEATURES, SIDE, compute, hog
+from mien.published.features import FEATURES, SIDE, compute, hog
 from mien.training.environment import _processor, commit
 
 MANY, REPEATS = 512, 7

@@ -4,7 +4,7 @@
 
 Every 8th training image is enlarged five times and set into a wider canvas (its own border repeated), each detector
 looks at it, and the medians of the best detection of each image are printed as fractions of the frame's side. The
-numbers in `mien.weights.frames` come from here.
+numbers in `mien.models.crop_frames` come from here.
 """
 
 from __future__ import annotations

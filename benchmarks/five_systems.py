@@ -20,7 +20,7 @@ from mien import Analyzer
 from mien.cli.demo import PORTRAITS
 from mien.export import export
 from mien.networks.catalog import network
-from mien.reproduction.rows import ROWS
+from mien.published.reproduction.rows import ROWS
 from mien.training import checkpoint as files
 from mien.training.curves import read_rows
 

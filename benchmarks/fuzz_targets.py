@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import numpy as np
 
+from helpers.tiny_models import OneFace, tiny_card, tiny_network
 from mien.errors import InputError, MienError
-from tiny_models import OneFace, tiny_card, tiny_network
 
 Shape = Literal["bytes", "text", "json"]
 
@@ -51,9 +51,9 @@ class Target:
 def images(folder: Path) -> Target:
     from PIL import Image, ImageCms
 
-    from hostile import KINDS
-    from mien.sources.image import load_image
-    from pictures import astronaut
+    from helpers.hostile import KINDS
+    from helpers.pictures import astronaut
+    from mien.media.image import load_image
 
     whole = Image.fromarray(astronaut())
     small = whole.resize((23, 17))
@@ -116,8 +116,8 @@ _CLIPS: tuple[tuple[str, dict[str, Any]], ...] = (
 def videos(folder: Path) -> Target:
     import av
 
-    from clips import clip, turned
-    from mien.sources.video import open_video
+    from helpers.clips import clip, turned
+    from mien.media.video import open_video
 
     seeds = []
     for name, how in _CLIPS:
@@ -145,8 +145,8 @@ def videos(folder: Path) -> Target:
 
 
 def fer2013(folder: Path) -> Target:
-    from made_datasets import fer2013_csv, fer2013_rows
-    from mien.datasets.table import read
+    from helpers.datasets import fer2013_csv, fer2013_rows
+    from mien.datasets.csv_table import read
 
     rows = fer2013_rows(2)
     quoted = [[f'"{cell}"' for cell in row] for row in rows]
@@ -170,7 +170,7 @@ def fer2013(folder: Path) -> Target:
 
 
 def ferplus(folder: Path) -> Target:
-    from made_datasets import ferplus_csv, votes_for
+    from helpers.datasets import ferplus_csv, votes_for
     from mien.datasets.ferplus import read_votes
 
     written = ferplus_csv(folder / "votes.csv", votes_for(np.arange(7)))
@@ -184,13 +184,13 @@ def ferplus(folder: Path) -> Target:
 
 
 def _small_picture(path: Path) -> Path:
-    from made_datasets import write_image
+    from helpers.datasets import write_image
 
     return write_image(path, np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8))
 
 
 def fairface_csv(folder: Path) -> Target:
-    from mien.datasets.table import read
+    from mien.datasets.csv_table import read
 
     for name in ("train/1.png", "val/1.png"):
         _small_picture(folder / "faces" / name)
@@ -206,8 +206,8 @@ def fairface_csv(folder: Path) -> Target:
 
 
 def rafdb(folder: Path) -> Target:
-    from made_datasets import rafdb as made
-    from mien.datasets.table import read
+    from helpers.datasets import rafdb as made
+    from mien.datasets.csv_table import read
 
     lines = ["train_00001.jpg 5", "test_0001.jpg 1"]
     root = made(folder / "raf", lines, np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), dtype=np.uint8))
@@ -221,8 +221,8 @@ def rafdb(folder: Path) -> Target:
 
 
 def probabilities(folder: Path) -> Target:
-    from made_datasets import made
-    from mien.datasets.audit.opinions import read_opinions
+    from helpers.datasets import made
+    from mien.datasets.audit.external_predictions import read_opinions
 
     data = made(6)
     table = "row,angry,disgust,fear,happy,sad,surprise,neutral\n0,1,0,0,0,0,0,0\n3,0.1,0.1,0.2,0.3,0.1,0.1,0.1\n"
@@ -238,9 +238,9 @@ def probabilities(folder: Path) -> Target:
 
 
 def parquet(folder: Path) -> Target:
-    from made_datasets import hf_parquet, made, votes_for
+    from helpers.datasets import hf_parquet, made, votes_for
+    from mien.datasets.csv_table import read
     from mien.datasets.prepared import write_prepared
-    from mien.datasets.table import read
 
     base = made(5, side=8)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), dtype=np.uint8)
@@ -273,9 +273,9 @@ def parquet_fields(folder: Path) -> Target:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from made_datasets import encoded, hf_parquet, made
+    from helpers.datasets import encoded, hf_parquet, made
+    from mien.datasets.csv_table import read
     from mien.datasets.prepared import KEY, write_prepared
-    from mien.datasets.table import read
 
     def described(path: Path) -> dict[str, Any]:
         table = pq.read_table(path)
@@ -346,7 +346,7 @@ def parquet_fields(folder: Path) -> Target:
 
 def _analysed(folder: Path) -> Callable[[bytes], None]:
     """Loads a model file as a user's, and tells the emotion of one face with it."""
-    from mien.analyzer import Analyzer
+    from mien.pipeline.analyzer import Analyzer
 
     picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     given = folder / "model.onnx"
@@ -403,8 +403,8 @@ def _trained(folder: Path) -> Path:
 
 
 def _scored(run: Path) -> None:
-    from made_datasets import made
-    from mien.training.scorable import open_scorable, predict
+    from helpers.datasets import made
+    from mien.evaluation.scoring.scored_model import open_scorable, predict
 
     predict(open_scorable(run), made(2, side=48))
 
@@ -441,9 +441,9 @@ def _machine(folder: Path) -> Path:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    from mien.recipes.svm import SVMS
+    from mien.published.recipes.svm import SVMS
+    from mien.published.svm import MODEL, save_machine
     from mien.training.checkpoint import CONFIG, write_json
-    from mien.training.svm import MODEL, save_machine
 
     recipe = replace(SVMS["svm-hog"], kernel="rbf", scaled=True)
     rng = np.random.default_rng(0)
@@ -457,15 +457,15 @@ def _machine(folder: Path) -> Path:
 
 
 def _judged(run: Path) -> None:
-    from made_datasets import made
-    from mien.training.svm import evaluate_svm
+    from helpers.datasets import made
+    from mien.published.svm import evaluate_svm
 
     data = replace(made(20, side=8), features={"hog": np.ones((20, 72), np.float32)})
     evaluate_svm(run, data)
 
 
 def svm_models(folder: Path) -> Target:
-    from mien.training.svm import MODEL
+    from mien.published.svm import MODEL
 
     run = _machine(folder)
 
@@ -478,7 +478,7 @@ def svm_models(folder: Path) -> Target:
 
 def svm_schemas(folder: Path) -> Target:
     """schema.json inside the zip says what is built; a zip around it is always whole."""
-    from mien.training.svm import MODEL
+    from mien.published.svm import MODEL
 
     run = _machine(folder)
     with zipfile.ZipFile(run / MODEL) as archive:
@@ -528,9 +528,9 @@ _HERE = b'{"here": 1}'
 
 def progress(folder: Path) -> Target:
     """What an interrupted run of videos left behind, damaged."""
-    from clips import clip
-    from mien.analyzer import Analyzer
-    from mien.recording import Outputs, VideoRun
+    from helpers.clips import clip
+    from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.jobs import Outputs, VideoRun
 
     paths = [clip(folder / f"{name}.mkv", codec="ffv1", pix_fmt="bgr0", frames=20, size=(40, 40)) for name in "ab"]
     analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
@@ -579,7 +579,7 @@ class _NotWholeError(Exception):
 
 
 def _pictures() -> list[bytes]:
-    from made_datasets import encoded
+    from helpers.datasets import encoded
 
     pictures = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), dtype=np.uint8)
     return [
@@ -591,11 +591,11 @@ def _planned(source: Path, size: int) -> Any:
     """What `mien batch` does with a source: the plan, and each of its first shards analysed. Returns the plan."""
     import pyarrow.parquet as pq
 
-    from mien.analyzer import Analyzer
-    from mien.batch.analyse import analyse_shard
     from mien.batch.plan import encode_plan, make_plan
     from mien.batch.settings import Settings
+    from mien.batch.shard_analysis import analyse_shard
     from mien.batch.tables import counts_of
+    from mien.pipeline.analyzer import Analyzer
 
     plan = make_plan(str(source), size=size)
     encode_plan(plan)
@@ -716,10 +716,10 @@ def _interrupted_batch(folder: Path) -> tuple[Path, Path, Callable[[], dict[str,
     What goes on is the whole of `BatchRun`, but that shards are analysed here and not in processes of their own, and
     raises where a part is not what an undisturbed run writes.
     """
-    from mien.analyzer import Analyzer
     from mien.batch import run as batch
-    from mien.batch.analyse import analyse_shard
     from mien.batch.settings import Settings
+    from mien.batch.shard_analysis import analyse_shard
+    from mien.pipeline.analyzer import Analyzer
 
     source = folder / "in"
     source.mkdir()
@@ -801,7 +801,7 @@ _PATHS = ("/v1/analyze", "/analyze", "/v1/videos", "/v1/analyze?faces=1&emotion=
 
 
 def requests(folder: Path) -> Target:
-    from serving import Held, blank, service
+    from helpers.serving import Held, blank, service
 
     client = OPEN.enter_context(service(Held(1), told=False))
     jpeg = blank(24, 16)
@@ -840,7 +840,7 @@ def requests(folder: Path) -> Target:
 def live(folder: Path) -> Target:
     from starlette.websockets import WebSocketDisconnect
 
-    from serving import HERE, Held, blank, service
+    from helpers.serving import HERE, Held, blank, service
 
     client = OPEN.enter_context(service(Held(1), told=False, live_seconds=30))
     seeds = [

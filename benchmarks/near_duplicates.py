@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.value import Subject
-from mien.datasets.near import BITS, FLAT, SIMILARITY, Pairs, near_duplicates
+from mien.datasets.audit.types import Subject
+from mien.datasets.near_duplicates import BITS, FLAT, SIMILARITY, Pairs, near_duplicates
 from mien.datasets.prepared import read_prepared
 
 Picture = NDArray[np.uint8]

@@ -23,10 +23,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from onnx import TensorProto, helper
 
+from mien.models.catalog import MODELS, read_model
+from mien.models.model import Model
+from mien.models.session import open_session
 from mien.quantize import multiply_adds
-from mien.runtime.model import Model
-from mien.runtime.session import open_session
-from mien.weights.catalog import MODELS, read_model
 
 SIDES = (256, 384, 512, 1024, 2048)
 

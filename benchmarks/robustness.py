@@ -6,7 +6,7 @@
 DIR is where `benchmarks/peers.py --environments DIR` put the other packages; without it Mien is measured alone.
 
 *Accuracy*: test faces of FER2013 (48×48 pixels, a seeded choice) are spoiled in seven ways at five strengths each
-(`mien.scoring.disturbed`), and every classifier gets the very same arrays, as its own code would feed them. *Faces
+(`mien.evaluation.scoring.disturbances`), and every classifier gets the very same arrays, as its own code would feed them. *Faces
 found*: photos of FairFace's validation set, one person each, with the margin they have in training, are spoiled
 likewise and searched; a face is found when a detection's centre lies within a quarter of the picture's side of its
 middle. Sigma and covered share are told for the face, whose width is the median of those found; where a face is to be
@@ -32,14 +32,14 @@ from beside.serving import Served, command
 from beside.table import ENVIRONMENTS, WEIGHTS
 from numpy.typing import NDArray
 
-from mien.cropping import FaceCropper
 from mien.datasets.fairface import open_fairface
 from mien.datasets.prepared import Prepared, read_prepared
 from mien.detect import make_detector
-from mien.runtime.model import Model
-from mien.scoring.disturbed import DISTURBANCES, Disturbance, disturbed
-from mien.training.scorable import predict, scorable_of
-from mien.weights.catalog import read_model
+from mien.evaluation.scoring.disturbances import DISTURBANCES, Disturbance, disturbed
+from mien.evaluation.scoring.scored_model import predict, scorable_of
+from mien.models.catalog import read_model
+from mien.models.model import Model
+from mien.predict.face_cropper import FaceCropper
 
 MIN_FACE = 20
 """Pixels; the smallest face that is looked for, by every detector."""

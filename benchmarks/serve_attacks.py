@@ -33,7 +33,7 @@ from websockets.sync.client import connect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from hostile import KINDS, bomb, chunk, corrupted, png, saved
+from helpers.hostile import KINDS, bomb, chunk, corrupted, png, saved
 from mien.cli.demo import portrait
 
 PATIENCE = 120.0

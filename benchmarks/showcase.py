@@ -21,7 +21,7 @@ import av
 import numpy as np
 from sequences import HEIGHT, WIDTH, Moment, Placed, Sequence
 
-from clips import Pan
+from helpers.clips import Pan
 
 CUT, SECOND_CUT, SECONDS, FPS = 9.0, 16.0, 30.0, 25
 RATE = 48_000

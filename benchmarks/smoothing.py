@@ -29,8 +29,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces import Faces
 from mien.labels import AGE_BINS, FERPLUS
+from mien.results.faces import Faces
 from mien.smoothing import Smoother
 from mien.smoothing.voting import Ballot, wilson
 
@@ -203,12 +203,12 @@ def starts() -> dict[str, dict[str, float]]:
 
 def clip() -> dict[str, Any]:
     """Changes a minute on a portrait that never changes its expression, as the emotion network sees it."""
-    from mien.analyzer import Analyzer
-    from mien.classify import cut, with_emotions
     from mien.cli.demo import portrait
-    from mien.runtime.model import Model
-    from mien.sources.image import load_image
-    from mien.weights.catalog import read_model
+    from mien.media.image import load_image
+    from mien.models.catalog import read_model
+    from mien.models.model import Model
+    from mien.pipeline.analyzer import Analyzer
+    from mien.predict.classify import cut, with_emotions
 
     rgb = load_image(portrait()).rgb
     found = Analyzer().analyze(rgb, color="rgb")[:1]
@@ -385,8 +385,8 @@ def damaged(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
 
 def ages(path: Path, faces: int = 1500, frames: int = 12) -> dict[str, dict[str, float]]:
     from mien.datasets.prepared import read_prepared
-    from mien.runtime.model import Model
-    from mien.weights.catalog import read_model
+    from mien.models.catalog import read_model
+    from mien.models.model import Model
 
     part = read_prepared(path)
     rng = np.random.default_rng(0)

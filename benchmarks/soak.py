@@ -29,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import cv2
 import numpy as np
 
-from mien.analyzer import Analyzer
-from mien.faces import Frame
-from mien.following import FollowOptions, VideoStream
-from mien.sources.base import SourceInfo
+from mien.media.source import SourceInfo
+from mien.pipeline.analyzer import Analyzer
+from mien.pipeline.video import FollowOptions, VideoStream
+from mien.results.faces import Frame
 
 WIDTH, HEIGHT, FPS = 96, 72, 25
 CYCLE, SHOWN = 11.0, 4.5
@@ -48,13 +48,13 @@ GROWTH_MB = 8.0
 
 
 class Drawn:
-    """The frames, a `mien.sources.base.Source`."""
+    """The frames, a `mien.media.source.Source`."""
 
     lost = dropped = 0
     problems: tuple[str, ...] = ()
 
     def __init__(self, frames: int) -> None:
-        from pictures import ASTRONAUT_EYES, HOPPER_EYES, astronaut, hopper
+        from helpers.pictures import ASTRONAUT_EYES, HOPPER_EYES, astronaut, hopper
 
         self._frames, self._open = frames, True
         self._people = []

@@ -28,14 +28,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mien.analyzer import Analyzer
-from mien.classify import cut, with_ages, with_emotions
 from mien.cli.demo import portrait
 from mien.detect.mtcnn import MTCNN
-from mien.faces import Faces
-from mien.runtime.model import Model
-from mien.sources.image import load_image
-from mien.weights.catalog import read_model
+from mien.media.image import load_image
+from mien.models.catalog import read_model
+from mien.models.model import Model
+from mien.pipeline.analyzer import Analyzer
+from mien.predict.classify import cut, with_ages, with_emotions
+from mien.results.faces import Faces
 
 PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pillow")
 
@@ -99,10 +99,10 @@ def profile(detector: MTCNN, frame: np.ndarray, photo: str) -> list[dict[str, An
         "import numpy; lap('import NumPy')\nimport cv2; lap('import OpenCV')\n"
         "import onnxruntime; lap('import ONNX Runtime')\nimport PIL.Image; lap('import Pillow')\n"
         "import click, rich.console, rich.table; lap('import click and rich')\n"
-        "from mien.analyzer import Analyzer; lap('import mien')\n"
+        "from mien.pipeline.analyzer import Analyzer; lap('import mien')\n"
         "analyzer = Analyzer(); lap('build five ONNX sessions')\n"
         f"faces = analyzer.analyze({photo!r}); lap('first analysis')\n"
-        "from mien.report.tables import print_table; import sys, io; sys.stdout = io.StringIO()\n"
+        "from mien.results.tables import print_table; import sys, io; sys.stdout = io.StringIO()\n"
         "print_table(faces); sys.stdout = sys.__stdout__; lap('table')\n"
         "import json; print(json.dumps(out))"
     )

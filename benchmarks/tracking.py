@@ -28,17 +28,17 @@ from scenarios import SCENARIOS, sequence
 from sequences import HEIGHT, WIDTH, Sequence, Truth
 from shots import film
 
-from mien.assignment import assign
-from mien.carry import Carrier
-from mien.classify import cut, with_emotions
-from mien.detect.base import Detector
+from mien.detect.detector import Detector
 from mien.detect.mtcnn import MTCNN
-from mien.faces import Faces
 from mien.geometry import iou
-from mien.runtime.model import Model
-from mien.scenes import SceneCuts
-from mien.tracking import Tracker
-from mien.weights.catalog import read_model
+from mien.models.catalog import read_model
+from mien.models.model import Model
+from mien.predict.classify import cut, with_emotions
+from mien.results.faces import Faces
+from mien.tracking.assignment import assign
+from mien.tracking.propagation import Carrier
+from mien.tracking.scene_cuts import SceneCuts
+from mien.tracking.tracker import Tracker
 
 OVERLAP, VISIBLE = 0.5, 0.5
 

@@ -81,17 +81,17 @@ def worker(path: Path, mode: str, folder: Path) -> dict[str, Any]:
     import numpy as np
 
     if mode == "decode":
-        from mien.sources.buffer import Buffer
-        from mien.sources.video import open_video
+        from mien.media.read_ahead import Buffer
+        from mien.media.video import open_video
 
         start, busy = time.perf_counter(), time.process_time()
         with Buffer(open_video(path)) as frames:
             n = sum(1 for _ in frames)
         wall = time.perf_counter() - start
         return {"frames": n, "wall": wall, "cpu": time.process_time() - busy, "peak_mb": peak()}
-    from mien.analyzer import Analyzer
-    from mien.following import FollowOptions
-    from mien.recording import Outputs, VideoRun
+    from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.jobs import Outputs, VideoRun
+    from mien.pipeline.video import FollowOptions
 
     options = FollowOptions(detect_every=5 if "carried" in mode else 1)
     annotated = (lambda _: folder / "annotated.mp4") if "annotated" in mode else None

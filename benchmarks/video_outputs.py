@@ -19,13 +19,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from made_videos import made_frame, made_rows, report_of
-from mien.render.overlay import Overlay
-from mien.render.timeline import save_timeline
-from mien.render.video import AnnotatedVideo
-from mien.report.html import write_html
-from mien.report.stream import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
-from mien.timeline import Rows
+from helpers.videos import made_frame, made_rows, report_of
+from mien.draw.annotated_video import AnnotatedVideo
+from mien.draw.overlay import Overlay
+from mien.draw.timeline import save_timeline
+from mien.draw.video_page import write_html
+from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
+from mien.results.video import Rows
 
 
 def best(what: Callable[[], object]) -> tuple[float, float]:

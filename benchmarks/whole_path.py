@@ -94,7 +94,7 @@ def write_inputs(folder: Path) -> None:
 
 def cases(folder: Path) -> dict[str, tuple[Callable[[], object], float, Callable[[], int]]]:
     """Name → what is timed, how many results it gives, which clock in nanoseconds."""
-    from mien.analyzer import Analyzer
+    from mien.pipeline.analyzer import Analyzer
 
     one, every, wide = Analyzer(threads=1), Analyzer(), Analyzer(threads=1, min_face=130)
     photo, crowd, large = (str(folder / f"{name}.jpg") for name in ("portrait", "crowd", "large"))
@@ -124,9 +124,9 @@ def cases(folder: Path) -> dict[str, tuple[Callable[[], object], float, Callable
 
 def parts(folder: Path) -> dict[str, dict[str, float]]:
     """Case of one thread → part → milliseconds of processor time."""
-    import mien.analyzer
-    import mien.classify
-    from mien.analyzer import Analyzer
+    import mien.pipeline.analyzer
+    import mien.predict.classify
+    from mien.pipeline.analyzer import Analyzer
 
     spent: dict[str, float] = {}
 
@@ -151,8 +151,8 @@ def parts(folder: Path) -> dict[str, dict[str, float]]:
     for model, name in ((analyzer._emotion, "emotion network"), (analyzer._age, "age network")):
         model._session = Timed(name, model._session)
     detector.detect = timed("detection", detector.detect)
-    mien.analyzer.load_image = timed("decoding", mien.analyzer.load_image)
-    mien.classify.cut = timed("crops, turned upright", mien.classify.cut)
+    mien.pipeline.analyzer.load_image = timed("decoding", mien.pipeline.analyzer.load_image)
+    mien.predict.classify.cut = timed("crops, turned upright", mien.predict.classify.cut)
     told = {}
     for case in ("portrait", "crowd", "large"):
         path, runs = str(folder / f"{case}.jpg"), 4 * REPEATS[case]

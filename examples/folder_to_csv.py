@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from mien import Analyzer
-from mien.report.tables import write_csv
-from mien.sources.paths import expand
+from mien.media.paths import expand
+from mien.results.tables import write_csv
 
 
 def main(folder: str, table: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clips import Pan, clip, side_by_side
-from pictures import astronaut, hopper
+from helpers.clips import Pan, clip, side_by_side
+from helpers.pictures import astronaut, hopper
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,15 +68,15 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_generated_pages_are_current() -> None:
-    run = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
-    assert run.returncode == 0, f"{run.stdout}{run.stderr}: run `python docs/generate.py`"
+    run = subprocess.run([sys.executable, ROOT / "tools" / "generate.py", "--check"], capture_output=True, text=True)
+    assert run.returncode == 0, f"{run.stdout}{run.stderr}: run `python tools/generate.py`"
 
 
 def test_every_result_below_its_published_figure_is_explained() -> None:
-    from mien.reproduction.findings import FINDINGS
-    from mien.reproduction.page import below
-    from mien.reproduction.results import read_results
-    from mien.reproduction.rows import ROWS
+    from mien.published.reproduction.findings import FINDINGS
+    from mien.published.reproduction.page import below
+    from mien.published.reproduction.results import read_results
+    from mien.published.reproduction.rows import ROWS
 
     assert set(FINDINGS) <= set(ROWS)
     lower = [name for name, one in read_results(ROOT / "docs/results/reproduction").items() if below(ROWS[name], one)]

@@ -15,12 +15,12 @@ from torch import nn
 from mien import export as exporting
 from mien.cli import cli
 from mien.errors import ExportError, InputError, MissingFileError, ModelError
+from mien.models.card import Card
+from mien.models.catalog import FILES, MODELS, Shipped, read_model
+from mien.models.model import Model, softmax
 from mien.networks.catalog import network
 from mien.recipes import recipe
-from mien.runtime.model import Model, softmax
 from mien.training import checkpoint as files
-from mien.weights.card import Card
-from mien.weights.catalog import FILES, MODELS, Shipped, read_model
 
 
 def untrained_run(folder: Path, name: str = "age-cpu") -> Path:
@@ -169,7 +169,7 @@ def test_shipped_models(name: str) -> None:
 
 
 def test_a_shipped_model_with_a_wrong_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    import mien.weights.catalog as catalog
+    import mien.models.catalog as catalog
 
     wrong = dict(MODELS) | {"emotion": dataclasses.replace(MODELS["emotion"], sha256="0" * 64)}
     monkeypatch.setattr(catalog, "MODELS", wrong)

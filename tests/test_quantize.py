@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from made_datasets import made
-from pictures import astronaut
+from helpers.datasets import made
+from helpers.pictures import astronaut
 
 pytest.importorskip("torch")
 
 from mien import Analyzer
 from mien.cli import cli
+from mien.datasets.dataset import Prepared
 from mien.datasets.prepared import write_prepared
-from mien.datasets.value import Prepared
 from mien.errors import DataError, ExportError
+from mien.models.catalog import read_model
+from mien.models.model import Model
 from mien.quantize import losses, quantize
-from mien.runtime.model import Model
-from mien.weights.catalog import read_model
 
 
 @pytest.fixture(scope="module")

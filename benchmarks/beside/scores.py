@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mien.datasets.prepared import Prepared
 from mien.evaluation.bootstrap import mean_interval
 from mien.evaluation.comparison import compare
-from mien.evaluation.scored import Scored
-from mien.training.protocols import protocol
+from mien.evaluation.predictions import Scored
+from mien.evaluation.scoring.protocols import protocol
 
 SHARED = {"contempt": "-"}
 """Contempt left out: the seven emotions that every package tells, on the same faces for all."""

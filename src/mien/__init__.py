@@ -20,7 +20,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mien.analyzer import Analyzer, analyze, analyze_batch
     from mien.errors import (
         DataError,
         ImageError,
@@ -32,12 +31,13 @@ if TYPE_CHECKING:
         OutputError,
         VideoError,
     )
-    from mien.faces import Face, Faces, Frame
-    from mien.following import FollowOptions
-    from mien.sources.image import load_image
-    from mien.timeline import VideoFrame, VideoReport
-    from mien.tracks import Track
-    from mien.weights.card import Card
+    from mien.media.image import load_image
+    from mien.models.card import Card
+    from mien.pipeline.analyzer import Analyzer, analyze, analyze_batch
+    from mien.pipeline.video import FollowOptions
+    from mien.results.faces import Face, Faces, Frame
+    from mien.results.track import Track
+    from mien.results.video import VideoFrame, VideoReport
 
 __all__ = [
     "Analyzer",
@@ -64,13 +64,13 @@ __all__ = [
 ]
 
 _HOME = {
-    **dict.fromkeys(("Analyzer", "analyze", "analyze_batch"), "mien.analyzer"),
-    **dict.fromkeys(("Face", "Faces", "Frame"), "mien.faces"),
-    **dict.fromkeys(("VideoFrame", "VideoReport"), "mien.timeline"),
-    "Card": "mien.weights.card",
-    "FollowOptions": "mien.following",
-    "Track": "mien.tracks",
-    "load_image": "mien.sources.image",
+    **dict.fromkeys(("Analyzer", "analyze", "analyze_batch"), "mien.pipeline.analyzer"),
+    **dict.fromkeys(("Face", "Faces", "Frame"), "mien.results.faces"),
+    **dict.fromkeys(("VideoFrame", "VideoReport"), "mien.results.video"),
+    "Card": "mien.models.card",
+    "FollowOptions": "mien.pipeline.video",
+    "Track": "mien.results.track",
+    "load_image": "mien.media.image",
 }
 
 

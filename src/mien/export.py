@@ -19,13 +19,13 @@ from torch import nn
 
 from mien.errors import ExportError
 from mien.files import atomic_path
+from mien.models.card import METADATA_KEY, Card, Head
+from mien.models.crop_frames import FRAMES
+from mien.models.model import FEATURE
+from mien.models.session import open_session
 from mien.networks.catalog import network
-from mien.runtime.model import FEATURE
-from mien.runtime.session import open_session
 from mien.training.checkpoint import ENVIRONMENT, load_run
 from mien.training.config import Recipe
-from mien.weights.card import METADATA_KEY, Card, Head
-from mien.weights.frames import FRAMES
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and ONNX Runtime, as a share of the greatest logit where that is above

@@ -33,12 +33,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mien.datasets.prepared import Prepared
 from mien.errors import DataError, ExportError
-from mien.runtime.model import CHUNK, Model
+from mien.evaluation.scoring.evaluate import evaluate
+from mien.evaluation.scoring.scored_model import scorable_of
+from mien.models.card import METADATA_KEY
+from mien.models.model import CHUNK, Model
 from mien.training.environment import commit
-from mien.training.evaluate import evaluate
-from mien.training.fitting import fit_images
-from mien.training.scorable import scorable_of
-from mien.weights.card import METADATA_KEY
+from mien.training.resize import fit_images
 
 IMAGES = 512
 """Calibration images."""

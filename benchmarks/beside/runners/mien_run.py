@@ -16,7 +16,7 @@ class Mien:
         self.analyzer = self.make(age=None) if sys.argv[2] == "emotion" else self.make(emotion=self.emotion)
 
     def read(self, path):
-        from mien.sources.image import load_image
+        from mien.media.image import load_image
 
         return load_image(path)
 
@@ -30,8 +30,8 @@ class Mien:
         import cv2
         import numpy as np
 
-        from mien.runtime.model import Model
-        from mien.weights.catalog import read_model
+        from mien.models.catalog import read_model
+        from mien.models.model import Model
 
         model = Model(read_model(self.emotion))
         size = model.card.size

@@ -12,18 +12,18 @@ from pathlib import PurePosixPath
 from tarfile import HeaderError, ReadError
 from typing import Any
 
-from mien.batch.places import opened
-from mien.batch.values import Item, Shard
+from mien.batch.storage import opened
+from mien.batch.types import Item, Shard
 from mien.errors import DataError, MienError, MissingExtraError
 from mien.files import can_hold
-from mien.sources.image import image_suffixes, shown
+from mien.media.image import image_suffixes, shown
 
 IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes", "bytes", "jpg", "jpeg", "png", "webp")
 """Names of columns of pictures, the first that a file has is taken: Hugging Face datasets write ``image``."""
 _ROWS = 64
 """Rows decoded at once."""
 LARGEST = 1 << 30
-"""Bytes of a picture in a tar file; more than the pixels that `mien.sources.image` takes make."""
+"""Bytes of a picture in a tar file; more than the pixels that `mien.media.image` takes make."""
 _LONG_HEADS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 _LONGEST_HEAD = 1 << 20
 """Bytes of the names and attributes of a member, which tarfile reads at once."""

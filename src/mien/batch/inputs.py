@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mien.batch.places import filesystem, is_address, reaching, root_of
-from mien.batch.values import Entry
+from mien.batch.storage import filesystem, is_address, reaching, root_of
+from mien.batch.types import Entry
 from mien.errors import InputError, MienError, MissingFileError
-from mien.sources.image import image_suffixes, shown
-from mien.sources.paths import VIDEO_SUFFIXES, walk
+from mien.media.image import image_suffixes, shown
+from mien.media.paths import VIDEO_SUFFIXES, walk
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 TAR_SUFFIXES = frozenset({".tar", ".tgz", ".tar.gz"})

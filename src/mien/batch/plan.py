@@ -12,12 +12,12 @@ from typing import Any
 
 from mien.batch.containers import NoPicturesError, check_tar, pyarrow, row_groups
 from mien.batch.inputs import PARQUET_SUFFIXES, TAR_SUFFIXES, list_inputs, suffix_of
-from mien.batch.places import is_address
-from mien.batch.values import Entry, Shard, line
+from mien.batch.storage import is_address
+from mien.batch.types import Entry, Shard, line
 from mien.errors import InputError, MienError, MissingFileError
-from mien.sources.image import shown
-from mien.sources.paths import VIDEO_SUFFIXES
-from mien.timeline import readable
+from mien.media.image import shown
+from mien.media.paths import VIDEO_SUFFIXES
+from mien.results.video import readable
 
 SHARD_SIZE = 500
 """Photos in a shard; about the work of ten to twenty seconds."""

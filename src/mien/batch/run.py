@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mien.batch.local import run_local, worker_count
-from mien.batch.places import is_address, open_place
+from mien.batch.local_engine import run_local, worker_count
+from mien.batch.output_store import Store
 from mien.batch.plan import SHARD_SIZE, make_plan
 from mien.batch.settings import Settings, prepare
-from mien.batch.store import Store
-from mien.batch.values import Counts, Finished, Shard
+from mien.batch.storage import is_address, open_place
+from mien.batch.types import Counts, Finished, Shard
 from mien.errors import InputError
 
 ENGINES = ("local", "ray")
@@ -134,7 +134,7 @@ def _engine(name: str, workers: int | None, threads: int, address: str | None) -
         if address is not None:
             raise InputError("an address is that of a Ray cluster: add --engine ray")
         return lambda shards, prepared: run_local(shards, prepared, workers=workers, threads=threads)
-    from mien.batch.on_ray import connect, run_ray
+    from mien.batch.ray_engine import connect, run_ray
 
     connect(address)
     return lambda shards, prepared: run_ray(shards, prepared, workers=workers, threads=threads)

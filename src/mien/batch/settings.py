@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import MissingFileError
 
 if TYPE_CHECKING:
-    from mien.analyzer import Analyzer
+    from mien.pipeline.analyzer import Analyzer
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How inputs are analysed; names as for `mien.Analyzer`, `Analyzer.stream` and `mien.following.FollowOptions`.
+    """How inputs are analysed; names as for `mien.Analyzer`, `Analyzer.stream` and `mien.pipeline.video.FollowOptions`.
 
     ``emotion`` and ``age`` are a shipped model's name, the path of an ``.onnx`` file, or None for none.
     """
@@ -59,8 +59,8 @@ class Prepared:
 
     def analyzer(self, threads: int) -> Analyzer:
         """The analyzer of one worker."""
-        from mien.analyzer import Analyzer
-        from mien.runtime.model import Model
+        from mien.models.model import Model
+        from mien.pipeline.analyzer import Analyzer
 
         given, models = self.settings, {}
         for task in ("emotion", "age"):
@@ -82,7 +82,7 @@ def prepare(settings: Settings) -> Prepared:
     Raises:
         InputError, MissingFileError, ModelError: as `mien.Analyzer`.
     """
-    from mien.weights.catalog import read_model
+    from mien.models.catalog import read_model
 
     models = {}
     for task in ("emotion", "age"):

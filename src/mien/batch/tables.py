@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mien.batch.containers import pyarrow
-from mien.batch.values import Counts, Item
+from mien.batch.types import Counts, Item
 from mien.errors import DataError, MienError
-from mien.timeline import readable
+from mien.results.video import readable
 
 if TYPE_CHECKING:
-    from mien.analyzer import Analyzer
-    from mien.faces import Faces
-    from mien.following import VideoStream
+    from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.video import VideoStream
+    from mien.results.faces import Faces
 
 SCHEMA = 1
 """Version of the tables' columns and of the manifest; higher where one is taken away or changes its meaning."""
@@ -89,7 +89,7 @@ class InputRow:
 
 def encode_faces(results: Iterable[Faces], analyzer: Analyzer) -> bytes:
     """One row a face; a photo without one has its row in the table of inputs."""
-    from mien.report.tables import Columns, parquet_bytes
+    from mien.results.tables import Columns, parquet_bytes
 
     columns = Columns(analyzer.emotion_labels, analyzer.age_bins)
     return parquet_bytes((faces for faces in results if faces), columns)

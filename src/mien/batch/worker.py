@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import IO
 
 import mien
-from mien.batch.analyse import Care
-from mien.batch.child import Answer, At, Ready, Refused, Start, Task
 from mien.batch.settings import Prepared
-from mien.batch.values import Finished, Item, Shard
+from mien.batch.shard_analysis import Care
+from mien.batch.types import Finished, Item, Shard
+from mien.batch.worker_process import Answer, At, Ready, Refused, Start, Task
 from mien.errors import OutputError
 
 RETRIES = 2
@@ -128,7 +128,7 @@ class Worker:
                     return self._process
                 self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
                 process = self._process = subprocess.Popen(
-                    [sys.executable, "-m", "mien.batch.child"],
+                    [sys.executable, "-m", "mien.batch.worker_process"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=self._errors,

@@ -15,8 +15,8 @@ from mien.cli.options import analyzer_options, follow_options, frame_options
 from mien.cli.output import Failures, unique_name
 
 if TYPE_CHECKING:
-    from mien.analyzer import Analyzer
-    from mien.faces import Faces, Frame
+    from mien.pipeline.analyzer import Analyzer
+    from mien.results.faces import Faces, Frame
 
 BATCH = 16
 """Pictures in memory at once."""
@@ -86,8 +86,8 @@ def command(
 
     The output is how a face looks to raters, not what a person feels.
     """
-    from mien.analyzer import Analyzer
     from mien.cli.videos import VideoCall, analyse_videos
+    from mien.pipeline.analyzer import Analyzer
 
     _check_writable(csv_file, parquet_file)
     call = VideoCall(**video)
@@ -119,7 +119,7 @@ def command(
             results.append(faces)
         _write(results, csv_file, parquet_file)
         if not as_json and results:
-            from mien.report.tables import print_table
+            from mien.results.tables import print_table
 
             print_table(results, top=top, abstain=abstain)
     if clips:
@@ -139,8 +139,8 @@ def command(
 
 def _sorted_out(inputs: tuple[str, ...], sequence: float | None, failures: Failures) -> tuple[list[Path], list[Path]]:
     """The photos and the videos that the inputs name; what names nothing is a failure."""
-    from mien.sources.image import image_suffixes
-    from mien.sources.paths import VIDEO_SUFFIXES, expand, is_video
+    from mien.media.image import image_suffixes
+    from mien.media.paths import VIDEO_SUFFIXES, expand, is_video
 
     if sequence is not None:
         return [], [Path(given) for given in inputs]
@@ -175,7 +175,7 @@ def _results(
     from concurrent.futures import ThreadPoolExecutor
 
     from mien.errors import MienError
-    from mien.sources.image import load_image
+    from mien.media.image import load_image
 
     def load(path: Path) -> Frame:
         given = sys.stdin.buffer.read() if stream else path
@@ -227,10 +227,10 @@ def _check_writable(*files: Path | None) -> None:
 
 def _write(results: list[Faces], csv_file: Path | None, parquet_file: Path | None) -> None:
     if csv_file is not None:
-        from mien.report.tables import write_csv
+        from mien.results.tables import write_csv
 
         write_csv(results, csv_file)
     if parquet_file is not None:
-        from mien.report.tables import write_parquet
+        from mien.results.tables import write_parquet
 
         write_parquet(results, parquet_file)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien.cli.face_check import DETECTORS
 from mien.cli.output import Failures
-from mien.cli.seeing import DETECTORS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.datasets.audit import Audit, Grid, Judge
-    from mien.datasets.value import Prepared
+    from mien.datasets.dataset import Prepared
 
 CHECKS = (
     "rows", "balance", "exact", "near", "conflicts", "labels", "constant", "blurred", "faceless", "agreement",
@@ -83,7 +83,7 @@ def command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.cli.seeing import seeing
+    from mien.cli.face_check import seeing
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.audit import Settings, audit
     from mien.datasets.audit.page import write_page
@@ -142,7 +142,7 @@ def _judge(
     model: str | None, probabilities: Path | None, data: Prepared, *, unseen: bool, threads: int | None
 ) -> Judge | None:
     if probabilities is not None:
-        from mien.datasets.audit.opinions import read_opinions
+        from mien.datasets.audit.external_predictions import read_opinions
 
         return read_opinions(probabilities, data)
     if model is None:
@@ -150,8 +150,8 @@ def _judge(
     from mien.errors import MissingExtraError
 
     try:
-        from mien.training.evaluate import open_scorable
-        from mien.training.judging import judge_by
+        from mien.evaluation.scoring.evaluate import open_scorable
+        from mien.evaluation.scoring.label_check import judge_by
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "judging labels by a model") from error
     return judge_by(open_scorable(model, threads), data, unseen=unseen)
@@ -171,7 +171,7 @@ def _print(report: Audit, show: int) -> None:
     from rich.table import Table
 
     from mien.datasets.audit import CHECKS as CHECK_TABLE
-    from mien.datasets.value import SPLITS
+    from mien.datasets.dataset import SPLITS
 
     # a pipe has no width: folded cells would only be harder to read
     terminal = sys.stdout.isatty()

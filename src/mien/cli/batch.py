@@ -13,7 +13,7 @@ from mien.cli.options import analyzer_options, follow_options, frame_options
 
 if TYPE_CHECKING:
     from mien.batch.run import BatchRun
-    from mien.batch.values import Finished
+    from mien.batch.types import Finished
 
 EPILOG = """\b
 Examples:

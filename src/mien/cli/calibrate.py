@@ -55,12 +55,12 @@ def command(
 
     try:
         from mien.datasets.prepared import read_prepared
-        from mien.runtime.model import Model
-        from mien.scoring.calibrate import calibrate, temperatures_of
-        from mien.scoring.report import dumps
-        from mien.training.scorable import open_scorable, scorable_of
-        from mien.training.svm import is_svm_run
-        from mien.weights.catalog import MODELS, read_model
+        from mien.evaluation.scoring.calibration import calibrate, temperatures_of
+        from mien.evaluation.scoring.report import dumps
+        from mien.evaluation.scoring.scored_model import open_scorable, scorable_of
+        from mien.models.catalog import MODELS, read_model
+        from mien.models.model import Model
+        from mien.published.svm import is_svm_run
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "calibration") from error
     from mien.files import atomic_path
@@ -102,8 +102,8 @@ def _write(
     """The ONNX file with the temperatures, and the scores that it has with them, on its card."""
     import tempfile
 
-    from mien.scoring.calibrate import rewrite_card, with_temperatures
-    from mien.training.evaluate import evaluate, open_scorable
+    from mien.evaluation.scoring.calibration import rewrite_card, with_temperatures
+    from mien.evaluation.scoring.evaluate import evaluate, open_scorable
 
     kept = {key: document[key] for key in ("fitted_on", "target", "heads")}
     with tempfile.TemporaryDirectory() as folder:

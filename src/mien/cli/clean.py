@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.seeing import DETECTORS
+from mien.cli.face_check import DETECTORS
 
 if TYPE_CHECKING:
     from mien.datasets.cleaning import Cleaned
-    from mien.datasets.value import Prepared
+    from mien.datasets.dataset import Prepared
 
 RULES = (
     "constant", "not-a-face", "undetected", "blur", "ambiguous", "disagreement", "contradictory", "duplicate",
@@ -69,11 +69,11 @@ def command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.cli.seeing import seeing
-    from mien.datasets.balance import at_most, split_anew
+    from mien.cli.face_check import seeing
+    from mien.datasets.class_balance import at_most, split_anew
     from mien.datasets.cleaning import clean, default_rules
+    from mien.datasets.dataset import only_expressions
     from mien.datasets.prepared import read_prepared, write_prepared
-    from mien.datasets.value import only_expressions
 
     limits, shares = _limits(limit), _shares(split)
     data = read_prepared(prepared)
@@ -138,7 +138,7 @@ def _print(cleaned: Cleaned, result: Prepared) -> None:
     from rich.table import Table
 
     from mien.datasets.cleaning import RULES, tally, total
-    from mien.datasets.value import SPLITS
+    from mien.datasets.dataset import SPLITS
 
     # a pipe has no width: folded cells would only be harder to read
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)

@@ -13,7 +13,7 @@ from mien.cli.clean import command as clean
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from mien.datasets.value import Prepared
+    from mien.datasets.dataset import Prepared
 
 KINDS = ("auto", "fer2013", "folders", "hf", "fairface", "rafdb", "prepared")
 RULES = ("majority", "crossentropy", "distribution")
@@ -99,11 +99,11 @@ def prepare(
     from rich.console import Console
 
     from mien.datasets import ferplus as votes
-    from mien.datasets.balance import first_per_class
+    from mien.datasets.class_balance import first_per_class
+    from mien.datasets.csv_table import Options, read
+    from mien.datasets.dataset import only_expressions
     from mien.datasets.prepared import write_prepared
     from mien.datasets.summary import render, render_rules, summarise, summarise_rules
-    from mien.datasets.table import Options, read
-    from mien.datasets.value import only_expressions
 
     if out is None and images is None:
         raise click.UsageError("Nothing to write: give --out FILE, --images FOLDER, or both.")
@@ -133,7 +133,7 @@ def prepare(
     if out is not None:
         click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
     if images is not None:
-        from mien.datasets.pictures import write_pictures
+        from mien.datasets.picture_files import write_pictures
 
         count = write_pictures(prepared, images, kind=image_kind, suffix=image_format, classes=chosen)
         click.echo(f"wrote {count:,} pictures below {images}", err=True)
@@ -147,7 +147,7 @@ def _with_features(prepared: Prepared, text: str, workers: int | None, cache: bo
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.features import cached, chosen, compute
+    from mien.published.features import cached, chosen, compute
 
     vectors = dict(prepared.features)
     missing = [name for name in chosen(text) if name not in vectors]
@@ -169,11 +169,11 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.cropping import FaceCropper
-    from mien.datasets.table import Options, read
+    from mien.datasets.csv_table import Options, read
     from mien.detect import make_detector
+    from mien.models.crop_frames import FRAMES
     from mien.networks.catalog import network
-    from mien.weights.frames import FRAMES
+    from mien.predict.face_cropper import FaceCropper
 
     side = size or network(task).size
     cropper = FaceCropper(make_detector("mtcnn", min_face=40, threads=1), side, "rgb", FRAMES[task])

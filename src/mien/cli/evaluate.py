@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mien.training.evaluate import Answers
+    from mien.evaluation.scoring.evaluate import Answers
 
 DETECTORS = ("mtcnn", "res10", "haar")
 
@@ -105,8 +105,8 @@ def command(
     from mien.errors import InputError, MissingExtraError
 
     try:
-        from mien.scoring.report import compared, dumps, write_report
-        from mien.training.protocols import parse_map
+        from mien.evaluation.scoring.protocols import parse_map
+        from mien.evaluation.scoring.report import compared, dumps, write_report
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "evaluation") from error
     from mien.files import atomic_path
@@ -140,8 +140,8 @@ def command(
 def _prepared(models: tuple[str, ...], data: Path, threads: int | None, options: Mapping[str, Any]) -> list[Answers]:
     """Every model on the images of a prepared file."""
     from mien.datasets.prepared import read_prepared
-    from mien.training.evaluate import answers, open_scorable
-    from mien.training.svm import answers_svm, is_svm_run
+    from mien.evaluation.scoring.evaluate import answers, open_scorable
+    from mien.published.svm import answers_svm, is_svm_run
 
     prepared = None
     given = []
@@ -177,14 +177,14 @@ def _whole_photos(
     from rich.console import Console
     from rich.progress import Progress
 
+    from mien.datasets.csv_table import detect_kind
     from mien.datasets.fairface import open_fairface
     from mien.datasets.prepared import read_prepared
-    from mien.datasets.table import detect_kind
     from mien.detect import make_detector
     from mien.errors import DataError
-    from mien.scoring.end_to_end import answers_pasted, answers_photos
-    from mien.training.evaluate import open_scorable
-    from mien.training.svm import is_svm_run
+    from mien.evaluation.scoring.end_to_end import answers_pasted, answers_photos
+    from mien.evaluation.scoring.evaluate import open_scorable
+    from mien.published.svm import is_svm_run
 
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")

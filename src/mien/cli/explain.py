@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.explain.opened import Explainable
-    from mien.weights.card import Head
+    from mien.explain.model import Explainable
+    from mien.models.card import Head
 
 # the names of the tables in mien.explain, written out because importing them loads torch; a test compares
 METHODS = ("saliency", "integrated-gradients", "guided-backprop", "grad-cam", "occlusion", "regions")
@@ -133,14 +133,14 @@ class Call:
 def _photos(photos: tuple[str, ...], call: Call) -> None:
     import numpy as np
 
-    from mien.align import crops
-    from mien.analyzer import Analyzer
     from mien.errors import MienError
     from mien.explain.methods import chosen_methods
-    from mien.explain.opened import open_explainable
-    from mien.explain.write import write_face
-    from mien.sources.image import image_suffixes, load_image
-    from mien.sources.paths import expand
+    from mien.explain.model import open_explainable
+    from mien.explain.output_folder import write_face
+    from mien.media.image import image_suffixes, load_image
+    from mien.media.paths import expand
+    from mien.pipeline.analyzer import Analyzer
+    from mien.predict.align import crops
 
     model = open_explainable(call.model, call.threads)
     head = model.head(call.head)
@@ -181,12 +181,12 @@ def _photos(photos: tuple[str, ...], call: Call) -> None:
 
 def _data(data: Path, call: Call) -> None:
     from mien.errors import DataError
-    from mien.explain.average import LEAST, averages
-    from mien.explain.chosen import read_split, sample, sample_classes, truth
+    from mien.explain.class_averages import LEAST, averages
     from mien.explain.methods import REGIONS, chosen_methods
-    from mien.explain.opened import open_explainable
-    from mien.explain.write import write_averages, write_regions
-    from mien.training.fitting import fit_images
+    from mien.explain.model import open_explainable
+    from mien.explain.output_folder import write_averages, write_regions
+    from mien.explain.sampling import read_split, sample, sample_classes, truth
+    from mien.training.resize import fit_images
 
     part = read_split(data, call.split)
     if call.sheets:
@@ -228,9 +228,9 @@ def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call,
     from mien.explain.draw import draw_faithfulness, draw_sanity
     from mien.explain.faithfulness import curves
     from mien.explain.methods import METHODS, chosen_methods, maps
-    from mien.explain.opened import targets_of
+    from mien.explain.model import targets_of
+    from mien.explain.output_folder import write_json
     from mien.explain.sanity import cascade
-    from mien.explain.write import write_json
 
     if not (call.faithfulness or call.sanity):
         return
@@ -269,10 +269,10 @@ def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call,
 def _sheets(part: Any, call: Call) -> None:
     """Contact sheets need no gradient, so that any model that can be scored will do."""
     from mien.errors import InputError
-    from mien.explain.sheets import pick
-    from mien.explain.write import write_sheet
-    from mien.training.evaluate import open_scorable, predict
-    from mien.training.svm import is_svm_run
+    from mien.evaluation.scoring.evaluate import open_scorable, predict
+    from mien.explain.contact_sheets import pick
+    from mien.explain.output_folder import write_sheet
+    from mien.published.svm import is_svm_run
 
     if is_svm_run(Path(call.model)):
         raise InputError(f"{call.model}: sheets are made for networks, not for support-vector machines")
@@ -293,7 +293,7 @@ def _check(model: Explainable, head: Head, call: Call) -> None:
     import numpy as np
 
     from mien.explain.layers import chosen_layer
-    from mien.explain.opened import targets_of
+    from mien.explain.model import targets_of
 
     targets_of(call.target, head.labels, np.zeros((1, len(head.labels)), np.float32))
     if call.layer is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mien.following import VideoStream
+    from mien.pipeline.video import VideoStream
 
 EPILOG = """\b
 Examples:
@@ -59,10 +59,10 @@ def command(
     """
     import contextlib
 
-    from mien.analyzer import Analyzer
     from mien.cli.window import Window
-    from mien.following import FollowOptions
-    from mien.sources.any import is_live
+    from mien.media.open import is_live
+    from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.video import FollowOptions
 
     where: str | int = int(source) if source.isdigit() else source
     if not is_live(where):
@@ -82,11 +82,11 @@ def command(
             stack.callback(window.close)
         rows = video = None
         if csv_file is not None:
-            from mien.report.stream import CsvRows
+            from mien.results.row_writers import CsvRows
 
             rows = stack.enter_context(CsvRows(csv_file))
         if record is not None:
-            from mien.render.video import AnnotatedVideo
+            from mien.draw.annotated_video import AnnotatedVideo
 
             video = stack.enter_context(AnnotatedVideo(record))
         if seconds is not None:

@@ -30,8 +30,8 @@ def command(name: str | None, fetch: str | None) -> None:
         click.echo(find_model(download=True))
         return
 
-    from mien.runtime.model import Model
-    from mien.weights.catalog import MODELS, read_model
+    from mien.models.catalog import MODELS, read_model
+    from mien.models.model import Model
 
     if name is not None:
         card = Model(read_model(name), threads=1, name=name).card

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mien.weights.card import Card
+    from mien.models.card import Card
 
 EPILOG = """\b
 Examples:
@@ -53,11 +53,11 @@ def command(
 
     try:
         from mien.datasets.prepared import read_prepared
+        from mien.evaluation.scoring.calibration import rewrite_card
+        from mien.evaluation.scoring.evaluate import evaluate, open_scorable
+        from mien.evaluation.scoring.report import dumps
+        from mien.models.catalog import read_model
         from mien.quantize import losses, quantize
-        from mien.scoring.calibrate import rewrite_card
-        from mien.scoring.report import dumps
-        from mien.training.evaluate import evaluate, open_scorable
-        from mien.weights.catalog import read_model
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "train", "quantisation") from error
     from mien.files import atomic_path

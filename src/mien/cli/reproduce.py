@@ -60,8 +60,8 @@ def command(
     if not given:
         raise click.UsageError("Nothing to train on: give --data FILE, --age-data FILE, or both.")
     try:
-        from mien.reproduction.queue import run_queue
-        from mien.reproduction.rows import OPTIONS, chosen
+        from mien.published.reproduction.queue import run_queue
+        from mien.published.reproduction.rows import OPTIONS, chosen
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
     whole = run_queue(
@@ -85,9 +85,9 @@ def _list(names: tuple[str, ...], results: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mien.reproduction.page import ours, published
-    from mien.reproduction.results import read_result
-    from mien.reproduction.rows import SOURCES, chosen
+    from mien.published.reproduction.page import ours, published
+    from mien.published.reproduction.results import read_result
+    from mien.published.reproduction.rows import SOURCES, chosen
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     table = Table(box=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-# the names of mien.report.schema.RESULTS, written out so that --help loads nothing; a test compares
+# the names of mien.results.json_schema.RESULTS, written out so that --help loads nothing; a test compares
 KINDS = ("photo", "frame", "report")
 
 EPILOG = """\b
@@ -25,6 +25,6 @@ def command(kind: str | None) -> None:
     """
     import json
 
-    from mien.report.schema import results_schema
+    from mien.results.json_schema import results_schema
 
     click.echo(json.dumps(results_schema(kind), indent=2, ensure_ascii=False))

@@ -25,8 +25,8 @@ Examples:
 
 def _list(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
+        from mien.published.recipes.svm import SVMS
         from mien.recipes import RECIPES
-        from mien.recipes.svm import SVMS
 
         summaries = {name: one.summary for name, one in RECIPES.items()} | {n: one.summary for n, one in SVMS.items()}
         for name, summary in summaries.items():
@@ -66,8 +66,8 @@ def command(
     Started by torchrun, several processes train together.
     """
     from mien.errors import MissingExtraError
+    from mien.published.recipes.svm import SVMS
     from mien.recipes import recipe as find
-    from mien.recipes.svm import SVMS
 
     line = shlex.join(["mien", *sys.argv[1:]])
     if recipe in SVMS:
@@ -102,8 +102,8 @@ def command(
 
 def _fit_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:
     """Support-vector machines have no epochs and no torch."""
-    from mien.recipes.svm import SVMS
-    from mien.training.svm import fit_svm
+    from mien.published.recipes.svm import SVMS
+    from mien.published.svm import fit_svm
 
     chosen = SVMS[name] if seed is None else replace(SVMS[name], seed=seed)
     return fit_svm(chosen, data, out or Path("runs") / name, command=line)

@@ -15,9 +15,9 @@ from mien.cli.output import Failures, unique_name
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from mien.analyzer import Analyzer
-    from mien.following import VideoStream
-    from mien.timeline import VideoFrame
+    from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.video import VideoStream
+    from mien.results.video import VideoFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ def analyse_videos(
     parquet_file: Path | None,
     save: Path | None,
 ) -> None:
-    """Analyse videos as `mien.recording.VideoRun` does; a table of the faces of each goes to stdout, or JSON lines.
+    """Analyse videos as `mien.pipeline.jobs.VideoRun` does; a table of the faces of each goes to stdout, or JSON lines.
 
     Failures of single videos are added to ``failures``.
     """
+    from mien.cli.video_summary import print_report
     from mien.errors import MienError
-    from mien.following import FollowOptions
-    from mien.recording import Outputs, Selection, VideoRun
-    from mien.report.summary import print_report
+    from mien.pipeline.jobs import Outputs, Selection, VideoRun
+    from mien.pipeline.video import FollowOptions
 
     outputs = Outputs(
         csv=csv_file,

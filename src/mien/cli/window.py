@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mien.timeline import VideoFrame
+from mien.results.video import VideoFrame
 
 _QUIT = (ord("q"), ord("Q"), 27)
 
@@ -14,7 +14,7 @@ class Window:
     """Shows annotated frames. Made by `open`."""
 
     def __init__(self, name: str) -> None:
-        from mien.render.overlay import Overlay
+        from mien.draw.overlay import Overlay
 
         # one for all frames: labels stay where they were
         self._name, self._overlay = name, Overlay()

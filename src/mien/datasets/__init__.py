@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mien.datasets.table import DATASETS, Dataset, Options, detect_kind, read
+from mien.datasets.csv_table import DATASETS, Dataset, Options, detect_kind, read
 
 __all__ = ["DATASETS", "Dataset", "Options", "detect_kind", "read"]

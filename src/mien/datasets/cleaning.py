@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.codec import parallel
-from mien.datasets.leaks import identities
+from mien.datasets.dataset import SPLITS, Prepared
+from mien.datasets.image_codec import parallel
 from mien.datasets.mislabels import doubt
-from mien.datasets.value import SPLITS, Prepared
+from mien.datasets.split_leaks import identities
 from mien.errors import InputError
 from mien.labels import FERPLUS_COLUMNS
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets import hf
-from mien.datasets.codec import decode_one, load, parallel, resized
-from mien.datasets.value import SPLIT_NAMES, Info, Prepared
+from mien.datasets import hugging_face as hf
+from mien.datasets.dataset import SPLIT_NAMES, Info, Prepared
+from mien.datasets.image_codec import decode_one, load, parallel, resized
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import is_file
 from mien.labels import AGE_BINS, age_bin_names

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.arrow import csv
-from mien.datasets.value import Info, Prepared
+from mien.datasets.dataset import Info, Prepared
 from mien.errors import DataError, MissingFileError
 from mien.labels import FER2013
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.value import Prepared
+from mien.datasets.dataset import Prepared
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.codec import load, without_colour
-from mien.datasets.value import SPLIT_NAMES, Info, Prepared
+from mien.datasets.dataset import SPLIT_NAMES, Info, Prepared
+from mien.datasets.image_codec import load, without_colour
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, Taxonomy, canonical
 

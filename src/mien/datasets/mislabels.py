@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.leaks import identities
-from mien.datasets.looks import gray48, hog_vectors
-from mien.datasets.value import Prepared
+from mien.datasets.dataset import Prepared
+from mien.datasets.image_features import gray48, hog_vectors
+from mien.datasets.split_leaks import identities
 from mien.errors import DataError, InputError, MissingExtraError
 
 FOLDS = 5
@@ -53,7 +53,7 @@ def out_of_fold(
     Args:
         gray: uint8 ``(n, 48, 48)``.
         label: ``(n,)`` from 0 to k - 1, each of which occurs.
-        identity: ``(n,)`` equal for copies, see `mien.datasets.leaks.identities`.
+        identity: ``(n,)`` equal for copies, see `mien.datasets.split_leaks.identities`.
         what: is asking, for an error.
         seed: of the folds.
 

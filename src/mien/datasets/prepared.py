@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.arrow import checked_schema, parquet, unreadable
-from mien.datasets.codec import decode, encode
-from mien.datasets.value import LABELS, Info, Prepared
+from mien.datasets.dataset import LABELS, Info, Prepared
+from mien.datasets.image_codec import decode, encode
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import atomic_path
 from mien.labels import FERPLUS_COLUMNS

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.datasets.codec import load
-from mien.datasets.value import Info, Prepared
+from mien.datasets.dataset import Info, Prepared
+from mien.datasets.image_codec import load
 from mien.errors import DataError, MissingFileError
 from mien.files import is_file
 from mien.labels import RAFDB

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mien.datasets.dataset import SPLITS, Prepared
 from mien.datasets.ferplus import REASONS, RULES, targets
-from mien.datasets.leaks import identities, leaked
-from mien.datasets.value import SPLITS, Prepared
+from mien.datasets.split_leaks import identities, leaked
 from mien.errors import InputError
 from mien.labels import age_bin_names
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """One line of a table: images in each split, in the order of `mien.datasets.value.SPLITS`."""
+    """One line of a table: images in each split, in the order of `mien.datasets.dataset.SPLITS`."""
 
     name: str
     counts: tuple[int, int, int]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from mien.detect.base import Detector
+from mien.detect.detector import Detector
 from mien.errors import InputError
 
 __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "DetectorInfo", "make_detector"]

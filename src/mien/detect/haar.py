@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detect.inputs import checked_min_face, picture_size
-from mien.detect.opencv import use_threads
-from mien.detect.results import as_faces
+from mien.detect.arguments import checked_min_face, picture_size
+from mien.detect.opencv_threads import use_threads
+from mien.detect.raw_output import as_faces
 from mien.errors import InputError, ModelError
-from mien.faces import Faces
+from mien.results.faces import Faces
 
 CASCADE = "haarcascade_frontalface_default.xml"
 _WEIGHT_UNIT = 2.0

@@ -25,14 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.detect import mtcnn_graphs as graphs
-from mien.detect.inputs import checked_min_face, checked_probability, picture_size
-from mien.detect.results import as_faces
+from mien.detect.arguments import checked_min_face, checked_probability, picture_size
+from mien.detect.raw_output import as_faces
 from mien.errors import InputError
-from mien.faces import Faces
 from mien.geometry import clip_boxes, iou, nms
-from mien.runtime.session import open_session, thread_count
-from mien.runtime.workers import Workers
-from mien.weights.packaged import PackagedFile
+from mien.models.packaged_files import PackagedFile
+from mien.models.session import open_session, thread_count
+from mien.models.thread_pool import Workers
+from mien.results.faces import Faces
 
 if TYPE_CHECKING:
     import onnxruntime

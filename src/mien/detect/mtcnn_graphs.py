@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.runtime.graph import Floats, Graph, constants
+from mien.models.onnx_graph import Floats, Graph, constants
 
 _BLOCK = 16
 """Channels that ONNX Runtime keeps side by side on processors with AVX-512; 8 elsewhere."""

@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detect.inputs import checked_min_face, checked_probability, picture_size
-from mien.detect.opencv import use_threads
-from mien.detect.results import as_faces
+from mien.detect.arguments import checked_min_face, checked_probability, picture_size
+from mien.detect.opencv_threads import use_threads
+from mien.detect.raw_output import as_faces
 from mien.errors import ModelError
-from mien.faces import Faces
-from mien.weights.packaged import PackagedFile
+from mien.models.packaged_files import PackagedFile
+from mien.results.faces import Faces
 
 _REQUIREMENT = "mien[res10]"
 GRAPH = PackagedFile(

@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detect.inputs import checked_min_face, checked_probability, picture_size
-from mien.detect.opencv import use_threads
-from mien.detect.results import as_faces
+from mien.detect.arguments import checked_min_face, checked_probability, picture_size
+from mien.detect.opencv_threads import use_threads
+from mien.detect.raw_output import as_faces
 from mien.errors import MissingFileError, ModelError
-from mien.faces import Faces
-from mien.weights.fetch import CACHE_VARIABLE, cached, fetch, file_sha256
+from mien.models.fetch import CACHE_VARIABLE, cached, fetch, file_sha256
+from mien.results.faces import Faces
 
 URL = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 FILENAME = "face_detection_yunet_2023mar.onnx"

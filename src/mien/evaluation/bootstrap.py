@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluation.metrics import ECE_BINS, divergence, in_top
-from mien.evaluation.scored import Scored
+from mien.evaluation.predictions import Scored
 
 SAMPLES, LEVEL, SEED = 1000, 0.95, 0
 _CELLS = 4_000_000

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
-from mien.evaluation.scored import Scored
+from mien.evaluation.predictions import Scored
 
 
 @dataclass(frozen=True, slots=True)

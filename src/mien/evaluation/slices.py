@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.evaluation.bootstrap import SAMPLES, SEED, interval, mean_interval, resample, score_intervals
-from mien.evaluation.scored import Scored, misses
+from mien.evaluation.predictions import Scored, misses
 
 FEW = 30
 """Images below which a group is too small to be called the worst."""

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.explain.opened import Explainable, chunks
-from mien.weights.card import Head
+from mien.explain.model import Explainable, chunks
+from mien.models.card import Head
 
 RANDOM, CENTRE = "random order", "centre first"
 BLUR = 1 / 12

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 
 from mien.errors import InputError
 from mien.explain.layers import chosen_layer
-from mien.explain.opened import Explainable, Scorer, chunks
+from mien.explain.model import Explainable, Scorer, chunks
 from mien.explain.regions import coverage, has_regions, maps_of, onto_input, quadrilaterals, transformer
-from mien.weights.card import Head
+from mien.models.card import Head
 
 STEPS = 32
 """Points on the way from the baseline, integrated gradients."""

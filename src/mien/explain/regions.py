@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.errors import InputError
-from mien.explain.opened import Explainable, chunks
-from mien.networks.attention import Attention
+from mien.explain.model import Explainable, chunks
+from mien.published.networks.attention import Attention
 
 _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
 _FINE = 8

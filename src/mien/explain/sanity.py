@@ -21,8 +21,8 @@ from torchmetrics.functional.regression import spearman_corrcoef
 
 from mien.explain.layers import weighted
 from mien.explain.methods import maps
-from mien.explain.opened import Explainable
-from mien.weights.card import Head
+from mien.explain.model import Explainable
+from mien.models.card import Head
 
 
 def cascade(

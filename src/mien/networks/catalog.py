@@ -94,38 +94,38 @@ def _age(heads: Heads, dropout: float = 0.2) -> nn.Module:
 
 
 def _compact_vgg(heads: Heads) -> nn.Module:
-    from mien.networks.compact_vgg import compact_vgg
+    from mien.published.networks.compact_vgg import compact_vgg
 
     return compact_vgg(heads)
 
 
 def _small_cnn(heads: Heads) -> nn.Module:
-    from mien.networks.plain_cnn import plain_cnn
+    from mien.published.networks.plain_cnn import plain_cnn
 
     return plain_cnn(heads, convolutions=((64, 3), (128, 5), (256, 3)), dense=(256,))
 
 
 def _large_cnn(heads: Heads, dropout: float = 0.25) -> nn.Module:
-    from mien.networks.plain_cnn import plain_cnn
+    from mien.published.networks.plain_cnn import plain_cnn
 
     convolutions = ((64, 3), (128, 5), (512, 3), (512, 3))
     return plain_cnn(heads, convolutions=convolutions, dense=(256, 512), dropout=dropout)
 
 
 def _mini_xception(heads: Heads) -> nn.Module:
-    from mien.networks.mini_xception import MiniXception
+    from mien.published.networks.mini_xception import MiniXception
 
     return MiniXception(heads)
 
 
 def _age_cnn(heads: Heads) -> nn.Module:
-    from mien.networks.age_cnn import age_cnn
+    from mien.published.networks.age_cnn import age_cnn
 
     return age_cnn(heads, filters=(32, 64, 128, 256), dense=132)
 
 
 def _age_cnn_small(heads: Heads) -> nn.Module:
-    from mien.networks.age_cnn import age_cnn
+    from mien.published.networks.age_cnn import age_cnn
 
     return age_cnn(heads, filters=(16, 32, 64, 64), dense=66)
 
@@ -133,14 +133,14 @@ def _age_cnn_small(heads: Heads) -> nn.Module:
 def _fusion(
     heads: Heads, dropout: float | None = None, *, model: str, features: tuple[str, ...], batch_norm: bool
 ) -> nn.Module:
-    from mien.networks import fusion
+    from mien.published.networks import fusion
 
     build = fusion.model_a if model == "a" else fusion.model_b
     return build(heads, features, batch_norm, fusion.DROPOUT if dropout is None else dropout)
 
 
 def _stack(heads: Heads, dropout: float | None = None, *, name: str) -> nn.Module:
-    from mien.networks import stacked
+    from mien.published.networks import stacked
 
     builders: Mapping[str, Callable[..., nn.Module]] = {
         "baseline": stacked.baseline, "pooled": stacked.pooled, "normed": stacked.normed, "lean": stacked.lean,
@@ -150,13 +150,13 @@ def _stack(heads: Heads, dropout: float | None = None, *, name: str) -> nn.Modul
 
 
 def _attention(heads: Heads, dropout: float = 0.5, *, parallel: bool, deep: bool = False) -> nn.Module:
-    from mien.networks.attention import Attention
+    from mien.published.networks.attention import Attention
 
     return Attention(heads, parallel=parallel, deep=deep, dropout=dropout)
 
 
 def _ferplus_vgg13(heads: Heads) -> nn.Module:
-    from mien.networks.ferplus_vgg import ferplus_vgg13
+    from mien.published.networks.ferplus_vgg import ferplus_vgg13
 
     return ferplus_vgg13(heads)
 

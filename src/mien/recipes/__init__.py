@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mien.errors import InputError
-from mien.recipes import attention, compact_vgg, ferplus_vgg, fusion, plain_cnn, stacked
+from mien.published.recipes import attention, compact_vgg, ferplus_vgg, fusion, plain_cnn, stacked
 from mien.recipes.age import AGE, AGE_CPU
 from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_TEACHER
 from mien.training.config import Recipe

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from mien.labels import AGE_BINS, age_bin_names
 from mien.training.config import Augment, HeadSpec, Optimizer, Recipe, Schedule
-from mien.training.space import LogUniform, Space, Uniform
+from mien.training.search_space import LogUniform, Space, Uniform
 
 AGE_CPU = Recipe(
     name="age-cpu",

@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from mien.labels import FER2013, FERPLUS
 from mien.training.config import Augment, Distill, HeadSpec, Optimizer, Recipe, Schedule
-from mien.training.space import Choice, LogUniform, Space, Uniform
+from mien.training.search_space import Choice, LogUniform, Space, Uniform
 
 HEADS = (
     HeadSpec("ferplus", FERPLUS.names, "crossentropy"),

@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from mien.server import deepface, pages, private
+from mien.server import deepface, pages
+from mien.server import workdir as private
 from mien.server.access import Access
 from mien.server.engine import Engine
 from mien.server.guard import Guard

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from mien.compat import to_deepface
-from mien.faces import Faces
+from mien.exchange.deepface_fer import to_deepface
+from mien.results.faces import Faces
 from mien.server.engine import Wish
 from mien.server.pool import NEXT
 from mien.server.problems import Problem

@@ -18,20 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.analyzer import DETECTOR, MIN_FACE, Analyzer
-from mien.carry import Refining
-from mien.classify import apart, cut, together, with_ages, with_emotions
 from mien.detect import make_detector
-from mien.detect.base import Detector
+from mien.detect.detector import Detector
 from mien.errors import ImageError, ImageTooLargeError, InputError
-from mien.faces import Faces, Frame
-from mien.runtime.model import Model
-from mien.runtime.session import thread_count
+from mien.media.image import load_image
+from mien.models.catalog import read_model
+from mien.models.model import Model
+from mien.models.session import thread_count
+from mien.pipeline.analyzer import DETECTOR, MIN_FACE, Analyzer
+from mien.predict.classify import apart, cut, together, with_ages, with_emotions
+from mien.results.faces import Faces, Frame
 from mien.server.limits import Limits
 from mien.server.pool import FIRST, NEXT, Pool
 from mien.server.problems import Problem, busy, too_large
-from mien.sources.image import load_image
-from mien.weights.catalog import read_model
+from mien.tracking.propagation import Refining
 
 _SIDE = 32_766
 """Pixels of the longest side that OpenCV can cut faces from."""

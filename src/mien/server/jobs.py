@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError
-from mien.following import FollowOptions, VideoStream
-from mien.recording import Selection
-from mien.report.stream import CsvRows, JsonlRows, RowWriter
+from mien.pipeline.jobs import Selection
+from mien.pipeline.video import FollowOptions, VideoStream
+from mien.results.row_writers import CsvRows, JsonlRows, RowWriter
+from mien.results.video import VideoFrame, VideoReport
 from mien.server.engine import Engine
 from mien.server.limits import Limits
 from mien.server.metrics import Metrics
 from mien.server.pool import NEXT
 from mien.server.problems import INTERNAL, Problem, too_large
-from mien.timeline import VideoFrame, VideoReport
 
 if TYPE_CHECKING:
-    from mien.render.video import AnnotatedVideo
+    from mien.draw.annotated_video import AnnotatedVideo
 
 log = logging.getLogger("mien.serve")
 
@@ -338,7 +338,7 @@ def check(path: Path, limits: Limits) -> None:
     import av
     from av.error import FFmpegError
 
-    from mien.sources.sniff import HEAD, kind_not_video
+    from mien.media.filetype import HEAD, kind_not_video
 
     only = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
     try:
@@ -371,7 +371,7 @@ def _anonymous(rows: Any) -> Any:
 
 
 def _annotated(path: Path) -> AnnotatedVideo:
-    from mien.render.video import AnnotatedVideo
+    from mien.draw.annotated_video import AnnotatedVideo
 
     return AnnotatedVideo(path, threads=1)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.tracks import Episode
+from mien.results.track import Episode
 
 _FUZZ = 1e-9
 

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.faces import Faces
-from mien.smoothing.life import Life, Options, faded
-from mien.tracks import Episode, Track, Vote
+from mien.results.faces import Faces
+from mien.results.track import Episode, Track, Vote
+from mien.smoothing.track_state import Life, Options, faded
 
 _LEAST = 1e-6
 """Weight of the ages of a face that the detector gave no score or no size."""

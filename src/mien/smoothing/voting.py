@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from mien.tracks import Vote
+from mien.results.track import Vote
 
 Z = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""

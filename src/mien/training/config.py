@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.errors import InputError, TrainingError
-from mien.training.space import Space, space_from_dict
+from mien.training.search_space import Space, space_from_dict
 
 Target = Literal["majority", "crossentropy", "distribution", "emotion", "age"]
 

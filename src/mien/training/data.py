@@ -15,8 +15,8 @@ from mien.datasets.prepared import Prepared
 from mien.errors import DataError
 from mien.networks.catalog import Network, network
 from mien.training.config import Recipe, Splits
-from mien.training.fitting import fit_images
 from mien.training.ranks import ALONE, Ranks
+from mien.training.resize import fit_images
 from mien.training.targets import HeadTargets, head_targets
 
 

@@ -26,7 +26,7 @@ from mien.training.checkpoint import read_json, write_json
 from mien.training.config import Recipe
 from mien.training.environment import environment
 from mien.training.recipe_file import write_recipe
-from mien.training.space import Value, with_settings
+from mien.training.search_space import Value, with_settings
 from mien.tuning.plots import draw_history, draw_importance, draw_settings
 from mien.tuning.search import Search
 from mien.tuning.study import best, latest, retries, settings_of

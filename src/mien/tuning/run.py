@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mien.errors import MienError, TrainingError
 from mien.training.run import fit
-from mien.training.space import Value
+from mien.training.search_space import Value
 from mien.tuning.results import RUNS, percent, spoken, write_results
 from mien.tuning.search import Search, best_row, suggest, trial_data
 from mien.tuning.storage import Storage, open_storage, reachable

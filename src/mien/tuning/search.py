@@ -15,13 +15,13 @@ from optuna.trial import Trial
 from sqlalchemy.engine import URL
 
 from mien.datasets.prepared import read_info, read_prepared, write_prepared
-from mien.datasets.sample import subsample
+from mien.datasets.subsample import subsample
 from mien.errors import InputError
 from mien.files import writing
 from mien.networks.catalog import network
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.data import role_of
-from mien.training.space import Choice, Dimension, Integer, LogUniform, Space, Value, value_at, with_settings
+from mien.training.search_space import Choice, Dimension, Integer, LogUniform, Space, Value, value_at, with_settings
 
 PrunerName = Literal["median", "hyperband", "none"]
 PRUNERS: tuple[PrunerName, ...] = ("median", "hyperband", "none")

@@ -19,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mien.errors import TrainingError
-from mien.training.space import Value
+from mien.training.search_space import Value
 from mien.tuning.search import Search
 from mien.tuning.storage import Storage, shown
 

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mien.datasets.audit.agreement import agreement
+from mien.datasets.audit.class_shares import balance
 from mien.datasets.audit.copies import conflicts, exact, near
-from mien.datasets.audit.flaws import blurred, constant, faceless
-from mien.datasets.audit.rows import invalid
-from mien.datasets.audit.shares import balance
-from mien.datasets.audit.suspects import suspects
-from mien.datasets.audit.value import Finding, Grid, Judge, Section, Sees, Settings, Subject
-from mien.datasets.value import SPLITS, Prepared
+from mien.datasets.audit.image_flaws import blurred, constant, faceless
+from mien.datasets.audit.invalid_rows import invalid
+from mien.datasets.audit.label_suspects import suspects
+from mien.datasets.audit.types import Finding, Grid, Judge, Section, Sees, Settings, Subject
+from mien.datasets.dataset import SPLITS, Prepared
 from mien.errors import InputError, MienError
 
 __all__ = ["CHECKS", "Audit", "Check", "Finding", "Grid", "Judge", "Outcome", "Section", "Settings", "audit"]

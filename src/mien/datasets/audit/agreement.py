@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.value import Grid, Section, Subject
+from mien.datasets.audit.types import Grid, Section, Subject
 from mien.datasets.cleaning import entropy
 from mien.datasets.ferplus import targets
 from mien.errors import InputError

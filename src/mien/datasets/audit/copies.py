@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mien.datasets.audit.value import Finding, Grid, Section, Subject, counted
-from mien.datasets.leaks import leaked
-from mien.datasets.near import groups
-from mien.datasets.value import SPLITS
+from mien.datasets.audit.types import Finding, Grid, Section, Subject, counted
+from mien.datasets.dataset import SPLITS
+from mien.datasets.near_duplicates import groups
+from mien.datasets.split_leaks import leaked
 from mien.errors import InputError
 
 

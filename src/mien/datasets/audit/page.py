@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from mien.datasets.audit import CHECKS, Audit, Outcome
-from mien.datasets.audit.value import Finding, Grid
-from mien.datasets.value import SPLITS, Prepared
+from mien.datasets.audit.types import Finding, Grid
+from mien.datasets.dataset import SPLITS, Prepared
 from mien.files import atomic_path, output_file, writing
 
 LISTED = 200

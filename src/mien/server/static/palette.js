@@ -1,4 +1,4 @@
-// One colour an emotion: those of the annotated pictures and timelines (mien.render.palette), which a test compares.
+// One colour an emotion: those of the annotated pictures and timelines (mien.draw.palette), which a test compares.
 
 export const COLOURS = {
   neutral: "#bbbbbb",

@@ -14,15 +14,15 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import MienError
-from mien.faces import Frame
-from mien.following import Following, FollowOptions
+from mien.pipeline.video import Following, FollowOptions
+from mien.results.faces import Frame
+from mien.results.video import VideoFrame
 from mien.server.engine import Engine
 from mien.server.limits import Limits
 from mien.server.pool import FIRST
 from mien.server.problems import Problem, busy, too_large
 from mien.server.service import Service, service_of
 from mien.server.v1.schemas import LIVE
-from mien.timeline import VideoFrame
 
 router = APIRouter()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from mien.schemas import schema_id
+from mien.results.schema_ids import schema_id
 
 ANALYSIS, VIDEO, LIVE = map(schema_id, ("analysis", "video", "live"))
 """What answers say under ``schema``."""

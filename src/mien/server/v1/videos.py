@@ -12,8 +12,8 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
-from mien.following import FollowOptions
-from mien.recording import Selection
+from mien.pipeline.jobs import Selection
+from mien.pipeline.video import FollowOptions
 from mien.server.jobs import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, Job, Order, rows_json
 from mien.server.problems import Problem
 from mien.server.service import service_of

@@ -1,0 +1,338 @@
+"""Folders that a batch reads from and writes to: local ones, and those of any address that fsspec opens."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
+from mien.files import atomic_path, sync, writing
+from mien.media.image import shown
+
+ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
+"""Protocols whose files appear whole or not at all; on the others a file is written under another name and renamed."""
+
+
+class Place(Protocol):
+    """A folder that results are written to. A file appears whole or not at all; writing again replaces it."""
+
+    name: str
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names of the files and folders in a folder of it, sorted, without hidden ones; empty where there is none."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Content of a file."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file; `OutputError` where that fails."""
+        ...
+
+    def tidy(self, folder: str) -> None:
+        """Remove what killed runs left half written in a folder."""
+        ...
+
+    def claim(self) -> None:
+        """Keep other runs out until `release`, where the place can; `InputError` where one is there."""
+        ...
+
+    def release(self) -> None:
+        """Let other runs in."""
+        ...
+
+
+def is_address(text: str) -> bool:
+    """Whether it names something that fsspec opens, not a local path."""
+    return "://" in text
+
+
+def open_place(where: str) -> Place:
+    """The folder that a path or URL names; it need not exist.
+
+    Raises:
+        MissingExtraError: a URL, and fsspec or its package for this protocol is not installed.
+        InputError: a file, or a protocol nobody knows.
+    """
+    if is_address(where):
+        return RemotePlace(where)
+    path = Path(where).absolute()
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{shown(where)}: is a file: give a folder to write to")
+    return LocalPlace(path)
+
+
+class LocalPlace:
+    """A folder on a disk of this machine, or one that it mounts."""
+
+    _lock = -1
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.name = folder, str(folder)
+
+    def __del__(self) -> None:
+        self.release()
+
+    def names(self, folder: str = "") -> list[str]:
+        """See `Place`."""
+        try:
+            return sorted(p.name for p in (self._folder / folder).iterdir() if not p.name.startswith("."))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"{shown(self.name)}: cannot be read: {error.strerror}") from None
+
+    def read(self, name: str) -> bytes:
+        """See `Place`."""
+        try:
+            return (self._folder / name).read_bytes()
+        except OSError as error:
+            raise MissingFileError(f"{shown(str(self._folder / name))}: cannot be read: {error.strerror}") from None
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place`."""
+        path = self._folder / name
+        with writing(path):
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            sync(path.parent)
+
+    def tidy(self, folder: str) -> None:
+        """See `Place`."""
+        for left in (self._folder / folder).glob(".part-*"):
+            left.unlink(missing_ok=True)
+
+    def claim(self) -> None:
+        """See `Place`; the lock goes with the process, however that ends."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise InputError(f"{shown(self.name)}: another run is writing here: wait for it, or end it") from None
+        except OSError:
+            pass  # a network disk without locks
+
+    def release(self) -> None:
+        """See `Place`."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+class RemotePlace:
+    """A folder behind an address."""
+
+    def __init__(self, address: str) -> None:
+        self.name = address.rstrip("/")
+        self._files, self._root = filesystem(self.name)
+        protocol = self._files.protocol
+        self._atomic = bool(ATOMIC & {protocol} if isinstance(protocol, str) else ATOMIC & set(protocol))
+
+    def names(self, folder: str = "") -> list[str]:
+        """See `Place`."""
+        path = self._path(folder)
+        with reaching(path):
+            try:
+                found = self._files.ls(path, detail=False, refresh=True)
+            except FileNotFoundError:
+                return []
+        names = {PurePosixPath(str(one)).name for one in found if str(one).rstrip("/") != path.rstrip("/")}
+        return sorted(name for name in names if name and not name.startswith("."))
+
+    def read(self, name: str) -> bytes:
+        """See `Place`."""
+        with reaching(self._path(name)):
+            return bytes(self._files.cat_file(self._path(name)))
+
+    def write(self, name: str, content: bytes) -> None:
+        """See `Place`."""
+        path = self._path(name)
+        folder, _, file = path.rpartition("/")
+        try:
+            with reaching(path):
+                self._files.makedirs(folder, exist_ok=True)
+                if self._atomic:
+                    self._files.pipe_file(path, content)
+                else:
+                    # one name a process: two runs at once do not write into one another's file
+                    temporary = f"{folder}/.{file}-{os.getpid()}"
+                    self._files.pipe_file(temporary, content)
+                    self._files.mv(temporary, path)
+        except MienError as error:
+            raise OutputError(f"{error}; what was written before is kept") from None
+
+    def tidy(self, folder: str) -> None:
+        """See `Place`."""
+        if self._atomic:
+            return
+        with reaching(self._path(folder)):
+            for left in self._files.glob(f"{self._path(folder)}/.part-*"):
+                self._files.rm_file(left)
+
+    def claim(self) -> None:
+        """See `Place`; nothing holds a lock behind an address."""
+
+    def release(self) -> None:
+        """See `Place`."""
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}" if name else self._root.rstrip("/")
+
+
+@functools.lru_cache(maxsize=16)
+def filesystem(address: str) -> tuple[Any, str]:
+    """Fsspec's file system for an address, and the path in it.
+
+    Raises:
+        MissingExtraError: fsspec, or what it needs for this protocol, is not installed.
+        InputError: a protocol nobody knows.
+    """
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingExtraError("fsspec", "batch", f"reading {address.split('://')[0]}://") from None
+    try:
+        files, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        raise MissingExtraError(*_package(address), f"{address.split('://')[0]}:// ({error})") from None
+    except (ValueError, OSError, RuntimeError, TypeError, AttributeError) as error:
+        # file systems that need more than an address fail in ways of their own
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"{shown(address)}: {reason}: check the address") from None
+    return files, str(path)
+
+
+def read_files(paths: Sequence[str], *, ahead: int = 64) -> Iterator[bytes | MienError]:
+    """The contents of files, in order, local or remote; what cannot be read gives its error.
+
+    Remote files are fetched ``ahead`` at a time, because waiting for one after the other costs more than the analysis.
+    """
+    for root, alike in itertools.groupby(paths, root_of):
+        if not root:
+            yield from map(_read_local, alike)
+            continue
+        yield from _read_remote(list(alike), ahead)
+
+
+def _read_remote(paths: Sequence[str], ahead: int) -> Iterator[bytes | MienError]:
+    for start in range(0, len(paths), ahead):
+        chunk = paths[start : start + ahead]
+        try:
+            files, _ = filesystem(root_of(chunk[0]))
+        except MienError as error:
+            yield from [error] * len(chunk)
+            continue
+        plain = [files._strip_protocol(path) for path in chunk]
+        found: dict[str, Any] = {}
+        try:
+            with reaching(chunk[0]):
+                found = files.cat(plain, on_error="return", recursive=False)
+        except MienError as error:
+            found = dict.fromkeys(plain, error)
+        for path, name in zip(chunk, plain, strict=True):
+            content = found.get(name, FileNotFoundError())
+            yield content if isinstance(content, bytes) else _error(path, content)
+
+
+def root_of(address: str) -> str:
+    """``s3://bucket/a/b.jpg`` → ``s3://``: files of a protocol share one file system. Nothing for a local path."""
+    return address.split("://", 1)[0] + "://" if is_address(address) else ""
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """A file open for reading bytes, local or remote; reading it raises `OSError`, not opening it a `MienError`."""
+    if not is_address(path):
+        from mien.media.image import open_file
+
+        with open_file(path) as stream:
+            yield stream
+        return
+    files, name = filesystem(path)
+    with reaching(path):
+        stream = files.open(name, "rb")
+    with stream:
+        yield stream
+
+
+@contextmanager
+def local_copy(path: str) -> Iterator[str]:
+    """A path on this machine: that of a local file, or of a copy that is removed at the end."""
+    if not is_address(path):
+        yield path
+        return
+    files, name = filesystem(path)
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        copy = str(Path(folder) / (PurePosixPath(name).name or "file"))
+        with reaching(path):
+            files.get_file(name, copy)
+        yield copy
+
+
+@contextmanager
+def reaching(path: str) -> Iterator[None]:
+    """What goes wrong on the way to a remote file becomes one `MienError` that names it."""
+    try:
+        yield
+    except MienError:
+        raise
+    except _remote_errors() as error:
+        raise _error(path, error) from None
+
+
+def _remote_errors() -> tuple[type[Exception], ...]:
+    """What file systems raise; some raise classes of their own libraries, which are loaded then."""
+    kinds: list[type[Exception]] = [OSError, ValueError]
+    for module, names in (
+        ("botocore.exceptions", ("BotoCoreError", "ClientError")),
+        ("aiohttp", ("ClientError",)),
+        ("gcsfs.retry", ("HttpError",)),
+        ("google.auth.exceptions", ("GoogleAuthError",)),
+    ):
+        if module in sys.modules:
+            kinds += [getattr(sys.modules[module], name) for name in names]
+    return tuple(kinds)
+
+
+def _read_local(path: str) -> bytes | MienError:
+    from mien.media.image import open_file
+
+    try:
+        with open_file(path) as stream:
+            return stream.read()
+    except MienError as error:
+        return error
+    except OSError as error:
+        return _error(path, error)
+
+
+def _error(path: str, error: BaseException) -> MienError:
+    name = shown(path)
+    if isinstance(error, MienError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return MissingFileError(f"{name}: no such file: check the path")
+    reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+    return InputError(f"{name}: cannot be read or written: {reason[:300]}")
+
+
+def _package(address: str) -> tuple[str, str]:
+    protocol = address.split("://")[0]
+    return {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}.get(protocol, (protocol, "batch"))

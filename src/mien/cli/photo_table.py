@@ -1,0 +1,136 @@
+"""The table of results that people read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mien.draw.palette import colour_of
+from mien.results.faces import Face, Faces
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_CELLS = 8
+_NARROW, _TINY = 110, 76
+"""Columns below which the less probable emotions move under the first one, and size and score are left out."""
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def print_results(results: Sequence[Faces], top: int, abstain: float, console: Console | None) -> None:
+    """Print one line a face; columns that no result fills are left out."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if console is None:
+        # a pipe has no width: cut or folded lines would only be harder to search
+        console = Console(width=None if sys.stdout.isatty() else 1000)
+    style = _Style(console.options.ascii_only, console.width < _NARROW, top, abstain)
+    emotions = any(faces.emotions is not None for faces in results)
+    ages = any(faces.ages is not None for faces in results)
+    table = Table(
+        box=box.ASCII2 if style.ascii_only else box.SIMPLE_HEAD,
+        header_style="bold",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("file", overflow="fold", min_width=12)
+    table.add_column("face", justify="right")
+    if where := console.width >= _TINY:
+        table.add_column("size" if style.narrow else "size and place", no_wrap=True)
+        table.add_column("score", justify="right", no_wrap=True)
+    if emotions:
+        table.add_column("emotion", no_wrap=not style.narrow)
+        if style.others_apart:
+            table.add_column("then", no_wrap=True)
+    if ages:
+        table.add_column("age", no_wrap=True)
+    for faces in results:
+        name = Text(one_line(faces.source or style.dash))
+        if not faces:
+            table.add_row(name, "", Text("no face", style="dim"))
+        for i, face in enumerate(faces):
+            cells: list[Text | str] = [name if i == 0 else "", str(i)]
+            if where:
+                cells += [style.size(face), f"{face.score:.2f}"]
+            if emotions:
+                cells.append(style.emotion(face))
+                if style.others_apart:
+                    cells.append(style.others(face))
+            if ages:
+                cells.append((face.age_range or "").replace("-", style.dash))
+            table.add_row(*cells)
+    console.print(table)
+    if len(results) > 1:
+        console.print(_summary(results), style="dim", highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """How cells are written on this console."""
+
+    ascii_only: bool
+    narrow: bool
+    top: int
+    abstain: float
+
+    @property
+    def dash(self) -> str:
+        return "-" if self.ascii_only else "–"
+
+    @property
+    def others_apart(self) -> bool:
+        return self.top > 1 and not self.narrow
+
+    def size(self, face: Face) -> str:
+        x1, y1, x2, y2 = face.box
+        size = f"{x2 - x1:.0f}{'x' if self.ascii_only else '×'}{y2 - y1:.0f}"
+        return size if self.narrow else f"{size} at {x1:.0f},{y1:.0f}"
+
+    def emotion(self, face: Face) -> Text:
+        from rich.text import Text
+
+        share = face.confidence
+        if face.emotion is None or share is None:
+            return Text("")
+        sure = share >= self.abstain
+        red, green, blue = colour_of(face.emotion if sure else None)
+        text = Text(f"{face.emotion if sure else 'uncertain':<9} ", style="" if sure else "dim")
+        text.append(bar(share, self.ascii_only), style=f"rgb({red},{green},{blue})")
+        text.append(f" {share:4.0%}")
+        if self.narrow and self.top > 1:
+            text.append(f"\n{self.others(face)}", style="dim")
+        return text
+
+    def others(self, face: Face) -> str:
+        ranked = sorted(face.emotions.items(), key=lambda item: -item[1])
+        # an uncertain face has not told its first emotion yet
+        told = 1 if (face.confidence or 0.0) >= self.abstain else 0
+        return ", ".join(f"{name} {share:.0%}" for name, share in ranked[told : self.top])
+
+
+def bar(share: float, ascii_only: bool) -> str:
+    """A probability (0–1) as a bar of eight cells."""
+    filled = min(max(share, 0.0), 1.0) * _CELLS if share == share else 0.0
+    if ascii_only:
+        return f"{'#' * round(filled):<{_CELLS}}"
+    whole = int(filled)
+    part = _EIGHTHS[round((filled - whole) * 8)] if whole < _CELLS else ""
+    return f"{'█' * whole + part:<{_CELLS}}"
+
+
+def _summary(results: Sequence[Faces]) -> str:
+    counts = [len(faces) for faces in results]
+    without = counts.count(0)
+    told = f"{len(counts)} pictures, {sum(counts)} faces"
+    return f"{told}, {without} without a face" if without else told
+
+
+def one_line(name: str) -> str:
+    """A name that stays on its line, whatever characters it has."""
+    return name if name.isprintable() else ascii(name)[1:-1]

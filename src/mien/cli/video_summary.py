@@ -1,0 +1,160 @@
+"""What was found in a video, for people at a terminal: one line a face."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mien.cli.photo_table import bar, one_line
+from mien.draw.clock import clock, duration
+from mien.draw.palette import colour_of
+from mien.results.track import Track, Vote
+from mien.results.video import Coverage, VideoReport
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_WIDE, _NARROW, _SMALL, _TINY = 132, 106, 84, 58
+"""Columns below which episodes are only counted; times are short, without bars; intervals, episodes and ages are left
+out; shares are."""
+_SHORT = 600.0
+"""Seconds of a video below which times have tenths."""
+
+
+def print_report(report: VideoReport, console: Console | None = None) -> None:
+    """Print one line a face that was followed, in order of appearance, and one on how much was looked at.
+
+    A line tells when the face was there and for how long it was seen, its prevailing emotion with the mean probability,
+    the vote of its frames with the interval in which their true share lies ("undecided" where that is not above one
+    half), its episodes, and its age range, as far as the models ran and the terminal is wide.
+
+    Args:
+        report: of one video.
+        console: where to; by default the standard output, as wide as the terminal, or as needed where there is none.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if console is None:
+        # a pipe has no width: cut or folded lines would only be harder to search
+        console = Console(width=None if sys.stdout.isatty() else 1000)
+    width = console.width
+    style = _Style(console.options.ascii_only, width, report.coverage.seconds < _SHORT and width >= _NARROW)
+    emotions = any(track.emotions for track in report.tracks)
+    ages = any(track.ages for track in report.tracks) and width >= _SMALL
+    console.print(Text(one_line(report.source or style.dash), style="bold"), style.size(report), highlight=False)
+    table = Table(
+        box=box.ASCII2 if style.ascii_only else box.SIMPLE_HEAD,
+        header_style="bold",
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("face" if width >= _TINY else "#", justify="right", no_wrap=True)
+    table.add_column(f"from{style.dash}to", no_wrap=True)
+    if width >= _NARROW:
+        table.add_column("seen", justify="right", no_wrap=True)
+    if emotions:
+        table.add_column("emotion", no_wrap=True)
+        table.add_column("vote of its frames" if width >= _SMALL else "vote", no_wrap=True)
+        if width >= _SMALL:
+            table.add_column("episodes", no_wrap=width < _WIDE)
+    if ages:
+        table.add_column("age", no_wrap=True)
+    for track in report.tracks:
+        cells: list[Text | str] = [str(track.id), style.span(track)]
+        if width >= _NARROW:
+            cells.append(duration(track.seen))
+        if emotions:
+            cells += [style.emotion(track), style.vote(track.vote)]
+            if width >= _SMALL:
+                cells.append(style.episodes(track))
+        if ages:
+            cells.append((track.age_range or "").replace("-", style.dash))
+        table.add_row(*cells)
+    if report.tracks:
+        console.print(table)
+    console.print(coverage_line(report.coverage), style="dim", highlight=False)
+
+
+def coverage_line(coverage: Coverage) -> str:
+    """How much was looked at: ``1,500 frames in 1:00 min, 12 without a face, 3 could not be decoded``."""
+    told = [f"{_count(coverage.frames, 'frame')} in {duration(coverage.seconds)}"]
+    if coverage.frames:
+        everywhere = "a face in each" if not coverage.without_face else f"{coverage.without_face:,} without a face"
+        told.append("no face in any" if coverage.without_face == coverage.frames else everywhere)
+    if coverage.lost:
+        told.append(f"{coverage.lost:,} could not be decoded")
+    if coverage.dropped:
+        told.append(f"{coverage.dropped:,} skipped to keep up")
+    return ", ".join(told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """How cells are written on this console."""
+
+    ascii_only: bool
+    width: int
+    tenths: bool
+
+    @property
+    def dash(self) -> str:
+        return "-" if self.ascii_only else "–"
+
+    @property
+    def name(self) -> int:
+        """Cells of an emotion's name before a figure."""
+        return 9 if self.width >= _TINY else 0
+
+    def size(self, report: VideoReport) -> str:
+        width, height = report.size
+        size = f"{width}{'x' if self.ascii_only else '×'}{height}, " if width else ""
+        return f"{size}{_count(len(report.tracks), 'face')}"
+
+    def span(self, track: Track) -> str:
+        return f"{clock(track.start, tenths=self.tenths)}{self.dash}{clock(track.end, tenths=self.tenths)}"
+
+    def emotion(self, track: Track) -> Text:
+        from rich.text import Text
+
+        if track.emotion is None:
+            return Text("")
+        share = track.emotions[track.emotion]
+        text = Text(f"{track.emotion:<{self.name}}")
+        if self.width >= _NARROW:
+            red, green, blue = colour_of(track.emotion)
+            text.append(f" {bar(share, self.ascii_only)}", style=f"rgb({red},{green},{blue})")
+        if self.width >= _TINY:
+            text.append(f" {share:4.0%}")
+        return text
+
+    def vote(self, vote: Vote) -> Text:
+        from rich.text import Text
+
+        if vote.label is None:
+            return Text(self.dash, style="dim")
+        if not vote.decided:
+            leading = f" ({vote.label} {vote.share:.0%})" if self.width >= _SMALL else ""
+            return Text(f"undecided{leading}", style="dim")
+        text = Text(f"{vote.label:<{self.name}}")
+        if self.width >= _TINY:
+            text.append(f" {vote.share:4.0%}")
+        if self.width >= _SMALL:
+            text.append(f" ({100 * vote.low:.0f}{self.dash}{100 * vote.high:.0f})", style="dim")
+        return text
+
+    def episodes(self, track: Track) -> str:
+        counts = Counter(episode.label for episode in track.episodes).most_common()
+        if self.width < _WIDE or not counts:
+            return str(len(track.episodes))
+        told = ", ".join(f"{n} {label}" for label, n in counts[:3])
+        return f"{told}, {sum(n for _, n in counts[3:])} more" if len(counts) > 3 else told
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

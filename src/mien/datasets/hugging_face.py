@@ -1,0 +1,195 @@
+"""Parquet files as Hugging Face writes them.
+
+``image`` is a ``struct{bytes, path}``; labels are text, or numbers named in the schema's metadata (``ClassLabel``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.arrow import checked_schema, parquet, unreadable
+from mien.datasets.dataset import SPLIT_NAMES, Info, Prepared
+from mien.datasets.folders import indices, smallest_taxonomy
+from mien.datasets.image_codec import load, without_colour
+from mien.errors import DataError, InputError, MissingFileError
+from mien.labels import canonical
+
+IMAGE_COLUMNS = ("image", "img", "img_bytes")
+LABEL_COLUMNS = ("label", "labels", "emotion", "emotions")
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def read_hf(path: Paths, labels: Sequence[str] | None = None, size: int | None = None) -> Prepared:
+    """Read emotions from Hugging Face Parquet files.
+
+    Args:
+        path: a file, several, or a folder that holds them. A file's split stands in its name (``train-00000-of-…``) or
+            in its folder's.
+        labels: names of the labels 0, 1, …; needed where the files do not name them, and used instead where they do.
+        size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
+
+    Returns:
+        Images in the order of the files, gray where all of them are gray; ``row`` counts over all files. ``emotion`` is
+        in the order of `mien.labels.FER2013`, or of `mien.labels.FERPLUS` where contempt is among the labels.
+
+    Raises:
+        MissingFileError: no such file, or none in the folder.
+        DataError: no image or label column, no split in a name, an unknown label, or an unreadable image.
+    """
+    blobs: list[NDArray[np.uint8]] = []
+    where: list[str] = []
+    names: list[str] = []
+    splits: list[str] = []
+    for file in parquet_files(path):
+        table = read_table(file)
+        column = pick_column(file, table, LABEL_COLUMNS, "label")
+        names += [_canonical(file, i, text) for i, text in enumerate(label_texts(file, table, column, labels), 1)]
+        blobs += image_bytes(file, table)
+        where += [f"{file}: row {i + 1}" for i in range(len(table))]
+        splits += [split_of(file)] * len(table)
+    if not blobs:
+        raise DataError(f"{path}: the files hold no rows; get them again")
+    taxonomy = smallest_taxonomy(names)
+    return Prepared(
+        images=without_colour(load(where, blobs.__getitem__, size)),
+        split=np.array(splits),
+        row=np.arange(len(blobs), dtype=np.int32),
+        emotion=indices(names, taxonomy),
+        info=Info("hf", taxonomy=taxonomy.name, source="Hugging Face Parquet"),
+    )
+
+
+def parquet_files(path: Paths) -> list[Path]:
+    """The Parquet files that a file, several, or a folder (searched to its depth, sorted by path) stand for."""
+    given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    files: list[Path] = []
+    for item in map(Path, given):
+        if item.is_dir():
+            files += sorted(p for p in item.rglob("*.parquet") if not p.name.startswith("."))
+        elif item.is_file():
+            files.append(item)
+        else:
+            raise MissingFileError(f"{item}: no such file or folder; give Parquet files or the folder that holds them")
+    if not files:
+        raise MissingFileError(f"{', '.join(map(str, given))}: no .parquet file in it")
+    return files
+
+
+def split_of(path: Path) -> str:
+    """The split that a file's name says, or else its folder's; raises `DataError` when neither does."""
+    for name in (path.stem, path.parent.name):
+        said = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
+        if len(said) == 1:
+            return said.pop()
+        if said:
+            break
+    raise DataError(
+        f"{path}: the name does not say which split this is; rename the file to train….parquet, validation….parquet "
+        "or test….parquet"
+    )
+
+
+def read_table(path: Path) -> Any:
+    """One file as an Arrow table; raises `DataError` for a file that is no Parquet."""
+    pa, pq = parquet("reading Parquet")
+    checked_schema(path)
+    try:
+        # hive partitioning off: a folder named a=b must not become a column
+        table = pq.read_table(path, partitioning=None)
+        table.validate(full=True)  # Parquet does not check that text is text
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from None
+    stated = pq.read_metadata(path).num_rows
+    if len(table) != stated:
+        # Arrow ends without a word where every column holds less than its row group states
+        raise DataError(f"{path}: holds {len(table):,} rows and states {stated:,}; the file is damaged, get it again")
+    return table
+
+
+def pick_column(path: Path, table: Any, candidates: Sequence[str], what: str) -> str:
+    """The first of ``candidates`` that the table has; raises `DataError` naming both sides."""
+    for name in candidates:
+        if name in table.column_names:
+            return name
+    raise DataError(
+        f"{path}: no {what} column: looked for {', '.join(candidates)}, found {', '.join(table.column_names)}"
+    )
+
+
+def image_bytes(path: Path, table: Any) -> list[NDArray[np.uint8]]:
+    """The encoded bytes of every image as uint8 views on Arrow's memory; raises `DataError` where one is missing."""
+    pa, _ = parquet("reading Parquet")
+    column = table.column(pick_column(path, table, IMAGE_COLUMNS, "image"))
+    if pa.types.is_struct(column.type):
+        if column.type.get_field_index("bytes") < 0:
+            raise DataError(f"{path}: the image column holds no bytes; export the dataset with its images embedded")
+        chunks = [chunk.field("bytes") for chunk in column.chunks]
+    else:
+        chunks = column.chunks
+    if chunks and not (pa.types.is_binary(chunks[0].type) or pa.types.is_large_binary(chunks[0].type)):
+        raise DataError(
+            f"{path}: images must be binary, this column is {chunks[0].type}; export them as encoded images"
+        )
+    values = [value for chunk in chunks for value in chunk]
+    for i, value in enumerate(values, 1):
+        if not value.is_valid:
+            raise DataError(f"{path}: row {i} has no image bytes; export the dataset with its images embedded")
+    return [np.frombuffer(value.as_buffer(), np.uint8) for value in values]
+
+
+def label_texts(path: Path, table: Any, column: str, names: Sequence[str] | None = None) -> list[str]:
+    """A label column as text: text as it is, numbers through ``names`` or the names in the schema's metadata.
+
+    Raises:
+        DataError: numbers without names, a number out of range, or an empty cell; names the row.
+    """
+    pa, _ = parquet("reading Parquet")
+    values = table.column(column).to_pylist()
+    numbers = pa.types.is_integer(table.column(column).type)
+    known = list(names) if names is not None else class_names(table, column)
+    if numbers and known is None:
+        raise DataError(
+            f"{path}: column {column!r} holds numbers and the file does not name them; give the label order"
+        )
+    texts: list[str] = []
+    for i, value in enumerate(values, 1):
+        if value is None:
+            raise DataError(f"{path}: row {i}: no {column}; take the row out or get the file again")
+        if not numbers or known is None:
+            texts.append(str(value))
+        elif 0 <= value < len(known):
+            texts.append(known[value])
+        else:
+            raise DataError(f"{path}: row {i}: {column} is {value}, expected 0–{len(known) - 1} ({', '.join(known)})")
+    return texts
+
+
+def class_names(table: Any, column: str) -> list[str] | None:
+    """Names of the labels 0, 1, … that ``ClassLabel`` leaves in the metadata, None where there are none."""
+    text = (table.schema.metadata or {}).get(b"huggingface")
+    if text is None:
+        return None
+    try:
+        feature = json.loads(text)["info"]["features"][column]
+        names = feature.get("names")
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _canonical(path: Path, row: int, text: str) -> str:
+    try:
+        return canonical(text)
+    except InputError as error:
+        raise DataError(
+            f"{path}: row {row}: {error}; give the label order if the file names its labels otherwise"
+        ) from None

@@ -1,0 +1,203 @@
+"""Images to and from encoded bytes, many at once on threads (OpenCV lets go of the interpreter lock)."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError, InputError
+from mien.media.silence_logs import quiet_pillow
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""Pillow's names of the formats that datasets come in."""
+MAX_PIXELS = 1 << 26
+"""Pixels that an image of a dataset may state."""
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+_BLOCK = 256
+
+# Both are lossless. Gray: PNG is hardly larger than WebP and far quicker to write and read. Colour: WebP is smaller.
+_GRAY = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
+_RGB = (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101])
+_CHUNK = struct.Struct(">I4s")
+"""Length and kind of a chunk of a PNG, which its content and four more bytes follow."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, RuntimeError, EOFError, LookupError, TypeError, ArithmeticError, struct.error,
+    zlib.error,
+)  # fmt: skip
+"""What Pillow raises on damaged heads."""
+
+
+def parallel(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+    """``[work(item) for item in items]`` on as many threads as there are cores, in order."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(work, items))
+
+
+def encode(images: NDArray[np.uint8]) -> list[bytes]:
+    """``(n, h, w, 1 or 3)`` uint8 gray or RGB → n lossless files."""
+    suffix, options = _GRAY if images.shape[3] == 1 else _RGB
+
+    def block(start: int) -> list[bytes]:
+        part = images[start : start + _BLOCK]
+        return [cv2.imencode(suffix, _to_bgr(image), options)[1].tobytes() for image in part]
+
+    return [data for part in parallel(block, range(0, len(images), _BLOCK)) for data in part]
+
+
+def decode(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Encoded images of one known shape → ``(n, h, w, 1 or 3)`` uint8 gray or RGB, contiguous.
+
+    Args:
+        files: the bytes of each image as a uint8 array.
+        shape: (height, width, channels) that each must have.
+
+    Raises:
+        DataError: an image that cannot be decoded or has another size; names its position.
+    """
+
+    def one(i: int) -> NDArray[np.uint8]:
+        image = _decoded(f"image {i + 1}", files[i], shape[2])
+        if image.shape != shape:
+            raise DataError(f"image {i + 1} has the shape {image.shape}, expected {shape}")
+        return image
+
+    if shape[2] not in (1, 3):
+        raise DataError(f"images of {shape[2]} channels, expected 1 or 3")
+    if files:
+        one(0)  # before memory is taken for all: a damaged file may state any shape
+    out = np.empty((len(files), *shape), np.uint8)
+
+    def block(start: int) -> None:
+        for i in range(start, min(start + _BLOCK, len(files))):
+            out[i] = one(i)
+
+    parallel(block, range(0, len(files), _BLOCK))
+    return out
+
+
+def load(names: Sequence[str], fetch: Callable[[int], NDArray[np.uint8]], size: int | None = None) -> NDArray[np.uint8]:
+    """Images of a source that may hold anything → ``(n, h, w, 3)`` RGB uint8, contiguous.
+
+    Args:
+        names: what to call each image in an error, such as its path.
+        fetch: index → the bytes of that image as a uint8 array; called on several threads.
+        size: side in pixels that every image is resized to; None keeps the size, which must then be the same for all.
+
+    Raises:
+        DataError: an image that cannot be decoded, or one of another size while ``size`` is None; names the image.
+    """
+    if not names:
+        raise InputError("no images to read")
+    first = _read(names[0], fetch(0), size)
+    out = np.empty((len(names), *first.shape), np.uint8)
+
+    def block(start: int) -> None:
+        for i in range(start, min(start + _BLOCK, len(names))):
+            image = _read(names[i], fetch(i), size)
+            if image.shape != first.shape:
+                height, width = image.shape[:2]
+                raise DataError(
+                    f"{names[i]}: {width}×{height} pixels, but {names[0]} has {first.shape[1]}×{first.shape[0]}; "
+                    "give a size that all are resized to"
+                )
+            out[i] = image
+
+    parallel(block, range(0, len(names), _BLOCK))
+    return out
+
+
+def without_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(n, h, w, 3)`` → ``(n, h, w, 1)`` where the channels are equal in every image, else as given."""
+    for start in range(0, len(images), _BLOCK):
+        part = images[start : start + _BLOCK]
+        if (part != part[..., :1]).any():
+            return images
+    return np.ascontiguousarray(images[..., :1])
+
+
+def decode_one(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """One encoded image → ``(h, w, channels)`` uint8 gray (1) or RGB (3).
+
+    Raises:
+        DataError: it cannot be decoded, or states more than `MAX_PIXELS`; does not name the image.
+    """
+    stated = _stated_pixels(data)
+    # OpenCV takes memory for what the head states, however little there is behind it
+    if stated > MAX_PIXELS:
+        raise DataError(f"states more than {MAX_PIXELS:,} pixels; get it again or take it out")
+    gray = channels == 1
+    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR) if stated else None
+    if image is None:
+        raise DataError("not a readable image; get it again or take it out")
+    pixels = image[:, :, None] if gray else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(pixels, np.uint8)
+
+
+def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """``(h, w, 3)`` → ``(size, size, 3)``: area averages where it shrinks, cubic where it grows."""
+    height, width = image.shape[:2]
+    if (height, width) == (size, size):
+        return image
+    method = cv2.INTER_AREA if min(height, width) > size else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (size, size), interpolation=method), np.uint8)
+
+
+def _read(name: str, data: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
+    image = _decoded(name, data, 3)
+    return image if size is None else resized(image, size)
+
+
+def _decoded(name: str, data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    try:
+        return decode_one(data, channels)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _stated_pixels(data: NDArray[np.uint8]) -> int:
+    """Pixels that the head of an encoded image states, 0 where it is no image."""
+    if data[:8].tobytes() == _PNG:
+        return _png_pixels(data.data)
+    from PIL import Image
+
+    try:
+        with quiet_pillow(), Image.open(io.BytesIO(data.data), formats=FORMATS) as image:
+            return image.width * image.height
+    except Image.DecompressionBombError:
+        return MAX_PIXELS + 1
+    except _DAMAGE:
+        return 0
+
+
+def _png_pixels(data: memoryview) -> int:
+    """As `_stated_pixels`, of a PNG; 0 as well where a chunk states more than there is.
+
+    Tens of thousands of these are in a prepared file, and Pillow takes as long as decoding does. OpenCV takes memory
+    for what a chunk states before it finds that it cannot be read.
+    """
+    at, kind = len(_PNG), b""
+    while kind != b"IEND":
+        if at + 12 > len(data):
+            return 0
+        length, kind = _CHUNK.unpack_from(data, at)
+        at += 12 + length
+    if at > len(data) or len(data) < 24:
+        return 0
+    width, height = struct.unpack_from(">II", data, 16)
+    return int(width) * int(height)
+
+
+def _to_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return image if image.shape[2] == 1 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

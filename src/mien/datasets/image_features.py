@@ -1,0 +1,32 @@
+"""What pictures of any size and colour look like to rules that compare them: gray, 48×48, and as HOG vectors."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.published.features import SIDE, hog
+
+CELL = 6
+"""Side of the cells of the HOG that is compared and learned from, pixels of a 48×48 picture: 512 numbers."""
+_BLOCK = 256
+
+
+def gray48(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(n, h, w, 1 or 3)`` uint8 gray or RGB → ``(n, 48, 48)`` uint8 gray; what is so already is not copied."""
+    if images.shape[1:] == (SIDE, SIDE, 1):
+        return images[..., 0]
+    out = np.empty((len(images), SIDE, SIDE), np.uint8)
+    for i, image in enumerate(images):
+        gray = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        way = cv2.INTER_AREA if min(gray.shape) > SIDE else cv2.INTER_CUBIC
+        out[i] = gray if gray.shape == (SIDE, SIDE) else cv2.resize(gray, (SIDE, SIDE), interpolation=way)
+    return out
+
+
+def hog_vectors(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """``(n, 48, 48)`` → ``(n, 512)`` float32; roots, because a cell's few strong votes would drown the others."""
+    parts = [hog.hog(gray[start : start + _BLOCK], CELL) for start in range(0, max(len(gray), 1), _BLOCK)]
+    vectors = np.concatenate(parts).reshape(len(gray), (SIDE // CELL) ** 2 * hog.ORIENTATIONS)
+    return np.sqrt(vectors, out=vectors)

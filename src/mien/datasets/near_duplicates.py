@@ -1,0 +1,197 @@
+"""Pictures that are nearly the same: the same photo, brighter, cropped elsewhere, compressed again, or mirrored.
+
+Two steps. A perceptual hash (64 bits: which of the lowest frequencies of the picture lie above their median; Zauner
+2010) picks pairs that might be. Hashes of different faces of one pose are close too, so each such pair is then compared
+by its HOG vectors, whose cosine leaves a gap between the same photo and another one; `benchmarks/near_duplicates.py`
+measures where. Every pair is looked at, in blocks: time grows with the square of the pictures, memory does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.image_features import gray48, hog_vectors
+from mien.errors import DataError
+
+BITS = 16
+"""Bits of 64 in which the hashes of one photo differ at most."""
+SIMILARITY = 0.9
+"""Least cosine of the HOG vectors of one photo."""
+MOST = 2_000_000
+"""Pairs that are kept; a dataset with more is no dataset of photos."""
+FLAT = 2.0
+"""Gray levels: below this standard deviation there is nothing to compare."""
+
+_HASHED = 32
+_LOWEST = 8
+_BLOCK = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Pairs of pictures that are nearly the same.
+
+    Attributes:
+        first: ``(m,)`` index of one.
+        second: ``(m,)`` index of the other, the larger.
+        bits: ``(m,)`` in which their hashes differ.
+        similarity: ``(m,)`` float32, cosine of their HOG vectors.
+        mirrored: ``(m,)`` bool, the other is the one in a mirror.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+    mirrored: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def near_duplicates(images: NDArray[np.uint8], *, bits: int = BITS, similarity: float = SIMILARITY) -> Pairs:
+    """All pairs of pictures that are nearly the same, ordered by their first, then their second picture.
+
+    Args:
+        images: uint8 ``(n, h, w, 1 or 3)``, each picture once. Pictures of one brightness are left out.
+        bits: in which hashes differ at most, 0–64; more finds larger crops and takes longer.
+        similarity: least cosine of the HOG vectors, 0–1; less finds other faces.
+
+    Raises:
+        DataError: more than `MOST` pairs.
+    """
+    gray = gray48(images)
+    # picture by picture: all at once would need eight bytes a pixel
+    rows = np.flatnonzero([picture.std() >= FLAT for picture in gray])
+    gray = gray[rows]
+    hashes, vectors = _signs(perceptual_hash(gray)), _unit(hog_vectors(gray))
+    found = [(pairs, False) for pairs in _pairs(hashes, vectors, hashes, vectors, bits, similarity)]
+    gray = np.ascontiguousarray(gray[..., ::-1])
+    flipped, turned = _signs(perceptual_hash(gray)), _unit(hog_vectors(gray))
+    found += [(pairs, True) for pairs in _pairs(flipped, turned, hashes, vectors, bits, similarity)]
+    return _merged(rows, found)
+
+
+def perceptual_hash(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of 64 low frequencies of each picture lie above their median; the picture's mean is not among them.
+
+    Args:
+        gray: uint8 ``(n, 48, 48)``.
+
+    Returns:
+        ``(n, 64)`` bool.
+    """
+    basis = _cosines()
+    out = np.empty((len(gray), _LOWEST * _LOWEST), np.bool_)
+    for i, picture in enumerate(gray):
+        small = cv2.resize(picture, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA).astype(np.float32)
+        waves = basis @ small @ basis.T
+        # the next frequency down takes the place of the mean
+        lowest = np.append(waves[:_LOWEST, :_LOWEST].ravel()[1:], waves[_LOWEST, 0])
+        out[i] = lowest > np.median(lowest)
+    return out
+
+
+def groups(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``(n,)`` int64: equal numbers for all that pairs join, directly or through others; the smallest index of each."""
+    parent = np.arange(n)
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = int(parent[i])
+        return i
+
+    for a, b in zip(first.tolist(), second.tolist(), strict=True):
+        low, high = sorted((root(a), root(b)))
+        parent[high] = low
+    return np.array([root(i) for i in range(n)], np.int64)
+
+
+_Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+
+
+def _pairs(
+    left: NDArray[np.float32],
+    left_vectors: NDArray[np.float32],
+    right: NDArray[np.float32],
+    right_vectors: NDArray[np.float32],
+    bits: int,
+    similarity: float,
+) -> list[_Found]:
+    """Pairs (i, j) with i < j whose left i and right j are close, block by block."""
+    out: list[_Found] = []
+    total = 0
+    width = left.shape[1]
+    for i in range(0, len(left), _BLOCK):
+        for j in range(i, len(right), _BLOCK):
+            # of vectors of ±1 the product is 64 minus twice the bits that differ: exact, and quicker than counting bits
+            agreement = left[i : i + _BLOCK] @ right[j : j + _BLOCK].T
+            a, b = np.nonzero(agreement >= width - 2 * bits)
+            ordered = a + i < b + j
+            a, b = a[ordered], b[ordered]
+            cosine = _cosine(left_vectors[i : i + _BLOCK], right_vectors[j : j + _BLOCK], a, b)
+            close = cosine >= similarity
+            a, b = a[close], b[close]
+            differ = ((width - agreement[a, b]) / 2).astype(np.int64)
+            total += len(a)
+            if total > MOST:
+                raise DataError(
+                    f"more than {MOST:,} pairs of pictures are nearly the same: ask for fewer bits or more similarity"
+                )
+            out.append((a + i, b + j, differ, cosine[close]))
+    return out
+
+
+def _cosine(
+    left: NDArray[np.float32], right: NDArray[np.float32], a: NDArray[np.intp], b: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Products of left a with right b; a whole block at once where that is less work than pair by pair."""
+    if len(a) > len(left) * len(right) // 16:
+        return np.asarray((left @ right.T)[a, b], np.float32)
+    parts = [np.einsum("nd,nd->n", left[a[k : k + _BLOCK]], right[b[k : k + _BLOCK]]) for k in range(0, len(a), _BLOCK)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _merged(rows: NDArray[np.intp], found: list[tuple[_Found, bool]]) -> Pairs:
+    """One entry a pair; one found both ways is what it is more similar to."""
+    if not found:
+        none = np.zeros(0, np.int64)
+        return Pairs(none, none, none, none.astype(np.float32), none.astype(np.bool_))
+    mirrored = np.concatenate([np.full(len(one[0]), flag) for one, flag in found])
+    first, second, bits = (np.concatenate([one[k] for one, _ in found]) for k in range(3))
+    similarity = np.concatenate([one[3] for one, _ in found])
+    order = np.lexsort((mirrored, -similarity, second, first))
+    pairs = np.stack([first[order], second[order]], axis=1).astype(np.int64)
+    new = np.ones(len(pairs), np.bool_)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    order, pairs = order[new], pairs[new]
+    return Pairs(
+        rows[pairs[:, 0]].astype(np.int64),
+        rows[pairs[:, 1]].astype(np.int64),
+        bits[order].astype(np.int64),
+        similarity[order].astype(np.float32),
+        mirrored[order].astype(np.bool_),
+    )
+
+
+def _signs(hashes: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return np.where(hashes, np.float32(1), np.float32(-1))
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.divide(vectors, np.maximum(length, np.finfo(np.float32).tiny), out=vectors)
+    return vectors
+
+
+@cache
+def _cosines() -> NDArray[np.float32]:
+    """``(9, 32)``: the lowest nine cosines of the discrete cosine transform."""
+    wave = np.arange(_LOWEST + 1)[:, None] * (2 * np.arange(_HASHED)[None, :] + 1)
+    return np.cos(np.pi * wave / (2 * _HASHED)).astype(np.float32)

@@ -1,0 +1,196 @@
+"""A video with its faces drawn on it, written while it is analysed: H.264 in MP4, the times and sound of the original.
+
+Until it is closed, the frames are in the folder ``<name>.parts``: every flush ends a part, which is an MP4 file that
+any player shows. Closing copies the packets of all parts into one file, beside the sound. A kill therefore costs what
+came after the last flush, and a run that goes on makes the file that an uninterrupted one would have made, with the
+same frames at the same times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from mien.draw.encoder import TICKS, Part, encoding
+from mien.draw.frame_size import even_size, fitted
+from mien.draw.overlay import Overlay
+from mien.draw.overlay import draw_video_frame as draw_video_frame
+from mien.draw.video_parts import join, part_name, part_start, picture_size, shorten, stamps
+from mien.errors import InputError, OutputError
+from mien.files import discard, output_file, writing
+from mien.results.video import VideoFrame
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_SUFFIXES = (".mp4", ".m4v")
+
+
+class AnnotatedVideo:
+    """An annotated video being written. A context manager: closed at its end, or, after an error, stopped.
+
+    Frames are shown at their own times, so a variable frame rate stays one, and the file starts with the first. All
+    have the size of the first: one of another size is fitted into it. Odd sizes grow by one row or column.
+
+    Attributes:
+        path: the file, which appears when it is closed.
+        folder: where the parts are.
+        frames: frames written so far, with those that were kept: what a checkpoint remembers.
+        problems: one line each: what went wrong with the sound.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        keep: int | None = None,
+        limit: int = 4096,
+        quality: int = 20,
+        preset: str = "veryfast",
+        threads: int = 0,
+    ) -> None:
+        """Write to ``path``.
+
+        Args:
+            path: the file, with the suffix .mp4 or .m4v; its folder is made.
+            keep: frames of an existing file to go on after; None starts anew.
+            limit: greatest side in pixels; larger frames are made smaller. Few players show more than 4096.
+            quality: x264's constant rate factor; less is better and larger.
+            preset: x264's, from ultrafast (large files) to veryslow.
+            threads: of the encoder, 0 for as many as it finds useful.
+
+        Raises:
+            InputError: ``path`` is no MP4 file, or holds fewer frames than are to be kept.
+            OutputError: it cannot be written.
+        """
+        self.path = output_file(path)
+        if self.path.suffix.lower() not in _SUFFIXES:
+            raise InputError(f"{self.path}: an annotated video is an MP4 file: use the suffix .mp4")
+        if keep is not None and keep < 0:
+            raise InputError(f"keep is a number of frames, at least 0, got {keep}")
+        if limit < 2:
+            raise InputError(f"limit is a number of pixels, at least 2, got {limit}")
+        self.folder = self.path.with_name(f"{self.path.name}.parts")
+        self.frames = keep or 0
+        self.problems: tuple[str, ...] = ()
+        self._limit = limit
+        self._options = {"preset": preset, "crf": str(quality), "threads": str(threads)}
+        self._overlay = Overlay()
+        self._part: Part | None = None
+        self._size: tuple[int, int] | None = None
+        self._last: int | None = None
+        self._open, self._finished = True, False
+        with writing(self.path):
+            if keep:
+                self._keep(keep)
+            else:
+                discard(self.folder)
+            if not self._finished:
+                self.folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, moment: VideoFrame) -> None:
+        """Draw the faces of a frame on it and add it.
+
+        Raises:
+            InputError: the file is closed.
+            OutputError: it cannot be written; the frames since the last flush are lost.
+        """
+        if not self._open or self._finished:
+            raise InputError(f"{self.path}: is closed: start it anew to write to it")
+        if self._size is None:
+            self._size = even_size(moment.frame.size, self._limit)
+        ticks = round(moment.time * TICKS)
+        # players need time stamps that grow
+        ticks = ticks if self._last is None else max(ticks, self._last + 1)
+        picture = self._overlay.draw(fitted(moment, self._size))
+        with self._writing():
+            if self._part is None:
+                name = part_name(len(self._parts()), ticks, self.path.suffix)
+                self._part = Part(self.folder / name, self._size, ticks, self._options)
+            self._part.write(picture, ticks)
+        self._last = ticks
+        self.frames += 1
+
+    def flush(self) -> None:
+        """Return when all frames are on the disk and can be played; `OutputError` where that fails."""
+        if self._part is not None:
+            with self._writing():
+                self._part.finish()
+            self._part = None
+
+    def close(self, audio_from: str | os.PathLike[str] | None = None) -> Path | None:
+        """Finish the file; again does no harm. Without a single frame there is no video, and None is returned.
+
+        Args:
+            audio_from: the original, whose sound between the first and the last frame is taken over: copied where MP4
+                can hold it, else encoded as AAC. Sound that cannot be read is left out, and told in ``problems``.
+
+        Raises:
+            OutputError: the file cannot be written; the parts stay.
+        """
+        if self._open and not self._finished:
+            self.flush()
+            if parts := self._parts():
+                self.problems = join(parts, self.path, audio_from)
+            discard(self.folder)
+            self._finished = True
+        self._open = False
+        return self.path if self._finished and self.frames else None
+
+    def stop(self) -> None:
+        """Let go without finishing: what was written stays for a later run to go on with."""
+        if self._open:
+            self._open = False
+            with contextlib.suppress(OutputError):
+                self.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.stop()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with encoding(self.path):
+                yield
+        except BaseException:
+            part, self._part = self._part, None
+            if part is not None:
+                self.frames -= part.frames
+                part.abandon()
+            raise
+
+    def _keep(self, keep: int) -> None:
+        """Leave parts that hold exactly the first ``keep`` frames."""
+        parts = self._parts()
+        if not parts and self.path.is_file() and len(stamps(self.path)) == keep:
+            self._finished = True
+            return
+        left = keep
+        for part in parts:
+            if left <= 0:
+                part.unlink()
+                continue
+            times = stamps(part)
+            if len(times) > left:
+                shorten(part, left)
+            self._last = part_start(part) + times[: max(left, 1)][-1]
+            left -= len(times)
+        if left > 0:
+            there = keep - left
+            raise InputError(
+                f"{self.path}: holds {there} frames where the run to go on with had written {keep}: start it anew"
+            )
+        self._size = picture_size(parts[0])
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob(f"[0-9]*_*{self.path.suffix}"))

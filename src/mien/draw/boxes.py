@@ -1,0 +1,148 @@
+"""The faces of a picture drawn on it: a box in the colour of the emotion, and a label beside it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.draw.label_layout import Placement, place
+from mien.draw.palette import Rgb, colour_of
+from mien.draw.panel import Panel
+from mien.draw.rounded_rectangles import lay_on, stroke
+from mien.errors import InputError
+from mien.files import atomic_path
+from mien.geometry import clip_boxes
+from mien.media.image import FORMATS, load_image, shown
+from mien.results.faces import Faces
+
+_CASING = (0, 0, 0)
+"""A dark rim on both sides of the line: a light box is seen on a light wall."""
+_QUALITY: Mapping[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90},
+}
+"""The usual settings blur small coloured text."""
+_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
+
+
+def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """A copy of the picture with a box and a label for each face.
+
+    The label tells the emotion and its probability, the three most probable emotions as bars, and the age range, as
+    far as the models ran and the room allows; a face without emotions is labelled with the detector's score. Labels
+    lie inside the picture, beside their face where there is room, and off other faces and labels where possible.
+
+    Args:
+        faces: the faces, in pixels of the picture.
+        image: RGB uint8 ``(h, w, 3)``; by default the picture that ``faces`` carries, or the file it came from.
+
+    Returns:
+        RGB uint8 ``(h, w, 3)``.
+
+    Raises:
+        InputError: no picture is at hand, or it has another size than the faces were found in.
+        ImageError, MissingFileError: the file that the faces came from cannot be read any more.
+    """
+    rgb = _picture(faces, image).copy()
+    boxes, shown_faces = drawable(faces)
+    places = label_places(faces)
+    width = line_width(faces.image_size)
+    for i, box in zip(shown_faces, boxes, strict=True):
+        outline(rgb, box, width, colour_of(faces[i].emotion))
+    for i, at in enumerate(places):
+        if at is not None:
+            lay_on(rgb, Panel.of(faces[i], at.detail, at.em).render(), at.rect[:2])
+    return rgb
+
+
+def outline(rgb: NDArray[np.uint8], box: NDArray[np.float32], width: float, colour: Rgb) -> None:
+    """Draw the line around a face, inside its box (xyxy pixels), on RGB uint8 pixels in place."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    inset = width / 2
+    middle = (x1 + inset, y1 + inset, max(x2 - inset, x1 + inset), max(y2 - inset, y1 + inset))
+    radius = min(4.0 * width, 0.12 * min(x2 - x1, y2 - y1))
+    casing = (width + 2 * max(1.0, 0.35 * width), _CASING, 0.45)
+    stroke(rgb, middle, width=width, radius=radius, colour=colour, casing=casing)
+
+
+def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
+    """Write the annotated picture; the format follows the suffix. Returns the path.
+
+    Raises:
+        InputError: no picture format that can be written has this suffix, the format cannot hold a picture of this
+            size, or the result has no picture to draw on.
+    """
+    from PIL import Image
+
+    target = Path(path)
+    name = Image.registered_extensions().get(target.suffix.lower())
+    # Pillow also registers suffixes it only reads, or hands to another program
+    if name not in FORMATS or name not in Image.SAVE or name == "ICO":
+        raise InputError(f"{target}: no picture format has the suffix {target.suffix!r}; use .png or .jpg")
+    if max(faces.image_size) > _LONGEST_SIDE.get(name, math.inf):
+        raise InputError(f"{target}: {name} holds at most {_LONGEST_SIDE[name]} pixels a side; use .png")
+    picture = Image.fromarray(draw_faces(faces))
+    with atomic_path(target) as temporary:
+        picture.save(temporary, **_QUALITY.get(name, {}))
+    return target
+
+
+def label_places(faces: Faces) -> list[Placement | None]:
+    """Where `draw_faces` puts the label of each face; None where there is no room for any, or no box to speak of."""
+    boxes, rows = drawable(faces)
+    chosen = place(
+        boxes,
+        faces.image_size,
+        lambda k, detail, em: Panel.of(faces[rows[k]], detail, em).size,
+        gap=max(2, round(1.5 * line_width(faces.image_size))),
+    )
+    places: list[Placement | None] = [None] * len(faces)
+    for row, at in zip(rows, chosen, strict=True):
+        places[row] = at
+    return places
+
+
+def line_width(size: tuple[int, int]) -> float:
+    """Pixels of the line around a face in a picture of (width, height)."""
+    short = min(size)
+    return max(1.0, min(2.0, short / 60), round(short / 220, 1))
+
+
+def drawable(faces: Faces) -> tuple[NDArray[np.float32], list[int]]:
+    """The boxes inside the picture, and their rows; boxes that are not finite or lie outside are left out."""
+    clipped = clip_boxes(faces.boxes, faces.image_size)
+    finite = np.isfinite(faces.boxes).all(axis=1)
+    visible = finite & (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
+    return clipped[visible], [int(i) for i in np.flatnonzero(visible)]
+
+
+def _picture(faces: Faces, image: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    rgb, what = image, "the picture"
+    if rgb is None:
+        rgb = faces.image
+    if rgb is None and faces.source is None:
+        raise InputError("these faces carry no picture: pass the one they were found in, as draw(image)")
+    if rgb is None and faces.source is not None:
+        what = shown(faces.source)
+        if not Path(faces.source).is_file():
+            raise InputError(
+                f"these faces carry no picture and come from {what}, which is not a file: pass it, as draw(image)"
+            )
+        rgb = load_image(faces.source).rgb
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        got = f"{rgb.dtype} {rgb.shape}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
+        raise InputError(f"a picture to draw on is an RGB uint8 array (height, width, 3), got {got}")
+    width, height = faces.image_size
+    if rgb.shape[:2] != (height, width):
+        raise InputError(
+            f"{what} has {rgb.shape[1]} × {rgb.shape[0]} pixels, but the faces were found in {width} × {height}: "
+            "pass the same picture"
+        )
+    return rgb

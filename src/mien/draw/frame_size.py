@@ -1,0 +1,53 @@
+"""Frames of a video brought to one size, with their faces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.results.video import VideoFrame
+
+
+def even_size(size: tuple[int, int], limit: int) -> tuple[int, int]:
+    """The size of the video: even, because colour has half the resolution, and no side longer than the limit."""
+    scale = min(1.0, (limit - limit % 2) / max(size))
+    width, height = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    return width + width % 2, height + height % 2
+
+
+def fitted(moment: VideoFrame, size: tuple[int, int]) -> VideoFrame:
+    """A frame in a picture of (width, height): as it is, with a last row or column added, or fitted into it.
+
+    A frame of another size is scaled to touch the edges in one direction and lies in the middle of black.
+    """
+    width, height = moment.frame.size
+    if (width, height) == size:
+        return moment
+    rgb = moment.frame.rgb
+    if even_size((width, height), max(size)) == size and max(width, height) <= max(size):
+        rgb = np.pad(rgb, ((0, size[1] - height), (0, size[0] - width), (0, 0)), mode="edge")
+        return _moved(moment, rgb, 1.0, 1.0, 0, 0)
+    import cv2
+
+    scale = min(size[0] / width, size[1] / height)
+    new = max(1, round(width * scale)), max(1, round(height * scale))
+    if max(size[0] - new[0], size[1] - new[1]) <= 2:
+        new = size  # the same shape but for rounding
+    x, y = (size[0] - new[0]) // 2, (size[1] - new[1]) // 2
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    picture[y : y + new[1], x : x + new[0]] = cv2.resize(rgb, new, interpolation=way)
+    return _moved(moment, picture, new[0] / width, new[1] / height, x, y)
+
+
+def _moved(moment: VideoFrame, rgb: NDArray[np.uint8], scale_x: float, scale_y: float, x: int, y: int) -> VideoFrame:
+    scale, offset = np.array([scale_x, scale_y], np.float32), np.array([x, y], np.float32)
+    faces = replace(
+        moment.faces,
+        boxes=moment.faces.boxes * np.tile(scale, 2) + np.tile(offset, 2),
+        landmarks=moment.faces.landmarks * scale + offset,
+        image_size=(rgb.shape[1], rgb.shape[0]),
+    )
+    return replace(moment, frame=replace(moment.frame, rgb=rgb), faces=faces)

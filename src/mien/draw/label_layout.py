@@ -1,0 +1,203 @@
+"""Where the label of each face goes: inside the picture, beside the face, off other faces and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.draw.panel import Detail
+
+Rect = tuple[int, int, int, int]
+_OWN, _FACE, _LABEL = 2.0, 1.5, 3.0
+"""Price of a covered pixel: of the label's own face, of another face, of another label."""
+_TOLERABLE = 0.2
+"""Share of its own face that a label may cover where there is no free place at all."""
+_LARGEST = 0.4
+"""Share of the picture that one label may take."""
+_SMALLEST_EM = 7
+_WORSE = 1.3
+"""A label that follows its face moves elsewhere when its place covers so many times more than the best one would."""
+_SLACK = 0.015
+"""Share of a face's side that its box may tremble before the label moves with it."""
+_PATIENCE = 25
+"""Frames for which a label must have had room for more detail before it tells more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a label is; it lies inside the picture.
+
+    Attributes:
+        detail: how much it tells.
+        em: text size, pixels.
+        rect: xyxy pixels.
+        side: which of the positions around the face it is.
+        waited: frames for which there has been room for more detail.
+    """
+
+    detail: Detail
+    em: int
+    rect: Rect
+    side: int = 0
+    waited: int = 0
+
+
+def text_size(box: NDArray[np.float32], size: tuple[int, int]) -> int:
+    """Pixels of the small text: grows with the face, within what is legible in a picture of (width, height)."""
+    short = min(size)
+    face = float(min(box[2] - box[0], box[3] - box[1]))
+    return max(11, round(min(max(0.1 * face, 0.016 * short), 0.032 * short)))
+
+
+def place(
+    boxes: NDArray[np.float32],
+    size: tuple[int, int],
+    measure: Callable[[int, Detail, int], tuple[int, int]],
+    gap: int,
+    before: Sequence[Placement | None] | None = None,
+) -> list[Placement | None]:
+    """A place for each face's label, None where the picture is too small for any.
+
+    Large faces choose first. Each takes the most detailed label that covers nothing in any of its positions; where
+    there is none, the most detailed that covers a little of its own face alone; then the one that covers least. A face
+    that had a label in the frame before keeps its place beside the face as long as another is not clearly better.
+
+    Args:
+        boxes: ``(n, 4)`` float32 xyxy pixels inside the picture.
+        size: (width, height) of the picture, pixels.
+        measure: (face, detail, text size) → (width, height) of the label, pixels.
+        gap: pixels between a box and its label.
+        before: the label of each face in the frame before, None for a new face.
+    """
+    before = [None] * len(boxes) if before is None else before
+    places: list[Placement | None] = [None] * len(boxes)
+    taken: list[Rect] = []
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    # faces that are new look for room among the labels that are there
+    order = np.lexsort((-areas, np.array([held is None for held in before], np.bool_)))
+    for i in order:
+        scene = _Scene(int(i), boxes, size, measure, gap, np.array(taken, np.float32).reshape(-1, 4))
+        held = before[int(i)]
+        found = scene.best() if held is None else scene.follow(held)
+        if found is not None:
+            places[int(i)] = found
+            x1, y1, x2, y2 = found.rect
+            taken.append((x1 - 1, y1 - 1, x2 + 1, y2 + 1))  # labels that touch read as one
+    return places
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """What the label of one face has to reckon with: what `place` is given, and the labels that are placed already."""
+
+    i: int
+    boxes: NDArray[np.float32]
+    size: tuple[int, int]
+    measure: Callable[[int, Detail, int], tuple[int, int]]
+    gap: int
+    labels: NDArray[np.float32]
+
+    def best(self) -> Placement | None:
+        """The place for a face that had none."""
+        box = self.boxes[self.i]
+        tolerable: Placement | None = None
+        best: Placement | None = None
+        least = np.inf
+        for detail, em in _levels(text_size(box, self.size)):
+            extent = self.measure(self.i, detail, em)
+            if not _fits(extent, self.size, detail):
+                continue
+            for side, rect in enumerate(_positions(box, extent, self.size, self.gap)):
+                own, foreign = self.covered(rect)
+                if own + foreign < 1:
+                    return Placement(detail, em, rect, side)
+                if tolerable is None and foreign < 1 and own <= _TOLERABLE * _area(box):
+                    tolerable = Placement(detail, em, rect, side)
+                if _OWN * own + foreign < least:
+                    best, least = Placement(detail, em, rect, side), _OWN * own + foreign
+            if best is not None and detail is Detail.NAME:
+                break  # smaller text would only be harder to read
+        return tolerable or best
+
+    def follow(self, held: Placement) -> Placement | None:
+        """The place for a face that had one: the same one beside the face, unless another is clearly better."""
+        best = self.best()
+        box = self.boxes[self.i]
+        em = text_size(box, self.size)
+        if abs(em - held.em) <= max(1, 0.2 * held.em) or held.em < min(em, 11):
+            em = held.em
+        extent = self.measure(self.i, held.detail, em)
+        if best is None or not _fits(extent, self.size, held.detail):
+            return best
+        rect = list(_positions(box, extent, self.size, self.gap))[held.side]
+        rect = _lag(rect, held.rect, self.size, slack=round(_SLACK * float(min(box[2] - box[0], box[3] - box[1]))))
+        cost, least = self._price(rect), self._price(best.rect)
+        small = 0.03 * (rect[2] - rect[0]) * (rect[3] - rect[1])
+        if cost > max(_WORSE * least, small) and best.detail <= held.detail + 1:
+            return best
+        more = best.detail < held.detail and least <= cost
+        if more and held.waited >= _PATIENCE:
+            return best
+        return Placement(held.detail, em, rect, held.side, held.waited + 1 if more else 0)
+
+    def covered(self, rect: Rect) -> tuple[float, float]:
+        """Pixels² of the own face under a label, and the price of what else lies there."""
+        others = _FACE * (_covered(rect, self.boxes) - _covered(rect, self.boxes[self.i : self.i + 1]))
+        return _covered(rect, self.boxes[self.i : self.i + 1]), others + _LABEL * _covered(rect, self.labels)
+
+    def _price(self, rect: Rect) -> float:
+        own, foreign = self.covered(rect)
+        return _OWN * own + foreign
+
+
+def _lag(rect: Rect, before: Rect, size: tuple[int, int], *, slack: int) -> Rect:
+    """A rectangle moved only as far as to be within ``slack`` pixels of where it should be."""
+    width, height = rect[2] - rect[0], rect[3] - rect[1]
+    x = min(max(before[0], rect[0] - slack, 0), rect[0] + slack, size[0] - width)
+    y = min(max(before[1], rect[1] - slack, 0), rect[1] + slack, size[1] - height)
+    return x, y, x + width, y + height
+
+
+def _area(box: NDArray[np.float32]) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _levels(em: int) -> Iterator[tuple[Detail, int]]:
+    for detail in Detail:
+        yield detail, em
+    for smaller in range(em - 1, _SMALLEST_EM - 1, -1):
+        yield Detail.NAME, smaller
+
+
+def _fits(extent: tuple[int, int], size: tuple[int, int], detail: Detail) -> bool:
+    if extent[0] > size[0] or extent[1] > size[1]:
+        return False
+    return detail is Detail.NAME or extent[0] * extent[1] <= _LARGEST * size[0] * size[1]
+
+
+def _positions(box: NDArray[np.float32], extent: tuple[int, int], size: tuple[int, int], gap: int) -> Iterator[Rect]:
+    """Above, below, right and left of the box, then inside it from the chin upwards; moved into the picture."""
+    w, h = extent
+    x1, y1 = int(np.floor(box[0])), int(np.floor(box[1]))
+    x2, y2 = int(np.ceil(box[2])), int(np.ceil(box[3]))
+    for x, y in (
+        (x1, y1 - gap - h), (x2 - w, y1 - gap - h),
+        (x1, y2 + gap), (x2 - w, y2 + gap),
+        (x2 + gap, y1), (x2 + gap, y2 - h),
+        (x1 - gap - w, y1), (x1 - gap - w, y2 - h),
+        (x1 + gap, y2 - gap - h), (x2 - gap - w, y2 - gap - h), (x1 + gap, y1 + gap), (x2 - gap - w, y1 + gap),
+    ):  # fmt: skip
+        x, y = min(max(x, 0), size[0] - w), min(max(y, 0), size[1] - h)
+        yield x, y, x + w, y + h
+
+
+def _covered(rect: Rect, boxes: NDArray[np.float32]) -> float:
+    """Pixels² of ``(n, 4)`` boxes that lie under a rectangle."""
+    if not len(boxes):
+        return 0.0
+    width = np.minimum(boxes[:, 2], rect[2]) - np.maximum(boxes[:, 0], rect[0])
+    height = np.minimum(boxes[:, 3], rect[3]) - np.maximum(boxes[:, 1], rect[1])
+    return float((np.clip(width, 0, None) * np.clip(height, 0, None)).sum())

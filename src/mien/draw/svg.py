@@ -1,0 +1,96 @@
+"""Timelines as small inline SVG: no text in it, so that it may be stretched to any width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+from mien.draw.clock import clock
+from mien.draw.track_series import Run, Series, ticks
+
+Span = tuple[float, float]
+WIDTH, HEIGHT = 2_000, 200
+"""Units of a drawing; coordinates are whole numbers, which keeps the text short."""
+
+
+def ribbon(series: Series, runs: Iterable[Run], span: Span, cuts: Sequence[float], labels: Sequence[str]) -> str:
+    """A bar where the face was seen, and on it one with the colour of its label for each run."""
+    shapes = [_rect(start, end, span, "seen") for start, end in series.seen(_least(span))]
+    for run in runs:
+        if run.label is not None:
+            told = f"{run.label} {clock(run.start, tenths=True)}–{clock(run.end, tenths=True)}"
+            shapes.append(_rect(run.start, run.end, span, f"e{labels.index(run.label)}", told))
+    return _svg([*shapes, *_cuts(cuts, span)], 10)
+
+
+def names(runs: Iterable[Run], span: Span) -> str:
+    """The names of runs that are wide enough for theirs, as elements to lay on a `ribbon`."""
+    told = []
+    for run in runs:
+        share = 100 * (run.end - run.start) / (span[1] - span[0])
+        if run.label is not None and share > 1.1 * len(run.label):
+            left = 100 * (run.start - span[0]) / (span[1] - span[0])
+            told.append(f'<span style="left:{left:.2f}%;width:{share:.2f}%">{escape(run.label)}</span>')
+    return "".join(told)
+
+
+def shares(series: Series, span: Span, cuts: Sequence[float], columns: int) -> str:
+    """The smoothed probabilities as areas on top of each other."""
+    paths = [""] * len(series.labels)
+    for a, b in series.stretches(_least(span)):
+        rows = series.thinned((a, b), span, columns)
+        times = np.append(series.times[rows], series.ends[b - 1])
+        x = np.round((times - span[0]) / (span[1] - span[0]) * WIDTH).astype(int)
+        known = np.nan_to_num(series.smoothed[rows].astype(np.float64))
+        tops = np.cumsum(np.concatenate([known, known[-1:]]), axis=1)
+        y = np.round(HEIGHT * (1 - np.clip(tops, 0, 1))).astype(int)
+        for k in range(len(paths)):
+            paths[k] += _area(x, y[:, k])
+    # painted over each other from the top: areas beside each other would leave seams
+    areas = [f'<path class="e{k}" d="{path}"/>' for k, path in reversed(list(enumerate(paths))) if path]
+    return _svg([*areas, *_cuts(cuts, span)], HEIGHT)
+
+
+def axis(span: Span, most: int = 8) -> str:
+    """The times below a drawing, as text."""
+    marks = ticks(*span, most=most)
+    tenths = any(mark % 1 for mark in marks)
+    told = []
+    for mark in marks:
+        left = 100 * (mark - span[0]) / (span[1] - span[0])
+        last = ' class="last"' if left > 97 else ""
+        told.append(f'<span{last} style="left:{left:.2f}%">{clock(mark, tenths=tenths)}</span>')
+    return f'<div class="axis" aria-hidden="true">{"".join(told)}</div>'
+
+
+def _least(span: Span) -> float:
+    """Seconds of a gap too short to be seen."""
+    return (span[1] - span[0]) / WIDTH
+
+
+def _area(x: np.ndarray, y: np.ndarray) -> str:
+    """A path from the ground up along the points and down again; steps are relative, as they are short."""
+    steps = np.stack([np.diff(x), np.diff(y)], axis=1)
+    # points on the same spot, and straight lines through several
+    steps = steps[steps.any(axis=1)]
+    moves = "".join(f"{dx},{dy} " if dy >= 0 else f"{dx}{dy} " for dx, dy in steps.tolist()).rstrip()
+    return f"M{x[0]},{HEIGHT}V{y[0]}{'l' + moves if moves else ''}V{HEIGHT}z"
+
+
+def _rect(start: float, end: float, span: Span, kind: str, told: str | None = None) -> str:
+    x = (start - span[0]) / (span[1] - span[0]) * WIDTH
+    width = max((end - start) / (span[1] - span[0]) * WIDTH, 0.5)
+    title = "" if told is None else f"<title>{escape(told)}</title>"
+    return f'<rect class="{kind}" x="{x:.1f}" width="{width:.1f}" height="10">{title}</rect>'
+
+
+def _cuts(cuts: Sequence[float], span: Span) -> list[str]:
+    places = [(cut - span[0]) / (span[1] - span[0]) * WIDTH for cut in cuts]
+    return [f'<path class="cut" d="M{x:.0f},0V{HEIGHT}"/>' for x in places]
+
+
+def _svg(shapes: Sequence[str], height: int) -> str:
+    drawn = "".join(shapes)
+    return f'<svg viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'

@@ -1,0 +1,53 @@
+"""One picture of each face of a video, taken from the frame that shows it best."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+from mien.media.open import open_source
+from mien.results.track import Track
+from mien.results.video import VideoReport
+
+_MARGIN = 0.25
+"""Room around a box, as a share of its longer side."""
+_TICK = 1e-4
+
+
+def face_pictures(report: VideoReport, clip: str | os.PathLike[str], *, most: int = 60) -> dict[int, NDArray[np.uint8]]:
+    """The faces of the longest tracks, cut out of the video again: number → RGB uint8, square.
+
+    A face whose frame cannot be read any more is left out.
+
+    Args:
+        report: of the video.
+        clip: the video file, or folder of numbered pictures.
+        most: tracks at most, those seen longest; each costs a search for its frame.
+    """
+    longest = sorted(report.tracks, key=lambda track: -track.seen)[:most]
+    pictures = {track.id: _picture(track, clip) for track in sorted(longest, key=lambda track: track.id)}
+    return {track: picture for track, picture in pictures.items() if picture is not None}
+
+
+def _picture(track: Track, clip: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
+    index, time, box = track.best
+    try:
+        with open_source(clip, start=max(time - _TICK, 0.0)) as source:
+            frame = next(iter(source), None)
+    except MienError:
+        return None
+    return None if frame is None or frame.index != index else _cut(frame.rgb, box)
+
+
+def _cut(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8] | None:
+    """A square around a box, as far as it lies in the picture."""
+    height, width = rgb.shape[:2]
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    half = (0.5 + _MARGIN) * max(box[2] - box[0], box[3] - box[1])
+    left, top, side = round(x - half), round(y - half), round(2 * half)
+    right, bottom = min(left + side, width), min(top + side, height)
+    left, top = max(left, 0), max(top, 0)
+    return rgb[top:bottom, left:right].copy() if right > left and bottom > top else None

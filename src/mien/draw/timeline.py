@@ -1,0 +1,244 @@
+"""Timelines as pictures: the emotions of one face over the whole video, or all faces below each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien.draw.clock import clock, duration
+from mien.draw.palette import colour_of, luminance
+from mien.draw.track_series import Run, Series, cuts_of, episode_runs, series_of, span_of, ticks
+from mien.errors import InputError, MissingExtraError
+from mien.files import atomic_path, output_file, writing
+from mien.results.track import Track
+from mien.results.video import VideoReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH, _DPI = 12.0, 120
+"""Inches, and pixels an inch."""
+_COLUMNS = {".png": 400, ".pdf": 160, ".svg": 160}
+"""Stretches of time that are drawn apart; within each, every emotion keeps its extremes. Points cost bytes in SVG."""
+_SHARP = 2_000
+"""Gaps shorter than this part of the video would not be seen."""
+_LINES = 100
+"""Changes of the leading emotion above which areas are drawn without lines between them."""
+_EPISODES, _FACES = 2_000, 40
+"""Episodes of a face that are drawn one by one at most, and faces: those seen longest."""
+_INK, _QUIET, _SEEN, _GRID = "#1f2328", "#59636e", "#e4e7eb", "#d0d7de"
+
+
+def save_timeline(report: VideoReport, path: str | os.PathLike[str], track: int | None = None) -> Path:
+    """Write a timeline as PNG, SVG or PDF, by the suffix, and return the path; needs matplotlib (extra ``plots``).
+
+    The picture of one face has its episodes on top, the emotions filtered over time below, and the vote of the sliding
+    window at the bottom, grey where its majority may be chance. Where the face was not seen, nothing is drawn. The
+    picture of all faces has a row with the episodes of each. Dotted lines are cuts.
+
+    Args:
+        report: of one video.
+        path: the file.
+        track: number of a track, None for all.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        InputError: there is no such track, or no such format.
+        OutputError: the file cannot be written.
+    """
+    target = output_file(path)
+    suffix = target.suffix.lower()
+    if suffix not in _COLUMNS:
+        raise InputError(f"{target}: a timeline is a picture: use the suffix .png or .svg")
+    figure = draw_timeline(report) if track is None else draw_track(report, track, columns=_COLUMNS[suffix])
+    dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    with writing(target), atomic_path(target) as temporary:
+        figure.savefig(temporary, dpi=_DPI, facecolor="white", metadata=dates[suffix])
+    return target
+
+
+def draw_track(report: VideoReport, number: int, *, columns: int = 400) -> Figure:
+    """The timeline of one face as a matplotlib figure; ``columns`` bounds the points it is drawn with."""
+    track = report.track(number)
+    series = series_of(report)[number]
+    span = span_of(report)
+    emotions = len(series.labels) > 0
+    figure = _figure(3.9 if emotions else 1.4)
+    heights = [0.3, 2.4, 0.16] if emotions else [0.3]
+    panels: list[Any] = list(
+        figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    )
+    _title(figure, _name(report), _told(track))
+    _frame(panels[0], "episodes" if emotions else "seen", 0)
+    _seen(panels[0], series, 0, span)
+    _ribbon(panels[0], episode_runs(track.episodes, span, _EPISODES), 0, span, names=True)
+    if emotions:
+        _shares(panels[1], series, span, columns)
+        _frame(panels[2], "vote", 0)
+        _seen(panels[2], series, 0, span)
+        votes = series.voted(span, 2 * columns)
+        _ribbon(panels[2], votes, 0, span)
+        unsure = any(run.label is None for run in votes)
+        _legend(panels[1], tuple(reversed(series.labels)), "undecided" if unsure else None)
+    _time_axis(panels, report, span)
+    return figure
+
+
+def draw_timeline(report: VideoReport) -> Figure:
+    """The timelines of all faces as a matplotlib figure."""
+    span = span_of(report)
+    every = series_of(report)
+    tracks = sorted(sorted(report.tracks, key=lambda t: -t.seen)[:_FACES], key=lambda t: t.id)
+    left_out = len(report.tracks) - len(tracks)
+    figure = _figure(1.35 + 0.3 * max(len(tracks), 2))
+    axes = figure.subplots()
+    more = f", the {len(tracks)} seen longest" if left_out else ""
+    _title(figure, _name(report), f"{len(report.tracks):,} {'face' if len(report.tracks) == 1 else 'faces'}{more}")
+    for row, track in enumerate(tracks):
+        _seen(axes, every[track.id], row, span)
+        _ribbon(axes, episode_runs(track.episodes, span, _EPISODES), row, span)
+    axes.set_ylim(max(len(tracks), 1) - 0.4, -0.6)
+    axes.set_yticks(range(len(tracks)), [f"face {track.id}" for track in tracks])
+    axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=_INK)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    _time_axis([axes], report, span)
+    if not tracks:
+        axes.text(0.5, 0.5, "no face was seen", transform=axes.transAxes, ha="center", va="center", color=_QUIET)
+    told = {episode.label for track in tracks for episode in track.episodes}
+    bare = sum(t.seen for t in tracks) - sum(e.duration for t in tracks for e in t.episodes)
+    rest = "no episode" if told and bare > 0.01 * (span[1] - span[0]) else None
+    _legend(axes, tuple(label for label in report.rows.emotion_labels if label in told), rest)
+    return figure
+
+
+def _figure(height: float) -> Figure:
+    try:
+        # the object interface needs no display and no global state
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plots", "a timeline") from None
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    below = 1 - 0.32 / height
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05, hspace=0.0, rect=(0, 0, 1, below))  # type: ignore[union-attr, call-arg]
+    return figure
+
+
+def _title(figure: Figure, name: str, told: str) -> None:
+    # a dollar sign in a file name would begin a formula
+    top = 1 - 0.1 / figure.get_figheight()
+    name, told = name.replace("$", r"\$"), told.replace("$", r"\$")
+    figure.text(0.012, top, name, ha="left", va="top", fontsize=12, fontweight="bold", color=_INK)
+    figure.text(0.988, top, told, ha="right", va="top", fontsize=10, color=_QUIET)
+
+
+def _name(report: VideoReport) -> str:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    name = Path(report.source).name if report.source else "video"
+    # characters that the font lacks would be boxes, and a warning each
+    known = get_font(findfont(FontProperties())).get_charmap()
+    text = "".join(letter if ord(letter) in known and letter.isprintable() else "?" for letter in name)
+    return text if len(text) <= 60 else f"{text[:28]}…{text[-28:]}"
+
+
+def _told(track: Track) -> str:
+    told = [f"face {track.id}", f"seen for {duration(track.seen)}"]
+    if track.vote.label is not None:
+        low, high = f"{100 * track.vote.low:.0f}", f"{100 * track.vote.high:.0f}"
+        leading = f"{track.vote.label} {100 * track.vote.share:.0f} % ({low}–{high} %)"
+        told.append(f"vote {leading}" if track.vote.decided else f"undecided: {leading}")
+    if track.age_range:
+        told.append(f"age {track.age_range.replace('-', '–')}")
+    return ", ".join(told)
+
+
+def _seen(axes: Axes, series: Series, row: float, span: tuple[float, float]) -> None:
+    least = (span[1] - span[0]) / _SHARP
+    spans = [(start, end - start) for start, end in series.seen(least)]
+    axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=_SEEN, linewidth=0)
+
+
+def _ribbon(axes: Axes, runs: Sequence[Run], row: float, span: tuple[float, float], *, names: bool = False) -> None:
+    shown = [run for run in runs if run.label is not None]
+    bars = [(run.start, run.end - run.start) for run in shown]
+    axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=[_hex(run.label) for run in shown], linewidth=0)
+    if not names:
+        return
+    for run in shown:
+        # a letter is about 0.6 of the font size wide, and the panel about 10 inches
+        room = (run.end - run.start) / (span[1] - span[0]) * 10.0 * 72
+        if run.label is not None and room > len(run.label) * 5.4 + 6:
+            middle = (run.start + run.end) / 2
+            axes.text(middle, row + 0.03, run.label, ha="center", va="center", fontsize=8.5, color=_on(run.label))
+
+
+def _shares(axes: Axes, series: Series, span: tuple[float, float], columns: int) -> None:
+    colours = [_hex(label) for label in series.labels]
+    # lines between the areas, unless they would hide short peaks
+    leading = np.count_nonzero(np.diff(series.smoothed.argmax(axis=1)))
+    line = 0.5 if leading <= _LINES else 0.0
+    for stretch in series.stretches((span[1] - span[0]) / _SHARP):
+        rows = series.thinned(stretch, span, columns)
+        # the last frame lasts until the next one
+        times = np.append(series.times[rows], series.ends[stretch[1] - 1])
+        layers = np.concatenate([series.smoothed[rows], series.smoothed[rows[-1:]]]).T.astype(float)
+        # painted over each other from the top: areas beside each other would leave seams
+        for colour, top in reversed(list(zip(colours, np.cumsum(layers, axis=0), strict=True))):
+            axes.fill_between(times, 0, top, color=colour, edgecolor="white", linewidth=line)
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    axes.tick_params(axis="y", labelsize=9, color=_GRID, labelcolor=_QUIET)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.spines["bottom"].set_color(_GRID)
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=_GRID, linewidth=0.6)
+
+
+def _frame(axes: Axes, label: str, row: float) -> None:
+    axes.set_ylim(row - 0.42, row + 0.42)
+    axes.set_yticks([row], [label])
+    axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=_QUIET)
+    axes.spines[:].set_visible(False)
+
+
+def _time_axis(panels: Sequence[Any], report: VideoReport, span: tuple[float, float]) -> None:
+    last = panels[-1]
+    marks = ticks(*span, most=12)
+    tenths = any(mark % 1 for mark in marks)
+    for axes in panels:
+        axes.set_xlim(*span)
+        for cut in cuts_of(report)[:200]:
+            axes.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=3)
+        axes.tick_params(axis="x", length=0, labelbottom=False)
+    last.set_xticks(marks, [clock(mark, tenths=tenths) for mark in marks])
+    last.tick_params(axis="x", length=3, labelsize=9, color=_QUIET, labelcolor=_QUIET, labelbottom=True)
+    last.spines["bottom"].set_visible(True)
+    last.spines["bottom"].set_color(_GRID)
+
+
+def _legend(axes: Axes, labels: tuple[str, ...], rest: str | None) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(facecolor=_hex(label), label=label) for label in labels]
+    if rest is not None:
+        handles.append(Patch(facecolor=_SEEN, label=rest))
+    if handles:
+        axes.legend(
+            handles=handles, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False, fontsize=9.5,
+            handlelength=1.1, handleheight=1.1, labelcolor=_INK, borderaxespad=0.2,
+        )  # fmt: skip
+
+
+def _hex(label: str | None) -> str:
+    red, green, blue = colour_of(label)
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _on(label: str) -> str:
+    """Dark or white, whichever has more contrast to an emotion's colour."""
+    return _INK if luminance(colour_of(label)) > 0.18 else "white"

@@ -1,0 +1,169 @@
+"""The parts of an annotated video: what they hold, and how they become one file with the sound of the original.
+
+A part is named by its number and the time stamp of its first frame, ``000003_1260000.mp4``; its own times start at 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.draw.encoder import TICKS, check_whole, encoding
+from mien.draw.soundtrack import Soundtrack
+from mien.errors import OutputError
+from mien.files import atomic_path, sync
+
+if TYPE_CHECKING:
+    import av
+
+_USUAL = TICKS // 25
+"""How long a single frame is shown."""
+
+
+def part_name(number: int, ticks: int, suffix: str) -> str:
+    """The file name of a part that starts at this time stamp."""
+    return f"{number:06d}_{ticks}{suffix}"
+
+
+def part_start(part: Path) -> int:
+    """The time stamp of its first frame."""
+    return int(part.stem.split("_")[1])
+
+
+def stamps(path: Path) -> list[int]:
+    """The time stamps of the frames of a part from its first one on."""
+    import av
+
+    with encoding(path), av.open(f"file:{path}") as source:
+        stream = source.streams.video[0]
+        return [_ticks(packet) for packet in source.demux(stream) if packet.size]
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a part."""
+    import av
+
+    with encoding(path), av.open(f"file:{path}") as source:
+        stream = source.streams.video[0]
+        return stream.width, stream.height
+
+
+def shorten(part: Path, frames: int) -> None:
+    """Throw the frames of a part after the first ones away."""
+    import av
+
+    hidden = part.with_name(f".{part.name}")
+    with encoding(part):
+        with av.open(f"file:{part}") as source, av.open(f"file:{hidden}", "w", format="mp4") as output:
+            stream = output.add_stream_from_template(source.streams.video[0])
+            stream.time_base = Fraction(1, TICKS)
+            for packet in _packets([part], part_start(part), stream):
+                if frames > 0:
+                    output.mux(packet)
+                frames -= 1
+        check_whole(hidden)
+        sync(hidden)
+        hidden.replace(part)
+
+
+def join(parts: Sequence[Path], path: Path, original: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Write all parts and the sound of the original as one file; no picture is encoded again.
+
+    Returns:
+        One line for each thing that went wrong with the sound. What MP4 turns down is encoded, or left out.
+    """
+    for copy in (True, False):
+        try:
+            return _mux(parts, path, original, copy=copy)
+        except _SoundRefusedError as refused:
+            problem = str(refused)
+    return (problem, *_mux(parts, path, None))
+
+
+def _mux(parts: Sequence[Path], path: Path, original: Any, *, copy: bool = True) -> tuple[str, ...]:
+    import av
+
+    zero = part_start(parts[0])
+    with encoding(path), atomic_path(path, folder=parts[0].parent) as temporary:
+        with contextlib.ExitStack() as stack:
+            # the index at the start of the file: a browser shows it while it loads
+            options = {"movflags": "+faststart"}
+            output = stack.enter_context(av.open(f"file:{temporary}", "w", format="mp4", options=options))
+            with av.open(f"file:{parts[0]}") as first:
+                stream = output.add_stream_from_template(first.streams.video[0])
+            stream.time_base = Fraction(1, TICKS)
+            packets = [_packets(parts, zero, stream)]
+            sound = None
+            if original is not None:
+                sound = Soundtrack(original, output, zero / TICKS, (zero + _length(parts)) / TICKS, copy=copy)
+                packets.append(iter(stack.enter_context(sound)))
+            for packet in heapq.merge(*packets, key=_seconds):
+                if sound is not None and packet.stream is sound.stream:
+                    _mux_sound(output, packet)
+                else:
+                    output.mux(packet)
+        check_whole(temporary)
+        sync(temporary)
+    with encoding(path):
+        sync(path.parent)
+    return () if sound is None else sound.problems
+
+
+class _SoundRefusedError(Exception):
+    """MP4 does not hold these packets."""
+
+
+def _mux_sound(output: av.container.OutputContainer, packet: av.Packet[Any]) -> None:
+    from av.error import ArgumentError, InvalidDataError
+
+    try:
+        output.mux(packet)
+    except (ArgumentError, InvalidDataError) as error:
+        raise _SoundRefusedError(f"the sound could not be taken over: {error.strerror}") from error
+
+
+def _packets(parts: Sequence[Path], zero: int, stream: Any) -> Iterator[av.Packet[Any]]:
+    """The packets of all parts, with time stamps from ``zero`` on, and durations that fill the time between them."""
+    import av
+
+    held: av.Packet[Any] | None = None
+    shown = _USUAL
+    for part in parts:
+        offset = part_start(part) - zero
+        with av.open(f"file:{part}") as source:
+            for packet in source.demux(source.streams.video[0]):
+                if not packet.size:
+                    continue
+                ticks = _ticks(packet) + offset
+                packet.stream, packet.time_base = stream, Fraction(1, TICKS)
+                packet.pts = packet.dts = ticks
+                if held is not None:
+                    shown = ticks - (held.pts or 0)
+                    held.duration = shown
+                    yield held
+                held = packet
+    if held is not None:
+        held.duration = shown
+        yield held
+
+
+def _length(parts: Sequence[Path]) -> int:
+    """Ticks from the first frame to the end of the last one, which is shown as long as the one before."""
+    last = [part_start(part) + at for part in parts[-2:] for at in stamps(part)[-2:]][-2:]
+    shown = last[1] - last[0] if len(last) > 1 else _USUAL
+    return last[-1] + shown - part_start(parts[0])
+
+
+def _ticks(packet: av.Packet[Any]) -> int:
+    if packet.pts is None or packet.time_base is None:
+        raise OutputError("a part of the annotated video is damaged: start it anew")
+    return round(packet.pts * packet.time_base * TICKS)
+
+
+def _seconds(packet: av.Packet[Any]) -> float:
+    return float((packet.dts or 0) * (packet.time_base or 0))

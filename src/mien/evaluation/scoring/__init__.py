@@ -1,0 +1,30 @@
+"""Score models, Mien's or your own, by the same code: from Python what `mien evaluate` does on the command line.
+
+from mien.datasets.prepared import read_prepared
+from mien.evaluation.scoring import evaluate, from_callable
+
+model = from_callable(my_network, labels=("anger", "happiness", "neutral"), size=48, channels=1, name="mine")
+document = evaluate(model, read_prepared("fer2013.parquet"), samples=1000)
+print(document["results"]["emotion"]["accuracy"])
+"""
+
+from __future__ import annotations
+
+from mien.evaluation.comparison import Comparison, compare
+from mien.evaluation.scoring.evaluate import Answers, answers, describe, evaluate
+from mien.evaluation.scoring.report import compared, write_report
+from mien.evaluation.scoring.scored_model import Scorable, from_callable, open_scorable
+
+__all__ = [
+    "Answers",
+    "Comparison",
+    "Scorable",
+    "answers",
+    "compare",
+    "compared",
+    "describe",
+    "evaluate",
+    "from_callable",
+    "open_scorable",
+    "write_report",
+]

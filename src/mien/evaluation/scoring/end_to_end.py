@@ -1,0 +1,247 @@
+"""Whole pictures through detector and crop, as in use: a face that is not found counts against the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.dataset import Info, Prepared
+from mien.datasets.fairface import Source
+from mien.datasets.split_leaks import leaked
+from mien.detect.detector import Detector
+from mien.errors import InputError
+from mien.evaluation.scoring.evaluate import Answers, chosen_rows, protocols_of, with_subsets
+from mien.evaluation.scoring.groups import slicings, usual
+from mien.evaluation.scoring.pasted_faces import LARGEST, Scene, pasted
+from mien.evaluation.scoring.protocols import Truth
+from mien.evaluation.scoring.scored_model import Scorable, predict
+from mien.models.card import CropFrame
+from mien.predict.align import crops
+from mien.predict.face_cropper import FaceCropper
+from mien.results.faces import Faces
+
+Progress = Callable[[int, int], None]
+"""Called with (faces done, faces in all)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What came out of the pictures.
+
+    Attributes:
+        found: ``(n,)`` bool.
+        crops: one array a model, uint8 ``(n, size, size, channels)``; black where the face was missed.
+        spurious: detections where no face was put.
+    """
+
+    found: NDArray[np.bool_]
+    crops: tuple[NDArray[np.uint8], ...]
+    spurious: int
+
+
+def photos_of(source: Source, rows: NDArray[np.integer]) -> Iterator[Scene]:
+    """FairFace's pictures with the margin they are cropped with in training; each shows one person, in its middle."""
+    for i, row in enumerate(rows):
+        canvas = FaceCropper.padded(source.image(int(row)))
+        centre = np.array([[canvas.shape[1] / 2, canvas.shape[0] / 2]])
+        # whichever face is nearest to the middle, as `mien data prepare --crop` takes it
+        yield Scene(canvas, np.array([i], np.int64), centre, float("inf"))
+
+
+def search(
+    scenes: Iterator[Scene],
+    n: int,
+    models: Sequence[Scorable],
+    detector: Detector,
+    progress: Progress | None = None,
+) -> Seen:
+    """Find the ``n`` faces of all pictures and cut them out as each model wants them.
+
+    Raises:
+        InputError: a model that does not say where a face lies in its input.
+    """
+    frames: list[CropFrame] = []
+    for model in models:
+        if model.frame is None:
+            raise InputError(
+                f"{model.name} does not say where a face lies in its input, which whole photos need: "
+                "give from_callable(…, frame=…), such as mien.models.crop_frames.FER2013_FRAME"
+            )
+        frames.append(model.frame)
+    cut = tuple(np.zeros((n, model.size, model.size, model.channels), np.uint8) for model in models)
+    found = np.zeros(n, bool)
+    spurious = done = 0
+    for scene in scenes:
+        faces = detector.detect(scene.rgb)
+        nearest = _nearest(faces, scene)
+        spurious += len(faces) - len(set(nearest[nearest >= 0].tolist()))
+        hit = nearest >= 0
+        rows = scene.rows[hit]
+        found[rows] = True
+        if len(rows):
+            own = faces[nearest[hit]]
+            for model, frame, out in zip(models, frames, cut, strict=True):
+                channels = "gray" if model.channels == 1 else "rgb"
+                out[rows] = crops(scene.rgb, own, model.size, channels, frame, detector.name)
+        done += len(scene.rows)
+        if progress is not None:
+            progress(done, n)
+    return Seen(found, cut, spurious)
+
+
+def answers_pasted(
+    models: Sequence[Scorable],
+    data: Prepared,
+    detector: Detector,
+    *,
+    split: str = "test",
+    side: int = 96,
+    angle: float = 0.0,
+    flip: bool = False,
+    labels: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+    slices: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> list[Answers]:
+    """Every model through whole pictures made of a prepared dataset's faces; ``detection`` holds "direct" as well.
+
+    "direct" is the accuracy of the same model on the same found faces' own pixels: the difference is what detector and
+    crop cost.
+
+    Args:
+        models: take pixels alone.
+        data: the whole dataset.
+        detector: finds the faces.
+        split: which images.
+        side: pixels a face is wide in the picture.
+        angle: degrees it is turned.
+        flip: average with the mirrored crops.
+        labels: as for `mien.evaluation.scoring.evaluate.evaluate`.
+        mapping: likewise.
+        slices: likewise.
+        progress: told how far it is.
+
+    Raises:
+        InputError, DataError: as for `search` and `mien.evaluation.scoring.evaluate.evaluate`.
+    """
+    if not 16 <= side <= LARGEST:
+        raise InputError(f"a face can be 16 to {LARGEST} pixels wide in these pictures, got {side}")
+    rows = chosen_rows(data, split)
+    part = data[rows]
+    seen = search(pasted(part.images, side, angle), len(part), models, detector, progress)
+    facts = {"detector": detector.name, "side": side, "angle": angle, "spurious": seen.spurious}
+    dirty = leaked(data)[rows]
+    divided = usual(data, rows) if slices is None else slicings(data, rows, slices)
+    out = []
+    for model, cut in zip(models, seen.crops, strict=True):
+        one = _answers(model, part, cut, seen, split, flip, labels, mapping, slices, divided, dirty, facts)
+        direct = predict(model, part, flip=flip)
+        protocols, _ = protocols_of(model, part, labels=labels, mapping=mapping, needed=False)
+        same = {}
+        for head, each in protocols.items():
+            alone = each.scored(direct[head], seen.found)
+            if alone.found.any():
+                same[each.name] = float(alone.correct[alone.found].mean())
+        out.append(_with_facts(one, {"direct": same}))
+    return out
+
+
+def answers_photos(
+    models: Sequence[Scorable],
+    source: Source,
+    detector: Detector,
+    *,
+    split: str = "validation",
+    flip: bool = False,
+    mapping: Mapping[str, str] | None = None,
+    slices: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> list[Answers]:
+    """Every model through FairFace's pictures as they are stored; arguments and errors as for `answers_pasted`."""
+    labelled = _labels_of(source)
+    rows = chosen_rows(labelled, split)
+    part = labelled[rows]
+    places = np.flatnonzero(rows)
+    seen = search(photos_of(source, places), len(part), models, detector, progress)
+    facts = {"detector": detector.name}
+    divided = usual(labelled, rows) if slices is None else slicings(labelled, rows, slices)
+    return [
+        _answers(model, part, cut, seen, split, flip, None, mapping, slices, divided, None, facts)
+        for model, cut in zip(models, seen.crops, strict=True)
+    ]
+
+
+def _answers(
+    model: Scorable,
+    part: Prepared,
+    cut: NDArray[np.uint8],
+    seen: Seen,
+    split: str,
+    flip: bool,
+    labels: Truth | None,
+    mapping: Mapping[str, str] | None,
+    slices: Sequence[str] | None,
+    divided: tuple[Any, ...],
+    dirty: NDArray[np.bool_] | None,
+    facts: Mapping[str, Any],
+) -> Answers:
+    if model.features:
+        raise InputError(f"{model.name} takes features beside the pixels, which whole photos do not have")
+    protocols, notes = protocols_of(model, part, labels=labels, mapping=mapping, needed=slices is None)
+    told = model.predict(cut[seen.found], {}, flip)
+    probabilities = {}
+    for head, names in model.heads.items():
+        probabilities[head] = np.zeros((len(part), len(names)), np.float32)
+        probabilities[head][seen.found] = told[head]
+    scored = []
+    for head, one in protocols.items():
+        scored += with_subsets(one.scored(probabilities[head], seen.found), dirty)
+    return Answers(
+        model.name,
+        part.info.name,
+        split,
+        flip,
+        tuple(scored),
+        probabilities,
+        model.heads,
+        divided,
+        seen.found,
+        told=slices is not None,
+        notes=notes,
+        detection=facts,
+    )
+
+
+def _with_facts(given: Answers, facts: Mapping[str, Any]) -> Answers:
+    from dataclasses import replace
+
+    return replace(given, detection={**given.detection, **facts})
+
+
+def _labels_of(source: Source) -> Prepared:
+    """The labels of FairFace without its pixels, which are read one by one."""
+    return Prepared(
+        images=np.zeros((len(source), 1, 1, 3), np.uint8),
+        split=source.split,
+        row=np.arange(len(source), dtype=np.int32),
+        info=Info("fairface", source="FairFace, padding 0.25"),
+        age=source.age,
+        gender=source.gender,
+        race=source.race,
+    )
+
+
+def _nearest(faces: Faces, scene: Scene) -> NDArray[np.int64]:
+    """``(m,)`` which detection belongs to each face of the scene; -1 where none does."""
+    out = np.full(len(scene.rows), -1, np.int64)
+    if not len(faces):
+        return out
+    middles = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    distance = np.hypot(*(scene.centres[:, None] - middles[None]).transpose(2, 0, 1))
+    near = distance.min(axis=1) < scene.reach
+    out[near] = distance.argmin(axis=1)[near]
+    return out

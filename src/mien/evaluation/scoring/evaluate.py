@@ -1,0 +1,310 @@
+"""Score a trained network, as a run folder or as an exported file, on a prepared dataset under its protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.prepared import Prepared
+from mien.datasets.split_leaks import leaked
+from mien.errors import DataError
+from mien.evaluation.bootstrap import LEVEL, SEED, mean_interval, score_intervals
+from mien.evaluation.calibration import reliability
+from mien.evaluation.predictions import Scored, misses
+from mien.evaluation.risk_coverage import selective
+from mien.evaluation.scoring.groups import slicings, usual
+from mien.evaluation.scoring.protocols import Protocol, Truth, check_map, has_truth, natural_truth, protocol
+from mien.evaluation.scoring.scored_model import Features, Predict, Scorable, from_callable, open_scorable, predict
+from mien.evaluation.slices import Slicing, group_distributions, group_misses, group_scores, worst
+from mien.models.model import Probabilities
+
+__all__ = [
+    "Answers",
+    "Features",
+    "Predict",
+    "Scorable",
+    "answers",
+    "describe",
+    "evaluate",
+    "from_callable",
+    "open_scorable",
+    "predict",
+    "protocols_of",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a model said on one split: arrays, from which every figure follows.
+
+    Attributes:
+        model: its name.
+        dataset: the dataset's.
+        split: the split's.
+        flip: averaged with the mirrored images.
+        scored: one a protocol, official sets before their subsets ("… leak-free", "… found").
+        probabilities: head → ``(n, labels)`` on every image of the split, with or without labels.
+        heads: head → labels.
+        slicings: how to divide the images.
+        found: ``(n,)`` bool, whether the detector found the face; None where nobody looked.
+        told: probabilities are to be compared between groups as well.
+        notes: what a reader should know, such as labels that the model lacks.
+        detection: facts about the search for faces, for the document; empty where there was none.
+    """
+
+    model: str
+    dataset: str
+    split: str
+    flip: bool
+    scored: tuple[Scored, ...]
+    probabilities: Probabilities = field(default_factory=dict)
+    heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    slicings: tuple[Slicing, ...] = ()
+    found: NDArray[np.bool_] | None = None
+    told: bool = False
+    notes: tuple[str, ...] = ()
+    detection: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def official(self) -> tuple[Scored, ...]:
+        """One a protocol, over all of its images."""
+        return tuple(one for one in self.scored if not one.protocol.endswith((" leak-free", " found")))
+
+
+def evaluate(
+    model: Scorable,
+    data: Prepared,
+    *,
+    split: str = "test",
+    flip: bool = False,
+    labels: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+    slices: Sequence[str] | None = None,
+    samples: int = 0,
+    seed: int = SEED,
+) -> dict[str, Any]:
+    """Every figure of every head the dataset has labels for.
+
+    Args:
+        model: what to score.
+        data: the whole dataset, so that test images that stand in training too are known.
+        split: which images.
+        flip: average with the mirrored images.
+        labels: score every head on these labels, instead of those it is about.
+        mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
+        slices: groups to report, as `mien.evaluation.scoring.groups.slicings` takes them; by default race, gender and both.
+        samples: bootstrap resamples for 95 % intervals; 0 for none.
+        seed: of the resampling.
+
+    Returns:
+        JSON-ready: ``{"model", "dataset", "split", "flip", "results": {protocol: Scores}, "groups": {…}}``. Protocols
+        are "ferplus" (Barsoum's majority), "fer2013" and "age", each official and, where test images also stand in the
+        training set, "… leak-free" without those. For datasets with race and gender there is accuracy by group. More
+        keys where there is more to say: see `describe`.
+
+    Raises:
+        DataError: the dataset has no such split, or its images or labels do not fit the network.
+    """
+    given = answers(model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices)
+    return describe(given, samples=samples, seed=seed)
+
+
+def answers(
+    model: Scorable,
+    data: Prepared,
+    *,
+    split: str = "test",
+    flip: bool = False,
+    labels: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+    slices: Sequence[str] | None = None,
+) -> Answers:
+    """What ``model`` says on one split; arguments and errors as for `evaluate`."""
+    rows = chosen_rows(data, split)
+    part = data[rows]
+    protocols, notes = protocols_of(model, part, labels=labels, mapping=mapping, needed=slices is None)
+    divided = usual(data, rows) if slices is None else slicings(data, rows, slices)
+    dirty = leaked(data)[rows]
+    probabilities = predict(model, part, flip=flip)
+    scored: list[Scored] = []
+    for head, one in protocols.items():
+        scored += with_subsets(one.scored(probabilities[head]), dirty, part.found)
+    return Answers(
+        model.name,
+        data.info.name,
+        split,
+        flip,
+        tuple(scored),
+        probabilities,
+        model.heads,
+        divided,
+        part.found,
+        told=slices is not None,
+        notes=notes,
+    )
+
+
+def chosen_rows(data: Prepared, split: str) -> NDArray[np.bool_]:
+    """Which rows are of a split; `DataError` where none is."""
+    rows: NDArray[np.bool_] = data.split == split
+    if not rows.any():
+        raise DataError(f"the dataset has no {split!r} images: it has {', '.join(sorted(set(data.split.tolist())))}")
+    return rows
+
+
+def with_subsets(
+    whole: Scored, dirty: NDArray[np.bool_] | None = None, found: NDArray[np.bool_] | None = None
+) -> list[Scored]:
+    """A protocol's official set, that without images which stand in training too, and that of faces that were found.
+
+    Args:
+        whole: the official set.
+        dirty: ``(n,)`` over the split.
+        found: ``(n,)`` over the split, where the images were cropped by a detector.
+    """
+    sets = [whole]
+    if dirty is not None and dirty[whole.rows].any() and not dirty[whole.rows].all():
+        sets.append(whole[~dirty[whole.rows]].named(f"{whole.protocol} leak-free"))
+    if found is not None and not found[whole.rows].all() and found[whole.rows].any():
+        sets.append(whole[found[whole.rows]].named(f"{whole.protocol} found"))
+    return sets
+
+
+def protocols_of(
+    model: Scorable,
+    part: Prepared,
+    *,
+    labels: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+    needed: bool = True,
+) -> tuple[dict[str, Protocol], tuple[str, ...]]:
+    """Every head that the dataset has labels for, set beside them, and what is left out.
+
+    Args:
+        model: whose heads.
+        part: the images that are scored.
+        labels: as for `evaluate`.
+        mapping: likewise.
+        needed: one head at least must have labels.
+
+    Raises:
+        DataError: labels that do not fit, or no head that has any.
+    """
+    check_map(mapping or {}, model.heads)
+    table: dict[str, Protocol] = {}
+    notes: list[str] = []
+    lacking: list[str] = []
+    for head, names in model.heads.items():
+        spec = model.specs.get(head)
+        kind = labels or natural_truth(head, names, part, spec)
+        if not has_truth(part, kind):
+            lacking.append(head)
+            continue
+        one = protocol(head, names, part, spec=spec, truth=labels, mapping=mapping)
+        if not (one.truth >= 0).any():
+            notes.append(f"{one.name}: no image of this split has a label for it")
+            continue
+        table[head] = one
+        occurring = set(one.truth[one.truth >= 0].tolist())
+        empty = [label for i, label in enumerate(one.labels) if i not in occurring]
+        if one.note:
+            notes.append(one.note)
+        if empty:
+            notes.append(f"{one.name}: no image of {', '.join(empty)}; recall says nothing of them")
+    if not table and needed:
+        columns = (("FER+ votes", part.votes), ("emotions", part.emotion), ("ages", part.age))
+        have = [kind for kind, column in columns if column is not None]
+        raise DataError(
+            f"none of the model's heads ({', '.join(model.heads)}) has labels in this dataset, which has "
+            f"{', '.join(have) or 'no label'}: give other data, choose labels with --labels, or compare its "
+            "predictions between groups with --slices"
+        )
+    if lacking:
+        notes.append(f"{', '.join(lacking)}: the dataset has no labels for it")
+    return table, tuple(notes)
+
+
+def describe(given: Answers, *, samples: int = 0, seed: int = SEED) -> dict[str, Any]:
+    """Every figure, JSON-ready.
+
+    Beside the keys of `evaluate`: ``results[protocol]["intervals"]`` and ``"bootstrap"`` where ``samples`` > 0;
+    ``"detection"``, and misses in ``results``, where a detector looked for the faces; ``"worst"`` (per division and
+    figure the group where it is worst); ``"distributions"`` (mean predictions by group); ``"details"`` (reliability
+    bars and risk–coverage curve of the official sets); ``"notes"``.
+    """
+    results: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    for one in given.scored:
+        if not one.found.any():
+            continue
+        results[one.protocol] = one.scores().to_dict()
+        if not one.found.all():
+            results[one.protocol] |= misses(one)
+        if samples:
+            results[one.protocol]["intervals"] = score_intervals(one, samples, seed)
+            if not one.found.all():
+                results[one.protocol]["intervals"] |= {
+                    "miss_rate": mean_interval(~one.found, samples, seed),
+                    "accuracy_with_misses": mean_interval(one.correct, samples, seed),
+                }
+    for one in given.official:
+        seen = one[one.found]
+        if seen.probabilities is not None and len(seen):
+            bars = reliability(seen.confidence, seen.correct)
+            curve = selective(seen.confidence, seen.correct)
+            details[one.protocol] = {"reliability": [bar.to_dict() for bar in bars], "selective": curve}
+    groups: dict[str, Any] = {}
+    bad: dict[str, Any] = {}
+    for one in given.official:
+        tables = {by.title: group_scores(one, by, samples, seed) for by in given.slicings}
+        if tables:
+            groups[one.protocol] = tables
+            bad[one.protocol] = {title: worst(table) for title, table in tables.items()}
+    document: dict[str, Any] = {
+        "model": given.model,
+        "dataset": given.dataset,
+        "split": given.split,
+        "flip": given.flip,
+        "results": results,
+        "groups": groups,
+    }
+    if bad:
+        document["worst"] = bad
+    if given.found is not None:
+        document["detection"] = _detection(given, given.found, samples, seed)
+    if given.told and given.slicings:
+        document["distributions"] = _distributions(given, samples, seed)
+    if samples:
+        document["bootstrap"] = {"samples": samples, "seed": seed, "level": LEVEL}
+    if given.notes:
+        document["notes"] = list(given.notes)
+    return document | {"details": details}
+
+
+def _detection(given: Answers, found: NDArray[np.bool_], samples: int, seed: int) -> dict[str, Any]:
+    tables = {by.title: group_misses(found, by, samples, seed) for by in given.slicings}
+    return {
+        **given.detection,
+        "faces": len(found),
+        "missed": int((~found).sum()),
+        "miss_rate": float((~found).mean()),
+        "interval": mean_interval(~found, samples, seed) if samples else None,
+        "groups": tables,
+        "worst": {title: worst(table) for title, table in tables.items()},
+    }
+
+
+def _distributions(given: Answers, samples: int, seed: int) -> dict[str, Any]:
+    rows = np.arange(len(next(iter(given.probabilities.values())))) if given.probabilities else np.zeros(0, np.int64)
+    seen = rows if given.found is None else rows[given.found]
+    return {
+        head: {
+            by.title: group_distributions(values[seen], seen, given.heads[head], by, samples, seed)
+            for by in given.slicings
+        }
+        for head, values in given.probabilities.items()
+    }

@@ -1,0 +1,227 @@
+"""Which of a dataset's labels a head is scored on, and what to do where the two do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets import ferplus
+from mien.datasets.dataset import Prepared
+from mien.errors import DataError, InputError
+from mien.evaluation.predictions import Scored
+from mien.labels import FERPLUS, FERPLUS_7, age_bin_names, canonical
+from mien.training.config import HeadSpec
+
+Truth = Literal["ferplus", "emotion", "age"]
+"""FER+ votes, the dataset's own emotion, or the age range."""
+TRUTHS: tuple[Truth, ...] = ("ferplus", "emotion", "age")
+LEAVE_OUT = "-"
+"""What a label is mapped to that is not to be scored."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Protocol:
+    """A head set beside labels of a dataset.
+
+    Attributes:
+        name: what the figures are called.
+        labels: k labels that are scored.
+        merge: ``(head's labels, k)`` float32 of ones and zeros: which of the head's outputs count as which label.
+        truth: ``(n,)`` int64, -1 where an image is not scored.
+        raters: ``(n, k)`` float32 distributions of FER+ votes, None without votes.
+        ordered: the labels are a scale.
+        note: what is left out, for people; empty when nothing.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    merge: NDArray[np.float32]
+    truth: NDArray[np.int64]
+    raters: NDArray[np.float32] | None
+    ordered: bool
+    note: str = ""
+
+    def scored(self, probabilities: NDArray[np.float32], found: NDArray[np.bool_] | None = None) -> Scored:
+        """The head's ``(n, labels)`` probabilities on the images that have a truth.
+
+        Args:
+            probabilities: of every image.
+            found: ``(n,)``, False where the detector missed the face; None when all were found.
+        """
+        rows = np.flatnonzero(self.truth >= 0)
+        told = self.fitted(probabilities[rows])
+        predicted = told.argmax(axis=1)
+        if found is not None:
+            predicted[~found[rows]] = -1
+            told[~found[rows]] = 0.0
+        return Scored(
+            protocol=self.name,
+            labels=self.labels,
+            truth=self.truth[rows],
+            predicted=predicted.astype(np.int64),
+            probabilities=told,
+            rows=rows.astype(np.int64),
+            raters=None if self.raters is None else self.raters[rows],
+            ordered=self.ordered,
+        )
+
+    def fitted(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The head's probabilities as ones over `labels`: ``(n, labels of the head)`` → ``(n, k)``."""
+        if np.array_equal(self.merge, np.eye(len(self.merge), dtype=np.float32)):
+            return probabilities.copy()
+        merged = probabilities @ self.merge
+        total = merged.sum(axis=1, keepdims=True)
+        even = np.full_like(merged, 1 / merged.shape[1])
+        return np.asarray(np.divide(merged, total, out=even, where=total > 0), np.float32)
+
+
+def parse_map(items: Sequence[str]) -> dict[str, str]:
+    """``("happiness=happy", "contempt=-")`` → a mapping; `InputError` for an item of another form."""
+    table = {}
+    for item in items:
+        label, sign, meaning = (part.strip() for part in item.partition("="))
+        if not (label and sign and meaning):
+            raise InputError(
+                f"--map {item!r}: write LABEL=MEANING, such as happiness=happy, or contempt=- to leave out"
+            )
+        table[label.lower()] = meaning
+    return table
+
+
+def check_map(mapping: Mapping[str, str], heads: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a mapping of labels that no head has."""
+    known = list(dict.fromkeys(label for labels in heads.values() for label in labels))
+    for label in mapping:
+        if label not in [name.lower() for name in known]:
+            raise InputError(f"--map {label}=…: the model has no label {label!r}: it has {', '.join(known)}")
+
+
+def natural_truth(head: str, labels: Sequence[str], data: Prepared, spec: HeadSpec | None) -> Truth:
+    """Which kind of labels a head is about."""
+    if spec is not None:
+        return cast("Truth", spec.target) if spec.target in ("emotion", "age") else "ferplus"
+    if head == "ferplus":
+        return "ferplus"
+    if set(labels) <= set(age_bin_names()):
+        return "age"
+    plain = head != "fer2013" and data.votes is not None
+    return "ferplus" if plain and (data.emotion is None or "contempt" in labels) else "emotion"
+
+
+def has_truth(data: Prepared, truth: Truth) -> bool:
+    """Whether the dataset has such labels at all."""
+    return {"ferplus": data.votes, "emotion": data.emotion, "age": data.age}[truth] is not None
+
+
+def protocol(
+    head: str,
+    labels: Sequence[str],
+    data: Prepared,
+    *,
+    spec: HeadSpec | None = None,
+    truth: Truth | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> Protocol:
+    """Set a head beside the labels of a dataset.
+
+    Args:
+        head: its name.
+        labels: its labels, in order.
+        data: the images of one split.
+        spec: what the recipe that trained it says of the head, where there is one.
+        truth: which labels to score on; None for what the head is about.
+        mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
+
+    Raises:
+        DataError: the dataset has no such labels, or a label of the head is none of its; says which and how to map it.
+    """
+    kind = natural_truth(head, labels, data, spec)
+    name, kind = (head, kind) if truth in (None, kind) else (f"{head} on {truth}", truth)
+    if not has_truth(data, kind):
+        raise DataError(f"head {head!r} is scored on {_KINDS[kind]}, and {data.info.name} has none")
+    meant = _meanings(head, labels, kind, mapping or {})
+    classes = 8 if "contempt" in meant else 7
+    known = {
+        "ferplus": FERPLUS.names if classes == 8 else FERPLUS_7.names,
+        "emotion": data.taxonomy.names if data.taxonomy else (),
+        "age": age_bin_names(),
+    }[kind]
+    strange = [label for label, meaning in zip(labels, meant, strict=True) if meaning not in (*known, LEAVE_OUT)]
+    if strange:
+        raise DataError(
+            f"head {head!r} tells {', '.join(strange)}, which {data.info.name} does not label (it has "
+            f"{', '.join(known)}): leave it out with --map {strange[0]}={LEAVE_OUT}, or count it as another with "
+            f"--map {strange[0]}={known[0]}"
+        )
+    told = tuple(label for label in dict.fromkeys(meant) if label != LEAVE_OUT)
+    if len(told) < 2:
+        raise InputError(f"head {head!r}: --map leaves {len(told)} label; keep two or more")
+    if kind == "age":
+        told = tuple(label for label in known if label in told)
+    merge = np.zeros((len(labels), len(told)), np.float32)
+    for i, meaning in enumerate(meant):
+        if meaning != LEAVE_OUT:
+            merge[i, told.index(meaning)] = 1.0
+    index, raters = _index(data, kind, classes, spec)
+    places = np.array([told.index(label) if label in told else -1 for label in known] + [-1], np.int64)
+    column = places[index]  # -1, no label, picks the last place
+    absent = [label for label in known if label not in told]
+    lost = int(((index >= 0) & (column < 0)).sum())
+    return Protocol(
+        name=name,
+        labels=told,
+        merge=merge,
+        truth=column,
+        raters=None if raters is None else _only(raters, known, told),
+        ordered=kind == "age",
+        note=f"{name}: the model does not tell {', '.join(absent)}; {lost:,} images are left out" if lost else "",
+    )
+
+
+_KINDS = {"ferplus": "FER+ votes", "emotion": "emotions", "age": "age ranges"}
+
+
+def _meanings(head: str, labels: Sequence[str], kind: Truth, mapping: Mapping[str, str]) -> list[str]:
+    """What each label of the head is called by the dataset."""
+    meant = []
+    for label in labels:
+        text = mapping.get(label.lower(), label)
+        if text == LEAVE_OUT or kind == "age":
+            meant.append(text)
+            continue
+        try:
+            meant.append(canonical(text))
+        except InputError:
+            raise DataError(
+                f"head {head!r} has the label {text!r}, which is no emotion known here ({', '.join(FERPLUS.names)}): "
+                f"say which it is with --map {label}=happy, or leave it out with --map {label}={LEAVE_OUT}"
+            ) from None
+    return meant
+
+
+def _index(
+    data: Prepared, kind: Truth, classes: int, spec: HeadSpec | None
+) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+    """``(n,)`` class numbers, -1 where there is none, and the raters' ``(n, classes)`` distributions."""
+    if kind == "ferplus" and data.votes is not None:
+        rule: ferplus.Rule = "majority"
+        if spec is not None and spec.scored_on == "target" and spec.target in ferplus.RULES:
+            rule = spec.target
+        targets = ferplus.targets(data.votes, rule, classes)
+        raters = ferplus.targets(data.votes, "distribution", classes).targets
+        return np.where(targets.keep, targets.targets.argmax(axis=1), -1).astype(np.int64), raters
+    column = data.emotion if kind == "emotion" else data.age
+    if column is None:
+        raise DataError(f"{data.info.name} has no {_KINDS[kind]}")
+    return column.astype(np.int64), None
+
+
+def _only(raters: NDArray[np.float32], known: Sequence[str], told: Sequence[str]) -> NDArray[np.float32]:
+    """Raters' distributions over the labels that are scored, in their order; zeros where no vote is left."""
+    kept = raters[:, [known.index(label) for label in told]]
+    total = kept.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0), np.float32)

@@ -1,0 +1,157 @@
+"""One or several models' answers as a document, and as a folder: report.json, report.html, pictures."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.errors import InputError
+from mien.evaluation.bootstrap import SAMPLES, SEED
+from mien.evaluation.comparison import compare
+from mien.evaluation.scoring.evaluate import Answers, describe
+from mien.evaluation.scoring.plots import confusion_png, groups_png, reliability_png, selective_png
+from mien.evaluation.scoring.report_page import page
+from mien.files import atomic_path, writing
+
+JSON, HTML = "report.json", "report.html"
+_WIDTH = 110
+
+
+def compared(given: Sequence[Answers], *, samples: int = SAMPLES, seed: int = SEED) -> dict[str, Any]:
+    """The document of one model, or of several with every pair of them compared, JSON-ready.
+
+    Args:
+        given: of one split of one dataset.
+        samples: bootstrap resamples; 0 for no intervals.
+        seed: of the resampling.
+
+    Returns:
+        For one model what `mien.evaluation.scoring.evaluate.describe` gives; for more ``{"models": […], "comparisons": […]}``,
+        the latter `mien.evaluation.comparison.Comparison`s with the models' names "a" and "b".
+    """
+    if not given:
+        raise InputError("no model to describe")
+    documents = [describe(one, samples=samples, seed=seed) for one in given]
+    if len(documents) == 1:
+        return documents[0]
+    names = distinct([one.model for one in given])
+    for document, name in zip(documents, names, strict=True):
+        document["model"] = name
+    found = []
+    for (a, name_a), (b, name_b) in itertools.combinations(zip(given, names, strict=True), 2):
+        for first, second in _pairs(a, b):
+            one = compare(first, second, samples=samples, seed=seed)
+            found.append({"a": name_a, "b": name_b, **one.to_dict()})
+    return {"models": documents, "comparisons": found}
+
+
+def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) -> Path:
+    """Write ``report.json``, ``report.html`` (everything inside, nothing loaded) and the pictures as PNG.
+
+    Args:
+        document: what `compared` returns.
+        folder: made where it is not there; files of the same names are replaced.
+
+    Returns:
+        The page.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OutputError: a file cannot be written.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: is a file: give a folder for the report")
+    models: Sequence[Mapping[str, Any]] = document.get("models", [document])
+    pictures: dict[str, list[bytes]] = {}
+    named: dict[str, bytes] = {}
+    for number, one in enumerate(models):
+        prefix = f"{_slug(one['model'])}-" if len(models) > 1 else ""
+        for key, name, png in _pictures(one):
+            pictures.setdefault(f"{number}/{key}", []).append(png)
+            named[f"{prefix}{name}.png"] = png
+    html = page(document, pictures)
+    contents = {**named, JSON: dumps(document).encode(), HTML: html.encode()}
+    for name, content in contents.items():
+        with writing(target / name), atomic_path(target / name) as temporary:
+            temporary.write_bytes(content)
+    return target / HTML
+
+
+def dumps(document: Mapping[str, Any]) -> str:
+    """JSON as result files hold it: what fits into a line stands on one, so that a file is readable and small."""
+    return _written(document, "") + "\n"
+
+
+def _written(value: Any, indent: str) -> str:
+    short = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(indent) + len(short) <= _WIDTH or not isinstance(value, (Mapping, list, tuple)):
+        return short
+    deeper = indent + " "
+    if isinstance(value, Mapping):
+        inner = (f"{json.dumps(str(key), ensure_ascii=False)}: {_written(each, deeper)}" for key, each in value.items())
+        return "{\n" + ",\n".join(deeper + line for line in inner) + f"\n{indent}}}"
+    if all(each is None or isinstance(each, (int, float)) for each in value):
+        numbers = textwrap.fill(
+            ", ".join(map(json.dumps, value)), _WIDTH, initial_indent=deeper, subsequent_indent=deeper
+        )
+        return f"[\n{numbers}\n{indent}]"
+    return "[\n" + ",\n".join(deeper + _written(each, deeper) for each in value) + f"\n{indent}]"
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names told apart by a number where two are equal."""
+    out: list[str] = []
+    for name in names:
+        twins = sum(each == name or each.startswith(f"{name} #") for each in out)
+        out.append(f"{name} #{twins + 1}" if twins else name)
+    return out
+
+
+def _pairs(a: Answers, b: Answers) -> list[tuple[Any, Any]]:
+    """Sets of images under the same protocol; where no name is shared, sets that take the same truth."""
+    mine = {one.protocol: one for one in a.scored}
+    theirs = {one.protocol: one for one in b.scored}
+    shared = [(mine[name], theirs[name]) for name in mine if name in theirs]
+    if shared:
+        return [pair for pair in shared if _comparable(*pair)]
+    return [(one, other) for one in a.official for other in b.official if _comparable(one, other)]
+
+
+def _comparable(one: Any, other: Any) -> bool:
+    try:
+        compare(one, other, samples=1)
+    except InputError:
+        return False
+    return True
+
+
+def _pictures(one: Mapping[str, Any]) -> list[tuple[str, str, bytes]]:
+    """(key in the page, file name without suffix, PNG) of one model."""
+    found = []
+    for protocol, scores in one["results"].items():
+        if protocol.endswith((" leak-free", " found")):
+            continue
+        slug = _slug(protocol)
+        found.append((protocol, f"{slug}-confusion", confusion_png(scores)))
+        if protocol in one["details"]:
+            details = one["details"][protocol]
+            found.append((protocol, f"{slug}-reliability", reliability_png(details["reliability"], scores)))
+            curve = selective_png({one["model"]: details["selective"]})
+            found.append((protocol, f"{slug}-risk-coverage", curve))
+    for protocol, tables in one["groups"].items():
+        for title, table in tables.items():
+            if any(each["accuracy"] is not None for each in table.values()):
+                png = groups_png(table, "accuracy", f"{protocol} by {title}")
+                found.append((f"{protocol}/{title}", f"{_slug(protocol)}-by-{_slug(title)}", png))
+    return found
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "model"

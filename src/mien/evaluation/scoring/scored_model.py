@@ -1,0 +1,203 @@
+"""A model as evaluation sees it: a run folder, an ONNX file, a shipped name, or any function of yours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.prepared import Prepared
+from mien.errors import DataError, InputError, ModelError
+from mien.models.card import CropFrame
+from mien.models.catalog import MODELS, read_model
+from mien.models.crop_frames import FRAMES
+from mien.models.model import Model, Probabilities, softmax, with_mirror
+from mien.training.config import HeadSpec
+from mien.training.resize import fit_images
+
+Features = Mapping[str, NDArray[np.float32]]
+"""Name → ``(n, length)`` vectors that a network takes beside the pixels; empty for most networks."""
+Predict = Callable[[NDArray[np.uint8], Features, bool], Probabilities]
+"""uint8 ``(n, size, size, channels)`` images, features, whether to average with the mirrored → head → probabilities."""
+Answer = NDArray[np.floating] | Mapping[str, NDArray[np.floating]]
+
+_BATCH = 256
+_SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Scorable:
+    """A model as evaluation sees it.
+
+    Attributes:
+        name: what reports call it.
+        size: side of its input, pixels.
+        channels: 1 (gray) or 3 (RGB).
+        heads: name → labels, in the order of the columns.
+        predict: the model.
+        features: name → length of the vectors it takes beside the pixels.
+        frame: where a face lies in its input, for whole photos; None where that is not known.
+        specs: name of a head → what the recipe that trained it says of it.
+    """
+
+    name: str
+    size: int
+    channels: int
+    heads: dict[str, tuple[str, ...]]
+    predict: Predict
+    features: Mapping[str, int] = field(default_factory=dict)
+    frame: CropFrame | None = None
+    specs: Mapping[str, HeadSpec] = field(default_factory=dict)
+
+
+def open_scorable(model: str | Path, threads: int | None = None) -> Scorable:
+    """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`."""
+    path = Path(model)
+    if str(model) in MODELS or path.suffix.lower() == ".onnx":
+        return scorable_of(Model(read_model(model), threads=threads, name=str(model)))
+    if not path.exists():
+        raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")
+    return _open_run(path, threads)
+
+
+def scorable_of(loaded: Model) -> Scorable:
+    """An ONNX model that is already loaded."""
+    card = loaded.card
+    return Scorable(
+        card.name,
+        card.size,
+        card.n_channels,
+        {head.name: head.labels for head in card.heads},
+        lambda images, features, flip: loaded(images, flip=flip, vectors=None if flip else features),
+        card.features,
+        card.frame,
+    )
+
+
+def from_callable(
+    function: Callable[[NDArray[np.uint8]], Answer],
+    labels: Sequence[str] | Mapping[str, Sequence[str]],
+    *,
+    size: int,
+    channels: int = 3,
+    name: str = "callable",
+    frame: CropFrame | None = None,
+) -> Scorable:
+    """Any classifier as a model that Mien scores like its own.
+
+    Args:
+        function: uint8 images ``(n, size, size, channels)``, RGB or gray, to probabilities ``(n, k)`` whose rows sum to
+            1; or, of several heads, to a mapping of head → such an array. It gets at most 256 images at a time.
+        labels: the k labels in the order of the columns, in any spelling; or head → labels.
+        size: side in pixels of the images that it wants.
+        channels: 1 for gray, 3 for RGB.
+        name: what reports call it.
+        frame: where a face lies in its images, needed for whole photos only; `mien.models.crop_frames` has FER2013's.
+
+    Raises:
+        InputError: no label, or channels other than 1 and 3. When it is called: an answer of another shape, or one that
+            is no probability.
+    """
+    heads = {"emotion": tuple(labels)} if not isinstance(labels, Mapping) else {k: tuple(v) for k, v in labels.items()}
+    if channels not in (1, 3) or size < 1 or not heads or not all(heads.values()):
+        raise InputError("a callable needs labels, a size of 1 pixel or more, and 1 or 3 channels")
+
+    def once(images: NDArray[np.uint8]) -> Probabilities:
+        parts: dict[str, list[NDArray[np.float32]]] = {head: [] for head in heads}
+        for start in range(0, len(images), _BATCH):
+            chunk = images[start : start + _BATCH]
+            answer = function(chunk)
+            told = answer if isinstance(answer, Mapping) else dict.fromkeys(tuple(heads)[:1], answer)
+            for head, names in heads.items():
+                if head not in told:
+                    raise InputError(f"{name}: answered without head {head!r}")
+                parts[head].append(_checked(told[head], (len(chunk), len(names)), f"{name}, head {head!r}"))
+        return {
+            head: np.concatenate([np.zeros((0, len(heads[head])), np.float32), *chunks])
+            for head, chunks in parts.items()
+        }
+
+    return Scorable(
+        name,
+        size,
+        channels,
+        heads,
+        lambda images, features, flip: with_mirror(once, images) if flip else once(images),
+        frame=frame,
+    )
+
+
+def predict(model: Scorable, data: Prepared, *, flip: bool = False) -> Probabilities:
+    """Probabilities of every head on every image of ``data``: head → ``(n, classes)``.
+
+    Raises:
+        DataError: the network takes features that the dataset lacks.
+    """
+    missing = [name for name in model.features if name not in data.features]
+    if missing:
+        raise DataError(
+            f"{model.name} takes {', '.join(missing)} features, which this file lacks: "
+            "add them with `mien data prepare FILE --features … --out FILE`"
+        )
+    return model.predict(fit_images(data.images, model.size, model.channels), data.features, flip)
+
+
+def _checked(answer: NDArray[np.floating], shape: tuple[int, int], who: str) -> NDArray[np.float32]:
+    values = np.asarray(answer)
+    if values.shape != shape:
+        raise InputError(f"{who}: expected probabilities of the shape {shape}, got {values.shape}")
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise InputError(f"{who}: a probability is negative or no number: put a softmax behind the logits")
+    if np.abs(values.sum(axis=1) - 1).max(initial=0) > _SUM_TOLERANCE:
+        raise InputError(f"{who}: the probabilities of an image must sum to 1: put a softmax behind the logits")
+    return values.astype(np.float32)
+
+
+def _open_run(path: Path, threads: int | None) -> Scorable:
+    import torch
+
+    from mien.networks.catalog import network
+    from mien.training.checkpoint import load_run
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    recipe, module, weights = load_run(path)
+    row = network(recipe.network)
+    mean = np.asarray(recipe.mean, np.float32).reshape(1, -1, 1, 1)
+    std = np.asarray(recipe.std, np.float32).reshape(1, -1, 1, 1)
+
+    def probabilities(images: NDArray[np.uint8], features: Features) -> Probabilities:
+        parts: dict[str, list[NDArray[np.float32]]] = {
+            name: [np.zeros((0, size), np.float32)] for name, size in recipe.head_sizes.items()
+        }
+        for start in range(0, len(images), _BATCH):
+            chunk = slice(start, start + _BATCH)
+            x = torch.from_numpy((images[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std)
+            given = {name: torch.from_numpy(np.ascontiguousarray(features[name][chunk])) for name in row.features}
+            try:
+                with torch.inference_mode():
+                    outputs = module(x, given) if given else module(x)
+            except RuntimeError as error:
+                raise ModelError(f"{weights}: the network cannot be computed ({error}): train it again") from error
+            for name, logits in outputs.items():
+                parts[name].append(softmax(logits.numpy()))
+        return {name: np.concatenate(chunks).astype(np.float32, copy=False) for name, chunks in parts.items()}
+
+    def answer(images: NDArray[np.uint8], features: Features, flip: bool) -> Probabilities:
+        if flip and row.features:
+            raise InputError("features of mirrored images are not at hand: score this network without flip averaging")
+        return with_mirror(lambda x: probabilities(x, {}), images) if flip else probabilities(images, features)
+
+    return Scorable(
+        f"{recipe.name} ({weights.name})",
+        row.size,
+        len(recipe.mean),
+        {head.name: head.labels for head in recipe.heads},
+        answer,
+        row.features,
+        FRAMES.get(recipe.task),
+        {head.name: head for head in recipe.heads},
+    )

@@ -1,0 +1,106 @@
+"""A torch network again from an exported ONNX file of ours, because explanations need gradients.
+
+The exporter folds a batch norm that follows a convolution into it: the file then holds the convolution's scaled weight
+and a ``…_bias``. Such a convolution gets the folded weight and bias, and the batch norm behind it becomes the identity,
+which computes, and differentiates, the same. The result is refused unless its logits are those of ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from mien.errors import InputError, ModelError
+from mien.models.card import Card
+from mien.models.model import Model
+from mien.networks.catalog import network
+from mien.recipes import recipe
+
+TOLERANCE = 1e-4
+"""Greatest difference of a logit between the rebuilt network and ONNX Runtime."""
+_IMAGES = 8
+_PREFIX = "module."
+"""What the exporter puts before the names of a network's weights."""
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def rebuild(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
+    """The network in an exported file.
+
+    Args:
+        content: the ONNX file.
+        name: what messages call it.
+
+    Returns:
+        Its card, the name of the network in the catalog, and the module in evaluation mode.
+
+    Raises:
+        ModelError: no exported file, one of a recipe that is not in the table, or one that cannot be rebuilt exactly.
+    """
+    model = Model(content, threads=1, name=name)
+    card = model.card
+    if "quantized" in card.training:
+        raise ModelError(f"{name} is in 8 bits and cannot be differentiated: explain the network that it was made from")
+    cure = f"{name} cannot be turned back into a torch network: give the run folder it was exported from"
+    try:
+        row_name = recipe(str(card.training.get("recipe"))).network
+    except InputError as error:
+        raise ModelError(f"{cure} ({error})") from error
+    module = network(row_name).build({head.name: len(head.labels) for head in card.heads})
+    weights = {
+        entry.name.removeprefix(_PREFIX): torch.from_numpy(np.array(numpy_helper.to_array(entry)))
+        for entry in onnx.load_from_string(content).graph.initializer
+    }
+    try:
+        _fill(module, weights)
+    except (KeyError, RuntimeError) as error:
+        reason = re.sub(r"\s+", " ", str(error))
+        raise ModelError(f"{cure} (its weights are not those of {row_name!r}: {reason})") from error
+    module.eval()
+    difference = _difference(model, module)
+    if not difference <= TOLERANCE:
+        raise ModelError(f"{cure} (its logits would differ by {difference:.1e})")
+    return card, row_name, module
+
+
+def _fill(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Put the file's weights into the module, in place; `KeyError` or `RuntimeError` where one lacks or misfits."""
+    for path, layer in list(module.named_modules()):
+        bias = weights.get(f"{path}.weight_bias")
+        if isinstance(layer, nn.Conv2d) and bias is not None:
+            layer.bias = nn.Parameter(torch.empty_like(bias))
+            weights[f"{path}.bias"] = bias
+        elif isinstance(layer, _NORMS) and f"{path}.weight" not in weights:
+            parent, _, own = path.rpartition(".")
+            setattr(module.get_submodule(parent), own, nn.Identity())
+    # the count of batches is of no use to a trained network, and is not exported
+    state: dict[str, Any] = {
+        key: value if key.endswith("num_batches_tracked") else weights[key]
+        for key, value in module.state_dict().items()
+    }
+    module.load_state_dict(state)
+
+
+def _difference(model: Model, module: nn.Module) -> float:
+    """Greatest difference of any logit on seeded random images."""
+    card = model.card
+    shape = (_IMAGES, card.size, card.size, card.n_channels)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    with torch.inference_mode():
+        got = module(normalised(images, card.mean, card.std))
+    wanted = model.logits(images)
+    return max(float(np.abs(got[key].numpy() - value).max()) for key, value in wanted.items())
+
+
+def normalised(images: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """uint8 ``(n, h, w, c)`` → float32 ``(n, c, h, w)``: ``(pixels / 255 - mean) / std`` per channel."""
+    pixels = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
+    shift, scale = (np.asarray(values, np.float32).reshape(1, -1, 1, 1) for values in (mean, std))
+    return torch.from_numpy(np.ascontiguousarray((pixels - shift) / scale))

@@ -1,0 +1,153 @@
+"""A model as explanations need it: a torch network that can be differentiated, with what its card says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien.errors import InputError
+from mien.explain.from_onnx import normalised, rebuild
+from mien.models.card import CropFrame, Head
+from mien.models.catalog import MODELS, read_model
+from mien.models.crop_frames import FRAMES
+from mien.models.model import softmax
+from mien.networks.catalog import network
+from mien.published.svm import is_svm_run
+from mien.training.checkpoint import load_run
+
+BATCH = 32
+"""Faces that go through a network at once; bounds memory."""
+PREDICTED, ALL = "predicted", "all"
+"""Targets that are no class: the most probable class of each face; every class."""
+
+
+class Scorer(nn.Module):
+    """One head of a network: ``(n, c, size, size)`` normalised → ``(n, classes)`` logits."""
+
+    def __init__(self, module: nn.Module, head: str) -> None:
+        super().__init__()
+        self.module, self.head = module, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The head's logits; a class score is one of them."""
+        logits: Tensor = self.module(x)[self.head]
+        return logits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explainable:
+    """A trained network.
+
+    Attributes:
+        name: what the user called it.
+        task: "emotion" or "age".
+        network: its name in the catalog.
+        module: in evaluation mode, on the CPU.
+        size: side of the square input, pixels.
+        mean: per channel, of pixel values 0–1.
+        std: per channel, of pixel values 0–1.
+        heads: outputs, the one that is explained by default first.
+        frame: where a face lies in a crop.
+    """
+
+    name: str
+    task: str
+    network: str
+    module: nn.Module
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    heads: tuple[Head, ...]
+    frame: CropFrame
+
+    @property
+    def channels(self) -> int:
+        """1 (gray) or 3 (RGB)."""
+        return len(self.mean)
+
+    def head(self, name: str | None = None) -> Head:
+        """The head of this name, the first for None; `InputError` says which there are."""
+        for head in self.heads:
+            if name in (None, head.name):
+                return head
+        raise InputError(f"{self.name} has no head {name!r}: it has {', '.join(head.name for head in self.heads)}")
+
+    def input(self, crops: NDArray[np.uint8]) -> Tensor:
+        """uint8 ``(n, size, size, channels)`` → normalised float32 ``(n, channels, size, size)``."""
+        expected = (self.size, self.size, self.channels)
+        if crops.dtype != np.uint8 or crops.shape[1:] != expected:
+            raise InputError(f"{self.name} takes uint8 crops (n, {expected}), got {crops.dtype} {crops.shape}")
+        return normalised(crops, self.mean, self.std)
+
+    def probabilities(self, x: Tensor, head: Head) -> NDArray[np.float32]:
+        """Normalised ``(n, channels, size, size)`` → ``(n, classes)``, the card's temperature applied."""
+        parts = [np.zeros((0, len(head.labels)), np.float32)]
+        with torch.inference_mode():
+            for chunk in chunks(len(x)):
+                parts.append(softmax(self.module(x[chunk])[head.name].numpy() / head.temperature))
+        return np.concatenate(parts)
+
+
+def chunks(n: int, size: int = BATCH) -> Iterator[slice]:
+    """Slices of at most ``size`` that cover n rows."""
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+def open_explainable(model: str | Path, threads: int | None = None) -> Explainable:
+    """A shipped model's name, an exported ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`.
+
+    Raises:
+        InputError: no such model, or one that maps of pixels cannot explain.
+        ModelError: an ONNX file that cannot be turned back into a torch network.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    path = Path(model)
+    if str(model) in MODELS or path.suffix.lower() == ".onnx":
+        card, row_name, module = rebuild(read_model(model), str(model))
+        return Explainable(
+            str(model), card.task, row_name, module, card.size, card.mean, card.std, card.heads, card.frame
+        )
+    if not path.exists():
+        raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")
+    if is_svm_run(path):
+        raise InputError(f"{path}: a support-vector machine has no gradient to its pixels: give a network")
+    recipe, module, _ = load_run(path)
+    row = network(recipe.network)
+    if row.features:
+        raise InputError(
+            f"{path}: {recipe.network!r} takes {', '.join(row.features)} features beside the pixels, "
+            "of which maps of pixels would tell a part: give a network that takes pixels alone"
+        )
+    heads = tuple(Head(head.name, head.labels) for head in recipe.heads)
+    frame = FRAMES[recipe.task]
+    return Explainable(
+        str(model), recipe.task, recipe.network, module, row.size, recipe.mean, recipe.std, heads, frame
+    )  # fmt: skip
+
+
+def targets_of(target: str, labels: tuple[str, ...], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Which classes are explained: ``(n, k)`` class indices of n faces.
+
+    Args:
+        target: a label, "predicted" (k = 1) or "all" (k = classes).
+        labels: of the head.
+        probabilities: ``(n, classes)``.
+
+    Raises:
+        InputError: no such class.
+    """
+    n = len(probabilities)
+    if target == PREDICTED:
+        return np.asarray(probabilities.argmax(axis=1)[:, None], np.int64)
+    if target == ALL:
+        return np.tile(np.arange(len(labels)), (n, 1))
+    if target not in labels:
+        raise InputError(f"no class {target!r}: give {PREDICTED}, {ALL} or one of {', '.join(labels)}")
+    return np.full((n, 1), labels.index(target), np.int64)

@@ -1,0 +1,52 @@
+"""Which images of a dataset are looked at, and what they are labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.dataset import Prepared
+from mien.datasets.prepared import read_prepared
+from mien.errors import DataError
+from mien.labels import age_bin_names
+from mien.training.config import HeadSpec
+from mien.training.targets import head_targets
+
+
+def read_split(path: Path, split: str) -> Prepared:
+    """One split of a prepared dataset; `DataError` when it is empty."""
+    data = read_prepared(path)
+    part = data.select(split)
+    if not len(part):
+        raise DataError(f"{path} has no {split!r} images: it has {', '.join(sorted(set(data.split.tolist())))}")
+    return part
+
+
+def truth(data: Prepared, labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """``(n,)`` index of each image's label among ``labels``, -1 where it has none of them.
+
+    The dataset's own emotions, FER+ majority votes for heads that tell contempt, or ages; all -1 where the dataset has
+    none of these.
+    """
+    if data.votes is not None and "contempt" in labels:
+        return head_targets(data, HeadSpec("ferplus", labels, "majority")).label
+    if data.age is not None and set(labels) <= set(age_bin_names()):
+        return head_targets(data, HeadSpec("age", labels, "age")).label
+    if data.emotion is not None and data.taxonomy is not None:
+        places = {name: i for i, name in enumerate(labels)}
+        return np.array([places.get(name, -1) for name in data.taxonomy.names], np.int64)[data.emotion]
+    return np.full(len(data), -1, np.int64)
+
+
+def sample(n: int, count: int, seed: int) -> NDArray[np.int64]:
+    """At most ``count`` of n rows, seeded, in ascending order."""
+    return np.sort(np.random.default_rng(seed).permutation(n)[:count]).astype(np.int64)
+
+
+def sample_classes(classes: NDArray[np.int64], n_classes: int, count: int, seed: int) -> NDArray[np.int64]:
+    """At most ``count`` rows of each class, seeded, in ascending order; rows of class -1 never."""
+    order = np.random.default_rng(seed).permutation(len(classes))
+    picked = [order[classes[order] == k][:count] for k in range(n_classes)]
+    return np.sort(np.concatenate(picked)).astype(np.int64)

@@ -1,0 +1,157 @@
+"""Files, folders and glob patterns → the pictures they stand for."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mien.errors import MienError, MissingFileError
+from mien.media import filetype as sniff
+from mien.media.image import image_suffixes, shown
+
+VIDEO_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".f4v", ".mpg",
+    ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".mxf", ".ogv", ".dv", ".h264", ".264", ".h265", ".265", ".hevc",
+    ".mjpeg", ".mjpg", ".ivf", ".nut",
+})  # fmt: skip
+"""Lower-case suffixes, with the dot, of the files that `open_video` reads. GIFs count as pictures."""
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+class Expanded(NamedTuple):
+    """What a list of inputs stands for.
+
+    Attributes:
+        paths: the files in the order of the inputs, each once.
+        errors: one for each input, or folder inside an input, that gave nothing or could not be read.
+    """
+
+    paths: list[Path]
+    errors: list[MienError]
+
+
+def expand(
+    inputs: Sequence[str | os.PathLike[str]], *, recursive: bool = True, suffixes: Collection[str] | None = None
+) -> Expanded:
+    """The files behind paths, folders and glob patterns.
+
+    A file that is named is taken whatever its suffix. A folder or pattern gives the files that have one of
+    ``suffixes``, in natural order (``img2`` before ``img10``), without hidden files and folders; links to folders are
+    followed, each folder is read once. Nothing is raised for an input that gives no file: the error is returned beside
+    the files, so that the others can go on.
+
+    Args:
+        inputs: paths of files or folders, or patterns with ``*``, ``?``, ``[…]`` or ``**``.
+        recursive: read the folders inside folders too.
+        suffixes: lower-case suffixes with their dot; by default those of the pictures that `load_image` reads,
+            `VIDEO_SUFFIXES` are those of videos.
+    """
+    wanted = image_suffixes() if suffixes is None else frozenset(suffixes)
+    found: dict[str, Path] = {}
+    errors: list[MienError] = []
+    for given in inputs:
+        paths, problems = _expand_one(os.fsdecode(os.fspath(given)), recursive, wanted)
+        errors += problems
+        for path in paths:
+            found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - a link keeps the name it was given by
+    return Expanded(list(found.values()), errors)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video by its suffix or, under any other one, by its first bytes."""
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return sniff.is_video(file.read(sniff.HEAD))
+    except (OSError, ValueError):
+        return False  # reading it as a picture tells why
+
+
+def natural_key(path: Path) -> list[tuple[list[tuple[int, str]], str]]:
+    """Sorts numbers inside names by their value, and letters without regard to case, folder by folder."""
+    return [([_piece(piece) for piece in _DIGITS.split(part.casefold())], part) for part in path.parts]
+
+
+def _piece(piece: str) -> tuple[int, str]:
+    return (int(piece), "") if _DIGITS.fullmatch(piece) else (-1, piece)
+
+
+def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded:
+    name = shown(given)
+    path = Path(given)
+    try:
+        if not given:
+            return _nothing("an input is empty: give a file, a folder or a pattern")
+        if path.is_dir():
+            return _folder(path, recursive, wanted)
+        # a file whose name happens to hold * or [ is meant literally
+        if os.path.lexists(given):
+            return Expanded([path], [])
+    except (OSError, ValueError) as error:
+        return _nothing(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}")
+    if glob.has_magic(given):
+        return _pattern(given, recursive, wanted)
+    return _nothing(f"{name}: no such file or folder: check the path, relative ones start at {Path.cwd()}")
+
+
+def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded:
+    matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - Path.glob refuses absolute ones
+    if not matches:
+        return _nothing(f"{shown(given)}: no file matches this pattern: check it, and quote it in a shell")
+    result = Expanded([], [])
+    for match in sorted(matches, key=natural_key):
+        if match.is_dir():
+            result.paths.extend(_folder(match, recursive, wanted).paths)
+        elif match.suffix.lower() in wanted:
+            result.paths.append(match)
+    if not result.paths:
+        return _nothing(f"{shown(given)}: of {len(matches)} matches none is a {_kinds(wanted)}")
+    return result
+
+
+def _folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> Expanded:
+    errors: list[MienError] = []
+    paths = sorted(walk(folder, recursive, wanted, errors), key=natural_key)
+    if not paths and not errors:
+        depth = "in this folder or below it" if recursive else "in this folder (those inside it were not read)"
+        return _nothing(f"{shown(str(folder))}: no {_kinds(wanted)} {depth}")
+    return Expanded(paths, errors)
+
+
+def walk(folder: Path, recursive: bool, wanted: frozenset[str], errors: list[MienError]) -> Iterator[Path]:
+    """The files of a folder with a suffix in ``wanted``, in no order; folders that cannot be read go to ``errors``."""
+
+    def unreadable(error: OSError) -> None:
+        errors.append(MissingFileError(f"{shown(str(error.filename))}: cannot be read: {error.strerror}"))
+
+    seen: set[tuple[int, int]] = set()
+    for where, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        try:
+            status = Path(where).stat()
+        except OSError as error:
+            unreadable(error)
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()  # a link back to a folder that was read already
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        for name in files:
+            path = Path(where, name)
+            if not name.startswith(".") and path.suffix.lower() in wanted:
+                yield path
+
+
+def _kinds(wanted: frozenset[str]) -> str:
+    usual = [kind for kind in (".jpg", ".png", ".webp", ".heic", ".mp4", ".mkv") if kind in wanted]
+    return f"file ending in {', '.join(usual or sorted(wanted))}" + (" or the like" if usual else "")
+
+
+def _nothing(message: str) -> Expanded:
+    return Expanded([], [MissingFileError(message)])

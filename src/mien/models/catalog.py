@@ -1,0 +1,72 @@
+"""The one table of shipped models. Adding one is a file in ``files/`` and a row here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.errors import InputError, MissingFileError, ModelError
+
+FILES = Path(__file__).parent / "files"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A row: a model that comes with the package.
+
+    Attributes:
+        filename: in the package's ``models/files``.
+        sha256: of the file, hexadecimal; verified on every load.
+        task: "emotion" or "age".
+        summary: one line for people.
+    """
+
+    filename: str
+    sha256: str
+    task: str
+    summary: str
+
+
+MODELS: Mapping[str, Shipped] = {
+    "emotion": Shipped(
+        "emotion.onnx",
+        "8823f6a1d8a68e7f3743182919bce45fb293cff02f9d5d41cff538906473f86d",
+        "emotion",
+        "8 emotions as FER+ raters see them, and 7 FER2013 labels",
+    ),
+    "age": Shipped(
+        "age.onnx", "d71f1801f27e22a00f3c7c0c006c316a6f044886ec15c160169badac5b1bee69", "age", "9 age ranges (FairFace)"
+    ),
+    "emotion-int8": Shipped(
+        "emotion-int8.onnx",
+        "3873ef36d4e28d132af6fa0666365eb0118e070f6c3fb863b5164725cb09df45",
+        "emotion",
+        "the network of emotion in 8 bits: less than half the time, up to 0.2 points less accurate",
+    ),
+}
+
+
+def read_model(model: str | Path) -> bytes:
+    """The content of a shipped model, by its name, or of any ONNX file, by its path.
+
+    Raises:
+        InputError: neither a name in the table nor a path that ends in ``.onnx``.
+        MissingFileError: no such file.
+        ModelError: a shipped file whose hash is wrong.
+    """
+    row = MODELS.get(str(model))
+    path = Path(model) if row is None else FILES / row.filename
+    if row is None and path.suffix.lower() != ".onnx":
+        raise InputError(f"no model {str(model)!r}: give {' or '.join(MODELS)}, or the path of an .onnx file")
+    if not path.is_file():
+        cure = "check the path" if row is None else "install mien again: pip install --force-reinstall --no-deps mien"
+        raise MissingFileError(f"{path}: no such model file; {cure}")
+    content = path.read_bytes()
+    if row is not None and (found := hashlib.sha256(content).hexdigest()) != row.sha256:
+        raise ModelError(
+            f"{path} has SHA-256 {found[:12]}…, expected {row.sha256[:12]}…: the file is damaged or was replaced; "
+            "pip install --force-reinstall --no-deps mien"
+        )
+    return content

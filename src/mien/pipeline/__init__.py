@@ -1,0 +1,1 @@
+"""The stages composed: photos, one video or camera, many videos."""

@@ -1,0 +1,342 @@
+"""Videos → files, written as the analysis goes: tables, annotated videos, reports; goes on after a kill.
+
+With a report folder, a checkpoint is written after every flush: what the trackers and filters remember, and how many
+rows and frames each file held. A run that resumes opens the files at those counts, throws away what lies beyond, and
+analyses from the next frame on, so that no row is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import InputError, MienError, OutputError
+from mien.files import atomic_path, writing
+from mien.media.open import open_source, spacing
+from mien.pipeline.analyzer import Analyzer
+from mien.pipeline.video import Done, Following, FollowOptions, VideoStream
+from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
+from mien.results.video import VideoFrame, VideoReport
+
+if TYPE_CHECKING:
+    from mien.draw.annotated_video import AnnotatedVideo
+
+FLUSH_SECONDS = 2.0
+"""Time between two flushes: what a kill costs at most, besides the frames in flight."""
+MOST_TIMELINES = 40
+"""Faces with a timeline picture of their own, those seen longest; the page and the tables tell of more."""
+_PROGRESS, _SPOOL, _SUMMARY = "progress.json", "rows.bin", "summary.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which frames of a video are taken; see `Analyzer.stream`."""
+
+    every: int = 1
+    fps: float | None = None
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What is written, for all videos of a run.
+
+    Attributes:
+        csv: one table of all videos.
+        jsonl: one JSON object a frame.
+        parquet: one table of all videos.
+        report: folder with one folder a video (page, timelines, table) and tables of all tracks and episodes.
+        annotated: where the annotated video of a source goes; None for none.
+        thumbnails: whether reports show one picture of each face.
+    """
+
+    csv: Path | None = None
+    jsonl: Path | None = None
+    parquet: Path | None = None
+    report: Path | None = None
+    annotated: Callable[[Path], Path] | None = None
+    thumbnails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """What a checkpoint knows of the video that was being analysed.
+
+    Attributes:
+        clip: its number in the call.
+        done: what had been analysed.
+        following: what was remembered; see `Following.state`.
+        rows: how many of its rows were written.
+        complete: whether its last frame was analysed, so that only the report was missing.
+    """
+
+    clip: int
+    done: Done
+    following: Mapping[str, Any]
+    rows: int
+    complete: bool
+
+
+class VideoRun:
+    """The analysis of one or more videos into files. A context manager; use it once.
+
+    Args:
+        analyzer: what analyses.
+        clips: the videos, in order.
+        outputs: what is written.
+        selection: which frames are taken.
+        options: how faces are followed and smoothed.
+        resume: go on from the checkpoint in the report folder, where there is one.
+        flush_seconds: time between two flushes.
+
+    Attributes:
+        skipped: videos that an earlier run had finished.
+
+    Raises:
+        InputError: ``resume`` without a report folder, or one that holds the progress of another call.
+        OutputError: a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        clips: Sequence[Path],
+        outputs: Outputs,
+        *,
+        selection: Selection | None = None,
+        options: FollowOptions | None = None,
+        resume: bool = False,
+        flush_seconds: float = FLUSH_SECONDS,
+    ) -> None:
+        if resume and outputs.report is None:
+            raise InputError("to resume, a run needs a report folder, which keeps what was done: add --report DIR")
+        self._analyzer, self._outputs = analyzer, outputs
+        self._clips, self._flush_seconds = list(clips), flush_seconds
+        self._selection, self._options = selection or Selection(), options or FollowOptions()
+        self._folders = _folders(outputs.report, self._clips)
+        self._progress = None if outputs.report is None else outputs.report / _PROGRESS
+        self._call = self._fingerprint()
+        self._finished: list[int] = []
+        self._keep: int | None = None
+        self._saved: _Saved | None = None
+        if resume:
+            self._load()
+        self.skipped = len(self._finished)
+        self._tables = self._open_tables()
+
+    def __enter__(self) -> VideoRun:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for table in self._tables:
+            if kind is None or self._progress is None:
+                table.close()
+            else:
+                table.stop()
+
+    def reports(self, watch: Watch | None = None) -> Iterator[VideoReport | MienError]:
+        """Analyse the videos one after the other; one that cannot be read gives its error, and the next one follows.
+
+        Args:
+            watch: called after every batch with the stream and the frames it gave.
+        """
+        for number, clip in enumerate(self._clips):
+            if number in self._finished:
+                continue
+            try:
+                yield self._one(number, clip, watch or _ignore)
+            except OutputError:
+                raise
+            except MienError as error:
+                yield error
+
+    def _one(self, number: int, clip: Path, watch: Watch) -> VideoReport:
+        saved, self._saved = self._saved, None
+        if saved is not None and saved.clip != number:
+            saved = None
+        # carried faces are followed from the frame before, so the last one is decoded once more
+        after = saved.done.before if saved is not None and saved.done.before >= 0 else None
+        chosen = self._selection
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(open_source(clip, after=after, **asdict(chosen)))
+            interval = spacing(source.info, chosen.every, chosen.fps)
+            following = self._analyzer.following(self._options, interval=interval)
+            if saved is not None:
+                self._restore(following, saved)
+            stream = stack.enter_context(self._analyzer.follow(source, following, done=saved.done if saved else None))
+            spool = video = None
+            if self._folders is not None:
+                spool = stack.enter_context(Spool(self._folders[number] / _SPOOL, keep=saved.rows if saved else None))
+            if self._outputs.annotated is not None:
+                kept = saved.done.frames if saved else None
+                video = stack.enter_context(_annotated(self._outputs.annotated(clip), kept))
+            if saved is None or not saved.complete:
+                self._analyse(number, stream, spool, video, watch)
+            report = stream.report(stream.rows([]) if spool is None else spool.read())
+            if video is not None:
+                video.close(audio_from=clip)
+            if self._folders is not None:
+                self._write_report(self._folders[number], report, clip)
+        self._finished.append(number)
+        self._save(None)
+        return report
+
+    def _analyse(
+        self, number: int, stream: VideoStream, spool: Spool | None, video: AnnotatedVideo | None, watch: Watch
+    ) -> None:
+        tables: list[RowWriter] = [*self._tables, *([] if spool is None else [spool])]
+        flushed = time.monotonic()
+        for batch in stream.batches():
+            rows = stream.rows(batch)
+            for table in tables:
+                table.write(rows)
+            if video is not None:
+                for frame in batch:
+                    video.write(frame)
+            if time.monotonic() - flushed >= self._flush_seconds:
+                self._flush(number, stream, spool, video)
+                flushed = time.monotonic()
+            watch(stream, batch)
+        self._flush(number, stream, spool, video, complete=True)
+
+    def _flush(
+        self,
+        number: int,
+        stream: VideoStream,
+        spool: Spool | None,
+        video: AnnotatedVideo | None,
+        *,
+        complete: bool = False,
+    ) -> None:
+        """Everything on the disk, then the checkpoint that counts it."""
+        for table in self._tables:
+            table.flush()
+        if video is not None:
+            video.flush()
+        if spool is not None:
+            spool.flush()
+            self._save(_Saved(number, stream.saved(), stream.following.state(), spool.rows, complete))
+
+    def _save(self, current: _Saved | None) -> None:
+        if self._progress is None:
+            return
+        document = {
+            "version": _VERSION,
+            "call": self._call,
+            "finished": self._finished,
+            "rows": self._tables[0].rows if self._tables else 0,
+            "current": None if current is None else asdict(current),
+        }
+        with writing(self._progress), atomic_path(self._progress) as temporary:
+            temporary.write_text(json.dumps(document), encoding="utf-8")
+
+    def _load(self) -> None:
+        if self._progress is None or not self._progress.is_file():
+            return
+        try:
+            document = json.loads(self._progress.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(error) from error
+        if not isinstance(document, dict):
+            raise self._damaged("not an object")
+        if document.get("version") != _VERSION or document.get("call") != self._call:
+            raise InputError(
+                f"{self._progress}: belongs to a call with other videos, models or options: repeat that call, or run "
+                "without --resume to start anew"
+            )
+        try:
+            self._finished, self._keep = [int(n) for n in document["finished"]], int(document["rows"])
+            current = document["current"]
+            if current is not None:
+                done = current.pop("done")
+                done |= {name: tuple(done[name]) for name in ("size", "problems")}
+                self._saved = _Saved(done=Done(**done), **current)
+                size = self._saved.done.size
+                if len(size) != 2 or not all(isinstance(side, int) for side in size):
+                    raise ValueError(f"a size of {size}")
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise self._damaged(error) from error
+
+    def _restore(self, following: Following, saved: _Saved) -> None:
+        try:
+            following.restore(saved.following)
+        except MienError:
+            raise
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, why: object) -> InputError:
+        return InputError(f"{self._progress}: is damaged ({why}): run without --resume to start anew")
+
+    def _open_tables(self) -> list[RowWriter]:
+        wanted = ((CsvRows, self._outputs.csv), (JsonlRows, self._outputs.jsonl), (ParquetRows, self._outputs.parquet))
+        return [make(path, keep=self._keep) for make, path in wanted if path is not None]
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What two calls must share for one to go on with the other's work; JSON-ready."""
+        return {
+            "videos": [[str(clip), *_size_and_time(clip)] for clip in self._clips],
+            "analyzer": self._analyzer.describe(),
+            "selection": asdict(self._selection),
+            "options": asdict(self._options),
+            "tables": [str(path) for path in (self._outputs.csv, self._outputs.jsonl, self._outputs.parquet)],
+            "annotated": [str(self._outputs.annotated(clip)) for clip in self._clips if self._outputs.annotated],
+        }
+
+    def _write_report(self, folder: Path, report: VideoReport, clip: Path) -> None:
+        from mien.draw.overview_page import write_overview
+        from mien.draw.thumbnails import face_pictures
+        from mien.draw.timeline import save_timeline
+        from mien.draw.video_page import write_html
+
+        with writing(folder):
+            (folder / _SUMMARY).write_text(report.to_json() + "\n", encoding="utf-8")
+        save_timeline(report, folder / "timeline.png")
+        for track in sorted(report.tracks, key=lambda track: -track.seen)[:MOST_TIMELINES]:
+            save_timeline(report, folder / f"timeline-{track.id}.png", track=track.id)
+        faces = face_pictures(report, clip) if self._outputs.thumbnails else None
+        write_html(report, folder / "report.html", thumbnails=faces)
+        if self._outputs.report is not None and self._folders is not None:
+            write_overview(self._outputs.report, [f / _SUMMARY for f in self._folders])
+
+
+Watch = Callable[[VideoStream, Sequence[VideoFrame]], None]
+"""Told of every batch: the stream, and the frames that it gave."""
+
+
+def _ignore(stream: VideoStream, frames: Sequence[VideoFrame]) -> None:
+    """Watch nothing."""
+
+
+def _annotated(path: Path, keep: int | None) -> AnnotatedVideo:
+    from mien.draw.annotated_video import AnnotatedVideo
+
+    return AnnotatedVideo(path, keep=keep)
+
+
+def _folders(report: Path | None, clips: Sequence[Path]) -> list[Path] | None:
+    """One folder a video, named as it is; equal names are numbered."""
+    if report is None:
+        return None
+    folders: list[Path] = []
+    for clip in clips:
+        names = itertools.chain([clip.stem], (f"{clip.stem}-{i}" for i in itertools.count(2)))
+        folders.append(next(report / name for name in names if report / name not in folders))
+    return folders
+
+
+def _size_and_time(clip: Path) -> tuple[int, int]:
+    try:
+        status = clip.stat()
+    except OSError:  # it is told when its turn comes
+        return 0, 0
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,1 @@
+"""Faces → faces with predictions: crops, then distributions."""

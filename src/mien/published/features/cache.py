@@ -1,0 +1,61 @@
+"""Feature vectors kept between runs, found again by the pixels they were computed from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.files import atomic_path
+from mien.models.fetch import cache_dir
+from mien.published.features.table import FEATURES, Progress, chosen, compute
+
+
+def cached(
+    name: str,
+    images: NDArray[np.uint8],
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> NDArray[np.float32]:
+    """`mien.published.features.compute`, unless the vectors of just these faces lie in the cache.
+
+    Args:
+        name: a key of `FEATURES`.
+        images: ``(n, 48, 48)`` or ``(n, 48, 48, 1)`` uint8 gray.
+        workers: processes to share the work.
+        progress: called with (faces done, faces in all).
+        folder: where the cache is; None is ``features`` in the user's cache folder (``MIEN_CACHE``).
+
+    Returns:
+        ``(n, length)`` float32. A damaged file in the cache is computed and written again.
+    """
+    (name,) = chosen([name])
+    path = (folder or cache_dir() / "features") / f"{name}-{_key(name, images)}.npy"
+    vectors = _load(path, (len(images), FEATURES[name].length))
+    if vectors is None:
+        vectors = compute(name, images, workers=workers, progress=progress)
+        with atomic_path(path) as temporary:
+            np.save(temporary, vectors, allow_pickle=False)
+    elif progress is not None:
+        progress(len(images), len(images))
+    return vectors
+
+
+def _key(name: str, images: NDArray[np.uint8]) -> str:
+    digest = hashlib.sha256(f"{name} {FEATURES[name].version} {images.shape[:3]} {images.dtype}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    return digest.hexdigest()[:32]
+
+
+def _load(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    if not path.is_file():
+        return None
+    try:
+        vectors = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        return None
+    return vectors if vectors.shape == shape and vectors.dtype == np.float32 else None

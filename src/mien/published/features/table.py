@@ -1,0 +1,142 @@
+"""The table of features and how they are computed, one process or many. A new feature is one file and one row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError
+from mien.published.features import hog, landmarks
+
+SIDE = 48
+"""Side of the faces that features are taken from, pixels."""
+Progress = Callable[[int, int], None]
+"""Called with (faces done, faces in all)."""
+
+_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One kind of vector.
+
+    Attributes:
+        length: numbers a face.
+        description: one line for people.
+        compute: ``(n, 48, 48)`` uint8 gray → ``(n, length)`` float32, on one processor.
+        version: counts changes of what ``compute`` gives, so that no older vector is taken from a cache.
+    """
+
+    length: int
+    description: str
+    compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    version: int = 1
+
+
+FEATURES: Mapping[str, Feature] = {
+    "landmarks": Feature(136, "68 points as x, y in pixels, by dlib (extra landmarks)", landmarks.points),
+    "hog": Feature(72, "HOG of 8 orientations in 16-pixel cells", hog.whole),
+    "hog_sliding": Feature(2592, "HOG of 24-pixel windows at every sixth pixel, in 8-pixel cells", hog.sliding),
+}
+"""Name → feature, in the order in which vectors are joined."""
+
+
+def chosen(features: str | Iterable[str]) -> tuple[str, ...]:
+    """Names of features in the table's order.
+
+    Args:
+        features: names, or one text of names joined by "+" or "," such as "landmarks+hog"; "-" stands for "_".
+
+    Raises:
+        InputError: an unknown name, or none at all.
+    """
+    given = features.replace("+", ",").split(",") if isinstance(features, str) else features
+    asked = {name.strip().replace("-", "_") for name in given} - {""}
+    unknown = sorted(asked - set(FEATURES))
+    if unknown or not asked:
+        raise InputError(f"no feature {unknown[0] if unknown else ''!r}: there are {', '.join(FEATURES)}")
+    return tuple(name for name in FEATURES if name in asked)
+
+
+def join(vectors: Mapping[str, NDArray[np.float32]], features: Iterable[str]) -> NDArray[np.float32]:
+    """The vectors of several features side by side, in the table's order: ``(n, sum of lengths)`` float32.
+
+    Raises:
+        InputError: a feature that ``vectors`` does not hold.
+    """
+    names = chosen(features)
+    missing = [name for name in names if name not in vectors]
+    if missing:
+        raise InputError(f"no feature {missing[0]!r} here: add it with `mien data prepare … --features {missing[0]}`")
+    return np.concatenate([vectors[name] for name in names], axis=1)
+
+
+def compute(
+    name: str, images: NDArray[np.uint8], *, workers: int = 1, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """The vectors of one feature, in the order of the faces and the same for any number of workers.
+
+    Args:
+        name: a key of `FEATURES`.
+        images: ``(n, 48, 48)`` or ``(n, 48, 48, 1)`` uint8 gray.
+        workers: processes to share the work; 1 computes here. A script that asks for more needs the usual
+            ``if __name__ == "__main__":`` around its work.
+        progress: called after every few hundred faces.
+
+    Returns:
+        ``(n, length)`` float32.
+
+    Raises:
+        InputError: an unknown name, or images of another shape.
+        MissingExtraError: the feature needs a package that is not installed.
+        ModelError: the feature needs a model that is not installed.
+    """
+    (name,) = chosen([name])
+    faces = _faces(images)
+    n = len(faces)
+    parts = [faces[start : start + _CHUNK] for start in range(0, max(n, 1), _CHUNK)]
+    if workers > 1 and len(parts) > 1:
+        return _shared(name, parts, n, min(workers, len(parts)), progress)
+    done: list[NDArray[np.float32]] = []
+    for part in parts:
+        done.append(FEATURES[name].compute(part))
+        if progress is not None:
+            progress(sum(map(len, done)), n)
+    return np.concatenate(done)
+
+
+def _shared(
+    name: str, parts: Sequence[NDArray[np.uint8]], n: int, workers: int, progress: Progress | None
+) -> NDArray[np.float32]:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    # what is not installed is said here: such an error does not come back whole from another process
+    FEATURES[name].compute(parts[0][:1])
+    out = np.empty((n, FEATURES[name].length), np.float32)
+    done = 0
+    # a fresh interpreter each: a fork of a process with threads (torch, OpenCV) may hang
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for vectors in pool.map(_part, [name] * len(parts), parts):
+            out[done : done + len(vectors)] = vectors
+            done += len(vectors)
+            if progress is not None:
+                progress(done, n)
+    return out
+
+
+def _part(name: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return FEATURES[name].compute(images)
+
+
+def _faces(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    gray = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+    if gray.ndim != 3 or gray.shape[1:] != (SIDE, SIDE) or gray.dtype != np.uint8:
+        raise InputError(
+            f"features are taken from uint8 gray faces (n, {SIDE}, {SIDE}), got {images.dtype} {images.shape}: "
+            f"prepare the dataset with --size {SIDE}, in gray"
+        )
+    return np.ascontiguousarray(gray)

@@ -1,0 +1,1 @@
+"""The recipes of the published systems, one file per source."""

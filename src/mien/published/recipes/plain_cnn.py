@@ -1,0 +1,118 @@
+"""Course project of M. Bassani: two plain networks, Mini-Xception that they are compared with, and two age networks.
+
+mien reproduce small-cnn --data fer2013.parquet             published: 62.1 %, after the last epoch
+mien reproduce large-cnn --data fer2013.parquet             published: 63.2 %, the best epoch
+mien reproduce mini-xception --data fer2013.parquet         published: 66 % (Arriaga et al. 2017)
+mien reproduce age-cnn-improved --age-data fairface.parquet  published: 57.65 % of seven ranges on UTKFace
+mien reproduce age-cnn-small-improved --age-data …          published: 54.09 %, the same
+and …-improved of the first three
+
+The first two validate on PublicTest and PrivateTest together, which is also what they are tested on. Mini-Xception's
+authors hold out the last fifth of the file, which are the same 7,178 images, and keep the epoch of the lowest
+validation loss; their training stops after 50 epochs without a lower one. The weights they published are those of epoch
+102, counted from 0: here training ends there at the latest.
+
+The source's seven age ranges cannot be made from FairFace's nine, so the age networks are trained on those, with the
+source's 200×200 gray input and Mien's training; their figures are not comparable with the published ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mien.published.recipes.shared import BOTH_TESTS, EMOTIONS, FLIP, RAW_MEAN, RAW_STD, adam, improved, space_for
+from mien.recipes.age import AGE_CPU
+from mien.training.config import NO_AUGMENT, Recipe, Schedule
+from mien.training.search_space import Choice, Integer, LogUniform, Space, Uniform
+
+SMALL_CNN = Recipe(
+    name="small-cnn",
+    summary="Bassani's first network as its author trained it",
+    task="emotion",
+    network="small-cnn",
+    heads=EMOTIONS,
+    epochs=30,
+    batch_size=64,
+    mean=RAW_MEAN,
+    std=RAW_STD,
+    augment=FLIP,
+    optimizer=adam(5e-4, keras=True),
+    schedule=Schedule("plateau", factor=0.1, patience=1, least=1e-5),
+    ema=None,
+    gradient_clip=None,
+    splits=BOTH_TESTS,
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 1e-5, 1e-2),
+            Choice("batch_size", (32, 64, 128)),
+            Uniform("schedule.factor", 0.05, 0.7),
+            Integer("schedule.patience", 0, 4),
+            Uniform("augment.flip", 0.0, 0.5),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("heads.emotion.smoothing", 0.0, 0.2),
+        )
+    ),
+)
+
+LARGE_CNN = replace(
+    SMALL_CNN, name="large-cnn", summary="Bassani's larger network as its author trained it", network="large-cnn"
+)
+
+MINI_XCEPTION = Recipe(
+    name="mini-xception",
+    summary="Mini-Xception as its authors trained it",
+    task="emotion",
+    network="mini-xception",
+    heads=EMOTIONS,
+    epochs=103,
+    batch_size=32,
+    mean=(0.5,),
+    std=(0.5,),
+    augment=replace(NO_AUGMENT, flip=0.5, rotate=10.0, translate=0.1, scale=(0.9, 1.1)),
+    optimizer=adam(1e-3, keras=True),
+    schedule=Schedule("plateau", factor=0.1, patience=11),
+    ema=None,
+    early_stopping=50,
+    select="loss",
+    gradient_clip=None,
+    splits=BOTH_TESTS,
+    space=Space(
+        (
+            LogUniform("optimizer.lr", 1e-4, 1e-2),
+            Choice("batch_size", (32, 64, 128)),
+            Uniform("augment.rotate", 0.0, 20.0),
+            Uniform("augment.translate", 0.0, 0.15),
+            Uniform("heads.emotion.smoothing", 0.0, 0.2),
+        )
+    ),
+)
+
+AGE_CNN = replace(
+    AGE_CPU,
+    name="age-cnn-improved",
+    summary="Bassani's age network on FairFace's nine bins with Mien's training",
+    network="age-cnn",
+    mean=(0.5,),
+    std=(0.25,),
+    augment=replace(AGE_CPU.augment, saturation=(1.0, 1.0)),
+    optimizer=replace(AGE_CPU.optimizer, lr=1e-3),
+    space=space_for("age-cnn", AGE_CPU.space),
+)
+
+AGE_CNN_SMALL = replace(
+    AGE_CNN,
+    name="age-cnn-small-improved",
+    summary="Bassani's smaller age network on FairFace's nine bins with Mien's training",
+    network="age-cnn-small",
+)
+
+RECIPES = (
+    SMALL_CNN,
+    LARGE_CNN,
+    MINI_XCEPTION,
+    improved("small-cnn", epochs=30),
+    improved("large-cnn", epochs=30),
+    improved("mini-xception", epochs=60),
+    AGE_CNN,
+    AGE_CNN_SMALL,
+)

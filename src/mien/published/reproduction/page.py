@@ -1,0 +1,205 @@
+"""The page of reproduced results, written from the result files alone; pictures are drawn as SVG text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+from mien.networks.catalog import network
+from mien.published.reproduction.findings import FINDINGS
+from mien.published.reproduction.learning_curves import curves_svg
+from mien.published.reproduction.results import Result, curve_path, read_curve, read_results
+from mien.published.reproduction.rows import ROWS, SOURCES, Row
+
+INTRODUCTION = """\
+# Published results run again
+
+Written by `python tools/generate.py` from the files in `docs/results/reproduction/`, which `mien reproduce` writes; no
+figure in a column of ours was typed. A row stands for one published result. *Ours* is the source's own training and
+protocol: its splits, classes, optimiser, schedule, epochs and choice of weights, as its text and public code say;
+where they say nothing, the module of the network or recipe says what was chosen. *Improved* is the same network trained
+as Mien's own models are (both label sets as two heads, soft targets, AdamW, cosine, averaged weights, augmentation) and
+scored on the official test splits, without flip averaging; figures in brackets leave out the test images that also
+stand in the training set. A source may validate and test on the same images, or name the splits the other way round:
+its figures are compared with ours under the same habit, and only the improved column is a fair test score.
+
+Seconds are medians over the epochs, validation included; the machine did other work beside the runs, so processor
+seconds say more about their cost than the clock on the wall.
+"""
+
+
+PHOTOS = """\
+## One photo, five systems
+
+Any trained network is exported (`mien export RUN --out model.onnx`) and then read by `mien analyze --emotion
+model.onnx`, by `mien live`, and by the Python interface; what it takes beside the pixels is computed on the face's
+crop. The portraits of Eileen Collins and Grace Hopper that scikit-image and matplotlib ship, through one network of
+each system (`python benchmarks/five_systems.py RUN … --json docs/results/five_systems.json`):
+"""
+
+
+def percent(value: float | None) -> str:
+    """A figure 0–1 for people."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def published(row: Row) -> str:
+    """What the source reports."""
+    return ", ".join(f"{100 * value:.4g} % {name}" for name, value in row.published.items()) or "–"
+
+
+def ours(row: Row, result: Result | None) -> str:
+    """What the row's runs scored, for one cell."""
+    if result is None:
+        return f"not run yet: {row.note}" if row.note.startswith("needs") else "not run yet"
+    if row.improves is not None:
+        return ", ".join(
+            f"{name} {_with_clean(result, name)}" for name in ("fer2013", "ferplus", "age") if _has(result, name)
+        )
+    wanted = [name for name in row.published if _has(result, name)]
+    cell = ", ".join(f"{_with_clean(result, name)} {name}" for name in wanted)
+    if len(row.seeds) > 1:
+        cell += f" ({len(result.runs)} of {len(row.seeds)} runs{_spread(result, wanted)})"
+    return cell
+
+
+def below(row: Row, result: Result) -> bool:
+    """Whether ours is lower than published by more than a point, on any split the source reports."""
+    pairs = ((result.accuracy(name), figure) for name, figure in row.published.items())
+    return any(mine is not None and mine < figure - 0.01 for mine, figure in pairs)
+
+
+def page(results: Path) -> str:
+    """The Markdown of docs/reproduction.md."""
+    found = read_results(results)
+    lines = [INTRODUCTION]
+    for source, title in SOURCES.items():
+        rows = [row for row in ROWS.values() if row.source == source and row.improves is None]
+        lines += [f"## {title}", "", *_table(rows, found)]
+        lines += [f"`{row.name}`: {FINDINGS[row.name]}\n" for row in rows if row.name in FINDINGS and row.name in found]
+        lines += _costs([row for row in ROWS.values() if row.source == source], found)
+        for row in (row for row in ROWS.values() if row.source == source):
+            if row.name in found:
+                lines += _details(row, found[row.name])
+    return "\n".join([*lines, *_photos(results.parent / "five_systems.json")]).rstrip() + "\n"
+
+
+def pictures(results: Path) -> dict[str, str]:
+    """File name → SVG of the learning curves of every row that has run; the first seed of several."""
+    drawn = {}
+    for name, result in read_results(results).items():
+        path = curve_path(results, name, result.runs[0]["seed"])
+        if path.is_file():
+            drawn[f"{name}.svg"] = curves_svg(read_curve(path), ROWS[name].name)
+    return drawn
+
+
+def _table(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
+    header = ["network", "parameters", "protocol", "published", "ours", "improved: FER2013", "improved: FER+"]
+    cells = []
+    for row in rows:
+        better = next((one for one in ROWS.values() if one.improves is not None and one.improves == row.network), None)
+        result = None if better is None else found.get(better.name)
+        improved = ["–", "–"] if better is None else ["not run yet", "not run yet"]
+        if result is not None and better is not None:
+            improved = [_with_clean(result, "fer2013"), _with_clean(result, "ferplus")]
+            if better.data == "fairface":
+                one_off = percent(result.accuracy("age", "one_off"))
+                improved = [f"FairFace: {percent(result.accuracy('age'))}, one-off {one_off}", "–"]
+        note = f" ({row.note})" if row.note and not row.note.startswith("needs") else ""
+        cells.append(
+            [f"`{row.name}`", _parameters(row, found.get(row.name)), row.protocol + note, published(row),
+             ours(row, found.get(row.name)), *improved]
+        )  # fmt: skip
+    return _markdown(header, cells)
+
+
+def _photos(file: Path) -> list[str]:
+    """Portraits as networks of the systems see them."""
+    if not file.is_file():
+        return []
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    photos = list(rows[0]["photos"])
+    cells = []
+    for row in rows:
+        seen = []
+        for name in photos:
+            top = [sorted(face["emotions"].items(), key=lambda pair: -pair[1])[:3] for face in row["photos"][name]]
+            seen.append("; ".join(", ".join(f"{label} {100 * p:.0f} %" for label, p in face) for face in top) or "–")
+        epochs = f"{row['epochs']} of {row['of']}"
+        cells.append([f"`{row['network']}`", row["source"], f"{row['parameters']:,}", epochs, *seen])
+    return [PHOTOS, *_markdown(["network", "source", "parameters", "epochs", *photos], cells)]
+
+
+def _costs(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
+    """How the finished runs were made."""
+    cells = []
+    for row in rows:
+        for run in found[row.name].runs if row.name in found else ():
+            commits = [*(part["commit"] for part in run.get("earlier", [])), run["commit"]]
+            short = ", ".join(dict.fromkeys(f"`{str(commit)[:10]}`" for commit in commits))
+            threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
+            machine = run["gpus"][0] if run.get("gpus") else f"{run['processor']}, {threads}"
+            if "epochs" in run:
+                times = [f"{run['cpu_seconds_per_epoch']:.0f}", f"{run['seconds_per_epoch']:.0f}"]
+                kept, precision = f"epoch {run['kept_epoch']} of {run['epochs']}", run["precision"]
+            else:
+                vectors = found[row.name].parameters.get("support_vectors")
+                kept, precision = f"{vectors:,} support vectors" if vectors else "–", "float64"
+                times = ["–", f"{run['seconds']:.0f} in all"]
+            cells.append(
+                [f"`{run['command']}`", str(run["seed"]), kept, *times, machine, precision, short, run["date"]]
+            )
+    header = ["command", "seed", "weights of", "CPU s / epoch", "s / epoch", "hardware", "precision", "commit", "date"]
+    return _markdown(header, cells) if cells else []
+
+
+def _details(row: Row, result: Result) -> list[str]:
+    if row.machine is not None:
+        return []
+    lines = [f"### {row.name}", "", f"![Learning curves of {row.name}](images/reproduction/{row.name}.svg)", ""]
+    shown = ["fer2013", "ferplus"] if row.improves else ["test", "validation"]
+    if row.confusion or (row.improves is not None and ROWS[row.improves].confusion):
+        last = result.runs[-1]
+        for protocol in (name for name in shown if name in last["scores"]):
+            lines += _confusion(protocol, last["scores"][protocol])
+    return lines
+
+
+def _confusion(protocol: str, one: Mapping[str, Any]) -> list[str]:
+    title = f"{protocol}, {one['n']:,} images: confusion matrix, rows true, columns predicted"
+    rows = [
+        [label, *map(str, counts), percent(one["recall"][label])]
+        for label, counts in zip(one["labels"], one["confusion"], strict=True)
+    ]
+    return [title, "", *_markdown(["true", *one["labels"], "recall"], rows)]
+
+
+def _parameters(row: Row, result: Result | None) -> str:
+    if result is None:
+        return "–" if row.network is None else f"{network(row.network).parameters:,}"
+    return f"{result.parameters['trained']:,}"
+
+
+def _has(result: Result, protocol: str) -> bool:
+    return result.accuracy(protocol) is not None
+
+
+def _with_clean(result: Result, protocol: str) -> str:
+    """The official figure, and the one without leaked images where there is one."""
+    clean = result.accuracy(f"{protocol} leak-free")
+    return percent(result.accuracy(protocol)) + (f" ({percent(clean)})" if clean is not None else "")
+
+
+def _spread(result: Result, protocols: Sequence[str]) -> str:
+    if len(result.runs) < 2:
+        return ""
+    spreads = [100 * stdev(run["scores"][name]["accuracy"] for run in result.runs) for name in protocols]
+    return f", standard deviation {', '.join(f'{value:.1f}' for value in spreads)}"
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]

@@ -1,0 +1,204 @@
+"""The one table of published results. A row names the recipe that runs it; this file loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mien.errors import InputError
+from mien.networks.catalog import network
+from mien.published.recipes.fusion import VARIANTS
+from mien.published.recipes.svm import SVMS
+from mien.published.svm_recipe import SvmRecipe
+from mien.recipes import recipe
+from mien.training.config import Recipe
+
+Data = Literal["fer2013", "clean", "fairface", "rafdb", "utkface"]
+
+OPTIONS: Mapping[Data, str] = {
+    "fer2013": "--data", "clean": "--clean-data", "fairface": "--age-data", "rafdb": "--rafdb-data",
+}  # fmt: skip
+"""Which option of ``mien reproduce`` gives the file with a row's data; UTKFace has none."""
+IMAGES: Mapping[Data, int] = {"fer2013": 28_709, "clean": 16_500, "fairface": 39_237, "rafdb": 12_271, "utkface": 0}
+"""About how many images are trained on; decides the order of the queue alone."""
+_SVM_STEPS = 10 * 10_000
+"""Most steps of the solvers of the ten pairs of five classes."""
+
+SOURCES: Mapping[str, str] = {
+    "vgg": "Facial Emotion Recognition with CNNs in TensorFlow (blog post)",
+    "bassani": "Bassani, Facial Emotion Recognition model (course report)",
+    "horseman": "Horseman, Facial expression recognition using CNN in TensorFlow, and using SVM (repositories)",
+    "touchy": "Amin, Chase & Sinha, Touchy Feely (course report)",
+    "attention": "Chen, Yang & Ning, Facial Emotion Recognition by Attentional Convolutional Network (course report)",
+    "arriaga": "Arriaga et al. 2017, Mini-Xception",
+    "barsoum": "Barsoum et al. 2016, FER+",
+}
+"""Short name → what the page calls it."""
+
+MIEN = "FER2013 and FER+ majority, official splits, best validation epoch"
+BOTH = "FER2013, PublicTest and PrivateTest together"
+PLAIN = "FER2013, official splits"
+FIVE = "FER2013, 5 classes (angry, happy, sad, surprise, neutral), official splits"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One result to run again.
+
+    Attributes:
+        name: of the row; also of its recipe, where there is one.
+        source: key of `SOURCES`.
+        protocol: what is learned from, and scored on.
+        data: what it needs.
+        published: "validation" or "test" → accuracy 0–1; empty for rows of Mien's own.
+        keep: which weights are scored: those of the "best" validation epoch or of the "last".
+        seeds: one run each; the figure is their mean.
+        improves: the row whose network this one trains better; None for a source's own protocol.
+        confusion: the source shows a confusion matrix.
+        note: what differs from the source, or stands in the way.
+    """
+
+    name: str
+    source: str
+    protocol: str
+    data: Data = "fer2013"
+    published: Mapping[str, float] = field(default_factory=dict)
+    keep: Literal["best", "last"] = "last"
+    seeds: tuple[int, ...] = (0,)
+    improves: str | None = None
+    confusion: bool = False
+    note: str = ""
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What trains it; None for support-vector machines, and where the data cannot be read by any recipe."""
+        return None if self.data == "utkface" or self.machine is not None else recipe(self.name)
+
+    @property
+    def machine(self) -> SvmRecipe | None:
+        """What fits it, where it is a support-vector machine."""
+        return SVMS.get(self.name)
+
+    @property
+    def network(self) -> str | None:
+        """Name in the table of networks; None for support-vector machines."""
+        chosen = self.recipe
+        return (None if self.machine is not None else self.name) if chosen is None else chosen.network
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Feature vectors that its data must hold."""
+        if self.machine is not None:
+            return self.machine.features
+        return tuple(network(self.network).features) if self.network is not None else ()
+
+    @property
+    def cost(self) -> float:
+        """Forward multiply-adds of all its runs, in 10¹²: what the queue is ordered by."""
+        if self.machine is not None:
+            return self.machine.length * IMAGES[self.data] * _SVM_STEPS / 1e12 / 3
+        chosen = self.recipe
+        if chosen is None:
+            return float("inf")
+        per_image = network(chosen.network).megamacs / 1e6
+        return per_image * IMAGES[self.data] * chosen.epochs * len(self.seeds)
+
+
+def _improved(of: str, source: str, data: Data = "fer2013", protocol: str = MIEN, note: str = "") -> Row:
+    return Row(f"{of}-improved", source, protocol, data, keep="best", improves=of, note=note)
+
+
+_FUSION = {"": (0.724, 0.735), "-landmarks": (0.735, 0.744), "-landmarks-hog": (0.687, 0.732),
+           "-landmarks-sliding": (0.714, 0.751)}  # fmt: skip
+_NORM_GAIN = {"": (0.074, 0.393), "-landmarks": (0.262, 0.500), "-landmarks-hog": (0.019, 0.501),
+              "-landmarks-sliding": (0.167, 0.169)}  # fmt: skip
+
+
+def _fusion(name: str) -> Row:
+    """A cell of the source's two tables; the second gives what batch norm gains."""
+    model, plain = name.split("-")[1], name.endswith("-plain")
+    features = name.removeprefix(f"fusion-{model}").removesuffix("-plain")
+    which = "ab".index(model)
+    figure = _FUSION[features][which] - (_NORM_GAIN[features][which] if plain else 0.0)
+    return Row(name, "horseman", FIVE, published={"test": round(figure, 3)})
+
+
+_NOT_THESE_BINS = "FairFace's nine bins, not the source's seven ranges"
+_NO_READER = "needs UTKFace, whose ages in years the source's ranges are made from"
+
+ROWS: Mapping[str, Row] = {
+    row.name: row
+    for row in (
+        Row(
+            "compact-vgg", "vgg", "FER+ votes of 7 emotions, PrivateTest as validation, PublicTest as test",
+            published={"validation": 0.8421, "test": 0.8377}, confusion=True,
+        ),
+        Row(
+            "compact-vgg-rafdb", "vgg", "RAF-DB basic", "rafdb", {"validation": 0.8299, "test": 0.8272},
+            confusion=True, note="needs RAF-DB, given on application",
+        ),
+        _improved("compact-vgg", "vgg"),
+        Row("small-cnn", "bassani", BOTH, published={"test": 0.621}),
+        _improved("small-cnn", "bassani"),
+        Row("large-cnn", "bassani", BOTH, published={"test": 0.632}, keep="best"),
+        _improved("large-cnn", "bassani"),
+        Row("mini-xception", "arriaga", BOTH, published={"test": 0.66}, keep="best"),
+        _improved("mini-xception", "arriaga"),
+        Row("age-cnn", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5765}, note=_NO_READER),
+        _improved("age-cnn", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
+        Row("age-cnn-small", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5409}, note=_NO_READER),
+        _improved("age-cnn-small", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
+        *(_fusion(variant.name) for variant in VARIANTS),
+        *(
+            Row(svm.name, "horseman", PLAIN if len(svm.classes) == 7 else FIVE, published=svm.published, note=svm.note)
+            for svm in SVMS.values()
+            if svm.published
+        ),
+        Row("fusion-b-seven", "horseman", PLAIN, published={"test": 0.614}),
+        _improved("fusion-a", "horseman"),
+        _improved("fusion-b", "horseman"),
+        _improved("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features stand still"),
+        Row("stack-baseline", "touchy", PLAIN, published={"validation": 0.3982}),
+        _improved("stack-baseline", "touchy"),
+        Row("stack-pooled", "touchy", PLAIN, published={"validation": 0.51}),
+        _improved("stack-pooled", "touchy"),
+        Row("stack-normed", "touchy", PLAIN, published={"validation": 0.5542}),
+        _improved("stack-normed", "touchy"),
+        Row("stack-lean", "touchy", PLAIN, published={"validation": 0.565}),
+        _improved("stack-lean", "touchy"),
+        Row(
+            "stack-final", "touchy", PLAIN, published={"validation": 0.6037, "test": 0.6105}, seeds=(0, 1, 2, 3),
+            confusion=True, note="mean of four runs, as the source's validation figure; its test figure is one run's",
+        ),
+        _improved("stack-final", "touchy"),
+        Row("attention-sequential", "attention", PLAIN, published={"test": 0.487}),
+        _improved("attention-sequential", "attention"),
+        Row("attention-parallel", "attention", PLAIN, published={"test": 0.578}),
+        _improved("attention-parallel", "attention"),
+        Row(
+            "attention-deep", "attention", "FER2013 cleaned, 4 classes (angry, happy, sad, neutral)", "clean",
+            {"test": 0.643}, note="needs a file that `mien data clean` wrote",
+        ),
+        Row(
+            "attention-deep-faster", "attention", "the same, at the learning rate of the two rows above", "clean",
+            {"test": 0.643}, note="needs a file that `mien data clean` wrote",
+        ),
+        _improved("attention-deep", "attention"),
+        Row(
+            "ferplus-vgg13", "barsoum", "FER+ majority, 8 classes, official splits", published={"test": 0.84716},
+            keep="best", seeds=(0, 1, 2, 3, 4), note="mean of five runs; pixels normalised in another way",
+        ),
+        _improved("ferplus-vgg13", "barsoum"),
+    )
+}  # fmt: skip
+"""Every published row, each followed by the same network with Mien's training."""
+
+
+def chosen(names: tuple[str, ...]) -> tuple[Row, ...]:
+    """The rows of these names, or all, cheapest first; `InputError` lists the names there are."""
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        raise InputError(f"no row {unknown[0]!r}: there are {', '.join(ROWS)}")
+    rows = [ROWS[name] for name in dict.fromkeys(names)] if names else list(ROWS.values())
+    return tuple(sorted(rows, key=lambda row: row.cost))

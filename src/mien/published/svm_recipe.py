@@ -1,0 +1,69 @@
+"""What a recipe of a support-vector machine says: typed, frozen, without scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mien.errors import InputError, TrainingError
+from mien.published.features import FEATURES, chosen
+
+
+@dataclass(frozen=True, slots=True)
+class SvmRecipe:
+    """A support-vector machine on feature vectors.
+
+    Attributes:
+        name: name in the table of recipes.
+        summary: one line for people.
+        features: names of `mien.published.features.FEATURES`, joined in that table's order.
+        classes: emotions that are told apart; images of the others are left out.
+        kernel: "rbf" (libsvm, one against one) or "linear" (liblinear, one against the rest).
+        scaled: bring every feature to mean 0 and deviation 1 over the training images first.
+        c: penalty of errors.
+        gamma: of the RBF kernel exp(−gamma × distance²): "auto" is 1 / features, "scale" is 1 / (features × variance).
+        iterations: most steps of the solver of each pair of classes, None for as many as it takes.
+        per_class: only the first so many images of each emotion of each split, None for all.
+        seed: of the solver.
+        published: "test" → accuracy 0–1 that the source reports; empty for variants of Mien's own.
+        note: what the source leaves open.
+    """
+
+    name: str
+    summary: str
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    kernel: Literal["rbf", "linear"] = "rbf"
+    scaled: bool = False
+    c: float = 1.0
+    gamma: Literal["auto", "scale"] | float = "auto"
+    iterations: int | None = None
+    per_class: int | None = None
+    seed: int = 0
+    published: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if chosen(self.features) != self.features:
+            raise InputError(f"recipe {self.name!r}: features stand in the order {', '.join(FEATURES)}")
+        if len(set(self.classes)) < 2:
+            raise InputError(f"recipe {self.name!r}: at least two classes are needed")
+        if self.per_class is not None and (not isinstance(self.per_class, int) or self.per_class < 1):
+            raise InputError(f"recipe {self.name!r}: per_class is a number of images or None, got {self.per_class!r}")
+        if self.c <= 0 or (self.iterations is not None and self.iterations < 1):
+            raise InputError(f"recipe {self.name!r}: c must be above 0 and iterations at least 1")
+
+    @property
+    def length(self) -> int:
+        """Numbers a face."""
+        return sum(FEATURES[name].length for name in self.features)
+
+
+def svm_from_dict(raw: dict[str, Any]) -> SvmRecipe:
+    """The recipe in a run folder's ``config.json``; `TrainingError` when it is not one."""
+    try:
+        lists = {name: tuple(raw[name]) for name in ("features", "classes")}
+        return SvmRecipe(**{**raw, **lists})
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise TrainingError(f"config.json is not a recipe of this version ({error}): train again") from error

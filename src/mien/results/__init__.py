@@ -1,0 +1,1 @@
+"""The values that the stages return, and how they are written: dictionaries, tables, files, schemas."""

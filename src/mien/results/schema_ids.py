@@ -1,0 +1,18 @@
+"""Names of the schemas that results keep to. Every JSON result says its own under ``schema``.
+
+The command line's and the library's results are described by `mien.results.json_schema`, the service's answers by its OpenAPI
+description.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+"""Rises when a key goes or changes its meaning. New keys may come without it: readers pass over unknown keys."""
+
+
+def schema_id(kind: str) -> str:
+    """The name of one kind's schema at this version, such as ``urn:mien:schema:photo:1``."""
+    return f"urn:mien:schema:{kind}:{VERSION}"
+
+
+PHOTO, FRAME, REPORT = map(schema_id, ("photo", "frame", "report"))

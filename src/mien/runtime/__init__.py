@@ -1,1 +1,0 @@
-"""Models run in ONNX Runtime, with preprocessing derived from their own cards."""

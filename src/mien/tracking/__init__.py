@@ -1,0 +1,1 @@
+"""Faces over frames: track numbers, motion, appearance, propagation, scene cuts."""

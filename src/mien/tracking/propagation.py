@@ -1,0 +1,177 @@
+"""Faces carried from the frame before into this one, without searching the whole picture.
+
+A detector that can look where a face is expected (a method ``refine``, as MTCNN has) finds it anew there: box, score
+and landmarks are this frame's own, so nothing drifts. For the others, box and landmarks are moved along by optical
+flow (`mien.tracking.optical_flow`); that drifts, and a face that turns away is carried on, so search every few frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.detect.detector import Detector
+from mien.geometry import clip_boxes, iou, nms
+from mien.results.faces import Faces
+from mien.tracking.optical_flow import follow
+
+Ids = NDArray[np.int64]
+Boxes = NDArray[np.float32]
+
+_SAME = 0.3
+"""Overlap (intersection over union) from which two boxes are taken for the same face."""
+_WITHIN = 0.5
+"""Share of the smaller of two boxes that the other covers, from which they are taken for the same face."""
+_SURE = 0.9
+"""Least score of a face that the search missed: below it are mostly halves of faces behind others."""
+
+
+@runtime_checkable
+class Refining(Protocol):
+    """A detector that can look for faces only where some are expected."""
+
+    def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
+        """The faces near ``(m, 4)`` boxes, and ``(n,)`` which of the boxes led to each."""
+        ...
+
+
+class Carrier:
+    """Carries the faces of one video or camera. Not for several threads.
+
+    Args:
+        detector: the one that searches the other frames.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector if isinstance(detector, Refining) else None
+        self._rgb: NDArray[np.uint8] | None = None
+        self._faces: Faces | None = None
+
+    def carry(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
+        """The faces of a frame that is not searched.
+
+        Args:
+            rgb: the frame, RGB uint8 ``(h, w, 3)``.
+            ids: ``(m,)`` tracks.
+            boxes: ``(m, 4)`` xyxy pixels where they are expected now, as `mien.tracking.tracker.Tracker.predict` says.
+
+        Returns:
+            The faces found, best score first, with the tracks they were looked for as ``tracks``; those that are lost
+            are left out. When tracks meet, a face may be another track's than the one it was looked for: the tracker
+            decides.
+        """
+        if self._detector is not None:
+            faces, origin = self._detector.refine(rgb, boxes)
+            return _tracked(faces, ids[origin])
+        return self._flown(rgb, ids, boxes)
+
+    def rescue(self, rgb: NDArray[np.uint8], faces: Faces, ids: Ids, boxes: Boxes) -> Faces:
+        """On a frame that was searched: add the faces that the search missed where a track expects one.
+
+        Args:
+            rgb: the frame.
+            faces: what the search found.
+            ids: as for `carry`.
+            boxes: as for `carry`.
+
+        Returns:
+            ``faces`` and those found besides, best score first; ``faces`` alone where the detector cannot.
+        """
+        if self._detector is None or not len(ids):
+            return faces
+        open_ = ~_covered(boxes, faces.boxes)
+        if not open_.any():
+            return faces
+        found, _ = self._detector.refine(rgb, boxes[open_])
+        found = found[(found.scores >= _SURE) & ~_covered(found.boxes, faces.boxes)]
+        if not found:
+            return faces
+        both = Faces.detected(
+            np.concatenate([faces.boxes, found.boxes]),
+            np.concatenate([faces.scores, found.scores]),
+            np.concatenate([faces.landmarks, found.landmarks]),
+            faces.image_size,
+        )
+        return both[np.argsort(-both.scores, kind="stable")]
+
+    def seen(self, rgb: NDArray[np.uint8], faces: Faces) -> None:
+        """Remember a frame: call it after every frame, searched or carried, with the faces and their tracks."""
+        if self._detector is None:
+            self._rgb, self._faces = rgb, faces
+
+    def prime(self, rgb: NDArray[np.uint8]) -> None:
+        """After `restore`: the frame that `seen` was last called with. Without it flow has nothing to start from."""
+        if self._detector is None:
+            self._rgb = rgb
+
+    def state(self) -> dict[str, Any]:
+        """JSON-ready: all that `restore` needs besides the last frame's picture, which goes to `prime`."""
+        faces = self._faces
+        tracks = None if faces is None else faces.tracks
+        if faces is None or tracks is None:
+            return {"faces": None}
+        points = [None if np.isnan(five).any() else five.tolist() for five in faces.landmarks]
+        return {
+            "faces": {
+                "boxes": faces.boxes.tolist(),
+                "scores": faces.scores.tolist(),
+                "landmarks": points,
+                "tracks": tracks.tolist(),
+                "size": list(faces.image_size),
+            }
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` gave."""
+        self._rgb, self._faces = None, None
+        old = state["faces"]
+        if old is None:
+            return
+        points = np.array([np.full((5, 2), np.nan) if five is None else five for five in old["landmarks"]])
+        width, height = old["size"]
+        faces = Faces.detected(
+            np.array(old["boxes"]).reshape(-1, 4), np.array(old["scores"]), points.reshape(-1, 5, 2), (width, height)
+        )
+        self._faces = _tracked(faces, np.array(old["tracks"], np.int64))
+
+    def _flown(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
+        size = rgb.shape[1], rgb.shape[0]
+        before = self._faces
+        if before is None or before.tracks is None or self._rgb is None or self._rgb.shape != rgb.shape:
+            return _tracked(Faces.empty(size), np.zeros(0, np.int64))
+        rows = {track: i for i, track in enumerate(before.tracks.tolist())}
+        known = [(rows[track], track, box) for track, box in zip(ids.tolist(), boxes, strict=True) if track in rows]
+        places, scores, points, tracks = [], [], [], []
+        for i, track, expected in known:
+            moved = follow(self._rgb, rgb, before.boxes[i], before.landmarks[i], expected)
+            if moved is None:
+                continue
+            box, landmarks, share = moved
+            middle = (box[:2] + box[2:]) / 2
+            if (middle >= 0).all() and (middle < size).all():
+                places.append(box)
+                scores.append(before.scores[i] * share)
+                points.append(landmarks)
+                tracks.append(track)
+        if not places:
+            return _tracked(Faces.empty(size), np.zeros(0, np.int64))
+        score, place = np.array(scores, np.float32), np.array(places, np.float32)
+        keep = nms(place, score, 0.7, over_smaller=True)
+        faces = Faces.detected(clip_boxes(place[keep], size), score[keep], np.array(points)[keep], size)
+        return _tracked(faces, np.array(tracks, np.int64)[keep])
+
+
+def _tracked(faces: Faces, ids: Ids) -> Faces:
+    return replace(faces, tracks=np.asarray(ids, np.int64))
+
+
+def _covered(boxes: Boxes, others: Boxes) -> NDArray[np.bool_]:
+    """``(n,)`` whether each box is the same face as one of the others."""
+    if not len(boxes) or not len(others):
+        return np.zeros(len(boxes), np.bool_)
+    same = iou(boxes, others) > _SAME
+    same |= iou(boxes, others, over_smaller=True) > _WITHIN
+    return np.asarray(same.any(axis=1), np.bool_)

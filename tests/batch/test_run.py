@@ -1,0 +1,335 @@
+"""Whole runs of `mien.batch`, with worker processes, on the command line and off it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from helpers.clips import Pan, clip
+from helpers.photos import write_photos
+from mien.batch import worker as workers
+from mien.batch.plan import make_plan
+from mien.batch.run import BatchRun
+from mien.batch.settings import Prepared, Settings, prepare
+from mien.batch.types import Finished
+from mien.batch.worker import Worker
+from mien.cli.batch import spoken
+from mien.errors import InputError, MienError, OutputError
+
+LIMIT = 60
+"""Seconds after which a process counts as hanging."""
+SIZE = 4
+LIGHT = Settings(detector="haar", emotion=None, age=None)
+"""What starts quickly: these tests are about processes and files, and start dozens of workers."""
+OPTIONS = ("--detector", "haar", "--emotion", "none", "--age", "none", "--shard-size", SIZE)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """25 photos, one of them damaged, and a short video: eight shards."""
+    folder = tmp_path_factory.mktemp("source")
+    write_photos(folder, 22, without=2)
+    (folder / "damaged.jpg").write_bytes(b"\xff\xd8\xffnothing")
+    clip(folder / "video.mp4", size=(320, 240), frames=14, draw=Pan.astronaut((320, 240)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The parts that an uninterrupted run writes, with two workers."""
+    target = tmp_path_factory.mktemp("whole") / "out"
+    run = BatchRun(str(source), str(target), LIGHT, shard_size=SIZE, workers=2)
+    assert len(list(run.finished())) == 8
+    return parts(target)
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return prepare(LIGHT)
+
+
+def parts(target: Path) -> dict[str, bytes]:
+    return {path.relative_to(target).as_posix(): path.read_bytes() for path in sorted(target.glob("*/part-*"))}
+
+
+def call(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mien", "batch", *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_one_row_an_input_and_one_a_face(whole: dict[str, bytes], source: Path, tmp_path: Path) -> None:
+    assert [sum(name.startswith(table) for name in whole) for table in ("inputs", "faces", "frames")] == [8, 7, 1]
+    for name, content in whole.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    inputs, faces, frames = (pd.read_parquet(tmp_path / name) for name in ("inputs", "faces", "frames"))
+    assert sorted(inputs["source"]) == sorted(map(str, source.iterdir()))
+    assert inputs["error"].notna().sum() == 1
+    photos = inputs[inputs["kind"] == "photo"].set_index("source")["faces"]
+    assert photos[photos > 0].to_dict() == faces.groupby("source").size().to_dict()
+    assert photos.sum() >= 20
+    assert frames["frame"].nunique() == 14
+
+
+def test_the_number_of_workers_changes_nothing(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
+    assert [finished.deaths for finished in run.finished()] == [0] * 8
+    assert parts(tmp_path / "out") == whole
+
+
+def test_killed_at_ten_random_moments(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+    """Each time the whole group of processes, with SIGKILL; the last call is left alone."""
+    target, moments = tmp_path / "out", random.Random(7)
+    seen = []
+    for _ in range(10):
+        run = call(source, target, *OPTIONS, "--workers", 2, "--resume")
+        try:
+            # a call needs about a second until its workers analyse; nothing but the moment is random
+            run.communicate(timeout=moments.uniform(0.1, 1.6))
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.communicate(timeout=LIMIT)
+        seen.append(len(list(target.glob("inputs/part-*"))))
+    last = call(source, target, *OPTIONS, "--workers", 2, "--resume")
+    said = last.communicate(timeout=LIMIT)[1]
+    assert last.returncode == 1, said  # one photo is damaged
+    assert seen == sorted(seen)
+    assert seen[0] < 8
+    assert parts(target) == whole
+    assert not [path for path in target.rglob(".*") if path.name != ".lock"], "no half written file is left"
+
+
+def test_a_driver_that_dies_leaves_no_worker(source: Path, tmp_path: Path) -> None:
+    run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
+    children = _wait_for(lambda: _children(run.pid))
+    run.kill()  # the driver alone
+    run.communicate(timeout=LIMIT)
+    assert _wait_for(lambda: [None] if not any(map(_alive, children)) else [])
+
+
+def test_interrupted(source: Path, tmp_path: Path) -> None:
+    run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
+    _wait_for(lambda: list(tmp_path.glob("out/inputs/part-*")))
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=LIMIT)[1]
+    assert run.returncode == 130
+    assert "the same call with --resume goes on" in said
+
+
+# ---------------------------------------------------------------- workers that die
+
+
+@pytest.fixture
+def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts lines of code in front of the decoding of every photo, in worker processes alone."""
+
+    def arm(code: str) -> None:
+        patch = (
+            "import os, signal, sys, time\n"
+            "if 'mien.batch.worker_process' in sys.orig_argv:\n"
+            "    import mien.batch.shard_analysis as analyse\n"
+            "    decoded = analyse._decoded\n"
+            "    def deadly(content, source, reduce):\n"
+            f"        {code}\n"
+            "        return decoded(content, source, reduce)\n"
+            "    analyse._decoded = deadly\n"
+        )
+        (tmp_path / "sitecustomize.py").write_text(patch)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    return arm
+
+
+def test_an_input_that_kills_becomes_a_row(
+    source: Path, prepared: Prepared, deadly: Callable[[str], None], tmp_path: Path
+) -> None:
+    deadly("if source.endswith('p005.jpg'): os.kill(os.getpid(), signal.SIGSEGV)")
+    (shard,) = make_plan(str(source / "p00*.jpg")).shards
+    with Worker(prepared) as worker:
+        finished = worker.run(shard)
+    (tmp_path / "inputs.parquet").write_bytes(finished.tables["inputs"])
+    inputs = pd.read_parquet(tmp_path / "inputs.parquet").set_index("source")
+    (error,) = inputs["error"].dropna()
+    assert inputs["error"].notna().idxmax().endswith("p005.jpg")
+    assert error.endswith("the worker process was killed (SIGSEGV)")
+    assert len(inputs) == 10
+    assert finished.deaths == workers.RETRIES + 1
+
+
+def test_a_death_by_chance_changes_nothing(
+    source: Path, whole: dict[str, bytes], deadly: Callable[[str], None], tmp_path: Path
+) -> None:
+    mark = tmp_path / "once"
+    deadly(
+        f"if source.endswith('p002.jpg') and not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w'); os._exit(9)"
+    )
+    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
+    assert sum(finished.deaths for finished in run.finished()) == 1
+    assert parts(tmp_path / "out") == whole
+
+
+def test_a_worker_that_hangs_is_killed(
+    source: Path, prepared: Prepared, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "RETRIES", 1)
+    deadly("if source.endswith('p001.jpg'): time.sleep(600)")
+    (shard,) = make_plan(str(source / "p00[0-2].jpg")).shards
+    with Worker(prepared, silence=2.5) as worker:
+        finished = worker.run(shard)
+    assert finished.counts.errors == 1
+    assert finished.counts.inputs == 3
+
+
+def test_deaths_without_end_are_given_up(
+    source: Path, prepared: Prepared, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "MOST_DEATHS", 3)
+    deadly("raise RuntimeError('no luck')")
+    (shard,) = make_plan(str(source / "p00*.jpg")).shards
+    with Worker(prepared) as worker:
+        finished = worker.run(shard)
+    assert finished.counts.errors == finished.counts.inputs == 10
+    assert finished.deaths == 4
+
+
+def test_a_process_that_does_not_start_is_no_input_s_fault(
+    source: Path, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'mien.batch.worker_process' in sys.orig_argv: sys.exit('no disk')"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with Worker(prepared) as worker, pytest.raises(OutputError, match=r"do not start: .*no disk"):
+        worker.run(make_plan(str(source)).shards[0])
+
+
+# ---------------------------------------------------------------- calls
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"engine": "spark"}, "no engine 'spark'"),
+        ({"workers": 0}, "at least one worker"),
+        ({"threads": 0}, "at least one thread"),
+        ({"shard_size": 0}, "at least one photo"),
+        ({"address": "10.0.0.1:6379"}, "--engine ray"),
+        ({"settings": Settings(emotion="nobody")}, "no model 'nobody'"),
+    ],
+)
+def test_calls_that_cannot_be(source: Path, tmp_path: Path, options: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        BatchRun(str(source), str(tmp_path / "out"), **options)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_target_that_cannot_be(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    (tmp_path / "file").touch()
+    for target, said in (("full", "is not empty"), ("file", "is a file")):
+        with pytest.raises(InputError, match=said):
+            BatchRun(str(source), str(tmp_path / target))
+    with pytest.raises(InputError, match="lies inside the source"):
+        BatchRun(str(source), str(source / "results"))
+
+
+def test_shards_with_an_error_once_more(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "out"
+    write_photos(source, 2)
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(str(source / name) for name in ("p000.jpg", "p001.jpg", "late.jpg")))
+    run = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1)
+    assert [finished.counts.errors for finished in run.finished()].count(1) == 1
+    again = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1, resume=True)
+    assert list(again.finished()) == []
+    once_more = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1, resume=True, redo_errors=True)
+    assert [finished.counts.errors for finished in once_more.finished()] == [1]
+    assert once_more.counts.inputs == 3
+
+
+def test_through_addresses(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+    """Another way to the same files: only the names of the inputs differ."""
+    run = BatchRun(f"file://{source}", f"file://{tmp_path}/out", LIGHT, shard_size=SIZE, workers=2)
+    assert len(list(run.finished())) == 8
+    assert sorted(parts(tmp_path / "out")) == sorted(whole)
+    faces = pd.read_parquet(tmp_path / "out" / "faces")
+    assert faces["source"].str.startswith(f"file://{source}/p").all()
+    assert len(faces) == run.counts.faces >= 20
+
+
+def test_progress_tells_throughput_and_time_left(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mien.cli import batch
+
+    clock = iter(range(0, 2000, 11))
+    monkeypatch.setattr(batch.time, "monotonic", lambda: next(clock))
+    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
+    monkeypatch.setattr(run, "_engine", _instantly)
+    with batch.Progress(run) as progress:
+        for finished in run.finished():
+            progress.update(finished)
+    lines = capsys.readouterr().err.splitlines()
+    assert "5 of 26 inputs" in lines[1]  # the video and four photos
+    assert "errors" in lines[-1]
+    assert all("/s, " in line and line.endswith(("left", "errors")) for line in lines)
+    assert [spoken(s) for s in (5, 75, 7260)] == ["5 s", "1 min 15 s", "2 h 1 min"]
+
+
+def _instantly(shards: object, prepared: object) -> Iterator[Finished]:
+    from mien.batch.shard_analysis import _finished
+    from mien.batch.tables import InputRow
+
+    for shard in shards:  # type: ignore[attr-defined]
+        rows = [InputRow(file, file, None, "photo", error="no") for file in shard.files]
+        yield _finished(shard, rows, {})
+
+
+def test_without_the_extra(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    if _has("ray"):
+        pytest.skip("Ray is installed")
+    with pytest.raises(MienError, match=r"pip install 'mien\[ray\]'"):
+        BatchRun(str(source), str(tmp_path / "out"), engine="ray")
+
+
+def _has(package: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None
+
+
+def _wait_for(found: Callable[[], list[object]]) -> list[object]:
+    """What a condition gives as soon as it gives something."""
+    import time
+
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.02)
+    raise AssertionError("nothing happened in time")
+
+
+def _children(pid: int) -> list[object]:
+    tasks = Path(f"/proc/{pid}/task")
+    if not tasks.parent.parent.joinpath("self").exists():
+        pytest.skip("needs /proc")
+    return [int(child) for task in tasks.glob("*/children") for child in task.read_text().split()]
+
+
+def _alive(pid: object) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,0 +1,135 @@
+"""``mien live`` on a network camera of this machine."""
+
+from __future__ import annotations
+
+import csv
+import http.server
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+
+from helpers.clips import Pan
+from helpers.commands import runner
+from mien.cli import cli
+from mien.cli.window import Window
+
+FACE = Pan.astronaut((192, 144), eye_distance=30.0, step=(0.3, 0.1))
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[str]:
+    """Address of a camera that shows a portrait, 25 pictures a second, without end."""
+    jpegs = [cv2.imencode(".jpg", cv2.cvtColor(FACE(i), cv2.COLOR_RGB2BGR))[1].tobytes() for i in range(50)]
+    over = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            i = 0
+            try:
+                while not over.wait(0.04):
+                    jpeg = jpegs[i % len(jpegs)]
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    self.wfile.write(head.encode() + jpeg + b"\r\n")
+                    i += 1
+            except OSError:
+                pass  # the viewer has gone
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/video"
+    over.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_lines_rows_and_a_recording(camera: str, tmp_path: Path) -> None:
+    files = ["--csv", str(tmp_path / "rows.csv"), "--record", str(tmp_path / "live.mp4")]
+    result = runner().invoke(cli, ["live", camera, "--json", "--seconds", "2.5", *files], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) >= 5
+    assert lines[-1]["faces"][0]["stable_emotion"] == "happy"
+    assert [line["frame"] for line in lines] == sorted({line["frame"] for line in lines})
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(max(len(line["faces"]), 1) for line in lines)
+    with av.open(str(tmp_path / "live.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == len(lines)
+    assert "dropped" in result.stderr
+
+
+def test_ctrl_c_ends_cleanly(camera: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mien", "live", camera, "--json", "--record", str(tmp_path / "live.mp4")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(8):
+        assert child.stdout is not None
+        json.loads(child.stdout.readline())
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 0, errors
+    assert "Traceback" not in errors
+    with av.open(str(tmp_path / "live.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 7
+
+
+def test_q_in_the_window_ends_it(camera: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[float] = []
+
+    class Fake:
+        def show(self, frame: object) -> bool:
+            shown.append(time.monotonic())
+            return len(shown) == 4
+
+        def close(self) -> None:
+            shown.append(-1.0)
+
+    monkeypatch.setattr(Window, "open", classmethod(lambda cls, name: Fake()))
+    result = runner().invoke(cli, ["live", camera], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert len(shown) == 5
+    assert shown[-1] == -1.0
+
+
+def test_a_headless_opencv_has_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    if sys.platform.startswith("linux"):
+        assert Window.open("x") is None
+    monkeypatch.setenv("DISPLAY", ":0")
+
+    def missing(*_: object) -> None:
+        raise cv2.error("The function is not implemented")
+
+    monkeypatch.setattr(cv2, "namedWindow", missing)
+    assert Window.open("x") is None
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "said"),
+    [
+        ("clip.mp4", 2, "mien analyze clip.mp4"),
+        ("http://127.0.0.1:9/video", 1, "nothing listens"),
+    ],
+)
+def test_what_cannot_be_opened(source: str, code: int, said: str) -> None:
+    run = subprocess.run([sys.executable, "-m", "mien", "live", source], capture_output=True, text=True)
+    assert run.returncode == code
+    assert said in run.stderr
+    assert len([line for line in run.stderr.splitlines() if line.startswith("mien:")]) == code % 2

@@ -1,0 +1,158 @@
+"""What every row of `DETECTORS` promises. YuNet's weights are not at hand here: see test_detect_yunet.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from helpers.pictures import astronaut, hopper, noise
+from mien.detect import DEFAULT_DETECTOR, DETECTORS, Detector, make_detector
+from mien.errors import InputError, ModelError
+from mien.geometry import iou
+
+ASTRONAUT_BOX = np.array([[179, 63, 265, 173]], np.float32)
+ASTRONAUT_BESIDE = np.array([[691, 63, 777, 173]], np.float32)
+HOPPER_BOX = np.array([[170, 110, 350, 332]], np.float32)
+
+
+@pytest.fixture(scope="module", params=list(DETECTORS))
+def detector(request) -> Detector:
+    if DETECTORS[request.param].takes_model:
+        pytest.skip(f"{request.param} needs a model file that the tests do not have")
+    if DETECTORS[request.param].needs:
+        try:
+            return make_detector(request.param, min_face=48, threads=1)
+        except ModelError as error:
+            pytest.skip(str(error))
+    return make_detector(request.param, min_face=48, threads=1)
+
+
+@pytest.mark.parametrize(("picture", "box"), [(astronaut, ASTRONAUT_BOX), (hopper, HOPPER_BOX)])
+def test_the_one_face_is_found(detector, picture, box):
+    faces = detector.detect(picture())
+    assert len(faces) == 1
+    assert iou(faces.boxes, box)[0, 0] > 0.6
+    assert faces.scores[0] > 0.8
+    assert faces.image_size == (picture().shape[1], picture().shape[0])
+
+
+def test_landmarks_are_there_exactly_where_the_table_says(detector):
+    faces = detector.detect(astronaut())
+    assert np.isfinite(faces.landmarks).all() == DETECTORS[detector.name].landmarks
+
+
+def test_two_faces_sorted_and_inside(detector):
+    picture = np.concatenate([hopper()[:512], astronaut()], axis=1)
+    faces = detector.detect(picture)
+    # the two best are the two faces; Res10 also reports a weak third
+    overlap = iou(faces.boxes[:2], np.concatenate([HOPPER_BOX, ASTRONAUT_BESIDE]))
+    np.testing.assert_array_equal((overlap > 0.5).sum(axis=0), [1, 1])
+    assert (np.diff(faces.scores) <= 0).all()
+    assert ((faces.scores >= 0) & (faces.scores <= 1)).all()
+
+
+def test_boxes_of_cut_faces_are_clamped(detector):
+    for picture in (hopper()[150:400, 180:400], hopper()[:320], astronaut()[80:300, 150:280]):
+        picture = np.ascontiguousarray(picture)
+        faces = detector.detect(picture)
+        height, width = picture.shape[:2]
+        assert (faces.boxes >= 0).all()
+        assert (faces.boxes <= [width, height, width, height]).all()
+        assert (faces.boxes[:, 2:] > faces.boxes[:, :2]).all()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((240, 320, 3), np.uint8),
+        np.full((240, 320, 3), 255, np.uint8),
+        np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (200, 1, 3)),
+        noise(200, 300),
+        noise(200, 300, blur=4),
+    ],
+    ids=["black", "white", "gradient", "noise", "clouds"],
+)
+def test_no_face_is_an_empty_result(detector, picture):
+    faces = detector.detect(picture)
+    assert len(faces) == 0
+    assert faces.image_size == (picture.shape[1], picture.shape[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (11, 13), (12, 12), (30, 900), (47, 47)])
+def test_pictures_too_small_for_a_face_are_empty(detector, shape):
+    assert len(detector.detect(noise(*shape))) == 0
+
+
+def test_faces_below_min_face_are_not_found(detector):
+    assert len(make_detector(detector.name, min_face=300, threads=1).detect(astronaut())) == 0
+
+
+def test_the_picture_is_not_changed_and_may_be_a_view(detector):
+    picture = astronaut().copy()
+    picture.flags.writeable = False
+    expected = detector.detect(picture)
+    np.testing.assert_array_equal(picture, astronaut())
+    wide = np.zeros((512, 600, 3), np.uint8)
+    wide[:, 40:552] = astronaut()
+    view = detector.detect(wide[:, 40:552])
+    np.testing.assert_array_equal(view.boxes, expected.boxes)
+    flipped = detector.detect(astronaut()[:, ::-1])
+    assert len(flipped) == 1
+
+
+def test_threads_get_what_one_caller_gets(detector):
+    pictures = [astronaut(), hopper(), noise(100, 100)] * 3
+    alone = [detector.detect(p) for p in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(detector.detect, pictures))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a.boxes, b.boxes)
+        np.testing.assert_array_equal(a.scores, b.scores)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((10, 10), np.uint8),
+        np.zeros((10, 10, 4), np.uint8),
+        np.zeros((10, 10, 3), np.float32),
+        np.zeros((0, 10, 3), np.uint8),
+    ],
+)
+def test_what_is_no_rgb_picture_is_refused(detector, wrong):
+    with pytest.raises(InputError, match="RGB uint8"):
+        detector.detect(wrong)
+
+
+def test_the_name_is_the_key(detector):
+    assert detector.name in DETECTORS
+
+
+def test_options_are_checked():
+    with pytest.raises(InputError, match=r"'nope'.*mtcnn.*haar"):
+        make_detector("nope")
+    with pytest.raises(InputError, match="own weights"):
+        make_detector("haar", model=__file__)  # type: ignore[arg-type]
+    for name in DETECTORS:
+        with pytest.raises(InputError, match="min_face"):
+            make_detector(name, min_face=0)
+        with pytest.raises(InputError, match="threads"):
+            make_detector(name, threads=0)
+
+
+def test_the_table_is_complete_and_read_only():
+    assert DEFAULT_DETECTOR in DETECTORS
+    for info in DETECTORS.values():
+        assert info.summary
+        assert info.licence
+    with pytest.raises(TypeError):
+        DETECTORS["x"] = DETECTORS["haar"]  # type: ignore[index]
+
+
+def test_importing_the_table_loads_neither_opencv_nor_onnxruntime():
+    code = "import sys, mien.detect; sys.exit(bool({'cv2', 'onnxruntime', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

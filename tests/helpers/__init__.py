@@ -1,0 +1,1 @@
+"""Pictures, videos, datasets, models and services that the tests share."""

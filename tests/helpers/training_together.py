@@ -1,0 +1,90 @@
+"""What each process of `tests/training/test_ranks.py` runs: ``torchrun … training_together.py DATA OUT``.
+
+One process start serves all the runs, because loading torch takes longer than they do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import distributed, nn
+
+from mien.errors import TrainingError
+from mien.labels import FER2013, FERPLUS
+from mien.networks.catalog import NETWORKS, Network
+from mien.networks.headed import GlobalAverage, Headed
+from mien.recipes import recipe
+from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule
+from mien.training.run import fit
+
+
+def _small(heads: Any, *, norm: bool) -> nn.Module:
+    layers: list[nn.Module] = [nn.Conv2d(1, 8, 5, stride=4), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2)]
+    return Headed(
+        nn.Sequential(*layers, *([nn.BatchNorm2d(16)] if norm else []), nn.ReLU(), GlobalAverage()), 16, heads
+    )
+
+
+def _without_norm(heads: Any) -> nn.Module:
+    return _small(heads, norm=False)
+
+
+def _with_norm(heads: Any) -> nn.Module:
+    return _small(heads, norm=True)
+
+
+NETWORKS["small"] = Network(_without_norm, 48, "gray", 0, "tests")  # type: ignore[index]
+NETWORKS["small-norm"] = Network(_with_norm, 48, "gray", 0, "tests")  # type: ignore[index]
+
+EXACT = replace(
+    recipe("emotion-cpu"),
+    name="exact",
+    network="small",
+    epochs=3,
+    # 45 images to learn from: two steps an epoch of slices of 8 and 7 images; 22 to validate on: 15 and 7
+    batch_size=15,
+    heads=(HeadSpec("ferplus", FERPLUS.names, "crossentropy"), HeadSpec("fer2013", FER2013.names, "emotion")),
+    augment=NO_AUGMENT,
+    optimizer=Optimizer(lr=3e-3),
+    schedule=Schedule(warmup_epochs=0.5),
+    ema=0.9,
+    dropout=None,
+    precision="float32",
+)
+"""Nothing random, no batch norm: several processes must do what one does."""
+USUAL = replace(EXACT, name="usual", network="small-norm", augment=replace(NO_AUGMENT, flip=0.5, mixup=0.2), epochs=2)
+
+
+def train(chosen: Recipe, data: Path, folder: Path, **options: Any) -> Path:
+    """One run without a bar."""
+    return fit(chosen, data, folder, threads=1, progress=False, **options)
+
+
+def main(data: Path, out: Path) -> None:
+    distributed.init_process_group("gloo")
+    try:
+        train(EXACT, data, out / "exact")
+        train(USUAL, data, out / "usual")
+        try:
+            # the clocks of the processes differ by design here: one says stop, all stop
+            train(USUAL, data, out / "stopped", seconds=0.0 if os.environ["RANK"] == "1" else 1e6)
+        except TrainingError as error:
+            (out / f"told-{os.environ['RANK']}.txt").write_text(str(error))
+        train(USUAL, data, out / "stopped", resume=True)
+        with contextlib.suppress(TrainingError):
+            train(EXACT, data, out / "handed-over", seconds=0.0)
+        try:
+            train(USUAL, data, out / "exact")
+        except TrainingError as error:
+            (out / f"refused-{os.environ['RANK']}.txt").write_text(str(error))
+    finally:
+        distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

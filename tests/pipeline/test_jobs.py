@@ -1,0 +1,256 @@
+"""Videos into files: what is written, what a kill leaves, and that resuming gives what an uninterrupted run gives."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+from helpers.clips import Pan, clip, shortened, sound
+from mien.errors import InputError, MienError, MissingFileError
+from mien.pipeline.analyzer import Analyzer
+from mien.pipeline.jobs import Outputs, Selection, VideoRun
+from mien.pipeline.video import FollowOptions
+from mien.results.video import VideoReport
+
+SIZE = (192, 144)
+CHILD = """
+import sys
+from pathlib import Path
+from mien.pipeline.analyzer import Analyzer
+from mien.pipeline.video import FollowOptions
+from mien.pipeline.jobs import Outputs, VideoRun
+folder, resume, detect_every, *clips = sys.argv[1:]
+folder = Path(folder)
+outputs = Outputs(
+    csv=folder / "rows.csv", jsonl=folder / "rows.jsonl", parquet=folder / "rows.parquet", report=folder / "report",
+    annotated=lambda clip: folder / (clip.stem + ".mp4"),
+)
+run = VideoRun(
+    Analyzer(threads=1), [Path(c) for c in clips], outputs, options=FollowOptions(detect_every=int(detect_every)),
+    resume=resume == "resume", flush_seconds=0.1,
+)
+with run:
+    print("running", flush=True)
+    for report in run.reports(lambda stream, batch: print(batch[-1].index, flush=True)):
+        print(report.source, flush=True)
+"""
+
+
+def run_child(folder: Path, clips: list[Path], *, resume: bool = False, detect_every: int = 1) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    command = [
+        sys.executable,
+        "-c",
+        CHILD,
+        str(folder),
+        "resume" if resume else "new",
+        str(detect_every),
+        *map(str, clips),
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Analyzer:
+    return Analyzer(threads=1)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    one = clip(
+        folder / "one.mp4",
+        frames=120,
+        draw=Pan.astronaut(SIZE, eye_distance=30.0, step=(0.3, 0.1)),
+        audio=4.8,
+        bframes=2,
+    )
+    two = clip(folder / "two.mp4", frames=90, draw=Pan.hopper(SIZE, eye_distance=30.0, step=(0.2, 0.1)))
+    return [one, two]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def times_of(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [round(frame.time, 3) for frame in container.decode(video=0)]
+
+
+def one(run: VideoRun) -> VideoReport:
+    with run:
+        (result,) = run.reports()
+    assert isinstance(result, VideoReport)
+    return result
+
+
+def test_everything_is_written(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
+    outputs = Outputs(
+        csv=tmp_path / "rows.csv", jsonl=tmp_path / "rows.jsonl", parquet=tmp_path / "rows.parquet",
+        report=tmp_path / "report", annotated=lambda clip: tmp_path / f"{clip.stem}-annotated.mp4",
+    )  # fmt: skip
+    with VideoRun(analyzer, clips, outputs) as run:
+        reports = list(run.reports())
+    assert [r.coverage.frames for r in reports if isinstance(r, VideoReport)] == [120, 90]
+    rows = rows_of(tmp_path / "rows.csv")
+    assert len(rows) == 210
+    assert [r["source"] for r in rows] == [str(clips[0])] * 120 + [str(clips[1])] * 90
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == [*range(120), *range(90)]
+    import pyarrow.parquet as pq
+
+    assert pq.read_table(tmp_path / "rows.parquet").column("frame").to_pylist() == [*range(120), *range(90)]
+    for name, n in (("one", 120), ("two", 90)):
+        assert len(times_of(tmp_path / f"{name}-annotated.mp4")) == n
+        folder = tmp_path / "report" / name
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["coverage"]["frames"] == n
+        assert summary["tracks"][0]["track"] == 1
+        assert (folder / "report.html").stat().st_size > 5000
+        assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / "timeline-1.png").read_bytes().startswith(b"\x89PNG")
+    with av.open(str(tmp_path / "one-annotated.mp4")) as container:
+        assert [s.type for s in container.streams] == ["video", "audio"]
+    tracks = rows_of(tmp_path / "report" / "tracks.csv")
+    assert [(t["source"], t["track"]) for t in tracks] == [(str(clips[0]), "1"), (str(clips[1]), "1")]
+    assert tracks[0]["emotion"] == "happy"
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "one/report.html" in page
+    assert "two/report.html" in page
+
+
+@pytest.mark.parametrize(("kill_at", "detect_every"), [(30, 1), (100, 4), (150, 1)])
+def test_a_killed_run_resumed_is_the_uninterrupted_one(
+    clips: list[Path], tmp_path: Path, kill_at: int, detect_every: int
+) -> None:
+    whole = run_child(tmp_path / "whole", clips, detect_every=detect_every)
+    child = run_child(tmp_path / "killed", clips, detect_every=detect_every)
+    seen = 0
+    for line in child.stdout or []:
+        seen += 8 if line.strip().isdigit() else 0
+        if seen >= kill_at:
+            break
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    # what a kill leaves can be read
+    left = rows_of(tmp_path / "killed" / "rows.csv")
+    assert 0 < len(left) < 210
+    resumed = run_child(tmp_path / "killed", clips, resume=True, detect_every=detect_every)
+    said, errors = resumed.communicate()
+    assert resumed.returncode == 0, errors
+    assert said.count("\n") < 28, "the whole was analysed again"
+    _, errors = whole.communicate()
+    assert whole.returncode == 0, errors
+    for name in ("rows.csv", "rows.jsonl", "report/tracks.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(tmp_path / run / "rows.parquet") for run in ("killed", "whole")]
+    assert tables[0].equals(tables[1])
+    for name in ("one.mp4", "two.mp4"):
+        assert times_of(tmp_path / "killed" / name) == times_of(tmp_path / "whole" / name)
+    for name in ("one", "two"):
+        summaries = [
+            json.loads((tmp_path / run / "report" / name / "summary.json").read_text()) for run in ("killed", "whole")
+        ]
+        assert summaries[0] == summaries[1]
+
+
+def test_ctrl_c_leaves_readable_files(clips: list[Path], tmp_path: Path) -> None:
+    child = run_child(tmp_path / "run", clips)
+    seen = 0
+    for line in child.stdout or []:
+        seen += 8 if line.strip().isdigit() else 0
+        if seen >= 64:
+            break
+    child.send_signal(signal.SIGINT)
+    child.communicate()
+    assert len(rows_of(tmp_path / "run" / "rows.csv")) >= 48
+    resumed = run_child(tmp_path / "run", clips, resume=True)
+    _, errors = resumed.communicate()
+    assert resumed.returncode == 0, errors
+    assert len(rows_of(tmp_path / "run" / "rows.csv")) == 210
+
+
+def test_resuming_a_finished_run_does_nothing(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
+    outputs = Outputs(csv=tmp_path / "rows.csv", report=tmp_path / "report")
+    one(VideoRun(analyzer, clips[1:], outputs))
+    before = (tmp_path / "rows.csv").read_bytes()
+    run = VideoRun(analyzer, clips[1:], outputs, resume=True)
+    assert run.skipped == 1
+    with run:
+        assert list(run.reports()) == []
+    assert (tmp_path / "rows.csv").read_bytes() == before
+
+
+def test_resuming_another_call_is_refused(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
+    outputs = Outputs(report=tmp_path / "report")
+    one(VideoRun(analyzer, clips[1:], outputs))
+    with pytest.raises(InputError, match="other videos, models or options"):
+        VideoRun(analyzer, clips[1:], outputs, selection=Selection(every=2), resume=True)
+    with pytest.raises(InputError, match="other videos, models or options"):
+        VideoRun(analyzer, clips[1:], outputs, options=FollowOptions(detect_every=2), resume=True)
+    (tmp_path / "report" / "progress.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        VideoRun(analyzer, clips[1:], outputs, resume=True)
+
+
+def test_resume_needs_a_report_folder(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--report DIR"):
+        VideoRun(analyzer, clips, Outputs(csv=tmp_path / "rows.csv"), resume=True)
+
+
+def test_a_video_that_cannot_be_read_does_not_stop_the_others(
+    analyzer: Analyzer, clips: list[Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("dear diary\n" * 100)
+    silent = sound(tmp_path / "sound.mp4")
+    outputs = Outputs(csv=tmp_path / "rows.csv", report=tmp_path / "report")
+    with VideoRun(analyzer, [bad, silent, tmp_path / "absent.mp4", clips[1]], outputs) as run:
+        results = list(run.reports())
+    assert [isinstance(r, MienError) for r in results] == [True, True, True, False]
+    assert isinstance(results[2], MissingFileError)
+    assert len(rows_of(tmp_path / "rows.csv")) == 90
+
+
+def test_a_cut_file_is_analysed_as_far_as_it_goes(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
+    cut = tmp_path / "cut.mkv"
+    clip(cut, frames=60, draw=Pan.astronaut(SIZE, eye_distance=30.0))
+    shortened(cut, 0.6)
+    report = one(VideoRun(analyzer, [cut], Outputs(csv=tmp_path / "rows.csv")))
+    assert 10 < report.coverage.frames < 60
+    assert report.coverage.problems
+    assert len(rows_of(tmp_path / "rows.csv")) == report.coverage.frames
+
+
+def test_frames_without_a_face_have_rows(analyzer: Analyzer, tmp_path: Path) -> None:
+    plain = clip(tmp_path / "plain.mp4", frames=20, size=SIZE)
+    outputs = Outputs(csv=tmp_path / "rows.csv", report=tmp_path / "report", annotated=lambda _: tmp_path / "a.mp4")
+    report = one(VideoRun(analyzer, [plain], outputs))
+    assert report.tracks == ()
+    assert report.coverage.without_face == 20
+    rows = rows_of(tmp_path / "rows.csv")
+    assert [int(r["frame"]) for r in rows] == list(range(20))
+    assert {r["track"] for r in rows} == {""}
+    assert len(times_of(tmp_path / "a.mp4")) == 20
+
+
+def test_equal_names_get_folders_of_their_own(analyzer: Analyzer, tmp_path: Path) -> None:
+    paths = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        paths.append(clip(tmp_path / name / "clip.mp4", frames=4, size=SIZE))
+    with VideoRun(analyzer, paths, Outputs(report=tmp_path / "report")) as run:
+        list(run.reports())
+    assert (tmp_path / "report" / "clip" / "summary.json").is_file()
+    assert (tmp_path / "report" / "clip-2" / "summary.json").is_file()

@@ -1,0 +1,268 @@
+"""Frames → analysed frames, with a detector that finds what the test says and with the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers.clips import Pan, clip, side_by_side
+from mien.errors import InputError
+from mien.media.source import SourceInfo
+from mien.models.catalog import read_model
+from mien.models.model import Model
+from mien.pipeline.analyzer import Analyzer
+from mien.pipeline.video import BATCH, Done, Following, FollowOptions, VideoStream
+from mien.results.faces import Faces, Frame
+from mien.results.video import VideoFrame
+
+SIZE = (320, 240)
+
+
+class Made:
+    """A source of plain frames, whose red channel says their number."""
+
+    def __init__(self, n: int, *, live: bool = False, fps: float = 25.0, first: int = 0) -> None:
+        self.info = SourceInfo(
+            name="made", width=SIZE[0], height=SIZE[1], rate=fps, frames=n, seconds=n / fps, rotation=0, codec="made",
+            has_audio=False, live=live,
+        )  # fmt: skip
+        self.lost, self.dropped, self.problems = 0, 0, ()
+        self.closed = False
+        self._range, self._fps = range(first, n), fps
+
+    def __iter__(self) -> Iterator[Frame]:
+        for i in self._range:
+            rgb = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
+            rgb[..., 0] = i % 256
+            yield Frame(rgb, "made", i, i / self._fps)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> Made:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Told:
+    """A detector that finds a face which moves two pixels a frame, and counts the frames it was asked about."""
+
+    name = "mtcnn"
+
+    def __init__(self, missing: frozenset[int] = frozenset()) -> None:
+        self.asked: list[int] = []
+        self._missing = missing
+
+    def detect(self, rgb: np.ndarray) -> Faces:
+        i = int(rgb[0, 0, 0])
+        self.asked.append(i)
+        if i in self._missing:
+            return Faces.empty(SIZE)
+        x = 40 + 2 * i
+        return Faces.detected(np.array([[x, 60, x + 60, 140]]), np.array([0.9]), None, SIZE)
+
+
+def followed(n: int, detector: Told | None = None, **options: float) -> list[VideoFrame]:
+    following = Following(detector or Told(), None, None, FollowOptions(**options))
+    return list(VideoStream(Made(n), following))
+
+
+@pytest.fixture(scope="module")
+def emotion() -> Model:
+    return Model(read_model("emotion"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def age() -> Model:
+    return Model(read_model("age"), threads=1)
+
+
+def test_every_frame_comes_once_in_order_with_one_track() -> None:
+    frames = followed(3 * BATCH + 5)
+    assert [f.index for f in frames] == list(range(3 * BATCH + 5))
+    assert {t for f in frames for t in f.faces.tracks.tolist()} == {1}
+    assert all(f.detected for f in frames)
+
+
+def test_a_first_frame_without_a_face_is_an_empty_one() -> None:
+    frames = followed(20, Told(frozenset(range(10))))
+    assert [len(f.faces) for f in frames] == [0] * 10 + [1] * 10
+    assert frames[0].labels == ()
+    assert frames[0].smoothed is None
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("n", [1, BATCH - 1, BATCH, BATCH + 1, 5 * BATCH])
+def test_results_do_not_depend_on_threads(threads: int, n: int) -> None:
+    following = Following(Told(), None, None, FollowOptions(detect_every=3))
+    frames = list(VideoStream(Made(n), following, threads=threads))
+    assert [f.detected for f in frames] == [i % 3 == 0 for i in range(n)]
+
+
+def test_only_every_nth_frame_is_searched() -> None:
+    detector = Told()
+    followed(41, detector, detect_every=5)
+    assert sorted(detector.asked) == list(range(0, 41, 5))
+
+
+def test_the_age_model_looks_five_times_a_second_and_every_row_has_an_age(age: Model) -> None:
+    calls: list[int] = []
+
+    class Counting(Model):
+        def __call__(self, crops: np.ndarray, *, flip: bool = False) -> dict[str, np.ndarray]:
+            calls.append(len(crops))
+            return super().__call__(crops, flip=flip)
+
+    counting = Counting(read_model("age"), threads=1)
+    following = Following(Told(), None, counting, FollowOptions())
+    frames = list(VideoStream(Made(50), following))
+    assert sum(calls) == 10
+    assert all(f.faces.ages is not None and np.isfinite(f.faces.ages).all() for f in frames)
+    assert np.allclose([f.faces.ages.sum() for f in frames], 1, atol=1e-5)
+
+
+def test_emotions_are_smoothed_and_voted_on(emotion: Model) -> None:
+    following = Following(Told(), emotion, None, FollowOptions())
+    frames = list(VideoStream(Made(50), following))
+    last = frames[-1]
+    assert last.smoothed is not None
+    assert last.smoothed.shape == (1, 8)
+    assert abs(float(last.smoothed.sum()) - 1) < 1e-5
+    assert last.labels[0] in last.faces.emotion_labels
+    assert last.votes[0].n >= 50
+    assert last.votes[0].low <= last.votes[0].share <= last.votes[0].high
+
+
+@pytest.mark.parametrize("split", [BATCH, 3 * BATCH])
+@pytest.mark.parametrize("detect_every", [1, 3])
+def test_a_restored_memory_goes_on_as_if_nothing_had_happened(
+    emotion: Model, age: Model, split: int, detect_every: int
+) -> None:
+    import json
+
+    options = FollowOptions(detect_every=detect_every)
+    whole = list(VideoStream(Made(48), Following(Told(), emotion, age, options)))
+    first = Following(Told(), emotion, age, options)
+    stream = VideoStream(Made(48), first)
+    before: list[VideoFrame] = []
+    for batch in stream.batches():
+        before += batch
+        if len(before) == split:
+            break
+    state = json.loads(json.dumps(first.state()))
+    second = Following(Told(), emotion, age, options)
+    second.restore(state)
+    after = list(VideoStream(Made(48, first=split - 1), second, done=stream.done))
+    assert [f.index for f in before + after] == list(range(48))
+    for one, other in zip(whole, before + after, strict=True):
+        assert one.to_json() == other.to_json()
+    assert second.tracks() == VideoStreamTracks(whole, options, emotion, age)
+
+
+def VideoStreamTracks(
+    whole: list[VideoFrame], options: FollowOptions, emotion: Model, age: Model
+) -> tuple[object, ...]:
+    following = Following(Told(), emotion, age, options)
+    list(VideoStream(Made(48), following))
+    return following.tracks()
+
+
+def test_leaving_early_closes_the_source() -> None:
+    source = Made(500)
+    with VideoStream(source, Following(Told(), None, None, FollowOptions()), threads=2) as frames:
+        for frame in frames:
+            if frame.index == 20:
+                break
+    assert source.closed
+
+
+def test_an_error_of_the_detector_reaches_the_caller() -> None:
+    class Broken(Told):
+        def detect(self, rgb: np.ndarray) -> Faces:
+            if rgb[0, 0, 0] == 30:
+                raise InputError("broken here")
+            return super().detect(rgb)
+
+    source = Made(100)
+    with pytest.raises(InputError, match="broken here"):
+        list(VideoStream(source, Following(Broken(), None, None, FollowOptions()), threads=2))
+    assert source.closed
+
+
+def test_a_live_source_is_searched_frame_by_frame() -> None:
+    following = Following(Told(), None, None, FollowOptions())
+    sizes = [len(batch) for batch in VideoStream(Made(20, live=True), following, threads=2).batches()]
+    assert set(sizes) == {1}
+
+
+@pytest.mark.parametrize(
+    "options", [{"detect_every": 0}, {"max_gap": 0}, {"window": -1}, {"time_constant": -0.1}, {"window": float("nan")}]
+)
+def test_options_out_of_range(options: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        FollowOptions(**options)
+
+
+def test_coverage_counts() -> None:
+    stream = VideoStream(Made(50), Following(Told(frozenset(range(5))), None, None, FollowOptions()))
+    list(stream)
+    coverage = stream.coverage
+    assert (coverage.frames, coverage.without_face, coverage.lost) == (50, 5, 0)
+    assert coverage.seconds == pytest.approx(2.0)
+    assert stream.done == replace(
+        Done(), frames=50, without_face=5, size=SIZE, last=49 / 25, step=pytest.approx(0.04), index=49, before=48
+    )
+
+
+# ---------------------------------------------------------------- the real thing
+
+
+@pytest.fixture(scope="module")
+def two_people(tmp_path_factory: pytest.TempPathFactory) -> object:
+    draw = side_by_side(Pan.astronaut(SIZE), Pan.hopper(SIZE))
+    return clip(tmp_path_factory.mktemp("clips") / "two.mp4", frames=40, draw=draw)
+
+
+def test_a_clip_of_two_people(two_people: object) -> None:
+    report = Analyzer(threads=2).video(two_people)
+    assert len(report.tracks) == 2
+    astronaut = max(report.tracks, key=lambda t: t.emotions["happy"])
+    assert astronaut.emotion == "happy"
+    assert astronaut.vote.label == "happy"
+    assert report.coverage.frames == 40
+    assert report.coverage.without_face == 0
+    assert len(report.rows) == 80
+    frame = report.to_pandas()
+    assert frame["frame"].tolist() == sorted([*range(40)] * 2)
+    assert np.allclose(frame["time"], frame["frame"] / 25, atol=1e-3)
+
+
+def test_carried_tracks_stay_on_their_faces(two_people: object) -> None:
+    analyzer = Analyzer(threads=2)
+    searched = analyzer.video(two_people)
+    carried = analyzer.video(two_people, options=FollowOptions(detect_every=5))
+    assert len(carried.tracks) == 2
+    assert len(carried.rows) == 80
+    boxes = carried.rows.records["box"], searched.rows.records["box"]
+    for records in (carried.rows.records, searched.rows.records):
+        assert set(records["track"].tolist()) == {1, 2}
+    order = [
+        np.lexsort((b[:, 0], r.records["frame"])) for b, r in zip(boxes, (carried.rows, searched.rows), strict=True)
+    ]
+    moved = np.abs(boxes[0][order[0]] - boxes[1][order[1]]).max()
+    assert moved < 12
+
+
+def test_stream_takes_numbers_paths_and_sources(two_people: object) -> None:
+    analyzer = Analyzer(emotion=None, age=None, threads=1)
+    with analyzer.stream(two_people, every=10) as frames:
+        assert [f.index for f in frames] == [0, 10, 20, 30]
+    made = list(analyzer.stream(Made(3)))
+    assert [f.index for f in made] == [0, 1, 2]
+    with pytest.raises(InputError, match="live"):
+        analyzer.stream("rtsp://camera.invalid/x", every=2)

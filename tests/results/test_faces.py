@@ -1,0 +1,331 @@
+"""The values that cross stages: validated when made, filtered without loss, told in the same words everywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.errors import InputError, MissingExtraError
+from mien.labels import AGE_BINS, FERPLUS, age_bin_names
+from mien.results.faces import N_LANDMARKS, Face, Faces, Frame, normalised_entropy
+
+
+def sample(n: int = 3, seed: int = 0) -> Faces:
+    rng = np.random.default_rng(seed)
+    corner = rng.uniform(0, 100, (n, 2))
+    faces = Faces.detected(
+        np.hstack([corner, corner + rng.uniform(10, 60, (n, 2))]),
+        rng.uniform(0.3, 1, n),
+        rng.uniform(0, 100, (n, 5, 2)),
+        (200, 180),
+    )
+    return replace(
+        faces,
+        emotions=rng.dirichlet(np.full(8, 0.5), n).astype(np.float32),
+        emotion_labels=FERPLUS.names,
+        ages=rng.dirichlet(np.ones(9), n).astype(np.float32),
+        age_bins=AGE_BINS,
+        fer2013=rng.dirichlet(np.ones(7), n).astype(np.float32),
+        source="p.jpg",
+        image=np.zeros((180, 200, 3), np.uint8),
+    )
+
+
+def with_emotions(rows: list[list[float]]) -> Faces:
+    return replace(sample(len(rows)), emotions=np.array(rows, np.float32), emotion_labels=FERPLUS.names[: len(rows[0])])
+
+
+# ---------------------------------------------------------------- frames
+
+
+def test_frame() -> None:
+    frame = Frame(np.zeros((20, 30, 3), np.uint8))
+    assert frame.size == (30, 20)
+    assert (frame.source, frame.index, frame.time) == (None, 0, 0.0)
+    with pytest.raises(FrozenInstanceError):
+        frame.index = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((20, 30), np.uint8), "a frame is an RGB uint8 array"),
+        (np.zeros((20, 30, 4), np.uint8), "got uint8 (20, 30, 4)"),
+        (np.zeros((20, 30, 3)), "got float64 (20, 30, 3)"),
+        (np.zeros((0, 30, 3), np.uint8), "a frame needs at least one pixel, got shape (0, 30, 3)"),
+    ],
+)
+def test_bad_frames(array: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        Frame(array)
+    assert message in str(error.value)
+
+
+# ---------------------------------------------------------------- making
+
+
+def test_detected_casts_and_fills() -> None:
+    faces = Faces.detected(np.array([[1, 2, 3, 4]]), np.array([0.5]), None, (10, 10))
+    assert faces.boxes.dtype == faces.scores.dtype == faces.landmarks.dtype == np.float32
+    assert faces.landmarks.shape == (1, N_LANDMARKS, 2)
+    assert np.isnan(faces.landmarks).all()
+    assert faces[0].landmarks is None
+
+
+def test_empty() -> None:
+    faces = Faces.empty((640, 480))
+    assert len(faces) == 0
+    assert not faces
+    assert list(faces) == faces.to_dicts() == faces.to_rows() == []
+    assert faces.image_size == (640, 480)
+    assert json.loads(faces.to_json()) == {
+        "schema": "urn:mien:schema:photo:1", "source": None, "width": 640, "height": 480, "faces": [],
+    }  # fmt: skip
+    assert len(faces.filter(min_score=0.5, min_size=10)) == 0
+    assert len(faces.to_pandas()) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"boxes": np.zeros((3, 5), np.float32)}, "boxes must be float32 of shape (3, 4), got float32 (3, 5)"),
+        ({"boxes": np.zeros((3, 4))}, "boxes must be float32 of shape (3, 4), got float64 (3, 4)"),
+        ({"scores": np.zeros(2, np.float32)}, "scores must be float32 of shape (3,), got float32 (2,)"),
+        ({"landmarks": np.zeros((3, 68, 2), np.float32)}, "landmarks must be float32 of shape (3, 5, 2)"),
+        ({"emotions": np.zeros((3, 7), np.float32)}, "emotions must be float32 of shape (3, 8), got float32 (3, 7)"),
+        ({"emotion_labels": ("a",)}, "emotions must be float32 of shape (3, 1)"),
+        ({"ages": np.zeros((2, 9), np.float32)}, "ages must be float32 of shape (3, 9)"),
+        ({"fer2013": np.zeros((3, 8), np.float32)}, "fer2013 must be float32 of shape (3, 7)"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        replace(sample(), **change)
+    assert message in str(error.value)
+
+
+# ---------------------------------------------------------------- rows
+
+
+def test_a_row() -> None:
+    faces = sample()
+    face = faces[1]
+    assert isinstance(face, Face)
+    assert face.box == tuple(float(v) for v in faces.boxes[1])
+    assert face.score == float(faces.scores[1])
+    assert list(face.emotions) == list(FERPLUS.names)
+    assert face.emotion == FERPLUS.names[int(faces.emotions[1].argmax())]
+    assert face.confidence == float(faces.emotions[1].max())
+    assert face.entropy == pytest.approx(float(faces.entropy[1]))
+    assert face.age_range == age_bin_names()[int(faces.ages[1].argmax())]
+    assert 0 < face.age < 100
+    assert face.landmarks is not None
+    assert len(face.landmarks) == 5
+
+
+def test_expected_age() -> None:
+    ages = np.zeros((1, 9), np.float32)
+    ages[0, 3] = ages[0, 4] = 0.5
+    assert replace(sample(1), ages=ages)[0].age == pytest.approx(30)  # halves of 20–29 and 30–39, each to its last day
+
+
+def test_iteration_and_negative_indices() -> None:
+    faces = sample()
+    assert len(list(faces)) == len(faces) == 3
+    assert list(faces)[-1] == faces[-1] == faces[2]
+    assert faces[np.int64(1)] == faces[1]
+    with pytest.raises(IndexError):
+        faces[3]
+
+
+def test_a_bare_face_tells_nothing_it_does_not_know() -> None:
+    face = Faces.detected(np.array([[1, 2, 3, 4]]), np.array([0.5]), None, (10, 10))[0]
+    assert face.emotion is face.confidence is face.entropy is face.age_range is face.age is None
+    assert face.to_dict() == {"box": [1.0, 2.0, 3.0, 4.0], "score": 0.5}
+
+
+# ---------------------------------------------------------------- choosing
+
+
+@pytest.mark.parametrize(
+    ("index", "rows"),
+    [
+        (slice(1, None), [1, 2]),
+        (slice(None, None, -1), [2, 1, 0]),
+        (np.array([True, False, True]), [0, 2]),
+        (np.array([2, 0]), [2, 0]),
+        ([1], [1]),
+        ([], []),
+        ([True, False, False], [0]),
+        (np.zeros(3, bool), []),
+        (slice(0, 0), []),
+    ],
+)
+def test_masks_and_slices_keep_every_column_together(index: object, rows: list[int]) -> None:
+    faces = sample()
+    chosen = faces[index]  # type: ignore[index]
+    assert isinstance(chosen, Faces)
+    assert len(chosen) == len(rows)
+    for name in ("boxes", "scores", "landmarks", "emotions", "ages", "fer2013"):
+        assert np.array_equal(getattr(chosen, name), getattr(faces, name)[rows])
+    assert (chosen.source, chosen.image_size, chosen.emotion_labels) == ("p.jpg", (200, 180), FERPLUS.names)
+    assert chosen.image is faces.image
+
+
+@given(st.lists(st.booleans(), min_size=0, max_size=12))
+def test_a_mask_and_its_opposite_share_the_faces_out(mask: list[bool]) -> None:
+    faces, keep = sample(len(mask)), np.array(mask, bool)
+    assert len(faces[keep]) + len(faces[~keep]) == len(faces)
+    assert [face.box for face in faces[keep]] == [face.box for face, kept in zip(faces, mask, strict=True) if kept]
+
+
+def test_sizes() -> None:
+    faces = Faces.detected(np.array([[0, 0, 10, 20], [5, 5, 35, 15]]), np.ones(2), None, (50, 50))
+    assert faces.sizes.tolist() == [10, 10]
+
+
+def test_filter() -> None:
+    faces = with_emotions([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    faces = replace(
+        faces,
+        scores=np.array([0.9, 0.6, 0.3], np.float32),
+        boxes=np.array([[0, 0, 10, 10], [0, 0, 30, 40], [0, 0, 50, 50]], np.float32),
+    )
+    assert faces.filter().scores.tolist() == faces.scores.tolist()
+    assert len(faces.filter(min_score=0.6 - 1e-6)) == 2
+    assert len(faces.filter(min_size=30)) == 2
+    assert len(faces.filter(emotion="neutral")) == 2
+    assert len(faces.filter(emotion="happy")) == 1
+    assert len(faces.filter(min_confidence=0.7)) == 2
+    assert len(faces.filter(max_entropy=0.8)) == 2
+    assert len(faces.filter(emotion="neutral", min_confidence=0.7, min_score=0.5)) == 1
+    with pytest.raises(InputError, match="no emotion 'joy': expected one of neutral, happy"):
+        faces.filter(emotion="joy")
+
+
+@given(st.floats(0, 1), st.floats(0, 80), st.floats(0, 1), st.floats(0, 1))
+def test_every_filtered_face_passes_and_no_other_does(
+    score: float, size: float, confidence: float, entropy: float
+) -> None:
+    faces = sample(12, seed=4)
+    kept = faces.filter(min_score=score, min_size=size, min_confidence=confidence, max_entropy=entropy)
+    passes = [
+        faces.scores[i] >= score
+        and faces.sizes[i] >= size
+        and faces.emotions[i].max() >= confidence
+        and (entropy >= 1 or faces.entropy[i] <= entropy)
+        for i in range(len(faces))
+    ]
+    assert [face.box for face in kept] == [face.box for face, good in zip(faces, passes, strict=True) if good]
+
+
+# ---------------------------------------------------------------- uncertainty
+
+
+def test_entropy() -> None:
+    values = normalised_entropy(np.array([[1, 0, 0, 0], [0.25] * 4, [0.5, 0.5, 0, 0]], np.float32))
+    assert values.tolist() == pytest.approx([0, 1, 0.5], abs=1e-6)
+    assert values.dtype == np.float32
+
+
+@given(st.integers(2, 10), st.integers(0, 1000))
+@settings(max_examples=50)
+def test_entropy_is_between_0_and_1_and_knows_no_order(k: int, seed: int) -> None:
+    p = np.random.default_rng(seed).dirichlet(np.full(k, 0.3), 4).astype(np.float32)
+    values = normalised_entropy(p)
+    assert ((values >= 0) & (values <= 1)).all()
+    assert np.allclose(values, normalised_entropy(p[:, ::-1].copy()), atol=1e-5)
+
+
+def test_labels_and_abstaining() -> None:
+    faces = with_emotions([[0.9, 0.1], [0.45, 0.55]])
+    assert faces.labels() == ["neutral", "happy"]
+    assert faces.labels(abstain=0.6) == ["neutral", None]
+    assert faces.labels(abstain=1.0) == [None, None]
+    for wrong in (-0.1, 1.1, math.nan):
+        with pytest.raises(InputError, match="abstain is a probability between 0 and 1"):
+            faces.labels(abstain=wrong)
+
+
+@pytest.mark.parametrize("ask", [lambda f: f.entropy, lambda f: f.labels(), lambda f: f.filter(min_confidence=0.5)])
+def test_faces_without_emotions_say_so(ask) -> None:
+    bare = Faces.detected(np.array([[1, 2, 3, 4]]), np.array([0.5]), None, (10, 10))
+    with pytest.raises(InputError, match="these faces carry no emotions: analyse them with an emotion model first"):
+        ask(bare)
+
+
+# ---------------------------------------------------------------- telling
+
+
+def test_to_dicts_are_json_and_hold_what_the_arrays_do() -> None:
+    faces = sample()
+    rows = json.loads(json.dumps(faces.to_dicts()))
+    for row, face in zip(rows, faces, strict=True):
+        assert row["emotion"] == face.emotion
+        assert row["emotions"] == {k: round(v, 4) for k, v in face.emotions.items()}
+        assert row["ages"] == {k: round(v, 4) for k, v in face.ages.items()}
+        assert np.allclose(row["box"], face.box, atol=0.005)
+        assert np.allclose(row["landmarks"], face.landmarks, atol=0.005)
+        assert row["age"] == pytest.approx(face.age, abs=0.05)
+
+
+def test_to_json() -> None:
+    document = json.loads(sample().to_json())
+    assert document["source"] == "p.jpg"
+    assert (document["width"], document["height"]) == (200, 180)
+    assert document["faces"] == sample().to_dicts()
+    assert "猫" in replace(sample(), source="猫.jpg").to_json()
+
+
+def test_to_json_of_a_name_that_is_no_text_is_still_utf8() -> None:
+    faces = replace(sample(), source="caf\udce9.jpg")
+    assert json.loads(faces.to_json().encode("utf-8"))["source"] == "caf\udce9.jpg"
+
+
+def test_to_pandas() -> None:
+    pytest.importorskip("pandas")
+    faces = sample()
+    frame = faces.to_pandas()
+    assert len(frame) == 3
+    assert frame["face"].tolist() == [0, 1, 2]
+    names = [f"emotion_{name}" for name in FERPLUS.names]
+    assert np.allclose(frame[names].to_numpy(), faces.emotions, atol=1e-5)
+    ages = [f"age_{name}" for name in age_bin_names()]
+    assert np.allclose(frame[ages].to_numpy(), faces.ages, atol=1e-5)
+    assert frame.to_dict("records") == faces.to_rows()
+
+
+def test_to_parquet_comes_back(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    pd = pytest.importorskip("pandas")
+    path = sample().to_parquet(tmp_path / "new" / "faces.parquet")
+    assert pd.read_parquet(path).to_dict("records") == sample().to_rows()
+
+
+def test_to_pandas_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(
+        MissingExtraError, match=r"a data frame needs the package 'pandas': pip install 'mien\[tables\]'"
+    ):
+        sample().to_pandas()
+
+
+@pytest.mark.parametrize("suffix", [".txt", "", ".h5", ".mpg", ".psd", ".pdf", ".eps", ".ico"])
+def test_save_refuses_what_is_no_picture_format(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(InputError, match=r"no picture format .*; use \.png or \.jpg"):
+        sample().save(tmp_path / f"out{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".JPG", ".webp", ".bmp", ".tiff", ".gif"])
+def test_save(tmp_path: Path, suffix: str) -> None:
+    path = sample().save(tmp_path / "deep" / f"out{suffix}")
+    assert path.stat().st_size > 0
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

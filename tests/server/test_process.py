@@ -1,0 +1,270 @@
+"""``mien serve`` as a process: signals, slow and oversized requests on real sockets, what is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from helpers.clips import clip
+from helpers.pictures import astronaut, noise
+from helpers.serving import PATIENCE, Process, blank, encoded, folders, photo, until
+
+ROOT = Path(__file__).parents[2]
+KEY = "k" * 40
+SLOW = {"MIEN_SERVE_HEADER_SECONDS": "0.4", "MIEN_SERVE_IDLE_SECONDS": "0.4", "MIEN_SERVE_HEADER_BYTES": "4096",
+        "MIEN_SERVE_CONNECTIONS": "40", "MIEN_SERVE_BODY_BYTES": "2000000", "MIEN_SERVE_LIVE_BYTES": "100000",
+        "MIEN_SERVE_KEEP_ALIVE_SECONDS": "1", "MIEN_SERVE_RATE": "0"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A service with little patience."""
+    with Process(TMPDIR=str(tmp_path_factory.mktemp("temporary")), **SLOW) as process:
+        yield process
+
+
+def analysed(port: int, data: bytes = b"", timeout: float = PATIENCE) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    with contextlib.closing(connection):
+        connection.request("POST", "/v1/analyze", data or blank(), {"Content-Type": "image/jpeg"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+def raw(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """Everything that is answered to these bytes until the service closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while chunk := connection.recv(65_536):
+                answer += chunk
+        return answer
+
+
+def healthy(port: int) -> bool:
+    status, told = analysed(port)
+    assert status == 200, told
+    return True
+
+
+HEAD = b"POST /v1/analyze HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+
+
+def test_heads_that_do_not_come_are_not_waited_for(server: Process) -> None:
+    began = time.monotonic()
+    assert raw(server.port).startswith(b"HTTP/1.1 408")
+    assert b"urn:mien:problem:head-slow" in raw(server.port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+    assert time.monotonic() - began < 20
+    drip = [b"GET / HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 30]
+    assert b"head-slow" in raw(server.port, *drip, pause=0.05)
+    assert healthy(server.port)
+
+
+def test_bodies_that_do_not_come_are_not_waited_for(server: Process) -> None:
+    answer = raw(server.port, HEAD + b"Content-Length: 1000\r\n\r\nabc")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"urn:mien:problem:upload-slow" in answer
+    chunked = raw(server.port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    assert chunked.startswith(b"HTTP/1.1 408")
+    assert healthy(server.port)
+
+
+def test_answers_that_are_not_read_are_not_waited_for(server: Process) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as deaf:
+        ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        with pytest.raises(ConnectionError):
+            deaf.sendall(ask * 1_000_000)
+    assert healthy(server.port)
+
+
+def test_many_slow_clients_do_not_keep_others_out(server: Process) -> None:
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) for _ in range(30)]
+    try:
+        for one in slow:
+            one.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
+        until(lambda: healthy(server.port))
+    finally:
+        for one in slow:
+            one.close()
+
+
+def test_connections_beyond_the_limit_are_closed(server: Process) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+    until(lambda: _answers(server.port))
+    assert healthy(server.port)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return analysed(port)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\r\n\r\n\0\0\0",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X-A: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X-A: b\r\n" * 20_000 + b"\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+        HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Content-Length: 99999999999999999999999\r\n\r\nabc",
+    ],
+    ids=["noise", "version", "TLS", "long header", "many headers", "long path", "two hosts", "no host",
+         "negative length", "two lengths", "length and chunks", "coding", "chunk", "endless"],
+)  # fmt: skip
+def test_requests_that_are_none(server: Process, request_: bytes) -> None:
+    answer = raw(server.port, request_)
+    assert re.match(rb"HTTP/1\.1 (4\d\d|501) ", answer), answer[:80]
+    assert b"application/problem+json" in answer
+    assert healthy(server.port)
+
+
+def test_a_client_that_still_sends_sees_why_it_was_refused(server: Process) -> None:
+    began = time.monotonic()
+    answer = raw(server.port, HEAD + b"Content-Length: 8000000\r\n\r\n", *[b"x" * 1_000_000] * 8)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"the limit is 2,000,000" in answer
+    assert time.monotonic() - began < PATIENCE
+
+
+def test_curl_waits_for_leave_to_send(server: Process) -> None:
+    answer = raw(server.port, HEAD + b"Expect: 100-continue\r\nContent-Length: 3000000\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_live_frames_over_a_real_connection(server: Process) -> None:
+    url = f"ws://127.0.0.1:{server.port}/v1/live"
+    with connect(url, open_timeout=PATIENCE, close_timeout=PATIENCE) as live:
+        for i in range(3):
+            live.send(photo())
+            told = json.loads(live.recv(timeout=PATIENCE))
+            assert (told["index"], len(told["faces"])) == (i, 1)
+        live.send(b"x" * 200_000)
+        with pytest.raises(ConnectionClosed) as closed:
+            live.recv(timeout=PATIENCE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+    with pytest.raises(InvalidStatus) as refused:
+        connect(url, origin="https://evil.example", open_timeout=PATIENCE)  # type: ignore[arg-type]
+    assert refused.value.response.status_code == 403
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as broken:
+        broken.sendall(b"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        assert broken.recv(100).startswith(b"HTTP/1.1 4")
+    assert healthy(server.port)
+
+
+def test_the_process_stays_within_its_means(server: Process) -> None:
+    """After everything above: few threads, few files, no upload left."""
+    status = Path(f"/proc/{server.pid}/status")
+    if not status.is_file():
+        pytest.skip("needs Linux")
+    assert int(re.findall(r"Threads:\s+(\d+)", status.read_text())[0]) < 20
+    until(lambda: len(list(Path(f"/proc/{server.pid}/fd").iterdir())) < 40)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_requests_in_flight_finish_when_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+    big = encoded(noise(900, 1200, blur=3.0), quality=85)
+    film = clip(tmp_path / "a.mp4", frames=300, size=(320, 240)).read_bytes()
+    with Process(TMPDIR=str(tmp_path)) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("POST", "/v1/videos", film, {"Content-Type": "video/mp4"})
+        assert connection.getresponse().status == 202
+        connection.close()
+        (root,) = folders(tmp_path)
+        results: list[tuple[int, Any]] = []
+        asking = [threading.Thread(target=lambda: results.append(analysed(server.port, big))) for _ in range(2)]
+        for thread in asking:
+            thread.start()
+        until(lambda: b"mien_requests_in_flight 2.0" in _metrics(server.port))
+        with connect(f"ws://127.0.0.1:{server.port}/v1/live", open_timeout=PATIENCE) as live:
+            assert server.stop(number) == 0
+            with pytest.raises(ConnectionClosed) as closed:
+                live.recv(timeout=PATIENCE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+        for thread in asking:
+            thread.join(PATIENCE)
+        assert [status for status, _ in results] == [200, 200]
+        assert not root.exists()
+        server.wait_for("mien: stopped")
+        with pytest.raises(OSError, match="refused"):
+            analysed(server.port)
+
+
+def _metrics(port: int) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read()
+
+
+def test_what_is_wrong_at_the_start_is_one_line(server: Process) -> None:
+    command = [sys.executable, "-W", "error", "-m", "mien", "serve", "--port", str(server.port)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"mien: 127.0.0.1 port {server.port}: cannot be listened on")
+    assert len(run.stderr.splitlines()) == 1, run.stderr
+
+
+def curl_examples() -> list[str]:
+    """The commands of README.md that ask a service, each on one line."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
+    return [line for line in blocks.splitlines() if "curl " in line]
+
+
+def test_the_curl_examples_run(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(astronaut()).save(tmp_path / "photo.jpg")
+    (tmp_path / "other.jpg").write_bytes(photo())
+    clip(tmp_path / "clip.mp4", frames=10)
+    (tmp_path / "key.txt").write_text(KEY)
+    examples = curl_examples()
+    assert len(examples) >= 8
+    with Process("--key-file", str(tmp_path / "key.txt"), TMPDIR=str(tmp_path)) as server:
+        for line in examples:
+            # the examples ask a service without a key on the usual port
+            command = line.replace("localhost:8000", f"127.0.0.1:{server.port}").replace(
+                "curl ", f"curl -sS --fail-with-body --max-time 60 -H 'X-API-Key: {KEY}' "
+            )
+            run = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=90
+            )
+            assert run.returncode == 0, f"{line}: {run.stdout}{run.stderr}"
+            assert "urn:mien:problem" not in run.stdout, f"{line}: {run.stdout}"
+            assert shlex.split(line)
+    assert (tmp_path / "faces.csv").read_text().startswith("source,frame,time")

@@ -1,0 +1,284 @@
+"""Videos as jobs: from upload to result, and that nothing of them is left."""
+
+from __future__ import annotations
+
+import csv
+import io
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from fastapi.testclient import TestClient
+
+import mien
+from helpers.clips import Pan, clip
+from helpers.serving import Held, folders, is_problem, photo, service, until
+from mien.server.limits import Limits
+from mien.server.v1.schemas import VideoJob, VideoResult
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of its own, so that what is left in it can be seen."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of one face, with sound."""
+    path = tmp_path_factory.mktemp("clips") / "secret name.mp4"
+    return clip(path, frames=20, size=(160, 144), draw=Pan.astronaut((160, 144), eye_distance=30.0), audio=0.8)
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds without a face."""
+    return clip(tmp_path_factory.mktemp("clips") / "numbers.mp4", frames=100)
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with service(Held(0), told=False) as client:
+        yield client
+
+
+def send(client: TestClient, video: Path | bytes, **options: Any) -> Any:
+    data = video if isinstance(video, bytes) else video.read_bytes()
+    return client.post("/v1/videos", files={"video": ("secret name.mp4", data)}, data=options)
+
+
+def ended(client: TestClient, answer: Any) -> dict[str, Any]:
+    """The state of a video when it has ended."""
+    assert answer.status_code == 202, answer.text
+    here = answer.headers["location"]
+
+    def state() -> dict[str, Any] | None:
+        told: dict[str, Any] = client.get(here).json()
+        VideoJob.model_validate(told)
+        return None if told["status"] in ("queued", "running") else told
+
+    told: dict[str, Any] = until(state)
+    return told
+
+
+def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> None:
+    with service() as client:
+        answer = send(client, film, annotate="true")
+        assert "secret" not in answer.text
+        state = ended(client, answer)
+        assert (state["status"], state["progress"]["share"], state["progress"]["frames"]) == ("done", 1.0, 20)
+        links = state["links"]
+        result = client.get(links["result"]).json()
+        VideoResult.model_validate(result)
+        from mien.detect.mtcnn import MTCNN
+
+        report = mien.Analyzer(detector=MTCNN(40, 1), threads=1).video(film)
+        assert result["tracks"] == [track.to_dict() for track in report.tracks]
+        assert result["summary"]["coverage"] == report.coverage.to_dict()
+        assert [row["frame"] for row in result["rows"]] == list(range(20))
+        assert {face["emotion"] for row in result["rows"] for face in row["faces"]} == {"happy"}
+
+        table = client.get(links["csv"])
+        assert table.headers["content-type"] == "text/csv; charset=utf-8"
+        rows = list(csv.DictReader(io.StringIO(table.text)))
+        assert len(rows) == 20
+        assert rows[0]["source"] == ""
+        assert client.get(links["result"], headers={"Accept": "text/csv"}).text == table.text
+        with av.open(io.BytesIO(client.get(links["annotated"]).content)) as annotated:
+            assert (annotated.streams.video[0].frames, len(annotated.streams.audio)) == (20, 1)
+
+        (root,) = folders(temporary)
+        assert stat.S_IMODE(root.stat().st_mode) == 0o700
+        (folder,) = (path for path in root.iterdir() if path.is_dir())
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert not (folder / "upload").exists()
+        assert client.delete(links["self"]).status_code == 204
+        assert not folder.exists()
+        for call in (links["self"], links["result"], links["annotated"]):
+            is_problem(client.get(call), 404, "video-unknown")
+        is_problem(client.delete(links["self"]), 404, "video-unknown")
+    assert folders(temporary) == []
+
+
+def test_the_body_may_be_the_video_itself(client: TestClient, numbers: Path) -> None:
+    for kind in ("video/mp4", "application/octet-stream"):
+        data = numbers.read_bytes()
+        answer = client.post("/v1/videos?every=10&end=2", content=data, headers={"Content-Type": kind})
+        state = ended(client, answer)
+        assert (state["progress"]["frames"], state["progress"]["of_seconds"]) == (5, 2.0)
+        rows = client.get(state["links"]["result"]).json()["rows"]
+        assert [row["frame"] for row in rows] == [0, 10, 20, 30, 40]
+        is_problem(client.get(f"{state['links']['self']}/annotated.mp4"), 409, "not-annotated")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"every": "0"}, "parameter-invalid"), ({"every": "x"}, "parameter-invalid"),
+        ({"fps": "-1"}, "parameter-invalid"), ({"fps": "nan"}, "parameter-invalid"),
+        ({"start": "inf"}, "parameter-invalid"), ({"start": "3", "end": "2"}, "parameter-invalid"),
+        ({"colour": "red"}, "parameter-invalid"), ({"annotate": "perhaps"}, "parameter-invalid"),
+    ],
+)  # fmt: skip
+def test_options_that_are_wrong(client: TestClient, numbers: Path, options: dict[str, str], kind: str) -> None:
+    told = is_problem(send(client, numbers, **options), 422, kind)
+    assert "secret" not in str(told)
+    if "colour" not in options:
+        data = numbers.read_bytes()
+        answer = client.post("/v1/videos", params=options, content=data, headers={"Content-Type": "video/mp4"})
+        is_problem(answer, 422, kind)
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "kind"),
+    [
+        ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "media-type"),
+        ({"content": b"", "headers": {"Content-Type": "video/mp4"}}, 422, "video-missing"),
+        ({"files": {"video": b""}}, 422, "video-missing"),
+        ({"files": {"film": b"x"}}, 422, "video-missing"),
+        ({"files": {"video": (None, "x")}}, 422, "video-missing"),
+        ({"files": [("video", b"x"), ("video", b"y")]}, 413, "too-large"),
+    ],
+    ids=["type", "empty", "empty file", "other field", "no file", "two"],
+)
+def test_uploads_that_are_wrong(
+    client: TestClient, temporary: Path, call: dict[str, Any], status: int, kind: str
+) -> None:
+    is_problem(client.post("/v1/videos", **call), status, kind)
+    (root,) = folders(temporary)
+    assert [path.name for path in root.iterdir()] == ["lock"]
+
+
+def playlist(kind: str, target: Path) -> bytes:
+    return {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nfile://{target}\n#EXT-X-ENDLIST\n",
+        "concat": f"ffconcat version 1.0\nfile '{target}'\n",
+        "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+        f'profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period><BaseURL>{target}</BaseURL></Period></MPD>',
+        "sdp": "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n",
+    }[kind].encode()
+
+
+@pytest.mark.parametrize("kind", ["hls", "concat", "dash", "sdp"])
+def test_a_playlist_opens_no_other_file(client: TestClient, numbers: Path, kind: str) -> None:
+    state = ended(client, send(client, playlist(kind, numbers)))
+    assert state["status"] == "failed"
+    assert state["error"]["type"] == "urn:mien:problem:video-unreadable"
+    assert str(numbers.parent) not in str(state)
+
+
+@pytest.mark.parametrize("data", [b"dear diary", photo(), b"\0" * 5000, b"\x1a\x45\xdf\xa3" + b"\xff" * 3000])
+def test_what_is_no_video_fails_with_a_reason(client: TestClient, temporary: Path, data: bytes) -> None:
+    state = ended(client, send(client, data))
+    assert state["status"] == "failed"
+    assert state["error"]["type"] == "urn:mien:problem:video-unreadable"
+    assert str(temporary) not in str(state)
+    is_problem(client.get(state["links"]["result"]), 422, "video-unreadable")
+
+
+def test_a_video_that_is_cut_short_tells_what_was_read(client: TestClient, tmp_path: Path) -> None:
+    whole = clip(tmp_path / "a.mkv", frames=100).read_bytes()
+    state = ended(client, send(client, whole[: len(whole) // 2]))
+    assert state["status"] == "done"
+    coverage = client.get(state["links"]["result"]).json()["summary"]["coverage"]
+    assert 10 < coverage["frames"] < 90
+    assert coverage["problems"]
+    assert not any("upload" in problem or "/" in problem for problem in coverage["problems"]), coverage["problems"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "kind", "words"),
+    [
+        ({"video_seconds": 3.0}, 413, "too-large", "4 s"),
+        ({"video_pixels": 3000}, 413, "too-large", "64 × 48"),
+        ({"job_bytes": 2000}, 413, "too-large", "2,000"),
+        ({"job_seconds": 0.01}, 413, "too-large", "0.01 s"),
+    ],
+    ids=lambda value: str(value) if not isinstance(value, dict) else "",
+)
+def test_over_a_limit_a_video_fails(numbers: Path, limit: dict[str, float], status: int, kind: str, words: str) -> None:
+    with service(Held(0), told=False, **limit) as client:
+        answer = send(client, numbers)
+        state = ended(client, answer)
+        assert state["status"] == "failed"
+        assert (state["error"]["status"], state["error"]["type"]) == (status, f"urn:mien:problem:{kind}")
+        assert words in state["error"]["detail"]
+        if "video_seconds" in limit:
+            assert ended(client, send(client, numbers, end="2"))["status"] == "done"
+
+
+def test_methods_that_a_video_has_not(client: TestClient) -> None:
+    answer = client.put("/v1/videos/x")
+    is_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "DELETE, GET"
+
+
+def test_an_upload_over_the_limit_is_cut_off(temporary: Path) -> None:
+    with service(Held(0), told=False, video_bytes=100_000) as client:
+        is_problem(send(client, b"x" * 300_000), 413, "too-large")
+        chunks = (b"x" * 10_000 for _ in range(40))
+        is_problem(client.post("/v1/videos", content=chunks, headers={"Content-Type": "video/mp4"}), 413, "too-large")
+        (root,) = folders(temporary)
+        assert [path.name for path in root.iterdir()] == ["lock"]
+
+
+def test_videos_wait_for_their_turn_and_can_be_cancelled(numbers: Path, temporary: Path) -> None:
+    held = Held(0, go=False)
+    with service(held, told=False, threads=2, jobs=3) as client:
+        first, second, third = (send(client, numbers) for _ in range(3))
+        held.wait_for(1)
+        until(lambda: client.get(first.headers["location"]).json()["status"] == "running")
+        assert client.get(second.headers["location"]).json()["status"] == "queued"
+        is_problem(client.get(first.json()["links"]["result"]), 409, "video-not-done")
+        full = send(client, numbers)
+        is_problem(full, 429, "too-many-videos")
+        assert int(full.headers["retry-after"]) >= 1
+        assert client.delete(second.headers["location"]).status_code == 204
+        assert len({one.json()["id"] for one in (first, second, third)}) == 3
+        assert len(first.json()["id"]) >= 20
+        held.go.set()
+        assert client.delete(first.headers["location"]).status_code == 204
+        assert ended(client, third)["status"] == "done"
+        (root,) = folders(temporary)
+        assert {path.name for path in root.iterdir()} == {"lock", third.json()["id"]}
+
+
+def test_the_service_ends_with_videos_under_way(numbers: Path, temporary: Path) -> None:
+    held = Held(0, go=False)
+    with service(held, told=False) as client:
+        send(client, numbers)
+        held.wait_for(1)
+        held.go.set()
+    assert folders(temporary) == []
+
+
+def test_results_are_kept_for_a_while(numbers: Path, temporary: Path) -> None:
+    with service(Held(0), told=False, keep_seconds=0.1) as client:
+        answer = send(client, numbers, every="50")
+        until(lambda: client.get(answer.headers["location"]).status_code == 404)
+        (root,) = folders(temporary)
+        until(lambda: [path.name for path in root.iterdir()] == ["lock"])
+    assert Limits().keep_seconds == 3600
+
+
+def test_folders_of_killed_services_go_with_the_next_start(temporary: Path) -> None:
+    from mien.server import workdir as private
+
+    dead = temporary / "mien-serve-dead"
+    (dead / "x").mkdir(parents=True)
+    (dead / "lock").touch()
+    other = temporary / "mien-serve-other"
+    other.mkdir()
+    with private.folder() as mine:
+        assert not dead.exists()
+        with private.folder() as second:
+            assert mine.is_dir()
+            assert second.is_dir()
+    assert folders(temporary) == [other]

@@ -1,0 +1,399 @@
+"""Write the pages that follow from code and files: model cards and the command-line reference.
+
+python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
+                                   docs/licences.md, docs/robustness.md and docs/reproduction.md with their pictures,
+                                   the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
+                                   docs/releases.md, docs/serve.md and docs/video.md, and that of README.md
+python tools/generate.py --check    only say which of them are out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from generate_audit import audit_page
+from generate_batch import batch_parts
+from generate_evaluation import card_calibration, card_fairness, evaluation_parts
+from generate_explain import explain_section
+from generate_faults import faults_parts
+from generate_licences import licences_page
+from generate_peers import peers_section
+from generate_release import release_parts
+from generate_robustness import pictures as robustness_pictures
+from generate_robustness import robustness_page
+from generate_serve import serve_parts
+from generate_video import tracking_section
+from generate_whole_path import whole_path_section
+
+from mien.cli import cli
+from mien.models.card import Card
+from mien.models.catalog import MODELS, read_model
+from mien.models.model import Model
+from mien.published.reproduction import page as reproduction
+from mien.results.json_schema import results_schema
+
+DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
+SPLIT = {"emotion": "test", "emotion-int8": "test", "age": "validation"}
+EVALUATED = {"emotion": "fer2013.parquet", "emotion-int8": "fer2013.parquet", "age": "fairface.parquet"}
+TITLE = {
+    "ferplus": "FER+ majority, test, official",
+    "ferplus leak-free": "FER+ majority, test, leak-free",
+    "fer2013": "FER2013 test, official",
+    "fer2013 leak-free": "FER2013 test, leak-free",
+    "age": "FairFace validation, all faces",
+    "age leak-free": "FairFace validation, without the 6 pictures that are also in training",
+    "age found": "FairFace validation, faces the detector finds",
+}
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def card_page(name: str, card: Card) -> str:
+    training, results = card.training, card.scores["results"]
+    commits = [*(part["commit"] for part in training["earlier"]), training["commit"]]
+    lines = [
+        f"# Model card: {name}",
+        "",
+        f"{MODELS[name].summary}. {card.parameters:,} parameters, input {card.size}×{card.size} {card.channels}. "
+        f"Licence of the weights: {card.licence}.",
+        "",
+        "**What the output means.** " + card.limits,
+        "",
+        "## Training",
+        "",
+        *table(
+            ["", ""],
+            [
+                ["data", card.data],
+                ["recipe", f"`{training['recipe']}`, {training['epochs']} epochs, seed {training['seed']}"],
+                ["command", f"`{training['command']}`"],
+                ["commit", ", then (resumed) ".join(f"`{commit}`" for commit in commits)],
+                ["data file", f"SHA-256 `{training['data_sha256']}`"],
+                ["weights", f"`{training['weights']}` of the run"],
+                ["packages", ", ".join(f"{k} {v}" for k, v in training["packages"].items())],
+                *([["8 bits", quantized(training["quantized"])]] if "quantized" in training else []),
+                ["file", f"SHA-256 `{MODELS[name].sha256}`"],
+            ],
+        ),
+        "## Scores",
+        "",
+        f"`mien evaluate {name} --data {EVALUATED[name]} --split {SPLIT[name]}`",
+        "",
+    ]
+    ordered = any(one["one_off"] is not None for one in results.values())
+    off_column = ["one-off"] if ordered else []
+    header = ["protocol", "images", "accuracy", *off_column, "macro F1", "balanced", "log loss", "ECE"]
+    lines += table(
+        header,
+        [
+            [
+                TITLE[key], f"{one['n']:,}", f"**{percent(one['accuracy'])}**",
+                *([percent(one["one_off"])] if ordered else []),
+                f"{one['macro_f1']:.3f}", percent(one["balanced_accuracy"]), f"{one['log_loss']:.3f}",
+                f"{one['ece']:.3f}",
+            ]
+            for key, one in results.items()
+        ],
+    )  # fmt: skip
+    for key, one in results.items():
+        if " " in key:
+            continue
+        lines += [f"### {TITLE[key]}: confusion matrix", "", "Rows are true labels, columns predictions, counts.", ""]
+        lines += table(
+            ["true", *one["labels"], "recall", "precision"],
+            [
+                [label, *map(str, counts), percent(one["recall"][label]), percent(one["precision"][label])]
+                for label, counts in zip(one["labels"], one["confusion"], strict=True)
+            ],
+        )
+    for kinds in card.scores.get("groups", {}).values():
+        lines += ["## By group", "", "Groups as the dataset names them; annotators assigned them from the picture.", ""]
+        for kind, rows in kinds.items():
+            lines += table(
+                [kind, "images", "accuracy", "one-off"],
+                [[g, f"{r['n']:,}", percent(r["accuracy"]), percent(r["one_off"])] for g, r in rows.items()],
+            )
+    lines += card_calibration(card.scores.get("calibration"))
+    lines += card_fairness(name)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def quantized(made: dict[str, Any]) -> str:
+    return (
+        f"`{made['command']}` at commit `{made['commit']}`, from the file with SHA-256 `{made['from']}`; ranges of activations "
+        f"from {made['images']} {made['split']} images"
+    )
+
+
+def cli_page() -> str:
+    lines = ["# Command line", "", "Written from the commands' own help by `python tools/generate.py`.", ""]
+
+    def walk(command: click.Command, path: list[str]) -> None:
+        context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+        lines.extend([f"## {' '.join(path)}", "", "```text", command.get_help(context).rstrip(), "```", ""])
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                if inner is not None:
+                    walk(inner, [*path, name])
+
+    walk(cli, ["mien"])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def benchmarks_page() -> str:
+    """From the JSON files that the benchmarks wrote."""
+    speed, way, frame = (
+        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("speed", "end_to_end", "fer2013_frame")
+    )
+    about = speed["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written from `docs/results/*.json` by `python tools/generate.py`; each table names the command that measured it.",
+        "",
+        "## Speed, size and memory",
+        "",
+        "`python benchmarks/speed.py --install --json docs/results/speed.json`, whose header says what is measured and how.",
+        "",
+        f"{about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}, {packages}; "
+        f"{about['date']}, load {about['load']:.1f} at the start.",
+        "",
+        *table(
+            ["what", "measured", "target"],
+            [[row["what"].strip(), f"{row['value']:.2f} {row['unit']}", row["target"]] for row in speed["rows"]],
+        ),
+        "### Where the time goes",
+        "",
+        "Wall-clock milliseconds: of one detection (the 640×480 frame, one thread), and of a cold process from import to table "
+        "with all threads. The core installation misses its target: the wheels of OpenCV and PyAV, each with FFmpeg's "
+        "libraries in it, are more than half of it.",
+        "",
+        *table(["part", "ms"], [[row["part"], f"{row['ms']:.2f}"] for row in speed["profile"]]),
+        *whole_path_section(json.loads((DOCS / "results" / "whole_path.json").read_text(encoding="utf-8"))),
+        *networks_section(),
+        "## Does the network see what it was trained on?",
+        "",
+        "`python benchmarks/end_to_end.py --data fer2013.parquet --json docs/results/end_to_end.json`",
+        "",
+        "FER2013 test faces pasted into larger pictures at several sizes and angles, four a picture; whole pictures are "
+        "analysed. *Direct* is the same network on the same faces' own 48×48 pixels. Accuracy is over the faces found; "
+        "misses are counted beside it.",
+        "",
+    ]
+    rows = []
+    for row in way["rows"]:
+        cells = [f"{row['side']} px", f"±{row['angle']:.0f}°", percent(row["found"] / row["faces"])]
+        cells.append(percent(row["ferplus_found"]))
+        for head in ("ferplus", "fer2013"):
+            direct, through = row[f"{head}_direct"], row[f"{head}_end_to_end"]
+            cells.append(f"{percent(direct)} → {percent(through)} ({100 * (through - direct):+.1f})")
+        rows.append([*cells, str(row["spurious"])])
+    header = ["face", "turned", "found", "found, FER+ majority", "FER+ majority", "FER2013", "spurious"]
+    lines += table(header, rows)
+    lines += [
+        f"{way['rows'][0]['faces']:,} faces a row. FER2013 holds pictures that show no face, drawings, and faces cut by the "
+        "frame; here they stand on a plain ground with hard edges, which a detector finds harder than a photo.",
+        "",
+        "## Where faces lie in FER2013's frame",
+        "",
+        "`python benchmarks/fer2013_frame.py --data fer2013.parquet --detectors mtcnn,res10,haar --step 32 "
+        "--json docs/results/fer2013_frame.json`",
+        "",
+        "Medians over enlarged training images, as fractions of the frame; `mien.models.crop_frames` holds them, made symmetric.",
+        "",
+    ]
+    rows = []
+    for name, one in frame.items():
+        box = ", ".join(f"{v:.3f}" for v in one["box"])
+        points = "; ".join(f"({x:.3f}, {y:.3f})" for x, y in one.get("landmarks", [])) or "–"
+        rows.append([name, f"{one['images']:,}", percent(one["found"]), box, points])
+    lines += table(["detector", "images", "found", "box (x1, y1, x2, y2)", "landmarks"], rows)
+    lines.append(peers_section(json.loads((DOCS / "results" / "peers.json").read_text(encoding="utf-8"))))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def networks_section() -> list[str]:
+    """How much of the processor the networks use, and what 8 bits cost and gain."""
+    measured = json.loads((DOCS / "results" / "networks.json").read_text(encoding="utf-8"))
+    cost = json.loads((DOCS / "results" / "quantize.json").read_text(encoding="utf-8"))
+    peak = measured["peak_gflops"]
+    rows = []
+    for one in measured["networks"]:
+        single, batch = one["batches"]["1"], one["batches"]["64"]
+        rows.append(
+            [one["name"], f"{one['mb']:.1f}", f"{one['multiply_adds'] / 1e6:.0f}", f"{single['ms_per_face']:.2f}",
+             f"{batch['ms_per_face']:.2f}", f"{single['gflops']:.0f}", f"{100 * single['of_peak']:.0f} %"]
+        )  # fmt: skip
+    lost = [
+        [split, protocol, f"{one['n']:,}", f"{percent(one['before'])} → {percent(one['after'])}", f"{one['loss']:+.2f}"]
+        for split, protocols in cost["losses"].items()
+        for protocol, one in protocols.items()
+    ]
+    return [
+        "## How much of the processor the networks use",
+        "",
+        "`python benchmarks/networks.py --json docs/results/networks.json`, whose header says what is "
+        "measured and how.",
+        "",
+        f"One core multiplies float32 matrices at {max(peak['onnxruntime'], peak['numpy']):.0f} GFLOP/s at best, 8-bit ones "
+        f"at {peak['int8']:.0f}. There is little left to gain but by fewer multiplications or fewer bits.",
+        "",
+        *table(["network", "MB", "M multiply-adds", "ms a face", "in a batch of 64", "GFLOP/s", "of the peak"], rows),
+        "`mien quantize emotion --data fer2013.parquet --out emotion-int8.onnx --json docs/results/quantize.json` wrote the "
+        "8-bit one, which is shipped: `--emotion emotion-int8`. Layers with less than a hundredth of the multiplications stay "
+        "in float32, and weights use 7 bits, so that it says the same on processors without 8-bit dot products (VNNI), "
+        "where it gains less. How it is made was chosen by how little it changes the answers on validation images.",
+        "",
+        *table(["split", "protocol", "images", "accuracy", "points lost"], lost),
+    ]
+
+
+def scores_table(cards: dict[str, Card]) -> str:
+    rows = []
+    for name, card in cards.items():
+        for key, one in card.scores["results"].items():
+            off = "" if one["one_off"] is None else f", one-off {percent(one['one_off'])}"
+            rows.append(
+                [
+                    f"[{name}](docs/cards/{name}.md)",
+                    f"{card.parameters / 1e6:.2f} M",
+                    TITLE[key],
+                    f"{percent(one['accuracy'])}{off}",
+                    f"{one['macro_f1']:.3f}",
+                    f"{one['ece']:.3f}",
+                ]
+            )
+    return "\n".join(table(["model", "parameters", "test", "accuracy", "macro F1", "ECE"], rows)).strip()
+
+
+def video_speed_section(measured: dict[str, Any]) -> str:
+    """From what `benchmarks/video.py` wrote."""
+    about = measured["machine"]
+    lines = [
+        "## How fast, and how much memory",
+        "",
+        "`python benchmarks/video.py --json docs/results/video.json`, whose header says what is measured and how. "
+        f"{about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}; {about['date']}, "
+        f"load {about['load']:.1f} at the start.",
+        "",
+        "640×480, one minute. *Searched* finds faces anew on every frame (the default); *carried* searches every fifth frame "
+        "(`--detect-every 5`). Every run also writes a table and the checkpoints.",
+        "",
+    ]
+    decoding = next(row for row in measured["speed"] if row["mode"] == "decode")
+    rows = []
+    for row in measured["speed"]:
+        rate, share = row["frames"] / row["wall"], decoding["cpu"] / decoding["frames"] * row["frames"] / row["cpu"]
+        name = row["mode"].replace("default", "searched").replace("decode", "decoding alone, into RGB")
+        rows.append(
+            [
+                name,
+                "–" if row["mode"] == "decode" else str(row["people"]),
+                f"{rate:.0f}",
+                f"{1000 * row['cpu'] / row['frames']:.1f}",
+                percent(share),
+                f"{row['peak_mb']:.0f}",
+            ]
+        )
+    lines += table(["mode", "faces", "frames a second", "ms of CPU a frame", "of it decoding", "peak MB"], rows)
+    lines += ["Over the length of a video, one face:", ""]
+    rows = []
+    for row in measured["length"]:
+        name = row["mode"].replace("default", "searched")
+        tenths = f"{row['first_tenth_ms']:.2f} → {row['last_tenth_ms']:.2f}"
+        change = percent(row["last_tenth_ms"] / row["first_tenth_ms"] - 1)
+        rows.append([name, f"{row['minutes']} min", f"{row['frames']:,}", f"{row['resident_mb']:.0f}", tenths, change])
+    lines += table(
+        ["mode", "length", "frames", "resident MB, at most", "ms a frame, first tenth → last", "change"], rows
+    )
+    for mode in dict.fromkeys(row["mode"] for row in measured["length"]):
+        short, long = (row for row in measured["length"] if row["mode"] == mode)
+        change = long["resident_mb"] / short["resident_mb"] - 1
+        lines.append(
+            f"- {mode.replace('default', 'searched')}: {long['minutes']} minutes take {100 * change:+.1f} % of memory."
+        )
+    return "\n".join(lines).strip()
+
+
+def video_page() -> str:
+    """The written page, with its tables from the JSON files that the benchmarks wrote."""
+    parts = {}
+    for mark, name, section in (("speed", "video", video_speed_section), ("tracking", "tracking", tracking_section)):
+        parts[mark] = section(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))).strip()
+    return filled("video", parts)
+
+
+def filled(name: str, parts: dict[str, str]) -> str:
+    """The written page with these texts between its marks."""
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    for mark, text in parts.items():
+        between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+        page = between.sub(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
+    return page
+
+
+def pages() -> dict[Path, str]:
+    cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
+    out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
+    out[DOCS / "cli.md"] = cli_page()
+    out[DOCS / "results.schema.json"] = json.dumps(results_schema(), indent=2, ensure_ascii=False) + "\n"
+    out[DOCS / "benchmarks.md"] = benchmarks_page()
+    out[DOCS / "video.md"] = video_page()
+    out[DOCS / "audit.md"] = audit_page()
+    batch = json.loads((DOCS / "results" / "batch.json").read_text(encoding="utf-8"))
+    out[DOCS / "batch.md"] = filled("batch", batch_parts(batch))
+    out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
+    explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
+    out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
+    out[DOCS / "licences.md"] = licences_page()
+    out[DOCS / "releases.md"] = filled("releases", release_parts())
+    out[DOCS / "serve.md"] = filled("serve", serve_parts())
+    robustness = json.loads((DOCS / "results" / "robustness.json").read_text(encoding="utf-8"))
+    out[DOCS / "robustness.md"] = robustness_page(robustness)
+    for name, picture in robustness_pictures(robustness).items():
+        out[DOCS / "images" / "robustness" / name] = picture
+    out[DOCS / "faults.md"] = filled("faults", faults_parts())
+    results = DOCS / "results" / "reproduction"
+    out[DOCS / "reproduction.md"] = reproduction.page(results)
+    for name, picture in reproduction.pictures(results).items():
+        out[DOCS / "images" / "reproduction" / name] = picture
+    readme = README.read_text(encoding="utf-8")
+    mark = re.compile(r"(<!-- scores -->\n).*?(\n<!-- /scores -->)", re.DOTALL)
+    out[README] = mark.sub(lambda m: m[1] + scores_table(cards) + m[2], readme)
+    return out
+
+
+def main(arguments: Any = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(arguments)
+    stale = []
+    for path, text in pages().items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.name)
+        if not options.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    print(json.dumps({"out of date" if options.check else "written": stale}))
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

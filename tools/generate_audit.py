@@ -1,0 +1,139 @@
+"""The tables of docs/audit.md, from what `mien data audit` and `benchmarks/near_duplicates.py` wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[1] / "docs"
+SPLITS = ("train", "validation", "test", "total")
+
+
+def audit_page() -> str:
+    """The written page with its tables."""
+    names = ("audit_fer2013", "audit_fer2013_labels", "audit_fairface", "near_duplicates")
+    fer, own, fairface, near = (
+        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")) for name in names
+    )
+    parts = {
+        "fer2013": [
+            "`mien data audit fer2013.parquet --model emotion --json-summary docs/results/audit_fer2013.json`",
+            "",
+            *checks(fer),
+            "FER2013's labels and the raters of FER+:",
+            "",
+            *by_label(fer["checks"]["agreement"]),
+        ],
+        "labels": [
+            "(the first: `mien data audit fer2013.parquet --checks labels --json-summary docs/results/audit_fer2013_labels.json`)",
+            "",
+            *judges(own["checks"]["labels"], fer["checks"]["labels"]),
+        ],
+        "near": near_section(near),
+        "fairface": [
+            "The validation images, whole and not cropped again: `mien data audit fairface-validation.parquet --detector mtcnn "
+            "--json-summary docs/results/audit_fairface.json`",
+            "",
+            *checks(fairface),
+        ],
+        "cost": cost(fer, own, fairface),
+    }
+    page = (DOCS / "audit.md").read_text(encoding="utf-8")
+    for mark, lines in parts.items():
+        between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+        text = "\n".join(lines).strip()
+        page = between.sub(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
+    return page
+
+
+def checks(document: dict[str, Any]) -> list[str]:
+    rows = []
+    for one in document["checks"].values():
+        if not one["ran"]:
+            rows.append([one["title"], "", "", "", "", f"did not run: {one['why']}"])
+            continue
+        counts = ["–"] * 4 if one["images"] is None else [f"{one['images'][split]:,}" for split in SPLITS]
+        rows.append([one["title"], *counts, " ".join(one["says"])])
+    return table(["check", *SPLITS[:3], "all", ""], rows)
+
+
+def by_label(agreement: dict[str, Any]) -> list[str]:
+    confusion = agreement["confusion"]
+    rows = [
+        [label, *map(str, counts), percent(one["first_choice"]), percent(one["majority"]), f"{one['entropy_mean']:.2f}"]
+        for (label, one), counts in zip(agreement["by_label"].items(), confusion["counts"], strict=True)
+    ]
+    return table(["label", *confusion["first_choice"], "first choice agrees", "majority agrees", "bits"], rows)
+
+
+def judges(*results: dict[str, Any]) -> list[str]:
+    rows = []
+    for one in results:
+        raters = one["raters"]
+        rows.append(
+            [
+                one["judge"],
+                f"{one['judged']:,}",
+                percent(one["accuracy_of_judge"]),
+                f"{one['suspected']:,}",
+                percent(raters["disagree_with_suspected"]),
+                percent(raters["disagree_with_others"]),
+                percent(raters["prefer_the_suggestion"]),
+            ]
+        )
+    header = ["judge", "judged", "agrees with labels", "suspected", "raters prefer another label", "… of the others"]
+    return table([*header, "raters prefer the suggestion"], rows)
+
+
+def near_section(near: dict[str, Any]) -> list[str]:
+    kept = [row for row in near["found"]["rows"] if row["from"] >= near["similarity"]]
+    pairs = sum(row["pairs"] for row in kept)
+    alike = sum(row["pairs"] * row["correlate"] for row in kept) / pairs
+    chance = near["found"]["chance"]
+    variants = [[row["variant"], percent(row["found"]), str(row["others"])] for row in near["variants"]]
+    found = [
+        [
+            f"{row['from']:.2f}–{row['to']:.2f}",
+            f"{row['pairs']:,}",
+            percent(row["correlate"]),
+            percent(row["same_label"]),
+            f"{row['vote_distance']:.2f}",
+        ]
+        for row in near["found"]["rows"]
+    ]
+    return [
+        "`python benchmarks/near_duplicates.py --data fer2013.parquet --json docs/results/near_duplicates.json`, whose header "
+        f"says what is measured. Of {near['variants'][0]['pictures']:,} pictures changed on purpose:",
+        "",
+        *table(["change", "found", "other pictures found"], variants),
+        "Of the dataset's own pairs, by similarity (the threshold is "
+        f"{near['similarity']:g}; two pictures by chance: same label {percent(chance['same_label'])}, votes "
+        f"{chance['vote_distance']:.2f} apart):",
+        "",
+        *table(["similarity", "pairs", "pixels correlate", "same label", "votes apart"], found),
+        f"Above the threshold, {percent(alike)} of the {pairs:,} pairs correlate pixel by pixel once registered.",
+    ]
+
+
+def cost(fer: dict[str, Any], own: dict[str, Any], fairface: dict[str, Any]) -> list[str]:
+    lines = [["FER2013, all checks, labels judged by the shipped model", fer]]
+    lines += [["FER2013, labels judged by cross-validation", own], ["FairFace validation, all checks, MTCNN", fairface]]
+    rows = []
+    for name, one in lines:
+        slowest = sorted(one["checks"].values(), key=lambda check: -check["cpu_seconds"])[:2]
+        dear = ", ".join(
+            f"{check['title']} {check['cpu_seconds']:.0f}" for check in slowest if check["cpu_seconds"] >= 1
+        )
+        rows.append([name, f"{one['images']['total']:,}", f"{one['cpu_seconds']:.0f}", dear, f"{one['peak_mb']:.0f}"])
+    header = ["", "images", "processor seconds", "of them", "peak MB, with the dataset"]
+    return [*table(header, rows), "Two cores, one thread; reading the file takes a few seconds more."]
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]

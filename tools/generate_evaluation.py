@@ -1,0 +1,309 @@
+"""The parts of docs/evaluation.md and of the model cards that follow from docs/results/*.json; tools/generate.py writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+FAIRNESS_COMMAND = (
+    "`mien evaluate age emotion --data fairface/validation.parquet --split validation --end-to-end "
+    "--slices race,gender,race+gender --json docs/results/fairness.json`"
+)
+SHOWN = {
+    "ferplus": "FER+ majority, test",
+    "ferplus leak-free": "the same, leak-free",
+    "fer2013": "FER2013, test",
+    "fer2013 leak-free": "the same, leak-free",
+    "age": "FairFace validation, age",
+    "age found": "the same, faces the detector finds",
+}
+DIVISIONS = ("race", "gender")
+MEANING = (
+    "**What this does not say.** FairFace has no labels of emotion. Its pictures are photos that people put on the web, and "
+    "who is photographed smiling, how, and by whom differs between groups. So a difference can lie in the expressions "
+    "that were photographed, in which photos were chosen, or in the network; these figures cannot tell them apart, and equal "
+    "means would not prove that errors are equal. They say how differently the model answers on this collection, which is "
+    "what a user who compares groups with it would see: **do not compare groups of people by these outputs.** Groups are the "
+    "dataset's, assigned by annotators from the picture. With eight emotions and nine groups, three or four of the intervals "
+    "exclude 0 by chance alone."
+)
+
+
+def load(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def percent(value: float | None, around: Sequence[float] | None = None) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f} %" + ("" if around is None else f" ({100 * around[0]:.1f}–{100 * around[1]:.1f})")
+
+
+def number(value: float | None, around: Sequence[float] | None = None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" + ("" if around is None else f" ({around[0]:.3f}–{around[1]:.3f})")
+
+
+def figure(one: Mapping[str, Any], name: str, tell: Any = percent) -> str:
+    return str(tell(one.get(name), (one.get("intervals") or {}).get(name)))
+
+
+def reports_section() -> str:
+    """The headline figures of both models with intervals, their diagrams, and what abstaining buys."""
+    emotion, age, way = load("emotion_test"), load("age_report"), load("end_to_end")
+    lines = [
+        "`mien evaluate emotion --data fer2013.parquet --json docs/results/emotion_test.json --report out/emotion`<br>",
+        "`mien evaluate age --data fairface.parquet --split validation --json docs/results/age_report.json --report out/age` "
+        "(`fairface.parquet` of the validation file alone)",
+        "",
+        "In brackets the 95 % interval.",
+        "",
+    ]
+    rows = []
+    for document in (emotion, age):
+        for key, one in document["results"].items():
+            rows.append(
+                [
+                    SHOWN[key],
+                    f"{one['n']:,}",
+                    figure(one, "accuracy"),
+                    figure(one, "one_off"),
+                    figure(one, "top2"),
+                    figure(one, "macro_f1", number),
+                    figure(one, "ece", number),
+                    figure(one, "kl", number),
+                ]
+            )
+    lines += table(["images", "n", "accuracy", "one-off", "top-2", "macro F1", "ECE", "KL to raters"], rows)
+    lines += [
+        "| | reliability | risk over coverage |",
+        "|---|---|---|",
+        *(
+            f"| {SHOWN[head]} | ![Reliability diagram of {SHOWN[head]}](images/evaluation/{head}-reliability.png) "
+            f"| ![Risk over coverage of {SHOWN[head]}](images/evaluation/{head}-risk-coverage.png) |"
+            for head in ("ferplus", "fer2013", "age")
+        ),
+        "",
+        "Accuracy when the least confident faces get no answer, and the top probability at which that begins, which is what "
+        "`Faces.labels(abstain=…)` takes:",
+        "",
+    ]
+    rows = []
+    for document, head in ((emotion, "ferplus"), (emotion, "fer2013"), (age, "age")):
+        curve = document["details"][head]["selective"]
+        cells = [f"{percent(row['accuracy'])} at {row['threshold']:.2f}" for row in curve["table"]]
+        rows.append([SHOWN[head], *cells, f"{curve['aurc']:.3f}"])
+    shares = [f"{100 * row['coverage']:.0f} %" for row in emotion["details"]["ferplus"]["selective"]["table"]]
+    lines += table(["answered", *shares, "AURC"], rows)
+    lines += [
+        "Through detector and crop, on FER2013's test faces enlarged into whole pictures "
+        "(`python benchmarks/end_to_end.py`, see [benchmarks](benchmarks.md)); missed faces are wrong:",
+        "",
+    ]
+    rows = []
+    for row in way["rows"]:
+        cells = [f"{row['side']} px, ±{row['angle']:.0f}°", percent(1 - row["ferplus_found"])]
+        for head in ("ferplus", "fer2013"):
+            through, found = row[f"{head}_end_to_end"], row[f"{head}_found"]
+            cells.append(f"{percent(through)} → {percent(through * found)}")
+        rows.append(cells)
+    lines += table(
+        ["faces", "missed, FER+ majority", "FER+ majority, without → with misses", "FER2013, the same"], rows
+    )
+    lines += [
+        "FER2013 was cropped by a detector of its own and holds drawings, covered and cut faces; on FairFace's photos "
+        f"{percent(load('fairness')['models'][0]['detection']['miss_rate'])} are missed (below).",
+    ]
+    return "\n".join(lines).strip()
+
+
+def calibration_lines(document: Mapping[str, Any]) -> list[str]:
+    """What was fitted, and the figures before and after."""
+    lines = []
+    for head, one in document["heads"].items():
+        low, high = one["interval"]
+        verdict = "taken" if one["adopted"] else "not taken, since the gain may be chance: the head stays at 1"
+        lines.append(
+            f"- `{head}`: temperature {one['temperature']:.4f} on {one['n']:,} images ({one['protocol']}); log loss "
+            f"{one['change']:+.4f} ({low:+.4f} to {high:+.4f}): {verdict}."
+        )
+    lines.append("")
+    rows = []
+    for split, protocols in document["scores"].items():
+        for protocol, pair in protocols.items():
+            before, after = pair["before"], pair["after"]
+            moved = [
+                "–" if before[name] is None else f"{before[name]:.4f} → {after[name]:.4f}"
+                for name in ("log_loss", "ece", "kl")
+            ]
+            rows.append([split, protocol, f"{before['n']:,}", percent(after["accuracy"]), *moved])
+    lines += table(["split", "protocol", "images", "accuracy", "log loss", "ECE", "KL to raters"], rows)
+    return lines
+
+
+def calibration_section() -> str:
+    document = load("calibration")
+    lines = [
+        "`mien calibrate emotion --data fer2013.parquet --json docs/results/calibration.json --out emotion.onnx`",
+        "",
+        "One number a head divides the logits before the softmax (Guo et al. 2017). It is fitted on PublicTest by least log "
+        "loss, without the images that are in training too: the network has learnt those by heart and is surer of them. Order "
+        "and labels stay, and with them accuracy. It is stored in the model's card and used by everything that reads the file.",
+        "",
+        *calibration_lines(document),
+        "**What it costs.** The FER+ head learnt the raters' distribution, which is softer than the label that most of them "
+        "chose. Sharpened until its top probability is right as often as it says about that majority, it is farther from the "
+        "distribution of all votes: KL to raters rises. Who wants the distribution of votes rather than the chance of being "
+        "right calibrates with `--target raters`, or takes the logits as they are (`mien.models.model.Model.logits`).",
+    ]
+    return "\n".join(lines).strip()
+
+
+def worst_line(found: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    lines = []
+    for key, what in names.items():
+        one = found.get(key)
+        if one is None:
+            continue
+        tell = number if key == "ece" else percent
+        lines.append(
+            f"- {what}: worst for {one['group']}, {tell(one['value'], one['interval'])}; best for {one['best_group']}, "
+            f"{tell(one['best'])}."
+        )
+    return [*lines, ""]
+
+
+def missed_lines(document: Mapping[str, Any]) -> list[str]:
+    found = document["detection"]
+    lines = [
+        f"{found['missed']:,} of {found['faces']:,} faces are not found by the default detector ({found['detector']}): "
+        f"{percent(found['miss_rate'], found['interval'])}.",
+        "",
+    ]
+    rows = []
+    for title in DIVISIONS:
+        for group, one in found["groups"][title].items():
+            rows.append([f"{title}: {group}", f"{one['n']:,}", f"{one['missed']:,}", figure(one, "miss_rate")])
+    lines += table(["group", "faces", "missed", "miss rate"], rows)
+    return lines
+
+
+def age_lines(document: Mapping[str, Any]) -> list[str]:
+    one = document["results"]["age"]
+    lines = [
+        f"Found faces: accuracy {figure(one, 'accuracy')}, one-off {figure(one, 'one_off')}, ECE {figure(one, 'ece', number)}. "
+        f"With misses counted as wrong: accuracy {figure(one, 'accuracy_with_misses')}.",
+        "",
+    ]
+    rows = []
+    for title in DIVISIONS:
+        for group, each in document["groups"]["age"][title].items():
+            told = [figure(each, "accuracy"), figure(each, "accuracy_with_misses"), figure(each, "one_off")]
+            rows.append([f"{title}: {group}", f"{each['n']:,}", *told, figure(each, "ece", number)])
+    lines += table(["group", "found", "accuracy", "misses wrong", "one-off", "ECE"], rows)
+    names = {"accuracy": "accuracy", "one_off": "one-off", "ece": "ECE", "miss_rate": "missed"}
+    for title in (*DIVISIONS, "race and gender"):
+        lines += [f"Worst group by {title}:", "", *worst_line(document["worst"]["age"][title], names)]
+    return lines
+
+
+def emotion_lines(document: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "Mean predicted distribution (FER+ head) of the faces that are found, per cent; in brackets the difference to all "
+        "other faces in points, **bold** where its 95 % interval excludes 0.",
+        "",
+    ]
+    tables = document["distributions"]["ferplus"]
+    labels = list(next(iter(tables["race"].values()))["mean"])
+    rows = []
+    for title in DIVISIONS:
+        for group, one in tables[title].items():
+            cells = []
+            for label in labels:
+                low, high = one["difference_intervals"][label]
+                apart = f"{100 * one['difference'][label]:+.1f}"
+                cells.append(f"{100 * one['mean'][label]:.1f} ({f'**{apart}**' if low > 0 or high < 0 else apart})")
+            rows.append([f"{title}: {group}", f"{one['n']:,}", *cells])
+    lines += table(["group", "faces", *labels], rows)
+    widest = max(
+        ((abs(one["difference"][label]), title, group, label) for title in DIVISIONS
+         for group, one in tables[title].items() for label in labels)
+    )  # fmt: skip
+    _, title, group, label = widest
+    one = tables[title][group]
+    low, high = one["difference_intervals"][label]
+    lines += [
+        f"The largest difference: {label} for {group}, {100 * one['difference'][label]:+.1f} points "
+        f"({100 * low:+.1f} to {100 * high:+.1f}).",
+        "",
+    ]
+    return lines
+
+
+def fairness_section() -> str:
+    age, emotion = load("fairness")["models"]
+    lines = [
+        FAIRNESS_COMMAND,
+        "",
+        "FairFace's 5,000 validation photos, whole, through detector and crop; groups as the dataset names them.",
+        "",
+        "### Faces that are not found",
+        "",
+        *missed_lines(age),
+        "### Age",
+        "",
+        *age_lines(age),
+        "The worst of several groups looks worse than it is by chance alone; compare the intervals. Groups also differ in age: "
+        "children and people in their twenties are told more exactly than others.",
+        "",
+        "### How predicted emotions differ",
+        "",
+        *emotion_lines(emotion),
+        MEANING,
+    ]
+    return "\n".join(lines).strip()
+
+
+def card_fairness(name: str) -> list[str]:
+    """The section of a model card."""
+    age, emotion = load("fairness")["models"]
+    lines = [
+        "## Groups of people, through detector and crop",
+        "",
+        FAIRNESS_COMMAND + ": FairFace's 5,000 validation photos; in brackets the 95 % interval. "
+        "[Evaluation](../evaluation.md) says what each figure means.",
+        "",
+        *missed_lines(age),
+    ]
+    if name == "age":
+        return [*lines, *age_lines(age)]
+    return [*lines, *emotion_lines(emotion), MEANING, ""]
+
+
+def card_calibration(calibration: Mapping[str, Any] | None) -> list[str]:
+    """The section of a model card, from what the card itself holds."""
+    if calibration is None:
+        return []
+    return [
+        "## Calibration",
+        "",
+        "Temperatures fitted on PublicTest, without images that are in training too; before (temperature 1) → after.",
+        "",
+        *calibration_lines(calibration),
+        "KL to raters rises because the majority's label is sharper than the distribution of all votes; see "
+        "[evaluation](../evaluation.md#calibration).",
+        "",
+    ]
+
+
+def evaluation_parts() -> dict[str, str]:
+    """Mark in docs/evaluation.md → what stands there."""
+    return {"reports": reports_section(), "calibration": calibration_section(), "fairness": fairness_section()}

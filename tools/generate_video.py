@@ -1,0 +1,172 @@
+"""The part of docs/video.md that follows from docs/results/tracking.json; tools/generate.py writes it there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MODES = ("every frame", "every frame, without looks", "every 3rd frame", "every 5th frame")
+TOTALS = ("all", "all, some dropped")
+JOINTS = ("other place", "same place, other view", "same place, other people")
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def per_frame(results: dict[str, Any], every: int, carry: str) -> float:
+    """Milliseconds a frame of finding and following."""
+    ms = results["ms"]
+    carried = ms[carry] * results["faces_a_frame"] * (1 - 1 / every)
+    second = ms["second look"] if carry == "refine" else 0.0
+    return (ms["search"] + second) / every + carried + ms["update"] + ms["cuts"]
+
+
+def total(row: dict[str, Any], mode: str) -> list[str]:
+    return [
+        mode,
+        *(str(row[key]) for key in ("switches", "mergers", "fragments")),
+        *(f"{100 * row[key]:.1f}" for key in ("recall", "precision", "idf1", "mota")),
+        f"{row['iou']:.3f}",
+    ]
+
+
+def tracking_section(results: dict[str, Any]) -> str:
+    """How faces are followed, as Markdown without the marks.
+
+    Args:
+        results: what `benchmarks/tracking.py --json` wrote.
+    """
+    rows = {(row["scene"], row["mode"]): row for row in results["rows"]}
+    scenes = list(dict.fromkeys(row["scene"] for row in results["rows"]))
+    modes = list(dict.fromkeys(row["mode"] for row in results["rows"]))
+    faces = sum(rows[scene, MODES[0]]["faces"] for scene in scenes if scene in TOTALS)
+    lines = [
+        "## How faces are followed",
+        "",
+        "`mien.tracking.tracker.Tracker` gives every face a number at once. Each pair of a track and a face is weighed by how much "
+        "likelier the face is that person than a newcomer: by where and how large the track expects it (a Kalman filter in "
+        "seconds, so the frame rate does not matter) and by its looks, a small grid of colours of head and chest. The pairs "
+        "of a frame are chosen together, so that the sum of this evidence is the greatest. A track that is not seen waits for "
+        "three seconds (`max_gap`); after that, and after a scene cut, the same person is somebody new. Looks tell people in "
+        "one scene apart; they are no face recognition, and nothing of them is kept once a track has ended.",
+        "",
+        f"Measured on {results['videos']} generated videos of {results['frames']:,} frames at 640×480 with "
+        f"{faces:,} visible faces, "
+        "`python benchmarks/tracking.py --json docs/results/tracking.json`. The people are made of two public-domain portraits "
+        "(mirrored, stretched, recoloured, with other clothes) and do not turn their heads, so this says how numbers "
+        "survive crossings, gaps and cameras, not how well difficult faces are found. Parameters were chosen on other "
+        "variants of the same scenes.",
+        "",
+        "- *switches*: times a person has another number than when found last; *mergers*: times a number is on another person "
+        "than before; *gaps*: times a person is missed and found again.",
+        "- A face counts when at least half of it is visible, and as found when a box overlaps it by half (intersection "
+        "over union). *Recall* is the share of faces found, *precision* the share of boxes that lie on a face.",
+        "- *IDF1*: harmonic mean of the shares of faces and of boxes under the right number, when every person is given the one "
+        "number that suits best over the whole video. *MOTA*: 1 − (missed + false boxes + switches) / faces.",
+        "",
+    ]
+    cells = []
+    for scene in scenes:
+        if scene in TOTALS:
+            continue
+        mine = [rows[scene, mode] for mode in MODES]
+        cells.append(
+            [scene, f"{mine[0]['faces']:,}"]
+            + [f"{row['switches']} + {row['mergers']}" for row in mine]
+            + [f"{100 * row['idf1']:.1f}" for row in mine]
+        )
+    lines += [
+        "Switches + mergers, then IDF1 in percent; searched in every frame with and without looks, in every 3rd, in every 5th:",
+        "",
+        *table(["scene", "faces", *("every", "no looks", "3rd", "5th"), *("every", "no looks", "3rd", "5th")], cells),
+        "In *cuts* the truth gives everybody a new number after each cut; in *away for 3 s* the absence is about as long as a "
+        "track waits.",
+        "",
+        "The scenes in which no detection is dropped, together. On searched frames `Carrier.rescue` looks a second time where a "
+        "track expects a face and the search found none, as `Analyzer` does, except where the table says otherwise; *flow* is "
+        "how detectors other than MTCNN carry, without a second look:",
+        "",
+    ]
+    header = ["searched", "switches", "mergers", "gaps", "recall", "precision", "IDF1", "MOTA", "mean overlap"]
+    lines += table(header, [total(rows["all", mode], mode) for mode in modes])
+    lines += [
+        "The two scenes in which detections are dropped by chance (what was dropped counts as missed):",
+        "",
+        *table(header, [total(rows["all, some dropped", mode], mode) for mode in modes]),
+    ]
+    lines += [
+        "### What carrying saves and costs",
+        "",
+        "Between searches MTCNN looks only where the tracks expect their faces (`MTCNN.refine`): two of its three networks on "
+        "one crop a face give box, score and landmarks anew, so nothing drifts. For other detectors box and landmarks move "
+        "along with the optical flow.",
+        "",
+        f"Processor time of one thread, mean over these videos ({results['faces_a_frame']:.1f} faces a frame): one search "
+        f"{results['ms']['search']:.1f} ms and what is looked for a second time {results['ms']['second look']:.2f} ms; one face carried {results['ms']['refine']:.2f} ms by looking again, "
+        f"{results['ms']['flow']:.2f} ms by flow; tracking {results['ms']['update']:.2f} ms and scene cuts "
+        f"{results['ms']['cuts']:.2f} ms a frame. Together, without classifying:",
+        "",
+        *table(
+            ["searched", "carried by", "ms a frame"],
+            [
+                ["every frame", "–", f"{per_frame(results, 1, 'refine'):.1f}"],
+                *(
+                    [f"every {n} frame", how, f"{per_frame(results, int(n[0]), carry):.1f}"]
+                    for n in ("3rd", "5th")
+                    for how, carry in (("looking again", "refine"), ("flow", "flow"))
+                ),
+            ],
+        ),
+        "How much the emotions of one face change when it is carried instead of searched for (total variation distance of the "
+        "distributions, 0–1, mean; and how often the most probable emotion is another), beside what two neighbouring frames "
+        "that were both searched differ by:",
+        "",
+        *table(
+            ["", "faces", "distance", "other emotion"],
+            [
+                [name, f"{row['faces']:,}", f"{row['distance']:.3f}", percent(row["other_label"])]
+                for name, row in results["drift"].items()
+            ],
+        ),
+        "### Scene cuts",
+        "",
+        "`mien.tracking.scene_cuts.SceneCuts` looks for blocks of a tiny gray picture near their place in the frame before. Found: cuts "
+        "between places and between views of one place, and a fade through black as one cut when the new scene shows. Not "
+        "found: dissolves, cuts after which most of the picture is as before (the tracker then goes by place and looks), and "
+        "shots of a single frame. Taken for a cut: a camera that swings by more than a fifth of the picture from one frame to "
+        "the next (the whip pans below, at 10 frames a second), and something that suddenly "
+        "covers most of it. Frames within fades and dissolves are not counted below.",
+        "",
+    ]
+    for fps in sorted({row["fps"] for row in results["cuts"]}, reverse=True):
+        mine = {row["what"]: row for row in results["cuts"] if row["fps"] == fps}
+        whole = mine["all"]
+        found = "; ".join(f"{name} {mine[name]['found']} of {mine[name]['n']}" for name in JOINTS if name in mine)
+        false = "; ".join(f"{name} {row['false']}" for name, row in mine.items() if "false" in row and name != "all")
+        lines += [
+            f"- {fps:g} frames a second: recall {percent(whole['recall'])} ({found}), precision "
+            f"{percent(whole['precision'])}; false cuts in {whole['frames']:,} frames by camera: {false}.",
+        ]
+    crowd = "; ".join(f"{row['ms']:.2f} ms with {row['faces']}" for row in results["crowds"])
+    long = results["crowds"][0]
+    lines += [
+        "",
+        "### Many faces, long videos",
+        "",
+        f"One update takes {crowd} faces. Only live tracks are remembered, so it does not grow: over {long['updates']:,} updates "
+        f"the fastest tenth takes at most {long['ms_first']:.2f} ms at the start and {long['ms_last']:.2f} ms at the end.",
+        "",
+        "### Limits",
+        "",
+        "- Two people who look the same and change places while hidden are mixed up; nothing in the pictures tells.",
+        "- A face that turns away for longer than `max_gap`, or comes back in other light, is somebody new.",
+        "- Half a face beside somebody in front is found with a box of its own and may start a track, which then can go on as "
+        "that person's.",
+        "- At few frames a second, or when searching seldom, faces move by more than their size between looks and crossings are "
+        "told by looks alone.",
+    ]
+    return "\n".join(lines) + "\n"
