@@ -385,7 +385,7 @@ def cards(folder: Path) -> Target:
 def _trained(folder: Path) -> Path:
     """A run folder of an untrained network."""
     from mien.networks.catalog import NETWORKS, network
-    from mien.recipes import RECIPES
+    from mien.recipes.catalog import RECIPES
     from mien.training.checkpoint import BEST, CONFIG, save_weights, write_json
     from mien.training.config import recipe_to_dict
 
@@ -509,7 +509,7 @@ def svm_configs(folder: Path) -> Target:
 
 
 def recipes(folder: Path) -> Target:
-    from mien.recipes import RECIPES
+    from mien.recipes.catalog import RECIPES
     from mien.training.recipe_file import read_recipe, write_recipe
 
     seeds = [write_recipe(RECIPES[name], folder / f"{name}.json", {}).read_bytes() for name in ("emotion", "age")]

@@ -29,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import cv2
 import numpy as np
 
+from mien.media.frame import Frame
 from mien.media.source import SourceInfo
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import FollowOptions, VideoStream
-from mien.results.faces import Frame
 
 WIDTH, HEIGHT, FPS = 96, 72, 25
 CYCLE, SHOWN = 11.0, 4.5

@@ -102,7 +102,7 @@ def profile(detector: MTCNN, frame: np.ndarray, photo: str) -> list[dict[str, An
         "from mien.pipeline.analyzer import Analyzer; lap('import mien')\n"
         "analyzer = Analyzer(); lap('build five ONNX sessions')\n"
         f"faces = analyzer.analyze({photo!r}); lap('first analysis')\n"
-        "from mien.results.tables import print_table; import sys, io; sys.stdout = io.StringIO()\n"
+        "from mien.cli.photo_table import print_table; import sys, io; sys.stdout = io.StringIO()\n"
         "print_table(faces); sys.stdout = sys.__stdout__; lap('table')\n"
         "import json; print(json.dumps(out))"
     )

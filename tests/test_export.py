@@ -19,7 +19,7 @@ from mien.models.card import Card
 from mien.models.catalog import FILES, MODELS, Shipped, read_model
 from mien.models.model import Model, softmax
 from mien.networks.catalog import network
-from mien.recipes import recipe
+from mien.recipes.catalog import recipe
 from mien.training import checkpoint as files
 
 

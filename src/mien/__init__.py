@@ -31,11 +31,12 @@ if TYPE_CHECKING:
         OutputError,
         VideoError,
     )
+    from mien.media.frame import Frame
     from mien.media.image import load_image
     from mien.models.card import Card
     from mien.pipeline.analyzer import Analyzer, analyze, analyze_batch
     from mien.pipeline.video import FollowOptions
-    from mien.results.faces import Face, Faces, Frame
+    from mien.results.faces import Face, Faces
     from mien.results.track import Track
     from mien.results.video import VideoFrame, VideoReport
 
@@ -65,9 +66,10 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("Analyzer", "analyze", "analyze_batch"), "mien.pipeline.analyzer"),
-    **dict.fromkeys(("Face", "Faces", "Frame"), "mien.results.faces"),
+    **dict.fromkeys(("Face", "Faces"), "mien.results.faces"),
     **dict.fromkeys(("VideoFrame", "VideoReport"), "mien.results.video"),
     "Card": "mien.models.card",
+    "Frame": "mien.media.frame",
     "FollowOptions": "mien.pipeline.video",
     "Track": "mien.results.track",
     "load_image": "mien.media.image",

@@ -1,74 +1,193 @@
-"""Every error Mien raises on purpose. Each is also a builtin, and its message says what to do next."""
+"""Every error Mien raises on purpose: one tree, and each is a builtin as well.
+
+An error has fields, and its message is made from them: ``path: reason; advice``. Programs read ``code`` and the other
+fields, people the message.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 _LONGEST, _END = 1500, 300
-"""Characters of a message, and of its end, which says what to do, where more would be left out."""
+"""Characters of a message, and of its end, which holds the advice, where more would be left out."""
 
 
 class MienError(Exception):
     """Base of all errors of this package; the command line prints its message as one line.
 
     Messages quote files and the libraries that read them. Whatever these hold comes out as one line of printable
-    characters: a file must not tell a terminal what to do.
+    characters: a file must not control a terminal.
+
+    Args:
+        reason: what is wrong, for people; without the path and without the advice.
+        path: the file, folder or address that it is about, None for none.
+        advice: what to do next, None where the reason leaves no question.
+        code: short name for programs, such as "image-unreadable"; stable over versions. By default that of the class.
+        details: further facts for programs, such as ``{"pixels": 200_000_000}``; JSON-ready.
+
+    Attributes:
+        reason: as above.
+        path: as text, None for none.
+        advice: as above.
+        code: as above.
+        details: as above, empty by default.
+
+    Example:
+        >>> error = ImageError("holds no picture", path="a.jpg", advice="check the file")
+        >>> str(error), error.code, error.path
+        ('a.jpg: holds no picture; check the file', 'image-unreadable', 'a.jpg')
     """
 
+    default_code: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        advice: str | None = None,
+        code: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path: str | None = None if path is None else os.fspath(path)
+        self.advice = advice
+        self.code = code or self.default_code
+        self.details: Mapping[str, Any] = dict(details or {})
+
     def __str__(self) -> str:
-        text = super().__str__()
-        if not text.isprintable():
-            words = " ".join(text.split())
-            text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} … {text[-_END:]}"
+        before = "" if self.path is None else f"{self.path}: "
+        after = "" if self.advice is None else f"; {self.advice}"
+        return one_line(f"{before}{self.reason}{after}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {"path": self.path, "advice": self.advice, "code": self.code, "details": self.details}
+        return _rebuild, (type(self), self.reason, fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready fields; those that are None or empty are left out.
+
+        Example:
+            >>> InputError("top is at least 1, got 0").to_dict()
+            {'code': 'input-invalid', 'reason': 'top is at least 1, got 0'}
+        """
+        fields = {"code": self.code, "reason": one_line(self.reason)}
+        fields |= {} if self.path is None else {"path": self.path.encode("utf-8", "backslashreplace").decode()}
+        fields |= {} if self.advice is None else {"advice": one_line(self.advice)}
+        return fields | ({"details": dict(self.details)} if self.details else {})
+
+
+def _rebuild(kind: type[MienError], reason: str, fields: Mapping[str, Any]) -> MienError:
+    """What unpickling calls; constructors of subclasses may take other arguments."""
+    error = kind.__new__(kind)
+    MienError.__init__(error, reason, **fields)
+    return error
+
+
+def one_line(text: str) -> str:
+    """``text`` as one line of printable characters, shortened in its middle where it is very long."""
+    if not text.isprintable():
+        words = " ".join(text.split())
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} … {text[-_END:]}"
 
 
 class InputError(MienError, ValueError):
     """An argument, array or option that cannot be used."""
 
+    default_code = "input-invalid"
+
 
 class ImageError(MienError, ValueError):
     """A file or a byte string that is not a readable image."""
 
+    default_code = "image-unreadable"
+
 
 class ImageTooLargeError(ImageError):
-    """An image that declares more pixels than are allowed; it was not decoded."""
+    """An image that declares more pixels than are allowed; it was not decoded.
+
+    ``details`` holds ``pixels`` and ``limit``.
+    """
+
+    default_code = "image-too-large"
 
 
 class VideoError(MienError, ValueError):
     """A video or stream that cannot be read."""
 
+    default_code = "video-unreadable"
+
 
 class MissingFileError(MienError, FileNotFoundError):
     """A path that does not exist, or a folder without anything to read."""
+
+    default_code = "file-missing"
 
 
 class DataError(MienError, ValueError):
     """A dataset whose layout, rows or labels are not as its format says."""
 
+    default_code = "data-invalid"
+
 
 class ModelError(MienError, RuntimeError):
     """A model file that is damaged, of the wrong kind, or whose hash is wrong."""
+
+    default_code = "model-invalid"
 
 
 class ExportError(MienError, RuntimeError):
     """An exported model that does not compute what the trained one does."""
 
+    default_code = "export-differs"
+
 
 class TrainingError(MienError, RuntimeError):
     """A run that cannot be started, resumed or continued."""
+
+    default_code = "training-refused"
 
 
 class DownloadError(MienError, OSError):
     """A file that could not be fetched or whose hash was wrong after the fetch."""
 
+    default_code = "download-failed"
+
 
 class OutputError(MienError, OSError):
     """A result that could not be written: a full disk, a folder that may not be written to."""
 
+    default_code = "output-unwritable"
+
 
 class MissingExtraError(MienError, ImportError):
-    """A feature whose optional packages are not installed."""
+    """A feature whose optional packages are not installed.
+
+    Args:
+        package: the package that is missing.
+        extra: the extra of Mien that installs it.
+        what: what needs it, as the subject of the message.
+    """
+
+    default_code = "extra-missing"
 
     def __init__(self, package: str, extra: str, what: str) -> None:
-        super().__init__(f"{what} needs the package '{package}': pip install 'mien[{extra}]'")
-        self.package = package
-        self.extra = extra
+        super().__init__(
+            f"{what} needs the package '{package}'",
+            advice=f"pip install 'mien[{extra}]'",
+            details={"package": package, "extra": extra},
+        )
+
+    @property
+    def package(self) -> str:
+        """The package that is missing."""
+        return str(self.details["package"])
+
+    @property
+    def extra(self) -> str:
+        """The extra of Mien that installs it."""
+        return str(self.details["extra"])

@@ -19,7 +19,7 @@ RESULTS = ROOT / "docs" / "results"
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for folder in ("benchmarks", "docs"):
+    for folder in ("benchmarks", "tools"):
         monkeypatch.syspath_prepend(str(ROOT / folder))
 
 

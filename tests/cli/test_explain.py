@@ -22,7 +22,7 @@ from mien.errors import MienError
 from mien.explain.contact_sheets import SHEETS
 from mien.explain.methods import METHODS, REGIONS
 from mien.networks.catalog import network
-from mien.recipes import recipe
+from mien.recipes.catalog import recipe
 from mien.training.checkpoint import BEST, CONFIG, save_weights, write_json
 
 Call = Callable[..., Result]

@@ -313,7 +313,7 @@ def test_timelines_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.Monk
         save_timeline(REPORT, tmp_path / "a.gif")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(
-        MissingExtraError, match=r"a timeline needs the package 'matplotlib': pip install 'mien\[plots\]'"
+        MissingExtraError, match=r"a timeline needs the package 'matplotlib'; pip install 'mien\[plots\]'"
     ):
         save_timeline(REPORT, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []

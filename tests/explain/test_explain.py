@@ -32,7 +32,7 @@ from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import Model
 from mien.networks.catalog import NETWORKS, network
-from mien.recipes import RECIPES
+from mien.recipes.catalog import RECIPES
 
 SIZE = 24
 PATCH = (slice(6, 12), slice(12, 18))

@@ -529,7 +529,7 @@ def test_a_part_that_says_nonsense_is_not_taken_as_done(tmp_path: Path):
 
 
 def test_recipes_that_are_damaged(tmp_path: Path):
-    from mien.recipes import RECIPES
+    from mien.recipes.catalog import RECIPES
     from mien.training.recipe_file import read_recipe, write_recipe
 
     path = write_recipe(RECIPES["emotion"], tmp_path / "r.json", {})
@@ -571,7 +571,7 @@ def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
     ids=["network", "task", "none", "text", "two", "object", "list", "pair", "long", "NaN", "zero"],
 )
 def test_recipes_of_other_types(change: dict[str, Any]):
-    from mien.recipes import RECIPES
+    from mien.recipes.catalog import RECIPES
     from mien.training.config import recipe_from_dict, recipe_to_dict
 
     raw = recipe_to_dict(RECIPES["emotion"])
@@ -582,7 +582,7 @@ def test_recipes_of_other_types(change: dict[str, Any]):
 
 def test_a_head_that_torch_cannot_name(tmp_path: Path):
     pytest.importorskip("torch")
-    from mien.recipes import RECIPES
+    from mien.recipes.catalog import RECIPES
     from mien.training.checkpoint import BEST, CONFIG, load_run, write_json
     from mien.training.config import recipe_to_dict
 

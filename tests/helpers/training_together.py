@@ -18,7 +18,7 @@ from mien.errors import TrainingError
 from mien.labels import FER2013, FERPLUS
 from mien.networks.catalog import NETWORKS, Network
 from mien.networks.headed import GlobalAverage, Headed
-from mien.recipes import recipe
+from mien.recipes.catalog import recipe
 from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule
 from mien.training.run import fit
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
-from mien.results.faces import Faces, Frame
+from mien.media.frame import Frame
+from mien.results.faces import Faces
 from mien.results.track import Episode, Track, Vote
 from mien.results.video import Coverage, Rows, VideoFrame, VideoReport, row_dtype
 

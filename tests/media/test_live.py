@@ -22,13 +22,13 @@ import pytest
 from helpers.clips import clip, number_of, numbered
 from mien.errors import InputError, MienError, VideoError
 from mien.media.connection import Arrived, BrokenError
+from mien.media.frame import Frame
 from mien.media.live import Live, Reconnect, open_live
 from mien.media.network_stream import without_password
 from mien.media.read_ahead import Buffer
 from mien.media.selection import Choice
 from mien.media.source import Source, SourceInfo
 from mien.media.video import open_video
-from mien.results.faces import Frame
 
 QUICK = Reconnect(tries=3, first=0.05, longest=0.1)
 

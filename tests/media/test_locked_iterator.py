@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers.clips import clip
+from mien.media.frame import Frame
 from mien.media.locked_iterator import Turns
-from mien.results.faces import Frame
 
 RACE = """
 import sys, threading

@@ -23,8 +23,9 @@ from helpers.tiny_models import OneFace
 from mien.detect.mtcnn import MTCNN
 from mien.errors import InputError, MissingFileError, ModelError
 from mien.labels import AGE_BINS, FERPLUS
+from mien.media.frame import Frame
 from mien.media.image import load_image
-from mien.results.faces import Faces, Frame
+from mien.results.faces import Faces
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,13 @@ import pytest
 
 from helpers.clips import Pan, clip, side_by_side
 from mien.errors import InputError
+from mien.media.frame import Frame
 from mien.media.source import SourceInfo
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import BATCH, Done, Following, FollowOptions, VideoStream
-from mien.results.faces import Faces, Frame
+from mien.results.faces import Faces
 from mien.results.video import VideoFrame
 
 SIZE = (320, 240)

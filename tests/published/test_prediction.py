@@ -9,22 +9,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_recipes import pictures
 from torch import nn
 
 import mien
+from helpers.labelled_pictures import pictures
 from helpers.pictures import astronaut, hopper
 from mien import export as exporting
 from mien.errors import MissingExtraError, ModelError
 from mien.evaluation.scoring.evaluate import open_scorable, predict
-from mien.models import model as running
 from mien.models.card import Card
 from mien.models.model import Model, softmax
 from mien.networks.catalog import network
 from mien.pipeline.video import FollowOptions
 from mien.predict.classify import cut
-from mien.published.features import FEATURES, compute
-from mien.recipes import recipe
+from mien.published.features import FEATURES, compute, table
+from mien.recipes.catalog import recipe
 from mien.results.faces import Faces
 from mien.training import checkpoint as files
 
@@ -127,15 +126,18 @@ def test_an_exported_network_of_two_inputs_is_scored_with_the_features_of_the_fi
 def test_a_feature_that_cannot_be_computed_is_said_when_the_model_is_opened(
     zoo: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str, images: np.ndarray) -> np.ndarray:
-        raise MissingExtraError("dlib-bin", "landmarks", f"the feature {name!r}")
+    def missing(images: np.ndarray) -> np.ndarray:
+        raise MissingExtraError("dlib-bin", "landmarks", "the feature 'landmarks'")
 
+    landmarks = FEATURES["landmarks"]
     with monkeypatch.context() as patch:
-        patch.setattr(running, "compute", missing)
+        patch.setattr(
+            table, "FEATURES", dict(FEATURES) | {"landmarks": dataclasses.replace(landmarks, compute=missing)}
+        )
         with pytest.raises(MissingExtraError, match=r"mien\[landmarks\]"):
             mien.Analyzer(emotion=zoo["fusion-a-landmarks-sliding"], age=None)
-    shorter = dict(FEATURES) | {"landmarks": dataclasses.replace(FEATURES["landmarks"], length=10)}
-    monkeypatch.setattr(running, "FEATURES", shorter)
+    shorter = dict(FEATURES) | {"landmarks": dataclasses.replace(landmarks, length=10)}
+    monkeypatch.setattr(table, "FEATURES", shorter)
     with pytest.raises(ModelError, match="136 landmarks features"):
         Model(zoo["fusion-a-landmarks-sliding"])
 

@@ -23,7 +23,7 @@ from mien.published.reproduction.page import ours, page, pictures, published
 from mien.published.reproduction.queue import TRAINED, lacking, run_queue
 from mien.published.reproduction.results import Result, curve_path, read_curve, read_result, write_curve, write_result
 from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, Row, chosen
-from mien.recipes import RECIPES
+from mien.recipes.catalog import RECIPES
 from mien.training import checkpoint as files
 from mien.training.config import Recipe
 from mien.training.curves import read_rows

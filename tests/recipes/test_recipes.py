@@ -9,40 +9,20 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.labelled_pictures import pictures
 from mien.datasets.dataset import Info, Prepared
 from mien.datasets.prepared import read_prepared, write_prepared
 from mien.errors import DataError
 from mien.evaluation.scoring.evaluate import evaluate, open_scorable, predict
-from mien.labels import FER2013, FERPLUS, FERPLUS_7
+from mien.labels import FER2013, FERPLUS_7
 from mien.networks.catalog import NETWORKS, network
-from mien.recipes import PUBLISHED, RECIPES, SHIPPED, recipe
+from mien.recipes.catalog import PUBLISHED, RECIPES, SHIPPED, recipe
 from mien.training import checkpoint as files
 from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Schedule, Splits
 from mien.training.data import loader, role_of
 from mien.training.module import Learner, make_schedule
 from mien.training.run import fit
 from mien.training.targets import head_targets
-
-
-def pictures(n: int = 60, *, features: bool = False, seed: int = 0) -> Prepared:
-    """FER2013 in small: every label, votes for it, splits in turn; brightness tells happy from the others."""
-    rng = np.random.default_rng(seed)
-    emotion = (np.arange(n) % 7).astype(np.int8)
-    images = rng.integers(0, 80, (n, 48, 48, 1)).astype(np.uint8)
-    images[emotion == FER2013.index["happy"]] += 150
-    votes = np.zeros((n, 10), np.int8)
-    names = [FERPLUS.index[FER2013.names[label]] for label in emotion]
-    votes[np.arange(n), names] = 8
-    votes[:, 8] = 1
-    split = np.array(["train", "train", "train", "validation", "test"])[np.arange(n) % 5]
-    vectors = {
-        "landmarks": rng.random((n, 136), np.float32),
-        "hog": rng.random((n, 72), np.float32),
-        "hog_sliding": rng.random((n, 2592), np.float32),
-    }
-    info = Info("fer2013", "fer2013")
-    given = vectors if features else {}
-    return Prepared(images, split, np.arange(n, dtype=np.int32), info, emotion, votes, features=given)
 
 
 def test_the_tables_hold_every_recipe_once() -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
-from mien.results.faces import N_LANDMARKS, Face, Faces, Frame, normalised_entropy
+from mien.media.frame import Frame
+from mien.results.faces import N_LANDMARKS, Face, Faces, normalised_entropy
 
 
 def sample(n: int = 3, seed: int = 0) -> Faces:
@@ -312,7 +313,7 @@ def test_to_parquet_comes_back(tmp_path: Path) -> None:
 def test_to_pandas_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(
-        MissingExtraError, match=r"a data frame needs the package 'pandas': pip install 'mien\[tables\]'"
+        MissingExtraError, match=r"a data frame needs the package 'pandas'; pip install 'mien\[tables\]'"
     ):
         sample().to_pandas()
 

@@ -264,7 +264,7 @@ def test_a_resumed_run_ends_the_same(tmp_path_factory: pytest.TempPathFactory, d
 SCRIPT = """
 import sys
 from helpers.videos import made_frames, rows_of
-from test_video_rows import WRITERS
+from results.test_row_writers import WRITERS
 writers = [make(sys.argv[1] + "/" + name) for name, make in WRITERS.items()]
 frames = list(made_frames(5, size=(64, 48)))
 while True:

@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from mien.cli.photo_table import print_table
 from mien.errors import InputError, MienError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS
 from mien.results import tables
 from mien.results.faces import Faces
-from mien.results.tables import Columns, print_table, write_csv, write_json, write_parquet
+from mien.results.tables import Columns, write_csv, write_json, write_parquet
 
 pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
@@ -236,7 +237,7 @@ def test_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        MissingExtraError, match=r"Parquet output needs the package 'pyarrow': pip install 'mien\[tables\]'"
+        MissingExtraError, match=r"Parquet output needs the package 'pyarrow'; pip install 'mien\[tables\]'"
     ):
         write_parquet([], tmp_path / "a.parquet")
 

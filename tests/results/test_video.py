@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
-from mien.results.faces import Faces, Frame
+from mien.media.frame import Frame
+from mien.results.faces import Faces
 from mien.results.track import Episode, Track, Vote
 from mien.results.video import Coverage, Rows, VideoFrame, VideoReport, readable, row_dtype
 

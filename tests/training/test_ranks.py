@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import fabricated
 
+from helpers.labelled_pictures import fabricated
 from helpers.training_together import EXACT, train
 from mien.datasets.prepared import write_prepared
 from mien.errors import DataError, TrainingError

@@ -10,7 +10,7 @@ import pytest
 
 from mien.errors import InputError, MienError, MissingFileError
 from mien.networks.catalog import NETWORKS, network
-from mien.recipes import RECIPES, recipe
+from mien.recipes.catalog import RECIPES, recipe
 from mien.training.config import recipe_from_dict, recipe_to_dict
 from mien.training.recipe_file import read_recipe, write_recipe
 from mien.training.search_space import Choice, Integer, LogUniform, Space, Uniform, value_at, with_settings

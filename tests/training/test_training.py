@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.labelled_pictures import fabricated
 from mien.datasets.dataset import Info, Prepared
 from mien.datasets.prepared import write_prepared
 from mien.errors import DataError, InputError, TrainingError
 from mien.labels import FER2013, FERPLUS
 from mien.networks.catalog import NETWORKS, network
-from mien.recipes import RECIPES, SHIPPED, recipe
+from mien.recipes.catalog import RECIPES, SHIPPED, recipe
 from mien.training import checkpoint as files
 from mien.training.augment import augmentation, mixup
 from mien.training.config import NO_AUGMENT, Augment, Distill, HeadSpec, Optimizer, Schedule, recipe_from_dict
@@ -37,21 +38,6 @@ TINY = replace(
     ema=0.9,
     precision="float32",
 )
-
-
-def fabricated(n: int = 64, seed: int = 0) -> Prepared:
-    """Pictures whose brightness pattern tells the label: bright left half is happy, bright right half is neutral."""
-    rng = np.random.default_rng(seed)
-    side = rng.integers(0, 2, n)
-    images = rng.integers(0, 60, (n, 48, 48, 1)).astype(np.uint8)
-    for i, right in enumerate(side):
-        images[i, :, 24:] += np.uint8(150 * right)
-        images[i, :, :24] += np.uint8(150 * (1 - right))
-    votes = np.zeros((n, 10), np.int8)
-    votes[np.arange(n), np.where(side, FERPLUS.index["neutral"], FERPLUS.index["happy"])] = 10
-    emotion = np.where(side, FER2013.index["neutral"], FER2013.index["happy"]).astype(np.int8)
-    split = np.array(["train"] * (n // 2) + ["validation"] * (n // 4) + ["test"] * (n - n // 2 - n // 4))
-    return Prepared(images, split, np.arange(n, dtype=np.int32), Info("fer2013", "fer2013"), emotion, votes)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from mien.datasets.prepared import read_prepared, write_prepared
 from mien.datasets.subsample import subsample
 from mien.errors import DataError, InputError, MienError, TrainingError
 from mien.labels import FER2013
-from mien.recipes import recipe
+from mien.recipes.catalog import recipe
 from mien.training import checkpoint as files
 from mien.training.config import Recipe
 from mien.training.curves import read_rows

@@ -18,8 +18,9 @@ from mien.batch.types import Counts, Finished, Item, Shard
 from mien.errors import MienError
 
 if TYPE_CHECKING:
+    from mien.media.frame import Frame
     from mien.pipeline.analyzer import Analyzer
-    from mien.results.faces import Faces, Frame
+    from mien.results.faces import Faces
 
 BATCH = 16
 """Photos in memory and analysed at once."""

@@ -1,4 +1,4 @@
-"""The worker process: ``python -m mien.batch.worker_process`` reads tasks from its input and writes what became of them.
+"""The worker process: ``python -m mien.batch.worker_process`` stdin tasks → stdout results.
 
 It is a process of its own so that a decoder that crashes, or memory that runs out, costs one shard's time and no more.
 It ends when its input does, also in the middle of a shard: nothing analyses for a driver that is gone.

@@ -15,8 +15,9 @@ from mien.cli.options import analyzer_options, follow_options, frame_options
 from mien.cli.output import Failures, unique_name
 
 if TYPE_CHECKING:
+    from mien.media.frame import Frame
     from mien.pipeline.analyzer import Analyzer
-    from mien.results.faces import Faces, Frame
+    from mien.results.faces import Faces
 
 BATCH = 16
 """Pictures in memory at once."""
@@ -119,7 +120,7 @@ def command(
             results.append(faces)
         _write(results, csv_file, parquet_file)
         if not as_json and results:
-            from mien.results.tables import print_table
+            from mien.cli.photo_table import print_table
 
             print_table(results, top=top, abstain=abstain)
     if clips:

@@ -26,8 +26,8 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo.png"), show_default=True)
 def command(photo: Path | None, out: Path) -> None:
     """Analyse a public-domain portrait, or your own photo, and save the annotated picture."""
+    from mien.cli.photo_table import print_table
     from mien.pipeline.analyzer import Analyzer
-    from mien.results.tables import print_table
 
     chosen = photo or portrait()
     faces = Analyzer().analyze(chosen)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mien.draw.palette import colour_of
+from mien.errors import InputError
 from mien.results.faces import Face, Faces
 
 if TYPE_CHECKING:
@@ -20,7 +21,28 @@ _NARROW, _TINY = 110, 76
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def print_results(results: Sequence[Faces], top: int, abstain: float, console: Console | None) -> None:
+def print_table(
+    results: Faces | Iterable[Faces], *, top: int = 3, abstain: float = 0.0, console: Console | None = None
+) -> None:
+    """Print results for people: one line a face, and one for each picture without a face.
+
+    Args:
+        results: one result or several.
+        top: emotions told of each face, the most probable first.
+        abstain: a face whose most probable emotion is below this (0–1) is called uncertain.
+        console: where to; by default the standard output, as wide as the terminal, or as needed where there is none.
+
+    Raises:
+        InputError: ``top`` or ``abstain`` out of range.
+    """
+    if top < 1:
+        raise InputError(f"top is at least 1, got {top}")
+    if not 0.0 <= abstain <= 1.0:
+        raise InputError(f"abstain is a probability between 0 and 1, got {abstain}")
+    _print([results] if isinstance(results, Faces) else list(results), top, abstain, console)
+
+
+def _print(results: Sequence[Faces], top: int, abstain: float, console: Console | None) -> None:
     """Print one line a face; columns that no result fills are left out."""
     from rich import box
     from rich.console import Console

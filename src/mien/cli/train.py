@@ -26,7 +26,7 @@ Examples:
 def _list(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
         from mien.published.recipes.svm import SVMS
-        from mien.recipes import RECIPES
+        from mien.recipes.catalog import RECIPES
 
         summaries = {name: one.summary for name, one in RECIPES.items()} | {n: one.summary for n, one in SVMS.items()}
         for name, summary in summaries.items():
@@ -67,7 +67,7 @@ def command(
     """
     from mien.errors import MissingExtraError
     from mien.published.recipes.svm import SVMS
-    from mien.recipes import recipe as find
+    from mien.recipes.catalog import recipe as find
 
     line = shlex.join(["mien", *sys.argv[1:]])
     if recipe in SVMS:

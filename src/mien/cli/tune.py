@@ -84,7 +84,7 @@ def command(
     from mien.errors import MissingExtraError
     from mien.files import output_file
     from mien.published.recipes.svm import SVMS
-    from mien.recipes import recipe as find
+    from mien.recipes.catalog import recipe as find
 
     if recipe in SVMS:
         raise click.UsageError(f"{recipe} is a support-vector machine: it has no epochs and no search space.")

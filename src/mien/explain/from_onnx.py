@@ -21,7 +21,7 @@ from mien.errors import InputError, ModelError
 from mien.models.card import Card
 from mien.models.model import Model
 from mien.networks.catalog import network
-from mien.recipes import recipe
+from mien.recipes.catalog import recipe
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between the rebuilt network and ONNX Runtime."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from mien.errors import ImageError, ImageTooLargeError, InputError, MissingFileError
 from mien.media.arrays import Color, rgb_from_array
 from mien.media.filetype import HEAD, RAW_SUFFIXES, is_heif, kind_of
+from mien.media.frame import Frame
 from mien.media.pixels import pixels, to_rgb, upright
 from mien.media.silence_logs import quiet_pillow
-from mien.results.faces import Frame
 
 if TYPE_CHECKING:
     from PIL import ImageFile

@@ -14,12 +14,12 @@ from threading import Event
 from mien.errors import InputError, VideoError
 from mien.media.camera import Camera
 from mien.media.connection import Arrived, BrokenError, Link
+from mien.media.frame import Frame
 from mien.media.image import shown
 from mien.media.locked_iterator import Turns
 from mien.media.network_stream import SCHEMES, Stream, without_password
 from mien.media.selection import Choice, Chooser
 from mien.media.source import SourceInfo
-from mien.results.faces import Frame
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DEVICES = "/dev/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from threading import Lock
 
-from mien.results.faces import Frame
+from mien.media.frame import Frame
 
 
 class Turns(Iterator[Frame]):

@@ -11,12 +11,12 @@ from pathlib import Path
 from threading import Event
 
 from mien.errors import ImageError, InputError, MienError, MissingFileError
+from mien.media.frame import Frame
 from mien.media.image import load_image, shown
 from mien.media.locked_iterator import Turns
 from mien.media.paths import expand
 from mien.media.selection import Choice, Chooser
 from mien.media.source import SourceInfo
-from mien.results.faces import Frame
 
 _COUNTER = re.compile(r"%0?(\d*)d")
 _TOLD = 8

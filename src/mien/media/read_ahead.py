@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from mien.errors import InputError
+from mien.media.frame import Frame
 from mien.media.source import Source, SourceInfo
-from mien.results.faces import Frame
 
 AHEAD, AHEAD_LIVE = 16, 2
 """Frames read ahead of a file, and of a live source, where each costs its time in latency."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from mien.results.faces import Frame
+from mien.media.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from mien.errors import InputError, VideoError
 from mien.media.decoder import Begin, Times, decoded_frames, where_to_begin
 from mien.media.demuxer import Account, Opened
+from mien.media.frame import Frame
 from mien.media.locked_iterator import Turns
 from mien.media.loss_report import Faults, frames_are
 from mien.media.probe import Facts, Numbering, facts_of
 from mien.media.selection import Choice, Chooser
 from mien.media.source import SourceInfo
-from mien.results.faces import Frame
 
 if TYPE_CHECKING:
     import av
@@ -40,7 +40,8 @@ def open_video(
     """Open a video file of any container and codec that FFmpeg reads.
 
     Frames come out upright (rotation and mirroring of the display matrix), with square pixels, in RGB (see
-    `mien.media.frame_converter.Converter`). ``Frame.index`` is the number of the frame in the file in order of presentation,
+    `mien.media.frame_converter.Converter`). ``Frame.index`` is the number of the frame in the file in order of
+    presentation,
     whatever is chosen; frames that are lost keep their numbers. ``Frame.time`` is the frame's own time stamp minus the
     start of the file's first stream, so that it is the clock of the sound as well; the first frame is near 0.
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, ModelError
 from mien.models.card import METADATA_KEY, Card
+from mien.models.extra_inputs import ExtraInput, extra_input
 from mien.models.session import open_session, run
-from mien.published.features import FEATURES, SIDE, compute
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -51,6 +51,7 @@ class Model:
         self._session = open_session(model, threads=threads, name=name)
         try:
             self.card = _card(self._session, name)
+            self._extra = _extra_inputs(self.card)
             self._input = _fed(self._session, self.card)
             _check_outputs(self._session, self.card)
         except UnicodeDecodeError as error:
@@ -87,7 +88,7 @@ class Model:
         pixels = crops.transpose(0, 3, 1, 2).astype(np.float32) / 255
         given: dict[str, NDArray[np.float32]] = {self._input: np.ascontiguousarray((pixels - self._mean) / self._std)}
         for name in self.card.features:
-            part = vectors[name] if vectors and name in vectors else compute(name, crops)
+            part = vectors[name] if vectors and name in vectors else self._extra[name].vectors(crops)
             given[FEATURE + name] = np.ascontiguousarray(part)
         return given
 
@@ -126,9 +127,7 @@ def _card(session: onnxruntime.InferenceSession, name: str) -> Card:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ModelError(f"{name} holds no card: use a file that `mien export` wrote")
-    card = Card.from_json(text)
-    _check_features(card)
-    return card
+    return Card.from_json(text)
 
 
 def _fed(session: onnxruntime.InferenceSession, card: Card) -> str:
@@ -168,21 +167,25 @@ def _fits(shape: list[Any], wanted: tuple[int, ...]) -> bool:
     )
 
 
-def _check_features(card: Card) -> None:
-    """Say now, not at the first face, that a network's features cannot be computed here."""
+def _extra_inputs(card: Card) -> dict[str, ExtraInput]:
+    """The inputs that the card names; refused now, not at the first face, where they cannot be computed here."""
+    found: dict[str, ExtraInput] = {}
     for name, length in card.features.items():
-        known = FEATURES.get(name)
+        known = extra_input(name)
         if known is None or known.length != length:
             raise ModelError(
                 f"model {card.name!r} takes {length} {name} features, which this version does not compute: "
                 "export it again with this version of mien"
             )
-        if (card.size, card.channels) != (SIDE, "gray"):
+        if (card.size, card.channels) != (known.side, "gray"):
             raise ModelError(
-                f"model {card.name!r} takes {name} features of {SIDE}-pixel gray crops, but crops of {card.size} pixels"
+                f"model {card.name!r} takes {name} features of {known.side}-pixel gray crops, "
+                f"but crops of {card.size} pixels"
             )
-        # finds what is not installed, and keeps dlib's model in memory for the faces to come
-        compute(name, np.zeros((1, SIDE, SIDE), np.uint8))
+        # reports what is not installed, and keeps dlib's model in memory for the faces to come
+        known.vectors(np.zeros((1, known.side, known.side, 1), np.uint8))
+        found[name] = known
+    return found
 
 
 def _checked(output: Any, shape: tuple[int, int], who: str) -> NDArray[np.float32]:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from mien.detect import make_detector
 from mien.detect.detector import Detector
 from mien.errors import InputError
+from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.models.session import thread_count
 from mien.predict.classify import age_bins, classify
-from mien.results.faces import Faces, Frame
+from mien.results.faces import Faces
 
 if TYPE_CHECKING:
     from mien.media.open import VideoInput

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from mien.detect.detector import Detector
 from mien.errors import InputError
+from mien.media.frame import Frame
 from mien.media.read_ahead import Buffer
 from mien.media.source import Source, SourceInfo
 from mien.models.model import Model
 from mien.predict.classify import age_bins, classify
-from mien.results.faces import Faces, Frame
+from mien.results.faces import Faces
 from mien.results.track import Track
 from mien.results.video import Coverage, Rows, VideoFrame, VideoReport, row_dtype
 from mien.smoothing import Smoother

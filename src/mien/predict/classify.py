@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ModelError
+from mien.media.frame import Frame
 from mien.models.model import Model
 from mien.predict.align import crops
-from mien.results.faces import Faces, Frame
+from mien.results.faces import Faces
 
 FER2013_HEAD = "fer2013"
 """Name of the optional second head of an emotion model."""

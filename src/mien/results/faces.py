@@ -27,38 +27,6 @@ N_LANDMARKS = 5
 """Landmarks a face: two eyes, nose, two mouth corners; of each pair the one further left in the picture first."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """One decoded picture, upright.
-
-    Attributes:
-        rgb: RGB uint8 ``(height, width, 3)``.
-        source: where it came from (a path or a description), None for an array.
-        index: 0 for a photo, the frame number in a video.
-        time: seconds from the start of the video, 0.0 for a photo.
-        full_size: (width, height) of the picture where ``rgb`` is a smaller version of it, else None.
-            Results are in pixels of the picture.
-    """
-
-    rgb: NDArray[np.uint8]
-    source: str | None = None
-    index: int = 0
-    time: float = 0.0
-    full_size: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        shape, dtype = self.rgb.shape, self.rgb.dtype
-        if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
-            raise InputError(f"a frame is an RGB uint8 array (height, width, 3), got {dtype} {shape}")
-        if 0 in shape:
-            raise InputError(f"a frame needs at least one pixel, got shape {shape}")
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in pixels."""
-        return self.rgb.shape[1], self.rgb.shape[0]
-
-
 @dataclass(frozen=True, slots=True)
 class Face:
     """One face: a row of `Faces` as plain Python values.

@@ -1,7 +1,7 @@
 """The shapes of the JSON that results are written as: types for who reads it, and the source of its schema.
 
-`mien.results.json_schema` turns them into JSON Schema. A text in ``Annotated`` is a key's description; keys of classes with
-``total=False`` are left out where there is nothing to tell.
+`mien.results.json_schema` turns them into JSON Schema. A text in ``Annotated`` is a key's description; keys of
+classes with ``total=False`` are left out where there is nothing to tell.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Names of the schemas that results keep to. Every JSON result says its own under ``schema``.
 
-The command line's and the library's results are described by `mien.results.json_schema`, the service's answers by its OpenAPI
-description.
+`mien.results.json_schema` describes the results of the command line and the library, the OpenAPI description of the
+service its answers.
 """
 
 from __future__ import annotations

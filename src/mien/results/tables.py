@@ -22,7 +22,7 @@ from mien.results.faces import Faces
 from mien.results.video import readable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
 Row = dict[str, Any]
 
@@ -161,29 +161,6 @@ def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
         elif not lines:
             stream.write("[]\n")
     return target
-
-
-def print_table(
-    results: Faces | Iterable[Faces], *, top: int = 3, abstain: float = 0.0, console: Console | None = None
-) -> None:
-    """Print results for people: one line a face, and one for each picture without a face.
-
-    Args:
-        results: one result or several.
-        top: emotions told of each face, the most probable first.
-        abstain: a face whose most probable emotion is below this (0–1) is called uncertain.
-        console: where to; by default the standard output, as wide as the terminal, or as needed where there is none.
-
-    Raises:
-        InputError: ``top`` or ``abstain`` out of range.
-    """
-    from mien.cli.photo_table import print_results
-
-    if top < 1:
-        raise InputError(f"top is at least 1, got {top}")
-    if not 0.0 <= abstain <= 1.0:
-        raise InputError(f"abstain is a probability between 0 and 1, got {abstain}")
-    print_results([results] if isinstance(results, Faces) else list(results), top, abstain, console)
 
 
 def _table(results: Iterable[Faces]) -> tuple[Columns, Iterator[Row]]:

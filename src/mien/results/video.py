@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, MissingExtraError
 from mien.labels import age_bin_names
-from mien.results.faces import N_LANDMARKS, Faces, Frame, normalised_entropy
+from mien.media.frame import Frame
+from mien.results.faces import N_LANDMARKS, Faces, normalised_entropy
 from mien.results.schema_ids import FRAME, REPORT
 from mien.results.track import Episode, Track, Vote
 

@@ -1,9 +1,9 @@
 """The same face keeps its number: detections of one frame after another joined to tracks.
 
 Every pair of a track and a face is weighed by how much likelier the face is that person than a newcomer: by where and
-how large the track expects it (`mien.tracking.motion`) and by how it looks (`mien.tracking.appearance`). The pairs of a frame are chosen
-together so that the sum of this evidence is the greatest (`mien.tracking.assignment`); a face that is left is somebody new and
-gets the next number at once.
+how large the track expects it (`mien.tracking.motion`) and by how it looks (`mien.tracking.appearance`). The pairs of
+a frame are chosen together so that the sum of this evidence is the greatest (`mien.tracking.assignment`); a face that
+is left is a new person and gets the next number at once.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from mien.labels import FER2013, FERPLUS, age_bin_names
 from mien.models.catalog import read_model
 from mien.models.crop_frames import FER2013_FRAME
 from mien.models.model import Model, softmax
-from mien.recipes import RECIPES
+from mien.recipes.catalog import RECIPES
 from mien.results.faces import Faces
 from mien.training.targets import head_targets
 

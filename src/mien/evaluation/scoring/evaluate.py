@@ -96,7 +96,8 @@ def evaluate(
         flip: average with the mirrored images.
         labels: score every head on these labels, instead of those it is about.
         mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
-        slices: groups to report, as `mien.evaluation.scoring.groups.slicings` takes them; by default race, gender and both.
+        slices: groups to report, as `mien.evaluation.scoring.groups.slicings` takes them; by default race, gender
+            and both.
         samples: bootstrap resamples for 95 % intervals; 0 for none.
         seed: of the resampling.
 

@@ -32,8 +32,9 @@ def compared(given: Sequence[Answers], *, samples: int = SAMPLES, seed: int = SE
         seed: of the resampling.
 
     Returns:
-        For one model what `mien.evaluation.scoring.evaluate.describe` gives; for more ``{"models": […], "comparisons": […]}``,
-        the latter `mien.evaluation.comparison.Comparison`s with the models' names "a" and "b".
+        For one model what `mien.evaluation.scoring.evaluate.describe` gives; for more
+        ``{"models": […], "comparisons": […]}``, the latter `mien.evaluation.comparison.Comparison`s with the models'
+        names "a" and "b".
     """
     if not given:
         raise InputError("no model to describe")

@@ -35,6 +35,15 @@ class Feature:
     compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
     version: int = 1
 
+    @property
+    def side(self) -> int:
+        """Side of the faces that it is computed from, pixels."""
+        return SIDE
+
+    def vectors(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``(n, 48, 48, 1)`` uint8 gray → ``(n, length)`` float32; `InputError` for images of another shape."""
+        return self.compute(_faces(crops))
+
 
 FEATURES: Mapping[str, Feature] = {
     "landmarks": Feature(136, "68 points as x, y in pixels, by dlib (extra landmarks)", landmarks.points),

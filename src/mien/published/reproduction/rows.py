@@ -11,7 +11,7 @@ from mien.networks.catalog import network
 from mien.published.recipes.fusion import VARIANTS
 from mien.published.recipes.svm import SVMS
 from mien.published.svm_recipe import SvmRecipe
-from mien.recipes import recipe
+from mien.recipes.catalog import recipe
 from mien.training.config import Recipe
 
 Data = Literal["fer2013", "clean", "fairface", "rafdb", "utkface"]

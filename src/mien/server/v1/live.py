@@ -14,8 +14,8 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import MienError
+from mien.media.frame import Frame
 from mien.pipeline.video import Following, FollowOptions
-from mien.results.faces import Frame
 from mien.results.video import VideoFrame
 from mien.server.engine import Engine
 from mien.server.limits import Limits

@@ -1,0 +1,123 @@
+"""The map of the code holds: every module stands in a layer, and what the docs name exists."""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import mien
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src" / "mien"
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+MODULES = sorted(m.name for m in pkgutil.walk_packages(mien.__path__, "mien.") if not m.name.endswith("__main__"))
+ABOVE_ALL = {"mien"}
+"""The package itself, which only names what is public."""
+HISTORY = {"changelog.md", "CHANGELOG.md"}
+
+
+def layered() -> set[str]:
+    """What the layer contracts name."""
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    texts = [contracts[name]["layers"] for name in contracts.sections() if contracts[name].get("type") == "layers"]
+    return {name.strip() for text in texts for line in text.splitlines() for name in line.split("|") if name.strip()}
+
+
+def test_every_module_stands_in_a_layer() -> None:
+    layers = layered()
+    outside = [
+        module
+        for module in MODULES
+        if not any(module == layer or module.startswith(f"{layer}.") for layer in layers)
+        # a package whose modules stand in layers of their own holds no code
+        and any(not line.startswith(('"""', "#")) for line in _code(module))
+    ]
+    assert not outside
+
+
+def _code(module: str) -> list[str]:
+    path = SRC.parent / Path(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    text = re.sub(r'^""".*?"""', "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def test_layers_name_modules_that_exist() -> None:
+    assert not [layer for layer in layered() if layer not in MODULES]
+
+
+def known(name: str) -> bool:
+    """Whether ``mien.a.b.C.d`` is a module, or what one holds."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        module = ".".join(parts[:cut])
+        if module not in MODULES and module != "mien":
+            continue
+        found: object = importlib.import_module(module)
+        for part in parts[cut:]:
+            fields = getattr(found, "__dataclass_fields__", {}) | getattr(found, "__annotations__", {})
+            if part in fields:
+                return True
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
+
+
+KEYS = {"mien.dataset"}
+"""Keys of metadata in files, which look like names."""
+NAME = re.compile(r"`(mien(?:\.\w+)+)(?:\([^`]*\))?`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_in_the_docs_exist(page: Path) -> None:
+    names = set(NAME.findall(page.read_text(encoding="utf-8"))) - KEYS
+    assert not [name for name in names if not known(name)]
+
+
+def test_names_in_docstrings_exist() -> None:
+    wrong = []
+    for file in sorted(SRC.rglob("*.py")):
+        names = set(NAME.findall(file.read_text(encoding="utf-8"))) - KEYS
+        wrong += [f"{file.relative_to(ROOT)}: {name}" for name in names if not known(name)]
+    assert not wrong
+
+
+CODE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py)`")
+FOLDER = re.compile(r"`((?:src|tests|docs|tools|benchmarks|examples|deploy)/[\w./-]*|(?:[a-z_]+/)+)`")
+FILES = {str(p.relative_to(ROOT)) for top in ("src", "tests", "docs", "tools", "benchmarks", "examples", "deploy")
+         for p in (ROOT / top).rglob("*") if "__pycache__" not in p.parts}  # fmt: skip
+THEIRS = {
+    "my.py",
+    "train/",
+    "val/",
+    "validation/",
+    "test/",
+    "reports/",
+    "report/",
+    "runs/",
+    "data/",
+    "out/",
+    "dist/",
+    "docs/",
+}
+"""Files and folders of a user, in examples."""
+
+
+def _stands(path: str) -> bool:
+    wanted = path.rstrip("/")
+    return any(f"/{file}".endswith(f"/{wanted}") for file in FILES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_in_the_docs_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(CODE.findall(text)) | set(FOLDER.findall(text))
+    assert not [path for path in sorted(named - THEIRS) if not _stands(path)]
