@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.cleaning import contrast, entropy, not_a_face, sharpness
+from mien.datasets.cleaning import contrast, not_a_face, sharpness, vote_entropy
 from mien.datasets.dataset import Prepared
 from mien.datasets.mislabels import doubt
 from mien.datasets.prepared import read_prepared
@@ -31,7 +31,7 @@ EDGES = {
     "disagreement": (1, 1.001, 2, 3, 5, 8, 10, 15, 20, 1e300),
 }
 MEASURES = {
-    "constant": contrast, "not-a-face": not_a_face, "blur": sharpness, "ambiguous": entropy,
+    "constant": contrast, "not-a-face": not_a_face, "blur": sharpness, "ambiguous": vote_entropy,
     "disagreement": lambda data: doubt(data),
 }  # fmt: skip
 
@@ -39,12 +39,16 @@ MEASURES = {
 def bins(data: Prepared, numbers: NDArray[np.floating], edges: tuple[float, ...]) -> list[dict[str, Any]]:
     first = np.array(FERPLUS.names)[data.votes[:, : len(FERPLUS)].argmax(axis=1)]
     agree = first == np.array(data.taxonomy.names)[data.emotion]
-    bits, no_emotion = entropy(data), data.votes[:, len(FERPLUS) :].sum(axis=1)
+    bits, no_emotion = vote_entropy(data), data.votes[:, len(FERPLUS) :].sum(axis=1)
     rows = []
     for low, high in pairwise(edges):
         here = (numbers >= low) & (numbers < high)
         if here.any():
-            mean = {"agree": agree[here].mean(), "entropy": bits[here].mean(), "no_emotion": no_emotion[here].mean()}
+            mean = {
+                "agree": agree[here].mean(),
+                "vote_entropy": bits[here].mean(),
+                "no_emotion": no_emotion[here].mean(),
+            }
             row = {"from": low, "to": high if high < 1e9 else None, "images": int(here.sum())}
             rows.append(row | {name: round(float(value), 3) for name, value in mean.items()})
     return rows

@@ -9,7 +9,7 @@ DIR is where `benchmarks/peers.py --environments DIR` put the other packages; wi
 (`mien.evaluation.scoring.disturbances`), and every classifier gets the very same arrays, as its own code would feed
 them. *Faces found*: photos of FairFace's validation set, one person each, with the margin they have in training, are
 spoiled likewise and searched; a face is found when a detection's centre lies within a quarter of the picture's side of
-its middle. Sigma and covered share are told for the face, whose width is the median of those found; where a face is to be
+its middle. Sigma and covered share refer to the face, whose width is the median of those found; where a face is to be
 small, the photo itself is shrunk. Intervals are 95 %, Wilson's.
 """
 

@@ -23,10 +23,10 @@ from mien.datasets.cleaning import (
     contrast,
     copies,
     default_rules,
-    entropy,
     sharpness,
     tally,
     total,
+    vote_entropy,
 )
 from mien.datasets.dataset import SPLITS, Prepared
 from mien.datasets.mislabels import doubt
@@ -95,7 +95,7 @@ def test_raters_judge() -> None:
     votes[3, :5] = 2
     votes[4, [0, 9]] = 5
     data = replace(data, votes=votes)
-    np.testing.assert_allclose(entropy(data)[[0, 1, 3, 4]], [0, 1, np.log2(5), 1])
+    np.testing.assert_allclose(vote_entropy(data)[[0, 1, 3, 4]], [0, 1, np.log2(5), 1])
     assert removed(data, "ambiguous") == [3]
     assert removed(data, "ambiguous", ambiguous=0.99) == [1, 2, 3, 4]
     assert removed(data, "not-a-face") == [4]

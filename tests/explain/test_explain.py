@@ -17,7 +17,7 @@ from helpers.datasets import made, noise, votes_for
 from mien.errors import DataError, InputError, ModelError
 from mien.explain import model as opened
 from mien.explain.class_averages import LEAST, averages
-from mien.explain.contact_sheets import agreement, entropy, pick
+from mien.explain.contact_sheets import agreement, pick
 from mien.explain.faithfulness import CENTRE, RANDOM, curves
 from mien.explain.from_onnx import rebuild
 from mien.explain.layers import chosen_layer, convolutions, weighted
@@ -393,8 +393,7 @@ def test_sheets() -> None:
         pick("errors", made(14), p, ("a", "b", *"cdefgh"), 5, 0)
 
 
-def test_entropy_and_agreement() -> None:
-    np.testing.assert_allclose(entropy(np.array([[1.0, 0.0], [0.5, 0.5]])), [0, 1])
+def test_agreement_is_the_share_of_the_most_frequent_answer() -> None:
     np.testing.assert_allclose(agreement(np.array([[8, 2], [0, 0]])), [0.8, 0])
 
 

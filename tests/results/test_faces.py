@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
 from mien.media.frame import Frame
-from mien.results.faces import N_LANDMARKS, Face, Faces, normalised_entropy
+from mien.results.faces import N_LANDMARKS, Face, Faces
 
 
 def sample(n: int = 3, seed: int = 0) -> Faces:
@@ -228,21 +228,6 @@ def test_every_filtered_face_passes_and_no_other_does(
 
 
 # ---------------------------------------------------------------- uncertainty
-
-
-def test_entropy() -> None:
-    values = normalised_entropy(np.array([[1, 0, 0, 0], [0.25] * 4, [0.5, 0.5, 0, 0]], np.float32))
-    assert values.tolist() == pytest.approx([0, 1, 0.5], abs=1e-6)
-    assert values.dtype == np.float32
-
-
-@given(st.integers(2, 10), st.integers(0, 1000))
-@settings(max_examples=50)
-def test_entropy_is_between_0_and_1_and_knows_no_order(k: int, seed: int) -> None:
-    p = np.random.default_rng(seed).dirichlet(np.full(k, 0.3), 4).astype(np.float32)
-    values = normalised_entropy(p)
-    assert ((values >= 0) & (values <= 1)).all()
-    assert np.allclose(values, normalised_entropy(p[:, ::-1].copy()), atol=1e-5)
 
 
 def test_labels_and_abstaining() -> None:

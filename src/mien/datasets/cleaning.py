@@ -17,6 +17,7 @@ from mien.datasets.dataset import SPLITS, Prepared
 from mien.datasets.image_codec import parallel
 from mien.datasets.mislabels import doubt
 from mien.datasets.split_leaks import identities
+from mien.distributions import entropy, vote_shares
 from mien.errors import InputError
 from mien.labels import FERPLUS_COLUMNS
 
@@ -132,11 +133,9 @@ def not_a_face(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.float
     return _votes(prepared)[:, _NOT_A_FACE]
 
 
-def entropy(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
+def vote_entropy(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
     """Entropy of each picture's FER+ votes, bits: 0 where all agree, 2 where four classes have equal shares."""
-    votes = _votes(prepared)
-    share = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-    return np.asarray(-(share * np.log2(np.where(share > 0, share, 1))).sum(axis=1), np.float64)
+    return entropy(vote_shares(_votes(prepared)))
 
 
 def contradictions(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
@@ -185,7 +184,9 @@ RULES: Mapping[str, Rule] = {
         "pictures in which a detector finds no face", "faces found", 1.0, "below", _seen, needs="detector"
     ),
     "blur": Rule("blurred or faint pictures", "(variance of the Laplacian)", 400.0, "below", sharpness),
-    "ambiguous": Rule("pictures whose raters disagree", "bits (entropy of the votes)", 2.0, "above", entropy, "votes"),
+    "ambiguous": Rule(
+        "pictures whose raters disagree", "bits (entropy of the votes)", 2.0, "above", vote_entropy, "votes"
+    ),
     "disagreement": Rule(
         "pictures for which a classifier trained on others prefers another label",
         "times more probable", 10.0, "above", _doubt, "emotion",

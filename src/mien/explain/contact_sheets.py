@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.dataset import Prepared
+from mien.distributions import entropy, vote_shares
 from mien.errors import DataError
 from mien.explain.sampling import sample, truth
 
@@ -17,16 +18,9 @@ Pick = Callable[[Prepared, NDArray[np.float32], NDArray[np.int64], int, int], ND
 first."""
 
 
-def entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    """``(n, classes)`` distributions → ``(n,)`` bits."""
-    p = np.asarray(probabilities, np.float64)
-    return np.asarray(-(p * np.log2(np.where(p > 0, p, 1.0))).sum(axis=1))
-
-
 def agreement(votes: NDArray[np.integer]) -> NDArray[np.float64]:
     """``(n, 10)`` FER+ votes → ``(n,)`` share (0–1) of the votes that the most frequent answer has."""
-    counts = votes.astype(np.float64)
-    return np.asarray(counts.max(axis=1) / np.maximum(counts.sum(axis=1), 1.0))
+    return np.asarray(vote_shares(votes).max(axis=1))
 
 
 def _predictions(
@@ -52,8 +46,7 @@ def _disputed(data: Prepared, p: NDArray[np.float32], true: NDArray[np.int64], n
             "this file has no FER+ votes to disagree in: choose the sheet 'ambiguous', which asks the model"
         )
     # of faces that as many raters agree on, those that split their votes widest come first
-    votes = data.votes / np.maximum(data.votes.sum(axis=1, keepdims=True), 1)
-    return np.lexsort((-entropy(votes), agreement(data.votes)))[:n].astype(np.int64)
+    return np.lexsort((-entropy(vote_shares(data.votes)), agreement(data.votes)))[:n].astype(np.int64)
 
 
 SHEETS: Mapping[str, Pick] = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.distributions import normalised_entropy
 from mien.errors import InputError, MissingExtraError
 from mien.labels import age_bin_names
 from mien.results.schema_ids import PHOTO
@@ -331,13 +332,6 @@ class Faces:
         from mien.draw.boxes import save_faces
 
         return save_faces(self, path)
-
-
-def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(n,)`` Shannon entropy of ``(n, k)`` distributions divided by log k, so 0–1."""
-    p = np.clip(probabilities, 1e-12, 1.0)
-    entropy = -(p * np.log(p)).sum(axis=1) / np.log(p.shape[1])
-    return np.asarray(np.clip(entropy, 0.0, 1.0), np.float32)
 
 
 def _expect(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

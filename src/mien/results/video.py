@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.distributions import normalised_entropy
 from mien.errors import InputError, MissingExtraError
 from mien.labels import age_bin_names
 from mien.media.frame import Frame
-from mien.results.faces import N_LANDMARKS, Faces, normalised_entropy
+from mien.results.faces import N_LANDMARKS, Faces
 from mien.results.schema_ids import FRAME, REPORT
 from mien.results.track import Episode, Track, Vote
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.audit.types import Grid, Section, Subject
-from mien.datasets.cleaning import entropy
+from mien.datasets.cleaning import vote_entropy
 from mien.datasets.ferplus import targets
 from mien.errors import InputError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
@@ -31,7 +31,7 @@ def agreement(subject: Subject) -> Section:
     ruled = targets(prepared.votes, "majority")
     kept = ruled.keep
     majority = ruled.targets.argmax(axis=1)
-    spread = entropy(prepared)
+    spread = vote_entropy(prepared)
     known = kept & np.isin(majority, place)
     right = label == choice
     matrix = np.zeros((len(place), len(columns)), np.int64)

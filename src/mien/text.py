@@ -1,0 +1,51 @@
+"""Figures as text: the one way in which tables, pages and generated documents write a share, a number and its interval.
+
+A share is a number 0–1 and is written in per cent; an interval stands in brackets after its figure, in the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NONE = "–"
+"""What stands for a figure that does not exist."""
+
+
+def percent(share: float | None, interval: Sequence[float] | None = None, *, digits: int = 1) -> str:
+    """A share 0–1 in per cent.
+
+    Example:
+        >>> percent(0.5288), percent(0.5288, (0.5, 0.56)), percent(0.5288, digits=0), percent(None)
+        ('52.9 %', '52.9 % (50.0–56.0)', '53 %', '–')
+    """
+    if share is None:
+        return NONE
+    return f"{100 * share:.{digits}f} %" + ("" if interval is None else f" ({span(interval, 100, digits)})")
+
+
+def number(value: float | None, interval: Sequence[float] | None = None, *, digits: int = 3) -> str:
+    """A number with so many decimals.
+
+    Example:
+        >>> number(0.61249), number(0.61249, (0.6, 0.625)), number(None)
+        ('0.612', '0.612 (0.600–0.625)', '–')
+    """
+    if value is None:
+        return NONE
+    return f"{value:.{digits}f}" + ("" if interval is None else f" ({span(interval, 1, digits)})")
+
+
+def span(interval: Sequence[float], factor: float = 1, digits: int = 3) -> str:
+    """An interval times a factor, such as "50.0–56.0"; with "to" where an end is negative."""
+    low, high = (factor * end for end in interval)
+    return f"{low:.{digits}f}–{high:.{digits}f}" if low >= 0 else f"{low:+.{digits}f} to {high:+.{digits}f}"
+
+
+def short_percent(share: float) -> str:
+    """A share 0–1 in per cent with two digits that count: a decimal below 10 %.
+
+    Example:
+        >>> short_percent(0.934), short_percent(0.034), short_percent(0)
+        ('93 %', '3.4 %', '0 %')
+    """
+    return percent(share, digits=0 if share >= 0.1 or share == 0 else 1)
