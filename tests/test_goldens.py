@@ -3,8 +3,8 @@
 They need the two portraits and no dataset. Changing how a crop is made must fail `test_crops_are_those_stored`. Checked
 once by changing the warp; the mean difference over the crops that change, in gray levels (the tolerance is 0.25):
 samples half a pixel off 7.6-11, nearest sampling 4.6-6.9, cubic 2.0-3.0, no averaging before shrinking 3.6-9.6,
-averaging blocks by another rule 3.4-4.0, bilinear instead of averaging 3.5-4.5, black instead of the repeated border 51,
-red and blue swapped in gray 9.5-18.
+averaging blocks by another rule 3.4-4.0, bilinear instead of averaging 3.5-4.5, black instead of the repeated border
+51, red and blue swapped in gray 9.5-18.
 """
 
 from __future__ import annotations
