@@ -33,22 +33,22 @@ def moving(path: Path, size: tuple[int, int], frames: int) -> Path:
 
 def rates(path: Path) -> None:
     from mien.media import decoder as decode
-    from mien.media.demuxer import Opened
-    from mien.media.probe import facts_of
-    from mien.media.selection import Choice
-    from mien.media.video import Video
+    from mien.media.demuxer import VideoDemuxer
+    from mien.media.probe import probe_video
+    from mien.media.selection import FrameSelection
+    from mien.media.video import VideoFile
 
-    facts = facts_of(path)
+    facts = probe_video(path)
     for threads in (1, 2):
         decode.cores = lambda threads=threads: threads
         for what in ("decoding", "decoding and RGB"):
             frames, clock, processor = 0, time.perf_counter(), time.process_time()
             if what == "decoding":
-                with Opened(str(path), facts.stream) as opened:
-                    for _ in decode.decoded_frames(opened, facts, decode.Begin()):
+                with VideoDemuxer(str(path), facts.stream) as opened:
+                    for _ in decode.decode_frames(opened, facts, decode.SeekPoint()):
                         frames += 1
             else:
-                with Video(facts, Choice()) as video:
+                with VideoFile(facts, FrameSelection()) as video:
                     for _ in video:
                         frames += 1
             clock, processor = time.perf_counter() - clock, time.process_time() - processor
@@ -61,11 +61,11 @@ def rates(path: Path) -> None:
 
 def memory(path: Path) -> None:
     """Print what a process that reads the whole video has needed."""
-    from mien.media.read_ahead import Buffer
+    from mien.media.read_ahead import ReadAhead
     from mien.media.video import open_video
 
     frames = 0
-    with Buffer(open_video(path)) as buffer:
+    with ReadAhead(open_video(path)) as buffer:
         for _ in buffer:
             frames += 1
     print(json.dumps({"frames": frames, "peak_mb": peak()}))

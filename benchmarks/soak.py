@@ -48,7 +48,7 @@ GROWTH_MB = 8.0
 
 
 class Drawn:
-    """The frames, a `mien.media.source.Source`."""
+    """The frames, a `mien.media.source.FrameSource`."""
 
     lost = dropped = 0
     problems: tuple[str, ...] = ()

@@ -81,11 +81,11 @@ def worker(path: Path, mode: str, folder: Path) -> dict[str, Any]:
     import numpy as np
 
     if mode == "decode":
-        from mien.media.read_ahead import Buffer
+        from mien.media.read_ahead import ReadAhead
         from mien.media.video import open_video
 
         start, busy = time.perf_counter(), time.process_time()
-        with Buffer(open_video(path)) as frames:
+        with ReadAhead(open_video(path)) as frames:
             n = sum(1 for _ in frames)
         wall = time.perf_counter() - start
         return {"frames": n, "wall": wall, "cpu": time.process_time() - busy, "peak_mb": peak()}

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from mien import Analyzer
-from mien.media.paths import expand
+from mien.media.paths import expand_paths
 from mien.results.tables import write_csv
 
 
 def main(folder: str, table: str) -> None:
-    paths, problems = expand([folder])
+    paths, problems = expand_paths([folder])
     for problem in problems:
         print(problem, file=sys.stderr)
     analyzer = Analyzer(min_face=24)

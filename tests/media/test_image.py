@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, features
 
 from mien.errors import ImageError, InputError, MienError, MissingFileError
 from mien.media.image import FORMATS, image_suffixes, load_image
-from mien.media.silence_logs import quiet_pillow
+from mien.media.silence_logs import silence_pillow
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112
@@ -145,9 +145,9 @@ def test_modes(mode: str) -> None:
         image = image.convert(mode)
     fmt = "TIFF" if mode not in ("HSV", "La", "RGBa", "PA", "RGBX", "YCbCr") else None
     if fmt is None:
-        from mien.media.pixels import pixels, to_rgb
+        from mien.media.pixels import rgb_pixels, to_rgb
 
-        near(pixels(to_rgb(image)), black_white, 2)
+        near(rgb_pixels(to_rgb(image)), black_white, 2)
     else:
         near(load_image(encoded(image, fmt)).rgb, black_white, 1)
 
@@ -215,10 +215,10 @@ def test_sixteen_bit_big_endian_and_inverted_tiff() -> None:
 
 def test_twelve_bit_gray_tiff() -> None:
     # two pixels in three bytes: 0 and 4095, then 2048 and 1024
-    pixels = b"\x00\x0f\xff" + b"\x80\x04\x00"
-    tags = [(256, 4), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(pixels))]
+    packed = b"\x00\x0f\xff" + b"\x80\x04\x00"
+    tags = [(256, 4), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(packed))]
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    data = struct.pack("<2sHI", b"II", 42, 8 + len(pixels)) + pixels + directory + b"\0" * 4
+    data = struct.pack("<2sHI", b"II", 42, 8 + len(packed)) + packed + directory + b"\0" * 4
     near(load_image(data).rgb[0, :, 0], np.array([0, 255, 128, 64]), 1)
 
 
@@ -746,7 +746,7 @@ def test_noise_is_never_a_picture(data: bytes) -> None:
 
 def test_warnings_of_others_still_pass_and_filters_come_back() -> None:
     before = list(warnings.filters)
-    with quiet_pillow(), quiet_pillow(), pytest.warns(UserWarning, match="mine"):
+    with silence_pillow(), silence_pillow(), pytest.warns(UserWarning, match="mine"):
         warnings.warn("mine", UserWarning, stacklevel=1)
     assert list(warnings.filters) == before
 

@@ -21,16 +21,16 @@ import pytest
 
 from helpers.clips import clip, number_of, numbered
 from mien.errors import InputError, MienError, VideoError
-from mien.media.connection import Arrived, BrokenError
+from mien.media.connection import ConnectionLostError, ReceivedFrame
 from mien.media.frame import Frame
-from mien.media.live import Live, Reconnect, open_live
+from mien.media.live import LiveSource, ReconnectPolicy, open_live
 from mien.media.network_stream import without_password
-from mien.media.read_ahead import Buffer
-from mien.media.selection import Choice
-from mien.media.source import Source, SourceInfo
+from mien.media.read_ahead import ReadAhead
+from mien.media.selection import FrameSelection
+from mien.media.source import FrameSource, SourceInfo
 from mien.media.video import open_video
 
-QUICK = Reconnect(tries=3, first=0.05, longest=0.1)
+QUICK = ReconnectPolicy(tries=3, first=0.05, longest=0.1)
 
 
 # ---------------------------------------------------------------- a camera on the network
@@ -171,7 +171,7 @@ def test_a_stream_that_stalls_is_connected_again(sender: Callable[..., Sender]) 
 
 def test_giving_up_after_a_time(sender: Callable[..., Sender]) -> None:
     made = sender([("frames", 3)])
-    with open_live(made.address, reconnect=Reconnect(tries=None, seconds=1.5, first=0.05, longest=0.05)) as live:
+    with open_live(made.address, reconnect=ReconnectPolicy(tries=None, seconds=1.5, first=0.05, longest=0.05)) as live:
         assert len(list(live)) == 3
     assert len(made.seen) > 3
     assert live.gave_up
@@ -182,7 +182,7 @@ def test_giving_up_after_a_time(sender: Callable[..., Sender]) -> None:
 
 def test_never_connecting_again(sender: Callable[..., Sender]) -> None:
     made = sender([("frames", 3)], [("frames", 3)])
-    with open_live(made.address, reconnect=Reconnect(tries=0)) as live:
+    with open_live(made.address, reconnect=ReconnectPolicy(tries=0)) as live:
         assert len(list(live)) == 3
     (line,) = live.problems
     assert "; given up after 0 attempts in 0." in line
@@ -191,13 +191,13 @@ def test_never_connecting_again(sender: Callable[..., Sender]) -> None:
 
 def test_a_slow_start_is_waited_for(sender: Callable[..., Sender]) -> None:
     made = sender([("silent", 0.5), ("frames", 3)])
-    with open_live(made.address, stall=0.3, reconnect=Reconnect(tries=0)) as live:
+    with open_live(made.address, stall=0.3, reconnect=ReconnectPolicy(tries=0)) as live:
         assert len(list(live)) == 3
 
 
 def test_broken_pictures_are_lost_ones(sender: Callable[..., Sender]) -> None:
     made = sender([("frames", 4), ("broken", 2), ("frames", 4)])
-    with open_live(made.address, reconnect=Reconnect(tries=0)) as live:
+    with open_live(made.address, reconnect=ReconnectPolicy(tries=0)) as live:
         numbers = [number_of(frame.rgb) for frame in live]
     assert numbers == [0, 1, 2, 3, 6, 7, 8, 9]
     assert live.lost == 2
@@ -293,7 +293,7 @@ def web(tmp_path: Path) -> Iterator[str]:
 
 def test_a_recording_on_a_web_server_is_read_to_its_end(web: str, tmp_path: Path) -> None:
     clip(tmp_path / "a.mp4", frames=60, bframes=2)
-    with Buffer(open_live(f"{web}/a.mp4"), size=2) as frames:
+    with ReadAhead(open_live(f"{web}/a.mp4"), size=2) as frames:
         assert (frames.info.live, frames.info.seconds, frames.info.frames) == (False, pytest.approx(2.4), 60)
         got = []
         for frame in frames:
@@ -306,7 +306,7 @@ def test_a_recording_on_a_web_server_is_read_to_its_end(web: str, tmp_path: Path
 
 def test_a_live_transport_stream_keeps_the_senders_clock(web: str, tmp_path: Path) -> None:
     clip(tmp_path / "lumps.ts", frames=100, bframes=2, size=(160, 120))
-    with open_live(f"{web}/lumps.ts", reconnect=Reconnect(tries=0)) as live:
+    with open_live(f"{web}/lumps.ts", reconnect=ReconnectPolicy(tries=0)) as live:
         assert live.info.live
         got = [(number_of(frame.rgb), frame.time) for frame in live]
     assert [number for number, _ in got] == list(range(100))
@@ -367,7 +367,7 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> type[FakeCapture]:
 
 def test_a_camera(camera: type[FakeCapture]) -> None:
     camera.pictures = [0, 1, None, 2]
-    with open_live("0", size=(640, 480), reconnect=Reconnect(tries=0)) as live:
+    with open_live("0", size=(640, 480), reconnect=ReconnectPolicy(tries=0)) as live:
         info = live.info
         frames = list(live)
     assert (info.name, info.codec, info.rate, info.live) == ("camera 0", "camera", 30.0, True)
@@ -423,26 +423,26 @@ class FakeLink:
         self.list, self.seconds, self.paced, self.broken, self.pause = pictures, seconds, paced, broken, pause
         self.closed = False
 
-    def pictures(self) -> Iterator[Arrived]:
+    def pictures(self) -> Iterator[ReceivedFrame]:
         for number, stamp in self.list:
             time.sleep(self.pause)
-            yield Arrived(None if number is None else numbered(number), stamp)
+            yield ReceivedFrame(None if number is None else numbered(number), stamp)
         if self.broken:
-            raise BrokenError(self.broken)
+            raise ConnectionLostError(self.broken)
 
     def close(self) -> None:
         self.closed = True
 
 
-def live_of(*links: FakeLink, first: float = 0.05, **choice: float) -> Live:
+def live_of(*links: FakeLink, first: float = 0.05, **choice: float) -> LiveSource:
     remaining = list(links)
 
     def connect() -> FakeLink:
         if not remaining:
-            raise BrokenError("is gone")
+            raise ConnectionLostError("is gone")
         return remaining.pop(0)
 
-    return Live("fake", connect, Choice(**choice), replace(QUICK, tries=1, first=first))  # type: ignore[arg-type]
+    return LiveSource("fake", connect, FrameSelection(**choice), replace(QUICK, tries=1, first=first))  # type: ignore[arg-type]
 
 
 def test_the_senders_stamps_are_followed_until_they_go_astray() -> None:
@@ -502,12 +502,12 @@ def test_only_so_many_interruptions_are_told_one_by_one() -> None:
 
 
 def test_waits_grow_to_a_limit() -> None:
-    rule = Reconnect(first=0.5, factor=2.0, longest=30.0)
+    rule = ReconnectPolicy(first=0.5, factor=2.0, longest=30.0)
     assert [rule.wait(i) for i in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert rule.wait(10**6) == 30.0
     for options in ({"tries": -1}, {"first": -1.0}, {"factor": 0.5}, {"longest": 0.1}):
         with pytest.raises(InputError):
-            Reconnect(**options)  # type: ignore[arg-type]
+            ReconnectPolicy(**options)  # type: ignore[arg-type]
 
 
 def test_closing_a_live_source_lets_go_of_it(sender: Callable[..., Sender]) -> None:
@@ -527,7 +527,7 @@ def test_closing_a_live_source_lets_go_of_it(sender: Callable[..., Sender]) -> N
 
 
 class Numbers:
-    """A source that counts; a `Source`."""
+    """A source that counts; a `FrameSource`."""
 
     def __init__(
         self, frames: int, *, live: bool = False, size: tuple[int, int] = (64, 48), pause: float = 0.0,
@@ -552,7 +552,7 @@ class Numbers:
         self.closed += 1
         self._stop.set()
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> FrameSource:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -561,7 +561,7 @@ class Numbers:
 
 def test_a_file_loses_nothing_and_is_read_ahead_only_so_far() -> None:
     source = Numbers(100)
-    with Buffer(source, size=4) as frames:
+    with ReadAhead(source, size=4) as frames:
         seen = []
         for frame in frames:
             seen.append(frame.index)
@@ -575,12 +575,12 @@ def test_a_file_loses_nothing_and_is_read_ahead_only_so_far() -> None:
 
 def test_large_frames_count_by_their_bytes() -> None:
     source = Numbers(20, size=(1000, 500))
-    with Buffer(source, size=16, memory=5_000_000) as frames:
+    with ReadAhead(source, size=16, memory=5_000_000) as frames:
         next(iter(frames))
         time.sleep(0.1)
         assert source.made == 1 + 3 + 1  # 1.5 megabytes each
     source = Numbers(20, size=(1000, 500))
-    with Buffer(source, memory=1000) as frames:
+    with ReadAhead(source, memory=1000) as frames:
         next(iter(frames))
         time.sleep(0.1)
         assert source.made == 1 + 2 + 1
@@ -588,7 +588,7 @@ def test_large_frames_count_by_their_bytes() -> None:
 
 def test_a_live_source_drops_the_oldest_and_counts_it() -> None:
     source = Numbers(60, live=True, pause=0.005)
-    with Buffer(source) as frames:
+    with ReadAhead(source) as frames:
         seen = []
         for frame in frames:
             seen.append(frame.index)
@@ -601,19 +601,19 @@ def test_a_live_source_drops_the_oldest_and_counts_it() -> None:
 
 
 def test_newest_can_be_asked_for_or_not() -> None:
-    with Buffer(Numbers(50, pause=0.002), newest=True, size=1) as frames:
+    with ReadAhead(Numbers(50, pause=0.002), newest=True, size=1) as frames:
         iterator = iter(frames)
         next(iterator)
         time.sleep(0.4)
         assert next(iterator).index == 49
-    with Buffer(Numbers(30, live=True), newest=False) as frames:
+    with ReadAhead(Numbers(30, live=True), newest=False) as frames:
         assert [frame.index for frame in frames] == list(range(30))
 
 
 def test_errors_come_after_the_frames_before_them() -> None:
     for error in (VideoError("broken"), OSError("disk"), MemoryError()):
         seen = []
-        frames = Buffer(Numbers(5, fails=error))
+        frames = ReadAhead(Numbers(5, fails=error))
         raised = None
         try:
             for frame in frames:
@@ -630,7 +630,7 @@ def test_errors_come_after_the_frames_before_them() -> None:
 def test_closing_while_the_thread_waits_for_room() -> None:
     source = Numbers(1000)
     begun = time.monotonic()
-    with Buffer(source, size=2) as frames:
+    with ReadAhead(source, size=2) as frames:
         assert next(iter(frames)).index == 0
         assert next(iter(frames)).index == 1
         time.sleep(0.05)
@@ -641,7 +641,7 @@ def test_closing_while_the_thread_waits_for_room() -> None:
 
 
 def test_closing_while_a_read_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.media.read_ahead._PATIENCE", 0.2)
+    monkeypatch.setattr("mien.media.read_ahead._CLOSE_TIMEOUT", 0.2)
     free = threading.Event()
 
     class Stuck(Numbers):
@@ -651,7 +651,7 @@ def test_closing_while_a_read_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
 
     source = Stuck(1)
     begun = time.monotonic()
-    with Buffer(source) as frames:
+    with ReadAhead(source) as frames:
         assert next(iter(frames)).index == 0
         time.sleep(0.05)
     assert time.monotonic() - begun < 1.0
@@ -661,7 +661,7 @@ def test_closing_while_a_read_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_closing_a_stalled_network_stream(sender: Callable[..., Sender]) -> None:
     made = sender([("frames", 3), ("pause", 5.0)])
     begun = time.monotonic()
-    with Buffer(open_live(made.address, stall=0.5)) as frames:
+    with ReadAhead(open_live(made.address, stall=0.5)) as frames:
         next(iter(frames))
         time.sleep(0.2)
     assert time.monotonic() - begun < 2.5
@@ -669,7 +669,7 @@ def test_closing_a_stalled_network_stream(sender: Callable[..., Sender]) -> None
 
 def test_an_interrupt_in_the_middle_ends_everything() -> None:
     source = Numbers(1000)
-    with contextlib.suppress(KeyboardInterrupt), Buffer(source) as frames:
+    with contextlib.suppress(KeyboardInterrupt), ReadAhead(source) as frames:
         for frame in frames:
             if frame.index == 3:
                 raise KeyboardInterrupt
@@ -687,7 +687,7 @@ def test_closing_from_another_thread_ends_the_wait() -> None:
             hang.wait(5)
             return iter(())
 
-    frames = Buffer(Waiting(0))
+    frames = ReadAhead(Waiting(0))
     threading.Timer(0.1, lambda: (hang.set(), frames.close())).start()
     begun = time.monotonic()
     assert list(frames) == []
@@ -696,26 +696,26 @@ def test_closing_from_another_thread_ends_the_wait() -> None:
 
 def test_a_buffer_that_was_never_read() -> None:
     source = Numbers(5)
-    frames = Buffer(source)
+    frames = ReadAhead(source)
     frames.close()
     frames.close()
     assert source.closed
     assert source.made == 0
     assert list(frames) == []
     with pytest.raises(InputError, match="size is at least 1 frame, got 0"):
-        Buffer(source, size=0)
+        ReadAhead(source, size=0)
 
 
 def test_a_video_through_the_queue(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", frames=80, bframes=2)
-    with Buffer(open_video(path), size=3) as frames:
+    with ReadAhead(open_video(path), size=3) as frames:
         assert [number_of(frame.rgb) for frame in frames] == list(range(80))
     for stop in range(0, 80, 9):
-        with Buffer(open_video(path), size=3) as frames:
+        with ReadAhead(open_video(path), size=3) as frames:
             for frame in frames:
                 if frame.index == stop:
                     break
-    with Buffer(open_video(path, after=50), size=3) as frames:
+    with ReadAhead(open_video(path, after=50), size=3) as frames:
         assert next(iter(frames)).index == 51
 
 
@@ -724,9 +724,9 @@ def test_a_program_that_ends_does_not_hang(how: str, tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", frames=300)
     script = """
 import os, signal, sys, threading
-from mien.media.read_ahead import Buffer
+from mien.media.read_ahead import ReadAhead
 from mien.media.video import open_video
-frames = Buffer(open_video(sys.argv[1]), size=2)
+frames = ReadAhead(open_video(sys.argv[1]), size=2)
 for frame in frames:
     if frame.index == 5:
         if sys.argv[2] == "forgotten":
@@ -740,6 +740,6 @@ print("end")
 
 
 def test_errors_are_ours() -> None:
-    assert issubclass(BrokenError, VideoError)
+    assert issubclass(ConnectionLostError, VideoError)
     assert issubclass(VideoError, MienError)
     assert issubclass(VideoError, ValueError)

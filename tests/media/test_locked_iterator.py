@@ -12,7 +12,7 @@ import numpy as np
 
 from helpers.clips import clip
 from mien.media.frame import Frame
-from mien.media.locked_iterator import Turns
+from mien.media.locked_iterator import LockedIterator
 
 RACE = """
 import sys, threading
@@ -43,7 +43,7 @@ def numbers() -> Iterator[Frame]:
 
 
 def test_frames_come_in_turn_and_closing_ends_them() -> None:
-    turns = Turns(numbers())  # type: ignore[arg-type]
+    turns = LockedIterator(numbers())  # type: ignore[arg-type]
     assert [next(turns).index for _ in range(3)] == [0, 1, 2]
     assert turns.close()
     assert next(turns, None) is None
@@ -58,7 +58,7 @@ def test_a_generator_that_runs_is_left_alone() -> None:
         leave.wait()
         yield Frame(np.zeros((2, 2, 3), np.uint8))
 
-    turns = Turns(slow())  # type: ignore[arg-type]
+    turns = LockedIterator(slow())  # type: ignore[arg-type]
     reader = threading.Thread(target=lambda: next(turns))
     reader.start()
     inside.wait()

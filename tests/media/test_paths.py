@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import MissingFileError
-from mien.media.paths import VIDEO_SUFFIXES, expand, is_video, natural_key
+from mien.media.paths import VIDEO_SUFFIXES, expand_paths, is_video_file, natural_sort_key
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def names(paths: list[Path], root: Path) -> list[str]:
 
 
 def test_a_folder_in_natural_order_without_hidden_files(folder: Path) -> None:
-    paths, errors = expand([str(folder)])
+    paths, errors = expand_paths([str(folder)])
     assert names(paths, folder) == [
         "a9/x.png", "a10/x.png", "b/a.webp", "b/z.png", "IMG1.JPG", "img2.jpg", "img10.jpg", "phone.heic",
     ]  # fmt: skip
@@ -39,12 +39,12 @@ def test_a_folder_in_natural_order_without_hidden_files(folder: Path) -> None:
 
 
 def test_not_recursive(folder: Path) -> None:
-    paths, _ = expand([str(folder)], recursive=False)
+    paths, _ = expand_paths([str(folder)], recursive=False)
     assert names(paths, folder) == ["IMG1.JPG", "img2.jpg", "img10.jpg", "phone.heic"]
 
 
 def test_other_suffixes(folder: Path) -> None:
-    paths, _ = expand([str(folder)], suffixes={".mp4", ".jpg"})
+    paths, _ = expand_paths([str(folder)], suffixes={".mp4", ".jpg"})
     assert names(paths, folder) == ["clip.mp4", "IMG1.JPG", "img2.jpg", "img10.jpg"]
 
 
@@ -60,20 +60,20 @@ def test_other_suffixes(folder: Path) -> None:
     ],
 )
 def test_patterns(folder: Path, pattern: str, found: list[str]) -> None:
-    paths, errors = expand([str(folder / pattern)])
+    paths, errors = expand_paths([str(folder / pattern)])
     assert names(paths, folder) == found
     assert errors == []
 
 
 def test_named_files_are_taken_as_they_are_and_order_is_kept(folder: Path) -> None:
     given_names = ["notes.txt", "img10.jpg", ".hidden.jpg", "img2.jpg"]
-    paths, errors = expand([folder / name for name in given_names])
+    paths, errors = expand_paths([folder / name for name in given_names])
     assert names(paths, folder) == given_names
     assert errors == []
 
 
 def test_a_file_given_twice_comes_once(folder: Path) -> None:
-    paths, _ = expand([str(folder / "img2.jpg"), str(folder), str(folder / "b" / ".." / "img2.jpg")])
+    paths, _ = expand_paths([str(folder / "img2.jpg"), str(folder), str(folder / "b" / ".." / "img2.jpg")])
     assert names(paths, folder).count("img2.jpg") == 1
     assert paths[0] == folder / "img2.jpg"
     assert len(paths) == 8
@@ -82,7 +82,7 @@ def test_a_file_given_twice_comes_once(folder: Path) -> None:
 def test_literal_names_with_pattern_characters(tmp_path: Path) -> None:
     odd = tmp_path / "a[1]*?.jpg"
     odd.touch()
-    assert expand([str(odd)]) == ([odd], [])
+    assert expand_paths([str(odd)]) == ([odd], [])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_literal_names_with_pattern_characters(tmp_path: Path) -> None:
 )
 def test_inputs_that_give_nothing_do_not_stop_the_others(folder: Path, given_name: str, message: str) -> None:
     (folder / "empty").mkdir()
-    paths, errors = expand([f"{folder}/{given_name}", str(folder / "img2.jpg")])
+    paths, errors = expand_paths([f"{folder}/{given_name}", str(folder / "img2.jpg")])
     assert names(paths, folder) == ["img2.jpg"]
     (error,) = errors
     assert isinstance(error, MissingFileError)
@@ -107,33 +107,33 @@ def test_inputs_that_give_nothing_do_not_stop_the_others(folder: Path, given_nam
 
 
 def test_empty_input_and_folder_without_its_subfolders(folder: Path) -> None:
-    assert "an input is empty" in str(expand([""]).errors[0])
+    assert "an input is empty" in str(expand_paths([""]).errors[0])
     (folder / "c" / "d").mkdir(parents=True)
     (folder / "c" / "d" / "x.jpg").touch()
-    (error,) = expand([str(folder / "c")], recursive=False).errors
+    (error,) = expand_paths([str(folder / "c")], recursive=False).errors
     assert "(those inside it were not read)" in str(error)
-    assert expand([]) == ([], [])
+    assert expand_paths([]) == ([], [])
 
 
 def test_links(folder: Path) -> None:
     (folder / "b" / "loop").symlink_to(folder)
     (folder / "linked.jpg").symlink_to(folder / "img2.jpg")
     (folder / "broken.jpg").symlink_to(folder / "gone.jpg")
-    paths, errors = expand([str(folder)])
+    paths, errors = expand_paths([str(folder)])
     assert errors == []
     got = names(paths, folder)
     assert len(got) == len(set(got)) == 10
     assert {"linked.jpg", "broken.jpg"} <= set(got)  # a broken link is a picture that cannot be read, and told so later
     link = folder.parent / "shortcut"
     link.symlink_to(folder)
-    assert len(expand([str(link)]).paths) == 10
+    assert len(expand_paths([str(link)]).paths) == 10
 
 
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may read everything")
 def test_unreadable_folder(folder: Path) -> None:
     (folder / "b").chmod(0)
     try:
-        paths, errors = expand([str(folder)])
+        paths, errors = expand_paths([str(folder)])
     finally:
         (folder / "b").chmod(0o755)
     assert len(paths) == 6
@@ -143,12 +143,12 @@ def test_unreadable_folder(folder: Path) -> None:
 @given(st.lists(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1), max_size=8))
 def test_natural_order_is_total(parts: list[str]) -> None:
     forward, backward = [Path(part) for part in parts], [Path(part) for part in reversed(parts)]
-    assert sorted(forward, key=natural_key) == sorted(backward, key=natural_key)
+    assert sorted(forward, key=natural_sort_key) == sorted(backward, key=natural_sort_key)
 
 
 def test_natural_order() -> None:
     given_names = ["x10", "x9", "X8", "x²", "x", "1", "01", "x9b", "x09"]
-    got = [p.name for p in sorted(map(Path, given_names), key=natural_key)]
+    got = [p.name for p in sorted(map(Path, given_names), key=natural_sort_key)]
     assert got == ["01", "1", "x", "X8", "x09", "x9", "x9b", "x10", "x²"]
 
 
@@ -168,8 +168,8 @@ def test_videos_by_suffix_and_by_content(tmp_path: Path) -> None:
     ):
         path = tmp_path / name
         path.write_bytes(content)
-        assert is_video(path) is expected, name
-    assert not is_video(tmp_path / "gone.jpg")
-    assert not is_video(tmp_path)
-    found, _ = expand([str(tmp_path)], suffixes=VIDEO_SUFFIXES)
+        assert is_video_file(path) is expected, name
+    assert not is_video_file(tmp_path / "gone.jpg")
+    assert not is_video_file(tmp_path)
+    found, _ = expand_paths([str(tmp_path)], suffixes=VIDEO_SUFFIXES)
     assert names(found, tmp_path) == ["a.mkv", "a.MP4"]

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from helpers.clips import AV1, clip, number_of, numbered, scrambled, shortened, sound, turned
 from mien.errors import ImageError, InputError, MienError, MissingFileError, VideoError
-from mien.media.decoder import where_to_begin
-from mien.media.frame_order import Counted, Ranked
-from mien.media.loss_report import Faults
-from mien.media.numbered_pictures import open_numbered
-from mien.media.probe import facts_of
-from mien.media.selection import Choice, Chooser
+from mien.media.decoder import find_seek_point
+from mien.media.frame_order import ArrivalOrder, TimestampOrder
+from mien.media.loss_report import LossReport
+from mien.media.numbered_pictures import open_numbered_pictures
+from mien.media.probe import probe_video
+from mien.media.selection import FrameSelection, FrameSelector
 from mien.media.video import open_video
 
 # name of the file → how it is made; B-frames wherever the container and codec have them
@@ -144,13 +144,13 @@ def test_any_resumption(
 
 def test_resuming_reads_far_but_decodes_little(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mkv", frames=400, bframes=2, gop=10)
-    facts = facts_of(path)
-    begin = where_to_begin(facts, Choice(after=299))
+    facts = probe_video(path)
+    begin = find_seek_point(facts, FrameSelection(after=299))
     assert begin is not None
     assert (begin.packet, begin.rank, begin.target) == (290, 290, 300)
     assert read(path, after=299) == read(path)[300:]
-    assert where_to_begin(facts, Choice(start=12.0)) == begin
-    assert where_to_begin(facts, Choice(after=399)) is None
+    assert find_seek_point(facts, FrameSelection(start=12.0)) == begin
+    assert find_seek_point(facts, FrameSelection(after=399)) is None
 
 
 def test_start_and_end_in_seconds(made: Callable[..., Path]) -> None:
@@ -791,8 +791,8 @@ print(frame.index, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def ranked(events: list[tuple[str, int, int]]) -> list[tuple[int, int | None]]:
-    """Feed (what, number, pts) into `Ranked` and tell (index, number or None) of what comes out."""
-    order: Ranked[int] = Ranked()
+    """Feed (what, number, pts) into `TimestampOrder` and tell (index, number or None) of what comes out."""
+    order: TimestampOrder[int] = TimestampOrder()
     out = []
     for what, number, pts in events:
         if what == "sent":
@@ -827,7 +827,7 @@ def test_ranks_account_for_every_packet(n: int, data: st.DataObject) -> None:
 
 def test_counting_notices_what_never_came_and_lets_fields_pass() -> None:
     for fields, lost in ((False, 1), (True, 0)):
-        order: Counted[int] = Counted(fields=fields)
+        order: ArrivalOrder[int] = ArrivalOrder(fields=fields)
         out = []
         for number in range(200):
             order.sent(number, number)
@@ -841,7 +841,7 @@ def test_counting_notices_what_never_came_and_lets_fields_pass() -> None:
 @given(st.floats(1, 60), st.floats(0.5, 80), st.integers(20, 200), st.integers(0, 2))
 def test_a_rate_is_kept_whatever_the_frames_times(rate: float, fps: float, frames: int, digits: int) -> None:
     times = [round(i / rate, 3 + digits) for i in range(frames)]
-    chooser = Chooser(Choice(fps=fps), rate)
+    chooser = FrameSelector(FrameSelection(fps=fps), rate)
     taken = [time for i, time in enumerate(times) if chooser.takes(i, time)]
     assert taken[0] == 0.0
     if fps >= rate:
@@ -852,7 +852,7 @@ def test_a_rate_is_kept_whatever_the_frames_times(rate: float, fps: float, frame
 
 
 def test_only_a_few_of_many_faults_get_a_line_each() -> None:
-    faults = Faults(25.0)
+    faults = LossReport(25.0)
     for index in range(1000):
         if index % 10 == 5:
             faults.undecodable(index, index / 25)
@@ -868,11 +868,11 @@ def test_only_a_few_of_many_faults_get_a_line_each() -> None:
 
 
 def test_pauses_of_a_variable_rate_are_no_holes() -> None:
-    faults = Faults(25.0)
+    faults = LossReport(25.0)
     for index, time in enumerate(itertools.accumulate([0.04, 0.04, 0.8] * 50)):
         faults.decoded(index, time, key=True)
     assert faults.lost == 0
-    steady = Faults(25.0)
+    steady = LossReport(25.0)
     for index in range(100):
         steady.decoded(index, index / 25 + (2.0 if index >= 60 else 0.0), key=True)
     assert steady.lost == 50
@@ -896,25 +896,25 @@ def shots(tmp_path: Path) -> Path:
 
 def test_numbered_pictures_in_natural_order(shots: Path) -> None:
     for where in (shots, f"{shots}/*.png", f"{shots}/img%d.png", f"{shots}/img%01d.png"):
-        with open_numbered(where, fps=10) as source:
+        with open_numbered_pictures(where, fps=10) as source:
             frames = list(source)
         assert [frame.index for frame in frames] == [number_of(frame.rgb) for frame in frames] == list(range(12))
         assert [frame.time for frame in frames] == pytest.approx([i / 10 for i in range(12)])
         assert frames[3].source == str(shots / "img3.png")
     info = source.info
     assert (info.width, info.height, info.rate, info.frames, info.seconds) == (64, 48, 10.0, 12, 1.2)
-    assert [frame.index for frame in open_numbered(f"{shots}/img%02d.png")] == [0, 1]  # img10 and img11
+    assert [frame.index for frame in open_numbered_pictures(f"{shots}/img%02d.png")] == [0, 1]  # img10 and img11
 
 
 def test_numbered_pictures_chosen_and_resumed(shots: Path) -> None:
     def indices(**choice: float) -> list[int]:
-        return [frame.index for frame in open_numbered(shots, fps=10, **choice)]  # type: ignore[arg-type]
+        return [frame.index for frame in open_numbered_pictures(shots, fps=10, **choice)]  # type: ignore[arg-type]
 
     assert indices(every=5) == [0, 5, 10]
     assert indices(start=0.3, end=0.6) == [3, 4, 5]
     assert indices(every=5, after=5) == [10]
     assert indices(after=11) == []
-    assert open_numbered(shots, fps=10, every=5).info.frames == 3
+    assert open_numbered_pictures(shots, fps=10, every=5).info.frames == 3
 
 
 def test_unreadable_pictures_are_lost_frames(shots: Path) -> None:
@@ -923,7 +923,7 @@ def test_unreadable_pictures_are_lost_frames(shots: Path) -> None:
     (shots / "img0.png").write_bytes(b"no picture")
     (shots / "img7.png").write_bytes((shots / "img7.png").read_bytes()[:100])
     Image.fromarray(numbered(9, (80, 60))).save(shots / "img9.png")
-    with open_numbered(shots) as source:
+    with open_numbered_pictures(shots) as source:
         assert source.info.width == 64
         assert [frame.index for frame in source] == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
     assert (source.lost, source.dropped) == (2, 0)
@@ -934,7 +934,7 @@ def test_unreadable_pictures_are_lost_frames(shots: Path) -> None:
     for i in range(12):
         (shots / f"img{i}.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"none of the 12 pictures can be read; the first: .*img0\.png: holds text"):
-        open_numbered(shots)
+        open_numbered_pictures(shots)
 
 
 def test_folders_without_pictures(tmp_path: Path) -> None:
@@ -945,9 +945,9 @@ def test_folders_without_pictures(tmp_path: Path) -> None:
         (f"{tmp_path}/gone/x%d.png", "cannot be read: No such file or directory"),
     ):
         with pytest.raises(MissingFileError, match=message):
-            open_numbered(where)
+            open_numbered_pictures(where)
     picture(tmp_path / "a.png", "PNG")
     with pytest.raises(InputError, match="is one file: give the folder of the pictures, or a pattern"):
-        open_numbered(tmp_path / "a.png")
+        open_numbered_pictures(tmp_path / "a.png")
     with pytest.raises(InputError, match="fps is a number above 0, got 0"):
-        open_numbered(tmp_path, fps=0)
+        open_numbered_pictures(tmp_path, fps=0)

@@ -12,7 +12,7 @@ from mien.batch.storage import filesystem, is_address, reaching, root_of
 from mien.batch.types import Entry
 from mien.errors import InputError, MienError, MissingFileError
 from mien.media.image import image_suffixes, shown
-from mien.media.paths import VIDEO_SUFFIXES, walk
+from mien.media.paths import VIDEO_SUFFIXES, walk_files
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 TAR_SUFFIXES = frozenset({".tar", ".tgz", ".tar.gz"})
@@ -80,7 +80,7 @@ def _below(folder: Path) -> list[Entry]:
 def _walked(folder: Path) -> list[Entry]:
     errors: list[MienError] = []
     suffixes = known_suffixes() | {".gz"}
-    found = [_entry(str(path)) for path in walk(folder, True, suffixes, errors)]
+    found = [_entry(str(path)) for path in walk_files(folder, True, suffixes, errors)]
     if errors:
         # going on without a part of the inputs would look like the whole
         raise InputError(str(errors[0]))

@@ -141,14 +141,14 @@ def command(
 def _sorted_out(inputs: tuple[str, ...], sequence: float | None, failures: Failures) -> tuple[list[Path], list[Path]]:
     """The photos and the videos that the inputs name; what names nothing is a failure."""
     from mien.media.image import image_suffixes
-    from mien.media.paths import VIDEO_SUFFIXES, expand, is_video
+    from mien.media.paths import VIDEO_SUFFIXES, expand_paths, is_video_file
 
     if sequence is not None:
         return [], [Path(given) for given in inputs]
-    paths, errors = expand(inputs, suffixes=image_suffixes() | VIDEO_SUFFIXES)
+    paths, errors = expand_paths(inputs, suffixes=image_suffixes() | VIDEO_SUFFIXES)
     for error in errors:
         failures.add(error)
-    return [path for path in paths if not is_video(path)], [path for path in paths if is_video(path)]
+    return [path for path in paths if not is_video_file(path)], [path for path in paths if is_video_file(path)]
 
 
 class Saver:

@@ -138,7 +138,7 @@ def _photos(photos: tuple[str, ...], call: Call) -> None:
     from mien.explain.model import open_explainable
     from mien.explain.output_folder import write_face
     from mien.media.image import image_suffixes, load_image
-    from mien.media.paths import expand
+    from mien.media.paths import expand_paths
     from mien.pipeline.analyzer import Analyzer
     from mien.predict.align import crops
 
@@ -151,7 +151,7 @@ def _photos(photos: tuple[str, ...], call: Call) -> None:
         emotion=None, age=None,
     )  # fmt: skip
     failures = Failures()
-    paths, errors = expand(photos, suffixes=image_suffixes())
+    paths, errors = expand_paths(photos, suffixes=image_suffixes())
     for error in errors:
         failures.add(error)
     used: set[str] = set()

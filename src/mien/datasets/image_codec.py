@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, InputError
-from mien.media.silence_logs import quiet_pillow
+from mien.media.silence_logs import silence_pillow
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Pillow's names of the formats that datasets come in."""
@@ -173,7 +173,7 @@ def _stated_pixels(data: NDArray[np.uint8]) -> int:
     from PIL import Image
 
     try:
-        with quiet_pillow(), Image.open(io.BytesIO(data.data), formats=FORMATS) as image:
+        with silence_pillow(), Image.open(io.BytesIO(data.data), formats=FORMATS) as image:
             return image.width * image.height
     except Image.DecompressionBombError:
         return MAX_PIXELS + 1

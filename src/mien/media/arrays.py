@@ -42,10 +42,10 @@ def rgb_from_array(array: NDArray[Any], color: Color | None) -> NDArray[np.uint8
         return np.asarray(cv2.cvtColor(array, cv2.COLOR_BGR2RGB), np.uint8) if color == "bgr" else array.copy()
     from PIL import Image
 
-    from mien.media.pixels import on_white, pixels
+    from mien.media.pixels import composite_on_white, rgb_pixels
 
     rgba = array if color == "rgb" else np.asarray(cv2.cvtColor(array, cv2.COLOR_BGRA2RGBA))
-    return pixels(on_white(Image.fromarray(rgba)))
+    return rgb_pixels(composite_on_white(Image.fromarray(rgba)))
 
 
 def _check_shape(array: NDArray[Any]) -> None:

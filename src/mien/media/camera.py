@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.media.connection import Arrived, BrokenError
+from mien.media.connection import ConnectionLostError, ReceivedFrame
 
 _SILENT = 0
 _MISSES = 5
@@ -19,7 +19,7 @@ _MISSES = 5
 
 
 class Camera:
-    """An open camera, a `Link`.
+    """An open camera, a `Connection`.
 
     Args:
         where: number of the camera from 0, or the path of its device.
@@ -42,14 +42,14 @@ class Camera:
             self._capture = cv2.VideoCapture(where)
             if not self._capture.isOpened():
                 self._capture.release()
-                raise BrokenError(_why_not(where))
+                raise ConnectionLostError(_why_not(where))
             if size is not None:
                 self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
                 self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
             rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.rate: float | None = rate if 0 < rate <= 1000 else None
 
-    def pictures(self) -> Iterator[Arrived]:
+    def pictures(self) -> Iterator[ReceivedFrame]:
         """Pictures as the camera gives them; it has no clock that could be followed."""
         import cv2
 
@@ -59,10 +59,12 @@ class Camera:
                 given, bgr = self._capture.read()
             if given and bgr is not None and bgr.size:
                 misses = 0
-                yield Arrived(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), None)
+                yield ReceivedFrame(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), None)
             else:
                 misses += 1
-        raise BrokenError("the camera gives no picture any more: is it unplugged, or did another program take it?")
+        raise ConnectionLostError(
+            "the camera gives no picture any more: is it unplugged, or did another program take it?"
+        )
 
     def close(self) -> None:
         """Let other programs have the camera."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mien.errors import VideoError
 
 
-class Arrived(NamedTuple):
+class ReceivedFrame(NamedTuple):
     """A picture as it came in.
 
     Attributes:
@@ -23,11 +23,11 @@ class Arrived(NamedTuple):
     stamp: float | None
 
 
-class BrokenError(VideoError):
+class ConnectionLostError(VideoError):
     """A link that cannot be made, or has ended; the message says why."""
 
 
-class Link(Protocol):
+class Connection(Protocol):
     """An open camera or stream.
 
     Attributes:
@@ -46,7 +46,7 @@ class Link(Protocol):
     seconds: float | None
     paced: bool
 
-    def pictures(self) -> Iterator[Arrived]:
+    def pictures(self) -> Iterator[ReceivedFrame]:
         """Pictures as they come; ends where the sender ends it.
 
         Raises:

@@ -13,10 +13,10 @@ from itertools import accumulate
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from mien.media.demuxer import Opened
-from mien.media.frame_order import Counted, Placed, Ranked
-from mien.media.probe import Facts, Numbering
-from mien.media.selection import Choice
+from mien.media.demuxer import VideoDemuxer
+from mien.media.frame_order import ArrivalOrder, OrderedFrame, TimestampOrder
+from mien.media.probe import FrameNumbering, VideoProbe
+from mien.media.selection import FrameSelection
 
 if TYPE_CHECKING:
     import av
@@ -30,7 +30,7 @@ _TICK = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class SeekPoint:
     """Where decoding starts.
 
     Attributes:
@@ -44,17 +44,17 @@ class Begin:
     target: int = 0
 
 
-class Times:
+class FrameTimes:
     """Times of the frames, in order."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: VideoProbe) -> None:
         self._facts = facts
         self._last = -math.inf
 
-    def of(self, placed: Placed[Any]) -> float:
+    def of(self, placed: OrderedFrame[Any]) -> float:
         """Seconds of this frame; more than those of the one before, whatever the file says."""
         facts = self._facts
-        if facts.numbering is Numbering.RATE:
+        if facts.numbering is FrameNumbering.RATE:
             return placed.index / facts.rate
         if placed.pts is None:
             self._last = max(self._last, 0.0) + 1 / facts.rate
@@ -63,14 +63,14 @@ class Times:
         return self._last
 
 
-def where_to_begin(facts: Facts, choice: Choice, stop: Event | None = None) -> Begin | None:
+def find_seek_point(facts: VideoProbe, choice: FrameSelection, stop: Event | None = None) -> SeekPoint | None:
     """Where to decode from so that the first frame wanted comes out as it would from the beginning; None at the end.
 
     The packets before that are read, not decoded: their number is what gives the frames theirs.
     """
     target = 0 if choice.after is None else choice.after + 1
-    if facts.numbering is not Numbering.STAMPS or (target == 0 and not choice.start):
-        return Begin(target=target)
+    if facts.numbering is not FrameNumbering.STAMPS or (target == 0 and not choice.start):
+        return SeekPoint(target=target)
     first = choice.start or -math.inf
 
     def seconds(pts: int) -> float:
@@ -79,7 +79,7 @@ def where_to_begin(facts: Facts, choice: Choice, stop: Event | None = None) -> B
     stamps: array[int] = array("q")
     keys: list[tuple[int, int, int]] = []  # number, how many frames were before it, time stamp
     behind = 0
-    with Opened(facts.path, facts.stream, stop) as opened:
+    with VideoDemuxer(facts.path, facts.stream, stop) as opened:
         for sent in opened.packets():
             if sent.pts is None or not sent.shown:
                 continue
@@ -99,22 +99,24 @@ def where_to_begin(facts: Facts, choice: Choice, stop: Event | None = None) -> B
     # from the second key frame before: those in the stream need not be where decoding can really start afresh
     for number, rank in reversed(usable[:-1]):
         if 0 < rank <= target and greatest[rank - 1] < least[rank]:
-            return Begin(number, rank, target)
-    return Begin(target=target)
+            return SeekPoint(number, rank, target)
+    return SeekPoint(target=target)
 
 
-def decoded_frames(opened: Opened, facts: Facts, begin: Begin, threads: int = 0) -> Iterator[Placed[av.VideoFrame]]:
+def decode_frames(
+    opened: VideoDemuxer, facts: VideoProbe, begin: SeekPoint, threads: int = 0
+) -> Iterator[OrderedFrame[av.VideoFrame]]:
     """Every frame in order of presentation, also the lost ones."""
     from av.error import FFmpegError
 
     context = opened.stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = threads or min(_THREADS, cores())
-    order: Ranked[av.VideoFrame] | Counted[av.VideoFrame]
-    if facts.numbering is Numbering.STAMPS:
-        order = Ranked(begin.rank)
+    order: TimestampOrder[av.VideoFrame] | ArrivalOrder[av.VideoFrame]
+    if facts.numbering is FrameNumbering.STAMPS:
+        order = TimestampOrder(begin.rank)
     else:
-        order = Counted(fields=facts.numbering is Numbering.FIELDS)
+        order = ArrivalOrder(fields=facts.numbering is FrameNumbering.FIELDS)
     keys: deque[tuple[int, int]] = deque(maxlen=_MARGIN)
     damaged: set[int] = set()
     shown = 0
@@ -132,7 +134,7 @@ def decoded_frames(opened: Opened, facts: Facts, begin: Begin, threads: int = 0)
         if sent.number < begin.packet:
             continue
         if sent.shown:
-            order.sent(sent.number, None if facts.numbering is Numbering.RATE else sent.pts)
+            order.sent(sent.number, None if facts.numbering is FrameNumbering.RATE else sent.pts)
         if sent.damaged:
             damaged.add(sent.number)
         # decoders hand the time stamp through to the picture: as a number it tells which packet was which
@@ -143,20 +145,20 @@ def decoded_frames(opened: Opened, facts: Facts, begin: Begin, threads: int = 0)
     for frame in pictures(None):
         broken = frame.is_corrupt or frame.pts in damaged
         yield from order.got(frame.pts, None if broken else frame)
-    if isinstance(order, Ranked) and order.oldest is not None and context.thread_count != 1:
+    if isinstance(order, TimestampOrder) and order.oldest is not None and context.thread_count != 1:
         yield from _end_again(facts, order, keys, opened.stop)
     else:
         yield from order.end()
 
 
 def _end_again(
-    facts: Facts, order: Ranked[av.VideoFrame], keys: Iterable[tuple[int, int]], stop: Event
-) -> Iterator[Placed[av.VideoFrame]]:
+    facts: VideoProbe, order: TimestampOrder[av.VideoFrame], keys: Iterable[tuple[int, int]], stop: Event
+) -> Iterator[OrderedFrame[av.VideoFrame]]:
     """The last frames by a decoder without threads: one with threads loses whole ones beside a damaged one."""
     before = [key for key in keys if key[0] <= (order.oldest or 0)]
     packet, rank = before[-2] if len(before) > 1 else (0, 0)
-    with Opened(facts.path, facts.stream, stop) as opened:
-        for placed in decoded_frames(opened, facts, Begin(packet, rank), threads=1):
+    with VideoDemuxer(facts.path, facts.stream, stop) as opened:
+        for placed in decode_frames(opened, facts, SeekPoint(packet, rank), threads=1):
             if placed.index >= order.next:
                 yield placed
 

@@ -9,7 +9,7 @@ from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mien.media.silence_logs import quiet_av
+from mien.media.silence_logs import silence_ffmpeg
 
 if TYPE_CHECKING:
     import av
@@ -26,7 +26,7 @@ _SHOW_FRAME = 0x10
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class VideoPacket:
     """A packet of the video stream.
 
     Attributes:
@@ -47,7 +47,7 @@ class Sent:
 
 
 @dataclass(slots=True)
-class Account:
+class ReadStatistics:
     """What reading a file has shown so far.
 
     Attributes:
@@ -65,7 +65,7 @@ class Account:
     failed: str | None = None
 
 
-class Opened:
+class VideoDemuxer:
     """An open video file; a context manager.
 
     Args:
@@ -80,7 +80,7 @@ class Opened:
     def __init__(self, path: str, stream: int | None = None, stop: Event | None = None) -> None:
         import av
 
-        self._quiet = quiet_av()
+        self._quiet = silence_ffmpeg()
         self._quiet.__enter__()
         try:
             # "file:" because a name may hold a colon, which would make it an address
@@ -88,14 +88,14 @@ class Opened:
         except BaseException:
             self._quiet.__exit__(None, None, None)
             raise
-        self.account = Account()
+        self.account = ReadStatistics()
         self.stop = stop or Event()
-        self.stream: Any = best_stream(self.container) if stream is None else self.container.streams[stream]
+        self.stream: Any = best_video_stream(self.container) if stream is None else self.container.streams[stream]
         if self.stream is not None and self.stream.codec_context is not None:
             # a damaged head may state any size, and a decoder takes memory for some pictures before it gives the first
-            self.stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+            self.stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
 
-    def __enter__(self) -> Opened:
+    def __enter__(self) -> VideoDemuxer:
         return self
 
     def __exit__(
@@ -128,11 +128,11 @@ class Opened:
                 return float(rate)
         return None
 
-    def packets(self) -> Iterator[Sent]:
+    def packets(self) -> Iterator[VideoPacket]:
         """Packets of the video stream to the end of the file, over places that cannot be read; `account` is kept."""
         from av.error import FFmpegError
 
-        account, clock = self.account, _Clock(self)
+        account, clock = self.account, _ContinuousClock(self)
         bases = [float(s.time_base) if s.time_base else 0.0 for s in self.container.streams]
         vp8 = self.stream.codec_context.name == "vp8"
         failures = 0
@@ -167,16 +167,16 @@ class Opened:
             # VP8 has frames that are only there to be referred to
             shown = not packet.is_discard and not (vp8 and not bytes(packet)[0] & _SHOW_FRAME)
             damaged = packet.is_corrupt and self.container.format.name not in _BROADCAST
-            yield Sent(packet, number, pts, packet.is_keyframe, shown, damaged)
+            yield VideoPacket(packet, number, pts, packet.is_keyframe, shown, damaged)
 
 
-MAX_PIXELS = 1 << 26
+MAX_FRAME_PIXELS = 1 << 26
 """Pixels that a frame may have: 8K on every side. Larger ones count as frames that cannot be decoded."""
 _LOCAL = {"protocol_whitelist": "file"}
 """A playlist under the name of a video must not make FFmpeg fetch anything."""
 
 
-def best_stream(container: Any) -> Any:
+def best_video_stream(container: Any) -> Any:
     """The video stream with the most pixels that can be decoded; one that cannot if there is no other; else None.
 
     Cover pictures of music are no video.
@@ -199,10 +199,10 @@ def _is_cover(stream: Any) -> bool:
     return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)
 
 
-class _Clock:
+class _ContinuousClock:
     """Time stamps that go on where a recording was joined to another and its clock starts anew."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: VideoDemuxer) -> None:
         self._account = opened.account
         self._base = float(opened.stream.time_base or 1)
         frame = 1 / (opened.rate or 25.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HEAD = 512
+HEADER_BYTES = 512
 """Bytes from the start of a file that `kind_of` wants."""
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1")
@@ -39,7 +39,7 @@ RAW_SUFFIXES = frozenset({".3fr", ".arw", ".cr2", ".cr3", ".dng", ".iiq", ".nef"
 """Camera raw files; most are TIFF inside, with a thumbnail where a reader of TIFF looks for the picture."""
 
 
-def is_heif(head: bytes) -> bool:
+def is_heif_header(head: bytes) -> bool:
     """Whether these first bytes open a HEIF (HEIC) picture and not an AVIF one, which shares the container."""
     if head[4:8] != b"ftyp":
         return False
@@ -78,22 +78,22 @@ _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"
 _STILL = "is a picture, not a video: 'mien analyze FILE' or Analyzer.analyze(path) reads it under its own suffix"
 
 
-def is_picture(head: bytes) -> bool:
+def is_image_header(head: bytes) -> bool:
     """Whether these first bytes open a single picture; GIF counts, though it may be animated."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return not _is_animated_webp(head)
-    return head.startswith(_PICTURES) or is_heif(head) or (head[4:8] == b"ftyp" and head[8:12] == b"avif")
+    return head.startswith(_PICTURES) or is_heif_header(head) or (head[4:8] == b"ftyp" and head[8:12] == b"avif")
 
 
-def is_video(head: bytes) -> bool:
+def is_video_header(head: bytes) -> bool:
     """Whether these first bytes open a container of videos; it may hold sound alone."""
     transport = head[:1] == b"\x47" and head[188:189] == b"\x47" and head[376:377] == b"\x47"
-    return transport or (not is_picture(head) and kind_of(head) == _VIDEO)
+    return transport or (not is_image_header(head) and kind_of(head) == _VIDEO)
 
 
 def kind_not_video(head: bytes) -> str:
     """The end of a sentence about a file that starts with ``head`` and is no readable video: what it is, the cure."""
-    if is_picture(head):
+    if is_image_header(head):
         return _STILL
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "is an animated WebP, which FFmpeg does not read: convert it to MP4 or GIF"

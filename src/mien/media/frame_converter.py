@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import VideoError
 from mien.media.image import MAX_PIXELS
-from mien.media.pixels import upright
+from mien.media.pixels import apply_orientation
 
 if TYPE_CHECKING:
     import av
@@ -27,7 +27,7 @@ _SQUARE = 0.01
 _ABSURD = 8
 
 
-class Converter:
+class FrameConverter:
     """Frames of one stream → RGB.
 
     YUV is converted by the matrix and the range that the stream states. Where it states no matrix, pictures of at least
@@ -83,7 +83,7 @@ class Converter:
             pixels = _on_white(pixels)
         if self._transfer in (_PQ, _HLG):
             pixels = _to_sdr(pixels, self._transfer)
-        return upright(pixels, self.orientation(frame))
+        return apply_orientation(pixels, self.orientation(frame))
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """(width, height) in pixels that `rgb` would give."""

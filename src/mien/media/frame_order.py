@@ -17,7 +17,7 @@ _LAG = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Placed(Generic[T]):
+class OrderedFrame(Generic[T]):
     """A frame of the file.
 
     Attributes:
@@ -31,7 +31,7 @@ class Placed(Generic[T]):
     picture: T | None
 
 
-class Ranked(Generic[T]):
+class TimestampOrder(Generic[T]):
     """Frames are numbered by the rank of their time stamp among all packets, so that a lost one leaves a gap.
 
     Args:
@@ -50,7 +50,7 @@ class Ranked(Generic[T]):
             heapq.heappush(self._pending, (pts, number))
             self._stamps[number] = pts
 
-    def got(self, number: int | None, picture: T | None) -> Iterator[Placed[T]]:
+    def got(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:
         """The decoder gave this picture of packet ``number``, or None for one that is damaged.
 
         A picture of a packet that was given up, or that had given one already, has no place and is left out.
@@ -61,7 +61,7 @@ class Ranked(Generic[T]):
             heapq.heappush(self._ready, (self._stamps.pop(number), number, picture))
             yield from self._drain(_HOLD)
 
-    def end(self) -> Iterator[Placed[T]]:
+    def end(self) -> Iterator[OrderedFrame[T]]:
         """The decoder has given everything."""
         yield from self._drain(-1)
         while self._pending:
@@ -77,7 +77,7 @@ class Ranked(Generic[T]):
         """The smallest number of a packet that has not been answered."""
         return min(self._stamps, default=None)
 
-    def _drain(self, hold: int) -> Iterator[Placed[T]]:
+    def _drain(self, hold: int) -> Iterator[OrderedFrame[T]]:
         while self._ready:
             pts, number, picture = self._ready[0]
             if self._pending[0] == (pts, number):
@@ -89,17 +89,17 @@ class Ranked(Generic[T]):
             else:
                 return
 
-    def _lost(self) -> Placed[T]:
+    def _lost(self) -> OrderedFrame[T]:
         pts, number = heapq.heappop(self._pending)
         self._stamps.pop(number, None)
         return self._placed(pts, None)
 
-    def _placed(self, pts: int, picture: T | None) -> Placed[T]:
+    def _placed(self, pts: int, picture: T | None) -> OrderedFrame[T]:
         self._next += 1
-        return Placed(self._next - 1, pts, picture)
+        return OrderedFrame(self._next - 1, pts, picture)
 
 
-class Counted(Generic[T]):
+class ArrivalOrder(Generic[T]):
     """Frames are numbered as they come out, for files whose time stamps are missing or wrong.
 
     A lost frame is noticed late, so that the numbers of the few frames between are too small by one.
@@ -117,7 +117,7 @@ class Counted(Generic[T]):
         """Packet ``number``, counted in decoding order, is with the decoder and should give a picture."""
         self._stamps[number] = pts
 
-    def got(self, number: int | None, picture: T | None) -> Iterator[Placed[T]]:
+    def got(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:
         """The decoder gave this picture of packet ``number``, or None for one that is damaged."""
         if number is None:
             number = next(iter(self._stamps), None)
@@ -129,15 +129,15 @@ class Counted(Generic[T]):
                 yield from self._given_up()
         yield self._placed(pts, picture)
 
-    def end(self) -> Iterator[Placed[T]]:
+    def end(self) -> Iterator[OrderedFrame[T]]:
         """The decoder has given everything."""
         for _ in self._stamps:
             yield from self._given_up()
 
-    def _given_up(self) -> Iterator[Placed[T]]:
+    def _given_up(self) -> Iterator[OrderedFrame[T]]:
         if not self._fields:
             yield self._placed(None, None)
 
-    def _placed(self, pts: int | None, picture: T | None) -> Placed[T]:
+    def _placed(self, pts: int | None, picture: T | None) -> OrderedFrame[T]:
         self._next += 1
-        return Placed(self._next - 1, pts, picture)
+        return OrderedFrame(self._next - 1, pts, picture)

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from mien.errors import ImageError, ImageTooLargeError, InputError, MissingFileError
 from mien.media.arrays import Color, rgb_from_array
-from mien.media.filetype import HEAD, RAW_SUFFIXES, is_heif, kind_of
+from mien.media.filetype import HEADER_BYTES, RAW_SUFFIXES, is_heif_header, kind_of
 from mien.media.frame import Frame
-from mien.media.pixels import pixels, to_rgb, upright
-from mien.media.silence_logs import quiet_pillow
+from mien.media.pixels import apply_orientation, rgb_pixels, to_rgb
+from mien.media.silence_logs import silence_pillow
 
 if TYPE_CHECKING:
     from PIL import ImageFile
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[Any]
+ImageInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[Any]
 """What a picture can come from."""
 
 MAX_PIXELS = 178_000_000
@@ -44,7 +44,7 @@ _DAMAGE = (*_TOLD, EOFError, LookupError, TypeError, ArithmeticError, struct.err
 
 
 def load_image(
-    source: Source,
+    source: ImageInput,
     *,
     color: Color | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -172,14 +172,14 @@ def _decoded(stream: BinaryIO, name: str, source: str | None, max_pixels: int, r
     from PIL import Image, UnidentifiedImageError
 
     try:
-        head = stream.read(HEAD)
+        head = stream.read(HEADER_BYTES)
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from None
     if not head:
         raise ImageError(f"{name}: is empty (0 bytes): copy or download it again")
-    formats = (*FORMATS, "HEIF") if is_heif(head) and _register_heif(name) else FORMATS
+    formats = (*FORMATS, "HEIF") if is_heif_header(head) and _register_heif(name) else FORMATS
     try:
-        with quiet_pillow(), Image.open(stream, formats=formats) as image:
+        with silence_pillow(), Image.open(stream, formats=formats) as image:
             _check_size(image.size, max_pixels)
             rgb, full_size = _pixels_of(image, reduce)
             return Frame(rgb, source=source, full_size=full_size)
@@ -209,7 +209,7 @@ def _pixels_of(image: ImageFile.ImageFile, reduce: int) -> tuple[NDArray[np.uint
         rgb = rgb.reduce(reduce)
     orientation = _orientation(image)
     full_size = (height, width) if orientation in range(5, 9) else (width, height)
-    return upright(pixels(rgb), orientation), full_size if smaller else None
+    return apply_orientation(rgb_pixels(rgb), orientation), full_size if smaller else None
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
@@ -225,7 +225,7 @@ def _shrunk(rgb: NDArray[np.uint8], reduce: int) -> NDArray[np.uint8]:
         return rgb
     from PIL import Image
 
-    return pixels(Image.fromarray(rgb).reduce(reduce))
+    return rgb_pixels(Image.fromarray(rgb).reduce(reduce))
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:

@@ -13,12 +13,12 @@ from threading import Event
 
 from mien.errors import InputError, VideoError
 from mien.media.camera import Camera
-from mien.media.connection import Arrived, BrokenError, Link
+from mien.media.connection import Connection, ConnectionLostError, ReceivedFrame
 from mien.media.frame import Frame
 from mien.media.image import shown
-from mien.media.locked_iterator import Turns
-from mien.media.network_stream import SCHEMES, Stream, without_password
-from mien.media.selection import Choice, Chooser
+from mien.media.locked_iterator import LockedIterator
+from mien.media.network_stream import SCHEMES, NetworkStream, without_password
+from mien.media.selection import FrameSelection, FrameSelector
 from mien.media.source import SourceInfo
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -33,7 +33,7 @@ _ASTRAY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reconnect:
+class ReconnectPolicy:
     """How to go on when a stream ends, breaks or stalls.
 
     Attributes:
@@ -66,24 +66,24 @@ def open_live(
     where: int | str,
     *,
     stall: float = 10.0,
-    reconnect: Reconnect | None = None,
+    reconnect: ReconnectPolicy | None = None,
     every: int = 1,
     fps: float | None = None,
     end: float | None = None,
     size: tuple[int, int] | None = None,
-) -> Live:
+) -> LiveSource:
     """Open a camera or an address.
 
     ``Frame.time`` is in seconds since the first frame: by the sender's time stamps where it has true ones (RTSP, RTMP,
     MPEG-TS, HLS), so that a jerky network does not show, else by this computer's monotonic clock when the frame
     arrives (cameras, MJPEG). The monotonic clock also tells how long an interruption was. ``Frame.index`` counts the
     frames that arrived. A stream that ends, breaks or stalls is connected again, at growing intervals; every such gap
-    is told in `Live.problems`.
+    is told in `LiveSource.problems`.
 
     An address whose sender knows the length (a file on a web server) is a recording: it is read to its end at whatever
     speed, and nothing of it is thrown away.
 
-    Put it into a `Buffer`: frames that are not fetched in time would pile up between sender and receiver otherwise.
+    Put it into a `ReadAhead`: frames that are not fetched in time would pile up between sender and receiver otherwise.
 
     Args:
         where: number of a camera from 0, or an address such as ``rtsp://user:password@host/path``; the path of a device
@@ -101,23 +101,25 @@ def open_live(
     """
     if not math.isfinite(stall) or stall <= 0:
         raise InputError(f"stall is a number of seconds above 0, got {stall}")
-    choice = Choice(every=every, fps=fps, end=end)
+    choice = FrameSelection(every=every, fps=fps, end=end)
     name, connect = _target(where, stall, size)
-    return Live(name, connect, choice, reconnect or Reconnect())
+    return LiveSource(name, connect, choice, reconnect or ReconnectPolicy())
 
 
-class Live:
+class LiveSource:
     """An open camera or stream: iterate over it once.
 
     Attributes:
         info: what the first frame and the sender tell.
         lost: frames so far that could not be decoded.
-        dropped: 0: a `Buffer` throws frames away, and counts them.
+        dropped: 0: a `ReadAhead` throws frames away, and counts them.
         gaps: interruptions so far.
         gave_up: whether the iteration has ended because no connection could be made any more.
     """
 
-    def __init__(self, name: str, connect: Callable[[], Link], choice: Choice, reconnect: Reconnect) -> None:
+    def __init__(
+        self, name: str, connect: Callable[[], Connection], choice: FrameSelection, reconnect: ReconnectPolicy
+    ) -> None:
         self._name, self._connect, self._reconnect = name, connect, reconnect
         self._stop = Event()
         self.lost = 0
@@ -128,7 +130,7 @@ class Live:
         self._arrivals = 0
         try:
             link, (height, width), arrivals = self._linked()
-        except BrokenError as error:
+        except ConnectionLostError as error:
             raise VideoError(f"{name}: {error}") from None
         self._link = link
         self.info = SourceInfo(
@@ -143,9 +145,9 @@ class Live:
             has_audio=link.has_audio,
             live=link.seconds is None,
         )
-        self._clock = _Clock(free=not self.info.live)
-        self._chooser = Chooser(choice, link.rate)
-        self._frames = Turns(self._run(arrivals), lambda: self._link.close())
+        self._clock = _LiveClock(free=not self.info.live)
+        self._chooser = FrameSelector(choice, link.rate)
+        self._frames = LockedIterator(self._run(arrivals), lambda: self._link.close())
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -162,13 +164,13 @@ class Live:
         self._stop.set()
         self._frames.close()
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> LiveSource:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _linked(self) -> tuple[Link, tuple[int, int], Iterator[Arrived]]:
+    def _linked(self) -> tuple[Connection, tuple[int, int], Iterator[ReceivedFrame]]:
         """A new link, (height, width) of its first picture, and its pictures from that one on."""
         link = self._connect()
         try:
@@ -176,12 +178,12 @@ class Live:
             for first in pictures:
                 if first.rgb is not None:
                     return link, (first.rgb.shape[0], first.rgb.shape[1]), chain([first], pictures)
-            raise BrokenError("ends before the first picture")
+            raise ConnectionLostError("ends before the first picture")
         except BaseException:
             link.close()
             raise
 
-    def _run(self, arrivals: Iterator[Arrived]) -> Generator[Frame, None, None]:
+    def _run(self, arrivals: Iterator[ReceivedFrame]) -> Generator[Frame, None, None]:
         while True:
             try:
                 ended = yield from self._until_broken(arrivals)
@@ -198,7 +200,7 @@ class Live:
                 return
             arrivals = again
 
-    def _until_broken(self, arrivals: Iterator[Arrived]) -> Generator[Frame, None, str | None]:
+    def _until_broken(self, arrivals: Iterator[ReceivedFrame]) -> Generator[Frame, None, str | None]:
         """Hand out what arrives; in the end the reason why no more does, None where no more is wanted."""
         try:
             for rgb, stamp in arrivals:
@@ -215,11 +217,11 @@ class Live:
                     return None
                 if self._chooser.takes(index, seconds):
                     yield Frame(rgb, source=self._name, index=index, time=seconds)
-        except BrokenError as error:
+        except ConnectionLostError as error:
             return str(error)
         return _ENDED
 
-    def _again(self, ended: str) -> Iterator[Arrived] | None:
+    def _again(self, ended: str) -> Iterator[ReceivedFrame] | None:
         """Connect again; None after giving up."""
         rule, at, since = self._reconnect, self._clock.last, self._clock.arrival
         self.gaps += 1
@@ -233,7 +235,7 @@ class Live:
             attempt += 1
             try:
                 self._link, _, arrivals = self._linked()
-            except BrokenError as error:
+            except ConnectionLostError as error:
                 why = f": {error}"
                 continue
             self._clock.restart()
@@ -250,7 +252,7 @@ class Live:
             self._problems.append(line)
 
 
-class _Clock:
+class _LiveClock:
     """Times of the frames: seconds since the first, growing.
 
     Args:
@@ -287,7 +289,7 @@ class _Clock:
         return max(0.0, self._zero + seconds - time.monotonic())
 
 
-def _target(where: int | str, stall: float, size: tuple[int, int] | None) -> tuple[str, Callable[[], Link]]:
+def _target(where: int | str, stall: float, size: tuple[int, int] | None) -> tuple[str, Callable[[], Connection]]:
     """The name of a camera or address, and how to connect with it."""
     if isinstance(where, str) and where.isdecimal():
         where = int(where)
@@ -305,4 +307,4 @@ def _target(where: int | str, stall: float, size: tuple[int, int] | None) -> tup
         raise InputError(f"{name}: addresses begin with {', '.join(sorted(SCHEMES))}; open_video reads files")
     if size is not None:
         raise InputError(f"{name}: the size is the sender's choice; only a camera can be asked for one")
-    return name, partial(Stream, where, stall)
+    return name, partial(NetworkStream, where, stall)

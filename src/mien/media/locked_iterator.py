@@ -8,7 +8,7 @@ from threading import Lock
 from mien.media.frame import Frame
 
 
-class Turns(Iterator[Frame]):
+class LockedIterator(Iterator[Frame]):
     """Frames of a generator, which is run or closed by one thread at a time.
 
     Two threads that close or run a generator at once can bring the interpreter down.

@@ -22,7 +22,7 @@ class _Stretch:
     open: bool = True  # no key frame has come yet
 
 
-class Faults:
+class LossReport:
     """Account of lost frames.
 
     Args:

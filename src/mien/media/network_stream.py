@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mien.errors import VideoError
-from mien.media.connection import Arrived, BrokenError
+from mien.media.connection import ConnectionLostError, ReceivedFrame
 from mien.media.decoder import cores
-from mien.media.demuxer import MAX_PIXELS, best_stream, codec_name
-from mien.media.frame_converter import Converter
-from mien.media.silence_logs import quiet_av
+from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream, codec_name
+from mien.media.frame_converter import FrameConverter
+from mien.media.silence_logs import silence_ffmpeg
 
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "srt"})
 """What addresses begin with."""
@@ -26,8 +26,8 @@ _CONNECT = 15.0
 """Seconds that an address has to answer, at least."""
 
 
-class Stream:
-    """An open address, a `Link`.
+class NetworkStream:
+    """An open address, a `Connection`.
 
     Args:
         address: URL, perhaps with a password; no message shows it.
@@ -42,7 +42,7 @@ class Stream:
         from av.error import FFmpegError
 
         self._stall = stall
-        self._quiet = quiet_av()
+        self._quiet = silence_ffmpeg()
         self._quiet.__enter__()
         self._open = True
         self._container: Any = None
@@ -54,22 +54,22 @@ class Stream:
             self._container = av.open(
                 address, timeout=(wait, stall), metadata_errors="replace", container_options=options
             )
-            self._stream = best_stream(self._container)
+            self._stream = best_video_stream(self._container)
             if self._stream is None:
-                raise BrokenError("sends no video, only sound or data")
+                raise ConnectionLostError("sends no video, only sound or data")
             if self._stream.codec_context is None:
-                raise BrokenError("sends a codec that FFmpeg does not decode")
+                raise ConnectionLostError("sends a codec that FFmpeg does not decode")
         except FFmpegError as error:
             self.close()
-            raise BrokenError(_reason(error, address, time.monotonic() - begun >= wait)) from None
-        except BrokenError:
+            raise ConnectionLostError(_reason(error, address, time.monotonic() - begun >= wait)) from None
+        except ConnectionLostError:
             self.close()
             raise
         context = self._stream.codec_context
         context.thread_type = "SLICE"  # threads that take a frame each would hold some back
         context.thread_count = min(_THREADS, cores())
-        context.options = {"max_pixels": str(MAX_PIXELS)}
-        self._converter = Converter(self._stream.sample_aspect_ratio, context.color_trc)
+        context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
+        self._converter = FrameConverter(self._stream.sample_aspect_ratio, context.color_trc)
         self.codec = codec_name(self._stream)
         rate = self._stream.average_rate
         form = self._container.format.name
@@ -81,7 +81,7 @@ class Stream:
         self.seconds: float | None = length / 1e6 if length and length > 0 else None
         self.paced = self.seconds is None and form.split(",")[0] in _LUMPS
 
-    def pictures(self) -> Iterator[Arrived]:
+    def pictures(self) -> Iterator[ReceivedFrame]:
         """Pictures as they come, those that the decoder marks as damaged left out."""
         from av.error import FFmpegError
 
@@ -103,11 +103,11 @@ class Stream:
             except FFmpegError:
                 frames = []
                 if not over:
-                    yield Arrived(None, None)
+                    yield ReceivedFrame(None, None)
             for frame in frames:
                 yield self._arrived(frame)
             if broken is not None:
-                raise BrokenError(broken)
+                raise ConnectionLostError(broken)
             if over:
                 return
 
@@ -119,15 +119,15 @@ class Stream:
                 self._container.close()
             self._quiet.__exit__(None, None, None)
 
-    def _arrived(self, frame: Any) -> Arrived:
+    def _arrived(self, frame: Any) -> ReceivedFrame:
         if frame.is_corrupt:
-            return Arrived(None, None)
+            return ReceivedFrame(None, None)
         self.rotation = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(self._converter.orientation(frame), 0)
         stamp = float(frame.pts * self._stream.time_base) if self._clock and frame.pts is not None else None
         try:
-            return Arrived(self._converter.rgb(frame), stamp)
+            return ReceivedFrame(self._converter.rgb(frame), stamp)
         except VideoError as error:
-            raise BrokenError(str(error)) from None
+            raise ConnectionLostError(str(error)) from None
 
 
 def without_password(address: str) -> str:

@@ -13,16 +13,16 @@ from threading import Event
 from mien.errors import ImageError, InputError, MienError, MissingFileError
 from mien.media.frame import Frame
 from mien.media.image import load_image, shown
-from mien.media.locked_iterator import Turns
-from mien.media.paths import expand
-from mien.media.selection import Choice, Chooser
+from mien.media.locked_iterator import LockedIterator
+from mien.media.paths import expand_paths
+from mien.media.selection import FrameSelection, FrameSelector
 from mien.media.source import SourceInfo
 
 _COUNTER = re.compile(r"%0?(\d*)d")
 _TOLD = 8
 
 
-def open_numbered(
+def open_numbered_pictures(
     folder: str | os.PathLike[str],
     *,
     fps: float = 25.0,
@@ -30,7 +30,7 @@ def open_numbered(
     start: float | None = None,
     end: float | None = None,
     after: int | None = None,
-) -> Numbered:
+) -> NumberedPictures:
     """Open pictures as the frames of a video, in natural order of their names (``img2`` before ``img10``).
 
     ``Frame.index`` is the position among the pictures, ``Frame.time`` is index / fps. A picture that cannot be read is
@@ -51,21 +51,21 @@ def open_numbered(
     """
     if not math.isfinite(fps) or fps <= 0:
         raise InputError(f"fps is a number above 0, got {fps}")
-    choice = Choice(every=every, start=start, end=end, after=after)
+    choice = FrameSelection(every=every, start=start, end=end, after=after)
     given = os.fsdecode(os.fspath(folder))
-    return Numbered(given, _pictures(given), fps, choice)
+    return NumberedPictures(given, _pictures(given), fps, choice)
 
 
-class Numbered:
+class NumberedPictures:
     """Open numbered pictures: iterate over them once.
 
     Attributes:
         info: what is known of them; the size is that of the first picture that can be read.
     """
 
-    def __init__(self, name: str, paths: list[Path], fps: float, choice: Choice) -> None:
+    def __init__(self, name: str, paths: list[Path], fps: float, choice: FrameSelection) -> None:
         self._paths, self._fps, self._choice = paths, fps, choice
-        self._chooser = Chooser(choice, fps)
+        self._chooser = FrameSelector(choice, fps)
         self.lost = 0
         self.dropped = 0
         self._problems: list[str] = []
@@ -82,7 +82,7 @@ class Numbered:
             codec="image",
         )
         self._stop = Event()
-        self._frames = Turns(self._run())
+        self._frames = LockedIterator(self._run())
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Numbered:
         self._stop.set()
         self._frames.close()
 
-    def __enter__(self) -> Numbered:
+    def __enter__(self) -> NumberedPictures:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -140,7 +140,7 @@ def _pictures(given: str) -> list[Path]:
     path = Path(given)
     counter = _COUNTER.search(path.name)
     if counter is None or os.path.lexists(given):
-        paths, errors = expand([given], recursive=False)
+        paths, errors = expand_paths([given], recursive=False)
         if not paths:
             raise errors[0]
         if len(paths) == 1 and path.is_file():

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 from mien.errors import InputError
-from mien.media.source import Source, SourceInfo
+from mien.media.source import FrameSource, SourceInfo
 
-VideoInput = str | os.PathLike[str] | int | Source
+VideoInput = str | os.PathLike[str] | int | FrameSource
 """A video file, a folder or pattern of numbered pictures, a camera's number, an address, or an open source."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -23,7 +23,7 @@ def open_source(
     start: float | None = None,
     end: float | None = None,
     after: int | None = None,
-) -> Source:
+) -> FrameSource:
     """Open what ``source`` names.
 
     Args:
@@ -48,10 +48,10 @@ def open_source(
         return open_live(source if isinstance(source, int) else str(source))
     path = Path(source)  # type: ignore[arg-type]
     if path.is_dir() or "%" in path.name:
-        from mien.media.numbered_pictures import open_numbered
+        from mien.media.numbered_pictures import open_numbered_pictures
 
         rate = {} if fps is None else {"fps": fps}
-        return open_numbered(path, every=every, start=start, end=end, after=after, **rate)
+        return open_numbered_pictures(path, every=every, start=start, end=end, after=after, **rate)
     from mien.media.video import open_video
 
     return open_video(path, every=every, fps=fps, start=start, end=end, after=after)

@@ -23,7 +23,7 @@ VIDEO_SUFFIXES = frozenset({
 _DIGITS = re.compile(r"([0-9]+)")
 
 
-class Expanded(NamedTuple):
+class ExpandedPaths(NamedTuple):
     """What a list of inputs stands for.
 
     Attributes:
@@ -35,9 +35,9 @@ class Expanded(NamedTuple):
     errors: list[MienError]
 
 
-def expand(
+def expand_paths(
     inputs: Sequence[str | os.PathLike[str]], *, recursive: bool = True, suffixes: Collection[str] | None = None
-) -> Expanded:
+) -> ExpandedPaths:
     """The files behind paths, folders and glob patterns.
 
     A file that is named is taken whatever its suffix. A folder or pattern gives the files that have one of
@@ -59,21 +59,21 @@ def expand(
         errors += problems
         for path in paths:
             found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - a link keeps the name it was given by
-    return Expanded(list(found.values()), errors)
+    return ExpandedPaths(list(found.values()), errors)
 
 
-def is_video(path: Path) -> bool:
+def is_video_file(path: Path) -> bool:
     """Whether a file is a video by its suffix or, under any other one, by its first bytes."""
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return True
     try:
         with path.open("rb") as file:
-            return sniff.is_video(file.read(sniff.HEAD))
+            return sniff.is_video_header(file.read(sniff.HEADER_BYTES))
     except (OSError, ValueError):
         return False  # reading it as a picture tells why
 
 
-def natural_key(path: Path) -> list[tuple[list[tuple[int, str]], str]]:
+def natural_sort_key(path: Path) -> list[tuple[list[tuple[int, str]], str]]:
     """Sorts numbers inside names by their value, and letters without regard to case, folder by folder."""
     return [([_piece(piece) for piece in _DIGITS.split(part.casefold())], part) for part in path.parts]
 
@@ -82,7 +82,7 @@ def _piece(piece: str) -> tuple[int, str]:
     return (int(piece), "") if _DIGITS.fullmatch(piece) else (-1, piece)
 
 
-def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded:
+def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
     name = shown(given)
     path = Path(given)
     try:
@@ -92,7 +92,7 @@ def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded
             return _folder(path, recursive, wanted)
         # a file whose name happens to hold * or [ is meant literally
         if os.path.lexists(given):
-            return Expanded([path], [])
+            return ExpandedPaths([path], [])
     except (OSError, ValueError) as error:
         return _nothing(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}")
     if glob.has_magic(given):
@@ -100,12 +100,12 @@ def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded
     return _nothing(f"{name}: no such file or folder: check the path, relative ones start at {Path.cwd()}")
 
 
-def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded:
+def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
     matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - Path.glob refuses absolute ones
     if not matches:
         return _nothing(f"{shown(given)}: no file matches this pattern: check it, and quote it in a shell")
-    result = Expanded([], [])
-    for match in sorted(matches, key=natural_key):
+    result = ExpandedPaths([], [])
+    for match in sorted(matches, key=natural_sort_key):
         if match.is_dir():
             result.paths.extend(_folder(match, recursive, wanted).paths)
         elif match.suffix.lower() in wanted:
@@ -115,16 +115,16 @@ def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded:
     return result
 
 
-def _folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> Expanded:
+def _folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
     errors: list[MienError] = []
-    paths = sorted(walk(folder, recursive, wanted, errors), key=natural_key)
+    paths = sorted(walk_files(folder, recursive, wanted, errors), key=natural_sort_key)
     if not paths and not errors:
         depth = "in this folder or below it" if recursive else "in this folder (those inside it were not read)"
         return _nothing(f"{shown(str(folder))}: no {_kinds(wanted)} {depth}")
-    return Expanded(paths, errors)
+    return ExpandedPaths(paths, errors)
 
 
-def walk(folder: Path, recursive: bool, wanted: frozenset[str], errors: list[MienError]) -> Iterator[Path]:
+def walk_files(folder: Path, recursive: bool, wanted: frozenset[str], errors: list[MienError]) -> Iterator[Path]:
     """The files of a folder with a suffix in ``wanted``, in no order; folders that cannot be read go to ``errors``."""
 
     def unreadable(error: OSError) -> None:
@@ -153,5 +153,5 @@ def _kinds(wanted: frozenset[str]) -> str:
     return f"file ending in {', '.join(usual or sorted(wanted))}" + (" or the like" if usual else "")
 
 
-def _nothing(message: str) -> Expanded:
-    return Expanded([], [MissingFileError(message)])
+def _nothing(message: str) -> ExpandedPaths:
+    return ExpandedPaths([], [MissingFileError(message)])

@@ -29,9 +29,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     elif image.mode == "F":
         raise ImageError("has floating-point pixels without a stated white: save it with 8 or 16 bits")
     elif image.mode == "La":
-        image = on_white(image.convert("LA").convert("RGBA"))
+        image = composite_on_white(image.convert("LA").convert("RGBA"))
     elif image.mode in ("P", "PA") or image.has_transparency_data:
-        image = on_white(image.convert("RGBA"))
+        image = composite_on_white(image.convert("RGBA"))
     elif image.mode == "1":
         image = image.convert("L")
     managed = to_srgb(image, profile)
@@ -40,7 +40,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def on_white(image: Image.Image) -> Image.Image:
+def composite_on_white(image: Image.Image) -> Image.Image:
     """An RGBA image laid on white, as mode RGB."""
     from PIL import Image
 
@@ -52,7 +52,7 @@ def on_white(image: Image.Image) -> Image.Image:
     return canvas
 
 
-def pixels(image: Image.Image) -> NDArray[np.uint8]:
+def rgb_pixels(image: Image.Image) -> NDArray[np.uint8]:
     """A mode RGB image as RGB uint8 ``(h, w, 3)``.
 
     Copied strip by strip: the one large temporary of ``numpy.asarray`` costs four times as much at 12 megapixels.
@@ -65,7 +65,7 @@ def pixels(image: Image.Image) -> NDArray[np.uint8]:
     return out
 
 
-def upright(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def apply_orientation(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Stored pixels turned as EXIF's orientation says; 1 and unknown values change nothing.
 
     Source:

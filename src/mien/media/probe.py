@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MissingFileError, VideoError
-from mien.media.demuxer import MAX_PIXELS, Opened, Sent, codec_name
-from mien.media.filetype import HEAD, is_picture, kind_not_video
-from mien.media.frame_converter import Converter
+from mien.media.demuxer import MAX_FRAME_PIXELS, VideoDemuxer, VideoPacket, codec_name
+from mien.media.filetype import HEADER_BYTES, is_image_header, kind_not_video
+from mien.media.frame_converter import FrameConverter
 from mien.media.image import shown
 from mien.media.source import SourceInfo
 
@@ -35,7 +35,7 @@ _TRUE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf"})
 """Containers that state their length; FFmpeg guesses that of others from what it finds."""
 
 
-class Numbering(Enum):
+class FrameNumbering(Enum):
     """How frames get their numbers and times."""
 
     STAMPS = "every packet is a frame with its own time stamp"
@@ -44,7 +44,7 @@ class Numbering(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class VideoProbe:
     """A video file.
 
     Attributes:
@@ -64,7 +64,7 @@ class Facts:
     path: str
     info: SourceInfo
     stream: int
-    numbering: Numbering
+    numbering: FrameNumbering
     base: Fraction
     start: Fraction
     sar: Fraction | None
@@ -78,12 +78,12 @@ class Facts:
         """Nominal frames a second; 25 where the file names none."""
         return self.info.rate or 25.0
 
-    def converter(self) -> Converter:
+    def converter(self) -> FrameConverter:
         """Frames of this video → RGB."""
-        return Converter(self.sar, self.transfer)
+        return FrameConverter(self.sar, self.transfer)
 
 
-def facts_of(path: str | os.PathLike[str]) -> Facts:
+def probe_video(path: str | os.PathLike[str]) -> VideoProbe:
     """Look into a video file and decode its first frame.
 
     Raises:
@@ -97,7 +97,7 @@ def facts_of(path: str | os.PathLike[str]) -> Facts:
     name = shown(given)
     head = _head(given, name)
     try:
-        with Opened(given) as opened:
+        with VideoDemuxer(given) as opened:
             return _facts(given, name, head, opened)
     except FFmpegError as error:
         if isinstance(error, OSError) and error.strerror:
@@ -105,11 +105,11 @@ def facts_of(path: str | os.PathLike[str]) -> Facts:
         raise VideoError(f"{name}: {kind_not_video(head)}") from None
 
 
-def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
+def _facts(given: str, name: str, head: bytes, opened: VideoDemuxer) -> VideoProbe:
     container, stream = opened.container, opened.stream
     sound = len(container.streams.audio) > 0
     # FFmpeg takes single pictures for videos of one frame; HEIC and AVIF share the container of MP4
-    if container.format.name.endswith("_pipe") or (container.format.name == _MOV and is_picture(head)):
+    if container.format.name.endswith("_pipe") or (container.format.name == _MOV and is_image_header(head)):
         raise VideoError(f"{name}: {kind_not_video(head)}")
     if stream is None:
         raise VideoError(f"{name}: " + ("holds sound but no video" if sound else kind_not_video(head)))
@@ -124,8 +124,8 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
         raise VideoError(f"{name}: {_ENCRYPTED}")
     if first is None:
         width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MAX_PIXELS:
-            size = f"{width:,} × {height:,} pixels, above the limit of {MAX_PIXELS:,}"
+        if width * height > MAX_FRAME_PIXELS:
+            size = f"{width:,} × {height:,} pixels, above the limit of {MAX_FRAME_PIXELS:,}"
             raise VideoError(f"{name}: declares frames of {size}: make it smaller, for example with ffmpeg -vf scale")
         reason = _locked(given) or "not one of its frames can be decoded: copy or download it again"
         raise VideoError(f"{name}: {reason}")
@@ -137,7 +137,7 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
         seconds = None  # a wrong guess, or a damaged header
     transfer = stream.codec_context.color_trc
     sar = stream.sample_aspect_ratio
-    converter = Converter(sar, transfer)
+    converter = FrameConverter(sar, transfer)
     try:
         converter.rgb(first)
     except VideoError as error:
@@ -156,7 +156,7 @@ def _facts(given: str, name: str, head: bytes, opened: Opened) -> Facts:
         codec=codec_name(stream),
         has_audio=sound,
     )
-    return Facts(
+    return VideoProbe(
         path=given,
         info=info,
         stream=stream.index,
@@ -184,7 +184,7 @@ def _head(given: str, name: str) -> bytes:
         if not stat.S_ISREG(mode):
             raise InputError(f"{name}: is a pipe or a device, which cannot be read twice: save the video as a file")
         with path.open("rb") as file:
-            head = file.read(HEAD)
+            head = file.read(HEADER_BYTES)
     except FileNotFoundError:
         raise MissingFileError(f"{name}: no such file: check the path, relative ones start at {Path.cwd()}") from None
     except NotADirectoryError:
@@ -200,7 +200,7 @@ def _head(given: str, name: str) -> bytes:
     return head
 
 
-def _first_frame(opened: Opened) -> tuple[av.VideoFrame | None, list[Sent], int]:
+def _first_frame(opened: VideoDemuxer) -> tuple[av.VideoFrame | None, list[VideoPacket], int]:
     """The first frame that is decoded whole, the packets looked at, and how many pictures came of them.
 
     An interlaced stream is decoded to the end of the look, to see whether its packets are frames or fields.
@@ -210,7 +210,7 @@ def _first_frame(opened: Opened) -> tuple[av.VideoFrame | None, list[Sent], int]
     context = opened.stream.codec_context
     context.thread_count = 1
     first: av.VideoFrame | None = None
-    packets: list[Sent] = []
+    packets: list[VideoPacket] = []
     pictures, held = 0, 0
     for sent in opened.packets():
         held += sent.packet.size
@@ -232,20 +232,20 @@ def _first_frame(opened: Opened) -> tuple[av.VideoFrame | None, list[Sent], int]
     return first, packets, pictures
 
 
-def _numbering(opened: Opened, first: av.VideoFrame, packets: list[Sent], pictures: int) -> Numbering:
+def _numbering(opened: VideoDemuxer, first: av.VideoFrame, packets: list[VideoPacket], pictures: int) -> FrameNumbering:
     expected = [sent for sent in packets if sent.shown]
     if any(sent.pts is None for sent in expected):
-        return Numbering.RATE
+        return FrameNumbering.RATE
     if opened.container.format.name == "avi" and opened.stream.codec_context.has_b_frames:
         # AVI stores frames in decoding order without their times of presentation
         offsets = {
             sent.pts - sent.packet.dts for sent in expected if sent.pts is not None and sent.packet.dts is not None
         }
         if len(offsets) <= 1:
-            return Numbering.RATE
+            return FrameNumbering.RATE
     if first.interlaced_frame and pictures <= 0.8 * len(expected):
-        return Numbering.FIELDS
-    return Numbering.STAMPS
+        return FrameNumbering.FIELDS
+    return FrameNumbering.STAMPS
 
 
 def _declared(stream: Any) -> int | None:

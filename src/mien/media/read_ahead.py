@@ -10,21 +10,21 @@ from collections.abc import Iterator
 
 from mien.errors import InputError
 from mien.media.frame import Frame
-from mien.media.source import Source, SourceInfo
+from mien.media.source import FrameSource, SourceInfo
 
-AHEAD, AHEAD_LIVE = 16, 2
+QUEUE_FRAMES, LIVE_QUEUE_FRAMES = 16, 2
 """Frames read ahead of a file, and of a live source, where each costs its time in latency."""
-MEMORY = 256 << 20
+QUEUE_BYTES = 256 << 20
 """Bytes of pixels in the queue."""
-_LEAST = 2
+_MIN_QUEUE_FRAMES = 2
 """Frames in the queue however large they are, so that reading and analysis overlap."""
-_PATIENCE = 2.0
+_CLOSE_TIMEOUT = 2.0
 """Seconds that closing waits for a read that stalls; after that the thread is left to end by itself."""
-_GLANCE = 0.2
+_POLL_INTERVAL = 0.2
 """Seconds between looks at the signals while waiting: on some systems only a wait that ends sees Ctrl-C."""
 
 
-class Buffer:
+class ReadAhead:
     """Reads ahead of whoever iterates over it; the thread starts with the iteration and ends with `close`.
 
     A file waits when the queue is full, so that no frame is lost. Of a live source the oldest frame is thrown away and
@@ -39,13 +39,13 @@ class Buffer:
     """
 
     def __init__(
-        self, source: Source, *, size: int | None = None, newest: bool | None = None, memory: int = MEMORY
+        self, source: FrameSource, *, size: int | None = None, newest: bool | None = None, memory: int = QUEUE_BYTES
     ) -> None:
         if size is not None and size < 1:
             raise InputError(f"size is at least 1 frame, got {size}")
         self._source = source
         self._newest = source.info.live if newest is None else newest
-        self._size = size if size is not None else AHEAD_LIVE if self._newest else AHEAD
+        self._size = size if size is not None else LIVE_QUEUE_FRAMES if self._newest else QUEUE_FRAMES
         self._memory = memory
         self._queue: deque[Frame] = deque()
         self._bytes = 0
@@ -94,12 +94,12 @@ class Buffer:
             self._change.notify_all()
         self._source.close()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_PATIENCE)
+            self._thread.join(_CLOSE_TIMEOUT)
             if self._thread.is_alive():
                 _never_free(self._source)
         atexit.unregister(self.close)
 
-    def __enter__(self) -> Buffer:
+    def __enter__(self) -> ReadAhead:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -108,7 +108,7 @@ class Buffer:
     def _taken(self) -> Frame | None:
         with self._change:
             while not self._queue and not self._ended and not self._closed:
-                self._change.wait(_GLANCE)
+                self._change.wait(_POLL_INTERVAL)
             if self._queue:
                 frame = self._queue.popleft()
                 self._bytes -= frame.rgb.nbytes
@@ -151,10 +151,10 @@ class Buffer:
     def _is_full(self, size: int) -> bool:
         """Whether one more frame of so many bytes is too much."""
         held = len(self._queue)
-        return held >= self._size or (held >= _LEAST and self._bytes + size > self._memory)
+        return held >= self._size or (held >= _MIN_QUEUE_FRAMES and self._bytes + size > self._memory)
 
 
-def _never_free(source: Source) -> None:
+def _never_free(source: FrameSource) -> None:
     """Keep a source for as long as the process lives.
 
     A thread that is left in a read that stalls still uses the decoder's memory; when Python ends, it would free that

@@ -9,7 +9,7 @@ from mien.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FrameSelection:
     """A choice among the frames of a source, by their numbers and times alone, so that every run chooses the same.
 
     Attributes:
@@ -54,7 +54,7 @@ class Choice:
         if seconds is None and frames is not None and rate:
             seconds = frames / rate
         if frames is None or seconds is None or seconds <= 0:
-            return frames if self == Choice(after=self.after) else None
+            return frames if self == FrameSelection(after=self.after) else None
         first, last = min(self.start or 0.0, seconds), min(seconds if self.end is None else self.end, seconds)
         inside = frames * (last - first) / seconds
         if self.fps is not None:
@@ -62,7 +62,7 @@ class Choice:
         return max(0, math.ceil(inside / self.every - 1e-6))
 
 
-class Chooser:
+class FrameSelector:
     """Goes along the frames in order and says of each whether it is taken.
 
     Args:
@@ -70,7 +70,7 @@ class Chooser:
         rate: nominal frames a second of the source; half a frame is what a time may be off (containers round times).
     """
 
-    def __init__(self, choice: Choice, rate: float | None) -> None:
+    def __init__(self, choice: FrameSelection, rate: float | None) -> None:
         self._choice = choice
         self._slack = 0.0
         if choice.fps is not None and rate:

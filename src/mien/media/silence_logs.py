@@ -15,7 +15,7 @@ _filters: warnings.catch_warnings[None] | None = None
 
 
 @contextlib.contextmanager
-def quiet_pillow() -> Iterator[None]:
+def silence_pillow() -> Iterator[None]:
     """Ignore warnings that Pillow's own modules raise while any thread is inside.
 
     The filters are the process's own, so that threads which each saved and restored them would undo one another: the
@@ -39,7 +39,7 @@ def quiet_pillow() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet_av() -> Iterator[None]:
+def silence_ffmpeg() -> Iterator[None]:
     """Keep FFmpeg's log silent while any thread is inside, also where the program has switched PyAV's logging on.
 
     The level is the process's own, so the first one in sets it and the last one out puts it back.

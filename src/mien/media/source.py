@@ -39,7 +39,7 @@ class SourceInfo:
     live: bool = False
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """Frames one after another, read once, with an account of what could not be read."""
 
     @property
@@ -70,6 +70,6 @@ class Source(Protocol):
         """Let go of the file or device; the iteration ends, also one in another thread. May be called twice."""
         ...
 
-    def __enter__(self) -> Source: ...
+    def __enter__(self) -> FrameSource: ...
 
     def __exit__(self, *exc: object) -> None: ...

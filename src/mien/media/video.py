@@ -10,13 +10,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError, VideoError
-from mien.media.decoder import Begin, Times, decoded_frames, where_to_begin
-from mien.media.demuxer import Account, Opened
+from mien.media.decoder import FrameTimes, SeekPoint, decode_frames, find_seek_point
+from mien.media.demuxer import ReadStatistics, VideoDemuxer
 from mien.media.frame import Frame
-from mien.media.locked_iterator import Turns
-from mien.media.loss_report import Faults, frames_are
-from mien.media.probe import Facts, Numbering, facts_of
-from mien.media.selection import Choice, Chooser
+from mien.media.locked_iterator import LockedIterator
+from mien.media.loss_report import LossReport, frames_are
+from mien.media.probe import FrameNumbering, VideoProbe, probe_video
+from mien.media.selection import FrameSelection, FrameSelector
 from mien.media.source import SourceInfo
 
 if TYPE_CHECKING:
@@ -36,16 +36,15 @@ def open_video(
     start: float | None = None,
     end: float | None = None,
     after: int | None = None,
-) -> Video:
+) -> VideoFile:
     """Open a video file of any container and codec that FFmpeg reads.
 
     Frames come out upright (rotation and mirroring of the display matrix), with square pixels, in RGB (see
-    `mien.media.frame_converter.Converter`). ``Frame.index`` is the number of the frame in the file in order of
-    presentation,
-    whatever is chosen; frames that are lost keep their numbers. ``Frame.time`` is the frame's own time stamp minus the
+    `mien.media.frame_converter.FrameConverter`). ``Frame.index`` is the number of the frame in the file in order of
+    presentation, whatever is selected; lost frames keep their numbers. ``Frame.time`` is the frame's own time stamp minus the
     start of the file's first stream, so that it is the clock of the sound as well; the first frame is near 0.
 
-    Frames that the decoder cannot decode, or marks as damaged, are left out and counted in `Video.lost`; those that
+    Frames that the decoder cannot decode, or marks as damaged, are left out and counted in `VideoFile.lost`; those that
     refer to a damaged one come out as the decoder made them. Damage that a codec cannot notice stays in the picture.
 
     Args:
@@ -63,32 +62,32 @@ def open_video(
         InputError: a folder, an address or a pipe, a file that may not be read, or an option out of range.
         VideoError: not a video, or one without a frame that can be decoded.
     """
-    choice = Choice(every=every, fps=fps, start=start, end=end, after=after)
-    facts = facts_of(path)
+    choice = FrameSelection(every=every, fps=fps, start=start, end=end, after=after)
+    facts = probe_video(path)
     seconds = facts.info.seconds if facts.until is not None else None
     if start and seconds and start > seconds:
         raise InputError(f"{facts.info.name}: start lies behind the end of the video, at {seconds:.2f} s: got {start}")
-    return Video(facts, choice)
+    return VideoFile(facts, choice)
 
 
-class Video:
+class VideoFile:
     """An open video file: iterate over it once, best in a ``with`` block.
 
     Attributes:
         info: what the file says about itself.
     """
 
-    def __init__(self, facts: Facts, choice: Choice) -> None:
+    def __init__(self, facts: VideoProbe, choice: FrameSelection) -> None:
         self._facts = facts
         self._choice = choice
         whole = facts.info
         self.info: SourceInfo = replace(whole, frames=choice.expected(whole.frames, whole.seconds, whole.rate))
-        self._faults = Faults(whole.rate, whole.seconds if facts.until is not None else None)
-        self._chooser = Chooser(choice, whole.rate)
+        self._faults = LossReport(whole.rate, whole.seconds if facts.until is not None else None)
+        self._chooser = FrameSelector(choice, whole.rate)
         self._converter = facts.converter()
         self._size = (whole.width, whole.height)
         self._stop = Event()
-        self._frames = Turns(self._run())
+        self._frames = LockedIterator(self._run())
 
     @property
     def lost(self) -> int:
@@ -114,7 +113,7 @@ class Video:
         self._stop.set()
         self._frames.close()
 
-    def __enter__(self) -> Video:
+    def __enter__(self) -> VideoFile:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -131,22 +130,22 @@ class Video:
             raise VideoError(f"{self.info.name}: cannot be read any more: {reason}") from None
 
     def _read(self) -> Generator[Frame, None, None]:
-        begin = where_to_begin(self._facts, self._choice, self._stop)
+        begin = find_seek_point(self._facts, self._choice, self._stop)
         if begin is None or self._stop.is_set():
             return
-        if self._facts.numbering is Numbering.RATE:
+        if self._facts.numbering is FrameNumbering.RATE:
             self._faults.note(f"has no usable time stamps: its frames are timed at {self._facts.rate:g} a second")
-        for attempt in (begin, Begin(target=begin.target)):
-            with Opened(self._facts.path, self._facts.stream, self._stop) as opened:
+        for attempt in (begin, SeekPoint(target=begin.target)):
+            with VideoDemuxer(self._facts.path, self._facts.stream, self._stop) as opened:
                 try:
                     yield from self._chosen(opened, attempt)
                     return
                 except _BeganTooLateError:
                     continue
 
-    def _chosen(self, opened: Opened, begin: Begin) -> Iterator[Frame]:
-        times, decoded = Times(self._facts), False
-        for placed in decoded_frames(opened, self._facts, begin):
+    def _chosen(self, opened: VideoDemuxer, begin: SeekPoint) -> Iterator[Frame]:
+        times, decoded = FrameTimes(self._facts), False
+        for placed in decode_frames(opened, self._facts, begin):
             time = times.of(placed)
             if self._stop.is_set() or self._chooser.over(time):
                 return
@@ -178,7 +177,7 @@ class Video:
             self._faults.note(f"the picture becomes {size[0]} × {size[1]} at {time:.2f} s (frame {index})")
         yield Frame(rgb, source=self._facts.path, index=index, time=time)
 
-    def _ended(self, account: Account) -> None:
+    def _ended(self, account: ReadStatistics) -> None:
         """Count what the file says it has and does not."""
         facts, start = self._facts, float(self._facts.start)
         for at in account.jumps:

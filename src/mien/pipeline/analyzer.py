@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.detect import make_detector
 from mien.detect.detector import Detector
 from mien.errors import InputError
+from mien.media.arrays import Color
 from mien.media.frame import Frame
-from mien.media.image import load_image
+from mien.media.image import ImageInput, load_image
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.models.session import thread_count
@@ -27,13 +27,10 @@ from mien.results.faces import Faces
 
 if TYPE_CHECKING:
     from mien.media.open import VideoInput
-    from mien.media.source import Source as FrameSource
+    from mien.media.source import FrameSource
     from mien.pipeline.video import Done, Following, FollowOptions, VideoStream
     from mien.results.video import VideoReport
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8]
-"""A path, encoded bytes, an open binary file, or an array (which needs ``color``)."""
-Color = Literal["rgb", "bgr"]
 
 DETECTOR, MIN_FACE = "mtcnn", 40
 LEAST_SIDE = 64
@@ -82,7 +79,7 @@ class Analyzer:
         self._age = _model(age, "age", threads)
         self._flip, self._min_face = flip, min_face
 
-    def analyze(self, image: Source | Frame, *, color: Color | None = None) -> Faces:
+    def analyze(self, image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
         """The faces of one picture; empty when there is none.
 
         Args:
@@ -96,7 +93,7 @@ class Analyzer:
         found = self._searched(frame, self._threads)
         return replace(self._told([frame], [found])[0], image=frame.rgb if frame.full_size is None else None)
 
-    def analyze_batch(self, images: Iterable[Source | Frame], *, color: Color | None = None) -> list[Faces]:
+    def analyze_batch(self, images: Iterable[ImageInput | Frame], *, color: Color | None = None) -> list[Faces]:
         """The faces of several pictures, in order: pictures are read and searched side by side, a thread each, and each
         classifier runs on the faces of all of them at once.
 
@@ -107,7 +104,7 @@ class Analyzer:
         given = list(images)
         threads = self._threads if len(given) == 1 else 1
 
-        def searched(image: Source | Frame) -> tuple[Frame, Faces]:
+        def searched(image: ImageInput | Frame) -> tuple[Frame, Faces]:
             frame = _frame(image, color, self.reduction)
             return frame, self._searched(frame, threads)
 
@@ -139,7 +136,7 @@ class Analyzer:
 
         Args:
             source: the path of a video file or of a folder of numbered pictures, the number of a camera, an address
-                (rtsp://, http://, …), or any open `mien.media.source.Source`.
+                (rtsp://, http://, …), or any open `mien.media.source.FrameSource`.
             every: take every N-th frame of a file.
             fps: take about this many frames a second of a file; of numbered pictures, their rate.
             start: seconds to start a file at.
@@ -250,7 +247,7 @@ class Analyzer:
         return [faces if size is None else faces.scaled(size) for faces, size in zip(told, sizes, strict=True)]
 
 
-def _frame(image: Source | Frame, color: Color | None, reduce: Literal[1, 2, 4, 8] = 1) -> Frame:
+def _frame(image: ImageInput | Frame, color: Color | None, reduce: Literal[1, 2, 4, 8] = 1) -> Frame:
     if isinstance(image, Frame):
         return image
     return load_image(image, color=color, reduce=1 if isinstance(image, np.ndarray) else reduce)
@@ -279,11 +276,11 @@ def default_analyzer() -> Analyzer:
     return Analyzer()
 
 
-def analyze(image: Source | Frame, *, color: Color | None = None) -> Faces:
+def analyze(image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
     """The faces of one picture with the default models; see `Analyzer.analyze`."""
     return default_analyzer().analyze(image, color=color)
 
 
-def analyze_batch(images: Iterable[Source | Frame], *, color: Color | None = None) -> list[Faces]:
+def analyze_batch(images: Iterable[ImageInput | Frame], *, color: Color | None = None) -> list[Faces]:
     """The faces of several pictures with the default models; see `Analyzer.analyze_batch`."""
     return default_analyzer().analyze_batch(images, color=color)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from mien.detect.detector import Detector
 from mien.errors import InputError
 from mien.media.frame import Frame
-from mien.media.read_ahead import Buffer
-from mien.media.source import Source, SourceInfo
+from mien.media.read_ahead import ReadAhead
+from mien.media.source import FrameSource, SourceInfo
 from mien.models.model import Model
 from mien.predict.classify import age_bins, classify
 from mien.results.faces import Faces
@@ -246,8 +246,10 @@ class VideoStream:
         done: what was analysed before, when this goes on with it; ``source`` then starts with the last frame of that.
     """
 
-    def __init__(self, source: Source, following: Following, *, threads: int = 1, done: Done | None = None) -> None:
-        self._source, self.following, self._threads = Buffer(source), following, threads
+    def __init__(
+        self, source: FrameSource, following: Following, *, threads: int = 1, done: Done | None = None
+    ) -> None:
+        self._source, self.following, self._threads = ReadAhead(source), following, threads
         self.done = done or Done()
 
     @property

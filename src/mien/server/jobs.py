@@ -338,7 +338,7 @@ def check(path: Path, limits: Limits) -> None:
     import av
     from av.error import FFmpegError
 
-    from mien.media.filetype import HEAD, kind_not_video
+    from mien.media.filetype import HEADER_BYTES, kind_not_video
 
     only = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
     try:
@@ -349,7 +349,7 @@ def check(path: Path, limits: Limits) -> None:
                     raise _too_wide(context.width, context.height, limits)
     except FFmpegError:
         with path.open("rb") as file:
-            kind = kind_not_video(file.read(HEAD))
+            kind = kind_not_video(file.read(HEADER_BYTES))
         raise Problem(422, "video-unreadable", f"the file {kind}") from None
 
 
