@@ -41,8 +41,8 @@ def open_video(
 
     Frames come out upright (rotation and mirroring of the display matrix), with square pixels, in RGB (see
     `mien.media.frame_converter.FrameConverter`). ``Frame.index`` is the number of the frame in the file in order of
-    presentation, whatever is selected; lost frames keep their numbers. ``Frame.time`` is the frame's own time stamp minus the
-    start of the file's first stream, so that it is the clock of the sound as well; the first frame is near 0.
+    presentation, whatever is selected; lost frames keep their numbers. ``Frame.time`` is the frame's own time stamp
+    minus the start of the file's first stream, so that it is the clock of the sound as well; the first frame is near 0.
 
     Frames that the decoder cannot decode, or marks as damaged, are left out and counted in `VideoFile.lost`; those that
     refer to a damaged one come out as the decoder made them. Damage that a codec cannot notice stays in the picture.
