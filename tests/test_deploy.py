@@ -12,7 +12,7 @@ import pytest
 
 from mien.cli.serve import command
 from mien.server.access import KEY_VARIABLE
-from mien.server.limits import PREFIX, describe
+from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 DOCKERFILE, UNIT = DEPLOY / "Dockerfile", DEPLOY / "mien.service"
@@ -50,5 +50,5 @@ def test_options_and_variables_exist(file: Path) -> None:
     given = {option for line in re.findall(r"mien\W+serve\b.*", text) for option in _OPTION.findall(line)}
     assert "--port" in given
     assert given <= {name for parameter in command.params for name in parameter.opts}
-    variables = {KEY_VARIABLE, *(PREFIX + one.name.upper() for one in describe())}
-    assert set(re.findall(rf"{PREFIX}\w+", text)) <= variables
+    variables = {KEY_VARIABLE, *(ENVIRONMENT_PREFIX + one.name.upper() for one in describe_limits())}
+    assert set(re.findall(rf"{ENVIRONMENT_PREFIX}\w+", text)) <= variables

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mien.server.limits import PREFIX, describe
+from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -17,8 +17,8 @@ def table(header: list[str], rows: list[list[str]]) -> list[str]:
 
 def limits_section() -> str:
     rows = [
-        [f"`--max-{one.name.replace('_', '-')}`", f"`{PREFIX}{one.name.upper()}`", f"{one.default:,g}" if not one.whole else f"{one.default:,}", one.unit, one.text]
-        for one in describe()
+        [f"`--max-{one.name.replace('_', '-')}`", f"`{ENVIRONMENT_PREFIX}{one.name.upper()}`", f"{one.default:,g}" if not one.whole else f"{one.default:,}", one.unit, one.text]
+        for one in describe_limits()
     ]  # fmt: skip
     return "\n".join(table(["option", "variable", "default", "unit", "bounds"], rows)).strip()
 

@@ -25,10 +25,10 @@ from helpers.pictures import astronaut, noise
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.results.faces import Faces
-from mien.server.access import Access
+from mien.server.access import AccessPolicy
 from mien.server.app import create_app
-from mien.server.engine import Engine
-from mien.server.limits import Limits
+from mien.server.engine import InferenceEngine
+from mien.server.limits import ServiceLimits
 
 HERE = "http://127.0.0.1"
 PATIENCE = 60.0
@@ -70,16 +70,16 @@ def models() -> tuple[Model, Model]:
 
 @contextlib.contextmanager
 def service(
-    detector: Any = None, *, access: Access | None = None, threads: int = 1, told: bool = True, **limits: float
+    detector: Any = None, *, access: AccessPolicy | None = None, threads: int = 1, told: bool = True, **limits: float
 ) -> Iterator[TestClient]:
     """A client of a service in this process; ``told=False`` leaves the models out."""
-    allowed = Limits(**{"rate": 0.0, **limits})  # type: ignore[arg-type]
+    allowed = ServiceLimits(**{"rate": 0.0, **limits})  # type: ignore[arg-type]
     emotion, age = models() if told else (None, None)
     if detector is None:
         from mien.detect.mtcnn import MTCNN
 
         detector = MTCNN(40, 1)
-    engine = Engine(detector, emotion, age, allowed, threads=threads)
+    engine = InferenceEngine(detector, emotion, age, allowed, threads=threads)
     with TestClient(create_app(engine, access), base_url=HERE) as client:
         yield client
 

@@ -14,7 +14,14 @@ import mien
 from helpers.hostile import bomb
 from helpers.pictures import astronaut, hopper
 from helpers.serving import JPEG, blank, encoded, is_problem, photo, service
-from mien.server.v1.schemas import Analysis, LimitsTold, ModelsTold, ProblemDetails, Ready, VideoJob
+from mien.server.v1.schemas import (
+    LimitsResponse,
+    ModelsResponse,
+    PhotosResponse,
+    ProblemDetails,
+    ReadyResponse,
+    VideoState,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,7 @@ def client() -> Iterator[TestClient]:
 
 def faces_of(answer: Any) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
-    Analysis.model_validate(answer.json())
+    PhotosResponse.model_validate(answer.json())
     (result,) = answer.json()["results"]
     return result["faces"]  # type: ignore[no-any-return]
 
@@ -56,7 +63,7 @@ def test_several_photos_come_back_in_order_with_their_errors(client: TestClient)
     names = [photo(), blank(), b"no picture", encoded(hopper()), photo()]
     answer = client.post("/v1/analyze", files=[("image", data) for data in names])
     assert answer.status_code == 200
-    Analysis.model_validate(answer.json())
+    PhotosResponse.model_validate(answer.json())
     results = answer.json()["results"]
     assert [len(one.get("faces", "-")) for one in results] == [1, 0, 1, 1, 1]
     assert results[2]["error"]["type"] == "urn:mien:problem:image-unreadable"
@@ -239,12 +246,12 @@ def test_deepface_clients_get_its_errors(client: TestClient) -> None:
 
 def test_about(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    Ready.model_validate(client.get("/readyz").json())
-    limits = LimitsTold.model_validate(client.get("/v1/limits").json())
+    ReadyResponse.model_validate(client.get("/readyz").json())
+    limits = LimitsResponse.model_validate(client.get("/v1/limits").json())
     assert not limits.key_required
     assert limits.limits["images"] == 16
     models = client.get("/v1/models").json()
-    ModelsTold.model_validate(models)
+    ModelsResponse.model_validate(models)
     assert [card["task"] for card in models["cards"]] == ["emotion", "age"]
 
 
@@ -297,7 +304,7 @@ def test_the_description_has_examples_that_are_true(client: TestClient) -> None:
     described = client.get("/openapi.json").json()
     assert {"/v1/analyze", "/v1/videos", "/v1/videos/{video}", "/analyze", "/metrics"} <= set(described["paths"])
     post = described["paths"]["/v1/analyze"]["post"]
-    Analysis.model_validate(post["responses"]["200"]["content"]["application/json"]["example"])
+    PhotosResponse.model_validate(post["responses"]["200"]["content"]["application/json"]["example"])
     assert set(post["requestBody"]["content"]) == {
         "multipart/form-data", "image/*", "application/octet-stream", "application/json",
     }  # fmt: skip
@@ -310,8 +317,8 @@ def test_the_description_has_examples_that_are_true(client: TestClient) -> None:
     assert face["box"] == pytest.approx(example["box"], abs=1.0)
     assert face["emotions"] == pytest.approx(example["emotions"], abs=0.01)
     assert set(face) == set(example)
-    VideoJob.model_validate(described["components"]["schemas"]["VideoJob"]["examples"][0])
-    (example,) = described["components"]["schemas"]["DeepfaceAnswer"]["examples"][0]["results"]
+    VideoState.model_validate(described["components"]["schemas"]["VideoState"]["examples"][0])
+    (example,) = described["components"]["schemas"]["DeepfaceResponse"]["examples"][0]["results"]
     image = base64.b64encode(encoded(astronaut(), quality=92)).decode()
     (face,) = client.post("/analyze", json={"img": image}).json()["results"]
     assert (face["age"], face["region"]) == (example["age"], example["region"])

@@ -17,10 +17,10 @@ from helpers.serving import HERE, JPEG, PATIENCE, Held, blank, encoded, is_probl
 from mien.errors import InputError, MienError, MissingFileError
 from mien.models.catalog import read_model
 from mien.models.model import Model
-from mien.server.access import Access, read_key
-from mien.server.engine import Engine, Wish
-from mien.server.guard import Rates
-from mien.server.limits import Limits, describe, limits_from
+from mien.server.access import AccessPolicy, read_key
+from mien.server.admission import RateLimiter
+from mien.server.engine import InferenceEngine, PhotoRequest
+from mien.server.limits import ServiceLimits, describe_limits, load_limits
 
 KEY = "k" * 40
 
@@ -34,8 +34,8 @@ def post(client: TestClient, data: bytes = b"", **more: Any) -> Any:
 
 def test_limits_come_from_options_then_the_environment_then_defaults() -> None:
     environment = {"MIEN_SERVE_IMAGES": "3", "MIEN_SERVE_RATE": "1.5", "MIEN_SERVE_KEY": KEY, "HOME": "/"}
-    limits = limits_from(environment, {"images": 5, "faces": None})
-    assert (limits.images, limits.rate, limits.faces) == (5, 1.5, Limits().faces)
+    limits = load_limits(environment, {"images": 5, "faces": None})
+    assert (limits.images, limits.rate, limits.faces) == (5, 1.5, ServiceLimits().faces)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_limits_come_from_options_then_the_environment_then_defaults() -> None:
 )  # fmt: skip
 def test_limits_out_of_range_are_refused(environment: dict[str, str], chosen: dict[str, float]) -> None:
     with pytest.raises(InputError, match=r"images|rate|request_seconds|IMAGES"):
-        limits_from(environment, chosen)
+        load_limits(environment, chosen)
 
 
 def test_every_limit_is_described() -> None:
-    assert len({one.name for one in describe()}) == len(describe()) > 30
-    assert all(one.text and one.unit and one.text[0].islower() for one in describe())
+    assert len({one.name for one in describe_limits()}) == len(describe_limits()) > 30
+    assert all(one.text and one.unit and one.text[0].islower() for one in describe_limits())
 
 
 # ---------------------------------------------------------------- sizes
@@ -157,21 +157,21 @@ def test_the_rate_of_an_address_is_bounded() -> None:
 
 
 def test_rates_refill_and_forget() -> None:
-    rates = Rates(10.0, 2)
+    rates = RateLimiter(10.0, 2)
     assert [rates.wait("a", 0.0) for _ in range(3)] == [0.0, 0.0, pytest.approx(0.1)]
     assert rates.wait("b", 0.0) == 0.0
     assert rates.wait("a", 0.11) == 0.0
     for i in range(20_000):
         rates.wait(str(i), 1.0)
     assert len(rates._buckets) <= 10_000
-    assert Rates(0.0, 1).wait("a", 0.0) == 0.0
+    assert RateLimiter(0.0, 1).wait("a", 0.0) == 0.0
 
 
 # ---------------------------------------------------------------- who asks
 
 
 def test_the_key(tmp_path: Path) -> None:
-    with service(Held(), access=Access(key=KEY), told=False) as client:
+    with service(Held(), access=AccessPolicy(key=KEY), told=False) as client:
         answer = post(client)
         is_problem(answer, 401, "key-missing")
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -205,17 +205,17 @@ def test_where_keys_come_from(tmp_path: Path) -> None:
 def test_others_need_a_key_unless_told_otherwise() -> None:
     for host in ("0.0.0.0", "192.168.1.5", "::", "lab.example"):
         with pytest.raises(InputError, match="needs a key"):
-            Access(host)
-        assert not Access(host, key=KEY).is_loopback
-        assert Access(host, insecure=True).key is None
+            AccessPolicy(host)
+        assert not AccessPolicy(host, key=KEY).is_loopback
+        assert AccessPolicy(host, insecure=True).key is None
     for host in ("127.0.0.1", "localhost", "::1", "127.1.2.3"):
-        assert Access(host).is_loopback
+        assert AccessPolicy(host).is_loopback
     for key in ("short", "with spaces in the key", "clé" * 10, ""):
         with pytest.raises(InputError, match="16 characters"):
-            Access(key=key)
+            AccessPolicy(key=key)
     for origin in ("lab.example", "https://lab.example/", "ftp://lab.example", "*"):
         with pytest.raises(InputError, match="an origin"):
-            Access(origins=(origin,))
+            AccessPolicy(origins=(origin,))
 
 
 @pytest.mark.parametrize(
@@ -254,14 +254,14 @@ def test_heads_that_are_too_large_or_ambiguous() -> None:
 
 
 def test_other_names_of_the_host_are_refused_on_loopback() -> None:
-    with service(Held(), access=Access(hosts=("mien.local",)), told=False) as client:
+    with service(Held(), access=AccessPolicy(hosts=("mien.local",)), told=False) as client:
         for host in ("127.0.0.1", "localhost:8000", "[::1]:8000", "LOCALHOST", "mien.local:80"):
             assert client.get("/healthz", headers={"Host": host}).status_code == 200, host
         for host in ("evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "", "evil.example:8000"):
             is_problem(client.get("/v1/limits", headers={"Host": host}), 421, "host-unknown")
-    everywhere = Access("0.0.0.0", key=KEY)
+    everywhere = AccessPolicy("0.0.0.0", key=KEY)
     assert everywhere.knows_host("any.example")
-    assert not Access("0.0.0.0", key=KEY, hosts=("one.example",)).knows_host("any.example")
+    assert not AccessPolicy("0.0.0.0", key=KEY, hosts=("one.example",)).knows_host("any.example")
 
 
 def test_pages_of_other_sites_cannot_ask() -> None:
@@ -278,7 +278,7 @@ def test_pages_of_other_sites_cannot_ask() -> None:
 
 def test_a_site_on_the_list_can_ask_with_the_key() -> None:
     site = "https://lab.example"
-    with service(Held(), access=Access(key=KEY, origins=(site,)), told=False) as client:
+    with service(Held(), access=AccessPolicy(key=KEY, origins=(site,)), told=False) as client:
         asks = {"Origin": site, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
         preflight = client.options("/v1/analyze", headers=asks)
         assert preflight.status_code == 200
@@ -313,7 +313,7 @@ def test_a_mistake_inside_is_a_500_that_tells_nothing(caplog: pytest.LogCaptureF
 
 def test_the_log_has_no_names_keys_or_numbers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "mien.serve")
-    with service(Held(), access=Access(key=KEY), told=False) as client:
+    with service(Held(), access=AccessPolicy(key=KEY), told=False) as client:
         client.post(
             "/v1/analyze?min_face=secretly", files={"image": ("secret.jpg", photo())}, headers={"X-API-Key": KEY}
         )
@@ -344,12 +344,12 @@ class Counting(Model):
 
 def test_photos_of_many_requests_are_classified_together_and_answered_apart() -> None:
     emotion, age = Counting("emotion"), Counting("age")
-    engine = Engine(Held(2), emotion, age, Limits(batch=8, batch_ms=10_000.0), threads=2)
+    engine = InferenceEngine(Held(2), emotion, age, ServiceLimits(batch=8, batch_ms=10_000.0), threads=2)
     sizes: list[int] = []
     engine.batches = sizes.append
 
     async def all_at_once() -> list[Any]:
-        wishes = [Wish(), Wish(age=False), Wish(emotion=False)]
+        wishes = [PhotoRequest(), PhotoRequest(age=False), PhotoRequest(emotion=False)]
         photos = [photo(), blank(), photo("PNG")]
         return await asyncio.gather(*(engine.tell(photos[i % 3], wishes[i % 3]) for i in range(12)))
 
@@ -366,27 +366,27 @@ def test_photos_of_many_requests_are_classified_together_and_answered_apart() ->
 
 
 def test_one_photo_alone_does_not_wait_for_others() -> None:
-    engine = Engine(Held(1), None, models()[1], Limits(batch_ms=60_000.0), threads=1)
-    told = asyncio.run(asyncio.wait_for(engine.tell(photo(), Wish()), PATIENCE))
+    engine = InferenceEngine(Held(1), None, models()[1], ServiceLimits(batch_ms=60_000.0), threads=1)
+    told = asyncio.run(asyncio.wait_for(engine.tell(photo(), PhotoRequest()), PATIENCE))
     engine.close(PATIENCE)
     assert told.faces.ages is not None
 
 
 def test_photos_that_nobody_waits_for_are_left_out() -> None:
     held = Held(go=False)
-    engine = Engine(held, None, None, Limits(), threads=1)
+    engine = InferenceEngine(held, None, None, ServiceLimits(), threads=1)
 
     async def given_up() -> None:
-        first = asyncio.ensure_future(engine.tell(photo(), Wish()))
+        first = asyncio.ensure_future(engine.tell(photo(), PhotoRequest()))
         await asyncio.get_running_loop().run_in_executor(None, held.wait_for, 1)
-        later = [asyncio.ensure_future(engine.tell(photo(), Wish())) for _ in range(5)]
+        later = [asyncio.ensure_future(engine.tell(photo(), PhotoRequest())) for _ in range(5)]
         await asyncio.sleep(0)
         for task in later:
             task.cancel()
         await asyncio.gather(*later, return_exceptions=True)
         held.go.set()
         assert (await first).faces
-        assert (await engine.tell(blank(), Wish())).faces
+        assert (await engine.tell(blank(), PhotoRequest())).faces
 
     asyncio.run(asyncio.wait_for(given_up(), PATIENCE))
     assert held.begun == 2
@@ -400,12 +400,12 @@ def test_answers_do_not_wait_for_acknowledgements() -> None:
     import uvicorn
     from uvicorn.server import ServerState
 
-    from mien.server.protocol import protocol
+    from mien.server.http_protocol import limited_protocol
 
     async def connected() -> int:
         loop = asyncio.get_running_loop()
         config = uvicorn.Config(lambda: None, ws="none", log_config=None)
-        made = protocol(1.0, 1.0, 5)
+        made = limited_protocol(1.0, 1.0, 5)
         listening = socket.create_server(("127.0.0.1", 0))
         connections: list[Any] = []
 

@@ -15,9 +15,9 @@ import mien
 from helpers.hostile import bomb
 from helpers.pictures import astronaut
 from helpers.serving import HERE, Held, blank, encoded, photo, service, until
-from mien.server.access import Access
+from mien.server.access import AccessPolicy
 from mien.server.v1 import live
-from mien.server.v1.live import Inbox, _Arrived
+from mien.server.v1.live import LatestFrame, ReceivedFrame
 from mien.server.v1.schemas import LiveFrame
 
 KEY = "k" * 40
@@ -49,7 +49,7 @@ def test_a_task_that_forgets_that_it_was_cancelled_is_stopped(monkeypatch: pytes
     async def run() -> None:
         task = asyncio.ensure_future(forgetful())
         await asyncio.sleep(0)
-        await asyncio.wait_for(live.stop({task}), 10)
+        await asyncio.wait_for(live.cancel_all({task}), 10)
         assert task.cancelled()
 
     asyncio.run(run())
@@ -90,13 +90,13 @@ def test_frames_between_searches_are_carried() -> None:
 
 def test_the_newest_frame_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     came: list[int] = []
-    put = Inbox.put
+    put = LatestFrame.put
 
-    def counted(inbox: Inbox, frame: _Arrived) -> None:
+    def counted(inbox: LatestFrame, frame: ReceivedFrame) -> None:
         put(inbox, frame)
         came.append(frame.index)
 
-    monkeypatch.setattr(Inbox, "put", counted)
+    monkeypatch.setattr(LatestFrame, "put", counted)
     held = Held(0, go=False)
     with service(held, told=False) as client, client.websocket_connect(PATH) as socket:
         socket.send_bytes(blank())
@@ -110,15 +110,15 @@ def test_the_newest_frame_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_inbox_holds_one_frame() -> None:
-    async def five() -> tuple[_Arrived, int]:
-        inbox = Inbox()
+    async def five() -> tuple[ReceivedFrame, int]:
+        inbox = LatestFrame()
         for i in range(5):
-            inbox.put(_Arrived(b"", i, None, 0.0))
+            inbox.put(ReceivedFrame(b"", i, None, 0.0))
         newest = await inbox.get()
         waiting = asyncio.ensure_future(inbox.get())
         await asyncio.sleep(0)
         assert not waiting.done()
-        inbox.put(_Arrived(b"", 9, None, 0.0))
+        inbox.put(ReceivedFrame(b"", 9, None, 0.0))
         assert (await waiting).index == 9
         return newest, inbox.dropped
 
@@ -194,7 +194,7 @@ def test_connections_are_bounded_and_counted() -> None:
 
 
 def test_the_key_comes_as_a_header_or_as_the_first_message() -> None:
-    with service(Held(0), access=Access(key=KEY), told=False) as client:
+    with service(Held(0), access=AccessPolicy(key=KEY), told=False) as client:
         with client.websocket_connect(PATH, headers={"X-API-Key": KEY}) as socket:
             socket.send_bytes(blank())
             assert socket.receive_json()["index"] == 0

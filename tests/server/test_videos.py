@@ -17,8 +17,8 @@ from fastapi.testclient import TestClient
 import mien
 from helpers.clips import Pan, clip
 from helpers.serving import Held, folders, is_problem, photo, service, until
-from mien.server.limits import Limits
-from mien.server.v1.schemas import VideoJob, VideoResult
+from mien.server.limits import ServiceLimits
+from mien.server.v1.schemas import VideoResponse, VideoState
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def ended(client: TestClient, answer: Any) -> dict[str, Any]:
 
     def state() -> dict[str, Any] | None:
         told: dict[str, Any] = client.get(here).json()
-        VideoJob.model_validate(told)
+        VideoState.model_validate(told)
         return None if told["status"] in ("queued", "running") else told
 
     told: dict[str, Any] = until(state)
@@ -76,7 +76,7 @@ def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> No
         assert (state["status"], state["progress"]["share"], state["progress"]["frames"]) == ("done", 1.0, 20)
         links = state["links"]
         result = client.get(links["result"]).json()
-        VideoResult.model_validate(result)
+        VideoResponse.model_validate(result)
         from mien.detect.mtcnn import MTCNN
 
         report = mien.Analyzer(detector=MTCNN(40, 1), threads=1).video(film)
@@ -265,20 +265,20 @@ def test_results_are_kept_for_a_while(numbers: Path, temporary: Path) -> None:
         until(lambda: client.get(answer.headers["location"]).status_code == 404)
         (root,) = folders(temporary)
         until(lambda: [path.name for path in root.iterdir()] == ["lock"])
-    assert Limits().keep_seconds == 3600
+    assert ServiceLimits().keep_seconds == 3600
 
 
 def test_folders_of_killed_services_go_with_the_next_start(temporary: Path) -> None:
-    from mien.server import workdir as private
+    from mien.server.workdir import temporary_workdir
 
     dead = temporary / "mien-serve-dead"
     (dead / "x").mkdir(parents=True)
     (dead / "lock").touch()
     other = temporary / "mien-serve-other"
     other.mkdir()
-    with private.folder() as mine:
+    with temporary_workdir() as mine:
         assert not dead.exists()
-        with private.folder() as second:
+        with temporary_workdir() as second:
             assert mine.is_dir()
             assert second.is_dir()
     assert folders(temporary) == [other]

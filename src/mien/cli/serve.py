@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mien.server.limits import PREFIX, describe
+from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 EPILOG = f"""\b
 Examples:
@@ -18,7 +18,7 @@ Examples:
   mien serve --max-video-seconds 60 --max-requests 8
 
 \b
-Every limit is an environment variable as well: {PREFIX}VIDEO_SECONDS=60. The
+Every limit is an environment variable as well: {ENVIRONMENT_PREFIX}VIDEO_SECONDS=60. The
 key can be in MIEN_SERVE_KEY. SIGTERM and Ctrl-C let requests in flight finish.
 
 \b
@@ -29,7 +29,7 @@ address that others can reach); 2 wrong call.
 
 def _limits(command: Callable[..., None]) -> Callable[..., None]:
     """An option for every limit."""
-    for one in reversed(describe()):
+    for one in reversed(describe_limits()):
         text = f"{one.text[0].upper()}{one.text[1:]}, {one.unit}.  [default: {one.default:,}]"
         kind: Any = int if one.whole else float
         option = click.option(f"--max-{one.name.replace('_', '-')}", f"limit_{one.name}", type=kind, help=text)
@@ -90,17 +90,17 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "mien serve") from None
 
-    from mien.server.access import Access, read_key
+    from mien.server.access import AccessPolicy, read_key
     from mien.server.app import create_app
-    from mien.server.engine import Engine
-    from mien.server.limits import limits_from
-    from mien.server.run import address, listen, log_to_stderr, serve
+    from mien.server.engine import InferenceEngine
+    from mien.server.limits import load_limits
+    from mien.server.run import base_url, listen, log_to_stderr, serve
 
-    limits = limits_from(os.environ, {name.removeprefix("limit_"): value for name, value in chosen.items()})
+    limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in chosen.items()})
     hosts = tuple(name.lower() for name in allow_host)
-    access = Access(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key)
+    access = AccessPolicy(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key)
     with contextlib.closing(listen(access, port)) as bound:
-        engine = Engine.load(
+        engine = InferenceEngine.load(
             limits,
             detector=detector,
             detector_model=detector_model,
@@ -111,7 +111,7 @@ def command(
         )
         engine.warm()
         log_to_stderr(logging.WARNING if quiet else logging.INFO)
-        where = address(bound)
+        where = base_url(bound)
         serve(
             create_app(engine, access, limits),
             bound,

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 from mien.errors import InputError, MissingFileError
 
 KEY_VARIABLE = "MIEN_SERVE_KEY"
-LEAST_KEY = 16
+MIN_KEY_LENGTH = 16
 """Characters of a key: shorter ones can be guessed."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _KEY = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessPolicy:
     """Who may ask.
 
     Attributes:
@@ -41,9 +41,9 @@ class Access:
     insecure: bool = False
 
     def __post_init__(self) -> None:
-        if self.key is not None and (len(self.key) < LEAST_KEY or not _KEY.fullmatch(self.key)):
+        if self.key is not None and (len(self.key) < MIN_KEY_LENGTH or not _KEY.fullmatch(self.key)):
             raise InputError(
-                f"the key needs at least {LEAST_KEY} characters, no spaces, all ASCII: make one with "
+                f"the key needs at least {MIN_KEY_LENGTH} characters, no spaces, all ASCII: make one with "
                 "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
             )
         if self.key is None and not self.is_loopback and not self.insecure:

@@ -14,18 +14,17 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from mien.server import deepface, pages
-from mien.server import workdir as private
-from mien.server.access import Access
-from mien.server.engine import Engine
-from mien.server.guard import Guard
-from mien.server.jobs import Jobs
-from mien.server.limits import Limits
-from mien.server.metrics import Metrics
-from mien.server.problems import MEDIA_TYPE, Problem
-from mien.server.service import Service
+from mien.server import deepface, web_page, workdir
+from mien.server.access import AccessPolicy
+from mien.server.admission import AdmissionMiddleware
+from mien.server.engine import InferenceEngine
+from mien.server.job_queue import JobQueue
+from mien.server.limits import ServiceLimits
+from mien.server.metrics import ServiceMetrics
+from mien.server.problems import MEDIA_TYPE, ProblemError
+from mien.server.service import ServiceState
 from mien.server.uploads import ClientGoneError
-from mien.server.v1 import about, analyze, live, videos
+from mien.server.v1 import info, live, photos, videos
 from mien.server.v1.schemas import ProblemDetails
 
 _ABOUT = (
@@ -36,7 +35,9 @@ _ABOUT = (
 _STOP_SECONDS = 5.0
 
 
-def create_app(engine: Engine, access: Access | None = None, limits: Limits | None = None) -> FastAPI:
+def create_app(
+    engine: InferenceEngine, access: AccessPolicy | None = None, limits: ServiceLimits | None = None
+) -> FastAPI:
     """The service as an ASGI app.
 
     Args:
@@ -44,7 +45,7 @@ def create_app(engine: Engine, access: Access | None = None, limits: Limits | No
         access: who may ask; by default everybody on this machine.
         limits: what is allowed; by default those of the engine.
     """
-    limits, access, metrics = limits or engine.limits, access or Access(), Metrics()
+    limits, access, metrics = limits or engine.limits, access or AccessPolicy(), ServiceMetrics()
     app = FastAPI(
         title="Mien",
         version=version("mien"),
@@ -57,13 +58,13 @@ def create_app(engine: Engine, access: Access | None = None, limits: Limits | No
     engine.batches = metrics.batches.observe
     # the folder and the videos come with the start
     app.state.parts = engine, access, limits, metrics
-    for router in (analyze.router, videos.router, live.router, about.router, deepface.router, pages.router):
+    for router in (photos.router, videos.router, live.router, info.router, deepface.router, web_page.router):
         app.include_router(router)
-    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(ProblemError, _answer_problem)
     app.add_exception_handler(ClientGoneError, _answer_nobody)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_middleware(Guard, access=access, limits=limits, metrics=metrics)
+    app.add_middleware(AdmissionMiddleware, access=access, limits=limits, metrics=metrics)
     if access.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -78,9 +79,9 @@ def create_app(engine: Engine, access: Access | None = None, limits: Limits | No
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine, access, limits, metrics = app.state.parts
-    with private.folder() as root:
-        jobs = Jobs(engine, limits, metrics, root)
-        service = Service(engine, limits, access, metrics, jobs)
+    with workdir.temporary_workdir() as root:
+        jobs = JobQueue(engine, limits, metrics, root)
+        service = ServiceState(engine, limits, access, metrics, jobs)
         metrics.watch(engine.pool.waiting, lambda: len(jobs))
         app.state.service = service
         app.openapi()  # built now and not while somebody waits
@@ -100,7 +101,7 @@ def _problem(text: str) -> dict[str, Any]:
 
 
 async def _answer_problem(request: Request, problem: Exception) -> Response:
-    if not isinstance(problem, Problem):
+    if not isinstance(problem, ProblemError):
         raise problem
     request.app.state.service.metrics.problems.labels(problem.kind).inc()
     return problem.response()
@@ -115,7 +116,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['name']}: {one['detail']}" for one in errors[:5])
-    return await _answer_problem(request, Problem(422, "parameter-invalid", detail, more={"errors": errors}))
+    return await _answer_problem(request, ProblemError(422, "parameter-invalid", detail, more={"errors": errors}))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
@@ -130,7 +131,7 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405 and described:
         # the router names the methods of the first route alone
         headers["Allow"] = ", ".join(sorted(method.upper() for method in described))
-    problem = Problem(error.status_code, kind, detail.get(error.status_code, phrase), headers=headers)
+    problem = ProblemError(error.status_code, kind, detail.get(error.status_code, phrase), headers=headers)
     return await _answer_problem(request, problem)
 
 

@@ -17,18 +17,25 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mien.exchange.deepface_fer import to_deepface
 from mien.results.faces import Faces
-from mien.server.engine import Wish
-from mien.server.pool import NEXT
-from mien.server.problems import Problem
-from mien.server.service import Service, service_of
-from mien.server.uploads import decoded, media_type, read_body, read_form, unless_gone, unsupported
-from mien.server.v1.schemas import PIXEL
+from mien.server.engine import PhotoRequest
+from mien.server.problems import ProblemError
+from mien.server.service import ServiceState, service_state
+from mien.server.uploads import (
+    decode_base64,
+    media_type,
+    read_body,
+    read_form,
+    run_until_disconnect,
+    unsupported_media_type,
+)
+from mien.server.v1.schemas import ONE_PIXEL_PNG
+from mien.server.worker_pool import NORMAL
 
 router = APIRouter(tags=["deepface"])
 
 _TOLD, _UNTOLD = ("emotion", "age"), ("gender", "race")
 _IMAGE = ("img", "img_path")
-FACE: dict[str, JsonValue] = {
+DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
     "emotion": {
         "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 100.0, "sad": 0.0, "surprise": 0.0, "neutral": 0.0,
     },
@@ -51,10 +58,10 @@ class DeepfaceRequest(BaseModel):
     enforce_detection: bool = Field(True, description="whether a photo without a face is an error")
 
 
-class DeepfaceAnswer(BaseModel):
+class DeepfaceResponse(BaseModel):
     """One entry a face, as ``DeepFace.analyze`` gives it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"results": [FACE]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"results": [DEEPFACE_EXAMPLE]}]})
     results: list[dict[str, Any]]
 
 
@@ -65,7 +72,7 @@ BODY: dict[str, Any] = {
             "application/json": {
                 "schema": DeepfaceRequest.model_json_schema(),
                 "examples": {
-                    "a photo": {"value": {"img": f"data:image/png;base64,{PIXEL}", "enforce_detection": False}}
+                    "a photo": {"value": {"img": f"data:image/png;base64,{ONE_PIXEL_PNG}", "enforce_detection": False}}
                 },
             },
             "multipart/form-data": {
@@ -84,26 +91,26 @@ BODY: dict[str, Any] = {
 }
 
 
-@router.post("/analyze", response_model=DeepfaceAnswer, openapi_extra=BODY)
+@router.post("/analyze", response_model=DeepfaceResponse, openapi_extra=BODY)
 async def analyze(request: Request) -> JSONResponse:
     """The faces of one photo in deepface's shape."""
-    service = service_of(request)
+    service = service_state(request)
     try:
         data, given = await _given(request, service)
         actions = _actions(given.get("actions", list(_TOLD)))
-        wish = Wish("emotion" in actions, "age" in actions)
-        told = await unless_gone(request, service.engine.tell(data, wish), service.limits.request_seconds)
+        wish = PhotoRequest("emotion" in actions, "age" in actions)
+        told = await run_until_disconnect(request, service.engine.tell(data, wish), service.limits.request_seconds)
         faces: Faces = told.faces
         if not faces and str(given.get("enforce_detection", True)).lower() == "true":
-            raise Problem(400, "no-face", "no face was found: check the photo, or set enforce_detection to false")
-    except Problem as problem:
+            raise ProblemError(400, "no-face", "no face was found: check the photo, or set enforce_detection to false")
+    except ProblemError as problem:
         # its clients look for the reason under this name
         problem.more = {"error": problem.detail}
         raise
     return JSONResponse({"results": to_deepface(faces)})
 
 
-async def _given(request: Request, service: Service) -> tuple[bytes, dict[str, Any]]:
+async def _given(request: Request, service: ServiceState) -> tuple[bytes, dict[str, Any]]:
     """The photo, and what is asked of it."""
     kind = media_type(request)[0]
     if kind == "multipart/form-data":
@@ -116,13 +123,13 @@ async def _given(request: Request, service: Service) -> tuple[bytes, dict[str, A
             return bytes(file.data), given
     elif kind == "application/json":
         body = await read_body(request)
-        given = await service.engine.pool.run(NEXT, _object, body)
+        given = await service.engine.pool.run(NORMAL, _object, body)
     else:
-        raise unsupported("JSON or a form")
+        raise unsupported_media_type("JSON or a form")
     text = next((given[name] for name in _IMAGE if given.get(name)), None)
     if not isinstance(text, str):
         raise _missing()
-    return await service.engine.pool.run(NEXT, decoded, text, "img"), given
+    return await service.engine.pool.run(NORMAL, decode_base64, text, "img"), given
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def _object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
-        raise Problem(422, "json-malformed", "the JSON is not an object")
+        raise ProblemError(422, "json-malformed", "the JSON is not an object")
     return given
 
 
@@ -140,14 +147,14 @@ def _actions(given: Any) -> list[str]:
     if isinstance(given, str):
         given = [word for word in given.translate(str.maketrans("", "", "[]()\"' ")).split(",") if word]
     if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
-        raise Problem(422, "parameter-invalid", f"actions is a list of {' and '.join(_TOLD)}")
+        raise ProblemError(422, "parameter-invalid", f"actions is a list of {' and '.join(_TOLD)}")
     unknown = [one for one in given if one not in _TOLD]
     if any(one in _UNTOLD for one in unknown):
-        raise Problem(422, "not-told", "gender and race are not told here: leave them out of actions")
+        raise ProblemError(422, "not-told", "gender and race are not told here: leave them out of actions")
     if unknown:
-        raise Problem(422, "parameter-invalid", f"actions are {' and '.join(_TOLD)}")
+        raise ProblemError(422, "parameter-invalid", f"actions are {' and '.join(_TOLD)}")
     return given
 
 
-def _missing() -> Problem:
-    return Problem(422, "image-missing", "send the photo as 'img': a file of a form, or a base64 data URL")
+def _missing() -> ProblemError:
+    return ProblemError(422, "image-missing", "send the photo as 'img': a file of a form, or a base64 data URL")

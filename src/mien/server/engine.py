@@ -29,17 +29,17 @@ from mien.models.session import thread_count
 from mien.pipeline.analyzer import DETECTOR, MIN_FACE, Analyzer
 from mien.predict.classify import apart, cut, together, with_ages, with_emotions
 from mien.results.faces import Faces
-from mien.server.limits import Limits
-from mien.server.pool import FIRST, NEXT, Pool
-from mien.server.problems import Problem, busy, too_large
+from mien.server.limits import ServiceLimits
+from mien.server.problems import ProblemError, busy, too_large
+from mien.server.worker_pool import NORMAL, URGENT, WorkerPool
 from mien.tracking.propagation import Refining
 
-_SIDE = 32_766
+_MAX_SIDE = 32_766
 """Pixels of the longest side that OpenCV can cut faces from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PhotoRequest:
     """What is to be told of a photo.
 
     Attributes:
@@ -56,7 +56,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
+class PhotoResult:
     """The faces of a photo, and how many more there were than are told."""
 
     faces: Faces
@@ -64,17 +64,17 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
+class _CroppedPhoto:
     """A photo whose faces wait to be classified, without its pixels."""
 
     faces: Faces
     left_out: int
-    wish: Wish
+    wish: PhotoRequest
     emotion: NDArray[np.uint8] | None
     age: NDArray[np.uint8] | None
 
 
-class Bounded:
+class LimitedDetector:
     """A detector that gives no more than so many faces, those with the best score."""
 
     def __init__(self, detector: Detector, most: int) -> None:
@@ -86,8 +86,8 @@ class Bounded:
         return self._detector.detect(rgb)[: self._most]
 
 
-class BoundedRefining(Bounded):
-    """As `Bounded`, for a detector that can look where faces are expected."""
+class LimitedRefiningDetector(LimitedDetector):
+    """As `LimitedDetector`, for a detector that can look where faces are expected."""
 
     def __init__(self, detector: Any, most: int) -> None:
         super().__init__(detector, most)
@@ -99,7 +99,7 @@ class BoundedRefining(Bounded):
         return faces[: self._most], origin[: self._most]
 
 
-class Engine:
+class InferenceEngine:
     """The one analyzer of the service and the threads that it runs on.
 
     Args:
@@ -116,27 +116,27 @@ class Engine:
         detector: Detector,
         emotion: Model | None,
         age: Model | None,
-        limits: Limits,
+        limits: ServiceLimits,
         *,
         threads: int | None = None,
         min_face: int = MIN_FACE,
     ) -> None:
         self.detector, self.emotion, self.age, self.limits, self.min_face = detector, emotion, age, limits, min_face
-        bounded = BoundedRefining if isinstance(detector, Refining) else Bounded
+        bounded = LimitedRefiningDetector if isinstance(detector, Refining) else LimitedDetector
         self.analyzer = Analyzer(
             detector=bounded(detector, limits.faces), emotion=emotion, age=age, min_face=min_face, threads=1
         )
-        self.pool = Pool(thread_count(threads))
+        self.pool = WorkerPool(thread_count(threads))
         self.batches: Callable[[int], None] = _ignore
         """Told of every batch: how many photos were classified together."""
-        self._waiting: deque[tuple[_Seen, Future[Told]]] = deque()
+        self._waiting: deque[tuple[_CroppedPhoto, Future[PhotoResult]]] = deque()
         self._under_way = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def load(
         cls,
-        limits: Limits,
+        limits: ServiceLimits,
         *,
         detector: str = DETECTOR,
         emotion: str | None = "emotion",
@@ -144,7 +144,7 @@ class Engine:
         min_face: int = MIN_FACE,
         threads: int | None = None,
         detector_model: Path | None = None,
-    ) -> Engine:
+    ) -> InferenceEngine:
         """Load detector and models by name; errors as of `mien.Analyzer`."""
         import cv2
 
@@ -170,18 +170,18 @@ class Engine:
         """What the results depend on; JSON-ready."""
         return self.analyzer.describe()
 
-    async def tell(self, data: bytes, wish: Wish) -> Told:
+    async def tell(self, data: bytes, wish: PhotoRequest) -> PhotoResult:
         """The faces of one photo.
 
         Raises:
             Problem: the photo is too large or cannot be read.
         """
         self._under_way += 1
-        future: Future[Told] = Future()
+        future: Future[PhotoResult] = Future()
         try:
-            seen = await self.pool.run(NEXT, self._look, data, wish)
+            seen = await self.pool.run(NORMAL, self._look, data, wish)
             if not seen.faces:
-                return Told(seen.faces, seen.left_out)
+                return PhotoResult(seen.faces, seen.left_out)
             self._waiting.append((seen, future))
         finally:
             self._under_way -= 1
@@ -205,14 +205,16 @@ class Engine:
             declared = str(error).partition(": ")[2].partition(" pixels")[0]
             raise too_large(f"the image {declared} pixels; the limit is {most:,}: shrink it") from None
         except (ImageError, InputError) as error:
-            raise Problem(422, "image-unreadable", f"the image {str(error).partition(': ')[2]}") from None
+            raise ProblemError(422, "image-unreadable", f"the image {str(error).partition(': ')[2]}") from None
         except MemoryError:
             raise busy("there is not enough memory for this image now: try again, or shrink it", 5) from None
-        if max(frame.size) > _SIDE:
-            raise too_large(f"the image is {max(frame.size):,} pixels long; the limit is {_SIDE:,}: cut or shrink it")
+        if max(frame.size) > _MAX_SIDE:
+            raise too_large(
+                f"the image is {max(frame.size):,} pixels long; the limit is {_MAX_SIDE:,}: cut or shrink it"
+            )
         return frame
 
-    def _look(self, data: bytes, wish: Wish) -> _Seen:
+    def _look(self, data: bytes, wish: PhotoRequest) -> _CroppedPhoto:
         """In a worker: decode, search, cut."""
         frame = self.load_frame(data, self.limits.pixels)
         found = self.detector.detect(frame.rgb)
@@ -222,7 +224,9 @@ class Engine:
         def crops(model: Model | None, wanted: bool) -> NDArray[np.uint8] | None:
             return cut(model, frame.rgb, faces, self.detector.name) if model is not None and wanted else None
 
-        return _Seen(faces, len(found) - len(faces), wish, crops(self.emotion, wish.emotion), crops(self.age, wish.age))
+        return _CroppedPhoto(
+            faces, len(found) - len(faces), wish, crops(self.emotion, wish.emotion), crops(self.age, wish.age)
+        )
 
     def _classify_soon(self, seconds: float) -> None:
         """Have what waits classified after so many seconds at most; in the event loop."""
@@ -237,11 +241,11 @@ class Engine:
         if seconds > 0:
             self._timer = loop.call_later(seconds, self._classify_soon, 0.0)
         else:
-            self.pool.submit(FIRST, self._classify)
+            self.pool.submit(URGENT, self._classify)
 
     def _classify(self) -> None:
         """In a worker: classify what waits now, which may be more than there was when this was asked for."""
-        taken: list[tuple[_Seen, Future[Told]]] = []
+        taken: list[tuple[_CroppedPhoto, Future[PhotoResult]]] = []
         while len(taken) < self.limits.batch:
             try:
                 one = self._waiting.popleft()
@@ -261,9 +265,9 @@ class Engine:
         for (_, future), told in zip(taken, done, strict=True):
             future.set_result(told)
         if self._waiting:
-            self.pool.submit(FIRST, self._classify)
+            self.pool.submit(URGENT, self._classify)
 
-    def _classified(self, seen: Sequence[_Seen]) -> list[Told]:
+    def _classified(self, seen: Sequence[_CroppedPhoto]) -> list[PhotoResult]:
         faces = [one.faces for one in seen]
         for name, model, classify in (("emotion", self.emotion, with_emotions), ("age", self.age, with_ages)):
             mine = [i for i, one in enumerate(seen) if getattr(one, name) is not None]
@@ -274,14 +278,14 @@ class Engine:
             told = apart(classify(together(own), model, crops), own)
             for i, one in zip(mine, told, strict=True):
                 faces[i] = one
-        return [Told(mine, one.left_out) for mine, one in zip(faces, seen, strict=True)]
+        return [PhotoResult(mine, one.left_out) for mine, one in zip(faces, seen, strict=True)]
 
 
 def _ignore(_: int) -> None:
     """Nobody counts."""
 
 
-def photo_dict(told: Told, abstain: float = 0.0) -> dict[str, Any]:
+def photo_dict(told: PhotoResult, abstain: float = 0.0) -> dict[str, Any]:
     """JSON-ready: width, height, faces, and how many are left out.
 
     Args:

@@ -1,4 +1,4 @@
-"""Everything that the service bounds, in one place: `Limits`, and where its values come from."""
+"""Everything that the service bounds, in one place: `ServiceLimits`, and where its values come from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from mien.errors import InputError
 
-PREFIX = "MIEN_SERVE_"
+ENVIRONMENT_PREFIX = "MIEN_SERVE_"
 """What the names of the environment variables begin with; the rest is the limit's name in capitals."""
 
 _MIB = 1 << 20
@@ -19,8 +19,8 @@ def _limit(default: float, text: str, unit: str, least: float = 1) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What is allowed. Each is an option of ``mien serve`` and an environment variable; `describe` tells what it means.
+class ServiceLimits:
+    """What is allowed. Each is an option of ``mien serve`` and an environment variable; see `describe_limits`.
 
     Raises:
         InputError: a value out of range.
@@ -67,7 +67,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class LimitDescription:
     """A limit for people: its name, its value, what it bounds and in which unit."""
 
     name: str
@@ -77,35 +77,39 @@ class Described:
     whole: bool
 
 
-def describe() -> list[Described]:
+def describe_limits() -> list[LimitDescription]:
     """All limits, in order."""
-    usual = Limits()
+    usual = ServiceLimits()
     return [
-        Described(one.name, getattr(usual, one.name), one.metadata["text"], one.metadata["unit"], one.type == "int")
-        for one in fields(Limits)
+        LimitDescription(
+            one.name, getattr(usual, one.name), one.metadata["text"], one.metadata["unit"], one.type == "int"
+        )
+        for one in fields(ServiceLimits)
     ]
 
 
-def limits_from(environment: Mapping[str, str], chosen: Mapping[str, float | None]) -> Limits:
+def load_limits(environment: Mapping[str, str], chosen: Mapping[str, float | None]) -> ServiceLimits:
     """What was chosen, else what the environment says, else the default.
 
     Raises:
         InputError: a value that is no number, or out of range.
     """
-    known = {one.name: one for one in describe()}
+    known = {one.name: one for one in describe_limits()}
     values: dict[str, Any] = {}
     for name, one in known.items():
-        text = environment.get(PREFIX + name.upper())
+        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
             try:
                 values[name] = int(text) if one.whole else float(text)
             except ValueError:
                 kind = "whole number" if one.whole else "number"
-                raise InputError(f"{PREFIX}{name.upper()} is a {kind} of {one.unit}, got {text!r}") from None
+                raise InputError(
+                    f"{ENVIRONMENT_PREFIX}{name.upper()} is a {kind} of {one.unit}, got {text!r}"
+                ) from None
     values |= {name: value for name, value in chosen.items() if value is not None}
-    return Limits(**values)
+    return ServiceLimits(**values)
 
 
-def told(limits: Limits) -> dict[str, Any]:
+def told(limits: ServiceLimits) -> dict[str, Any]:
     """JSON-ready: name → value."""
     return asdict(limits)

@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 _URN = "urn:mien:problem:"
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's name
+class ProblemError(Exception):
     """An answer that is no result.
 
     Args:
@@ -58,14 +58,14 @@ class Problem(Exception):  # noqa: N818 - the RFC's name
         return Response(content, self.status, self.headers, MEDIA_TYPE)
 
 
-def too_large(detail: str) -> Problem:
+def too_large(detail: str) -> ProblemError:
     """413."""
-    return Problem(413, "too-large", detail)
+    return ProblemError(413, "too-large", detail)
 
 
-def busy(detail: str, seconds: float) -> Problem:
+def busy(detail: str, seconds: float) -> ProblemError:
     """503: come again after so many seconds."""
-    return Problem(503, "busy", detail, retry_after=seconds)
+    return ProblemError(503, "busy", detail, retry_after=seconds)
 
 
-INTERNAL = Problem(500, "internal", "something went wrong inside the service; its log says where")
+INTERNAL = ProblemError(500, "internal", "something went wrong inside the service; its log says where")

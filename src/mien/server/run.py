@@ -14,9 +14,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from mien.errors import InputError
-from mien.server.access import Access
-from mien.server.limits import Limits
-from mien.server.protocol import protocol
+from mien.server.access import AccessPolicy
+from mien.server.http_protocol import limited_protocol
+from mien.server.limits import ServiceLimits
 
 _BACKLOG = 256
 
@@ -42,7 +42,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def listen(access: Access, port: int) -> socket.socket:
+def listen(access: AccessPolicy, port: int) -> socket.socket:
     """The socket; port 0 takes a free one.
 
     Raises:
@@ -58,7 +58,7 @@ def listen(access: Access, port: int) -> socket.socket:
         ) from None
 
 
-def address(bound: socket.socket) -> str:
+def base_url(bound: socket.socket) -> str:
     """Where people find it."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -67,7 +67,7 @@ def address(bound: socket.socket) -> str:
 def serve(
     app: ASGIApp,
     bound: socket.socket,
-    limits: Limits,
+    limits: ServiceLimits,
     *,
     started: Callable[[], None],
     proxy: str | None = None,
@@ -83,7 +83,7 @@ def serve(
     """
     config = uvicorn.Config(
         cast(Any, app),
-        http=protocol(limits.header_seconds, limits.idle_seconds, limits.connections),
+        http=limited_protocol(limits.header_seconds, limits.idle_seconds, limits.connections),
         ws="websockets-sansio",
         loop="asyncio",
         lifespan="on",

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
-from mien.server.access import Access
-from mien.server.engine import Engine
-from mien.server.limits import Limits
-from mien.server.metrics import Metrics
+from mien.server.access import AccessPolicy
+from mien.server.engine import InferenceEngine
+from mien.server.limits import ServiceLimits
+from mien.server.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
-    from mien.server.jobs import Jobs
+    from mien.server.job_queue import JobQueue
 
 
 @dataclass
-class Service:
+class ServiceState:
     """One running service.
 
     Attributes:
@@ -30,18 +30,18 @@ class Service:
         live: live connections.
     """
 
-    engine: Engine
-    limits: Limits
-    access: Access
-    metrics: Metrics
-    jobs: Jobs
+    engine: InferenceEngine
+    limits: ServiceLimits
+    access: AccessPolicy
+    metrics: ServiceMetrics
+    jobs: JobQueue
     ready: bool = False
     live: int = 0
 
 
-def service_of(connection: HTTPConnection) -> Service:
+def service_state(connection: HTTPConnection) -> ServiceState:
     """The service that a request or WebSocket came to."""
     service: Any = connection.app.state.service
-    if not isinstance(service, Service):
+    if not isinstance(service, ServiceState):
         raise TypeError("the app was not made by create_app")
     return service

@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from mien.server.problems import Problem
+from mien.server.problems import ProblemError
 
 _FIELD_BYTES = 16 << 20
 """A form field that is no file; deepface's form sends pictures as text."""
@@ -27,7 +27,7 @@ class ClientGoneError(Exception):
 
 
 @dataclass(slots=True)
-class Part:
+class FormPart:
     """One field of a form.
 
     Attributes:
@@ -41,7 +41,7 @@ class Part:
     data: bytearray = field(default_factory=bytearray)
 
 
-Sink = Callable[[Part, bytes], None]
+FileSink = Callable[[FormPart, bytes], None]
 
 
 def media_type(request: Request) -> tuple[str, dict[str, str]]:
@@ -51,12 +51,12 @@ def media_type(request: Request) -> tuple[str, dict[str, str]]:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body; its size has been bounded by `mien.server.guard`."""
+    """The whole body; its size has been bounded by `mien.server.admission`."""
     chunks = [chunk async for chunk in _chunks(request)]
     return b"".join(chunks)
 
 
-async def read_form(request: Request, *, files: int, keep: Sink | None = None) -> list[Part]:
+async def read_form(request: Request, *, files: int, keep: FileSink | None = None) -> list[FormPart]:
     """The fields of a multipart form, in order.
 
     Args:
@@ -69,21 +69,21 @@ async def read_form(request: Request, *, files: int, keep: Sink | None = None) -
     """
     boundary = media_type(request)[1].get("boundary", "")
     if not boundary or len(boundary) > 200 or not boundary.isascii():
-        raise Problem(400, "form-malformed", "the multipart form names no boundary: let the HTTP library set it")
-    form = _Form(files, keep)
+        raise ProblemError(400, "form-malformed", "the multipart form names no boundary: let the HTTP library set it")
+    form = _FormHandler(files, keep)
     try:
         parser = MultipartParser(boundary.encode("latin-1"), form.callbacks())
         async for chunk in _chunks(request):
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
-        raise Problem(400, "form-malformed", f"the multipart form is malformed: {_plain(str(error))}") from None
+        raise ProblemError(400, "form-malformed", f"the multipart form is malformed: {_plain(str(error))}") from None
     if not form.ended:
-        raise Problem(400, "form-malformed", "the multipart form ends before its last boundary: send it again")
+        raise ProblemError(400, "form-malformed", "the multipart form ends before its last boundary: send it again")
     return form.parts
 
 
-def decoded(text: str, which: str) -> bytes:
+def decode_base64(text: str, which: str) -> bytes:
     """The bytes of base64, with or without the head of a data URL.
 
     Raises:
@@ -92,21 +92,21 @@ def decoded(text: str, which: str) -> bytes:
     head, comma, rest = text.partition(",")
     if head[:5].lower() == "data:":
         if not comma or not head.lower().endswith(";base64"):
-            raise Problem(
+            raise ProblemError(
                 422, "base64-malformed", f"{which}: the data URL is not base64: write data:image/jpeg;base64,…"
             )
         text = rest
     elif "://" in text[:20]:
-        raise Problem(422, "address-refused", f"{which}: addresses are not fetched: send the image itself")
+        raise ProblemError(422, "address-refused", f"{which}: addresses are not fetched: send the image itself")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise Problem(
+        raise ProblemError(
             422, "base64-malformed", f"{which}: is not base64; paths are not opened: send the image itself"
         ) from None
 
 
-async def unless_gone(request: Request, work: Awaitable[Any], seconds: float) -> Any:
+async def run_until_disconnect(request: Request, work: Awaitable[Any], seconds: float) -> Any:
     """The result of ``work``, which is cancelled when the client goes away or the time is over.
 
     Raises:
@@ -121,7 +121,9 @@ async def unless_gone(request: Request, work: Awaitable[Any], seconds: float) ->
             return doing.result()
         if gone.done():
             raise ClientGoneError
-        raise Problem(503, "too-slow", f"the answer took longer than {seconds:g} s: send less, or later", retry_after=5)
+        raise ProblemError(
+            503, "too-slow", f"the answer took longer than {seconds:g} s: send less, or later", retry_after=5
+        )
     finally:
         for task in (doing, gone):
             task.cancel()
@@ -130,7 +132,7 @@ async def unless_gone(request: Request, work: Awaitable[Any], seconds: float) ->
             doing.exception()  # of work that ended in the same moment, which nobody asks for any more
 
 
-async def into_file(request: Request, path: Path) -> list[Part]:
+async def save_upload(request: Request, path: Path) -> list[FormPart]:
     """Write an uploaded video to ``path``: the one file of a form, or the body itself. The other fields of the form.
 
     Raises:
@@ -146,34 +148,38 @@ async def into_file(request: Request, path: Path) -> list[Part]:
             if kind == "multipart/form-data":
                 parts = await read_form(request, files=1, keep=lambda part, data: _into(file, part, data))
                 if not any(part.is_file for part in parts):
-                    raise Problem(422, "video-missing", "the form has no file: send the video as the field 'video'")
+                    raise ProblemError(
+                        422, "video-missing", "the form has no file: send the video as the field 'video'"
+                    )
             elif kind.startswith("video/") or kind == "application/octet-stream":
                 parts = []
                 async for chunk in _chunks(request):
                     file.write(chunk)
             else:
-                raise unsupported("a form with a field 'video', or the video itself as video/*")
+                raise unsupported_media_type("a form with a field 'video', or the video itself as video/*")
             if not file.tell():
-                raise Problem(422, "video-missing", "the video is empty (0 bytes)")
+                raise ProblemError(422, "video-missing", "the video is empty (0 bytes)")
     except OSError:
-        raise Problem(507, "storage-full", "the video cannot be stored: the disk of the service may be full") from None
+        raise ProblemError(
+            507, "storage-full", "the video cannot be stored: the disk of the service may be full"
+        ) from None
     return [part for part in parts if not part.is_file]
 
 
-def unsupported(wanted: str) -> Problem:
+def unsupported_media_type(wanted: str) -> ProblemError:
     """415."""
-    return Problem(415, "media-type", f"send {wanted}, and say so in Content-Type")
+    return ProblemError(415, "media-type", f"send {wanted}, and say so in Content-Type")
 
 
-def _into(file: Any, part: Part, data: bytes) -> None:
+def _into(file: Any, part: FormPart, data: bytes) -> None:
     if part.name != "video":
-        raise Problem(422, "video-missing", "send the video as the field 'video'")
+        raise ProblemError(422, "video-missing", "send the video as the field 'video'")
     file.write(data)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "media-type", "compressed requests are not read: send the body as it is")
+        raise ProblemError(415, "media-type", "compressed requests are not read: send the body as it is")
     try:
         async for chunk in request.stream():
             if chunk:
@@ -187,15 +193,15 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-class _Form:
+class _FormHandler:
     """What python-multipart finds, within bounds."""
 
-    def __init__(self, files: int, keep: Sink | None) -> None:
-        self.parts: list[Part] = []
+    def __init__(self, files: int, keep: FileSink | None) -> None:
+        self.parts: list[FormPart] = []
         self.ended = False
         self._files, self._keep = files, keep
         self._name, self._value, self._disposition = b"", b"", b""
-        self._part = Part("")
+        self._part = FormPart("")
 
     def callbacks(self) -> Any:
         return {
@@ -210,7 +216,7 @@ class _Form:
 
     def _begin(self) -> None:
         if len(self.parts) >= _PARTS + self._files:
-            raise Problem(413, "too-large", f"the form has too many parts: {self._files} files at most")
+            raise ProblemError(413, "too-large", f"the form has too many parts: {self._files} files at most")
         self._disposition = b""
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
@@ -227,12 +233,12 @@ class _Form:
     def _headers(self) -> None:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
-            raise Problem(400, "form-malformed", "a part of the form has no name: let the HTTP library write it")
+            raise ProblemError(400, "form-malformed", "a part of the form has no name: let the HTTP library write it")
         name = options[b"name"][:_NAME].decode("utf-8", "replace")
-        self._part = Part(name, b"filename" in options)
+        self._part = FormPart(name, b"filename" in options)
         self.parts.append(self._part)
         if sum(part.is_file for part in self.parts) > self._files:
-            raise Problem(413, "too-large", f"the form has more than {self._files} files: send them in parts")
+            raise ProblemError(413, "too-large", f"the form has more than {self._files} files: send them in parts")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
@@ -240,7 +246,7 @@ class _Form:
             self._keep(part, data[start:end])
             return
         if not part.is_file and len(part.data) + end - start > _FIELD_BYTES:
-            raise Problem(413, "too-large", "a field of the form is too long: send images as files")
+            raise ProblemError(413, "too-large", "a field of the form is too long: send images as files")
         part.data += data[start:end]
 
     def _end(self) -> None:

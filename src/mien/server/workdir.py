@@ -14,20 +14,20 @@ _PREFIX, _LOCK = "mien-serve-", "lock"
 
 
 @contextlib.contextmanager
-def folder() -> Iterator[Path]:
+def temporary_workdir() -> Iterator[Path]:
     """A new folder, mode 0700, in the system's temporary one; removed at the end. Those of killed services go too."""
-    _sweep(Path(tempfile.gettempdir()))
+    _remove_stale(Path(tempfile.gettempdir()))
     root = Path(tempfile.mkdtemp(prefix=_PREFIX))
     lock = (root / _LOCK).open("w")
     try:
-        _locked(lock)
+        _try_lock(lock)
         yield root
     finally:
         lock.close()
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _sweep(parent: Path) -> None:
+def _remove_stale(parent: Path) -> None:
     """Remove the folders of ours that no running service holds the lock of."""
     if os.name != "posix":
         return
@@ -36,13 +36,13 @@ def _sweep(parent: Path) -> None:
             if old.is_symlink() or old.stat().st_uid != os.getuid():
                 continue
             with (old / _LOCK).open("r+") as lock:
-                if _locked(lock):
+                if _try_lock(lock):
                     shutil.rmtree(old, ignore_errors=True)
         except OSError:
             continue  # it has just been made, or has just gone
 
 
-def _locked(lock: IO[str]) -> bool:
+def _try_lock(lock: IO[str]) -> bool:
     """Take the lock; False where another process has it. The system lets it go when a process dies."""
     try:
         import fcntl

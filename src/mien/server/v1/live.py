@@ -17,12 +17,12 @@ from mien.errors import MienError
 from mien.media.frame import Frame
 from mien.pipeline.video import Following, FollowOptions
 from mien.results.video import VideoFrame
-from mien.server.engine import Engine
-from mien.server.limits import Limits
-from mien.server.pool import FIRST
-from mien.server.problems import Problem, busy, too_large
-from mien.server.service import Service, service_of
-from mien.server.v1.schemas import LIVE
+from mien.server.engine import InferenceEngine
+from mien.server.limits import ServiceLimits
+from mien.server.problems import ProblemError, busy, too_large
+from mien.server.service import ServiceState, service_state
+from mien.server.v1.schemas import LIVE_SCHEMA_ID
+from mien.server.worker_pool import URGENT
 
 router = APIRouter()
 
@@ -40,7 +40,7 @@ POLICY, TOO_BIG, GOING_AWAY, TRY_LATER = 1008, 1009, 1001, 1013
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrived:
+class ReceivedFrame:
     """A frame as it came: its number, its time as the client says, and when it was here."""
 
     data: bytes
@@ -49,29 +49,29 @@ class _Arrived:
     at: float
 
 
-class _Ended(Exception):  # noqa: N818 - the end of a connection is no error
+class ConnectionEnded(Exception):  # noqa: N818 - the end of a connection is no error
     """The connection is to be closed."""
 
-    def __init__(self, code: int, problem: Problem) -> None:
+    def __init__(self, code: int, problem: ProblemError) -> None:
         super().__init__(problem.detail)
         self.code, self.problem = code, problem
 
 
-class Inbox:
+class LatestFrame:
     """The newest frame. One that is passed over is counted."""
 
     def __init__(self) -> None:
-        self._frame: _Arrived | None = None
+        self._frame: ReceivedFrame | None = None
         self._some = asyncio.Event()
         self.dropped = 0
 
-    def put(self, frame: _Arrived) -> None:
+    def put(self, frame: ReceivedFrame) -> None:
         """A frame has come."""
         self.dropped += self._frame is not None
         self._frame = frame
         self._some.set()
 
-    async def get(self) -> _Arrived:
+    async def get(self) -> ReceivedFrame:
         """The newest frame, when there is one."""
         while self._frame is None:
             self._some.clear()
@@ -80,17 +80,17 @@ class Inbox:
         return frame
 
 
-class Session:
+class LiveSession:
     """What one live connection remembers; for one thread at a time."""
 
-    def __init__(self, engine: Engine, detect_every: int) -> None:
+    def __init__(self, engine: InferenceEngine, detect_every: int) -> None:
         self._engine = engine
         options = FollowOptions(detect_every=detect_every)
         self._following: Following = engine.analyzer.following(options, live=True)
         self._began: float | None = None
         self._last = -_TICK
 
-    def analyse(self, arrived: _Arrived) -> tuple[VideoFrame, float]:
+    def analyse(self, arrived: ReceivedFrame) -> tuple[VideoFrame, float]:
         """The faces of a frame and its time in seconds; in a worker.
 
         Raises:
@@ -115,16 +115,16 @@ async def live(socket: WebSocket) -> None:
     Text from the client is JSON as well: ``{"key": "…"}`` first, where a key is asked for and no header brought it, and
     ``{"t": seconds}`` before a frame, where the client knows its time better than the network.
     """
-    service = service_of(socket)
+    service = service_state(socket)
     await socket.accept()
     try:
         detect_every = _detect_every(socket)
         if not service.ready or service.live >= service.limits.live:
             detail = f"{service.limits.live} live connections are open: close one, or try again later"
-            raise _Ended(TRY_LATER, busy(detail, 5))
+            raise ConnectionEnded(TRY_LATER, busy(detail, 5))
         if not getattr(socket.state, "key", False):
             await _key(socket, service)
-    except _Ended as ended:
+    except ConnectionEnded as ended:
         await _close(socket, service, ended)
         return
     except WebSocketDisconnect:
@@ -138,31 +138,33 @@ async def live(socket: WebSocket) -> None:
         service.metrics.live.set(service.live)
 
 
-async def _follow(socket: WebSocket, service: Service, detect_every: int) -> None:
-    inbox = Inbox()
+async def _follow(socket: WebSocket, service: ServiceState, detect_every: int) -> None:
+    inbox = LatestFrame()
     reading = asyncio.ensure_future(_read(socket, inbox, service.limits))
-    answering = asyncio.ensure_future(_answer(socket, inbox, service, Session(service.engine, detect_every)))
+    answering = asyncio.ensure_future(_answer(socket, inbox, service, LiveSession(service.engine, detect_every)))
     try:
         await asyncio.wait(
             {reading, answering}, timeout=service.limits.live_seconds, return_when=asyncio.FIRST_COMPLETED
         )
     finally:
-        await stop({reading, answering})
+        await cancel_all({reading, answering})
         ends = [None if task.cancelled() else task.exception() for task in (reading, answering)]
         service.metrics.live_frames.labels("dropped").inc(inbox.dropped)
     for end in ends:
-        if isinstance(end, _Ended):
+        if isinstance(end, ConnectionEnded):
             await _close(socket, service, end)
             return
         if isinstance(end, WebSocketDisconnect):
             return
         if isinstance(end, Exception):
             raise end
-    problem = Problem(503, "live-over", f"a live connection lasts {service.limits.live_seconds:g} s: connect again")
-    await _close(socket, service, _Ended(GOING_AWAY, problem))
+    problem = ProblemError(
+        503, "live-over", f"a live connection lasts {service.limits.live_seconds:g} s: connect again"
+    )
+    await _close(socket, service, ConnectionEnded(GOING_AWAY, problem))
 
 
-async def stop(tasks: set[asyncio.Task[None]]) -> None:
+async def cancel_all(tasks: set[asyncio.Task[None]]) -> None:
     """Cancel tasks until they have ended.
 
     Before Python 3.12 `asyncio.wait_for` forgets that it was cancelled where what it waits for ends at the same moment;
@@ -174,7 +176,7 @@ async def stop(tasks: set[asyncio.Task[None]]) -> None:
         _, tasks = await asyncio.wait(tasks, timeout=_AGAIN_SECONDS)
 
 
-async def _read(socket: WebSocket, inbox: Inbox, limits: Limits) -> None:
+async def _read(socket: WebSocket, inbox: LatestFrame, limits: ServiceLimits) -> None:
     """Take what the client sends, as fast as it comes."""
     index, told = 0, None
     while True:
@@ -182,7 +184,7 @@ async def _read(socket: WebSocket, inbox: Inbox, limits: Limits) -> None:
             message = await asyncio.wait_for(socket.receive(), limits.live_idle_seconds)
         except asyncio.TimeoutError:
             detail = f"no frame for {limits.live_idle_seconds:g} s: connect again"
-            raise _Ended(GOING_AWAY, Problem(408, "live-idle", detail)) from None
+            raise ConnectionEnded(GOING_AWAY, ProblemError(408, "live-idle", detail)) from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
         data, text = message.get("bytes"), message.get("text")
@@ -191,24 +193,24 @@ async def _read(socket: WebSocket, inbox: Inbox, limits: Limits) -> None:
             continue
         if len(data) > limits.live_bytes:
             problem = too_large(f"a frame of {len(data):,} bytes; the limit is {limits.live_bytes:,}: compress it more")
-            raise _Ended(TOO_BIG, problem)
-        inbox.put(_Arrived(data, index, told, time.monotonic()))
+            raise ConnectionEnded(TOO_BIG, problem)
+        inbox.put(ReceivedFrame(data, index, told, time.monotonic()))
         index, told = index + 1, None
 
 
-async def _answer(socket: WebSocket, inbox: Inbox, service: Service, session: Session) -> None:
+async def _answer(socket: WebSocket, inbox: LatestFrame, service: ServiceState, session: LiveSession) -> None:
     """Analyse the newest frame, answer, and so on."""
     while True:
         arrived = await inbox.get()
         try:
-            moment, at = await service.engine.pool.run(FIRST, session.analyse, arrived)
+            moment, at = await service.engine.pool.run(URGENT, session.analyse, arrived)
             answer = _told(moment, at, arrived, inbox.dropped)
             service.metrics.live_frames.labels("analysed").inc()
-        except Problem as problem:
+        except ProblemError as problem:
             answer = {"index": arrived.index, "error": problem.to_dict()}
             service.metrics.live_frames.labels("unreadable").inc()
         except MienError as error:
-            answer = {"index": arrived.index, "error": Problem(422, "frame-unusable", str(error)).to_dict()}
+            answer = {"index": arrived.index, "error": ProblemError(422, "frame-unusable", str(error)).to_dict()}
             service.metrics.live_frames.labels("unreadable").inc()
         try:
             await asyncio.wait_for(socket.send_text(json.dumps(answer)), _SEND_SECONDS)
@@ -216,18 +218,20 @@ async def _answer(socket: WebSocket, inbox: Inbox, service: Service, session: Se
             raise WebSocketDisconnect(1006) from None
 
 
-def _told(moment: VideoFrame, at: float, arrived: _Arrived, dropped: int) -> dict[str, Any]:
+def _told(moment: VideoFrame, at: float, arrived: ReceivedFrame, dropped: int) -> dict[str, Any]:
     width, height = moment.frame.size
     told = replace(moment).to_dict()
     del told["schema"], told["time"], told["frame"]
-    head = {"schema": LIVE, "t": round(at, 6), "index": arrived.index, "width": width, "height": height}
+    head = {"schema": LIVE_SCHEMA_ID, "t": round(at, 6), "index": arrived.index, "width": width, "height": height}
     latency = round(1000 * (time.monotonic() - arrived.at), 1)
     return head | told | {"latency_ms": latency, "dropped": dropped}
 
 
-async def _key(socket: WebSocket, service: Service) -> None:
+async def _key(socket: WebSocket, service: ServiceState) -> None:
     """Wait for the key, which a browser cannot send as a header."""
-    wrong = _Ended(POLICY, Problem(401, "key-missing", 'send the key of this service first: {"key": "…"}'))
+    wrong = ConnectionEnded(
+        POLICY, ProblemError(401, "key-missing", 'send the key of this service first: {"key": "…"}')
+    )
     try:
         message = await asyncio.wait_for(socket.receive(), _KEY_SECONDS)
     except asyncio.TimeoutError:
@@ -245,13 +249,17 @@ def _time(text: str) -> float | None:
     if "t" not in told:
         if "key" in told:
             return None
-        raise _Ended(POLICY, Problem(422, "message-unknown", 'text is {"t": seconds} before a frame, or {"key": "…"}'))
+        raise ConnectionEnded(
+            POLICY, ProblemError(422, "message-unknown", 'text is {"t": seconds} before a frame, or {"key": "…"}')
+        )
     seconds = told["t"]
     finite = isinstance(seconds, int) or (isinstance(seconds, float) and math.isfinite(seconds))
     if isinstance(seconds, bool) or not finite:
-        raise _Ended(POLICY, Problem(422, "message-unknown", "t is a number of seconds"))
+        raise ConnectionEnded(POLICY, ProblemError(422, "message-unknown", "t is a number of seconds"))
     if not 0 <= seconds <= _LATEST:
-        raise _Ended(POLICY, Problem(422, "message-unknown", f"t is between 0 and {_LATEST:,.0f} seconds"))
+        raise ConnectionEnded(
+            POLICY, ProblemError(422, "message-unknown", f"t is between 0 and {_LATEST:,.0f} seconds")
+        )
     return float(seconds)
 
 
@@ -266,11 +274,13 @@ def _json(text: str) -> dict[str, Any]:
 def _detect_every(socket: WebSocket) -> int:
     text = socket.query_params.get("detect_every", "1")
     if not (text.isdecimal() and text.isascii() and len(text) < 5 and int(text) >= 1):
-        raise _Ended(POLICY, Problem(422, "parameter-invalid", "detect_every is a whole number from 1 to 9999"))
+        raise ConnectionEnded(
+            POLICY, ProblemError(422, "parameter-invalid", "detect_every is a whole number from 1 to 9999")
+        )
     return int(text)
 
 
-async def _close(socket: WebSocket, service: Service, ended: _Ended) -> None:
+async def _close(socket: WebSocket, service: ServiceState, ended: ConnectionEnded) -> None:
     """Say why, then close; the client may be gone already."""
     service.metrics.problems.labels(ended.problem.kind).inc()
     try:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mien.results.schema_ids import schema_id
 
-ANALYSIS, VIDEO, LIVE = map(schema_id, ("analysis", "video", "live"))
+PHOTOS_SCHEMA_ID, VIDEO_SCHEMA_ID, LIVE_SCHEMA_ID = map(schema_id, ("analysis", "video", "live"))
 """What answers say under ``schema``."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
@@ -17,7 +17,7 @@ _EMOTIONS: dict[str, JsonValue] = {
     "neutral": 0.0, "happy": 0.9999, "surprise": 0.0, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
     "contempt": 0.0,
 }  # fmt: skip
-FACE: dict[str, JsonValue] = {
+FACE_EXAMPLE: dict[str, JsonValue] = {
     "box": [178.33, 61.51, 265.38, 172.25],
     "score": 0.9988,
     "landmarks": [[203.95, 101.25], [246.82, 103.33], [225.59, 129.18], [200.83, 139.23], [245.26, 141.24]],
@@ -33,18 +33,18 @@ FACE: dict[str, JsonValue] = {
     },
 }  # fmt: skip
 """What is told of scikit-image's astronaut."""
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+ONE_PIXEL_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 """A PNG file of one pixel, as base64."""
-TRACKED: dict[str, JsonValue] = {
+TRACKED_FACE_EXAMPLE: dict[str, JsonValue] = {
     "track": 1,
-    **FACE,
+    **FACE_EXAMPLE,
     "stable_emotion": "happy",
     "smoothed": _EMOTIONS,
     "vote": {"label": "happy", "share": 1.0, "low": 0.5655, "high": 1.0},
 }
 
 _VIDEO = "/v1/videos/u9Wq3rXn0cPzJ5sYb2LkVtHd"
-JOB: dict[str, JsonValue] = {
+VIDEO_STATE_EXAMPLE: dict[str, JsonValue] = {
     "id": "u9Wq3rXn0cPzJ5sYb2LkVtHd",
     "status": "running",
     "progress": {"frames": 120, "seconds": 4.76, "of_seconds": 12.0, "share": 0.3967, "eta": 6.1},
@@ -62,7 +62,7 @@ SCHEMA: Any = Field(alias="schema", description="kind of answer and version of i
 """`pydantic.BaseModel` has a ``schema`` of its own."""
 
 
-class Shape(BaseModel):
+class StrictModel(BaseModel):
     """A JSON object with these keys and no others."""
 
     model_config = ConfigDict(extra="forbid")
@@ -89,10 +89,10 @@ class ProblemDetails(BaseModel):
     detail: str = Field(description="for people; says what to do next")
 
 
-class Face(Shape):
+class Face(StrictModel):
     """One face of a photo. Keys of models that did not run are left out."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [FACE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [FACE_EXAMPLE]})
     box: Box
     score: Probability = Field(description="how sure the detector is")
     landmarks: list[Point] | None = Field(
@@ -107,7 +107,7 @@ class Face(Shape):
     ages: dict[str, Probability] | None = None
 
 
-class Photo(Shape):
+class PhotoFaces(StrictModel):
     """The faces of one photo; an empty list where there is none."""
 
     width: int
@@ -116,13 +116,13 @@ class Photo(Shape):
     left_out: int | None = Field(None, description="faces beyond the limit, which are not told")
 
 
-class Failed(Shape):
+class PhotoFailure(StrictModel):
     """A photo that could not be read."""
 
     error: ProblemDetails
 
 
-class Models(Shape):
+class ModelNames(StrictModel):
     """What the results depend on."""
 
     detector: str
@@ -132,22 +132,22 @@ class Models(Shape):
     age: str | None
 
 
-class Analysis(Shape):
+class PhotosResponse(StrictModel):
     """One result a photo, in the order of the request."""
 
     schema_: Literal["urn:mien:schema:analysis:1"] = SCHEMA
-    results: list[Photo | Failed]
-    models: Models
+    results: list[PhotoFaces | PhotoFailure]
+    models: ModelNames
     seconds: float
 
 
-class Base64Images(Shape):
+class Base64Images(StrictModel):
     """Photos as JSON."""
 
     images: list[str] = Field(description="base64 of the files, or data URLs", min_length=1)
 
 
-class Progress(Shape):
+class VideoProgress(StrictModel):
     """How far a video is."""
 
     frames: int = Field(description="analysed so far")
@@ -157,7 +157,7 @@ class Progress(Shape):
     eta: float | None = Field(description="seconds until it is done")
 
 
-class Links(Shape):
+class VideoLinks(StrictModel):
     """Where the video's answers are."""
 
     self: str
@@ -166,18 +166,18 @@ class Links(Shape):
     annotated: str | None
 
 
-class VideoJob(Shape):
+class VideoState(StrictModel):
     """A video that was accepted."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [JOB]})
+    model_config = ConfigDict(json_schema_extra={"examples": [VIDEO_STATE_EXAMPLE]})
     id: str
     status: Literal["queued", "running", "done", "failed", "cancelled"]
-    progress: Progress
-    links: Links
+    progress: VideoProgress
+    links: VideoLinks
     error: ProblemDetails | None = None
 
 
-class Vote(Shape):
+class Vote(StrictModel):
     """The majority over a window of time, with the interval of its share."""
 
     label: str | None
@@ -189,14 +189,14 @@ class Vote(Shape):
 class TrackedFace(Face):
     """One face of a frame of a video."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [TRACKED]})
+    model_config = ConfigDict(json_schema_extra={"examples": [TRACKED_FACE_EXAMPLE]})
     track: int = Field(description="the same number on every frame")
     stable_emotion: str | None = Field(None, description="does not flicker; null where there is none yet")
     smoothed: dict[str, float] | None = Field(None, description="emotions filtered over time")
     vote: Vote | None = None
 
 
-class VideoRow(Shape):
+class FrameRow(StrictModel):
     """One frame of a video."""
 
     schema_: Literal["urn:mien:schema:frame:1"] = SCHEMA
@@ -207,16 +207,16 @@ class VideoRow(Shape):
     faces: list[TrackedFace]
 
 
-class VideoResult(Shape):
+class VideoResponse(StrictModel):
     """Everything about a video. The keys of `summary` and `tracks` are those of `mien.VideoReport`."""
 
     schema_: Literal["urn:mien:schema:video:1"] = SCHEMA
     summary: dict[str, Any] = Field(description="size, and how much was looked at")
     tracks: list[dict[str, Any]] = Field(description="one face followed through the video each, with its episodes")
-    rows: list[VideoRow] = Field(description="one a frame")
+    rows: list[FrameRow] = Field(description="one a frame")
 
 
-class LiveFrame(Shape):
+class LiveFrame(StrictModel):
     """What the live connection answers to a frame."""
 
     schema_: Literal["urn:mien:schema:live:1"] = SCHEMA
@@ -231,27 +231,27 @@ class LiveFrame(Shape):
     dropped: int = Field(description="frames so far that were passed over because newer ones had come")
 
 
-class Health(Shape):
+class HealthResponse(StrictModel):
     """Alive."""
 
     status: Literal["ok"]
 
 
-class Ready(Shape):
+class ReadyResponse(StrictModel):
     """Ready for work."""
 
     status: Literal["ready"]
-    models: Models
+    models: ModelNames
 
 
-class LimitsTold(Shape):
+class LimitsResponse(StrictModel):
     """What is allowed, and whether a key is asked for."""
 
     limits: dict[str, float]
     key_required: bool
 
 
-class Card(BaseModel):
+class ModelCard(BaseModel):
     """A model's card: what it was trained on, how it scores, what it is not for."""
 
     name: str
@@ -262,8 +262,8 @@ class Card(BaseModel):
     parameters: int
 
 
-class ModelsTold(Shape):
+class ModelsResponse(StrictModel):
     """The models that run here."""
 
-    models: Models
-    cards: list[Card]
+    models: ModelNames
+    cards: list[ModelCard]

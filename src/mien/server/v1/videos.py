@@ -14,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from mien.pipeline.jobs import Selection
 from mien.pipeline.video import FollowOptions
-from mien.server.jobs import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, Job, Order, rows_json
-from mien.server.problems import Problem
-from mien.server.service import service_of
-from mien.server.uploads import Part, into_file
-from mien.server.v1.schemas import VIDEO, VideoJob, VideoResult
+from mien.server.job_queue import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, AnalysisJob, VideoRequest, json_array_items
+from mien.server.problems import ProblemError
+from mien.server.service import service_state
+from mien.server.uploads import FormPart, save_upload
+from mien.server.v1.schemas import VIDEO_SCHEMA_ID, VideoResponse, VideoState
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -60,7 +60,7 @@ _FIELDS: dict[str, TypeAdapter[Any]] = {
 }
 
 
-@router.post("", status_code=202, response_model=VideoJob, openapi_extra=BODY)
+@router.post("", status_code=202, response_model=VideoState, openapi_extra=BODY)
 async def post(
     request: Request,
     every: Annotated[int, Query(ge=1, le=_MOST, description="take every N-th frame")] = 1,
@@ -71,14 +71,14 @@ async def post(
     annotate: Annotated[bool, Query(description="make the annotated video")] = False,
 ) -> JSONResponse:
     """Accept a video. It waits for its turn; `links` say where its state and result are."""
-    jobs = service_of(request).jobs
+    jobs = service_state(request).jobs
     with jobs.place() as folder:
-        parts = await into_file(request, folder / UPLOAD)
+        parts = await save_upload(request, folder / UPLOAD)
         asked: dict[str, Any] = {"every": every, "fps": fps, "start": start, "end": end}
         asked |= {"detect_every": detect_every, "annotate": annotate} | _fields(parts)
         if asked["end"] is not None and asked["end"] <= (asked["start"] or 0.0):
-            raise Problem(422, "parameter-invalid", "end: has to lie behind start")
-        order = Order(
+            raise ProblemError(422, "parameter-invalid", "end: has to lie behind start")
+        order = VideoRequest(
             Selection(*(asked[name] for name in ("every", "fps", "start", "end"))),
             FollowOptions(detect_every=asked["detect_every"]),
             asked["annotate"],
@@ -87,15 +87,15 @@ async def post(
     return JSONResponse(_state(job), 202, {"Location": f"/v1/videos/{job.id}"})
 
 
-@router.get("/{video}", response_model=VideoJob)
+@router.get("/{video}", response_model=VideoState)
 async def state(request: Request, video: Number) -> JSONResponse:
     """How far a video is."""
-    return JSONResponse(_state(service_of(request).jobs.get(video)))
+    return JSONResponse(_state(service_state(request).jobs.get(video)))
 
 
 @router.get(
     "/{video}/result",
-    response_model=VideoResult,
+    response_model=VideoResponse,
     responses={200: {"content": {"text/csv": {}}, "description": "JSON, or the rows as CSV"}},
 )
 async def result(
@@ -104,7 +104,7 @@ async def result(
     format: Annotated[str | None, Query(pattern="^(json|csv)$", description="json or csv; else by Accept")] = None,  # noqa: A002
 ) -> Response:
     """The result of a video that is done: summary, tracks, and one row a frame; or CSV, one line a face and frame."""
-    job = _done(service_of(request).jobs.get(video))
+    job = _done(service_state(request).jobs.get(video))
     accepts = request.headers.get("accept", "")
     if format == "csv" or (format is None and "text/csv" in accepts and "json" not in accepts):
         head = {"Content-Disposition": 'attachment; filename="faces.csv"'}
@@ -115,39 +115,39 @@ async def result(
 @router.get("/{video}/annotated.mp4", response_class=FileResponse, responses={200: {"content": {"video/mp4": {}}}})
 async def annotated(request: Request, video: Number) -> FileResponse:
     """The video with its faces drawn on it, where that was asked for (`annotate`)."""
-    job = _done(service_of(request).jobs.get(video))
+    job = _done(service_state(request).jobs.get(video))
     if not job.order.annotate:
-        raise Problem(409, "not-annotated", "the annotated video was not asked for: post it with annotate=true")
+        raise ProblemError(409, "not-annotated", "the annotated video was not asked for: post it with annotate=true")
     return FileResponse(job.folder / ANNOTATED, media_type="video/mp4")
 
 
 @router.delete("/{video}", status_code=204, response_class=Response)
 async def delete(request: Request, video: Number) -> Response:
     """Cancel a video and remove everything of it."""
-    await service_of(request).jobs.remove(video)
+    await service_state(request).jobs.remove(video)
     return Response(status_code=204)
 
 
-def _fields(parts: list[Part]) -> dict[str, Any]:
+def _fields(parts: list[FormPart]) -> dict[str, Any]:
     """The options in a form."""
     given: dict[str, Any] = {}
     for part in parts:
         adapter = _FIELDS.get(part.name)
         if adapter is None:
             names = ", ".join(_FIELDS)
-            raise Problem(422, "parameter-invalid", f"a field of the form is none of the options: {names}")
+            raise ProblemError(422, "parameter-invalid", f"a field of the form is none of the options: {names}")
         try:
             value = adapter.validate_strings(bytes(part.data).decode("utf-8", "replace"))
         except ValidationError as error:
             said = error.errors(include_input=False, include_url=False)[0]["msg"]
-            raise Problem(422, "parameter-invalid", f"{part.name}: {said}") from None
+            raise ProblemError(422, "parameter-invalid", f"{part.name}: {said}") from None
         if isinstance(value, float) and not math.isfinite(value):
-            raise Problem(422, "parameter-invalid", f"{part.name}: is no finite number")
+            raise ProblemError(422, "parameter-invalid", f"{part.name}: is no finite number")
         given[part.name] = value
     return given
 
 
-def _state(job: Job) -> dict[str, Any]:
+def _state(job: AnalysisJob) -> dict[str, Any]:
     here = f"/v1/videos/{job.id}"
     told: dict[str, Any] = {
         "id": job.id,
@@ -163,18 +163,18 @@ def _state(job: Job) -> dict[str, Any]:
     return told | ({"error": job.problem.to_dict()} if job.problem is not None else {})
 
 
-def _done(job: Job) -> Job:
+def _done(job: AnalysisJob) -> AnalysisJob:
     if job.problem is not None:
         raise job.problem
     if job.status != "done":
-        raise Problem(409, "video-not-done", f"the video is {job.status}: ask for its state first", retry_after=1)
+        raise ProblemError(409, "video-not-done", f"the video is {job.status}: ask for its state first", retry_after=1)
     return job
 
 
-def _result(job: Job) -> Iterator[bytes]:
+def _result(job: AnalysisJob) -> Iterator[bytes]:
     summary = json.loads((job.folder / SUMMARY).read_text(encoding="utf-8"))
     tracks = summary.pop("tracks")
-    head = json.dumps({"schema": VIDEO, "summary": summary, "tracks": tracks})
+    head = json.dumps({"schema": VIDEO_SCHEMA_ID, "summary": summary, "tracks": tracks})
     yield f'{head[:-1]}, "rows":['.encode()
-    yield from rows_json(job.folder / JSONL)
+    yield from json_array_items(job.folder / JSONL)
     yield b"]}"

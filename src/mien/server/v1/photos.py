@@ -10,12 +10,19 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from mien.server.engine import Told, Wish, photo_dict
-from mien.server.pool import NEXT
-from mien.server.problems import Problem, too_large
-from mien.server.service import Service, service_of
-from mien.server.uploads import decoded, media_type, read_body, read_form, unless_gone, unsupported
-from mien.server.v1.schemas import ANALYSIS, FACE, PIXEL, Analysis, Base64Images
+from mien.server.engine import PhotoRequest, PhotoResult, photo_dict
+from mien.server.problems import ProblemError, too_large
+from mien.server.service import ServiceState, service_state
+from mien.server.uploads import (
+    decode_base64,
+    media_type,
+    read_body,
+    read_form,
+    run_until_disconnect,
+    unsupported_media_type,
+)
+from mien.server.v1.schemas import FACE_EXAMPLE, ONE_PIXEL_PNG, PHOTOS_SCHEMA_ID, Base64Images, PhotosResponse
+from mien.server.worker_pool import NORMAL
 
 router = APIRouter(tags=["photos"])
 
@@ -38,14 +45,14 @@ BODY: dict[str, Any] = {
             "application/octet-stream": _BINARY,
             "application/json": {
                 "schema": Base64Images.model_json_schema(),
-                "examples": {"one photo": {"value": {"images": [PIXEL]}}},
+                "examples": {"one photo": {"value": {"images": [ONE_PIXEL_PNG]}}},
             },
         },
     }
 }
 EXAMPLE = {
-    "schema": ANALYSIS,
-    "results": [{"width": 512, "height": 512, "faces": [FACE]}],
+    "schema": PHOTOS_SCHEMA_ID,
+    "results": [{"width": 512, "height": 512, "faces": [FACE_EXAMPLE]}],
     "models": {"detector": "mtcnn", "min_face": 40, "flip": False, "emotion": "emotion 0.1.0", "age": "age 0.1.0"},
     "seconds": 0.0421,
 }
@@ -53,7 +60,7 @@ EXAMPLE = {
 
 @router.post(
     "/v1/analyze",
-    response_model=Analysis,
+    response_model=PhotosResponse,
     openapi_extra=BODY,
     responses={200: {"content": {"application/json": {"example": EXAMPLE}}}},
 )
@@ -70,21 +77,21 @@ async def analyze(
     A photo without a face is an empty list, not an error. Of several photos those that cannot be read have an `error`
     instead of faces; when none can be read, the answer is a problem.
     """
-    service, began = service_of(request), time.perf_counter()
+    service, began = service_state(request), time.perf_counter()
     photos = await _photos(request, service)
-    wish = Wish(emotion, age, min_face, min_score)
-    told = await unless_gone(request, _all(service, photos, wish), service.limits.request_seconds)
-    failed = [one for one in told if isinstance(one, Problem)]
+    wish = PhotoRequest(emotion, age, min_face, min_score)
+    told = await run_until_disconnect(request, _all(service, photos, wish), service.limits.request_seconds)
+    failed = [one for one in told if isinstance(one, ProblemError)]
     if len(failed) == len(told):
         if len(failed) == 1:
             raise failed[0]
         more = {"results": [{"error": one.to_dict()} for one in failed]}
-        raise Problem(failed[0].status, failed[0].kind, "none of the images can be read", more=more)
+        raise ProblemError(failed[0].status, failed[0].kind, "none of the images can be read", more=more)
     return JSONResponse(
         {
-            "schema": ANALYSIS,
+            "schema": PHOTOS_SCHEMA_ID,
             "results": [
-                {"error": one.to_dict()} if isinstance(one, Problem) else photo_dict(one, abstain) for one in told
+                {"error": one.to_dict()} if isinstance(one, ProblemError) else photo_dict(one, abstain) for one in told
             ],
             "models": service.engine.describe(),
             "seconds": round(time.perf_counter() - began, 4),
@@ -92,11 +99,11 @@ async def analyze(
     )
 
 
-async def _all(service: Service, photos: list[bytes], wish: Wish) -> list[Told | Problem]:
-    async def one(data: bytes) -> Told | Problem:
+async def _all(service: ServiceState, photos: list[bytes], wish: PhotoRequest) -> list[PhotoResult | ProblemError]:
+    async def one(data: bytes) -> PhotoResult | ProblemError:
         try:
             told = await service.engine.tell(data, wish)
-        except Problem as problem:
+        except ProblemError as problem:
             if problem.status == 503:
                 raise
             service.metrics.problems.labels(problem.kind).inc()
@@ -113,7 +120,7 @@ async def _all(service: Service, photos: list[bytes], wish: Wish) -> list[Told |
             task.cancel()
 
 
-async def _photos(request: Request, service: Service) -> list[bytes]:
+async def _photos(request: Request, service: ServiceState) -> list[bytes]:
     """The files in a request, undecoded.
 
     Raises:
@@ -125,14 +132,14 @@ async def _photos(request: Request, service: Service) -> list[bytes]:
         parts = await read_form(request, files=most)
         photos = [bytes(part.data) for part in parts if part.name == "image" and part.is_file]
         if not photos:
-            raise Problem(422, "image-missing", "send photos as files, in one or more fields 'image'")
+            raise ProblemError(422, "image-missing", "send photos as files, in one or more fields 'image'")
     elif kind.startswith("image/") or kind == "application/octet-stream":
         photos = [await read_body(request)]
     elif kind == "application/json":
         body = await read_body(request)
-        photos = await service.engine.pool.run(NEXT, _from_json, body, most)
+        photos = await service.engine.pool.run(NORMAL, _from_json, body, most)
     else:
-        raise unsupported("photos as a form, as image/*, or as JSON with base64")
+        raise unsupported_media_type("photos as a form, as image/*, or as JSON with base64")
     return photos
 
 
@@ -142,7 +149,7 @@ def _from_json(body: bytes, most: int) -> list[bytes]:
     except ValidationError as error:
         where = ".".join(str(at) for at in error.errors(include_input=False, include_url=False)[0]["loc"][:3])
         detail = 'the JSON is not {"images": ["<base64>", …]}' + (f", see {where[:80]}" if where else "")
-        raise Problem(422, "json-malformed", detail) from None
+        raise ProblemError(422, "json-malformed", detail) from None
     if len(given) > most:
         raise too_large(f"{len(given)} images in a request; the limit is {most}: send them in parts")
-    return [decoded(text, f"image {i + 1}") for i, text in enumerate(given)]
+    return [decode_base64(text, f"image {i + 1}") for i, text in enumerate(given)]

@@ -23,11 +23,11 @@ from mien.pipeline.jobs import Selection
 from mien.pipeline.video import FollowOptions, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, RowWriter
 from mien.results.video import VideoFrame, VideoReport
-from mien.server.engine import Engine
-from mien.server.limits import Limits
-from mien.server.metrics import Metrics
-from mien.server.pool import NEXT
-from mien.server.problems import INTERNAL, Problem, too_large
+from mien.server.engine import InferenceEngine
+from mien.server.limits import ServiceLimits
+from mien.server.metrics import ServiceMetrics
+from mien.server.problems import INTERNAL, ProblemError, too_large
+from mien.server.worker_pool import NORMAL
 
 if TYPE_CHECKING:
     from mien.draw.annotated_video import AnnotatedVideo
@@ -42,7 +42,7 @@ _CONTAINERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class VideoRequest:
     """What is asked of a video.
 
     Attributes:
@@ -57,7 +57,7 @@ class Order:
 
 
 @dataclass(eq=False)
-class Job:
+class AnalysisJob:
     """One video.
 
     Attributes:
@@ -75,9 +75,9 @@ class Job:
 
     id: str
     folder: Path
-    order: Order
+    order: VideoRequest
     status: str = "queued"
-    problem: Problem | None = None
+    problem: ProblemError | None = None
     frames: int = 0
     seconds: float = 0.0
     of_seconds: float | None = None
@@ -101,7 +101,7 @@ class Job:
         }
 
 
-class Jobs:
+class JobQueue:
     """The videos of a service.
 
     Args:
@@ -111,9 +111,9 @@ class Jobs:
         root: the private folder that theirs are in.
     """
 
-    def __init__(self, engine: Engine, limits: Limits, metrics: Metrics, root: Path) -> None:
+    def __init__(self, engine: InferenceEngine, limits: ServiceLimits, metrics: ServiceMetrics, root: Path) -> None:
         self._engine, self._limits, self._metrics, self._root = engine, limits, metrics, root
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, AnalysisJob] = {}
         self._uploading = 0
         self._turn = asyncio.Semaphore(limits.jobs_running)
 
@@ -130,7 +130,7 @@ class Jobs:
         self.expire()
         if len(self._jobs) + self._uploading >= self._limits.jobs:
             detail = f"{self._limits.jobs} videos are kept: delete one, or wait for one to be removed"
-            raise Problem(429, "too-many-videos", detail, retry_after=self._soonest())
+            raise ProblemError(429, "too-many-videos", detail, retry_after=self._soonest())
         self._uploading += 1
         folder = self._root / secrets.token_urlsafe(18)
         try:
@@ -141,14 +141,14 @@ class Jobs:
             if folder.name not in self._jobs:
                 _remove(folder)
 
-    def add(self, folder: Path, order: Order) -> Job:
+    def add(self, folder: Path, order: VideoRequest) -> AnalysisJob:
         """Take a video whose upload is complete, and have it analysed when its turn comes."""
-        job = Job(folder.name, folder, order)
+        job = AnalysisJob(folder.name, folder, order)
         self._jobs[job.id] = job
         job.task = asyncio.get_running_loop().create_task(self._run(job))
         return job
 
-    def get(self, number: str) -> Job:
+    def get(self, number: str) -> AnalysisJob:
         """The video of this number.
 
         Raises:
@@ -157,7 +157,7 @@ class Jobs:
         self.expire()
         job = self._jobs.get(number)
         if job is None:
-            raise Problem(404, "video-unknown", "no such video: it was deleted, or its time is over")
+            raise ProblemError(404, "video-unknown", "no such video: it was deleted, or its time is over")
         return job
 
     async def remove(self, number: str) -> None:
@@ -195,14 +195,14 @@ class Jobs:
         ends = [job.ended + self._limits.keep_seconds - now for job in self._jobs.values() if job.ended is not None]
         return max(1.0, min(ends, default=30.0))
 
-    async def _stop(self, job: Job) -> None:
+    async def _stop(self, job: AnalysisJob) -> None:
         if job.task is not None:
             job.task.cancel()
             # the step that is being computed has to end before its files can go
             await asyncio.gather(job.task, return_exceptions=True)
         _remove(job.folder)
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: AnalysisJob) -> None:
         try:
             async with self._turn:
                 job.status, job.begun = "running", time.monotonic()
@@ -211,15 +211,15 @@ class Jobs:
         except asyncio.CancelledError:
             job.status = "cancelled"
             raise
-        except Problem as problem:
+        except ProblemError as problem:
             job.status, job.problem = "failed", problem
         except MienError as error:
             # the message begins with the path of the upload, which tells the client nothing
             said = str(error).removeprefix(f"{job.folder / UPLOAD}: ")
-            job.status, job.problem = "failed", Problem(422, "video-unreadable", f"the video {said}")
+            job.status, job.problem = "failed", ProblemError(422, "video-unreadable", f"the video {said}")
         except OSError:
             detail = "the results cannot be stored: the disk of the service may be full"
-            job.status, job.problem = "failed", Problem(507, "storage-full", detail)
+            job.status, job.problem = "failed", ProblemError(507, "storage-full", detail)
         except Exception as error:
             log.error("%s while analysing a video; this is a mistake in mien", type(error).__name__)
             job.status, job.problem = "failed", INTERNAL
@@ -228,16 +228,16 @@ class Jobs:
             self._metrics.videos.labels(job.status).inc()
             (job.folder / UPLOAD).unlink(missing_ok=True)
 
-    async def _analyse(self, job: Job) -> None:
+    async def _analyse(self, job: AnalysisJob) -> None:
         run, limits = self._engine.pool.run, self._limits
-        await self._step(run(NEXT, check, job.folder / UPLOAD, limits))
-        analysis = await self._step(run(NEXT, Analysis, self._engine, job, limits))
+        await self._step(run(NORMAL, check_container, job.folder / UPLOAD, limits))
+        analysis = await self._step(run(NORMAL, VideoAnalysis, self._engine, job, limits))
         try:
-            while await self._step(run(NEXT, analysis.step)):
+            while await self._step(run(NORMAL, analysis.step)):
                 if time.monotonic() - job.begun > limits.job_seconds:
                     detail = f"the analysis took longer than {limits.job_seconds:g} s: send a shorter part (start, end)"
                     raise too_large(detail)
-            await self._step(run(NEXT, analysis.finish))
+            await self._step(run(NORMAL, analysis.finish))
         finally:
             analysis.close()
 
@@ -248,19 +248,19 @@ class Jobs:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
             await asyncio.gather(doing, return_exceptions=True)
-            if doing.done() and not doing.cancelled() and isinstance(result := _result(doing), Analysis):
+            if doing.done() and not doing.cancelled() and isinstance(result := _result(doing), VideoAnalysis):
                 result.close()
             raise
 
 
-class Analysis:
+class VideoAnalysis:
     """A video being analysed, a step at a time; for one thread at a time.
 
     Raises:
         MienError: the video cannot be read.
     """
 
-    def __init__(self, engine: Engine, job: Job, limits: Limits) -> None:
+    def __init__(self, engine: InferenceEngine, job: AnalysisJob, limits: ServiceLimits) -> None:
         self._job, self._limits = job, limits
         self._stream: VideoStream = engine.analyzer.stream(
             job.folder / UPLOAD, **asdict(job.order.selection), options=job.order.options
@@ -329,7 +329,7 @@ class Analysis:
             raise _too_wide(*batch[0].frame.size, self._limits)
 
 
-def check(path: Path, limits: Limits) -> None:
+def check_container(path: Path, limits: ServiceLimits) -> None:
     """Refuse what must not be opened as a video, before anything decodes it.
 
     Raises:
@@ -350,10 +350,10 @@ def check(path: Path, limits: Limits) -> None:
     except FFmpegError:
         with path.open("rb") as file:
             kind = kind_not_video(file.read(HEADER_BYTES))
-        raise Problem(422, "video-unreadable", f"the file {kind}") from None
+        raise ProblemError(422, "video-unreadable", f"the file {kind}") from None
 
 
-def rows_json(path: Path) -> Iterator[bytes]:
+def json_array_items(path: Path) -> Iterator[bytes]:
     """The elements of a JSON array, from a file with one JSON object a line."""
     with path.open("rb") as file:
         for i, line in enumerate(file):
@@ -376,12 +376,12 @@ def _annotated(path: Path) -> AnnotatedVideo:
     return AnnotatedVideo(path, threads=1)
 
 
-def _too_long(seconds: float, limits: Limits) -> Problem:
+def _too_long(seconds: float, limits: ServiceLimits) -> ProblemError:
     detail = f"the video has {seconds:.0f} s; the limit is {limits.video_seconds:g} s: send a part of it (start, end)"
     return too_large(detail)
 
 
-def _too_wide(width: int, height: int, limits: Limits) -> Problem:
+def _too_wide(width: int, height: int, limits: ServiceLimits) -> ProblemError:
     return too_large(f"the video has {width} × {height} pixels; the limit is {limits.video_pixels:,}: make it smaller")
 
 

@@ -11,37 +11,37 @@ from fastapi.responses import JSONResponse, Response
 from mien.server.limits import told
 from mien.server.metrics import MEDIA_TYPE
 from mien.server.problems import busy
-from mien.server.service import service_of
-from mien.server.v1.schemas import Health, LimitsTold, ModelsTold, Ready
+from mien.server.service import service_state
+from mien.server.v1.schemas import HealthResponse, LimitsResponse, ModelsResponse, ReadyResponse
 
 router = APIRouter(tags=["about"])
 
 
-@router.get("/v1/limits", response_model=LimitsTold)
+@router.get("/v1/limits", response_model=LimitsResponse)
 async def limits(request: Request) -> JSONResponse:
     """What is allowed, and whether a key is asked for. Needs no key."""
-    service = service_of(request)
+    service = service_state(request)
     return JSONResponse({"limits": told(service.limits), "key_required": service.access.key is not None})
 
 
-@router.get("/v1/models", response_model=ModelsTold)
+@router.get("/v1/models", response_model=ModelsResponse)
 async def models(request: Request) -> JSONResponse:
     """The models that run here, with their cards: training data, scores, what they are not for."""
-    engine = service_of(request).engine
+    engine = service_state(request).engine
     cards: list[Any] = [json.loads(m.card.to_json()) for m in (engine.emotion, engine.age) if m is not None]
     return JSONResponse({"models": engine.describe(), "cards": cards})
 
 
-@router.get("/healthz", response_model=Health)
+@router.get("/healthz", response_model=HealthResponse)
 async def healthz() -> JSONResponse:
     """Whether the process answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz", response_model=Ready)
+@router.get("/readyz", response_model=ReadyResponse)
 async def readyz(request: Request) -> JSONResponse:
     """Whether work is taken: 503 while the service starts or stops."""
-    service = service_of(request)
+    service = service_state(request)
     if not service.ready:
         raise busy("the service starts or stops", 2)
     return JSONResponse({"status": "ready", "models": service.engine.describe()})
@@ -50,4 +50,4 @@ async def readyz(request: Request) -> JSONResponse:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """Counters in Prometheus's text format."""
-    return Response(service_of(request).metrics.text(), media_type=MEDIA_TYPE)
+    return Response(service_state(request).metrics.text(), media_type=MEDIA_TYPE)

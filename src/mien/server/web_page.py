@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from mien.server.problems import Problem
+from mien.server.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,7 +22,7 @@ _STATIC = Path(__file__).parent / "static"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 
 
-class Asset(NamedTuple):
+class StaticFile(NamedTuple):
     """A file of the page."""
 
     content: bytes
@@ -31,14 +31,14 @@ class Asset(NamedTuple):
 
 
 @functools.cache
-def assets() -> dict[str, Asset]:
+def static_files() -> dict[str, StaticFile]:
     """Name in ``static/`` → file."""
-    found: dict[str, Asset] = {}
+    found: dict[str, StaticFile] = {}
     for file in _STATIC.iterdir():
         if file.suffix in _TYPES:
             content = file.read_bytes()
             tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            found[file.name] = Asset(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
+            found[file.name] = StaticFile(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
     return found
 
 
@@ -67,9 +67,9 @@ async def docs(request: Request) -> Response:
 
 
 def _asset(request: Request, name: str) -> Response:
-    asset = assets().get(name)
+    asset = static_files().get(name)
     if asset is None:
-        raise Problem(404, "not-found", "there is no such file of the page")
+        raise ProblemError(404, "not-found", "there is no such file of the page")
     # asked for every time, answered with nothing while it is the same
     headers = {"ETag": asset.tag, "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == asset.tag:

@@ -13,10 +13,10 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mien.server.access import Access
-from mien.server.limits import Limits
-from mien.server.metrics import Metrics
-from mien.server.problems import INTERNAL, Problem, busy, too_large
+from mien.server.access import AccessPolicy
+from mien.server.limits import ServiceLimits
+from mien.server.metrics import ServiceMetrics
+from mien.server.problems import INTERNAL, ProblemError, busy, too_large
 from mien.server.uploads import ClientGoneError
 
 log = logging.getLogger("mien.serve")
@@ -33,18 +33,18 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-PUBLIC = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/v1/limits")
+PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/v1/limits")
 """What needs no key: nothing here tells anything of anybody."""
-STATIC = "/static/"
-UNCOUNTED = ("/healthz", "/readyz", "/")
+STATIC_PREFIX = "/static/"
+UNMETERED_PATHS = ("/healthz", "/readyz", "/")
 """What the rate does not count, beside the files of the page: a supervisor must not take a busy service for a dead one,
 and a page without one of its files is broken. They are answered from memory."""
-_ADDRESSES = 10_000
+_MAX_ADDRESSES = 10_000
 _DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 64 << 20
-_VIDEOS = "/v1/videos"
+_VIDEOS_PATH = "/v1/videos"
 
 
-class Rates:
+class RateLimiter:
     """A bucket of tokens for each address; forgotten when it is full again, or when there are too many addresses."""
 
     def __init__(self, rate: float, burst: int) -> None:
@@ -59,13 +59,13 @@ class Rates:
         tokens = min(self._burst, tokens + (now - then) * self._rate)
         missing = max(0.0, 1.0 - tokens) / self._rate
         self._buckets[address] = (tokens if missing else tokens - 1.0, now)
-        if len(self._buckets) > _ADDRESSES:
+        if len(self._buckets) > _MAX_ADDRESSES:
             self._buckets.popitem(last=False)
         return missing
 
 
 @dataclass
-class Flight:
+class InFlight:
     """Requests that upload or work now."""
 
     total: int = 0
@@ -73,8 +73,8 @@ class Flight:
     by_client: dict[str, int] = field(default_factory=dict)
 
 
-class Guard:
-    """The outermost layer. Everything inside raises `Problem` and need not know of limits of requests.
+class AdmissionMiddleware:
+    """The outermost layer. Everything inside raises `ProblemError` and need not know of limits of requests.
 
     Args:
         app: what is inside.
@@ -83,10 +83,10 @@ class Guard:
         metrics: where it is counted.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, access: AccessPolicy, limits: ServiceLimits, metrics: ServiceMetrics) -> None:
         self._app, self._access, self._limits, self._metrics = app, access, limits, metrics
-        self._rates = Rates(limits.rate, limits.burst)
-        self.flight = Flight()
+        self._rates = RateLimiter(limits.rate, limits.burst)
+        self.flight = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
@@ -99,15 +99,15 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        body = _Body(receive, self._limits, self.flight, _most(scope, self._limits))
-        answer = _Answer(send, scope, body)
+        body = _LimitedBody(receive, self._limits, self.flight, _max_body_bytes(scope, self._limits))
+        answer = _SecuredResponse(send, scope, body)
         try:
             self._admit(scope, Headers(scope=scope), body)
             if scope["method"] in ("GET", "HEAD", "OPTIONS"):
                 await self._app(scope, body.receive, answer.send)
             else:
                 await self._counted(scope, body, answer)
-        except Problem as problem:
+        except ProblemError as problem:
             self._metrics.problems.labels(problem.kind).inc()
             await problem.response()(scope, receive, answer.send)
         except ClientGoneError:
@@ -123,15 +123,15 @@ class Guard:
             # 499 as others log it: the client closed the connection
             self._tell(scope, answer.status or 499, time.perf_counter() - began)
 
-    async def _counted(self, scope: Scope, body: _Body, answer: _Answer) -> None:
+    async def _counted(self, scope: Scope, body: _LimitedBody, answer: _SecuredResponse) -> None:
         """A request that uploads or works, if there is room for it."""
-        flight, limits, address = self.flight, self._limits, _address(scope)
+        flight, limits, address = self.flight, self._limits, _client_address(scope)
         mine = flight.by_client.get(address, 0)
         if flight.total >= limits.requests:
             raise busy(f"{limits.requests} requests are being answered: try again", 1)
         if mine >= limits.client_requests:
             detail = f"{mine} of your requests are being answered: wait for one of them"
-            raise Problem(429, "too-many-requests", detail, retry_after=1)
+            raise ProblemError(429, "too-many-requests", detail, retry_after=1)
         flight.total += 1
         flight.by_client[address] = mine + 1
         self._metrics.in_flight.inc()
@@ -152,8 +152,8 @@ class Guard:
             if len(headers.getlist("origin")) > 0 and not self._access.allows_origin(
                 headers["origin"], headers.get("host", "")
             ):
-                raise Problem(403, "origin-refused", "pages of other sites may not use this service")
-        except Problem as problem:
+                raise ProblemError(403, "origin-refused", "pages of other sites may not use this service")
+        except ProblemError as problem:
             self._metrics.problems.labels(problem.kind).inc()
             await receive()  # the request to open
             if "websocket.http.response" not in scope.get("extensions", {}):
@@ -173,20 +173,20 @@ class Guard:
         size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         if size + sum(len(name) + len(value) for name, value in headers.raw) > self._limits.header_bytes:
             detail = f"the head of the request is too large; the limit is {self._limits.header_bytes:,} bytes"
-            raise Problem(431, "head-too-large", detail)
+            raise ProblemError(431, "head-too-large", detail)
         if "transfer-encoding" in headers and "content-length" in headers:
             # a proxy in front may take the other one, and another request for the rest of this one's body
-            raise Problem(400, "head-malformed", "the request has Content-Length and Transfer-Encoding: send one")
+            raise ProblemError(400, "head-malformed", "the request has Content-Length and Transfer-Encoding: send one")
         if not self._access.knows_host(headers.get("host", "")):
             detail = "this service does not go by that name: --allow-host NAME adds one"
-            raise Problem(421, "host-unknown", detail)
-        if scope["path"] not in UNCOUNTED and not scope["path"].startswith(STATIC):
-            wait = self._rates.wait(_address(scope), time.monotonic())
+            raise ProblemError(421, "host-unknown", detail)
+        if scope["path"] not in UNMETERED_PATHS and not scope["path"].startswith(STATIC_PREFIX):
+            wait = self._rates.wait(_client_address(scope), time.monotonic())
             if wait:
                 detail = f"more than {self._limits.rate:g} requests a second from your address: wait a moment"
-                raise Problem(429, "too-many-requests", detail, retry_after=wait)
+                raise ProblemError(429, "too-many-requests", detail, retry_after=wait)
 
-    def _admit(self, scope: Scope, headers: Headers, body: _Body) -> None:
+    def _admit(self, scope: Scope, headers: Headers, body: _LimitedBody) -> None:
         self._ask(scope, headers)
         path, method = scope["path"], scope["method"]
         origin = headers.get("origin")
@@ -196,17 +196,17 @@ class Guard:
             and method not in ("GET", "HEAD", "OPTIONS")
             and not self._access.allows_origin(origin, headers.get("host", ""))
         ):
-            raise Problem(403, "origin-refused", "pages of other sites may not use this service")
-        if not (path in PUBLIC or path.startswith(STATIC) or preflight or self._access.opens(headers)):
+            raise ProblemError(403, "origin-refused", "pages of other sites may not use this service")
+        if not (path in PUBLIC_PATHS or path.startswith(STATIC_PREFIX) or preflight or self._access.opens(headers)):
             detail = "send the key of this service as X-API-Key, or as Authorization: Bearer"
-            raise Problem(401, "key-missing", detail, headers={"WWW-Authenticate": "Bearer"})
+            raise ProblemError(401, "key-missing", detail, headers={"WWW-Authenticate": "Bearer"})
         length = headers.get("content-length", "")
         if length.isdecimal() and len(length) < 20 and int(length) > body.most:
             raise too_large(f"the request has {int(length):,} bytes; the limit is {body.most:,}: send less at once")
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         # the route, not the path: that may hold the number of a video, which opens its result
-        own = scope["path"] if scope["path"] in PUBLIC else "other"
+        own = scope["path"] if scope["path"] in PUBLIC_PATHS else "other"
         route = getattr(scope.get("route"), "path", "") or own
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(method, route, str(status)).inc()
@@ -217,10 +217,10 @@ class Guard:
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 
 
-class _Body:
+class _LimitedBody:
     """The body of a request, as long as it keeps to the limits."""
 
-    def __init__(self, receive: Receive, limits: Limits, flight: Flight, most: int) -> None:
+    def __init__(self, receive: Receive, limits: ServiceLimits, flight: InFlight, most: int) -> None:
         self._receive, self._limits, self._flight, self.most = receive, limits, flight, most
         self._seen = self._held = 0
         self._begun = time.monotonic()
@@ -236,7 +236,7 @@ class _Body:
             self.stalled = True
             detail = f"the upload paused for {self._limits.idle_seconds:g} s, or took more than "
             detail += f"{self._limits.upload_seconds:g} s in all: send it again"
-            raise Problem(408, "upload-slow", detail) from None
+            raise ProblemError(408, "upload-slow", detail) from None
         if message["type"] != "http.request":
             return message
         size = len(message.get("body", b""))
@@ -269,10 +269,10 @@ class _Body:
         self._held = 0
 
 
-class _Answer:
+class _SecuredResponse:
     """What is sent, with the headers that every answer has."""
 
-    def __init__(self, send: Send, scope: Scope, body: _Body) -> None:
+    def __init__(self, send: Send, scope: Scope, body: _LimitedBody) -> None:
         self._send, self._scope, self._body = send, scope, body
         self._unread = False
         self.status = 0
@@ -296,11 +296,11 @@ class _Answer:
         await self._send(message)
 
 
-def _address(scope: Scope) -> str:
+def _client_address(scope: Scope) -> str:
     client: Any = scope.get("client")
     return client[0] if client else ""
 
 
-def _most(scope: Scope, limits: Limits) -> int:
+def _max_body_bytes(scope: Scope, limits: ServiceLimits) -> int:
     """Bytes that the body may have; the forms of videos have a little besides."""
-    return limits.video_bytes + 65_536 if scope["path"] == _VIDEOS else limits.body_bytes
+    return limits.video_bytes + 65_536 if scope["path"] == _VIDEOS_PATH else limits.body_bytes

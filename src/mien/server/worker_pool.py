@@ -17,11 +17,11 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FIRST, NEXT, LAST = 0, 1, 2
+URGENT, NORMAL, _STOP = 0, 1, 2
 """Order of work: what finishes something begun and live frames; photos and steps of videos; the sign to end."""
 
 
-class Pool:
+class WorkerPool:
     """Threads that take work by its order, then by its age.
 
     Args:
@@ -64,7 +64,7 @@ class Pool:
     def close(self, seconds: float) -> None:
         """End the threads after the work that waits, or after so many seconds."""
         for _ in self._threads:
-            self._queue.put((LAST, next(self._count), None))
+            self._queue.put((_STOP, next(self._count), None))
         for thread in self._threads:
             thread.join(seconds)
 

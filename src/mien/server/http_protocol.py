@@ -10,10 +10,10 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from mien.server.problems import MEDIA_TYPE, Problem
+from mien.server.problems import MEDIA_TYPE, ProblemError
 
 
-def protocol(header_seconds: float, idle_seconds: float, connections: int) -> type[H11Protocol]:
+def limited_protocol(header_seconds: float, idle_seconds: float, connections: int) -> type[H11Protocol]:
     """The class for `uvicorn.Config`.
 
     Args:
@@ -95,16 +95,16 @@ def protocol(header_seconds: float, idle_seconds: float, connections: int) -> ty
                 cycle: Any = self.cycle
                 if self.conn.our_state is h11.IDLE and cycle is None:
                     self._refuse(
-                        Problem(408, "head-slow", f"the head of the request took longer than {header_seconds:g} s")
+                        ProblemError(408, "head-slow", f"the head of the request took longer than {header_seconds:g} s")
                     )
                 self.transport.close()
 
         def send_400_response(self, msg: str) -> None:
             detail = "this is no HTTP request, or its head is too long: send fewer and shorter headers"
-            self._refuse(Problem(400, "head-malformed", detail))
+            self._refuse(ProblemError(400, "head-malformed", detail))
             self.transport.close()
 
-        def _refuse(self, problem: Problem) -> None:
+        def _refuse(self, problem: ProblemError) -> None:
             content = json.dumps(problem.to_dict()).encode()
             headers = [
                 (b"content-type", MEDIA_TYPE.encode()),
