@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 _LONGEST, _END = 1500, 300
 """Characters of a message, and of its end, which holds the advice, where more would be left out."""
+_LONGEST_PATH, _PATH_START, _PATH_END = 200, 120, 60
+"""Characters of a path in a message, and of its two ends where it is longer."""
+
+_Error = TypeVar("_Error", bound="MienError")
 
 
 class MienError(Exception):
@@ -59,9 +63,19 @@ class MienError(Exception):
         self.details: Mapping[str, Any] = dict(details or {})
 
     def __str__(self) -> str:
-        before = "" if self.path is None else f"{self.path}: "
+        before = "" if self.path is None else f"{display_path(self.path)}: "
         after = "" if self.advice is None else f"; {self.advice}"
         return one_line(f"{before}{self.reason}{after}")
+
+    def with_path(self: _Error, path: str | os.PathLike[str]) -> _Error:
+        """The same error about ``path``, for a caller that knows which file was read.
+
+        Example:
+            >>> str(ImageError("holds no picture").with_path("a.jpg"))
+            'a.jpg: holds no picture'
+        """
+        fields = {"path": os.fspath(path), "advice": self.advice, "code": self.code, "details": self.details}
+        return _rebuild(type(self), self.reason, fields)
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {"path": self.path, "advice": self.advice, "code": self.code, "details": self.details}
@@ -80,7 +94,7 @@ class MienError(Exception):
         return fields | ({"details": dict(self.details)} if self.details else {})
 
 
-def _rebuild(kind: type[MienError], reason: str, fields: Mapping[str, Any]) -> MienError:
+def _rebuild(kind: type[_Error], reason: str, fields: Mapping[str, Any]) -> _Error:
     """What unpickling calls; constructors of subclasses may take other arguments."""
     error = kind.__new__(kind)
     MienError.__init__(error, reason, **fields)
@@ -90,9 +104,18 @@ def _rebuild(kind: type[MienError], reason: str, fields: Mapping[str, Any]) -> M
 def one_line(text: str) -> str:
     """``text`` as one line of printable characters, shortened in its middle where it is very long."""
     if not text.isprintable():
-        words = " ".join(text.split())
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+        text = _printable(" ".join(text.split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} … {text[-_END:]}"
+
+
+def display_path(path: str) -> str:
+    """A path or address as messages print it: printable, on one line, shortened in its middle where it is very long."""
+    short = path if len(path) <= _LONGEST_PATH else f"{path[:_PATH_START]}…{path[-_PATH_END:]}"
+    return _printable(short)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class InputError(MienError, ValueError):

@@ -92,7 +92,7 @@ def test_literal_names_with_pattern_characters(tmp_path: Path) -> None:
         ("*.gif", "*.gif: no file matches this pattern: check it, and quote it in a shell"),
         ("*.txt", "*.txt: of 1 matches none is a file ending in .jpg, .png, .webp, .heic or the like"),
         ("empty", "empty: no file ending in .jpg, .png, .webp, .heic or the like in this folder or below it"),
-        ("a\0b", "a\\x00b': "),
+        ("a\0b", "a\\x00b: "),
         ("x" * 300, "cannot be read: File name too long"),
     ],
 )

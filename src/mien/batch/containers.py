@@ -15,8 +15,9 @@ from typing import Any
 from mien.batch.storage import opened
 from mien.batch.types import Item, Shard
 from mien.errors import DataError, MienError, MissingExtraError
+from mien.errors import display_path as shown
 from mien.files import can_hold
-from mien.media.image import image_suffixes, shown
+from mien.media.image import image_suffixes
 
 IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes", "bytes", "jpg", "jpeg", "png", "webp")
 """Names of columns of pictures, the first that a file has is taken: Hugging Face datasets write ``image``."""

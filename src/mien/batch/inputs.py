@@ -11,7 +11,8 @@ from typing import Any
 from mien.batch.storage import filesystem, is_address, reaching, root_of
 from mien.batch.types import Entry
 from mien.errors import InputError, MienError, MissingFileError
-from mien.media.image import image_suffixes, shown
+from mien.errors import display_path as shown
+from mien.media.image import image_suffixes
 from mien.media.paths import VIDEO_SUFFIXES, walk_files
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})

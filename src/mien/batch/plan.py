@@ -15,7 +15,7 @@ from mien.batch.inputs import PARQUET_SUFFIXES, TAR_SUFFIXES, list_inputs, suffi
 from mien.batch.storage import is_address
 from mien.batch.types import Entry, Shard, line
 from mien.errors import InputError, MienError, MissingFileError
-from mien.media.image import shown
+from mien.errors import display_path as shown
 from mien.media.paths import VIDEO_SUFFIXES
 from mien.results.video import readable
 

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
+from mien.errors import display_path as shown
 from mien.files import atomic_path, sync, writing
-from mien.media.image import shown
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
 """Protocols whose files appear whole or not at all; on the others a file is written under another name and renamed."""

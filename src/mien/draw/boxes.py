@@ -15,10 +15,10 @@ from mien.draw.label_layout import Placement, place
 from mien.draw.palette import Rgb, colour_of
 from mien.draw.panel import Panel
 from mien.draw.rounded_rectangles import lay_on, stroke
-from mien.errors import InputError
+from mien.errors import InputError, display_path
 from mien.files import atomic_path
 from mien.geometry import clip_boxes
-from mien.media.image import FORMATS, load_image, shown
+from mien.media.image import FORMATS, load_image
 from mien.results.faces import Faces
 
 _CASING = (0, 0, 0)
@@ -130,7 +130,7 @@ def _picture(faces: Faces, image: NDArray[np.uint8] | None) -> NDArray[np.uint8]
     if rgb is None and faces.source is None:
         raise InputError("these faces carry no picture: pass the one they were found in, as draw(image)")
     if rgb is None and faces.source is not None:
-        what = shown(faces.source)
+        what = display_path(faces.source)
         if not Path(faces.source).is_file():
             raise InputError(
                 f"these faces carry no picture and come from {what}, which is not a file: pass it, as draw(image)"

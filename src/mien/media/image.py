@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ImageError, ImageTooLargeError, InputError, MissingFileError
+from mien.errors import ImageError, ImageTooLargeError, InputError, MissingFileError, display_path
 from mien.media.arrays import Color, rgb_from_array
 from mien.media.filetype import HEADER_BYTES, RAW_SUFFIXES, is_heif_header, kind_of
 from mien.media.frame import Frame
@@ -105,15 +105,9 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(known | _HEIF_SUFFIXES)
 
 
-def shown(name: str) -> str:
-    """A file name as messages print it: on one line and not too long."""
-    short = name if len(name) <= 200 else f"{name[:120]}…{name[-60:]}"
-    return short if short.isprintable() else ascii(short)
-
-
 def _from_path(source: str | os.PathLike[str], max_pixels: int, reduce: int) -> Frame:
     path = os.fsdecode(os.fspath(source))
-    name = shown(path)
+    name = display_path(path)
     if not path:
         raise InputError("the path is empty: give the path of a picture")
     if path.startswith(("http://", "https://", "ftp://", "s3://", "gs://")):
@@ -135,7 +129,7 @@ def open_file(path: str) -> BinaryIO:
         MissingFileError: no such file.
         InputError: a folder, or not to be opened.
     """
-    name = shown(path)
+    name = display_path(path)
     try:
         return Path(path).open("rb")
     except FileNotFoundError:
@@ -153,7 +147,7 @@ def open_file(path: str) -> BinaryIO:
 def _from_file(source: BinaryIO, max_pixels: int, reduce: int) -> Frame:
     given = getattr(source, "name", None)
     name = given if isinstance(given, str) and given else None
-    label = shown(name) if name else "the given file object"
+    label = display_path(name) if name else "the given file object"
     try:
         # a pipe or a network answer cannot be rewound: what is left to read is the file
         with contextlib.suppress(AttributeError, io.UnsupportedOperation):

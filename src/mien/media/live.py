@@ -11,11 +11,10 @@ from functools import partial
 from itertools import chain
 from threading import Event
 
-from mien.errors import InputError, VideoError
+from mien.errors import InputError, VideoError, display_path
 from mien.media.camera import Camera
 from mien.media.connection import Connection, ConnectionLostError, ReceivedFrame
 from mien.media.frame import Frame
-from mien.media.image import shown
 from mien.media.locked_iterator import LockedIterator
 from mien.media.network_stream import SCHEMES, NetworkStream, without_password
 from mien.media.selection import FrameSelection, FrameSelector
@@ -301,8 +300,10 @@ def _target(where: int | str, stall: float, size: tuple[int, int] | None) -> tup
         return f"camera {where}", partial(Camera, where, size)
     scheme = _ADDRESS.match(where)
     if scheme is None:
-        raise InputError(f"{shown(where)}: is neither the number of a camera nor an address; open_video reads files")
-    name = shown(without_password(where))
+        raise InputError(
+            f"{display_path(where)}: is neither the number of a camera nor an address; open_video reads files"
+        )
+    name = display_path(without_password(where))
     if scheme[1].lower() not in SCHEMES:
         raise InputError(f"{name}: addresses begin with {', '.join(sorted(SCHEMES))}; open_video reads files")
     if size is not None:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from mien.errors import ImageError, InputError, MienError, MissingFileError
+from mien.errors import ImageError, InputError, MienError, MissingFileError, display_path
 from mien.media.frame import Frame
-from mien.media.image import load_image, shown
+from mien.media.image import load_image
 from mien.media.locked_iterator import LockedIterator
 from mien.media.paths import expand_paths
 from mien.media.selection import FrameSelection, FrameSelector
@@ -73,7 +73,7 @@ class NumberedPictures:
         self._size = self._first_size()
         seconds = len(paths) / fps
         self.info = SourceInfo(
-            name=shown(name),
+            name=display_path(name),
             width=self._size[0],
             height=self._size[1],
             rate=fps,
@@ -132,7 +132,7 @@ class NumberedPictures:
                 self._size = frame.size
                 self._changes += 1
                 if self._changes == 1:
-                    self._problems.append(f"{shown(str(path))}: from here on pictures have other sizes")
+                    self._problems.append(f"{display_path(str(path))}: from here on pictures have other sizes")
             yield replace(frame, index=index, time=time)
 
 
@@ -144,14 +144,14 @@ def _pictures(given: str) -> list[Path]:
         if not paths:
             raise errors[0]
         if len(paths) == 1 and path.is_file():
-            raise InputError(f"{shown(given)}: is one file: give the folder of the pictures, or a pattern")
+            raise InputError(f"{display_path(given)}: is one file: give the folder of the pictures, or a pattern")
         return paths
     digits = f"([0-9]{{{counter[1] or 1},}})"
     name = re.compile(re.escape(path.name[: counter.start()]) + digits + re.escape(path.name[counter.end() :]))
     try:
         found = [(match, child) for child in path.parent.iterdir() if (match := name.fullmatch(child.name))]
     except OSError as error:
-        raise MissingFileError(f"{shown(str(path.parent))}: cannot be read: {error.strerror}") from None
+        raise MissingFileError(f"{display_path(str(path.parent))}: cannot be read: {error.strerror}") from None
     if not found:
-        raise MissingFileError(f"{shown(given)}: no file has such a name: check the pattern and the folder")
+        raise MissingFileError(f"{display_path(given)}: no file has such a name: check the pattern and the folder")
     return [child for match, child in sorted(found, key=lambda pair: (int(pair[0][1]), pair[1].name))]

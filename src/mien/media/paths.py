@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mien.errors import MienError, MissingFileError
+from mien.errors import MienError, MissingFileError, display_path
 from mien.media import filetype as sniff
-from mien.media.image import image_suffixes, shown
+from mien.media.image import image_suffixes
 
 VIDEO_SUFFIXES = frozenset({
     ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".f4v", ".mpg",
@@ -83,7 +83,7 @@ def _piece(piece: str) -> tuple[int, str]:
 
 
 def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
-    name = shown(given)
+    name = display_path(given)
     path = Path(given)
     try:
         if not given:
@@ -103,7 +103,7 @@ def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded
 def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
     matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - Path.glob refuses absolute ones
     if not matches:
-        return _nothing(f"{shown(given)}: no file matches this pattern: check it, and quote it in a shell")
+        return _nothing(f"{display_path(given)}: no file matches this pattern: check it, and quote it in a shell")
     result = ExpandedPaths([], [])
     for match in sorted(matches, key=natural_sort_key):
         if match.is_dir():
@@ -111,7 +111,7 @@ def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPat
         elif match.suffix.lower() in wanted:
             result.paths.append(match)
     if not result.paths:
-        return _nothing(f"{shown(given)}: of {len(matches)} matches none is a {_kinds(wanted)}")
+        return _nothing(f"{display_path(given)}: of {len(matches)} matches none is a {_kinds(wanted)}")
     return result
 
 
@@ -120,7 +120,7 @@ def _folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> ExpandedPa
     paths = sorted(walk_files(folder, recursive, wanted, errors), key=natural_sort_key)
     if not paths and not errors:
         depth = "in this folder or below it" if recursive else "in this folder (those inside it were not read)"
-        return _nothing(f"{shown(str(folder))}: no {_kinds(wanted)} {depth}")
+        return _nothing(f"{display_path(str(folder))}: no {_kinds(wanted)} {depth}")
     return ExpandedPaths(paths, errors)
 
 
@@ -128,7 +128,7 @@ def walk_files(folder: Path, recursive: bool, wanted: frozenset[str], errors: li
     """The files of a folder with a suffix in ``wanted``, in no order; folders that cannot be read go to ``errors``."""
 
     def unreadable(error: OSError) -> None:
-        errors.append(MissingFileError(f"{shown(str(error.filename))}: cannot be read: {error.strerror}"))
+        errors.append(MissingFileError(f"{display_path(str(error.filename))}: cannot be read: {error.strerror}"))
 
     seen: set[tuple[int, int]] = set()
     for where, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):

@@ -15,11 +15,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputError, MissingFileError, VideoError
+from mien.errors import InputError, MissingFileError, VideoError, display_path
 from mien.media.demuxer import MAX_FRAME_PIXELS, VideoDemuxer, VideoPacket, codec_name
 from mien.media.filetype import HEADER_BYTES, is_image_header, kind_not_video
 from mien.media.frame_converter import FrameConverter
-from mien.media.image import shown
 from mien.media.source import SourceInfo
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def probe_video(path: str | os.PathLike[str]) -> VideoProbe:
     from av.error import FFmpegError
 
     given = os.fsdecode(os.fspath(path))
-    name = shown(given)
+    name = display_path(given)
     head = _head(given, name)
     try:
         with VideoDemuxer(given) as opened:
