@@ -592,9 +592,9 @@ def _planned(source: Path, size: int) -> Any:
     import pyarrow.parquet as pq
 
     from mien.batch.plan import encode_plan, make_plan
-    from mien.batch.settings import Settings
+    from mien.batch.settings import AnalysisSettings
     from mien.batch.shard_analysis import analyse_shard
-    from mien.batch.tables import counts_of
+    from mien.batch.tables import read_counts
     from mien.pipeline.analyzer import Analyzer
 
     plan = make_plan(str(source), size=size)
@@ -602,9 +602,9 @@ def _planned(source: Path, size: int) -> Any:
     analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
     told = 0
     for shard in plan.shards[:4]:
-        done = analyse_shard(analyzer, Settings(emotion=None, age=None), shard)
+        done = analyse_shard(analyzer, AnalysisSettings(emotion=None, age=None), shard)
         part = done.tables["inputs"]
-        if counts_of(part, shard.number, "part") != done.counts:
+        if read_counts(part, shard.number, "part") != done.counts:
             raise _NotWholeError("the part says otherwise than its shard")
         rows = pq.read_table(io.BytesIO(part)).to_pylist()
         broken = [row["error"] for row in rows if row["error"] is not None]
@@ -717,7 +717,7 @@ def _interrupted_batch(folder: Path) -> tuple[Path, Path, Callable[[], dict[str,
     raises where a part is not what an undisturbed run writes.
     """
     from mien.batch import run as batch
-    from mien.batch.settings import Settings
+    from mien.batch.settings import AnalysisSettings
     from mien.batch.shard_analysis import analyse_shard
     from mien.pipeline.analyzer import Analyzer
 
@@ -727,8 +727,8 @@ def _interrupted_batch(folder: Path) -> tuple[Path, Path, Callable[[], dict[str,
         for i, content in enumerate(_pictures()):
             (source / f"{number}{i}.png").write_bytes(content)
     analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
-    settings = Settings(detector="haar", emotion=None, age=None)
-    batch.run_local = lambda shards, prepared, **_: (  # type: ignore[assignment]
+    settings = AnalysisSettings(detector="haar", emotion=None, age=None)
+    batch.run_local = lambda shards, setup, **_: (  # type: ignore[assignment]
         analyse_shard(analyzer, settings, shard) for shard in shards
     )
     run_folder, kept, whole = folder / "out", folder / "kept", folder / "whole"
@@ -737,7 +737,7 @@ def _interrupted_batch(folder: Path) -> tuple[Path, Path, Callable[[], dict[str,
         return {path.relative_to(where).as_posix(): path.read_bytes() for path in where.glob("*/*.parquet")}
 
     def run(where: Path, resume: bool, shards: int | None = None) -> dict[str, bytes]:
-        todo = batch.BatchRun(str(source), str(where), settings, shard_size=2, resume=resume).finished()
+        todo = batch.BatchRun(str(source), str(where), settings, shard_size=2, resume=resume).results()
         for number, _ in enumerate(todo, 1):
             if number == shards:
                 break

@@ -26,20 +26,20 @@ from helpers.photos import write_photos
 from helpers.pictures import astronaut
 from mien import Analyzer
 from mien.batch.inputs import list_inputs
-from mien.batch.output_store import Store
-from mien.batch.plan import _stretches, encode_plan, make_plan
-from mien.batch.settings import Settings, prepare
-from mien.batch.shard_analysis import Care, analyse_shard, read_items
-from mien.batch.storage import open_place, read_files
-from mien.batch.tables import counts_of
-from mien.batch.types import Counts, Finished, Shard
+from mien.batch.output_store import OutputStore
+from mien.batch.plan import _row_ranges, encode_plan, make_plan
+from mien.batch.settings import AnalysisSettings, load_setup
+from mien.batch.shard_analysis import RetryPolicy, analyse_shard, read_items
+from mien.batch.storage import open_output_folder, read_files
+from mien.batch.tables import read_counts
+from mien.batch.types import ResultCounts, Shard, ShardResult
 from mien.errors import DataError, InputError, MienError, MissingFileError
 from mien.results.tables import write_parquet
 
 
 @pytest.fixture(scope="module")
 def analyzer() -> Analyzer:
-    return prepare(Settings()).analyzer(threads=1)
+    return load_setup(AnalysisSettings()).analyzer(threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -120,27 +120,28 @@ def test_patterns_and_lists(photos: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 30))
-def test_stretches_of_row_groups_cover_every_row_once(groups: list[int], size: int) -> None:
-    stretches = list(_stretches(groups, size))
-    rows = [row for start, stop in stretches for row in range(start, stop)]
+def test_ranges_of_row_groups_cover_every_row_once(groups: list[int], size: int) -> None:
+    ranges = list(_row_ranges(groups, size))
+    rows = [row for start, stop in ranges for row in range(start, stop)]
     assert rows == list(range(sum(groups)))
-    assert all(0 < stop - start <= size for start, stop in stretches)
+    assert all(0 < stop - start <= size for start, stop in ranges)
 
 
-def test_tables_without_pictures_are_left_out_and_told(photos: Path, tmp_path: Path) -> None:
+def test_tables_without_pictures_are_skipped_and_reported(photos: Path, tmp_path: Path) -> None:
     to_parquet(photos, tmp_path / "images.parquet")
     pq.write_table(pa.table({"label": [1]}), tmp_path / "labels.parquet")
     (tmp_path / "torn.parquet").write_bytes(b"PAR1")
     plan = make_plan(str(tmp_path))
     assert [Path(shard.files[0]).name for shard in plan.shards] == ["images.parquet", "torn.parquet"]
-    assert len(plan.left_out) == 1
-    assert "labels.parquet" in plan.left_out[0]
+    assert len(plan.skipped) == 1
+    assert "labels.parquet" in str(plan.skipped[0])
+    assert plan.skipped[0].code == "no-pictures"
 
 
 def test_one_torn_parquet_file_does_not_stop_the_photos_beside_it(tmp_path: Path, analyzer: Analyzer) -> None:
     write_photos(tmp_path, 1)
     (tmp_path / "torn.parquet").write_bytes(b"PAR1")
-    done = [analyse_shard(analyzer, Settings(), shard) for shard in make_plan(str(tmp_path)).shards]
+    done = [analyse_shard(analyzer, AnalysisSettings(), shard) for shard in make_plan(str(tmp_path)).shards]
     rows = [row for one in done for row in table(one.tables["inputs"])]
     assert sorted((row["kind"], row["error"] is None) for row in rows) == [("file", False), ("photo", True)]
 
@@ -153,7 +154,7 @@ def test_a_file_name_that_is_no_text(tmp_path: Path, analyzer: Analyzer) -> None
         pytest.skip("this disk takes text only")
     plan = make_plan(str(tmp_path))
     assert table(encode_plan(plan))[0]["files"] == [f"{tmp_path}/\\udcff.jpg"]
-    done = analyse_shard(analyzer, Settings(), plan.shards[0])
+    done = analyse_shard(analyzer, AnalysisSettings(), plan.shards[0])
     assert [table(done.tables[name])[0]["source"] for name in ("inputs", "faces")] == [f"{tmp_path}/\\udcff.jpg"] * 2
 
 
@@ -168,7 +169,7 @@ def test_a_file_name_that_is_no_text(tmp_path: Path, analyzer: Analyzer) -> None
         ("torn.parquet", DataError, "not a readable Parquet file"),
         ("torn.tar", DataError, "not a readable tar file"),
         ("blank.txt", MissingFileError, "names no file"),
-        ("binary.txt", InputError, "UTF-8"),
+        ("binary.txt", InputError, "not UTF-8 text; write one path"),
         ("foo://bar", InputError, "not known"),
         ("memory://void/", MissingFileError, "no such file or folder"),
         ("", InputError, "empty"),
@@ -195,27 +196,29 @@ def test_sources_that_cannot_be(
 
 def test_a_shard_of_files(photos: Path, analyzer: Analyzer, tmp_path: Path) -> None:
     (shard,) = make_plan(str(photos)).shards
-    done = analyse_shard(analyzer, Settings(), shard)
+    done = analyse_shard(analyzer, AnalysisSettings(), shard)
     rows = table(done.tables["inputs"])
     assert [row["source"] for row in rows] == list(shard.files)
     assert [Path(row["source"]).name for row in rows if row["error"]] == ["damaged.jpg", "empty.png"]
     assert all(row["error"].startswith(row["source"]) for row in rows if row["error"])
+    assert {row["error_code"] for row in rows} == {"image-unreadable", None}
+    assert all(row["error_reason"] in row["error"] for row in rows if row["error"])
     assert [row["faces"] for row in rows] == [None, *[1] * 6, 0, None]
-    assert done.counts == Counts(inputs=9, errors=2, faces=6)
-    assert counts_of(done.tables["inputs"], 0, "part") == done.counts
+    assert done.counts == ResultCounts(inputs=9, errors=2, faces=6)
+    assert read_counts(done.tables["inputs"], 0, "part") == done.counts
     # the faces are those, and have the columns, of `mien analyze --parquet`
     results = analyzer.analyze_batch(list(shard.files[1:7]))
     write_parquet(results, tmp_path / "faces.parquet")
     assert pq.read_table(io.BytesIO(done.tables["faces"])).equals(pq.read_table(tmp_path / "faces.parquet"))
 
 
-def test_large_photos_are_told_in_their_own_pixels(tmp_path: Path) -> None:
+def test_large_photos_have_boxes_in_their_own_pixels(tmp_path: Path) -> None:
     large = np.asarray(cv2.resize(astronaut(), (1600, 1600), interpolation=cv2.INTER_CUBIC), np.uint8)
     Image.fromarray(large).save(tmp_path / "large.jpg", quality=92)
     rows = {}
     for min_face in (100, 150):
         (shard,) = make_plan(str(tmp_path)).shards
-        done = analyse_shard(Analyzer(threads=1, min_face=min_face), Settings(), shard)
+        done = analyse_shard(Analyzer(threads=1, min_face=min_face), AnalysisSettings(), shard)
         (about,) = table(done.tables["inputs"])
         assert (about["width"], about["height"], about["faces"]) == (1600, 1600, 1)
         rows[min_face] = table(done.tables["faces"])[0]
@@ -231,7 +234,7 @@ def test_rows_of_parquet(photos: Path, analyzer: Analyzer, tmp_path: Path, kind:
     read = [item for shard in plan.shards for item in read_items(shard)]
     assert [item.content for item in read] == contents(photos)
     assert [item.member for item in read] == [str(i) for i in range(7)]
-    rows = table(analyse_shard(analyzer, Settings(), plan.shards[2]).tables["inputs"])
+    rows = table(analyse_shard(analyzer, AnalysisSettings(), plan.shards[2]).tables["inputs"])
     assert [row["source"] for row in rows] == [f"{path}#3", f"{path}#4"]
     assert [row["faces"] for row in rows] == [1, 1]
 
@@ -243,7 +246,7 @@ def test_a_row_without_a_picture(tmp_path: Path, analyzer: Analyzer) -> None:
     schema = pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))])
     pq.write_table(pa.Table.from_pylist([{"image": {"bytes": None}}, {"image": None}], schema=schema), path)
     (shard,) = make_plan(str(path)).shards
-    done = analyse_shard(analyzer, Settings(), shard)
+    done = analyse_shard(analyzer, AnalysisSettings(), shard)
     assert ["holds no picture" in row["error"] for row in table(done.tables["inputs"])] == [True, True]
 
 
@@ -254,7 +257,7 @@ def test_members_of_a_tar_file(photos: Path, analyzer: Analyzer, tmp_path: Path,
     assert [item.content for item in read_items(shard)] == contents(photos)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
-    done = analyse_shard(analyzer, Settings(), shard)
+    done = analyse_shard(analyzer, AnalysisSettings(), shard)
     *rows, last = table(done.tables["inputs"])
     assert 2 <= len(rows) <= 5
     assert not any(row["error"] for row in rows)
@@ -265,7 +268,7 @@ def test_members_of_a_tar_file(photos: Path, analyzer: Analyzer, tmp_path: Path,
 def test_a_container_that_is_gone_is_one_row(analyzer: Analyzer, tmp_path: Path) -> None:
     for kind, name in (("tar", "a.tar"), ("parquet", "a.parquet")):
         shard = Shard(0, kind, (str(tmp_path / name),), stop=3 if kind == "parquet" else None, column="image")
-        (row,) = table(analyse_shard(analyzer, Settings(), shard).tables["inputs"])
+        (row,) = table(analyse_shard(analyzer, AnalysisSettings(), shard).tables["inputs"])
         assert "no such file" in row["error"]
 
 
@@ -273,35 +276,36 @@ def test_a_video(analyzer: Analyzer, tmp_path: Path) -> None:
     path = clip(tmp_path / "100%d.mp4", size=(160, 120), frames=12, draw=Pan.astronaut((160, 120)))
     (tmp_path / "torn.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(64))
     plan = make_plan(str(tmp_path))
-    good, torn = (analyse_shard(analyzer, Settings(fps=12.5, min_face=20), shard) for shard in plan.shards)
+    good, torn = (analyse_shard(analyzer, AnalysisSettings(fps=12.5, min_face=20), shard) for shard in plan.shards)
     (row,), (failed,) = table(good.tables["inputs"]), table(torn.tables["inputs"])
     frames = table(good.tables["frames"])
     assert (row["kind"], row["frames"], row["width"], row["error"]) == ("video", 6, 160, None)
     assert {frame["source"] for frame in frames} == {str(path)}
     assert [frame["frame"] for frame in frames] == [0, 2, 4, 6, 8, 10]
     assert {"track", "emotion_happy", "smoothed_happy"} <= set(frames[0])
-    assert good.counts == Counts(1, 0, 0, 6)
+    assert good.counts == ResultCounts(1, 0, 0, 6)
     assert "moov" in failed["error"]
     assert "frames" not in torn.tables
 
 
-def test_what_killed_a_worker_is_not_touched_again(photos: Path, analyzer: Analyzer) -> None:
+def test_an_input_that_killed_a_worker_is_not_analysed_again(photos: Path, analyzer: Analyzer) -> None:
     (shard,) = make_plan(str(photos / "p*.jpg")).shards
-    told: list[int] = []
-    care = Care(one_by_one=True, dead={2: "the worker process was killed (SIGSEGV)"}, end=4)
-    done = analyse_shard(analyzer, Settings(), shard, care=care, at=told.append)
+    positions: list[int] = []
+    retry = RetryPolicy(one_by_one=True, deaths={2: "the worker process was killed (SIGSEGV)"}, stop=4)
+    done = analyse_shard(analyzer, AnalysisSettings(), shard, retry=retry, on_position=positions.append)
     rows = table(done.tables["inputs"])
     assert [row["error"] is None for row in rows] == [True, True, False, True, False, False, False]
     assert rows[2]["error"].endswith("killed (SIGSEGV)")
+    assert rows[2]["error_code"] == rows[4]["error_code"] == "worker-killed"
     assert "too many inputs" in rows[4]["error"]
-    assert sorted(set(told)) == list(range(7))
+    assert sorted(set(positions)) == list(range(7))
 
 
 def test_one_by_one_gives_what_a_batch_gives(photos: Path, analyzer: Analyzer) -> None:
     (shard,) = make_plan(str(photos)).shards
-    batched = analyse_shard(analyzer, Settings(), shard)
-    single = analyse_shard(analyzer, Settings(), shard, care=Care(one_by_one=True))
-    before = analyse_shard(analyzer, Settings(), shard, items=list(read_items(shard)))
+    batched = analyse_shard(analyzer, AnalysisSettings(), shard)
+    single = analyse_shard(analyzer, AnalysisSettings(), shard, retry=RetryPolicy(one_by_one=True))
+    before = analyse_shard(analyzer, AnalysisSettings(), shard, items=list(read_items(shard)))
     assert before == batched
     assert single.tables["inputs"] == batched.tables["inputs"]
     for one, other in zip(table(single.tables["faces"]), table(batched.tables["faces"]), strict=True):
@@ -336,8 +340,8 @@ def test_inputs_behind_an_address(photos: Path, analyzer: Analyzer, memory: Any,
     memory.pipe_file("/bucket/list.txt", b"memory://bucket/in/p000.jpg\nmemory://bucket/in/nowhere.jpg\n")
     plan = make_plan("memory://bucket/in", size=5)
     assert [shard.kind for shard in plan.shards] == ["tar", "parquet", "parquet", "video", "photos", "photos"]
-    done = [analyse_shard(analyzer, Settings(), shard) for shard in plan.shards]
-    assert sum((one.counts for one in done), Counts()) == Counts(22, 0, 18, 5)
+    done = [analyse_shard(analyzer, AnalysisSettings(), shard) for shard in plan.shards]
+    assert sum((one.counts for one in done), ResultCounts()) == ResultCounts(22, 0, 18, 5)
     assert len(make_plan("memory://bucket/in/p00[0-3].jpg").shards[0].files) == 4
     rows = [item for shard in make_plan("memory://bucket/list.txt").shards for item in read_items(shard)]
     assert "no such file" in str(rows[0].error)
@@ -355,7 +359,7 @@ def test_local_and_remote_files_in_one_list(memory: Any, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("where", ["memory://results", "file", "local"])
 def test_results_are_written_whole(where: str, memory: Any, tmp_path: Path) -> None:
-    place = open_place({"file": f"file://{tmp_path}/r", "local": str(tmp_path / "r")}.get(where, where))
+    place = open_output_folder({"file": f"file://{tmp_path}/r", "local": str(tmp_path / "r")}.get(where, where))
     assert place.names() == []
     place.write("inputs/part-000001.parquet", b"1")
     place.write("inputs/part-000001.parquet", b"2")
@@ -368,30 +372,30 @@ def test_results_are_written_whole(where: str, memory: Any, tmp_path: Path) -> N
 # ---------------------------------------------------------------- stores
 
 
-def finished(shard: int) -> Finished:
-    from mien.batch.shard_analysis import _finished
+def finished(shard: int) -> ShardResult:
+    from mien.batch.shard_analysis import _shard_result
     from mien.batch.tables import InputRow
 
-    return _finished(Shard(shard, "photos", ("a",)), [InputRow("a", "a", None, "photo")], {"faces": b"faces"})
+    return _shard_result(Shard(shard, "photos", ("a",)), [InputRow("a", "a", None, "photo")], {"faces": b"faces"})
 
 
 def test_a_shard_is_done_when_its_inputs_are_there(photos: Path, tmp_path: Path) -> None:
     plan, where = make_plan(str(photos), size=4), str(tmp_path / "out")
-    store = Store(open_place(where), plan, {"flip": False}, resume=False)
+    store = OutputStore(open_output_folder(where), plan, {"flip": False}, resume=False)
     store.commit(finished(1))
     Path(where, "faces", "part-000002.parquet").write_bytes(b"its other table is missing")
     Path(where, "inputs", ".part-000002-x1.parquet").write_bytes(b"half")
     del store
-    again = Store(open_place(where), plan, {"flip": False}, resume=True)
-    assert again.done == {1: Counts(inputs=1)}
+    again = OutputStore(open_output_folder(where), plan, {"flip": False}, resume=True)
+    assert again.finished == {1: ResultCounts(inputs=1)}
     assert not list(Path(where, "inputs").glob(".part*"))
 
 
 def test_a_run_of_something_else_is_not_resumed(photos: Path, tmp_path: Path) -> None:
     plan, where = make_plan(str(photos), size=4), str(tmp_path / "out")
-    settings = prepare(Settings()).describe()
-    Store(open_place(where), plan, settings, resume=False)
-    other = prepare(Settings(min_face=60)).describe()
+    settings = load_setup(AnalysisSettings()).describe()
+    OutputStore(open_output_folder(where), plan, settings, resume=False)
+    other = load_setup(AnalysisSettings(min_face=60)).describe()
     for ours, told, resume, said in (
         (plan, settings, False, "add --resume"),
         (plan, other, True, "min_face: 40, now 60"),
@@ -399,35 +403,37 @@ def test_a_run_of_something_else_is_not_resumed(photos: Path, tmp_path: Path) ->
         (replace(plan, digest="0"), settings, True, "sizes or times"),
     ):
         with pytest.raises(InputError, match=said) as caught:
-            Store(open_place(where), ours, told, resume=resume)
+            OutputStore(open_output_folder(where), ours, told, resume=resume)
         assert "\n" not in str(caught.value)
     Path(where, "manifest.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
-        Store(open_place(where), plan, settings, resume=True)
+        OutputStore(open_output_folder(where), plan, settings, resume=True)
 
 
 def test_two_runs_do_not_write_into_one_folder(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     plan, where = make_plan(str(photos)), str(tmp_path / "out")
-    first = Store(open_place(where), plan, {}, resume=False)
+    first = OutputStore(open_output_folder(where), plan, {}, resume=False)
     with pytest.raises(InputError, match="another run"):
-        Store(open_place(where), plan, {}, resume=True)
+        OutputStore(open_output_folder(where), plan, {}, resume=True)
     del first
-    Store(open_place(where), plan, {}, resume=True)
+    OutputStore(open_output_folder(where), plan, {}, resume=True)
 
 
-def test_a_damaged_part_is_told(photos: Path, tmp_path: Path) -> None:
+def test_a_damaged_part_is_reported(photos: Path, tmp_path: Path) -> None:
     plan, where = make_plan(str(photos)), tmp_path / "out"
-    Store(open_place(str(where)), plan, {}, resume=False)
+    OutputStore(open_output_folder(str(where)), plan, {}, resume=False)
     (where / "inputs").mkdir()
     (where / "inputs" / "part-000000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="is damaged: remove it"):
-        Store(open_place(str(where)), plan, {}, resume=True)
+    with pytest.raises(DataError, match="is damaged; remove it"):
+        OutputStore(open_output_folder(str(where)), plan, {}, resume=True)
 
 
-def test_the_manifest_tells_models_and_plan(photos: Path, tmp_path: Path) -> None:
+def test_the_manifest_names_models_and_plan(photos: Path, tmp_path: Path) -> None:
     plan = make_plan(str(photos))
-    Store(open_place(str(tmp_path / "out")), plan, prepare(Settings(age=None)).describe(), resume=False)
+    OutputStore(
+        open_output_folder(str(tmp_path / "out")), plan, load_setup(AnalysisSettings(age=None)).describe(), resume=False
+    )
     told = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert told["plan"]["sha256"] == plan.digest
     assert set(told["settings"]["sha256"]) == {"emotion"}

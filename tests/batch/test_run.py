@@ -18,8 +18,8 @@ from helpers.photos import write_photos
 from mien.batch import worker as workers
 from mien.batch.plan import make_plan
 from mien.batch.run import BatchRun
-from mien.batch.settings import Prepared, Settings, prepare
-from mien.batch.types import Finished
+from mien.batch.settings import AnalysisSettings, AnalysisSetup, load_setup
+from mien.batch.types import ShardResult
 from mien.batch.worker import Worker
 from mien.cli.batch import spoken
 from mien.errors import InputError, MienError, OutputError
@@ -27,7 +27,7 @@ from mien.errors import InputError, MienError, OutputError
 LIMIT = 60
 """Seconds after which a process counts as hanging."""
 SIZE = 4
-LIGHT = Settings(detector="haar", emotion=None, age=None)
+LIGHT = AnalysisSettings(detector="haar", emotion=None, age=None)
 """What starts quickly: these tests are about processes and files, and start dozens of workers."""
 OPTIONS = ("--detector", "haar", "--emotion", "none", "--age", "none", "--shard-size", SIZE)
 
@@ -47,13 +47,13 @@ def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, b
     """The parts that an uninterrupted run writes, with two workers."""
     target = tmp_path_factory.mktemp("whole") / "out"
     run = BatchRun(str(source), str(target), LIGHT, shard_size=SIZE, workers=2)
-    assert len(list(run.finished())) == 8
+    assert len(list(run.results())) == 8
     return parts(target)
 
 
 @pytest.fixture(scope="module")
-def prepared() -> Prepared:
-    return prepare(LIGHT)
+def prepared() -> AnalysisSetup:
+    return load_setup(LIGHT)
 
 
 def parts(target: Path) -> dict[str, bytes]:
@@ -81,7 +81,7 @@ def test_one_row_an_input_and_one_a_face(whole: dict[str, bytes], source: Path, 
 
 def test_the_number_of_workers_changes_nothing(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
-    assert [finished.deaths for finished in run.finished()] == [0] * 8
+    assert [finished.deaths for finished in run.results()] == [0] * 8
     assert parts(tmp_path / "out") == whole
 
 
@@ -136,11 +136,11 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
             "import os, signal, sys, time\n"
             "if 'mien.batch.worker_process' in sys.orig_argv:\n"
             "    import mien.batch.shard_analysis as analyse\n"
-            "    decoded = analyse._decoded\n"
+            "    decode = analyse._decode\n"
             "    def deadly(content, source, reduce):\n"
             f"        {code}\n"
-            "        return decoded(content, source, reduce)\n"
-            "    analyse._decoded = deadly\n"
+            "        return decode(content, source, reduce)\n"
+            "    analyse._decode = deadly\n"
         )
         (tmp_path / "sitecustomize.py").write_text(patch)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
@@ -149,7 +149,7 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
 
 def test_an_input_that_kills_becomes_a_row(
-    source: Path, prepared: Prepared, deadly: Callable[[str], None], tmp_path: Path
+    source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], tmp_path: Path
 ) -> None:
     deadly("if source.endswith('p005.jpg'): os.kill(os.getpid(), signal.SIGSEGV)")
     (shard,) = make_plan(str(source / "p00*.jpg")).shards
@@ -161,7 +161,7 @@ def test_an_input_that_kills_becomes_a_row(
     assert inputs["error"].notna().idxmax().endswith("p005.jpg")
     assert error.endswith("the worker process was killed (SIGSEGV)")
     assert len(inputs) == 10
-    assert finished.deaths == workers.RETRIES + 1
+    assert finished.deaths == workers.ONE_BY_ONE_AFTER + 1
 
 
 def test_a_death_by_chance_changes_nothing(
@@ -172,14 +172,14 @@ def test_a_death_by_chance_changes_nothing(
         f"if source.endswith('p002.jpg') and not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w'); os._exit(9)"
     )
     run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
-    assert sum(finished.deaths for finished in run.finished()) == 1
+    assert sum(finished.deaths for finished in run.results()) == 1
     assert parts(tmp_path / "out") == whole
 
 
 def test_a_worker_that_hangs_is_killed(
-    source: Path, prepared: Prepared, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "RETRIES", 1)
+    monkeypatch.setattr(workers, "ONE_BY_ONE_AFTER", 1)
     deadly("if source.endswith('p001.jpg'): time.sleep(600)")
     (shard,) = make_plan(str(source / "p00[0-2].jpg")).shards
     with Worker(prepared, silence=2.5) as worker:
@@ -189,9 +189,9 @@ def test_a_worker_that_hangs_is_killed(
 
 
 def test_deaths_without_end_are_given_up(
-    source: Path, prepared: Prepared, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "MOST_DEATHS", 3)
+    monkeypatch.setattr(workers, "MAX_DEATHS", 3)
     deadly("raise RuntimeError('no luck')")
     (shard,) = make_plan(str(source / "p00*.jpg")).shards
     with Worker(prepared) as worker:
@@ -201,7 +201,7 @@ def test_deaths_without_end_are_given_up(
 
 
 def test_a_process_that_does_not_start_is_no_input_s_fault(
-    source: Path, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, prepared: AnalysisSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nif 'mien.batch.worker_process' in sys.orig_argv: sys.exit('no disk')"
@@ -222,7 +222,7 @@ def test_a_process_that_does_not_start_is_no_input_s_fault(
         ({"threads": 0}, "at least one thread"),
         ({"shard_size": 0}, "at least one photo"),
         ({"address": "10.0.0.1:6379"}, "--engine ray"),
-        ({"settings": Settings(emotion="nobody")}, "no model 'nobody'"),
+        ({"settings": AnalysisSettings(emotion="nobody")}, "no model 'nobody'"),
     ],
 )
 def test_calls_that_cannot_be(source: Path, tmp_path: Path, options: dict[str, object], said: str) -> None:
@@ -248,18 +248,18 @@ def test_shards_with_an_error_once_more(tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
     names.write_text("\n".join(str(source / name) for name in ("p000.jpg", "p001.jpg", "late.jpg")))
     run = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1)
-    assert [finished.counts.errors for finished in run.finished()].count(1) == 1
+    assert [finished.counts.errors for finished in run.results()].count(1) == 1
     again = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1, resume=True)
-    assert list(again.finished()) == []
+    assert list(again.results()) == []
     once_more = BatchRun(str(names), str(target), LIGHT, shard_size=1, workers=1, resume=True, redo_errors=True)
-    assert [finished.counts.errors for finished in once_more.finished()] == [1]
+    assert [finished.counts.errors for finished in once_more.results()] == [1]
     assert once_more.counts.inputs == 3
 
 
 def test_through_addresses(source: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
     """Another way to the same files: only the names of the inputs differ."""
     run = BatchRun(f"file://{source}", f"file://{tmp_path}/out", LIGHT, shard_size=SIZE, workers=2)
-    assert len(list(run.finished())) == 8
+    assert len(list(run.results())) == 8
     assert sorted(parts(tmp_path / "out")) == sorted(whole)
     faces = pd.read_parquet(tmp_path / "out" / "faces")
     assert faces["source"].str.startswith(f"file://{source}/p").all()
@@ -276,7 +276,7 @@ def test_progress_tells_throughput_and_time_left(
     run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
     monkeypatch.setattr(run, "_engine", _instantly)
     with batch.Progress(run) as progress:
-        for finished in run.finished():
+        for finished in run.results():
             progress.update(finished)
     lines = capsys.readouterr().err.splitlines()
     assert "5 of 26 inputs" in lines[1]  # the video and four photos
@@ -285,13 +285,13 @@ def test_progress_tells_throughput_and_time_left(
     assert [spoken(s) for s in (5, 75, 7260)] == ["5 s", "1 min 15 s", "2 h 1 min"]
 
 
-def _instantly(shards: object, prepared: object) -> Iterator[Finished]:
-    from mien.batch.shard_analysis import _finished
+def _instantly(shards: object, prepared: object) -> Iterator[ShardResult]:
+    from mien.batch.shard_analysis import _shard_result
     from mien.batch.tables import InputRow
 
     for shard in shards:  # type: ignore[attr-defined]
-        rows = [InputRow(file, file, None, "photo", error="no") for file in shard.files]
-        yield _finished(shard, rows, {})
+        rows = [InputRow(file, file, None, "photo", error="no", error_code="error") for file in shard.files]
+        yield _shard_result(shard, rows, {})
 
 
 def test_without_the_extra(source: Path, tmp_path: Path) -> None:

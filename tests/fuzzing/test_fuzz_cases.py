@@ -23,12 +23,12 @@ import mien
 from helpers.clips import clip
 from helpers.datasets import encoded, fer2013_csv, fer2013_rows, made, noise
 from helpers.tiny_models import OneFace, tiny_card, tiny_network
-from mien.batch.output_store import Store
+from mien.batch.output_store import OutputStore
 from mien.batch.plan import make_plan
 from mien.batch.shard_analysis import read_items
-from mien.batch.storage import open_place
+from mien.batch.storage import open_output_folder
 from mien.batch.tables import InputRow, encode_inputs
-from mien.batch.types import Counts, Finished, Item, Shard
+from mien.batch.types import ResultCounts, Shard, ShardInput, ShardResult
 from mien.cli import cli
 from mien.datasets.audit.external_predictions import read_opinions
 from mien.datasets.csv_table import read
@@ -362,7 +362,7 @@ def sealed(head: bytearray) -> bytearray:
     return head
 
 
-def read_tar(path: Path, data: bytes) -> list[Item]:
+def read_tar(path: Path, data: bytes) -> list[ShardInput]:
     path.write_bytes(data)
     return list(read_items(Shard(0, "tar", (str(path),))))
 
@@ -418,13 +418,13 @@ def test_a_small_tar_that_states_huge_members_takes_no_memory(tmp_path: Path):
     large = whole[:512]
     large[124:136] = b"77777777777\0"
     (item, last) = read_tar(tmp_path / "a.tar", sealed(large) + whole[512:])
-    assert "0.png: states 8,589,934,591 bytes, more than any picture has" in str(item.error)
+    assert "0.png: declares 8,589,934,591 bytes, more than any picture has" in str(item.error)
     assert last.kind == "file"
     name = tar_of([("x" * 200 + ".png", b"")], tarfile.GNU_FORMAT)[:512]
     assert name[156:157] == tarfile.GNUTYPE_LONGNAME
     name[124:136] = b"00037777777\0"
     (last,) = read_tar(tmp_path / "a.tar", gzip.compress(sealed(name) + bytes(9 << 20)))
-    assert "a head of 8,388,607 bytes" in str(last.error)
+    assert "a header of 8,388,607 bytes" in str(last.error)
 
 
 def test_parquet_of_pictures_that_is_damaged(tmp_path: Path):
@@ -455,7 +455,7 @@ def test_rows_that_a_parquet_file_states_and_does_not_hold_are_not_lost_in_silen
     *rows, last = read_items(shard)
     assert [item.content for item in rows] == pictures[:3]
     assert last.kind == "file"
-    assert "train.parquet: 3 of 3 rows are missing before row 6: get it again" in str(last.error)
+    assert "train.parquet: 3 of 3 rows are missing before row 6; get it again" in str(last.error)
     refused(lambda: read(path), DataError, "holds 4 rows and states 7; the file is damaged, get it again")
 
 
@@ -470,8 +470,10 @@ def test_what_stands_beside_the_pictures_need_not_be_text(tmp_path: Path):
 
 
 def test_why_an_input_failed_is_one_printable_line():
-    row = InputRow.failed(Item(0, "a\x1b#b", "a", "b\x1b"), "a\x1b#b: cannot be read (type \x0e):\n get it again")
-    assert row.error == r"a\x1b#b: cannot be read (type \x0e): get it again"
+    error = DataError("cannot be read\n (type \x0e)", path="a\x1b#b", advice="get it again")
+    row = InputRow.failed(ShardInput(0, "a\x1b#b", "a", "b\x1b"), error)
+    assert row.error == r"a\x1b#b: cannot be read (type \x0e); get it again"
+    assert (row.error_code, row.error_reason) == ("data-invalid", r"cannot be read (type \x0e)")
 
 
 @pytest.mark.parametrize("protocol", ["reference", "dir", "zip", "tar", "generic", "async_wrapper", "zip::memory"])
@@ -481,17 +483,17 @@ def test_addresses_of_file_systems_that_need_more(tmp_path: Path, protocol: str)
     refused(lambda: make_plan(str(path)), InputError, f"^{protocol}://: .*check the address")
 
 
-def held(folder: Path) -> tuple[Path, Callable[[], Store]]:
+def held(folder: Path) -> tuple[Path, Callable[[], OutputStore]]:
     """The results of a batch of two shards of which one is done, and what resumes it."""
     for number in range(2):
         (folder / f"{number}.png").write_bytes(encoded(noise(1, 12, 12, 3)[0]))
     plan, where = make_plan(str(folder / "*.png"), size=1), folder / "out"
-    store = Store(open_place(str(where)), plan, {}, resume=False)
-    counts = Counts(1)
+    store = OutputStore(open_output_folder(str(where)), plan, {}, resume=False)
+    counts = ResultCounts(1)
     row = InputRow("a", "a", None, "photo")
-    store.commit(Finished(0, {"inputs": encode_inputs([row], 0, counts)}, counts))
+    store.commit(ShardResult(0, {"inputs": encode_inputs([row], 0, counts)}, counts))
     store.close()
-    return where, lambda: Store(open_place(str(where)), plan, {}, resume=True)
+    return where, lambda: OutputStore(open_output_folder(str(where)), plan, {}, resume=True)
 
 
 def test_a_batch_whose_manifest_is_damaged(tmp_path: Path):
@@ -502,9 +504,9 @@ def test_a_batch_whose_manifest_is_damaged(tmp_path: Path):
     texts += [json.dumps(good | {"runs": runs}) for runs in (None, {}, "x", [1])]
     for text in texts:
         path.write_text(text)
-        refused(resumed, InputError, r"manifest\.json: is damaged: give a new folder")
+        refused(resumed, InputError, r"manifest\.json: is damaged; give a new folder")
     path.write_text(json.dumps(good))
-    assert resumed().done == {0: Counts(1)}
+    assert resumed().finished == {0: ResultCounts(1)}
 
 
 def test_a_part_that_says_nonsense_is_not_taken_as_done(tmp_path: Path):
@@ -517,12 +519,12 @@ def test_a_part_that_says_nonsense_is_not_taken_as_done(tmp_path: Path):
         {"frames": float("inf")}, {"frames": True},
     ):  # fmt: skip
         pq.write_table(table.replace_schema_metadata({"mien.batch": json.dumps(good | change)}), path)
-        refused(resumed, DataError, "is damaged: remove it")
+        refused(resumed, DataError, "is damaged; remove it")
     for text in ("[" * 100_000, "[]", "1"):
         pq.write_table(table.replace_schema_metadata({"mien.batch": text}), path)
-        refused(resumed, DataError, "is damaged: remove it")
+        refused(resumed, DataError, "is damaged; remove it")
     path.unlink()
-    assert resumed().done == {}
+    assert resumed().finished == {}
 
 
 # ---------------------------------------------------------------- JSON

@@ -1,4 +1,4 @@
-"""Parquet files and tar files of pictures: what they hold, and one `Item` after the other."""
+"""Parquet files and tar files of pictures, read as `ShardInput` values."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from pathlib import PurePosixPath
 from tarfile import HeaderError, ReadError
 from typing import Any
 
-from mien.batch.storage import opened
-from mien.batch.types import Item, Shard
+from mien.batch.storage import open_stream
+from mien.batch.types import Shard, ShardInput
 from mien.errors import DataError, MienError, MissingExtraError
 from mien.errors import display_path as shown
 from mien.files import can_hold
 from mien.media.image import image_suffixes
 
 IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes", "bytes", "jpg", "jpeg", "png", "webp")
-"""Names of columns of pictures, the first that a file has is taken: Hugging Face datasets write ``image``."""
-_ROWS = 64
+"""Names of columns of pictures; the first one that a file has is used. Hugging Face datasets write ``image``."""
+MAX_PICTURE_BYTES = 1 << 30
+"""Largest picture in a tar file, bytes; more than the pixels that `mien.media.image` accepts can take."""
+_BATCH_ROWS = 64
 """Rows decoded at once."""
-LARGEST = 1 << 30
-"""Bytes of a picture in a tar file; more than the pixels that `mien.media.image` takes make."""
-_LONG_HEADS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
-_LONGEST_HEAD = 1 << 20
+_LONG_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
+_MAX_HEADER_BYTES = 1 << 20
 """Bytes of the names and attributes of a member, which tarfile reads at once."""
-_TAR_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError, LookupError)
+_TAR_ERRORS = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError, LookupError)
 """What reading a damaged tar file raises besides `OSError`."""
+_GET_AGAIN = "get it again"
 
 
 class NoPicturesError(DataError):
     """A Parquet file of something else, such as labels."""
 
+    default_code = "no-pictures"
 
-def pyarrow() -> tuple[Any, Any]:
+
+def import_pyarrow() -> tuple[Any, Any]:
     """``(pyarrow, pyarrow.parquet)``; `MissingExtraError` where it is not installed."""
     try:
         import pyarrow as pa
@@ -46,8 +49,8 @@ def pyarrow() -> tuple[Any, Any]:
     return pa, pq
 
 
-def row_groups(path: str, column: str | None = None) -> tuple[list[int], str]:
-    """Rows of every row group of a Parquet file, and the column that holds its pictures.
+def row_group_sizes(path: str, column: str | None = None) -> tuple[list[int], str]:
+    """Number of rows of every row group of a Parquet file, and the column that holds its pictures.
 
     Args:
         path: the file.
@@ -56,27 +59,27 @@ def row_groups(path: str, column: str | None = None) -> tuple[list[int], str]:
     Raises:
         DataError: not a readable Parquet file, or no column of pictures in it.
     """
-    with _parquet(path) as file:
+    with _open_parquet(path) as file:
         name = _image_column(path, file.schema_arrow, column)
         return _row_counts(file), name
 
 
-def parquet_items(shard: Shard) -> Iterator[Item]:
-    """The rows of a shard of a Parquet file; where reading fails, one item that says so ends them."""
+def parquet_items(shard: Shard) -> Iterator[ShardInput]:
+    """The rows of a shard of a Parquet file; where reading fails, the last one is an input with the error."""
     path, position = shard.files[0], 0
-    pa, _ = pyarrow()
+    pa, _ = import_pyarrow()
     try:
-        with _parquet(path) as file:
-            for row, content in _rows(file, shard):
+        with _open_parquet(path) as file:
+            for row, content in _read_rows(file, shard):
                 member = str(row)
-                error = None if content is not None else f"{shown(path)}: row {row} holds no picture"
-                yield Item(position, f"{path}#{member}", path, member, content, error)
+                error = None if content is not None else DataError(f"row {row} holds no picture", path=path)
+                yield ShardInput(position, f"{path}#{member}", path, member, content, error)
                 position += 1
     except (MienError, OSError, ValueError, pa.ArrowException) as error:
-        yield _broken(position, path, error)
+        yield _unreadable_input(position, path, error)
 
 
-def _rows(file: Any, shard: Shard) -> Iterator[tuple[int, bytes | None]]:
+def _read_rows(file: Any, shard: Shard) -> Iterator[tuple[int, bytes | None]]:
     """Row numbers and contents from ``start`` to ``stop``; only row groups that hold some of them are read."""
     path, end = shard.files[0], shard.stop
     column, first = _image_column(path, file.schema_arrow, shard.column), 0
@@ -85,23 +88,24 @@ def _rows(file: Any, shard: Shard) -> Iterator[tuple[int, bytes | None]]:
         first = after
         if after <= shard.start or (end is not None and row >= end):
             continue
-        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group], columns=[column]):
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group], columns=[column]):
             if end is not None and row >= end:
                 return
             if row + len(batch) > shard.start:
-                for i, content in enumerate(_contents(batch.column(0)), row):
+                for i, content in enumerate(_cell_contents(batch.column(0)), row):
                     if i >= shard.start and (end is None or i < end):
                         yield i, content
             row += len(batch)
         if row < after:
-            # Arrow ends without a word where a column holds less than its row group states
-            raise DataError(f"{shown(path)}: {after - row} of {rows} rows are missing before row {after}: get it again")
+            # Arrow ends silently where a column holds fewer values than its row group declares
+            reason = f"{after - row} of {rows} rows are missing before row {after}"
+            raise DataError(reason, path=path, advice=_GET_AGAIN)
 
 
-def _contents(column: Any) -> list[bytes | None]:
-    pa, _ = pyarrow()
+def _cell_contents(column: Any) -> list[bytes | None]:
+    pa, _ = import_pyarrow()
     if pa.types.is_struct(column.type):
-        # what stands beside the bytes need not even be text
+        # the fields beside the bytes need not even be text
         column = column.flatten()[column.type.get_field_index("bytes")]
     return list(column.to_pylist())
 
@@ -111,7 +115,7 @@ def _row_counts(file: Any) -> list[int]:
 
 
 def _image_column(path: str, schema: Any, column: str | None) -> str:
-    pa, _ = pyarrow()
+    pa, _ = import_pyarrow()
     candidates = IMAGE_COLUMNS if column is None else (column,)
     for name in candidates:
         if schema.names.count(name) != 1:
@@ -121,64 +125,65 @@ def _image_column(path: str, schema: Any, column: str | None) -> str:
             kind = kind.field("bytes").type
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             return name
-    wanted, there = ", ".join(candidates), ", ".join(schema.names)
     raise NoPicturesError(
-        f"{shown(path)}: no column of encoded pictures (looked for {wanted}; it has {there}): name it with --column"
+        f"no column of encoded pictures (expected {', '.join(candidates)}; it has {', '.join(schema.names)})",
+        path=path,
+        advice="name the column with --column",
+        details={"columns": list(schema.names)},
     )
 
 
 @contextmanager
-def _parquet(path: str) -> Iterator[Any]:
-    pa, pq = pyarrow()
-    with opened(path) as stream:
+def _open_parquet(path: str) -> Iterator[Any]:
+    pa, pq = import_pyarrow()
+    with open_stream(path) as stream:
         try:
             size = stream.seek(0, io.SEEK_END)
             file = pq.ParquetFile(stream)
             rows = _row_counts(file)
             _ = file.schema_arrow.names  # decoded only now
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"{shown(path)}: not a readable Parquet file ({_first_line(error)}): get it again"
-            ) from None
+            reason = f"not a readable Parquet file ({_first_line(error)})"
+            raise DataError(reason, path=path, advice=_GET_AGAIN) from None
         if not can_hold(size, rows):
-            raise DataError(f"{shown(path)}: is damaged: {sum(rows):,} rows in {size:,} bytes: get it again")
+            raise DataError(f"is damaged: {sum(rows):,} rows in {size:,} bytes", path=path, advice=_GET_AGAIN)
         yield file
 
 
-class _Member(tarfile.TarInfo):
-    """A member of a tar file, of which a damaged head is told: tarfile itself would take it for the end of the file."""
+class _CheckedMember(tarfile.TarInfo):
+    """A member of a tar file that raises for a damaged header; tarfile itself would take it for the end of the file."""
 
     @classmethod
-    def fromtarfile(cls, tarfile: tarfile.TarFile) -> _Member:
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> _CheckedMember:
         """See `tarfile.TarInfo.fromtarfile`."""
         try:
             return super().fromtarfile(tarfile)
         except HeaderError as error:
             kind = type(error).__name__
             if kind == "EOFHeaderError":
-                raise  # the mark of the end
+                raise  # the end-of-archive mark
             if kind == "EmptyHeaderError":
-                raise ReadError("ends without the mark of its end, so that it may be cut short") from None
+                raise ReadError("no end-of-archive mark; it may be truncated") from None
             raise ReadError(str(error)) from None
 
-    def _proc_member(self, tarfile: tarfile.TarFile) -> _Member:
-        if self.type in _LONG_HEADS and not 0 <= self.size <= _LONGEST_HEAD:
-            raise ReadError(f"a head of {self.size:,} bytes")
-        whole: _Member = super()._proc_member(tarfile)  # type: ignore[misc]
+    def _proc_member(self, tarfile: tarfile.TarFile) -> _CheckedMember:
+        if self.type in _LONG_HEADERS and not 0 <= self.size <= _MAX_HEADER_BYTES:
+            raise ReadError(f"a header of {self.size:,} bytes")
+        whole: _CheckedMember = super()._proc_member(tarfile)  # type: ignore[misc]
         return whole
 
 
-class _Ending:
-    """A file of which the end is told: what a head states is skipped piece by piece, though the file ended long ago."""
+class _EndOfFileGuard:
+    """A stream that raises when it is read past its end: tarfile skips what a header declares piece by piece."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._patience = stream, 8
+        self._stream, self._empty_reads_left = stream, 8
 
     def read(self, size: int) -> bytes:
-        """Bytes from where the last call ended."""
+        """The next bytes."""
         content: bytes = self._stream.read(size)
-        self._patience -= not content
-        if not self._patience:
+        self._empty_reads_left -= not content
+        if not self._empty_reads_left:
             raise EOFError("ends too early")
         return content
 
@@ -186,54 +191,54 @@ class _Ending:
 def check_tar(path: str) -> None:
     """`DataError` where a file is no tar file at all."""
     try:
-        with opened(path) as stream, _tar(stream):
+        with open_stream(path) as stream, _open_tar(stream):
             pass
-    except (*_TAR_DAMAGE, OSError) as error:
-        raise DataError(f"{shown(path)}: not a readable tar file ({_first_line(error)}): get it again") from None
+    except (*_TAR_ERRORS, OSError) as error:
+        reason = f"not a readable tar file ({_first_line(error)})"
+        raise DataError(reason, path=path, advice=_GET_AGAIN) from None
 
 
-def tar_items(shard: Shard, skip: Collection[int] = ()) -> Iterator[Item]:
+def tar_items(shard: Shard, skip: Collection[int] = ()) -> Iterator[ShardInput]:
     """The pictures of a tar file, such as a WebDataset shard, read from its start to its end.
 
-    Members that are no pictures (labels, texts) are passed over. Where reading fails, one item that says so ends them.
+    Members that are no pictures (labels, texts) are skipped. Where reading fails, the last one is an input with the
+    error.
     """
     path, position = shard.files[0], 0
     suffixes = image_suffixes()
     try:
-        with opened(path) as stream, _tar(stream) as tar:
+        with open_stream(path) as stream, _open_tar(stream) as tar:
             for member in tar:
                 name = PurePosixPath(member.name)
                 if not member.isreg() or name.suffix.lower() not in suffixes or name.name.startswith("."):
                     continue
-                content, said = None, None
-                if member.size > LARGEST:
-                    what = f"{shown(path)}: {shown(member.name)}"
-                    said = f"{what}: states {member.size:,} bytes, more than any picture has"
+                content, error, source = None, None, f"{path}#{member.name}"
+                if member.size > MAX_PICTURE_BYTES:
+                    reason = f"declares {member.size:,} bytes, more than any picture has"
+                    error = DataError(reason, path=source)
                 elif position not in skip:
                     file = tar.extractfile(member)
                     content = b"" if file is None else file.read()
-                yield Item(position, f"{path}#{member.name}", path, member.name, content, said)
+                yield ShardInput(position, source, path, member.name, content, error)
                 position += 1
-    except (*_TAR_DAMAGE, OSError, MienError) as error:
-        yield _broken(position, path, error)
+    except (*_TAR_ERRORS, OSError, MienError) as error:
+        yield _unreadable_input(position, path, error)
         return
     if position == 0:
-        yield Item(0, path, path, error=f"{shown(path)}: holds no picture", kind="file")
+        yield ShardInput(0, path, path, error=DataError("holds no picture", path=path), kind="file")
 
 
-def _tar(stream: Any) -> tarfile.TarFile:
+def _open_tar(stream: Any) -> tarfile.TarFile:
     # a stream of blocks: no seeking, so that a remote file is fetched once
-    ending: Any = _Ending(stream)
-    return tarfile.open(fileobj=ending, mode="r|*", tarinfo=_Member)
+    guarded: Any = _EndOfFileGuard(stream)
+    return tarfile.open(fileobj=guarded, mode="r|*", tarinfo=_CheckedMember)
 
 
-def _broken(position: int, path: str, error: Exception) -> Item:
-    if isinstance(error, MienError):
-        said = str(error)
-    else:
+def _unreadable_input(position: int, path: str, error: Exception) -> ShardInput:
+    if not isinstance(error, MienError):
         after = f"after {position:,} pictures " if position else ""
-        said = f"{shown(path)}: cannot be read {after}({_first_line(error)}): get the file again"
-    return Item(position, path, path, error=said, kind="file")
+        error = DataError(f"cannot be read {after}({_first_line(error)})", path=path, advice=_GET_AGAIN)
+    return ShardInput(position, path, path, error=error, kind="file")
 
 
 def _first_line(error: Exception) -> str:

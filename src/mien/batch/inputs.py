@@ -1,4 +1,4 @@
-"""SRC → the files it stands for, sorted: a folder, a pattern, a list file, one file, or an address."""
+"""SRC → the files it names, sorted: a folder, a pattern, a list file, one file, or an address."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mien.batch.storage import filesystem, is_address, reaching, root_of
-from mien.batch.types import Entry
+from mien.batch.storage import convert_remote_errors, filesystem, is_address, root_of
+from mien.batch.types import InputFile
 from mien.errors import InputError, MienError, MissingFileError
-from mien.errors import display_path as shown
 from mien.media.image import image_suffixes
 from mien.media.paths import VIDEO_SUFFIXES, walk_files
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 TAR_SUFFIXES = frozenset({".tar", ".tgz", ".tar.gz"})
 LIST_SUFFIXES = frozenset({".txt", ".lst", ".list"})
+_NOTHING = "no picture, video, Parquet or tar file"
+_LIST_FORMAT = "write one path or address per line"
 
 
-def list_inputs(source: str) -> list[Entry]:
-    """The files behind ``source``, each once, sorted by path.
+def list_inputs(source: str) -> list[InputFile]:
+    """The files that ``source`` names, each once, sorted by path.
 
-    A folder, searched to its depth without hidden files, and a pattern give pictures, videos, Parquet and tar files; a
-    text file (.txt, .lst, .list) names one file a line, relative to the working folder, and keeps even those that do
-    not exist: they become rows with an error.
+    A folder, searched with its subfolders but without hidden files, and a pattern give pictures, videos, Parquet and
+    tar files. A text file (.txt, .lst, .list) names one file per line, relative to the working folder; files that do
+    not exist are kept and become rows with an error.
 
     Raises:
         MissingFileError: there is nothing of that name, or nothing to analyse in it.
         InputError: a folder or a list that cannot be read.
     """
     if not source:
-        raise InputError("the source is empty: give a folder, a pattern, a list file, a file or an address")
-    entries = _remote(source) if is_address(source) else _local(source)
-    for root in {root_of(entry.path) for entry in entries} - {""}:
-        filesystem(root)  # a package that is missing is no damaged input
-    return sorted({entry.path: entry for entry in entries}.values(), key=lambda entry: entry.path)
+        raise InputError("the source is empty", advice="give a folder, a pattern, a list file, a file or an address")
+    files = _list_remote(source) if is_address(source) else _list_local(source)
+    for root in {root_of(file.path) for file in files} - {""}:
+        filesystem(root)  # a missing package is not a damaged input
+    return sorted({file.path: file for file in files}.values(), key=lambda file: file.path)
 
 
 def suffix_of(path: str) -> str:
@@ -50,102 +51,102 @@ def known_suffixes() -> frozenset[str]:
     return image_suffixes() | VIDEO_SUFFIXES | PARQUET_SUFFIXES | TAR_SUFFIXES
 
 
-def _local(source: str) -> list[Entry]:
+def _list_local(source: str) -> list[InputFile]:
     path = Path(source).absolute()
     if path.is_dir():
-        return _below(path)
+        files = _list_folder(path)
+        if not files:
+            raise MissingFileError(f"{_NOTHING} in it or below it", path=path)
+        return files
     if os.path.lexists(source):
-        return _listed(path) if suffix_of(source) in LIST_SUFFIXES else [_entry(str(path))]
+        return _read_list_file(path) if suffix_of(source) in LIST_SUFFIXES else [_local_file(str(path))]
     if glob.has_magic(source):
-        found: list[Entry] = []
+        files = []
         for match in glob.iglob(str(path), recursive=True):  # noqa: PTH207 - Path.glob refuses absolute ones
             if Path(match).is_dir():
-                found += _walked(Path(match))
+                files += _list_folder(Path(match))
             elif suffix_of(match) in known_suffixes():
-                found.append(_entry(match))
-        if not found:
-            raise MissingFileError(
-                f"{shown(source)}: no picture, video, Parquet or tar file matches this pattern: check it, and quote it"
-            )
-        return found
-    raise MissingFileError(f"{shown(source)}: no such file or folder: check the path")
+                files.append(_local_file(match))
+        if not files:
+            reason = f"{_NOTHING} matches this pattern"
+            raise MissingFileError(reason, path=source, advice="check the pattern, and quote it")
+        return files
+    raise MissingFileError("no such file or folder", path=source, advice="check the path")
 
 
-def _below(folder: Path) -> list[Entry]:
-    found = _walked(folder)
-    if not found:
-        raise MissingFileError(f"{shown(str(folder))}: no picture, video, Parquet or tar file in it or below it")
-    return found
-
-
-def _walked(folder: Path) -> list[Entry]:
+def _list_folder(folder: Path) -> list[InputFile]:
     errors: list[MienError] = []
     suffixes = known_suffixes() | {".gz"}
-    found = [_entry(str(path)) for path in walk_files(folder, True, suffixes, errors)]
+    files = [_local_file(str(path)) for path in walk_files(folder, True, suffixes, errors)]
     if errors:
-        # going on without a part of the inputs would look like the whole
-        raise InputError(str(errors[0]))
-    return [entry for entry in found if suffix_of(entry.path) in known_suffixes()]
+        # continuing without some of the inputs would look like a complete run
+        first = errors[0]
+        raise InputError(first.reason, path=first.path, advice=first.advice)
+    return [file for file in files if suffix_of(file.path) in known_suffixes()]
 
 
-def _listed(path: Path) -> list[Entry]:
+def _read_list_file(path: Path) -> list[InputFile]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{shown(str(path))}: a list of files is UTF-8 text with one path or address a line") from None
+        raise InputError("is not UTF-8 text", path=path, advice=_LIST_FORMAT) from None
     except OSError as error:
-        raise InputError(f"{shown(str(path))}: cannot be read: {error.strerror}") from None
-    found = _lines(text)
-    if not found:
-        raise MissingFileError(f"{shown(str(path))}: names no file: write one path or address a line")
-    return found
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from None
+    files = _parse_list(text)
+    if not files:
+        raise MissingFileError("names no file", path=path, advice=_LIST_FORMAT)
+    return files
 
 
-def _lines(text: str) -> list[Entry]:
-    given = [line.strip() for line in text.splitlines()]
-    return [Entry(line) if is_address(line) else _entry(os.path.abspath(line)) for line in given if line]  # noqa: PTH100
+def _parse_list(text: str) -> list[InputFile]:
+    lines = [line.strip() for line in text.splitlines()]
+    return [
+        InputFile(line) if is_address(line) else _local_file(os.path.abspath(line))  # noqa: PTH100
+        for line in lines
+        if line
+    ]
 
 
-def _entry(path: str) -> Entry:
+def _local_file(path: str) -> InputFile:
     try:
         status = os.stat(path)  # noqa: PTH116 - a million times
     except (OSError, ValueError):
-        return Entry(path)  # reading it tells why
-    return Entry(path, status.st_size, str(status.st_mtime_ns))
+        return InputFile(path)  # reading it reports why
+    return InputFile(path, status.st_size, str(status.st_mtime_ns))
 
 
-def _remote(address: str) -> list[Entry]:
+def _list_remote(address: str) -> list[InputFile]:
     files, path = filesystem(address)
-    with reaching(address):
+    with convert_remote_errors(address):
         if glob.has_magic(path):
-            return _chosen(address, files.glob(path, detail=True).values(), "matches this pattern")
-        # an object store has no folders, only names that begin alike
+            return _analysable(address, files.glob(path, detail=True).values(), "matches this pattern")
+        # an object store has no folders, only names with a common prefix
         if files.isfile(path):
             if suffix_of(path) in LIST_SUFFIXES:
-                found = _lines(files.cat_file(path).decode("utf-8"))
-                if not found:
-                    raise MissingFileError(f"{shown(address)}: names no file: write one path or address a line")
-                return found
-            return [_found(address, files.info(path))]
+                listed = _parse_list(files.cat_file(path).decode("utf-8"))
+                if not listed:
+                    raise MissingFileError("names no file", path=address, advice=_LIST_FORMAT)
+                return listed
+            return [_remote_file(address, files.info(path))]
         if not files.exists(path):
-            raise MissingFileError(f"{shown(address)}: no such file or folder: check the address")
-        return _chosen(address, files.find(path, detail=True).values(), "lies there")
+            raise MissingFileError("no such file or folder", path=address, advice="check the address")
+        return _analysable(address, files.find(path, detail=True).values(), "lies there")
 
 
-def _chosen(address: str, listed: Iterable[dict[str, Any]], where: str) -> list[Entry]:
-    wanted = known_suffixes()
-    found = [
-        _found(address, one)
-        for one in listed
-        if one.get("type") != "directory"
-        and suffix_of(one["name"]) in wanted
-        and not PurePosixPath(one["name"]).name.startswith(".")
+def _analysable(address: str, listing: Iterable[dict[str, Any]], where: str) -> list[InputFile]:
+    suffixes = known_suffixes()
+    files = [
+        _remote_file(address, info)
+        for info in listing
+        if info.get("type") != "directory"
+        and suffix_of(info["name"]) in suffixes
+        and not PurePosixPath(info["name"]).name.startswith(".")
     ]
-    if not found:
-        raise MissingFileError(f"{shown(address)}: no picture, video, Parquet or tar file {where}")
-    return found
+    if not files:
+        raise MissingFileError(f"{_NOTHING} {where}", path=address)
+    return files
 
 
-def _found(address: str, info: dict[str, Any]) -> Entry:
+def _remote_file(address: str, info: dict[str, Any]) -> InputFile:
     stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("created") or ""
-    return Entry(root_of(address) + str(info["name"]), info.get("size"), str(stamp))
+    return InputFile(root_of(address) + str(info["name"]), info.get("size"), str(stamp))

@@ -1,8 +1,9 @@
-"""One batch: plan → what is left to do → an engine → parts that are written as they come → manifest."""
+"""One batch: plan → shards left to analyse → an engine → parts written as they arrive → manifest."""
 
 from __future__ import annotations
 
 import datetime
+import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from mien.batch.local_engine import run_local, worker_count
-from mien.batch.output_store import Store
+from mien.batch.output_store import OutputStore
 from mien.batch.plan import SHARD_SIZE, make_plan
-from mien.batch.settings import Settings, prepare
-from mien.batch.storage import is_address, open_place
-from mien.batch.types import Counts, Finished, Shard
+from mien.batch.settings import AnalysisSettings, AnalysisSetup, load_setup
+from mien.batch.storage import is_address, open_output_folder
+from mien.batch.types import ResultCounts, Shard, ShardResult
 from mien.errors import InputError
 
+_log = logging.getLogger(__name__)
+
 ENGINES = ("local", "ray")
+ShardEngine = Callable[[Sequence[Shard], AnalysisSetup], Iterator[ShardResult]]
 
 
 class BatchRun:
@@ -29,18 +33,18 @@ class BatchRun:
         target: folder or address to write to.
         settings: how to analyse.
         engine: "local" for processes of this machine, "ray" for a Ray cluster.
-        workers: processes; by default what the CPUs, or the cluster's, carry.
+        workers: processes; by default as many as the CPUs, or the cluster's, allow.
         threads: processor threads of each.
         shard_size: photos in a shard at most.
-        column: column of Parquet files that holds the pictures; by default it is looked for.
-        resume: go on with the run in ``target``; begin one where there is none.
+        column: column of Parquet files that holds the pictures; by default it is detected by its name and type.
+        resume: continue the run in ``target``; start one where there is none.
         redo_errors: with ``resume``: analyse shards again in which an input could not be analysed.
         address: of the Ray cluster; None for the one that runs here, or a new one.
 
     Attributes:
-        plan: what there is to do.
+        plan: what there is to analyse.
         skipped: shards that earlier runs had finished.
-        counts: of all that is done, by earlier runs too.
+        counts: of all finished shards, those of earlier runs included.
 
     Raises:
         MissingFileError, DataError, InputError, ModelError: nothing has been written then.
@@ -50,7 +54,7 @@ class BatchRun:
         self,
         source: str,
         target: str,
-        settings: Settings | None = None,
+        settings: AnalysisSettings | None = None,
         *,
         engine: str = "local",
         workers: int | None = None,
@@ -62,58 +66,60 @@ class BatchRun:
         address: str | None = None,
     ) -> None:
         if engine not in ENGINES:
-            raise InputError(f"no engine {engine!r}: there are {' and '.join(ENGINES)}")
+            raise InputError(f"no engine {engine!r}", advice=f"choose {' or '.join(ENGINES)}")
         worker_count(workers, threads)
-        _check_apart(source, target)
-        place = open_place(target)
-        self._engine = _engine(engine, workers, threads, address)
-        self._prepared = prepare(settings or Settings())
+        _check_target_outside(source, target)
+        folder = open_output_folder(target)
+        self._engine = _make_engine(engine, workers, threads, address)
+        self._setup = load_setup(settings or AnalysisSettings())
         self.plan = make_plan(source, size=shard_size, column=column)
-        self._store = Store(place, self.plan, self._prepared.describe(), resume=resume)
+        for error in self.plan.skipped:
+            _log.info("skipped: %s", error)
+        self._store = OutputStore(folder, self.plan, self._setup.describe(), resume=resume)
         if redo_errors:
             self._store.forget_errors()
-        self.skipped = len(self._store.done)
-        self._about = {"engine": engine, "workers": workers, "threads": threads}
+        self.skipped = len(self._store.finished)
+        self._options = {"engine": engine, "workers": workers, "threads": threads}
 
     @property
-    def counts(self) -> Counts:
-        """Of all that is done."""
+    def counts(self) -> ResultCounts:
+        """Of all finished shards."""
         return self._store.counts
 
     @property
-    def done(self) -> int:
-        """Shards that are done."""
-        return len(self._store.done)
+    def finished_shards(self) -> int:
+        """Number of finished shards."""
+        return len(self._store.finished)
 
-    def finished(self) -> Iterator[Finished]:
-        """Analyse what is left; every shard is written before it is given.
+    def results(self) -> Iterator[ShardResult]:
+        """Analyse what is left; every shard is written before its result is yielded.
 
         Raises:
             OutputError: something cannot be written.
-            MienError: nothing can be analysed, or the cluster is gone.
+            MienError: nothing can be analysed, or the cluster is lost.
         """
         try:
-            yield from self._finished()
+            yield from self._results()
         finally:
             self._store.close()
 
-    def _finished(self) -> Iterator[Finished]:
-        left = [shard for shard in self.plan.shards if shard.number not in self._store.done]
+    def _results(self) -> Iterator[ShardResult]:
+        left = [shard for shard in self.plan.shards if shard.number not in self._store.finished]
         runs: list[dict[str, Any]] = self._store.manifest["runs"]
-        began = time.monotonic()
-        this = {"started": _now(), **self._about, **_machine()}
+        start = time.monotonic()
+        this = {"started": _now(), **self._options, **_machine()}
         before, deaths = self.counts, 0
         if left:
             self._store.manifest["state"] = "running"
             runs.append(this)
-            self._store.save()
-        for result in self._engine(_longest_first(left), self._prepared) if left else ():
+            self._store.save_manifest()
+        for result in self._engine(_longest_first(left), self._setup) if left else ():
             self._store.commit(result)
             deaths += result.deaths
             yield result
         counts = self.counts
         if left:
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - start
             inputs = counts.inputs - before.inputs
             this |= {
                 "seconds": round(seconds, 2),
@@ -123,21 +129,18 @@ class BatchRun:
                 "worker_deaths": deaths,
             }
         self._store.manifest |= {"state": "finished", "inputs": counts.inputs, "counts": counts.to_dict()}
-        self._store.save()
+        self._store.save_manifest()
 
 
-Engine = Callable[[Sequence[Shard], Any], Iterator[Finished]]
-
-
-def _engine(name: str, workers: int | None, threads: int, address: str | None) -> Engine:
+def _make_engine(name: str, workers: int | None, threads: int, address: str | None) -> ShardEngine:
     if name == "local":
         if address is not None:
-            raise InputError("an address is that of a Ray cluster: add --engine ray")
-        return lambda shards, prepared: run_local(shards, prepared, workers=workers, threads=threads)
+            raise InputError("an address is that of a Ray cluster", advice="add --engine ray")
+        return lambda shards, setup: run_local(shards, setup, workers=workers, threads=threads)
     from mien.batch.ray_engine import connect, run_ray
 
     connect(address)
-    return lambda shards, prepared: run_ray(shards, prepared, workers=workers, threads=threads)
+    return lambda shards, setup: run_ray(shards, setup, workers=workers, threads=threads)
 
 
 def _longest_first(shards: Sequence[Shard]) -> list[Shard]:
@@ -145,7 +148,7 @@ def _longest_first(shards: Sequence[Shard]) -> list[Shard]:
     return sorted(shards, key=lambda shard: (shard.kind != "video", -(shard.size or 0), shard.number))
 
 
-def _check_apart(source: str, target: str) -> None:
+def _check_target_outside(source: str, target: str) -> None:
     """Results inside the source would be inputs of the run that resumes."""
     if is_address(source) != is_address(target):
         return
@@ -155,7 +158,8 @@ def _check_apart(source: str, target: str) -> None:
         folder, where = Path(source).resolve(), Path(target).resolve()
         inside = folder.is_dir() and (where == folder or folder in where.parents)
     if inside:
-        raise InputError(f"{target}: lies inside the source: give a folder beside it, or its results become inputs")
+        advice = "give a folder beside it, or the results become inputs"
+        raise InputError("lies inside the source", path=target, advice=advice)
 
 
 def _now() -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien import defaults
 from mien.errors import MissingFileError
 
 if TYPE_CHECKING:
@@ -14,29 +15,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AnalysisSettings:
     """How inputs are analysed; names as for `mien.Analyzer`, `Analyzer.stream` and `mien.pipeline.video.FollowOptions`.
 
     ``emotion`` and ``age`` are a shipped model's name, the path of an ``.onnx`` file, or None for none.
     """
 
-    detector: str = "mtcnn"
+    detector: str = defaults.DETECTOR
     detector_model: str | None = None
-    min_face: int = 40
+    min_face: int = defaults.MIN_FACE
     emotion: str | None = "emotion"
     age: str | None = "age"
     flip: bool = False
-    every: int = 1
+    every: int = defaults.EVERY
     fps: float | None = None
     start: float | None = None
     end: float | None = None
-    detect_every: int = 1
-    time_constant: float = 0.5
-    window: float = 4.0
+    detect_every: int = defaults.DETECT_EVERY
+    time_constant: float = defaults.TIME_CONSTANT
+    window: float = defaults.WINDOW
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class AnalysisSetup:
     """Settings with the content of their models: every worker, on whatever machine, computes with the same files.
 
     Attributes:
@@ -44,7 +45,7 @@ class Prepared:
         models: "emotion", "age" → content of the ONNX file.
     """
 
-    settings: Settings
+    settings: AnalysisSettings
     models: dict[str, bytes] = field(repr=False)
 
     def describe(self) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class Prepared:
         values = asdict(self.settings) | {"mien": mien.__version__}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in self.models.items()}
         if self.settings.detector_model is not None:
-            hashes["detector_model"] = hashlib.sha256(_read(self.settings.detector_model)).hexdigest()
+            hashes["detector_model"] = hashlib.sha256(_read_file(self.settings.detector_model)).hexdigest()
         return values | {"sha256": hashes}
 
     def analyzer(self, threads: int) -> Analyzer:
@@ -62,21 +63,21 @@ class Prepared:
         from mien.models.model import Model
         from mien.pipeline.analyzer import Analyzer
 
-        given, models = self.settings, {}
+        settings, models = self.settings, {}
         for task in ("emotion", "age"):
-            content, name = self.models.get(task), getattr(given, task)
+            content, name = self.models.get(task), getattr(settings, task)
             models[task] = None if content is None else Model(content, threads=threads, name=name)
         return Analyzer(
-            detector=given.detector,
-            detector_model=given.detector_model,
-            min_face=given.min_face,
+            detector=settings.detector,
+            detector_model=settings.detector_model,
+            min_face=settings.min_face,
             threads=threads,
-            flip=given.flip,
+            flip=settings.flip,
             **models,
         )
 
 
-def prepare(settings: Settings) -> Prepared:
+def load_setup(settings: AnalysisSettings) -> AnalysisSetup:
     """Read the models of these settings, and check that they all load.
 
     Raises:
@@ -89,13 +90,13 @@ def prepare(settings: Settings) -> Prepared:
         name = getattr(settings, task)
         if name is not None:
             models[task] = read_model(Path(name) if name.endswith(".onnx") else name)
-    prepared = Prepared(settings, models)
-    prepared.analyzer(threads=1)  # what cannot work is told now, not by every worker
-    return prepared
+    setup = AnalysisSetup(settings, models)
+    setup.analyzer(threads=1)  # an error is reported now, not by every worker
+    return setup
 
 
-def _read(path: str) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise MissingFileError(f"{path}: cannot be read: {error.strerror}; check the path") from None
+        raise MissingFileError(f"cannot be read: {error.strerror}", path=path, advice="check the path") from None

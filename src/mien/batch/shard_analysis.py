@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mien.batch.containers import parquet_items, tar_items
-from mien.batch.settings import Settings
+from mien.batch.settings import AnalysisSettings
 from mien.batch.storage import local_copy, read_files
 from mien.batch.tables import InputRow, encode_faces, encode_inputs
-from mien.batch.types import Counts, Finished, Item, Shard
-from mien.errors import MienError
+from mien.batch.types import ResultCounts, Shard, ShardInput, ShardResult
+from mien.errors import DataError, MienError, OutputError
 
 if TYPE_CHECKING:
     from mien.media.frame import Frame
@@ -24,166 +24,179 @@ if TYPE_CHECKING:
 
 BATCH = 16
 """Photos in memory and analysed at once."""
-At = Callable[[int], None]
-"""Told of the position of the input that comes next, so that one that kills the process can be named."""
+PositionCallback = Callable[[int], None]
+"""Called with the position of the input that comes next, so that one that kills the process can be named."""
+_KILLED = "worker-killed"
+"""Code of the error of an input at which the worker process died."""
 
 
 @dataclass(frozen=True, slots=True)
-class Care:
-    """What is known of inputs that killed a worker process.
+class RetryPolicy:
+    """How a shard is analysed again after a worker process died on it.
 
     Attributes:
-        one_by_one: take inputs one at a time and tell each before it is touched.
-        dead: position → what happened to the process; these inputs are not touched again.
-        end: position from which on nothing is touched any more; None for none.
+        one_by_one: analyse inputs one at a time and report each before it is read.
+        deaths: position → how the process died there; these inputs are not analysed again.
+        stop: position from which on nothing is analysed; None for none.
     """
 
     one_by_one: bool = False
-    dead: Mapping[int, str] = field(default_factory=dict)
-    end: int | None = None
+    deaths: Mapping[int, str] = field(default_factory=dict)
+    stop: int | None = None
 
 
 def analyse_shard(
     analyzer: Analyzer,
-    settings: Settings,
+    settings: AnalysisSettings,
     shard: Shard,
     *,
-    items: Iterable[Item] | None = None,
-    care: Care | None = None,
-    at: At | None = None,
-) -> Finished:
+    items: Iterable[ShardInput] | None = None,
+    retry: RetryPolicy | None = None,
+    on_position: PositionCallback | None = None,
+) -> ShardResult:
     """Analyse one shard.
 
     Args:
-        analyzer: as `Prepared.analyzer` makes it.
-        settings: which frames of videos are taken, and how faces are followed.
+        analyzer: as `AnalysisSetup.analyzer` makes it.
+        settings: which frames of videos are taken, and how faces are tracked.
         shard: what to analyse.
         items: its inputs where they were read before; by default they are read here.
-        care: what to take care of, after deaths.
-        at: told of progress; see `At`.
+        retry: what to skip, after deaths of worker processes.
+        on_position: reports progress; see `PositionCallback`.
 
     Returns:
         The tables "inputs", and "faces" of photos or "frames" of a video, as Parquet files. An input that cannot be
         analysed is a row of "inputs" with an error.
     """
-    care, at = care or Care(), at or _ignore
+    retry, on_position = retry or RetryPolicy(), on_position or _ignore
     if shard.kind == "video":
-        return _video(analyzer, settings, shard, care, at)
+        return _analyse_video(analyzer, settings, shard, retry, on_position)
     rows: list[InputRow] = []
     results: list[Faces] = []
-    given = read_items(shard, care, at) if items is None else items
-    for batch in _batches(given, 1 if care.one_by_one else BATCH):
-        at(batch[0].position)
-        mine, found = _photos(analyzer, [_spared(item, care) for item in batch])
-        rows += mine
-        results += found
-    return _finished(shard, rows, {"faces": encode_faces(results, analyzer)}, sum(map(len, results)))
+    inputs = read_items(shard, retry, on_position) if items is None else items
+    for batch in _batches(inputs, 1 if retry.one_by_one else BATCH):
+        on_position(batch[0].position)
+        batch_rows, batch_results = _analyse_photos(analyzer, [_without_killer(item, retry) for item in batch])
+        rows += batch_rows
+        results += batch_results
+    return _shard_result(shard, rows, {"faces": encode_faces(results, analyzer)}, sum(map(len, results)))
 
 
-def read_items(shard: Shard, care: Care | None = None, at: At | None = None) -> Iterator[Item]:
-    """The inputs of a shard of photos, in order, with the bytes of each or why there are none."""
-    care, tell = care or Care(), at or _ignore
+def read_items(
+    shard: Shard, retry: RetryPolicy | None = None, on_position: PositionCallback | None = None
+) -> Iterator[ShardInput]:
+    """The inputs of a shard of photos, in order, with the bytes of each or the error why there are none."""
+    retry, on_position = retry or RetryPolicy(), on_position or _ignore
     if shard.kind == "parquet":
-        found = parquet_items(shard)
+        items = parquet_items(shard)
     elif shard.kind == "tar":
-        found = tar_items(shard, care.dead)
+        items = tar_items(shard, retry.deaths)
     else:
-        found = _files(shard, care)
+        items = _photo_items(shard, retry)
     position = 0
-    while care.end is None or position < care.end:
-        if care.one_by_one:
-            tell(position)
-        item = next(found, None)
+    while retry.stop is None or position < retry.stop:
+        if retry.one_by_one:
+            on_position(position)
+        item = next(items, None)
         if item is None:
             return
         yield item
         position = item.position + 1
-    yield from _untouched(shard, position, care)
+    yield from _given_up_items(shard, position, retry)
 
 
-def _files(shard: Shard, care: Care) -> Iterator[Item]:
-    read = [path for i, path in enumerate(shard.files) if i not in care.dead]
-    contents = read_files(read, ahead=1) if care.one_by_one else read_files(read)
+def _photo_items(shard: Shard, retry: RetryPolicy) -> Iterator[ShardInput]:
+    paths = [path for i, path in enumerate(shard.files) if i not in retry.deaths]
+    contents = read_files(paths, ahead=1) if retry.one_by_one else read_files(paths)
     for i, path in enumerate(shard.files):
-        content = b"" if i in care.dead else next(contents)
+        content = b"" if i in retry.deaths else next(contents)
         if isinstance(content, MienError):
-            yield Item(i, path, path, error=str(content))
+            yield ShardInput(i, path, path, error=content)
         else:
-            yield Item(i, path, path, content=content)
+            yield ShardInput(i, path, path, content=content)
 
 
-def _untouched(shard: Shard, position: int, care: Care) -> Iterator[Item]:
-    """Rows for what is not touched any more, because too many inputs before it killed the process."""
-    said = f"not analysed: {care.dead.get(position, 'too many inputs of this shard killed the worker process')}"
+def _given_up_items(shard: Shard, position: int, retry: RetryPolicy) -> Iterator[ShardInput]:
+    """Rows for inputs that are not analysed, because too many inputs before them killed the process."""
+    why = retry.deaths.get(position, "too many inputs of this shard killed the worker process")
+    error = OutputError(f"not analysed: {why}", code=_KILLED)
     if shard.kind == "photos":
         for i in range(position, len(shard.files)):
-            yield Item(i, shard.files[i], shard.files[i], error=said)
+            yield ShardInput(i, shard.files[i], shard.files[i], error=error)
     elif shard.inputs is not None:
         for i in range(position, shard.inputs):
             row = str(shard.start + i)
-            yield Item(i, f"{shard.files[0]}#{row}", shard.files[0], row, error=said)
+            yield ShardInput(i, f"{shard.files[0]}#{row}", shard.files[0], row, error=error)
     else:
-        yield Item(position, shard.files[0], shard.files[0], error=said, kind="file")
+        yield ShardInput(position, shard.files[0], shard.files[0], error=error, kind="file")
 
 
-def _spared(item: Item, care: Care) -> Item:
-    if item.position in care.dead and item.error is None:
-        return replace(item, content=None, error=f"{item.source}: {care.dead[item.position]}")
+def _without_killer(item: ShardInput, retry: RetryPolicy) -> ShardInput:
+    """The input; without its content, but with an error, where the process died at it."""
+    if item.position in retry.deaths and item.error is None:
+        error = OutputError(retry.deaths[item.position], path=item.source, code=_KILLED)
+        return replace(item, content=None, error=error)
     return item
 
 
-def _photos(analyzer: Analyzer, items: Sequence[Item]) -> tuple[list[InputRow], list[Faces]]:
+def _analyse_photos(analyzer: Analyzer, items: Sequence[ShardInput]) -> tuple[list[InputRow], list[Faces]]:
     frames: list[Frame] = []
-    rows: list[InputRow | Item] = []
+    pending: list[InputRow | ShardInput] = []
     for item in items:
         if item.error is not None or item.content is None:
-            rows.append(InputRow.failed(item, item.error or f"{item.source}: nothing was read"))
+            pending.append(InputRow.failed(item, item.error or DataError("nothing was read", path=item.source)))
             continue
         try:
-            frames.append(_decoded(item.content, item.source, analyzer.reduction))
-            rows.append(item)
+            frames.append(_decode(item.content, item.source, analyzer.reduction))
+            pending.append(item)
         except MienError as error:
-            rows.append(InputRow.failed(item, str(error)))
-    found = iter(analyzer.analyze_batch(frames))
+            pending.append(InputRow.failed(item, error))
+    detected = iter(analyzer.analyze_batch(frames))
     results: list[Faces] = []
-    told: list[InputRow] = []
-    for row in rows:
-        if isinstance(row, Item):
-            faces = next(found)
+    rows: list[InputRow] = []
+    for row in pending:
+        if isinstance(row, ShardInput):
+            faces = next(detected)
             results.append(faces)
-            told.append(InputRow.photo(row, faces))
+            rows.append(InputRow.photo(row, faces))
         else:
-            told.append(row)
-    return told, results
+            rows.append(row)
+    return rows, results
 
 
-def _decoded(content: bytes, source: str, reduce: Literal[1, 2, 4, 8]) -> Frame:
+def _decode(content: bytes, source: str, reduce: Literal[1, 2, 4, 8]) -> Frame:
     from mien.media.image import load_image
 
-    return load_image(_Named(content, source), reduce=reduce)
+    return load_image(_NamedBytes(content, source), reduce=reduce)
 
 
-class _Named(io.BytesIO):
-    """Bytes with a name, which messages and results then tell."""
+class _NamedBytes(io.BytesIO):
+    """Bytes with a name, which messages and results then contain."""
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
         self.name = name
 
 
-def _video(analyzer: Analyzer, settings: Settings, shard: Shard, care: Care, at: At) -> Finished:
+def _analyse_video(
+    analyzer: Analyzer,
+    settings: AnalysisSettings,
+    shard: Shard,
+    retry: RetryPolicy,
+    on_position: PositionCallback,
+) -> ShardResult:
     from mien.media.video import open_video
     from mien.pipeline.video import FollowOptions
     from mien.results.row_writers import ParquetRows
 
     path = shard.files[0]
-    item = Item(0, path, path, kind="video")
+    item = ShardInput(0, path, path, kind="video")
     options = FollowOptions(
         detect_every=settings.detect_every, time_constant=settings.time_constant, window=settings.window
     )
-    at(0)
-    if dead := care.dead.get(0):
-        return _finished(shard, [InputRow.failed(item, f"{path}: {dead}")], {})
+    on_position(0)
+    if death := retry.deaths.get(0):
+        return _shard_result(shard, [InputRow.failed(item, OutputError(death, path=path, code=_KILLED))], {})
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         table = Path(folder) / "rows.parquet"
         try:
@@ -198,25 +211,25 @@ def _video(analyzer: Analyzer, settings: Settings, shard: Shard, care: Care, at:
                 writer.write(replace(stream.rows([]), source=path))
                 for batch in stream.batches():
                     writer.write(replace(stream.rows(batch), source=path))
-                    at(0)
+                    on_position(0)
                 row = InputRow.video(item, stream)
         except MienError as error:
-            return _finished(shard, [InputRow.failed(item, str(error))], {})
-        return _finished(shard, [row], {"frames": table.read_bytes()}, frames=row.frames or 0)
+            return _shard_result(shard, [InputRow.failed(item, error)], {})
+        return _shard_result(shard, [row], {"frames": table.read_bytes()}, frames=row.frames or 0)
 
 
-def _finished(
+def _shard_result(
     shard: Shard, rows: Sequence[InputRow], tables: Mapping[str, bytes], faces: int = 0, frames: int = 0
-) -> Finished:
-    counts = Counts(len(rows), sum(row.error is not None for row in rows), faces, frames)
-    return Finished(shard.number, {**tables, "inputs": encode_inputs(rows, shard.number, counts)}, counts)
+) -> ShardResult:
+    counts = ResultCounts(len(rows), sum(row.error is not None for row in rows), faces, frames)
+    return ShardResult(shard.number, {**tables, "inputs": encode_inputs(rows, shard.number, counts)}, counts)
 
 
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def _batches(items: Iterable[ShardInput], size: int) -> Iterator[list[ShardInput]]:
     rest = iter(items)
     while batch := list(itertools.islice(rest, size)):
         yield batch
 
 
 def _ignore(position: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""

@@ -1,4 +1,4 @@
-"""Folders that a batch reads from and writes to: local ones, and those of any address that fsspec opens."""
+"""Folders that a batch reads from and writes to: local ones, and any address that fsspec opens."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mien.errors import display_path as shown
 from mien.files import atomic_path, sync, writing
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
-"""Protocols whose files appear whole or not at all; on the others a file is written under another name and renamed."""
+"""Protocols whose files appear whole or not at all; elsewhere a file is written under another name and renamed."""
 
 
-class Place(Protocol):
+class OutputFolder(Protocol):
     """A folder that results are written to. A file appears whole or not at all; writing again replaces it."""
 
     name: str
 
     def names(self, folder: str = "") -> list[str]:
-        """Names of the files and folders in a folder of it, sorted, without hidden ones; empty where there is none."""
+        """Sorted names of what is in one of its folders, without hidden files; empty where there is no such folder."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -37,41 +37,41 @@ class Place(Protocol):
         """Write a file; `OutputError` where that fails."""
         ...
 
-    def tidy(self, folder: str) -> None:
-        """Remove what killed runs left half written in a folder."""
+    def remove_partial_files(self, folder: str) -> None:
+        """Remove files that killed runs left half written in a folder."""
         ...
 
     def claim(self) -> None:
-        """Keep other runs out until `release`, where the place can; `InputError` where one is there."""
+        """Lock the folder until `release`, where it has locks; `InputError` where another run holds it."""
         ...
 
     def release(self) -> None:
-        """Let other runs in."""
+        """Unlock the folder."""
         ...
 
 
 def is_address(text: str) -> bool:
-    """Whether it names something that fsspec opens, not a local path."""
+    """Whether ``text`` is a URL for fsspec, not a local path."""
     return "://" in text
 
 
-def open_place(where: str) -> Place:
+def open_output_folder(where: str) -> OutputFolder:
     """The folder that a path or URL names; it need not exist.
 
     Raises:
         MissingExtraError: a URL, and fsspec or its package for this protocol is not installed.
-        InputError: a file, or a protocol nobody knows.
+        InputError: a file, or an unknown protocol.
     """
     if is_address(where):
-        return RemotePlace(where)
+        return RemoteFolder(where)
     path = Path(where).absolute()
     if path.exists() and not path.is_dir():
-        raise InputError(f"{shown(where)}: is a file: give a folder to write to")
-    return LocalPlace(path)
+        raise InputError("is a file", path=where, advice="give a folder to write to")
+    return LocalFolder(path)
 
 
-class LocalPlace:
-    """A folder on a disk of this machine, or one that it mounts."""
+class LocalFolder:
+    """A folder on a local or mounted disk."""
 
     _lock = -1
 
@@ -82,23 +82,24 @@ class LocalPlace:
         self.release()
 
     def names(self, folder: str = "") -> list[str]:
-        """See `Place`."""
+        """See `OutputFolder`."""
         try:
             return sorted(p.name for p in (self._folder / folder).iterdir() if not p.name.startswith("."))
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise InputError(f"{shown(self.name)}: cannot be read: {error.strerror}") from None
+            raise InputError(f"cannot be read: {error.strerror}", path=self.name) from None
 
     def read(self, name: str) -> bytes:
-        """See `Place`."""
+        """See `OutputFolder`."""
+        path = self._folder / name
         try:
-            return (self._folder / name).read_bytes()
+            return path.read_bytes()
         except OSError as error:
-            raise MissingFileError(f"{shown(str(self._folder / name))}: cannot be read: {error.strerror}") from None
+            raise MissingFileError(f"cannot be read: {error.strerror}", path=path) from None
 
     def write(self, name: str, content: bytes) -> None:
-        """See `Place`."""
+        """See `OutputFolder`."""
         path = self._folder / name
         with writing(path):
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -107,13 +108,13 @@ class LocalPlace:
                 os.fsync(stream.fileno())
             sync(path.parent)
 
-    def tidy(self, folder: str) -> None:
-        """See `Place`."""
+    def remove_partial_files(self, folder: str) -> None:
+        """See `OutputFolder`."""
         for left in (self._folder / folder).glob(".part-*"):
             left.unlink(missing_ok=True)
 
     def claim(self) -> None:
-        """See `Place`; the lock goes with the process, however that ends."""
+        """See `OutputFolder`; the lock goes with the process, however that ends."""
         try:
             import fcntl
         except ImportError:  # Windows
@@ -125,18 +126,20 @@ class LocalPlace:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
-            raise InputError(f"{shown(self.name)}: another run is writing here: wait for it, or end it") from None
+            raise InputError(
+                "another run is writing here", path=self.name, advice="wait for it, or end it", code="output-locked"
+            ) from None
         except OSError:
             pass  # a network disk without locks
 
     def release(self) -> None:
-        """See `Place`."""
+        """See `OutputFolder`."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
 
-class RemotePlace:
+class RemoteFolder:
     """A folder behind an address."""
 
     def __init__(self, address: str) -> None:
@@ -146,51 +149,52 @@ class RemotePlace:
         self._atomic = bool(ATOMIC & {protocol} if isinstance(protocol, str) else ATOMIC & set(protocol))
 
     def names(self, folder: str = "") -> list[str]:
-        """See `Place`."""
+        """See `OutputFolder`."""
         path = self._path(folder)
-        with reaching(path):
+        with convert_remote_errors(path):
             try:
-                found = self._files.ls(path, detail=False, refresh=True)
+                listing = self._files.ls(path, detail=False, refresh=True)
             except FileNotFoundError:
                 return []
-        names = {PurePosixPath(str(one)).name for one in found if str(one).rstrip("/") != path.rstrip("/")}
+        names = {PurePosixPath(str(one)).name for one in listing if str(one).rstrip("/") != path.rstrip("/")}
         return sorted(name for name in names if name and not name.startswith("."))
 
     def read(self, name: str) -> bytes:
-        """See `Place`."""
-        with reaching(self._path(name)):
+        """See `OutputFolder`."""
+        with convert_remote_errors(self._path(name)):
             return bytes(self._files.cat_file(self._path(name)))
 
     def write(self, name: str, content: bytes) -> None:
-        """See `Place`."""
+        """See `OutputFolder`."""
         path = self._path(name)
         folder, _, file = path.rpartition("/")
         try:
-            with reaching(path):
+            with convert_remote_errors(path):
                 self._files.makedirs(folder, exist_ok=True)
                 if self._atomic:
                     self._files.pipe_file(path, content)
                 else:
-                    # one name a process: two runs at once do not write into one another's file
+                    # one name per process: two runs at once do not write into each other's file
                     temporary = f"{folder}/.{file}-{os.getpid()}"
                     self._files.pipe_file(temporary, content)
                     self._files.mv(temporary, path)
         except MienError as error:
-            raise OutputError(f"{error}; what was written before is kept") from None
+            advice = "what was written before is kept"
+            raise OutputError(error.reason, path=error.path, advice=advice) from None
 
-    def tidy(self, folder: str) -> None:
-        """See `Place`."""
+    def remove_partial_files(self, folder: str) -> None:
+        """See `OutputFolder`."""
         if self._atomic:
             return
-        with reaching(self._path(folder)):
+        with convert_remote_errors(self._path(folder)):
             for left in self._files.glob(f"{self._path(folder)}/.part-*"):
                 self._files.rm_file(left)
 
     def claim(self) -> None:
-        """See `Place`; nothing holds a lock behind an address."""
+        """See `OutputFolder`; nothing holds a lock behind an address."""
 
     def release(self) -> None:
-        """See `Place`."""
+        """See `OutputFolder`."""
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}" if name else self._root.rstrip("/")
@@ -202,7 +206,7 @@ def filesystem(address: str) -> tuple[Any, str]:
 
     Raises:
         MissingExtraError: fsspec, or what it needs for this protocol, is not installed.
-        InputError: a protocol nobody knows.
+        InputError: an unknown protocol.
     """
     try:
         import fsspec
@@ -211,18 +215,18 @@ def filesystem(address: str) -> tuple[Any, str]:
     try:
         files, path = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        raise MissingExtraError(*_package(address), f"{address.split('://')[0]}:// ({error})") from None
+        raise MissingExtraError(*_package_and_extra(address), f"{address.split('://')[0]}:// ({error})") from None
     except (ValueError, OSError, RuntimeError, TypeError, AttributeError) as error:
-        # file systems that need more than an address fail in ways of their own
+        # file systems that need more than an address raise errors of their own
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise InputError(f"{shown(address)}: {reason}: check the address") from None
+        raise InputError(reason, path=address, advice="check the address") from None
     return files, str(path)
 
 
 def read_files(paths: Sequence[str], *, ahead: int = 64) -> Iterator[bytes | MienError]:
-    """The contents of files, in order, local or remote; what cannot be read gives its error.
+    """The contents of files, in order, local or remote; for a file that cannot be read, its error.
 
-    Remote files are fetched ``ahead`` at a time, because waiting for one after the other costs more than the analysis.
+    Remote files are fetched ``ahead`` at a time, because waiting for each in turn costs more than the analysis.
     """
     for root, alike in itertools.groupby(paths, root_of):
         if not root:
@@ -240,24 +244,24 @@ def _read_remote(paths: Sequence[str], ahead: int) -> Iterator[bytes | MienError
             yield from [error] * len(chunk)
             continue
         plain = [files._strip_protocol(path) for path in chunk]
-        found: dict[str, Any] = {}
+        contents: dict[str, Any] = {}
         try:
-            with reaching(chunk[0]):
-                found = files.cat(plain, on_error="return", recursive=False)
+            with convert_remote_errors(chunk[0]):
+                contents = files.cat(plain, on_error="return", recursive=False)
         except MienError as error:
-            found = dict.fromkeys(plain, error)
+            contents = dict.fromkeys(plain, error)
         for path, name in zip(chunk, plain, strict=True):
-            content = found.get(name, FileNotFoundError())
-            yield content if isinstance(content, bytes) else _error(path, content)
+            content = contents.get(name, FileNotFoundError())
+            yield content if isinstance(content, bytes) else _file_error(path, content)
 
 
 def root_of(address: str) -> str:
-    """``s3://bucket/a/b.jpg`` → ``s3://``: files of a protocol share one file system. Nothing for a local path."""
+    """``s3://bucket/a/b.jpg`` → ``s3://``: files of a protocol share one file system. Empty for a local path."""
     return address.split("://", 1)[0] + "://" if is_address(address) else ""
 
 
 @contextmanager
-def opened(path: str) -> Iterator[Any]:
+def open_stream(path: str) -> Iterator[Any]:
     """A file open for reading bytes, local or remote; reading it raises `OSError`, not opening it a `MienError`."""
     if not is_address(path):
         from mien.media.image import open_file
@@ -266,7 +270,7 @@ def opened(path: str) -> Iterator[Any]:
             yield stream
         return
     files, name = filesystem(path)
-    with reaching(path):
+    with convert_remote_errors(path):
         stream = files.open(name, "rb")
     with stream:
         yield stream
@@ -274,31 +278,31 @@ def opened(path: str) -> Iterator[Any]:
 
 @contextmanager
 def local_copy(path: str) -> Iterator[str]:
-    """A path on this machine: that of a local file, or of a copy that is removed at the end."""
+    """A local path: that of a local file, or of a copy that is removed at the end."""
     if not is_address(path):
         yield path
         return
     files, name = filesystem(path)
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         copy = str(Path(folder) / (PurePosixPath(name).name or "file"))
-        with reaching(path):
+        with convert_remote_errors(path):
             files.get_file(name, copy)
         yield copy
 
 
 @contextmanager
-def reaching(path: str) -> Iterator[None]:
-    """What goes wrong on the way to a remote file becomes one `MienError` that names it."""
+def convert_remote_errors(path: str) -> Iterator[None]:
+    """Errors of file systems become one `MienError` that names the file."""
     try:
         yield
     except MienError:
         raise
     except _remote_errors() as error:
-        raise _error(path, error) from None
+        raise _file_error(path, error) from None
 
 
 def _remote_errors() -> tuple[type[Exception], ...]:
-    """What file systems raise; some raise classes of their own libraries, which are loaded then."""
+    """What file systems raise; some raise classes of their own libraries, which are then loaded."""
     kinds: list[type[Exception]] = [OSError, ValueError]
     for module, names in (
         ("botocore.exceptions", ("BotoCoreError", "ClientError")),
@@ -320,19 +324,18 @@ def _read_local(path: str) -> bytes | MienError:
     except MienError as error:
         return error
     except OSError as error:
-        return _error(path, error)
+        return _file_error(path, error)
 
 
-def _error(path: str, error: BaseException) -> MienError:
-    name = shown(path)
+def _file_error(path: str, error: BaseException) -> MienError:
     if isinstance(error, MienError):
         return error
     if isinstance(error, FileNotFoundError):
-        return MissingFileError(f"{name}: no such file: check the path")
+        return MissingFileError("no such file", path=path, advice="check the path")
     reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
-    return InputError(f"{name}: cannot be read or written: {reason[:300]}")
+    return InputError(f"cannot be read or written: {reason[:300]}", path=path)
 
 
-def _package(address: str) -> tuple[str, str]:
+def _package_and_extra(address: str) -> tuple[str, str]:
     protocol = address.split("://")[0]
     return {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}.get(protocol, (protocol, "batch"))

@@ -1,4 +1,4 @@
-"""The values that cross the stages of a batch: entry → shard → item → finished shard. Frozen, quick to pickle."""
+"""The values that cross the stages of a batch: input file → shard → input → result. Frozen, quick to pickle."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["photos", "parquet", "tar", "video"]
+from mien.errors import MienError
+
+ShardKind = Literal["photos", "parquet", "tar", "video"]
 """What a shard holds: picture files, rows of a Parquet file, members of a tar file, one video."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class InputFile:
     """A file that the source names.
 
     Attributes:
         path: absolute path, or URL.
-        size: bytes; None where the listing does not tell.
-        stamp: what changes when the file does (time of change, ETag); empty where the listing does not tell.
+        size: bytes; None where the listing does not include it.
+        stamp: what changes when the file does (modification time, ETag); empty where the listing does not include it.
     """
 
     path: str
@@ -28,20 +30,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one worker analyses at a time and what is written at once; a killed run does it again from its start.
+    """What one worker analyses at a time and what is written at once; a killed run analyses it again from its start.
 
     Attributes:
-        number: its place in the plan, from 0; the name of its files follows from it.
+        number: its position in the plan, from 0; the names of its files follow from it.
         kind: what it holds.
         files: the pictures, or the one Parquet file, tar file or video.
         start: first row of a Parquet file.
         stop: row after the last one; None for all.
         column: column of a Parquet file that holds the pictures.
-        size: bytes of its files, None where not known.
+        size: bytes of its files, None where unknown.
     """
 
     number: int
-    kind: Kind
+    kind: ShardKind
     files: tuple[str, ...]
     start: int = 0
     stop: int | None = None
@@ -50,7 +52,7 @@ class Shard:
 
     @property
     def inputs(self) -> int | None:
-        """How many photos or videos; None for a tar file, which tells only when it is read."""
+        """Number of photos or videos; None for a tar file, where it is known only after reading."""
         if self.kind == "photos":
             return len(self.files)
         if self.kind == "video":
@@ -59,15 +61,15 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ShardInput:
     """One input of a shard.
 
     Attributes:
-        position: its place in the shard, from 0.
+        position: its position in the shard, from 0.
         source: its name in the tables: path or URL, with ``#row`` or ``#member`` of a container.
         file: path or URL of the file that it is, or lies in.
         member: row number or member name in a container, None for a file of its own.
-        content: the encoded picture; None for a video, and where ``error`` says why there is none.
+        content: the encoded picture; None for a video, and where there is an ``error``.
         error: why it could not be read.
         kind: "photo" or "video"; "file" for a container of which something could not be read.
     """
@@ -77,18 +79,18 @@ class Item:
     file: str
     member: str | None = None
     content: bytes | None = field(default=None, repr=False)
-    error: str | None = None
+    error: MienError | None = None
     kind: Literal["photo", "video", "file"] = "photo"
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ResultCounts:
     """How much a shard, or a run, holds.
 
     Attributes:
         inputs: rows of the table of inputs.
         errors: of these, those that could not be analysed.
-        faces: faces found in photos.
+        faces: faces detected in photos.
         frames: frames of videos analysed.
     """
 
@@ -97,8 +99,8 @@ class Counts:
     faces: int = 0
     frames: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
+    def __add__(self, other: ResultCounts) -> ResultCounts:
+        return ResultCounts(
             self.inputs + other.inputs,
             self.errors + other.errors,
             self.faces + other.faces,
@@ -111,23 +113,23 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """What became of a shard: the files to write, as bytes, and what they hold.
+class ShardResult:
+    """The result of analysing a shard: the files to write, as bytes, and their counts.
 
     Attributes:
         shard: its number.
         tables: name of a table → content of this shard's Parquet file.
         counts: of the shard.
-        deaths: worker processes that died on the way.
+        deaths: worker processes that died during the analysis.
     """
 
     shard: int
     tables: Mapping[str, bytes] = field(repr=False)
-    counts: Counts
+    counts: ResultCounts
     deaths: int = 0
 
 
-def line(shard: Shard) -> str:
+def shard_json(shard: Shard) -> str:
     """A shard as one line of JSON, for the plan's digest."""
     values: dict[str, Any] = asdict(shard)
     return json.dumps(values, sort_keys=True, ensure_ascii=True)

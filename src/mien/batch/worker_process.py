@@ -1,7 +1,7 @@
-"""The worker process: ``python -m mien.batch.worker_process`` stdin tasks → stdout results.
+"""The worker process: ``python -m mien.batch.worker_process`` reads tasks on stdin and writes results to stdout.
 
-It is a process of its own so that a decoder that crashes, or memory that runs out, costs one shard's time and no more.
-It ends when its input does, also in the middle of a shard: nothing analyses for a driver that is gone.
+It is a separate process so that a decoder that crashes, or memory that runs out, costs one shard's time and no more.
+It ends when its input does, also in the middle of a shard: nothing is analysed for a driver that has ended.
 """
 
 from __future__ import annotations
@@ -16,54 +16,54 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from mien.batch.settings import Prepared
-from mien.batch.shard_analysis import Care, analyse_shard
-from mien.batch.types import Finished, Item, Shard
+from mien.batch.settings import AnalysisSetup
+from mien.batch.shard_analysis import RetryPolicy, analyse_shard
+from mien.batch.types import Shard, ShardInput, ShardResult
 from mien.errors import MienError
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartMessage:
     """The first message: what to analyse with."""
 
-    prepared: Prepared
+    setup: AnalysisSetup
     threads: int
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ShardTask:
     """A shard to analyse; ``items`` where its inputs were read before."""
 
     shard: Shard
-    care: Care
-    items: Sequence[Item] | None = field(default=None, repr=False)
+    retry: RetryPolicy
+    items: Sequence[ShardInput] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class Position:
     """An answer: the input at this position comes next."""
 
     position: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class WorkerReady:
     """The first answer: the models are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """An answer: this cannot be done at all, and why."""
+class WorkerFailure:
+    """An answer: the process cannot analyse at all, and why."""
 
     error: MienError
 
 
-Answer = Finished | At | Ready | Refused
+WorkerAnswer = ShardResult | Position | WorkerReady | WorkerFailure
 
 
 def main() -> None:
     """Serve until the input ends."""
-    # Ctrl-C reaches the whole group of processes; the driver decides what it means
+    # Ctrl-C reaches the whole group of processes; the driver handles it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not mix with the answers
@@ -78,29 +78,29 @@ def main() -> None:
 def _serve(tasks: queue.SimpleQueue[Any], out: BinaryIO) -> None:
     import cv2
 
-    start: Start = tasks.get()
-    # OpenCV's own pool would take every core in every process
+    start: StartMessage = tasks.get()
+    # OpenCV's own pool would use every core in every process
     cv2.setNumThreads(start.threads)
     try:
-        analyzer = start.prepared.analyzer(start.threads)
+        analyzer = start.setup.analyzer(start.threads)
     except MienError as error:
-        _answer(out, Refused(error))
+        _send(out, WorkerFailure(error))
         return
-    _answer(out, Ready())
+    _send(out, WorkerReady())
     while True:
-        task: Task = tasks.get()
+        task: ShardTask = tasks.get()
         try:
-            done: Answer = analyse_shard(
+            answer: WorkerAnswer = analyse_shard(
                 analyzer,
-                start.prepared.settings,
+                start.setup.settings,
                 task.shard,
                 items=task.items,
-                care=task.care,
-                at=lambda position: _answer(out, At(position)),
+                retry=task.retry,
+                on_position=lambda position: _send(out, Position(position)),
             )
         except MienError as error:
-            done = Refused(error)
-        _answer(out, done)
+            answer = WorkerFailure(error)
+        _send(out, answer)
 
 
 def _receive(source: BinaryIO, tasks: queue.SimpleQueue[Any]) -> None:
@@ -111,7 +111,7 @@ def _receive(source: BinaryIO, tasks: queue.SimpleQueue[Any]) -> None:
             os._exit(0)
 
 
-def _answer(out: BinaryIO, answer: Answer) -> None:
+def _send(out: BinaryIO, answer: WorkerAnswer) -> None:
     pickle.dump(answer, out, pickle.HIGHEST_PROTOCOL)
     out.flush()
 

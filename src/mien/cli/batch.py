@@ -13,7 +13,7 @@ from mien.cli.options import analyzer_options, follow_options, frame_options
 
 if TYPE_CHECKING:
     from mien.batch.run import BatchRun
-    from mien.batch.types import Finished
+    from mien.batch.types import ShardResult
 
 EPILOG = """\b
 Examples:
@@ -87,11 +87,11 @@ def command(
     The output is how a face looks to raters, not what a person feels.
     """
     from mien.batch.run import BatchRun
-    from mien.batch.settings import Settings
+    from mien.batch.settings import AnalysisSettings
 
     if redo_errors and not resume:
         raise click.UsageError("--redo-errors goes with --resume")
-    settings = Settings(
+    settings = AnalysisSettings(
         detector=detector,
         detector_model=None if detector_model is None else str(detector_model.absolute()),
         min_face=min_face,
@@ -134,16 +134,16 @@ def _model(name: str) -> str | None:
 
 
 def _drive(run: BatchRun, target: str) -> None:
-    for left_out in run.plan.left_out:
-        click.echo(f"mien: left out: {left_out}", err=True)
+    for error in run.plan.skipped:
+        click.echo(f"mien: skipped: {error}", err=True)
     if run.skipped:
         click.echo(f"mien: {run.skipped:,} of {len(run.plan.shards):,} shards were finished before", err=True)
     try:
         with Progress(run) as progress:
-            for finished in run.finished():
+            for finished in run.results():
                 progress.update(finished)
     except KeyboardInterrupt:
-        done, total = run.done, len(run.plan.shards)
+        done, total = run.finished_shards, len(run.plan.shards)
         click.echo(
             f"mien: interrupted: {done:,} of {total:,} shards are written; the same call with --resume goes on",
             err=True,
@@ -178,7 +178,7 @@ class Progress:
         self._share = self._fraction()
         self._recent: deque[tuple[float, int, float]] = deque([(self._began, self._seen, self._share)])
 
-    def update(self, finished: Finished) -> None:
+    def update(self, finished: ShardResult) -> None:
         """One more shard."""
         now, counts, share = time.monotonic(), self._run.counts, self._fraction()
         self._recent.append((now, counts.inputs, share))
@@ -200,7 +200,7 @@ class Progress:
     def _fraction(self) -> float:
         if self._total:
             return min(self._run.counts.inputs / self._total, 1.0)
-        return self._run.done / self._shards
+        return self._run.finished_shards / self._shards
 
     def __enter__(self) -> Progress:
         if not self._plain:  # old releases of rich end even a bar that is not shown with an empty line
