@@ -15,7 +15,6 @@ from typing import Any
 from mien.batch.storage import open_stream
 from mien.batch.types import Shard, ShardInput
 from mien.errors import DataError, MienError, MissingExtraError
-from mien.errors import display_path as shown
 from mien.files import can_hold
 from mien.media.image import image_suffixes
 

@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
-from mien.errors import display_path as shown
 from mien.files import atomic_path, sync, writing
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
