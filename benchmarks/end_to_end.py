@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from mien.cpus import available_cpus
 from mien.datasets.prepared import Prepared, read_prepared
 from mien.detect import Detector, make_detector
 from mien.evaluation.scoring.end_to_end import search
@@ -68,7 +68,7 @@ def main() -> None:
     print(f"{len(part)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end")
     settings = [(side, angle) for side in options.sizes for angle in options.angles]
     rows = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cpus()) as pool:
         for row in pool.map(lambda setting: measure(part, model, direct, detector, *setting), settings):
             rows.append(row)
             print(

@@ -568,7 +568,7 @@ def test_damage_near_the_end_costs_no_whole_frame(
     path = scrambled(long("a.mp4", tmp_path), 0.97, 0.974)
     got = []
     for threads in (1, 4):  # threads that decode a frame each lose the whole ones beside a damaged one at the end
-        monkeypatch.setattr("mien.media.decoder.cores", lambda threads=threads: threads)
+        monkeypatch.setattr("mien.media.decoder.thread_count", lambda given, threads=threads: given or threads)
         with open_video(path) as video:
             got.append([(frame.index, frame.rgb.tobytes()) for frame in video])
         assert len(got[-1]) + video.lost == 100

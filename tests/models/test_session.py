@@ -9,7 +9,7 @@ import pytest
 
 from mien.detect.mtcnn import RNET
 from mien.errors import InputError, MissingFileError, ModelError
-from mien.models.session import MAX_DEFAULT_THREADS, available_cpus, open_session, thread_count
+from mien.models.session import open_session
 
 
 def test_a_model_opens_from_bytes_and_from_its_file_alike():
@@ -41,11 +41,7 @@ def test_a_truncated_model_is_refused():
         open_session(RNET.read()[:-1000])
 
 
-def test_threads_default_to_few_and_are_checked():
-    assert thread_count(None) == min(available_cpus(), MAX_DEFAULT_THREADS)
-    assert thread_count(3) == 3
-    with pytest.raises(InputError, match="at least 1"):
-        thread_count(0)
+def test_threads_are_checked():
     with pytest.raises(InputError):
         open_session(RNET.read(), threads=-1)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from mien.batch.settings import AnalysisSetup
 from mien.batch.types import Shard, ShardResult
 from mien.batch.worker import Worker
+from mien.cpus import available_cpus
 from mien.errors import InputError, MienError
-from mien.models.session import available_cpus
 
 
 def run_local(

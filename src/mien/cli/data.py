@@ -141,12 +141,12 @@ def prepare(
 
 def _with_features(prepared: Prepared, text: str, workers: int | None, cache: bool) -> Prepared:
     """The dataset with the vectors it was asked for and does not carry yet."""
-    import os
     from dataclasses import replace
 
     from rich.console import Console
     from rich.progress import Progress
 
+    from mien.cpus import available_cpus
     from mien.published.features import cached, chosen, compute
 
     vectors = dict(prepared.features)
@@ -159,7 +159,7 @@ def _with_features(prepared: Prepared, text: str, workers: int | None, cache: bo
             def advance(done: int, total: int, bar: TaskID = bar) -> None:
                 progress.update(bar, completed=done, total=total)
 
-            vectors[name] = work(name, prepared.images, workers=workers or os.cpu_count() or 1, progress=advance)
+            vectors[name] = work(name, prepared.images, workers=workers or available_cpus(), progress=advance)
     return replace(prepared, features=vectors)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -81,6 +80,7 @@ def command(
     off is tried again. The folder holds study.json, trials.csv, pictures of the history, of the importance of each
     setting and of the score over it, and the run folder of the best trial.
     """
+    from mien.cpus import available_cpus
     from mien.errors import MissingExtraError
     from mien.files import output_file
     from mien.published.recipes.svm import SVMS
@@ -103,7 +103,7 @@ def command(
     folder = out or Path("runs") / "tune" / name
     url = address(storage, folder)
     if threads is None and jobs > 1:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
+        threads = max(1, available_cpus() // jobs)
     # a password given on the command line is written nowhere
     line = [shown(address(one, folder)) if one == storage else one for one in sys.argv[1:]]
     search = Search(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cpus import available_cpus
 from mien.errors import DataError, InputError
 from mien.media.silence_logs import silence_pillow
 
@@ -41,7 +41,7 @@ _DAMAGE = (
 
 def parallel(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
     """``[work(item) for item in items]`` on as many threads as there are cores, in order."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=available_cpus()) as pool:
         return list(pool.map(work, items))
 
 

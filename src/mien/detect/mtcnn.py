@@ -24,13 +24,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cpus import thread_count
 from mien.detect import mtcnn_graphs as graphs
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
 from mien.detect.raw_output import as_faces
 from mien.errors import InputError
 from mien.geometry import clip_boxes, iou, nms
 from mien.models.packaged_files import PackagedFile
-from mien.models.session import open_session, thread_count
+from mien.models.session import open_session
 from mien.models.thread_pool import Workers
 from mien.results.faces import Faces
 

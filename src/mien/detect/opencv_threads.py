@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 
-from mien.models.session import thread_count
+from mien.cpus import thread_count
 
 
 def use_threads(threads: int | None) -> None:

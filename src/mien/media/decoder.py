@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from array import array
 from bisect import bisect_left
 from collections import deque
@@ -13,6 +12,7 @@ from itertools import accumulate
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from mien.cpus import thread_count
 from mien.media.demuxer import VideoDemuxer
 from mien.media.frame_order import ArrivalOrder, OrderedFrame, TimestampOrder
 from mien.media.probe import FrameNumbering, VideoProbe
@@ -21,8 +21,6 @@ from mien.media.selection import FrameSelection
 if TYPE_CHECKING:
     import av
 
-_THREADS = 4
-"""Decoding threads at most: each holds a frame, and the analysis wants the cores too."""
 _MARGIN = 64
 """Packets that are read beyond a frame before its rank is final; codecs reorder by 16 at most."""
 _TICK = 1e-6
@@ -104,14 +102,14 @@ def find_seek_point(facts: VideoProbe, choice: FrameSelection, stop: Event | Non
 
 
 def decode_frames(
-    opened: VideoDemuxer, facts: VideoProbe, begin: SeekPoint, threads: int = 0
+    opened: VideoDemuxer, facts: VideoProbe, begin: SeekPoint, threads: int | None = None
 ) -> Iterator[OrderedFrame[av.VideoFrame]]:
     """Every frame in order of presentation, also the lost ones."""
     from av.error import FFmpegError
 
     context = opened.stream.codec_context
     context.thread_type = "AUTO"
-    context.thread_count = threads or min(_THREADS, cores())
+    context.thread_count = thread_count(threads)
     order: TimestampOrder[av.VideoFrame] | ArrivalOrder[av.VideoFrame]
     if facts.numbering is FrameNumbering.STAMPS:
         order = TimestampOrder(begin.rank)
@@ -161,9 +159,3 @@ def _end_again(
         for placed in decode_frames(opened, facts, SeekPoint(packet, rank), threads=1):
             if placed.index >= order.next:
                 yield placed
-
-
-def cores() -> int:
-    """Processor cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

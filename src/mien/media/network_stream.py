@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from mien.cpus import thread_count
 from mien.errors import VideoError
 from mien.media.connection import ConnectionLostError, ReceivedFrame
-from mien.media.decoder import cores
 from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream, codec_name
 from mien.media.frame_converter import FrameConverter
 from mien.media.silence_logs import silence_ffmpeg
@@ -21,7 +21,6 @@ _NO_CLOCK = re.compile(r"mpjpeg|mjpeg|h264|hevc|.*_pipe|rawvideo")
 """Formats whose time stamps FFmpeg makes up from a nominal rate."""
 _LUMPS = frozenset({"hls", "dash"})
 """Formats that send some seconds at once."""
-_THREADS = 4
 _CONNECT = 15.0
 """Seconds that an address has to answer, at least."""
 
@@ -67,7 +66,7 @@ class NetworkStream:
             raise
         context = self._stream.codec_context
         context.thread_type = "SLICE"  # threads that take a frame each would hold some back
-        context.thread_count = min(_THREADS, cores())
+        context.thread_count = thread_count(None)
         context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
         self._converter = FrameConverter(self._stream.sample_aspect_ratio, context.color_trc)
         self.codec = codec_name(self._stream)

@@ -7,32 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputError, MissingFileError, ModelError
+from mien.cpus import thread_count
+from mien.errors import MissingFileError, ModelError
 
 if TYPE_CHECKING:
     import onnxruntime
 
-MAX_DEFAULT_THREADS = 4
-"""The small networks here gain nothing from more."""
-
 _ERRORS_ONLY = 3
-
-
-def available_cpus() -> int:
-    """CPUs this process may run on (a container or ``taskset`` may grant fewer than the machine has)."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity call
-        return os.cpu_count() or 1
-
-
-def thread_count(threads: int | None) -> int:
-    """``threads``, or for None the available CPUs up to `MAX_DEFAULT_THREADS`; `InputError` below 1."""
-    if threads is None:
-        return min(available_cpus(), MAX_DEFAULT_THREADS)
-    if threads < 1:
-        raise InputError(f"threads must be at least 1, got {threads}; leave it out to use the available CPUs")
-    return threads
 
 
 def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "") -> onnxruntime.InferenceSession:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from mien.cpus import thread_count
 from mien.detect import make_detector
 from mien.detect.detector import Detector
 from mien.errors import InputError
@@ -21,7 +22,6 @@ from mien.media.frame import Frame
 from mien.media.image import ImageInput, load_image
 from mien.models.catalog import read_model
 from mien.models.model import Model
-from mien.models.session import thread_count
 from mien.predict.classify import age_bins, classify
 from mien.results.faces import Faces
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cpus import thread_count
 from mien.detect import make_detector
 from mien.detect.detector import Detector
 from mien.errors import ImageError, ImageTooLargeError, InputError
@@ -25,7 +26,6 @@ from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.models.catalog import read_model
 from mien.models.model import Model
-from mien.models.session import thread_count
 from mien.pipeline.analyzer import DETECTOR, MIN_FACE, Analyzer
 from mien.predict.classify import apart, cut, together, with_ages, with_emotions
 from mien.results.faces import Faces

@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mien.cpus import available_cpus
+
 PACKAGES = ("mien", "torch", "lightning", "kornia", "torchmetrics", "numpy", "opencv-python-headless", "onnxruntime")
 
 
@@ -48,7 +50,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cpus": os.cpu_count(),
+        "cpus": available_cpus(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "packages": versions,
