@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.cleaning import contrast, not_a_face, sharpness, vote_entropy
-from mien.datasets.dataset import Prepared
-from mien.datasets.mislabels import doubt
-from mien.datasets.prepared import read_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.mislabels import label_doubt
+from mien.datasets.prepared_file import read_prepared
 from mien.labels import FERPLUS
 
 EDGES = {
@@ -32,11 +32,11 @@ EDGES = {
 }
 MEASURES = {
     "constant": contrast, "not-a-face": not_a_face, "blur": sharpness, "ambiguous": vote_entropy,
-    "disagreement": lambda data: doubt(data),
+    "disagreement": lambda data: label_doubt(data),
 }  # fmt: skip
 
 
-def bins(data: Prepared, numbers: NDArray[np.floating], edges: tuple[float, ...]) -> list[dict[str, Any]]:
+def bins(data: Dataset, numbers: NDArray[np.floating], edges: tuple[float, ...]) -> list[dict[str, Any]]:
     first = np.array(FERPLUS.names)[data.votes[:, : len(FERPLUS)].argmax(axis=1)]
     agree = first == np.array(data.taxonomy.names)[data.emotion]
     bits, no_emotion = vote_entropy(data), data.votes[:, len(FERPLUS) :].sum(axis=1)

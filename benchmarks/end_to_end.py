@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mien.cpus import available_cpus
-from mien.datasets.prepared import Prepared, read_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.prepared_file import read_prepared
 from mien.detect import Detector, make_detector
 from mien.evaluation.scoring.end_to_end import search
 from mien.evaluation.scoring.evaluate import protocols_of
@@ -29,7 +30,7 @@ from mien.models.model import Model, Probabilities
 
 
 def measure(
-    part: Prepared, model: Scorable, direct: Probabilities, detector: Detector, side: int, angle: float
+    part: Dataset, model: Scorable, direct: Probabilities, detector: Detector, side: int, angle: float
 ) -> dict[str, float]:
     """Paste every face ``side`` pixels wide, turned by ± ``angle`` degrees; search; set beside the direct answers."""
     n = len(part)

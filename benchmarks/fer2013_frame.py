@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.datasets.prepared import read_prepared
+from mien.datasets.prepared_file import read_prepared
 from mien.detect import make_detector
 
 SCALE, MARGIN = 5, 120

@@ -146,7 +146,7 @@ def videos(folder: Path) -> Target:
 
 def fer2013(folder: Path) -> Target:
     from helpers.datasets import fer2013_csv, fer2013_rows
-    from mien.datasets.csv_table import read
+    from mien.datasets.catalog import read_dataset
 
     rows = fer2013_rows(2)
     quoted = [[f'"{cell}"' for cell in row] for row in rows]
@@ -164,7 +164,7 @@ def fer2013(folder: Path) -> Target:
 
     def run(data: bytes) -> None:
         given.write_bytes(data)
-        read(given, "fer2013")
+        read_dataset(given, "fer2013")
 
     return Target("FER2013's CSV, plain, .gz and .zip: `mien data prepare`", seeds, run, "text")
 
@@ -190,7 +190,7 @@ def _small_picture(path: Path) -> Path:
 
 
 def fairface_csv(folder: Path) -> Target:
-    from mien.datasets.csv_table import read
+    from mien.datasets.catalog import read_dataset
 
     for name in ("train/1.png", "val/1.png"):
         _small_picture(folder / "faces" / name)
@@ -200,14 +200,14 @@ def fairface_csv(folder: Path) -> Target:
 
     def run(data: bytes) -> None:
         given.write_bytes(data)
-        read(given.parent)
+        read_dataset(given.parent)
 
     return Target("FairFace's CSV beside pictures", [seed.encode()], run, "text")
 
 
 def rafdb(folder: Path) -> Target:
     from helpers.datasets import rafdb as made
-    from mien.datasets.csv_table import read
+    from mien.datasets.catalog import read_dataset
 
     lines = ["train_00001.jpg 5", "test_0001.jpg 1"]
     root = made(folder / "raf", lines, np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), dtype=np.uint8))
@@ -215,7 +215,7 @@ def rafdb(folder: Path) -> Target:
 
     def run(data: bytes) -> None:
         given.write_bytes(data)
-        read(root)
+        read_dataset(root)
 
     return Target("RAF-DB's list beside pictures", [given.read_bytes()], run, "text")
 
@@ -239,8 +239,8 @@ def probabilities(folder: Path) -> Target:
 
 def parquet(folder: Path) -> Target:
     from helpers.datasets import hf_parquet, made, votes_for
-    from mien.datasets.csv_table import read
-    from mien.datasets.prepared import write_prepared
+    from mien.datasets.catalog import read_dataset
+    from mien.datasets.prepared_file import write_prepared
 
     base = made(5, side=8)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), dtype=np.uint8)
@@ -260,7 +260,7 @@ def parquet(folder: Path) -> Target:
 
     def run(data: bytes) -> None:
         given.write_bytes(data)
-        read(given)
+        read_dataset(given)
 
     return Target("Parquet files: prepared, Hugging Face, FairFace", [path.read_bytes() for path in written], run)
 
@@ -274,8 +274,8 @@ def parquet_fields(folder: Path) -> Target:
     import pyarrow.parquet as pq
 
     from helpers.datasets import encoded, hf_parquet, made
-    from mien.datasets.csv_table import read
-    from mien.datasets.prepared import KEY, write_prepared
+    from mien.datasets.catalog import read_dataset
+    from mien.datasets.prepared_file import METADATA_KEY, write_prepared
 
     def described(path: Path) -> dict[str, Any]:
         table = pq.read_table(path)
@@ -300,7 +300,7 @@ def parquet_fields(folder: Path) -> Target:
         described(hf_parquet(folder / "c.parquet", pictures, {"label": [0, 1, 2]}, labels)),
         described(hf_parquet(folder / "e.parquet", pictures, ages)),
     ]
-    assert KEY.decode() in documents[0]["metadata"]
+    assert METADATA_KEY.decode() in documents[0]["metadata"]
     picture = encoded(pictures[0])
     given = folder / "in" / "train.parquet"
     given.parent.mkdir()
@@ -331,7 +331,7 @@ def parquet_fields(folder: Path) -> Target:
             pq.write_table(table, given)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, pa.ArrowException):
             raise InputError("not a table that can be written") from None
-        read(given)
+        read_dataset(given)
 
     return Target(
         "well-formed Parquet with other columns, types and metadata",

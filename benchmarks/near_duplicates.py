@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.audit.types import Subject
-from mien.datasets.near_duplicates import BITS, FLAT, SIMILARITY, Pairs, near_duplicates
-from mien.datasets.prepared import read_prepared
+from mien.datasets.near_duplicates import MAX_BITS, MIN_DEVIATION, MIN_SIMILARITY, DuplicatePairs, near_duplicates
+from mien.datasets.prepared_file import read_prepared
 
 Picture = NDArray[np.uint8]
 EDGES = (0.84, 0.86, 0.88, 0.89, 0.90, 0.91, 0.92, 0.94, 0.96, 0.98, 1.01)
@@ -95,7 +95,7 @@ def variants(pictures: NDArray[np.uint8], rng: np.random.Generator) -> list[dict
     return rows
 
 
-def pairs_of(pairs: Pairs) -> list[tuple[int, int]]:
+def pairs_of(pairs: DuplicatePairs) -> list[tuple[int, int]]:
     return list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
 
@@ -146,10 +146,10 @@ def main() -> None:
     rng = np.random.default_rng(0)
     prepared = read_prepared(options.data)
     images = prepared.images[Subject.of(prepared).first][..., 0]
-    images = images[images.std(axis=(1, 2)) >= FLAT]
+    images = images[images.std(axis=(1, 2)) >= MIN_DEVIATION]
     document = {
-        "bits": BITS,
-        "similarity": SIMILARITY,
+        "bits": MAX_BITS,
+        "similarity": MIN_SIMILARITY,
         "variants": variants(images[rng.permutation(len(images))[: options.pictures]], rng),
         "found": in_the_dataset(options.data, rng),
     }

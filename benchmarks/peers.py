@@ -272,7 +272,7 @@ def batch(bench: Bench, rounds: int) -> None:
 
 def accuracy(bench: Bench, data: Path) -> None:
     """Shipped classifiers on ready crops."""
-    from mien.datasets.prepared import read_prepared
+    from mien.datasets.prepared_file import read_prepared
 
     dataset = read_prepared(data)
     faces = dataset.select("test").images[..., 0]

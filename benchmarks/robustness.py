@@ -32,8 +32,9 @@ from beside.serving import Served, command
 from beside.table import ENVIRONMENTS, WEIGHTS
 from numpy.typing import NDArray
 
+from mien.datasets.dataset import Dataset
 from mien.datasets.fairface import open_fairface
-from mien.datasets.prepared import Prepared, read_prepared
+from mien.datasets.prepared_file import read_prepared
 from mien.detect import make_detector
 from mien.evaluation.scoring.disturbances import DISTURBANCES, Disturbance, disturbed
 from mien.evaluation.scoring.scored_model import predict, scorable_of
@@ -74,7 +75,7 @@ def points() -> Iterator[tuple[Disturbance | None, float]]:
             yield how, strength
 
 
-def ours(part: Prepared) -> Classify:
+def ours(part: Dataset) -> Classify:
     model = scorable_of(Model(read_model("emotion"), threads=1))
 
     def classify(faces: NDArray[np.uint8]) -> Heads:
@@ -99,7 +100,7 @@ def theirs(served: Served, work: Path) -> Classify:
     return classify
 
 
-def classification(part: Prepared, classifiers: dict[str, Classify]) -> list[dict[str, Any]]:
+def classification(part: Dataset, classifiers: dict[str, Classify]) -> list[dict[str, Any]]:
     rows = []
     for how, strength in points():
         faces = part.images if how is None else disturbed(part.images, how, strength)

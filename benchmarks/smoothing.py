@@ -384,7 +384,7 @@ def damaged(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
 
 
 def ages(path: Path, faces: int = 1500, frames: int = 12) -> dict[str, dict[str, float]]:
-    from mien.datasets.prepared import read_prepared
+    from mien.datasets.prepared_file import read_prepared
     from mien.models.catalog import read_model
     from mien.models.model import Model
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.prepared_file import read_prepared, write_prepared
 
 TRAIN, VALIDATION, EPOCHS, BATCH = 6000, 1500, 5, 64
 RECIPE = "emotion-cpu"

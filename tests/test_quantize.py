@@ -17,8 +17,8 @@ pytest.importorskip("torch")
 
 from mien import Analyzer
 from mien.cli import cli
-from mien.datasets.dataset import Prepared
-from mien.datasets.prepared import write_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, ExportError
 from mien.models.catalog import read_model
 from mien.models.model import Model
@@ -26,7 +26,7 @@ from mien.quantize import losses, quantize
 
 
 @pytest.fixture(scope="module")
-def faces() -> Prepared:
+def faces() -> Dataset:
     """Crops of a portrait at many brightnesses and places, labelled as the float network sees them."""
     gray = np.asarray(astronaut().mean(axis=2), np.float32)[60:190, 160:290]
     random = np.random.default_rng(0)
@@ -41,11 +41,11 @@ def faces() -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def small(faces: Prepared) -> bytes:
+def small(faces: Dataset) -> bytes:
     return quantize(read_model("emotion"), faces, images=16)
 
 
-def test_it_says_nearly_the_same_from_a_quarter_of_the_bytes(small: bytes, faces: Prepared) -> None:
+def test_it_says_nearly_the_same_from_a_quarter_of_the_bytes(small: bytes, faces: Dataset) -> None:
     before, after = Model(read_model("emotion"), threads=1), Model(small, threads=1)
     assert len(small) < 0.3 * len(read_model("emotion"))
     told = [model(faces.images)["ferplus"] for model in (before, after)]
@@ -61,7 +61,7 @@ def test_the_card_tells_of_it_and_holds_no_score_of_the_other(small: bytes) -> N
     assert (card.heads, card.frame, card.size) == (before.heads, before.frame, before.size)
 
 
-def test_the_same_input_gives_the_same_bytes(small: bytes, faces: Prepared) -> None:
+def test_the_same_input_gives_the_same_bytes(small: bytes, faces: Dataset) -> None:
     assert quantize(read_model("emotion"), faces, images=16) == small
 
 
@@ -72,7 +72,7 @@ def test_a_photo_is_read_with_it(small: bytes, tmp_path: Path) -> None:
     assert face.emotion == "happy"
 
 
-def test_the_loss_is_counted_in_points(faces: Prepared, small: bytes) -> None:
+def test_the_loss_is_counted_in_points(faces: Dataset, small: bytes) -> None:
     # labels are the float network's own, so its accuracy is 1 and every other answer is a loss
     found = losses(read_model("emotion"), small, faces, "train")["fer2013"]
     wrong = (Model(small, threads=1)(faces.images)["fer2013"].argmax(1) != faces.emotion)[faces.split == "train"]
@@ -80,14 +80,14 @@ def test_the_loss_is_counted_in_points(faces: Prepared, small: bytes) -> None:
     assert found["loss"] == pytest.approx(100 * wrong.mean(), abs=1e-3)
 
 
-def test_what_cannot_be_quantised_is_said(faces: Prepared, small: bytes) -> None:
+def test_what_cannot_be_quantised_is_said(faces: Dataset, small: bytes) -> None:
     with pytest.raises(ExportError, match="8 bits already"):
         quantize(small, faces)
     with pytest.raises(DataError, match="no train images"):
         quantize(read_model("emotion"), faces[faces.split == "test"])
 
 
-def test_the_command_writes_scores_and_refuses_a_loss(faces: Prepared, tmp_path: Path) -> None:
+def test_the_command_writes_scores_and_refuses_a_loss(faces: Dataset, tmp_path: Path) -> None:
     data = write_prepared(faces, tmp_path / "faces.parquet")
     out, told = tmp_path / "small.onnx", tmp_path / "told.json"
     call = ["quantize", "emotion", "--data", str(data), "--images", "16", "--threads", "1"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.prepared import Prepared
+from mien.datasets.dataset import Dataset
 from mien.evaluation.bootstrap import mean_interval
 from mien.evaluation.comparison import compare
 from mien.evaluation.predictions import Scored
@@ -23,7 +23,7 @@ def told(path: Path, labels: list[str]) -> NDArray[np.float32]:
     return np.fromfile(path, np.float32).reshape(-1, len(labels))
 
 
-def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Prepared) -> dict[str, Scored]:
+def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Dataset) -> dict[str, Scored]:
     """A classifier under both protocols, and under FER+'s eight classes where it tells contempt.
 
     Args:
@@ -45,19 +45,19 @@ def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Prepar
     return out
 
 
-def strict(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Prepared) -> NDArray[np.bool_]:
+def strict(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Dataset) -> NDArray[np.bool_]:
     """``(m,)``: right on the faces with a majority among all eight; contempt is wrong for who cannot tell it."""
     from mien.datasets import ferplus
     from mien.labels import FERPLUS, canonical
 
     labels, probabilities = heads.get("ferplus") or heads["emotion"]
-    targets = ferplus.targets(part.votes, "majority", 8)
+    targets = ferplus.vote_targets(part.votes, "majority", 8)
     truth = targets.targets.argmax(axis=1)
     places = np.array([FERPLUS.index[canonical(label)] for label in labels])
     return np.asarray(places[probabilities.argmax(axis=1)] == truth)[targets.keep]
 
 
-def accuracies(answers: dict[str, dict[str, Any]], data: Prepared) -> dict[str, Any]:
+def accuracies(answers: dict[str, dict[str, Any]], data: Dataset) -> dict[str, Any]:
     """Accuracies with 95 % intervals, and McNemar's test against the first.
 
     Args:

@@ -31,7 +31,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from mien.datasets.prepared import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, ExportError
 from mien.evaluation.scoring.evaluate import evaluate
 from mien.evaluation.scoring.scored_model import scorable_of
@@ -47,7 +47,7 @@ SMALL = 0.01
 """Share of the multiplications below which a layer stays in float32."""
 
 
-def quantize(content: bytes, data: Prepared, *, images: int = IMAGES, split: str = "train", name: str = "") -> bytes:
+def quantize(content: bytes, data: Dataset, *, images: int = IMAGES, split: str = "train", name: str = "") -> bytes:
     """An exported network in 8 bits; the same input gives the same bytes.
 
     Args:
@@ -117,7 +117,7 @@ def multiply_adds(content: bytes) -> dict[str, int]:
     return found
 
 
-def losses(before: bytes, after: bytes, data: Prepared, split: str, threads: int | None = None) -> dict[str, Any]:
+def losses(before: bytes, after: bytes, data: Dataset, split: str, threads: int | None = None) -> dict[str, Any]:
     """What 8 bits cost on one split.
 
     Returns:

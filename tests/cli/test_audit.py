@@ -15,8 +15,8 @@ from helpers.textures import textures
 from mien.cli import audit as audit_cli
 from mien.cli import cli
 from mien.datasets.audit import CHECKS
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.prepared import write_prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, MienError
 from mien.evaluation.scoring.evaluate import Scorable
 from mien.evaluation.scoring.label_check import judge_by
@@ -25,7 +25,7 @@ N = 70
 
 
 @pytest.fixture(scope="module")
-def data() -> Prepared:
+def data() -> Dataset:
     """Row 13 (validation) is row 2 (train) again, with another label; 9 is of one brightness."""
     data = made(N)
     images = textures(data.emotion)
@@ -34,7 +34,7 @@ def data() -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def prepared(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_prepared(data, tmp_path_factory.mktemp("data") / "made.parquet")
 
 
@@ -82,7 +82,7 @@ def test_options_reach_the_checks(prepared: Path, tmp_path: Path) -> None:
     assert "data:image/png" in page.read_text(encoding="utf-8")
 
 
-def test_probabilities(prepared: Path, data: Prepared, tmp_path: Path) -> None:
+def test_probabilities(prepared: Path, data: Dataset, tmp_path: Path) -> None:
     probabilities = np.full((N, 7), 0.01)
     probabilities[np.arange(N), data.emotion] = 0.94
     probabilities[20] = probabilities[21]
@@ -153,7 +153,7 @@ def scorable(**heads: tuple[str, ...]) -> Scorable:
 FER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
-def test_a_model_judges_what_it_has_not_seen(data: Prepared) -> None:
+def test_a_model_judges_what_it_has_not_seen(data: Dataset) -> None:
     judge = judge_by(scorable(ferplus=(*FER, "contempt"), fer2013=FER), data)
     assert judge.labels == FER
     assert judge.name == "net, head fer2013"
@@ -169,15 +169,20 @@ def test_a_model_judges_what_it_has_not_seen(data: Prepared) -> None:
     [
         (lambda d: d, {"fer2013": FER[:6]}, DataError, "no head of net knows neutral.*--probabilities"),
         (lambda d: replace(d, split=np.full(N, "train")), {"fer2013": FER}, DataError, "--unseen"),
-        (lambda d: replace(d, emotion=None, info=Info("x")), {"fer2013": FER}, InputError, "neither emotions nor ages"),
+        (
+            lambda d: replace(d, emotion=None, info=DatasetInfo("x")),
+            {"fer2013": FER},
+            InputError,
+            "neither emotions nor ages",
+        ),
     ],
 )
 def test_a_model_that_does_not_fit(
-    change: Callable[[Prepared], Prepared],
+    change: Callable[[Dataset], Dataset],
     heads: dict[str, tuple[str, ...]],
     error: type[MienError],
     message: str,
-    data: Prepared,
+    data: Dataset,
 ) -> None:
     with pytest.raises(error, match=message):
         judge_by(scorable(**heads), change(data))

@@ -11,9 +11,9 @@ from click.testing import Result
 from helpers.commands import runner
 from helpers.datasets import fer2013_csv, fer2013_rows, ferplus_csv, hf_parquet, noise, votes_for
 from mien.cli import data as module
-from mien.datasets import DATASETS
-from mien.datasets.ferplus import RULES
-from mien.datasets.prepared import read_prepared
+from mien.datasets import DATASET_FORMATS
+from mien.datasets.ferplus import TARGET_RULES
+from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError, InputError
 
 
@@ -34,8 +34,8 @@ def votes(tmp_path: Path) -> Path:
 
 
 def test_choices_are_those_of_the_tables() -> None:
-    assert ("auto", *DATASETS) == module.KINDS
-    assert module.RULES == RULES
+    assert ("auto", *DATASET_FORMATS) == module.KINDS
+    assert module.RULES == TARGET_RULES
 
 
 def test_prepare_prints_tables_to_stdout_and_the_rest_to_stderr(fer2013: Path, votes: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from helpers.commands import runner
 from helpers.datasets import made, votes_for
 from helpers.pictures import astronaut, noise
 from mien.cli import explain as module
-from mien.datasets.prepared import write_prepared
+from mien.datasets.prepared_file import write_prepared
 from mien.errors import MienError
 from mien.explain.contact_sheets import SHEETS
 from mien.explain.methods import METHODS, REGIONS

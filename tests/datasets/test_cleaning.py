@@ -28,28 +28,28 @@ from mien.datasets.cleaning import (
     total,
     vote_entropy,
 )
-from mien.datasets.dataset import SPLITS, Prepared
-from mien.datasets.mislabels import doubt
-from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.dataset import SPLITS, Dataset
+from mien.datasets.mislabels import label_doubt
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, InputError
 
 POINTWISE = ("constant", "blur", "ambiguous", "not-a-face")
 
 
-def textured(n: int = 40, channels: int = 1, seed: int = 0) -> Prepared:
+def textured(n: int = 40, channels: int = 1, seed: int = 0) -> Dataset:
     """Every picture noise of its own, which no rule finds anything about."""
     images = np.random.default_rng(seed).integers(0, 256, (n, 48, 48, channels), np.uint8)
     return replace(made(n), images=images)
 
 
-def with_votes(data: Prepared) -> Prepared:
+def with_votes(data: Dataset) -> Dataset:
     """Seven of ten raters for the label; nobody sees something else than a face."""
     votes = np.zeros((len(data), 10), np.int8)
     votes[:, :8] = votes_for(data.emotion)[:, :8]
     return replace(data, votes=votes)
 
 
-def changed(data: Prepared, **images: np.ndarray) -> Prepared:
+def changed(data: Dataset, **images: np.ndarray) -> Dataset:
     """The dataset with other pictures at some rows, such as ``r3=…``."""
     pixels = data.images.copy()
     for row, image in images.items():
@@ -57,7 +57,7 @@ def changed(data: Prepared, **images: np.ndarray) -> Prepared:
     return replace(data, images=pixels)
 
 
-def removed(data: Prepared, rule: str, **thresholds: float) -> list[int]:
+def removed(data: Dataset, rule: str, **thresholds: float) -> list[int]:
     """Rows that one rule removes."""
     cleaned = clean(data, [rule], thresholds)
     return sorted(set(range(len(data))) - set(cleaned.index.tolist()))
@@ -152,7 +152,7 @@ def test_no_face_found() -> None:
         clean(data, ["undetected"])
 
 
-def stripes(n: int = 120) -> Prepared:
+def stripes(n: int = 120) -> Dataset:
     """Emotion 0 is upright stripes, emotion 3 level ones, with noise; rows 10 and 31 carry the other's label."""
     rng = np.random.default_rng(0)
     wave = (np.arange(48) // 3 % 2 * 120).astype(int)
@@ -167,7 +167,7 @@ def stripes(n: int = 120) -> Prepared:
 def test_wrong_labels_are_doubted() -> None:
     pytest.importorskip("sklearn")
     data = stripes()
-    odds = doubt(data)
+    odds = label_doubt(data)
     assert set(np.argsort(odds)[-2:].tolist()) == {10, 31}
     assert odds.min() == 1
     assert removed(data, "disagreement", disagreement=float(np.sort(odds)[-2]) - 1e-9) == [10, 31]
@@ -180,7 +180,7 @@ def test_a_copy_does_not_vouch_for_its_own_label() -> None:
     data = changed(data, **{f"r{row}": data.images[31] for row in (33, 35, 37)})
     emotion = data.emotion.copy()
     emotion[[33, 35, 37]] = emotion[31]
-    odds = doubt(replace(data, emotion=emotion))
+    odds = label_doubt(replace(data, emotion=emotion))
     assert odds[[31, 33, 35, 37]].min() > 1
     assert np.ptp(odds[[31, 33, 35, 37]]) < 1e-9
 
@@ -188,7 +188,7 @@ def test_a_copy_does_not_vouch_for_its_own_label() -> None:
 def test_doubt_needs_images() -> None:
     pytest.importorskip("sklearn")
     with pytest.raises(DataError, match=r"each of at least two labels needs 5.*leave the rule 'disagreement' out"):
-        doubt(textured(20))
+        label_doubt(textured(20))
 
 
 def test_rules_follow_what_the_dataset_has() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.datasets import made, votes_for
-from mien.datasets.dataset import Info, Prepared, only_expressions
+from mien.datasets.dataset import Dataset, DatasetInfo, select_emotions
 from mien.errors import InputError
 
 
@@ -57,7 +57,7 @@ def test_wrong_columns_are_refused(change: dict, message: str) -> None:
 
 def test_unknown_taxonomy_and_split_and_mask() -> None:
     with pytest.raises(InputError, match="unknown taxonomy 'feelings'"):
-        Info("x", taxonomy="feelings")
+        DatasetInfo("x", taxonomy="feelings")
     with pytest.raises(InputError, match="unknown split 'val'"):
         made().select("val")
     with pytest.raises(InputError, match="the mask must have the shape"):
@@ -77,19 +77,19 @@ def test_dropping_counts_by_reason_and_adds_up() -> None:
 
 
 def test_only_expressions() -> None:
-    kept = only_expressions(made(14), ["Happiness", "sad"])
+    kept = select_emotions(made(14), ["Happiness", "sad"])
     assert set(kept.emotion.tolist()) == {3, 4}
     assert dict(kept.info.dropped)["not asked for: fear"] == 2
     assert kept.info.notes == ("expressions happy, sad",)
     with pytest.raises(InputError, match="no emotion 'contempt'"):
-        only_expressions(made(), ["contempt"])
+        select_emotions(made(), ["contempt"])
     with pytest.raises(InputError, match="unknown emotion label 'joyous'"):
-        only_expressions(made(), ["joyous"])
+        select_emotions(made(), ["joyous"])
     with pytest.raises(InputError, match="none given"):
-        only_expressions(made(), [])
-    ages = replace(made(), emotion=None, info=Info("fairface"))
+        select_emotions(made(), [])
+    ages = replace(made(), emotion=None, info=DatasetInfo("fairface"))
     with pytest.raises(InputError, match="no emotions to choose from"):
-        only_expressions(ages, ["happy"])
+        select_emotions(ages, ["happy"])
 
 
 def test_hash_sees_every_column() -> None:
@@ -109,7 +109,7 @@ def test_hash_sees_every_column() -> None:
 
 def test_size_is_width_then_height() -> None:
     data = made(2)
-    wide = Prepared(np.zeros((2, 6, 9, 3), np.uint8), data.split, data.row, Info("x"))
+    wide = Dataset(np.zeros((2, 6, 9, 3), np.uint8), data.split, data.row, DatasetInfo("x"))
     assert wide.size == (9, 6)
     assert wide.channels == 3
     assert wide.taxonomy is None

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 
 from helpers.datasets import fer2013_csv, fer2013_rows, ferplus_csv, made, votes_for
 from mien.datasets import ferplus
-from mien.datasets.fer2013 import read_csv
-from mien.datasets.ferplus import RULES, filtered, join, read_votes, targets
+from mien.datasets.fer2013 import read_fer2013
+from mien.datasets.ferplus import TARGET_RULES, apply_target_rule, join_votes, read_votes, vote_targets
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FERPLUS, FERPLUS_7
 
@@ -35,7 +35,7 @@ ROWS = {
 
 
 def of(name: str, rule: str, classes: int = 8) -> tuple[list[float], str]:
-    result = targets(np.array([ROWS[name]]), rule, classes)
+    result = vote_targets(np.array([ROWS[name]]), rule, classes)
     assert result.keep[0] == (result.reasons[0] == "")
     assert result.targets.dtype == np.float32
     return np.round(result.targets[0], 4).tolist(), str(result.reasons[0])
@@ -109,7 +109,7 @@ def crossentropy_in_words(row: list[int]) -> list[float] | None:
 @settings(deadline=None)
 @given(arrays(np.int8, st.tuples(st.integers(1, 30), st.just(10)), elements=st.integers(0, 8)))
 def test_crossentropy_is_the_rule_in_words(votes: np.ndarray) -> None:
-    result = targets(votes, "crossentropy")
+    result = vote_targets(votes, "crossentropy")
     for row, target, keep in zip(votes.tolist(), result.targets, result.keep, strict=True):
         expected = crossentropy_in_words(row)
         assert keep == (expected is not None)
@@ -119,36 +119,36 @@ def test_crossentropy_is_the_rule_in_words(votes: np.ndarray) -> None:
 @settings(deadline=None)
 @given(
     arrays(np.int8, st.tuples(st.integers(0, 20), st.just(10)), elements=st.integers(0, 10)),
-    st.sampled_from(RULES),
+    st.sampled_from(TARGET_RULES),
     st.sampled_from([7, 8]),
 )
 def test_targets_are_distributions(votes: np.ndarray, rule: str, classes: int) -> None:
-    result = targets(votes, rule, classes)
+    result = vote_targets(votes, rule, classes)
     assert result.targets.shape == (len(votes), classes)
     assert result.taxonomy == (FERPLUS if classes == 8 else FERPLUS_7)
     np.testing.assert_allclose(result.targets.sum(axis=1), result.keep.astype(float), atol=1e-6)
-    assert set(result.reasons.tolist()) <= {"", *ferplus.REASONS}
+    assert set(result.reasons.tolist()) <= {"", *ferplus.DROP_REASONS}
     np.testing.assert_array_equal(result.keep, result.reasons == "")
 
 
 def test_targets_refuse_what_they_cannot_use() -> None:
     votes = np.zeros((2, 10), int)
     with pytest.raises(InputError, match="unknown rule 'mean': expected one of majority"):
-        targets(votes, "mean")
+        vote_targets(votes, "mean")
     with pytest.raises(InputError, match="8 classes, or 7 without contempt, got 6"):
-        targets(votes, "majority", 6)
+        vote_targets(votes, "majority", 6)
     with pytest.raises(InputError, match=r"shape \(n, 10\), got \(2, 8\)"):
-        targets(votes[:, :8], "majority")
+        vote_targets(votes[:, :8], "majority")
     with pytest.raises(InputError, match="negative"):
-        targets(votes - 1, "majority")
+        vote_targets(votes - 1, "majority")
 
 
 def test_votes_are_read_and_joined_by_row(tmp_path: Path) -> None:
-    data = read_csv(fer2013_csv(tmp_path / "fer2013.csv", fer2013_rows(10)))
+    data = read_fer2013(fer2013_csv(tmp_path / "fer2013.csv", fer2013_rows(10)))
     votes = votes_for(data.emotion)
     read = read_votes(ferplus_csv(tmp_path / "fer2013new.csv", votes))
     np.testing.assert_array_equal(read, votes)
-    joined = join(data, read)
+    joined = join_votes(data, read)
     np.testing.assert_array_equal(joined.votes, votes)
     assert "FER+" in joined.info.source
 
@@ -157,21 +157,21 @@ def test_join_refuses_votes_of_other_data() -> None:
     data = made(20)
     votes = votes_for(data.emotion)
     with pytest.raises(DataError, match="19 rows of FER\\+ votes for 20 images"):
-        join(data, votes[:19])
+        join_votes(data, votes[:19])
     with pytest.raises(DataError, match="before rows are taken out"):
-        join(data[np.arange(20)[::-1]], votes)
+        join_votes(data[np.arange(20)[::-1]], votes)
     folders = replace(data, info=replace(data.info, name="folders"))
     with pytest.raises(DataError, match=r"this is folders: give fer2013\.csv"):
-        join(folders, votes)
+        join_votes(folders, votes)
     many = made(600, side=2)
     with pytest.raises(DataError, match="not in the same order"):
-        join(many, np.roll(votes_for(many.emotion), 1, axis=0))
-    assert join(many, votes_for(many.emotion)).votes is not None
+        join_votes(many, np.roll(votes_for(many.emotion), 1, axis=0))
+    assert join_votes(many, votes_for(many.emotion)).votes is not None
 
 
 def test_filtered_counts_what_it_drops() -> None:
     data = replace(made(len(ROWS)), votes=np.array(list(ROWS.values()), np.int8))
-    kept = filtered(data, "majority")
+    kept = apply_target_rule(data, "majority")
     assert kept.row.tolist() == [0, 2, 9, 10]
     assert dict(kept.info.dropped) == {
         ferplus.NO_MAJORITY: 5,
@@ -181,7 +181,7 @@ def test_filtered_counts_what_it_drops() -> None:
     }
     assert kept.info.notes == ("rows kept by the FER+ rule majority with 8 classes",)
     with pytest.raises(InputError, match="carries no FER\\+ votes"):
-        filtered(made(3), "majority")
+        apply_target_rule(made(3), "majority")
 
 
 @pytest.mark.parametrize(

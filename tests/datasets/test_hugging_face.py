@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers.datasets import encoded, hf_parquet, noise
-from mien.datasets.hugging_face import read_hf, split_of
+from mien.datasets.hugging_face import read_hugging_face, split_from_name
 from mien.errors import DataError, MissingFileError
 from mien.labels import FOLDERS
 
@@ -18,7 +18,7 @@ IMAGES = noise(7, 48, 48)
 def test_class_label_names_decide(tmp_path: Path) -> None:
     for name in ("train-00000-of-00001-ab12.parquet", "test-00000-of-00001.parquet", "valid.parquet"):
         hf_parquet(tmp_path / "data" / name, IMAGES, {"label": list(range(7))}, {"label": FOLDERS.names})
-    data = read_hf(tmp_path)
+    data = read_hugging_face(tmp_path)
     assert data.images.shape == (21, 48, 48, 1)
     np.testing.assert_array_equal(data.images[:7, ..., 0], IMAGES)
     assert [data.taxonomy.names[i] for i in data.emotion[:7]] == list(FOLDERS.names)
@@ -33,7 +33,7 @@ def test_text_labels_plain_binary_and_several_files(tmp_path: Path) -> None:
     words = ["happiness", "sadness", "anger", "fear", "disgust", "Neutral", "contempt"]
     a = hf_parquet(tmp_path / "train.parquet", IMAGES, {"emotion": words}, image_column=plain)
     b = hf_parquet(tmp_path / "test.parquet", IMAGES[:2], {"emotion": words[:2]}, image_column=plain)
-    data = read_hf([a, b])
+    data = read_hugging_face([a, b])
     assert data.info.taxonomy == "ferplus"
     assert [data.taxonomy.names[i] for i in data.emotion[5:]] == ["neutral", "contempt", "happy", "sad"]
     assert data.split.tolist() == ["train"] * 7 + ["test"] * 2
@@ -42,15 +42,15 @@ def test_text_labels_plain_binary_and_several_files(tmp_path: Path) -> None:
 def test_label_order_given_by_hand(tmp_path: Path) -> None:
     path = hf_parquet(tmp_path / "train.parquet", IMAGES, {"label": list(range(7))})
     with pytest.raises(DataError, match="holds numbers and the file does not name them; give the label order"):
-        read_hf(path)
-    data = read_hf(path, labels=FOLDERS.names)
+        read_hugging_face(path)
+    data = read_hugging_face(path, labels=FOLDERS.names)
     assert [data.taxonomy.names[i] for i in data.emotion] == list(FOLDERS.names)
     with pytest.raises(DataError, match=r"row 4: label is 3, expected 0–2 \(angry, happy, sad\)"):
-        read_hf(path, labels=("angry", "happy", "sad"))
+        read_hugging_face(path, labels=("angry", "happy", "sad"))
     named = hf_parquet(tmp_path / "test.parquet", IMAGES, {"label": list(range(7))}, {"label": list("0123456")})
     with pytest.raises(DataError, match=r"row 1: unknown emotion label '0'.*give the label order"):
-        read_hf(named)
-    assert len(read_hf(named, labels=FOLDERS.names)) == 7
+        read_hugging_face(named)
+    assert len(read_hugging_face(named, labels=FOLDERS.names)) == 7
 
 
 @pytest.mark.parametrize(
@@ -66,55 +66,55 @@ def test_label_order_given_by_hand(tmp_path: Path) -> None:
     ],
 )
 def test_splits_from_names(name: str, split: str) -> None:
-    assert split_of(Path(name)) == split
+    assert split_from_name(Path(name)) == split
 
 
 @pytest.mark.parametrize("name", ["0000.parquet", "train-test.parquet", "trainer.parquet"])
 def test_names_without_a_split(name: str) -> None:
     with pytest.raises(DataError, match=r"does not say which split.*rename the file"):
-        split_of(Path(name))
+        split_from_name(Path(name))
 
 
 def test_colour_and_size(tmp_path: Path) -> None:
     images = noise(3, 10, 10, 3)
     path = hf_parquet(tmp_path / "train.parquet", images, {"label": ["happy"] * 3})
-    np.testing.assert_array_equal(read_hf(path).images, images)
-    assert read_hf(path, size=16).images.shape == (3, 16, 16, 3)
+    np.testing.assert_array_equal(read_hugging_face(path).images, images)
+    assert read_hugging_face(path, size=16).images.shape == (3, 16, 16, 3)
 
 
 def test_errors(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no such file or folder"):
-        read_hf(tmp_path / "absent")
+        read_hugging_face(tmp_path / "absent")
     with pytest.raises(MissingFileError, match=r"no \.parquet file in it"):
-        read_hf(tmp_path)
+        read_hugging_face(tmp_path)
     path = tmp_path / "train.parquet"
     path.write_text("nothing")
     with pytest.raises(DataError, match="not a readable Parquet file"):
-        read_hf(path)
+        read_hugging_face(path)
     hf_parquet(path, IMAGES, {"target": [0] * 7})
     with pytest.raises(
         DataError, match="no label column: looked for label, labels, emotion, emotions, found image, target"
     ):
-        read_hf(path)
+        read_hugging_face(path)
     pq.write_table(pa.table({"label": ["happy"]}), path)
     with pytest.raises(DataError, match="no image column: looked for image"):
-        read_hf(path)
+        read_hugging_face(path)
     hf_parquet(path, IMAGES[:2], {"label": ["happy", None]})
     with pytest.raises(DataError, match="row 2: no label"):
-        read_hf(path)
+        read_hugging_face(path)
     pq.write_table(pa.table({"label": ["happy"], "image": [[1, 2, 3]]}), path)
     with pytest.raises(DataError, match="images must be binary"):
-        read_hf(path)
+        read_hugging_face(path)
     pq.write_table(pa.table({"label": ["happy"], "image": [{"path": "a.png"}]}), path)
     with pytest.raises(DataError, match="holds no bytes"):
-        read_hf(path)
+        read_hugging_face(path)
     blob = encoded(IMAGES[0])
     pq.write_table(pa.table({"label": ["happy"] * 2, "image": [{"bytes": blob}, {"bytes": None}]}), path)
     with pytest.raises(DataError, match="row 2 has no image bytes"):
-        read_hf(path)
+        read_hugging_face(path)
     pq.write_table(pa.table({"label": ["happy"] * 2, "image": [{"bytes": blob}, {"bytes": b"xx"}]}), path)
     with pytest.raises(DataError, match=r"train\.parquet: row 2: not a readable image"):
-        read_hf(path)
+        read_hugging_face(path)
     pq.write_table(pa.table({"label": pa.array([], pa.string()), "image": pa.array([], pa.binary())}), path)
     with pytest.raises(DataError, match="the files hold no rows"):
-        read_hf(path)
+        read_hugging_face(path)

@@ -10,7 +10,7 @@ from helpers.pictures import astronaut, hopper
 from helpers.textures import textures
 from mien.datasets import near_duplicates as near
 from mien.datasets.image_features import gray48, hog_vectors
-from mien.datasets.near_duplicates import groups, near_duplicates, perceptual_hash
+from mien.datasets.near_duplicates import connected_groups, near_duplicates, perceptual_hash
 from mien.errors import DataError
 
 PICTURES = textures(np.arange(40) % 7)
@@ -99,7 +99,7 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near, "MOST", 5)
+    monkeypatch.setattr(near, "MAX_PAIRS", 5)
     images = np.stack([np.clip(PICTURES[0].astype(int) + i, 0, 255) for i in range(6)]).astype(np.uint8)
     with pytest.raises(DataError, match="more than 5 pairs"):
         near_duplicates(images)
@@ -117,7 +117,7 @@ def test_hash_has_64_bits_of_which_half_are_set() -> None:
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=20))
 def test_groups_are_connected_components(edges: list[tuple[int, int]]) -> None:
     first, second = (np.array([edge[k] for edge in edges], np.int64) for k in (0, 1))
-    members = groups(12, first, second)
+    members = connected_groups(12, first, second)
     # the naive way: spread the smallest index until nothing changes
     naive = np.arange(12)
     for _ in range(12):

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.datasets import detect_kind
+from mien.datasets import detect_format
 from mien.datasets.audit import audit
 from mien.datasets.class_balance import at_most, split_anew
 from mien.datasets.cleaning import clean, total
-from mien.datasets.dataset import SPLITS, Prepared, only_expressions
+from mien.datasets.dataset import SPLITS, Dataset, select_emotions
+from mien.datasets.exact_duplicates import count_distinct, leaked_rows
 from mien.datasets.fairface import open_fairface
-from mien.datasets.fer2013 import read_csv
-from mien.datasets.ferplus import filtered, join, read_votes, targets
-from mien.datasets.prepared import read_prepared, write_prepared
-from mien.datasets.split_leaks import distinct, leaked
+from mien.datasets.fer2013 import read_fer2013
+from mien.datasets.ferplus import apply_target_rule, join_votes, read_votes, vote_targets
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.published.features import FEATURES, compute
 from mien.published.recipes.svm import SVMS
 from mien.published.svm import fit_svm
@@ -28,16 +28,16 @@ pytestmark = pytest.mark.data
 
 
 @pytest.fixture(scope="module")
-def fer(real_data: Path) -> Prepared:
-    data = read_csv(real_data / "fer2013" / "fer2013.csv.gz")
-    return join(data, read_votes(real_data / "fer2013" / "fer2013new.csv"))
+def fer(real_data: Path) -> Dataset:
+    data = read_fer2013(real_data / "fer2013" / "fer2013.csv.gz")
+    return join_votes(data, read_votes(real_data / "fer2013" / "fer2013new.csv"))
 
 
-def in_splits(data: Prepared, mask: np.ndarray) -> tuple[int, ...]:
+def in_splits(data: Dataset, mask: np.ndarray) -> tuple[int, ...]:
     return tuple(int(mask[data.split == split].sum()) for split in SPLITS)
 
 
-def test_fer2013_splits_and_classes(fer: Prepared) -> None:
+def test_fer2013_splits_and_classes(fer: Dataset) -> None:
     assert in_splits(fer, np.ones(len(fer), bool)) == (28_709, 3_589, 3_589)
     counts = {split: np.bincount(fer.select(split).emotion, minlength=7).tolist() for split in SPLITS}
     # angry, disgust, fear, happy, sad, surprise, neutral
@@ -57,17 +57,17 @@ def test_fer2013_splits_and_classes(fer: Prepared) -> None:
         ("distribution", 7, (28_557, 3_579, 3_573)),
     ],
 )
-def test_ferplus_rules(rule: str, classes: int, kept: tuple[int, ...], fer: Prepared) -> None:
-    assert in_splits(fer, targets(fer.votes, rule, classes).keep) == kept
+def test_ferplus_rules(rule: str, classes: int, kept: tuple[int, ...], fer: Dataset) -> None:
+    assert in_splits(fer, vote_targets(fer.votes, rule, classes).keep) == kept
 
 
-def test_fer2013_leaks(fer: Prepared) -> None:
-    assert in_splits(fer, leaked(fer)) == (0, 280, 288)
-    assert distinct(fer) == 34_036
+def test_fer2013_leaks(fer: Dataset) -> None:
+    assert in_splits(fer, leaked_rows(fer)) == (0, 280, 288)
+    assert count_distinct(fer) == 34_036
 
 
-def test_training_file_is_small_fast_and_exact(fer: Prepared, tmp_path: Path) -> None:
-    path = write_prepared(filtered(fer, "majority"), tmp_path / "ferplus.parquet")
+def test_training_file_is_small_fast_and_exact(fer: Dataset, tmp_path: Path) -> None:
+    path = write_prepared(apply_target_rule(fer, "majority"), tmp_path / "ferplus.parquet")
     assert path.stat().st_size < 70e6
     start = time.monotonic()
     data = read_prepared(path)
@@ -77,9 +77,9 @@ def test_training_file_is_small_fast_and_exact(fer: Prepared, tmp_path: Path) ->
     np.testing.assert_array_equal(data.images, fer.images[data.row])
 
 
-def test_cleaning_leaves_about_what_the_source_had(fer: Prepared) -> None:
+def test_cleaning_leaves_about_what_the_source_had(fer: Dataset) -> None:
     """Published: 4 classes, about 16,500 / 3,500 / 3,000 images."""
-    cleaned = clean(only_expressions(fer, ("angry", "happy", "sad", "neutral")))
+    cleaned = clean(select_emotions(fer, ("angry", "happy", "sad", "neutral")))
     assert total(cleaned.before) == 26_217
     counts = {one.rule: (total(one.alone), total(one.in_sequence)) for one in cleaned.removals}
     assert counts == {
@@ -89,10 +89,10 @@ def test_cleaning_leaves_about_what_the_source_had(fer: Prepared) -> None:
     left = split_anew(at_most(cleaned.prepared, {"neutral": 4700}), (16_500, 3_500, 3_000))
     assert in_splits(left, np.ones(len(left), bool)) == (16_492, 3_498, 2_999)
     assert np.bincount(left.emotion, minlength=7).tolist() == [4104, 0, 0, 8657, 5528, 0, 4700]
-    assert distinct(left) == len(left)
+    assert count_distinct(left) == len(left)
 
 
-def test_features_of_real_faces_tell_emotions_apart(fer: Prepared, tmp_path: Path) -> None:
+def test_features_of_real_faces_tell_emotions_apart(fer: Dataset, tmp_path: Path) -> None:
     some = np.concatenate([np.flatnonzero(fer.split == split)[:n] for split, n in (("train", 1200), ("test", 300))])
     faces = fer[some]
     points = compute("landmarks", faces.images[:200]).reshape(-1, 68, 2)
@@ -113,7 +113,7 @@ def test_features_of_real_faces_tell_emotions_apart(fer: Prepared, tmp_path: Pat
 
 
 def test_fairface(real_data: Path) -> None:
-    assert detect_kind(real_data / "fairface") == "fairface"
+    assert detect_format(real_data / "fairface") == "fairface"
     source = open_fairface(real_data / "fairface")
     assert [int((source.split == split).sum()) for split in SPLITS] == [40_000, 5_000, 0]
     train = np.bincount(source.age[source.split == "train"])
@@ -123,7 +123,7 @@ def test_fairface(real_data: Path) -> None:
     assert source.image(44_999).shape == (112, 112, 3)
 
 
-def test_audit_of_fer2013(fer: Prepared) -> None:
+def test_audit_of_fer2013(fer: Dataset) -> None:
     report = audit(fer, ["rows", "exact", "constant", "faceless", "agreement"])
     assert report["exact"].figures == {
         "distinct": 34_036,
@@ -141,7 +141,7 @@ def test_audit_of_fer2013(fer: Prepared) -> None:
     assert (round(agreement["first_choice"], 3), round(agreement["cohen_kappa"], 2)) == (0.623, 0.6)
 
 
-def test_near_duplicates_of_fer2013(fer: Prepared) -> None:
+def test_near_duplicates_of_fer2013(fer: Dataset) -> None:
     """In a sample of validation and train, the pairs that the whole dataset has among them."""
     rows = np.concatenate([np.arange(0, 28_709, 6), np.arange(28_709, 32_298, 3)])
     section = audit(fer[rows], ["near"])["near"]

@@ -31,9 +31,9 @@ from mien.batch.tables import InputRow, encode_inputs
 from mien.batch.types import ResultCounts, Shard, ShardInput, ShardResult
 from mien.cli import cli
 from mien.datasets.audit.external_predictions import read_opinions
-from mien.datasets.csv_table import read
+from mien.datasets.catalog import read_dataset
 from mien.datasets.ferplus import read_votes
-from mien.datasets.prepared import KEY, write_prepared
+from mien.datasets.prepared_file import METADATA_KEY, write_prepared
 from mien.errors import (
     DataError,
     ImageError,
@@ -172,7 +172,7 @@ def test_a_small_file_that_states_a_huge_frame_takes_no_memory(tmp_path: Path):
 def fairface(folder: Path, text: bytes) -> Callable[[], object]:
     folder.mkdir(exist_ok=True)
     (folder / "fairface_label_train.csv").write_bytes(text)
-    return lambda: read(folder)
+    return lambda: read_dataset(folder)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_rafdb_lines_that_are_damaged(tmp_path: Path, line: bytes):
     listing = tmp_path / "EmoLabel" / "list_patition_label.txt"
     listing.parent.mkdir()
     listing.write_bytes(line)
-    refused(lambda: read(tmp_path), MienError, "line 1")
+    refused(lambda: read_dataset(tmp_path), MienError, "line 1")
 
 
 def test_votes_with_a_cell_that_is_too_long(tmp_path: Path):
@@ -220,15 +220,15 @@ def test_a_zip_whose_directory_is_damaged(tmp_path: Path, at: str):
     else:
         data[entry + 10] = 77
     path.write_bytes(data)
-    refused(lambda: read(path, "fer2013"), DataError, "damaged")
-    refused(lambda: read(path), DataError, "damaged")
+    refused(lambda: read_dataset(path, "fer2013"), DataError, "damaged")
+    refused(lambda: read_dataset(path), DataError, "damaged")
 
 
 def test_a_gzip_that_ends_in_the_middle(tmp_path: Path):
     path = tmp_path / "fer2013.csv.gz"
     rows = "\n".join(["emotion,pixels,Usage", *(",".join(row) for row in fer2013_rows(2))])
     path.write_bytes(gzip.compress(rows.encode())[:-300])
-    refused(lambda: read(path, "fer2013"), DataError, "damaged")
+    refused(lambda: read_dataset(path, "fer2013"), DataError, "damaged")
 
 
 def test_probabilities_whose_head_is_damaged(tmp_path: Path):
@@ -269,10 +269,10 @@ def test_probabilities_whose_head_is_damaged(tmp_path: Path):
 def test_a_prepared_file_whose_description_is_damaged(tmp_path: Path, document: bytes | dict[str, Any]):
     table = pq.read_table(write_prepared(made(5, side=8), tmp_path / "a.parquet"))
     if isinstance(document, dict):
-        document = json.dumps(json.loads(table.schema.metadata[KEY]) | document).encode()
+        document = json.dumps(json.loads(table.schema.metadata[METADATA_KEY]) | document).encode()
     path = tmp_path / "train.parquet"
-    pq.write_table(table.replace_schema_metadata({KEY: document}), path)
-    refused(lambda: read(path), DataError, r"train\.parquet")
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: document}), path)
+    refused(lambda: read_dataset(path), DataError, r"train\.parquet")
 
 
 def labelled(folder: Path, **columns: Any) -> Path:
@@ -286,31 +286,31 @@ def labelled(folder: Path, **columns: Any) -> Path:
 
 def test_parquet_whose_names_are_no_text(tmp_path: Path):
     path = labelled(tmp_path, label=["sad"] * 3)
-    assert len(read(path)) == 3
+    assert len(read_dataset(path)) == 3
     path.write_bytes(path.read_bytes().replace(b"label", b"l\xf3bel"))
-    refused(lambda: read(path), DataError, r"train\.parquet: not a readable Parquet file .* get it again")
+    refused(lambda: read_dataset(path), DataError, r"train\.parquet: not a readable Parquet file .* get it again")
 
 
 def test_parquet_whose_text_is_no_text(tmp_path: Path):
     path = labelled(tmp_path, label=pa.array([b"sad", b"happy", b"\xffear"]).view(pa.string()))
-    refused(lambda: read(path), DataError, r"train\.parquet: not a readable Parquet file .*UTF8.* get it again")
+    refused(lambda: read_dataset(path), DataError, r"train\.parquet: not a readable Parquet file .*UTF8.* get it again")
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"[" * 100_000, b"{", b"3"], ids=["encoding", "deep", "open", "number"])
 def test_parquet_whose_names_of_labels_are_damaged(tmp_path: Path, text: bytes):
     path = labelled(tmp_path, label=[0, 1, 2])
     pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": text}), path)
-    refused(lambda: read(path), DataError, "the file does not name them; give the label order")
+    refused(lambda: read_dataset(path), DataError, "the file does not name them; give the label order")
 
 
-@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("key", [None, METADATA_KEY])
 def test_a_small_parquet_file_that_states_millions_of_rows(tmp_path: Path, key: bytes | None):
     """Two numbers each say how many times a row is repeated."""
     columns = {"image": pa.nulls(10**6, pa.binary()), "label": pa.nulls(10**6, pa.int8())}
     path = tmp_path / "train.parquet"
     pq.write_table(pa.table(columns).replace_schema_metadata({key: "{}"} if key else None), path)
     assert path.stat().st_size < 5000
-    refused(lambda: read(path), DataError, "states 1,000,000 rows in .* the file is damaged")
+    refused(lambda: read_dataset(path), DataError, "states 1,000,000 rows in .* the file is damaged")
 
 
 def stating(picture: bytes, mark: bytes, place: int, form: str) -> bytes:
@@ -330,15 +330,19 @@ def test_small_pictures_that_state_a_huge_size_take_no_memory(tmp_path: Path):
     chunk = encoded(picture).replace(struct.pack(">I", len(encoded(picture)) - 57) + b"IDAT", b"\x7f\0\0\x0cIDAT")
     assert chunk != encoded(picture)
     path = labelled(tmp_path, pictures=[chunk] * 3, label=["sad"] * 3)
-    refused(lambda: read(path), DataError, "row 1: not a readable image")
+    refused(lambda: read_dataset(path), DataError, "row 1: not a readable image")
     for content in huge.values():
         path = labelled(tmp_path, pictures=[content] * 3, label=["sad"] * 3)
-        refused(lambda path=path: read(path), DataError, "row 1: states more than 67,108,864 pixels; get it again")
+        refused(
+            lambda path=path: read_dataset(path), DataError, "row 1: states more than 67,108,864 pixels; get it again"
+        )
     given = pq.read_table(write_prepared(made(5, side=8), tmp_path / "a.parquet"))
     for content in huge.values():
         images = pa.array([content] * 5, pa.binary())
         pq.write_table(given.set_column(0, "image", images), tmp_path / "b.parquet")
-        refused(lambda: read(tmp_path / "b.parquet"), DataError, "image 1: states more than .* prepare it again")
+        refused(
+            lambda: read_dataset(tmp_path / "b.parquet"), DataError, "image 1: states more than .* prepare it again"
+        )
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes; decoded, 900 MB or more
 
 
@@ -437,7 +441,7 @@ def test_parquet_of_pictures_that_is_damaged(tmp_path: Path):
     both = pa.table([pa.array([b"1"]), pa.array([b"2"])], names=["image", "image"])
     pq.write_table(both, path)
     refused(lambda: make_plan(str(path)), DataError, "no column of encoded pictures")
-    refused(lambda: read(path), DataError, "has two columns 'image'")
+    refused(lambda: read_dataset(path), DataError, "has two columns 'image'")
 
 
 def test_rows_that_a_parquet_file_states_and_does_not_hold_are_not_lost_in_silence(tmp_path: Path):
@@ -456,7 +460,7 @@ def test_rows_that_a_parquet_file_states_and_does_not_hold_are_not_lost_in_silen
     assert [item.content for item in rows] == pictures[:3]
     assert last.kind == "file"
     assert "train.parquet: 3 of 3 rows are missing before row 6; get it again" in str(last.error)
-    refused(lambda: read(path), DataError, "holds 4 rows and states 7; the file is damaged, get it again")
+    refused(lambda: read_dataset(path), DataError, "holds 4 rows and states 7; the file is damaged, get it again")
 
 
 def test_what_stands_beside_the_pictures_need_not_be_text(tmp_path: Path):

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Info, Prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.labels import FER2013, FERPLUS, FERPLUS_COLUMNS
 
 USAGES = ("Training", "Training", "Training", "PublicTest", "PrivateTest")
@@ -30,14 +30,14 @@ def noise(n: int, *shape: int, seed: int = 0) -> NDArray[np.uint8]:
     return images
 
 
-def made(n: int = 20, channels: int = 1, side: int = 12, **columns: Any) -> Prepared:
+def made(n: int = 20, channels: int = 1, side: int = 12, **columns: Any) -> Dataset:
     """A dataset with emotions, every fifth row validation and every fifth test."""
-    return Prepared(
+    return Dataset(
         images=noise(n, side, side, channels),
         split=np.array([SPLITS[i % 5] for i in range(n)]),
         row=np.arange(n, dtype=np.int32),
         emotion=(np.arange(n) % 7).astype(np.int8),
-        info=Info("fer2013", taxonomy="fer2013", source="made up"),
+        info=DatasetInfo("fer2013", taxonomy="fer2013", source="made up"),
         **columns,
     )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.datasets.dataset import Info, Prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.labels import FER2013, FERPLUS
 
 
-def pictures(n: int = 60, *, features: bool = False, seed: int = 0) -> Prepared:
+def pictures(n: int = 60, *, features: bool = False, seed: int = 0) -> Dataset:
     """FER2013 in small: every label, votes for it, splits in turn; brightness tells happy from the others."""
     rng = np.random.default_rng(seed)
     emotion = (np.arange(n) % 7).astype(np.int8)
@@ -24,12 +24,12 @@ def pictures(n: int = 60, *, features: bool = False, seed: int = 0) -> Prepared:
         "hog": rng.random((n, 72), np.float32),
         "hog_sliding": rng.random((n, 2592), np.float32),
     }
-    info = Info("fer2013", "fer2013")
+    info = DatasetInfo("fer2013", "fer2013")
     given = vectors if features else {}
-    return Prepared(images, split, np.arange(n, dtype=np.int32), info, emotion, votes, features=given)
+    return Dataset(images, split, np.arange(n, dtype=np.int32), info, emotion, votes, features=given)
 
 
-def fabricated(n: int = 64, seed: int = 0) -> Prepared:
+def fabricated(n: int = 64, seed: int = 0) -> Dataset:
     """Pictures whose brightness pattern tells the label: bright left half is happy, bright right half is neutral."""
     rng = np.random.default_rng(seed)
     side = rng.integers(0, 2, n)
@@ -41,4 +41,4 @@ def fabricated(n: int = 64, seed: int = 0) -> Prepared:
     votes[np.arange(n), np.where(side, FERPLUS.index["neutral"], FERPLUS.index["happy"])] = 10
     emotion = np.where(side, FER2013.index["neutral"], FER2013.index["happy"]).astype(np.int8)
     split = np.array(["train"] * (n // 2) + ["validation"] * (n // 4) + ["test"] * (n - n // 2 - n // 4))
-    return Prepared(images, split, np.arange(n, dtype=np.int32), Info("fer2013", "fer2013"), emotion, votes)
+    return Dataset(images, split, np.arange(n, dtype=np.int32), DatasetInfo("fer2013", "fer2013"), emotion, votes)

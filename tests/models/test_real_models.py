@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from mien.datasets import ferplus
-from mien.datasets.dataset import Info, Prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.fairface import open_fairface
-from mien.datasets.fer2013 import read_csv
+from mien.datasets.fer2013 import read_fer2013
 from mien.detect import make_detector
 from mien.evaluation.scoring.evaluate import evaluate, open_scorable, predict
 from mien.models.catalog import read_model
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.data
 
 
 @pytest.fixture(scope="module")
-def fer2013(real_data: Path) -> Prepared:
-    data = read_csv(real_data / "fer2013" / "fer2013.csv.gz")
-    return ferplus.join(data, ferplus.read_votes(real_data / "fer2013" / "fer2013new.csv"))
+def fer2013(real_data: Path) -> Dataset:
+    data = read_fer2013(real_data / "fer2013" / "fer2013.csv.gz")
+    return ferplus.join_votes(data, ferplus.read_votes(real_data / "fer2013" / "fer2013new.csv"))
 
 
 def benchmark(name: str) -> ModuleType:
@@ -42,7 +42,7 @@ def benchmark(name: str) -> ModuleType:
 
 
 @pytest.mark.slow
-def test_the_emotion_card_says_what_the_file_scores(fer2013: Prepared) -> None:
+def test_the_emotion_card_says_what_the_file_scores(fer2013: Dataset) -> None:
     card = Model(read_model("emotion"), threads=1).card
     said = card.scores["results"]
     found = evaluate(open_scorable("emotion"), fer2013)["results"]
@@ -60,7 +60,7 @@ def test_the_emotion_card_says_what_the_file_scores(fer2013: Prepared) -> None:
 
 
 @pytest.mark.slow
-def test_the_way_through_detector_and_crop_costs_little(fer2013: Prepared) -> None:
+def test_the_way_through_detector_and_crop_costs_little(fer2013: Dataset) -> None:
     """On every second face, where chance alone moves the gap by a point; `benchmarks/end_to_end.py` measures all."""
     module = benchmark("end_to_end")
     part, model = fer2013.select("test")[::2], open_scorable("emotion", threads=1)
@@ -80,11 +80,11 @@ def test_age_on_crops_that_the_pipeline_makes(real_data: Path) -> None:
     crops = [cropper(source.image(int(i))) for i in rows]
     found = np.array([crop is not None for crop in crops])
     assert found.mean() > 0.95
-    data = Prepared(
+    data = Dataset(
         np.stack([np.zeros((64, 64, 3), np.uint8) if crop is None else crop for crop in crops]),
         source.split[rows],
         rows.astype(np.int32),
-        Info("fairface"),
+        DatasetInfo("fairface"),
         age=source.age[rows],
         gender=source.gender[rows],
         race=source.race[rows],

@@ -19,10 +19,10 @@ from helpers.datasets import made, noise
 from helpers.pictures import astronaut
 from mien.cli import cli
 from mien.datasets.class_balance import first_per_class
-from mien.datasets.dataset import Prepared
-from mien.datasets.folders import read_folders
-from mien.datasets.picture_files import write_pictures
-from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.image_folder_writer import write_image_folders
+from mien.datasets.image_folders import read_image_folders
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import InputError, MissingExtraError
 from mien.published.features import FEATURES, cached, chosen, compute, hog, join, landmarks
 from mien.published.features import table as table_module
@@ -218,7 +218,7 @@ def test_other_pictures_are_refused(images: NDArray[np.uint8]) -> None:
         compute("hog", images)
 
 
-def with_features(n: int = 20, channels: int = 1) -> Prepared:
+def with_features(n: int = 20, channels: int = 1) -> Dataset:
     base = made(n, channels, side=48)
     gray = np.ascontiguousarray(base.images[..., 0])
     return replace(base, features={"hog": compute("hog", gray), "hog_sliding": compute("hog_sliding", gray)})
@@ -256,8 +256,8 @@ def test_the_first_of_each_class() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_are_read_back(tmp_path: Path, channels: int) -> None:
     data = with_features(20, channels)
-    assert write_pictures(data, tmp_path / "new", classes=[*reversed(data.taxonomy.names)]) == 20
-    back = read_folders(tmp_path / "new")
+    assert write_image_folders(data, tmp_path / "new", classes=[*reversed(data.taxonomy.names)]) == 20
+    back = read_image_folders(tmp_path / "new")
     at = rows_in(tmp_path / "new")
     np.testing.assert_array_equal(back.images, data.images[at])
     np.testing.assert_array_equal(back.emotion, data.emotion[at])
@@ -283,8 +283,8 @@ def rows_in(root: Path) -> NDArray[np.int64]:
 
 def test_pictures_of_hog_as_jpeg(tmp_path: Path) -> None:
     data = made(10, side=48)
-    write_pictures(data, tmp_path / "hog", kind="hog", suffix="jpg")
-    back = read_folders(tmp_path / "hog")
+    write_image_folders(data, tmp_path / "hog", kind="hog", suffix="jpg")
+    back = read_image_folders(tmp_path / "hog")
     drawn = hog.pictures(data.images[rows_in(tmp_path / "hog")][..., 0])[..., None]
     assert np.abs(back.images.astype(int) - drawn).mean() < 6
 
@@ -293,13 +293,13 @@ def test_pictures_refuse(tmp_path: Path) -> None:
     data = made(10, side=48)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="not an empty folder"):
-        write_pictures(data, tmp_path)
+        write_image_folders(data, tmp_path)
     with pytest.raises(InputError, match="holds 'angry', which is not among the classes happy"):
-        write_pictures(data, tmp_path / "new", classes=["happy"])
+        write_image_folders(data, tmp_path / "new", classes=["happy"])
     with pytest.raises(InputError, match="no pictures 'sift'"):
-        write_pictures(data, tmp_path / "new", kind="sift")
+        write_image_folders(data, tmp_path / "new", kind="sift")
     with pytest.raises(InputError, match="in colour"):
-        write_pictures(made(10, 3, side=48), tmp_path / "new", kind="hog")
+        write_image_folders(made(10, 3, side=48), tmp_path / "new", kind="hog")
     assert not (tmp_path / "new").exists()
 
 

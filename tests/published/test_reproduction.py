@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from mien.cli import cli
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, InputError
 from mien.published.recipes.svm import SVMS
 from mien.published.reproduction import queue as queue_module
@@ -77,8 +77,8 @@ def tiny_data(path: Path, n: int = 70) -> Path:
     images[4] = images[0]
     votes = np.zeros((n, 10), np.int8)
     votes[np.arange(n), emotion] = 10
-    info = Info("fer2013", "fer2013")
-    return write_prepared(Prepared(images, split, np.arange(n, dtype=np.int32), info, emotion, votes), path)
+    info = DatasetInfo("fer2013", "fer2013")
+    return write_prepared(Dataset(images, split, np.arange(n, dtype=np.int32), info, emotion, votes), path)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 
 from helpers.datasets import made
 from mien.cli import cli
-from mien.datasets.dataset import Prepared
-from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, InputError, MienError, MissingFileError, ModelError, TrainingError
 from mien.evaluation.metrics import score, score_labels
 from mien.evaluation.scoring.evaluate import describe
@@ -27,7 +27,7 @@ RECIPE = SVMS["svm-hog"]
 CODES = {"angry": 0, "happy": 3, "sad": 4, "surprise": 5, "neutral": 6}
 
 
-def clusters(n: int = 350, spread: float = 0.2) -> Prepared:
+def clusters(n: int = 350, spread: float = 0.2) -> Dataset:
     """Vectors of one emotion lie about one point, so that a machine that works tells emotions apart."""
     base = made(n, side=8)
     rng = np.random.default_rng(1)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from helpers.labelled_pictures import pictures
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError
 from mien.evaluation.scoring.evaluate import evaluate, open_scorable, predict
 from mien.labels import FER2013, FERPLUS_7
@@ -135,7 +135,7 @@ def test_colour_is_made_gray_for_a_gray_network() -> None:
     images = rng.integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
     split = np.array(["train", "train", "validation", "validation"])
     ages = np.array([0, 3, 5, 8], np.int8)
-    data = Prepared(images, split, np.arange(4, dtype=np.int32), Info("fairface"), age=ages)
+    data = Dataset(images, split, np.arange(4, dtype=np.int32), DatasetInfo("fairface"), age=ages)
     batch = next(iter(loader(data, recipe("age-cnn-small-improved"), "validation")))
     assert batch["images"].shape == (2, 1, 200, 200)
     luma = images[2].astype(float) @ [0.299, 0.587, 0.114]
@@ -189,7 +189,7 @@ def test_feature_columns_survive_the_file(with_features: Path) -> None:
     assert data.sha256() != pictures(60).sha256()
 
 
-def vectors_of(data: Prepared, name: str, split: str) -> np.ndarray:
+def vectors_of(data: Dataset, name: str, split: str) -> np.ndarray:
     return np.asarray(data.features[name])[data.split == split]
 
 
@@ -261,11 +261,13 @@ def test_every_recipe_runs(name: str, with_features: Path, tmp_path: Path) -> No
     if chosen.task == "age":
         images = np.repeat(np.pad(pictures(60).images, ((0, 0), (8, 8), (8, 8), (0, 0))), 3, axis=3)
         ages = (np.arange(60) % 9).astype(np.int8)
-        plain = replace(pictures(60), images=images, info=Info("fairface"), emotion=None, votes=None, age=ages)
+        plain = replace(pictures(60), images=images, info=DatasetInfo("fairface"), emotion=None, votes=None, age=ages)
         data = write_prepared(plain, tmp_path / "ages.parquet")
     if name == "compact-vgg-rafdb":
         colour = np.repeat(pictures(60).images, 3, axis=3)
-        data = write_prepared(replace(pictures(60), images=colour, info=Info("rafdb", "rafdb")), tmp_path / "r.parquet")
+        data = write_prepared(
+            replace(pictures(60), images=colour, info=DatasetInfo("rafdb", "rafdb")), tmp_path / "r.parquet"
+        )
     folder = fit(chosen, data, tmp_path / "run", threads=1, progress=False)
     from mien.training.curves import read_rows
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from helpers.labelled_pictures import fabricated
 from helpers.training_together import EXACT, train
-from mien.datasets.prepared import write_prepared
+from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, TrainingError
 from mien.training import checkpoint as files
 from mien.training.data import EpochBatches

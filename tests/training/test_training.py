@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from helpers.labelled_pictures import fabricated
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.prepared import write_prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, TrainingError
 from mien.labels import FER2013, FERPLUS
 from mien.networks.catalog import NETWORKS, network
@@ -201,11 +201,11 @@ def test_loader_leaves_out_images_without_a_target() -> None:
 def test_neighbour_smoothing_keeps_distributions() -> None:
     n = 9
     ages = np.arange(9, dtype=np.int8)
-    data = Prepared(
+    data = Dataset(
         np.zeros((n, 4, 4, 3), np.uint8),
         np.array(["train"] * n),
         np.arange(n, dtype=np.int32),
-        Info("fairface"),
+        DatasetInfo("fairface"),
         age=ages,
     )
     head = replace(recipe("age-cpu").heads[0], neighbour_smoothing=0.2)
@@ -292,7 +292,7 @@ def test_every_recipe_runs(name: str, tmp_path: Path) -> None:
     if chosen.task == "age":
         images = np.repeat(np.pad(data.images, ((0, 0), (8, 8), (8, 8), (0, 0))), 3, axis=3)
         age = np.arange(16, dtype=np.int8) % 9
-        data = replace(data, images=images, info=Info("fairface"), emotion=None, votes=None, age=age)
+        data = replace(data, images=images, info=DatasetInfo("fairface"), emotion=None, votes=None, age=age)
     write_prepared(data, tmp_path / "data.parquet")
     teacher = None
     if chosen.distill is not None:

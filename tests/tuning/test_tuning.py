@@ -23,8 +23,8 @@ import pytest
 from click.testing import CliRunner
 
 from mien.cli import cli
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.prepared import read_prepared, write_prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.datasets.subsample import subsample
 from mien.errors import DataError, InputError, MienError, TrainingError
 from mien.labels import FER2013
@@ -51,7 +51,7 @@ QUICK = replace(recipe("stack-baseline"), name="quick", epochs=2, batch_size=16,
 POSTGRES = os.environ.get("MIEN_POSTGRES")
 
 
-def pictures(n: int = 80) -> Prepared:
+def pictures(n: int = 80) -> Dataset:
     """Bright left half is happy, bright right half is sad; half of the rows to train on."""
     rng = np.random.default_rng(0)
     right = rng.integers(0, 2, n)
@@ -60,7 +60,7 @@ def pictures(n: int = 80) -> Prepared:
     images[right == 0, :, :24] += np.uint8(150)
     emotion = np.where(right, FER2013.index["sad"], FER2013.index["happy"]).astype(np.int8)
     split = np.array(["train", "validation", "train", "test"] * (n // 4))
-    return Prepared(images, split, np.arange(n, dtype=np.int32), Info("fer2013", "fer2013"), emotion)
+    return Dataset(images, split, np.arange(n, dtype=np.int32), DatasetInfo("fer2013", "fer2013"), emotion)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.datasets.audit import Audit, Grid, Judge
-    from mien.datasets.dataset import Prepared
+    from mien.datasets.dataset import Dataset
 
 CHECKS = (
     "rows", "balance", "exact", "near", "conflicts", "labels", "constant", "blurred", "faceless", "agreement",
@@ -87,7 +87,7 @@ def command(
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.audit import Settings, audit
     from mien.datasets.audit.page import write_page
-    from mien.datasets.prepared import read_prepared
+    from mien.datasets.prepared_file import read_prepared
     from mien.errors import MienError
     from mien.files import output_file
 
@@ -139,7 +139,7 @@ def command(
 
 
 def _judge(
-    model: str | None, probabilities: Path | None, data: Prepared, *, unseen: bool, threads: int | None
+    model: str | None, probabilities: Path | None, data: Dataset, *, unseen: bool, threads: int | None
 ) -> Judge | None:
     if probabilities is not None:
         from mien.datasets.audit.external_predictions import read_opinions

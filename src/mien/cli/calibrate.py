@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mien.datasets.prepared import Prepared
+    from mien.datasets.dataset import Dataset
 
 EPILOG = """\b
 Examples:
@@ -54,7 +54,7 @@ def command(
     from mien.errors import MissingExtraError
 
     try:
-        from mien.datasets.prepared import read_prepared
+        from mien.datasets.prepared_file import read_prepared
         from mien.evaluation.scoring.calibration import calibrate, temperatures_of
         from mien.evaluation.scoring.report import dumps
         from mien.evaluation.scoring.scored_model import open_scorable, scorable_of
@@ -95,7 +95,7 @@ def _write(
     out: Path,
     found: dict[str, float],
     document: dict[str, Any],
-    prepared: Prepared,
+    prepared: Dataset,
     test_split: str,
     threads: int | None,
 ) -> None:

@@ -14,7 +14,7 @@ from mien.cli.face_check import DETECTORS
 
 if TYPE_CHECKING:
     from mien.datasets.cleaning import Cleaned
-    from mien.datasets.dataset import Prepared
+    from mien.datasets.dataset import Dataset
 
 RULES = (
     "constant", "not-a-face", "undetected", "blur", "ambiguous", "disagreement", "contradictory", "duplicate",
@@ -72,14 +72,14 @@ def command(
     from mien.cli.face_check import seeing
     from mien.datasets.class_balance import at_most, split_anew
     from mien.datasets.cleaning import clean, default_rules
-    from mien.datasets.dataset import only_expressions
-    from mien.datasets.prepared import read_prepared, write_prepared
+    from mien.datasets.dataset import select_emotions
+    from mien.datasets.prepared_file import read_prepared, write_prepared
 
     limits, shares = _limits(limit), _shares(split)
     data = read_prepared(prepared)
     names = _names(expressions)
     if names is not None:
-        data = only_expressions(data, names)
+        data = select_emotions(data, names)
     chosen = _names(rules) or default_rules(data)
     if detector is not None:
         chosen = (*chosen, "undetected")
@@ -105,7 +105,7 @@ def command(
     click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
 
 
-def _write_kept(path: Path, before: Prepared, after: Prepared) -> None:
+def _write_kept(path: Path, before: Dataset, after: Dataset) -> None:
     """Position in the file that was cleaned, row in the source, old and new split, emotion."""
     from mien.files import atomic_path
 
@@ -119,7 +119,7 @@ def _write_kept(path: Path, before: Prepared, after: Prepared) -> None:
             writer.writerow([old, row, before.split[old], after.split[i], emotion])
 
 
-def _write_report(path: Path, cleaned: Cleaned, result: Prepared) -> None:
+def _write_report(path: Path, cleaned: Cleaned, result: Dataset) -> None:
     import numpy as np
 
     from mien.datasets.cleaning import tally, total
@@ -131,7 +131,7 @@ def _write_report(path: Path, cleaned: Cleaned, result: Prepared) -> None:
         temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _print(cleaned: Cleaned, result: Prepared) -> None:
+def _print(cleaned: Cleaned, result: Dataset) -> None:
     import numpy as np
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

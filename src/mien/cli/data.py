@@ -13,7 +13,7 @@ from mien.cli.clean import command as clean
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from mien.datasets.dataset import Prepared
+    from mien.datasets.dataset import Dataset
 
 KINDS = ("auto", "fer2013", "folders", "hf", "fairface", "rafdb", "prepared")
 RULES = ("majority", "crossentropy", "distribution")
@@ -99,11 +99,11 @@ def prepare(
     from rich.console import Console
 
     from mien.datasets import ferplus as votes
+    from mien.datasets.catalog import ReadOptions, read_dataset
     from mien.datasets.class_balance import first_per_class
-    from mien.datasets.csv_table import Options, read
-    from mien.datasets.dataset import only_expressions
-    from mien.datasets.prepared import write_prepared
-    from mien.datasets.summary import render, render_rules, summarise, summarise_rules
+    from mien.datasets.dataset import select_emotions
+    from mien.datasets.prepared_file import write_prepared
+    from mien.datasets.summary import render_summary, render_target_rules, summarise_dataset, summarise_target_rules
 
     if out is None and images is None:
         raise click.UsageError("Nothing to write: give --out FILE, --images FOLDER, or both.")
@@ -111,35 +111,35 @@ def prepare(
         raise click.UsageError("--classes needs --targets.")
     console = Console(highlight=False)
     if crop is None:
-        prepared = read(source, kind, Options(size=size, labels=_names(labels)))
+        prepared = read_dataset(source, kind, ReadOptions(size=size, labels=_names(labels)))
     else:
         prepared = _read_cropped(source, kind, crop, size, _names(labels))
     if ferplus is not None:
-        prepared = votes.join(prepared, votes.read_votes(ferplus))
+        prepared = votes.join_votes(prepared, votes.read_votes(ferplus))
     if prepared.votes is not None:
-        console.print(render_rules(summarise_rules(prepared)))
+        console.print(render_target_rules(summarise_target_rules(prepared)))
     if targets is not None:
-        prepared = votes.filtered(prepared, cast("votes.Rule", targets), 7 if classes == "7" else 8)
+        prepared = votes.apply_target_rule(prepared, cast("votes.TargetRule", targets), 7 if classes == "7" else 8)
     chosen = _names(expressions)
     if chosen is not None:
-        prepared = only_expressions(prepared, chosen)
+        prepared = select_emotions(prepared, chosen)
     if per_class is not None:
         prepared = first_per_class(prepared, per_class)
     if features is not None:
         prepared = _with_features(prepared, features, workers, cache)
     if out is not None:
         write_prepared(prepared, out)
-    console.print(render(summarise(prepared)))
+    console.print(render_summary(summarise_dataset(prepared)))
     if out is not None:
         click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
     if images is not None:
-        from mien.datasets.picture_files import write_pictures
+        from mien.datasets.image_folder_writer import write_image_folders
 
-        count = write_pictures(prepared, images, kind=image_kind, suffix=image_format, classes=chosen)
+        count = write_image_folders(prepared, images, kind=image_kind, suffix=image_format, classes=chosen)
         click.echo(f"wrote {count:,} pictures below {images}", err=True)
 
 
-def _with_features(prepared: Prepared, text: str, workers: int | None, cache: bool) -> Prepared:
+def _with_features(prepared: Dataset, text: str, workers: int | None, cache: bool) -> Dataset:
     """The dataset with the vectors it was asked for and does not carry yet."""
     from dataclasses import replace
 
@@ -163,13 +163,13 @@ def _with_features(prepared: Prepared, text: str, workers: int | None, cache: bo
     return replace(prepared, features=vectors)
 
 
-def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: tuple[str, ...] | None) -> Prepared:
+def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: tuple[str, ...] | None) -> Dataset:
     """Faces as the pipeline cuts them; training pictures in which it finds none are left out."""
     import numpy as np
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.datasets.csv_table import Options, read
+    from mien.datasets.catalog import ReadOptions, read_dataset
     from mien.detect import make_detector
     from mien.models.crop_frames import FRAMES
     from mien.networks.catalog import network
@@ -179,13 +179,13 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
     cropper = FaceCropper(make_detector("mtcnn", min_face=40, threads=1), side, "rgb", FRAMES[task])
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("finding faces")
-        options = Options(
+        options = ReadOptions(
             size=side,
             labels=labels,
             crop=cropper,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-        prepared = read(source, kind, options)
+        prepared = read_dataset(source, kind, options)
     if prepared.found is None:
         return prepared
     missed = (prepared.split == "train") & ~prepared.found

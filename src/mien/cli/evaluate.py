@@ -139,7 +139,7 @@ def command(
 
 def _prepared(models: tuple[str, ...], data: Path, threads: int | None, options: Mapping[str, Any]) -> list[Answers]:
     """Every model on the images of a prepared file."""
-    from mien.datasets.prepared import read_prepared
+    from mien.datasets.prepared_file import read_prepared
     from mien.evaluation.scoring.evaluate import answers, open_scorable
     from mien.published.svm import answers_svm, is_svm_run
 
@@ -177,9 +177,9 @@ def _whole_photos(
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.datasets.csv_table import detect_kind
+    from mien.datasets.catalog import detect_format
     from mien.datasets.fairface import open_fairface
-    from mien.datasets.prepared import read_prepared
+    from mien.datasets.prepared_file import read_prepared
     from mien.detect import make_detector
     from mien.errors import DataError
     from mien.evaluation.scoring.end_to_end import answers_pasted, answers_photos
@@ -190,7 +190,7 @@ def _whole_photos(
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
     opened = [open_scorable(model, threads) for model in models]
     finder = make_detector(detector, min_face=min_face, threads=threads)
-    kind = detect_kind(data)
+    kind = detect_format(data)
     if kind not in ("prepared", "fairface"):
         raise DataError(f"{data}: whole photos are taken from FairFace's files or from a prepared file, not {kind}")
     if kind == "fairface" and (options.pop("labels") is not None or face_size is not None or turn):

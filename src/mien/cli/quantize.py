@@ -52,7 +52,7 @@ def command(
     from mien.errors import ExportError, MissingExtraError
 
     try:
-        from mien.datasets.prepared import read_prepared
+        from mien.datasets.prepared_file import read_prepared
         from mien.evaluation.scoring.calibration import rewrite_card
         from mien.evaluation.scoring.evaluate import evaluate, open_scorable
         from mien.evaluation.scoring.report import dumps

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mien.datasets.csv_table import DATASETS, Dataset, Options, detect_kind, read
+from mien.datasets.catalog import DATASET_FORMATS, DatasetFormat, ReadOptions, detect_format, read_dataset
 
-__all__ = ["DATASETS", "Dataset", "Options", "detect_kind", "read"]
+__all__ = ["DATASET_FORMATS", "DatasetFormat", "ReadOptions", "detect_format", "read_dataset"]

@@ -9,7 +9,7 @@ from mien.errors import DataError, MissingExtraError
 from mien.files import can_hold
 
 
-def parquet(what: str) -> tuple[Any, Any]:
+def import_parquet(what: str) -> tuple[Any, Any]:
     """``(pyarrow, pyarrow.parquet)``; raises `MissingExtraError` saying that ``what`` needs them."""
     try:
         import pyarrow as pa
@@ -19,7 +19,7 @@ def parquet(what: str) -> tuple[Any, Any]:
     return pa, pq
 
 
-def csv(what: str) -> tuple[Any, Any]:
+def import_csv(what: str) -> tuple[Any, Any]:
     """``(pyarrow, pyarrow.csv)``; raises `MissingExtraError` saying that ``what`` needs them."""
     try:
         import pyarrow as pa
@@ -29,20 +29,20 @@ def csv(what: str) -> tuple[Any, Any]:
     return pa, pc
 
 
-def checked_schema(path: Path, what: str = "Parquet file", cure: str = "get it again") -> Any:
+def read_schema(path: Path, what: str = "Parquet file", cure: str = "get it again") -> Any:
     """The Arrow schema of a Parquet file that a user gives, before anything else of it is read.
 
     Raises:
         DataError: no Parquet, column names that are no text or stand there twice, or more rows stated than a file of
             this size holds.
     """
-    pa, pq = parquet("reading Parquet")
+    pa, pq = import_parquet("reading Parquet")
     try:
         about = pq.read_metadata(path)
         schema = about.schema.to_arrow_schema()
         _ = schema.names  # decoded only now
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise unreadable(path, error, what, cure) from None
+        raise unreadable_error(path, error, what, cure) from None
     # the two need not agree, and it is the groups that are read
     rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
     size = path.stat().st_size
@@ -55,7 +55,7 @@ def checked_schema(path: Path, what: str = "Parquet file", cure: str = "get it a
     return schema
 
 
-def unreadable(path: Path, error: Exception, what: str = "Parquet file", cure: str = "get it again") -> DataError:
+def unreadable_error(path: Path, error: Exception, what: str = "Parquet file", cure: str = "get it again") -> DataError:
     """What is said of a file that is no such file."""
     reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
     return DataError(f"{path}: not a readable {what} ({reason}); {cure}")

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.datasets.dataset import SPLITS, Prepared
+from mien.datasets.dataset import SPLITS, Dataset
 from mien.errors import InputError
 from mien.labels import canonical
 
 
-def first_per_class(prepared: Prepared, count: int) -> Prepared:
+def first_per_class(prepared: Dataset, count: int) -> Dataset:
     """The first so many images of each emotion of each split, in the order of the file.
 
     Args:
@@ -35,7 +35,7 @@ def first_per_class(prepared: Prepared, count: int) -> Prepared:
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
-def at_most(prepared: Prepared, limits: Mapping[str, int], seed: int = 0) -> Prepared:
+def at_most(prepared: Dataset, limits: Mapping[str, int], seed: int = 0) -> Dataset:
     """So many images of some emotions, over all splits together, drawn at random; the others as they are.
 
     Args:
@@ -64,7 +64,7 @@ def at_most(prepared: Prepared, limits: Mapping[str, int], seed: int = 0) -> Pre
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, *notes)))
 
 
-def split_anew(prepared: Prepared, shares: tuple[float, float, float], seed: int = 0) -> Prepared:
+def split_anew(prepared: Dataset, shares: tuple[float, float, float], seed: int = 0) -> Dataset:
     """The same images in new splits, every emotion (where there are any) in equal shares.
 
     The new test images are not the official ones: a score on them cannot be compared with scores on those.

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import SPLITS, Prepared
-from mien.datasets.image_codec import parallel
-from mien.datasets.mislabels import doubt
-from mien.datasets.split_leaks import identities
+from mien.datasets.dataset import SPLITS, Dataset
+from mien.datasets.exact_duplicates import image_ids
+from mien.datasets.image_codec import parallel_map
+from mien.datasets.mislabels import label_doubt
 from mien.distributions import entropy, vote_shares
 from mien.errors import InputError
 from mien.labels import FERPLUS_COLUMNS
@@ -48,7 +48,7 @@ class Rule:
     unit: str
     threshold: float
     drops: Literal["below", "above", "at least"]
-    measure: Callable[[Prepared, Sees | None], NDArray[np.floating]]
+    measure: Callable[[Dataset, Sees | None], NDArray[np.floating]]
     needs: Literal["", "emotion", "votes", "detector"] = ""
     among_others: bool = False
 
@@ -87,7 +87,7 @@ class Cleaned:
         before: images before.
     """
 
-    prepared: Prepared
+    prepared: Dataset
     index: NDArray[np.intp]
     removals: tuple[Removal, ...]
     before: Table
@@ -118,36 +118,36 @@ class Cleaned:
         }
 
 
-def contrast(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
+def contrast(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """Standard deviation of each picture's brightness, 0–255."""
     return _each(prepared, lambda gray: float(gray.std()))
 
 
-def sharpness(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
+def sharpness(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """Variance of each picture's Laplacian (Pech-Pacheco et al. 2000): small where edges are blurred or faint."""
     return _each(prepared, lambda gray: float(cv2.Laplacian(gray, cv2.CV_64F).var()))
 
 
-def not_a_face(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
+def not_a_face(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """FER+ votes for "not a face"."""
     return _votes(prepared)[:, _NOT_A_FACE]
 
 
-def vote_entropy(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
+def vote_entropy(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """Entropy of each picture's FER+ votes, bits: 0 where all agree, 2 where four classes have equal shares."""
     return entropy(vote_shares(_votes(prepared)))
 
 
-def contradictions(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
+def contradictions(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """How many emotions the exact copies of each picture carry besides its own."""
     if prepared.emotion is None:
         raise InputError(f"{prepared.info.name} has no emotions that could contradict")
-    identity = identities(prepared)
+    identity = image_ids(prepared)
     pairs = np.unique(np.stack([identity, prepared.emotion.astype(np.int64)], axis=1), axis=0)
     return np.asarray(np.bincount(pairs[:, 0], minlength=1)[identity] - 1, np.float64)
 
 
-def copies(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]:
+def copies(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """How many exact copies of each picture stand before it: those of test first, then validation, then train.
 
     So what is held out keeps its images, and training loses them.
@@ -156,7 +156,7 @@ def copies(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]
     order = np.lexsort((np.arange(len(prepared)), place))
     seen: dict[int, int] = {}
     out = np.zeros(len(prepared), np.float64)
-    identity = identities(prepared)
+    identity = image_ids(prepared)
     for i in order.tolist():
         key = int(identity[i])
         out[i] = seen.get(key, 0)
@@ -164,11 +164,11 @@ def copies(prepared: Prepared, sees: Sees | None = None) -> NDArray[np.floating]
     return out
 
 
-def _doubt(prepared: Prepared, sees: Sees | None) -> NDArray[np.floating]:
-    return doubt(prepared)
+def _doubt(prepared: Dataset, sees: Sees | None) -> NDArray[np.floating]:
+    return label_doubt(prepared)
 
 
-def _seen(prepared: Prepared, sees: Sees | None) -> NDArray[np.floating]:
+def _seen(prepared: Dataset, sees: Sees | None) -> NDArray[np.floating]:
     if sees is None:
         raise InputError("the rule 'undetected' needs a detector: give one")
     gray = prepared.channels == 1
@@ -201,7 +201,7 @@ RULES: Mapping[str, Rule] = {
 """Name → rule, in the order in which they are applied."""
 
 
-def default_rules(prepared: Prepared) -> tuple[str, ...]:
+def default_rules(prepared: Dataset) -> tuple[str, ...]:
     """The rules that suit a dataset: the raters' votes judge it where it carries any, else a classifier does."""
     left_out = (
         {"undetected", "disagreement"} if prepared.votes is not None else {"undetected", "not-a-face", "ambiguous"}
@@ -212,7 +212,7 @@ def default_rules(prepared: Prepared) -> tuple[str, ...]:
 
 
 def clean(
-    prepared: Prepared,
+    prepared: Dataset,
     rules: Sequence[str] | None = None,
     thresholds: Mapping[str, float] | None = None,
     *,
@@ -258,7 +258,7 @@ def clean(
     return Cleaned(kept, np.flatnonzero(reasons == ""), tuple(removals), everything)
 
 
-def tally(prepared: Prepared, mask: NDArray[np.bool_]) -> Table:
+def tally(prepared: Dataset, mask: NDArray[np.bool_]) -> Table:
     """Images of a mask by split and emotion ("all" where the dataset has no emotions)."""
     names: tuple[str, ...] = ("all",)
     codes = np.zeros(len(prepared), np.int64)
@@ -276,7 +276,7 @@ def total(table: Table) -> int:
 
 
 def _check(
-    prepared: Prepared,
+    prepared: Dataset,
     chosen: Sequence[str],
     asked: Sequence[str],
     thresholds: Mapping[str, float],
@@ -296,13 +296,13 @@ def _check(
             raise InputError(f"the rule {name!r} needs {what}: leave it out, or give what it needs")
 
 
-def _votes(prepared: Prepared) -> NDArray[np.float64]:
+def _votes(prepared: Dataset) -> NDArray[np.float64]:
     if prepared.votes is None:
         raise InputError(f"{prepared.info.name} carries no FER+ votes: prepare it with fer2013new.csv")
     return prepared.votes.astype(np.float64)
 
 
-def _each(prepared: Prepared, measure: Callable[[NDArray[np.uint8]], float]) -> NDArray[np.float64]:
+def _each(prepared: Dataset, measure: Callable[[NDArray[np.uint8]], float]) -> NDArray[np.float64]:
     """One number a picture, of its gray version, on threads."""
     images, gray = prepared.images, prepared.channels == 1
 
@@ -310,5 +310,5 @@ def _each(prepared: Prepared, measure: Callable[[NDArray[np.uint8]], float]) -> 
         part = images[start : start + _BLOCK]
         return [measure(one[..., 0] if gray else np.asarray(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY))) for one in part]
 
-    numbers = [number for part in parallel(block, range(0, len(images), _BLOCK)) for number in part]
+    numbers = [number for part in parallel_map(block, range(0, len(images), _BLOCK)) for number in part]
     return np.array(numbers, np.float64)

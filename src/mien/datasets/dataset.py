@@ -26,12 +26,12 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 """How folders and files call a split → the split."""
-LABELS = ("emotion", "votes", "age", "gender", "race", "found")
-"""The optional columns of `Prepared`."""
+LABEL_COLUMNS = ("emotion", "votes", "age", "gender", "race", "found")
+"""The optional columns of `Dataset`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Info:
+class DatasetInfo:
     """What a prepared dataset says about itself.
 
     Attributes:
@@ -55,7 +55,7 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
+class Dataset:
     """A dataset in memory, one row an image; columns that the dataset lacks are None.
 
     Attributes:
@@ -75,7 +75,7 @@ class Prepared:
     images: NDArray[np.uint8]
     split: NDArray[np.str_]
     row: NDArray[np.int32]
-    info: Info
+    info: DatasetInfo
     emotion: NDArray[np.int8] | None = None
     votes: NDArray[np.int8] | None = field(default=None, repr=False)
     age: NDArray[np.int8] | None = None
@@ -132,10 +132,10 @@ class Prepared:
 
     def labels(self) -> dict[str, NDArray[Any]]:
         """The label columns that this dataset has, by name."""
-        columns = {name: getattr(self, name) for name in LABELS}
+        columns = {name: getattr(self, name) for name in LABEL_COLUMNS}
         return {name: column for name, column in columns.items() if column is not None}
 
-    def __getitem__(self, index: slice | NDArray[Any]) -> Prepared:
+    def __getitem__(self, index: slice | NDArray[Any]) -> Dataset:
         """The rows that a boolean mask ``(n,)``, an array of indices or a slice picks."""
         if isinstance(index, np.ndarray) and index.dtype == np.bool_ and index.shape != (len(self),):
             raise InputError(f"the mask must have the shape ({len(self)},), got {index.shape}")
@@ -148,13 +148,13 @@ class Prepared:
             **_columns({name: column[index] for name, column in self.labels().items()}),
         )
 
-    def select(self, split: str) -> Prepared:
+    def select(self, split: str) -> Dataset:
         """The rows of one split; raises `InputError` for a name that is none."""
         if split not in SPLITS:
             raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
         return self[self.split == split]
 
-    def dropping(self, reasons: NDArray[np.str_]) -> Prepared:
+    def dropping(self, reasons: NDArray[np.str_]) -> Dataset:
         """Only the rows whose reason is "", the others counted by reason in ``info.dropped``.
 
         Args:
@@ -182,7 +182,7 @@ class Prepared:
         return digest.hexdigest()
 
 
-def only_expressions(prepared: Prepared, names: Sequence[str]) -> Prepared:
+def select_emotions(prepared: Dataset, names: Sequence[str]) -> Dataset:
     """The images of these emotions alone; the indices of ``emotion`` stay those of the whole taxonomy.
 
     Args:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets import hugging_face as hf
-from mien.datasets.dataset import SPLIT_NAMES, Info, Prepared
-from mien.datasets.image_codec import decode_one, load, parallel, resized
+from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
+from mien.datasets.image_codec import decode_image, load_images, parallel_map, resize_square
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import is_file
 from mien.labels import AGE_BINS, age_bin_names
@@ -28,14 +28,14 @@ AGES = {name: i for i, name in enumerate(age_bin_names())} | {"more than 70": le
 CSV_FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
 CSV_COLUMNS = ("file", "age", "gender", "race")
 
-Crop = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
+CropFunction = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
 """RGB uint8 ``(h, w, 3)`` → RGB uint8 ``(size, size, 3)``, or None where no face was found."""
 
 _BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class EncodedFairFace:
     """Labels of every image of FairFace, and how to get at its encoded bytes; no pixels yet.
 
     Attributes:
@@ -60,23 +60,23 @@ class Source:
     def images(self) -> Iterator[NDArray[np.uint8]]:
         """Every image as it is stored, RGB uint8 ``(h, w, 3)``, decoded on threads a few hundred at a time."""
         for start in range(0, len(self), _BLOCK):
-            yield from parallel(self.image, range(start, min(start + _BLOCK, len(self))))
+            yield from parallel_map(self.image, range(start, min(start + _BLOCK, len(self))))
 
     def image(self, i: int) -> NDArray[np.uint8]:
         """One image, RGB uint8 ``(h, w, 3)``; raises `DataError` when it cannot be decoded."""
         try:
-            return decode_one(self.fetch(i), 3)
+            return decode_image(self.fetch(i), 3)
         except DataError as error:
             raise DataError(f"{self.names[i]}: {error}") from None
 
 
 def read_fairface(
-    path: hf.Paths,
+    path: hf.ParquetPaths,
     *,
     size: int | None = None,
-    crop: Crop | None = None,
+    crop: CropFunction | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Prepared:
+) -> Dataset:
     """Read FairFace in either layout.
 
     Args:
@@ -98,12 +98,12 @@ def read_fairface(
     source = open_fairface(path)
     found: NDArray[np.bool_] | None = None
     if crop is None:
-        images = load(source.names, source.fetch, size)
+        images = load_images(source.names, source.fetch, size)
     else:
         if size is None:
             raise InputError("crop needs size: the side of the cropped images in pixels")
         images, found = _cropped(source, size, crop, progress)
-    return Prepared(
+    return Dataset(
         images=images,
         split=source.split,
         row=np.arange(len(source), dtype=np.int32),
@@ -111,11 +111,11 @@ def read_fairface(
         gender=source.gender,
         race=source.race,
         found=found,
-        info=Info("fairface", source="FairFace, padding 0.25"),
+        info=DatasetInfo("fairface", source="FairFace, padding 0.25"),
     )
 
 
-def open_fairface(path: hf.Paths) -> Source:
+def open_fairface(path: hf.ParquetPaths) -> EncodedFairFace:
     """The labels of FairFace in either layout, with the images still encoded; see `read_fairface`."""
     if isinstance(path, (str, os.PathLike)):
         files = csv_files(Path(path))
@@ -132,9 +132,9 @@ def csv_files(path: Path) -> list[Path]:
 
 
 def _cropped(
-    source: Source,
+    source: EncodedFairFace,
     size: int,
-    crop: Crop,
+    crop: CropFunction,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     images = np.empty((len(source), size, size, 3), np.uint8)
@@ -142,7 +142,7 @@ def _cropped(
     for i, rgb in enumerate(source.images()):
         face = crop(rgb)
         found[i] = face is not None
-        cut = resized(rgb, size) if face is None else face
+        cut = resize_square(rgb, size) if face is None else face
         if cut.shape != (size, size, 3) or cut.dtype != np.uint8:
             raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cut.dtype} {cut.shape}")
         images[i] = cut
@@ -151,7 +151,7 @@ def _cropped(
     return images, found
 
 
-def _open_parquet(files: Sequence[Path]) -> Source:
+def _open_parquet(files: Sequence[Path]) -> EncodedFairFace:
     blobs: list[NDArray[np.uint8]] = []
     names: list[str] = []
     split: list[str] = []
@@ -163,10 +163,10 @@ def _open_parquet(files: Sequence[Path]) -> Source:
             values += hf.label_texts(file, table, name)
         blobs += hf.image_bytes(file, table)
         names += [f"{file}: row {i + 1}" for i in range(len(table))]
-        split += [hf.split_of(file)] * len(table)
+        split += [hf.split_from_name(file)] * len(table)
     if not blobs:
         raise DataError(f"{files[0]}: the files hold no rows; get them again")
-    return Source(
+    return EncodedFairFace(
         names=tuple(names),
         fetch=blobs.__getitem__,
         split=np.array(split),
@@ -176,7 +176,7 @@ def _open_parquet(files: Sequence[Path]) -> Source:
     )
 
 
-def _open_csv(files: Sequence[Path]) -> Source:
+def _open_csv(files: Sequence[Path]) -> EncodedFairFace:
     names: list[str] = []
     images: list[Path] = []
     split: list[str] = []
@@ -190,7 +190,7 @@ def _open_csv(files: Sequence[Path]) -> Source:
                 values.append(row[name])
     if not images:
         raise DataError(f"{files[0]}: no rows below the header; get it again")
-    return Source(
+    return EncodedFairFace(
         names=tuple(names),
         fetch=lambda i: np.frombuffer(images[i].read_bytes(), np.uint8),
         split=np.array(split),

@@ -18,8 +18,8 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.arrow import csv
-from mien.datasets.dataset import Info, Prepared
+from mien.datasets.arrow import import_csv
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.errors import DataError, MissingFileError
 from mien.labels import FER2013
 
@@ -39,7 +39,7 @@ it need not be text."""
 _CURE = "the file is damaged or was edited; get it again"
 
 
-def read_csv(path: str | os.PathLike[str]) -> Prepared:
+def read_fer2013(path: str | os.PathLike[str]) -> Dataset:
     """Read ``fer2013.csv``, plain, ``.gz`` or ``.zip`` (the zip may hold other files beside it).
 
     The columns may stand in any order. Rows keep the order of the file, which is what FER+ votes are joined by.
@@ -67,25 +67,25 @@ def read_csv(path: str | os.PathLike[str]) -> Prepared:
         done += len(emotion)
     if not done:
         raise DataError(f"{source}: no rows below the header; {_CURE}")
-    return Prepared(
+    return Dataset(
         images=np.concatenate(images).reshape(done, SIZE, SIZE, 1),
         split=np.concatenate(splits),
         row=np.arange(done, dtype=np.int32),
         emotion=np.concatenate(emotions),
-        info=Info("fer2013", taxonomy=FER2013.name, source="FER2013, CSV layout"),
+        info=DatasetInfo("fer2013", taxonomy=FER2013.name, source="FER2013, CSV layout"),
     )
 
 
 def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
     """Arrow arrays (emotion, pixels, usage) of a few thousand rows each, as strings."""
-    pa, pc = csv("reading fer2013.csv")
+    pa, pc = import_csv("reading fer2013.csv")
     short: list[Any] = []
 
     def refuse(row: Any) -> str:
         short.append(row)
         return "error"
 
-    with open_text(path) as stream:
+    with open_csv(path) as stream:
         names = _header(path, stream)
         try:
             reader = pc.open_csv(
@@ -109,7 +109,7 @@ def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
 
 
 @contextlib.contextmanager
-def open_text(path: Path) -> Iterator[IO[bytes]]:
+def open_csv(path: Path) -> Iterator[IO[bytes]]:
     """The CSV's bytes, decompressed by what the file holds and not by its suffix."""
     with path.open("rb") as raw:
         magic = raw.read(4)

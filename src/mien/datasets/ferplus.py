@@ -1,7 +1,7 @@
 """FER+ (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041): ten raters' votes for each row of FER2013.
 
-``fer2013new.csv`` belongs to ``fer2013.csv`` by row; its image names are no row numbers. `targets` turns votes into
-what a network is trained on; which rows a rule keeps is part of the rule.
+``fer2013new.csv`` belongs to ``fer2013.csv`` by row; its image names are not row numbers. `vote_targets` turns votes
+into training targets; which rows a rule keeps is part of the rule.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
 
-Rule = Literal["majority", "crossentropy", "distribution"]
-"""How votes become a target; see `targets`."""
-RULES: tuple[Rule, ...] = get_args(Rule)
+TargetRule = Literal["majority", "crossentropy", "distribution"]
+"""How votes become a target; see `vote_targets`."""
+TARGET_RULES: tuple[TargetRule, ...] = get_args(TargetRule)
 
 _EMOTIONS = len(FERPLUS)
 _UNKNOWN, _NOT_A_FACE = FERPLUS_COLUMNS.index("unknown"), FERPLUS_COLUMNS.index("NF")
@@ -36,17 +36,17 @@ CONTEMPT = "contempt wins the vote"
 NO_VOTES = "no votes left"
 NO_MAJORITY = "no majority"
 SCATTERED = "votes too scattered"
-REASONS = (NOT_A_FACE, UNKNOWN, CONTEMPT, NO_VOTES, NO_MAJORITY, SCATTERED)
+DROP_REASONS = (NOT_A_FACE, UNKNOWN, CONTEMPT, NO_VOTES, NO_MAJORITY, SCATTERED)
 """Why a rule drops a row."""
 
 
-class Targets(NamedTuple):
+class VoteTargets(NamedTuple):
     """What a rule makes of the votes.
 
     Attributes:
         targets: ``(n, classes)`` float32, rows sum to 1; all zeros where the row is dropped.
         keep: ``(n,)`` bool.
-        reasons: ``(n,)`` str, one of `REASONS`; "" where the row is kept.
+        reasons: ``(n,)`` str, one of `DROP_REASONS`; "" where the row is kept.
     """
 
     targets: NDArray[np.float32]
@@ -93,7 +93,7 @@ def read_votes(path: str | os.PathLike[str]) -> NDArray[np.int8]:
     return np.array(table, np.int8)
 
 
-def join(prepared: Prepared, votes: NDArray[np.int8]) -> Prepared:
+def join_votes(prepared: Dataset, votes: NDArray[np.int8]) -> Dataset:
     """FER2013 with the votes of FER+: row i of ``votes`` belongs to the image whose ``row`` is i.
 
     Args:
@@ -123,20 +123,20 @@ def join(prepared: Prepared, votes: NDArray[np.int8]) -> Prepared:
     )
 
 
-def filtered(prepared: Prepared, rule: Rule, classes: int = 8) -> Prepared:
-    """The rows that a rule keeps, the others counted by reason in ``info.dropped``; see `targets`.
+def apply_target_rule(prepared: Dataset, rule: TargetRule, classes: int = 8) -> Dataset:
+    """The rows that a rule keeps, the others counted by reason in ``info.dropped``; see `vote_targets`.
 
     Raises:
         InputError: the dataset carries no votes, or an unknown rule.
     """
     if prepared.votes is None:
         raise InputError(f"{prepared.info.name} carries no FER+ votes: give fer2013new.csv as well")
-    kept = prepared.dropping(targets(prepared.votes, rule, classes).reasons)
+    kept = prepared.dropping(vote_targets(prepared.votes, rule, classes).reasons)
     note = f"rows kept by the FER+ rule {rule} with {classes} classes"
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
-def targets(votes: NDArray[np.integer], rule: Rule, classes: int = 8) -> Targets:
+def vote_targets(votes: NDArray[np.integer], rule: TargetRule, classes: int = 8) -> VoteTargets:
     """Turn votes into targets.
 
     - "majority", the protocol of Barsoum et al.: counts of 1 become 0; a row is kept when its largest count is more
@@ -151,7 +151,7 @@ def targets(votes: NDArray[np.integer], rule: Rule, classes: int = 8) -> Targets
 
     Args:
         votes: ``(n, 10)`` integers ≥ 0 in the order of `mien.labels.FERPLUS_COLUMNS`.
-        rule: one of `RULES`.
+        rule: one of `TARGET_RULES`.
         classes: 8 emotions, or 7 without contempt: its votes are taken out of the target, and a row that contempt
             wins (one that has nothing else left, under "distribution") is dropped.
 
@@ -177,7 +177,7 @@ def targets(votes: NDArray[np.integer], rule: Rule, classes: int = 8) -> Targets
         nothing = weights[:, :classes].sum(axis=1) == 0
         reasons[nothing] = _winner(counts)[nothing]
     else:
-        raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(RULES)}")
+        raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(TARGET_RULES)}")
     if classes == 7 and rule != "distribution":
         contempt = (weights.argmax(axis=1) == _CONTEMPT) & (reasons == "")
         reasons[contempt] = CONTEMPT
@@ -185,10 +185,10 @@ def targets(votes: NDArray[np.integer], rule: Rule, classes: int = 8) -> Targets
     weights = np.where(keep[:, None], weights[:, :classes], 0).astype(np.float32)
     total = weights.sum(axis=1, keepdims=True)
     normalised = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-    return Targets(normalised, keep, reasons)
+    return VoteTargets(normalised, keep, reasons)
 
 
-_REASON = f"<U{max(len(reason) for reason in REASONS)}"
+_REASON = f"<U{max(len(reason) for reason in DROP_REASONS)}"
 
 
 def _majority(counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.str_]]:
@@ -243,7 +243,7 @@ def _winner(counts: NDArray[np.int32]) -> NDArray[np.str_]:
     return reasons
 
 
-def _same_order(prepared: Prepared, votes: NDArray[np.int8]) -> None:
+def _same_order(prepared: Dataset, votes: NDArray[np.int8]) -> None:
     """Refuse votes of shuffled rows: FER2013's label wins the vote in five rows of eight, by chance in one of six."""
     winner = votes[:, :_EMOTIONS].argmax(axis=1)
     names = np.array(FERPLUS.names)[winner]

@@ -15,20 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.arrow import checked_schema, parquet, unreadable
-from mien.datasets.dataset import SPLIT_NAMES, Info, Prepared
-from mien.datasets.folders import indices, smallest_taxonomy
-from mien.datasets.image_codec import load, without_colour
+from mien.datasets.arrow import import_parquet, read_schema, unreadable_error
+from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
+from mien.datasets.image_codec import gray_if_colourless, load_images
+from mien.datasets.image_folders import label_indices, smallest_taxonomy
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import canonical
 
 IMAGE_COLUMNS = ("image", "img", "img_bytes")
 LABEL_COLUMNS = ("label", "labels", "emotion", "emotions")
 
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+ParquetPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def read_hf(path: Paths, labels: Sequence[str] | None = None, size: int | None = None) -> Prepared:
+def read_hugging_face(path: ParquetPaths, labels: Sequence[str] | None = None, size: int | None = None) -> Dataset:
     """Read emotions from Hugging Face Parquet files.
 
     Args:
@@ -55,20 +55,20 @@ def read_hf(path: Paths, labels: Sequence[str] | None = None, size: int | None =
         names += [_canonical(file, i, text) for i, text in enumerate(label_texts(file, table, column, labels), 1)]
         blobs += image_bytes(file, table)
         where += [f"{file}: row {i + 1}" for i in range(len(table))]
-        splits += [split_of(file)] * len(table)
+        splits += [split_from_name(file)] * len(table)
     if not blobs:
         raise DataError(f"{path}: the files hold no rows; get them again")
     taxonomy = smallest_taxonomy(names)
-    return Prepared(
-        images=without_colour(load(where, blobs.__getitem__, size)),
+    return Dataset(
+        images=gray_if_colourless(load_images(where, blobs.__getitem__, size)),
         split=np.array(splits),
         row=np.arange(len(blobs), dtype=np.int32),
-        emotion=indices(names, taxonomy),
-        info=Info("hf", taxonomy=taxonomy.name, source="Hugging Face Parquet"),
+        emotion=label_indices(names, taxonomy),
+        info=DatasetInfo("hf", taxonomy=taxonomy.name, source="Hugging Face Parquet"),
     )
 
 
-def parquet_files(path: Paths) -> list[Path]:
+def parquet_files(path: ParquetPaths) -> list[Path]:
     """The Parquet files that a file, several, or a folder (searched to its depth, sorted by path) stand for."""
     given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     files: list[Path] = []
@@ -84,7 +84,7 @@ def parquet_files(path: Paths) -> list[Path]:
     return files
 
 
-def split_of(path: Path) -> str:
+def split_from_name(path: Path) -> str:
     """The split that a file's name says, or else its folder's; raises `DataError` when neither does."""
     for name in (path.stem, path.parent.name):
         said = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
@@ -100,14 +100,14 @@ def split_of(path: Path) -> str:
 
 def read_table(path: Path) -> Any:
     """One file as an Arrow table; raises `DataError` for a file that is no Parquet."""
-    pa, pq = parquet("reading Parquet")
-    checked_schema(path)
+    pa, pq = import_parquet("reading Parquet")
+    read_schema(path)
     try:
         # hive partitioning off: a folder named a=b must not become a column
         table = pq.read_table(path, partitioning=None)
         table.validate(full=True)  # Parquet does not check that text is text
     except (pa.ArrowException, OSError) as error:
-        raise unreadable(path, error) from None
+        raise unreadable_error(path, error) from None
     stated = pq.read_metadata(path).num_rows
     if len(table) != stated:
         # Arrow ends without a word where every column holds less than its row group states
@@ -127,7 +127,7 @@ def pick_column(path: Path, table: Any, candidates: Sequence[str], what: str) ->
 
 def image_bytes(path: Path, table: Any) -> list[NDArray[np.uint8]]:
     """The encoded bytes of every image as uint8 views on Arrow's memory; raises `DataError` where one is missing."""
-    pa, _ = parquet("reading Parquet")
+    pa, _ = import_parquet("reading Parquet")
     column = table.column(pick_column(path, table, IMAGE_COLUMNS, "image"))
     if pa.types.is_struct(column.type):
         if column.type.get_field_index("bytes") < 0:
@@ -152,7 +152,7 @@ def label_texts(path: Path, table: Any, column: str, names: Sequence[str] | None
     Raises:
         DataError: numbers without names, a number out of range, or an empty cell; names the row.
     """
-    pa, _ = parquet("reading Parquet")
+    pa, _ = import_parquet("reading Parquet")
     values = table.column(column).to_pylist()
     numbers = pa.types.is_integer(table.column(column).type)
     known = list(names) if names is not None else class_names(table, column)

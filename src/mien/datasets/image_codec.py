@@ -39,13 +39,13 @@ _DAMAGE = (
 """What Pillow raises on damaged heads."""
 
 
-def parallel(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+def parallel_map(work: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
     """``[work(item) for item in items]`` on as many threads as there are cores, in order."""
     with ThreadPoolExecutor(max_workers=available_cpus()) as pool:
         return list(pool.map(work, items))
 
 
-def encode(images: NDArray[np.uint8]) -> list[bytes]:
+def encode_images(images: NDArray[np.uint8]) -> list[bytes]:
     """``(n, h, w, 1 or 3)`` uint8 gray or RGB → n lossless files."""
     suffix, options = _GRAY if images.shape[3] == 1 else _RGB
 
@@ -53,10 +53,10 @@ def encode(images: NDArray[np.uint8]) -> list[bytes]:
         part = images[start : start + _BLOCK]
         return [cv2.imencode(suffix, _to_bgr(image), options)[1].tobytes() for image in part]
 
-    return [data for part in parallel(block, range(0, len(images), _BLOCK)) for data in part]
+    return [data for part in parallel_map(block, range(0, len(images), _BLOCK)) for data in part]
 
 
-def decode(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def decode_images(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Encoded images of one known shape → ``(n, h, w, 1 or 3)`` uint8 gray or RGB, contiguous.
 
     Args:
@@ -83,11 +83,13 @@ def decode(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int]) -> N
         for i in range(start, min(start + _BLOCK, len(files))):
             out[i] = one(i)
 
-    parallel(block, range(0, len(files), _BLOCK))
+    parallel_map(block, range(0, len(files), _BLOCK))
     return out
 
 
-def load(names: Sequence[str], fetch: Callable[[int], NDArray[np.uint8]], size: int | None = None) -> NDArray[np.uint8]:
+def load_images(
+    names: Sequence[str], fetch: Callable[[int], NDArray[np.uint8]], size: int | None = None
+) -> NDArray[np.uint8]:
     """Images of a source that may hold anything → ``(n, h, w, 3)`` RGB uint8, contiguous.
 
     Args:
@@ -114,11 +116,11 @@ def load(names: Sequence[str], fetch: Callable[[int], NDArray[np.uint8]], size: 
                 )
             out[i] = image
 
-    parallel(block, range(0, len(names), _BLOCK))
+    parallel_map(block, range(0, len(names), _BLOCK))
     return out
 
 
-def without_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def gray_if_colourless(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """``(n, h, w, 3)`` → ``(n, h, w, 1)`` where the channels are equal in every image, else as given."""
     for start in range(0, len(images), _BLOCK):
         part = images[start : start + _BLOCK]
@@ -127,7 +129,7 @@ def without_colour(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images[..., :1])
 
 
-def decode_one(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+def decode_image(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     """One encoded image → ``(h, w, channels)`` uint8 gray (1) or RGB (3).
 
     Raises:
@@ -145,7 +147,7 @@ def decode_one(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     return np.asarray(pixels, np.uint8)
 
 
-def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def resize_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """``(h, w, 3)`` → ``(size, size, 3)``: area averages where it shrinks, cubic where it grows."""
     height, width = image.shape[:2]
     if (height, width) == (size, size):
@@ -156,12 +158,12 @@ def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 def _read(name: str, data: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
     image = _decoded(name, data, 3)
-    return image if size is None else resized(image, size)
+    return image if size is None else resize_square(image, size)
 
 
 def _decoded(name: str, data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     try:
-        return decode_one(data, channels)
+        return decode_image(data, channels)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.exact_duplicates import image_ids
 from mien.datasets.image_features import gray48, hog_vectors
-from mien.datasets.split_leaks import identities
 from mien.errors import DataError, InputError, MissingExtraError
 
 FOLDS = 5
@@ -17,7 +17,7 @@ IMAGES_PER_COMPONENT = 20
 _STEPS = 60
 
 
-def doubt(prepared: Prepared, seed: int = 0) -> NDArray[np.float64]:
+def label_doubt(prepared: Dataset, seed: int = 0) -> NDArray[np.float64]:
     """``(n,)`` float64: how many times more probable the most probable emotion is than the image's own label.
 
     HOG of the gray picture, its 100 principal components, logistic regression with five folds; copies of an image fall
@@ -37,13 +37,13 @@ def doubt(prepared: Prepared, seed: int = 0) -> NDArray[np.float64]:
         raise InputError(f"{prepared.info.name} has no emotions to doubt")
     label = np.unique(prepared.emotion, return_inverse=True)[1].reshape(-1)
     what = "the rule 'disagreement'"
-    probabilities = out_of_fold(gray48(prepared.images), label, identities(prepared), what, seed)
+    probabilities = out_of_fold_probabilities(gray48(prepared.images), label, image_ids(prepared), what, seed)
     odds = probabilities * (len(label) / np.bincount(label))
     own = odds[np.arange(len(label)), label]
     return np.asarray(odds.max(axis=1) / np.maximum(own, np.finfo(float).tiny), np.float64)
 
 
-def out_of_fold(
+def out_of_fold_probabilities(
     gray: NDArray[np.uint8], label: NDArray[np.integer], identity: NDArray[np.int64], what: str, seed: int = 0
 ) -> NDArray[np.float64]:
     """``(n, k)`` float64: probabilities that a classifier which never saw an image gives to its labels.
@@ -53,7 +53,7 @@ def out_of_fold(
     Args:
         gray: uint8 ``(n, 48, 48)``.
         label: ``(n,)`` from 0 to k - 1, each of which occurs.
-        identity: ``(n,)`` equal for copies, see `mien.datasets.split_leaks.identities`.
+        identity: ``(n,)`` equal for copies, see `mien.datasets.exact_duplicates.image_ids`.
         what: is asking, for an error.
         seed: of the folds.
 

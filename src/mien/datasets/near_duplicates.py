@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from mien.datasets.image_features import gray48, hog_vectors
 from mien.errors import DataError
 
-BITS = 16
+MAX_BITS = 16
 """Bits of 64 in which the hashes of one photo differ at most."""
-SIMILARITY = 0.9
+MIN_SIMILARITY = 0.9
 """Least cosine of the HOG vectors of one photo."""
-MOST = 2_000_000
+MAX_PAIRS = 2_000_000
 """Pairs that are kept; a dataset with more is no dataset of photos."""
-FLAT = 2.0
+MIN_DEVIATION = 2.0
 """Gray levels: below this standard deviation there is nothing to compare."""
 
 _HASHED = 32
@@ -33,7 +33,7 @@ _BLOCK = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class DuplicatePairs:
     """Pairs of pictures that are nearly the same.
 
     Attributes:
@@ -54,7 +54,9 @@ class Pairs:
         return len(self.first)
 
 
-def near_duplicates(images: NDArray[np.uint8], *, bits: int = BITS, similarity: float = SIMILARITY) -> Pairs:
+def near_duplicates(
+    images: NDArray[np.uint8], *, bits: int = MAX_BITS, similarity: float = MIN_SIMILARITY
+) -> DuplicatePairs:
     """All pairs of pictures that are nearly the same, ordered by their first, then their second picture.
 
     Args:
@@ -63,11 +65,11 @@ def near_duplicates(images: NDArray[np.uint8], *, bits: int = BITS, similarity: 
         similarity: least cosine of the HOG vectors, 0–1; less finds other faces.
 
     Raises:
-        DataError: more than `MOST` pairs.
+        DataError: more than `MAX_PAIRS` pairs.
     """
     gray = gray48(images)
     # picture by picture: all at once would need eight bytes a pixel
-    rows = np.flatnonzero([picture.std() >= FLAT for picture in gray])
+    rows = np.flatnonzero([picture.std() >= MIN_DEVIATION for picture in gray])
     gray = gray[rows]
     hashes, vectors = _signs(perceptual_hash(gray)), _unit(hog_vectors(gray))
     found = [(pairs, False) for pairs in _pairs(hashes, vectors, hashes, vectors, bits, similarity)]
@@ -97,7 +99,7 @@ def perceptual_hash(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return out
 
 
-def groups(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+def connected_groups(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     """``(n,)`` int64: equal numbers for all that pairs join, directly or through others; the smallest index of each."""
     parent = np.arange(n)
 
@@ -140,9 +142,9 @@ def _pairs(
             a, b = a[close], b[close]
             differ = ((width - agreement[a, b]) / 2).astype(np.int64)
             total += len(a)
-            if total > MOST:
+            if total > MAX_PAIRS:
                 raise DataError(
-                    f"more than {MOST:,} pairs of pictures are nearly the same: ask for fewer bits or more similarity"
+                    f"more than {MAX_PAIRS:,} pairs of images are nearly the same: set fewer bits or more similarity"
                 )
             out.append((a + i, b + j, differ, cosine[close]))
     return out
@@ -158,11 +160,11 @@ def _cosine(
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _merged(rows: NDArray[np.intp], found: list[tuple[_Found, bool]]) -> Pairs:
+def _merged(rows: NDArray[np.intp], found: list[tuple[_Found, bool]]) -> DuplicatePairs:
     """One entry a pair; one found both ways is what it is more similar to."""
     if not found:
         none = np.zeros(0, np.int64)
-        return Pairs(none, none, none, none.astype(np.float32), none.astype(np.bool_))
+        return DuplicatePairs(none, none, none, none.astype(np.float32), none.astype(np.bool_))
     mirrored = np.concatenate([np.full(len(one[0]), flag) for one, flag in found])
     first, second, bits = (np.concatenate([one[k] for one, _ in found]) for k in range(3))
     similarity = np.concatenate([one[3] for one, _ in found])
@@ -171,7 +173,7 @@ def _merged(rows: NDArray[np.intp], found: list[tuple[_Found, bool]]) -> Pairs:
     new = np.ones(len(pairs), np.bool_)
     new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
     order, pairs = order[new], pairs[new]
-    return Pairs(
+    return DuplicatePairs(
         rows[pairs[:, 0]].astype(np.int64),
         rows[pairs[:, 1]].astype(np.int64),
         bits[order].astype(np.int64),

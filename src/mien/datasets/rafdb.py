@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.image_codec import load
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.image_codec import load_images
 from mien.errors import DataError, MissingFileError
 from mien.files import is_file
 from mien.labels import RAFDB
@@ -22,7 +22,7 @@ LABEL_FILE = Path("EmoLabel", "list_patition_label.txt")
 IMAGES = Path("Image", "aligned")
 
 
-def read_rafdb(path: str | os.PathLike[str], size: int | None = None) -> Prepared:
+def read_rafdb(path: str | os.PathLike[str], size: int | None = None) -> Dataset:
     """Read the aligned faces of RAF-DB basic.
 
     Args:
@@ -60,13 +60,13 @@ def read_rafdb(path: str | os.PathLike[str], size: int | None = None) -> Prepare
         splits.append(split)
     if not files:
         raise DataError(f"{listing}: no lines; get the file again")
-    images = load([str(f) for f in files], lambda i: np.frombuffer(files[i].read_bytes(), np.uint8), size)
-    return Prepared(
+    images = load_images([str(f) for f in files], lambda i: np.frombuffer(files[i].read_bytes(), np.uint8), size)
+    return Dataset(
         images=images,
         split=np.array(splits),
         row=np.arange(len(files), dtype=np.int32),
         emotion=np.array(labels, np.int8),
-        info=Info("rafdb", taxonomy=RAFDB.name, source="RAF-DB basic, aligned"),
+        info=DatasetInfo("rafdb", taxonomy=RAFDB.name, source="RAF-DB basic, aligned"),
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.datasets.dataset import SPLITS, Prepared
+from mien.datasets.dataset import SPLITS, Dataset
 from mien.errors import InputError
 
 
-def subsample(prepared: Prepared, images: int, seed: int, *, splits: Collection[str] = SPLITS) -> Prepared:
+def subsample(prepared: Dataset, images: int, seed: int, *, splits: Collection[str] = SPLITS) -> Dataset:
     """At most ``images`` random rows of each of ``splits``, in their order; the other splits are left out.
 
     The same seed and dataset give the same rows; ``info.notes`` says so.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.datasets.dataset import SPLITS, Prepared
-from mien.datasets.ferplus import REASONS, RULES, targets
-from mien.datasets.split_leaks import identities, leaked
+from mien.datasets.dataset import SPLITS, Dataset
+from mien.datasets.exact_duplicates import image_ids, leaked_rows
+from mien.datasets.ferplus import DROP_REASONS, TARGET_RULES, vote_targets
 from mien.errors import InputError
 from mien.labels import age_bin_names
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class SplitCounts:
     """One line of a table: images in each split, in the order of `mien.datasets.dataset.SPLITS`."""
 
     name: str
@@ -32,7 +32,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class DatasetSummary:
     """A dataset in numbers.
 
     Attributes:
@@ -49,10 +49,10 @@ class Summary:
     name: str
     size: tuple[int, int]
     channels: int
-    images: Counts
-    groups: dict[str, tuple[Counts, ...]]
+    images: SplitCounts
+    groups: dict[str, tuple[SplitCounts, ...]]
     distinct: int
-    leaked: Counts
+    leaked: SplitCounts
     dropped: tuple[tuple[str, int], ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,11 +70,11 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSummary:
+class TargetRuleSummary:
     """What one rule for FER+ targets keeps and drops.
 
     Attributes:
-        rule: one of `mien.datasets.ferplus.RULES`.
+        rule: one of `mien.datasets.ferplus.TARGET_RULES`.
         classes: 8, or 7 without contempt.
         kept: images kept.
         dropped: images dropped, by reason.
@@ -82,13 +82,13 @@ class RuleSummary:
 
     rule: str
     classes: int
-    kept: Counts
-    dropped: tuple[Counts, ...]
+    kept: SplitCounts
+    dropped: tuple[SplitCounts, ...]
 
 
-def summarise(prepared: Prepared) -> Summary:
+def summarise_dataset(prepared: Dataset) -> DatasetSummary:
     """Count what is in a dataset."""
-    groups: dict[str, tuple[Counts, ...]] = {}
+    groups: dict[str, tuple[SplitCounts, ...]] = {}
     if prepared.emotion is not None and prepared.taxonomy is not None:
         groups["emotion"] = _classes(prepared, prepared.emotion, prepared.taxonomy.names)
     if prepared.age is not None:
@@ -99,36 +99,36 @@ def summarise(prepared: Prepared) -> Summary:
             groups[name] = _classes(prepared, codes.reshape(-1), values.tolist())
     if prepared.found is not None:
         groups["found"] = _classes(prepared, prepared.found.astype(np.int8), ("no", "yes"))
-    return Summary(
+    return DatasetSummary(
         name=prepared.info.name,
         size=prepared.size,
         channels=prepared.channels,
         images=_count("all", prepared, np.ones(len(prepared), bool)),
         groups=groups,
-        distinct=int(identities(prepared).max(initial=-1)) + 1,
-        leaked=_count("leaked", prepared, leaked(prepared)),
+        distinct=int(image_ids(prepared).max(initial=-1)) + 1,
+        leaked=_count("leaked", prepared, leaked_rows(prepared)),
         dropped=prepared.info.dropped,
     )
 
 
-def summarise_rules(prepared: Prepared, all_classes: Sequence[int] = (8, 7)) -> tuple[RuleSummary, ...]:
-    """What every rule of `mien.datasets.ferplus.targets` keeps and drops; raises `InputError` without votes."""
+def summarise_target_rules(prepared: Dataset, all_classes: Sequence[int] = (8, 7)) -> tuple[TargetRuleSummary, ...]:
+    """What every rule of `mien.datasets.ferplus.vote_targets` keeps and drops; raises `InputError` without votes."""
     if prepared.votes is None:
         raise InputError("this dataset carries no FER+ votes: prepare it with fer2013new.csv")
     summaries = []
-    for rule in RULES:
+    for rule in TARGET_RULES:
         for classes in all_classes:
-            _, keep, reasons = targets(prepared.votes, rule, classes)
-            dropped = [_count(reason, prepared, reasons == reason) for reason in REASONS]
+            _, keep, reasons = vote_targets(prepared.votes, rule, classes)
+            dropped = [_count(reason, prepared, reasons == reason) for reason in DROP_REASONS]
             summaries.append(
-                RuleSummary(
+                TargetRuleSummary(
                     rule, classes, _count("kept", prepared, keep), tuple(line for line in dropped if line.total)
                 )
             )
     return tuple(summaries)
 
 
-def render(summary: Summary) -> RenderableType:
+def render_summary(summary: DatasetSummary) -> RenderableType:
     """A summary as tables for a rich console."""
     from rich.console import Group
     from rich.text import Text
@@ -150,16 +150,16 @@ def render(summary: Summary) -> RenderableType:
     return Group(*tables)
 
 
-def render_rules(rules: Sequence[RuleSummary]) -> RenderableType:
+def render_target_rules(rules: Sequence[TargetRuleSummary]) -> RenderableType:
     """What the rules keep and drop, as one table for a rich console."""
     lines = []
     for rule in rules:
-        lines.append(Counts(f"{rule.rule}, {rule.classes} classes: kept", rule.kept.counts))
-        lines += [Counts(f"  dropped: {line.name}", line.counts) for line in rule.dropped]
+        lines.append(SplitCounts(f"{rule.rule}, {rule.classes} classes: kept", rule.kept.counts))
+        lines += [SplitCounts(f"  dropped: {line.name}", line.counts) for line in rule.dropped]
     return _table("FER+ targets", lines)
 
 
-def _table(title: str, lines: Sequence[Counts], *, footer: bool = False) -> RenderableType:
+def _table(title: str, lines: Sequence[SplitCounts], *, footer: bool = False) -> RenderableType:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -174,14 +174,14 @@ def _table(title: str, lines: Sequence[Counts], *, footer: bool = False) -> Rend
     return table
 
 
-def _classes(prepared: Prepared, codes: np.typing.NDArray[Any], names: Sequence[str]) -> tuple[Counts, ...]:
+def _classes(prepared: Dataset, codes: np.typing.NDArray[Any], names: Sequence[str]) -> tuple[SplitCounts, ...]:
     return tuple(_count(name, prepared, codes == i) for i, name in enumerate(names))
 
 
-def _count(name: str, prepared: Prepared, mask: np.typing.NDArray[np.bool_]) -> Counts:
+def _count(name: str, prepared: Dataset, mask: np.typing.NDArray[np.bool_]) -> SplitCounts:
     train, validation, test = (int((mask & (prepared.split == split)).sum()) for split in SPLITS)
-    return Counts(name, (train, validation, test))
+    return SplitCounts(name, (train, validation, test))
 
 
-def _by_split(line: Counts) -> dict[str, int]:
+def _by_split(line: SplitCounts) -> dict[str, int]:
     return {**dict(zip(SPLITS, line.counts, strict=True)), "total": line.total}

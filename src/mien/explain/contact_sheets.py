@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Prepared
+from mien.datasets.dataset import Dataset
 from mien.distributions import entropy, vote_shares
 from mien.errors import DataError
 from mien.explain.sampling import sample, truth
 
-Pick = Callable[[Prepared, NDArray[np.float32], NDArray[np.int64], int, int], NDArray[np.int64]]
+Pick = Callable[[Dataset, NDArray[np.float32], NDArray[np.int64], int, int], NDArray[np.int64]]
 """Data, ``(n, classes)`` probabilities, ``(n,)`` true classes (-1: none), how many, seed → rows, first on the sheet
 first."""
 
@@ -24,23 +24,23 @@ def agreement(votes: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def _predictions(
-    data: Prepared, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int
+    data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int
 ) -> NDArray[np.int64]:
     return sample(len(data), n, seed)
 
 
-def _errors(data: Prepared, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
+def _errors(data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
     wrong = np.flatnonzero((true >= 0) & (p.argmax(axis=1) != true))
     if not len(wrong):
         raise DataError("no image is wrong: either none has a label of this head, or the model makes no error here")
     return wrong[np.argsort(-p[wrong].max(axis=1), kind="stable")][:n]
 
 
-def _ambiguous(data: Prepared, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
+def _ambiguous(data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
     return np.argsort(-entropy(p), kind="stable")[:n].astype(np.int64)
 
 
-def _disputed(data: Prepared, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
+def _disputed(data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
     if data.votes is None:
         raise DataError(
             "this file has no FER+ votes to disagree in: choose the sheet 'ambiguous', which asks the model"
@@ -59,7 +59,7 @@ SHEETS: Mapping[str, Pick] = {
 
 
 def pick(
-    sheet: str, data: Prepared, probabilities: NDArray[np.float32], labels: tuple[str, ...], n: int, seed: int
+    sheet: str, data: Dataset, probabilities: NDArray[np.float32], labels: tuple[str, ...], n: int, seed: int
 ) -> list[dict[str, Any]]:
     """The faces of a sheet, in its order; JSON-ready.
 

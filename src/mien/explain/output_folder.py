@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Prepared
+from mien.datasets.dataset import Dataset
 from mien.explain import draw
 from mien.explain.class_averages import LEAST, Averages
 from mien.explain.methods import REGIONS, maps, signed
@@ -165,7 +165,7 @@ def _region_row(
     ]
 
 
-def write_sheet(picked: Sequence[Mapping[str, Any]], data: Prepared, title: str, out: Path) -> None:
+def write_sheet(picked: Sequence[Mapping[str, Any]], data: Dataset, title: str, out: Path) -> None:
     """A contact sheet, ``out.png``, and what is on it, ``out.json``; the JSON holds no pixels."""
     tiles = []
     for one in picked:

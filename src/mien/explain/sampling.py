@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Prepared
-from mien.datasets.prepared import read_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError
 from mien.labels import age_bin_names
 from mien.training.config import HeadSpec
 from mien.training.targets import head_targets
 
 
-def read_split(path: Path, split: str) -> Prepared:
+def read_split(path: Path, split: str) -> Dataset:
     """One split of a prepared dataset; `DataError` when it is empty."""
     data = read_prepared(path)
     part = data.select(split)
@@ -24,7 +24,7 @@ def read_split(path: Path, split: str) -> Prepared:
     return part
 
 
-def truth(data: Prepared, labels: tuple[str, ...]) -> NDArray[np.int64]:
+def truth(data: Dataset, labels: tuple[str, ...]) -> NDArray[np.int64]:
     """``(n,)`` index of each image's label among ``labels``, -1 where it has none of them.
 
     The dataset's own emotions, FER+ majority votes for heads that tell contempt, or ages; all -1 where the dataset has

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.class_balance import first_per_class
-from mien.datasets.dataset import Prepared
-from mien.datasets.prepared import read_prepared
-from mien.datasets.split_leaks import leaked
+from mien.datasets.dataset import Dataset
+from mien.datasets.exact_duplicates import leaked_rows
+from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError, MissingExtraError, MissingFileError, ModelError, TrainingError
 from mien.evaluation.predictions import Scored
 from mien.evaluation.scoring.evaluate import Answers, describe, with_subsets
@@ -145,7 +145,7 @@ def load_svm(folder: Path) -> tuple[SvmRecipe, Any]:
     return recipe, load_machine(folder / MODEL)
 
 
-def evaluate_svm(folder: Path, data: Prepared, *, split: str = "test", samples: int = 0) -> dict[str, Any]:
+def evaluate_svm(folder: Path, data: Dataset, *, split: str = "test", samples: int = 0) -> dict[str, Any]:
     """Every figure of a run on one split, in the shape of `mien.evaluation.scoring.evaluate.evaluate`.
 
     Args:
@@ -160,7 +160,7 @@ def evaluate_svm(folder: Path, data: Prepared, *, split: str = "test", samples: 
     return describe(answers_svm(folder, data, split=split), samples=samples)
 
 
-def answers_svm(folder: Path, data: Prepared, *, split: str = "test", slices: Sequence[str] | None = None) -> Answers:
+def answers_svm(folder: Path, data: Dataset, *, split: str = "test", slices: Sequence[str] | None = None) -> Answers:
     """What a run says on one split, with labels and without probabilities; errors as for `evaluate_svm`."""
     recipe, machine = load_svm(folder)
     scored = tuple(_score(recipe, machine, data, split, HEAD))
@@ -236,7 +236,7 @@ def _skops() -> Any:
     return sio
 
 
-def _part(recipe: SvmRecipe, data: Prepared, split: str) -> Prepared:
+def _part(recipe: SvmRecipe, data: Dataset, split: str) -> Dataset:
     """Images of the recipe's classes in one split."""
     if data.emotion is None or data.taxonomy is None:
         raise DataError(f"{data.info.name} has no emotions to learn")
@@ -250,7 +250,7 @@ def _part(recipe: SvmRecipe, data: Prepared, split: str) -> Prepared:
     return part if recipe.per_class is None else first_per_class(part, recipe.per_class)
 
 
-def _vectors(recipe: SvmRecipe, part: Prepared) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _vectors(recipe: SvmRecipe, part: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """``(n, length)`` vectors and ``(n,)`` places in the recipe's classes."""
     missing = [name for name in recipe.features if name not in part.features]
     if missing:
@@ -264,7 +264,7 @@ def _vectors(recipe: SvmRecipe, part: Prepared) -> tuple[NDArray[np.float64], ND
     return join(part.features, recipe.features).astype(np.float64), places[part.emotion]
 
 
-def _scores(recipe: SvmRecipe, machine: Any, data: Prepared) -> tuple[dict[str, Any], int]:
+def _scores(recipe: SvmRecipe, machine: Any, data: Dataset) -> tuple[dict[str, Any], int]:
     """Scores of validation and test, where the dataset has them, and how many images were scored."""
     table: dict[str, Any] = {}
     images = 0
@@ -276,7 +276,7 @@ def _scores(recipe: SvmRecipe, machine: Any, data: Prepared) -> tuple[dict[str, 
     return table, images
 
 
-def _score(recipe: SvmRecipe, machine: Any, data: Prepared, split: str, name: str) -> list[Scored]:
+def _score(recipe: SvmRecipe, machine: Any, data: Dataset, split: str, name: str) -> list[Scored]:
     """``name`` and ``name leak-free``, the second where images of the split stand in training too."""
     part = _part(recipe, data, split)
     x, truth = _vectors(recipe, part)
@@ -284,7 +284,7 @@ def _score(recipe: SvmRecipe, machine: Any, data: Prepared, split: str, name: st
     # where its images stand in the split, as networks count them
     places = np.flatnonzero(np.isin(data.row[data.split == split], part.row))
     whole = Scored(name, recipe.classes, truth, predicted, None, places.astype(np.int64))
-    return with_subsets(whole, leaked(data)[data.split == split])
+    return with_subsets(whole, leaked_rows(data)[data.split == split])
 
 
 def _predicted(machine: Any, x: NDArray[np.float64], recipe: SvmRecipe) -> NDArray[np.int64]:

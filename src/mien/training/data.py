@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
 
-from mien.datasets.prepared import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError
 from mien.networks.catalog import Network, network
 from mien.training.config import Recipe, Splits
@@ -30,7 +31,7 @@ class Batch(TypedDict):
     features: dict[str, Tensor]
 
 
-class InMemory(Dataset[Batch]):
+class InMemory(TorchDataset[Batch]):
     """Uint8 images ``(n, c, h, w)``, features and the targets of every head, indexed by lists of rows.
 
     Images of another size than ``size`` are resized when they are asked for: enlarged, a dataset would fill memory.
@@ -111,7 +112,7 @@ class EpochBatches(Sampler[Tensor]):
             yield self.ranks.share(order[i * self.batch_size : end])
 
 
-def loader(data: Prepared, recipe: Recipe, role: str, ranks: Ranks = ALONE) -> DataLoader[Batch]:
+def loader(data: Dataset, recipe: Recipe, role: str, ranks: Ranks = ALONE) -> DataLoader[Batch]:
     """Batches of one role ("train", "validation" or "test") of the recipe's splits: shuffled for "train".
 
     Images that no head has a target for are left out. Of several processes each gets its slices of the batches.
@@ -129,7 +130,7 @@ def loader(data: Prepared, recipe: Recipe, role: str, ranks: Ranks = ALONE) -> D
     return DataLoader(dataset, sampler=sampler, batch_size=None, generator=generator)
 
 
-def role_of(data: Prepared, recipe: Recipe, role: str) -> tuple[Prepared, dict[str, HeadTargets]]:
+def role_of(data: Dataset, recipe: Recipe, role: str) -> tuple[Dataset, dict[str, HeadTargets]]:
     """The images that play a role in a recipe and that some head has a target for, with the targets.
 
     Raises:
@@ -157,7 +158,7 @@ def _first(label: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     return keep
 
 
-def _features(part: Prepared, row: Network) -> dict[str, Tensor]:
+def _features(part: Dataset, row: Network) -> dict[str, Tensor]:
     """The feature vectors that a network takes beside the pixels."""
     for name, length in row.features.items():
         have = part.features.get(name)

@@ -17,7 +17,8 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from mien.datasets.prepared import Prepared, read_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError, TrainingError
 from mien.training import checkpoint as files
 from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
@@ -196,7 +197,7 @@ def fit(
 
 
 def _write_environment(
-    folder: Path, data: Path, prepared: Prepared, ranks: Ranks, command: str, *, resumed: bool
+    folder: Path, data: Path, prepared: Dataset, ranks: Ranks, command: str, *, resumed: bool
 ) -> None:
     facts = environment() | {
         "processes": ranks.world,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets import ferplus
-from mien.datasets.prepared import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError
 from mien.labels import age_bin_names
 from mien.training.config import HeadSpec
@@ -29,7 +29,7 @@ class HeadTargets:
     label: NDArray[np.int64]
 
 
-def head_targets(data: Prepared, head: HeadSpec) -> HeadTargets:
+def head_targets(data: Dataset, head: HeadSpec) -> HeadTargets:
     """The targets of ``head`` on every image of ``data``; `DataError` when the file lacks the labels for it."""
     classes = len(head.labels)
     if head.target in ("majority", "crossentropy", "distribution"):
@@ -38,10 +38,10 @@ def head_targets(data: Prepared, head: HeadSpec) -> HeadTargets:
                 f"head {head.name!r} learns from FER+ votes and this file has none: "
                 "prepare it with `mien data prepare … --ferplus fer2013new.csv`"
             )
-        soft, keep, _ = ferplus.targets(data.votes, head.target, classes)
+        soft, keep, _ = ferplus.vote_targets(data.votes, head.target, classes)
         scored, scored_keep = soft, keep
         if head.scored_on == "majority":
-            scored, scored_keep, _ = ferplus.targets(data.votes, "majority", classes)
+            scored, scored_keep, _ = ferplus.vote_targets(data.votes, "majority", classes)
         label = np.where(scored_keep, scored.argmax(axis=1), -1)
     else:
         column = data.emotion if head.target == "emotion" else data.age

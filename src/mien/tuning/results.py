@@ -19,7 +19,7 @@ from optuna.importance import FanovaImportanceEvaluator
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from mien.datasets.prepared import read_info
+from mien.datasets.prepared_file import read_prepared_info
 from mien.errors import TrainingError
 from mien.files import atomic_path, writing
 from mien.training.checkpoint import read_json, write_json
@@ -80,7 +80,7 @@ def _document(search: Search, study: Study, trials: Sequence[FrozenTrial], *, wh
         "sampler": "TPE",
         "pruner": search.pruner,
         "score": "mean validation accuracy of the heads, of the epoch that the run keeps",
-        "data": {"file": search.data.name, "sha256": read_info(search.data)["sha256"]},
+        "data": {"file": search.data.name, "sha256": read_prepared_info(search.data)["sha256"]},
         "states": dict(Counter(row["state"] for row in rows)),
         "waiting": sum(trial.state == TrialState.WAITING for trial in trials),
         "tried_again": sum(bool(retries(trial)) for trial in trials if trial.state.is_finished()),

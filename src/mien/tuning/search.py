@@ -14,7 +14,7 @@ from typing import Any, Literal
 from optuna.trial import Trial
 from sqlalchemy.engine import URL
 
-from mien.datasets.prepared import read_info, read_prepared, write_prepared
+from mien.datasets.prepared_file import read_prepared, read_prepared_info, write_prepared
 from mien.datasets.subsample import subsample
 from mien.errors import InputError
 from mien.files import writing
@@ -103,7 +103,7 @@ class Search:
             "images": self.images,
             "seed": self.seed,
             "pruner": self.pruner,
-            "data": read_info(self.data)["sha256"],
+            "data": read_prepared_info(self.data)["sha256"],
         }
         plain: dict[str, Any] = json.loads(json.dumps(said))
         return plain
@@ -145,7 +145,7 @@ def trial_data(search: Search) -> Path:
         prepared = read_prepared(search.data)
         _check_roles(search, prepared)
         return search.data
-    name = f"sample-{search.images}-{search.seed}-{read_info(search.data)['sha256'][:8]}.parquet"
+    name = f"sample-{search.images}-{search.seed}-{read_prepared_info(search.data)['sha256'][:8]}.parquet"
     path = search.folder / name
     if path.is_file():
         _check_roles(search, read_prepared(path))

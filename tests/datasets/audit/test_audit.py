@@ -17,7 +17,7 @@ from mien.datasets.audit import CHECKS, Judge, Settings, audit
 from mien.datasets.audit.agreement import cohen_kappa, fleiss_kappa
 from mien.datasets.audit.external_predictions import read_opinions
 from mien.datasets.audit.page import write_page
-from mien.datasets.dataset import Info, Prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.errors import DataError, InputError, MissingExtraError, MissingFileError
 from mien.labels import FER2013
 
@@ -25,7 +25,7 @@ N = 140
 
 
 @pytest.fixture(scope="module")
-def clean() -> Prepared:
+def clean() -> Dataset:
     """140 pictures of seven classes in which there is nothing to find."""
     data = made(N)
     votes = np.zeros((N, 10), np.int8)
@@ -34,7 +34,7 @@ def clean() -> Prepared:
     return replace(data, images=textures(data.emotion), votes=votes)
 
 
-def changed(data: Prepared, images: dict[int, np.ndarray] | None = None, **columns: dict[int, Any]) -> Prepared:
+def changed(data: Dataset, images: dict[int, np.ndarray] | None = None, **columns: dict[int, Any]) -> Dataset:
     """The dataset with other pictures, or values of a column, at some rows."""
     pixels = data.images.copy()
     for row, image in (images or {}).items():
@@ -46,14 +46,14 @@ def changed(data: Prepared, images: dict[int, np.ndarray] | None = None, **colum
     return replace(data, images=pixels, **values)
 
 
-def rows(data: Prepared, check: str, **arguments: Any) -> list[list[int]]:
+def rows(data: Dataset, check: str, **arguments: Any) -> list[list[int]]:
     """The rows of every finding of one check."""
     document = audit(data, [check], **arguments).to_dict()["checks"][check]
     assert document["ran"], document["why"]
     return [finding["rows"] for finding in document["findings"]]
 
 
-def perfect(data: Prepared, wrong: dict[int, int] | None = None, sure: float = 0.9) -> Judge:
+def perfect(data: Dataset, wrong: dict[int, int] | None = None, sure: float = 0.9) -> Judge:
     """A judge who knows every label, but for some thinks otherwise."""
     truth = data.emotion.astype(int).copy()
     for row, label in (wrong or {}).items():
@@ -63,7 +63,7 @@ def perfect(data: Prepared, wrong: dict[int, int] | None = None, sure: float = 0
     return Judge("a friend", FER2013.names, probabilities, np.ones(len(data), bool))
 
 
-def test_nothing_is_found_in_clean_data(clean: Prepared) -> None:
+def test_nothing_is_found_in_clean_data(clean: Dataset) -> None:
     report = audit(clean, judge=perfect(clean))
     assert [one.check for one in report.outcomes] == list(CHECKS)
     assert [one.why for one in report.outcomes] == [""] * len(CHECKS)
@@ -73,7 +73,7 @@ def test_nothing_is_found_in_clean_data(clean: Prepared) -> None:
     )
 
 
-def test_exact_copies_inside_and_across_splits(clean: Prepared) -> None:
+def test_exact_copies_inside_and_across_splits(clean: Dataset) -> None:
     # rows 0–2 of every five are train, 3 validation, 4 test
     data = changed(clean, {5: clean.images[0], 8: clean.images[1], 14: clean.images[1], 24: clean.images[19]})
     assert rows(data, "exact") == [[1, 8, 14], [0, 5], [19, 24]]
@@ -83,7 +83,7 @@ def test_exact_copies_inside_and_across_splits(clean: Prepared) -> None:
     assert section.figures["also_in_train"] == {"train": 0, "validation": 1, "test": 1, "total": 2}
 
 
-def test_near_copies_mirrored_ones_and_their_labels(clean: Prepared) -> None:
+def test_near_copies_mirrored_ones_and_their_labels(clean: Dataset) -> None:
     brighter = np.clip(clean.images[0].astype(int) + 20, 0, 255).astype(np.uint8)
     mirrored = clean.images[2][:, ::-1]
     # 7 carries the label of 0; 13 that of 6, not of 2; 21 is an exact copy of the copy
@@ -100,7 +100,7 @@ def test_near_copies_mirrored_ones_and_their_labels(clean: Prepared) -> None:
     assert conflicts["near_copies_with_the_same_label"] == 0.5
 
 
-def test_exact_copies_with_other_labels(clean: Prepared) -> None:
+def test_exact_copies_with_other_labels(clean: Dataset) -> None:
     data = changed(clean, {7: clean.images[0], 15: clean.images[3]})
     section = audit(data, ["conflicts"]).to_dict()["checks"]["conflicts"]
     assert [finding["rows"] for finding in section["findings"]] == [[3, 15]]
@@ -110,7 +110,7 @@ def test_exact_copies_with_other_labels(clean: Prepared) -> None:
     assert "Near duplicates were not looked at" in section["says"][1]
 
 
-def test_pictures_of_one_brightness_and_blurred_ones(clean: Prepared) -> None:
+def test_pictures_of_one_brightness_and_blurred_ones(clean: Dataset) -> None:
     flat = np.full((48, 48), 90, np.uint8)
     soft = cv2.GaussianBlur(clean.images[5], (0, 0), 3)
     data = changed(clean, {3: flat, 5: soft})
@@ -119,12 +119,12 @@ def test_pictures_of_one_brightness_and_blurred_ones(clean: Prepared) -> None:
     assert rows(data, "blurred", settings=Settings(blur=0.0)) == []
 
 
-def test_blur_is_measured_at_one_size(clean: Prepared) -> None:
+def test_blur_is_measured_at_one_size(clean: Dataset) -> None:
     large = np.stack([cv2.resize(image, (96, 96), interpolation=cv2.INTER_NEAREST) for image in clean.images])
     assert rows(replace(clean, images=large[..., None]), "blurred") == []
 
 
-def test_faceless_pictures(clean: Prepared) -> None:
+def test_faceless_pictures(clean: Dataset) -> None:
     nobody = np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 10], np.int8)
     data = changed(clean, votes={4: nobody})
     assert rows(data, "faceless") == [[4]]
@@ -135,7 +135,7 @@ def test_faceless_pictures(clean: Prepared) -> None:
     assert rows(replace(clean, votes=None), "faceless", sees=lambda rgb: int(rgb[..., 0].sum()) != bright) == [[9]]
 
 
-def test_rows_with_something_invalid(clean: Prepared) -> None:
+def test_rows_with_something_invalid(clean: Dataset) -> None:
     data = changed(clean, votes={2: clean.votes[2] + 1}, row={9: 8})
     data = replace(data, features={"made": np.where(np.arange(N)[:, None] == 5, np.nan, 1).astype(np.float32)})
     assert rows(data, "rows") == [[8], [8], [2], [5]]
@@ -144,7 +144,7 @@ def test_rows_with_something_invalid(clean: Prepared) -> None:
     assert "feature made is not finite" in lines
 
 
-def test_flipped_labels_are_suspected_by_cross_validation(clean: Prepared) -> None:
+def test_flipped_labels_are_suspected_by_cross_validation(clean: Dataset) -> None:
     flipped = {i: (clean.emotion[i] + 3) % 7 for i in (10, 33, 71, 104)}
     data = changed(clean, emotion=flipped)
     found = {row for (row,) in rows(data, "labels")}
@@ -159,7 +159,7 @@ def test_flipped_labels_are_suspected_by_cross_validation(clean: Prepared) -> No
     assert section.figures["raters"]["disagree_with_others"] == 0
 
 
-def test_a_judge_of_some_images_judges_those(clean: Prepared) -> None:
+def test_a_judge_of_some_images_judges_those(clean: Dataset) -> None:
     judge = perfect(clean, {11: 0, 12: 0})
     data = replace(clean, votes=None)
     assert rows(data, "labels", judge=judge) == [[11], [12]]
@@ -170,7 +170,7 @@ def test_a_judge_of_some_images_judges_those(clean: Prepared) -> None:
     assert "Careful." in section.lines
 
 
-def test_columns_of_the_judge_are_found_by_name(clean: Prepared) -> None:
+def test_columns_of_the_judge_are_found_by_name(clean: Dataset) -> None:
     judge = perfect(clean, {11: 0})
     order = [3, 1, 0, 2, 6, 5, 4]
     other = replace(
@@ -195,7 +195,7 @@ def test_columns_of_the_judge_are_found_by_name(clean: Prepared) -> None:
         ({"probabilities": np.full((N, 7), -1.0)}, "not all numbers are probabilities"),
     ],
 )
-def test_a_judge_who_does_not_fit_stops_one_check(change: dict[str, Any], message: str, clean: Prepared) -> None:
+def test_a_judge_who_does_not_fit_stops_one_check(change: dict[str, Any], message: str, clean: Dataset) -> None:
     report = audit(clean, ["labels", "constant"], judge=replace(perfect(clean), **change))
     with pytest.raises(InputError, match=message):
         report["labels"]
@@ -204,7 +204,7 @@ def test_a_judge_who_does_not_fit_stops_one_check(change: dict[str, Any], messag
 
 def test_neighbouring_ages_are_no_errors() -> None:
     age = (np.arange(N) % 7).astype(np.int8)
-    data = replace(made(N), emotion=None, info=Info("faces"), age=age, images=textures(age))
+    data = replace(made(N), emotion=None, info=DatasetInfo("faces"), age=age, images=textures(age))
     probabilities = np.full((N, 7), 0.01)
     probabilities[np.arange(N), age] = 0.94
     for row, other in ((10, 4), (20, 2)):  # labels 3 and 6
@@ -215,7 +215,7 @@ def test_neighbouring_ages_are_no_errors() -> None:
     assert rows(data, "labels", judge=judge) == [[20]]
 
 
-def test_balance(clean: Prepared) -> None:
+def test_balance(clean: Dataset) -> None:
     some = clean[np.flatnonzero((clean.emotion != 1) | (np.arange(N) == 1))]
     section = audit(some, ["balance"])["balance"]
     assert section.figures["emotion"]["counts"]["disgust"] == {"train": 1, "validation": 0, "test": 0, "total": 1}
@@ -229,7 +229,7 @@ def test_balance(clean: Prepared) -> None:
     assert "100.0% of test would have to change class" in " ".join(apart.lines)
 
 
-def test_agreement_with_raters(clean: Prepared) -> None:
+def test_agreement_with_raters(clean: Dataset) -> None:
     figures = audit(clean, ["agreement"])["agreement"].figures
     assert figures["first_choice"] == figures["majority"] == figures["cohen_kappa"] == 1
     data = changed(clean, emotion={i: (clean.emotion[i] + 1) % 7 for i in range(0, N, 4)})
@@ -257,7 +257,7 @@ def test_kappas_are_the_published_ones() -> None:
 
 
 def test_what_cannot_run_says_why_and_the_others_go_on() -> None:
-    data = replace(made(6, channels=3), emotion=None, info=Info("faces"))
+    data = replace(made(6, channels=3), emotion=None, info=DatasetInfo("faces"))
     report = audit(data)
     why = {one.check: one.why for one in report.outcomes if one.why}
     assert set(why) == {"balance", "conflicts", "labels", "faceless", "agreement"}
@@ -278,7 +278,7 @@ def test_few_images_are_too_few_to_judge_labels() -> None:
         assert "too few images" in why["labels"]
 
 
-def test_without_cleanlab(clean: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cleanlab(clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     imported = builtins.__import__
 
     def refuse(name: str, *arguments: Any, **more: Any) -> Any:
@@ -302,14 +302,14 @@ def test_without_cleanlab(clean: Prepared, monkeypatch: pytest.MonkeyPatch) -> N
         ({"settings": Settings(similarity=0.2)}, "0.5 to 1"),
     ],
 )
-def test_wrong_calls(arguments: dict[str, Any], message: str, clean: Prepared) -> None:
+def test_wrong_calls(arguments: dict[str, Any], message: str, clean: Dataset) -> None:
     with pytest.raises(InputError, match=message):
         audit(clean, **arguments)
     with pytest.raises(InputError, match="holds no images"):
         audit(clean[:0])
 
 
-def test_report_without_findings_is_small_and_says_the_same(clean: Prepared) -> None:
+def test_report_without_findings_is_small_and_says_the_same(clean: Dataset) -> None:
     data = changed(clean, {5: clean.images[0]})
     report = audit(data, ["exact", "balance"])
     whole, short = report.to_dict(), report.to_dict(findings=False)
@@ -321,7 +321,7 @@ def test_report_without_findings_is_small_and_says_the_same(clean: Prepared) -> 
     assert short["sha256"] == data.sha256()
 
 
-def test_page_shows_faces_only_where_asked(clean: Prepared, tmp_path: Path) -> None:
+def test_page_shows_faces_only_where_asked(clean: Dataset, tmp_path: Path) -> None:
     data = changed(replace(clean, info=replace(clean.info, name="<fer>")), {5: clean.images[0]})
     report = audit(data, ["exact", "balance", "agreement", "faceless"])
     text = write_page(report, tmp_path / "audit.html").read_text(encoding="utf-8")
@@ -336,7 +336,7 @@ def test_page_shows_faces_only_where_asked(clean: Prepared, tmp_path: Path) -> N
         write_page(report, tmp_path)
 
 
-def test_probabilities_from_files(clean: Prepared, tmp_path: Path) -> None:
+def test_probabilities_from_files(clean: Dataset, tmp_path: Path) -> None:
     judge = perfect(clean, {11: 0})
     np.save(tmp_path / "p.npy", judge.probabilities)
     assert rows(clean, "labels", judge=read_opinions(tmp_path / "p.npy", clean)) == [[11]]
@@ -364,19 +364,19 @@ def test_probabilities_from_files(clean: Prepared, tmp_path: Path) -> None:
         ("p.csv", "row,angry,sad\n1,0.5,0.5\n1,0.5,0.5\n", "row 1 stands there twice"),
     ],
 )
-def test_probabilities_that_cannot_be_used(name: str, text: str, message: str, clean: Prepared, tmp_path: Path) -> None:
+def test_probabilities_that_cannot_be_used(name: str, text: str, message: str, clean: Dataset, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises((DataError, InputError), match=message):
         read_opinions(path, clean)
 
 
-def test_arrays_that_do_not_fit(clean: Prepared, tmp_path: Path) -> None:
+def test_arrays_that_do_not_fit(clean: Dataset, tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.ones((N, 8)))
     with pytest.raises(DataError, match=r"\(140, 8\), expected numbers \(140, 7\).*angry"):
         read_opinions(tmp_path / "p.npy", clean)
     with pytest.raises(MissingFileError, match="no such file"):
         read_opinions(tmp_path / "q.npy", clean)
-    bare = replace(clean, emotion=None, info=Info("faces"))
+    bare = replace(clean, emotion=None, info=DatasetInfo("faces"))
     with pytest.raises(InputError, match="neither emotions nor ages"):
         read_opinions(tmp_path / "p.npy", bare)

@@ -19,9 +19,9 @@ from PIL import Image
 from helpers.datasets import hf_parquet, made, noise, votes_for
 from helpers.pictures import FRAME
 from mien.cli import cli
-from mien.datasets.dataset import Info, Prepared
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.fairface import open_fairface
-from mien.datasets.prepared import write_prepared
+from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, MienError, ModelError
 from mien.evaluation.scoring import answers, compared, evaluate, from_callable, write_report
 from mien.evaluation.scoring.calibration import Target, calibrate, rewrite_card, temperatures_of, with_temperatures
@@ -43,7 +43,7 @@ SEVEN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutra
 """FER2013's order, spelled as FER+ spells."""
 
 
-def telling(n: int = 70, **columns: Any) -> Prepared:
+def telling(n: int = 70, **columns: Any) -> Dataset:
     """Faces whose first pixel tells the emotion, so that a model without weights can be right or wrong on purpose."""
     data = made(n, side=12, **columns)
     images = noise(n, 12, 12, 1, seed=3)
@@ -70,14 +70,14 @@ def reader(labels: tuple[str, ...] = SEVEN, *, wrong_every: int = 0, sure: float
     return from_callable(function, labels, size=12, channels=1, **options)
 
 
-def people(n: int = 80) -> Prepared:
+def people(n: int = 80) -> Dataset:
     """Crops with ages, races and genders, all of the validation split."""
     rng = np.random.default_rng(1)
-    return Prepared(
+    return Dataset(
         noise(n, 12, 12, 3),
         np.full(n, "validation"),
         np.arange(n, dtype=np.int32),
-        Info("fairface"),
+        DatasetInfo("fairface"),
         age=(np.arange(n) % 8).astype(np.int8),
         gender=np.where(np.arange(n) % 2, "Female", "Male"),
         race=np.array(["East", "West"])[rng.integers(0, 2, n)],
@@ -211,7 +211,7 @@ def test_every_recipe_is_scored_on_what_it_learnt(name: str) -> None:
             "angry",
             "neutral",
         ):
-            data = replace(data, info=Info("rafdb", "rafdb"))
+            data = replace(data, info=DatasetInfo("rafdb", "rafdb"))
         np.testing.assert_array_equal(
             protocol(head.name, head.labels, data, spec=head).truth, head_targets(data, head).label
         )
@@ -347,7 +347,7 @@ class Stub:
         return Faces.detected(boxes, np.ones(len(found), np.float32), nowhere, (rgb.shape[1], rgb.shape[0]))
 
 
-def bright(n: int = 12, dark: tuple[int, ...] = ()) -> Prepared:
+def bright(n: int = 12, dark: tuple[int, ...] = ()) -> Dataset:
     """Flat faces, white or black; the black ones the stub misses."""
     data = made(n, side=12)
     images = np.full((n, 12, 12, 1), 250, np.uint8)
@@ -454,7 +454,7 @@ def unsure(factor: float) -> Scorable:
     return from_callable(function, SEVEN, size=12, channels=1, name="unsure")
 
 
-def drawn(n: int = 3000) -> Prepared:
+def drawn(n: int = 3000) -> Dataset:
     data = made(n, side=12)
     images = np.random.default_rng(5).integers(0, 256, (n, 12, 12, 1)).astype(np.uint8)
     powers = np.exp(images[:, 0, 1:8, 0] / 40.0)
@@ -613,8 +613,8 @@ def test_calibrate_on_the_command_line(tmp_path: Path) -> None:
     told = softmax(Model(read_model("emotion"), threads=1).logits(images)["fer2013"] / 2)
     emotion = (told.cumsum(axis=1) < np.random.default_rng(0).uniform(size=(400, 1))).sum(axis=1).clip(0, 6)
     split = np.array(["validation", "test"])[np.arange(400) // 300]
-    info = Info("fer2013", "fer2013")
-    data = Prepared(images, split, np.arange(400, dtype=np.int32), info, emotion=emotion.astype(np.int8))
+    info = DatasetInfo("fer2013", "fer2013")
+    data = Dataset(images, split, np.arange(400, dtype=np.int32), info, emotion=emotion.astype(np.int8))
     path = write_prepared(data, tmp_path / "f.parquet")
     code, out = run("calibrate", "emotion", "--data", path, "--threads", 1, "--json", tmp_path / "c.json",
                     "--out", tmp_path / "m.onnx")  # fmt: skip

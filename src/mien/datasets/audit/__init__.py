@@ -18,7 +18,7 @@ from mien.datasets.audit.image_flaws import blurred, constant, faceless
 from mien.datasets.audit.invalid_rows import invalid
 from mien.datasets.audit.label_suspects import suspects
 from mien.datasets.audit.types import Finding, Grid, Judge, Section, Sees, Settings, Subject
-from mien.datasets.dataset import SPLITS, Prepared
+from mien.datasets.dataset import SPLITS, Dataset
 from mien.errors import InputError, MienError
 
 __all__ = ["CHECKS", "Audit", "Check", "Finding", "Grid", "Judge", "Outcome", "Section", "Settings", "audit"]
@@ -72,7 +72,7 @@ class Outcome:
 class Audit:
     """The report on one dataset."""
 
-    prepared: Prepared
+    prepared: Dataset
     settings: Settings
     outcomes: tuple[Outcome, ...]
     peak_mb: float | None
@@ -106,7 +106,7 @@ class Audit:
 
 
 def audit(
-    prepared: Prepared,
+    prepared: Dataset,
     checks: Sequence[str] | None = None,
     settings: Settings | None = None,
     *,

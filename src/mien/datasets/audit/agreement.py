@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.audit.types import Grid, Section, Subject
 from mien.datasets.cleaning import vote_entropy
-from mien.datasets.ferplus import targets
+from mien.datasets.ferplus import vote_targets
 from mien.errors import InputError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
 
@@ -28,7 +28,7 @@ def agreement(subject: Subject) -> Section:
     place = np.array([columns.index(name) for name in prepared.taxonomy.names])
     label = place[prepared.emotion]
     choice = prepared.votes.argmax(axis=1)
-    ruled = targets(prepared.votes, "majority")
+    ruled = vote_targets(prepared.votes, "majority")
     kept = ruled.keep
     majority = ruled.targets.argmax(axis=1)
     spread = vote_entropy(prepared)

@@ -10,8 +10,8 @@ import numpy as np
 
 from mien.datasets.audit.types import Finding, Grid, Section, Subject, counted
 from mien.datasets.dataset import SPLITS
-from mien.datasets.near_duplicates import groups
-from mien.datasets.split_leaks import leaked
+from mien.datasets.exact_duplicates import leaked_rows
+from mien.datasets.near_duplicates import connected_groups
 from mien.errors import InputError
 
 
@@ -22,7 +22,7 @@ def exact(subject: Subject) -> Section:
     several.sort(key=lambda rows: (-len(set(prepared.split[rows].tolist())), -len(rows), int(rows[0])))
     flagged = subject.mask(np.concatenate(several) if several else [])
     across = sum(len(set(prepared.split[rows].tolist())) > 1 for rows in several)
-    from_train = subject.by_split(leaked(prepared))
+    from_train = subject.by_split(leaked_rows(prepared))
     distinct = len(subject.first)
     lines = [f"{counted(distinct, 'distinct image')} of {len(prepared):,}."]
     if several:
@@ -73,8 +73,8 @@ def near(subject: Subject) -> Section:
         found.append(((not differ, -float(similarity), a, b), finding))
     found.sort(key=lambda item: item[0])
     # what stands in train pixel for pixel is the other check's
-    new = subject.by_split(from_train & (split != "train") & ~leaked(subject.prepared))
-    members = groups(len(subject.first), pairs.first, pairs.second)
+    new = subject.by_split(from_train & (split != "train") & ~leaked_rows(subject.prepared))
+    members = connected_groups(len(subject.first), pairs.first, pairs.second)
     sizes = np.bincount(members, minlength=1)
     figures: dict[str, Any] = {
         "pairs": len(pairs),

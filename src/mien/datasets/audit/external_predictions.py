@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.audit.types import Judge, Subject
-from mien.datasets.dataset import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import canonical
 
@@ -20,7 +20,7 @@ _DAMAGE = (ValueError, EOFError, OSError, OverflowError, SyntaxError, TokenError
 _CAUTION = "Whether the model had learned from these images, the file does not say: if it had, it hides their errors."
 
 
-def read_opinions(path: str | os.PathLike[str], prepared: Prepared) -> Judge:
+def read_opinions(path: str | os.PathLike[str], prepared: Dataset) -> Judge:
     """Read probabilities.
 
     Args:
@@ -61,14 +61,14 @@ def _array(path: Path, n: int, labels: tuple[str, ...]) -> Judge:
     return Judge(path.name, labels, np.array(numbers), np.ones(n, np.bool_), _CAUTION)
 
 
-def _table(path: Path, prepared: Prepared, *, emotions: bool) -> Judge:
+def _table(path: Path, prepared: Dataset, *, emotions: bool) -> Judge:
     try:
         return _judge(path, prepared, emotions=emotions)
     except csv.Error as error:
         raise DataError(f"{path}: not readable as CSV ({error}); write it again") from None
 
 
-def _judge(path: Path, prepared: Prepared, *, emotions: bool) -> Judge:
+def _judge(path: Path, prepared: Dataset, *, emotions: bool) -> Judge:
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         reader = csv.reader(stream)
         header = [name.strip() for name in next(reader, [])]

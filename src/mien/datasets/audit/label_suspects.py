@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.audit.types import Finding, Grid, Judge, Section, Subject, counted
-from mien.datasets.mislabels import FOLDS, out_of_fold
+from mien.datasets.mislabels import FOLDS, out_of_fold_probabilities
 from mien.errors import DataError, InputError, MissingExtraError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
 
@@ -134,7 +134,9 @@ def fitted(
 
 def _own_judge(subject: Subject, codes: NDArray[np.int64], names: tuple[str, ...]) -> Judge:
     present, label = np.unique(codes, return_inverse=True)
-    probabilities = out_of_fold(subject.gray, label.reshape(-1), subject.identity, _WHAT, subject.settings.seed)
+    probabilities = out_of_fold_probabilities(
+        subject.gray, label.reshape(-1), subject.identity, _WHAT, subject.settings.seed
+    )
     return Judge(
         f"HOG and logistic regression, trained on the other folds of {FOLDS}",
         tuple(names[code] for code in present),

@@ -16,7 +16,7 @@ import numpy as np
 
 from mien.datasets.audit import CHECKS, Audit, Outcome
 from mien.datasets.audit.types import Finding, Grid
-from mien.datasets.dataset import SPLITS, Prepared
+from mien.datasets.dataset import SPLITS, Dataset
 from mien.files import atomic_path, output_file, writing
 
 LISTED = 200
@@ -74,7 +74,7 @@ def _summary(report: Audit) -> str:
     )
 
 
-def _section(one: Outcome, shown: Prepared | None) -> str:
+def _section(one: Outcome, shown: Dataset | None) -> str:
     title = f'<section id="{one.check}"><h2>{escape(CHECKS[one.check].title.capitalize())}</h2>'
     if one.section is None:
         return f'{title}<p class="quiet">Did not run: {escape(one.why)}</p></section>'
@@ -105,7 +105,7 @@ def _grid(grid: Grid) -> str:
     )
 
 
-def _findings(findings: tuple[Finding, ...], shown: Prepared | None) -> str:
+def _findings(findings: tuple[Finding, ...], shown: Dataset | None) -> str:
     if not findings:
         return ""
     listed = findings[:LISTED]
@@ -118,7 +118,7 @@ def _findings(findings: tuple[Finding, ...], shown: Prepared | None) -> str:
     return f"<details{opened}><summary>What was found{rest}</summary><ol>{''.join(items)}</ol></details>"
 
 
-def _pictures(finding: Finding, prepared: Prepared) -> str:
+def _pictures(finding: Finding, prepared: Dataset) -> str:
     """The pictures of a finding; of pairs of which each has copies, one of each."""
     index = list(dict.fromkeys(finding.index))
     pixels = [prepared.images[i].tobytes() for i in index]

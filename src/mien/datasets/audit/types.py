@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import SPLITS, Prepared
+from mien.datasets.dataset import SPLITS, Dataset
+from mien.datasets.exact_duplicates import image_ids
 from mien.datasets.image_features import gray48
-from mien.datasets.near_duplicates import BITS, SIMILARITY, Pairs, near_duplicates
-from mien.datasets.split_leaks import identities
+from mien.datasets.near_duplicates import MAX_BITS, MIN_SIMILARITY, DuplicatePairs, near_duplicates
 from mien.labels import age_bin_names
 
 Sees = Callable[[NDArray[np.uint8]], bool]
@@ -33,8 +33,8 @@ class Settings:
         seed: of the folds of the classifier that judges labels.
     """
 
-    bits: int = BITS
-    similarity: float = SIMILARITY
+    bits: int = MAX_BITS
+    similarity: float = MIN_SIMILARITY
     constant: float = 2.0
     blur: float = 400.0
     not_a_face: int = 5
@@ -106,7 +106,7 @@ class Section:
 class Subject:
     """A dataset under audit, and what several checks need to know of it, computed once."""
 
-    def __init__(self, prepared: Prepared, settings: Settings, judge: Judge | None, sees: Sees | None) -> None:
+    def __init__(self, prepared: Dataset, settings: Settings, judge: Judge | None, sees: Sees | None) -> None:
         self.prepared = prepared
         self.settings = settings
         self.judge = judge
@@ -114,7 +114,7 @@ class Subject:
         self.near_wanted = True
 
     @classmethod
-    def of(cls, prepared: Prepared) -> Subject:
+    def of(cls, prepared: Dataset) -> Subject:
         """Just the dataset."""
         return cls(prepared, Settings(), None, None)
 
@@ -126,7 +126,7 @@ class Subject:
     @cached_property
     def identity(self) -> NDArray[np.int64]:
         """``(n,)`` equal for exact copies."""
-        return identities(self.prepared)
+        return image_ids(self.prepared)
 
     @cached_property
     def first(self) -> NDArray[np.intp]:
@@ -140,7 +140,7 @@ class Subject:
         return np.split(order, np.cumsum(np.bincount(self.identity))[:-1])
 
     @cached_property
-    def pairs(self) -> Pairs:
+    def pairs(self) -> DuplicatePairs:
         """Near duplicates among the distinct images, by identity."""
         gray = self.gray[self.first][..., None]
         return near_duplicates(gray, bits=self.settings.bits, similarity=self.settings.similarity)

@@ -1,6 +1,6 @@
 """Score models, Mien's or your own, by the same code: from Python what `mien evaluate` does on the command line.
 
-from mien.datasets.prepared import read_prepared
+from mien.datasets.prepared_file import read_prepared
 from mien.evaluation.scoring import evaluate, from_callable
 
 model = from_callable(my_network, labels=("anger", "happiness", "neutral"), size=48, channels=1, name="mine")

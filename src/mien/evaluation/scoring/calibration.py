@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.prepared import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingExtraError, ModelError
 from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
 from mien.evaluation.calibration import apply_temperature, fit_temperature
@@ -118,7 +118,7 @@ def rescaled(given: Answers, factors: Mapping[str, float]) -> Answers:
 
 def calibrate(
     model: Scorable,
-    data: Prepared,
+    data: Dataset,
     *,
     current: Mapping[str, float] | None = None,
     split: str = "validation",

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.fairface import Source
-from mien.datasets.split_leaks import leaked
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.exact_duplicates import leaked_rows
+from mien.datasets.fairface import EncodedFairFace
 from mien.detect.detector import Detector
 from mien.errors import InputError
 from mien.evaluation.scoring.evaluate import Answers, chosen_rows, protocols_of, with_subsets
@@ -43,7 +43,7 @@ class Seen:
     spurious: int
 
 
-def photos_of(source: Source, rows: NDArray[np.integer]) -> Iterator[Scene]:
+def photos_of(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[Scene]:
     """FairFace's pictures with the margin they are cropped with in training; each shows one person, in its middle."""
     for i, row in enumerate(rows):
         canvas = FaceCropper.padded(source.image(int(row)))
@@ -95,7 +95,7 @@ def search(
 
 def answers_pasted(
     models: Sequence[Scorable],
-    data: Prepared,
+    data: Dataset,
     detector: Detector,
     *,
     split: str = "test",
@@ -134,7 +134,7 @@ def answers_pasted(
     part = data[rows]
     seen = search(pasted(part.images, side, angle), len(part), models, detector, progress)
     facts = {"detector": detector.name, "side": side, "angle": angle, "spurious": seen.spurious}
-    dirty = leaked(data)[rows]
+    dirty = leaked_rows(data)[rows]
     divided = usual(data, rows) if slices is None else slicings(data, rows, slices)
     out = []
     for model, cut in zip(models, seen.crops, strict=True):
@@ -152,7 +152,7 @@ def answers_pasted(
 
 def answers_photos(
     models: Sequence[Scorable],
-    source: Source,
+    source: EncodedFairFace,
     detector: Detector,
     *,
     split: str = "validation",
@@ -177,7 +177,7 @@ def answers_photos(
 
 def _answers(
     model: Scorable,
-    part: Prepared,
+    part: Dataset,
     cut: NDArray[np.uint8],
     seen: Seen,
     split: str,
@@ -222,13 +222,13 @@ def _with_facts(given: Answers, facts: Mapping[str, Any]) -> Answers:
     return replace(given, detection={**given.detection, **facts})
 
 
-def _labels_of(source: Source) -> Prepared:
+def _labels_of(source: EncodedFairFace) -> Dataset:
     """The labels of FairFace without its pixels, which are read one by one."""
-    return Prepared(
+    return Dataset(
         images=np.zeros((len(source), 1, 1, 3), np.uint8),
         split=source.split,
         row=np.arange(len(source), dtype=np.int32),
-        info=Info("fairface", source="FairFace, padding 0.25"),
+        info=DatasetInfo("fairface", source="FairFace, padding 0.25"),
         age=source.age,
         gender=source.gender,
         race=source.race,

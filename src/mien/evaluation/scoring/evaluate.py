@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.prepared import Prepared
-from mien.datasets.split_leaks import leaked
+from mien.datasets.dataset import Dataset
+from mien.datasets.exact_duplicates import leaked_rows
 from mien.errors import DataError
 from mien.evaluation.bootstrap import LEVEL, SEED, mean_interval, score_intervals
 from mien.evaluation.calibration import reliability
@@ -77,7 +77,7 @@ class Answers:
 
 def evaluate(
     model: Scorable,
-    data: Prepared,
+    data: Dataset,
     *,
     split: str = "test",
     flip: bool = False,
@@ -116,7 +116,7 @@ def evaluate(
 
 def answers(
     model: Scorable,
-    data: Prepared,
+    data: Dataset,
     *,
     split: str = "test",
     flip: bool = False,
@@ -129,7 +129,7 @@ def answers(
     part = data[rows]
     protocols, notes = protocols_of(model, part, labels=labels, mapping=mapping, needed=slices is None)
     divided = usual(data, rows) if slices is None else slicings(data, rows, slices)
-    dirty = leaked(data)[rows]
+    dirty = leaked_rows(data)[rows]
     probabilities = predict(model, part, flip=flip)
     scored: list[Scored] = []
     for head, one in protocols.items():
@@ -149,7 +149,7 @@ def answers(
     )
 
 
-def chosen_rows(data: Prepared, split: str) -> NDArray[np.bool_]:
+def chosen_rows(data: Dataset, split: str) -> NDArray[np.bool_]:
     """Which rows are of a split; `DataError` where none is."""
     rows: NDArray[np.bool_] = data.split == split
     if not rows.any():
@@ -177,7 +177,7 @@ def with_subsets(
 
 def protocols_of(
     model: Scorable,
-    part: Prepared,
+    part: Dataset,
     *,
     labels: Truth | None = None,
     mapping: Mapping[str, str] | None = None,

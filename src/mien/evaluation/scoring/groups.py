@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
 from mien.evaluation.slices import Slicing, crossed, slicing
 from mien.labels import age_bin_names
@@ -18,7 +18,7 @@ USUAL = ("race", "gender", "race+gender")
 """What is reported without being asked for, where the dataset has it."""
 
 
-def slicings(data: Prepared, rows: NDArray[np.bool_], names: Sequence[str]) -> tuple[Slicing, ...]:
+def slicings(data: Dataset, rows: NDArray[np.bool_], names: Sequence[str]) -> tuple[Slicing, ...]:
     """Divisions of the images ``rows`` of a dataset.
 
     Groups are those of the whole dataset, so that one without an image in these rows is there and empty.
@@ -35,12 +35,12 @@ def slicings(data: Prepared, rows: NDArray[np.bool_], names: Sequence[str]) -> t
     return tuple(_crossed(data, rows, name) for name in dict.fromkeys(name.strip() for name in names) if name)
 
 
-def usual(data: Prepared, rows: NDArray[np.bool_]) -> tuple[Slicing, ...]:
+def usual(data: Dataset, rows: NDArray[np.bool_]) -> tuple[Slicing, ...]:
     """What is reported without being asked for: nothing where the dataset knows no race and gender."""
     return slicings(data, rows, USUAL) if data.race is not None and data.gender is not None else ()
 
 
-def _crossed(data: Prepared, rows: NDArray[np.bool_], name: str) -> Slicing:
+def _crossed(data: Dataset, rows: NDArray[np.bool_], name: str) -> Slicing:
     parts = [_one(data, rows, part.strip()) for part in name.split("+")]
     whole = parts[0]
     for part in parts[1:]:
@@ -48,7 +48,7 @@ def _crossed(data: Prepared, rows: NDArray[np.bool_], name: str) -> Slicing:
     return whole
 
 
-def _one(data: Prepared, rows: NDArray[np.bool_], name: str) -> Slicing:
+def _one(data: Dataset, rows: NDArray[np.bool_], name: str) -> Slicing:
     if name not in COLUMNS:
         raise InputError(f"--slices {name!r}: expected some of {', '.join(COLUMNS)}, or two joined by + to cross them")
     column = getattr(data, name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mien.datasets.audit.types import Judge, Subject
-from mien.datasets.dataset import Prepared
-from mien.datasets.split_leaks import leaked
+from mien.datasets.dataset import Dataset
+from mien.datasets.exact_duplicates import leaked_rows
 from mien.errors import DataError, InputError
 from mien.evaluation.scoring.evaluate import Scorable, predict
 
@@ -14,7 +14,7 @@ _SEEN = "Validation and test images that do not stand in train too: from the oth
 _UNSEEN = "All images, as the model is said not to have learned from any of them."
 
 
-def judge_by(model: Scorable, prepared: Prepared, *, unseen: bool = False) -> Judge:
+def judge_by(model: Scorable, prepared: Dataset, *, unseen: bool = False) -> Judge:
     """A network's probabilities as a judge of labels.
 
     Args:
@@ -42,7 +42,7 @@ def judge_by(model: Scorable, prepared: Prepared, *, unseen: bool = False) -> Ju
         )
     # the head with the fewest other labels is the one that was made for these
     head = min(able, key=lambda name: len(model.heads[name]))
-    judged = np.ones(len(prepared), np.bool_) if unseen else (prepared.split != "train") & ~leaked(prepared)
+    judged = np.ones(len(prepared), np.bool_) if unseen else (prepared.split != "train") & ~leaked_rows(prepared)
     rows = np.flatnonzero(judged)
     if not len(rows):
         raise DataError(

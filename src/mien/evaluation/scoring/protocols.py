@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets import ferplus
-from mien.datasets.dataset import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
 from mien.evaluation.predictions import Scored
 from mien.labels import FERPLUS, FERPLUS_7, age_bin_names, canonical
@@ -100,7 +100,7 @@ def check_map(mapping: Mapping[str, str], heads: Mapping[str, Sequence[str]]) ->
             raise InputError(f"--map {label}=…: the model has no label {label!r}: it has {', '.join(known)}")
 
 
-def natural_truth(head: str, labels: Sequence[str], data: Prepared, spec: HeadSpec | None) -> Truth:
+def natural_truth(head: str, labels: Sequence[str], data: Dataset, spec: HeadSpec | None) -> Truth:
     """Which kind of labels a head is about."""
     if spec is not None:
         return cast("Truth", spec.target) if spec.target in ("emotion", "age") else "ferplus"
@@ -112,7 +112,7 @@ def natural_truth(head: str, labels: Sequence[str], data: Prepared, spec: HeadSp
     return "ferplus" if plain and (data.emotion is None or "contempt" in labels) else "emotion"
 
 
-def has_truth(data: Prepared, truth: Truth) -> bool:
+def has_truth(data: Dataset, truth: Truth) -> bool:
     """Whether the dataset has such labels at all."""
     return {"ferplus": data.votes, "emotion": data.emotion, "age": data.age}[truth] is not None
 
@@ -120,7 +120,7 @@ def has_truth(data: Prepared, truth: Truth) -> bool:
 def protocol(
     head: str,
     labels: Sequence[str],
-    data: Prepared,
+    data: Dataset,
     *,
     spec: HeadSpec | None = None,
     truth: Truth | None = None,
@@ -204,15 +204,15 @@ def _meanings(head: str, labels: Sequence[str], kind: Truth, mapping: Mapping[st
 
 
 def _index(
-    data: Prepared, kind: Truth, classes: int, spec: HeadSpec | None
+    data: Dataset, kind: Truth, classes: int, spec: HeadSpec | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
     """``(n,)`` class numbers, -1 where there is none, and the raters' ``(n, classes)`` distributions."""
     if kind == "ferplus" and data.votes is not None:
-        rule: ferplus.Rule = "majority"
-        if spec is not None and spec.scored_on == "target" and spec.target in ferplus.RULES:
+        rule: ferplus.TargetRule = "majority"
+        if spec is not None and spec.scored_on == "target" and spec.target in ferplus.TARGET_RULES:
             rule = spec.target
-        targets = ferplus.targets(data.votes, rule, classes)
-        raters = ferplus.targets(data.votes, "distribution", classes).targets
+        targets = ferplus.vote_targets(data.votes, rule, classes)
+        raters = ferplus.vote_targets(data.votes, "distribution", classes).targets
         return np.where(targets.keep, targets.targets.argmax(axis=1), -1).astype(np.int64), raters
     column = data.emotion if kind == "emotion" else data.age
     if column is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.prepared import Prepared
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, ModelError
 from mien.models.card import CropFrame
 from mien.models.catalog import MODELS, read_model
@@ -130,7 +130,7 @@ def from_callable(
     )
 
 
-def predict(model: Scorable, data: Prepared, *, flip: bool = False) -> Probabilities:
+def predict(model: Scorable, data: Dataset, *, flip: bool = False) -> Probabilities:
     """Probabilities of every head on every image of ``data``: head → ``(n, classes)``.
 
     Raises:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.datasets.prepared import FEATURE, Prepared, read_names, read_prepared
-from mien.datasets.split_leaks import leaked
+from mien.datasets.dataset import Dataset
+from mien.datasets.exact_duplicates import leaked_rows
+from mien.datasets.prepared_file import FEATURE_PREFIX, read_column_names, read_prepared
 from mien.errors import MienError
 from mien.evaluation.metrics import score
 from mien.evaluation.scoring.evaluate import evaluate, open_scorable, predict
@@ -59,7 +60,7 @@ def run_queue(
         Whether every row that could be run has its result.
     """
     started, whole = time.monotonic(), True
-    loaded: dict[Path, Prepared] = {}
+    loaded: dict[Path, Dataset] = {}
     for row in rows:
         result = read_result(results, row.name)
         if result is not None and result.complete(row):
@@ -94,8 +95,8 @@ def lacking(row: Row, data: Mapping[Data, Path]) -> str | None:
     path = data.get(row.data)
     if path is None:
         return f"give its data with {OPTIONS[row.data]}"
-    have = read_names(path)
-    features = [name for name in row.features if FEATURE + name not in have]
+    have = read_column_names(path)
+    features = [name for name in row.features if FEATURE_PREFIX + name not in have]
     if not features:
         return None
     asked = ",".join(features).replace("_", "-")
@@ -108,7 +109,7 @@ def _run(
     data: Path,
     out: Path,
     results: Path,
-    loaded: dict[Path, Prepared],
+    loaded: dict[Path, Dataset],
     threads: int | None,
     seconds: float | None,
     progress: bool,
@@ -188,7 +189,7 @@ def _figures(run: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {each['accuracy']:.2%}" for name, each in run["scores"].items())
 
 
-def scores(row: Row, recipe: Recipe, data: Prepared, folder: Path, threads: int | None = None) -> dict[str, Any]:
+def scores(row: Row, recipe: Recipe, data: Dataset, folder: Path, threads: int | None = None) -> dict[str, Any]:
     """Every figure of a finished run: protocol → `Scores` as a dictionary.
 
     Rows under a source's own protocol have "validation" and "test" (the roles of the recipe, "test" alone where both
@@ -200,7 +201,7 @@ def scores(row: Row, recipe: Recipe, data: Prepared, folder: Path, threads: int 
         split = "validation" if row.data == "fairface" else "test"
         return dict(evaluate(model, data, split=split)["results"])
     head = recipe.heads[0]
-    dirty = set(data.row[leaked(data)].tolist())
+    dirty = set(data.row[leaked_rows(data)].tolist())
     same = recipe.splits.validation == recipe.splits.test
     table: dict[str, Any] = {}
     for role in ("test",) if same else ("validation", "test"):

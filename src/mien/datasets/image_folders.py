@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import SPLIT_NAMES, Info, Prepared
-from mien.datasets.image_codec import load, without_colour
+from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
+from mien.datasets.image_codec import gray_if_colourless, load_images
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, Taxonomy, canonical
 
@@ -21,7 +21,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 """Files with another suffix are passed over."""
 
 
-def read_folders(path: str | os.PathLike[str], size: int | None = None) -> Prepared:
+def read_image_folders(path: str | os.PathLike[str], size: int | None = None) -> Dataset:
     """Read image folders.
 
     Args:
@@ -54,18 +54,18 @@ def read_folders(path: str | os.PathLike[str], size: int | None = None) -> Prepa
             names += [label] * len(found)
     if not files:
         raise MissingFileError(f"{root}: no images below train/<emotion>/; looked for {', '.join(sorted(SUFFIXES))}")
-    images = load(
+    images = load_images(
         [str(file.relative_to(root)) for file in files],
         lambda i: np.frombuffer(files[i].read_bytes(), np.uint8),
         size,
     )
     taxonomy = smallest_taxonomy(names)
-    return Prepared(
-        images=without_colour(images),
+    return Dataset(
+        images=gray_if_colourless(images),
         split=np.array(splits),
         row=np.arange(len(files), dtype=np.int32),
-        emotion=indices(names, taxonomy),
-        info=Info("folders", taxonomy=taxonomy.name, source="image folders named by emotion"),
+        emotion=label_indices(names, taxonomy),
+        info=DatasetInfo("folders", taxonomy=taxonomy.name, source="image folders named by emotion"),
     )
 
 
@@ -81,7 +81,7 @@ def smallest_taxonomy(names: Iterable[str]) -> Taxonomy:
     return FER2013 if set(names) <= set(FER2013.names) else FERPLUS
 
 
-def indices(names: Iterable[str], taxonomy: Taxonomy) -> NDArray[np.int8]:
+def label_indices(names: Iterable[str], taxonomy: Taxonomy) -> NDArray[np.int8]:
     """``(n,)`` int8: canonical emotion names as indices of the taxonomy."""
     return np.array([taxonomy.index[name] for name in names], np.int8)
 

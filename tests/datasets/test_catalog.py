@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers.datasets import fer2013_csv, fer2013_rows, hf_parquet, made, noise, rafdb, write_image
-from mien.datasets import DATASETS, Options, detect_kind, read
-from mien.datasets.prepared import write_prepared
+from mien.datasets import DATASET_FORMATS, ReadOptions, detect_format, read_dataset
+from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, MissingFileError
 
 GRAY = noise(2, 48, 48)
@@ -93,9 +93,9 @@ LAYOUTS = [
 @pytest.mark.parametrize(("make", "kind"), LAYOUTS)
 def test_every_layout_is_recognised_and_survives_the_training_file(make, kind: str, tmp_path: Path) -> None:
     source = make(_folder(tmp_path))
-    assert detect_kind(source) == kind
-    data = read(source)
-    again = read(write_prepared(data, tmp_path / "out.parquet"), "prepared")
+    assert detect_format(source) == kind
+    data = read_dataset(source)
+    again = read_dataset(write_prepared(data, tmp_path / "out.parquet"), "prepared")
     np.testing.assert_array_equal(again.images, data.images)
     assert again.info == data.info
 
@@ -106,41 +106,41 @@ def _folder(tmp_path: Path) -> Path:
 
 
 def test_every_kind_of_the_table_is_tested() -> None:
-    assert {kind for _, kind in LAYOUTS} == set(DATASETS)
-    assert all(dataset.description and dataset.licence for dataset in DATASETS.values())
+    assert {kind for _, kind in LAYOUTS} == set(DATASET_FORMATS)
+    assert all(dataset.description and dataset.licence for dataset in DATASET_FORMATS.values())
 
 
 def test_unknown_layouts_say_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no such file or folder"):
-        detect_kind(tmp_path / "absent")
+        detect_format(tmp_path / "absent")
     with pytest.raises(DataError, match=r"not a known dataset; looked for: fer2013 – .*folders – .*rafdb – ") as caught:
-        detect_kind(tmp_path)
+        detect_format(tmp_path)
     assert "\n" not in str(caught.value)
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="not a known dataset"):
-        detect_kind(tmp_path / "notes.csv")
+        detect_format(tmp_path / "notes.csv")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     with pytest.raises(DataError, match="not a known dataset"):
-        detect_kind(tmp_path / "x.parquet")
+        detect_format(tmp_path / "x.parquet")
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match="not a readable Parquet file"):
-        detect_kind(tmp_path / "x.parquet")
+        detect_format(tmp_path / "x.parquet")
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b and no more")
     with pytest.raises(DataError, match="the compressed file is damaged"):
-        detect_kind(tmp_path / "x.gz")
+        detect_format(tmp_path / "x.gz")
 
 
 def test_options(tmp_path: Path) -> None:
     path = hf_parquet(tmp_path / "train.parquet", GRAY, {"label": [0, 1]})
-    data = read(path, "hf", Options(size=24, labels=("happy", "sad")))
+    data = read_dataset(path, "hf", ReadOptions(size=24, labels=("happy", "sad")))
     assert data.size == (24, 24)
     assert data.emotion.tolist() == [3, 4]
     with pytest.raises(InputError, match="labels has no meaning for fer2013"):
-        read(fer2013_plain(tmp_path), options=Options(labels=("happy",)))
+        read_dataset(fer2013_plain(tmp_path), options=ReadOptions(labels=("happy",)))
     with pytest.raises(InputError, match="size has no meaning for fer2013"):
-        read(tmp_path / "fer2013.csv", options=Options(size=64))
+        read_dataset(tmp_path / "fer2013.csv", options=ReadOptions(size=64))
     with pytest.raises(InputError, match="unknown kind 'ck'"):
-        read(path, "ck")
+        read_dataset(path, "ck")
     faces = fairface_parquet(_folder(tmp_path))
-    cropped = read(faces, options=Options(size=8, crop=lambda rgb: rgb[:8, :8].copy()))
+    cropped = read_dataset(faces, options=ReadOptions(size=8, crop=lambda rgb: rgb[:8, :8].copy()))
     assert cropped.found.tolist() == [True, True]

@@ -5,7 +5,7 @@
     folder/train/labels.npy              (n, classes) uint8, the same ones and zeros
     folder/train/landmarks.npy           (n, length) float32, one file a feature the dataset carries
 
-Rows of all these files have one order. `mien.datasets.folders` reads the pictures back.
+Rows of all these files have one order. `mien.datasets.image_folders` reads the pictures back.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.dataset import SPLITS, Prepared
-from mien.datasets.image_codec import parallel
+from mien.datasets.dataset import SPLITS, Dataset
+from mien.datasets.image_codec import parallel_map
 from mien.errors import InputError
 from mien.files import atomic_path
 from mien.labels import canonical
@@ -40,12 +40,12 @@ def _hog(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return hog.pictures(images[..., 0])[..., None]
 
 
-KINDS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {"face": _as_is, "hog": _hog}
+IMAGE_KINDS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {"face": _as_is, "hog": _hog}
 """What the pictures show → ``(n, h, w, c)`` faces to ``(n, h, w, c)`` pictures."""
 
 
-def write_pictures(
-    prepared: Prepared,
+def write_image_folders(
+    prepared: Dataset,
     folder: str | os.PathLike[str],
     *,
     kind: str = "face",
@@ -57,7 +57,7 @@ def write_pictures(
     Args:
         prepared: a dataset with emotions.
         folder: where to; made where it is not there, and must be empty.
-        kind: a key of `KINDS`: the face itself, or its HOG drawn as a picture.
+        kind: a key of `IMAGE_KINDS`: the face itself, or its HOG drawn as a picture.
         suffix: "png" (lossless) or "jpg" (quality 95).
         classes: emotions in the order of the label columns; None is the taxonomy's order. Each emotion that occurs must
             be among them.
@@ -70,8 +70,10 @@ def write_pictures(
             a folder that holds something.
     """
     target = Path(folder)
-    if kind not in KINDS or suffix not in SUFFIXES:
-        raise InputError(f"no pictures {kind!r} as {suffix!r}: kinds are {', '.join(KINDS)}, suffixes png and jpg")
+    if kind not in IMAGE_KINDS or suffix not in SUFFIXES:
+        raise InputError(
+            f"no pictures {kind!r} as {suffix!r}: kinds are {', '.join(IMAGE_KINDS)}, suffixes png and jpg"
+        )
     names = _emotions(prepared)
     taxonomy = prepared.taxonomy
     everything = taxonomy.names if taxonomy is not None else ()
@@ -81,7 +83,7 @@ def write_pictures(
         raise InputError(f"the dataset holds {absent[0]!r}, which is not among the classes {', '.join(order)}")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: is not an empty folder; give another one for the pictures")
-    drawn = KINDS[kind](prepared.images)
+    drawn = IMAGE_KINDS[kind](prepared.images)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == "jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
     for split in SPLITS:
         rows = np.flatnonzero(prepared.split == split)
@@ -91,7 +93,7 @@ def write_pictures(
         for name in sorted({names[i] for i in rows}):
             (target / split / name).mkdir(parents=True, exist_ok=True)
         jobs = [(target / split / file, drawn[i]) for file, i in zip(files, rows, strict=True)]
-        parallel(lambda job: _write(*job, options), jobs)
+        parallel_map(lambda job: _write(*job, options), jobs)
         hot = np.array([[names[i] == name for name in order] for i in rows], np.uint8)
         _table(target / split / "labels.csv", files, prepared.row[rows], [names[i] for i in rows], order, hot)
         _save(target / split / "labels.npy", hot)
@@ -100,7 +102,7 @@ def write_pictures(
     return len(prepared)
 
 
-def _emotions(prepared: Prepared) -> list[str]:
+def _emotions(prepared: Dataset) -> list[str]:
     if prepared.emotion is None or prepared.taxonomy is None:
         raise InputError(f"{prepared.info.name} has no emotions to name folders by")
     return [prepared.taxonomy.names[i] for i in prepared.emotion]

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.datasets import fairface, fer2013, folders, prepared, rafdb
+from mien.datasets import fairface, fer2013, image_folders, prepared_file, rafdb
 from mien.datasets import hugging_face as hf
-from mien.datasets.arrow import checked_schema
-from mien.datasets.dataset import Prepared
+from mien.datasets.arrow import read_schema
+from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingFileError
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ReadOptions:
     """What a reader can be told; one that has no use for an option refuses it.
 
     Attributes:
@@ -27,48 +27,48 @@ class Options:
 
     size: int | None = None
     labels: tuple[str, ...] | None = None
-    crop: fairface.Crop | None = None
+    crop: fairface.CropFunction | None = None
     progress: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class DatasetFormat:
     """One layout that can be read.
 
     Attributes:
         description: what it looks like on disk.
         licence: what its makers allow; one line.
         read: reads it.
-        takes: names of the fields of `Options` that ``read`` has a use for.
+        takes: names of the fields of `ReadOptions` that ``read`` has a use for.
     """
 
     description: str
     licence: str
-    read: Callable[[Path, Options], Prepared]
+    read: Callable[[Path, ReadOptions], Dataset]
     takes: frozenset[str] = frozenset()
 
 
 _FER2013_LICENCE = "public research set (Goodfellow et al. 2013); the photos belong to others"
 
-DATASETS: Mapping[str, Dataset] = {
-    "fer2013": Dataset(
+DATASET_FORMATS: Mapping[str, DatasetFormat] = {
+    "fer2013": DatasetFormat(
         "FER2013: fer2013.csv (emotion,pixels,Usage), plain, .gz or .zip, or the folder that holds it",
         _FER2013_LICENCE,
-        lambda path, options: fer2013.read_csv(_fer2013_csv(path) or path),
+        lambda path, options: fer2013.read_fer2013(_fer2013_csv(path) or path),
     ),
-    "folders": Dataset(
+    "folders": DatasetFormat(
         "image folders named by emotion: train/angry/*.jpg, test/…, as FER2013 on Kaggle",
         _FER2013_LICENCE,
-        lambda path, options: folders.read_folders(path, options.size),
+        lambda path, options: image_folders.read_image_folders(path, options.size),
         frozenset({"size"}),
     ),
-    "hf": Dataset(
+    "hf": DatasetFormat(
         "emotions in Hugging Face Parquet: train-….parquet, test-….parquet with image and label columns",
         "as the dataset's own card says",
-        lambda path, options: hf.read_hf(path, options.labels, options.size),
+        lambda path, options: hf.read_hugging_face(path, options.labels, options.size),
         frozenset({"size", "labels"}),
     ),
-    "fairface": Dataset(
+    "fairface": DatasetFormat(
         "FairFace: train and validation Parquet, or fairface_label_*.csv beside the image folders",
         "CC BY 4.0 (Kärkkäinen & Joo 2021)",
         lambda path, options: fairface.read_fairface(
@@ -76,16 +76,16 @@ DATASETS: Mapping[str, Dataset] = {
         ),
         frozenset({"size", "crop"}),
     ),
-    "rafdb": Dataset(
+    "rafdb": DatasetFormat(
         "RAF-DB basic: EmoLabel/list_patition_label.txt and Image/aligned/*.jpg",
         "non-commercial research, on application (Li, Deng & Du 2017)",
         lambda path, options: rafdb.read_rafdb(path, options.size),
         frozenset({"size"}),
     ),
-    "prepared": Dataset(
+    "prepared": DatasetFormat(
         "a file that `mien data prepare` wrote",
         "that of the dataset it was made from",
-        lambda path, options: prepared.read_prepared(path),
+        lambda path, options: prepared_file.read_prepared(path),
     ),
 }
 """Kind → how it is read."""
@@ -93,12 +93,12 @@ DATASETS: Mapping[str, Dataset] = {
 _FER2013_FILES = ("fer2013.csv", "fer2013.csv.gz", "fer2013.csv.zip", "fer2013.zip", "icml_face_data.csv")
 
 
-def read(path: str | os.PathLike[str], kind: str = "auto", options: Options | None = None) -> Prepared:
+def read_dataset(path: str | os.PathLike[str], kind: str = "auto", options: ReadOptions | None = None) -> Dataset:
     """Read a dataset in any known layout.
 
     Args:
         path: file or folder.
-        kind: a key of `DATASETS`, or "auto" to recognise it.
+        kind: a key of `DATASET_FORMATS`, or "auto" to recognise it.
         options: what to tell the reader.
 
     Raises:
@@ -106,19 +106,19 @@ def read(path: str | os.PathLike[str], kind: str = "auto", options: Options | No
         InputError: an unknown kind, or an option that this kind has no use for.
         DataError: a layout that is not recognised, or a damaged dataset.
     """
-    source, chosen = Path(path), options or Options()
-    name = detect_kind(source) if kind == "auto" else kind
-    if name not in DATASETS:
-        raise InputError(f"unknown kind {name!r}: expected one of auto, {', '.join(DATASETS)}")
-    dataset = DATASETS[name]
+    source, chosen = Path(path), options or ReadOptions()
+    name = detect_format(source) if kind == "auto" else kind
+    if name not in DATASET_FORMATS:
+        raise InputError(f"unknown kind {name!r}: expected one of auto, {', '.join(DATASET_FORMATS)}")
+    dataset = DATASET_FORMATS[name]
     for option in ("size", "labels", "crop"):
         if getattr(chosen, option) is not None and option not in dataset.takes:
             raise InputError(f"{option} has no meaning for {name}: leave it out")
     return dataset.read(source, chosen)
 
 
-def detect_kind(path: str | os.PathLike[str]) -> str:
-    """Which key of `DATASETS` a file or folder is.
+def detect_format(path: str | os.PathLike[str]) -> str:
+    """Which key of `DATASET_FORMATS` a file or folder is.
 
     Raises:
         MissingFileError: no such file or folder.
@@ -132,7 +132,7 @@ def detect_kind(path: str | os.PathLike[str]) -> str:
     else:
         raise MissingFileError(f"{source}: no such file or folder")
     if kind is None:
-        looked = "; ".join(f"{name} – {dataset.description}" for name, dataset in DATASETS.items())
+        looked = "; ".join(f"{name} – {dataset.description}" for name, dataset in DATASET_FORMATS.items())
         raise DataError(f"{source}: not a known dataset; looked for: {looked}")
     return kind
 
@@ -144,7 +144,7 @@ def _folder_kind(folder: Path) -> str | None:
         return "fairface"
     if _fer2013_csv(folder) is not None:
         return "fer2013"
-    if folders.split_folders(folder) and not any(folder.rglob("*.parquet")):
+    if image_folders.split_folders(folder) and not any(folder.rglob("*.parquet")):
         return "folders"
     tables = sorted(folder.rglob("*.parquet"))
     return _parquet_kind(tables[0]) if tables else None
@@ -155,7 +155,7 @@ def _file_kind(path: Path) -> str | None:
         magic = stream.read(4)
     if magic == b"PAR1":
         return _parquet_kind(path)
-    with fer2013.open_text(path) as stream:
+    with fer2013.open_csv(path) as stream:
         line = stream.readline(1 << 12).decode("utf-8-sig", "replace")
     words = {word.strip().strip('"') for word in line.split(",")}
     if "pixels" in words:
@@ -164,9 +164,9 @@ def _file_kind(path: Path) -> str | None:
 
 
 def _parquet_kind(path: Path) -> str | None:
-    schema = checked_schema(path)
+    schema = read_schema(path)
     columns = set(schema.names)
-    if prepared.KEY in (schema.metadata or {}):
+    if prepared_file.METADATA_KEY in (schema.metadata or {}):
         return "prepared"
     if columns & set(hf.IMAGE_COLUMNS) and {"age", "race"} <= columns:
         return "fairface"

@@ -10,14 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers.datasets import encoded, made, votes_for
-from mien.datasets import prepared as module
-from mien.datasets.dataset import Info, Prepared
-from mien.datasets.image_codec import decode, encode
-from mien.datasets.prepared import KEY, read_info, read_prepared, write_prepared
+from mien.datasets.dataset import Dataset
+from mien.datasets.image_codec import decode_images, encode_images
+from mien.datasets.prepared_file import METADATA_KEY, read_prepared, read_prepared_info, write_prepared
 from mien.errors import DataError, MissingFileError
 
 
-def full() -> Prepared:
+def full() -> Dataset:
     base = made(20)
     return replace(
         base,
@@ -33,12 +32,12 @@ def full() -> Prepared:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_codec_is_lossless(channels: int) -> None:
     images = np.random.default_rng(3).integers(0, 256, (700, 9, 13, channels), np.uint8)
-    files = [np.frombuffer(data, np.uint8) for data in encode(images)]
-    np.testing.assert_array_equal(decode(files, (9, 13, channels)), images)
+    files = [np.frombuffer(data, np.uint8) for data in encode_images(images)]
+    np.testing.assert_array_equal(decode_images(files, (9, 13, channels)), images)
 
 
 @pytest.mark.parametrize("data", [made(20), made(7, channels=3), full(), made(20)[np.zeros(20, bool)]])
-def test_what_is_written_is_read(data: Prepared, tmp_path: Path) -> None:
+def test_what_is_written_is_read(data: Dataset, tmp_path: Path) -> None:
     path = write_prepared(data, tmp_path / "new folder" / "data.parquet")
     back = read_prepared(path)
     assert back.info == data.info
@@ -65,7 +64,7 @@ def test_columns_and_description(tmp_path: Path) -> None:
     assert schema.field("emotion").type == pa.int8()
     assert schema.field("votes").type == pa.list_(pa.int8(), 10)
     assert schema.field("gender").type == pa.dictionary(pa.int32(), pa.string())
-    info = read_info(path)
+    info = read_prepared_info(path)
     assert info["name"] == "fer2013"
     assert info["taxonomy"] == "fer2013"
     assert info["size"] == [12, 12]
@@ -100,8 +99,8 @@ def rewritten(path: Path, **columns: object) -> Path:
 
 def described(path: Path, **changes: object) -> Path:
     table = pq.read_table(path)
-    document = {**json.loads(table.schema.metadata[KEY]), **changes}
-    pq.write_table(table.replace_schema_metadata({KEY: json.dumps(document)}), path)
+    document = {**json.loads(table.schema.metadata[METADATA_KEY]), **changes}
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(document)}), path)
     return path
 
 
@@ -150,7 +149,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         read_prepared(tmp_path / "text.parquet")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
     with pytest.raises(DataError, match="Parquet, but not a prepared dataset"):
-        read_info(tmp_path / "other.parquet")
+        read_prepared_info(tmp_path / "other.parquet")
     with pytest.raises(MissingFileError, match="make it with `mien data prepare"):
         read_prepared(tmp_path / "absent.parquet")
 
@@ -161,8 +160,3 @@ def test_without_pyarrow_one_line_says_what_to_install(tmp_path: Path, monkeypat
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"):
         write_prepared(made(2), tmp_path / "a.parquet")
-
-
-def test_public_names() -> None:
-    assert module.Prepared is Prepared
-    assert module.Info is Info

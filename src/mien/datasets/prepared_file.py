@@ -17,17 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.arrow import checked_schema, parquet, unreadable
-from mien.datasets.dataset import LABELS, Info, Prepared
-from mien.datasets.image_codec import decode, encode
+from mien.datasets.arrow import import_parquet, read_schema, unreadable_error
+from mien.datasets.dataset import LABEL_COLUMNS, Dataset, DatasetInfo
+from mien.datasets.image_codec import decode_images, encode_images
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import atomic_path
 from mien.labels import FERPLUS_COLUMNS
 
-__all__ = ["KEY", "VERSION", "Info", "Prepared", "read_info", "read_names", "read_prepared", "write_prepared"]
-
-KEY = b"mien.dataset"
-FEATURE = "feature_"
+METADATA_KEY = b"mien.dataset"
+FEATURE_PREFIX = "feature_"
 """What the names of feature columns begin with."""
 VERSION = 1
 """Version of the file's layout, not of the dataset."""
@@ -38,7 +36,7 @@ _LARGEST = 1 << 14
 """Pixels a side of an image."""
 
 
-def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
+def write_prepared(prepared: Dataset, path: str | os.PathLike[str]) -> Path:
     """Write the training file: equal input gives equal bytes, and an interrupted run leaves no half file.
 
     Args:
@@ -48,7 +46,7 @@ def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
     Returns:
         The path.
     """
-    pa, pq = parquet(_WHAT)
+    pa, pq = import_parquet(_WHAT)
     width, height = prepared.size
     document = {
         "name": prepared.info.name,
@@ -63,7 +61,7 @@ def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
         "sha256": prepared.sha256(),
     }
     columns: dict[str, Any] = {
-        "image": pa.array(encode(prepared.images), pa.binary()),
+        "image": pa.array(encode_images(prepared.images), pa.binary()),
         "split": pa.array(prepared.split.tolist(), pa.string()),
         "row": pa.array(prepared.row, pa.int32()),
     }
@@ -72,10 +70,10 @@ def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
     for name in sorted(prepared.features):
         vectors = prepared.features[name]
         flat = pa.array(vectors.reshape(-1), pa.float32())
-        columns[FEATURE + name] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    metadata = {KEY: json.dumps(document, ensure_ascii=False, sort_keys=True).encode()}
+        columns[FEATURE_PREFIX + name] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    metadata = {METADATA_KEY: json.dumps(document, ensure_ascii=False, sort_keys=True).encode()}
     table = pa.table(columns).replace_schema_metadata(metadata)
-    small = [name for name in columns if name != "image" and not name.startswith(FEATURE)]
+    small = [name for name in columns if name != "image" and not name.startswith(FEATURE_PREFIX)]
     target = Path(path)
     with atomic_path(target) as temporary:
         pq.write_table(
@@ -90,7 +88,7 @@ def write_prepared(prepared: Prepared, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def read_prepared(path: str | os.PathLike[str]) -> Prepared:
+def read_prepared(path: str | os.PathLike[str]) -> Dataset:
     """Read a training file and verify its hash.
 
     Raises:
@@ -101,18 +99,18 @@ def read_prepared(path: str | os.PathLike[str]) -> Prepared:
     try:
         width, height = (_side(side) for side in document["size"])
         info = _info(document)
-        images = decode(_buffers(table.column("image")), (height, width, document["channels"]))
-        prepared = Prepared(
+        images = decode_images(_buffers(table.column("image")), (height, width, document["channels"]))
+        prepared = Dataset(
             images=images,
             split=np.array(table.column("split").to_pylist(), "<U10").reshape(len(images)),
             row=table.column("row").to_numpy().astype(np.int32, copy=True),
             info=info,
             features={
-                name.removeprefix(FEATURE): _vectors(table.column(name))
+                name.removeprefix(FEATURE_PREFIX): _vectors(table.column(name))
                 for name in table.column_names
-                if name.startswith(FEATURE)
+                if name.startswith(FEATURE_PREFIX)
             },
-            **{name: _from_arrow(name, table.column(name)) for name in LABELS if name in table.column_names},
+            **{name: _from_arrow(name, table.column(name)) for name in LABEL_COLUMNS if name in table.column_names},
         )
         expected = document["sha256"]
     except (InputError, DataError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -127,7 +125,7 @@ def read_prepared(path: str | os.PathLike[str]) -> Prepared:
     return prepared
 
 
-def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_prepared_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The description inside a training file (name, version, taxonomy, size, dropped, sha256, …), no pixels read.
 
     Raises:
@@ -137,25 +135,25 @@ def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     return _open(Path(path), columns=False)[1]
 
 
-def read_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+def read_column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """The columns of a training file, no pixels read.
 
     Raises:
         MissingFileError: no such file.
         DataError: not a prepared dataset or one of another version.
     """
-    read_info(path)
-    pq = parquet(_WHAT)[1]
+    read_prepared_info(path)
+    pq = import_parquet(_WHAT)[1]
     return tuple(pq.read_schema(path).names)
 
 
 def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
-    pa, pq = parquet(_WHAT)
+    pa, pq = import_parquet(_WHAT)
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; make it with `mien data prepare SOURCE --out {path}`")
     try:
-        schema = checked_schema(path, _NAME, _CURE)
-        text = (schema.metadata or {}).get(KEY)
+        schema = read_schema(path, _NAME, _CURE)
+        text = (schema.metadata or {}).get(METADATA_KEY)
         if text is None:
             raise DataError(f"{path}: Parquet, but not a prepared dataset; make one with `mien data prepare`")
         document = json.loads(text)
@@ -168,7 +166,7 @@ def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
-        raise unreadable(path, error, _NAME, _CURE) from None
+        raise unreadable_error(path, error, _NAME, _CURE) from None
 
 
 def _side(value: Any) -> int:
@@ -178,8 +176,8 @@ def _side(value: Any) -> int:
     return value
 
 
-def _info(document: dict[str, Any]) -> Info:
-    return Info(
+def _info(document: dict[str, Any]) -> DatasetInfo:
+    return DatasetInfo(
         name=document["name"],
         taxonomy=document["taxonomy"],
         source=document["source"],
