@@ -101,7 +101,7 @@ def page(tmp_path: Path) -> Page:
 
 def test_the_summary_comes_first(page: Page) -> None:
     assert page.plain.startswith("clip.mp4 Facial expressions over time Length analysed 8.0 s Picture 640 × 480")
-    for told in ("Faces followed 2", "Frames analysed 200", "Frames without a face 3 (1.5 %)", "Frames not decoded 2"):
+    for told in ("Faces tracked 2", "Frames analysed 200", "Frames without a face 3 (1.5 %)", "Frames not decoded 2"):
         assert told in page.plain
     assert "What went wrong 2 frames are damaged" in page.plain
     assert "not what a person feels" in page.plain
