@@ -411,7 +411,6 @@ def test_a_run_of_something_else_is_not_resumed(photos: Path, tmp_path: Path) ->
 
 
 def test_two_runs_do_not_write_into_one_folder(photos: Path, tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
     plan, where = make_plan(str(photos)), str(tmp_path / "out")
     first = OutputStore(open_output_folder(where), plan, {}, resume=False)
     with pytest.raises(InputError, match="another run"):

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
+from mien.file_lock import FileLock
 from mien.files import atomic_path, sync, writing
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
@@ -72,13 +73,9 @@ def open_output_folder(where: str) -> OutputFolder:
 class LocalFolder:
     """A folder on a local or mounted disk."""
 
-    _lock = -1
-
     def __init__(self, folder: Path) -> None:
         self._folder, self.name = folder, str(folder)
-
-    def __del__(self) -> None:
-        self.release()
+        self._lock = FileLock(folder / ".lock")
 
     def names(self, folder: str = "") -> list[str]:
         """See `OutputFolder`."""
@@ -113,29 +110,18 @@ class LocalFolder:
             left.unlink(missing_ok=True)
 
     def claim(self) -> None:
-        """See `OutputFolder`; the lock goes with the process, however that ends."""
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return
+        """See `OutputFolder`; the system releases the lock when the process ends."""
         with writing(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.release()
+            free = self._lock.acquire()
+        if not free:
             raise InputError(
                 "another run is writing here", path=self.name, advice="wait for it, or end it", code="output-locked"
-            ) from None
-        except OSError:
-            pass  # a network disk without locks
+            )
 
     def release(self) -> None:
         """See `OutputFolder`."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._lock.release()
 
 
 class RemoteFolder:

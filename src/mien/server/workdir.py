@@ -8,7 +8,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+
+from mien.file_lock import FileLock
 
 _PREFIX, _LOCK = "mien-serve-", "lock"
 
@@ -18,12 +19,12 @@ def temporary_workdir() -> Iterator[Path]:
     """A new folder, mode 0700, in the system's temporary one; removed at the end. Those of killed services go too."""
     _remove_stale(Path(tempfile.gettempdir()))
     root = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = (root / _LOCK).open("w")
+    lock = FileLock(root / _LOCK)
     try:
-        _try_lock(lock)
+        lock.acquire()
         yield root
     finally:
-        lock.close()
+        lock.release()  # Windows removes no open file
         shutil.rmtree(root, ignore_errors=True)
 
 
@@ -35,21 +36,10 @@ def _remove_stale(parent: Path) -> None:
         try:
             if old.is_symlink() or old.stat().st_uid != os.getuid():
                 continue
-            with (old / _LOCK).open("r+") as lock:
-                if _try_lock(lock):
-                    shutil.rmtree(old, ignore_errors=True)
+            lock = FileLock(old / _LOCK, create=False)
+            # where the disk has no locks, the service may still run
+            if lock.acquire(unsupported=False):
+                shutil.rmtree(old, ignore_errors=True)
+                lock.release()
         except OSError:
             continue  # it has just been made, or has just gone
-
-
-def _try_lock(lock: IO[str]) -> bool:
-    """Take the lock; False where another process has it. The system lets it go when a process dies."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, where an open file cannot be removed anyway
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
