@@ -20,24 +20,24 @@ from mien.cpus import available_cpus
 from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared
 from mien.detect import Detector, make_detector
-from mien.evaluation.scoring.end_to_end import search
-from mien.evaluation.scoring.evaluate import protocols_of
-from mien.evaluation.scoring.pasted_faces import pasted
-from mien.evaluation.scoring.scored_model import Scorable, predict, scorable_of
+from mien.evaluation.scoring.end_to_end import detect_and_crop
+from mien.evaluation.scoring.evaluate import match_protocols
+from mien.evaluation.scoring.pasted_faces import pasted_scenes
+from mien.evaluation.scoring.scored_model import ScoredModel, predict, wrap_onnx
 from mien.models.catalog import read_model
 from mien.models.crop_frames import FER2013_FRAME, zoomed
 from mien.models.model import Model, Probabilities
 
 
 def measure(
-    part: Dataset, model: Scorable, direct: Probabilities, detector: Detector, side: int, angle: float
+    part: Dataset, model: ScoredModel, direct: Probabilities, detector: Detector, side: int, angle: float
 ) -> dict[str, float]:
     """Paste every face ``side`` pixels wide, turned by ± ``angle`` degrees; search; set beside the direct answers."""
     n = len(part)
-    seen = search(pasted(part.images, side, angle), n, [model], detector)
+    seen = detect_and_crop(pasted_scenes(part.images, side, angle), n, [model], detector)
     through = model.predict(seen.crops[0], {}, False)
     row = {"side": side, "angle": angle, "faces": n, "found": int(seen.found.sum()), "spurious": seen.spurious}
-    for head, protocol in protocols_of(model, part)[0].items():
+    for head, protocol in match_protocols(model, part)[0].items():
         straight, whole = (protocol.scored(each[head], seen.found) for each in (direct, through))
         row[f"{head}_found"] = float(whole.found.mean())
         row[f"{head}_direct"] = float(straight.correct[straight.found].mean())
@@ -63,7 +63,7 @@ def main() -> None:
     loaded = Model(read_model(options.model), threads=1)
     frame = loaded.card.frame if options.zoom is None else zoomed(FER2013_FRAME, options.zoom)
     weight = frame.box_weight if options.box_weight is None else options.box_weight
-    model = replace(scorable_of(loaded), frame=replace(frame, box_weight=weight))
+    model = replace(wrap_onnx(loaded), frame=replace(frame, box_weight=weight))
     direct = predict(model, part)
     detector = make_detector(options.detector, min_face=30, threads=1)
     print(f"{len(part)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end")

@@ -404,9 +404,9 @@ def _trained(folder: Path) -> Path:
 
 def _scored(run: Path) -> None:
     from helpers.datasets import made
-    from mien.evaluation.scoring.scored_model import open_scorable, predict
+    from mien.evaluation.scoring.scored_model import open_model, predict
 
-    predict(open_scorable(run), made(2, side=48))
+    predict(open_model(run), made(2, side=48))
 
 
 def run_configs(folder: Path) -> Target:

@@ -36,8 +36,8 @@ from mien.datasets.dataset import Dataset
 from mien.datasets.fairface import open_fairface
 from mien.datasets.prepared_file import read_prepared
 from mien.detect import make_detector
-from mien.evaluation.scoring.disturbances import DISTURBANCES, Disturbance, disturbed
-from mien.evaluation.scoring.scored_model import predict, scorable_of
+from mien.evaluation.scoring.disturbances import DISTURBANCES, Disturbance, disturb
+from mien.evaluation.scoring.scored_model import predict, wrap_onnx
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.predict.face_cropper import FaceCropper
@@ -76,7 +76,7 @@ def points() -> Iterator[tuple[Disturbance | None, float]]:
 
 
 def ours(part: Dataset) -> Classify:
-    model = scorable_of(Model(read_model("emotion"), threads=1))
+    model = wrap_onnx(Model(read_model("emotion"), threads=1))
 
     def classify(faces: NDArray[np.uint8]) -> Heads:
         from dataclasses import replace
@@ -103,7 +103,7 @@ def theirs(served: Served, work: Path) -> Classify:
 def classification(part: Dataset, classifiers: dict[str, Classify]) -> list[dict[str, Any]]:
     rows = []
     for how, strength in points():
-        faces = part.images if how is None else disturbed(part.images, how, strength)
+        faces = part.images if how is None else disturb(part.images, how, strength)
         row: dict[str, Any] = {"disturbance": how.name if how else CLEAN, "strength": strength, "classifiers": {}}
         for name, classify in classifiers.items():
             table = scored(classify(faces), part)
@@ -136,11 +136,11 @@ def spoiled(
         top, left = ((length - round(width)) // 2 for length in photo.shape[:2])
         place = (slice(max(top, 0), top + round(width)), slice(max(left, 0), left + round(width)))
         out = photo.copy()
-        out[place] = disturbed(photo[place][None], how, strength, seed=i)[0]
+        out[place] = disturb(photo[place][None], how, strength, seed=i)[0]
         return out
     # so is sigma told for a face of 48 pixels
     strength = strength * width / photo.shape[1] if how.name == "blur" else strength
-    return disturbed(photo[None], how, strength, seed=i)[0]
+    return disturb(photo[None], how, strength, seed=i)[0]
 
 
 def found(photo: NDArray[np.uint8], centres: NDArray[np.floating]) -> bool:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mien.datasets.dataset import Dataset
 from mien.evaluation.bootstrap import mean_interval
 from mien.evaluation.comparison import compare
-from mien.evaluation.predictions import Scored
-from mien.evaluation.scoring.protocols import protocol
+from mien.evaluation.predictions import HeadPredictions
+from mien.evaluation.scoring.protocols import match_head
 
 SHARED = {"contempt": "-"}
 """Contempt left out: the seven emotions that every package tells, on the same faces for all."""
@@ -23,7 +23,7 @@ def told(path: Path, labels: list[str]) -> NDArray[np.float32]:
     return np.fromfile(path, np.float32).reshape(-1, len(labels))
 
 
-def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Dataset) -> dict[str, Scored]:
+def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Dataset) -> dict[str, HeadPredictions]:
     """A classifier under both protocols, and under FER+'s eight classes where it tells contempt.
 
     Args:
@@ -36,12 +36,12 @@ def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Datase
     first = heads.get("ferplus") or heads["emotion"]
     own = heads.get("fer2013") or heads["emotion"]
     out = {}
-    one = protocol("fer2013", own[0], part, truth="emotion")
+    one = match_head("fer2013", own[0], part, truth="emotion")
     out["fer2013"] = one.scored(own[1]).named("fer2013")
-    one = protocol("ferplus7", first[0], part, truth="ferplus", mapping=SHARED)
+    one = match_head("ferplus7", first[0], part, truth="ferplus", mapping=SHARED)
     out["ferplus7"] = one.scored(first[1]).named("ferplus7")
     if "contempt" in first[0]:
-        out["ferplus"] = protocol("ferplus", first[0], part, truth="ferplus").scored(first[1])
+        out["ferplus"] = match_head("ferplus", first[0], part, truth="ferplus").scored(first[1])
     return out
 
 
@@ -66,7 +66,7 @@ def accuracies(answers: dict[str, dict[str, Any]], data: Dataset) -> dict[str, A
     """
     part = data.select("test")
     out: dict[str, Any] = {}
-    reference: dict[str, Scored] = {}
+    reference: dict[str, HeadPredictions] = {}
     for name, one in answers.items():
         heads = {head: (labels, told(path, labels)) for head, (labels, path) in one["heads"].items()}
         table = scored(heads, part)

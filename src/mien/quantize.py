@@ -34,7 +34,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, ExportError
 from mien.evaluation.scoring.evaluate import evaluate
-from mien.evaluation.scoring.scored_model import scorable_of
+from mien.evaluation.scoring.scored_model import wrap_onnx
 from mien.models.card import METADATA_KEY
 from mien.models.model import CHUNK, Model
 from mien.training.environment import commit
@@ -124,7 +124,7 @@ def losses(before: bytes, after: bytes, data: Dataset, split: str, threads: int 
         Protocol → ``{"n", "before", "after", "loss"}``: accuracies 0–1, and the loss in points.
     """
     first, second = (
-        evaluate(scorable_of(Model(each, threads=threads)), data, split=split)["results"] for each in (before, after)
+        evaluate(wrap_onnx(Model(each, threads=threads)), data, split=split)["results"] for each in (before, after)
     )
     return {
         protocol: {

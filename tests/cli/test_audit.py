@@ -18,7 +18,7 @@ from mien.datasets.audit import CHECKS
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, MienError
-from mien.evaluation.scoring.evaluate import Scorable
+from mien.evaluation.scoring.evaluate import ScoredModel
 from mien.evaluation.scoring.label_check import judge_by
 
 N = 70
@@ -141,13 +141,13 @@ def test_a_file_that_is_no_dataset(tmp_path: Path) -> None:
         assert "mien data prepare" in str(run(tmp_path / name).exception)
 
 
-def scorable(**heads: tuple[str, ...]) -> Scorable:
+def scorable(**heads: tuple[str, ...]) -> ScoredModel:
     def predict(images: np.ndarray, features: object, flip: bool) -> dict[str, np.ndarray]:
         return {
             name: np.full((len(images), len(labels)), 1 / len(labels), np.float32) for name, labels in heads.items()
         }
 
-    return Scorable("net", 48, 1, heads, predict)
+    return ScoredModel("net", 48, 1, heads, predict)
 
 
 FER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import InputError
-from mien.evaluation.bootstrap import interval, mean_interval, resample, score_intervals
-from mien.evaluation.calibration import apply_temperature, fit_temperature, reliability
+from mien.evaluation.bootstrap import mean_interval, percentile_interval, resampled_sums, score_intervals
+from mien.evaluation.calibration import apply_temperature, fit_temperature, reliability_bins
 from mien.evaluation.comparison import compare, mcnemar
-from mien.evaluation.metrics import divergence, expected_calibration_error, in_top, score
-from mien.evaluation.predictions import Scored, misses
-from mien.evaluation.risk_coverage import risk_coverage, selective
+from mien.evaluation.metrics import expected_calibration_error, in_top_k, kl_divergence, score_probabilities
+from mien.evaluation.predictions import HeadPredictions, miss_rates
+from mien.evaluation.risk_coverage import risk_coverage, selective_risk
 from mien.evaluation.slices import (
-    Slicing,
-    crossed,
+    Grouping,
+    cross,
+    group_by,
     group_distributions,
-    group_misses,
+    group_miss_rates,
     group_scores,
-    slicing,
-    worst,
+    worst_groups,
 )
 
 LABELS = ("a", "b", "c")
@@ -34,46 +34,46 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def calibrated(n: int, seed: int = 0, sharp: float = 1.0) -> Scored:
+def calibrated(n: int, seed: int = 0, sharp: float = 1.0) -> HeadPredictions:
     """Truths drawn from the predicted distributions, which are then sharpened."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, (n, 3))
     drawn = softmax(logits)
     truth = (drawn.cumsum(axis=1) < rng.uniform(size=(n, 1))).sum(axis=1).clip(0, 2)
     told = softmax(sharp * logits).astype(np.float32)
-    return Scored("p", LABELS, truth, told.argmax(axis=1), told, np.arange(n), raters=drawn.astype(np.float32))
+    return HeadPredictions("p", LABELS, truth, told.argmax(axis=1), told, np.arange(n), raters=drawn.astype(np.float32))
 
 
-def hard(truth: list[int], predicted: list[int], rows: list[int] | None = None) -> Scored:
+def hard(truth: list[int], predicted: list[int], rows: list[int] | None = None) -> HeadPredictions:
     told = np.zeros((len(truth), 3), np.float32)
     told[np.arange(len(truth)), predicted] = 1.0
     told[np.array(predicted) < 0] = 0.0
     places = np.arange(len(truth)) if rows is None else np.array(rows)
-    return Scored("p", LABELS, np.array(truth), np.array(predicted), told, places)
+    return HeadPredictions("p", LABELS, np.array(truth), np.array(predicted), told, places)
 
 
 def test_top_two_and_divergence_by_hand() -> None:
     told = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
-    assert in_top(told, np.array([1, 0, 1]), 2).tolist() == [True, False, True]
-    assert in_top(told, np.array([1, 0, 1]), 1).tolist() == [False, False, False]
+    assert in_top_k(told, np.array([1, 0, 1]), 2).tolist() == [True, False, True]
+    assert in_top_k(told, np.array([1, 0, 1]), 1).tolist() == [False, False, False]
     raters = np.array([[1.0, 0, 0], [0, 0.5, 0.5], [0, 0, 0]])
     expected = [-np.log(0.5), 0.5 * np.log(0.5 / 0.3) + 0.5 * np.log(0.5 / 0.5)]
-    np.testing.assert_allclose(divergence(raters, told)[:2], expected)
-    scores = score(told, np.array([1, 0, 1]), LABELS, raters=raters)
+    np.testing.assert_allclose(kl_divergence(raters, told)[:2], expected)
+    scores = score_probabilities(told, np.array([1, 0, 1]), LABELS, raters=raters)
     assert scores.top2 == pytest.approx(2 / 3)
     assert scores.kl == pytest.approx(np.mean(expected)), "a face without a vote does not count"
-    assert score(told, np.array([1, 0, 1]), LABELS).kl is None
+    assert score_probabilities(told, np.array([1, 0, 1]), LABELS).kl is None
 
 
 def test_resampling_is_seeded_and_draws_as_many_as_there_are() -> None:
     columns = np.stack([np.ones(50), np.arange(50.0)], axis=1)
-    sums = resample(columns, 300, seed=1)
+    sums = resampled_sums(columns, 300, seed=1)
     assert (sums[:, 0] == 50).all()
-    np.testing.assert_array_equal(sums, resample(columns, 300, seed=1))
-    assert (sums[:, 1] != resample(columns, 300, seed=2)[:, 1]).any()
+    np.testing.assert_array_equal(sums, resampled_sums(columns, 300, seed=1))
+    assert (sums[:, 1] != resampled_sums(columns, 300, seed=2)[:, 1]).any()
     assert abs(sums[:, 1].mean() / 50 - 24.5) < 0.5
     assert mean_interval(np.zeros(0)) is None
-    assert interval(np.array([np.nan])) is None
+    assert percentile_interval(np.array([np.nan])) is None
 
 
 def test_the_interval_of_a_share_is_that_of_the_textbook() -> None:
@@ -116,7 +116,7 @@ def test_a_class_without_an_image_has_no_interval_and_breaks_nothing() -> None:
 @given(st.integers(1, 400), st.integers(0, 10))
 def test_the_bars_of_a_reliability_diagram_add_up_to_the_error(n: int, seed: int) -> None:
     one = calibrated(n, seed, sharp=1.7)
-    bars = reliability(one.confidence, one.correct)
+    bars = reliability_bins(one.confidence, one.correct)
     assert sum(bar.n for bar in bars) == n
     gaps = sum(bar.n * abs(bar.confidence - bar.accuracy) for bar in bars if bar.n)  # type: ignore[operator]
     assert gaps / n == pytest.approx(expected_calibration_error(one.confidence, one.correct))
@@ -177,7 +177,7 @@ def test_the_order_of_equally_sure_answers_does_not_matter(answers: list[tuple[f
     np.testing.assert_allclose(risk, turned)
     assert coverage[-1] == 1.0
     assert risk[-1] == pytest.approx(1 - correct.mean())
-    short = selective(confidence, correct)
+    short = selective_risk(confidence, correct)
     assert short["best_aurc"] <= short["aurc"] + 1e-12
     assert short["table"][0]["accuracy"] == pytest.approx(correct.mean())
 
@@ -191,7 +191,7 @@ def test_risk_by_hand() -> None:
 
 def test_missed_faces_count_as_wrong() -> None:
     one = hard([0, 1, 2, 0], [0, -1, 2, 1])
-    assert misses(one) == {"faces": 4, "missed": 1, "miss_rate": 0.25, "accuracy_with_misses": 0.5}
+    assert miss_rates(one) == {"faces": 4, "missed": 1, "miss_rate": 0.25, "accuracy_with_misses": 0.5}
     assert one.scores().n == 3
     assert one.scores().accuracy == pytest.approx(2 / 3)
 
@@ -199,33 +199,33 @@ def test_missed_faces_count_as_wrong() -> None:
 def test_groups_the_empty_one_and_the_worst() -> None:
     truth = [0] * 40 + [1] * 40 + [2] * 5
     predicted = [0] * 40 + [1] * 20 + [0] * 20 + [0] * 5
-    by = slicing("group", np.array(["x"] * 40 + ["y"] * 40 + ["z"] * 5), ["x", "y", "z", "nobody"])
+    by = group_by("group", np.array(["x"] * 40 + ["y"] * 40 + ["z"] * 5), ["x", "y", "z", "nobody"])
     table = group_scores(hard(truth, predicted), by, 200)
     assert [table[name]["n"] for name in by.groups] == [40, 40, 5, 0]
     assert table["y"]["accuracy"] == 0.5
     assert table["y"]["intervals"]["accuracy"][0] < 0.5 < table["y"]["intervals"]["accuracy"][1]
     assert table["nobody"]["accuracy"] is None
-    bad = worst(table)
+    bad = worst_groups(table)
     assert bad["accuracy"]["group"] == "y", "five images are too few to be called the worst"
     assert bad["accuracy"]["best_group"] == "x"
     assert bad["ece"]["group"] == "y"
-    both = crossed(by, Slicing("half", ("first", "second"), np.arange(85) // 43))
+    both = cross(by, Grouping("half", ("first", "second"), np.arange(85) // 43))
     assert both.title == "group and half"
     assert both.groups[:2] == ("x, first", "x, second")
     assert sum(one["n"] for one in group_scores(hard(truth, predicted), both, 0).values()) == 85
 
 
 def test_groups_see_misses_and_rows_of_a_subset() -> None:
-    by = slicing("g", np.array(["x", "x", "y", "y"]))
+    by = group_by("g", np.array(["x", "x", "y", "y"]))
     table = group_scores(hard([0, 1], [-1, 1], rows=[1, 2]), by, 50)
     assert (table["x"]["n"], table["x"]["missed"], table["x"]["miss_rate"]) == (0, 1, 1.0)
     assert table["y"]["accuracy_with_misses"] == 1.0
-    assert group_misses(np.array([True, False, True, True]), by, 50)["x"]["miss_rate"] == 0.5
+    assert group_miss_rates(np.array([True, False, True, True]), by, 50)["x"]["miss_rate"] == 0.5
 
 
 def test_how_predictions_differ_between_groups() -> None:
     told = np.array([[0.8, 0.1, 0.1]] * 30 + [[0.2, 0.7, 0.1]] * 10)
-    by = slicing("g", np.array(["x"] * 30 + ["y"] * 10), ["x", "y", "nobody"])
+    by = group_by("g", np.array(["x"] * 30 + ["y"] * 10), ["x", "y", "nobody"])
     table = group_distributions(told, np.arange(40), LABELS, by, 100)
     assert table["x"]["mean"]["a"] == pytest.approx(0.8)
     assert table["y"]["difference"]["b"] == pytest.approx(0.6)
@@ -240,6 +240,6 @@ def test_how_predictions_differ_between_groups() -> None:
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(InputError, match="probabilities must have the shape"):
-        Scored("p", LABELS, np.zeros(2, int), np.zeros(2, int), np.zeros((2, 2), np.float32), np.arange(2))
+        HeadPredictions("p", LABELS, np.zeros(2, int), np.zeros(2, int), np.zeros((2, 2), np.float32), np.arange(2))
     with pytest.raises(InputError, match="group numbers"):
-        Slicing("g", ("x",), np.array([1]))
+        Grouping("g", ("x",), np.array([1]))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import InputError
-from mien.evaluation.metrics import confusion_matrix, expected_calibration_error, score
+from mien.evaluation.metrics import confusion_matrix, expected_calibration_error, score_probabilities
 
 LABELS = ("a", "b", "c")
 
@@ -21,7 +21,7 @@ def one_hot(labels: list[int], confidence: float = 1.0) -> np.ndarray:
 
 def test_worked_example() -> None:
     truth = np.array([0, 0, 0, 1, 1, 2])
-    scores = score(one_hot([0, 0, 1, 1, 1, 0], 0.8), truth, LABELS, ordered=True)
+    scores = score_probabilities(one_hot([0, 0, 1, 1, 1, 0], 0.8), truth, LABELS, ordered=True)
     assert scores.accuracy == pytest.approx(4 / 6)
     assert scores.recall == pytest.approx({"a": 2 / 3, "b": 1.0, "c": 0.0})
     assert scores.precision == {"a": pytest.approx(2 / 3), "b": pytest.approx(2 / 3), "c": None}
@@ -34,7 +34,7 @@ def test_worked_example() -> None:
 
 
 def test_a_class_that_never_occurs_does_not_count() -> None:
-    scores = score(one_hot([0, 1]), np.array([0, 1]), LABELS)
+    scores = score_probabilities(one_hot([0, 1]), np.array([0, 1]), LABELS)
     assert scores.macro_f1 == 1.0
     assert scores.recall["c"] is None
     assert scores.one_off is None
@@ -54,13 +54,13 @@ def test_confusion_matrix_counts_every_image(pairs: list[tuple[int, int]]) -> No
     matrix = confusion_matrix(truth, predicted, 3)
     assert matrix.sum() == len(pairs)
     assert np.diag(matrix).sum() == (truth == predicted).sum()
-    scores = score(one_hot(predicted.tolist()), truth, LABELS)
+    scores = score_probabilities(one_hot(predicted.tolist()), truth, LABELS)
     assert 0 <= scores.macro_f1 <= 1
     assert scores.accuracy == pytest.approx((truth == predicted).mean())
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match="fit"):
-        score(np.ones((2, 3)) / 3, np.zeros(2, int), ("a", "b"))
+        score_probabilities(np.ones((2, 3)) / 3, np.zeros(2, int), ("a", "b"))
     with pytest.raises(InputError, match="nothing to score"):
-        score(np.zeros((0, 3)), np.zeros(0, int), LABELS)
+        score_probabilities(np.zeros((0, 3)), np.zeros(0, int), LABELS)

@@ -15,7 +15,7 @@ from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.fairface import open_fairface
 from mien.datasets.fer2013 import read_fer2013
 from mien.detect import make_detector
-from mien.evaluation.scoring.evaluate import evaluate, open_scorable, predict
+from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
 from mien.models.catalog import read_model
 from mien.models.crop_frames import AGE_FRAME
 from mien.models.model import Model
@@ -45,7 +45,7 @@ def benchmark(name: str) -> ModuleType:
 def test_the_emotion_card_says_what_the_file_scores(fer2013: Dataset) -> None:
     card = Model(read_model("emotion"), threads=1).card
     said = card.scores["results"]
-    found = evaluate(open_scorable("emotion"), fer2013)["results"]
+    found = evaluate(open_model("emotion"), fer2013)["results"]
     assert set(said) == set(found) == {"ferplus", "ferplus leak-free", "fer2013", "fer2013 leak-free"}
     for protocol, scores in said.items():
         assert found[protocol]["n"] == scores["n"]
@@ -63,7 +63,7 @@ def test_the_emotion_card_says_what_the_file_scores(fer2013: Dataset) -> None:
 def test_the_way_through_detector_and_crop_costs_little(fer2013: Dataset) -> None:
     """On every second face, where chance alone moves the gap by a point; `benchmarks/end_to_end.py` measures all."""
     module = benchmark("end_to_end")
-    part, model = fer2013.select("test")[::2], open_scorable("emotion", threads=1)
+    part, model = fer2013.select("test")[::2], open_model("emotion", threads=1)
     detector = make_detector("mtcnn", min_face=30, threads=1)
     row = module.measure(part, model, predict(model, part), detector, 96, 10)
     assert row["found"] / row["faces"] > 0.85
@@ -90,7 +90,7 @@ def test_age_on_crops_that_the_pipeline_makes(real_data: Path) -> None:
         race=source.race[rows],
         found=found,
     )
-    document = evaluate(open_scorable("age"), data, split="validation")
+    document = evaluate(open_model("age"), data, split="validation")
     scores = document["results"]["age found"]
     assert scores["accuracy"] > 0.45
     assert scores["one_off"] > 0.88

@@ -16,7 +16,7 @@ from helpers.labelled_pictures import pictures
 from helpers.pictures import astronaut, hopper
 from mien import export as exporting
 from mien.errors import MissingExtraError, ModelError
-from mien.evaluation.scoring.evaluate import open_scorable, predict
+from mien.evaluation.scoring.evaluate import open_model, predict
 from mien.models.card import Card
 from mien.models.model import Model, softmax
 from mien.networks.catalog import network
@@ -117,10 +117,10 @@ def test_an_exported_network_of_two_inputs_is_scored_with_the_features_of_the_fi
     path = zoo["fusion-a-landmarks-sliding"]
     data = pictures(40, features=True)
     for flip in (False, True):
-        scored = predict(open_scorable(path), data, flip=flip)["emotion"]
+        scored = predict(open_model(path), data, flip=flip)["emotion"]
         assert scored.shape == (40, 5)
-    run = predict(open_scorable(path.parent), data)["emotion"]
-    np.testing.assert_allclose(predict(open_scorable(path), data)["emotion"], run, atol=1e-4)
+    run = predict(open_model(path.parent), data)["emotion"]
+    np.testing.assert_allclose(predict(open_model(path), data)["emotion"], run, atol=1e-4)
 
 
 def test_a_feature_that_cannot_be_computed_is_said_when_the_model_is_opened(

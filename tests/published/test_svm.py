@@ -16,11 +16,11 @@ from mien.cli import cli
 from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, InputError, MienError, MissingFileError, ModelError, TrainingError
-from mien.evaluation.metrics import score, score_labels
-from mien.evaluation.scoring.evaluate import describe
+from mien.evaluation.metrics import score_labels, score_probabilities
+from mien.evaluation.scoring.evaluate import score_predictions
 from mien.published.features import FEATURES
 from mien.published.recipes.svm import SVMS
-from mien.published.svm import answers_svm, evaluate_svm, fit_svm, load_machine, load_svm, save_machine
+from mien.published.svm import evaluate_svm, fit_svm, load_machine, load_svm, predict_svm, save_machine
 from mien.published.svm_recipe import SvmRecipe
 
 RECIPE = SVMS["svm-hog"]
@@ -187,7 +187,7 @@ def test_labels_are_scored_as_probabilities_are() -> None:
     predicted = np.array([0, 2, 2, 1, 1])
     labels = ("a", "b", "c")
     hard = score_labels(predicted, truth, labels, ordered=True)
-    soft = score(np.eye(3)[predicted], truth, labels, ordered=True)
+    soft = score_probabilities(np.eye(3)[predicted], truth, labels, ordered=True)
     assert replace(soft, log_loss=None, ece=None, top2=None) == hard
     assert soft.log_loss is not None
     with pytest.raises(InputError, match="do not fit"):
@@ -213,12 +213,12 @@ def test_commands(data: Path, tmp_path: Path) -> None:
 
 def test_a_machine_is_paired_with_networks_by_image(data: Path, tmp_path: Path) -> None:
     prepared = read_prepared(data)
-    given = answers_svm(fit_svm(RECIPE, data, tmp_path / "run"), prepared, slices=["emotion"])
+    given = predict_svm(fit_svm(RECIPE, data, tmp_path / "run"), prepared, slices=["emotion"])
     (one,) = given.scored
     assert prepared.emotion is not None
     emotion = prepared.emotion[prepared.split == "test"]
     assert [CODES[one.labels[place]] for place in one.truth] == emotion[one.rows].tolist()
-    document = describe(given, samples=50)
+    document = score_predictions(given, samples=50)
     assert document["groups"]["emotion"]["emotion"]["disgust"]["n"] == 0
     assert document["details"] == {}
     assert "ece" not in document["results"]["emotion"]["intervals"]

@@ -13,7 +13,7 @@ from helpers.labelled_pictures import pictures
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError
-from mien.evaluation.scoring.evaluate import evaluate, open_scorable, predict
+from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
 from mien.labels import FER2013, FERPLUS_7
 from mien.networks.catalog import NETWORKS, network
 from mien.recipes.catalog import PUBLISHED, RECIPES, SHIPPED, recipe
@@ -198,7 +198,7 @@ def test_a_network_of_two_inputs_trains_and_is_scored(with_features: Path, tmp_p
     folder = fit(chosen, with_features, tmp_path / "run", threads=1, progress=False)
     data = read_prepared(with_features)
     part, _ = role_of(data, chosen, "test")
-    model = open_scorable(folder)
+    model = open_model(folder)
     probabilities = predict(model, part)["emotion"]
     assert probabilities.shape == (len(part), 5)
     other = replace(part, features={name: vectors + 1 for name, vectors in part.features.items()})
@@ -246,7 +246,7 @@ def test_scores_of_both_label_sets(tmp_path: Path) -> None:
         schedule=Schedule("constant", warmup_epochs=0.0),
     )
     folder = fit(chosen, tmp_path / "data.parquet", tmp_path / "run", threads=1, progress=False)
-    results = evaluate(open_scorable(folder), read_prepared(tmp_path / "data.parquet"))["results"]
+    results = evaluate(open_model(folder), read_prepared(tmp_path / "data.parquet"))["results"]
     assert {"fer2013", "ferplus"} <= set(results)
     # happy faces are the bright ones, in both orders of labels
     assert results["fer2013"]["recall"]["happy"] == results["ferplus"]["recall"]["happy"] == 1

@@ -150,11 +150,11 @@ def _judge(
     from mien.errors import MissingExtraError
 
     try:
-        from mien.evaluation.scoring.evaluate import open_scorable
+        from mien.evaluation.scoring.evaluate import open_model
         from mien.evaluation.scoring.label_check import judge_by
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "judging labels by a model") from error
-    return judge_by(open_scorable(model, threads), data, unseen=unseen)
+    return judge_by(open_model(model, threads), data, unseen=unseen)
 
 
 def _write(path: Path, document: dict[str, Any], *, indent: int | None) -> None:

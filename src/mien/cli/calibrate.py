@@ -55,9 +55,9 @@ def command(
 
     try:
         from mien.datasets.prepared_file import read_prepared
-        from mien.evaluation.scoring.calibration import calibrate, temperatures_of
-        from mien.evaluation.scoring.report import dumps
-        from mien.evaluation.scoring.scored_model import open_scorable, scorable_of
+        from mien.evaluation.scoring.calibration import calibrate, fitted_temperatures
+        from mien.evaluation.scoring.report import to_json
+        from mien.evaluation.scoring.scored_model import open_model, wrap_onnx
         from mien.models.catalog import MODELS, read_model
         from mien.models.model import Model
         from mien.published.svm import is_svm_run
@@ -72,16 +72,16 @@ def command(
         raise click.UsageError("--out is for ONNX files: export the run with `mien export RUN --temperature HEAD=T`.")
     if file:
         loaded = Model(read_model(model), threads=threads, name=model)
-        opened, current = scorable_of(loaded), {head.name: head.temperature for head in loaded.card.heads}
+        opened, current = wrap_onnx(loaded), {head.name: head.temperature for head in loaded.card.heads}
     else:
-        opened, current = open_scorable(model, threads), {}
+        opened, current = open_model(model, threads), {}
     prepared = read_prepared(data)
     document = calibrate(opened, prepared, current=current, split=split, check=(split, test_split), target=target)
     if json_file is not None:
         with atomic_path(json_file) as temporary:
-            temporary.write_text(dumps(document), encoding="utf-8")
+            temporary.write_text(to_json(document), encoding="utf-8")
     _print(document)
-    found = temperatures_of(document)
+    found = fitted_temperatures(document)
     if out is not None:
         _write(model, out, found, document, prepared, test_split, threads)
         click.echo(f"wrote {out}", err=True)
@@ -103,7 +103,7 @@ def _write(
     import tempfile
 
     from mien.evaluation.scoring.calibration import rewrite_card, with_temperatures
-    from mien.evaluation.scoring.evaluate import evaluate, open_scorable
+    from mien.evaluation.scoring.evaluate import evaluate, open_model
 
     kept = {key: document[key] for key in ("fitted_on", "target", "heads")}
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +111,7 @@ def _write(
         rewrite_card(model, lambda card: with_temperatures(card, found), draft)
         scores = None
         if (prepared.split == test_split).any():
-            scores = evaluate(open_scorable(draft, threads), prepared, split=test_split)
+            scores = evaluate(open_model(draft, threads), prepared, split=test_split)
             scores.pop("details")
             scores["calibration"] = kept | {"scores": document["scores"]}
     rewrite_card(model, lambda card: with_temperatures(card, found, scores), out)

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mien.evaluation.scoring.evaluate import Answers
+    from mien.evaluation.scoring.evaluate import SplitPredictions
 
 DETECTORS = ("mtcnn", "res10", "haar")
 
@@ -105,8 +105,8 @@ def command(
     from mien.errors import InputError, MissingExtraError
 
     try:
-        from mien.evaluation.scoring.protocols import parse_map
-        from mien.evaluation.scoring.report import compared, dumps, write_report
+        from mien.evaluation.scoring.protocols import parse_label_map
+        from mien.evaluation.scoring.report import compare_models, to_json, write_report
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "evaluation") from error
     from mien.files import atomic_path
@@ -119,17 +119,17 @@ def command(
         "split": split,
         "flip": flip,
         "labels": labels,
-        "mapping": parse_map(maps),
+        "mapping": parse_label_map(maps),
         "slices": None if slices is None else [name for name in slices.split(",") if name.strip()],
     }
     if end_to_end:
         given = _whole_photos(models, data, detector, min_face, face_size, turn, threads, options)
     else:
         given = _prepared(models, data, threads, options)
-    document = compared(given, samples=bootstrap, seed=seed)
+    document = compare_models(given, samples=bootstrap, seed=seed)
     if json_file is not None:
         with atomic_path(json_file) as temporary:
-            temporary.write_text(dumps(document), encoding="utf-8")
+            temporary.write_text(to_json(document), encoding="utf-8")
     for one in document.get("models", [document]):
         _print(one)
     _print_comparisons(document.get("comparisons"))
@@ -137,11 +137,13 @@ def command(
         click.echo(f"wrote {write_report(document, report)}", err=True)
 
 
-def _prepared(models: tuple[str, ...], data: Path, threads: int | None, options: Mapping[str, Any]) -> list[Answers]:
+def _prepared(
+    models: tuple[str, ...], data: Path, threads: int | None, options: Mapping[str, Any]
+) -> list[SplitPredictions]:
     """Every model on the images of a prepared file."""
     from mien.datasets.prepared_file import read_prepared
-    from mien.evaluation.scoring.evaluate import answers, open_scorable
-    from mien.published.svm import answers_svm, is_svm_run
+    from mien.evaluation.scoring.evaluate import open_model, predict_split
+    from mien.published.svm import is_svm_run, predict_svm
 
     prepared = None
     given = []
@@ -153,13 +155,13 @@ def _prepared(models: tuple[str, ...], data: Path, threads: int | None, options:
             raise click.UsageError(
                 "--labels and --map are for networks: a support-vector machine learnt its own labels."
             )
-        opened = None if machine else open_scorable(model, threads)
+        opened = None if machine else open_model(model, threads)
         if prepared is None:
             prepared = read_prepared(data)
         if opened is None:
-            given.append(answers_svm(Path(model), prepared, split=options["split"], slices=options["slices"]))
+            given.append(predict_svm(Path(model), prepared, split=options["split"], slices=options["slices"]))
         else:
-            given.append(answers(opened, prepared, **options))
+            given.append(predict_split(opened, prepared, **options))
     return given
 
 
@@ -172,7 +174,7 @@ def _whole_photos(
     turn: float,
     threads: int | None,
     options: dict[str, Any],
-) -> list[Answers]:
+) -> list[SplitPredictions]:
     """Every model through detector and crop."""
     from rich.console import Console
     from rich.progress import Progress
@@ -182,13 +184,13 @@ def _whole_photos(
     from mien.datasets.prepared_file import read_prepared
     from mien.detect import make_detector
     from mien.errors import DataError
-    from mien.evaluation.scoring.end_to_end import answers_pasted, answers_photos
-    from mien.evaluation.scoring.evaluate import open_scorable
+    from mien.evaluation.scoring.end_to_end import predict_pasted_faces, predict_photos
+    from mien.evaluation.scoring.evaluate import open_model
     from mien.published.svm import is_svm_run
 
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
-    opened = [open_scorable(model, threads) for model in models]
+    opened = [open_model(model, threads) for model in models]
     finder = make_detector(detector, min_face=min_face, threads=threads)
     kind = detect_format(data)
     if kind not in ("prepared", "fairface"):
@@ -201,9 +203,9 @@ def _whole_photos(
         bar = progress.add_task("finding faces")
         options["progress"] = lambda done, total: progress.update(bar, completed=done, total=total)
         if kind == "fairface":
-            return answers_photos(opened, open_fairface(data), finder, **options)
+            return predict_photos(opened, open_fairface(data), finder, **options)
         prepared = read_prepared(data)
-        return answers_pasted(opened, prepared, finder, side=face_size or 96, angle=turn, **options)
+        return predict_pasted_faces(opened, prepared, finder, side=face_size or 96, angle=turn, **options)
 
 
 def _console() -> Any:

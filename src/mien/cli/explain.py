@@ -269,14 +269,14 @@ def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call,
 def _sheets(part: Any, call: Call) -> None:
     """Contact sheets need no gradient, so that any model that can be scored will do."""
     from mien.errors import InputError
-    from mien.evaluation.scoring.evaluate import open_scorable, predict
+    from mien.evaluation.scoring.evaluate import open_model, predict
     from mien.explain.contact_sheets import pick
     from mien.explain.output_folder import write_sheet
     from mien.published.svm import is_svm_run
 
     if is_svm_run(Path(call.model)):
         raise InputError(f"{call.model}: sheets are made for networks, not for support-vector machines")
-    model = open_scorable(call.model, call.threads)
+    model = open_model(call.model, call.threads)
     head = call.head or next(iter(model.heads))
     if head not in model.heads:
         raise InputError(f"{model.name} has no head {head!r}: it has {', '.join(model.heads)}")

@@ -54,8 +54,8 @@ def command(
     try:
         from mien.datasets.prepared_file import read_prepared
         from mien.evaluation.scoring.calibration import rewrite_card
-        from mien.evaluation.scoring.evaluate import evaluate, open_scorable
-        from mien.evaluation.scoring.report import dumps
+        from mien.evaluation.scoring.evaluate import evaluate, open_model
+        from mien.evaluation.scoring.report import to_json
         from mien.models.catalog import read_model
         from mien.quantize import losses, quantize
     except ImportError as error:
@@ -69,7 +69,7 @@ def command(
     document = {"model": model, "images": images, "bytes": [len(content), len(small)], "losses": found}
     if json_file is not None:
         with atomic_path(json_file) as temporary:
-            temporary.write_text(dumps(document), encoding="utf-8")
+            temporary.write_text(to_json(document), encoding="utf-8")
     _print(document)
     judged = found.get(split, {})
     worst = max((one["loss"] for one in judged.values()), default=0.0)
@@ -83,7 +83,7 @@ def command(
         draft.write_bytes(small)
         scores: dict[str, Any] = {}
         if test_split in splits:
-            scores = evaluate(open_scorable(draft, threads), prepared, split=test_split)
+            scores = evaluate(open_model(draft, threads), prepared, split=test_split)
             scores.pop("details", None)
         made = {"command": f"mien quantize {model} --data {data.name} --images {images} --out {out.name}"}
 

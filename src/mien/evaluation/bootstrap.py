@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluation.metrics import ECE_BINS, divergence, in_top
-from mien.evaluation.predictions import Scored
+from mien.evaluation.metrics import ECE_BINS, in_top_k, kl_divergence
+from mien.evaluation.predictions import HeadPredictions
 
 SAMPLES, LEVEL, SEED = 1000, 0.95, 0
 _CELLS = 4_000_000
@@ -26,7 +26,7 @@ _DIGITS = 6
 Interval = tuple[float, float]
 
 
-def resample(columns: NDArray[np.floating], samples: int = SAMPLES, seed: int = SEED) -> NDArray[np.float64]:
+def resampled_sums(columns: NDArray[np.floating], samples: int = SAMPLES, seed: int = SEED) -> NDArray[np.float64]:
     """Sums of ``(n, m)`` columns over ``samples`` draws of n rows with replacement: ``(samples, m)``."""
     n = len(columns)
     rng = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def resample(columns: NDArray[np.floating], samples: int = SAMPLES, seed: int = 
     return out
 
 
-def interval(values: NDArray[np.floating], level: float = LEVEL) -> Interval | None:
+def percentile_interval(values: NDArray[np.floating], level: float = LEVEL) -> Interval | None:
     """The middle ``level`` of ``(samples,)`` values; None where none is a number."""
     known = values[np.isfinite(values)]
     if not len(known):
@@ -53,10 +53,10 @@ def mean_interval(values: NDArray[Any], samples: int = SAMPLES, seed: int = SEED
     """Interval of the mean of ``(n,)`` values; None where there is none."""
     if not len(values):
         return None
-    return interval(resample(values[:, None].astype(np.float64), samples, seed)[:, 0] / len(values))
+    return percentile_interval(resampled_sums(values[:, None].astype(np.float64), samples, seed)[:, 0] / len(values))
 
 
-def score_intervals(scored: Scored, samples: int = SAMPLES, seed: int = SEED) -> dict[str, object]:
+def score_intervals(scored: HeadPredictions, samples: int = SAMPLES, seed: int = SEED) -> dict[str, object]:
     """95 % intervals of the figures of `mien.evaluation.metrics.Scores`, over the faces that were found.
 
     Returns:
@@ -71,7 +71,7 @@ def score_intervals(scored: Scored, samples: int = SAMPLES, seed: int = SEED) ->
     cells = np.zeros((n, k * k))
     cells[np.arange(n), seen.truth * k + seen.predicted] = 1.0
     names, extra = _means(seen)
-    sums = resample(np.concatenate([cells, *extra], axis=1), samples, seed)
+    sums = resampled_sums(np.concatenate([cells, *extra], axis=1), samples, seed)
     matrix = sums[:, : k * k].reshape(-1, k, k)
     hits, occurs, said = np.einsum("sii->si", matrix), matrix.sum(axis=2), matrix.sum(axis=1)
     recall, precision, f1 = _ratio(hits, occurs), _ratio(hits, said), _ratio(2 * hits, occurs + said)
@@ -84,18 +84,18 @@ def score_intervals(scored: Scored, samples: int = SAMPLES, seed: int = SEED) ->
     for name in names:
         values[name] = sums[:, place] / sums[:, place + 1]
         place += 2
-    found: dict[str, object] = {name: interval(each) for name, each in values.items()}
+    found: dict[str, object] = {name: percentile_interval(each) for name, each in values.items()}
     if seen.probabilities is not None:
         gaps = np.abs(sums[:, place:]).sum(axis=1) / n
         estimate = float(np.abs(extra[-1].sum(axis=0)).sum() / n)
-        low, high = interval(gaps - (gaps.mean() - estimate)) or (0.0, 0.0)
+        low, high = percentile_interval(gaps - (gaps.mean() - estimate)) or (0.0, 0.0)
         found["ece"] = (max(low, 0.0), high)
     found["recall"] = _by_label(seen.labels, recall)
     found["precision"] = _by_label(seen.labels, precision)
     return found
 
 
-def _means(seen: Scored) -> tuple[list[str], list[NDArray[np.float64]]]:
+def _means(seen: HeadPredictions) -> tuple[list[str], list[NDArray[np.float64]]]:
     """Names of figures that are means over images; for each its values and whether there is one; last, gaps by bin."""
     values: dict[str, NDArray[np.float64]] = {}
     if seen.ordered:
@@ -104,9 +104,9 @@ def _means(seen: Scored) -> tuple[list[str], list[NDArray[np.float64]]]:
     if seen.probabilities is not None:
         own = np.clip(seen.probabilities[np.arange(len(seen)), seen.truth], 1e-12, 1.0).astype(np.float64)
         values["log_loss"] = -np.log(own)
-        values["top2"] = in_top(seen.probabilities, seen.truth, 2).astype(np.float64)
+        values["top2"] = in_top_k(seen.probabilities, seen.truth, 2).astype(np.float64)
         if seen.raters is not None:
-            values["kl"] = divergence(seen.raters, seen.probabilities)
+            values["kl"] = kl_divergence(seen.raters, seen.probabilities)
     for each in values.values():
         known = np.isfinite(each)
         parts.append(np.stack([np.where(known, each, 0.0), known.astype(np.float64)], axis=1))
@@ -131,7 +131,7 @@ def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _by_label(labels: Sequence[str], values: NDArray[np.float64]) -> dict[str, Interval | None]:
-    return {label: interval(values[:, i]) for i, label in enumerate(labels)}
+    return {label: percentile_interval(values[:, i]) for i, label in enumerate(labels)}
 
 
 def paired_interval(a: NDArray[Any], b: NDArray[Any], samples: int = SAMPLES, seed: int = SEED) -> Interval | None:

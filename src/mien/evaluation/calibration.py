@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.evaluation.metrics import ECE_BINS
 
-COOLEST, HOTTEST = 0.05, 20.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 """Temperatures that are searched."""
 _HALVINGS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class ReliabilityBin:
     """One bar of a reliability diagram: the images whose top probability lies in ``low``–``high``.
 
     ``confidence`` and ``accuracy`` are means over them, None where there is none.
@@ -37,14 +37,16 @@ class Bin:
         return asdict(self)
 
 
-def reliability(confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = ECE_BINS) -> tuple[Bin, ...]:
+def reliability_bins(
+    confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = ECE_BINS
+) -> tuple[ReliabilityBin, ...]:
     """The bars of a reliability diagram over equal-width bins of the top probability, ``(n,)`` arrays in."""
     index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     counts = np.bincount(index, minlength=bins)
     sure = np.bincount(index, weights=confidence, minlength=bins)
     right = np.bincount(index, weights=correct, minlength=bins)
     return tuple(
-        Bin(
+        ReliabilityBin(
             low=i / bins,
             high=(i + 1) / bins,
             n=int(n),
@@ -88,10 +90,10 @@ def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.numbe
         scaled /= scaled.sum(axis=1, keepdims=True)
         return float((scaled * logits).sum(axis=1).mean()) - own
 
-    low, high = 1 / HOTTEST, 1 / COOLEST
+    low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
     if not slope(low) < 0 < slope(high):
         raise InputError(
-            f"no temperature between {COOLEST:g} and {HOTTEST:g} fits these {len(truth)} images best: "
+            f"no temperature between {MIN_TEMPERATURE:g} and {MAX_TEMPERATURE:g} fits these {len(truth)} images best: "
             "use more of them, or a model that is neither always right nor guessing"
         )
     for _ in range(_HALVINGS):

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
-from mien.evaluation.predictions import Scored
+from mien.evaluation.predictions import HeadPredictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def mcnemar(only_a: int, only_b: int) -> tuple[float, float]:
     return exact, math.erfc(math.sqrt(statistic / 2))
 
 
-def compare(a: Scored, b: Scored, *, samples: int = SAMPLES, seed: int = SEED) -> Comparison:
+def compare(a: HeadPredictions, b: HeadPredictions, *, samples: int = SAMPLES, seed: int = SEED) -> Comparison:
     """Set two models' answers side by side on the images that both were scored on.
 
     Args:

@@ -77,7 +77,7 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / max(len(confidence), 1))
 
 
-def in_top(probabilities: NDArray[np.floating], truth: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+def in_top_k(probabilities: NDArray[np.floating], truth: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
     """Whether the true class of each row is among its ``count`` most probable; equal ones rank by their order."""
     rows = np.arange(len(truth))
     own = probabilities[rows, truth][:, None]
@@ -86,7 +86,7 @@ def in_top(probabilities: NDArray[np.floating], truth: NDArray[np.integer], coun
     return np.asarray(above.sum(axis=1) < count)
 
 
-def divergence(raters: NDArray[np.floating], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+def kl_divergence(raters: NDArray[np.floating], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """``(n,)`` Kullback–Leibler divergences of predictions from raters' distributions, nats.
 
     NaN where no rater chose any of the labels (a row of zeros).
@@ -96,7 +96,7 @@ def divergence(raters: NDArray[np.floating], probabilities: NDArray[np.floating]
     return np.where(q.sum(axis=1) > 0, terms.sum(axis=1), np.nan)
 
 
-def score(
+def score_probabilities(
     probabilities: NDArray[np.floating],
     truth: NDArray[np.integer],
     labels: Sequence[str],
@@ -125,12 +125,12 @@ def score(
         raise InputError("nothing to score: no image of this split has a label for this head")
     predicted = probabilities.argmax(axis=1)
     true_probability = np.clip(probabilities[np.arange(n), truth], _TINY, 1.0)
-    apart = None if raters is None else divergence(raters, probabilities)
+    apart = None if raters is None else kl_divergence(raters, probabilities)
     return replace(
         score_labels(predicted, truth, labels, ordered=ordered),
         log_loss=float(-np.log(true_probability).mean()),
         ece=expected_calibration_error(probabilities.max(axis=1), predicted == truth),
-        top2=float(in_top(probabilities, truth, 2).mean()),
+        top2=float(in_top_k(probabilities, truth, 2).mean()),
         kl=None if apart is None or np.isnan(apart).all() else float(np.nanmean(apart)),
     )
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.evaluation.metrics import Scores, score, score_labels
+from mien.evaluation.metrics import Scores, score_labels, score_probabilities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class HeadPredictions:
     """Predictions beside truths, one row an image.
 
     Attributes:
@@ -68,7 +68,7 @@ class Scored:
             raise InputError(f"{self.protocol}: this classifier gives labels alone, no probabilities")
         return np.asarray(self.probabilities.max(axis=1), np.float64)
 
-    def __getitem__(self, mask: NDArray[np.bool_]) -> Scored:
+    def __getitem__(self, mask: NDArray[np.bool_]) -> HeadPredictions:
         """The rows where ``mask`` is true."""
         return replace(
             self,
@@ -79,7 +79,7 @@ class Scored:
             raters=None if self.raters is None else self.raters[mask],
         )
 
-    def named(self, protocol: str) -> Scored:
+    def named(self, protocol: str) -> HeadPredictions:
         """The same under another name."""
         return replace(self, protocol=protocol)
 
@@ -88,10 +88,12 @@ class Scored:
         seen = self if self.found.all() else self[self.found]
         if seen.probabilities is None:
             return score_labels(seen.predicted, seen.truth, seen.labels, ordered=seen.ordered)
-        return score(seen.probabilities, seen.truth, seen.labels, ordered=seen.ordered, raters=seen.raters)
+        return score_probabilities(
+            seen.probabilities, seen.truth, seen.labels, ordered=seen.ordered, raters=seen.raters
+        )
 
 
-def misses(scored: Scored) -> dict[str, Any]:
+def miss_rates(scored: HeadPredictions) -> dict[str, Any]:
     """``{"faces", "missed", "miss_rate", "accuracy_with_misses"}``; missed faces count as wrong."""
     n, missed = len(scored), int((~scored.found).sum())
     return {

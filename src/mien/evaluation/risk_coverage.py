@@ -39,7 +39,7 @@ def risk_coverage(
     return answered / n, errors / answered
 
 
-def selective(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> dict[str, Any]:
+def selective_risk(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> dict[str, Any]:
     """The curve in short, JSON-ready.
 
     Returns:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.evaluation.bootstrap import SAMPLES, SEED, interval, mean_interval, resample, score_intervals
-from mien.evaluation.predictions import Scored, misses
+from mien.evaluation.bootstrap import SAMPLES, SEED, mean_interval, percentile_interval, resampled_sums, score_intervals
+from mien.evaluation.predictions import HeadPredictions, miss_rates
 
 FEW = 30
 """Images below which a group is too small to be called the worst."""
@@ -20,7 +20,7 @@ HIGHER_IS_BETTER = {"accuracy": True, "one_off": True, "ece": False, "miss_rate"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Slicing:
+class Grouping:
     """One way to divide the images of a split.
 
     Attributes:
@@ -38,20 +38,22 @@ class Slicing:
             raise InputError(f"{self.title}: group numbers must lie in 0–{len(self.groups) - 1}")
 
 
-def slicing(title: str, values: NDArray[np.str_], groups: Sequence[str] | None = None) -> Slicing:
+def group_by(title: str, values: NDArray[np.str_], groups: Sequence[str] | None = None) -> Grouping:
     """Divide by ``(n,)`` texts; ``groups`` says the order and which there are, by default those met, sorted."""
     names = tuple(groups) if groups is not None else tuple(sorted(set(values.tolist())))
     places = {name: i for i, name in enumerate(names)}
-    return Slicing(title, names, np.array([places[value] for value in values.tolist()], np.int64))
+    return Grouping(title, names, np.array([places[value] for value in values.tolist()], np.int64))
 
 
-def crossed(first: Slicing, second: Slicing) -> Slicing:
+def cross(first: Grouping, second: Grouping) -> Grouping:
     """Divide by two at once: "Black, Female" and so on."""
     names = tuple(f"{a}, {b}" for a in first.groups for b in second.groups)
-    return Slicing(f"{first.title} and {second.title}", names, first.index * len(second.groups) + second.index)
+    return Grouping(f"{first.title} and {second.title}", names, first.index * len(second.groups) + second.index)
 
 
-def group_scores(scored: Scored, by: Slicing, samples: int = SAMPLES, seed: int = SEED) -> dict[str, dict[str, Any]]:
+def group_scores(
+    scored: HeadPredictions, by: Grouping, samples: int = SAMPLES, seed: int = SEED
+) -> dict[str, dict[str, Any]]:
     """Group → ``n`` faces scored, ``accuracy``, ``one_off``, ``ece``, misses where there are any, and ``intervals``.
 
     A group without an image has n = 0 and None for every figure.
@@ -70,7 +72,7 @@ def group_scores(scored: Scored, by: Slicing, samples: int = SAMPLES, seed: int 
         if len(seen):
             scores = seen.scores()
             one |= {"accuracy": scores.accuracy, "one_off": scores.one_off, "ece": scores.ece}
-        missed = misses(mine)
+        missed = miss_rates(mine)
         if not scored.found.all():
             one |= missed
         if samples:
@@ -85,8 +87,8 @@ def group_scores(scored: Scored, by: Slicing, samples: int = SAMPLES, seed: int 
     return table
 
 
-def group_misses(
-    found: NDArray[np.bool_], by: Slicing, samples: int = SAMPLES, seed: int = SEED
+def group_miss_rates(
+    found: NDArray[np.bool_], by: Grouping, samples: int = SAMPLES, seed: int = SEED
 ) -> dict[str, dict[str, Any]]:
     """Group → ``n`` pictures, ``missed``, ``miss_rate`` and its interval; ``found`` is ``(n,)`` over the split."""
     table = {}
@@ -103,7 +105,7 @@ def group_misses(
     return table
 
 
-def worst(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def worst_groups(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """For every figure the group where it is worst: ``group``, ``value``, ``interval``, ``best_group`` and ``best``.
 
     Groups of fewer than `FEW` images are left out.
@@ -129,7 +131,7 @@ def group_distributions(
     probabilities: NDArray[np.floating],
     rows: NDArray[np.integer],
     labels: Sequence[str],
-    by: Slicing,
+    by: Grouping,
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> dict[str, dict[str, Any]]:
@@ -150,7 +152,9 @@ def group_distributions(
     index = by.index[rows]
     sums = np.stack([probabilities[index == i].sum(axis=0, dtype=np.float64) for i in range(len(by.groups))])
     counts = np.bincount(index, minlength=len(by.groups)).astype(np.float64)
-    drawn = [resample(probabilities[index == i].astype(np.float64), samples, seed + i) for i in range(len(by.groups))]
+    drawn = [
+        resampled_sums(probabilities[index == i].astype(np.float64), samples, seed + i) for i in range(len(by.groups))
+    ]
     everyone = np.sum(drawn, axis=0)
     table: dict[str, dict[str, Any]] = {}
     for i, group in enumerate(by.groups):
@@ -174,4 +178,4 @@ def _named(labels: Sequence[str], values: NDArray[np.floating]) -> dict[str, flo
 
 
 def _intervals(labels: Sequence[str], values: NDArray[np.floating]) -> dict[str, Any]:
-    return {label: interval(values[:, i]) for i, label in enumerate(labels)}
+    return {label: percentile_interval(values[:, i]) for i, label in enumerate(labels)}

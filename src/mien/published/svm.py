@@ -26,9 +26,9 @@ from mien.datasets.dataset import Dataset
 from mien.datasets.exact_duplicates import leaked_rows
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError, MissingExtraError, MissingFileError, ModelError, TrainingError
-from mien.evaluation.predictions import Scored
-from mien.evaluation.scoring.evaluate import Answers, describe, with_subsets
-from mien.evaluation.scoring.groups import slicings
+from mien.evaluation.predictions import HeadPredictions
+from mien.evaluation.scoring.evaluate import SplitPredictions, score_predictions, with_subsets
+from mien.evaluation.scoring.groups import make_groupings
 from mien.files import atomic_path
 from mien.models.fetch import file_sha256
 from mien.published.features import join
@@ -157,18 +157,22 @@ def evaluate_svm(folder: Path, data: Dataset, *, split: str = "test", samples: i
     Raises:
         DataError: the dataset has no such split, or lacks a feature.
     """
-    return describe(answers_svm(folder, data, split=split), samples=samples)
+    return score_predictions(predict_svm(folder, data, split=split), samples=samples)
 
 
-def answers_svm(folder: Path, data: Dataset, *, split: str = "test", slices: Sequence[str] | None = None) -> Answers:
+def predict_svm(
+    folder: Path, data: Dataset, *, split: str = "test", slices: Sequence[str] | None = None
+) -> SplitPredictions:
     """What a run says on one split, with labels and without probabilities; errors as for `evaluate_svm`."""
     recipe, machine = load_svm(folder)
     scored = tuple(_score(recipe, machine, data, split, HEAD))
     absent = [name for name in (data.taxonomy.names if data.taxonomy else ()) if name not in recipe.classes]
     left = int((data.split == split).sum()) - len(scored[0])
     note = f"{HEAD}: the model does not tell {', '.join(absent)}; {left:,} images are left out"
-    divided = () if slices is None else slicings(data, data.split == split, slices)
-    return Answers(recipe.name, data.info.name, split, False, scored, slicings=divided, notes=(note,) if left else ())
+    divided = () if slices is None else make_groupings(data, data.split == split, slices)
+    return SplitPredictions(
+        recipe.name, data.info.name, split, False, scored, groupings=divided, notes=(note,) if left else ()
+    )
 
 
 def save_machine(machine: Any, path: Path) -> None:
@@ -276,14 +280,14 @@ def _scores(recipe: SvmRecipe, machine: Any, data: Dataset) -> tuple[dict[str, A
     return table, images
 
 
-def _score(recipe: SvmRecipe, machine: Any, data: Dataset, split: str, name: str) -> list[Scored]:
+def _score(recipe: SvmRecipe, machine: Any, data: Dataset, split: str, name: str) -> list[HeadPredictions]:
     """``name`` and ``name leak-free``, the second where images of the split stand in training too."""
     part = _part(recipe, data, split)
     x, truth = _vectors(recipe, part)
     predicted = _predicted(machine, x, recipe)
     # where its images stand in the split, as networks count them
     places = np.flatnonzero(np.isin(data.row[data.split == split], part.row))
-    whole = Scored(name, recipe.classes, truth, predicted, None, places.astype(np.int64))
+    whole = HeadPredictions(name, recipe.classes, truth, predicted, None, places.astype(np.int64))
     return with_subsets(whole, leaked_rows(data)[data.split == split])
 
 

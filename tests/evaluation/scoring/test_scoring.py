@@ -23,13 +23,19 @@ from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.fairface import open_fairface
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, MienError, ModelError
-from mien.evaluation.scoring import answers, compared, evaluate, from_callable, write_report
-from mien.evaluation.scoring.calibration import Target, calibrate, rewrite_card, temperatures_of, with_temperatures
-from mien.evaluation.scoring.end_to_end import answers_pasted, answers_photos
-from mien.evaluation.scoring.pasted_faces import pasted
-from mien.evaluation.scoring.protocols import parse_map, protocol
-from mien.evaluation.scoring.report import distinct, dumps
-from mien.evaluation.scoring.scored_model import Scorable
+from mien.evaluation.scoring import compare_models, evaluate, from_callable, predict_split, write_report
+from mien.evaluation.scoring.calibration import (
+    FitTarget,
+    calibrate,
+    fitted_temperatures,
+    rewrite_card,
+    with_temperatures,
+)
+from mien.evaluation.scoring.end_to_end import predict_pasted_faces, predict_photos
+from mien.evaluation.scoring.pasted_faces import pasted_scenes
+from mien.evaluation.scoring.protocols import match_head, parse_label_map
+from mien.evaluation.scoring.report import to_json, unique_names
+from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.labels import FER2013, FERPLUS, age_bin_names
 from mien.models.catalog import read_model
 from mien.models.crop_frames import FER2013_FRAME
@@ -38,7 +44,7 @@ from mien.recipes.catalog import RECIPES
 from mien.results.faces import Faces
 from mien.training.targets import head_targets
 
-TARGETS: tuple[Target, ...] = ("label", "raters")
+TARGETS: tuple[FitTarget, ...] = ("label", "raters")
 SEVEN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """FER2013's order, spelled as FER+ spells."""
 
@@ -53,7 +59,7 @@ def telling(n: int = 70, **columns: Any) -> Dataset:
     return replace(data, images=images, votes=votes_for(data.emotion))
 
 
-def reader(labels: tuple[str, ...] = SEVEN, *, wrong_every: int = 0, sure: float = 0.9, **options: Any) -> Scorable:
+def reader(labels: tuple[str, ...] = SEVEN, *, wrong_every: int = 0, sure: float = 0.9, **options: Any) -> ScoredModel:
     """A callable that reads the label off the first pixel; every ``wrong_every``-th image it says the next label."""
     plain = {"anger": "angry", "happiness": "happy", "sadness": "sad", "joy": "happy"}
     columns = [FER2013.index[plain.get(label, label)] for label in labels if label != "contempt"]
@@ -145,13 +151,13 @@ def test_labels_nobody_knows_are_named_and_can_be_mapped() -> None:
     model = reader((*SEVEN[:3], "joy", *SEVEN[4:]))
     with pytest.raises(DataError, match=r"'joy'.*--map joy=happy"):
         evaluate(model, telling())
-    document = evaluate(model, telling(), mapping=parse_map(["Joy=happiness"]))
+    document = evaluate(model, telling(), mapping=parse_label_map(["Joy=happiness"]))
     assert document["results"]["emotion"]["labels"][3] == "happy"
     with pytest.raises(InputError, match=r"no label 'grief': it has anger"):
-        evaluate(model, telling(), mapping=parse_map(["grief=sad"]))
+        evaluate(model, telling(), mapping=parse_label_map(["grief=sad"]))
     for bad in ("joy", "joy=", "=happy"):
         with pytest.raises(InputError, match="LABEL=MEANING"):
-            parse_map([bad])
+            parse_label_map([bad])
 
 
 def test_labels_the_dataset_lacks_are_named_left_out_or_merged() -> None:
@@ -159,12 +165,12 @@ def test_labels_the_dataset_lacks_are_named_left_out_or_merged() -> None:
     model = reader((*SEVEN, "contempt"))
     with pytest.raises(DataError, match=r"contempt, which fer2013 does not label .*--map contempt=-"):
         evaluate(model, data)
-    part = answers(model, data, mapping={"contempt": "-"}).scored[0]
+    part = predict_split(model, data, mapping={"contempt": "-"}).scored[0]
     assert len(part.labels) == 7
     assert part.probabilities is not None
     np.testing.assert_allclose(part.probabilities.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(part.probabilities.max(axis=1), 0.9 / (0.9 + 6 * 0.1 / 7), atol=1e-6)
-    merged = answers(model, data, mapping={"contempt": "neutral"}).scored[0]
+    merged = predict_split(model, data, mapping={"contempt": "neutral"}).scored[0]
     own = merged.truth == 6
     np.testing.assert_allclose(merged.probabilities[own, 6], 0.9 + 0.1 / 7, atol=1e-6)  # type: ignore[index]
     with pytest.raises(InputError, match="keep two or more"):
@@ -186,7 +192,7 @@ def test_the_labels_to_score_on_can_be_chosen() -> None:
     document = evaluate(reader(), data, labels="ferplus")
     scores = document["results"]["emotion on ferplus"]
     assert scores["kl"] > 0
-    truth = protocol("emotion", SEVEN, data[data.split == "test"], truth="ferplus").truth
+    truth = match_head("emotion", SEVEN, data[data.split == "test"], truth="ferplus").truth
     assert scores["n"] == (truth >= 0).sum()
     with pytest.raises(DataError, match="none of the model's heads"):
         evaluate(reader(), data, labels="age")
@@ -213,7 +219,7 @@ def test_every_recipe_is_scored_on_what_it_learnt(name: str) -> None:
         ):
             data = replace(data, info=DatasetInfo("rafdb", "rafdb"))
         np.testing.assert_array_equal(
-            protocol(head.name, head.labels, data, spec=head).truth, head_targets(data, head).label
+            match_head(head.name, head.labels, data, spec=head).truth, head_targets(data, head).label
         )
 
 
@@ -225,7 +231,7 @@ def test_a_class_without_images_and_a_split_without_any() -> None:
     assert any("no image of disgust" in note for note in document["notes"])
     with pytest.raises(DataError, match="no 'test' images: it has train, validation"):
         evaluate(reader(), data[data.split != "test"])
-    assert page_of(compared([answers(reader(), few)], samples=50)).count("no image") >= 1
+    assert page_of(compare_models([predict_split(reader(), few)], samples=50)).count("no image") >= 1
 
 
 def page_of(document: dict[str, Any]) -> str:
@@ -237,7 +243,7 @@ def page_of(document: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- groups
 
 
-def guessing(labels: tuple[str, ...] = age_bin_names(), **options: Any) -> Scorable:
+def guessing(labels: tuple[str, ...] = age_bin_names(), **options: Any) -> ScoredModel:
     def function(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         powers = np.exp(np.random.default_rng(len(images)).normal(size=(len(images), len(labels))))
         return powers / powers.sum(axis=1, keepdims=True)
@@ -279,8 +285,9 @@ def test_predictions_of_a_model_without_labels_are_compared_between_groups() -> 
 
 def test_a_report_holds_everything_and_loads_nothing(tmp_path: Path) -> None:
     data = telling(100)
-    document = compared(
-        [answers(reader(name="<good>"), data), answers(reader(wrong_every=2, name="half"), data)], samples=50
+    document = compare_models(
+        [predict_split(reader(name="<good>"), data), predict_split(reader(wrong_every=2, name="half"), data)],
+        samples=50,
     )
     one = document["comparisons"][0]
     assert (one["a"], one["b"], one["only_b"]) == ("<good>", "half", 0)
@@ -307,24 +314,27 @@ def test_a_report_holds_everything_and_loads_nothing(tmp_path: Path) -> None:
 
 def test_documents_are_short_and_the_same_when_read_back() -> None:
     value = {"a": [1, -2.5, None], "b": [[1, 2], [3, 4]], "c": ["x, 1", "y"], "d": [], "e": 1e-07}
-    assert json.loads(dumps(value)) == value
-    assert "[1, -2.5, null]" in dumps(value)
+    assert json.loads(to_json(value)) == value
+    assert "[1, -2.5, null]" in to_json(value)
     long = {"a": list(range(100)), "b": {"c": 1, "d": [2]}}
-    assert json.loads(dumps(long)) == long
-    assert max(map(len, dumps(long).splitlines())) <= 120
+    assert json.loads(to_json(long)) == long
+    assert max(map(len, to_json(long).splitlines())) <= 120
     with pytest.raises(ValueError, match="JSON"):
-        dumps({"a": float("nan")})
-    assert distinct(["m", "m", "n", "m"]) == ["m", "m #2", "n", "m #3"]
+        to_json({"a": float("nan")})
+    assert unique_names(["m", "m", "n", "m"]) == ["m", "m #2", "n", "m #3"]
 
 
 def test_models_without_a_protocol_in_common_are_paired_by_their_truth() -> None:
     data = telling()
     other = from_callable(lambda images: np.full((len(images), 7), 1 / 7), {"fer2013": SEVEN}, size=12, name="other")
-    found = compared([answers(reader(), data), answers(other, data)], samples=20)["comparisons"]
+    found = compare_models([predict_split(reader(), data), predict_split(other, data)], samples=20)["comparisons"]
     assert [one["protocol"] for one in found] == ["emotion / fer2013"]
     votes = from_callable(lambda images: np.full((len(images), 7), 1 / 7), {"ferplus": SEVEN}, size=12, name="other")
     changed = replace(data, votes=votes_for((data.emotion + 1) % 7))  # type: ignore[operator]
-    assert compared([answers(reader(), changed), answers(votes, changed)], samples=20)["comparisons"] == []
+    assert (
+        compare_models([predict_split(reader(), changed), predict_split(votes, changed)], samples=20)["comparisons"]
+        == []
+    )
 
 
 # ---------------------------------------------------------------- whole photos
@@ -355,7 +365,7 @@ def bright(n: int = 12, dark: tuple[int, ...] = ()) -> Dataset:
     return replace(data, images=images, split=np.full(n, "test"), emotion=np.full(n, 3, np.int8))
 
 
-def saying(label: str, **options: Any) -> Scorable:
+def saying(label: str, **options: Any) -> ScoredModel:
     row = np.where(np.array(SEVEN) == label, 0.94, 0.01)
     return from_callable(
         lambda images: np.tile(row, (len(images), 1)), SEVEN, size=12, channels=1, frame=FRAME, **options
@@ -363,10 +373,10 @@ def saying(label: str, **options: Any) -> Scorable:
 
 
 def test_missed_faces_count_against_the_model() -> None:
-    (given,) = answers_pasted([saying("happiness")], bright(12, dark=(1, 6)), Stub(), side=100)
-    from mien.evaluation.scoring import describe
+    (given,) = predict_pasted_faces([saying("happiness")], bright(12, dark=(1, 6)), Stub(), side=100)
+    from mien.evaluation.scoring import score_predictions
 
-    document = describe(given, samples=50)
+    document = score_predictions(given, samples=50)
     one = document["results"]["emotion"]
     assert (one["n"], one["accuracy"]) == (10, 1.0)
     assert (one["faces"], one["missed"]) == (12, 2)
@@ -379,33 +389,33 @@ def test_missed_faces_count_against_the_model() -> None:
 
 
 def test_detections_where_no_face_was_put_are_counted() -> None:
-    (given,) = answers_pasted([saying("anger")], bright(2), Stub(((160, 120), (480, 120), (160, 122))), side=120)
+    (given,) = predict_pasted_faces([saying("anger")], bright(2), Stub(((160, 120), (480, 120), (160, 122))), side=120)
     assert given.detection["spurious"] == 1
     assert given.found is not None
     assert given.found.all()
 
 
 def test_nothing_found_at_all_is_a_result() -> None:
-    from mien.evaluation.scoring import describe
+    from mien.evaluation.scoring import score_predictions
 
-    (given,) = answers_pasted([saying("anger")], bright(4, dark=(0, 1, 2, 3)), Stub(), side=100)
-    document = describe(given, samples=20)
+    (given,) = predict_pasted_faces([saying("anger")], bright(4, dark=(0, 1, 2, 3)), Stub(), side=100)
+    document = score_predictions(given, samples=20)
     assert document["results"] == {}
     assert document["detection"]["miss_rate"] == 1.0
     page_of(document)
 
 
 def test_faces_are_pasted_where_and_as_large_as_they_are_said_to_be() -> None:
-    scenes = list(pasted(np.full((5, 48, 48, 1), 255, np.uint8), 96, 0))
+    scenes = list(pasted_scenes(np.full((5, 48, 48, 1), 255, np.uint8), 96, 0))
     assert [len(scene.rows) for scene in scenes] == [4, 1]
     x, y = scenes[0].centres[0].round().astype(int)
     white = (scenes[0].rgb == 255).all(axis=2)
     assert white[y, x - 46 : x + 46].all()
     assert white.sum() == pytest.approx(4 * 96 * 96, rel=0.06)
-    again = list(pasted(np.full((5, 48, 48, 1), 255, np.uint8), 96, 0))
+    again = list(pasted_scenes(np.full((5, 48, 48, 1), 255, np.uint8), 96, 0))
     np.testing.assert_array_equal(scenes[0].rgb, again[0].rgb)
     with pytest.raises(InputError, match="16 to 160 pixels"):
-        answers_pasted([saying("anger")], bright(), Stub(), side=400)
+        predict_pasted_faces([saying("anger")], bright(), Stub(), side=400)
 
 
 def fairface(folder: Path, n: int = 24) -> Path:
@@ -423,13 +433,13 @@ def fairface(folder: Path, n: int = 24) -> Path:
 
 
 def test_whole_photos_of_fairface(tmp_path: Path) -> None:
-    from mien.evaluation.scoring import describe
+    from mien.evaluation.scoring import score_predictions
 
     source = open_fairface(fairface(tmp_path))
     model = guessing(frame=FER2013_FRAME)
     stub = Stub(((30, 30),))
-    (given,) = answers_photos([model], source, stub, slices=["race"])
-    document = describe(given, samples=50)
+    (given,) = predict_photos([model], source, stub, slices=["race"])
+    document = score_predictions(given, samples=50)
     assert document["detection"]["missed"] == 4
     assert document["detection"]["groups"]["race"]["A"]["missed"] == 4
     assert document["detection"]["worst"]["race"] == {}, "eight faces are too few to call a group the worst"
@@ -437,13 +447,13 @@ def test_whole_photos_of_fairface(tmp_path: Path) -> None:
     assert document["groups"]["age"]["race"]["A"]["miss_rate"] == pytest.approx(4 / 8)
     assert document["distributions"]["age"]["race"]["A"]["n"] == 4
     with pytest.raises(InputError, match="does not say where a face lies"):
-        answers_photos([guessing()], source, stub)
+        predict_photos([guessing()], source, stub)
 
 
 # ---------------------------------------------------------------- calibration
 
 
-def unsure(factor: float) -> Scorable:
+def unsure(factor: float) -> ScoredModel:
     """Right as often as its probabilities say, before its logits were divided by ``factor``."""
 
     def function(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -469,7 +479,7 @@ def test_calibration_finds_the_temperature_and_keeps_the_labels() -> None:
     one = document["heads"]["emotion"]
     assert one["adopted"]
     assert one["temperature"] == pytest.approx(0.5, rel=0.12)
-    assert temperatures_of(document) == {"emotion": one["temperature"]}
+    assert fitted_temperatures(document) == {"emotion": one["temperature"]}
     for pair in (document["scores"][split]["emotion"] for split in ("validation", "test")):
         assert pair["after"]["accuracy"] == pair["before"]["accuracy"]
         assert pair["after"]["log_loss"] < pair["before"]["log_loss"]
@@ -489,7 +499,7 @@ def test_fitting_again_gives_the_same() -> None:
 def test_a_gain_that_may_be_chance_is_not_taken() -> None:
     document = calibrate(unsure(1.0), drawn(), samples=200)
     assert not document["heads"]["emotion"]["adopted"]
-    assert temperatures_of(document) == {"emotion": 1.0}
+    assert fitted_temperatures(document) == {"emotion": 1.0}
 
 
 def test_images_learnt_by_heart_are_left_out_of_the_fit() -> None:

@@ -11,20 +11,20 @@ print(document["results"]["emotion"]["accuracy"])
 from __future__ import annotations
 
 from mien.evaluation.comparison import Comparison, compare
-from mien.evaluation.scoring.evaluate import Answers, answers, describe, evaluate
-from mien.evaluation.scoring.report import compared, write_report
-from mien.evaluation.scoring.scored_model import Scorable, from_callable, open_scorable
+from mien.evaluation.scoring.evaluate import SplitPredictions, evaluate, predict_split, score_predictions
+from mien.evaluation.scoring.report import compare_models, write_report
+from mien.evaluation.scoring.scored_model import ScoredModel, from_callable, open_model
 
 __all__ = [
-    "Answers",
     "Comparison",
-    "Scorable",
-    "answers",
+    "ScoredModel",
+    "SplitPredictions",
     "compare",
-    "compared",
-    "describe",
+    "compare_models",
     "evaluate",
     "from_callable",
-    "open_scorable",
+    "open_model",
+    "predict_split",
+    "score_predictions",
     "write_report",
 ]

@@ -15,19 +15,19 @@ from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingExtraError, ModelError
 from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
 from mien.evaluation.calibration import apply_temperature, fit_temperature
-from mien.evaluation.predictions import Scored
-from mien.evaluation.scoring.evaluate import Answers, answers
-from mien.evaluation.scoring.scored_model import Scorable
+from mien.evaluation.predictions import HeadPredictions
+from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
+from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, writing
 from mien.models.card import METADATA_KEY, Card
 from mien.models.catalog import read_model
 
-Target = Literal["label", "raters"]
+FitTarget = Literal["label", "raters"]
 _BARELY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class TemperatureFit:
     """The temperature of one head.
 
     Attributes:
@@ -49,13 +49,13 @@ class Fit:
     adopted: bool
 
 
-def fit(
-    given: Answers,
+def fit_temperatures(
+    given: SplitPredictions,
     *,
-    target: Target = "label",
+    target: FitTarget = "label",
     samples: int = SAMPLES,
     seed: int = SEED,
-) -> tuple[Fit, ...]:
+) -> tuple[TemperatureFit, ...]:
     """Fit every head that has labels.
 
     Args:
@@ -80,12 +80,12 @@ def fit(
             temperature = round(fit_temperature(probabilities, truth), 4)
         except InputError as error:
             hopeless = error
-            fits.append(Fit(head, one.protocol, len(one), 1.0, 0.0, None, False))
+            fits.append(TemperatureFit(head, one.protocol, len(one), 1.0, 0.0, None, False))
             continue
         before, after = _loss(probabilities, truth), _loss(apply_temperature(probabilities, temperature), truth)
         interval = paired_interval(before, after, samples, seed)
         fits.append(
-            Fit(
+            TemperatureFit(
                 head=head,
                 protocol=one.protocol,
                 n=len(one),
@@ -102,7 +102,7 @@ def fit(
     return tuple(fits)
 
 
-def rescaled(given: Answers, factors: Mapping[str, float]) -> Answers:
+def rescale(given: SplitPredictions, factors: Mapping[str, float]) -> SplitPredictions:
     """The same answers as the heads give them with their logits divided by ``factors``; order and labels stay."""
     scored = []
     for one in given.scored:
@@ -117,13 +117,13 @@ def rescaled(given: Answers, factors: Mapping[str, float]) -> Answers:
 
 
 def calibrate(
-    model: Scorable,
+    model: ScoredModel,
     data: Dataset,
     *,
     current: Mapping[str, float] | None = None,
     split: str = "validation",
     check: Sequence[str] = ("validation", "test"),
-    target: Target = "label",
+    target: FitTarget = "label",
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def calibrate(
             first, so that "before" is the network as it was trained, and fitting again gives the same.
         split: fitted on.
         check: splits to report; those the dataset does not have are left out.
-        target: see `fit`.
+        target: see `fit_temperatures`.
         samples: bootstrap resamples.
         seed: of the resampling.
 
@@ -149,14 +149,14 @@ def calibrate(
         have = ", ".join(sorted(set(data.split.tolist())))
         raise DataError(f"the dataset has no {split!r} images to fit on: it has {have}")
     undo = {head: 1 / value for head, value in (current or {}).items()}
-    told = {name: rescaled(answers(model, data, split=name), undo) for name in had}
-    fits = fit(told[split], target=target, samples=samples, seed=seed)
+    told = {name: rescale(predict_split(model, data, split=name), undo) for name in had}
+    fits = fit_temperatures(told[split], target=target, samples=samples, seed=seed)
     factors = {one.head: one.temperature for one in fits if one.adopted}
     scores: dict[str, Any] = {}
     for name in had:
         if name not in check:
             continue
-        after = rescaled(told[name], factors)
+        after = rescale(told[name], factors)
         scores[name] = {
             one.protocol: {"before": _figures(one), "after": _figures(other)}
             for one, other in zip(told[name].scored, after.scored, strict=True)
@@ -171,7 +171,7 @@ def calibrate(
     }
 
 
-def temperatures_of(document: Mapping[str, Any]) -> dict[str, float]:
+def fitted_temperatures(document: Mapping[str, Any]) -> dict[str, float]:
     """Head → temperature: the fitted one where that is a gain, 1 elsewhere."""
     return {head: one["temperature"] if one["adopted"] else 1.0 for head, one in document["heads"].items()}
 
@@ -217,7 +217,7 @@ def with_temperatures(card: Card, temperatures: Mapping[str, float], scores: Map
     return dataclasses.replace(card, heads=heads, scores=dict(card.scores if scores is None else scores))
 
 
-def _truth(one: Scored, target: Target) -> tuple[Scored, NDArray[Any]]:
+def _truth(one: HeadPredictions, target: FitTarget) -> tuple[HeadPredictions, NDArray[Any]]:
     """What is to be made likely: labels, or raters' distributions on the images that have one."""
     if target == "label" or one.raters is None:
         return one, one.truth
@@ -234,12 +234,12 @@ def _loss(probabilities: NDArray[np.floating], truth: NDArray[Any]) -> NDArray[n
     return np.asarray(-logs[np.arange(len(truth)), truth])
 
 
-def _probabilities(one: Scored) -> NDArray[np.float32]:
+def _probabilities(one: HeadPredictions) -> NDArray[np.float32]:
     if one.probabilities is None:
         raise InputError(f"{one.protocol}: this classifier gives labels alone, no probabilities to calibrate")
     return one.probabilities
 
 
-def _figures(one: Scored) -> dict[str, Any]:
+def _figures(one: HeadPredictions) -> dict[str, Any]:
     scores = one.scores()
     return {name: getattr(scores, name) for name in ("n", "accuracy", "log_loss", "ece", "kl")}

@@ -20,7 +20,7 @@ SIDE = 48
 """The width in pixels that strengths are told for."""
 
 Picture = NDArray[np.uint8]
-Spoil = Callable[[Picture, float, np.random.Generator], Picture]
+ImageFunction = Callable[[Picture, float, np.random.Generator], Picture]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,21 @@ class Disturbance:
     title: str
     unit: str
     strengths: tuple[float, ...]
-    spoil: Spoil
+    spoil: ImageFunction
 
 
-def blurred(picture: Picture, sigma: float, rng: np.random.Generator) -> Picture:
+def blur(picture: Picture, sigma: float, rng: np.random.Generator) -> Picture:
     """Gaussian blur, ``sigma`` in pixels of a picture 48 wide."""
     scaled = sigma * picture.shape[1] / SIDE
     return _like(cv2.GaussianBlur(picture, (0, 0), scaled, borderType=cv2.BORDER_REFLECT_101), picture)
 
 
-def noisy(picture: Picture, deviation: float, rng: np.random.Generator) -> Picture:
+def add_noise(picture: Picture, deviation: float, rng: np.random.Generator) -> Picture:
     """Independent Gaussian noise on every pixel and channel, standard deviation in steps of 0–255."""
     return _rounded(picture + rng.normal(0.0, deviation, picture.shape))
 
 
-def compressed(picture: Picture, quality: float, rng: np.random.Generator) -> Picture:
+def compress_jpeg(picture: Picture, quality: float, rng: np.random.Generator) -> Picture:
     """Saved as JPEG of this quality (libjpeg's 1–100) and read again."""
     given = picture if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
@@ -65,12 +65,12 @@ def compressed(picture: Picture, quality: float, rng: np.random.Generator) -> Pi
     return _like(decoded if picture.shape[2] == 1 else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), picture)
 
 
-def darkened(picture: Picture, gain: float, rng: np.random.Generator) -> Picture:
+def darken(picture: Picture, gain: float, rng: np.random.Generator) -> Picture:
     """Every value times ``gain`` and rounded, so that shades are lost as in an underexposed photo."""
     return _rounded(picture * np.float64(gain))
 
 
-def turned(picture: Picture, degrees: float, rng: np.random.Generator) -> Picture:
+def rotate(picture: Picture, degrees: float, rng: np.random.Generator) -> Picture:
     """Turned about its middle, to either side by chance; the corners are filled with the edge's colours."""
     height, width = picture.shape[:2]
     angle = degrees * (1.0 if rng.random() < 0.5 else -1.0)
@@ -79,7 +79,7 @@ def turned(picture: Picture, degrees: float, rng: np.random.Generator) -> Pictur
     return _like(drawn, picture)
 
 
-def covered(picture: Picture, share: float, rng: np.random.Generator) -> Picture:
+def occlude(picture: Picture, share: float, rng: np.random.Generator) -> Picture:
     """A square of mid-gray over this share of the picture, anywhere inside it."""
     height, width = picture.shape[:2]
     h, w = (max(1, round(length * share**0.5)) for length in (height, width))
@@ -89,7 +89,7 @@ def covered(picture: Picture, share: float, rng: np.random.Generator) -> Picture
     return out
 
 
-def shrunk(picture: Picture, side: float, rng: np.random.Generator) -> Picture:
+def downsample(picture: Picture, side: float, rng: np.random.Generator) -> Picture:
     """Shrunk until the picture is ``side`` / 48 of its width, averaging, and enlarged to its old size (cubic)."""
     height, width = picture.shape[:2]
     factor = side / SIDE
@@ -99,17 +99,17 @@ def shrunk(picture: Picture, side: float, rng: np.random.Generator) -> Picture:
 
 
 DISTURBANCES = (
-    Disturbance("blur", "Gaussian blur", "px sigma", (0.5, 1, 1.5, 2, 3), blurred),
-    Disturbance("noise", "Gaussian noise", "of 255", (8, 16, 32, 48, 64), noisy),
-    Disturbance("jpeg", "JPEG", "quality", (60, 30, 15, 8, 4), compressed),
-    Disturbance("dark", "darkness", "× brightness", (0.5, 0.25, 0.12, 0.06, 0.03), darkened),
-    Disturbance("turn", "turned", "°", (10, 20, 30, 45, 60), turned),
-    Disturbance("cover", "covered", "of the picture", (0.05, 0.1, 0.2, 0.3, 0.4), covered),
-    Disturbance("small", "small", "px", (32, 24, 16, 12, 8), shrunk),
+    Disturbance("blur", "Gaussian blur", "px sigma", (0.5, 1, 1.5, 2, 3), blur),
+    Disturbance("noise", "Gaussian noise", "of 255", (8, 16, 32, 48, 64), add_noise),
+    Disturbance("jpeg", "JPEG", "quality", (60, 30, 15, 8, 4), compress_jpeg),
+    Disturbance("dark", "darkness", "× brightness", (0.5, 0.25, 0.12, 0.06, 0.03), darken),
+    Disturbance("turn", "turned", "°", (10, 20, 30, 45, 60), rotate),
+    Disturbance("cover", "covered", "of the picture", (0.05, 0.1, 0.2, 0.3, 0.4), occlude),
+    Disturbance("small", "small", "px", (32, 24, 16, 12, 8), downsample),
 )
 
 
-def disturbed(pictures: NDArray[np.uint8], how: Disturbance, strength: float, *, seed: int = 0) -> NDArray[np.uint8]:
+def disturb(pictures: NDArray[np.uint8], how: Disturbance, strength: float, *, seed: int = 0) -> NDArray[np.uint8]:
     """All pictures spoiled.
 
     Args:

@@ -14,11 +14,11 @@ from mien.datasets.exact_duplicates import leaked_rows
 from mien.datasets.fairface import EncodedFairFace
 from mien.detect.detector import Detector
 from mien.errors import InputError
-from mien.evaluation.scoring.evaluate import Answers, chosen_rows, protocols_of, with_subsets
-from mien.evaluation.scoring.groups import slicings, usual
-from mien.evaluation.scoring.pasted_faces import LARGEST, Scene, pasted
-from mien.evaluation.scoring.protocols import Truth
-from mien.evaluation.scoring.scored_model import Scorable, predict
+from mien.evaluation.scoring.evaluate import SplitPredictions, match_protocols, split_rows, with_subsets
+from mien.evaluation.scoring.groups import default_groupings, make_groupings
+from mien.evaluation.scoring.pasted_faces import MAX_SIDE, Scene, pasted_scenes
+from mien.evaluation.scoring.protocols import LabelKind
+from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.models.card import CropFrame
 from mien.predict.align import crops
 from mien.predict.face_cropper import FaceCropper
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class DetectedFaces:
     """What came out of the pictures.
 
     Attributes:
@@ -43,7 +43,7 @@ class Seen:
     spurious: int
 
 
-def photos_of(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[Scene]:
+def photo_scenes(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[Scene]:
     """FairFace's pictures with the margin they are cropped with in training; each shows one person, in its middle."""
     for i, row in enumerate(rows):
         canvas = FaceCropper.padded(source.image(int(row)))
@@ -52,13 +52,13 @@ def photos_of(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[Sc
         yield Scene(canvas, np.array([i], np.int64), centre, float("inf"))
 
 
-def search(
+def detect_and_crop(
     scenes: Iterator[Scene],
     n: int,
-    models: Sequence[Scorable],
+    models: Sequence[ScoredModel],
     detector: Detector,
     progress: Progress | None = None,
-) -> Seen:
+) -> DetectedFaces:
     """Find the ``n`` faces of all pictures and cut them out as each model wants them.
 
     Raises:
@@ -90,11 +90,11 @@ def search(
         done += len(scene.rows)
         if progress is not None:
             progress(done, n)
-    return Seen(found, cut, spurious)
+    return DetectedFaces(found, cut, spurious)
 
 
-def answers_pasted(
-    models: Sequence[Scorable],
+def predict_pasted_faces(
+    models: Sequence[ScoredModel],
     data: Dataset,
     detector: Detector,
     *,
@@ -102,11 +102,11 @@ def answers_pasted(
     side: int = 96,
     angle: float = 0.0,
     flip: bool = False,
-    labels: Truth | None = None,
+    labels: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     slices: Sequence[str] | None = None,
     progress: Progress | None = None,
-) -> list[Answers]:
+) -> list[SplitPredictions]:
     """Every model through whole pictures made of a prepared dataset's faces; ``detection`` holds "direct" as well.
 
     "direct" is the accuracy of the same model on the same found faces' own pixels: the difference is what detector and
@@ -126,21 +126,21 @@ def answers_pasted(
         progress: told how far it is.
 
     Raises:
-        InputError, DataError: as for `search` and `mien.evaluation.scoring.evaluate.evaluate`.
+        InputError, DataError: as for `detect_and_crop` and `mien.evaluation.scoring.evaluate.evaluate`.
     """
-    if not 16 <= side <= LARGEST:
-        raise InputError(f"a face can be 16 to {LARGEST} pixels wide in these pictures, got {side}")
-    rows = chosen_rows(data, split)
+    if not 16 <= side <= MAX_SIDE:
+        raise InputError(f"a face can be 16 to {MAX_SIDE} pixels wide in these pictures, got {side}")
+    rows = split_rows(data, split)
     part = data[rows]
-    seen = search(pasted(part.images, side, angle), len(part), models, detector, progress)
+    seen = detect_and_crop(pasted_scenes(part.images, side, angle), len(part), models, detector, progress)
     facts = {"detector": detector.name, "side": side, "angle": angle, "spurious": seen.spurious}
     dirty = leaked_rows(data)[rows]
-    divided = usual(data, rows) if slices is None else slicings(data, rows, slices)
+    divided = default_groupings(data, rows) if slices is None else make_groupings(data, rows, slices)
     out = []
     for model, cut in zip(models, seen.crops, strict=True):
         one = _answers(model, part, cut, seen, split, flip, labels, mapping, slices, divided, dirty, facts)
         direct = predict(model, part, flip=flip)
-        protocols, _ = protocols_of(model, part, labels=labels, mapping=mapping, needed=False)
+        protocols, _ = match_protocols(model, part, labels=labels, mapping=mapping, needed=False)
         same = {}
         for head, each in protocols.items():
             alone = each.scored(direct[head], seen.found)
@@ -150,8 +150,8 @@ def answers_pasted(
     return out
 
 
-def answers_photos(
-    models: Sequence[Scorable],
+def predict_photos(
+    models: Sequence[ScoredModel],
     source: EncodedFairFace,
     detector: Detector,
     *,
@@ -160,15 +160,15 @@ def answers_photos(
     mapping: Mapping[str, str] | None = None,
     slices: Sequence[str] | None = None,
     progress: Progress | None = None,
-) -> list[Answers]:
-    """Every model through FairFace's pictures as they are stored; arguments and errors as for `answers_pasted`."""
+) -> list[SplitPredictions]:
+    """Every model on FairFace's pictures as they are stored; arguments and errors as for `predict_pasted_faces`."""
     labelled = _labels_of(source)
-    rows = chosen_rows(labelled, split)
+    rows = split_rows(labelled, split)
     part = labelled[rows]
     places = np.flatnonzero(rows)
-    seen = search(photos_of(source, places), len(part), models, detector, progress)
+    seen = detect_and_crop(photo_scenes(source, places), len(part), models, detector, progress)
     facts = {"detector": detector.name}
-    divided = usual(labelled, rows) if slices is None else slicings(labelled, rows, slices)
+    divided = default_groupings(labelled, rows) if slices is None else make_groupings(labelled, rows, slices)
     return [
         _answers(model, part, cut, seen, split, flip, None, mapping, slices, divided, None, facts)
         for model, cut in zip(models, seen.crops, strict=True)
@@ -176,22 +176,22 @@ def answers_photos(
 
 
 def _answers(
-    model: Scorable,
+    model: ScoredModel,
     part: Dataset,
     cut: NDArray[np.uint8],
-    seen: Seen,
+    seen: DetectedFaces,
     split: str,
     flip: bool,
-    labels: Truth | None,
+    labels: LabelKind | None,
     mapping: Mapping[str, str] | None,
     slices: Sequence[str] | None,
     divided: tuple[Any, ...],
     dirty: NDArray[np.bool_] | None,
     facts: Mapping[str, Any],
-) -> Answers:
+) -> SplitPredictions:
     if model.features:
         raise InputError(f"{model.name} takes features beside the pixels, which whole photos do not have")
-    protocols, notes = protocols_of(model, part, labels=labels, mapping=mapping, needed=slices is None)
+    protocols, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
     told = model.predict(cut[seen.found], {}, flip)
     probabilities = {}
     for head, names in model.heads.items():
@@ -200,7 +200,7 @@ def _answers(
     scored = []
     for head, one in protocols.items():
         scored += with_subsets(one.scored(probabilities[head], seen.found), dirty)
-    return Answers(
+    return SplitPredictions(
         model.name,
         part.info.name,
         split,
@@ -216,7 +216,7 @@ def _answers(
     )
 
 
-def _with_facts(given: Answers, facts: Mapping[str, Any]) -> Answers:
+def _with_facts(given: SplitPredictions, facts: Mapping[str, Any]) -> SplitPredictions:
     from dataclasses import replace
 
     return replace(given, detection={**given.detection, **facts})

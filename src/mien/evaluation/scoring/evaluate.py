@@ -13,32 +13,39 @@ from mien.datasets.dataset import Dataset
 from mien.datasets.exact_duplicates import leaked_rows
 from mien.errors import DataError
 from mien.evaluation.bootstrap import LEVEL, SEED, mean_interval, score_intervals
-from mien.evaluation.calibration import reliability
-from mien.evaluation.predictions import Scored, misses
-from mien.evaluation.risk_coverage import selective
-from mien.evaluation.scoring.groups import slicings, usual
-from mien.evaluation.scoring.protocols import Protocol, Truth, check_map, has_truth, natural_truth, protocol
-from mien.evaluation.scoring.scored_model import Features, Predict, Scorable, from_callable, open_scorable, predict
-from mien.evaluation.slices import Slicing, group_distributions, group_misses, group_scores, worst
+from mien.evaluation.calibration import reliability_bins
+from mien.evaluation.predictions import HeadPredictions, miss_rates
+from mien.evaluation.risk_coverage import selective_risk
+from mien.evaluation.scoring.groups import default_groupings, make_groupings
+from mien.evaluation.scoring.protocols import (
+    LabelKind,
+    Protocol,
+    check_label_map,
+    default_label_kind,
+    has_labels,
+    match_head,
+)
+from mien.evaluation.scoring.scored_model import Features, Predict, ScoredModel, from_callable, open_model, predict
+from mien.evaluation.slices import Grouping, group_distributions, group_miss_rates, group_scores, worst_groups
 from mien.models.model import Probabilities
 
 __all__ = [
-    "Answers",
     "Features",
     "Predict",
-    "Scorable",
-    "answers",
-    "describe",
+    "ScoredModel",
+    "SplitPredictions",
     "evaluate",
     "from_callable",
-    "open_scorable",
+    "match_protocols",
+    "open_model",
     "predict",
-    "protocols_of",
+    "predict_split",
+    "score_predictions",
 ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class SplitPredictions:
     """What a model said on one split: arrays, from which every figure follows.
 
     Attributes:
@@ -49,7 +56,7 @@ class Answers:
         scored: one a protocol, official sets before their subsets ("… leak-free", "… found").
         probabilities: head → ``(n, labels)`` on every image of the split, with or without labels.
         heads: head → labels.
-        slicings: how to divide the images.
+        groupings: how to divide the images.
         found: ``(n,)`` bool, whether the detector found the face; None where nobody looked.
         told: probabilities are to be compared between groups as well.
         notes: what a reader should know, such as labels that the model lacks.
@@ -60,28 +67,28 @@ class Answers:
     dataset: str
     split: str
     flip: bool
-    scored: tuple[Scored, ...]
+    scored: tuple[HeadPredictions, ...]
     probabilities: Probabilities = field(default_factory=dict)
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    slicings: tuple[Slicing, ...] = ()
+    groupings: tuple[Grouping, ...] = ()
     found: NDArray[np.bool_] | None = None
     told: bool = False
     notes: tuple[str, ...] = ()
     detection: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def official(self) -> tuple[Scored, ...]:
+    def official(self) -> tuple[HeadPredictions, ...]:
         """One a protocol, over all of its images."""
         return tuple(one for one in self.scored if not one.protocol.endswith((" leak-free", " found")))
 
 
 def evaluate(
-    model: Scorable,
+    model: ScoredModel,
     data: Dataset,
     *,
     split: str = "test",
     flip: bool = False,
-    labels: Truth | None = None,
+    labels: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     slices: Sequence[str] | None = None,
     samples: int = 0,
@@ -96,7 +103,7 @@ def evaluate(
         flip: average with the mirrored images.
         labels: score every head on these labels, instead of those it is about.
         mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
-        slices: groups to report, as `mien.evaluation.scoring.groups.slicings` takes them; by default race, gender
+        slices: groups to report, as `mien.evaluation.scoring.groups.make_groupings` takes them; by default race, gender
             and both.
         samples: bootstrap resamples for 95 % intervals; 0 for none.
         seed: of the resampling.
@@ -105,36 +112,36 @@ def evaluate(
         JSON-ready: ``{"model", "dataset", "split", "flip", "results": {protocol: Scores}, "groups": {…}}``. Protocols
         are "ferplus" (Barsoum's majority), "fer2013" and "age", each official and, where test images also stand in the
         training set, "… leak-free" without those. For datasets with race and gender there is accuracy by group. More
-        keys where there is more to say: see `describe`.
+        keys where there is more to say: see `score_predictions`.
 
     Raises:
         DataError: the dataset has no such split, or its images or labels do not fit the network.
     """
-    given = answers(model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices)
-    return describe(given, samples=samples, seed=seed)
+    given = predict_split(model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices)
+    return score_predictions(given, samples=samples, seed=seed)
 
 
-def answers(
-    model: Scorable,
+def predict_split(
+    model: ScoredModel,
     data: Dataset,
     *,
     split: str = "test",
     flip: bool = False,
-    labels: Truth | None = None,
+    labels: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     slices: Sequence[str] | None = None,
-) -> Answers:
+) -> SplitPredictions:
     """What ``model`` says on one split; arguments and errors as for `evaluate`."""
-    rows = chosen_rows(data, split)
+    rows = split_rows(data, split)
     part = data[rows]
-    protocols, notes = protocols_of(model, part, labels=labels, mapping=mapping, needed=slices is None)
-    divided = usual(data, rows) if slices is None else slicings(data, rows, slices)
+    protocols, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
+    divided = default_groupings(data, rows) if slices is None else make_groupings(data, rows, slices)
     dirty = leaked_rows(data)[rows]
     probabilities = predict(model, part, flip=flip)
-    scored: list[Scored] = []
+    scored: list[HeadPredictions] = []
     for head, one in protocols.items():
         scored += with_subsets(one.scored(probabilities[head]), dirty, part.found)
-    return Answers(
+    return SplitPredictions(
         model.name,
         data.info.name,
         split,
@@ -149,7 +156,7 @@ def answers(
     )
 
 
-def chosen_rows(data: Dataset, split: str) -> NDArray[np.bool_]:
+def split_rows(data: Dataset, split: str) -> NDArray[np.bool_]:
     """Which rows are of a split; `DataError` where none is."""
     rows: NDArray[np.bool_] = data.split == split
     if not rows.any():
@@ -158,9 +165,9 @@ def chosen_rows(data: Dataset, split: str) -> NDArray[np.bool_]:
 
 
 def with_subsets(
-    whole: Scored, dirty: NDArray[np.bool_] | None = None, found: NDArray[np.bool_] | None = None
-) -> list[Scored]:
-    """A protocol's official set, that without images which stand in training too, and that of faces that were found.
+    whole: HeadPredictions, dirty: NDArray[np.bool_] | None = None, found: NDArray[np.bool_] | None = None
+) -> list[HeadPredictions]:
+    """The official set, that without images which stand in training too, and that of faces that were found.
 
     Args:
         whole: the official set.
@@ -175,11 +182,11 @@ def with_subsets(
     return sets
 
 
-def protocols_of(
-    model: Scorable,
+def match_protocols(
+    model: ScoredModel,
     part: Dataset,
     *,
-    labels: Truth | None = None,
+    labels: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     needed: bool = True,
 ) -> tuple[dict[str, Protocol], tuple[str, ...]]:
@@ -195,17 +202,17 @@ def protocols_of(
     Raises:
         DataError: labels that do not fit, or no head that has any.
     """
-    check_map(mapping or {}, model.heads)
+    check_label_map(mapping or {}, model.heads)
     table: dict[str, Protocol] = {}
     notes: list[str] = []
     lacking: list[str] = []
     for head, names in model.heads.items():
         spec = model.specs.get(head)
-        kind = labels or natural_truth(head, names, part, spec)
-        if not has_truth(part, kind):
+        kind = labels or default_label_kind(head, names, part, spec)
+        if not has_labels(part, kind):
             lacking.append(head)
             continue
-        one = protocol(head, names, part, spec=spec, truth=labels, mapping=mapping)
+        one = match_head(head, names, part, spec=spec, truth=labels, mapping=mapping)
         if not (one.truth >= 0).any():
             notes.append(f"{one.name}: no image of this split has a label for it")
             continue
@@ -229,7 +236,7 @@ def protocols_of(
     return table, tuple(notes)
 
 
-def describe(given: Answers, *, samples: int = 0, seed: int = SEED) -> dict[str, Any]:
+def score_predictions(given: SplitPredictions, *, samples: int = 0, seed: int = SEED) -> dict[str, Any]:
     """Every figure, JSON-ready.
 
     Beside the keys of `evaluate`: ``results[protocol]["intervals"]`` and ``"bootstrap"`` where ``samples`` > 0;
@@ -244,7 +251,7 @@ def describe(given: Answers, *, samples: int = 0, seed: int = SEED) -> dict[str,
             continue
         results[one.protocol] = one.scores().to_dict()
         if not one.found.all():
-            results[one.protocol] |= misses(one)
+            results[one.protocol] |= miss_rates(one)
         if samples:
             results[one.protocol]["intervals"] = score_intervals(one, samples, seed)
             if not one.found.all():
@@ -255,16 +262,16 @@ def describe(given: Answers, *, samples: int = 0, seed: int = SEED) -> dict[str,
     for one in given.official:
         seen = one[one.found]
         if seen.probabilities is not None and len(seen):
-            bars = reliability(seen.confidence, seen.correct)
-            curve = selective(seen.confidence, seen.correct)
+            bars = reliability_bins(seen.confidence, seen.correct)
+            curve = selective_risk(seen.confidence, seen.correct)
             details[one.protocol] = {"reliability": [bar.to_dict() for bar in bars], "selective": curve}
     groups: dict[str, Any] = {}
     bad: dict[str, Any] = {}
     for one in given.official:
-        tables = {by.title: group_scores(one, by, samples, seed) for by in given.slicings}
+        tables = {by.title: group_scores(one, by, samples, seed) for by in given.groupings}
         if tables:
             groups[one.protocol] = tables
-            bad[one.protocol] = {title: worst(table) for title, table in tables.items()}
+            bad[one.protocol] = {title: worst_groups(table) for title, table in tables.items()}
     document: dict[str, Any] = {
         "model": given.model,
         "dataset": given.dataset,
@@ -277,7 +284,7 @@ def describe(given: Answers, *, samples: int = 0, seed: int = SEED) -> dict[str,
         document["worst"] = bad
     if given.found is not None:
         document["detection"] = _detection(given, given.found, samples, seed)
-    if given.told and given.slicings:
+    if given.told and given.groupings:
         document["distributions"] = _distributions(given, samples, seed)
     if samples:
         document["bootstrap"] = {"samples": samples, "seed": seed, "level": LEVEL}
@@ -286,8 +293,8 @@ def describe(given: Answers, *, samples: int = 0, seed: int = SEED) -> dict[str,
     return document | {"details": details}
 
 
-def _detection(given: Answers, found: NDArray[np.bool_], samples: int, seed: int) -> dict[str, Any]:
-    tables = {by.title: group_misses(found, by, samples, seed) for by in given.slicings}
+def _detection(given: SplitPredictions, found: NDArray[np.bool_], samples: int, seed: int) -> dict[str, Any]:
+    tables = {by.title: group_miss_rates(found, by, samples, seed) for by in given.groupings}
     return {
         **given.detection,
         "faces": len(found),
@@ -295,17 +302,17 @@ def _detection(given: Answers, found: NDArray[np.bool_], samples: int, seed: int
         "miss_rate": float((~found).mean()),
         "interval": mean_interval(~found, samples, seed) if samples else None,
         "groups": tables,
-        "worst": {title: worst(table) for title, table in tables.items()},
+        "worst": {title: worst_groups(table) for title, table in tables.items()},
     }
 
 
-def _distributions(given: Answers, samples: int, seed: int) -> dict[str, Any]:
+def _distributions(given: SplitPredictions, samples: int, seed: int) -> dict[str, Any]:
     rows = np.arange(len(next(iter(given.probabilities.values())))) if given.probabilities else np.zeros(0, np.int64)
     seen = rows if given.found is None else rows[given.found]
     return {
         head: {
             by.title: group_distributions(values[seen], seen, given.heads[head], by, samples, seed)
-            for by in given.slicings
+            for by in given.groupings
         }
         for head, values in given.probabilities.items()
     }

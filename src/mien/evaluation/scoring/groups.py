@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
-from mien.evaluation.slices import Slicing, crossed, slicing
+from mien.evaluation.slices import Grouping, cross, group_by
 from mien.labels import age_bin_names
 
-COLUMNS = ("race", "gender", "age", "emotion")
+GROUP_COLUMNS = ("race", "gender", "age", "emotion")
 """What images can be divided by."""
-USUAL = ("race", "gender", "race+gender")
+DEFAULT_GROUPINGS = ("race", "gender", "race+gender")
 """What is reported without being asked for, where the dataset has it."""
 
 
-def slicings(data: Dataset, rows: NDArray[np.bool_], names: Sequence[str]) -> tuple[Slicing, ...]:
+def make_groupings(data: Dataset, rows: NDArray[np.bool_], names: Sequence[str]) -> tuple[Grouping, ...]:
     """Divisions of the images ``rows`` of a dataset.
 
     Groups are those of the whole dataset, so that one without an image in these rows is there and empty.
@@ -26,7 +26,7 @@ def slicings(data: Dataset, rows: NDArray[np.bool_], names: Sequence[str]) -> tu
     Args:
         data: the whole dataset.
         rows: ``(n,)`` bool, the split that is scored.
-        names: columns of `COLUMNS`; two joined by "+" are crossed.
+        names: columns of `GROUP_COLUMNS`; two joined by "+" are crossed.
 
     Raises:
         InputError: an unknown column.
@@ -35,27 +35,29 @@ def slicings(data: Dataset, rows: NDArray[np.bool_], names: Sequence[str]) -> tu
     return tuple(_crossed(data, rows, name) for name in dict.fromkeys(name.strip() for name in names) if name)
 
 
-def usual(data: Dataset, rows: NDArray[np.bool_]) -> tuple[Slicing, ...]:
+def default_groupings(data: Dataset, rows: NDArray[np.bool_]) -> tuple[Grouping, ...]:
     """What is reported without being asked for: nothing where the dataset knows no race and gender."""
-    return slicings(data, rows, USUAL) if data.race is not None and data.gender is not None else ()
+    return make_groupings(data, rows, DEFAULT_GROUPINGS) if data.race is not None and data.gender is not None else ()
 
 
-def _crossed(data: Dataset, rows: NDArray[np.bool_], name: str) -> Slicing:
+def _crossed(data: Dataset, rows: NDArray[np.bool_], name: str) -> Grouping:
     parts = [_one(data, rows, part.strip()) for part in name.split("+")]
     whole = parts[0]
     for part in parts[1:]:
-        whole = crossed(whole, part)
+        whole = cross(whole, part)
     return whole
 
 
-def _one(data: Dataset, rows: NDArray[np.bool_], name: str) -> Slicing:
-    if name not in COLUMNS:
-        raise InputError(f"--slices {name!r}: expected some of {', '.join(COLUMNS)}, or two joined by + to cross them")
+def _one(data: Dataset, rows: NDArray[np.bool_], name: str) -> Grouping:
+    if name not in GROUP_COLUMNS:
+        raise InputError(
+            f"--slices {name!r}: expected some of {', '.join(GROUP_COLUMNS)}, or two joined by + to cross them"
+        )
     column = getattr(data, name)
     if column is None:
-        have = [each for each in COLUMNS if getattr(data, each) is not None]
+        have = [each for each in GROUP_COLUMNS if getattr(data, each) is not None]
         raise DataError(f"--slices {name}: {data.info.name} does not say it; it has {', '.join(have) or 'no groups'}")
     if column.dtype.kind == "U":
-        return slicing(name, column[rows], sorted(set(column.tolist())))
+        return group_by(name, column[rows], sorted(set(column.tolist())))
     names = age_bin_names() if name == "age" or data.taxonomy is None else data.taxonomy.names
-    return Slicing(name, tuple(names), column[rows].astype(np.int64))
+    return Grouping(name, tuple(names), column[rows].astype(np.int64))

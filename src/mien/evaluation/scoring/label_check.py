@@ -8,17 +8,17 @@ from mien.datasets.audit.types import Judge, Subject
 from mien.datasets.dataset import Dataset
 from mien.datasets.exact_duplicates import leaked_rows
 from mien.errors import DataError, InputError
-from mien.evaluation.scoring.evaluate import Scorable, predict
+from mien.evaluation.scoring.evaluate import ScoredModel, predict
 
 _SEEN = "Validation and test images that do not stand in train too: from the others it may have learned."
 _UNSEEN = "All images, as the model is said not to have learned from any of them."
 
 
-def judge_by(model: Scorable, prepared: Dataset, *, unseen: bool = False) -> Judge:
+def judge_by(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> Judge:
     """A network's probabilities as a judge of labels.
 
     Args:
-        model: from `mien.evaluation.scoring.evaluate.open_scorable`.
+        model: from `mien.evaluation.scoring.evaluate.open_model`.
         prepared: the dataset.
         unseen: the model was not trained on this dataset, so that its training images can be judged as well.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT, GRID = 640, 480, ((160, 120), (480, 120), (160, 360), (480, 360))
 """The picture, and about where its four faces are put."""
-LARGEST = 160
+MAX_SIDE = 160
 """Pixels a side at which four faces still fit."""
 _REACH = 0.25
 
@@ -33,12 +33,12 @@ class Scene:
     reach: float
 
 
-def pasted(images: NDArray[np.uint8], side: int, angle: float) -> Iterator[Scene]:
+def pasted_scenes(images: NDArray[np.uint8], side: int, angle: float) -> Iterator[Scene]:
     """Four faces a picture, ``side`` pixels wide, turned by ± ``angle`` degrees; the same every time.
 
     Args:
         images: uint8 ``(n, h, w, 1 or 3)``.
-        side: at most `LARGEST`.
+        side: at most `MAX_SIDE`.
         angle: degrees; every other face is turned the other way.
     """
     rng = np.random.default_rng((side, int(angle)))
@@ -47,7 +47,7 @@ def pasted(images: NDArray[np.uint8], side: int, angle: float) -> Iterator[Scene
         canvas = background(rng)
         centres = np.array(GRID[: len(rows)]) + rng.uniform(-20, 20, (len(rows), 2))
         for row, centre in zip(rows, centres, strict=True):
-            paste(canvas, images[row], centre, side, angle * (-1) ** int(row))
+            paste_face(canvas, images[row], centre, side, angle * (-1) ** int(row))
         yield Scene(canvas, rows, centres, _REACH * side)
 
 
@@ -57,7 +57,7 @@ def background(rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def paste(
+def paste_face(
     canvas: NDArray[np.uint8], face: NDArray[np.uint8], centre: NDArray[np.float64], side: int, angle: float
 ) -> None:
     """Draw a square face ``(s, s, 1 or 3)`` into the canvas, ``side`` pixels wide, turned about its centre."""

@@ -56,7 +56,7 @@ def reliability_png(bars: Sequence[Mapping[str, Any]], one: Mapping[str, Any]) -
     """Accuracy over confidence in bins, with how many images lie in each.
 
     Args:
-        bars: `mien.evaluation.calibration.Bin`s as dictionaries.
+        bars: `mien.evaluation.calibration.ReliabilityBin`s as dictionaries.
         one: the figures of the same images.
     """
     figure, axes = _axes(4.6, 4.2)
@@ -87,7 +87,7 @@ def selective_png(curves: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Share of wrong answers over the share of images answered, one line a model.
 
     Args:
-        curves: name → what `mien.evaluation.risk_coverage.selective` returns.
+        curves: name → what `mien.evaluation.risk_coverage.selective_risk` returns.
     """
     figure, axes = _axes(4.6, 4.2)
     for i, (name, curve) in enumerate(curves.items()):

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from mien.datasets import ferplus
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
-from mien.evaluation.predictions import Scored
+from mien.evaluation.predictions import HeadPredictions
 from mien.labels import FERPLUS, FERPLUS_7, age_bin_names, canonical
 from mien.training.config import HeadSpec
 
-Truth = Literal["ferplus", "emotion", "age"]
+LabelKind = Literal["ferplus", "emotion", "age"]
 """FER+ votes, the dataset's own emotion, or the age range."""
-TRUTHS: tuple[Truth, ...] = ("ferplus", "emotion", "age")
+LABEL_KINDS: tuple[LabelKind, ...] = ("ferplus", "emotion", "age")
 LEAVE_OUT = "-"
 """What a label is mapped to that is not to be scored."""
 
@@ -45,7 +45,7 @@ class Protocol:
     ordered: bool
     note: str = ""
 
-    def scored(self, probabilities: NDArray[np.float32], found: NDArray[np.bool_] | None = None) -> Scored:
+    def scored(self, probabilities: NDArray[np.float32], found: NDArray[np.bool_] | None = None) -> HeadPredictions:
         """The head's ``(n, labels)`` probabilities on the images that have a truth.
 
         Args:
@@ -58,7 +58,7 @@ class Protocol:
         if found is not None:
             predicted[~found[rows]] = -1
             told[~found[rows]] = 0.0
-        return Scored(
+        return HeadPredictions(
             protocol=self.name,
             labels=self.labels,
             truth=self.truth[rows],
@@ -79,7 +79,7 @@ class Protocol:
         return np.asarray(np.divide(merged, total, out=even, where=total > 0), np.float32)
 
 
-def parse_map(items: Sequence[str]) -> dict[str, str]:
+def parse_label_map(items: Sequence[str]) -> dict[str, str]:
     """``("happiness=happy", "contempt=-")`` → a mapping; `InputError` for an item of another form."""
     table = {}
     for item in items:
@@ -92,7 +92,7 @@ def parse_map(items: Sequence[str]) -> dict[str, str]:
     return table
 
 
-def check_map(mapping: Mapping[str, str], heads: Mapping[str, Sequence[str]]) -> None:
+def check_label_map(mapping: Mapping[str, str], heads: Mapping[str, Sequence[str]]) -> None:
     """Refuse a mapping of labels that no head has."""
     known = list(dict.fromkeys(label for labels in heads.values() for label in labels))
     for label in mapping:
@@ -100,10 +100,10 @@ def check_map(mapping: Mapping[str, str], heads: Mapping[str, Sequence[str]]) ->
             raise InputError(f"--map {label}=…: the model has no label {label!r}: it has {', '.join(known)}")
 
 
-def natural_truth(head: str, labels: Sequence[str], data: Dataset, spec: HeadSpec | None) -> Truth:
+def default_label_kind(head: str, labels: Sequence[str], data: Dataset, spec: HeadSpec | None) -> LabelKind:
     """Which kind of labels a head is about."""
     if spec is not None:
-        return cast("Truth", spec.target) if spec.target in ("emotion", "age") else "ferplus"
+        return cast("LabelKind", spec.target) if spec.target in ("emotion", "age") else "ferplus"
     if head == "ferplus":
         return "ferplus"
     if set(labels) <= set(age_bin_names()):
@@ -112,18 +112,18 @@ def natural_truth(head: str, labels: Sequence[str], data: Dataset, spec: HeadSpe
     return "ferplus" if plain and (data.emotion is None or "contempt" in labels) else "emotion"
 
 
-def has_truth(data: Dataset, truth: Truth) -> bool:
+def has_labels(data: Dataset, truth: LabelKind) -> bool:
     """Whether the dataset has such labels at all."""
     return {"ferplus": data.votes, "emotion": data.emotion, "age": data.age}[truth] is not None
 
 
-def protocol(
+def match_head(
     head: str,
     labels: Sequence[str],
     data: Dataset,
     *,
     spec: HeadSpec | None = None,
-    truth: Truth | None = None,
+    truth: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> Protocol:
     """Set a head beside the labels of a dataset.
@@ -139,9 +139,9 @@ def protocol(
     Raises:
         DataError: the dataset has no such labels, or a label of the head is none of its; says which and how to map it.
     """
-    kind = natural_truth(head, labels, data, spec)
+    kind = default_label_kind(head, labels, data, spec)
     name, kind = (head, kind) if truth in (None, kind) else (f"{head} on {truth}", truth)
-    if not has_truth(data, kind):
+    if not has_labels(data, kind):
         raise DataError(f"head {head!r} is scored on {_KINDS[kind]}, and {data.info.name} has none")
     meant = _meanings(head, labels, kind, mapping or {})
     classes = 8 if "contempt" in meant else 7
@@ -185,7 +185,7 @@ def protocol(
 _KINDS = {"ferplus": "FER+ votes", "emotion": "emotions", "age": "age ranges"}
 
 
-def _meanings(head: str, labels: Sequence[str], kind: Truth, mapping: Mapping[str, str]) -> list[str]:
+def _meanings(head: str, labels: Sequence[str], kind: LabelKind, mapping: Mapping[str, str]) -> list[str]:
     """What each label of the head is called by the dataset."""
     meant = []
     for label in labels:
@@ -204,7 +204,7 @@ def _meanings(head: str, labels: Sequence[str], kind: Truth, mapping: Mapping[st
 
 
 def _index(
-    data: Dataset, kind: Truth, classes: int, spec: HeadSpec | None
+    data: Dataset, kind: LabelKind, classes: int, spec: HeadSpec | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
     """``(n,)`` class numbers, -1 where there is none, and the raters' ``(n, classes)`` distributions."""
     if kind == "ferplus" and data.votes is not None:

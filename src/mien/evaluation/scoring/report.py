@@ -14,7 +14,7 @@ from typing import Any
 from mien.errors import InputError
 from mien.evaluation.bootstrap import SAMPLES, SEED
 from mien.evaluation.comparison import compare
-from mien.evaluation.scoring.evaluate import Answers, describe
+from mien.evaluation.scoring.evaluate import SplitPredictions, score_predictions
 from mien.evaluation.scoring.plots import confusion_png, groups_png, reliability_png, selective_png
 from mien.evaluation.scoring.report_page import page
 from mien.files import atomic_path, writing
@@ -23,7 +23,7 @@ JSON, HTML = "report.json", "report.html"
 _WIDTH = 110
 
 
-def compared(given: Sequence[Answers], *, samples: int = SAMPLES, seed: int = SEED) -> dict[str, Any]:
+def compare_models(given: Sequence[SplitPredictions], *, samples: int = SAMPLES, seed: int = SEED) -> dict[str, Any]:
     """The document of one model, or of several with every pair of them compared, JSON-ready.
 
     Args:
@@ -32,16 +32,16 @@ def compared(given: Sequence[Answers], *, samples: int = SAMPLES, seed: int = SE
         seed: of the resampling.
 
     Returns:
-        For one model what `mien.evaluation.scoring.evaluate.describe` gives; for more
+        For one model what `mien.evaluation.scoring.evaluate.score_predictions` gives; for more
         ``{"models": […], "comparisons": […]}``, the latter `mien.evaluation.comparison.Comparison`s with the models'
         names "a" and "b".
     """
     if not given:
-        raise InputError("no model to describe")
-    documents = [describe(one, samples=samples, seed=seed) for one in given]
+        raise InputError("no model to score")
+    documents = [score_predictions(one, samples=samples, seed=seed) for one in given]
     if len(documents) == 1:
         return documents[0]
-    names = distinct([one.model for one in given])
+    names = unique_names([one.model for one in given])
     for document, name in zip(documents, names, strict=True):
         document["model"] = name
     found = []
@@ -56,7 +56,7 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
     """Write ``report.json``, ``report.html`` (everything inside, nothing loaded) and the pictures as PNG.
 
     Args:
-        document: what `compared` returns.
+        document: what `compare_models` returns.
         folder: made where it is not there; files of the same names are replaced.
 
     Returns:
@@ -78,14 +78,14 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
             pictures.setdefault(f"{number}/{key}", []).append(png)
             named[f"{prefix}{name}.png"] = png
     html = page(document, pictures)
-    contents = {**named, JSON: dumps(document).encode(), HTML: html.encode()}
+    contents = {**named, JSON: to_json(document).encode(), HTML: html.encode()}
     for name, content in contents.items():
         with writing(target / name), atomic_path(target / name) as temporary:
             temporary.write_bytes(content)
     return target / HTML
 
 
-def dumps(document: Mapping[str, Any]) -> str:
+def to_json(document: Mapping[str, Any]) -> str:
     """JSON as result files hold it: what fits into a line stands on one, so that a file is readable and small."""
     return _written(document, "") + "\n"
 
@@ -106,7 +106,7 @@ def _written(value: Any, indent: str) -> str:
     return "[\n" + ",\n".join(deeper + _written(each, deeper) for each in value) + f"\n{indent}]"
 
 
-def distinct(names: Sequence[str]) -> list[str]:
+def unique_names(names: Sequence[str]) -> list[str]:
     """Names told apart by a number where two are equal."""
     out: list[str] = []
     for name in names:
@@ -115,7 +115,7 @@ def distinct(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _pairs(a: Answers, b: Answers) -> list[tuple[Any, Any]]:
+def _pairs(a: SplitPredictions, b: SplitPredictions) -> list[tuple[Any, Any]]:
     """Sets of images under the same protocol; where no name is shared, sets that take the same truth."""
     mine = {one.protocol: one for one in a.scored}
     theirs = {one.protocol: one for one in b.scored}

@@ -27,7 +27,7 @@ def page(document: Mapping[str, Any], pictures: Mapping[str, Sequence[bytes]]) -
     """The page.
 
     Args:
-        document: what `mien.evaluation.scoring.report.compared` returns, one model or several.
+        document: what `mien.evaluation.scoring.report.compare_models` returns, one model or several.
         pictures: "model number/protocol" → PNGs.
     """
     models: Sequence[Mapping[str, Any]] = document.get("models", [document])

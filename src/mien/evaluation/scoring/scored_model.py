@@ -22,14 +22,14 @@ Features = Mapping[str, NDArray[np.float32]]
 """Name → ``(n, length)`` vectors that a network takes beside the pixels; empty for most networks."""
 Predict = Callable[[NDArray[np.uint8], Features, bool], Probabilities]
 """uint8 ``(n, size, size, channels)`` images, features, whether to average with the mirrored → head → probabilities."""
-Answer = NDArray[np.floating] | Mapping[str, NDArray[np.floating]]
+ModelOutput = NDArray[np.floating] | Mapping[str, NDArray[np.floating]]
 
 _BATCH = 256
 _SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Scorable:
+class ScoredModel:
     """A model as evaluation sees it.
 
     Attributes:
@@ -53,20 +53,20 @@ class Scorable:
     specs: Mapping[str, HeadSpec] = field(default_factory=dict)
 
 
-def open_scorable(model: str | Path, threads: int | None = None) -> Scorable:
+def open_model(model: str | Path, threads: int | None = None) -> ScoredModel:
     """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`."""
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
-        return scorable_of(Model(read_model(model), threads=threads, name=str(model)))
+        return wrap_onnx(Model(read_model(model), threads=threads, name=str(model)))
     if not path.exists():
         raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")
     return _open_run(path, threads)
 
 
-def scorable_of(loaded: Model) -> Scorable:
+def wrap_onnx(loaded: Model) -> ScoredModel:
     """An ONNX model that is already loaded."""
     card = loaded.card
-    return Scorable(
+    return ScoredModel(
         card.name,
         card.size,
         card.n_channels,
@@ -78,14 +78,14 @@ def scorable_of(loaded: Model) -> Scorable:
 
 
 def from_callable(
-    function: Callable[[NDArray[np.uint8]], Answer],
+    function: Callable[[NDArray[np.uint8]], ModelOutput],
     labels: Sequence[str] | Mapping[str, Sequence[str]],
     *,
     size: int,
     channels: int = 3,
     name: str = "callable",
     frame: CropFrame | None = None,
-) -> Scorable:
+) -> ScoredModel:
     """Any classifier as a model that Mien scores like its own.
 
     Args:
@@ -120,7 +120,7 @@ def from_callable(
             for head, chunks in parts.items()
         }
 
-    return Scorable(
+    return ScoredModel(
         name,
         size,
         channels,
@@ -130,7 +130,7 @@ def from_callable(
     )
 
 
-def predict(model: Scorable, data: Dataset, *, flip: bool = False) -> Probabilities:
+def predict(model: ScoredModel, data: Dataset, *, flip: bool = False) -> Probabilities:
     """Probabilities of every head on every image of ``data``: head → ``(n, classes)``.
 
     Raises:
@@ -156,7 +156,7 @@ def _checked(answer: NDArray[np.floating], shape: tuple[int, int], who: str) -> 
     return values.astype(np.float32)
 
 
-def _open_run(path: Path, threads: int | None) -> Scorable:
+def _open_run(path: Path, threads: int | None) -> ScoredModel:
     import torch
 
     from mien.networks.catalog import network
@@ -191,7 +191,7 @@ def _open_run(path: Path, threads: int | None) -> Scorable:
             raise InputError("features of mirrored images are not at hand: score this network without flip averaging")
         return with_mirror(lambda x: probabilities(x, {}), images) if flip else probabilities(images, features)
 
-    return Scorable(
+    return ScoredModel(
         f"{recipe.name} ({weights.name})",
         row.size,
         len(recipe.mean),

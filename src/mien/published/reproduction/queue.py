@@ -16,8 +16,8 @@ from mien.datasets.dataset import Dataset
 from mien.datasets.exact_duplicates import leaked_rows
 from mien.datasets.prepared_file import FEATURE_PREFIX, read_column_names, read_prepared
 from mien.errors import MienError
-from mien.evaluation.metrics import score
-from mien.evaluation.scoring.evaluate import evaluate, open_scorable, predict
+from mien.evaluation.metrics import score_probabilities
+from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
 from mien.networks.catalog import network
 from mien.published import svm
 from mien.published.reproduction.results import Result, parse_result, read_result, write_curve, write_result
@@ -196,7 +196,7 @@ def scores(row: Row, recipe: Recipe, data: Dataset, folder: Path, threads: int |
     are the same images); Mien's have "ferplus", "fer2013" or "age". Each has "… leak-free" beside it where some of its
     images stand in the training set too.
     """
-    model = open_scorable(folder / (files.BEST if row.keep == "best" else files.LAST), threads)
+    model = open_model(folder / (files.BEST if row.keep == "best" else files.LAST), threads)
     if row.improves is not None:
         split = "validation" if row.data == "fairface" else "test"
         return dict(evaluate(model, data, split=split)["results"])
@@ -211,7 +211,7 @@ def scores(row: Row, recipe: Recipe, data: Dataset, folder: Path, threads: int |
         clean = ~np.isin(part.row, list(dirty))
         for name, rows in ((role, truth >= 0), (f"{role} leak-free", (truth >= 0) & clean)):
             if name == role or not clean.all():
-                table[name] = score(probabilities[rows], truth[rows], head.labels).to_dict()
+                table[name] = score_probabilities(probabilities[rows], truth[rows], head.labels).to_dict()
     return table
 
 
