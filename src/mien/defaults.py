@@ -37,5 +37,7 @@ MAX_THREADS: Final = 4
 """Processor threads at most where none are asked for."""
 TOP: Final = 3
 """Number of labels to show per face."""
+SHARD_SIZE: Final = 500
+"""Photos in a shard of a batch; about the work of ten to twenty seconds."""
 ABSTAIN: Final = 0.0
 """Probability below which a label is shown as uncertain."""

@@ -14,12 +14,11 @@ from mien.batch.containers import NoPicturesError, check_tar, import_pyarrow, ro
 from mien.batch.inputs import PARQUET_SUFFIXES, TAR_SUFFIXES, list_inputs, suffix_of
 from mien.batch.storage import is_address
 from mien.batch.types import InputFile, Shard, shard_json
+from mien.defaults import SHARD_SIZE
 from mien.errors import InputError, MienError, MissingFileError
 from mien.media.paths import VIDEO_SUFFIXES
 from mien.results.video import readable
 
-SHARD_SIZE = 500
-"""Photos in a shard; about the work of ten to twenty seconds."""
 _FOOTER_READERS = 16
 """Footers of Parquet files read at once: behind an address each takes a while."""
 

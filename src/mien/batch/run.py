@@ -13,10 +13,11 @@ from typing import Any
 
 from mien.batch.local_engine import run_local, worker_count
 from mien.batch.output_store import OutputStore
-from mien.batch.plan import SHARD_SIZE, make_plan
+from mien.batch.plan import make_plan
 from mien.batch.settings import AnalysisSettings, AnalysisSetup, load_setup
 from mien.batch.storage import is_address, open_output_folder
 from mien.batch.types import ResultCounts, Shard, ShardResult
+from mien.defaults import SHARD_SIZE
 from mien.errors import InputError
 
 _log = logging.getLogger(__name__)

@@ -1,38 +1,41 @@
-"""The command line. One file a command, imported when it is called.
+"""The command line. One file per command, imported when it is called.
 
-Exit codes: 0 done; 1 something asked for could not be done (each failure is one line on stderr, the rest was done);
-2 the call itself was wrong; 130 interrupted.
+Exit codes: 0 done; 1 some of it could not be done (each failure is one line on stderr, the rest was done); 2 the call
+itself was wrong; 130 interrupted. Data goes to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
+from mien.cli.error_output import INTERRUPTED, ErrorOutput, json_errors_option, wants_json, without_flag
 from mien.errors import MienError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "analyze": ("mien.cli.analyze", "Find the faces in photos and videos and tell their emotions and age ranges."),
+    "analyze": ("mien.cli.analyze", "Detect the faces in photos and videos and report their emotions and age ranges."),
     "batch": ("mien.cli.batch", "Analyse very many photos and videos, on all cores or a cluster, into Parquet files."),
-    "live": ("mien.cli.live", "Follow the faces of a camera or a network stream."),
+    "live": ("mien.cli.live", "Track the faces of a camera or a network stream."),
     "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
     "schema": ("mien.cli.schema", "Print the JSON Schema of results."),
-    "data": ("mien.cli.data", "Turn datasets into training files, look them over and clean them."),
+    "data": ("mien.cli.data", "Turn datasets into training files, audit and clean them."),
     "train": ("mien.cli.train", "Train a recipe on a prepared dataset."),
     "tune": ("mien.cli.tune", "Search for better settings of a recipe."),
-    "reproduce": ("mien.cli.reproduce", "Train published networks again and write what they score."),
+    "reproduce": ("mien.cli.reproduce", "Train published networks again and write their scores."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
-    "calibrate": ("mien.cli.calibrate", "Fit a model's temperatures, so that its probabilities can be trusted."),
-    "quantize": ("mien.cli.quantize", "Write a model in 8 bits."),
-    "explain": ("mien.cli.explain", "Show where a network looks, and whether that can be believed."),
+    "calibrate": ("mien.cli.calibrate", "Calibrate a model: fit the temperatures of its heads."),
+    "quantize": ("mien.cli.quantize", "Quantise a model to 8 bits."),
+    "explain": ("mien.cli.explain", "Show which pixels a network uses, and test the maps that show it."),
     "export": ("mien.cli.export", "Write a trained network as one ONNX file with its card inside."),
 }
-"""Command → (file that holds it, one line for the overview)."""
+"""Command → (module that holds it, one line for the overview)."""
 
 
 class LazyGroup(click.Group):
@@ -43,11 +46,20 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's file."""
+        """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C prints no empty line among JSON objects, as click would."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if ctx.obj is not None and ctx.obj.as_json:
+                raise click.exceptions.Abort from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The overview, without importing anything."""
@@ -61,25 +73,43 @@ class LazyGroup(click.Group):
     epilog="Exit codes: 0 done; 1 something could not be done, one line each on stderr; 2 wrong call; 130 interrupted.",
 )
 @click.version_option(package_name="mien")
-def cli() -> None:
+@json_errors_option
+@click.pass_context
+def cli(context: click.Context, json_errors: bool) -> None:
     """Read facial expressions: how faces look to raters, not what people feel. Nothing leaves this machine."""
+    if context.obj is None:
+        context.obj = ErrorOutput(json_errors, context.invoked_subcommand)
 
 
 def main() -> None:
     """Entry point of the ``mien`` command."""
+    arguments = sys.argv[1:]
+    errors = ErrorOutput(wants_json(arguments, os.environ), _command_name(arguments))
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(without_flag(arguments), standalone_mode=False, obj=errors)
     except MienError as error:
-        click.echo(f"mien: {error}", err=True)
+        errors.print(error)
         code = 1
     except click.exceptions.Abort:
-        click.echo("mien: interrupted", err=True)
+        errors.print(MienError("interrupted", code=INTERRUPTED))
         code = 130
     except click.ClickException as error:
-        error.show()
+        errors.print_click_error(error)
         code = error.exit_code
     except BrokenPipeError:
-        # the reader of our output went away (`| head`): nothing is left to say
+        # the reader of our output has ended (`| head`): there is nothing to report
         sys.stderr.close()
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command_name(arguments: Sequence[str]) -> str | None:
+    """``["--json-errors", "data", "clean", "x.parquet"]`` → ``"data clean"``."""
+    names: list[str] = []
+    command: click.Command | None = cli
+    for word in (argument for argument in arguments if not argument.startswith("-")):
+        command = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        if command is None:
+            break
+        names.append(word)
+    return " ".join(names) or None

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.options import analyzer_options, follow_options, frame_options
-from mien.cli.output import Failures, unique_name
+from mien import defaults
+from mien.cli.options import (
+    PATH,
+    detector_options,
+    flip_option,
+    frame_options,
+    model_name,
+    model_options,
+    threads_option,
+    tracking_options,
+)
+from mien.cli.output import Failures, progress_bar, unique_name
 
 if TYPE_CHECKING:
     from mien.media.frame import Frame
@@ -21,8 +31,8 @@ if TYPE_CHECKING:
 
 BATCH = 16
 """Pictures in memory at once."""
-MANY = 5
-"""More pictures than this get a progress bar."""
+PROGRESS_FROM = 6
+"""Number of pictures from which on there is a progress bar."""
 
 EPILOG = """\b
 Examples:
@@ -37,34 +47,51 @@ Examples:
   mien analyze frames/ --sequence 25 --report report/
 
 \b
-A video gives one row a face and frame, also for frames without a face.
-Ctrl-C or a kill leaves what was analysed; with --report, --resume goes on.
+A video gives one row per face and frame, also for frames without a face.
+After Ctrl-C or a kill, what was analysed is kept; with --report, --resume
+continues the run.
 
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
-1 some could not be, each with one line on stderr; 2 wrong call;
+1 some could not be, one line each on stderr; 2 wrong call;
 130 interrupted.
 """
 
 
 @click.command("analyze", epilog=EPILOG)
 @click.argument("inputs", nargs=-1, required=True, metavar="PHOTO|VIDEO|FOLDER|GLOB...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a picture or frame and line, no table.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write one row a face (and frame) here.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for each picture or frame, instead of a table.")
+@click.option("--csv", "csv_file", type=PATH, help="Write one row per face (and frame) to this CSV file.")
+@click.option("--parquet", "parquet_file", type=PATH, help="Write one row per face (and frame) to this Parquet file.")
+@click.option("--save", type=PATH, help="Write the annotated picture or video here; for several inputs, a folder.")
+@detector_options()
+@model_options
+@flip_option
 @click.option(
-    "--parquet", "parquet_file", type=click.Path(path_type=Path), help="Write one row a face (and frame) here."
+    "--abstain",
+    type=click.FloatRange(0, 1),
+    default=defaults.ABSTAIN,
+    show_default=True,
+    help="Show an emotion below this probability as 'uncertain'.",
 )
-@click.option("--save", type=click.Path(path_type=Path), help="Annotated picture or video, or a folder for several.")
-@analyzer_options
-@click.option("--abstain", type=click.FloatRange(0, 1), default=0.0, help="Below this probability: 'uncertain'.")
-@click.option("--top", type=click.IntRange(1, 8), default=3, show_default=True, help="Emotions shown a face.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: all, at most 4]")
-@click.option("--report", type=click.Path(path_type=Path), help="Videos: write pages, timelines and tables here.")
-@click.option("--resume", is_flag=True, help="Videos: go on with a run that --report has the progress of.")
-@click.option("--thumbnails", is_flag=True, help="Videos: show one picture of each face in the report.")
+@click.option(
+    "--top",
+    type=click.IntRange(1, 8),
+    default=defaults.TOP,
+    show_default=True,
+    help="Number of emotions to show per face.",
+)
+@threads_option()
+@click.option("--report", type=PATH, help="Folder for pages, timelines and tables (videos).")
+@click.option("--resume", is_flag=True, help="Continue the run whose progress is in the --report folder (videos).")
+@click.option("--thumbnails", is_flag=True, help="Show one picture of each face in the report (videos).")
 @frame_options
-@click.option("--sequence", type=click.FloatRange(0, min_open=True), help="Folders are videos of F pictures a second.")
-@follow_options
+@click.option(
+    "--sequence",
+    type=click.FloatRange(0, min_open=True),
+    help="Read folders of numbered pictures as videos of F pictures per second.",
+)
+@tracking_options()
 def command(
     inputs: tuple[str, ...],
     as_json: bool,
@@ -83,19 +110,19 @@ def command(
     sequence: float | None,
     **video: Any,
 ) -> None:
-    """Find the faces in photos and videos; tell the emotions and the age range of each.
+    """Detect the faces in photos and videos and report the emotions and the age range of each.
 
     The output is how a face looks to raters, not what a person feels.
     """
-    from mien.cli.videos import VideoCall, analyse_videos
+    from mien.cli.videos import VideoOptions, analyse_videos
     from mien.pipeline.analyzer import Analyzer
 
     _check_writable(csv_file, parquet_file)
-    call = VideoCall(**video)
+    options = VideoOptions(**video)
     failures = Failures()
     stream = inputs == ("-",)
-    photos, clips = ([Path("-")], []) if stream else _sorted_out(inputs, sequence, failures)
-    if call.asks and photos and not clips:
+    photos, clips = ([Path("-")], []) if stream else _split_inputs(inputs, sequence, failures)
+    if options.any_set and photos and not clips:
         raise click.UsageError(
             "--report, --resume, --every, --fps, --start and --end are for videos, and none was given"
         )
@@ -105,16 +132,16 @@ def command(
         analyzer = Analyzer(
             detector=detector,
             detector_model=detector_model,
-            emotion=None if emotion == "none" else emotion,
-            age=None if age == "none" else age,
+            emotion=model_name(emotion),
+            age=model_name(age),
             min_face=min_face,
             threads=threads,
             flip=flip,
         )
     if photos:
-        target = None if save is None else Saver(save, single=len(photos) == 1 and len(inputs) == 1 and not clips)
+        annotated = None if save is None else AnnotatedPictures(save, single=len(photos) == 1 and len(inputs) == 1 and not clips)
         results = []
-        for faces in _results(analyzer, photos, stream, failures, target):
+        for faces in _analyse_photos(analyzer, photos, stream, failures, annotated):
             if as_json:
                 click.echo(faces.to_json())
             results.append(faces)
@@ -127,7 +154,7 @@ def command(
         analyse_videos(
             analyzer,
             clips,
-            replace(call, fps=sequence) if sequence else call,
+            replace(options, fps=sequence) if sequence else options,
             failures,
             as_json=as_json,
             csv_file=csv_file,
@@ -138,8 +165,8 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _sorted_out(inputs: tuple[str, ...], sequence: float | None, failures: Failures) -> tuple[list[Path], list[Path]]:
-    """The photos and the videos that the inputs name; what names nothing is a failure."""
+def _split_inputs(inputs: tuple[str, ...], sequence: float | None, failures: Failures) -> tuple[list[Path], list[Path]]:
+    """The photos and the videos that the inputs name; an input that names nothing is a failure."""
     from mien.media.image import image_suffixes
     from mien.media.paths import VIDEO_SUFFIXES, expand_paths, is_video_file
 
@@ -151,28 +178,31 @@ def _sorted_out(inputs: tuple[str, ...], sequence: float | None, failures: Failu
     return [path for path in paths if not is_video_file(path)], [path for path in paths if is_video_file(path)]
 
 
-class Saver:
-    """Where annotated pictures go: one file for one picture, else a folder."""
+class AnnotatedPictures:
+    """Writes annotated pictures: to one file for one picture, else into a folder."""
 
     def __init__(self, target: Path, *, single: bool) -> None:
-        self.file = target if single and target.suffix and not target.is_dir() else None
-        self.folder = target
+        self._file = target if single and target.suffix and not target.is_dir() else None
+        self._folder = target
         self._used: set[str] = set()
 
     def save(self, faces: Faces) -> None:
         """Write one annotated picture."""
-        if self.file is not None:
-            faces.save(self.file)
-            return
-        source = Path(faces.source or "picture")
-        suffix = source.suffix if source.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
-        faces.save(self.folder / unique_name(source.stem, suffix, self._used))
+        from mien.files import writing
+
+        target = self._file
+        if target is None:
+            source = Path(faces.source or "picture")
+            suffix = source.suffix if source.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
+            target = self._folder / unique_name(source.stem, suffix, self._used)
+        with writing(target):
+            faces.save(target)
 
 
-def _results(
-    analyzer: Analyzer, paths: list[Path], stream: bool, failures: Failures, target: Saver | None
+def _analyse_photos(
+    analyzer: Analyzer, paths: list[Path], stream: bool, failures: Failures, annotated: AnnotatedPictures | None
 ) -> Iterator[Faces]:
-    """The faces of every picture that can be read, in order; pictures are held a batch at a time."""
+    """The faces of every picture that can be read, in order; one batch of pictures is in memory at a time."""
     from concurrent.futures import ThreadPoolExecutor
 
     from mien.errors import MienError
@@ -180,11 +210,11 @@ def _results(
 
     def load(path: Path) -> Frame:
         given = sys.stdin.buffer.read() if stream else path
-        # what is drawn on has to be whole
-        frame = load_image(given, reduce=1 if target is not None else analyzer.reduction)
+        # annotations are drawn on the picture at its full size
+        frame = load_image(given, reduce=1 if annotated is not None else analyzer.reduction)
         return replace(frame, source="stdin") if stream else frame
 
-    progress, show_done = _progress(len(paths))
+    progress, show_progress = _progress(len(paths))
     with progress, ThreadPoolExecutor(analyzer.threads, "mien-load") as pool:
         for start in range(0, len(paths), BATCH):
             frames = []
@@ -194,36 +224,33 @@ def _results(
                 except MienError as error:
                     failures.add(error)
             for frame, faces in zip(frames, analyzer.analyze_batch(frames), strict=True):
-                if target is not None:
+                if annotated is not None:
                     try:
-                        target.save(replace(faces, image=frame.rgb))
-                    except (MienError, OSError) as error:
+                        annotated.save(replace(faces, image=frame.rgb))
+                    except MienError as error:
                         failures.add(error)
                 yield faces
-            show_done(min(start + BATCH, len(paths)))
+            show_progress(min(start + BATCH, len(paths)))
 
 
 def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int], None]]:
-    if total <= MANY:
+    if total < PROGRESS_FROM:
         nothing: AbstractContextManager[object] = nullcontext()
         return nothing, lambda done: None
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    progress = Progress(
-        TextColumn("analysing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    )
+    progress = progress_bar(TextColumn("analysing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     task = progress.add_task("", total=total)
     return progress, lambda done: progress.update(task, completed=done)
 
 
 def _check_writable(*files: Path | None) -> None:
-    """Say now, not after an hour of work, that a result cannot be written."""
-    from mien.errors import InputError
+    """Raise now, not after an hour of work, where a result cannot be written."""
+    from mien.files import output_file
 
     for file in files:
-        if file is not None and file.is_dir():
-            raise InputError(f"{file}: is a folder; give the name of a file")
+        if file is not None:
+            output_file(file)
 
 
 def _write(results: list[Faces], csv_file: Path | None, parquet_file: Path | None) -> None:

@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.options import analyzer_options, follow_options, frame_options
+from mien import defaults
+from mien.cli.error_output import INTERRUPTED, error_output
+from mien.cli.options import (
+    detector_options,
+    flip_option,
+    frame_options,
+    model_name,
+    model_options,
+    tracking_options,
+)
+from mien.cli.output import progress_bar
+from mien.draw.clock import duration
+from mien.errors import MienError
 
 if TYPE_CHECKING:
     from mien.batch.run import BatchRun
-    from mien.batch.types import ShardResult
 
 EPILOG = """\b
 Examples:
@@ -25,12 +36,12 @@ Examples:
   mien batch clips/ results/ --fps 5 --engine ray --address 10.0.0.1:6379
 
 \b
-SRC is a folder (read to its depth), a pattern, a text file with one path or
-address a line, or a file: pictures, videos, Parquet files with a column of
+SRC is a folder (with its subfolders), a pattern, a text file with one path or
+address per line, or a file: pictures, videos, Parquet files with a column of
 encoded pictures, tar files of pictures (WebDataset). DST gets inputs/ (one row
-an input, with its error where it could not be analysed), faces/ (one row a
-face of a photo), frames/ (one row a face and frame of a video) and
-manifest.json. Killed at any moment, --resume goes on.
+per input, with its error where it could not be analysed), faces/ (one row per
+face of a photo), frames/ (one row per face and frame of a video) and
+manifest.json. A run that was killed at any moment is continued by --resume.
 
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
@@ -38,25 +49,43 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 130 interrupted.
 """
 _PLAIN_SECONDS = 10.0
-"""Between two lines of progress where there is no terminal."""
+"""Seconds between two lines of progress where there is no terminal."""
+INPUTS_FAILED = "inputs-failed"
+"""Code of the error at the end of a run in which some inputs could not be analysed."""
 _RECENT = 60.0
-"""Seconds over which the throughput is taken."""
+"""Seconds over which the throughput is measured."""
 
 
 @click.command("batch", epilog=EPILOG)
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST")
-@click.option("--resume", is_flag=True, help="Go on with the run in DST; begin it where there is none.")
-@click.option("--redo-errors", is_flag=True, help="With --resume: shards with an error once more.")
-@click.option("--engine", type=click.Choice(("local", "ray")), default="local", show_default=True)
-@click.option("--address", help="Of a Ray cluster.  [default: the one on this machine, or a new one]")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a CPU]")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Processor threads a worker.")
-@click.option("--shard-size", type=click.IntRange(1), default=500, show_default=True, help="Photos a shard.")
-@click.option("--column", help="Parquet column of pictures.  [default: image, img, bytes, …]")
-@analyzer_options
+@click.option("--resume", is_flag=True, help="Continue the run in DST; start one where there is none.")
+@click.option("--redo-errors", is_flag=True, help="With --resume: analyse shards with an error again.")
+@click.option(
+    "--engine",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="Processes of this machine, or a Ray cluster.",
+)
+@click.option("--address", help="Address of a Ray cluster.  [default: the one on this machine, or a new one]")
+@click.option("--workers", type=click.IntRange(1), help="Number of worker processes.  [default: one per CPU]")
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Number of processor threads per worker."
+)
+@click.option(
+    "--shard-size",
+    type=click.IntRange(1),
+    default=defaults.SHARD_SIZE,
+    show_default=True,
+    help="Number of photos per shard.",
+)
+@click.option("--column", help="Parquet column that holds the pictures.  [default: image, img, bytes, …]")
+@detector_options()
+@model_options
+@flip_option
 @frame_options
-@follow_options
+@tracking_options()
 def command(
     source: str,
     target: str,
@@ -79,7 +108,7 @@ def command(
     start: float | None,
     end: float | None,
     detect_every: int,
-    smooth: float,
+    time_constant: float,
     window: float,
 ) -> None:
     """Analyse very many photos and videos into a folder of Parquet files.
@@ -90,20 +119,20 @@ def command(
     from mien.batch.settings import AnalysisSettings
 
     if redo_errors and not resume:
-        raise click.UsageError("--redo-errors goes with --resume")
+        raise click.UsageError("--redo-errors needs --resume")
     settings = AnalysisSettings(
         detector=detector,
         detector_model=None if detector_model is None else str(detector_model.absolute()),
         min_face=min_face,
-        emotion=_model(emotion),
-        age=_model(age),
+        emotion=_absolute(model_name(emotion)),
+        age=_absolute(model_name(age)),
         flip=flip,
         every=every,
         fps=fps,
         start=start,
         end=end,
         detect_every=detect_every,
-        time_constant=smooth,
+        time_constant=time_constant,
         window=window,
     )
     run = BatchRun(
@@ -119,34 +148,42 @@ def command(
         redo_errors=redo_errors,
         address=address,
     )
-    _drive(run, target)
+    _run(run, target)
     if run.counts.errors:
-        click.echo(
-            f"mien: {run.counts.errors:,} of {run.counts.inputs:,} inputs could not be analysed: "
-            f"column error of {target.rstrip('/')}/inputs says why",
-            err=True,
+        error_output().print(
+            MienError(
+                f"{run.counts.errors:,} of {run.counts.inputs:,} inputs could not be analysed",
+                path=f"{target.rstrip('/')}/inputs",
+                advice="its column 'error' holds the reasons",
+                code=INPUTS_FAILED,
+                details={"errors": run.counts.errors, "inputs": run.counts.inputs},
+            )
         )
         raise click.exceptions.Exit(1)
 
 
-def _model(name: str) -> str | None:
-    return None if name == "none" else str(Path(name).absolute()) if name.endswith(".onnx") else name
+def _absolute(model: str | None) -> str | None:
+    """A model file by its absolute path, which the manifest then holds."""
+    return str(Path(model).absolute()) if model is not None and model.endswith(".onnx") else model
 
 
-def _drive(run: BatchRun, target: str) -> None:
+def _run(run: BatchRun, target: str) -> None:
     for error in run.plan.skipped:
         click.echo(f"mien: skipped: {error}", err=True)
     if run.skipped:
         click.echo(f"mien: {run.skipped:,} of {len(run.plan.shards):,} shards were finished before", err=True)
     try:
-        with Progress(run) as progress:
-            for finished in run.results():
-                progress.update(finished)
+        with BatchProgress(run) as progress:
+            for _ in run.results():
+                progress.update()
     except KeyboardInterrupt:
         done, total = run.finished_shards, len(run.plan.shards)
-        click.echo(
-            f"mien: interrupted: {done:,} of {total:,} shards are written; the same call with --resume goes on",
-            err=True,
+        error_output().print(
+            MienError(
+                f"interrupted: {done:,} of {total:,} shards are written",
+                advice="the same call with --resume continues the run",
+                code=INTERRUPTED,
+            )
         )
         raise click.exceptions.Exit(130) from None
     counts = run.counts
@@ -154,32 +191,26 @@ def _drive(run: BatchRun, target: str) -> None:
     click.echo(f"mien: {counts.inputs:,} inputs, {counts.faces:,} faces in photos{frames}: {target}", err=True)
 
 
-class Progress:
-    """How far the run is, how fast it goes and how long it will take: a bar, or a line now and then."""
+class BatchProgress:
+    """Shows the progress, speed and time left of a run: a bar, or a line every few seconds without a terminal."""
 
     def __init__(self, run: BatchRun) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-        from rich.progress import Progress as Bar
 
-        console = Console(stderr=True)
-        self._plain = not console.is_terminal
-        self._bar = Bar(
-            TextColumn("analysing"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[told]}"),
-            console=console, transient=True, disable=self._plain,
-        )  # fmt: skip
+        columns = (TextColumn("analysing"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[status]}"))
+        self._bar = progress_bar(*columns, transient=True, terminal_only=True)
+        self._plain = self._bar.disable
         self._run = run
-        # shards differ in length, photos hardly: photos and videos are counted where their number is known
+        # shards differ in length, photos hardly: inputs are counted where their number is known
         self._total = run.plan.inputs if not run.counts.frames else None
         self._shards = len(run.plan.shards)
-        self._task = self._bar.add_task("", total=1.0, told="starting")
-        self._began = self._said = time.monotonic()
-        self._seen = run.counts.inputs
-        self._share = self._fraction()
-        self._recent: deque[tuple[float, int, float]] = deque([(self._began, self._seen, self._share)])
+        self._task = self._bar.add_task("", total=1.0, status="starting")
+        self._start = self._printed = time.monotonic()
+        first = (self._start, run.counts.inputs, self._fraction())
+        self._recent: deque[tuple[float, int, float]] = deque([first])
 
-    def update(self, finished: ShardResult) -> None:
-        """One more shard."""
+    def update(self) -> None:
+        """Show that one more shard is finished."""
         now, counts, share = time.monotonic(), self._run.counts, self._fraction()
         self._recent.append((now, counts.inputs, share))
         while len(self._recent) > 2 and now - self._recent[1][0] > _RECENT:
@@ -189,34 +220,24 @@ class Progress:
         speed = (share - done) / seconds
         left = (1 - share) / speed if speed > 0 else 0.0
         total = "" if self._run.plan.inputs is None else f" of {self._run.plan.inputs:,}"
-        told = f"{counts.inputs:,}{total} inputs, {(counts.inputs - inputs) / seconds:.1f}/s, {spoken(left)} left"
+        status = f"{counts.inputs:,}{total} inputs, {(counts.inputs - inputs) / seconds:.1f}/s, {duration(left)} left"
         if counts.errors:
-            told += f", {counts.errors:,} errors"
-        self._bar.update(self._task, completed=share, told=told)
-        if self._plain and now - self._said >= _PLAIN_SECONDS:
-            self._said = now
-            click.echo(f"mien: {share:.0%}: {told}", err=True)
+            status += f", {counts.errors:,} errors"
+        self._bar.update(self._task, completed=share, status=status)
+        if self._plain and now - self._printed >= _PLAIN_SECONDS:
+            self._printed = now
+            click.echo(f"mien: {share:.0%}: {status}", err=True)
 
     def _fraction(self) -> float:
         if self._total:
             return min(self._run.counts.inputs / self._total, 1.0)
         return self._run.finished_shards / self._shards
 
-    def __enter__(self) -> Progress:
-        if not self._plain:  # old releases of rich end even a bar that is not shown with an empty line
+    def __enter__(self) -> BatchProgress:
+        if not self._plain:  # old releases of rich print an empty line at the end even of a hidden bar
             self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self._plain:
             self._bar.stop()
-
-
-def spoken(seconds: float) -> str:
-    """``75`` → ``1 min 15 s``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole // 60 % 60} min"

@@ -9,8 +9,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien import defaults
+from mien.cli.error_output import error_output
+from mien.cli.options import (
+    PATH,
+    detector_options,
+    model_name,
+    model_options,
+    threads_option,
+    tracking_options,
+)
+from mien.errors import VideoError
+
 if TYPE_CHECKING:
     from mien.pipeline.video import VideoStream
+
+STREAM_LOST = "stream-lost"
+"""Code of the error at the end where the camera or stream was lost for good."""
 
 EPILOG = """\b
 Examples:
@@ -20,42 +35,45 @@ Examples:
   mien live http://phone.local:8080/video --seconds 60 --detect-every 3
 
 \b
-q in the window, or Ctrl-C, ends it. Without a window (OpenCV's headless build
-has none), results are JSON lines on stdout.
+Press q in the window, or Ctrl-C, to stop. Without a window (OpenCV's headless
+build has none), results are printed as JSON lines on stdout.
 
 \b
-Exit codes: 0 ended by q, Ctrl-C or --seconds; 1 the camera or stream could not
+Exit codes: 0 stopped by q, Ctrl-C or --seconds; 1 the camera or stream could not
 be opened, or was lost for good; 2 wrong call.
 """
 
 
 @click.command("live", epilog=EPILOG)
 @click.argument("source", default="0", metavar="[CAMERA|URL]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a frame and line on stdout, no window.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write one row a face and frame here.")
-@click.option("--record", type=click.Path(path_type=Path), help="Write the annotated video here (.mp4).")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="End after this time.")
-@click.option("--min-face", type=click.IntRange(8), default=60, show_default=True, help="Smallest face, pixels.")
-@click.option("--emotion", default="emotion", show_default=True, help="Model name or .onnx file; 'none' for none.")
-@click.option("--age", default="age", show_default=True, help="Model name or .onnx file; 'none' for none.")
-@click.option("--detect-every", type=click.IntRange(1), default=3, show_default=True, help="Search every N-th frame.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: all, at most 4]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per frame and line on stdout, without a window.")
+@click.option("--csv", "csv_file", type=PATH, help="Write one row per face and frame to this CSV file.")
+@click.option("--record", type=PATH, help="Write the annotated video to this .mp4 file.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
+@detector_options(defaults.LIVE_MIN_FACE)
+@model_options
+@tracking_options(defaults.LIVE_DETECT_EVERY, note="")
+@threads_option()
 def command(
     source: str,
     as_json: bool,
     csv_file: Path | None,
     record: Path | None,
     seconds: float | None,
+    detector: str,
+    detector_model: Path | None,
     min_face: int,
     emotion: str,
     age: str,
     detect_every: int,
+    time_constant: float,
+    window: float,
     threads: int | None,
 ) -> None:
-    """Follow the faces of a camera or a network stream, and show what they look like to raters.
+    """Track the faces of a camera or a network stream, and show how they look to raters.
 
     SOURCE is a camera's number (0 is the first) or an address: rtsp://, http:// (MJPEG, HLS, MPEG-TS). Frames that
-    arrive while one is being analysed are dropped, so that what is shown is now.
+    arrive while one is being analysed are dropped, so that the picture stays live.
     """
     import contextlib
 
@@ -64,22 +82,25 @@ def command(
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.video import FollowOptions
 
-    where: str | int = int(source) if source.isdigit() else source
-    if not is_live(where):
+    address: str | int = int(source) if source.isdigit() else source
+    if not is_live(address):
         raise click.UsageError(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )
     analyzer = Analyzer(
-        emotion=None if emotion == "none" else emotion,
-        age=None if age == "none" else age,
+        detector=detector,
+        detector_model=detector_model,
+        emotion=model_name(emotion),
+        age=model_name(age),
         min_face=min_face,
         threads=threads,
     )
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(analyzer.stream(where, options=FollowOptions(detect_every=detect_every)))
-        window = None if as_json else Window.open(stream.info.name)
-        if window is not None:
-            stack.callback(window.close)
+        options = FollowOptions(detect_every=detect_every, time_constant=time_constant, window=window)
+        stream = stack.enter_context(analyzer.stream(address, options=options))
+        screen = None if as_json else Window.open(stream.info.name)
+        if screen is not None:
+            stack.callback(screen.close)
         rows = video = None
         if csv_file is not None:
             from mien.results.row_writers import CsvRows
@@ -90,20 +111,20 @@ def command(
 
             video = stack.enter_context(AnnotatedVideo(record))
         if seconds is not None:
-            # a stream that stalls gives no frame after which the time could be looked at
+            # a stalled stream gives no frame after which the time could be checked
             timer = threading.Timer(seconds, stream.close)
             timer.start()
             stack.callback(timer.cancel)
         lost = False
         with contextlib.suppress(KeyboardInterrupt):
-            flushed = began = time.monotonic()
+            flushed = start = time.monotonic()
             for batch in stream.batches():
                 if rows is not None:
                     rows.write(stream.rows(batch))
                 for frame in batch:
                     if video is not None:
                         video.write(frame)
-                    if window is None:
+                    if screen is None:
                         click.echo(frame.to_json())
                 now = time.monotonic()
                 if now - flushed > 2.0:
@@ -111,19 +132,25 @@ def command(
                     for writer in (rows, video):
                         if writer is not None:
                             writer.flush()
-                if window is not None and window.show(batch[-1]):
+                if screen is not None and screen.show(batch[-1]):
                     break
             else:
-                lost = seconds is None or time.monotonic() - began < seconds
-    _tell(stream)
+                lost = seconds is None or time.monotonic() - start < seconds
+    _print_coverage(stream, lost)
     if lost:
         raise click.exceptions.Exit(1)
 
 
-def _tell(stream: VideoStream) -> None:
+def _print_coverage(stream: VideoStream, lost: bool) -> None:
     coverage = stream.coverage
-    for problem in coverage.problems:
+    *earlier, last = coverage.problems or (None,)
+    for problem in earlier:
         click.echo(f"mien: {problem}", err=True)
+    if lost:
+        reason = last or "the camera or stream was lost"
+        error_output().print(VideoError(reason, code=STREAM_LOST, details={"source": stream.info.name}))
+    elif last is not None:
+        click.echo(f"mien: {last}", err=True)
     rate = coverage.frames / coverage.seconds if coverage.seconds > 0 else 0.0
     click.echo(
         f"mien: {coverage.frames} frames in {coverage.seconds:.1f} s ({rate:.1f} a second), {coverage.dropped} dropped "

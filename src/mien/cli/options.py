@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share. Each stands here once: its name, its default, its choices and its help text."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import Any
 
 import click
 
-# the names of mien.detect.DETECTORS, written out because importing that would load NumPy for --help; a test compares
-DETECTORS = ("mtcnn", "res10", "haar", "yunet")
+from mien import defaults
+from mien.detect import DETECTORS
 
 Decorator = Callable[[Any], Any]
 
+PATH = click.Path(path_type=Path)
+MODEL_HELP = "Model name or .onnx file; 'none' for none."
 
-def _together(*options: Decorator) -> Decorator:
+
+def combine(*options: Decorator) -> Decorator:
+    """One decorator that adds all of these options, in this order."""
+
     def decorate(command: Any) -> Any:
         for option in reversed(options):
             command = option(command)
@@ -23,35 +28,117 @@ def _together(*options: Decorator) -> Decorator:
     return decorate
 
 
-analyzer_options = _together(
-    click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True),
-    click.option(
-        "--detector-model", type=click.Path(path_type=Path), help="Weights of a detector that ships none (yunet)."
-    ),
-    click.option("--min-face", type=click.IntRange(8), default=40, show_default=True, help="Smallest face, pixels."),
-    click.option("--emotion", default="emotion", show_default=True, help="Model name or .onnx file; 'none' for none."),
-    click.option("--age", default="age", show_default=True, help="Model name or .onnx file; 'none' for none."),
-    click.option("--flip", is_flag=True, help="Average with the mirrored face: a little better, slower."),
+def detector_options(min_face: int | None = defaults.MIN_FACE, *, note: str = "", required: bool = True) -> Decorator:
+    """``--detector``, ``--detector-model`` and ``--min-face``.
+
+    Args:
+        min_face: the default; None leaves ``--min-face`` out.
+        note: what the options are for, in brackets at the end of each help text.
+        required: whether a detector runs always; else only where ``--detector`` is given.
+    """
+    after = f" ({note})." if note else "."
+    options = [
+        click.option(
+            "--detector",
+            type=click.Choice(tuple(DETECTORS)),
+            default=defaults.DETECTOR if required else None,
+            show_default=required,
+            help=f"Face detector{after}",
+        ),
+        click.option("--detector-model", type=PATH, help=f"Weights file of a detector that ships none: yunet{after}"),
+    ]
+    if min_face is not None:
+        options.append(
+            click.option(
+                "--min-face",
+                type=click.IntRange(8),
+                default=min_face,
+                show_default=True,
+                help=f"Side of the smallest face to detect, in pixels{after}",
+            )
+        )
+    return combine(*options)
+
+
+model_options = combine(
+    click.option("--emotion", default="emotion", show_default=True, help=MODEL_HELP),
+    click.option("--age", default="age", show_default=True, help=MODEL_HELP),
 )
-"""How pictures are analysed."""
-frame_options = _together(
-    click.option("--every", type=click.IntRange(1), default=1, help="Videos: take every N-th frame."),
-    click.option("--fps", type=click.FloatRange(0, min_open=True), help="Videos: take about F frames a second."),
-    click.option("--start", type=click.FloatRange(0), help="Videos: start at this second."),
-    click.option("--end", type=click.FloatRange(0), help="Videos: end at this second."),
-)
-"""Which frames of a video are taken."""
-follow_options = _together(
+"""Which models run on every face."""
+
+flip_option = click.option("--flip", is_flag=True, help="Average with the mirrored face: slightly better, slower.")
+
+frame_options = combine(
     click.option(
-        "--detect-every", type=click.IntRange(1), default=1, help="Videos: search every N-th frame, carry between."
-    ),
-    click.option("--smooth", type=click.FloatRange(0), default=0.5, show_default=True, help="Videos: filter, seconds."),
-    click.option(
-        "--window",
-        type=click.FloatRange(0, min_open=True),
-        default=4.0,
+        "--every",
+        type=click.IntRange(1),
+        default=defaults.EVERY,
         show_default=True,
-        help="Videos: vote, seconds.",
+        help="Analyse every N-th frame (videos).",
     ),
+    click.option(
+        "--fps", type=click.FloatRange(0, min_open=True), help="Analyse about F frames per second instead (videos)."
+    ),
+    click.option("--start", type=click.FloatRange(0), help="Start at this time, in seconds (videos)."),
+    click.option("--end", type=click.FloatRange(0), help="End at this time, in seconds (videos)."),
 )
-"""How the faces of a video are followed."""
+"""Which frames of a video are analysed."""
+
+
+def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = " (videos)") -> Decorator:
+    """``--detect-every``, ``--time-constant`` and ``--window``: how the faces of a video are tracked and smoothed."""
+    return combine(
+        click.option(
+            "--detect-every",
+            type=click.IntRange(1),
+            default=detect_every,
+            show_default=True,
+            help=f"Detect faces in every N-th frame and propagate them in between{note}.",
+        ),
+        click.option(
+            "--time-constant",
+            type=click.FloatRange(0),
+            default=defaults.TIME_CONSTANT,
+            show_default=True,
+            help=f"Time constant of the emotion filter, in seconds; 0 disables it{note}.",
+        ),
+        click.option(
+            "--window",
+            type=click.FloatRange(0, min_open=True),
+            default=defaults.WINDOW,
+            show_default=True,
+            help=f"Length of the window over which frames vote, in seconds{note}.",
+        ),
+    )
+
+
+def threads_option(whose: str = "", *, default: str | None = f"all, at most {defaults.MAX_THREADS}") -> Decorator:
+    """``--threads``, of the process or ``whose``; ``default`` describes what is used without it."""
+    text = f"Number of processor threads{whose and f' {whose}'}."
+    return click.option("--threads", type=click.IntRange(1), help=text + (f"  [default: {default}]" if default else ""))
+
+
+def seed_option(what: str, default: int | None = 0) -> Decorator:
+    """``--seed`` of the random numbers behind ``what``."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0),
+        default=default,
+        show_default=default is not None,
+        help=f"Seed of {what}.",
+    )
+
+
+data_option = click.option("--data", required=True, type=PATH, help="File written by `mien data prepare`.")
+figures_option = click.option("--json", "json_file", type=PATH, help="Write every figure to this JSON file.")
+teacher_option = click.option("--teacher", type=PATH, help="Run folder of the teacher, for recipes that distil.")
+
+
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """``"angry, happy"`` → ``("angry", "happy")``; None stays None."""
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def model_name(name: str) -> str | None:
+    """The value of ``--emotion`` or ``--age``: None for ``"none"``."""
+    return None if name == "none" else name

@@ -1,22 +1,30 @@
-"""What commands share: failures that do not stop the rest, and names of files that are written."""
+"""What commands share: failures that do not stop the rest, names of files that are written, consoles."""
 
 from __future__ import annotations
 
 import itertools
+import sys
+from typing import TYPE_CHECKING
 
-import click
+from mien.cli.error_output import error_output
+from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 
 class Failures:
-    """Prints each failure as one line and counts them."""
+    """Prints each failure as one line, or as JSON, and counts them."""
 
     def __init__(self) -> None:
         self.count = 0
+        self._output = error_output()
 
-    def add(self, error: Exception) -> None:
+    def add(self, error: MienError) -> None:
         """One more."""
         self.count += 1
-        click.echo(f"mien: {error}", err=True)
+        self._output.print(error)
 
 
 def unique_name(stem: str, suffix: str, used: set[str]) -> str:
@@ -25,3 +33,29 @@ def unique_name(stem: str, suffix: str, used: set[str]) -> str:
     name = next(name + suffix for name in names if name + suffix not in used)
     used.add(name)
     return name
+
+
+def table_console(width: int, *, highlight: bool = True, markup: bool = True) -> Console:
+    """A console on stdout for tables: as wide as the terminal, and ``width`` columns where there is none.
+
+    A pipe has no width; folded cells would only be harder to read there.
+    """
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else width, highlight=highlight, markup=markup)
+
+
+def progress_bar(*columns: str | ProgressColumn, transient: bool = False, terminal_only: bool = False) -> Progress:
+    """A progress bar on stderr, so that stdout holds data alone.
+
+    Args:
+        columns: its parts; by default those of rich.
+        transient: remove it at the end.
+        terminal_only: show nothing where stderr is no terminal.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    hidden = terminal_only and not console.is_terminal
+    return Progress(*columns, console=console, transient=transient, disable=hidden)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.output import Failures, unique_name
+from mien import defaults
+from mien.cli.error_output import INTERRUPTED, error_output
+from mien.cli.output import Failures, progress_bar, unique_name
+from mien.draw.clock import clock
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -21,25 +24,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class VideoCall:
-    """What the call asks for beyond the photos' options."""
+class VideoOptions:
+    """The options of `mien analyze` for videos."""
 
     every: int
     fps: float | None
     start: float | None
     end: float | None
     detect_every: int
-    smooth: float
+    time_constant: float
     window: float
     report: Path | None
     resume: bool
     thumbnails: bool
 
     @property
-    def asks(self) -> bool:
-        """Whether any option concerns videos alone."""
+    def any_set(self) -> bool:
+        """Whether an option is set that makes no sense without a video."""
         return (
-            self.every != 1
+            self.every != defaults.EVERY
             or any(value is not None for value in (self.fps, self.start, self.end, self.report))
             or self.resume
             or self.thumbnails
@@ -49,7 +52,7 @@ class VideoCall:
 def analyse_videos(
     analyzer: Analyzer,
     clips: Sequence[Path],
-    call: VideoCall,
+    call: VideoOptions,
     failures: Failures,
     *,
     as_json: bool,
@@ -57,7 +60,7 @@ def analyse_videos(
     parquet_file: Path | None,
     save: Path | None,
 ) -> None:
-    """Analyse videos as `mien.pipeline.jobs.VideoRun` does; a table of the faces of each goes to stdout, or JSON lines.
+    """Analyse videos as `mien.pipeline.jobs.VideoRun` does; prints a table of the faces of each, or JSON lines.
 
     Failures of single videos are added to ``failures``.
     """
@@ -70,17 +73,17 @@ def analyse_videos(
         csv=csv_file,
         parquet=parquet_file,
         report=call.report,
-        annotated=None if save is None else Annotated(save, clips),
+        annotated=None if save is None else AnnotatedVideoNames(save, clips),
         thumbnails=call.thumbnails,
     )
     selection = Selection(call.every, call.fps, call.start, call.end)
-    options = FollowOptions(detect_every=call.detect_every, time_constant=call.smooth, window=call.window)
+    options = FollowOptions(detect_every=call.detect_every, time_constant=call.time_constant, window=call.window)
     run = VideoRun(analyzer, clips, outputs, selection=selection, options=options, resume=call.resume)
-    bar = Bar(len(clips) - run.skipped, lines=as_json)
+    bar = VideoProgress(len(clips) - run.skipped, as_json=as_json)
     try:
         with run, bar:
-            for result in run.reports(bar.watch):
-                bar.end()
+            for result in run.reports(bar.update):
+                bar.finish_video()
                 if isinstance(result, MienError):
                     failures.add(result)
                     continue
@@ -89,8 +92,13 @@ def analyse_videos(
                 if not as_json:
                     print_report(result)
     except KeyboardInterrupt:
-        more = "; the same call with --resume goes on" if call.report is not None else ""
-        click.echo(f"mien: interrupted{bar.where}: what was analysed until then is written{more}", err=True)
+        error_output().print(
+            MienError(
+                f"interrupted{bar.position}: what was analysed until then is written",
+                advice="the same call with --resume continues the run" if call.report is not None else None,
+                code=INTERRUPTED,
+            )
+        )
         raise click.exceptions.Exit(130) from None
     if run.skipped:
         click.echo(f"mien: {run.skipped} of {len(clips)} videos were finished before", err=True)
@@ -98,8 +106,8 @@ def analyse_videos(
         click.echo(f"mien: reports are in {call.report}", err=True)
 
 
-class Annotated:
-    """Where the annotated video of a clip goes: one file for one clip, else a folder."""
+class AnnotatedVideoNames:
+    """Names of annotated videos: one file for one clip, else files in a folder."""
 
     def __init__(self, target: Path, clips: Sequence[Path]) -> None:
         self._names: dict[Path, Path] = {}
@@ -113,70 +121,52 @@ class Annotated:
         return self._names[clip]
 
 
-class Bar:
-    """Shows how far an analysis is and how fast it goes, and prints JSON lines."""
+class VideoProgress:
+    """Shows the progress and speed of an analysis, and prints JSON lines where they are wanted."""
 
-    def __init__(self, clips: int, *, lines: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+    def __init__(self, clips: int, *, as_json: bool) -> None:
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        console = Console(stderr=True)
-        self._progress = Progress(
+        self._progress = progress_bar(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn() if clips else TimeElapsedColumn(),
-            console=console,
             transient=True,
-            disable=not console.is_terminal,
+            terminal_only=True,
         )
-        self._lines, self._clips, self._number = lines, clips, 0
+        self._as_json, self._clips, self._number = as_json, clips, 0
         self._task: TaskID | None = None
-        self._began = 0.0
+        self._start = 0.0
         self._frames = 0
-        self.where = ""
+        self.position = ""
 
-    def watch(self, stream: VideoStream, frames: Sequence[VideoFrame]) -> None:
-        """One more batch of the current video."""
-        if self._lines:
+    def update(self, stream: VideoStream, frames: Sequence[VideoFrame]) -> None:
+        """Show one more batch of the current video."""
+        if self._as_json:
             for frame in frames:
                 click.echo(frame.to_json())
         if self._task is None:
             self._number += 1
-            self._began, self._frames = time.monotonic(), 0
+            self._start, self._frames = time.monotonic(), 0
             count = f"{self._number}/{self._clips} " if self._clips > 1 else ""
             name = Path(stream.info.name).name
             self._task = self._progress.add_task(f"{count}{name}", total=stream.info.frames, speed="")
         self._frames += len(frames)
-        self.where = f" at {clock(frames[-1].time)} of {stream.info.name}"
-        speed = self._frames / max(time.monotonic() - self._began, 1e-3)
+        self.position = f" at {clock(frames[-1].time)} of {stream.info.name}"
+        speed = self._frames / max(time.monotonic() - self._start, 1e-3)
         self._progress.update(self._task, completed=stream.done.frames, speed=f"{speed:.0f} frames/s")
 
-    def end(self) -> None:
-        """The current video is done."""
+    def finish_video(self) -> None:
+        """Remove the bar of the current video."""
         if self._task is not None:
             self._progress.remove_task(self._task)
             self._task = None
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> VideoProgress:
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
-
-
-def clock(seconds: float) -> str:
-    """``75.2`` → ``1:15``."""
-    whole = int(seconds)
-    return (
-        f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02}"
-    )
