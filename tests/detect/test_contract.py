@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from helpers.pictures import astronaut, hopper, noise
-from mien.detect import DEFAULT_DETECTOR, DETECTORS, Detector, make_detector
+from mien.defaults import DETECTOR
+from mien.detect import DETECTORS, Detector, make_detector
 from mien.errors import InputError, ModelError
 from mien.geometry import iou
 
@@ -145,7 +146,7 @@ def test_options_are_checked():
 
 
 def test_the_table_is_complete_and_read_only():
-    assert DEFAULT_DETECTOR in DETECTORS
+    assert DETECTOR in DETECTORS
     for info in DETECTORS.values():
         assert info.summary
         assert info.licence

@@ -60,7 +60,12 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 
 @click.command("analyze", epilog=EPILOG)
 @click.argument("inputs", nargs=-1, required=True, metavar="PHOTO|VIDEO|FOLDER|GLOB...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, for each picture or frame, instead of a table.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object per line, for each picture or frame, instead of a table.",
+)
 @click.option("--csv", "csv_file", type=PATH, help="Write one row per face (and frame) to this CSV file.")
 @click.option("--parquet", "parquet_file", type=PATH, help="Write one row per face (and frame) to this Parquet file.")
 @click.option("--save", type=PATH, help="Write the annotated picture or video here; for several inputs, a folder.")
@@ -139,7 +144,11 @@ def command(
             flip=flip,
         )
     if photos:
-        annotated = None if save is None else AnnotatedPictures(save, single=len(photos) == 1 and len(inputs) == 1 and not clips)
+        annotated = (
+            None
+            if save is None
+            else AnnotatedPictures(save, single=len(photos) == 1 and len(inputs) == 1 and not clips)
+        )
         results = []
         for faces in _analyse_photos(analyzer, photos, stream, failures, annotated):
             if as_json:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.options import DETECTORS
-from mien.cli.output import Failures, unique_name
+from mien.cli.options import PATH, detector_options, seed_option, threads_option
+from mien.cli.output import Failures, progress_bar, table_console, unique_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,13 +62,9 @@ Sheets show faces of the dataset: keep them to yourself.
 @click.option("--sheet", "sheets", multiple=True, type=click.Choice(SHEETS), help="Data: contact sheet; repeatable.")
 @click.option("--split", default="test", show_default=True, help="Data: train, validation or test.")
 @click.option("--images", type=click.IntRange(1), help="Data: how many (of each class for --average).")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of samples, orders and shuffles.")
-@click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True)
-@click.option(
-    "--detector-model", type=click.Path(path_type=Path), help="Weights of a detector that ships none (yunet)."
-)
-@click.option("--min-face", type=click.IntRange(8), default=40, show_default=True, help="Smallest face, pixels.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+@seed_option("samples, orders and shuffles")
+@detector_options(note="photos")
+@threads_option(default=None)
 def command(photos: tuple[str, ...], data: Path | None, **options: Any) -> None:
     """Show where a network looks, on the faces of photos or over a dataset, and whether that can be believed.
 

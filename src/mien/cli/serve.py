@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mien.cli.options import PATH, detector_options, model_name, model_options, threads_option
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 EPILOG = f"""\b
@@ -18,12 +19,13 @@ Examples:
   mien serve --max-video-seconds 60 --max-requests 8
 
 \b
-Every limit is an environment variable as well: {ENVIRONMENT_PREFIX}VIDEO_SECONDS=60. The
-key can be in MIEN_SERVE_KEY. SIGTERM and Ctrl-C let requests in flight finish.
+Every limit is an environment variable too: {ENVIRONMENT_PREFIX}VIDEO_SECONDS=60.
+The key can be in MIEN_SERVE_KEY. After SIGTERM or Ctrl-C, requests in flight
+are finished.
 
 \b
-Exit codes: 0 stopped; 1 it could not start (address taken, no key for an
-address that others can reach); 2 wrong call.
+Exit codes: 0 stopped; 1 it could not start (address in use, no key for an
+address that other machines can reach); 2 wrong call.
 """
 
 
@@ -39,19 +41,24 @@ def _limits(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("serve", epilog=EPILOG)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
-@click.option("--key-file", type=click.Path(path_type=Path), help="File that holds the key clients have to send.")
-@click.option("--insecure-no-key", is_flag=True, help="Let others on the network use it without a key.")
-@click.option("--allow-host", multiple=True, metavar="NAME", help="A name this service goes by; '*' for any.")
-@click.option("--allow-origin", multiple=True, metavar="ORIGIN", help="A site whose pages may use it (CORS).")
-@click.option("--proxy", metavar="ADDRESS", help="A proxy in front, whose X-Forwarded-For is believed.")
-@click.option("--detector", default="mtcnn", show_default=True, help="Face detector.")
-@click.option("--detector-model", type=click.Path(path_type=Path), help="File of the detector's weights.")
-@click.option("--min-face", type=click.IntRange(8), default=40, show_default=True, help="Smallest face, pixels.")
-@click.option("--emotion", default="emotion", show_default=True, help="Model name or .onnx file; 'none' for none.")
-@click.option("--age", default="age", show_default=True, help="Model name or .onnx file; 'none' for none.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.  [default: all, at most 4]")
-@click.option("--quiet", is_flag=True, help="No line for each request.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option("--key-file", type=PATH, help="File that holds the key that clients have to send.")
+@click.option("--insecure-no-key", is_flag=True, help="Let other machines use it without a key.")
+@click.option(
+    "--allow-host", multiple=True, metavar="NAME", help="Host name that requests may use; '*' for any; repeatable."
+)
+@click.option("--allow-origin", multiple=True, metavar="ORIGIN", help="Site whose pages may use it (CORS); repeatable.")
+@click.option("--proxy", metavar="ADDRESS", help="Address of a proxy whose X-Forwarded-For header is trusted.")
+@detector_options()
+@model_options
+@threads_option()
+@click.option("--quiet", is_flag=True, help="Print no line per request.")
 @_limits
 def command(
     host: str,
@@ -68,12 +75,12 @@ def command(
     age: str,
     threads: int | None,
     quiet: bool,
-    **chosen: float | None,
+    **limit_values: float | None,
 ) -> None:
     """A web page and an HTTP interface for photos, videos and cameras, on this machine.
 
-    Nothing leaves the machine, and nothing is kept but videos, for an hour or until they are deleted. Other machines
-    can reach it only with --host, and then need a key.
+    Nothing leaves the machine. Only videos are stored, for an hour or until they are deleted. It listens on localhost
+    only; remote access needs --host and an API key.
     """
     import contextlib
     import logging
@@ -96,7 +103,7 @@ def command(
     from mien.server.limits import load_limits
     from mien.server.run import base_url, listen, log_to_stderr, serve
 
-    limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in chosen.items()})
+    limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
     hosts = tuple(name.lower() for name in allow_host)
     access = AccessPolicy(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key)
     with contextlib.closing(listen(access, port)) as bound:
@@ -104,19 +111,19 @@ def command(
             limits,
             detector=detector,
             detector_model=detector_model,
-            emotion=None if emotion == "none" else emotion,
-            age=None if age == "none" else age,
+            emotion=model_name(emotion),
+            age=model_name(age),
             min_face=min_face,
             threads=threads,
         )
         engine.warm()
         log_to_stderr(logging.WARNING if quiet else logging.INFO)
-        where = base_url(bound)
+        url = base_url(bound)
         serve(
             create_app(engine, access, limits),
             bound,
             limits,
-            started=lambda: click.echo(f"mien: serving on {where} – Ctrl-C stops it", err=True),
+            started=lambda: click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True),
             proxy=proxy,
         )
     click.echo("mien: stopped", err=True)

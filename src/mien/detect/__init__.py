@@ -1,4 +1,4 @@
-"""Face detectors: one file each, one row each in `DETECTORS`. Importing this loads neither OpenCV nor ONNX Runtime."""
+"""Face detectors: one file each, one row each in `DETECTORS`. Importing this loads no other package."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from mien.defaults import DETECTOR, MIN_FACE
 from mien.detect.detector import Detector
 from mien.errors import InputError
 
-__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "DetectorInfo", "make_detector"]
-
-DEFAULT_DETECTOR = "mtcnn"
+__all__ = ["DETECTORS", "Detector", "DetectorInfo", "make_detector"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
 
 
 def make_detector(
-    name: str = DEFAULT_DETECTOR, *, min_face: int = 40, threads: int | None = None, model: Path | None = None
+    name: str = DETECTOR, *, min_face: int = MIN_FACE, threads: int | None = None, model: Path | None = None
 ) -> Detector:
     """Build a detector.
 

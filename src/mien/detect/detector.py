@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    # the command line reads the names of detectors without loading NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
-from mien.results.faces import Faces
+    from mien.results.faces import Faces
 
 
 class Detector(Protocol):
