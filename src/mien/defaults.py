@@ -41,3 +41,27 @@ SHARD_SIZE: Final = 500
 """Photos in a shard of a batch; about the work of ten to twenty seconds."""
 ABSTAIN: Final = 0.0
 """Probability below which a label is shown as uncertain."""
+PORT: Final = 8000
+"""TCP port of the service."""
+
+MAX_HASH_BITS: Final = 16
+"""Of 64 bits in which the perceptual hashes of near duplicates differ at most."""
+MIN_SIMILARITY: Final = 0.9
+"""Least cosine of the HOG vectors of near duplicates."""
+MIN_CONTRAST: Final = 2.0
+"""Least standard deviation of the gray levels of a usable picture, 0-255."""
+MIN_SHARPNESS: Final = 400.0
+"""Least variance of the Laplacian of a usable picture, at 48x48 pixels."""
+NOT_A_FACE_VOTES: Final = 5
+"""FER+ votes for "not a face" with which a picture counts as one without a face."""
+MAX_VOTE_ENTROPY: Final = 2.0
+"""Greatest entropy of the FER+ votes of a usable picture, bits."""
+MAX_LABEL_ODDS: Final = 10.0
+"""How many times more probable another label may be for a classifier than the label of a usable picture."""
+
+BOOTSTRAP_SAMPLES: Final = 1000
+"""Resamples behind an interval."""
+PASTED_FACE_SIDE: Final = 96
+"""Side to which faces of a prepared dataset are enlarged in whole pictures, pixels."""
+CALIBRATION_IMAGES: Final = 512
+"""Training images on which the ranges of activations are measured for a model in 8 bits."""

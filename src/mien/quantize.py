@@ -31,6 +31,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from mien import defaults
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, ExportError
 from mien.evaluation.scoring.evaluate import evaluate
@@ -40,7 +41,7 @@ from mien.models.model import CHUNK, Model
 from mien.training.environment import commit
 from mien.training.resize import fit_images
 
-IMAGES = 512
+IMAGES = defaults.CALIBRATION_IMAGES
 """Calibration images."""
 PERCENTILE = 99.999
 SMALL = 0.01

@@ -136,13 +136,6 @@ def test_detectors(detector: str, mien: Callable[..., Run], photos: Path) -> Non
     assert "happy" in [face["emotion"] for face in json.loads(run.out)["faces"]]
 
 
-def test_every_detector_can_be_chosen() -> None:
-    from mien.cli import options
-    from mien.detect import DETECTORS
-
-    assert set(options.DETECTORS) == set(DETECTORS)
-
-
 def test_options_change_the_answer(mien: Callable[..., Run], photos: Path) -> None:
     assert json.loads(mien("analyze", photos / "face.jpg", "--min-face", 300, "--json").out)["faces"] == []
     face = json.loads(mien("analyze", photos / "face.jpg", "--age", "none", "--json").out)["faces"][0]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.face_check import DETECTORS
+from mien import defaults
+from mien.cli.options import PATH, detector_options, seed_option, split_names, threads_option
 from mien.cli.output import Failures
 
 if TYPE_CHECKING:
@@ -34,32 +35,64 @@ Examples:
 
 
 @click.command("audit", epilog=EPILOG)
-@click.argument("prepared", type=click.Path(path_type=Path))
-@click.option("--checks", help=f"Some of {', '.join(CHECKS)}. [default: all]")
+@click.argument("prepared", type=PATH)
+@click.option("--checks", help=f"Some of {', '.join(CHECKS)}.  [default: all]")
 @click.option(
-    "--near", "bits", type=click.IntRange(0, 32), help="Bits in which hashes of one photo differ. [default: 16]"
+    "--near",
+    "bits",
+    type=click.IntRange(0, 32),
+    default=defaults.MAX_HASH_BITS,
+    show_default=True,
+    help="Greatest number of bits in which the hashes of near duplicates differ.",
 )
-@click.option("--similarity", type=click.FloatRange(0.5, 1), help="Least similarity of near duplicates. [default: 0.9]")
-@click.option("--constant", type=float, help="Least standard deviation of the gray levels, 0-255. [default: 2]")
-@click.option("--blur", type=float, help="Least variance of the Laplacian at 48x48. [default: 400]")
-@click.option("--not-a-face", type=int, help="So many FER+ votes for 'not a face' say so. [default: 5]")
-@click.option("--detector", type=click.Choice(DETECTORS), help="Also look for faces with this one.")
-@click.option("--model", help="Judge labels by this model (a name, an .onnx file, a run folder).")
-@click.option("--unseen", is_flag=True, help="MODEL was not trained on this dataset: judge its training images too.")
 @click.option(
-    "--probabilities", type=click.Path(path_type=Path), help="Judge labels by these, .npy or .csv; must be out of fold."
+    "--similarity",
+    type=click.FloatRange(0.5, 1),
+    default=defaults.MIN_SIMILARITY,
+    show_default=True,
+    help="Least similarity of near duplicates.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of the folds of the classifier that judges labels. [default: 0]")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads of --model.")
-@click.option("--show", type=click.IntRange(0), default=3, show_default=True, help="Findings of each check to print.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything that was found here.")
-@click.option("--json-summary", type=click.Path(path_type=Path), help="Write the counts alone here.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page that loads nothing and shows no face.")
-@click.option("--thumbnails", is_flag=True, help="Show faces on that page; mind whom you pass it to.")
+@click.option(
+    "--constant",
+    type=float,
+    default=defaults.MIN_CONTRAST,
+    show_default=True,
+    help="Least standard deviation of the gray levels, 0-255.",
+)
+@click.option(
+    "--blur",
+    type=float,
+    default=defaults.MIN_SHARPNESS,
+    show_default=True,
+    help="Least variance of the Laplacian at 48x48 pixels.",
+)
+@click.option(
+    "--not-a-face",
+    type=int,
+    default=defaults.NOT_A_FACE_VOTES,
+    show_default=True,
+    help="Number of FER+ votes for 'not a face' from which on a picture is reported.",
+)
+@detector_options(None, note="check 'faceless'", required=False)
+@click.option("--model", help="Check labels with this model: a name, an .onnx file or a run folder.")
+@click.option("--unseen", is_flag=True, help="MODEL was not trained on this dataset: check its training images too.")
+@click.option(
+    "--probabilities", type=PATH, help="Check labels with these probabilities, .npy or .csv; they must be out of fold."
+)
+@seed_option("the folds of the classifier that checks labels")
+@threads_option("of --model", default=None)
+@click.option(
+    "--show", type=click.IntRange(0), default=3, show_default=True, help="Number of findings to print per check."
+)
+@click.option("--json", "json_file", type=PATH, help="Write all findings to this JSON file.")
+@click.option("--json-summary", type=PATH, help="Write the counts alone to this JSON file.")
+@click.option("--html", type=PATH, help="Write a self-contained page, without faces.")
+@click.option("--thumbnails", is_flag=True, help="Show faces on that page; do not publish it.")
 def command(
     prepared: Path,
     checks: str | None,
     detector: str | None,
+    detector_model: Path | None,
     model: str | None,
     unseen: bool,
     probabilities: Path | None,
@@ -69,21 +102,21 @@ def command(
     json_summary: Path | None,
     html: Path | None,
     thumbnails: bool,
-    **numbers: float | None,
+    **numbers: float,
 ) -> None:
-    """Look PREPARED over and report; nothing is changed (`mien data clean` removes).
+    """Check the dataset PREPARED and report what is wrong; nothing is changed (`mien data clean` removes).
 
     Invalid rows; class balance; exact and near duplicates inside and across splits, and those with different labels;
     labels that are probably wrong; pictures of one brightness, blurred ones, those without a face; FER2013's labels
-    against FER+. A check that cannot run says why, and the others go on.
+    against FER+. A check that cannot run reports why; the others run.
 
-    Labels are judged by a simple classifier trained by cross-validation. --model is a better judge, but only of images
-    it has not learned from: validation and test.
+    Labels are checked by a simple classifier trained by cross-validation. --model checks them better, but only those of
+    images that it was not trained on: validation and test.
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.cli.face_check import seeing
+    from mien.cli.face_check import make_face_check
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.audit import Settings, audit
     from mien.datasets.audit.page import write_page
@@ -94,7 +127,7 @@ def command(
     if model is not None and probabilities is not None:
         raise click.UsageError("Give --model or --probabilities, not both.")
     if unseen and model is None:
-        raise click.UsageError("--unseen says something about --model: give one.")
+        raise click.UsageError("--unseen needs --model.")
     if thumbnails and html is None:
         raise click.UsageError("--thumbnails needs --html FILE.")
     # a report that cannot be written should not take a minute to fail
@@ -102,12 +135,12 @@ def command(
         if path is not None:
             output_file(path)
     data = read_prepared(prepared)
-    chosen = None if checks is None else tuple(name.strip() for name in checks.split(",") if name.strip())
-    settings = Settings(**{name: value for name, value in numbers.items() if value is not None})  # type: ignore[arg-type]
+    chosen = split_names(checks)
+    settings = Settings(**numbers)  # type: ignore[arg-type]
     judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("auditing", total=len(CHECK_TABLE if chosen is None else set(chosen)))
-        sees = seeing(detector, len(data), progress)
+        sees = make_face_check(detector, detector_model, len(data), progress)
         report = audit(
             data,
             chosen,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from mien.cli.options import PATH, data_option, figures_option, threads_option
+from mien.cli.output import table_console
 
 if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
@@ -21,19 +23,19 @@ Examples:
 
 @click.command("calibrate", epilog=EPILOG)
 @click.argument("model")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="File written by `mien data prepare`.")
-@click.option("--split", default="validation", show_default=True, help="Which images to fit on.")
-@click.option("--test", "test_split", default="test", show_default=True, help="Which images to report on as well.")
+@data_option
+@click.option("--split", default="validation", show_default=True, help="Images to fit on.")
+@click.option("--test", "test_split", default="test", show_default=True, help="Further images to report on.")
 @click.option(
     "--target",
     default="label",
     show_default=True,
     type=click.Choice(["label", "raters"]),
-    help="What to make likeliest: the true label, or the distribution of FER+ raters' votes.",
+    help="What the probabilities should match: the true label, or the distribution of FER+ raters' votes.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Write MODEL, an ONNX file, with its new card here.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure here.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+@click.option("--out", type=PATH, help="Write MODEL, an ONNX file, with its new card to this file.")
+@figures_option
+@threads_option(default=None)
 def command(
     model: str,
     data: Path,
@@ -46,10 +48,10 @@ def command(
 ) -> None:
     """Fit a temperature to each head of MODEL, so that a probability of 0.8 is right in eight of ten cases.
 
-    Logits are divided by the temperature before the softmax: order and labels stay, and with them every accuracy.
-    Images that stand in the training set too are left out of the fit. A head is left at 1 where the gain may be chance;
-    before → after goes from temperature 1 to what was fitted. With --out the card holds the temperatures, and the
-    scores of the test images that go with them. For a run folder, give what is printed to `mien export`.
+    Logits are divided by the temperature before the softmax: order, labels and accuracies do not change. Images that
+    are also in the training set are left out of the fit. A head stays at 1 where the gain may be chance; before → after
+    is temperature 1 → the fitted one. With --out the card holds the temperatures and the scores of the test images with
+    them. For a run folder, pass the options that are printed to `mien export`.
     """
     from mien.errors import MissingExtraError
 
@@ -118,10 +120,9 @@ def _write(
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = table_console(140)
     for head, one in document["heads"].items():
         low, high = one["interval"] or (0.0, 0.0)
         state = "a gain" if one["adopted"] else "left at 1: the gain may be chance"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.face_check import DETECTORS
+from mien import defaults
+from mien.cli.options import PATH, Decorator, detector_options, seed_option, split_names
 
 if TYPE_CHECKING:
     from mien.datasets.cleaning import Cleaned
@@ -29,30 +30,34 @@ Examples:
 """
 
 
+def _threshold(rule: str, default: float, text: str) -> Decorator:
+    """An option that is None where it is not given: a threshold of a rule that is not applied is an error."""
+    return click.option(f"--{rule}", type=float, help=f"{text}  [default: {default:g}]")
+
+
 @click.command("clean", epilog=EPILOG)
-@click.argument("prepared", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
-@click.option("--expressions", help="Keep these emotions alone, before anything else, such as angry,happy,sad,neutral.")
-@click.option("--rules", help=f"Some of {', '.join(RULES)}. [default: those that suit the dataset]")
-@click.option("--constant", type=float, help="Least standard deviation of the gray levels, 0-255. [default: 2]")
-@click.option("--not-a-face", type=float, help="So many FER+ votes for 'not a face' remove an image. [default: 5]")
-@click.option("--blur", type=float, help="Least variance of the Laplacian. [default: 400]")
-@click.option("--ambiguous", type=float, help="Greatest entropy of the FER+ votes, bits. [default: 2]")
-@click.option(
-    "--disagreement", type=float, help="A classifier may find another label so many times more probable. [default: 10]"
-)
-@click.option("--detector", type=click.Choice(DETECTORS), help="Also remove pictures in which this one finds no face.")
-@click.option("--limit", help="After the rules: at most so many of an emotion, drawn at random, such as neutral=4700.")
-@click.option("--split", help="After that: new splits, as images or shares of train,validation,test.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --limit and --split.")
-@click.option("--kept", type=click.Path(path_type=Path), help="Write which images stay, as CSV.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the counts here.")
+@click.argument("prepared", type=PATH)
+@click.option("--out", required=True, type=PATH, help="The file to write.")
+@click.option("--expressions", help="Keep only these emotions, before anything else, such as angry,happy,sad,neutral.")
+@click.option("--rules", help=f"Some of {', '.join(RULES)}.  [default: those that suit the dataset]")
+@_threshold("constant", defaults.MIN_CONTRAST, "Least standard deviation of the gray levels, 0-255.")
+@_threshold("not-a-face", defaults.NOT_A_FACE_VOTES, "Number of FER+ votes for 'not a face' that removes an image.")
+@_threshold("blur", defaults.MIN_SHARPNESS, "Least variance of the Laplacian.")
+@_threshold("ambiguous", defaults.MAX_VOTE_ENTROPY, "Greatest entropy of the FER+ votes, in bits.")
+@_threshold("disagreement", defaults.MAX_LABEL_ODDS, "How many times likelier a classifier may find another label.")
+@detector_options(None, note="rule 'undetected'", required=False)
+@click.option("--limit", help="Keep at most so many random images of an emotion after the rules, such as neutral=4700.")
+@click.option("--split", help="Make new splits after that: images or shares of train,validation,test.")
+@seed_option("--limit and --split")
+@click.option("--kept", type=PATH, help="Write which images are kept to this CSV file.")
+@click.option("--json", "json_file", type=PATH, help="Write the counts to this JSON file.")
 def command(
     prepared: Path,
     out: Path,
     expressions: str | None,
     rules: str | None,
     detector: str | None,
+    detector_model: Path | None,
     limit: str | None,
     split: str | None,
     seed: int,
@@ -60,16 +65,16 @@ def command(
     json_file: Path | None,
     **thresholds: float | None,
 ) -> None:
-    """Take bad images out of PREPARED by rules with numbers, and count what each removes.
+    """Remove bad images from the dataset PREPARED by rules with thresholds, and count what each removes.
 
     By default: pictures of one brightness, blurred pictures, copies (one stays; test before validation before train),
-    copies that carry different labels, and, with FER+ votes, pictures that raters call not a face or do not agree on;
+    copies that carry different labels, and, with FER+ votes, pictures that raters call no face or disagree on;
     without votes, those whose label a classifier trained on other images finds improbable.
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.cli.face_check import seeing
+    from mien.cli.face_check import make_face_check
     from mien.datasets.class_balance import at_most, split_anew
     from mien.datasets.cleaning import clean, default_rules
     from mien.datasets.dataset import select_emotions
@@ -77,10 +82,10 @@ def command(
 
     limits, shares = _limits(limit), _shares(split)
     data = read_prepared(prepared)
-    names = _names(expressions)
+    names = split_names(expressions)
     if names is not None:
         data = select_emotions(data, names)
-    chosen = _names(rules) or default_rules(data)
+    chosen = split_names(rules) or default_rules(data)
     if detector is not None:
         chosen = (*chosen, "undetected")
     given = {name.replace("_", "-"): value for name, value in thresholds.items() if value is not None}
@@ -90,7 +95,9 @@ def command(
         def said(rule: str) -> None:
             progress.update(bar, description=rule, advance=1)
 
-        cleaned = clean(data, chosen, given, sees=seeing(detector, len(data), progress), said=said)
+        cleaned = clean(
+            data, chosen, given, sees=make_face_check(detector, detector_model, len(data), progress), said=said
+        )
     result = cleaned.prepared
     if limits:
         result = at_most(result, limits, seed)
@@ -168,13 +175,9 @@ def _print(cleaned: Cleaned, result: Dataset) -> None:
     console.print(table)
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def _limits(text: str | None) -> dict[str, int]:
     limits = {}
-    for part in _names(text) or ():
+    for part in split_names(text) or ():
         name, _, count = part.partition("=")
         if not count.strip().isdigit():
             raise click.BadParameter(f"{part!r} is not EMOTION=COUNT, such as neutral=4700.", param_hint="--limit")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from mien import defaults
 from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
+from mien.cli.options import PATH, split_names
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -33,7 +35,7 @@ Examples:
 
 @click.group("data")
 def command() -> None:
-    """Turn datasets into training files, look them over and clean them."""
+    """Turn datasets into training files, audit and clean them."""
 
 
 command.add_command(audit)
@@ -41,35 +43,49 @@ command.add_command(clean)
 
 
 @command.command("prepare", epilog=EPILOG)
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write, such as fer2013.parquet.")
+@click.argument("source", type=PATH)
+@click.option("--out", type=PATH, help="The file to write, such as fer2013.parquet.")
 @click.option("--kind", default="auto", show_default=True, type=click.Choice(KINDS), help="Layout of SOURCE.")
-@click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (fer2013new.csv), joined by row.")
+@click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv), joined by row.")
 @click.option("--targets", type=click.Choice(RULES), help="Leave out the rows that this rule for FER+ votes drops.")
 @click.option(
-    "--classes", type=click.Choice(["7", "8"]), help="Emotions of --targets; 7 is without contempt. [default: 8]"
+    "--classes",
+    type=click.Choice(["7", "8"]),
+    help="Number of emotions of --targets; 7 is without contempt.  [default: 8]",
 )
-@click.option("--expressions", help="Keep these emotions alone, such as angry,happy,sad.")
-@click.option("--per-class", type=click.IntRange(1), help="Keep the first so many of each emotion of each split.")
-@click.option("--features", help="Add feature vectors: landmarks, hog, hog-sliding, one or more with commas between.")
-@click.option("--workers", type=click.IntRange(1), help="Processes for --features. [default: one a core]")
-@click.option("--cache/--no-cache", default=True, show_default=True, help="Keep computed features for the next time.")
-@click.option("--images", type=click.Path(path_type=Path), help="Write the pictures to class folders in this folder.")
+@click.option("--expressions", help="Keep only these emotions, such as angry,happy,sad.")
 @click.option(
-    "--image-kind", default="face", show_default=True, type=click.Choice(PICTURES), help="What --images shows."
+    "--per-class", type=click.IntRange(1), help="Keep only the first so many images of each emotion in each split."
+)
+@click.option("--features", help="Add feature vectors: landmarks, hog, hog-sliding, separated by commas.")
+@click.option("--workers", type=click.IntRange(1), help="Number of processes for --features.  [default: one per core]")
+@click.option("--cache/--no-cache", default=True, show_default=True, help="Keep computed features for later calls.")
+@click.option("--images", type=PATH, help="Write the pictures to class folders in this folder.")
+@click.option(
+    "--image-kind",
+    default="face",
+    show_default=True,
+    type=click.Choice(PICTURES),
+    help="What the pictures of --images show.",
 )
 @click.option(
-    "--image-format", default="png", show_default=True, type=click.Choice(["png", "jpg"]), help="Of --images."
+    "--image-format",
+    default="png",
+    show_default=True,
+    type=click.Choice(["png", "jpg"]),
+    help="File format of --images.",
 )
-@click.option("--size", type=click.IntRange(8, 1024), help="Resize to this many pixels a side. [default: as it is]")
+@click.option(
+    "--size",
+    type=click.IntRange(8, 1024),
+    help="Resize images to this many pixels per side.  [default: their own size]",
+)
 @click.option(
     "--crop",
     type=click.Choice(["age", "emotion"]),
-    help="Cut the faces out as the photo pipeline does for this model (FairFace); --size defaults to its input.",
+    help="Crop the faces as the photo pipeline does for this model (FairFace); --size defaults to its input.",
 )
-@click.option(
-    "--labels", help="What the labels 0, 1, … mean, for Parquet that does not say: a list such as angry,disgust."
-)
+@click.option("--labels", help="Names of the labels 0, 1, …, for Parquet without them: a list such as angry,disgust.")
 def prepare(
     source: Path,
     out: Path | None,
@@ -92,9 +108,9 @@ def prepare(
     """Read the dataset SOURCE and write it as one compact file for `mien train`.
 
     SOURCE is a file or a folder: FER2013's CSV (plain, .gz or .zip), image folders named by emotion, Hugging Face
-    Parquet, FairFace, RAF-DB, or a file that this command wrote. Prints what the file holds, and for FER+ what each
-    rule keeps and drops. With --images the pictures are written out too, or instead of the file, with labels and
-    features beside them; label columns stand in the order of --expressions.
+    Parquet, FairFace, RAF-DB, or a file that this command wrote. Prints a summary of the file, and for FER+ what
+    each rule keeps and drops. With --images the pictures are written too, or instead of the file, with labels and
+    features beside them; label columns are in the order of --expressions.
     """
     from rich.console import Console
 
@@ -111,16 +127,16 @@ def prepare(
         raise click.UsageError("--classes needs --targets.")
     console = Console(highlight=False)
     if crop is None:
-        prepared = read_dataset(source, kind, ReadOptions(size=size, labels=_names(labels)))
+        prepared = read_dataset(source, kind, ReadOptions(size=size, labels=split_names(labels)))
     else:
-        prepared = _read_cropped(source, kind, crop, size, _names(labels))
+        prepared = _read_cropped(source, kind, crop, size, split_names(labels))
     if ferplus is not None:
         prepared = votes.join_votes(prepared, votes.read_votes(ferplus))
     if prepared.votes is not None:
         console.print(render_target_rules(summarise_target_rules(prepared)))
     if targets is not None:
         prepared = votes.apply_target_rule(prepared, cast("votes.TargetRule", targets), 7 if classes == "7" else 8)
-    chosen = _names(expressions)
+    chosen = split_names(expressions)
     if chosen is not None:
         prepared = select_emotions(prepared, chosen)
     if per_class is not None:
@@ -140,7 +156,7 @@ def prepare(
 
 
 def _with_features(prepared: Dataset, text: str, workers: int | None, cache: bool) -> Dataset:
-    """The dataset with the vectors it was asked for and does not carry yet."""
+    """The dataset with the named feature vectors; those that it holds already are not computed again."""
     from dataclasses import replace
 
     from rich.console import Console
@@ -164,7 +180,7 @@ def _with_features(prepared: Dataset, text: str, workers: int | None, cache: boo
 
 
 def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: tuple[str, ...] | None) -> Dataset:
-    """Faces as the pipeline cuts them; training pictures in which it finds none are left out."""
+    """Faces as the pipeline crops them; training pictures in which it finds none are left out."""
     import numpy as np
     from rich.console import Console
     from rich.progress import Progress
@@ -176,9 +192,11 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
     from mien.predict.face_cropper import FaceCropper
 
     side = size or network(task).size
-    cropper = FaceCropper(make_detector("mtcnn", min_face=40, threads=1), side, "rgb", FRAMES[task])
+    cropper = FaceCropper(
+        make_detector(defaults.DETECTOR, min_face=defaults.MIN_FACE, threads=1), side, "rgb", FRAMES[task]
+    )
     with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("finding faces")
+        bar = progress.add_task("detecting faces")
         options = ReadOptions(
             size=side,
             labels=labels,
@@ -190,7 +208,3 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
         return prepared
     missed = (prepared.split == "train") & ~prepared.found
     return prepared.dropping(np.where(missed, "no face found in a training picture", ""))
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())

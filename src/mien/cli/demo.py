@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from mien.cli.options import PATH
+
 PORTRAITS = (
     ("skimage", "data/astronaut.png", "scikit-image"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "matplotlib"),
 )
-"""Public-domain portraits that packages carry: module, file in it, package to install."""
-
+"""Public-domain portraits in other packages: module, file in it, package to install."""
 
 EPILOG = """\b
 Examples:
@@ -22,22 +23,21 @@ Examples:
 
 
 @click.command("demo", epilog=EPILOG)
-@click.option("--photo", type=click.Path(path_type=Path), help="Analyse this photo instead of the portrait.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo.png"), show_default=True)
+@click.option("--photo", type=PATH, help="Analyse this photo instead of the portrait.")
+@click.option("--out", type=PATH, default=Path("demo.png"), show_default=True, help="The annotated picture to write.")
 def command(photo: Path | None, out: Path) -> None:
     """Analyse a public-domain portrait, or your own photo, and save the annotated picture."""
     from mien.cli.photo_table import print_table
     from mien.pipeline.analyzer import Analyzer
 
-    chosen = photo or portrait()
-    faces = Analyzer().analyze(chosen)
-    print_table([faces], top=3)
+    faces = Analyzer().analyze(photo or portrait())
+    print_table([faces])
     faces.save(out)
     click.echo(f"annotated picture: {out.resolve()}")
 
 
 def portrait() -> Path:
-    """The portrait of the first installed package that carries one, found without importing the package."""
+    """The portrait of the first installed package that has one; the package is not imported."""
     from mien.errors import MissingFileError
 
     for module, file, _ in PORTRAITS:
@@ -47,5 +47,6 @@ def portrait() -> Path:
             if path.is_file():
                 return path
     raise MissingFileError(
-        "the demo's portrait comes with a package: pip install --no-deps scikit-image, or --photo FILE"
+        "no installed package has the demo's portrait",
+        advice="pip install --no-deps scikit-image, or give --photo FILE",
     )

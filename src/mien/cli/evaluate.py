@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien import defaults
+from mien.cli.options import PATH, data_option, detector_options, figures_option, seed_option, threads_option
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mien.evaluation.scoring.evaluate import SplitPredictions
-
-DETECTORS = ("mtcnn", "res10", "haar")
 
 EPILOG = """\b
 Examples:
@@ -28,54 +29,49 @@ Examples:
 
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="File written by `mien data prepare`.")
-@click.option("--split", default="test", show_default=True, help="Which images: train, validation or test.")
+@data_option
+@click.option("--split", default="test", show_default=True, help="Images to use: train, validation or test.")
 @click.option("--flip/--no-flip", default=False, show_default=True, help="Average with the mirrored images.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure here.")
-@click.option("--report", type=click.Path(path_type=Path), help="Write report.html, report.json and pictures here.")
+@figures_option
+@click.option("--report", type=PATH, help="Write report.html, report.json and pictures to this folder.")
 @click.option("--slices", help="Groups to report: race, gender, age, emotion; race+gender crosses two.")
 @click.option(
     "--labels",
     type=click.Choice(["ferplus", "emotion", "age"]),
-    help="Score on these labels: the majority of FER+ raters, the dataset's own. [default: those a head is about]",
+    help="Labels to score on: the majority of FER+ raters, or the dataset's own.  [default: those of each head]",
 )
 @click.option(
     "--map",
     "maps",
     multiple=True,
     metavar="LABEL=MEANING",
-    help="What a label of the model is called by the dataset, or - to leave it out; repeatable.",
+    help="The dataset's name for a label of the model, or - to leave it out; repeatable.",
 )
 @click.option(
-    "--bootstrap", default=1000, show_default=True, type=click.IntRange(0), help="Resamples for intervals; 0 for none."
-)
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the resampling.")
-@click.option(
-    "--end-to-end", is_flag=True, help="Whole photos through detector and crop; a face that is missed counts as wrong."
-)
-@click.option(
-    "--detector",
-    default="mtcnn",
+    "--bootstrap",
+    default=defaults.BOOTSTRAP_SAMPLES,
     show_default=True,
-    type=click.Choice(DETECTORS),
-    help="For --end-to-end: finds faces.",
+    type=click.IntRange(0),
+    help="Number of resamples for intervals; 0 for none.",
 )
+@seed_option("the resampling")
 @click.option(
-    "--min-face",
-    default=40,
-    show_default=True,
-    type=click.IntRange(12),
-    help="For --end-to-end: smallest face, pixels.",
+    "--end-to-end", is_flag=True, help="Run detector and crop on whole photos; a face that is missed counts as wrong."
 )
+@detector_options(note="--end-to-end")
 @click.option(
     "--face-size",
     type=click.IntRange(16, 160),
-    help="For --end-to-end: pixels to enlarge a cropped face to. [default: 96]",
+    help=f"Pixels to enlarge a cropped face to (--end-to-end).  [default: {defaults.PASTED_FACE_SIDE}]",
 )
 @click.option(
-    "--turn", default=0.0, show_default=True, type=click.FloatRange(0, 45), help="For --end-to-end: degrees of tilt."
+    "--turn",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 45),
+    help="Angle by which faces are tilted, in degrees (--end-to-end).",
 )
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+@threads_option(default=None)
 def command(
     models: tuple[str, ...],
     data: Path,
@@ -90,6 +86,7 @@ def command(
     seed: int,
     end_to_end: bool,
     detector: str,
+    detector_model: Path | None,
     min_face: int,
     face_size: int | None,
     turn: float,
@@ -98,9 +95,9 @@ def command(
     """Score each MODEL (a shipped model's name, an .onnx file, or a run folder) on a prepared dataset.
 
     FER2013 is scored under both protocols, FER+ majority and the original labels, each with all test images and
-    without those that also stand in the training set ("leak-free"). Several models are set side by side with McNemar's
-    test. With --end-to-end the faces of a prepared dataset are enlarged into whole pictures, and FairFace's own files
-    (Parquet, or CSV beside the image folders) are taken as they are.
+    without those that are also in the training set ("leak-free"). Several models are compared with McNemar's
+    test. With --end-to-end the faces of a prepared dataset are enlarged into whole pictures; FairFace's own files
+    (Parquet, or CSV beside the image folders) are used as they are.
     """
     from mien.errors import InputError, MissingExtraError
 
@@ -112,9 +109,9 @@ def command(
     from mien.files import atomic_path
 
     if not end_to_end and (face_size is not None or turn):
-        raise click.UsageError("--face-size and --turn go with --end-to-end.")
+        raise click.UsageError("--face-size and --turn need --end-to-end.")
     if report is not None and report.exists() and not report.is_dir():
-        raise InputError(f"{report}: is a file: give a folder for the report")
+        raise InputError("is a file", path=report, advice="give a folder for the report")
     options: dict[str, Any] = {
         "split": split,
         "flip": flip,
@@ -123,7 +120,7 @@ def command(
         "slices": None if slices is None else [name for name in slices.split(",") if name.strip()],
     }
     if end_to_end:
-        given = _whole_photos(models, data, detector, min_face, face_size, turn, threads, options)
+        given = _whole_photos(models, data, detector, detector_model, min_face, face_size, turn, threads, options)
     else:
         given = _prepared(models, data, threads, options)
     document = compare_models(given, samples=bootstrap, seed=seed)
@@ -169,6 +166,7 @@ def _whole_photos(
     models: tuple[str, ...],
     data: Path,
     detector: str,
+    detector_model: Path | None,
     min_face: int,
     face_size: int | None,
     turn: float,
@@ -191,7 +189,7 @@ def _whole_photos(
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
     opened = [open_model(model, threads) for model in models]
-    finder = make_detector(detector, min_face=min_face, threads=threads)
+    finder = make_detector(detector, min_face=min_face, threads=threads, model=detector_model)
     kind = detect_format(data)
     if kind not in ("prepared", "fairface"):
         raise DataError(f"{data}: whole photos are taken from FairFace's files or from a prepared file, not {kind}")
@@ -200,12 +198,14 @@ def _whole_photos(
             "--labels, --face-size and --turn are for prepared files; FairFace's photos are taken whole."
         )
     with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("finding faces")
+        bar = progress.add_task("detecting faces")
         options["progress"] = lambda done, total: progress.update(bar, completed=done, total=total)
         if kind == "fairface":
             return predict_photos(opened, open_fairface(data), finder, **options)
         prepared = read_prepared(data)
-        return predict_pasted_faces(opened, prepared, finder, side=face_size or 96, angle=turn, **options)
+        return predict_pasted_faces(
+            opened, prepared, finder, side=face_size or defaults.PASTED_FACE_SIDE, angle=turn, **options
+        )
 
 
 def _console() -> Any:

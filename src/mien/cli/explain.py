@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import PATH, detector_options, seed_option, threads_option
-from mien.cli.output import Failures, progress_bar, table_console, unique_name
+from mien.cli.output import Failures, unique_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 METHODS = ("saliency", "integrated-gradients", "guided-backprop", "grad-cam", "occlusion", "regions")
 SHEETS = ("predictions", "errors", "ambiguous", "disputed")
 IMAGES = {"average": 20, "faithfulness": 64, "sanity": 16, "regions": 1000, "sheet": 48}
-"""Images by default: of each class for averages, of the split for the rest."""
+"""Default numbers of images: of each class for averages, of the split for the rest."""
 PRIVATE = "faces of the dataset, for you to look at: do not publish or commit it"
 
 EPILOG = """\b
@@ -39,36 +39,42 @@ Examples:
   mien explain --data fer2013.parquet --model runs/attention-parallel --method regions --out maps/
 
 \b
-Photos: one PNG and one NPZ a face. Data: average.*, faithfulness.*,
-sanity.*, regions.* and sheet-*.*; docs/explain.md says what is in them.
+Photos: one PNG and one NPZ per face. Data: average.*, faithfulness.*,
+sanity.*, regions.* and sheet-*.*; docs/explain.md describes them.
 Sheets show faces of the dataset: keep them to yourself.
 """
 
 
 @click.command("explain", epilog=EPILOG)
 @click.argument("photos", nargs=-1, metavar="[PHOTO|FOLDER|GLOB]...")
-@click.option("--data", type=click.Path(path_type=Path), help="File written by `mien data prepare`, instead of photos.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for everything that is written.")
+@click.option("--data", type=PATH, help="File written by `mien data prepare`, instead of photos.")
+@click.option("--out", required=True, type=PATH, help="Folder to write to.")
 @click.option("--model", default="emotion", show_default=True, help="Model name, .onnx file or run folder.")
-@click.option("--head", help="Which output of the model.  [default: its first]")
+@click.option("--head", help="Head of the model.  [default: its first]")
 @click.option(
-    "--method", "methods", multiple=True, type=click.Choice((*METHODS, "all")), help="Repeatable.  [default: all]"
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice((*METHODS, "all")),
+    help="Method; repeatable.  [default: all]",
 )
 @click.option("--target", default="predicted", show_default=True, help="Class to explain, 'predicted' or 'all'.")
 @click.option("--layer", help="Layer for Grad-CAM.  [default: the last convolution]")
-@click.option("--faithfulness", is_flag=True, help="Deletion and insertion curves of the methods.")
-@click.option("--sanity", is_flag=True, help="Do the maps change when weights are shuffled?")
-@click.option("--average", is_flag=True, help="Data: mean maps of each class.")
-@click.option("--sheet", "sheets", multiple=True, type=click.Choice(SHEETS), help="Data: contact sheet; repeatable.")
-@click.option("--split", default="test", show_default=True, help="Data: train, validation or test.")
-@click.option("--images", type=click.IntRange(1), help="Data: how many (of each class for --average).")
+@click.option("--faithfulness", is_flag=True, help="Compute deletion and insertion curves of the methods.")
+@click.option("--sanity", is_flag=True, help="Test whether the maps change when weights are shuffled.")
+@click.option("--average", is_flag=True, help="Write mean maps of each class (--data).")
+@click.option(
+    "--sheet", "sheets", multiple=True, type=click.Choice(SHEETS), help="Write a contact sheet; repeatable (--data)."
+)
+@click.option("--split", default="test", show_default=True, help="Images to use: train, validation or test (--data).")
+@click.option("--images", type=click.IntRange(1), help="Number of images; of each class for --average (--data).")
 @seed_option("samples, orders and shuffles")
 @detector_options(note="photos")
 @threads_option(default=None)
 def command(photos: tuple[str, ...], data: Path | None, **options: Any) -> None:
-    """Show where a network looks, on the faces of photos or over a dataset, and whether that can be believed.
+    """Show which pixels a network uses, on the faces of photos or over a dataset, and test the maps that show it.
 
-    A map says which pixels a class score hangs on, not why, and not what a person feels.
+    A map shows which pixels a class score depends on, not why, and not what a person feels.
     """
     from mien.errors import MissingExtraError
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from mien.cli.options import PATH
+
 EPILOG = """\b
 Examples:
   mien export runs/emotion-cpu --out emotion.onnx --name emotion --scores scores.json
@@ -15,15 +17,15 @@ Examples:
 
 
 @click.command("export", epilog=EPILOG)
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="ONNX file to write.")
-@click.option("--name", help="The model's name. [default: the recipe's task]")
-@click.option("--scores", type=click.Path(path_type=Path), help="JSON of `mien evaluate` to put on the card.")
+@click.argument("run", type=PATH)
+@click.option("--out", required=True, type=PATH, help="ONNX file to write.")
+@click.option("--name", help="The model's name.  [default: the recipe's task]")
+@click.option("--scores", type=PATH, help="JSON of `mien evaluate` to put on the card.")
 @click.option("--temperature", multiple=True, metavar="HEAD=T", help="Calibration temperature of a head; repeatable.")
 def command(run: Path, out: Path, name: str | None, scores: Path | None, temperature: tuple[str, ...]) -> None:
     """Write a trained network (a RUN folder or one of its .safetensors files) as one ONNX file with its card inside.
 
-    The file is refused when its outputs differ from torch's by more than 1e-4. The same input gives the same bytes.
+    Nothing is written where its outputs differ from torch's by more than 1e-4. The same input gives the same bytes.
     """
     from mien.errors import InputError, MissingExtraError, MissingFileError
 
@@ -35,13 +37,16 @@ def command(run: Path, out: Path, name: str | None, scores: Path | None, tempera
     figures = {}
     if scores is not None:
         if not scores.is_file():
-            raise MissingFileError(f"{scores}: no such file; write it with `mien evaluate … --json {scores}`")
+            advice = f"write it with `mien evaluate … --json {scores}`"
+            raise MissingFileError("no such file", path=scores, advice=advice)
         try:
             figures = json.loads(scores.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{scores}: not readable as JSON ({error}): write it with `mien evaluate`") from None
+            reason = f"not readable as JSON ({error})"
+            raise InputError(reason, path=scores, advice="write it with `mien evaluate`") from None
         if not isinstance(figures, dict) or "results" not in figures:
-            raise InputError(f"{scores}: not the scores of one model; write them with `mien evaluate {run} … --json`")
+            advice = f"write them with `mien evaluate {run} … --json`"
+            raise InputError("not the scores of one model", path=scores, advice=advice)
         # curves are for pages, not for cards
         figures.pop("details", None)
     temperatures = {}
@@ -52,7 +57,8 @@ def command(run: Path, out: Path, name: str | None, scores: Path | None, tempera
         except ValueError:
             sign = ""
         if not sign or not temperatures[head] > 0:
-            raise InputError(f"--temperature {item!r}: write HEAD=T with T above 0, such as ferplus=1.2")
+            advice = "write HEAD=T with T above 0, such as ferplus=1.2"
+            raise InputError(f"--temperature {item!r} is no temperature of a head", advice=advice)
     card = export(run, out, name=name or _task(run), scores=figures, temperatures=temperatures)
     click.echo(f"{out}: {card.name}, {card.parameters:,} parameters, {out.stat().st_size / 1e6:.1f} MB")
 

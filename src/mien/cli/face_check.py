@@ -1,7 +1,8 @@
-"""Whether a detector sees a face in a picture of a dataset."""
+"""Whether a detector finds a face in a picture of a dataset."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,27 +10,33 @@ if TYPE_CHECKING:
 
     from mien.datasets.cleaning import Sees
 
-DETECTORS = ("mtcnn", "res10", "haar")
 
+def make_face_check(detector: str | None, model: Path | None, total: int, progress: Progress) -> Sees | None:
+    """A function that detects a face in an RGB picture, which is enlarged and padded first.
 
-def seeing(name: str | None, n: int, progress: Progress) -> Sees | None:
-    """Whether a detector finds a face in a picture, enlarged and with something around it."""
-    if name is None:
+    Args:
+        detector: name of the detector; None for no check.
+        model: its weights file, for a detector that ships none.
+        total: pictures to check, for the bar.
+        progress: gets a bar.
+    """
+    if detector is None:
         return None
     import cv2
 
+    from mien.defaults import CHECK_MIN_FACE
     from mien.detect import make_detector
     from mien.predict.face_cropper import PADDING
 
-    detector = make_detector(name, min_face=60, threads=1)
-    bar = progress.add_task("looking for faces", total=n)
+    finder = make_detector(detector, min_face=CHECK_MIN_FACE, threads=1, model=model)
+    bar = progress.add_task("detecting faces", total=total)
 
-    def sees(rgb: Any) -> bool:
+    def has_face(rgb: Any) -> bool:
         side = 4 * 48
         large = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_CUBIC)
         pad = round(PADDING * side)
         progress.update(bar, advance=1)
         canvas = cv2.copyMakeBorder(large, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
-        return bool(len(detector.detect(canvas)))
+        return bool(len(finder.detect(canvas)))
 
-    return sees
+    return has_face

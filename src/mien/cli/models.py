@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
+
+from mien.cli.output import table_console
 
 EPILOG = """\b
 Examples:
@@ -20,7 +20,7 @@ Examples:
 def command(name: str | None, fetch: str | None) -> None:
     """List the shipped models, or print the card of one (or of any exported .onnx file) as JSON.
 
-    Nothing is ever downloaded but by --fetch.
+    Only --fetch downloads anything.
     """
     import json
 
@@ -37,11 +37,10 @@ def command(name: str | None, fetch: str | None) -> None:
         card = Model(read_model(name), threads=1, name=name).card
         click.echo(json.dumps(json.loads(card.to_json()), indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="shipped models (mien models NAME prints a card)")
-    for column in ("name", "tells", "input", "parameters", "scores", "trained on", "licence"):
+    for column in ("name", "predicts", "input", "parameters", "scores", "trained on", "licence"):
         table.add_column(column)
     for key, row in MODELS.items():
         card = Model(read_model(key), threads=1).card
@@ -49,4 +48,4 @@ def command(name: str | None, fetch: str | None) -> None:
         scores = "\n".join(f"{protocol} {one['accuracy']:.1%}" for protocol, one in results.items())
         shape = f"{card.size}×{card.size} {card.channels}"
         table.add_row(key, row.summary, shape, f"{card.parameters:,}", scores, card.data, card.licence)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    table_console(160).print(table)

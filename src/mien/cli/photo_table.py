@@ -1,12 +1,13 @@
-"""The table of results that people read."""
+"""Results of photos as a table for people."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mien.cli.output import table_console
+from mien.defaults import ABSTAIN, TOP
 from mien.draw.palette import colour_of
 from mien.errors import InputError
 from mien.results.faces import Face, Faces
@@ -22,15 +23,15 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def print_table(
-    results: Faces | Iterable[Faces], *, top: int = 3, abstain: float = 0.0, console: Console | None = None
+    results: Faces | Iterable[Faces], *, top: int = TOP, abstain: float = ABSTAIN, console: Console | None = None
 ) -> None:
-    """Print results for people: one line a face, and one for each picture without a face.
+    """Print results for people: one line per face, and one for each picture without a face.
 
     Args:
         results: one result or several.
-        top: emotions told of each face, the most probable first.
-        abstain: a face whose most probable emotion is below this (0–1) is called uncertain.
-        console: where to; by default the standard output, as wide as the terminal, or as needed where there is none.
+        top: number of emotions to show per face, the most probable first.
+        abstain: a face whose most probable emotion is below this (0–1) is shown as uncertain.
+        console: where to print; by default stdout, as wide as the terminal, or as needed where there is none.
 
     Raises:
         InputError: ``top`` or ``abstain`` out of range.
@@ -43,16 +44,14 @@ def print_table(
 
 
 def _print(results: Sequence[Faces], top: int, abstain: float, console: Console | None) -> None:
-    """Print one line a face; columns that no result fills are left out."""
+    """Print one line per face; columns that no result fills are left out."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    if console is None:
-        # a pipe has no width: cut or folded lines would only be harder to search
-        console = Console(width=None if sys.stdout.isatty() else 1000)
-    style = _Style(console.options.ascii_only, console.width < _NARROW, top, abstain)
+    # a pipe has no width: cut or folded lines would only be harder to search
+    console = console or table_console(1000)
+    style = _CellFormat(console.options.ascii_only, console.width < _NARROW, top, abstain)
     emotions = any(faces.emotions is not None for faces in results)
     ages = any(faces.ages is not None for faces in results)
     table = Table(
@@ -93,7 +92,7 @@ def _print(results: Sequence[Faces], top: int, abstain: float, console: Console 
 
 
 @dataclass(frozen=True, slots=True)
-class _Style:
+class _CellFormat:
     """How cells are written on this console."""
 
     ascii_only: bool
@@ -131,9 +130,9 @@ class _Style:
 
     def others(self, face: Face) -> str:
         ranked = sorted(face.emotions.items(), key=lambda item: -item[1])
-        # an uncertain face has not told its first emotion yet
-        told = 1 if (face.confidence or 0.0) >= self.abstain else 0
-        return ", ".join(f"{name} {share:.0%}" for name, share in ranked[told : self.top])
+        # the first emotion of an uncertain face is not shown elsewhere
+        shown = 1 if (face.confidence or 0.0) >= self.abstain else 0
+        return ", ".join(f"{name} {share:.0%}" for name, share in ranked[shown : self.top])
 
 
 def bar(share: float, ascii_only: bool) -> str:
@@ -149,10 +148,10 @@ def bar(share: float, ascii_only: bool) -> str:
 def _summary(results: Sequence[Faces]) -> str:
     counts = [len(faces) for faces in results]
     without = counts.count(0)
-    told = f"{len(counts)} pictures, {sum(counts)} faces"
-    return f"{told}, {without} without a face" if without else told
+    text = f"{len(counts)} pictures, {sum(counts)} faces"
+    return f"{text}, {without} without a face" if without else text
 
 
 def one_line(name: str) -> str:
-    """A name that stays on its line, whatever characters it has."""
+    """A name as one printable line, whatever characters it has."""
     return name if name.isprintable() else ascii(name)[1:-1]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from mien import defaults
+from mien.cli.options import PATH, data_option, figures_option, threads_option
+from mien.cli.output import table_console
 
 if TYPE_CHECKING:
     from mien.models.card import Card
@@ -22,16 +25,26 @@ Examples:
 
 @click.command("quantize", epilog=EPILOG)
 @click.argument("model")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="File written by `mien data prepare`.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
-@click.option("--images", default=512, show_default=True, type=click.IntRange(1), help="Calibration images.")
+@data_option
+@click.option("--out", required=True, type=PATH, help="ONNX file to write.")
 @click.option(
-    "--max-loss", default=0.3, show_default=True, type=float, help="Refuse to lose more points of accuracy than this."
+    "--images",
+    default=defaults.CALIBRATION_IMAGES,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of calibration images.",
 )
-@click.option("--split", default="validation", show_default=True, help="Which images the loss is judged on.")
-@click.option("--test", "test_split", default="test", show_default=True, help="Which images to report on as well.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every figure here.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
+@click.option(
+    "--max-loss",
+    default=0.3,
+    show_default=True,
+    type=float,
+    help="Greatest loss of accuracy, in points; above it nothing is written.",
+)
+@click.option("--split", default="validation", show_default=True, help="Images on which the loss is measured.")
+@click.option("--test", "test_split", default="test", show_default=True, help="Further images to report on.")
+@figures_option
+@threads_option(default=None)
 def command(
     model: str,
     data: Path,
@@ -45,9 +58,9 @@ def command(
 ) -> None:
     """Write MODEL, a shipped model or an ONNX file of `mien export`, in 8 bits: a quarter of the size, and faster.
 
-    The ranges of its activations are measured on training images of --data. What 8 bits cost is measured on the
-    validation images, and nothing is written where it is more than --max-loss; the card gets the scores of the test
-    images. Processors with VNNI or ARM's like of it gain the most speed.
+    The ranges of its activations are measured on training images of --data. The loss of accuracy is measured on
+    the validation images, and nothing is written where it is above --max-loss; the card gets the scores of the test
+    images. Processors with VNNI, or its equivalent of ARM, gain the most speed.
     """
     from mien.errors import ExportError, MissingExtraError
 
@@ -96,7 +109,6 @@ def command(
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     before, after = document["bytes"]
@@ -107,4 +119,4 @@ def _print(document: dict[str, Any]) -> None:
         for protocol, one in protocols.items():
             moved = f"{one['before']:.2%} → {one['after']:.2%}"
             table.add_row(split, protocol, f"{one['n']:,}", moved, f"{one['loss']:+.2f}")
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    table_console(120).print(table)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from mien.cli.options import PATH, threads_option
+from mien.cli.output import table_console
+
 EPILOG = """\b
 Examples:
   mien reproduce --list
@@ -14,23 +17,23 @@ Examples:
   mien reproduce --data fer2013.parquet --limit-hours 8
 """
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command("reproduce", epilog=EPILOG)
 @click.argument("rows", nargs=-1, metavar="[ROW]...")
-@click.option("--data", type=_FILE, help="FER2013 with FER+ votes, written by `mien data prepare`.")
-@click.option("--age-data", type=_FILE, help="FairFace, written by `mien data prepare --crop age`.")
-@click.option("--clean-data", type=_FILE, help="FER2013 without ambiguous images, written by `mien data clean`.")
-@click.option("--rafdb-data", type=_FILE, help="RAF-DB, written by `mien data prepare`.")
-@click.option("--out", default="runs/reproduce", show_default=True, type=_FILE, help="Folder of the run folders.")
+@click.option("--data", type=PATH, help="FER2013 with FER+ votes, written by `mien data prepare`.")
+@click.option("--age-data", type=PATH, help="FairFace, written by `mien data prepare --crop age`.")
+@click.option("--clean-data", type=PATH, help="FER2013 without ambiguous images, written by `mien data clean`.")
+@click.option("--rafdb-data", type=PATH, help="RAF-DB, written by `mien data prepare`.")
+@click.option("--out", default="runs/reproduce", show_default=True, type=PATH, help="Folder of the run folders.")
 @click.option(
-    "--results", default="docs/results/reproduction", show_default=True, type=_FILE, help="Folder of the result files."
+    "--results", default="docs/results/reproduction", show_default=True, type=PATH, help="Folder of the result files."
 )
-@click.option("--list", "list_", is_flag=True, help="List the rows and what they scored.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
-@click.option("--limit-hours", type=click.FloatRange(0, min_open=True), help="End after the epoch then running.")
-@click.option("--progress/--no-progress", default=False, show_default=True, help="Progress bar on stderr.")
+@click.option("--list", "list_", is_flag=True, help="List the rows and their scores.")
+@threads_option(default="those of torch")
+@click.option(
+    "--limit-hours", type=click.FloatRange(0, min_open=True), help="Stop after the epoch that runs at this time."
+)
+@click.option("--progress/--no-progress", default=False, show_default=True, help="Show a progress bar on stderr.")
 def command(
     rows: tuple[str, ...],
     data: Path | None,
@@ -44,10 +47,10 @@ def command(
     limit_hours: float | None,
     progress: bool,
 ) -> None:
-    """Train published networks as their authors did, and as Mien does, and write what they score.
+    """Train published networks as their authors did, and as Mien does, and write their scores.
 
     Each ROW (all of them by default) is one published result, or the same network with Mien's training. Rows without a
-    result are run, cheapest first. Killed at any moment, the same call goes on with the run it was in. The page
+    result are run, cheapest first. After a kill at any moment, the same call continues the interrupted run. The page
     docs/reproduction.md is written from the result files.
     """
     from mien.errors import MissingExtraError
@@ -80,16 +83,13 @@ def command(
 
 
 def _list(names: tuple[str, ...], results: Path) -> None:
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
 
     from mien.published.reproduction.page import ours, published
     from mien.published.reproduction.results import read_result
     from mien.published.reproduction.rows import SOURCES, chosen
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = table_console(160)
     table = Table(box=None)
     for column in ("row", "protocol", "published", "ours", "source"):
         table.add_column(column, overflow="fold")

@@ -21,7 +21,7 @@ def command(kind: str | None) -> None:
 
     photo: a line of `mien analyze PHOTO --json`. frame: a line of `mien analyze VIDEO --json` and `mien live --json`.
     report: summary.json of `mien analyze VIDEO --report`. The number at the end of its $id is the version;
-    results say it under "schema".
+    results hold it under "schema".
     """
     import json
 

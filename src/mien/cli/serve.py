@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mien import defaults
 from mien.cli.options import PATH, detector_options, model_name, model_options, threads_option
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
@@ -44,7 +45,7 @@ def _limits(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=8000,
+    default=defaults.PORT,
     show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from mien.cli.options import PATH, data_option, teacher_option, threads_option
+
 EPILOG = """\b
 Examples:
   mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
@@ -36,15 +38,15 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 
 @click.command("train", epilog=EPILOG)
 @click.argument("recipe")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="File written by `mien data prepare`.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder. [default: runs/RECIPE]")
-@click.option("--teacher", type=click.Path(path_type=Path), help="Run folder of the teacher, for recipes that distil.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's own number.")
-@click.option("--batch-size", type=click.IntRange(1), help="Instead of the recipe's own.")
-@click.option("--seed", type=int, help="Instead of the recipe's own.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads.")
-@click.option("--progress/--no-progress", default=True, show_default=True, help="Progress bar on stderr.")
+@data_option
+@click.option("--out", type=PATH, help="Run folder.  [default: runs/RECIPE]")
+@teacher_option
+@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs.  [default: the recipe's]")
+@click.option("--batch-size", type=click.IntRange(1), help="Batch size.  [default: the recipe's]")
+@click.option("--seed", type=int, help="Seed of the run.  [default: the recipe's]")
+@threads_option(default="those of torch")
+@click.option("--progress/--no-progress", default=True, show_default=True, help="Show a progress bar on stderr.")
 @click.option("--list", is_eager=True, is_flag=True, expose_value=False, callback=_list, help="List the recipes.")
 def command(
     recipe: str,
@@ -60,21 +62,21 @@ def command(
 ) -> None:
     """Train RECIPE, a name or a file that `mien tune` wrote, on a prepared dataset and print the run folder.
 
-    The folder holds the settings, the environment, a row of metrics an epoch, curves, the best and the last weights,
-    and TensorBoard logs. A killed run goes on with --resume and ends with the same metrics. Recipes svm-… are
+    The folder holds the settings, the environment, a row of metrics per epoch, curves, the best and the last weights,
+    and TensorBoard logs. A killed run is continued by --resume and ends with the same metrics. Recipes svm-… are
     support-vector machines on features (`mien data prepare … --features`); their folder holds model and scores.
     Started by torchrun, several processes train together.
     """
     from mien.errors import MissingExtraError
     from mien.published.recipes.svm import SVMS
-    from mien.recipes.catalog import recipe as find
+    from mien.recipes.catalog import recipe as get_recipe
 
     line = shlex.join(["mien", *sys.argv[1:]])
     if recipe in SVMS:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
         if any((teacher, resume, epochs, batch_size)):
-            raise click.UsageError(f"{recipe} has no epochs: --teacher, --resume, --epochs, --batch-size mean nothing.")
+            raise click.UsageError(f"{recipe} has no epochs: leave out --teacher, --resume, --epochs and --batch-size.")
         click.echo(_fit_svm(recipe, data, out, seed, line))
         return
     try:
@@ -83,7 +85,7 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
 
-    chosen = find(recipe)
+    chosen = get_recipe(recipe)
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     folder = fit(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from mien.cli.options import PATH, data_option, seed_option, teacher_option, threads_option
+
 EPILOG = """\b
 Examples:
   mien tune attention-parallel --data fer2013.parquet --trials 24 --epochs 3 --images 4000
@@ -16,43 +18,49 @@ Examples:
   mien tune emotion-cpu --data fer2013.parquet --storage postgresql://me@host/searches --study night --resume
 """
 
-_FILE = click.Path(path_type=Path)
 
-
-def _say(line: str) -> None:
-    """One line on stderr, over a line of `_Status` if there is one. Workers of --jobs call it by its name."""
+def _print_line(line: str) -> None:
+    """One line on stderr, over a line of `_StatusLine` if there is one. Workers of --jobs call it by its name."""
     click.echo(f"\r\x1b[2K{line}" if sys.stderr.isatty() else line, err=True)
 
 
 @click.command("tune", epilog=EPILOG)
 @click.argument("recipe")
-@click.option("--data", required=True, type=_FILE, help="File written by `mien data prepare`.")
+@data_option
 @click.option(
     "--trials",
     default=20,
     show_default=True,
     type=click.IntRange(1),
-    help="Settings to try, those of earlier calls included.",
+    help="Number of settings to try, those of earlier calls included.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Of a trial. [default: the recipe's own number]")
-@click.option("--images", type=click.IntRange(1), help="At most so many random images of each split.")
-@click.option("--study", help="Name of the search in the database. [default: the recipe's name]")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs of a trial.  [default: the recipe's]")
+@click.option("--images", type=click.IntRange(1), help="Use at most so many random images of each split.")
+@click.option("--study", help="Name of the search in the database.  [default: the recipe's name]")
 @click.option(
     "--storage",
     envvar="MIEN_STORAGE",
     show_envvar=True,
-    help="Database: sqlite:///FILE, or postgresql://USER@HOST/DATABASE for many workers. [default: OUT/study.db]",
+    help="Database: sqlite:///FILE, or postgresql://USER@HOST/DATABASE for many workers.  [default: OUT/study.db]",
 )
-@click.option("--out", type=_FILE, help="Folder of the results. [default: runs/tune/STUDY]")
-@click.option("--resume", is_flag=True, help="Go on with the search, or join its other workers.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Minutes after which no trial is begun.")
-@click.option("--pruner", default="median", show_default=True, type=click.Choice(["median", "hyperband", "none"]))
-@click.option("--apply", type=_FILE, help="Write the recipe with the best settings to this .json file.")
-@click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not of the best alone.")
-@click.option("--teacher", type=_FILE, help="Run folder of the teacher, for recipes that distil.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of what is tried, and of --images.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads of a trial.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Trials at a time on this machine.")
+@click.option("--out", type=PATH, help="Folder of the results.  [default: runs/tune/STUDY]")
+@click.option("--resume", is_flag=True, help="Continue the search, or join its other workers.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Minutes after which no trial is started.")
+@click.option(
+    "--pruner",
+    default="median",
+    show_default=True,
+    type=click.Choice(["median", "hyperband", "none"]),
+    help="How trials that do worse than others are ended early.",
+)
+@click.option("--apply", type=PATH, help="Write the recipe with the best settings to this .json file.")
+@click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not only that of the best.")
+@teacher_option
+@seed_option("the settings to try and of --images")
+@threads_option("of a trial", default=None)
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Number of trials at a time on this machine."
+)
 def command(
     recipe: str,
     data: Path,
@@ -74,17 +82,17 @@ def command(
 ) -> None:
     """Search for better settings of RECIPE, a name or a recipe file, and print the folder of the results.
 
-    What may change, and how far, is the recipe's search space. The first trial has the recipe's own settings, the
-    others those that a tree-structured Parzen estimator proposes; trials that do worse than others at the same epoch
-    are ended early. Validation images alone are scored. A killed search goes on with --resume; a trial that was cut
-    off is tried again. The folder holds study.json, trials.csv, pictures of the history, of the importance of each
+    The recipe's search space says which settings change, and how far. The first trial has the recipe's own settings,
+    the others those that a tree-structured Parzen estimator proposes; trials that do worse than others at the same
+    epoch are ended early. Only validation images are scored. A killed search is continued by --resume; an interrupted
+    trial is repeated. The folder holds study.json, trials.csv, pictures of the history, of the importance of each
     setting and of the score over it, and the run folder of the best trial.
     """
     from mien.cpus import available_cpus
     from mien.errors import MissingExtraError
     from mien.files import output_file
     from mien.published.recipes.svm import SVMS
-    from mien.recipes.catalog import recipe as find
+    from mien.recipes.catalog import recipe as get_recipe
 
     if recipe in SVMS:
         raise click.UsageError(f"{recipe} is a support-vector machine: it has no epochs and no search space.")
@@ -98,13 +106,13 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "optuna", "tune", "a search") from error
 
-    chosen = find(recipe)
+    chosen = get_recipe(recipe)
     name = study or chosen.name
     folder = out or Path("runs") / "tune" / name
     url = address(storage, folder)
     if threads is None and jobs > 1:
         threads = max(1, available_cpus() // jobs)
-    # a password given on the command line is written nowhere
+    # a password on the command line is written nowhere
     line = [shown(address(one, folder)) if one == storage else one for one in sys.argv[1:]]
     search = Search(
         recipe=chosen,
@@ -123,29 +131,29 @@ def command(
         teacher=teacher,
         command=shlex.join(["mien", *line]),
     )
-    status = _Status()
+    status = _StatusLine()
     try:
-        tune(search, resume=resume, jobs=jobs, say=_say, show=status.show)
+        tune(search, resume=resume, jobs=jobs, say=_print_line, show=status.show)
     finally:
         status.clear()
     if apply is not None:
         tuned = apply_best(search, apply)
-        _say(f"{apply}: recipe {tuned.name!r}; `mien train {apply} --data {data.name}` trains it")
+        _print_line(f"{apply}: recipe {tuned.name!r}; `mien train {apply} --data {data.name}` trains it")
     click.echo(folder)
 
 
-class _Status:
+class _StatusLine:
     """One line on a terminal that is overwritten; nothing elsewhere."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
 
     def show(self, text: str) -> None:
-        """Show the text in place of the one before."""
+        """Replace the text."""
         if self._live:
             click.echo(f"\r\x1b[2K{text[:110]}", err=True, nl=False)
 
     def clear(self) -> None:
-        """Take it away."""
+        """Remove the line."""
         if self._live:
             click.echo("\r\x1b[2K", err=True, nl=False)

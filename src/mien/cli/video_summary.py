@@ -1,12 +1,12 @@
-"""What was found in a video, for people at a terminal: one line a face."""
+"""Results of a video as a table for people: one line per track."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mien.cli.output import table_console
 from mien.cli.photo_table import bar, one_line
 from mien.draw.clock import clock, duration
 from mien.draw.palette import colour_of
@@ -21,30 +21,28 @@ _WIDE, _NARROW, _SMALL, _TINY = 132, 106, 84, 58
 """Columns below which episodes are only counted; times are short, without bars; intervals, episodes and ages are left
 out; shares are."""
 _SHORT = 600.0
-"""Seconds of a video below which times have tenths."""
+"""Seconds of a video below which times are shown with tenths."""
 
 
 def print_report(report: VideoReport, console: Console | None = None) -> None:
-    """Print one line a face that was followed, in order of appearance, and one on how much was looked at.
+    """Print one line per track, in order of appearance, and one on how much was analysed.
 
-    A line tells when the face was there and for how long it was seen, its prevailing emotion with the mean probability,
-    the vote of its frames with the interval in which their true share lies ("undecided" where that is not above one
-    half), its episodes, and its age range, as far as the models ran and the terminal is wide.
+    A line shows when the face was visible and for how long it was detected, its prevailing emotion with the mean
+    probability, the vote of its frames with the interval in which their true share lies ("undecided" where that is not
+    above one half), its episodes, and its age range, as far as the models ran and the terminal is wide.
 
     Args:
         report: of one video.
-        console: where to; by default the standard output, as wide as the terminal, or as needed where there is none.
+        console: where to print; by default stdout, as wide as the terminal, or as needed where there is none.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    if console is None:
-        # a pipe has no width: cut or folded lines would only be harder to search
-        console = Console(width=None if sys.stdout.isatty() else 1000)
+    # a pipe has no width: cut or folded lines would only be harder to search
+    console = console or table_console(1000)
     width = console.width
-    style = _Style(console.options.ascii_only, width, report.coverage.seconds < _SHORT and width >= _NARROW)
+    style = _CellFormat(console.options.ascii_only, width, report.coverage.seconds < _SHORT and width >= _NARROW)
     emotions = any(track.emotions for track in report.tracks)
     ages = any(track.ages for track in report.tracks) and width >= _SMALL
     console.print(Text(one_line(report.source or style.dash), style="bold"), style.size(report), highlight=False)
@@ -82,20 +80,20 @@ def print_report(report: VideoReport, console: Console | None = None) -> None:
 
 
 def coverage_line(coverage: Coverage) -> str:
-    """How much was looked at: ``1,500 frames in 1:00 min, 12 without a face, 3 could not be decoded``."""
-    told = [f"{_count(coverage.frames, 'frame')} in {duration(coverage.seconds)}"]
+    """How much was analysed: ``1,500 frames in 1:00 min, 12 without a face, 3 could not be decoded``."""
+    parts = [f"{_count(coverage.frames, 'frame')} in {duration(coverage.seconds)}"]
     if coverage.frames:
         everywhere = "a face in each" if not coverage.without_face else f"{coverage.without_face:,} without a face"
-        told.append("no face in any" if coverage.without_face == coverage.frames else everywhere)
+        parts.append("no face in any" if coverage.without_face == coverage.frames else everywhere)
     if coverage.lost:
-        told.append(f"{coverage.lost:,} could not be decoded")
+        parts.append(f"{coverage.lost:,} could not be decoded")
     if coverage.dropped:
-        told.append(f"{coverage.dropped:,} skipped to keep up")
-    return ", ".join(told)
+        parts.append(f"{coverage.dropped:,} skipped to keep up")
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Style:
+class _CellFormat:
     """How cells are written on this console."""
 
     ascii_only: bool
@@ -152,8 +150,8 @@ class _Style:
         counts = Counter(episode.label for episode in track.episodes).most_common()
         if self.width < _WIDE or not counts:
             return str(len(track.episodes))
-        told = ", ".join(f"{n} {label}" for label, n in counts[:3])
-        return f"{told}, {sum(n for _, n in counts[3:])} more" if len(counts) > 3 else told
+        text = ", ".join(f"{n} {label}" for label, n in counts[:3])
+        return f"{text}, {sum(n for _, n in counts[3:])} more" if len(counts) > 3 else text
 
 
 def _count(n: int, what: str) -> str:

@@ -11,12 +11,12 @@ _QUIT = (ord("q"), ord("Q"), 27)
 
 
 class Window:
-    """Shows annotated frames. Made by `open`."""
+    """Shows annotated frames; made by `open`."""
 
     def __init__(self, name: str) -> None:
         from mien.draw.overlay import Overlay
 
-        # one for all frames: labels stay where they were
+        # one for all frames, so that labels keep their positions
         self._name, self._overlay = name, Overlay()
 
     @classmethod
@@ -43,7 +43,7 @@ class Window:
         return cv2.getWindowProperty(self._name, cv2.WND_PROP_VISIBLE) < 1
 
     def close(self) -> None:
-        """Take the window away."""
+        """Close the window."""
         import cv2
 
         cv2.destroyWindow(self._name)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.exact_duplicates import image_ids
 from mien.datasets.image_codec import parallel_map
@@ -176,20 +177,26 @@ def _seen(prepared: Dataset, sees: Sees | None) -> NDArray[np.floating]:
 
 
 RULES: Mapping[str, Rule] = {
-    "constant": Rule("pictures of one brightness", "gray levels (standard deviation)", 2.0, "below", contrast),
+    "constant": Rule(
+        "pictures of one brightness", "gray levels (standard deviation)", defaults.MIN_CONTRAST, "below", contrast
+    ),
     "not-a-face": Rule(
-        "pictures in which raters saw no face", "votes for NF", 5.0, "at least", not_a_face, needs="votes"
+        "pictures in which raters saw no face",
+        "votes for NF", float(defaults.NOT_A_FACE_VOTES), "at least", not_a_face, needs="votes",
     ),
     "undetected": Rule(
         "pictures in which a detector finds no face", "faces found", 1.0, "below", _seen, needs="detector"
     ),
-    "blur": Rule("blurred or faint pictures", "(variance of the Laplacian)", 400.0, "below", sharpness),
+    "blur": Rule(
+        "blurred or faint pictures", "(variance of the Laplacian)", defaults.MIN_SHARPNESS, "below", sharpness
+    ),
     "ambiguous": Rule(
-        "pictures whose raters disagree", "bits (entropy of the votes)", 2.0, "above", vote_entropy, "votes"
+        "pictures whose raters disagree",
+        "bits (entropy of the votes)", defaults.MAX_VOTE_ENTROPY, "above", vote_entropy, "votes",
     ),
     "disagreement": Rule(
         "pictures for which a classifier trained on others prefers another label",
-        "times more probable", 10.0, "above", _doubt, "emotion",
+        "times more probable", defaults.MAX_LABEL_ODDS, "above", _doubt, "emotion",
     ),
     "contradictory": Rule(
         "pictures whose copies carry other labels", "other labels", 1.0, "at least", contradictions, "emotion", True

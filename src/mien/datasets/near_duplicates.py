@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.datasets.image_features import gray48, hog_vectors
 from mien.errors import DataError
 
-MAX_BITS = 16
+MAX_BITS = defaults.MAX_HASH_BITS
 """Bits of 64 in which the hashes of one photo differ at most."""
-MIN_SIMILARITY = 0.9
+MIN_SIMILARITY = defaults.MIN_SIMILARITY
 """Least cosine of the HOG vectors of one photo."""
 MAX_PAIRS = 2_000_000
 """Pairs that are kept; a dataset with more is no dataset of photos."""

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.evaluation.metrics import ECE_BINS, in_top_k, kl_divergence
 from mien.evaluation.predictions import HeadPredictions
 
-SAMPLES, LEVEL, SEED = 1000, 0.95, 0
+SAMPLES, LEVEL, SEED = defaults.BOOTSTRAP_SAMPLES, 0.95, 0
 _CELLS = 4_000_000
 """Numbers that a block of resamples may take: bounds memory on large test sets."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.exact_duplicates import image_ids
 from mien.datasets.image_features import gray48
@@ -35,9 +36,9 @@ class Settings:
 
     bits: int = MAX_BITS
     similarity: float = MIN_SIMILARITY
-    constant: float = 2.0
-    blur: float = 400.0
-    not_a_face: int = 5
+    constant: float = defaults.MIN_CONTRAST
+    blur: float = defaults.MIN_SHARPNESS
+    not_a_face: int = defaults.NOT_A_FACE_VOTES
     seed: int = 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.exact_duplicates import leaked_rows
 from mien.datasets.fairface import EncodedFairFace
@@ -99,7 +100,7 @@ def predict_pasted_faces(
     detector: Detector,
     *,
     split: str = "test",
-    side: int = 96,
+    side: int = defaults.PASTED_FACE_SIDE,
     angle: float = 0.0,
     flip: bool = False,
     labels: LabelKind | None = None,
