@@ -22,6 +22,7 @@ from mien.files import atomic_path
 from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.crop_frames import FRAMES
 from mien.models.model import FEATURE
+from mien.models.preprocessing import normalize
 from mien.models.session import open_session
 from mien.networks.catalog import network
 from mien.training.checkpoint import ENVIRONMENT, load_run
@@ -163,9 +164,7 @@ def parity(content: bytes, module: nn.Module, recipe: Recipe) -> float:
     row = network(recipe.network)
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (64, row.size, row.size, len(recipe.mean)), np.uint8)
-    mean = np.asarray(recipe.mean, np.float32).reshape(1, -1, 1, 1)
-    std = np.asarray(recipe.std, np.float32).reshape(1, -1, 1, 1)
-    x = torch.from_numpy((images.transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std)
+    x = torch.from_numpy(normalize(images, recipe.mean, recipe.std))
     features = {
         name: torch.from_numpy(random.random((64, length), np.float32)) for name, length in row.features.items()
     }

@@ -21,6 +21,7 @@ from mien.training import checkpoint as files
 from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Schedule, Splits
 from mien.training.data import loader, role_of
 from mien.training.module import Learner, make_schedule
+from mien.training.preprocessing import unit_range
 from mien.training.run import fit
 from mien.training.targets import head_targets
 
@@ -126,8 +127,8 @@ def test_small_images_are_enlarged_as_they_are_asked_for() -> None:
     assert batch["images"].dtype == torch.uint8
     assert batches.dataset.images.shape[1:] == (1, 48, 48)  # type: ignore[attr-defined]
     learner = Learner(recipe("compact-vgg"))
-    assert learner.normalise(torch.full((1, 1, 4, 4), 129.44 / 255)).abs().max() < 1e-5
-    assert learner(batch["images"].float() / 255, batch["features"])["emotion"].shape == (len(batch["images"]), 7)
+    assert learner.normalize(torch.full((1, 1, 4, 4), 129.44 / 255)).abs().max() < 1e-5
+    assert learner(unit_range(batch["images"]), batch["features"])["emotion"].shape == (len(batch["images"]), 7)
 
 
 def test_colour_is_made_gray_for_a_gray_network() -> None:
@@ -229,7 +230,7 @@ def test_the_best_epoch_can_go_by_the_loss(tmp_path: Path) -> None:
     learner = Learner(unstable).eval()
     learner.network.load_state_dict(best.state_dict())
     with torch.no_grad():
-        logits = learner(batch["images"].float() / 255)["emotion"]
+        logits = learner(unit_range(batch["images"]))["emotion"]
     loss = torch.nn.functional.cross_entropy(logits, batch["label"]["emotion"])
     assert float(loss) == pytest.approx(min(losses), rel=1e-3)
 

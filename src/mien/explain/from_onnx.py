@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from mien.errors import InputError, ModelError
 from mien.models.card import Card
 from mien.models.model import Model
+from mien.models.preprocessing import normalize
 from mien.networks.catalog import network
 from mien.recipes.catalog import recipe
 
@@ -94,13 +94,6 @@ def _difference(model: Model, module: nn.Module) -> float:
     shape = (_IMAGES, card.size, card.size, card.n_channels)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     with torch.inference_mode():
-        got = module(normalised(images, card.mean, card.std))
+        got = module(torch.from_numpy(normalize(images, card.mean, card.std)))
     wanted = model.logits(images)
     return max(float(np.abs(got[key].numpy() - value).max()) for key, value in wanted.items())
-
-
-def normalised(images: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 ``(n, h, w, c)`` → float32 ``(n, c, h, w)``: ``(pixels / 255 - mean) / std`` per channel."""
-    pixels = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    shift, scale = (np.asarray(values, np.float32).reshape(1, -1, 1, 1) for values in (mean, std))
-    return torch.from_numpy(np.ascontiguousarray((pixels - shift) / scale))

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import InputError
-from mien.explain.from_onnx import normalised, rebuild
+from mien.explain.from_onnx import rebuild
 from mien.models.card import CropFrame, Head
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import softmax
+from mien.models.preprocessing import normalize
 from mien.networks.catalog import network
 from mien.published.svm import is_svm_run
 from mien.training.checkpoint import load_run
@@ -83,7 +84,7 @@ class Explainable:
         expected = (self.size, self.size, self.channels)
         if crops.dtype != np.uint8 or crops.shape[1:] != expected:
             raise InputError(f"{self.name} takes uint8 crops (n, {expected}), got {crops.dtype} {crops.shape}")
-        return normalised(crops, self.mean, self.std)
+        return torch.from_numpy(normalize(crops, self.mean, self.std))
 
     def probabilities(self, x: Tensor, head: Head) -> NDArray[np.float32]:
         """Normalised ``(n, channels, size, size)`` → ``(n, classes)``, the card's temperature applied."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError, ModelError
 from mien.models.card import METADATA_KEY, Card
 from mien.models.extra_inputs import ExtraInput, extra_input
+from mien.models.preprocessing import normalize
 from mien.models.session import open_session, run
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ class Model:
             _check_outputs(self._session, self.card)
         except UnicodeDecodeError as error:
             raise ModelError(f"{name}: a name in it is no text: its file is damaged, get it again ({error})") from error
-        self._mean = np.asarray(self.card.mean, np.float32).reshape(1, -1, 1, 1)
-        self._std = np.asarray(self.card.std, np.float32).reshape(1, -1, 1, 1)
 
     def logits(self, crops: NDArray[np.uint8], vectors: Vectors | None = None) -> dict[str, NDArray[np.float32]]:
         """Raw outputs.
@@ -85,8 +84,7 @@ class Model:
 
     def feed(self, crops: NDArray[np.uint8], vectors: Vectors | None = None) -> dict[str, NDArray[np.float32]]:
         """What goes into the network: input → float32 array; arguments as for `logits`."""
-        pixels = crops.transpose(0, 3, 1, 2).astype(np.float32) / 255
-        given: dict[str, NDArray[np.float32]] = {self._input: np.ascontiguousarray((pixels - self._mean) / self._std)}
+        given = {self._input: normalize(crops, self.card.mean, self.card.std)}
         for name in self.card.features:
             part = vectors[name] if vectors and name in vectors else self._extra[name].vectors(crops)
             given[FEATURE + name] = np.ascontiguousarray(part)

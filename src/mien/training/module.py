@@ -17,6 +17,7 @@ from mien.training.augment import augmentation, mixup
 from mien.training.config import Optimizer, Recipe, Schedule
 from mien.training.data import Batch
 from mien.training.losses import distillation, soft_cross_entropy
+from mien.training.preprocessing import Normalize, unit_range
 from mien.training.ranks import mean_over_ranks, world_size
 
 SCORE = "val_score"
@@ -43,9 +44,6 @@ class _Whole:
 class Learner(L.LightningModule):
     """Trains one recipe's network; logs the loss, and accuracy and macro F1 of every head."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, recipe: Recipe, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.recipe = recipe
@@ -59,8 +57,7 @@ class Learner(L.LightningModule):
         # in a list, so that the teacher's weights are no part of this module's checkpoints
         self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
         self.augment = augmentation(recipe.augment)
-        self.register_buffer("mean", torch.tensor(recipe.mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(recipe.std).view(1, -1, 1, 1), persistent=False)
+        self.normalize = Normalize(recipe.mean, recipe.std)
         # in dictionaries for use; registered below, so that they move to the device and logging finds them
         self.accuracy: dict[str, torchmetrics.Metric] = {}
         self.macro_f1: dict[str, torchmetrics.Metric] = {}
@@ -73,13 +70,9 @@ class Learner(L.LightningModule):
 
     def forward(self, images: Tensor, features: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Images 0–1 ``(n, c, h, w)`` and, for networks that take any, feature vectors → head name → logits."""
-        x = self.normalise(images).contiguous(memory_format=torch.channels_last)
+        x = self.normalize(images).contiguous(memory_format=torch.channels_last)
         logits: dict[str, Tensor] = self.network(x, features) if features else self.network(x)
         return logits
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Images 0–1 → what the network takes; gray is repeated for a network of RGB."""
-        return (images - self.mean) / self.std
 
     def on_train_epoch_start(self) -> None:
         """Random numbers of an epoch follow from seed, epoch and process, so that a resumed run repeats them."""
@@ -88,7 +81,7 @@ class Learner(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step: augment, mix, forward, losses of all heads (and of the teacher)."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            batch["images"] = self.augment(batch["images"].float() / 255)
+            batch["images"] = self.augment(unit_range(batch["images"]))
             if self.recipe.augment.mixup:
                 batch = mixup(batch, self.recipe.augment.mixup)
         whole = self._whole(batch)
@@ -98,7 +91,7 @@ class Learner(L.LightningModule):
             share, temperature = self.recipe.distill.weight, self.recipe.distill.temperature
             teacher = self._teacher[0].to(self.device)
             with torch.no_grad():
-                taught = teacher(self.normalise(batch["images"]))
+                taught = teacher(self.normalize(batch["images"]))
             learnt = sum(
                 (head.weight * distillation(logits[head.name], taught[head.name], temperature)
                  for head in self.recipe.heads),
@@ -113,7 +106,7 @@ class Learner(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and scores of every head on one batch."""
         whole = self._whole(batch)
-        logits = self(batch["images"].float() / 255, batch["features"])
+        logits = self(unit_range(batch["images"]), batch["features"])
         n = whole.images
         for head in self.recipe.heads:
             name = head.name

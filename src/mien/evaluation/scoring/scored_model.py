@@ -15,6 +15,7 @@ from mien.models.card import CropFrame
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import Model, Probabilities, softmax, with_mirror
+from mien.models.preprocessing import normalize
 from mien.training.config import HeadSpec
 from mien.training.resize import fit_images
 
@@ -166,8 +167,6 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
         torch.set_num_threads(threads)
     recipe, module, weights = load_run(path)
     row = network(recipe.network)
-    mean = np.asarray(recipe.mean, np.float32).reshape(1, -1, 1, 1)
-    std = np.asarray(recipe.std, np.float32).reshape(1, -1, 1, 1)
 
     def probabilities(images: NDArray[np.uint8], features: Features) -> Probabilities:
         parts: dict[str, list[NDArray[np.float32]]] = {
@@ -175,7 +174,7 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
         }
         for start in range(0, len(images), _BATCH):
             chunk = slice(start, start + _BATCH)
-            x = torch.from_numpy((images[chunk].transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std)
+            x = torch.from_numpy(normalize(images[chunk], recipe.mean, recipe.std))
             given = {name: torch.from_numpy(np.ascontiguousarray(features[name][chunk])) for name in row.features}
             try:
                 with torch.inference_mode():
