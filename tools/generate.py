@@ -10,6 +10,7 @@ python tools/generate.py --check    only say which of them are out of date
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import re
 import sys
@@ -32,6 +33,10 @@ from generate_video import tracking_section
 from generate_whole_path import whole_path_section
 
 from mien.cli import cli
+from mien.cli.batch import INPUTS_FAILED
+from mien.cli.error_output import INTERRUPTED, VARIABLE
+from mien.cli.live import STREAM_LOST
+from mien.errors import ImageError, MienError
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
@@ -151,7 +156,41 @@ def cli_page() -> str:
                     walk(inner, [*path, name])
 
     walk(cli, ["mien"])
+    lines[4:4] = errors_section()
     return "\n".join(lines).rstrip() + "\n"
+
+
+def errors_section() -> list[str]:
+    """What `--json-errors` prints, and the codes of the classes of errors."""
+    kinds, rows = [MienError], []
+    while kinds:
+        kind = kinds.pop(0)
+        kinds += sorted(kind.__subclasses__(), key=lambda one: one.__name__)
+        if kind.__module__ == MienError.__module__ and kind is not MienError:
+            rows.append([f"`{kind.default_code}`", inspect.cleandoc(kind.__doc__ or "").split("\n")[0], "1"])
+    rows += [
+        ["`usage`", "A wrong call: an unknown option, a value out of range, a missing argument.", "2"],
+        [f"`{INTERRUPTED}`", "Ctrl-C.", "130"],
+        [f"`{INPUTS_FAILED}`", "`mien batch`: some inputs could not be analysed; their rows hold the reasons.", "1"],
+        [f"`{STREAM_LOST}`", "`mien live`: the camera or stream was lost for good.", "1"],
+    ]
+    example = ImageError("holds no picture", path="a.jpg", advice="check the file").to_dict() | {"command": "analyze"}
+    return [
+        "## Errors",
+        "",
+        "Errors go to stderr, one line each: `mien: path: reason; advice`. With `--json-errors`, which is accepted anywhere on the "
+        f"line, or with the environment variable `{VARIABLE}=1`, each is one JSON object per line instead, with the fields `code`, "
+        "`reason`, `path`, `advice`, `details` and `command`; those that do not apply are left out:",
+        "",
+        "```json",
+        json.dumps(example),
+        "```",
+        "",
+        "Other messages on stderr (notes, progress) stay text; they do not begin with `{`. Codes are stable; special cases have "
+        "further ones, such as `output-locked`.",
+        "",
+        *table(["code", "meaning", "exit code"], rows),
+    ]
 
 
 def benchmarks_page() -> str:

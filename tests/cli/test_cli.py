@@ -17,40 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.commands import CommandRun
 from helpers.pictures import astronaut, noise
 from mien import cli as cli_module
-from mien.cli import COMMANDS, main
+from mien.cli import COMMANDS
 
 
-class Run:
-    """What a call of the command did."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def mien(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
-    def call(*arguments: object) -> Run:
-        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capfd.readouterr()
-        return Run(int(stopped.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    Image.fromarray(astronaut()).save(folder / "face.jpg", quality=95)
-    Image.fromarray(noise(120, 160, blur=5)).save(folder / "none.png")
-    return folder
-
-
-def test_a_table_for_people(mien: Callable[..., Run], photos: Path) -> None:
+def test_a_table_for_people(mien: Callable[..., CommandRun], photos: Path) -> None:
     run = mien("analyze", photos / "face.jpg", photos / "none.png", "--threads", 1)
     assert run.code == 0
     assert run.err == ""
@@ -58,7 +31,7 @@ def test_a_table_for_people(mien: Callable[..., Run], photos: Path) -> None:
     assert "no face" in run.out
 
 
-def test_json_lines(mien: Callable[..., Run], photos: Path) -> None:
+def test_json_lines(mien: Callable[..., CommandRun], photos: Path) -> None:
     run = mien("analyze", photos, "--json")
     documents = [json.loads(line) for line in run.out.splitlines()]
     assert [len(d["faces"]) for d in documents] == [1, 0]
@@ -68,13 +41,13 @@ def test_json_lines(mien: Callable[..., Run], photos: Path) -> None:
     assert documents[0]["width"] == 512
 
 
-def test_large_faces_of_large_files(mien: Callable[..., Run], tmp_path: Path) -> None:
-    """Decoded smaller, told in pixels of the file; what is drawn on is whole."""
+def test_large_faces_of_large_files(mien: Callable[..., CommandRun], tmp_path: Path) -> None:
+    """Decoded smaller, boxes in pixels of the file; annotations are drawn at full size."""
     large = np.asarray(cv2.resize(astronaut(), (1600, 1600), interpolation=cv2.INTER_CUBIC), np.uint8)
     Image.fromarray(large).save(tmp_path / "large.jpg", quality=92)
-    told = json.loads(mien("analyze", tmp_path / "large.jpg", "--min-face", 150, "--json").out)
-    assert (told["width"], told["height"]) == (1600, 1600)
-    x1, y1, x2, y2 = told["faces"][0]["box"]
+    document = json.loads(mien("analyze", tmp_path / "large.jpg", "--min-face", 150, "--json").out)
+    assert (document["width"], document["height"]) == (1600, 1600)
+    x1, y1, x2, y2 = document["faces"][0]["box"]
     assert x1 < 203 * 3.125 < 247 * 3.125 < x2
     assert y1 < 100 * 3.125 < y2
     mien("analyze", tmp_path / "large.jpg", "--min-face", 150, "--save", tmp_path / "out")
@@ -82,7 +55,7 @@ def test_large_faces_of_large_files(mien: Callable[..., Run], tmp_path: Path) ->
         assert drawn.size == (1600, 1600)
 
 
-def test_files_and_annotated_pictures(mien: Callable[..., Run], photos: Path, tmp_path: Path) -> None:
+def test_files_and_annotated_pictures(mien: Callable[..., CommandRun], photos: Path, tmp_path: Path) -> None:
     import pandas as pd
 
     out = tmp_path / "out"
@@ -102,7 +75,7 @@ def test_files_and_annotated_pictures(mien: Callable[..., Run], photos: Path, tm
 
 
 def test_pictures_of_one_name_do_not_overwrite_each_other(
-    mien: Callable[..., Run], photos: Path, tmp_path: Path
+    mien: Callable[..., CommandRun], photos: Path, tmp_path: Path
 ) -> None:
     (photos / "sub").mkdir()
     Image.fromarray(astronaut()[:200, :300]).save(photos / "sub" / "face.jpg")
@@ -122,7 +95,7 @@ def test_standard_input(photos: Path) -> None:
     assert json.loads(run.stdout)["faces"][0]["emotion"] == "happy"
 
 
-def test_progress_bar_on_many_files_goes_to_stderr(mien: Callable[..., Run], photos: Path) -> None:
+def test_progress_bar_on_many_files_goes_to_stderr(mien: Callable[..., CommandRun], photos: Path) -> None:
     for i in range(6):
         Image.fromarray(noise(40, 40, seed=i)).save(photos / f"{i}.png")
     run = mien("analyze", photos, "--json")
@@ -131,12 +104,12 @@ def test_progress_bar_on_many_files_goes_to_stderr(mien: Callable[..., Run], pho
 
 
 @pytest.mark.parametrize("detector", ["mtcnn", "haar", "res10"])
-def test_detectors(detector: str, mien: Callable[..., Run], photos: Path) -> None:
+def test_detectors(detector: str, mien: Callable[..., CommandRun], photos: Path) -> None:
     run = mien("analyze", photos / "face.jpg", "--detector", detector, "--json", "--min-face", 48)
     assert "happy" in [face["emotion"] for face in json.loads(run.out)["faces"]]
 
 
-def test_options_change_the_answer(mien: Callable[..., Run], photos: Path) -> None:
+def test_options_change_the_answer(mien: Callable[..., CommandRun], photos: Path) -> None:
     assert json.loads(mien("analyze", photos / "face.jpg", "--min-face", 300, "--json").out)["faces"] == []
     face = json.loads(mien("analyze", photos / "face.jpg", "--age", "none", "--json").out)["faces"][0]
     assert "age_range" not in face
@@ -175,7 +148,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_one_line_and_the_others_are_done(name: str, mien: Callable[..., Run], photos: Path) -> None:
+def test_a_bad_file_is_one_line_and_the_others_are_done(
+    name: str, mien: Callable[..., CommandRun], photos: Path
+) -> None:
     (photos / name).write_bytes(BAD[name]())
     run = mien("analyze", photos, "--json")
     assert run.code == 1
@@ -205,7 +180,7 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(name: str, mien: Callabl
     ],
 )
 def test_bad_calls_name_what_is_wrong(
-    arguments: list[str], words: str, mien: Callable[..., Run], photos: Path, tmp_path: Path
+    arguments: list[str], words: str, mien: Callable[..., CommandRun], photos: Path, tmp_path: Path
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -226,14 +201,14 @@ def test_bad_calls_name_what_is_wrong(
     assert fill(words) in lines[0]
 
 
-def test_a_wrong_call_is_exit_code_2(mien: Callable[..., Run]) -> None:
+def test_a_wrong_call_is_exit_code_2(mien: Callable[..., CommandRun]) -> None:
     for arguments in (["analyze"], ["nonsense"], ["analyze", "x.jpg", "--top", "many"]):
         run = mien(*arguments)
         assert run.code == 2
         assert "Usage" in run.err
 
 
-def test_models_and_cards(mien: Callable[..., Run]) -> None:
+def test_models_and_cards(mien: Callable[..., CommandRun]) -> None:
     run = mien("models")
     assert run.code == 0
     assert "emotion" in run.out
@@ -242,7 +217,7 @@ def test_models_and_cards(mien: Callable[..., Run]) -> None:
 
 
 def test_fetch_says_when_the_network_is_out_of_reach(
-    mien: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mien: Callable[..., CommandRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mien.detect.yunet as yunet  # type: ignore[import-not-found, unused-ignore]
 
@@ -255,7 +230,7 @@ def test_fetch_says_when_the_network_is_out_of_reach(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_demo(mien: Callable[..., Run], photos: Path, tmp_path: Path) -> None:
+def test_demo(mien: Callable[..., CommandRun], photos: Path, tmp_path: Path) -> None:
     run = mien("demo", "--out", tmp_path / "d.png")
     assert run.code == 0
     assert "happy" in run.out
@@ -264,7 +239,7 @@ def test_demo(mien: Callable[..., Run], photos: Path, tmp_path: Path) -> None:
     assert (tmp_path / "e.png").is_file()
 
 
-def test_train_evaluate_export_and_use(mien: Callable[..., Run], photos: Path, tmp_path: Path) -> None:
+def test_train_evaluate_export_and_use(mien: Callable[..., CommandRun], photos: Path, tmp_path: Path) -> None:
     """The whole way from a CSV to an answer on a photo, on a fabricated dataset."""
     pytest.importorskip("torch")
     rng = np.random.default_rng(0)
@@ -308,7 +283,7 @@ def test_train_evaluate_export_and_use(mien: Callable[..., Run], photos: Path, t
 
 
 def test_an_interrupt_leaves_no_half_file(
-    photos: Path, tmp_path: Path, mien: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, mien: Callable[..., CommandRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mien.results.tables as tables  # type: ignore[import-not-found, unused-ignore]
 
@@ -336,7 +311,7 @@ def test_help_has_examples_and_imports_nothing_heavy(name: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_version_and_overview(mien: Callable[..., Run]) -> None:
+def test_version_and_overview(mien: Callable[..., CommandRun]) -> None:
     assert "0.1.0" in mien("--version").out
     overview = mien("--help").out
     assert all(name in overview for name in cli_module.COMMANDS)

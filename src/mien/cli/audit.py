@@ -12,7 +12,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, detector_options, seed_option, split_names, threads_option
-from mien.cli.output import Failures
+from mien.cli.output import Failures, progress_bar, table_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ Examples:
 
 @click.command("audit", epilog=EPILOG)
 @click.argument("prepared", type=PATH)
-@click.option("--checks", help=f"Some of {', '.join(CHECKS)}.  [default: all]")
+@click.option("--checks", help=f"Some of {', '.join(CHECKS)}.", show_default="all")
 @click.option(
     "--near",
     "bits",
@@ -113,9 +113,6 @@ def command(
     Labels are checked by a simple classifier trained by cross-validation. --model checks them better, but only those of
     images that it was not trained on: validation and test.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from mien.cli.face_check import make_face_check
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.audit import Settings, audit
@@ -135,15 +132,15 @@ def command(
         if path is not None:
             output_file(path)
     data = read_prepared(prepared)
-    chosen = split_names(checks)
+    names = split_names(checks)
     settings = Settings(**numbers)  # type: ignore[arg-type]
     judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("auditing", total=len(CHECK_TABLE if chosen is None else set(chosen)))
+    with progress_bar(transient=True) as progress:
+        bar = progress.add_task("auditing", total=len(CHECK_TABLE if names is None else set(names)))
         sees = make_face_check(detector, detector_model, len(data), progress)
         report = audit(
             data,
-            chosen,
+            names,
             settings,
             judge=judge,
             sees=sees,
@@ -166,9 +163,9 @@ def command(
         else:
             click.echo(f"wrote {path}", err=True)
     if thumbnails:
-        click.echo("the page shows faces of the dataset: do not pass it on", err=True)
+        click.echo("the page shows faces of the dataset: do not publish it", err=True)
     if failures.count:
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _judge(
@@ -200,15 +197,13 @@ def _write(path: Path, document: dict[str, Any], *, indent: int | None) -> None:
 
 def _print(report: Audit, show: int) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.dataset import SPLITS
 
-    # a pipe has no width: folded cells would only be harder to read
     terminal = sys.stdout.isatty()
-    console = Console(highlight=False, markup=False, width=None if terminal else 120)
+    console = table_console(120, highlight=False, markup=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title="images concerned")
     table.add_column("check")
     for name in (*SPLITS, "all", "s"):

@@ -68,8 +68,8 @@ _RECENT = 60.0
     show_default=True,
     help="Processes of this machine, or a Ray cluster.",
 )
-@click.option("--address", help="Address of a Ray cluster.  [default: the one on this machine, or a new one]")
-@click.option("--workers", type=click.IntRange(1), help="Number of worker processes.  [default: one per CPU]")
+@click.option("--address", help="Address of a Ray cluster.", show_default="the one on this machine, or a new one")
+@click.option("--workers", type=click.IntRange(1), help="Number of worker processes.", show_default="one per CPU")
 @click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="Number of processor threads per worker."
 )
@@ -80,7 +80,7 @@ _RECENT = 60.0
     show_default=True,
     help="Number of photos per shard.",
 )
-@click.option("--column", help="Parquet column that holds the pictures.  [default: image, img, bytes, …]")
+@click.option("--column", help="Parquet column that holds the pictures.", show_default="image, img, bytes, …")
 @detector_options()
 @model_options
 @flip_option

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, Decorator, detector_options, seed_option, split_names
+from mien.cli.output import progress_bar, table_console
 
 if TYPE_CHECKING:
     from mien.datasets.cleaning import Cleaned
@@ -32,14 +32,14 @@ Examples:
 
 def _threshold(rule: str, default: float, text: str) -> Decorator:
     """An option that is None where it is not given: a threshold of a rule that is not applied is an error."""
-    return click.option(f"--{rule}", type=float, help=f"{text}  [default: {default:g}]")
+    return click.option(f"--{rule}", type=float, help=text, show_default=f"{default:g}")
 
 
 @click.command("clean", epilog=EPILOG)
 @click.argument("prepared", type=PATH)
 @click.option("--out", required=True, type=PATH, help="The file to write.")
 @click.option("--expressions", help="Keep only these emotions, before anything else, such as angry,happy,sad,neutral.")
-@click.option("--rules", help=f"Some of {', '.join(RULES)}.  [default: those that suit the dataset]")
+@click.option("--rules", help=f"Some of {', '.join(RULES)}.", show_default="those that suit the dataset")
 @_threshold("constant", defaults.MIN_CONTRAST, "Least standard deviation of the gray levels, 0-255.")
 @_threshold("not-a-face", defaults.NOT_A_FACE_VOTES, "Number of FER+ votes for 'not a face' that removes an image.")
 @_threshold("blur", defaults.MIN_SHARPNESS, "Least variance of the Laplacian.")
@@ -71,9 +71,6 @@ def command(
     copies that carry different labels, and, with FER+ votes, pictures that raters call no face or disagree on;
     without votes, those whose label a classifier trained on other images finds improbable.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from mien.cli.face_check import make_face_check
     from mien.datasets.class_balance import at_most, split_anew
     from mien.datasets.cleaning import clean, default_rules
@@ -82,21 +79,21 @@ def command(
 
     limits, shares = _limits(limit), _shares(split)
     data = read_prepared(prepared)
-    names = split_names(expressions)
-    if names is not None:
-        data = select_emotions(data, names)
-    chosen = split_names(rules) or default_rules(data)
+    emotions = split_names(expressions)
+    if emotions is not None:
+        data = select_emotions(data, emotions)
+    names = split_names(rules) or default_rules(data)
     if detector is not None:
-        chosen = (*chosen, "undetected")
+        names = (*names, "undetected")
     given = {name.replace("_", "-"): value for name, value in thresholds.items() if value is not None}
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("cleaning", total=len(set(chosen)))
+    with progress_bar(transient=True) as progress:
+        bar = progress.add_task("cleaning", total=len(set(names)))
 
         def said(rule: str) -> None:
             progress.update(bar, description=rule, advance=1)
 
         cleaned = clean(
-            data, chosen, given, sees=make_face_check(detector, detector_model, len(data), progress), said=said
+            data, names, given, sees=make_face_check(detector, detector_model, len(data), progress), said=said
         )
     result = cleaned.prepared
     if limits:
@@ -141,14 +138,12 @@ def _write_report(path: Path, cleaned: Cleaned, result: Dataset) -> None:
 def _print(cleaned: Cleaned, result: Dataset) -> None:
     import numpy as np
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from mien.datasets.cleaning import RULES, tally, total
     from mien.datasets.dataset import SPLITS
 
-    # a pipe has no width: folded cells would only be harder to read
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = table_console(120, highlight=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title="removed by each rule alone, and after those above it")
     for column in ("rule", "removes", "alone", *SPLITS, "in sequence"):
         table.add_column(column, justify="left" if column in ("rule", "removes") else "right")

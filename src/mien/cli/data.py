@@ -11,6 +11,7 @@ from mien import defaults
 from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
 from mien.cli.options import PATH, split_names
+from mien.cli.output import progress_bar
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -51,14 +52,17 @@ command.add_command(clean)
 @click.option(
     "--classes",
     type=click.Choice(["7", "8"]),
-    help="Number of emotions of --targets; 7 is without contempt.  [default: 8]",
+    help="Number of emotions of --targets; 7 is without contempt.",
+    show_default="8",
 )
 @click.option("--expressions", help="Keep only these emotions, such as angry,happy,sad.")
 @click.option(
     "--per-class", type=click.IntRange(1), help="Keep only the first so many images of each emotion in each split."
 )
 @click.option("--features", help="Add feature vectors: landmarks, hog, hog-sliding, separated by commas.")
-@click.option("--workers", type=click.IntRange(1), help="Number of processes for --features.  [default: one per core]")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Number of processes for --features.", show_default="one per core"
+)
 @click.option("--cache/--no-cache", default=True, show_default=True, help="Keep computed features for later calls.")
 @click.option("--images", type=PATH, help="Write the pictures to class folders in this folder.")
 @click.option(
@@ -78,7 +82,8 @@ command.add_command(clean)
 @click.option(
     "--size",
     type=click.IntRange(8, 1024),
-    help="Resize images to this many pixels per side.  [default: their own size]",
+    help="Resize images to this many pixels per side.",
+    show_default="their own size",
 )
 @click.option(
     "--crop",
@@ -136,9 +141,9 @@ def prepare(
         console.print(render_target_rules(summarise_target_rules(prepared)))
     if targets is not None:
         prepared = votes.apply_target_rule(prepared, cast("votes.TargetRule", targets), 7 if classes == "7" else 8)
-    chosen = split_names(expressions)
-    if chosen is not None:
-        prepared = select_emotions(prepared, chosen)
+    emotions = split_names(expressions)
+    if emotions is not None:
+        prepared = select_emotions(prepared, emotions)
     if per_class is not None:
         prepared = first_per_class(prepared, per_class)
     if features is not None:
@@ -151,7 +156,7 @@ def prepare(
     if images is not None:
         from mien.datasets.image_folder_writer import write_image_folders
 
-        count = write_image_folders(prepared, images, kind=image_kind, suffix=image_format, classes=chosen)
+        count = write_image_folders(prepared, images, kind=image_kind, suffix=image_format, classes=emotions)
         click.echo(f"wrote {count:,} pictures below {images}", err=True)
 
 
@@ -159,16 +164,13 @@ def _with_features(prepared: Dataset, text: str, workers: int | None, cache: boo
     """The dataset with the named feature vectors; those that it holds already are not computed again."""
     from dataclasses import replace
 
-    from rich.console import Console
-    from rich.progress import Progress
-
     from mien.cpus import available_cpus
     from mien.published.features import cached, chosen, compute
 
     vectors = dict(prepared.features)
     missing = [name for name in chosen(text) if name not in vectors]
     work = cached if cache else compute
-    with Progress(console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         for name in missing:
             bar = progress.add_task(name, total=len(prepared))
 
@@ -182,8 +184,6 @@ def _with_features(prepared: Dataset, text: str, workers: int | None, cache: boo
 def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: tuple[str, ...] | None) -> Dataset:
     """Faces as the pipeline crops them; training pictures in which it finds none are left out."""
     import numpy as np
-    from rich.console import Console
-    from rich.progress import Progress
 
     from mien.datasets.catalog import ReadOptions, read_dataset
     from mien.detect import make_detector
@@ -195,7 +195,7 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
     cropper = FaceCropper(
         make_detector(defaults.DETECTOR, min_face=defaults.MIN_FACE, threads=1), side, "rgb", FRAMES[task]
     )
-    with Progress(console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("detecting faces")
         options = ReadOptions(
             size=side,

@@ -49,7 +49,7 @@ class ErrorOutput:
     def print_click_error(self, error: click.ClickException) -> None:
         """Print what click raises; for people with its usage lines."""
         if self.as_json:
-            self.print(_from_click(error))
+            self.print(_from_click(error, self.command))
         else:
             error.show()
 
@@ -81,7 +81,7 @@ def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
-def _from_click(error: click.ClickException) -> MienError:
+def _from_click(error: click.ClickException, command: str | None) -> MienError:
     if not isinstance(error, click.UsageError):
         return MienError(error.format_message())
     no_command = isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ()))  # click 8.2 and later
@@ -89,7 +89,7 @@ def _from_click(error: click.ClickException) -> MienError:
     parameter = error.param.name if isinstance(error, click.BadParameter) and error.param is not None else None
     return MienError(
         reason,
-        advice=None if error.ctx is None else f"{error.ctx.command_path} --help shows how to call it",
+        advice=f"{' '.join(filter(None, ('mien', command)))} --help shows how to call it",
         code=USAGE,
         details=None if parameter is None else {"parameter": parameter},
     )

@@ -38,7 +38,8 @@ Examples:
 @click.option(
     "--labels",
     type=click.Choice(["ferplus", "emotion", "age"]),
-    help="Labels to score on: the majority of FER+ raters, or the dataset's own.  [default: those of each head]",
+    help="Labels to score on: the majority of FER+ raters, or the dataset's own.",
+    show_default="those of each head",
 )
 @click.option(
     "--map",
@@ -62,7 +63,8 @@ Examples:
 @click.option(
     "--face-size",
     type=click.IntRange(16, 160),
-    help=f"Pixels to enlarge a cropped face to (--end-to-end).  [default: {defaults.PASTED_FACE_SIDE}]",
+    help="Pixels to enlarge a cropped face to (--end-to-end).",
+    show_default=str(defaults.PASTED_FACE_SIDE),
 )
 @click.option(
     "--turn",

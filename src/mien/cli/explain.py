@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import PATH, detector_options, seed_option, threads_option
-from mien.cli.output import Failures, unique_name
+from mien.cli.output import Failures, progress_bar, table_console, unique_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,16 +49,17 @@ Sheets show faces of the dataset: keep them to yourself.
 @click.option("--data", type=PATH, help="File written by `mien data prepare`, instead of photos.")
 @click.option("--out", required=True, type=PATH, help="Folder to write to.")
 @click.option("--model", default="emotion", show_default=True, help="Model name, .onnx file or run folder.")
-@click.option("--head", help="Head of the model.  [default: its first]")
+@click.option("--head", help="Head of the model.", show_default="its first")
 @click.option(
     "--method",
     "methods",
     multiple=True,
     type=click.Choice((*METHODS, "all")),
-    help="Method; repeatable.  [default: all]",
+    help="Method; repeatable.",
+    show_default="all",
 )
 @click.option("--target", default="predicted", show_default=True, help="Class to explain, 'predicted' or 'all'.")
-@click.option("--layer", help="Layer for Grad-CAM.  [default: the last convolution]")
+@click.option("--layer", help="Layer for Grad-CAM.", show_default="the last convolution")
 @click.option("--faithfulness", is_flag=True, help="Compute deletion and insertion curves of the methods.")
 @click.option("--sanity", is_flag=True, help="Test whether the maps change when weights are shuffled.")
 @click.option("--average", is_flag=True, help="Write mean maps of each class (--data).")
@@ -71,21 +71,23 @@ Sheets show faces of the dataset: keep them to yourself.
 @seed_option("samples, orders and shuffles")
 @detector_options(note="photos")
 @threads_option(default=None)
-def command(photos: tuple[str, ...], data: Path | None, **options: Any) -> None:
+def command(photos: tuple[str, ...], data: Path | None, **values: Any) -> None:
     """Show which pixels a network uses, on the faces of photos or over a dataset, and test the maps that show it.
 
     A map shows which pixels a class score depends on, not why, and not what a person feels.
     """
     from mien.errors import MissingExtraError
 
-    call = Call(**options)
+    options = ExplainOptions(**values)
     if bool(photos) == (data is not None):
-        raise click.UsageError("Give photos, or --data FILE: one of the two.")
-    if photos and (call.average or call.sheets):
-        raise click.UsageError("--average and --sheet are over a dataset: give --data FILE.")
-    if data is not None and not (call.average or call.sheets or call.faithfulness or call.sanity or call.asks_regions):
+        raise click.UsageError("Give either photos or --data FILE.")
+    if photos and (options.average or options.sheets):
+        raise click.UsageError("--average and --sheet need a dataset: give --data FILE.")
+    if data is not None and not (
+        options.average or options.sheets or options.faithfulness or options.sanity or options.wants_regions
+    ):
         raise click.UsageError(
-            "Say what of the data: --average, --faithfulness, --sanity, --sheet NAME or --method regions."
+            "Select what to compute: --average, --faithfulness, --sanity, --sheet NAME or --method regions."
         )
     try:
         import captum  # noqa: F401
@@ -93,15 +95,15 @@ def command(photos: tuple[str, ...], data: Path | None, **options: Any) -> None:
         from mien.explain.draw import made_folder
     except ImportError as error:
         raise MissingExtraError(error.name or "captum", "explain", "explanation") from error
-    made_folder(call.out)
+    made_folder(options.out)
     if data is None:
-        _photos(photos, call)
+        _explain_photos(photos, options)
     else:
-        _data(data, call)
+        _explain_dataset(data, options)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ExplainOptions:
     """The options of one call."""
 
     out: Path
@@ -123,16 +125,16 @@ class Call:
     threads: int | None
 
     @property
-    def asks_regions(self) -> bool:
-        """Whether the transformer's regions were asked for by name."""
+    def wants_regions(self) -> bool:
+        """Whether the transformer's regions are selected by name."""
         return "regions" in self.methods
 
     def count(self, what: str) -> int:
-        """How many images for one of `IMAGES`."""
+        """Number of images for one of `IMAGES`."""
         return self.images or IMAGES[what]
 
 
-def _photos(photos: tuple[str, ...], call: Call) -> None:
+def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
     import numpy as np
 
     from mien.errors import MienError
@@ -144,20 +146,24 @@ def _photos(photos: tuple[str, ...], call: Call) -> None:
     from mien.pipeline.analyzer import Analyzer
     from mien.predict.align import crops
 
-    model = open_explainable(call.model, call.threads)
-    head = model.head(call.head)
-    _check(model, head, call)
-    methods = chosen_methods(model, call.methods or ("all",))
+    model = open_explainable(options.model, options.threads)
+    head = model.head(options.head)
+    _check_target_and_layer(model, head, options)
+    methods = chosen_methods(model, options.methods or ("all",))
     analyzer = Analyzer(
-        detector=call.detector, detector_model=call.detector_model, min_face=call.min_face, threads=call.threads,
-        emotion=None, age=None,
-    )  # fmt: skip
+        detector=options.detector,
+        detector_model=options.detector_model,
+        min_face=options.min_face,
+        threads=options.threads,
+        emotion=None,
+        age=None,
+    )
     failures = Failures()
     paths, errors = expand_paths(photos, suffixes=image_suffixes())
     for error in errors:
         failures.add(error)
     used: set[str] = set()
-    seen: list[NDArray[np.uint8]] = []
+    all_crops: list[NDArray[np.uint8]] = []
     for path in paths:
         try:
             frame = load_image(path)
@@ -166,22 +172,22 @@ def _photos(photos: tuple[str, ...], call: Call) -> None:
             failures.add(error)
             continue
         channels = "gray" if model.channels == 1 else "rgb"
-        cut = crops(frame.rgb, faces, model.size, channels, model.frame, call.detector)
-        if not len(cut):
+        face_crops = crops(frame.rgb, faces, model.size, channels, model.frame, options.detector)
+        if not len(face_crops):
             click.echo(f"{path}: no face found", err=True)
         stem = unique_name(path.stem, "", used)
-        for i, crop in enumerate(cut, 1):
+        for i, crop in enumerate(face_crops, 1):
             name = f"{stem}-face{i}"
-            label, share = write_face(model, head, crop, call.target, methods, call.layer, call.out / name)
-            click.echo(f"{call.out / name}.png: {label} {share:.1%}")
-        seen.extend(cut)
-    if seen:
-        _tests(model, head, np.stack(seen), call, {"photos": len(used)})
+            label, share = write_face(model, head, crop, options.target, methods, options.layer, options.out / name)
+            click.echo(f"{options.out / name}.png: {label} {share:.1%}")
+        all_crops.extend(face_crops)
+    if all_crops:
+        _run_tests(model, head, np.stack(all_crops), options, {"photos": len(used)})
     if failures.count:
         raise click.exceptions.Exit(1)
 
 
-def _data(data: Path, call: Call) -> None:
+def _explain_dataset(data: Path, options: ExplainOptions) -> None:
     from mien.errors import DataError
     from mien.explain.class_averages import LEAST, averages
     from mien.explain.methods import REGIONS, chosen_methods
@@ -190,42 +196,44 @@ def _data(data: Path, call: Call) -> None:
     from mien.explain.sampling import read_split, sample, sample_classes, truth
     from mien.training.resize import fit_images
 
-    part = read_split(data, call.split)
-    if call.sheets:
-        _sheets(part, call)
-    if not (call.average or call.faithfulness or call.sanity or call.asks_regions):
+    part = read_split(data, options.split)
+    if options.sheets:
+        _write_sheets(part, options)
+    if not (options.average or options.faithfulness or options.sanity or options.wants_regions):
         return
-    model = open_explainable(call.model, call.threads)
-    head = model.head(call.head)
-    _check(model, head, call)
-    if call.asks_regions:
+    model = open_explainable(options.model, options.threads)
+    head = model.head(options.head)
+    _check_target_and_layer(model, head, options)
+    if options.wants_regions:
         chosen_methods(model, (REGIONS,))
-        rows = sample(len(part), call.count("regions"), call.seed)
-        found = write_regions(model, head, fit_images(part.images[rows], model.size, model.channels), call.out)
+        rows = sample(len(part), options.count("regions"), options.seed)
+        found = write_regions(model, head, fit_images(part.images[rows], model.size, model.channels), options.out)
         _print_regions(found)
-        click.echo(f"{call.out / 'regions.png'}: where the transformer looks on {found['images']} faces")
-    if call.average:
+        click.echo(f"{options.out / 'regions.png'}: where the transformer looks on {found['images']} faces")
+    if options.average:
         true = truth(part, head.labels)
-        rows = sample_classes(true, len(head.labels), call.count("average"), call.seed)
+        rows = sample_classes(true, len(head.labels), options.count("average"), options.seed)
         if not len(rows):
-            raise DataError(f"{data} has no labels of head {head.name!r}: give --head, or another model")
-        methods = chosen_methods(model, call.methods or ("all",))
+            raise DataError(f"has no labels of head {head.name!r}", path=data, advice="give --head, or another model")
+        methods = chosen_methods(model, options.methods or ("all",))
         images = fit_images(part.images[rows], model.size, model.channels)
         with _progress("averaging", len(head.labels) * len(methods)) as done:
-            means = averages(model, head, images, true[rows], methods, call.layer, done)
+            means = averages(model, head, images, true[rows], methods, options.layer, done)
         for label, count in means.too_few:
             click.echo(f"{label}: {count} images, fewer than {LEAST}; left out", err=True)
-        write_averages(means, call.out)
-        click.echo(f"{call.out / 'average.png'}: mean maps of {', '.join(means.labels) or 'no class'}")
-    if call.faithfulness or call.sanity:
-        n = max(call.count(what) for what in ("faithfulness", "sanity") if getattr(call, what))
-        rows = sample(len(part), n, call.seed)
+        write_averages(means, options.out)
+        click.echo(f"{options.out / 'average.png'}: mean maps of {', '.join(means.labels) or 'no class'}")
+    if options.faithfulness or options.sanity:
+        n = max(options.count(what) for what in ("faithfulness", "sanity") if getattr(options, what))
+        rows = sample(len(part), n, options.seed)
         crops = fit_images(part.images[rows], model.size, model.channels)
-        _tests(model, head, crops, call, {"dataset": part.info.name, "split": call.split})
+        _run_tests(model, head, crops, options, {"dataset": part.info.name, "split": options.split})
 
 
-def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call, source: dict[str, Any]) -> None:
-    """The curves and the check that were asked for, on faces from a source that the JSON names."""
+def _run_tests(
+    model: Explainable, head: Head, crops: NDArray[np.uint8], options: ExplainOptions, source: dict[str, Any]
+) -> None:
+    """Run the selected tests of the maps on faces of a source, which the JSON names."""
     from mien.errors import InputError
     from mien.explain.draw import draw_faithfulness, draw_sanity
     from mien.explain.faithfulness import curves
@@ -234,82 +242,83 @@ def _tests(model: Explainable, head: Head, crops: NDArray[np.uint8], call: Call,
     from mien.explain.output_folder import write_json
     from mien.explain.sanity import cascade
 
-    if not (call.faithfulness or call.sanity):
+    if not (options.faithfulness or options.sanity):
         return
-    if call.target == "all":
-        raise InputError("--faithfulness and --sanity follow one class a face: --target predicted, or a class")
+    if options.target == "all":
+        raise InputError(
+            "--faithfulness and --sanity need one class per face", advice="give --target predicted, or a class"
+        )
     # a region has no order of pixels, and does not depend on the class
-    methods = [name for name in chosen_methods(model, call.methods or ("all",)) if name in METHODS]
+    methods = [name for name in chosen_methods(model, options.methods or ("all",)) if name in METHODS]
     if not methods:
         methods = list(METHODS)
-    targets = targets_of(call.target, head.labels, model.probabilities(model.input(crops), head))[:, 0]
-    about = {"model": call.model, "head": head.name, "target": call.target, **source}
-    if call.faithfulness:
-        n = min(len(crops), call.count("faithfulness"))
+    targets = targets_of(options.target, head.labels, model.probabilities(model.input(crops), head))[:, 0]
+    about = {"model": options.model, "head": head.name, "target": options.target, **source}
+    if options.faithfulness:
+        n = min(len(crops), options.count("faithfulness"))
         with _progress("curves", 2 * len(methods) + 2) as done:
             found = {}
             for name in methods:
-                found[name] = maps(model, head, crops[:n], targets[:n], name, call.layer)
+                found[name] = maps(model, head, crops[:n], targets[:n], name, options.layer)
                 done()
-            document = about | curves(model, head, crops[:n], targets[:n], found, seed=call.seed, progress=done)
-        write_json(document, call.out / "faithfulness.json")
-        draw_faithfulness(document, call.out / "faithfulness.png")
+            document = about | curves(model, head, crops[:n], targets[:n], found, seed=options.seed, progress=done)
+        write_json(document, options.out / "faithfulness.json")
+        draw_faithfulness(document, options.out / "faithfulness.png")
         _print_faithfulness(document)
-    if call.sanity:
-        n = min(len(crops), call.count("sanity"))
+    if options.sanity:
+        n = min(len(crops), options.count("sanity"))
         stages = 5
         with _progress("shuffling", stages * len(methods)) as done:
             document = about | cascade(
-                model, head, crops[:n], targets[:n], methods, layer=call.layer, stages=stages, seed=call.seed,
+                model, head, crops[:n], targets[:n], methods, layer=options.layer, stages=stages, seed=options.seed,
                 progress=done,
             )  # fmt: skip
-        write_json(document, call.out / "sanity.json")
-        draw_sanity(document, call.out / "sanity.png")
+        write_json(document, options.out / "sanity.json")
+        draw_sanity(document, options.out / "sanity.png")
         _print_sanity(document)
 
 
-def _sheets(part: Any, call: Call) -> None:
-    """Contact sheets need no gradient, so that any model that can be scored will do."""
+def _write_sheets(part: Any, options: ExplainOptions) -> None:
+    """Contact sheets need no gradient: any model that can be evaluated works."""
     from mien.errors import InputError
     from mien.evaluation.scoring.evaluate import open_model, predict
     from mien.explain.contact_sheets import pick
     from mien.explain.output_folder import write_sheet
     from mien.published.svm import is_svm_run
 
-    if is_svm_run(Path(call.model)):
-        raise InputError(f"{call.model}: sheets are made for networks, not for support-vector machines")
-    model = open_model(call.model, call.threads)
-    head = call.head or next(iter(model.heads))
+    if is_svm_run(Path(options.model)):
+        raise InputError("sheets are made for networks, not for support-vector machines", path=options.model)
+    model = open_model(options.model, options.threads)
+    head = options.head or next(iter(model.heads))
     if head not in model.heads:
-        raise InputError(f"{model.name} has no head {head!r}: it has {', '.join(model.heads)}")
+        raise InputError(f"{model.name} has no head {head!r}", advice=f"choose one of {', '.join(model.heads)}")
     probabilities = predict(model, part)[head]
-    for name in call.sheets:
-        picked = pick(name, part, probabilities, model.heads[head], call.count("sheet"), call.seed)
-        out = call.out / f"sheet-{name}"
-        write_sheet(picked, part, f"{name}: {model.name} on {part.info.name}, {call.split}", out)
+    for name in options.sheets:
+        picked = pick(name, part, probabilities, model.heads[head], options.count("sheet"), options.seed)
+        out = options.out / f"sheet-{name}"
+        write_sheet(picked, part, f"{name}: {model.name} on {part.info.name}, {options.split}", out)
         click.echo(f"{out}.png: {PRIVATE}")
 
 
-def _check(model: Explainable, head: Head, call: Call) -> None:
-    """Say before any work that a class or a layer is not there."""
+def _check_target_and_layer(model: Explainable, head: Head, options: ExplainOptions) -> None:
+    """Raise before any work where the class or the layer does not exist."""
     import numpy as np
 
     from mien.explain.layers import chosen_layer
     from mien.explain.model import targets_of
 
-    targets_of(call.target, head.labels, np.zeros((1, len(head.labels)), np.float32))
-    if call.layer is not None:
+    targets_of(options.target, head.labels, np.zeros((1, len(head.labels)), np.float32))
+    if options.layer is not None:
         blank = np.zeros((1, model.size, model.size, model.channels), np.uint8)
-        chosen_layer(model.module, model.input(blank), call.layer)
+        chosen_layer(model.module, model.input(blank), options.layer)
 
 
 @contextmanager
 def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with progress_bar(*columns, transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda: progress.advance(task)
 
@@ -362,7 +371,4 @@ def _table(title: str) -> Any:
 
 
 def _show(table: Any) -> None:
-    from rich.console import Console
-
-    # a pipe has no width: folded cells would only be harder to read
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    table_console(120).print(table)

@@ -19,7 +19,7 @@ Examples:
 @click.command("export", epilog=EPILOG)
 @click.argument("run", type=PATH)
 @click.option("--out", required=True, type=PATH, help="ONNX file to write.")
-@click.option("--name", help="The model's name.  [default: the recipe's task]")
+@click.option("--name", help="The model's name.", show_default="the recipe's task")
 @click.option("--scores", type=PATH, help="JSON of `mien evaluate` to put on the card.")
 @click.option("--temperature", multiple=True, metavar="HEAD=T", help="Calibration temperature of a head; repeatable.")
 def command(run: Path, out: Path, name: str | None, scores: Path | None, temperature: tuple[str, ...]) -> None:

@@ -115,7 +115,7 @@ def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = "
 def threads_option(whose: str = "", *, default: str | None = f"all, at most {defaults.MAX_THREADS}") -> Decorator:
     """``--threads``, of the process or ``whose``; ``default`` describes what is used without it."""
     text = f"Number of processor threads{whose and f' {whose}'}."
-    return click.option("--threads", type=click.IntRange(1), help=text + (f"  [default: {default}]" if default else ""))
+    return click.option("--threads", type=click.IntRange(1), help=text, show_default=default)
 
 
 def seed_option(what: str, default: int | None = 0) -> Decorator:

@@ -30,12 +30,18 @@ address that other machines can reach); 2 wrong call.
 """
 
 
-def _limits(command: Callable[..., None]) -> Callable[..., None]:
+def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
     """An option for every limit."""
-    for one in reversed(describe_limits()):
-        text = f"{one.text[0].upper()}{one.text[1:]}, {one.unit}.  [default: {one.default:,}]"
-        kind: Any = int if one.whole else float
-        option = click.option(f"--max-{one.name.replace('_', '-')}", f"limit_{one.name}", type=kind, help=text)
+    for limit in reversed(describe_limits()):
+        text = f"{limit.text[0].upper()}{limit.text[1:]}, {limit.unit}."
+        kind: Any = int if limit.whole else float
+        option = click.option(
+            f"--max-{limit.name.replace('_', '-')}",
+            f"limit_{limit.name}",
+            type=kind,
+            help=text,
+            show_default=f"{limit.default:,}",
+        )
         command = option(command)
     return command
 
@@ -60,7 +66,7 @@ def _limits(command: Callable[..., None]) -> Callable[..., None]:
 @model_options
 @threads_option()
 @click.option("--quiet", is_flag=True, help="Print no line per request.")
-@_limits
+@_limit_options
 def command(
     host: str,
     port: int,

@@ -39,12 +39,12 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @click.command("train", epilog=EPILOG)
 @click.argument("recipe")
 @data_option
-@click.option("--out", type=PATH, help="Run folder.  [default: runs/RECIPE]")
+@click.option("--out", type=PATH, help="Run folder.", show_default="runs/RECIPE")
 @teacher_option
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
-@click.option("--epochs", type=click.IntRange(1), help="Number of epochs.  [default: the recipe's]")
-@click.option("--batch-size", type=click.IntRange(1), help="Batch size.  [default: the recipe's]")
-@click.option("--seed", type=int, help="Seed of the run.  [default: the recipe's]")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs.", show_default="the recipe's")
+@click.option("--batch-size", type=click.IntRange(1), help="Batch size.", show_default="the recipe's")
+@click.option("--seed", type=int, help="Seed of the run.", show_default="the recipe's")
 @threads_option(default="those of torch")
 @click.option("--progress/--no-progress", default=True, show_default=True, help="Show a progress bar on stderr.")
 @click.option("--list", is_eager=True, is_flag=True, expose_value=False, callback=_list, help="List the recipes.")
@@ -85,13 +85,13 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
 
-    chosen = get_recipe(recipe)
+    settings = get_recipe(recipe)
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     folder = fit(
-        chosen,
+        settings,
         data,
-        out or Path("runs") / chosen.name,
+        out or Path("runs") / settings.name,
         teacher=teacher,
         resume=resume,
         threads=threads,
@@ -107,5 +107,5 @@ def _fit_svm(name: str, data: Path, out: Path | None, seed: int | None, line: st
     from mien.published.recipes.svm import SVMS
     from mien.published.svm import fit_svm
 
-    chosen = SVMS[name] if seed is None else replace(SVMS[name], seed=seed)
-    return fit_svm(chosen, data, out or Path("runs") / name, command=line)
+    recipe = SVMS[name] if seed is None else replace(SVMS[name], seed=seed)
+    return fit_svm(recipe, data, out or Path("runs") / name, command=line)

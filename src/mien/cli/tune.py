@@ -34,16 +34,17 @@ def _print_line(line: str) -> None:
     type=click.IntRange(1),
     help="Number of settings to try, those of earlier calls included.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Number of epochs of a trial.  [default: the recipe's]")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs of a trial.", show_default="the recipe's")
 @click.option("--images", type=click.IntRange(1), help="Use at most so many random images of each split.")
-@click.option("--study", help="Name of the search in the database.  [default: the recipe's name]")
+@click.option("--study", help="Name of the search in the database.", show_default="the recipe's name")
 @click.option(
     "--storage",
     envvar="MIEN_STORAGE",
     show_envvar=True,
-    help="Database: sqlite:///FILE, or postgresql://USER@HOST/DATABASE for many workers.  [default: OUT/study.db]",
+    help="Database: sqlite:///FILE, or postgresql://USER@HOST/DATABASE for many workers.",
+    show_default="OUT/study.db",
 )
-@click.option("--out", type=PATH, help="Folder of the results.  [default: runs/tune/STUDY]")
+@click.option("--out", type=PATH, help="Folder of the results.", show_default="runs/tune/STUDY")
 @click.option("--resume", is_flag=True, help="Continue the search, or join its other workers.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Minutes after which no trial is started.")
 @click.option(
@@ -106,8 +107,8 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "optuna", "tune", "a search") from error
 
-    chosen = get_recipe(recipe)
-    name = study or chosen.name
+    settings = get_recipe(recipe)
+    name = study or settings.name
     folder = out or Path("runs") / "tune" / name
     url = address(storage, folder)
     if threads is None and jobs > 1:
@@ -115,13 +116,13 @@ def command(
     # a password on the command line is written nowhere
     line = [shown(address(one, folder)) if one == storage else one for one in sys.argv[1:]]
     search = Search(
-        recipe=chosen,
+        recipe=settings,
         data=data,
         folder=folder,
         url=url,
         study=name,
         trials=trials,
-        epochs=epochs or chosen.epochs,
+        epochs=epochs or settings.epochs,
         images=images,
         seed=seed,
         pruner=next(one for one in PRUNERS if one == pruner),

@@ -1,0 +1,174 @@
+"""`mien --json-errors`: each error is one JSON object on stderr; without it, one line for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from helpers.clips import Pan, clip
+from helpers.commands import CommandRun, runner
+from mien.cli import cli
+from mien.cli.error_output import ErrorOutput, error_output, wants_json, without_flag
+from mien.errors import ImageError
+
+Mien = Callable[..., CommandRun]
+
+
+def errors(run: CommandRun) -> list[dict[str, Any]]:
+    """Every line of stderr is a JSON object."""
+    return [json.loads(line) for line in run.err.splitlines()]
+
+
+def test_a_file_that_fails_is_one_object_and_the_others_are_done(mien: Mien, photos: Path) -> None:
+    (photos / "bäd.jpg").write_bytes(b"this is not a picture")
+    run = mien("analyze", photos, "--json", "--json-errors")
+    assert run.code == 1
+    assert len(run.out.splitlines()) == 2
+    (error,) = errors(run)
+    assert (error["code"], error["command"]) == ("image-unreadable", "analyze")
+    assert error["reason"]
+    assert "bäd.jpg" in error.get("path", error["reason"])
+    assert run.err.isascii()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--json-errors", "analyze", "absent.jpg"],
+        ["analyze", "--json-errors", "absent.jpg"],
+        ["analyze", "absent.jpg", "--json-errors"],
+    ],
+)
+def test_the_option_is_accepted_anywhere(mien: Mien, arguments: list[str]) -> None:
+    (error,) = errors(mien(*arguments))
+    assert error["code"] == "file-missing"
+
+
+def test_the_environment_variable(mien: Mien, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_JSON_ERRORS", "1")
+    (error,) = errors(mien("analyze", "absent.jpg"))
+    assert error["code"] == "file-missing"
+    monkeypatch.setenv("MIEN_JSON_ERRORS", "0")
+    assert mien("analyze", "absent.jpg").err.startswith("mien: ")
+    monkeypatch.setenv("MIEN_JSON_ERRORS", "perhaps")
+    assert "perhaps" in mien("analyze", "absent.jpg").err
+
+
+def test_an_error_that_ends_the_command(mien: Mien, tmp_path: Path) -> None:
+    run = mien("data", "clean", tmp_path / "x.parquet", "--out", tmp_path / "y.parquet", "--json-errors")
+    assert run.code == 1
+    (error,) = errors(run)
+    assert error["command"] == "data clean"
+    assert set(error) <= {"code", "reason", "path", "advice", "details", "command"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "reason", "parameter"),
+    [
+        (["analyze", "x.jpg", "--nonsense"], "analyze", "--nonsense", None),
+        (["analyze", "x.jpg", "--top", "many"], "analyze", "--top", "top"),
+        (["analyze", "x.jpg", "--resume", "--report"], "analyze", "--report", None),
+        (["nonsense"], None, "nonsense", None),
+        (["data", "nonsense"], "data", "nonsense", None),
+    ],
+)
+def test_a_wrong_call(
+    mien: Mien, arguments: list[str], command: str | None, reason: str, parameter: str | None
+) -> None:
+    run = mien(*arguments, "--json-errors")
+    assert run.code == 2
+    (error,) = errors(run)
+    assert error["code"] == "usage"
+    assert error.get("command") == command
+    assert reason in error["reason"]
+    assert "--help" in error["advice"]
+    assert error.get("details", {}).get("parameter") == parameter
+
+
+def test_a_call_without_a_command_shows_the_overview_or_one_object(mien: Mien) -> None:
+    assert "Commands:" in (lambda run: run.out + run.err)(mien())
+    run = mien("--json-errors")
+    if run.code:  # click before 8.2 prints the overview and is content
+        (error,) = errors(run)
+        assert error["reason"] == "no command is given"
+
+
+def test_an_interruption(mien: Mien, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien.results import tables
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tables.csv.DictWriter, "writerow", stopped)
+    run = mien("analyze", photos, "--csv", photos / "f.csv", "--json-errors")
+    assert run.code == 130
+    assert errors(run) == [{"code": "interrupted", "reason": "interrupted", "command": "analyze"}]
+
+
+def test_an_interrupted_video(mien: Mien, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien.cli.videos import VideoProgress
+
+    def stopped(progress: VideoProgress, *_: object) -> None:
+        progress.position = " at 0:00 of a.mp4"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VideoProgress, "update", stopped)
+    clip(tmp_path / "a.mp4", size=(160, 120), frames=10, draw=Pan.astronaut((160, 120)))
+    arguments = ["analyze", tmp_path / "a.mp4", "--emotion", "none", "--age", "none", "--report", tmp_path / "report"]
+    run = mien(*arguments, "--json-errors")
+    assert run.code == 130
+    error = next(json.loads(line) for line in run.err.splitlines() if line.startswith("{"))
+    assert error["code"] == "interrupted"
+    assert "at 0:00 of a.mp4" in error["reason"]
+    assert "--resume" in error["advice"]
+
+
+def test_inputs_that_a_batch_could_not_analyse(mien: Mien, photos: Path, tmp_path: Path) -> None:
+    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xffnothing")
+    options = ["--detector", "haar", "--emotion", "none", "--age", "none", "--workers", "1"]
+    run = mien("batch", photos, tmp_path / "out", *options, "--json-errors")
+    assert run.code == 1
+    error = json.loads(run.err.splitlines()[-1])
+    assert (error["code"], error["details"]) == ("inputs-failed", {"errors": 1, "inputs": 3})
+    assert error["path"] == str(tmp_path / "out" / "inputs")
+
+
+def test_without_the_option_an_error_is_one_line_for_people(mien: Mien) -> None:
+    run = mien("analyze", "absent.jpg")
+    (line,) = run.err.splitlines()
+    assert line.startswith("mien: absent.jpg: no such file")
+
+
+def test_the_option_of_the_group() -> None:
+    """Where the command is called from Python."""
+    result = runner().invoke(cli, ["--json-errors", "analyze", "absent.jpg"])
+    assert json.loads(result.stderr)["code"] == "file-missing"
+
+
+def test_what_follows_two_dashes_is_no_option() -> None:
+    arguments = ["analyze", "--", "--json-errors"]
+    assert not wants_json(arguments, {})
+    assert without_flag(arguments) == arguments
+    assert without_flag(["a", "--json-errors", "--", "--json-errors"]) == ["a", "--", "--json-errors"]
+
+
+def test_fields_that_are_not_utf8_or_control_a_terminal_are_valid_json(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ImageError("bad\x1b[2J", path="a\udcff.jpg", details={"name": "\udcff"})
+    ErrorOutput(as_json=True).print(error)
+    line = capsys.readouterr().err
+    assert line.isascii()
+    assert json.loads(line)["path"] == "a\\udcff.jpg"
+
+
+def test_errors_of_click_that_are_no_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    ErrorOutput(as_json=True).print_click_error(click.FileError("x", "cannot be opened"))
+    assert json.loads(capsys.readouterr().err)["code"] == "error"
+
+
+def test_lines_for_people_where_no_command_runs() -> None:
+    assert error_output() == ErrorOutput()
