@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.text import number, percent, short_percent, span
+from mien.text import number, percent, short_percent, signed_span, span
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def test_numbers_have_the_digits_of_their_interval() -> None:
 def test_intervals_with_a_negative_end_have_signs() -> None:
     assert span((-0.012, 0.5), 100, 1) == "-1.2 to +50.0"
     assert span((0.0, 0.5)) == "0.000–0.500"
+    assert signed_span((0.003, 0.021), 100, 1) == "+0.3 to +2.1"
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.934, "93 %"), (0.034, "3.4 %"), (0.0, "0 %"), (0.1, "10 %")])

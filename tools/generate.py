@@ -31,17 +31,22 @@ from generate_robustness import robustness_page
 from generate_serve import serve_parts
 from generate_video import tracking_section
 from generate_whole_path import whole_path_section
+from markdown_tables import drawn, table
 
 from mien.cli import cli
 from mien.cli.batch import INPUTS_FAILED
 from mien.cli.error_output import INTERRUPTED, VARIABLE
 from mien.cli.live import STREAM_LOST
 from mien.errors import ImageError, MienError
+from mien.evaluation.figures import BY_KEY
+from mien.evaluation.predictions import is_subset
+from mien.evaluation.tables import confusion_table, group_table, quantisation_table, results_table
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
 from mien.published.reproduction import page as reproduction
 from mien.results.json_schema import results_schema
+from mien.text import percent
 
 DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
@@ -56,14 +61,6 @@ TITLE = {
     "age leak-free": "FairFace validation, without the 6 pictures that are also in training",
     "age found": "FairFace validation, faces the detector finds",
 }
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def card_page(name: str, card: Card) -> str:
@@ -98,39 +95,16 @@ def card_page(name: str, card: Card) -> str:
         f"`mien evaluate {name} --data {EVALUATED[name]} --split {SPLIT[name]}`",
         "",
     ]
-    ordered = any(one["one_off"] is not None for one in results.values())
-    off_column = ["one-off"] if ordered else []
-    header = ["protocol", "images", "accuracy", *off_column, "macro F1", "balanced", "log loss", "ECE"]
-    lines += table(
-        header,
-        [
-            [
-                TITLE[key], f"{one['n']:,}", f"**{percent(one['accuracy'])}**",
-                *([percent(one["one_off"])] if ordered else []),
-                f"{one['macro_f1']:.3f}", percent(one["balanced_accuracy"]), f"{one['log_loss']:.3f}",
-                f"{one['ece']:.3f}",
-            ]
-            for key, one in results.items()
-        ],
-    )  # fmt: skip
+    lines += drawn(results_table(results, names=TITLE), notes=False)
     for key, one in results.items():
-        if " " in key:
+        if is_subset(key):
             continue
         lines += [f"### {TITLE[key]}: confusion matrix", "", "Rows are true labels, columns predictions, counts.", ""]
-        lines += table(
-            ["true", *one["labels"], "recall", "precision"],
-            [
-                [label, *map(str, counts), percent(one["recall"][label]), percent(one["precision"][label])]
-                for label, counts in zip(one["labels"], one["confusion"], strict=True)
-            ],
-        )
+        lines += drawn(confusion_table(one), notes=False)
     for kinds in card.scores.get("groups", {}).values():
         lines += ["## By group", "", "Groups as the dataset names them; annotators assigned them from the picture.", ""]
         for kind, rows in kinds.items():
-            lines += table(
-                [kind, "images", "accuracy", "one-off"],
-                [[g, f"{r['n']:,}", percent(r["accuracy"]), percent(r["one_off"])] for g, r in rows.items()],
-            )
+            lines += drawn(group_table(rows, kind), notes=False)
     lines += card_calibration(card.scores.get("calibration"))
     lines += card_fairness(name)
     return "\n".join(lines).rstrip() + "\n"
@@ -279,11 +253,6 @@ def networks_section() -> list[str]:
             [one["name"], f"{one['mb']:.1f}", f"{one['multiply_adds'] / 1e6:.0f}", f"{single['ms_per_face']:.2f}",
              f"{batch['ms_per_face']:.2f}", f"{single['gflops']:.0f}", f"{100 * single['of_peak']:.0f} %"]
         )  # fmt: skip
-    lost = [
-        [split, protocol, f"{one['n']:,}", f"{percent(one['before'])} → {percent(one['after'])}", f"{one['loss']:+.2f}"]
-        for split, protocols in cost["losses"].items()
-        for protocol, one in protocols.items()
-    ]
     return [
         "## How much of the processor the networks use",
         "",
@@ -299,7 +268,7 @@ def networks_section() -> list[str]:
         "in float32, and weights use 7 bits, so that it says the same on processors without 8-bit dot products (VNNI), "
         "where it gains less. How it is made was chosen by how little it changes the answers on validation images.",
         "",
-        *table(["split", "protocol", "images", "accuracy", "points lost"], lost),
+        *drawn(quantisation_table(cost["losses"])),
     ]
 
 
@@ -314,8 +283,8 @@ def scores_table(cards: dict[str, Card]) -> str:
                     f"{card.parameters / 1e6:.2f} M",
                     TITLE[key],
                     f"{percent(one['accuracy'])}{off}",
-                    f"{one['macro_f1']:.3f}",
-                    f"{one['ece']:.3f}",
+                    BY_KEY["macro_f1"].value(one["macro_f1"]),
+                    BY_KEY["ece"].value(one["ece"]),
                 ]
             )
     return "\n".join(table(["model", "parameters", "test", "accuracy", "macro F1", "ECE"], rows)).strip()

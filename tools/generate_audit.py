@@ -7,6 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from markdown_tables import table
+
+from mien.text import percent
+
 DOCS = Path(__file__).parents[1] / "docs"
 SPLITS = ("train", "validation", "test", "total")
 
@@ -129,11 +133,3 @@ def cost(fer: dict[str, Any], own: dict[str, Any], fairface: dict[str, Any]) -> 
         rows.append([name, f"{one['images']['total']:,}", f"{one['cpu_seconds']:.0f}", dear, f"{one['peak_mb']:.0f}"])
     header = ["", "images", "processor seconds", "of them", "peak MB, with the dataset"]
     return [*table(header, rows), "Two cores, one thread; reading the file takes a few seconds more."]
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]

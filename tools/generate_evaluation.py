@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from markdown_tables import drawn, table
+
+from mien.evaluation.figures import BY_KEY, FIGURES
+from mien.evaluation.tables import (
+    DISTRIBUTIONS_NOTE,
+    as_text,
+    calibration_table,
+    distribution_table,
+    figure_cell,
+    group_table,
+    miss_table,
+    results_table,
+    temperature_line,
+    worst_lines,
+)
+from mien.text import percent, signed_span
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 FAIRNESS_COMMAND = (
@@ -36,24 +53,27 @@ def load(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
+REPORTED = ("accuracy", "one_off", "top2", "macro_f1", "ece", "kl")
+"""Figures of the headline table."""
 
 
-def percent(value: float | None, around: Sequence[float] | None = None) -> str:
-    if value is None:
-        return "–"
-    return f"{100 * value:.1f} %" + ("" if around is None else f" ({100 * around[0]:.1f}–{100 * around[1]:.1f})")
+def figure(one: Mapping[str, Any], key: str) -> str:
+    return as_text(figure_cell(one, BY_KEY[key]))
 
 
-def number(value: float | None, around: Sequence[float] | None = None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" + ("" if around is None else f" ({around[0]:.3f}–{around[1]:.3f})")
-
-
-def figure(one: Mapping[str, Any], name: str, tell: Any = percent) -> str:
-    return str(tell(one.get(name), (one.get("intervals") or {}).get(name)))
+def figures_section() -> str:
+    """What each figure means."""
+    others = [
+        ("reliability diagram", "accuracy over confidence, by bins of the top probability; ECE is its mean gap"),
+        ("intervals", "95 %, percentile bootstrap over images, 1,000 resamples, seeded (`--bootstrap`, `--seed`)"),
+        (
+            "McNemar's test",
+            "two models on the same images: how likely so uneven a split of the images on which they differ would be if "
+            "neither were better; exact, and with continuity correction",
+        ),
+    ]
+    rows = [(one.title, one.description) for one in FIGURES] + others
+    return "\n".join(table(["figure", "meaning"], rows)).strip()
 
 
 def reports_section() -> str:
@@ -67,22 +87,7 @@ def reports_section() -> str:
         "In brackets the 95 % interval.",
         "",
     ]
-    rows = []
-    for document in (emotion, age):
-        for key, one in document["results"].items():
-            rows.append(
-                [
-                    SHOWN[key],
-                    f"{one['n']:,}",
-                    figure(one, "accuracy"),
-                    figure(one, "one_off"),
-                    figure(one, "top2"),
-                    figure(one, "macro_f1", number),
-                    figure(one, "ece", number),
-                    figure(one, "kl", number),
-                ]
-            )
-    lines += table(["images", "n", "accuracy", "one-off", "top-2", "macro F1", "ECE", "KL to raters"], rows)
+    lines += drawn(*(results_table(one["results"], names=SHOWN, figures=REPORTED) for one in (emotion, age)))
     lines += [
         "| | reliability | risk over coverage |",
         "|---|---|---|",
@@ -100,8 +105,8 @@ def reports_section() -> str:
     for document, head in ((emotion, "ferplus"), (emotion, "fer2013"), (age, "age")):
         curve = document["details"][head]["selective"]
         cells = [f"{percent(row['accuracy'])} at {row['threshold']:.2f}" for row in curve["table"]]
-        rows.append([SHOWN[head], *cells, f"{curve['aurc']:.3f}"])
-    shares = [f"{100 * row['coverage']:.0f} %" for row in emotion["details"]["ferplus"]["selective"]["table"]]
+        rows.append([SHOWN[head], *cells, BY_KEY["aurc"].value(curve["aurc"])])
+    shares = [percent(row["coverage"], digits=0) for row in emotion["details"]["ferplus"]["selective"]["table"]]
     lines += table(["answered", *shares, "AURC"], rows)
     lines += [
         "Through detector and crop, on FER2013's test faces enlarged into whole pictures "
@@ -129,24 +134,9 @@ def calibration_lines(document: Mapping[str, Any]) -> list[str]:
     """What was fitted, and the figures before and after."""
     lines = []
     for head, one in document["heads"].items():
-        low, high = one["interval"]
         verdict = "taken" if one["adopted"] else "not taken, since the gain may be chance: the head stays at 1"
-        lines.append(
-            f"- `{head}`: temperature {one['temperature']:.4f} on {one['n']:,} images ({one['protocol']}); log loss "
-            f"{one['change']:+.4f} ({low:+.4f} to {high:+.4f}): {verdict}."
-        )
-    lines.append("")
-    rows = []
-    for split, protocols in document["scores"].items():
-        for protocol, pair in protocols.items():
-            before, after = pair["before"], pair["after"]
-            moved = [
-                "–" if before[name] is None else f"{before[name]:.4f} → {after[name]:.4f}"
-                for name in ("log_loss", "ece", "kl")
-            ]
-            rows.append([split, protocol, f"{before['n']:,}", percent(after["accuracy"]), *moved])
-    lines += table(["split", "protocol", "images", "accuracy", "log loss", "ECE", "KL to raters"], rows)
-    return lines
+        lines.append(f"- `{head}`: {temperature_line(one)}: {verdict}.")
+    return [*lines, "", *drawn(calibration_table(document["scores"]))]
 
 
 def calibration_section() -> str:
@@ -167,20 +157,6 @@ def calibration_section() -> str:
     return "\n".join(lines).strip()
 
 
-def worst_line(found: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
-    lines = []
-    for key, what in names.items():
-        one = found.get(key)
-        if one is None:
-            continue
-        tell = number if key == "ece" else percent
-        lines.append(
-            f"- {what}: worst for {one['group']}, {tell(one['value'], one['interval'])}; best for {one['best_group']}, "
-            f"{tell(one['best'])}."
-        )
-    return [*lines, ""]
-
-
 def missed_lines(document: Mapping[str, Any]) -> list[str]:
     found = document["detection"]
     lines = [
@@ -188,61 +164,42 @@ def missed_lines(document: Mapping[str, Any]) -> list[str]:
         f"{percent(found['miss_rate'], found['interval'])}.",
         "",
     ]
-    rows = []
-    for title in DIVISIONS:
-        for group, one in found["groups"][title].items():
-            rows.append([f"{title}: {group}", f"{one['n']:,}", f"{one['missed']:,}", figure(one, "miss_rate")])
-    lines += table(["group", "faces", "missed", "miss rate"], rows)
-    return lines
+    return lines + drawn(*(miss_table(found["groups"][kind], kind) for kind in DIVISIONS), first="group")
 
 
 def age_lines(document: Mapping[str, Any]) -> list[str]:
     one = document["results"]["age"]
     lines = [
-        f"Found faces: accuracy {figure(one, 'accuracy')}, one-off {figure(one, 'one_off')}, ECE {figure(one, 'ece', number)}. "
+        f"Found faces: accuracy {figure(one, 'accuracy')}, one-off {figure(one, 'one_off')}, ECE {figure(one, 'ece')}. "
         f"With misses counted as wrong: accuracy {figure(one, 'accuracy_with_misses')}.",
         "",
     ]
-    rows = []
-    for title in DIVISIONS:
-        for group, each in document["groups"]["age"][title].items():
-            told = [figure(each, "accuracy"), figure(each, "accuracy_with_misses"), figure(each, "one_off")]
-            rows.append([f"{title}: {group}", f"{each['n']:,}", *told, figure(each, "ece", number)])
-    lines += table(["group", "found", "accuracy", "misses wrong", "one-off", "ECE"], rows)
-    names = {"accuracy": "accuracy", "one_off": "one-off", "ece": "ECE", "miss_rate": "missed"}
-    for title in (*DIVISIONS, "race and gender"):
-        lines += [f"Worst group by {title}:", "", *worst_line(document["worst"]["age"][title], names)]
+    columns = ("accuracy", "accuracy_with_misses", "one_off", "ece")
+    groups = document["groups"]["age"]
+    lines += drawn(*(group_table(groups[kind], kind, figures=columns) for kind in DIVISIONS), first="group")
+    for kind in (*DIVISIONS, "race and gender"):
+        worst = [f"- {line}" for line in worst_lines(document["worst"]["age"][kind])]
+        lines += [f"Worst group by {kind}:", "", *worst, ""]
     return lines
 
 
 def emotion_lines(document: Mapping[str, Any]) -> list[str]:
+    kinds = document["distributions"]["ferplus"]
     lines = [
-        "Mean predicted distribution (FER+ head) of the faces that are found, per cent; in brackets the difference to all "
-        "other faces in points, **bold** where its 95 % interval excludes 0.",
+        f"FER+ head, faces that are found. {DISTRIBUTIONS_NOTE.format(mark='**bold**')}.",
         "",
+        *drawn(*(distribution_table(kinds[kind], kind) for kind in DIVISIONS), first="group"),
     ]
-    tables = document["distributions"]["ferplus"]
-    labels = list(next(iter(tables["race"].values()))["mean"])
-    rows = []
-    for title in DIVISIONS:
-        for group, one in tables[title].items():
-            cells = []
-            for label in labels:
-                low, high = one["difference_intervals"][label]
-                apart = f"{100 * one['difference'][label]:+.1f}"
-                cells.append(f"{100 * one['mean'][label]:.1f} ({f'**{apart}**' if low > 0 or high < 0 else apart})")
-            rows.append([f"{title}: {group}", f"{one['n']:,}", *cells])
-    lines += table(["group", "faces", *labels], rows)
-    widest = max(
-        ((abs(one["difference"][label]), title, group, label) for title in DIVISIONS
-         for group, one in tables[title].items() for label in labels)
-    )  # fmt: skip
-    _, title, group, label = widest
-    one = tables[title][group]
-    low, high = one["difference_intervals"][label]
+    _, kind, group, label = max(
+        (abs(difference), kind, group, label)
+        for kind in DIVISIONS
+        for group, one in kinds[kind].items()
+        for label, difference in one["difference"].items()
+    )
+    one = kinds[kind][group]
     lines += [
         f"The largest difference: {label} for {group}, {100 * one['difference'][label]:+.1f} points "
-        f"({100 * low:+.1f} to {100 * high:+.1f}).",
+        f"({signed_span(one['difference_intervals'][label], 100, 1)}).",
         "",
     ]
     return lines
@@ -306,4 +263,9 @@ def card_calibration(calibration: Mapping[str, Any] | None) -> list[str]:
 
 def evaluation_parts() -> dict[str, str]:
     """Mark in docs/evaluation.md → what stands there."""
-    return {"reports": reports_section(), "calibration": calibration_section(), "fairness": fairness_section()}
+    return {
+        "figures": figures_section(),
+        "reports": reports_section(),
+        "calibration": calibration_section(),
+        "fairness": fairness_section(),
+    }

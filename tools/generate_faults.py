@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from markdown_tables import table
+
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SURFACES = {
     "images": "photos in 19 formats: `load_image`",
@@ -34,10 +36,6 @@ SURFACES = {
     "requests": "HTTP requests: pictures, forms, JSON, deepface's shape",
     "live": "messages of the live WebSocket",
 }
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def faults_parts() -> dict[str, str]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from markdown_tables import table
+
+from mien.text import percent
+
 PHOTOS = ("astronaut", "hopper", "crowd")
 COLUMNS = ("portrait", "× Mien", "another", "× Mien", "crowd", "× Mien")
 AIM_SPEED, AIM_SIZE = 10, 50
 FIRST = "a photo, once loaded, one thread"
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def within(one: dict[str, Any]) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from markdown_tables import table
+
 WIDTH, HEIGHT, COLUMNS = 240, 180, 4
 LEFT, TOP, RIGHT, BOTTOM = 36, 26, 10, 30
 COLOURS = ("#000000", "#d55e00", "#e69f00", "#0072b2", "#009e73", "#cc79a7")
 """Okabe and Ito's, told apart by most colour-blind readers; Mien is black."""
 
 Row = dict[str, Any]
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def cell(one: dict[str, Any]) -> str:

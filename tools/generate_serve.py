@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from markdown_tables import table
+
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 DOCS = Path(__file__).parents[1] / "docs"
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def limits_section() -> str:

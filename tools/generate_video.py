@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from markdown_tables import table
+
+from mien.text import percent
+
 MODES = ("every frame", "every frame, without looks", "every 3rd frame", "every 5th frame")
 TOTALS = ("all", "all, some dropped")
 JOINTS = ("other place", "same place, other view", "same place, other people")
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def per_frame(results: dict[str, Any], every: int, carry: str) -> float:

@@ -36,9 +36,15 @@ def number(value: float | None, interval: Sequence[float] | None = None, *, digi
 
 
 def span(interval: Sequence[float], factor: float = 1, digits: int = 3) -> str:
-    """An interval times a factor, such as "50.0–56.0"; with "to" where an end is negative."""
+    """An interval times a factor, such as "50.0–56.0"; as `signed_span` where an end is negative."""
     low, high = (factor * end for end in interval)
-    return f"{low:.{digits}f}–{high:.{digits}f}" if low >= 0 else f"{low:+.{digits}f} to {high:+.{digits}f}"
+    return f"{low:.{digits}f}–{high:.{digits}f}" if low >= 0 else signed_span(interval, factor, digits)
+
+
+def signed_span(interval: Sequence[float], factor: float = 1, digits: int = 3) -> str:
+    """The interval of a difference, such as "-0.3 to +2.1"."""
+    low, high = (factor * end for end in interval)
+    return f"{low:+.{digits}f} to {high:+.{digits}f}"
 
 
 def short_percent(share: float) -> str:

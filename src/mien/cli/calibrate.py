@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import PATH, data_option, figures_option, threads_option
-from mien.cli.output import table_console
 
 if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
@@ -120,27 +119,11 @@ def _write(
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.table import Table
+    from mien.cli.evaluation_tables import print_lines, print_table
+    from mien.evaluation.tables import calibration_table, temperature_line
 
-    console = table_console(140)
     for head, one in document["heads"].items():
-        low, high = one["interval"] or (0.0, 0.0)
-        state = "a gain" if one["adopted"] else "left at 1: the gain may be chance"
-        console.print(
-            f"{head}: temperature {one['temperature']:.4f} on {one['n']:,} images ({one['protocol']}), log loss "
-            f"{one['change']:+.4f} ({low:+.4f} to {high:+.4f}); {state}.",
-            highlight=False,
-            soft_wrap=True,
-        )
-    table = Table(title=f"{document['model']} on {document['dataset']}, temperature 1 → fitted")
-    for column in ("split", "protocol", "images", "accuracy", "log loss", "ECE", "KL to raters"):
-        table.add_column(column, justify="left" if column in ("split", "protocol") else "right")
-    for split, protocols in document["scores"].items():
-        for protocol, pair in protocols.items():
-            before, after = pair["before"], pair["after"]
-            moved = [
-                "" if before[name] is None else f"{before[name]:.4f} → {after[name]:.4f}"
-                for name in ("log_loss", "ece", "kl")
-            ]
-            table.add_row(split, protocol, str(before["n"]), f"{after['accuracy']:.2%}", *moved)
-    console.print(table)
+        verdict = "a gain" if one["adopted"] else "left at 1: the gain may be chance"
+        print_lines([f"{head}: {temperature_line(one)}; {verdict}."])
+    title = f"{document['model']} on {document['dataset']}, temperature 1 → fitted"
+    print_table(calibration_table(document["scores"], title))

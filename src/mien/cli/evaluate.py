@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from mien import defaults
 from mien.cli.options import PATH, data_option, detector_options, figures_option, seed_option, threads_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from mien.evaluation.scoring.evaluate import SplitPredictions
 
@@ -210,168 +209,43 @@ def _whole_photos(
         )
 
 
-def _console() -> Any:
-    from rich.console import Console
+def _print(document: Mapping[str, Any]) -> None:
+    from mien.cli.evaluation_tables import print_lines, print_table
+    from mien.evaluation import tables
+    from mien.evaluation.predictions import is_subset
 
-    # a pipe has no width: folded cells would only be harder to read
-    return Console(width=None if sys.stdout.isatty() else 140)
-
-
-def _print(document: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    console = _console()
     title = f"{document['model']} on {document['dataset']}, {document['split']}"
     if document["results"]:
-        console.print(_results(document["results"], title + (", flip averaging" if document["flip"] else "")))
-    for note in document.get("notes", ()):
-        console.print(f"{note}.", highlight=False, soft_wrap=True)
-    _print_detection(console, document.get("detection"))
+        title += ", flip averaging" if document["flip"] else ""
+        print_table(tables.results_table(document["results"], title), notes=False)
+    print_lines(f"{note}." for note in document.get("notes", ()))
+    if document.get("detection"):
+        found = document["detection"]
+        print_lines([tables.detection_line(found), *tables.direct_lines(found)])
+        for kind, rows in found["groups"].items():
+            print_table(tables.miss_table(rows, kind, f"faces not found, by {kind}"))
+            print_lines(tables.worst_lines(found["worst"].get(kind, {})))
     for name, one in document["results"].items():
-        if " " not in name.removesuffix(" on ferplus").removesuffix(" on emotion").removesuffix(" on age"):
-            console.print(_confusion(name, one))
+        if not is_subset(name):
+            heading = f"{name}: confusion matrix (rows true, columns predicted), recall and precision"
+            print_table(tables.confusion_table(one, heading), notes=False)
     for head, kinds in document["groups"].items():
         for kind, rows in kinds.items():
-            table = Table(title=f"{head} by {kind}")
-            missed = any(one.get("missed") for one in rows.values())
-            for column in (kind, "images", "accuracy", "one-off", "ECE", *(["missed"] if missed else [])):
-                table.add_column(column, justify="left" if column == kind else "right")
-            for group, one in rows.items():
-                if one["n"] == 0:
-                    table.add_row(group, "no image", "–", "", "–", *(["–"] if missed else []), style="dim")
-                    continue
-                cells = [_percent(one, "accuracy"), "" if one["one_off"] is None else _percent(one, "one_off")]
-                cells.append("–" if one["ece"] is None else f"{one['ece']:.3f}")
-                table.add_row(group, f"{one['n']:,}", *cells, *([_percent(one, "miss_rate")] if missed else []))
-            console.print(table)
-            _print_worst(console, document.get("worst", {}).get(head, {}).get(kind, {}))
+            print_table(tables.group_table(rows, kind, f"{head} by {kind}"))
+            print_lines(tables.worst_lines(document.get("worst", {}).get(head, {}).get(kind, {})))
     for head, kinds in document.get("distributions", {}).items():
         for kind, rows in kinds.items():
-            console.print(_distributions(f"{head}: mean prediction by {kind}", kind, rows))
+            table = tables.distribution_table(rows, kind, f"{head}: mean prediction by {kind}")
+            print_table(table, caption=tables.DISTRIBUTIONS_NOTE.format(mark="*"))
 
 
-def _results(results: Mapping[str, Any], title: str) -> Any:
-    from rich.table import Table
+def _print_comparisons(comparisons: Sequence[Mapping[str, Any]] | None) -> None:
+    from mien.cli.evaluation_tables import print_lines, print_table
+    from mien.evaluation import tables
 
-    table = Table(title=title)
-    shown: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
-        ("images", lambda one: str(one["n"])),
-        ("accuracy", lambda one: _percent(one, "accuracy")),
-        ("one-off", lambda one: "" if one["one_off"] is None else f"{one['one_off']:.2%}"),
-        ("top-2", lambda one: "" if one.get("top2") is None else f"{one['top2']:.2%}"),
-        ("macro F1", lambda one: f"{one['macro_f1']:.3f}"),
-        ("balanced", lambda one: f"{one['balanced_accuracy']:.2%}"),
-        ("log loss", lambda one: "–" if one["log_loss"] is None else f"{one['log_loss']:.3f}"),
-        ("ECE", lambda one: "–" if one["ece"] is None else f"{one['ece']:.3f}"),
-        ("KL", lambda one: "" if one.get("kl") is None else f"{one['kl']:.3f}"),
-    ]
-    if any("missed" in one for one in results.values()):
-        shown += [
-            ("missed", lambda one: f"{one.get('missed', 0)}"),
-            ("misses wrong", lambda one: f"{one.get('accuracy_with_misses', one['accuracy']):.2%}"),
-        ]
-    table.add_column("protocol")
-    cells = {name: [told(one) for one in results.values()] for name, told in shown}
-    kept = {name: column for name, column in cells.items() if any(column)}
-    for name in kept:
-        table.add_column(name, justify="right")
-    for i, name in enumerate(results):
-        table.add_row(name, *(column[i] for column in kept.values()))
-    return table
-
-
-def _percent(one: Mapping[str, Any], figure: str) -> str:
-    """A share with its interval, where there is one."""
-    value = one.get(figure)
-    if value is None:
-        return "–"
-    around: Sequence[float] | None = (one.get("intervals") or {}).get(figure)
-    return f"{value:.2%}" + ("" if around is None else f" ({100 * around[0]:.1f}–{100 * around[1]:.1f})")
-
-
-def _print_detection(console: Any, found: Mapping[str, Any] | None) -> None:
-    from rich.table import Table
-
-    if not found:
+    if comparisons is None:
         return
-    around = found["interval"]
-    told = f"{found['missed']:,} of {found['faces']:,} faces were not found: {found['miss_rate']:.2%}"
-    told += f" ({100 * around[0]:.2f}–{100 * around[1]:.2f})" if around else ""
-    if found.get("spurious"):
-        told += f"; {found['spurious']:,} detections where there is no face"
-    console.print(f"{told}.", highlight=False, soft_wrap=True)
-    for protocol, accuracy in found.get("direct", {}).items():
-        console.print(f"{protocol}: {accuracy:.2%} on the same found faces' own pixels.", highlight=False)
-    for kind, rows in found["groups"].items():
-        table = Table(title=f"faces not found, by {kind}")
-        for column in (kind, "faces", "missed", "miss rate"):
-            table.add_column(column, justify="left" if column == kind else "right")
-        for group, one in rows.items():
-            table.add_row(group, f"{one['n']:,}", f"{one['missed']:,}", _percent(one, "miss_rate"))
-        console.print(table)
-        _print_worst(console, found["worst"].get(kind, {}))
-
-
-def _print_worst(console: Any, found: Mapping[str, Any]) -> None:
-    for figure, one in found.items():
-        value, best = (f"{one[key]:.3f}" if figure == "ece" else f"{one[key]:.2%}" for key in ("value", "best"))
-        line = f"{figure.replace('_', ' ')}: worst for {one['group']}, {value}; best for {one['best_group']}, {best}."
-        console.print(line, highlight=False, soft_wrap=True)
-
-
-def _distributions(title: str, kind: str, rows: Mapping[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title=title, caption="per cent; in brackets the difference to all other faces, * where its 95 % "
-                  "interval excludes 0")  # fmt: skip
-    labels = next((list(one["mean"]) for one in rows.values() if one["mean"]), [])
-    table.add_column(kind)
-    table.add_column("faces", justify="right")
-    for label in labels:
-        table.add_column(label, justify="right")
-    for group, one in rows.items():
-        if one["mean"] is None:
-            table.add_row(group, "no image", style="dim")
-            continue
-        cells = []
-        for label in labels:
-            low, high = (one.get("difference_intervals") or {}).get(label) or (0.0, 0.0)
-            apart = (one["difference"] or {}).get(label)
-            mark = "*" if low > 0 or high < 0 else ""
-            cells.append(f"{100 * one['mean'][label]:.1f}" + ("" if apart is None else f" ({100 * apart:+.1f}{mark})"))
-        table.add_row(group, f"{one['n']:,}", *cells)
-    return table
-
-
-def _print_comparisons(found: list[dict[str, Any]] | None) -> None:
-    from rich.table import Table
-
-    if found is None:
-        return
-    table = Table(title="on the same images: McNemar's test")
-    for column in ("protocol", "first", "second", "images", "first right", "second right", "difference", "p"):
-        table.add_column(column, justify="left" if column in ("protocol", "first", "second") else "right")
-    for one in found:
-        low, high = one["interval"] or (0.0, 0.0)
-        gap = f"{100 * one['difference']:+.2f} ({100 * low:.1f} to {100 * high:.1f})"
-        p = "< 0.0001" if one["p"] < 0.0001 else f"{one['p']:.4f}"
-        rights = (f"{one['accuracy_a']:.2%}", f"{one['accuracy_b']:.2%}")
-        table.add_row(one["protocol"], one["a"], one["b"], str(one["n"]), *rights, gap, p)
-    if found:
-        _console().print(table)
+    if comparisons:
+        print_table(tables.comparison_table(comparisons, "on the same images: McNemar's test"))
     else:
-        _console().print("The models share no protocol: score both on the same labels with --labels.", highlight=False)
-
-
-def _confusion(name: str, one: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title=f"{name}: confusion matrix (rows true, columns predicted), recall and precision")
-    table.add_column("true")
-    for label in (*one["labels"], "recall", "precision"):
-        table.add_column(label, justify="right")
-    for label, counts in zip(one["labels"], one["confusion"], strict=True):
-        shares = (one[figure][label] for figure in ("recall", "precision"))
-        cells = ["–" if share is None else f"{share:.1%}" for share in shares]
-        table.add_row(label, *(str(count) for count in counts), *cells, style=None if any(counts) else "dim")
-    return table
+        print_lines(["The models share no protocol: score both on the same labels with --labels."])

@@ -11,7 +11,6 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, data_option, figures_option, threads_option
-from mien.cli.output import table_console
 
 if TYPE_CHECKING:
     from mien.models.card import Card
@@ -109,14 +108,9 @@ def command(
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.table import Table
+    from mien.cli.evaluation_tables import print_table
+    from mien.evaluation.tables import quantisation_table
 
     before, after = document["bytes"]
-    table = Table(title=f"{document['model']} in 8 bits: {before / 1e6:.2f} MB → {after / 1e6:.2f} MB")
-    for column in ("split", "protocol", "images", "accuracy", "points lost"):
-        table.add_column(column, justify="left" if column in ("split", "protocol") else "right")
-    for split, protocols in document["losses"].items():
-        for protocol, one in protocols.items():
-            moved = f"{one['before']:.2%} → {one['after']:.2%}"
-            table.add_row(split, protocol, f"{one['n']:,}", moved, f"{one['loss']:+.2f}")
-    table_console(120).print(table)
+    title = f"{document['model']} in 8 bits: {before / 1e6:.2f} MB → {after / 1e6:.2f} MB"
+    print_table(quantisation_table(document["losses"], title))

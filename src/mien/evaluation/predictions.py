@@ -1,4 +1,4 @@
-"""What one head of one model said on the images of one protocol: the arrays that every figure follows from."""
+"""Predictions of one head of one model on the images of one protocol: the arrays that every figure follows from."""
 
 from __future__ import annotations
 
@@ -11,10 +11,28 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.evaluation.metrics import Scores, score_labels, score_probabilities
 
+LEAK_FREE, FOUND = "leak-free", "found"
+"""Subsets of a protocol's images: those that are not in the training set too, and those whose face was found."""
+
+
+def subset_name(protocol: str, subset: str) -> str:
+    """The name of a protocol's subset, such as "ferplus leak-free"."""
+    return f"{protocol} {subset}"
+
+
+def full_protocol(name: str) -> str:
+    """The protocol that a name belongs to: "ferplus leak-free" → "ferplus"."""
+    return name.removesuffix(f" {LEAK_FREE}").removesuffix(f" {FOUND}")
+
+
+def is_subset(name: str) -> bool:
+    """Whether a name is that of a subset."""
+    return full_protocol(name) != name
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadPredictions:
-    """Predictions beside truths, one row an image.
+    """Predictions beside true labels, one row per image.
 
     Attributes:
         protocol: what the figures are called, such as "ferplus" or "ferplus leak-free".
@@ -79,17 +97,17 @@ class HeadPredictions:
             raters=None if self.raters is None else self.raters[mask],
         )
 
-    def named(self, protocol: str) -> HeadPredictions:
-        """The same under another name."""
-        return replace(self, protocol=protocol)
+    def subset(self, mask: NDArray[np.bool_], name: str) -> HeadPredictions:
+        """The rows where ``mask`` is true, under the name of a subset."""
+        return replace(self[mask], protocol=subset_name(self.protocol, name))
 
     def scores(self) -> Scores:
         """The figures over the faces that were found; `InputError` where there is none."""
-        seen = self if self.found.all() else self[self.found]
-        if seen.probabilities is None:
-            return score_labels(seen.predicted, seen.truth, seen.labels, ordered=seen.ordered)
+        part = self if self.found.all() else self[self.found]
+        if part.probabilities is None:
+            return score_labels(part.predicted, part.truth, part.labels, ordered=part.ordered)
         return score_probabilities(
-            seen.probabilities, seen.truth, seen.labels, ordered=seen.ordered, raters=seen.raters
+            part.probabilities, part.truth, part.labels, ordered=part.ordered, raters=part.raters
         )
 
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.evaluation.bootstrap import SAMPLES, SEED, mean_interval, percentile_interval, resampled_sums, score_intervals
+from mien.evaluation.figures import OF_GROUPS
 from mien.evaluation.predictions import HeadPredictions, miss_rates
 
-FEW = 30
+MIN_GROUP = 30
 """Images below which a group is too small to be called the worst."""
-HIGHER_IS_BETTER = {"accuracy": True, "one_off": True, "ece": False, "miss_rate": False}
-"""Figure → which end is the bad one."""
+RANKED = tuple(figure for figure in OF_GROUPS if figure.key != "accuracy_with_misses")
+"""Figures by which groups are ranked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,19 +109,20 @@ def group_miss_rates(
 def worst_groups(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """For every figure the group where it is worst: ``group``, ``value``, ``interval``, ``best_group`` and ``best``.
 
-    Groups of fewer than `FEW` images are left out.
+    Groups of fewer than `MIN_GROUP` images are left out.
     """
     table: dict[str, dict[str, Any]] = {}
-    for figure, higher in HIGHER_IS_BETTER.items():
-        known = {name: one[figure] for name, one in groups.items() if one["n"] >= FEW and one.get(figure) is not None}
+    for figure in RANKED:
+        key = figure.key
+        known = {name: one[key] for name, one in groups.items() if one["n"] >= MIN_GROUP and one.get(key) is not None}
         if len(known) < 2:
             continue
-        last, first = (min, max) if higher else (max, min)
+        last, first = (min, max) if figure.better == "higher" else (max, min)
         bad, good = last(known, key=lambda name: known[name]), first(known, key=lambda name: known[name])
-        table[figure] = {
+        table[key] = {
             "group": bad,
             "value": known[bad],
-            "interval": groups[bad].get("intervals", {}).get(figure),
+            "interval": groups[bad].get("intervals", {}).get(key),
             "best_group": good,
             "best": known[good],
         }

@@ -235,9 +235,9 @@ def test_a_class_without_images_and_a_split_without_any() -> None:
 
 
 def page_of(document: dict[str, Any]) -> str:
-    from mien.evaluation.scoring.report_page import page
+    from mien.evaluation.scoring.report_page import report_page
 
-    return page(document, {})
+    return report_page(document, {})
 
 
 # ---------------------------------------------------------------- groups
@@ -385,7 +385,7 @@ def test_missed_faces_count_against_the_model() -> None:
     found = document["detection"]
     assert (found["faces"], found["missed"], found["spurious"]) == (12, 2, 0)
     assert found["direct"] == {"emotion": 1.0}
-    assert "2 not found" in page_of(document)
+    assert "2 of 12 faces were not found by stub" in page_of(document)
 
 
 def test_detections_where_no_face_was_put_are_counted() -> None:

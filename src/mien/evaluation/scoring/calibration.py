@@ -15,7 +15,7 @@ from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingExtraError, ModelError
 from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
 from mien.evaluation.calibration import apply_temperature, fit_temperature
-from mien.evaluation.predictions import HeadPredictions
+from mien.evaluation.predictions import LEAK_FREE, HeadPredictions, full_protocol, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, writing
@@ -72,7 +72,7 @@ def fit_temperatures(
     hopeless: InputError | None = None
     for official in given.official:
         head = official.protocol
-        one = next((each for each in given.scored if each.protocol == f"{head} leak-free"), official)
+        one = next((each for each in given.scored if each.protocol == subset_name(head, LEAK_FREE)), official)
         one, truth = _truth(one, target)
         probabilities = _probabilities(one)
         try:
@@ -106,7 +106,7 @@ def rescale(given: SplitPredictions, factors: Mapping[str, float]) -> SplitPredi
     """The same answers as the heads give them with their logits divided by ``factors``; order and labels stay."""
     scored = []
     for one in given.scored:
-        factor = factors.get(one.protocol.removesuffix(" leak-free").removesuffix(" found"), 1.0)
+        factor = factors.get(full_protocol(one.protocol), 1.0)
         scored.append(
             one
             if factor == 1.0

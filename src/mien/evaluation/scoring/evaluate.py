@@ -14,7 +14,7 @@ from mien.datasets.exact_duplicates import leaked_rows
 from mien.errors import DataError
 from mien.evaluation.bootstrap import LEVEL, SEED, mean_interval, score_intervals
 from mien.evaluation.calibration import reliability_bins
-from mien.evaluation.predictions import HeadPredictions, miss_rates
+from mien.evaluation.predictions import FOUND, LEAK_FREE, HeadPredictions, is_subset, miss_rates
 from mien.evaluation.risk_coverage import selective_risk
 from mien.evaluation.scoring.groups import default_groupings, make_groupings
 from mien.evaluation.scoring.protocols import (
@@ -79,7 +79,7 @@ class SplitPredictions:
     @property
     def official(self) -> tuple[HeadPredictions, ...]:
         """One a protocol, over all of its images."""
-        return tuple(one for one in self.scored if not one.protocol.endswith((" leak-free", " found")))
+        return tuple(one for one in self.scored if not is_subset(one.protocol))
 
 
 def evaluate(
@@ -176,9 +176,9 @@ def with_subsets(
     """
     sets = [whole]
     if dirty is not None and dirty[whole.rows].any() and not dirty[whole.rows].all():
-        sets.append(whole[~dirty[whole.rows]].named(f"{whole.protocol} leak-free"))
+        sets.append(whole.subset(~dirty[whole.rows], LEAK_FREE))
     if found is not None and not found[whole.rows].all() and found[whole.rows].any():
-        sets.append(whole[found[whole.rows]].named(f"{whole.protocol} found"))
+        sets.append(whole.subset(found[whole.rows], FOUND))
     return sets
 
 

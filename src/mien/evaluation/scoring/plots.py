@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import MissingExtraError
+from mien.evaluation.figures import BY_KEY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +121,7 @@ def groups_png(table: Mapping[str, Mapping[str, Any]], figure_name: str, title: 
     axes.set_yticks(range(len(known)), [f"{name} ({one['n']:,})" for name, one in known])
     axes.invert_yaxis()
     axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
-    axes.set_xlabel(f"{figure_name.replace('_', ' ')}, with its 95 % interval")
+    axes.set_xlabel(f"{BY_KEY[figure_name].title}, with its 95 % interval")
     axes.set_title(title, fontsize=10)
     return _png(figure)
 

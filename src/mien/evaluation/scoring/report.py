@@ -14,9 +14,10 @@ from typing import Any
 from mien.errors import InputError
 from mien.evaluation.bootstrap import SAMPLES, SEED
 from mien.evaluation.comparison import compare
+from mien.evaluation.predictions import is_subset
 from mien.evaluation.scoring.evaluate import SplitPredictions, score_predictions
 from mien.evaluation.scoring.plots import confusion_png, groups_png, reliability_png, selective_png
-from mien.evaluation.scoring.report_page import page
+from mien.evaluation.scoring.report_page import report_page
 from mien.files import atomic_path, writing
 
 JSON, HTML = "report.json", "report.html"
@@ -77,7 +78,7 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
         for key, name, png in _pictures(one):
             pictures.setdefault(f"{number}/{key}", []).append(png)
             named[f"{prefix}{name}.png"] = png
-    html = page(document, pictures)
+    html = report_page(document, pictures)
     contents = {**named, JSON: to_json(document).encode(), HTML: html.encode()}
     for name, content in contents.items():
         with writing(target / name), atomic_path(target / name) as temporary:
@@ -137,7 +138,7 @@ def _pictures(one: Mapping[str, Any]) -> list[tuple[str, str, bytes]]:
     """(key in the page, file name without suffix, PNG) of one model."""
     found = []
     for protocol, scores in one["results"].items():
-        if protocol.endswith((" leak-free", " found")):
+        if is_subset(protocol):
             continue
         slug = _slug(protocol)
         found.append((protocol, f"{slug}-confusion", confusion_png(scores)))

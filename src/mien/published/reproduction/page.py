@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
+from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.networks.catalog import network
 from mien.published.reproduction.findings import FINDINGS
 from mien.published.reproduction.learning_curves import curves_svg
@@ -190,7 +191,7 @@ def _has(result: Result, protocol: str) -> bool:
 
 def _with_clean(result: Result, protocol: str) -> str:
     """The official figure, and the one without leaked images where there is one."""
-    clean = result.accuracy(f"{protocol} leak-free")
+    clean = result.accuracy(subset_name(protocol, LEAK_FREE))
     return percent(result.accuracy(protocol)) + (f" ({percent(clean)})" if clean is not None else "")
 
 

@@ -17,6 +17,7 @@ from mien.datasets.exact_duplicates import leaked_rows
 from mien.datasets.prepared_file import FEATURE_PREFIX, read_column_names, read_prepared
 from mien.errors import MienError
 from mien.evaluation.metrics import score_probabilities
+from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
 from mien.networks.catalog import network
 from mien.published import svm
@@ -209,7 +210,7 @@ def scores(row: Row, recipe: Recipe, data: Dataset, folder: Path, threads: int |
         truth = targets[head.name].label
         probabilities = predict(model, part)[head.name]
         clean = ~np.isin(part.row, list(dirty))
-        for name, rows in ((role, truth >= 0), (f"{role} leak-free", (truth >= 0) & clean)):
+        for name, rows in ((role, truth >= 0), (subset_name(role, LEAK_FREE), (truth >= 0) & clean)):
             if name == role or not clean.all():
                 table[name] = score_probabilities(probabilities[rows], truth[rows], head.labels).to_dict()
     return table
