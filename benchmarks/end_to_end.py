@@ -19,7 +19,7 @@ from pathlib import Path
 from mien.cpus import available_cpus
 from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared
-from mien.detect import Detector, make_detector
+from mien.detect import DetectionOptions, Detector, make_detector
 from mien.evaluation.scoring.end_to_end import detect_and_crop
 from mien.evaluation.scoring.evaluate import match_protocols
 from mien.evaluation.scoring.pasted_faces import pasted_scenes
@@ -65,7 +65,7 @@ def main() -> None:
     weight = frame.box_weight if options.box_weight is None else options.box_weight
     model = replace(wrap_onnx(loaded), frame=replace(frame, box_weight=weight))
     direct = predict(model, part)
-    detector = make_detector(options.detector, min_face=30, threads=1)
+    detector = make_detector(DetectionOptions(options.detector, 30), threads=1)
     print(f"{len(part)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end")
     settings = [(side, angle) for side in options.sizes for angle in options.angles]
     rows = []

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from mien.datasets.prepared_file import read_prepared
-from mien.detect import make_detector
+from mien.detect import DetectionOptions, make_detector
 
 SCALE, MARGIN = 5, 120
 
@@ -34,7 +34,7 @@ def main() -> None:
     side = images.shape[1] * SCALE
     document = {}
     for name in options.detectors.split(","):
-        detector = make_detector(name, min_face=80, threads=1)
+        detector = make_detector(DetectionOptions(name, 80), threads=1)
         boxes, landmarks = [], []
         for image in images:
             gray = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC)

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from mien.datasets.dataset import Dataset
 from mien.datasets.fairface import open_fairface
 from mien.datasets.prepared_file import read_prepared
-from mien.detect import make_detector
+from mien.detect import DetectionOptions, make_detector
 from mien.evaluation.scoring.disturbances import DISTURBANCES, Disturbance, disturb
 from mien.evaluation.scoring.scored_model import predict, wrap_onnx
 from mien.models.catalog import read_model
@@ -167,7 +167,7 @@ def detection(pictures: list[NDArray[np.uint8]], detectors: dict[str, Find], wid
 
 
 def mien_finder(name: str) -> Find:
-    detector = make_detector(name, min_face=MIN_FACE, threads=1)
+    detector = make_detector(DetectionOptions(name, MIN_FACE), threads=1)
 
     def find(photo: NDArray[np.uint8]) -> NDArray[np.floating]:
         boxes = detector.detect(photo).boxes
@@ -188,7 +188,7 @@ def their_finder(served: Served, work: Path) -> Find:
 
 def face_width(pictures: list[NDArray[np.uint8]]) -> float:
     """The median width of the largest face that is found, pixels."""
-    detector = make_detector("mtcnn", min_face=MIN_FACE, threads=1)
+    detector = make_detector(DetectionOptions("mtcnn", MIN_FACE), threads=1)
     widths = [(boxes[:, 2] - boxes[:, 0]).max() for p in pictures if len(boxes := detector.detect(p).boxes)]
     return float(np.median(widths))
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from mien.media.image import load_image
     from mien.models.card import Card
     from mien.pipeline.analyzer import Analyzer, analyze, analyze_batch
-    from mien.pipeline.video import FollowOptions
     from mien.results.faces import Face, Faces
     from mien.results.track import Track
     from mien.results.video import VideoFrame, VideoReport
@@ -46,7 +45,6 @@ __all__ = [
     "DataError",
     "Face",
     "Faces",
-    "FollowOptions",
     "Frame",
     "ImageError",
     "InputError",
@@ -70,7 +68,6 @@ _HOME = {
     **dict.fromkeys(("VideoFrame", "VideoReport"), "mien.results.video"),
     "Card": "mien.models.card",
     "Frame": "mien.media.frame",
-    "FollowOptions": "mien.pipeline.video",
     "Track": "mien.results.track",
     "load_image": "mien.media.image",
 }

@@ -33,6 +33,18 @@ WINDOW: Final = 4.0
 """Length of the sliding window over which frames vote, seconds."""
 MIN_EPISODE: Final = 0.5
 """Seconds below which a stretch of one label is no episode."""
+POOLED_INTERVAL: Final = 0.2
+"""Seconds between two predictions of an ordered head, such as age, for the same face: it changes slowly."""
+MARGIN: Final = 0.15
+"""Lead of filtered probability with which another label becomes the stable one at once."""
+HOLD: Final = 0.5
+"""Seconds without the lead after which a stable label is given up."""
+SETTLE: Final = 0.2
+"""Seconds that a face is observed before it gets its first stable label."""
+VOTE_SECONDS: Final = 0.4
+"""Seconds of frames that are worth one independent vote, as long as the votes themselves do not show it."""
+BRIDGE: Final = 0.5
+"""Longest gap between two stretches of one label that are one episode, seconds."""
 MAX_THREADS: Final = 4
 """Processor threads at most where none are asked for."""
 TOP: Final = 3

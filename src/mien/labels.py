@@ -72,6 +72,22 @@ def age_bin_names(bins: Sequence[tuple[int, int]] = AGE_BINS) -> tuple[str, ...]
     return tuple(f"{low}-{high}" for low, high in bins)
 
 
+def number_ranges(labels: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
+    """Labels such as ``("0-2", "3-9")`` as inclusive ranges ``((0, 2), (3, 9))``; None where one is no range.
+
+    Example:
+        >>> number_ranges(("0-2", "3-9")), number_ranges(("happy", "sad"))
+        (((0, 2), (3, 9)), None)
+    """
+    ranges = []
+    for label in labels:
+        low, dash, high = label.partition("-")
+        if not dash or not low.isdigit() or not high.isdigit() or int(low) > int(high):
+            return None
+        ranges.append((int(low), int(high)))
+    return tuple(ranges) or None
+
+
 def canonical(label: str) -> str:
     """Mien's name of an emotion label in any known spelling; raises `InputError` for an unknown one."""
     name = label.strip().lower()

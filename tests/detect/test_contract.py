@@ -11,7 +11,7 @@ import pytest
 
 from helpers.pictures import astronaut, hopper, noise
 from mien.defaults import DETECTOR
-from mien.detect import DETECTORS, Detector, make_detector
+from mien.detect import DetectionOptions, DETECTORS, Detector, make_detector
 from mien.errors import InputError, ModelError
 from mien.geometry import iou
 
@@ -26,10 +26,10 @@ def detector(request) -> Detector:
         pytest.skip(f"{request.param} needs a model file that the tests do not have")
     if DETECTORS[request.param].needs:
         try:
-            return make_detector(request.param, min_face=48, threads=1)
+            return make_detector(DetectionOptions(request.param, 48), threads=1)
         except ModelError as error:
             pytest.skip(str(error))
-    return make_detector(request.param, min_face=48, threads=1)
+    return make_detector(DetectionOptions(request.param, 48), threads=1)
 
 
 @pytest.mark.parametrize(("picture", "box"), [(astronaut, ASTRONAUT_BOX), (hopper, HOPPER_BOX)])
@@ -89,7 +89,7 @@ def test_pictures_too_small_for_a_face_are_empty(detector, shape):
 
 
 def test_faces_below_min_face_are_not_found(detector):
-    assert len(make_detector(detector.name, min_face=300, threads=1).detect(astronaut())) == 0
+    assert len(make_detector(DetectionOptions(detector.name, 300), threads=1).detect(astronaut())) == 0
 
 
 def test_the_picture_is_not_changed_and_may_be_a_view(detector):
@@ -137,10 +137,10 @@ def test_options_are_checked():
     with pytest.raises(InputError, match=r"'nope'.*mtcnn.*haar"):
         make_detector("nope")
     with pytest.raises(InputError, match="own weights"):
-        make_detector("haar", model=__file__)  # type: ignore[arg-type]
+        make_detector(DetectionOptions("haar", detector_model=__file__))  # type: ignore[arg-type]
     for name in DETECTORS:
         with pytest.raises(InputError, match="min_face"):
-            make_detector(name, min_face=0)
+            make_detector(DetectionOptions(name, 0))
         with pytest.raises(InputError, match="threads"):
             make_detector(name, threads=0)
 

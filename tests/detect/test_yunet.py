@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from helpers.pictures import noise
-from mien.detect import make_detector
+from mien.detect import DetectionOptions, make_detector
 from mien.detect import yunet as module
 from mien.detect.yunet import FILENAME, SHA256, YuNet, find_model
 from mien.errors import DownloadError, MissingFileError, ModelError
@@ -137,7 +137,7 @@ def test_a_file_with_another_hash_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"SHA-256.*LFS"):
         YuNet(model=path)
     with pytest.raises(ModelError, match="SHA-256"):
-        make_detector("yunet", model=path)
+        make_detector(DetectionOptions("yunet", detector_model=path))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -205,4 +205,4 @@ def test_rows_come_back_in_the_pixels_of_the_picture(faked, min_face):
 
 
 def test_no_row_is_an_empty_result(faked):
-    assert len(make_detector("yunet", model=faked).detect(noise(1, 500))) == 0
+    assert len(make_detector(DetectionOptions("yunet", detector_model=faked)).detect(noise(1, 500))) == 0

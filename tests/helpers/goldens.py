@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from helpers.pictures import astronaut, hopper
 from mien.datasets.image_codec import resize_square
 from mien.datasets.image_features import gray48
-from mien.detect import DETECTORS, make_detector
+from mien.detect import DETECTORS, DetectionOptions, make_detector
 from mien.errors import ModelError
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
@@ -123,7 +123,7 @@ def probabilities(crops_by_model: Mapping[str, Picture]) -> dict[str, dict[str, 
 def detected(detector: str, picture: Picture) -> Faces:
     """What a detector finds; the test is skipped where its weights are not installed."""
     try:
-        return make_detector(detector, min_face=MIN_FACE, threads=1).detect(picture)
+        return make_detector(DetectionOptions(detector, MIN_FACE), threads=1).detect(picture)
     except ModelError as error:
         pytest.skip(str(error))
 
@@ -135,7 +135,7 @@ def detections() -> dict[str, dict[str, dict[str, Any]]]:
         if info.takes_model:
             continue
         try:
-            detector = make_detector(name, min_face=MIN_FACE, threads=1)
+            detector = make_detector(DetectionOptions(name, MIN_FACE), threads=1)
         except ModelError:
             continue
         result[name] = {}

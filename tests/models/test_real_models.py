@@ -14,7 +14,7 @@ from mien.datasets import ferplus
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.fairface import open_fairface
 from mien.datasets.fer2013 import read_fer2013
-from mien.detect import make_detector
+from mien.detect import DetectionOptions, make_detector
 from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
 from mien.models.catalog import read_model
 from mien.models.crop_frames import AGE_FRAME
@@ -64,7 +64,7 @@ def test_the_way_through_detector_and_crop_costs_little(fer2013: Dataset) -> Non
     """On every second face, where chance alone moves the gap by a point; `benchmarks/end_to_end.py` measures all."""
     module = benchmark("end_to_end")
     part, model = fer2013.select("test")[::2], open_model("emotion", threads=1)
-    detector = make_detector("mtcnn", min_face=30, threads=1)
+    detector = make_detector(DetectionOptions("mtcnn", 30), threads=1)
     row = module.measure(part, model, predict(model, part), detector, 96, 10)
     assert row["found"] / row["faces"] > 0.85
     assert row["ferplus_end_to_end"] > row["ferplus_direct"] - 0.03
@@ -76,7 +76,7 @@ def test_age_on_crops_that_the_pipeline_makes(real_data: Path) -> None:
     """On every twelfth validation face; the card has the figure over all of them."""
     source = open_fairface(real_data / "fairface")
     rows = np.flatnonzero(source.split == "validation")[::12]
-    cropper = FaceCropper(make_detector("mtcnn", min_face=40, threads=1), 64, "rgb", AGE_FRAME)
+    cropper = FaceCropper(make_detector(DetectionOptions("mtcnn", 40), threads=1), 64, "rgb", AGE_FRAME)
     crops = [cropper(source.image(int(i))) for i in rows]
     found = np.array([crop is not None for crop in crops])
     assert found.mean() > 0.95

@@ -17,7 +17,7 @@ from mien.batch.types import InputFile, Shard, shard_json
 from mien.defaults import SHARD_SIZE
 from mien.errors import InputError, MienError, MissingFileError
 from mien.media.paths import VIDEO_SUFFIXES
-from mien.results.video import readable
+from mien.results.columns import readable
 
 _FOOTER_READERS = 16
 """Footers of Parquet files read at once: behind an address each takes a while."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import defaults
+from mien.detect.options import DetectionOptions
 from mien.errors import MissingFileError
+from mien.media.selection import FrameSelection
+from mien.smoothing.options import SmoothingOptions
+from mien.tracking.options import TrackingOptions
 
 if TYPE_CHECKING:
     from mien.pipeline.analyzer import Analyzer
@@ -16,24 +21,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSettings:
-    """How inputs are analysed; names as for `mien.Analyzer`, `Analyzer.stream` and `mien.pipeline.video.FollowOptions`.
+    """How inputs are analysed.
 
-    ``emotion`` and ``age`` are a shipped model's name, the path of an ``.onnx`` file, or None for none.
+    Attributes:
+        models: shipped models' names or paths of ``.onnx`` files, each with a name in results before ``=`` if wanted;
+            empty for detection alone.
+        detection: how faces are detected.
+        selection: which frames of videos are taken.
+        tracking: how faces are followed.
+        smoothing: how predictions are smoothed over time.
+        flip: average every distribution with that of the mirrored face.
     """
 
-    detector: str = defaults.DETECTOR
-    detector_model: str | None = None
-    min_face: int = defaults.MIN_FACE
-    emotion: str | None = "emotion"
-    age: str | None = "age"
+    models: tuple[str, ...] = defaults.MODELS
+    detection: DetectionOptions = DetectionOptions()
+    selection: FrameSelection = FrameSelection()
+    tracking: TrackingOptions = TrackingOptions()
+    smoothing: SmoothingOptions = SmoothingOptions()
     flip: bool = False
-    every: int = defaults.EVERY
-    fps: float | None = None
-    start: float | None = None
-    end: float | None = None
-    detect_every: int = defaults.DETECT_EVERY
-    time_constant: float = defaults.TIME_CONSTANT
-    window: float = defaults.WINDOW
+
+    def describe(self) -> dict[str, Any]:
+        """Option → value, JSON-ready."""
+        values: dict[str, Any] = {"models": list(self.models), "flip": self.flip}
+        for options in (self.detection, self.selection, self.tracking, self.smoothing):
+            values |= asdict(options)
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +54,37 @@ class AnalysisSetup:
 
     Attributes:
         settings: the settings.
-        models: "emotion", "age" → content of the ONNX file.
+        models: name in results → content of the ONNX file.
     """
 
     settings: AnalysisSettings
-    models: dict[str, bytes] = field(repr=False)
+    models: Mapping[str, bytes] = field(repr=False)
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready: the settings, the version, and the SHA-256 of every model file."""
         import mien
 
-        values = asdict(self.settings) | {"mien": mien.__version__}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in self.models.items()}
-        if self.settings.detector_model is not None:
-            hashes["detector_model"] = hashlib.sha256(_read_file(self.settings.detector_model)).hexdigest()
-        return values | {"sha256": hashes}
+        weights = self.settings.detection.detector_model
+        if weights is not None:
+            hashes["detector_model"] = hashlib.sha256(_read_file(weights)).hexdigest()
+        return self.settings.describe() | {"mien": mien.__version__, "sha256": hashes}
 
     def analyzer(self, threads: int) -> Analyzer:
         """The analyzer of one worker."""
         from mien.models.model import Model
         from mien.pipeline.analyzer import Analyzer
 
-        settings, models = self.settings, {}
-        for task in ("emotion", "age"):
-            content, name = self.models.get(task), getattr(settings, task)
-            models[task] = None if content is None else Model(content, threads=threads, name=name)
+        detection = self.settings.detection
         return Analyzer(
-            detector=settings.detector,
-            detector_model=settings.detector_model,
-            min_face=settings.min_face,
+            models={name: Model(content, threads=threads, name=name) for name, content in self.models.items()},
+            detector=detection.detector,
+            detector_model=detection.detector_model,
+            min_face=detection.min_face,
+            threshold=detection.threshold,
+            max_side=detection.max_side,
             threads=threads,
-            flip=settings.flip,
-            **models,
+            flip=self.settings.flip,
         )
 
 
@@ -83,20 +94,15 @@ def load_setup(settings: AnalysisSettings) -> AnalysisSetup:
     Raises:
         InputError, MissingFileError, ModelError: as `mien.Analyzer`.
     """
-    from mien.models.catalog import read_model
+    from mien.predict.model_set import ModelSet
 
-    models = {}
-    for task in ("emotion", "age"):
-        name = getattr(settings, task)
-        if name is not None:
-            models[task] = read_model(Path(name) if name.endswith(".onnx") else name)
-    setup = AnalysisSetup(settings, models)
+    setup = AnalysisSetup(settings, ModelSet.read(settings.models))
     setup.analyzer(threads=1)  # an error is reported now, not by every worker
     return setup
 
 
-def _read_file(path: str) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise MissingFileError(f"cannot be read: {error.strerror}", path=path, advice="check the path") from None

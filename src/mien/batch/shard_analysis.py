@@ -186,14 +186,11 @@ def _analyse_video(
     on_position: PositionCallback,
 ) -> ShardResult:
     from mien.media.video import open_video
-    from mien.pipeline.video import FollowOptions
     from mien.results.row_writers import ParquetRows
 
     path = shard.files[0]
     item = ShardInput(0, path, path, kind="video")
-    options = FollowOptions(
-        detect_every=settings.detect_every, time_constant=settings.time_constant, window=settings.window
-    )
+    chosen = settings.selection
     on_position(0)
     if death := retry.deaths.get(0):
         return _shard_result(shard, [InputRow.failed(item, OutputError(death, path=path, code=_KILLED))], {})
@@ -202,10 +199,14 @@ def _analyse_video(
         try:
             with (
                 local_copy(path) as copy,
-                open_video(
-                    copy, every=settings.every, fps=settings.fps, start=settings.start, end=settings.end
-                ) as source,
-                analyzer.stream(source, every=settings.every, fps=settings.fps, options=options) as stream,
+                open_video(copy, every=chosen.every, fps=chosen.fps, start=chosen.start, end=chosen.end) as source,
+                analyzer.stream(
+                    source,
+                    every=chosen.every,
+                    fps=chosen.fps,
+                    tracking=settings.tracking,
+                    smoothing=settings.smoothing,
+                ) as stream,
                 ParquetRows(table) as writer,
             ):
                 writer.write(replace(stream.rows([]), source=path))

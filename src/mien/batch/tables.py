@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mien.batch.containers import import_pyarrow
 from mien.batch.types import ResultCounts, ShardInput
 from mien.errors import DataError, MienError, one_line
-from mien.results.video import readable
+from mien.results.columns import readable
 
 if TYPE_CHECKING:
     from mien.pipeline.analyzer import Analyzer
@@ -83,7 +83,7 @@ class InputRow:
     @classmethod
     def video(cls, item: ShardInput, stream: VideoStream) -> InputRow:
         """A video that was analysed to its end."""
-        coverage, (width, height) = stream.coverage, stream.done.size
+        coverage, (width, height) = stream.coverage, stream.progress.size
         return cls(
             item.source,
             item.file,
@@ -101,10 +101,9 @@ class InputRow:
 
 def encode_faces(results: Iterable[Faces], analyzer: Analyzer) -> bytes:
     """One row per face; a photo without one has its row in the table of inputs."""
-    from mien.results.tables import Columns, parquet_bytes
+    from mien.results.tables import parquet_bytes
 
-    columns = Columns(analyzer.emotion_labels, analyzer.age_bins)
-    return parquet_bytes((faces for faces in results if faces), columns)
+    return parquet_bytes((faces for faces in results if faces), analyzer.heads)
 
 
 def encode_inputs(rows: Sequence[InputRow], shard: int, counts: ResultCounts) -> bytes:

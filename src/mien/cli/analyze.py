@@ -17,8 +17,7 @@ from mien.cli.options import (
     detector_options,
     flip_option,
     frame_options,
-    model_name,
-    model_options,
+    models_option,
     threads_option,
     tracking_options,
 )
@@ -70,7 +69,7 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 @click.option("--parquet", "parquet_file", type=PATH, help="Write one row per face (and frame) to this Parquet file.")
 @click.option("--save", type=PATH, help="Write the annotated picture or video here; for several inputs, a folder.")
 @detector_options()
-@model_options
+@models_option
 @flip_option
 @click.option(
     "--abstain",
@@ -106,8 +105,9 @@ def command(
     detector: str,
     detector_model: Path | None,
     min_face: int,
-    emotion: str,
-    age: str,
+    threshold: float | None,
+    max_side: int | None,
+    models: tuple[str, ...],
     flip: bool,
     abstain: float,
     top: int,
@@ -137,8 +137,9 @@ def command(
         analyzer = Analyzer(
             detector=detector,
             detector_model=detector_model,
-            emotion=model_name(emotion),
-            age=model_name(age),
+            models=models,
+            threshold=threshold,
+            max_side=max_side,
             min_face=min_face,
             threads=threads,
             flip=flip,

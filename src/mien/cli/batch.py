@@ -15,8 +15,7 @@ from mien.cli.options import (
     detector_options,
     flip_option,
     frame_options,
-    model_name,
-    model_options,
+    models_option,
     tracking_options,
 )
 from mien.cli.output import progress_bar
@@ -82,7 +81,7 @@ _RECENT = 60.0
 )
 @click.option("--column", help="Parquet column that holds the pictures.", show_default="image, img, bytes, …")
 @detector_options()
-@model_options
+@models_option
 @flip_option
 @frame_options
 @tracking_options()
@@ -100,8 +99,9 @@ def command(
     detector: str,
     detector_model: Path | None,
     min_face: int,
-    emotion: str,
-    age: str,
+    threshold: float | None,
+    max_side: int | None,
+    models: tuple[str, ...],
     flip: bool,
     every: int,
     fps: float | None,
@@ -117,23 +117,22 @@ def command(
     """
     from mien.batch.run import BatchRun
     from mien.batch.settings import AnalysisSettings
+    from mien.detect.options import DetectionOptions
+    from mien.media.selection import FrameSelection
+    from mien.smoothing.options import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
     if redo_errors and not resume:
         raise click.UsageError("--redo-errors needs --resume")
     settings = AnalysisSettings(
-        detector=detector,
-        detector_model=None if detector_model is None else str(detector_model.absolute()),
-        min_face=min_face,
-        emotion=_absolute(model_name(emotion)),
-        age=_absolute(model_name(age)),
+        models=tuple(_absolute(model) for model in models),
+        detection=DetectionOptions(
+            detector, min_face, threshold, max_side, None if detector_model is None else detector_model.absolute()
+        ),
+        selection=FrameSelection(every, fps, start, end),
+        tracking=TrackingOptions(detect_every=detect_every),
+        smoothing=SmoothingOptions(time_constant=time_constant, window=window),
         flip=flip,
-        every=every,
-        fps=fps,
-        start=start,
-        end=end,
-        detect_every=detect_every,
-        time_constant=time_constant,
-        window=window,
     )
     run = BatchRun(
         source,
@@ -162,9 +161,10 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _absolute(model: str | None) -> str | None:
-    """A model file by its absolute path, which the manifest then holds."""
-    return str(Path(model).absolute()) if model is not None and model.endswith(".onnx") else model
+def _absolute(model: str) -> str:
+    """A model file by its absolute path, which the manifest then holds and which means the same for every worker."""
+    name, equals, file = model.rpartition("=")
+    return f"{name}{equals}{Path(file).absolute()}" if file.endswith(".onnx") else model
 
 
 def _run(run: BatchRun, target: str) -> None:

@@ -193,7 +193,7 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
 
     side = size or network(task).size
     cropper = FaceCropper(
-        make_detector(defaults.DETECTOR, min_face=defaults.MIN_FACE, threads=1), side, "rgb", FRAMES[task]
+        make_detector(threads=1), side, "rgb", FRAMES[task]
     )
     with progress_bar() as progress:
         bar = progress.add_task("detecting faces")

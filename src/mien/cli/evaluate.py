@@ -181,7 +181,7 @@ def _whole_photos(
     from mien.datasets.catalog import detect_format
     from mien.datasets.fairface import open_fairface
     from mien.datasets.prepared_file import read_prepared
-    from mien.detect import make_detector
+    from mien.detect import DetectionOptions, make_detector
     from mien.errors import DataError
     from mien.evaluation.scoring.end_to_end import predict_pasted_faces, predict_photos
     from mien.evaluation.scoring.evaluate import open_model
@@ -190,7 +190,7 @@ def _whole_photos(
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
     opened = [open_model(model, threads) for model in models]
-    finder = make_detector(detector, min_face=min_face, threads=threads, model=detector_model)
+    finder = make_detector(DetectionOptions(detector, min_face, detector_model=detector_model), threads=threads)
     kind = detect_format(data)
     if kind not in ("prepared", "fairface"):
         raise DataError(f"{data}: whole photos are taken from FairFace's files or from a prepared file, not {kind}")

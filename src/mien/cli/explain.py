@@ -155,8 +155,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
         detector_model=options.detector_model,
         min_face=options.min_face,
         threads=options.threads,
-        emotion=None,
-        age=None,
+        models=(),
     )
     failures = Failures()
     paths, errors = expand_paths(photos, suffixes=image_suffixes())

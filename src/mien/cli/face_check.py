@@ -25,10 +25,10 @@ def make_face_check(detector: str | None, model: Path | None, total: int, progre
     import cv2
 
     from mien.defaults import CHECK_MIN_FACE
-    from mien.detect import make_detector
+    from mien.detect import DetectionOptions, make_detector
     from mien.predict.face_cropper import PADDING
 
-    finder = make_detector(detector, min_face=CHECK_MIN_FACE, threads=1, model=model)
+    finder = make_detector(DetectionOptions(detector, CHECK_MIN_FACE, detector_model=model), threads=1)
     bar = progress.add_task("detecting faces", total=total)
 
     def has_face(rgb: Any) -> bool:

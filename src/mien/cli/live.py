@@ -14,8 +14,7 @@ from mien.cli.error_output import error_output
 from mien.cli.options import (
     PATH,
     detector_options,
-    model_name,
-    model_options,
+    models_option,
     threads_option,
     tracking_options,
 )
@@ -31,7 +30,7 @@ EPILOG = """\b
 Examples:
   mien live
   mien live 1 --record session.mp4 --csv rows.csv
-  mien live rtsp://camera.local/stream --json | jq -c '.faces[].stable_emotion'
+  mien live rtsp://camera.local/stream --json | jq -c '.faces[].predictions.emotion.stable'
   mien live http://phone.local:8080/video --seconds 60 --detect-every 3
 
 \b
@@ -53,7 +52,7 @@ be opened, or was lost for good; 2 wrong call.
 @click.option("--record", type=PATH, help="Write the annotated video to this .mp4 file.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
 @detector_options(defaults.LIVE_MIN_FACE)
-@model_options
+@models_option
 @tracking_options(defaults.LIVE_DETECT_EVERY, note="")
 @threads_option()
 def command(
@@ -65,8 +64,9 @@ def command(
     detector: str,
     detector_model: Path | None,
     min_face: int,
-    emotion: str,
-    age: str,
+    threshold: float | None,
+    max_side: int | None,
+    models: tuple[str, ...],
     detect_every: int,
     time_constant: float,
     window: float,
@@ -82,7 +82,8 @@ def command(
     from mien.cli.window import Window
     from mien.media.open import is_live
     from mien.pipeline.analyzer import Analyzer
-    from mien.pipeline.video import FollowOptions
+    from mien.smoothing.options import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
     address: str | int = int(source) if source.isdigit() else source
     if not is_live(address):
@@ -92,14 +93,20 @@ def command(
     analyzer = Analyzer(
         detector=detector,
         detector_model=detector_model,
-        emotion=model_name(emotion),
-        age=model_name(age),
+        models=models,
+        threshold=threshold,
+        max_side=max_side,
         min_face=min_face,
         threads=threads,
     )
     with contextlib.ExitStack() as stack:
-        options = FollowOptions(detect_every=detect_every, time_constant=time_constant, window=window)
-        stream = stack.enter_context(analyzer.stream(address, options=options))
+        stream = stack.enter_context(
+            analyzer.stream(
+                address,
+                tracking=TrackingOptions(detect_every=detect_every),
+                smoothing=SmoothingOptions(time_constant=time_constant, window=window),
+            )
+        )
         screen = None if as_json else Window.open(stream.info.name)
         if screen is not None:
             stack.callback(screen.close)

@@ -14,7 +14,6 @@ from mien.detect import DETECTORS
 Decorator = Callable[[Any], Any]
 
 PATH = click.Path(path_type=Path)
-MODEL_HELP = "Model name or .onnx file; 'none' for none."
 
 
 def combine(*options: Decorator) -> Decorator:
@@ -29,7 +28,7 @@ def combine(*options: Decorator) -> Decorator:
 
 
 def detector_options(min_face: int | None = defaults.MIN_FACE, *, note: str = "", required: bool = True) -> Decorator:
-    """``--detector``, ``--detector-model`` and ``--min-face``.
+    """``--detector``, ``--detector-model``, ``--min-face``, ``--threshold`` and ``--max-side``.
 
     Args:
         min_face: the default; None leaves ``--min-face`` out.
@@ -57,12 +56,31 @@ def detector_options(min_face: int | None = defaults.MIN_FACE, *, note: str = ""
                 help=f"Side of the smallest face to detect, in pixels{after}",
             )
         )
+    options += [
+        click.option(
+            "--threshold",
+            type=click.FloatRange(0, 1),
+            help=f"Least score of a face{after}",
+            show_default="the detector's own",
+        ),
+        click.option(
+            "--max-side", type=click.IntRange(1), help=f"Shrink larger pictures to this side for detection, pixels{after}"
+        ),
+    ]
     return combine(*options)
 
 
-model_options = combine(
-    click.option("--emotion", default="emotion", show_default=True, help=MODEL_HELP),
-    click.option("--age", default="age", show_default=True, help=MODEL_HELP),
+def _model_names(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
+    return () if value == "none" else split_names(value) or ()
+
+
+models_option = click.option(
+    "--models",
+    default=",".join(defaults.MODELS),
+    show_default=True,
+    metavar="MODEL,…",
+    callback=_model_names,
+    help="Models to run on every face: names, .onnx files or NAME=FILE; the first is shown first; 'none' for none.",
 )
 """Which models run on every face."""
 
@@ -100,7 +118,7 @@ def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = "
             type=click.FloatRange(0),
             default=defaults.TIME_CONSTANT,
             show_default=True,
-            help=f"Time constant of the emotion filter, in seconds; 0 disables it{note}.",
+            help=f"Time constant of the filter on predictions, in seconds; 0 disables it{note}.",
         ),
         click.option(
             "--window",
@@ -138,7 +156,3 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
     """``"angry, happy"`` → ``("angry", "happy")``; None stays None."""
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
 
-
-def model_name(name: str) -> str | None:
-    """The value of ``--emotion`` or ``--age``: None for ``"none"``."""
-    return None if name == "none" else name

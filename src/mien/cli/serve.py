@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, detector_options, model_name, model_options, threads_option
+from mien.cli.options import PATH, detector_options, model_name, models_option, threads_option
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 EPILOG = f"""\b
@@ -63,7 +63,7 @@ def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--allow-origin", multiple=True, metavar="ORIGIN", help="Site whose pages may use it (CORS); repeatable.")
 @click.option("--proxy", metavar="ADDRESS", help="Address of a proxy whose X-Forwarded-For header is trusted.")
 @detector_options()
-@model_options
+@models_option
 @threads_option()
 @click.option("--quiet", is_flag=True, help="Print no line per request.")
 @_limit_options
@@ -78,8 +78,9 @@ def command(
     detector: str,
     detector_model: Path | None,
     min_face: int,
-    emotion: str,
-    age: str,
+    threshold: float | None,
+    max_side: int | None,
+    models: tuple[str, ...],
     threads: int | None,
     quiet: bool,
     **limit_values: float | None,
@@ -118,8 +119,9 @@ def command(
             limits,
             detector=detector,
             detector_model=detector_model,
-            emotion=model_name(emotion),
-            age=model_name(age),
+            models=models,
+            threshold=threshold,
+            max_side=max_side,
             min_face=min_face,
             threads=threads,
         )

@@ -60,25 +60,33 @@ def analyse_videos(
     parquet_file: Path | None,
     save: Path | None,
 ) -> None:
-    """Analyse videos as `mien.pipeline.jobs.VideoRun` does; prints a table of the faces of each, or JSON lines.
+    """Analyse videos as `mien.pipeline.jobs.VideoJob` does; prints a table of the faces of each, or JSON lines.
 
     Failures of single videos are added to ``failures``.
     """
     from mien.cli.video_summary import print_report
     from mien.errors import MienError
-    from mien.pipeline.jobs import Outputs, Selection, VideoRun
-    from mien.pipeline.video import FollowOptions
+    from mien.media.selection import FrameSelection
+    from mien.pipeline.jobs import VideoJob, VideoOutputs
+    from mien.smoothing.options import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
-    outputs = Outputs(
+    outputs = VideoOutputs(
         csv=csv_file,
         parquet=parquet_file,
         report=call.report,
         annotated=None if save is None else AnnotatedVideoNames(save, clips),
         thumbnails=call.thumbnails,
     )
-    selection = Selection(call.every, call.fps, call.start, call.end)
-    options = FollowOptions(detect_every=call.detect_every, time_constant=call.time_constant, window=call.window)
-    run = VideoRun(analyzer, clips, outputs, selection=selection, options=options, resume=call.resume)
+    run = VideoJob(
+        analyzer,
+        clips,
+        outputs,
+        selection=FrameSelection(call.every, call.fps, call.start, call.end),
+        tracking=TrackingOptions(detect_every=call.detect_every),
+        smoothing=SmoothingOptions(time_constant=call.time_constant, window=call.window),
+        resume=call.resume,
+    )
     bar = VideoProgress(len(clips) - run.skipped, as_json=as_json)
     try:
         with run, bar:
@@ -156,7 +164,7 @@ class VideoProgress:
         self._frames += len(frames)
         self.position = f" at {clock(frames[-1].time)} of {stream.info.name}"
         speed = self._frames / max(time.monotonic() - self._start, 1e-3)
-        self._progress.update(self._task, completed=stream.done.frames, speed=f"{speed:.0f} frames/s")
+        self._progress.update(self._task, completed=stream.progress.frames, speed=f"{speed:.0f} frames/s")
 
     def finish_video(self) -> None:
         """Remove the bar of the current video."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
-from mien.defaults import DETECTOR, MIN_FACE
 from mien.detect.detector import Detector
+from mien.detect.options import DetectionOptions
 from mien.errors import InputError
 
-__all__ = ["DETECTORS", "Detector", "DetectorInfo", "make_detector"]
+__all__ = ["DETECTORS", "DetectionOptions", "Detector", "DetectorInfo", "make_detector"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +20,11 @@ class DetectorInfo:
     Attributes:
         summary: what it is and when to take it, one line.
         licence: of the method's weights, as far as it is known.
-        landmarks: whether it gives five landmarks a face.
+        landmarks: whether it gives five landmarks per face.
         needs: what has to be there beyond the package itself; empty when nothing.
         takes_model: whether it reads a model file that the caller names.
-        make: builds it from (min_face, threads, model).
+        make: builds it from its options and a number of threads.
+        takes_threshold: whether its faces have scores that a threshold may be compared with.
     """
 
     summary: str
@@ -32,31 +32,34 @@ class DetectorInfo:
     landmarks: bool
     needs: str
     takes_model: bool
-    make: Callable[[int, int | None, Path | None], Detector]
+    make: Callable[[DetectionOptions, int | None], Detector]
+    takes_threshold: bool = True
 
 
-def _mtcnn(min_face: int, threads: int | None, _: Path | None) -> Detector:
-    from mien.detect.mtcnn import MTCNN
+def _mtcnn(options: DetectionOptions, threads: int | None) -> Detector:
+    from mien.detect.mtcnn import MTCNN, THRESHOLDS
 
-    return MTCNN(min_face, threads)
-
-
-def _yunet(min_face: int, threads: int | None, model: Path | None) -> Detector:
-    from mien.detect.yunet import YuNet
-
-    return YuNet(min_face, threads, model)
+    *first, last = THRESHOLDS
+    return MTCNN(options.min_face, threads, (*first, last if options.threshold is None else options.threshold))
 
 
-def _res10(min_face: int, threads: int | None, _: Path | None) -> Detector:
-    from mien.detect.res10 import Res10
+def _yunet(options: DetectionOptions, threads: int | None) -> Detector:
+    from mien.detect.yunet import CONFIDENCE, YuNet
 
-    return Res10(min_face, threads)
+    threshold = CONFIDENCE if options.threshold is None else options.threshold
+    return YuNet(options.min_face, threads, options.detector_model, confidence=threshold)
 
 
-def _haar(min_face: int, threads: int | None, _: Path | None) -> Detector:
+def _res10(options: DetectionOptions, threads: int | None) -> Detector:
+    from mien.detect.res10 import CONFIDENCE, Res10
+
+    return Res10(options.min_face, threads, CONFIDENCE if options.threshold is None else options.threshold)
+
+
+def _haar(options: DetectionOptions, threads: int | None) -> Detector:
     from mien.detect.haar import Haar
 
-    return Haar(min_face, threads)
+    return Haar(options.min_face, threads)
 
 
 DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
@@ -92,30 +95,36 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             needs="",
             takes_model=False,
             make=_haar,
+            takes_threshold=False,
         ),
     }
 )
 """Every detector by name: the one place to add another."""
 
 
-def make_detector(
-    name: str = DETECTOR, *, min_face: int = MIN_FACE, threads: int | None = None, model: Path | None = None
-) -> Detector:
+def make_detector(options: DetectionOptions | str | None = None, *, threads: int | None = None) -> Detector:
     """Build a detector.
 
     Args:
-        name: a key of `DETECTORS`.
-        min_face: side in pixels of the smallest face wanted.
-        threads: threads it may use; None leaves the choice to it.
-        model: its model file, for a detector whose row says ``takes_model``.
+        options: which one and how it detects; a name alone leaves the rest at its default, None all.
+        threads: processor threads it may use; None leaves the choice to it.
 
     Raises:
-        InputError: an unknown name, an option outside its range, or a model for a detector that takes none.
+        InputError: an unknown name, or an option that this detector does not take.
         ModelError: weights are missing or damaged.
     """
-    info = DETECTORS.get(name)
+    if not isinstance(options, DetectionOptions):
+        options = DetectionOptions() if options is None else DetectionOptions(options)
+    info = DETECTORS.get(options.detector)
     if info is None:
-        raise InputError(f"no detector {name!r}: expected one of {', '.join(DETECTORS)}")
-    if model is not None and not info.takes_model:
-        raise InputError(f"detector {name!r} has its own weights: leave the model file out")
-    return info.make(min_face, threads, model)
+        raise InputError(f"no detector {options.detector!r}", advice=f"take one of {', '.join(DETECTORS)}")
+    if options.detector_model is not None and not info.takes_model:
+        raise InputError(f"detector {options.detector!r} has its own weights", advice="leave the model file out")
+    if options.threshold is not None and not info.takes_threshold:
+        raise InputError(f"detector {options.detector!r} gives no scores", advice="leave the threshold out")
+    detector = info.make(options, threads)
+    if options.max_side is None:
+        return detector
+    from mien.detect.shrunk_input import shrunk_input
+
+    return shrunk_input(detector, options.max_side)

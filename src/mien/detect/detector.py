@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     # the command line reads the names of detectors without loading NumPy
@@ -22,4 +22,13 @@ class Detector(Protocol):
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""
+        ...
+
+
+@runtime_checkable
+class RefiningDetector(Protocol):
+    """A detector that can look for faces only where some are expected."""
+
+    def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
+        """The faces near ``(m, 4)`` boxes, and ``(n,)`` the index of the box that led to each."""
         ...

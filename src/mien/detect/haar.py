@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.defaults import MIN_FACE
 from mien.detect.arguments import checked_min_face, picture_size
 from mien.detect.opencv_threads import use_threads
 from mien.detect.raw_output import as_faces
@@ -44,7 +45,7 @@ class Haar:
     name = "haar"
 
     def __init__(
-        self, min_face: int = 40, threads: int | None = None, factor: float = 1.1, neighbours: int = 5
+        self, min_face: int = MIN_FACE, threads: int | None = None, factor: float = 1.1, neighbours: int = 5
     ) -> None:
         self._min_face = checked_min_face(min_face)
         if factor <= 1.0:

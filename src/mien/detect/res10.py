@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.defaults import MIN_FACE
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
 from mien.detect.opencv_threads import use_threads
 from mien.detect.raw_output import as_faces
@@ -40,6 +41,8 @@ WEIGHTS = PackagedFile(
     _REQUIREMENT,
 )
 
+CONFIDENCE = 0.5
+"""Least score of a face."""
 _SIDE = 300
 _MEAN_BGR = (104.0, 117.0, 123.0)
 
@@ -59,7 +62,7 @@ class Res10:
 
     name = "res10"
 
-    def __init__(self, min_face: int = 40, threads: int | None = None, confidence: float = 0.5) -> None:
+    def __init__(self, min_face: int = MIN_FACE, threads: int | None = None, confidence: float = CONFIDENCE) -> None:
         self._min_face = checked_min_face(min_face)
         self._confidence = checked_probability("confidence", confidence)
         use_threads(threads)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.defaults import MIN_FACE
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
 from mien.detect.opencv_threads import use_threads
 from mien.detect.raw_output import as_faces
@@ -28,6 +29,8 @@ URL = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet
 FILENAME = "face_detection_yunet_2023mar.onnx"
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 
+CONFIDENCE = 0.7
+"""Least score of a face."""
 _SMALLEST = 16.0
 """Pixels that a face of ``min_face`` still has after shrinking; the network was trained on faces from about 10."""
 _MAX_BYTES = 10 << 20
@@ -55,11 +58,11 @@ class YuNet:
 
     def __init__(
         self,
-        min_face: int = 40,
+        min_face: int = MIN_FACE,
         threads: int | None = None,
         model: Path | None = None,
         download: bool = False,
-        confidence: float = 0.7,
+        confidence: float = CONFIDENCE,
     ) -> None:
         self._min_face = checked_min_face(min_face)
         confidence = checked_probability("confidence", confidence)

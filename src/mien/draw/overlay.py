@@ -98,9 +98,10 @@ class _Told:
     def of(cls, moment: VideoFrame, row: int, held: dict[int, _Held]) -> _Told:
         faces = moment.faces
         track = -1 if faces.tracks is None else int(faces.tracks[row])
-        names = faces.emotion_labels if moment.smoothed is not None else ()
-        smoothed = () if moment.smoothed is None else tuple(moment.smoothed[row].tolist())
-        label = moment.labels[row] if names else None
+        shown = next(iter(moment.smoothed.values()), None)
+        names = () if shown is None else shown.head.labels
+        smoothed = () if shown is None else tuple(shown.probabilities[row].tolist())
+        label = None if shown is None else shown.labels[row]
         before = held[track].order if track in held and len(held[track].order) == len(names) else ()
         return cls(
             track=track,

@@ -13,6 +13,9 @@ from typing import Any
 
 from mien.draw.pages import render
 from mien.files import atomic_path, writing
+from mien.models.card import Head
+from mien.results.columns import flat_row
+from mien.results.track_columns import EPISODE_COLUMNS, track_columns
 
 
 def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
@@ -26,33 +29,23 @@ def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
         OutputError: a file cannot be written.
     """
     known = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in summaries if path.is_file()]
-    videos = [summary for _, summary in known]
-    _write_csv(folder / "tracks.csv", [_track(v["source"], t) for v in videos for t in v["tracks"]])
-    _write_csv(
-        folder / "episodes.csv",
-        [{"source": v["source"], **e} for v in videos for t in v["tracks"] for e in t.get("episodes", [])],
-    )
+    tracks, episodes = [], []
+    for _, summary in known:
+        heads = {
+            name: Head(name, tuple(head["labels"]), ordered=head["ordered"]) for name, head in summary["heads"].items()
+        }
+        source = {"source": summary["source"]}
+        tracks += [source | flat_row(track_columns(heads), track) for track in summary["tracks"]]
+        episodes += [
+            source | flat_row(EPISODE_COLUMNS, episode)
+            for track in summary["tracks"]
+            for episode in track.get("episodes", [])
+        ]
+    _write_csv(folder / "tracks.csv", tracks)
+    _write_csv(folder / "episodes.csv", episodes)
     with writing(folder / "index.html"), atomic_path(folder / "index.html") as temporary:
         videos_by_folder = [(path.parent.name, summary) for path, summary in known]
         temporary.write_text(render("draw/overview_page.html", videos=videos_by_folder), encoding="utf-8")
-
-
-def _track(source: str | None, track: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of one face."""
-    row = {"source": source, **{key: track[key] for key in ("track", "start", "end", "frames", "seen")}}
-    if "vote" in track:
-        vote = track["vote"]
-        row |= {
-            "emotion": track["emotion"],
-            **{f"mean_{name}": value for name, value in track["emotions"].items()},
-            **{f"share_{name}": value for name, value in track["shares"].items()},
-            "vote": vote["label"],
-            **{f"vote_{key}": vote[key] for key in ("share", "low", "high", "decided")},
-            "episodes": len(track["episodes"]),
-        }
-    if "ages" in track:
-        row |= {"age_range": track["age_range"], "age": track["age"]}
-    return row
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.draw.clock import clock, duration
 from mien.draw.palette import colour_of, luminance
-from mien.draw.track_series import Run, Series, cuts_of, episode_runs, series_of, span_of, ticks
+from mien.draw.track_series import Run, Series, cuts_of, episode_runs, series_of, shown_labels, span_of, ticks
 from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path, output_file, writing
 from mien.results.track import Track
@@ -112,7 +112,7 @@ def draw_timeline(report: VideoReport) -> Figure:
     told = {episode.label for track in tracks for episode in track.episodes}
     bare = sum(t.seen for t in tracks) - sum(e.duration for t in tracks for e in t.episodes)
     rest = "no episode" if told and bare > 0.01 * (span[1] - span[0]) else None
-    _legend(axes, tuple(label for label in report.rows.emotion_labels if label in told), rest)
+    _legend(axes, tuple(label for label in shown_labels(report.heads) if label in told), rest)
     return figure
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.results.face_columns import Heads
 from mien.results.track import Episode
 from mien.results.video import VideoReport
 
@@ -103,10 +104,22 @@ class Series:
         return votes, np.asarray(span[0] + used * width), np.asarray(span[0] + (used + 1) * width)
 
 
+def shown_head(heads: Heads) -> str | None:
+    """The head that a timeline shows: the first one whose labels have no order, None where there is none."""
+    return next((name for name, head in heads.items() if not head.ordered), None)
+
+
+def shown_labels(heads: Heads) -> tuple[str, ...]:
+    """The labels of `shown_head`; none where there is none."""
+    name = shown_head(heads)
+    return () if name is None else heads[name].labels
+
+
 def series_of(report: VideoReport) -> dict[int, Series]:
     """Every track's series, by number; tracks without a row are empty ones."""
     rows = report.rows
-    records, labels = rows.records, rows.emotion_labels
+    records, head = rows.records, shown_head(rows.heads)
+    labels = rows.heads[head].labels if head else ()
     _, where, ordinal = np.unique(records["frame"], return_index=True, return_inverse=True)
     times = np.asarray(records["time"][where], np.float64)
     steps = np.diff(times)
@@ -115,7 +128,10 @@ def series_of(report: VideoReport) -> dict[int, Series]:
     ends = np.append(np.where(late[:-1], times[:-1] + usual, times[1:]), times[-1:] + usual)
     order = np.argsort(records["track"], kind="stable")
     numbers = records["track"][order]
-    decided = records["vote_low"] > 0.5
+    nothing = np.zeros((len(records), 0), np.float32)
+    smoothed = records[f"{head}/smoothed"] if head else nothing
+    votes = records[f"{head}/vote"] if head else np.full(len(records), -1)
+    decided = records[f"{head}/vote_low"] > 0.5 if head else np.zeros(len(records), np.bool_)
     found: dict[int, Series] = {}
     for track in report.tracks:
         mine = order[np.searchsorted(numbers, track.id, "left") : np.searchsorted(numbers, track.id, "right")]
@@ -127,8 +143,8 @@ def series_of(report: VideoReport) -> dict[int, Series]:
             times=times[position],
             ends=ends[position],
             first=gap,
-            smoothed=np.asarray(records["smoothed"][mine], np.float32),
-            votes=np.where(decided[mine], records["vote"][mine], -1).astype(np.int64),
+            smoothed=np.asarray(smoothed[mine], np.float32),
+            votes=np.where(decided[mine], votes[mine], -1).astype(np.int64),
             labels=labels,
         )
     return found

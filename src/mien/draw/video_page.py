@@ -15,11 +15,12 @@ from mien.draw import svg
 from mien.draw.clock import clock, duration
 from mien.draw.pages import data_uri, render
 from mien.draw.palette import colour_of
-from mien.draw.track_series import cuts_of, episode_runs, longest, series_of, span_of
+from mien.draw.track_series import cuts_of, episode_runs, longest, series_of, shown_labels, span_of
 from mien.errors import InputError
 from mien.files import atomic_path, output_file, writing
 from mien.results.track import Episode, Track
-from mien.results.video import VideoReport, readable
+from mien.results.columns import readable
+from mien.results.video import VideoReport
 from mien.text import percent, short_percent
 
 _SECTIONS, _ROWS, _EPISODES = 60, 300, 2_000
@@ -102,7 +103,7 @@ class _Section:
 
 
 def _page(report: VideoReport, thumbnails: Mapping[int, NDArray[np.uint8]]) -> str:
-    labels, series, span, cuts = report.rows.emotion_labels, series_of(report), span_of(report), cuts_of(report)[:200]
+    labels, series, span, cuts = shown_labels(report.heads), series_of(report), span_of(report), cuts_of(report)[:200]
     ranked = sorted(report.tracks, key=lambda track: (-track.seen, track.id))
     rows = sorted(ranked[:_ROWS], key=lambda track: track.id)
     detailed = sorted(ranked[:_SECTIONS], key=lambda track: track.id)

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mien.defaults import POOLED_INTERVAL
 from mien.errors import ModelError
+from mien.labels import number_ranges
 
 METADATA_KEY = "mien.card"
 """The ONNX metadata property that holds the card as JSON."""
@@ -23,25 +25,46 @@ _FAR = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One output of a network.
+    """One output of a network: a distribution over labels.
 
     Attributes:
         name: output name in the ONNX graph.
-        labels: what each column means, in order.
+        labels: meaning of each column, in order.
         temperature: logits are divided by it before the softmax.
+        ordered: whether the labels have an order, such as age ranges. In videos an ordered head is pooled over each
+            track; a nominal one is filtered, voted on and divided into episodes.
+        interval: seconds between two predictions for the same face of a video; 0 for every frame. What changes slowly
+            is predicted seldom.
     """
 
     name: str
     labels: tuple[str, ...]
     temperature: float = 1.0
+    ordered: bool = False
+    interval: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.ordered, bool) or not (math.isfinite(self.interval) and self.interval >= 0):
+            raise ModelError(f"card: head {self.name!r}: ordered is true or false, interval a number of seconds")
         if not _are(str, [self.name, *self.labels]) or not self.name or not self.labels:
             raise ModelError(f"card: head {self.name!r} needs a name and labels, which are texts")
         if len(set(self.labels)) < len(self.labels):
             raise ModelError(f"card: head {self.name!r} names a label twice")
         if not math.isfinite(self.temperature) or self.temperature <= 0:
             raise ModelError(f"card: head {self.name!r}: temperature is a number above 0, got {self.temperature}")
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...] | None:
+        """The labels of an ordered head as inclusive ranges of whole numbers, None where they are none."""
+        return number_ranges(self.labels) if self.ordered else None
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Head:
+        """The head in a card's JSON. Cards that do not state an order have one where all labels are ranges."""
+        labels = tuple(raw["labels"])
+        ordered = raw["ordered"] if "ordered" in raw else number_ranges(labels) is not None
+        interval = float(raw.get("interval", POOLED_INTERVAL if ordered else 0.0))
+        return cls(raw["name"], labels, float(raw["temperature"]), ordered, interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +165,7 @@ class Card:
         try:
             raw = json.loads(text, parse_constant=_no_number)
             frame = raw.pop("frame")
-            heads = tuple(Head(h["name"], tuple(h["labels"]), float(h["temperature"])) for h in raw.pop("heads"))
+            heads = tuple(Head.from_dict(head) for head in raw.pop("heads"))
             return cls(
                 heads=heads,
                 frame=CropFrame(

@@ -1,11 +1,11 @@
-"""Photos: detect → align → classify. Videos: also track and smooth. Composes the stages; holds no maths."""
+"""Photos: detect → crop → predict. Videos: also track and smooth. Composes the stages; holds no maths."""
 
 from __future__ import annotations
 
 import functools
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,71 +13,83 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from mien import defaults
 from mien.cpus import thread_count
-from mien.detect import make_detector
-from mien.detect.detector import Detector
+from mien.detect import Detector, make_detector
+from mien.detect.options import DetectionOptions
 from mien.errors import InputError
 from mien.media.arrays import Color
 from mien.media.frame import Frame
 from mien.media.image import ImageInput, load_image
-from mien.models.catalog import read_model
-from mien.models.model import Model
-from mien.predict.classify import age_bins, classify
+from mien.predict.classify import predict
+from mien.predict.model_set import ModelInput, ModelSet
+from mien.results.face_columns import Heads
 from mien.results.faces import Faces
 
 if TYPE_CHECKING:
     from mien.media.open import VideoInput
     from mien.media.source import FrameSource
-    from mien.pipeline.video import Done, Following, FollowOptions, VideoStream
+    from mien.pipeline.video import Progress, VideoPipeline, VideoStream
     from mien.results.video import VideoReport
+    from mien.smoothing import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
-
-DETECTOR, MIN_FACE = "mtcnn", 40
 LEAST_SIDE = 64
 """Pixels of a face below which the networks would see less of it."""
 _REDUCTIONS: tuple[Literal[8, 4, 2], ...] = (8, 4, 2)
 
 
 class Analyzer:
-    """Finds faces in pictures and tells their emotions and age ranges. Construct once, reuse; thread-safe.
+    """Detects faces in pictures and predicts their emotions and age ranges. Construct once, reuse; thread-safe.
 
     Args:
+        models: the models that run on every face: names of shipped ones, paths of ``.onnx`` files with a card, loaded
+            ones, or a mapping from the name in results to such a model. The first one is shown first. Empty for
+            detection alone.
         detector: a name in `mien.detect.DETECTORS`, or any object that keeps the `Detector` protocol.
-        emotion: a shipped model's name, the path of an ``.onnx`` file with a card, a loaded `mien.models.model.Model`,
-            or None for no emotions.
-        age: likewise for the age range.
-        min_face: side of the smallest face to look for, pixels; smaller is slower.
+        min_face: side of the smallest face to detect, pixels; smaller is slower.
+        threshold: least score of a face, 0–1; None for the detector's own.
+        max_side: pixels of the longer side above which a picture is shrunk before detection; None for no limit.
+        detector_model: file of the detector's weights, for detectors that need one from the user.
         threads: processor threads, None for the available CPUs, at most 4.
         flip: average every distribution with that of the mirrored face: a little more accurate, twice the time
             of the classifiers.
-        detector_model: file of the detector's weights, for detectors that need one from the user.
 
     Raises:
-        InputError: an unknown name or an option out of range.
+        InputError: an unknown name, an option out of range, or two models with heads of one name.
         MissingFileError: a model file that is not there.
-        ModelError: a model file that is damaged, or that tells something else.
+        ModelError: a model file that is damaged.
+
+    Example:
+        >>> analyzer = Analyzer(models=("emotion",), min_face=24)
+        >>> [face.emotion for face in analyzer.analyze("photo.jpg")]  # doctest: +SKIP
+        ['happy']
     """
 
     def __init__(
         self,
         *,
-        detector: str | Detector = DETECTOR,
-        emotion: str | os.PathLike[str] | Model | None = "emotion",
-        age: str | os.PathLike[str] | Model | None = "age",
-        min_face: int = MIN_FACE,
+        models: Iterable[ModelInput] | Mapping[str, ModelInput] | ModelSet = defaults.MODELS,
+        detector: str | Detector = defaults.DETECTOR,
+        min_face: int = defaults.MIN_FACE,
+        threshold: float | None = None,
+        max_side: int | None = None,
+        detector_model: str | os.PathLike[str] | None = None,
         threads: int | None = None,
         flip: bool = False,
-        detector_model: str | os.PathLike[str] | None = None,
     ) -> None:
+        if isinstance(models, str):
+            raise InputError(f"models is a list of models, got the text {models!r}", advice=f"give [{models!r}]")
         self._threads = thread_count(threads)
-        self._make_detector = functools.partial(_detector, detector, detector_model)
-        self._detector = self._make_detector(min_face, self._threads)
-        self._any_size = isinstance(detector, str)
+        self._own_detector = None if isinstance(detector, str) else detector
+        name = detector if isinstance(detector, str) else defaults.DETECTOR
+        weights = None if detector_model is None else Path(detector_model)
+        self._detection = DetectionOptions(name, min_face, threshold, max_side, weights)
         self._others: dict[tuple[int, int], Detector] = {}
         self._lock = threading.Lock()
-        self._emotion = _model(emotion, "emotion", threads)
-        self._age = _model(age, "age", threads)
-        self._flip, self._min_face = flip, min_face
+        self._detector = self._make_detector(self._detection, self._threads)
+        self._models = models if isinstance(models, ModelSet) else ModelSet.open(models, threads=threads)
+        self._flip = flip
 
     def analyze(self, image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
         """The faces of one picture; empty when there is none.
@@ -90,11 +102,11 @@ class Analyzer:
             MissingFileError, ImageError, InputError: the picture cannot be read.
         """
         frame = _frame(image, color)
-        found = self._searched(frame, self._threads)
-        return replace(self._told([frame], [found])[0], image=frame.rgb if frame.full_size is None else None)
+        faces = self._predicted([frame], [self._detected(frame, self._threads)])[0]
+        return replace(faces, image=frame.rgb if frame.full_size is None else None)
 
     def analyze_batch(self, images: Iterable[ImageInput | Frame], *, color: Color | None = None) -> list[Faces]:
-        """The faces of several pictures, in order: pictures are read and searched side by side, a thread each, and each
+        """The faces of several pictures, in order: pictures are read and detected side by side, a thread each, and each
         classifier runs on the faces of all of them at once.
 
         All pictures are in memory together, so give a large collection in parts. The results do not hold their
@@ -104,16 +116,16 @@ class Analyzer:
         given = list(images)
         threads = self._threads if len(given) == 1 else 1
 
-        def searched(image: ImageInput | Frame) -> tuple[Frame, Faces]:
+        def detected(image: ImageInput | Frame) -> tuple[Frame, Faces]:
             frame = _frame(image, color, self.reduction)
-            return frame, self._searched(frame, threads)
+            return frame, self._detected(frame, threads)
 
         if len(given) < 2 or self._threads == 1:
-            pairs = [searched(image) for image in given]
+            pairs = [detected(image) for image in given]
         else:
             with ThreadPoolExecutor(min(self._threads, len(given)), "mien-batch") as pool:
-                pairs = list(pool.map(searched, given))
-        return self._told([frame for frame, _ in pairs], [found for _, found in pairs])
+                pairs = list(pool.map(detected, given))
+        return self._predicted([frame for frame, _ in pairs], [faces for _, faces in pairs])
 
     def stream(
         self,
@@ -123,7 +135,8 @@ class Analyzer:
         fps: float | None = None,
         start: float | None = None,
         end: float | None = None,
-        options: FollowOptions | None = None,
+        tracking: TrackingOptions | None = None,
+        smoothing: SmoothingOptions | None = None,
     ) -> VideoStream:
         """The frames of a video or camera, analysed one after the other as they are asked for.
 
@@ -141,7 +154,8 @@ class Analyzer:
             fps: take about this many frames a second of a file; of numbered pictures, their rate.
             start: seconds to start a file at.
             end: seconds to end a file at.
-            options: how faces are followed and smoothed.
+            tracking: how faces are followed.
+            smoothing: how predictions are smoothed over time.
 
         Raises:
             MissingFileError, VideoError, InputError: the source cannot be read, or an option is out of range.
@@ -150,7 +164,8 @@ class Analyzer:
 
         opened = open_source(source, every=every, fps=fps, start=start, end=end)
         interval = spacing(opened.info, every, fps)
-        return self.follow(opened, self.following(options, live=opened.info.live, interval=interval))
+        pipeline = self.pipeline(tracking, smoothing, live=opened.info.live, interval=interval)
+        return self.resume(opened, pipeline)
 
     def video(
         self,
@@ -160,34 +175,40 @@ class Analyzer:
         fps: float | None = None,
         start: float | None = None,
         end: float | None = None,
-        options: FollowOptions | None = None,
+        tracking: TrackingOptions | None = None,
+        smoothing: SmoothingOptions | None = None,
     ) -> VideoReport:
         """Analyse a whole video: its tracks, its table, its episodes; arguments as for `stream`.
 
-        The report holds some hundred bytes a face and frame, and no picture. A video without a face, or one of which
-        nothing could be decoded, gives a report that says so.
+        The report holds some hundred bytes per face and frame, and no picture. A video without a face, or one of which
+        nothing could be decoded, gives a report that shows it.
         """
-        with self.stream(source, every=every, fps=fps, start=start, end=end, options=options) as stream:
-            parts = [stream.rows(batch).records for batch in stream.batches()]
-            rows = stream.rows([])
-            return stream.report(replace(rows, records=np.concatenate([rows.records, *parts])))
+        with self.stream(
+            source, every=every, fps=fps, start=start, end=end, tracking=tracking, smoothing=smoothing
+        ) as stream:
+            parts = [stream.rows(batch) for batch in stream.batches()]
+            return stream.report(stream.rows([]).followed_by(parts))
 
-    def following(
-        self, options: FollowOptions | None = None, *, live: bool = False, interval: float = 0.04
-    ) -> Following:
-        """A fresh memory for one video, for `follow`; ``interval`` is about the seconds from frame to frame."""
-        from mien.pipeline.video import Following, FollowOptions
+    def pipeline(
+        self,
+        tracking: TrackingOptions | None = None,
+        smoothing: SmoothingOptions | None = None,
+        *,
+        live: bool = False,
+        interval: float = 0.04,
+    ) -> VideoPipeline:
+        """Fresh stages for one video, for `resume`; ``interval`` is about the seconds from frame to frame."""
+        from mien.pipeline.video import VideoPipeline
 
-        # frames of a file are searched side by side, one thread each; a live frame has all threads to itself
+        # frames of a file are detected side by side, one thread each; a live frame has all threads to itself
         detector = self._detector_for(self._threads if live else 1)
-        chosen = options or FollowOptions()
-        return Following(detector, self._emotion, self._age, chosen, flip=self._flip, interval=interval)
+        return VideoPipeline(detector, self._models, tracking, smoothing, flip=self._flip, interval=interval)
 
-    def follow(self, source: FrameSource, following: Following, *, done: Done | None = None) -> VideoStream:
-        """Analyse an open source with a memory that is fresh, or restored to what was ``done`` before."""
+    def resume(self, source: FrameSource, pipeline: VideoPipeline, *, progress: Progress | None = None) -> VideoStream:
+        """Analyse an open source with stages that are fresh, or restored to the ``progress`` of an earlier stream."""
         from mien.pipeline.video import VideoStream
 
-        return VideoStream(source, following, threads=self._threads, done=done)
+        return VideoStream(source, pipeline, threads=self._threads, progress=progress)
 
     @property
     def threads(self) -> int:
@@ -196,34 +217,38 @@ class Analyzer:
 
     @property
     def reduction(self) -> Literal[1, 2, 4, 8]:
-        """How many times smaller a picture may be decoded: the smallest faces looked for keep `LEAST_SIDE` pixels.
+        """How many times smaller a picture may be decoded: the smallest faces to detect keep `LEAST_SIDE` pixels.
 
-        1 with a detector of the user's own, of which it is not known what faces it looks for.
+        1 with a detector of the user's own, whose smallest face is not known.
         """
-        if not self._any_size:
+        if self._own_detector is not None:
             return 1
-        return next((by for by in _REDUCTIONS if self._min_face >= by * LEAST_SIDE), 1)
+        return next((by for by in _REDUCTIONS if self._detection.min_face >= by * LEAST_SIDE), 1)
 
     @property
-    def emotion_labels(self) -> tuple[str, ...]:
-        """Names of the emotions that faces will have, in order; empty without an emotion model."""
-        return () if self._emotion is None else self._emotion.card.heads[0].labels
+    def models(self) -> ModelSet:
+        """The models that run on every face."""
+        return self._models
 
     @property
-    def age_bins(self) -> tuple[tuple[int, int], ...]:
-        """Inclusive years of the age ranges that faces will have; empty without an age model."""
-        return () if self._age is None else age_bins(self._age.card.heads[0].labels)
+    def heads(self) -> Heads:
+        """The heads that faces will have predictions of; the first one is shown first."""
+        return self._models.heads
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on; JSON-ready."""
-        described: dict[str, Any] = {
+        options = self._detection
+        return {
             "detector": self._detector.name,
-            "min_face": self._min_face,
+            "min_face": options.min_face,
+            "threshold": options.threshold,
+            "max_side": options.max_side,
             "flip": self._flip,
+            "models": self._models.describe(),
         }
-        for task, model in (("emotion", self._emotion), ("age", self._age)):
-            described[task] = None if model is None else f"{model.card.name} {model.card.project_version}"
-        return described
+
+    def _make_detector(self, options: DetectionOptions, threads: int) -> Detector:
+        return self._own_detector or make_detector(options, threads=threads)
 
     def _detector_for(self, threads: int, reduction: int = 1) -> Detector:
         """The detector with so many threads, for pictures so many times smaller."""
@@ -231,43 +256,27 @@ class Analyzer:
             return self._detector
         with self._lock:
             if (threads, reduction) not in self._others:
-                min_face = max(round(self._min_face / reduction), 1)
-                self._others[threads, reduction] = self._make_detector(min_face, threads)
+                min_face = max(round(self._detection.min_face / reduction), 1)
+                options = replace(self._detection, min_face=min_face)
+                self._others[threads, reduction] = self._make_detector(options, threads)
             return self._others[threads, reduction]
 
-    def _searched(self, frame: Frame, threads: int) -> Faces:
+    def _detected(self, frame: Frame, threads: int) -> Faces:
         """The faces of a frame, in its own pixels."""
         reduction = 1 if frame.full_size is None else round(frame.full_size[0] / frame.size[0])
         return replace(self._detector_for(threads, reduction).detect(frame.rgb), source=frame.source)
 
-    def _told(self, frames: list[Frame], found: list[Faces]) -> list[Faces]:
-        """Frames and their faces in their own pixels → what is told of them, in pixels of the pictures."""
-        told = classify(frames, found, self._detector.name, emotion=self._emotion, age=self._age, flip=self._flip)
+    def _predicted(self, frames: list[Frame], detections: list[Faces]) -> list[Faces]:
+        """Frames and their faces in their own pixels → faces with predictions, in pixels of the pictures."""
+        predicted = predict(frames, detections, self._detector.name, self._models.models, flip=self._flip)
         sizes = [frame.full_size for frame in frames]
-        return [faces if size is None else faces.scaled(size) for faces, size in zip(told, sizes, strict=True)]
+        return [faces if size is None else faces.scaled(size) for faces, size in zip(predicted, sizes, strict=True)]
 
 
 def _frame(image: ImageInput | Frame, color: Color | None, reduce: Literal[1, 2, 4, 8] = 1) -> Frame:
     if isinstance(image, Frame):
         return image
     return load_image(image, color=color, reduce=1 if isinstance(image, np.ndarray) else reduce)
-
-
-def _detector(detector: str | Detector, model: str | os.PathLike[str] | None, min_face: int, threads: int) -> Detector:
-    if not isinstance(detector, str):
-        return detector
-    return make_detector(detector, min_face=min_face, threads=threads, model=None if model is None else Path(model))
-
-
-def _model(model: str | os.PathLike[str] | Model | None, task: str, threads: int | None) -> Model | None:
-    if model is None:
-        return None
-    if not isinstance(model, Model):
-        content = read_model(model if isinstance(model, str) else Path(model))
-        model = Model(content, threads=threads, name=os.fspath(model))
-    if model.card.task != task:
-        raise InputError(f"{task}: model {model.card.name!r} tells {model.card.task}; `mien models` lists them")
-    return model
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
-"""Videos → files, written as the analysis goes: tables, annotated videos, reports; goes on after a kill.
+"""Videos → files, written as the analysis goes: tables, annotated videos, reports; resumes after a kill.
 
-With a report folder, a checkpoint is written after every flush: what the trackers and filters remember, and how many
-rows and frames each file held. A run that resumes opens the files at those counts, throws away what lies beyond, and
+With a report folder, a checkpoint is written after every flush: the state of trackers and filters, and how many rows
+and frames each file held. A run that resumes opens the files at those counts, throws away what lies beyond, and
 analyses from the next frame on, so that no row is lost or doubled.
 """
 
@@ -12,7 +12,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import InputError, MienError, OutputError
 from mien.files import atomic_path, writing
 from mien.media.open import open_source, spacing
+from mien.media.selection import FrameSelection
 from mien.pipeline.analyzer import Analyzer
-from mien.pipeline.video import Done, Following, FollowOptions, VideoStream
+from mien.pipeline.video import Progress, VideoPipeline, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
 from mien.results.video import VideoFrame, VideoReport
+from mien.smoothing import SmoothingOptions
+from mien.tracking.options import TrackingOptions
 
 if TYPE_CHECKING:
     from mien.draw.annotated_video import AnnotatedVideo
@@ -31,23 +34,13 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 2.0
 """Time between two flushes: what a kill costs at most, besides the frames in flight."""
 MOST_TIMELINES = 40
-"""Faces with a timeline picture of their own, those seen longest; the page and the tables tell of more."""
+"""Faces with a timeline picture of their own, those observed longest; page and tables have all."""
 _PROGRESS, _SPOOL, _SUMMARY = "progress.json", "rows.bin", "summary.json"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which frames of a video are taken; see `Analyzer.stream`."""
-
-    every: int = 1
-    fps: float | None = None
-    start: float | None = None
-    end: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class VideoOutputs:
     """What is written, for all videos of a run.
 
     Attributes:
@@ -68,25 +61,25 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Saved:
+class _Checkpoint:
     """What a checkpoint knows of the video that was being analysed.
 
     Attributes:
         clip: its number in the call.
-        done: what had been analysed.
-        following: what was remembered; see `Following.state`.
+        progress: what had been analysed.
+        pipeline: state of the stages; see `VideoPipeline.state`.
         rows: how many of its rows were written.
         complete: whether its last frame was analysed, so that only the report was missing.
     """
 
     clip: int
-    done: Done
-    following: Mapping[str, Any]
+    progress: Progress
+    pipeline: Mapping[str, Any]
     rows: int
     complete: bool
 
 
-class VideoRun:
+class VideoJob:
     """The analysis of one or more videos into files. A context manager; use it once.
 
     Args:
@@ -94,7 +87,8 @@ class VideoRun:
         clips: the videos, in order.
         outputs: what is written.
         selection: which frames are taken.
-        options: how faces are followed and smoothed.
+        tracking: how faces are followed.
+        smoothing: how predictions are smoothed over time.
         resume: go on from the checkpoint in the report folder, where there is one.
         flush_seconds: time between two flushes.
 
@@ -110,10 +104,11 @@ class VideoRun:
         self,
         analyzer: Analyzer,
         clips: Sequence[Path],
-        outputs: Outputs,
+        outputs: VideoOutputs,
         *,
-        selection: Selection | None = None,
-        options: FollowOptions | None = None,
+        selection: FrameSelection | None = None,
+        tracking: TrackingOptions | None = None,
+        smoothing: SmoothingOptions | None = None,
         resume: bool = False,
         flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
@@ -121,19 +116,20 @@ class VideoRun:
             raise InputError("to resume, a run needs a report folder, which keeps what was done: add --report DIR")
         self._analyzer, self._outputs = analyzer, outputs
         self._clips, self._flush_seconds = list(clips), flush_seconds
-        self._selection, self._options = selection or Selection(), options or FollowOptions()
+        self._selection = selection or FrameSelection()
+        self._tracking, self._smoothing = tracking or TrackingOptions(), smoothing or SmoothingOptions()
         self._folders = _folders(outputs.report, self._clips)
         self._progress = None if outputs.report is None else outputs.report / _PROGRESS
         self._call = self._fingerprint()
         self._finished: list[int] = []
         self._keep: int | None = None
-        self._saved: _Saved | None = None
+        self._saved: _Checkpoint | None = None
         if resume:
             self._load()
         self.skipped = len(self._finished)
         self._tables = self._open_tables()
 
-    def __enter__(self) -> VideoRun:
+    def __enter__(self) -> VideoJob:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -163,21 +159,22 @@ class VideoRun:
         saved, self._saved = self._saved, None
         if saved is not None and saved.clip != number:
             saved = None
-        # carried faces are followed from the frame before, so the last one is decoded once more
-        after = saved.done.before if saved is not None and saved.done.before >= 0 else None
+        # faces are propagated from the frame before, so the last one is decoded once more
+        after = saved.progress.before if saved is not None and saved.progress.before >= 0 else None
         chosen = self._selection
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(open_source(clip, after=after, **asdict(chosen)))
+            source = stack.enter_context(open_source(clip, **asdict(replace(chosen, after=after))))
             interval = spacing(source.info, chosen.every, chosen.fps)
-            following = self._analyzer.following(self._options, interval=interval)
+            pipeline = self._analyzer.pipeline(self._tracking, self._smoothing, interval=interval)
             if saved is not None:
-                self._restore(following, saved)
-            stream = stack.enter_context(self._analyzer.follow(source, following, done=saved.done if saved else None))
+                self._restore(pipeline, saved)
+            progress = saved.progress if saved else None
+            stream = stack.enter_context(self._analyzer.resume(source, pipeline, progress=progress))
             spool = video = None
             if self._folders is not None:
                 spool = stack.enter_context(Spool(self._folders[number] / _SPOOL, keep=saved.rows if saved else None))
             if self._outputs.annotated is not None:
-                kept = saved.done.frames if saved else None
+                kept = saved.progress.frames if saved else None
                 video = stack.enter_context(_annotated(self._outputs.annotated(clip), kept))
             if saved is None or not saved.complete:
                 self._analyse(number, stream, spool, video, watch)
@@ -224,9 +221,9 @@ class VideoRun:
             video.flush()
         if spool is not None:
             spool.flush()
-            self._save(_Saved(number, stream.saved(), stream.following.state(), spool.rows, complete))
+            self._save(_Checkpoint(number, stream.saved(), stream.pipeline.state(), spool.rows, complete))
 
-    def _save(self, current: _Saved | None) -> None:
+    def _save(self, current: _Checkpoint | None) -> None:
         if self._progress is None:
             return
         document = {
@@ -257,18 +254,18 @@ class VideoRun:
             self._finished, self._keep = [int(n) for n in document["finished"]], int(document["rows"])
             current = document["current"]
             if current is not None:
-                done = current.pop("done")
-                done |= {name: tuple(done[name]) for name in ("size", "problems")}
-                self._saved = _Saved(done=Done(**done), **current)
-                size = self._saved.done.size
+                progress = current.pop("progress")
+                progress |= {name: tuple(progress[name]) for name in ("size", "problems")}
+                self._saved = _Checkpoint(progress=Progress(**progress), **current)
+                size = self._saved.progress.size
                 if len(size) != 2 or not all(isinstance(side, int) for side in size):
                     raise ValueError(f"a size of {size}")
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._damaged(error) from error
 
-    def _restore(self, following: Following, saved: _Saved) -> None:
+    def _restore(self, pipeline: VideoPipeline, saved: _Checkpoint) -> None:
         try:
-            following.restore(saved.following)
+            pipeline.restore(saved.pipeline)
         except MienError:
             raise
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -287,7 +284,8 @@ class VideoRun:
             "videos": [[str(clip), *_size_and_time(clip)] for clip in self._clips],
             "analyzer": self._analyzer.describe(),
             "selection": asdict(self._selection),
-            "options": asdict(self._options),
+            "tracking": asdict(self._tracking),
+            "smoothing": asdict(self._smoothing),
             "tables": [str(path) for path in (self._outputs.csv, self._outputs.jsonl, self._outputs.parquet)],
             "annotated": [str(self._outputs.annotated(clip)) for clip in self._clips if self._outputs.annotated],
         }

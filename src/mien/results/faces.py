@@ -1,14 +1,14 @@
-"""The values that cross stage boundaries: one decoded picture (`Frame`) and the faces found in it (`Faces`).
+"""The values that cross stage boundaries: the faces of one picture, and a single face.
 
-`Faces` is columnar, one row a face. A detector fills boxes, scores and landmarks; a classifier returns a new value that
-holds distributions as well. Nothing is mutated.
+`Faces` is columnar, one row per face. A detector fills boxes, scores and landmarks; prediction returns a new value that
+holds distributions as well, one per head of the models that ran. Nothing is mutated.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,16 +16,28 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.distributions import normalised_entropy
-from mien.errors import InputError, MissingExtraError
-from mien.labels import age_bin_names
+from mien.errors import InputError
+from mien.results.columns import readable
+from mien.results.face_columns import (
+    AGE,
+    EMOTION,
+    N_LANDMARKS,
+    FaceTable,
+    Heads,
+    Records,
+    empty_records,
+    face_objects,
+    primary_head,
+    record_dtype,
+)
+from mien.results.prediction import Prediction, Predictions
 from mien.results.schema_ids import PHOTO
 
 if TYPE_CHECKING:
     import pandas as pd
 
-N_LANDMARKS = 5
-"""Landmarks a face: two eyes, nose, two mouth corners; of each pair the one further left in the picture first."""
+FER2013_HEAD = "fer2013"
+"""Name of the second head of the shipped emotion model: FER2013's own seven labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,88 +48,84 @@ class Face:
         box: (x1, y1, x2, y2) in pixels of the picture.
         score: the detector's confidence, 0–1.
         landmarks: five (x, y) in pixels, or None when the detector has none.
-        emotions: name → probability; empty when no emotion model ran on this face.
-        ages: bin name such as "20-29" → probability; empty when no age model ran on this face.
-        age_bins: the bins as inclusive years, in the order of ``ages``.
+        predictions: head → its distribution; heads that no model predicted for this face are missing.
         track: number of the track that the face belongs to in a video, None in a photo.
     """
 
     box: tuple[float, float, float, float]
     score: float
     landmarks: tuple[tuple[float, float], ...] | None
-    emotions: dict[str, float]
-    ages: dict[str, float]
-    age_bins: tuple[tuple[int, int], ...]
+    predictions: Mapping[str, Prediction] = field(default_factory=dict)
     track: int | None = None
+
+    @property
+    def emotions(self) -> dict[str, float]:
+        """Emotion → probability; empty when no emotion model ran on this face."""
+        found = self.predictions.get(EMOTION)
+        return {} if found is None else dict(found.probabilities)
 
     @property
     def emotion(self) -> str | None:
         """The most probable emotion, None when no emotion model ran."""
-        return max(self.emotions, key=self.emotions.__getitem__) if self.emotions else None
+        found = self.predictions.get(EMOTION)
+        return None if found is None else found.label
 
     @property
     def confidence(self) -> float | None:
         """The probability of `emotion`."""
-        return max(self.emotions.values()) if self.emotions else None
+        found = self.predictions.get(EMOTION)
+        return None if found is None else found.confidence
 
     @property
     def entropy(self) -> float | None:
         """Uncertainty of the emotions, 0 (one emotion certain) to 1 (all equally likely)."""
-        if not self.emotions:
-            return None
-        return float(normalised_entropy(np.array([list(self.emotions.values())], np.float32))[0])
+        found = self.predictions.get(EMOTION)
+        return None if found is None else found.entropy
+
+    @property
+    def ages(self) -> dict[str, float]:
+        """Age range such as "20-29" → probability; empty when no age model ran on this face."""
+        found = self.predictions.get(AGE)
+        return {} if found is None else dict(found.probabilities)
 
     @property
     def age_range(self) -> str | None:
-        """The most probable age bin, such as "20-29"; None when no age model ran."""
-        return max(self.ages, key=self.ages.__getitem__) if self.ages else None
+        """The most probable age range, such as "20-29"; None when no age model ran."""
+        found = self.predictions.get(AGE)
+        return None if found is None else found.label
 
     @property
     def age(self) -> float | None:
-        """The expected age in years under `ages` (bin centres weighted by probability)."""
-        if not self.ages:
-            return None
-        return float(sum(p * (a + b + 1) / 2 for p, (a, b) in zip(self.ages.values(), self.age_bins, strict=True)))
+        """The expected age in years (middles of the ranges weighted by probability)."""
+        found = self.predictions.get(AGE)
+        return None if found is None else found.expected
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; keys that no model filled are left out."""
-        row: dict[str, Any] = {} if self.track is None else {"track": self.track}
-        row |= {"box": [round(v, 2) for v in self.box], "score": round(self.score, 4)}
-        if self.landmarks is not None:
-            row["landmarks"] = [[round(x, 2), round(y, 2)] for x, y in self.landmarks]
-        if self.emotions:
-            row |= {
-                "emotion": self.emotion,
-                "confidence": _r(self.confidence),
-                "entropy": _r(self.entropy),
-                "emotions": {k: round(v, 4) for k, v in self.emotions.items()},
-            }
-        if self.ages:
-            row |= {
-                "age_range": self.age_range,
-                "age": round(self.age or 0.0, 1),
-                "ages": {k: round(v, 4) for k, v in self.ages.items()},
-            }
-        return row
+        points = np.full((1, N_LANDMARKS, 2), np.nan) if self.landmarks is None else np.array([self.landmarks])
+        faces = replace(
+            Faces.detected(np.array([self.box]), np.array([self.score]), points, (0, 0)),
+            predictions={
+                name: Predictions(one.head, np.array([list(one.probabilities.values())], np.float32))
+                for name, one in self.predictions.items()
+            },
+            tracks=None if self.track is None else np.array([self.track], np.int64),
+        )
+        return faces.to_dicts()[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """The faces of one picture, one row a face; empty when there is none.
+    """The faces of one picture, one row per face; empty when there is none.
 
     Attributes:
         boxes: ``(n, 4)`` float32 xyxy pixels.
         scores: ``(n,)`` float32, 0–1.
         landmarks: ``(n, 5, 2)`` float32 xy pixels, NaN where the detector has none.
-        emotions: ``(n, len(emotion_labels))`` float32 probabilities, None before classification; NaN rows for faces of
-            a video that the model did not look at.
-        emotion_labels: names of the columns of ``emotions``.
-        ages: ``(n, len(age_bins))`` float32 probabilities, None before classification; NaN rows likewise.
-        age_bins: inclusive years of the columns of ``ages``.
-        fer2013: ``(n, 7)`` float32 probabilities of the emotion model's second head, in FER2013's own label order, or
-            None: for comparison with published work.
-        tracks: ``(n,)`` int64 numbers of the tracks that the faces of a video belong to, None in a photo.
         image_size: (width, height) in pixels.
+        predictions: head → distributions of all faces; empty before prediction. The first head is shown first. Rows
+            are NaN for faces of a video that the model did not see.
+        tracks: ``(n,)`` int64 numbers of the tracks that the faces of a video belong to, None in a photo.
         source: path or name of the picture, None for an array.
         image: the picture itself as RGB uint8 (h, w, 3), kept for drawing; None in batches.
     """
@@ -126,11 +134,7 @@ class Faces:
     scores: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     image_size: tuple[int, int]
-    emotions: NDArray[np.float32] | None = None
-    emotion_labels: tuple[str, ...] = ()
-    ages: NDArray[np.float32] | None = None
-    age_bins: tuple[tuple[int, int], ...] = ()
-    fer2013: NDArray[np.float32] | None = None
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
     tracks: NDArray[np.int64] | None = None
     source: str | None = None
     image: NDArray[np.uint8] | None = field(default=None, repr=False)
@@ -140,12 +144,9 @@ class Faces:
         _expect("boxes", self.boxes, (n, 4))
         _expect("scores", self.scores, (n,))
         _expect("landmarks", self.landmarks, (n, N_LANDMARKS, 2))
-        if self.emotions is not None:
-            _expect("emotions", self.emotions, (n, len(self.emotion_labels)))
-        if self.ages is not None:
-            _expect("ages", self.ages, (n, len(self.age_bins)))
-        if self.fer2013 is not None:
-            _expect("fer2013", self.fer2013, (n, 7))
+        for name, predictions in self.predictions.items():
+            if len(predictions) != n:
+                raise InputError(f"{n} faces need as many predictions of {name!r}, got {len(predictions)}")
         if self.tracks is not None and (self.tracks.dtype != np.int64 or self.tracks.shape != (n,)):
             raise InputError(f"tracks must be int64 of shape {(n,)}, got {self.tracks.dtype} {self.tracks.shape}")
 
@@ -178,6 +179,10 @@ class Faces:
         boxes, landmarks = self.boxes * np.tile(factors, 2), self.landmarks * factors
         return replace(self, boxes=boxes, landmarks=landmarks, image_size=size, image=None)
 
+    def with_predictions(self, more: Mapping[str, Predictions]) -> Faces:
+        """With further heads; one of the same name takes the place of the earlier."""
+        return replace(self, predictions={**self.predictions, **more})
+
     def __len__(self) -> int:
         return len(self.boxes)
 
@@ -203,25 +208,26 @@ class Faces:
             boxes=self.boxes[keep],
             scores=self.scores[keep],
             landmarks=self.landmarks[keep],
-            emotions=None if self.emotions is None else self.emotions[keep],
-            ages=None if self.ages is None else self.ages[keep],
-            fer2013=None if self.fer2013 is None else self.fer2013[keep],
+            predictions={name: one[keep] for name, one in self.predictions.items()},
             tracks=None if self.tracks is None else self.tracks[keep],
         )
 
     def _row(self, i: int) -> Face:
         x1, y1, x2, y2 = (float(v) for v in self.boxes[i])
         points = self.landmarks[i]
-        emotions, ages = _known(self.emotions, i), _known(self.ages, i)
+        rows = {name: predictions.row(i) for name, predictions in self.predictions.items()}
         return Face(
             box=(x1, y1, x2, y2),
             score=float(self.scores[i]),
             landmarks=None if np.isnan(points).any() else tuple((float(x), float(y)) for x, y in points),
-            emotions={} if emotions is None else _named(self.emotion_labels, emotions),
-            ages={} if ages is None else _named(age_bin_names(self.age_bins), ages),
-            age_bins=() if ages is None else self.age_bins,
+            predictions={name: one for name, one in rows.items() if one is not None},
             track=None if self.tracks is None else int(self.tracks[i]),
         )
+
+    @property
+    def heads(self) -> Heads:
+        """The heads that were predicted."""
+        return {name: predictions.head for name, predictions in self.predictions.items()}
 
     @property
     def sizes(self) -> NDArray[np.float32]:
@@ -229,26 +235,57 @@ class Faces:
         return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).min(axis=1, initial=np.inf), np.float32)
 
     @property
-    def entropy(self) -> NDArray[np.float32]:
-        """``(n,)`` uncertainty of the emotions: 0 (one emotion certain) to 1 (all equally likely)."""
-        if self.emotions is None:
-            raise InputError("these faces carry no emotions: analyse them with an emotion model first")
-        return normalised_entropy(self.emotions)
+    def emotions(self) -> NDArray[np.float32] | None:
+        """``(n, len(emotion_labels))`` float32 probabilities of the head "emotion"; None without it."""
+        return self._probabilities(EMOTION)
 
-    def labels(self, abstain: float = 0.0) -> list[str | None]:
-        """The most probable emotion of each face, None where its probability is below ``abstain`` (0–1)."""
-        if self.emotions is None:
-            raise InputError("these faces carry no emotions: analyse them with an emotion model first")
+    @property
+    def emotion_labels(self) -> tuple[str, ...]:
+        """Names of the columns of `emotions`."""
+        return self._labels(EMOTION)
+
+    @property
+    def ages(self) -> NDArray[np.float32] | None:
+        """``(n, len(age_bins))`` float32 probabilities of the head "age"; None without it."""
+        return self._probabilities(AGE)
+
+    @property
+    def age_bins(self) -> tuple[tuple[int, int], ...]:
+        """Inclusive years of the columns of `ages`."""
+        found = self.predictions.get(AGE)
+        return () if found is None else found.head.ranges or ()
+
+    @property
+    def fer2013(self) -> NDArray[np.float32] | None:
+        """``(n, 7)`` float32 probabilities in FER2013's own label order, where the emotion model has such a head."""
+        return self._probabilities(FER2013_HEAD)
+
+    @property
+    def entropy(self) -> NDArray[np.float32]:
+        """``(n,)`` uncertainty of the first head: 0 (one label certain) to 1 (all equally likely)."""
+        return self._head(None).entropy
+
+    def labels(self, abstain: float = 0.0, *, head: str | None = None) -> list[str | None]:
+        """The most probable label of each face, None where its probability is below ``abstain`` (0–1).
+
+        Args:
+            abstain: least probability, 0–1.
+            head: name of a head; None for the first one, the emotion by default.
+        """
         if not 0.0 <= abstain <= 1.0:
             raise InputError(f"abstain is a probability between 0 and 1, got {abstain}")
-        return [self.emotion_labels[int(p.argmax())] if p.max() >= abstain else None for p in self.emotions]
+        found = self._head(head)
+        sure = np.nan_to_num(found.probabilities, nan=-1.0).max(axis=1, initial=-1.0) >= abstain
+        best = found.best.tolist()
+        return [found.head.labels[i] if i >= 0 and known else None for i, known in zip(best, sure, strict=True)]
 
     def filter(
         self,
         *,
         min_score: float = 0.0,
         min_size: float = 0.0,
-        emotion: str | None = None,
+        label: str | None = None,
+        head: str | None = None,
         min_confidence: float = 0.0,
         max_entropy: float = 1.0,
     ) -> Faces:
@@ -257,24 +294,58 @@ class Faces:
         Args:
             min_score: least detector score, 0–1.
             min_size: least shorter side of the box, pixels.
-            emotion: keep only faces whose most probable emotion is this one.
-            min_confidence: least probability of the most probable emotion, 0–1.
-            max_entropy: greatest `entropy`, 0–1.
+            label: keep only faces whose most probable label is this one, such as "happy".
+            head: the head that ``label`` and the next two are about; None for the first one.
+            min_confidence: least probability of the most probable label, 0–1.
+            max_entropy: greatest uncertainty, 0–1.
         """
         keep = (self.scores >= min_score) & (self.sizes >= min_size)
-        if emotion is not None:
-            if emotion not in self.emotion_labels:
-                raise InputError(f"no emotion {emotion!r}: expected one of {', '.join(self.emotion_labels)}")
-            keep &= np.array([label == emotion for label in self.labels()], bool)
+        if label is not None:
+            known = self._head(head).head.labels
+            if label not in known:
+                raise InputError(f"no label {label!r}: expected one of {', '.join(known)}")
+            keep &= np.array([one == label for one in self.labels(head=head)], bool)
         if min_confidence > 0.0:
-            keep &= np.array([label is not None for label in self.labels(min_confidence)], bool)
+            keep &= np.array([one is not None for one in self.labels(min_confidence, head=head)], bool)
         if max_entropy < 1.0:
-            keep &= self.entropy <= max_entropy
+            keep &= self._head(head).entropy <= max_entropy
         return self[keep]
 
+    def to_table(self, heads: Heads | None = None) -> FaceTable:
+        """One row per face; one row, with face −1, where there is none.
+
+        Args:
+            heads: the heads of the table; None for those that were predicted.
+
+        Raises:
+            InputError: a head was predicted that the table does not have.
+        """
+        wanted = self.heads if heads is None else heads
+        other = [name for name, head in self.heads.items() if wanted.get(name) != head]
+        if other:
+            raise InputError(
+                f"this result has other predictions ({', '.join(other)}) than those before it",
+                path=readable(self.source),
+                advice="write the results of each model to a table of their own",
+            )
+        records = self.fill_records(empty_records(max(len(self), 1), record_dtype(wanted, video=False)))
+        return FaceTable(records, wanted, self.source, video=False)
+
+    def fill_records(self, records: Records) -> Records:
+        """``records``, one per face, with what is known of the faces written into them."""
+        if len(self):
+            records["face"] = np.arange(len(self))
+            records["box"], records["score"], records["landmarks"] = self.boxes, self.scores, self.landmarks
+            for name, predictions in self.predictions.items():
+                records[name] = predictions.probabilities
+        return records
+
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One JSON-ready dictionary a face."""
-        return [face.to_dict() for face in self]
+        """One JSON-ready dictionary per face."""
+        tracks: list[dict[str, Any]] = [{}] * len(self)
+        if self.tracks is not None:
+            tracks = [{"track": track} for track in self.tracks.tolist()]
+        return [track | face for track, face in zip(tracks, face_objects(self.to_table()), strict=False)]
 
     def to_json(self) -> str:
         """The whole result as one JSON object: schema, source, width, height, faces."""
@@ -286,31 +357,13 @@ class Faces:
         return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """One flat dictionary a face with the same keys for every face: the rows of a CSV, a table or a data frame."""
-        return [
-            {
-                "source": self.source,
-                "face": i,
-                **dict(zip(("x1", "y1", "x2", "y2"), (round(v, 2) for v in face.box), strict=True)),
-                "score": round(face.score, 4),
-                "emotion": face.emotion,
-                "confidence": _r(face.confidence),
-                "entropy": _r(face.entropy),
-                **{f"emotion_{k}": round(v, 5) for k, v in face.emotions.items()},
-                "age_range": face.age_range,
-                "age": None if face.age is None else round(face.age, 1),
-                **{f"age_{k}": round(v, 5) for k, v in face.ages.items()},
-            }
-            for i, face in enumerate(self)
-        ]
+        """One flat dictionary per face with the same keys for every face: rows of a CSV, a table or a data frame."""
+        columns = self.to_table().to_columns()
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)][: len(self)]
 
     def to_pandas(self) -> pd.DataFrame:
         """`to_rows` as a data frame; needs pandas (extra ``tables``)."""
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingExtraError("pandas", "tables", "a data frame") from None
-        return pd.DataFrame(self.to_rows())
+        return self.to_table().rows(0, len(self)).to_pandas()
 
     def to_parquet(self, path: str | os.PathLike[str]) -> Path:
         """Write `to_rows` as Parquet and return the path; needs pyarrow (extra ``tables``)."""
@@ -321,7 +374,7 @@ class Faces:
     def draw(self, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The picture with boxes and labels drawn on it: RGB uint8 ``(h, w, 3)``, a copy.
 
-        ``image`` (RGB uint8 of the same size) is needed only where the result does not carry its picture.
+        ``image`` (RGB uint8 of the same size) is needed only where the result does not hold its picture.
         """
         from mien.draw.boxes import draw_faces
 
@@ -333,20 +386,23 @@ class Faces:
 
         return save_faces(self, path)
 
+    def _head(self, name: str | None) -> Predictions:
+        wanted = primary_head(self.heads) if name is None else name
+        if wanted is None or wanted not in self.predictions:
+            there = ", ".join(self.predictions) or "none"
+            what = "predictions" if name is None else f"predictions of {name!r}"
+            raise InputError(f"these faces have no {what} (heads: {there})", advice="analyse them with such a model")
+        return self.predictions[wanted]
+
+    def _probabilities(self, name: str) -> NDArray[np.float32] | None:
+        found = self.predictions.get(name)
+        return None if found is None else found.probabilities
+
+    def _labels(self, name: str) -> tuple[str, ...]:
+        found = self.predictions.get(name)
+        return () if found is None else found.head.labels
+
 
 def _expect(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
     if array.dtype != np.float32 or array.shape != shape:
         raise InputError(f"{name} must be float32 of shape {shape}, got {array.dtype} {array.shape}")
-
-
-def _known(table: NDArray[np.float32] | None, i: int) -> NDArray[np.float32] | None:
-    """Row i, or None where no model told it."""
-    return None if table is None or np.isnan(table[i]).any() else table[i]
-
-
-def _named(names: Sequence[str], values: NDArray[np.float32]) -> dict[str, float]:
-    return {name: float(value) for name, value in zip(names, values, strict=True)}
-
-
-def _r(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

@@ -12,30 +12,29 @@ import csv
 import io
 import itertools
 import json
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.errors import InputError, MissingExtraError, MissingFileError, OutputError
 from mien.files import Appended, atomic_path, discard, output_file, sync, writing
-from mien.labels import age_bin_names
-from mien.results.schema_ids import FRAME
-from mien.results.video import Rows, row_dtype
+from mien.models.card import Head
+from mien.results.columns import arrow_schema
+from mien.results.face_columns import FaceTable, face_objects
+from mien.results.video import frame_object, json_line
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_NOTHING = Rows(np.zeros(0, row_dtype((), ())), (), ())
+_NOTHING = FaceTable.empty({}, None, video=True)
 """What the columns are where no row was ever written."""
-_NUMBERS = ("box", "score", "landmarks", "emotions", "smoothed", "vote_share", "vote_low", "vote_high", "ages")
 _CHUNK = 1 << 20
 _PART, _ROW_GROUP = 4_096, 65_536
 """Rows of a Parquet part, which is what a flush writes again at most, and of a row group of the joined file."""
@@ -65,10 +64,10 @@ class RowWriter(ABC):
         self.path = output_file(path)
         self.rows = keep or 0
         self._open = True
-        self._fixed: tuple[Any, ...] | None = None
+        self._fixed: np.dtype[np.void] | None = None
         self._start(self.rows)
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: FaceTable) -> None:
         """Add rows, of whole frames.
 
         Raises:
@@ -77,7 +76,7 @@ class RowWriter(ABC):
         """
         if not self._open:
             raise InputError(f"{self.path}: is closed: open it again with keep={self.rows} to go on")
-        columns = (rows.emotion_labels, rows.age_bins)
+        columns = rows.records.dtype
         if self._fixed not in (None, columns):
             raise self._other_columns()
         self._append(rows)
@@ -104,7 +103,7 @@ class RowWriter(ABC):
     def _start(self, keep: int) -> None: ...
 
     @abstractmethod
-    def _append(self, rows: Rows) -> None: ...
+    def _append(self, rows: FaceTable) -> None: ...
 
     @abstractmethod
     def _finish(self) -> None: ...
@@ -114,7 +113,7 @@ class RowWriter(ABC):
 
     def _other_columns(self) -> InputError:
         return InputError(
-            f"{self.path}: these rows have other emotions or age ranges than those before: "
+            f"{self.path}: these rows have other predictions than those before: "
             "write the results of each model to a file of their own"
         )
 
@@ -145,13 +144,13 @@ class _Growing(RowWriter):
 
 
 class CsvRows(_Growing):
-    """One line a face and frame, with the columns of `Rows.to_columns`: UTF-8, RFC 4180 quoting, a header."""
+    """One line a face and frame, with the columns of `FaceTable.to_columns`: UTF-8, RFC 4180 quoting, a header."""
 
     def _start(self, keep: int) -> None:
         end, self._header = _csv_rows_end(self.path, keep) if keep else (0, b"")
         self._file = Appended(self.path, end)
 
-    def _append(self, rows: Rows) -> None:
+    def _append(self, rows: FaceTable) -> None:
         columns = rows.to_columns()
         self._begin(columns)
         text = io.StringIO(newline="")
@@ -181,7 +180,7 @@ class JsonlRows(_Growing):
     def _start(self, keep: int) -> None:
         self._file = Appended(self.path, _jsonl_rows_end(self.path, keep) if keep else 0)
 
-    def _append(self, rows: Rows) -> None:
+    def _append(self, rows: FaceTable) -> None:
         self._file.append("".join(f"{line}\n" for line in frame_lines(rows)).encode("utf-8"))
 
 
@@ -192,7 +191,7 @@ class Spool(_Growing):
     length is there at once (`read_spool`).
     """
 
-    def read(self, *, mapped: bool = True) -> Rows:
+    def read(self, *, mapped: bool = True) -> FaceTable:
         """All rows written so far, as `read_spool` gives them."""
         return read_spool(self.path, mapped=mapped)
 
@@ -205,7 +204,7 @@ class Spool(_Growing):
             end = len(self._header) + keep * there.records.dtype.itemsize
         self._file = Appended(self.path, end)
 
-    def _append(self, rows: Rows) -> None:
+    def _append(self, rows: FaceTable) -> None:
         header = _spool_header(rows)
         if not self._header:
             self._file.append(header)
@@ -216,7 +215,7 @@ class Spool(_Growing):
 
 
 class ParquetRows(RowWriter):
-    """One row a face and frame as Parquet (zstd), with the columns of `Rows.to_columns`; needs pyarrow.
+    """One row a face and frame as Parquet (zstd), with the columns of `FaceTable.to_columns`; needs pyarrow.
 
     Until it is closed the rows are in the folder ``<name>.parts``, as Parquet files that readers take as one table
     (``pandas.read_parquet`` on the folder); closing joins them into the file and removes the folder.
@@ -253,8 +252,8 @@ class ParquetRows(RowWriter):
                 discard(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
 
-    def _append(self, rows: Rows) -> None:
-        schema = _schema(rows)
+    def _append(self, rows: FaceTable) -> None:
+        schema = arrow_schema(rows.columns)
         if self._schema is not None and not self._schema.equals(schema):
             raise self._other_columns()
         self._schema = schema
@@ -266,7 +265,7 @@ class ParquetRows(RowWriter):
     def _finish(self) -> None:
         self.flush()
         tables = (table for part in self._parts() for table in _groups(part))
-        self._save(self.path, self._schema or _schema(_NOTHING), tables)
+        self._save(self.path, self._schema or arrow_schema(_NOTHING.columns), tables)
         discard(self.folder)
 
     def _leave(self) -> None:
@@ -327,7 +326,7 @@ class ParquetRows(RowWriter):
         return self.folder / f"{number:06d}.parquet"
 
 
-def read_spool(path: str | os.PathLike[str], *, mapped: bool = True) -> Rows:
+def read_spool(path: str | os.PathLike[str], *, mapped: bool = True) -> FaceTable:
     """The rows of a `Spool`; half a record at its end, which a kill may leave, is left out.
 
     Args:
@@ -344,89 +343,19 @@ def read_spool(path: str | os.PathLike[str], *, mapped: bool = True) -> Rows:
     _, rows = _spool(file)
     if mapped or not len(rows):
         return rows
-    return Rows(np.array(rows.records), rows.emotion_labels, rows.age_bins, rows.source)
+    return replace(rows, records=np.array(rows.records))
 
 
-def frame_lines(rows: Rows) -> Iterator[str]:
-    """One JSON object a frame, without the end of the line: what `VideoFrame.to_json` gives.
-
-    A vote's share, which a row holds in single precision, may differ in its last digit.
-    """
+def frame_lines(rows: FaceTable) -> Iterator[str]:
+    """One JSON object per frame, without the end of the line: what `VideoFrame.to_json` returns."""
     if not len(rows):
         return
     frames = rows.records["frame"]
     bounds = [0, *(np.flatnonzero(np.diff(frames)) + 1).tolist(), len(rows)]
-    encode = json.JSONEncoder(ensure_ascii=False).encode
-    faces = _faces(rows)
+    faces = face_objects(rows)
     for first, last in itertools.pairwise(bounds):
-        row = rows.records[first]
-        document: dict[str, Any] = {"schema": FRAME} | ({} if rows.source is None else {"source": rows.source})
-        document |= {
-            "frame": int(row["frame"]),
-            "time": round(float(row["time"]), 6),
-            "detected": bool(row["detected"]),
-        }
-        if row["cut"]:
-            document["cut"] = True
-        document["faces"] = [face for face in itertools.islice(faces, last - first) if face]
-        # a file name need not be text; its stray bytes stay JSON escapes, so that the rest is UTF-8
-        yield encode(document).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _faces(rows: Rows) -> Iterator[dict[str, Any]]:
-    """What `VideoFrame.to_dict` tells of each row's face; an empty dictionary for a row without one."""
-    r, names, bins = rows.records, rows.emotion_labels, age_bin_names(rows.age_bins)
-    # products of single-precision numbers with 10⁴ are exact in double precision: this rounds as Python's round does
-    plain = {name: _rounded(r[name], 2 if name in ("box", "landmarks") else 4) for name in _NUMBERS}
-    points = ~np.isnan(r["landmarks"]).any(axis=(1, 2))
-    emotion, age, entropy = r["emotions"].argmax(axis=1) if names else r["track"], rows.ages, rows.entropy
-    columns = zip(
-        *(r["track"].tolist(), r["label"].tolist(), r["vote"].tolist(), points.tolist()),
-        *(emotion.tolist(), _rounded(entropy, 4), (r["ages"].argmax(axis=1) if bins else r["track"]).tolist()),
-        *(_rounded(age, 1), *plain.values()),
-        strict=True,
-    )
-    for (
-        track,
-        label,
-        vote,
-        pointed,
-        first,
-        unsure,
-        oldest,
-        years,
-        box,
-        score,
-        marks,
-        p,
-        smooth,
-        share,
-        low,
-        high,
-        a,
-    ) in columns:
-        if track < 0:
-            yield {}
-            continue
-        face: dict[str, Any] = {"track": track, "box": box, "score": score}
-        if pointed:
-            face["landmarks"] = marks
-        told = not math.isnan(unsure)
-        if told:
-            face |= {"emotion": names[first], "confidence": p[first], "entropy": unsure}
-            face["emotions"] = dict(zip(names, p, strict=True))
-        if not math.isnan(years):
-            face |= {"age_range": bins[oldest], "age": years, "ages": dict(zip(bins, a, strict=True))}
-        if told:
-            face["stable_emotion"] = names[label] if label >= 0 else None
-            face["smoothed"] = dict(zip(names, smooth, strict=True))
-            face["vote"] = {"label": names[vote] if vote >= 0 else None, "share": share, "low": low, "high": high}
-        yield face
-
-
-def _rounded(values: NDArray[Any], digits: int) -> list[Any]:
-    plain: list[Any] = np.round(values.astype(np.float64), digits).tolist()
-    return plain
+        shown = [face for face in itertools.islice(faces, last - first) if face]
+        yield json_line(frame_object(rows.records[first], rows.source, shown))
 
 
 def _too_few(path: Path, there: int, keep: int) -> InputError:
@@ -481,54 +410,44 @@ def _existing(path: Path, rows: int) -> Path:
     return path
 
 
-def _spool_header(rows: Rows) -> bytes:
+def _spool_header(rows: FaceTable) -> bytes:
     header = {
-        "format": "mien rows 1",
+        "format": "mien rows 2",
         "source": rows.source,
-        "emotion_labels": rows.emotion_labels,
-        "age_bins": rows.age_bins,
+        "heads": {name: [list(h.labels), h.ordered, h.interval] for name, h in rows.heads.items()},
         "columns": rows.records.dtype.descr,
     }
     return f"{json.dumps(header)}\n".encode()
 
 
-def _spool(path: Path) -> tuple[bytes, Rows]:
+def _spool(path: Path) -> tuple[bytes, FaceTable]:
     """The first line, and the whole records behind it, memory-mapped."""
     with path.open("rb") as stream:
         line = stream.readline()
         size = os.fstat(stream.fileno()).st_size
     try:
         header = json.loads(line)
-        labels = tuple(header["emotion_labels"])
-        bins = tuple((int(low), int(high)) for low, high in header["age_bins"])
-        dtype = row_dtype(labels, bins)
-        known = _spool_header(Rows(np.zeros(0, dtype), labels, bins, header["source"])) == line
-    except (ValueError, KeyError, TypeError):
+        heads = {
+            name: Head(name, tuple(labels), ordered=ordered, interval=interval)
+            for name, (labels, ordered, interval) in header["heads"].items()
+        }
+        empty = FaceTable.empty(heads, header["source"], video=True)
+        known = _spool_header(empty) == line
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         known = False
     if not known:
-        raise InputError(f"{path}: holds no rows that this version of mien has written")
+        raise InputError("holds no rows that this version of mien has written", path=path)
+    dtype = empty.records.dtype
     n = (size - len(line)) // dtype.itemsize
-    records = np.memmap(path, dtype, "r", len(line), (n,)) if n else np.zeros(0, dtype)  # nothing cannot be mapped
-    return line, Rows(records, labels, bins, header["source"])
+    if not n:  # nothing cannot be mapped
+        return line, empty
+    return line, replace(empty, records=np.memmap(path, dtype, "r", len(line), (n,)))
 
 
-def _schema(rows: Rows) -> Any:
-    """The Arrow types of `Rows.to_columns`."""
+def _arrow_table(rows: FaceTable, start: int, stop: int, schema: Any) -> Any:
     import pyarrow as pa
 
-    names = list(Rows(rows.records[:0], rows.emotion_labels, rows.age_bins).to_columns())
-    text = pa.dictionary(pa.int32(), pa.string())
-    kinds = dict.fromkeys(names, pa.float64()) | {"frame": pa.int64(), "track": pa.int32()}
-    kinds |= {"detected": pa.bool_(), "cut": pa.bool_()}
-    kinds |= {name: text for name in ("source", "emotion", "stable_emotion", "vote", "age_range") if name in names}
-    return pa.schema([(name, kinds[name]) for name in names])
-
-
-def _arrow_table(rows: Rows, start: int, stop: int, schema: Any) -> Any:
-    import pyarrow as pa
-
-    part = Rows(rows.records[start:stop], rows.emotion_labels, rows.age_bins, rows.source)
-    return pa.Table.from_pydict(part.to_columns(), schema=schema)
+    return pa.Table.from_pydict(rows.rows(start, stop).to_columns(), schema=schema)
 
 
 def _groups(path: Path) -> Iterator[Any]:

@@ -6,12 +6,12 @@ service its answers.
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 """Rises when a key goes or changes its meaning. New keys may come without it: readers pass over unknown keys."""
 
 
 def schema_id(kind: str) -> str:
-    """The name of one kind's schema at this version, such as ``urn:mien:schema:photo:1``."""
+    """The name of one kind's schema at this version, such as ``urn:mien:schema:photo:2``."""
     return f"urn:mien:schema:{kind}:{VERSION}"
 
 

@@ -1,7 +1,7 @@
-"""Results as CSV, Parquet and JSON files, and as a table on the terminal.
+"""Results of photos as CSV, Parquet and JSON files.
 
-A table has one row a face, with the columns of `Faces.to_rows`. A picture without a face has one row too, in which only
-``source`` is filled, so that every picture that was analysed is accounted for.
+A table has one row per face, with the columns of `mien.results.face_columns`. A picture without a face has one row too,
+in which only ``source`` is filled, so that every picture that was analysed is accounted for.
 """
 
 from __future__ import annotations
@@ -11,66 +11,21 @@ import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path
-from mien.labels import age_bin_names
+from mien.results.columns import arrow_schema
+from mien.results.face_columns import FaceTable, Heads, face_columns
 from mien.results.faces import Faces
-from mien.results.video import readable
 
-if TYPE_CHECKING:
-    pass
-
-Row = dict[str, Any]
-
-_TEXT = ("source", "emotion", "age_range")
-_CHUNK, _ROW_GROUP = 2_000, 65_536
-"""Rows that are converted at once, and rows of a Parquet row group."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns of one table, fixed by the models that made its results."""
-
-    emotions: tuple[str, ...] = ()
-    ages: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """In the order of `Faces.to_rows`."""
-        return (
-            *("source", "face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence", "entropy"),
-            *(f"emotion_{name}" for name in self.emotions),
-            *("age_range", "age"),
-            *(f"age_{name}" for name in age_bin_names(self.ages)),
-        )
-
-    def rows(self, faces: Faces) -> list[Row]:
-        """The rows of one picture, each with all the columns.
-
-        Raises:
-            InputError: the faces have emotions or ages that these columns do not hold.
-        """
-        theirs = _columns_of(faces)
-        if (theirs.emotions not in (self.emotions, ())) or (theirs.ages not in (self.ages, ())):
-            raise InputError(
-                f"{faces.source or 'a result'}: has other emotions or age ranges than the results before it: "
-                "write the results of each model to a table of their own"
-            )
-        source = readable(faces.source)
-        if not faces:
-            return [self._blank(source)]
-        return [self._blank(source) | row | {"source": source} for row in faces.to_rows()]
-
-    def _blank(self, source: str | None) -> Row:
-        return dict.fromkeys(self.names) | {"source": source}
+_ROW_GROUP = 65_536
+"""Rows of a Parquet row group."""
 
 
 def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
-    """Write one row a face as CSV (UTF-8, RFC 4180 quoting, a header) and return the path.
+    """Write one row per face as CSV (UTF-8, RFC 4180 quoting, a header) and return the path.
 
     Results are taken one at a time, so any number of pictures fits into memory; the file appears when all are written.
 
@@ -78,19 +33,21 @@ def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
         InputError: ``path`` is a folder, or results of different models are mixed.
     """
     target = _target(path)
-    columns, rows = _table(results)
+    heads, tables = _tables(results)
+    names = [column.name for column in face_columns(heads, video=False) if column.flat]
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        usual = csv.DictWriter(stream, columns.names, lineterminator="\n")
+        usual = csv.writer(stream, lineterminator="\n")
         # before Python 3.13 a lone carriage return, which a file name may hold, was not quoted
-        quoted = csv.DictWriter(stream, columns.names, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        usual.writeheader()
-        for row in rows:
-            (quoted if "\r" in (row["source"] or "") else usual).writerow(row)
+        quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        usual.writerow(names)
+        for table in tables:
+            writer = quoted if "\r" in (table.source or "") else usual
+            writer.writerows(zip(*table.to_columns().values(), strict=True))
     return target
 
 
 def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
-    """Write one row a face as Parquet (zstd) and return the path; needs pyarrow (extra ``tables``).
+    """Write one row per face as Parquet (zstd) and return the path; needs pyarrow (extra ``tables``).
 
     Results are taken one at a time; at most one row group is held in memory. The file appears when all are written.
 
@@ -99,47 +56,47 @@ def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Pat
         InputError: ``path`` is a folder, or results of different models are mixed.
     """
     target = _target(path)
-    columns, rows = _table(results)
+    heads, tables = _tables(results)
     with atomic_path(target) as temporary:
-        _to_parquet(columns, rows, temporary)
+        _to_parquet(heads, tables, temporary)
     return target
 
 
-def parquet_bytes(results: Iterable[Faces], columns: Columns) -> bytes:
-    """The file that `write_parquet` writes, with columns that are known beforehand; needs pyarrow.
+def parquet_bytes(results: Iterable[Faces], heads: Heads) -> bytes:
+    """The file that `write_parquet` writes, with heads that are known beforehand; needs pyarrow.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
         InputError: a result of another model.
     """
     out = io.BytesIO()
-    _to_parquet(columns, (row for faces in results for row in columns.rows(faces)), out)
+    _to_parquet(heads, (faces.to_table(heads) for faces in results), out)
     return out.getvalue()
 
 
-def _to_parquet(columns: Columns, rows: Iterator[Row], target: Path | io.BytesIO) -> None:
+def _to_parquet(heads: Heads, tables: Iterator[FaceTable], target: Path | io.BytesIO) -> None:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError("pyarrow", "tables", "Parquet output") from None
-    kinds = dict.fromkeys(columns.names, pa.float64()) | dict.fromkeys(_TEXT, pa.string()) | {"face": pa.int32()}
-    schema = pa.schema([(name, kinds[name]) for name in columns.names])
+    schema = arrow_schema(face_columns(heads, video=False))
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        held: list[Any] = []
-        while chunk := list(itertools.islice(rows, _CHUNK)):
-            held.append(pa.Table.from_pylist(chunk, schema=schema))
-            if sum(len(part) for part in held) >= _ROW_GROUP:
-                writer.write_table(pa.concat_tables(held))
-                held = []
+        held, rows = [], 0
+        for table in tables:
+            held.append(pa.Table.from_pydict(table.to_columns(), schema=schema))
+            rows += len(table)
+            if rows >= _ROW_GROUP:
+                writer.write_table(pa.concat_tables(held).unify_dictionaries())
+                held, rows = [], 0
         if held:
-            writer.write_table(pa.concat_tables(held))
+            writer.write_table(pa.concat_tables(held).unify_dictionaries())
 
 
 def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
-    """Write one object a picture, as `Faces.to_json` gives it, and return the path.
+    """Write one object per picture, as `Faces.to_json` returns it, and return the path.
 
-    The file is a JSON array with one picture a line; with the suffix ``.jsonl`` or ``.ndjson`` it is the lines alone.
+    The file is a JSON array with one picture per line; with the suffix ``.jsonl`` or ``.ndjson`` it is the lines alone.
     A picture without a face has an empty list of faces.
 
     Raises:
@@ -163,29 +120,21 @@ def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _table(results: Iterable[Faces]) -> tuple[Columns, Iterator[Row]]:
-    """The columns, which the first result of a model or with a face fixes, and all rows."""
+def _tables(results: Iterable[Faces]) -> tuple[Heads, Iterator[FaceTable]]:
+    """The heads, which the first result of a model or with a face fixes, and the table of each picture."""
     rest = iter(results)
     before: list[Faces] = []
-    columns = Columns()
+    heads: Heads = {}
     for faces in rest:
         before.append(replace(faces, image=None))  # many may come before the first face
-        columns = _columns_of(faces)
-        if faces or columns != Columns():
+        heads = faces.heads
+        if faces or heads:
             break
-    rows = (row for faces in itertools.chain(before, rest) for row in columns.rows(faces))
-    return columns, rows
-
-
-def _columns_of(faces: Faces) -> Columns:
-    return Columns(
-        emotions=() if faces.emotions is None else faces.emotion_labels,
-        ages=() if faces.ages is None else faces.age_bins,
-    )
+    return heads, (faces.to_table(heads) for faces in itertools.chain(before, rest))
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.is_dir():
-        raise InputError(f"{target}: is a folder: give the name of a file in it")
+        raise InputError("is a folder", path=target, advice="give the name of a file in it")
     return target

@@ -1,24 +1,29 @@
-"""The values of one followed face: a vote over frames, an episode of one emotion, the whole track."""
+"""The values of one followed face: a vote over frames, an episode of one label, the whole track."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from mien.models.card import Head
+from mien.results.face_columns import AGE, EMOTION
+from mien.results.prediction import Prediction
+from mien.results.track_columns import episode_objects, track_objects
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What most frames of a window say about one face.
+    """The majority vote of the frames of a window about one face.
 
     Attributes:
-        label: the emotion with most votes; None before the first vote.
+        label: the label with most votes; None before the first vote.
         share: the fraction of the window's votes that it has, 0–1.
         low: lower end of the interval of ``share``, 0–1.
         high: upper end.
-        n: votes in the window (frames in which the face was seen).
+        n: votes in the window (frames in which the face was observed).
         effective: independent votes that would know as much, 1 to ``n``: neighbouring frames repeat each other. 0 where
-            it is not told.
+            it is not known.
     """
 
     label: str | None
@@ -34,21 +39,27 @@ class Vote:
         return self.label is not None and self.low > 0.5
 
 
+NO_VOTE = Vote(None, 0.0, 0.0, 1.0, 0)
+"""No frame has voted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A stretch of time in which one face shows one emotion.
+    """A stretch of time in which one face shows one label of a head, such as one emotion.
 
     Attributes:
         track: number of the face's track.
-        label: the emotion.
+        head: name of the head, such as "emotion".
+        label: the label.
         start: seconds.
         end: seconds; the end of the last frame's time.
-        peak: greatest smoothed probability of the emotion, 0–1.
+        peak: greatest smoothed probability of the label, 0–1.
         peak_time: when, seconds.
         mean: time-weighted mean of the smoothed probability, 0–1.
     """
 
     track: int
+    head: str
     label: str
     start: float
     end: float
@@ -63,15 +74,38 @@ class Episode:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        return {
-            "track": self.track,
-            "label": self.label,
-            "start": round(self.start, 3),
-            "end": round(self.end, 3),
-            "peak": round(self.peak, 4),
-            "peak_time": round(self.peak_time, 3),
-            "mean": round(self.mean, 4),
-        }
+        return episode_objects([self])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPrediction:
+    """What one head predicts about a face over its whole track.
+
+    Attributes:
+        head: labels, and whether they have an order.
+        probabilities: label → probability; sums to 1. The time-weighted mean of a nominal head, and what the frames
+            say together (pooled) of an ordered one.
+        shares: label → fraction of the observed time with this stable label, sums to at most 1; empty for an ordered
+            head.
+        vote: the vote over the whole track; None for an ordered head.
+        episodes: in order of time; none for an ordered head.
+    """
+
+    head: Head
+    probabilities: Mapping[str, float]
+    shares: Mapping[str, float] = field(default_factory=dict)
+    vote: Vote | None = None
+    episodes: tuple[Episode, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The label with the greatest probability."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def expected(self) -> float | None:
+        """Mean of the middles of the ranges, weighted by probability; None for labels that are no ranges."""
+        return Prediction(self.head, self.probabilities).expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +116,9 @@ class Track:
         id: its number, from 1 in the order of appearance.
         start: seconds, its first frame.
         end: seconds, the end of its last frame's time.
-        frames: frames in which it was seen.
-        seen: seconds in which it was seen; less than ``end - start`` where it was hidden for a while.
-        emotions: name → time-weighted mean probability; sums to 1, empty without an emotion model.
-        shares: name → fraction of the seen time with this stable label; sums to at most 1.
-        vote: the vote over the whole track.
-        episodes: in order of time.
-        ages: bin name → probability, pooled over the track; empty without an age model.
-        age_bins: the bins as inclusive years.
+        frames: frames in which it was observed.
+        seen: seconds in which it was observed; less than ``end - start`` where it was hidden for a while.
+        predictions: head → what it predicts over the track; heads without any prediction are missing.
         best: (frame, time in seconds, box xyxy pixels) of the view that shows the face best, for a thumbnail.
     """
 
@@ -98,59 +127,61 @@ class Track:
     end: float
     frames: int
     seen: float
-    emotions: Mapping[str, float]
-    shares: Mapping[str, float]
-    vote: Vote
-    episodes: tuple[Episode, ...]
-    ages: Mapping[str, float]
-    age_bins: tuple[tuple[int, int], ...]
+    predictions: Mapping[str, TrackPrediction]
     best: tuple[int, float, tuple[float, float, float, float]]
+
+    @property
+    def emotions(self) -> dict[str, float]:
+        """Emotion → time-weighted mean probability; empty without an emotion model."""
+        return self._probabilities(EMOTION)
 
     @property
     def emotion(self) -> str | None:
         """The emotion with the greatest time-weighted mean probability."""
-        return max(self.emotions, key=self.emotions.__getitem__) if self.emotions else None
+        return self._label(EMOTION)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Emotion → fraction of the observed time with this stable label."""
+        found = self.predictions.get(EMOTION)
+        return {} if found is None else dict(found.shares)
+
+    @property
+    def vote(self) -> Vote:
+        """The vote of all frames on the emotion."""
+        found = self.predictions.get(EMOTION)
+        return NO_VOTE if found is None or found.vote is None else found.vote
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        """The episodes of all heads, in order of time."""
+        every = [episode for one in self.predictions.values() for episode in one.episodes]
+        return tuple(sorted(every, key=lambda episode: (episode.start, episode.head)))
+
+    @property
+    def ages(self) -> dict[str, float]:
+        """Age range → probability, pooled over the track; empty without an age model."""
+        return self._probabilities(AGE)
 
     @property
     def age_range(self) -> str | None:
-        """The most probable age bin, such as "20-29"."""
-        return max(self.ages, key=self.ages.__getitem__) if self.ages else None
+        """The most probable age range, such as "20-29"."""
+        return self._label(AGE)
 
     @property
     def age(self) -> float | None:
-        """The expected age in years under `ages` (bin centres weighted by probability)."""
-        if not self.ages:
-            return None
-        return float(sum(p * (a + b + 1) / 2 for p, (a, b) in zip(self.ages.values(), self.age_bins, strict=True)))
+        """The expected age in years (middles of the ranges weighted by probability)."""
+        found = self.predictions.get(AGE)
+        return None if found is None else found.expected
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        row: dict[str, Any] = {
-            "track": self.id,
-            "start": round(self.start, 3),
-            "end": round(self.end, 3),
-            "frames": self.frames,
-            "seen": round(self.seen, 3),
-        }
-        if self.emotions:
-            row |= {
-                "emotion": self.emotion,
-                "emotions": {k: round(v, 4) for k, v in self.emotions.items()},
-                "shares": {k: round(v, 4) for k, v in self.shares.items()},
-                "vote": {
-                    "label": self.vote.label,
-                    "share": round(self.vote.share, 4),
-                    "low": round(self.vote.low, 4),
-                    "high": round(self.vote.high, 4),
-                    "n": self.vote.n,
-                    "decided": self.vote.decided,
-                },
-                "episodes": [episode.to_dict() for episode in self.episodes],
-            }
-        if self.ages:
-            row |= {
-                "age_range": self.age_range,
-                "age": round(self.age or 0.0, 1),
-                "ages": {k: round(v, 4) for k, v in self.ages.items()},
-            }
-        return row
+        return track_objects([self])[0]
+
+    def _probabilities(self, head: str) -> dict[str, float]:
+        found = self.predictions.get(head)
+        return {} if found is None else dict(found.probabilities)
+
+    def _label(self, head: str) -> str | None:
+        found = self.predictions.get(head)
+        return None if found is None else found.label

@@ -98,7 +98,7 @@ async def analyze(request: Request) -> JSONResponse:
     try:
         data, given = await _given(request, service)
         actions = _actions(given.get("actions", list(_TOLD)))
-        wish = PhotoRequest("emotion" in actions, "age" in actions)
+        wish = PhotoRequest(frozenset(actions))
         told = await run_until_disconnect(request, service.engine.tell(data, wish), service.limits.request_seconds)
         faces: Faces = told.faces
         if not faces and str(given.get("enforce_detection", True)).lower() == "true":

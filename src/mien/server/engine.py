@@ -9,30 +9,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.cpus import thread_count
-from mien.detect import make_detector
-from mien.detect.detector import Detector
+from mien.detect import DetectionOptions, make_detector
+from mien.detect.detector import Detector, RefiningDetector
 from mien.errors import ImageError, ImageTooLargeError, InputError
 from mien.media.frame import Frame
 from mien.media.image import load_image
-from mien.models.catalog import read_model
-from mien.models.model import Model
-from mien.pipeline.analyzer import DETECTOR, MIN_FACE, Analyzer
-from mien.predict.classify import apart, cut, together, with_ages, with_emotions
+from mien.pipeline.analyzer import Analyzer
+from mien.predict.classify import crop_faces, predict_crops, split
+from mien.predict.model_set import ModelInput, ModelSet
 from mien.results.faces import Faces
 from mien.server.limits import ServiceLimits
 from mien.server.problems import ProblemError, busy, too_large
 from mien.server.worker_pool import NORMAL, URGENT, WorkerPool
-from mien.tracking.propagation import Refining
 
 _MAX_SIDE = 32_766
 """Pixels of the longest side that OpenCV can cut faces from."""
@@ -43,14 +41,12 @@ class PhotoRequest:
     """What is to be told of a photo.
 
     Attributes:
-        emotion: whether the emotions are told.
-        age: whether the age range is told.
+        models: names of the models that run; None for all.
         min_face: least shorter side of a face, pixels; 0 for what the detector finds.
         min_score: least score of the detector, 0–1.
     """
 
-    emotion: bool = True
-    age: bool = True
+    models: frozenset[str] | None = None
     min_face: float = 0.0
     min_score: float = 0.0
 
@@ -69,9 +65,7 @@ class _CroppedPhoto:
 
     faces: Faces
     left_out: int
-    wish: PhotoRequest
-    emotion: NDArray[np.uint8] | None
-    age: NDArray[np.uint8] | None
+    crops: Mapping[str, NDArray[np.uint8]]
 
 
 class LimitedDetector:
@@ -104,28 +98,24 @@ class InferenceEngine:
 
     Args:
         detector: finds the faces; one thread.
-        emotion: the emotion model, None for none; one thread.
-        age: the age model, None for none; one thread.
+        models: predict for every face; one thread each.
         limits: what is allowed.
         threads: workers, None for the available CPUs, at most 4.
-        min_face: what the detector was built with, to be told.
+        min_face: what the detector was built with, for `describe`.
     """
 
     def __init__(
         self,
         detector: Detector,
-        emotion: Model | None,
-        age: Model | None,
+        models: ModelSet,
         limits: ServiceLimits,
         *,
         threads: int | None = None,
-        min_face: int = MIN_FACE,
+        min_face: int = defaults.MIN_FACE,
     ) -> None:
-        self.detector, self.emotion, self.age, self.limits, self.min_face = detector, emotion, age, limits, min_face
-        bounded = LimitedRefiningDetector if isinstance(detector, Refining) else LimitedDetector
-        self.analyzer = Analyzer(
-            detector=bounded(detector, limits.faces), emotion=emotion, age=age, min_face=min_face, threads=1
-        )
+        self.detector, self.models, self.limits = detector, models, limits
+        bounded = LimitedRefiningDetector if isinstance(detector, RefiningDetector) else LimitedDetector
+        self.analyzer = Analyzer(detector=bounded(detector, limits.faces), models=models, min_face=min_face, threads=1)
         self.pool = WorkerPool(thread_count(threads))
         self.batches: Callable[[int], None] = _ignore
         """Told of every batch: how many photos were classified together."""
@@ -138,33 +128,26 @@ class InferenceEngine:
         cls,
         limits: ServiceLimits,
         *,
-        detector: str = DETECTOR,
-        emotion: str | None = "emotion",
-        age: str | None = "age",
-        min_face: int = MIN_FACE,
+        detection: DetectionOptions | None = None,
+        models: Iterable[ModelInput] = defaults.MODELS,
         threads: int | None = None,
-        detector_model: Path | None = None,
     ) -> InferenceEngine:
         """Load detector and models by name; errors as of `mien.Analyzer`."""
         import cv2
 
         # OpenCV would start threads of its own in every worker
         cv2.setNumThreads(1)
-        models = {
-            task: None if name is None else Model(read_model(name), threads=1, name=name)
-            for task, name in (("emotion", emotion), ("age", age))
-        }
-        searching = make_detector(detector, min_face=min_face, threads=1, model=detector_model)
-        return cls(searching, models["emotion"], models["age"], limits, threads=threads, min_face=min_face)
+        options = detection or DetectionOptions()
+        opened = ModelSet.open(models, threads=1)
+        return cls(make_detector(options, threads=1), opened, limits, threads=threads, min_face=options.min_face)
 
     def warm(self) -> None:
         """Run everything once, so that the first request is not slower than the others."""
         noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
         self.analyzer.analyze(noise, color="rgb")
-        for model in (self.emotion, self.age):
-            if model is not None:
-                card = model.card
-                model(np.zeros((1, card.size, card.size, card.n_channels), np.uint8))
+        for model in self.models.models.values():
+            card = model.card
+            model(np.zeros((1, card.size, card.size, card.n_channels), np.uint8))
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on; JSON-ready."""
@@ -221,12 +204,12 @@ class InferenceEngine:
         found = found.filter(min_score=wish.min_score, min_size=wish.min_face)
         faces = found[: self.limits.faces]
 
-        def crops(model: Model | None, wanted: bool) -> NDArray[np.uint8] | None:
-            return cut(model, frame.rgb, faces, self.detector.name) if model is not None and wanted else None
-
-        return _CroppedPhoto(
-            faces, len(found) - len(faces), wish, crops(self.emotion, wish.emotion), crops(self.age, wish.age)
-        )
+        crops = {
+            name: crop_faces(model, frame.rgb, faces, self.detector.name)
+            for name, model in self.models.models.items()
+            if wish.models is None or name in wish.models
+        }
+        return _CroppedPhoto(faces, len(found) - len(faces), crops)
 
     def _classify_soon(self, seconds: float) -> None:
         """Have what waits classified after so many seconds at most; in the event loop."""
@@ -267,35 +250,36 @@ class InferenceEngine:
         if self._waiting:
             self.pool.submit(URGENT, self._classify)
 
-    def _classified(self, seen: Sequence[_CroppedPhoto]) -> list[PhotoResult]:
-        faces = [one.faces for one in seen]
-        for name, model, classify in (("emotion", self.emotion, with_emotions), ("age", self.age, with_ages)):
-            mine = [i for i, one in enumerate(seen) if getattr(one, name) is not None]
-            if model is None or not mine:
+    def _classified(self, photos: Sequence[_CroppedPhoto]) -> list[PhotoResult]:
+        faces = [photo.faces for photo in photos]
+        for name, model in self.models.models.items():
+            mine = [i for i, photo in enumerate(photos) if name in photo.crops]
+            if not mine:
                 continue
-            crops = np.concatenate([getattr(seen[i], name) for i in mine])
-            own = [faces[i] for i in mine]
-            told = apart(classify(together(own), model, crops), own)
-            for i, one in zip(mine, told, strict=True):
+            crops = np.concatenate([photos[i].crops[name] for i in mine])
+            predictions = predict_crops(name, model, crops)
+            for i, one in zip(mine, split(predictions, [faces[i] for i in mine]), strict=True):
                 faces[i] = one
-        return [PhotoResult(mine, one.left_out) for mine, one in zip(faces, seen, strict=True)]
+        return [PhotoResult(mine, photo.left_out) for mine, photo in zip(faces, photos, strict=True)]
 
 
 def _ignore(_: int) -> None:
     """Nobody counts."""
 
 
-def photo_dict(told: PhotoResult, abstain: float = 0.0) -> dict[str, Any]:
+def photo_dict(result: PhotoResult, abstain: float = 0.0) -> dict[str, Any]:
     """JSON-ready: width, height, faces, and how many are left out.
 
     Args:
-        told: the faces.
-        abstain: below this probability an emotion is not named: the key is None.
+        result: the faces.
+        abstain: a label whose probability is below this is null.
     """
-    width, height = told.faces.image_size
-    faces = told.faces.to_dicts()
+    width, height = result.faces.image_size
+    faces = result.faces.to_dicts()
     for face in faces:
-        if face.get("confidence", 1.0) < abstain:
-            face["emotion"] = None
+        for name, prediction in face.get("predictions", {}).items():
+            if prediction["confidence"] < abstain:
+                prediction["label"] = None
+                face.update(dict.fromkeys({name, f"{name}_range"} & set(face)))
     document: dict[str, Any] = {"width": width, "height": height, "faces": faces}
-    return document | ({"left_out": told.left_out} if told.left_out else {})
+    return document | ({"left_out": result.left_out} if result.left_out else {})

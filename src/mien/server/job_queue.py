@@ -14,13 +14,13 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError
-from mien.pipeline.jobs import Selection
-from mien.pipeline.video import FollowOptions, VideoStream
+from mien.media.selection import FrameSelection
+from mien.pipeline.video import VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, RowWriter
 from mien.results.video import VideoFrame, VideoReport
 from mien.server.engine import InferenceEngine
@@ -28,6 +28,8 @@ from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
 from mien.server.problems import INTERNAL, ProblemError, too_large
 from mien.server.worker_pool import NORMAL
+from mien.smoothing.options import SmoothingOptions
+from mien.tracking.options import TrackingOptions
 
 if TYPE_CHECKING:
     from mien.draw.annotated_video import AnnotatedVideo
@@ -47,12 +49,14 @@ class VideoRequest:
 
     Attributes:
         selection: which frames are taken.
-        options: how faces are followed and smoothed.
+        tracking: how faces are followed.
+        smoothing: how predictions are smoothed over time.
         annotate: whether the annotated video is made.
     """
 
-    selection: Selection = field(default_factory=Selection)
-    options: FollowOptions = field(default_factory=FollowOptions)
+    selection: FrameSelection = FrameSelection()
+    tracking: TrackingOptions = TrackingOptions()
+    smoothing: SmoothingOptions = SmoothingOptions()
     annotate: bool = False
 
 
@@ -262,8 +266,15 @@ class VideoAnalysis:
 
     def __init__(self, engine: InferenceEngine, job: AnalysisJob, limits: ServiceLimits) -> None:
         self._job, self._limits = job, limits
+        chosen = job.order.selection
         self._stream: VideoStream = engine.analyzer.stream(
-            job.folder / UPLOAD, **asdict(job.order.selection), options=job.order.options
+            job.folder / UPLOAD,
+            every=chosen.every,
+            fps=chosen.fps,
+            start=chosen.start,
+            end=chosen.end,
+            tracking=job.order.tracking,
+            smoothing=job.order.smoothing,
         )
         self._batches: Any = self._stream.batches()
         self._tables: list[RowWriter] = [CsvRows(job.folder / CSV), JsonlRows(job.folder / JSONL)]

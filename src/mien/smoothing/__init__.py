@@ -1,5 +1,6 @@
-"""What the frames of a video say together about each face."""
+"""What the frames of a video show together about each face."""
 
-from mien.smoothing.smoother import Smoothed, Smoother
+from mien.smoothing.options import SmoothingOptions
+from mien.smoothing.smoother import SmoothedFaces, Smoother
 
-__all__ = ["Smoothed", "Smoother"]
+__all__ = ["SmoothedFaces", "Smoother", "SmoothingOptions"]

@@ -26,6 +26,11 @@ class _Stretch:
     weight: float = 0.0  # seconds in which the face was seen
     total: float = 0.0  # probability × seconds
 
+    @property
+    def mean(self) -> float:
+        """Time-weighted mean probability."""
+        return self.total / self.weight if self.weight else self.peak
+
 
 class EpisodeLog:
     """Collects the episodes of one track.
@@ -44,7 +49,7 @@ class EpisodeLog:
         self._fixed = 0  # how many stretches nothing can change any more
         self._open = False
 
-    def see(self, label: int, time: float, probability: float) -> None:
+    def add_frame(self, label: int, time: float, probability: float) -> None:
         """A frame at this time shows a stable label (an index, −1 for none) of this smoothed probability."""
         top = self._stretches[-1] if self._open else None
         if top is None or top.label != label or time - top.end > self._bridge:
@@ -56,20 +61,18 @@ class EpisodeLog:
         if probability > top.peak:
             top.peak, top.peak_time = probability, time
 
-    def last(self, probability: float, end: float, seconds: float) -> None:
-        """The frame seen last lasted so many seconds and ended at ``end``."""
+    def close_frame(self, probability: float, end: float, seconds: float) -> None:
+        """The last frame with the face lasted so many seconds and ended at ``end``."""
         if self._open:
             top = self._stretches[-1]
             top.end = end
             top.weight += seconds
             top.total += seconds * probability
 
-    def episodes(self, track: int, names: Sequence[str]) -> tuple[Episode, ...]:
+    def episodes(self, track: int, head: str, labels: Sequence[str]) -> tuple[Episode, ...]:
         """All that lasted, in order of time, the last one as if it ended now."""
         return tuple(
-            Episode(
-                track, names[s.label], s.start, s.end, s.peak, s.peak_time, s.total / s.weight if s.weight else s.peak
-            )
+            Episode(track, head, labels[s.label], s.start, s.end, s.peak, s.peak_time, s.mean)
             for s in self._stretches
             if self._lasted(s)
         )
@@ -90,7 +93,7 @@ class EpisodeLog:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from a `state`."""
         self._open, self._fixed = state["open"], state["fixed"]
         self._stretches = [_Stretch(*values) for values in state["stretches"]]
 

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from mien.results.track import Vote
+from mien.results.track import NO_VOTE, Vote
 
 Z = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
@@ -35,7 +35,6 @@ MOST_BLOCKS = 32
 PRIOR = 0.1
 """What the prior D weighs: seconds of frames, each of them times the variance s (1 − s) of a vote."""
 _FUZZ = 1e-9
-_NOBODY = Vote(None, 0.0, 0.0, 1.0, 0)
 
 
 def wilson(share: float, n: float, z: float = Z) -> tuple[float, float]:
@@ -48,7 +47,7 @@ def wilson(share: float, n: float, z: float = Z) -> tuple[float, float]:
     return max(0.0, min(share, (centre - half) / (1.0 + zz))), min(1.0, max(share, (centre + half) / (1.0 + zz)))
 
 
-class Ballot:
+class MajorityVote:
     """The votes of one track over a sliding window, or over its whole life.
 
     A vote costs constant time on average, and memory grows with the window only.
@@ -107,7 +106,7 @@ class Ballot:
         """The label with most votes (the first of equals), its share and the 95 % interval of the share."""
         n = self._n
         if not n:
-            return _NOBODY
+            return NO_VOTE
         most = max(self._counts)
         winner = self._counts.index(most)
         share = most / n
@@ -163,7 +162,7 @@ class Ballot:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from a `state`."""
         self._block = state["block"]
         self._blocks = deque([number, votes, s, list(counts)] for number, votes, s, counts in state["blocks"])
         self._votes = deque((time, label, seconds) for time, label, seconds in state["votes"])

@@ -26,7 +26,7 @@ _GROWTH = 1.35
 """Factor by which a face can grow or shrink from one frame to the next."""
 
 
-def follow(
+def track_box(
     before: Picture, now: Picture, box: Floats, landmarks: Floats, expected: Floats
 ) -> tuple[Floats, Floats, float] | None:
     """Follow one face by pyramidal Lucas-Kanade flow, checked backwards.

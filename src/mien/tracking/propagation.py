@@ -1,22 +1,22 @@
-"""Faces carried from the frame before into this one, without searching the whole picture.
+"""Faces propagated from the frame before into this one, without running the detector on the whole picture.
 
-A detector that can look where a face is expected (a method ``refine``, as MTCNN has) finds it anew there: box, score
-and landmarks are this frame's own, so nothing drifts. For the others, box and landmarks are moved along by optical
-flow (`mien.tracking.optical_flow`); that drifts, and a face that turns away is carried on, so search every few frames.
+A detector that can look where a face is expected (a method ``refine``, as MTCNN has) detects it there again: box, score
+and landmarks are this frame's own, so nothing drifts. For the others, optical flow moves box and landmarks along
+(`mien.tracking.optical_flow`); that drifts, and a face that turns away is kept, so detect in every few frames.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detect.detector import Detector
+from mien.detect.detector import Detector, RefiningDetector
 from mien.geometry import clip_boxes, iou, nms
 from mien.results.faces import Faces
-from mien.tracking.optical_flow import follow
+from mien.tracking.optical_flow import track_box
 
 Ids = NDArray[np.int64]
 Boxes = NDArray[np.float32]
@@ -26,32 +26,23 @@ _SAME = 0.3
 _WITHIN = 0.5
 """Share of the smaller of two boxes that the other covers, from which they are taken for the same face."""
 _SURE = 0.9
-"""Least score of a face that the search missed: below it are mostly halves of faces behind others."""
+"""Least score of a face that the detector missed: below it are mostly halves of faces behind others."""
 
 
-@runtime_checkable
-class Refining(Protocol):
-    """A detector that can look for faces only where some are expected."""
-
-    def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
-        """The faces near ``(m, 4)`` boxes, and ``(n,)`` which of the boxes led to each."""
-        ...
-
-
-class Carrier:
-    """Carries the faces of one video or camera. Not for several threads.
+class BoxPropagator:
+    """Propagates the faces of one video or camera. Not for several threads.
 
     Args:
-        detector: the one that searches the other frames.
+        detector: the one that runs on the other frames.
     """
 
     def __init__(self, detector: Detector) -> None:
-        self._detector = detector if isinstance(detector, Refining) else None
+        self._detector = detector if isinstance(detector, RefiningDetector) else None
         self._rgb: NDArray[np.uint8] | None = None
         self._faces: Faces | None = None
 
-    def carry(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
-        """The faces of a frame that is not searched.
+    def propagate(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
+        """The faces of a frame in which no detector runs.
 
         Args:
             rgb: the frame, RGB uint8 ``(h, w, 3)``.
@@ -59,26 +50,25 @@ class Carrier:
             boxes: ``(m, 4)`` xyxy pixels where they are expected now, as `mien.tracking.tracker.Tracker.predict` says.
 
         Returns:
-            The faces found, best score first, with the tracks they were looked for as ``tracks``; those that are lost
-            are left out. When tracks meet, a face may be another track's than the one it was looked for: the tracker
-            decides.
+            The faces, best score first, with the tracks that were expected there as ``tracks``; lost ones are left
+            out. When tracks meet, a face may belong to another track than the one expected there: the tracker decides.
         """
         if self._detector is not None:
             faces, origin = self._detector.refine(rgb, boxes)
             return _tracked(faces, ids[origin])
-        return self._flown(rgb, ids, boxes)
+        return self._by_flow(rgb, ids, boxes)
 
-    def rescue(self, rgb: NDArray[np.uint8], faces: Faces, ids: Ids, boxes: Boxes) -> Faces:
-        """On a frame that was searched: add the faces that the search missed where a track expects one.
+    def recover_missed(self, rgb: NDArray[np.uint8], faces: Faces, ids: Ids, boxes: Boxes) -> Faces:
+        """In a frame with detections: add the faces that the detector missed where a track expects one.
 
         Args:
             rgb: the frame.
-            faces: what the search found.
-            ids: as for `carry`.
-            boxes: as for `carry`.
+            faces: the detections.
+            ids: as for `propagate`.
+            boxes: as for `propagate`.
 
         Returns:
-            ``faces`` and those found besides, best score first; ``faces`` alone where the detector cannot.
+            ``faces`` and the recovered ones, best score first; ``faces`` alone where the detector cannot.
         """
         if self._detector is None or not len(ids):
             return faces
@@ -97,18 +87,18 @@ class Carrier:
         )
         return both[np.argsort(-both.scores, kind="stable")]
 
-    def seen(self, rgb: NDArray[np.uint8], faces: Faces) -> None:
-        """Remember a frame: call it after every frame, searched or carried, with the faces and their tracks."""
+    def remember(self, rgb: NDArray[np.uint8], faces: Faces) -> None:
+        """Remember a frame: call it after every frame, with its faces and their tracks."""
         if self._detector is None:
             self._rgb, self._faces = rgb, faces
 
-    def prime(self, rgb: NDArray[np.uint8]) -> None:
-        """After `restore`: the frame that `seen` was last called with. Without it flow has nothing to start from."""
+    def set_previous_frame(self, rgb: NDArray[np.uint8]) -> None:
+        """After `restore`: the frame that `remember` was last called with; optical flow starts from it."""
         if self._detector is None:
             self._rgb = rgb
 
     def state(self) -> dict[str, Any]:
-        """JSON-ready: all that `restore` needs besides the last frame's picture, which goes to `prime`."""
+        """JSON-ready: all that `restore` needs besides the last frame's picture, which goes to `set_previous_frame`."""
         faces = self._faces
         tracks = None if faces is None else faces.tracks
         if faces is None or tracks is None:
@@ -137,7 +127,7 @@ class Carrier:
         )
         self._faces = _tracked(faces, np.array(old["tracks"], np.int64))
 
-    def _flown(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
+    def _by_flow(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
         size = rgb.shape[1], rgb.shape[0]
         before = self._faces
         if before is None or before.tracks is None or self._rgb is None or self._rgb.shape != rgb.shape:
@@ -146,7 +136,7 @@ class Carrier:
         known = [(rows[track], track, box) for track, box in zip(ids.tolist(), boxes, strict=True) if track in rows]
         places, scores, points, tracks = [], [], [], []
         for i, track, expected in known:
-            moved = follow(self._rgb, rgb, before.boxes[i], before.landmarks[i], expected)
+            moved = track_box(self._rgb, rgb, before.boxes[i], before.landmarks[i], expected)
             if moved is None:
                 continue
             box, landmarks, share = moved

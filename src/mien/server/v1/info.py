@@ -28,7 +28,7 @@ async def limits(request: Request) -> JSONResponse:
 async def models(request: Request) -> JSONResponse:
     """The models that run here, with their cards: training data, scores, what they are not for."""
     engine = service_state(request).engine
-    cards: list[Any] = [json.loads(m.card.to_json()) for m in (engine.emotion, engine.age) if m is not None]
+    cards: list[Any] = [json.loads(model.card.to_json()) for model in engine.models.models.values()]
     return JSONResponse({"models": engine.describe(), "cards": cards})
 
 

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import MienError
 from mien.media.frame import Frame
-from mien.pipeline.video import Following, FollowOptions
+from mien.pipeline.video import VideoPipeline
 from mien.results.video import VideoFrame
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
@@ -23,6 +23,7 @@ from mien.server.problems import ProblemError, busy, too_large
 from mien.server.service import ServiceState, service_state
 from mien.server.v1.schemas import LIVE_SCHEMA_ID
 from mien.server.worker_pool import URGENT
+from mien.tracking.options import TrackingOptions
 
 router = APIRouter()
 
@@ -85,8 +86,8 @@ class LiveSession:
 
     def __init__(self, engine: InferenceEngine, detect_every: int) -> None:
         self._engine = engine
-        options = FollowOptions(detect_every=detect_every)
-        self._following: Following = engine.analyzer.following(options, live=True)
+        tracking = TrackingOptions(detect_every=detect_every)
+        self._pipeline: VideoPipeline = engine.analyzer.pipeline(tracking, live=True)
         self._began: float | None = None
         self._last = -_TICK
 
@@ -103,9 +104,8 @@ class LiveSession:
         # filters need times that grow
         self._last = max(told, self._last + _TICK)
         frame = Frame(frame.rgb, None, arrived.index, self._last)
-        due = self._following.searches(0)
-        search = functools.partial(self._following.search, frame)
-        return self._following.step([frame], [search if due else None])[0], self._last
+        detect = functools.partial(self._pipeline.detect, frame) if self._pipeline.detects(0) else None
+        return self._pipeline.step([frame], [detect])[0], self._last
 
 
 @router.websocket("/v1/live")

@@ -53,7 +53,14 @@ BODY: dict[str, Any] = {
 EXAMPLE = {
     "schema": PHOTOS_SCHEMA_ID,
     "results": [{"width": 512, "height": 512, "faces": [FACE_EXAMPLE]}],
-    "models": {"detector": "mtcnn", "min_face": 40, "flip": False, "emotion": "emotion 0.1.0", "age": "age 0.1.0"},
+    "models": {
+        "detector": "mtcnn",
+        "min_face": 40,
+        "threshold": None,
+        "max_side": None,
+        "flip": False,
+        "models": {"emotion": "emotion 0.1.0", "age": "age 0.1.0"},
+    },
     "seconds": 0.0421,
 }
 
@@ -68,9 +75,10 @@ async def analyze(
     request: Request,
     min_face: Annotated[float, Query(ge=0, le=100_000, description="least shorter side of a face, pixels")] = 0.0,
     min_score: Annotated[float, Query(ge=0, le=1, description="least score of the detector")] = 0.0,
-    abstain: Annotated[float, Query(ge=0, le=1, description="below this probability no emotion is named")] = 0.0,
-    emotion: Annotated[bool, Query(description="tell the emotions")] = True,
-    age: Annotated[bool, Query(description="tell the age range")] = True,
+    abstain: Annotated[float, Query(ge=0, le=1, description="a label whose probability is below this is null")] = 0.0,
+    models: Annotated[
+        str | None, Query(description="names of the models to run, such as emotion,age; by default all")
+    ] = None,
 ) -> JSONResponse:
     """The faces of one photo or several: their boxes, emotions and age ranges.
 
@@ -79,7 +87,7 @@ async def analyze(
     """
     service, began = service_state(request), time.perf_counter()
     photos = await _photos(request, service)
-    wish = PhotoRequest(emotion, age, min_face, min_score)
+    wish = PhotoRequest(_model_names(models, service), min_face, min_score)
     told = await run_until_disconnect(request, _all(service, photos, wish), service.limits.request_seconds)
     failed = [one for one in told if isinstance(one, ProblemError)]
     if len(failed) == len(told):
@@ -97,6 +105,16 @@ async def analyze(
             "seconds": round(time.perf_counter() - began, 4),
         }
     )
+
+
+def _model_names(names: str | None, service: ServiceState) -> frozenset[str] | None:
+    if names is None:
+        return None
+    wanted = frozenset(name.strip() for name in names.split(",") if name.strip())
+    there = service.engine.models.models
+    if unknown := sorted(wanted - set(there)):
+        raise ProblemError(422, "parameter-invalid", f"models: no model {unknown[0]!r}; there are {', '.join(there)}")
+    return wanted
 
 
 async def _all(service: ServiceState, photos: list[bytes], wish: PhotoRequest) -> list[PhotoResult | ProblemError]:

@@ -22,25 +22,25 @@ FACE_EXAMPLE: dict[str, JsonValue] = {
     "score": 0.9988,
     "landmarks": [[203.95, 101.25], [246.82, 103.33], [225.59, 129.18], [200.83, 139.23], [245.26, 141.24]],
     "emotion": "happy",
-    "confidence": 0.9999,
-    "entropy": 0.0003,
-    "emotions": _EMOTIONS,
     "age_range": "20-29",
     "age": 31.3,
-    "ages": {
-        "0-2": 0.0001, "3-9": 0.0031, "10-19": 0.0686, "20-29": 0.4063, "30-39": 0.3698, "40-49": 0.1271,
-        "50-59": 0.0221, "60-69": 0.0027, "70-99": 0.0003,
+    "predictions": {
+        "emotion": {"label": "happy", "confidence": 0.9999, "entropy": 0.0003, "probabilities": _EMOTIONS},
+        "age": {
+            "label": "20-29", "expected": 31.3, "confidence": 0.4063, "entropy": 0.5822,
+            "probabilities": {
+                "0-2": 0.0001, "3-9": 0.0031, "10-19": 0.0686, "20-29": 0.4063, "30-39": 0.3698, "40-49": 0.1271,
+                "50-59": 0.0221, "60-69": 0.0027, "70-99": 0.0003,
+            },
+        },
     },
 }  # fmt: skip
-"""What is told of scikit-image's astronaut."""
+"""The face of scikit-image's astronaut."""
 ONE_PIXEL_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 """A PNG file of one pixel, as base64."""
 TRACKED_FACE_EXAMPLE: dict[str, JsonValue] = {
     "track": 1,
     **FACE_EXAMPLE,
-    "stable_emotion": "happy",
-    "smoothed": _EMOTIONS,
-    "vote": {"label": "happy", "share": 1.0, "low": 0.5655, "high": 1.0},
 }
 
 _VIDEO = "/v1/videos/u9Wq3rXn0cPzJ5sYb2LkVtHd"
@@ -89,6 +89,28 @@ class ProblemDetails(BaseModel):
     detail: str = Field(description="for people; says what to do next")
 
 
+class Vote(StrictModel):
+    """The majority over a window of time, with the interval of its share."""
+
+    label: str | None
+    share: Probability | None = None
+    low: Probability | None = None
+    high: Probability | None = None
+
+
+class FacePrediction(StrictModel):
+    """What a model predicts in one head. The last three are known in videos, for labels without an order."""
+
+    label: str | None = Field(None, description="the most probable label; null below `abstain`")
+    confidence: Probability | None = Field(None, description="its probability")
+    entropy: Probability | None = Field(None, description="0: one label certain; 1: all equally likely")
+    expected: float | None = Field(None, description="mean under the distribution, for ranges of numbers")
+    probabilities: dict[str, Probability] | None = None
+    stable: str | None = Field(None, description="does not flicker; null where there is none yet")
+    smoothed: dict[str, float] | None = Field(None, description="probabilities filtered over time")
+    vote: Vote | None = None
+
+
 class Face(StrictModel):
     """One face of a photo. Keys of models that did not run are left out."""
 
@@ -99,12 +121,9 @@ class Face(StrictModel):
         None, description="eyes, nose, corners of the mouth; left in the picture first"
     )
     emotion: str | None = Field(None, description="the most probable emotion; null below `abstain`")
-    confidence: Probability | None = Field(None, description="its probability")
-    entropy: Probability | None = Field(None, description="0: one emotion certain; 1: all equally likely")
-    emotions: dict[str, Probability] | None = None
-    age_range: str | None = None
+    age_range: str | None = Field(None, description="the most probable age range; null below `abstain`")
     age: float | None = Field(None, description="expected years")
-    ages: dict[str, Probability] | None = None
+    predictions: dict[str, FacePrediction] = Field(default_factory=dict, description="head → its prediction")
 
 
 class PhotoFaces(StrictModel):
@@ -127,15 +146,16 @@ class ModelNames(StrictModel):
 
     detector: str
     min_face: int
+    threshold: float | None = None
+    max_side: int | None = None
     flip: bool
-    emotion: str | None
-    age: str | None
+    models: dict[str, str] = Field(description="name → name and version of the model")
 
 
 class PhotosResponse(StrictModel):
     """One result a photo, in the order of the request."""
 
-    schema_: Literal["urn:mien:schema:analysis:1"] = SCHEMA
+    schema_: Literal["urn:mien:schema:analysis:2"] = SCHEMA
     results: list[PhotoFaces | PhotoFailure]
     models: ModelNames
     seconds: float
@@ -177,29 +197,17 @@ class VideoState(StrictModel):
     error: ProblemDetails | None = None
 
 
-class Vote(StrictModel):
-    """The majority over a window of time, with the interval of its share."""
-
-    label: str | None
-    share: Probability
-    low: Probability
-    high: Probability
-
-
 class TrackedFace(Face):
     """One face of a frame of a video."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [TRACKED_FACE_EXAMPLE]})
     track: int = Field(description="the same number on every frame")
-    stable_emotion: str | None = Field(None, description="does not flicker; null where there is none yet")
-    smoothed: dict[str, float] | None = Field(None, description="emotions filtered over time")
-    vote: Vote | None = None
 
 
 class FrameRow(StrictModel):
     """One frame of a video."""
 
-    schema_: Literal["urn:mien:schema:frame:1"] = SCHEMA
+    schema_: Literal["urn:mien:schema:frame:2"] = SCHEMA
     frame: int
     time: float = Field(description="seconds from the start of the video")
     detected: bool = Field(description="whether this frame was searched, or its faces carried over")
@@ -210,7 +218,7 @@ class FrameRow(StrictModel):
 class VideoResponse(StrictModel):
     """Everything about a video. The keys of `summary` and `tracks` are those of `mien.VideoReport`."""
 
-    schema_: Literal["urn:mien:schema:video:1"] = SCHEMA
+    schema_: Literal["urn:mien:schema:video:2"] = SCHEMA
     summary: dict[str, Any] = Field(description="size, and how much was looked at")
     tracks: list[dict[str, Any]] = Field(description="one face followed through the video each, with its episodes")
     rows: list[FrameRow] = Field(description="one a frame")
@@ -219,7 +227,7 @@ class VideoResponse(StrictModel):
 class LiveFrame(StrictModel):
     """What the live connection answers to a frame."""
 
-    schema_: Literal["urn:mien:schema:live:1"] = SCHEMA
+    schema_: Literal["urn:mien:schema:live:2"] = SCHEMA
     t: float = Field(description="seconds: as they were sent, or since the first frame")
     index: int = Field(description="number of the frame among those that arrived, from 0")
     width: int

@@ -12,13 +12,15 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
-from mien.pipeline.jobs import Selection
-from mien.pipeline.video import FollowOptions
+from mien import defaults
+from mien.media.selection import FrameSelection
 from mien.server.job_queue import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, AnalysisJob, VideoRequest, json_array_items
 from mien.server.problems import ProblemError
 from mien.server.service import service_state
 from mien.server.uploads import FormPart, save_upload
 from mien.server.v1.schemas import VIDEO_SCHEMA_ID, VideoResponse, VideoState
+from mien.smoothing.options import SmoothingOptions
+from mien.tracking.options import TrackingOptions
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -29,6 +31,8 @@ _OPTIONS = {
     "start": {"type": "number", "minimum": 0},
     "end": {"type": "number", "minimum": 0},
     "detect_every": {"type": "integer", "minimum": 1, "default": 1},
+    "time_constant": {"type": "number", "minimum": 0, "default": defaults.TIME_CONSTANT},
+    "window": {"type": "number", "exclusiveMinimum": 0, "default": defaults.WINDOW},
     "annotate": {"type": "boolean", "default": False},
 }
 BODY: dict[str, Any] = {
@@ -56,6 +60,8 @@ _FIELDS: dict[str, TypeAdapter[Any]] = {
     "start": TypeAdapter(Annotated[float, Query(ge=0, le=_MOST)]),
     "end": TypeAdapter(Annotated[float, Query(ge=0, le=_MOST)]),
     "detect_every": TypeAdapter(Annotated[int, Query(ge=1, le=_MOST)]),
+    "time_constant": TypeAdapter(Annotated[float, Query(ge=0, le=_MOST)]),
+    "window": TypeAdapter(Annotated[float, Query(gt=0, le=_MOST)]),
     "annotate": TypeAdapter(bool),
 }
 
@@ -67,7 +73,11 @@ async def post(
     fps: Annotated[float | None, Query(gt=0, le=1000, description="take about this many frames a second")] = None,
     start: Annotated[float | None, Query(ge=0, le=_MOST, description="seconds to start at")] = None,
     end: Annotated[float | None, Query(ge=0, le=_MOST, description="seconds to end at")] = None,
-    detect_every: Annotated[int, Query(ge=1, le=_MOST, description="search every N-th frame for faces")] = 1,
+    detect_every: Annotated[int, Query(ge=1, le=_MOST, description="detect faces in every N-th frame")] = 1,
+    time_constant: Annotated[
+        float, Query(ge=0, le=_MOST, description="time constant of the filter on predictions, seconds; 0 disables it")
+    ] = defaults.TIME_CONSTANT,
+    window: Annotated[float, Query(gt=0, le=_MOST, description="seconds over which frames vote")] = defaults.WINDOW,
     annotate: Annotated[bool, Query(description="make the annotated video")] = False,
 ) -> JSONResponse:
     """Accept a video. It waits for its turn; `links` say where its state and result are."""
@@ -75,13 +85,15 @@ async def post(
     with jobs.place() as folder:
         parts = await save_upload(request, folder / UPLOAD)
         asked: dict[str, Any] = {"every": every, "fps": fps, "start": start, "end": end}
-        asked |= {"detect_every": detect_every, "annotate": annotate} | _fields(parts)
+        asked |= {"detect_every": detect_every, "time_constant": time_constant, "window": window}
+        asked |= {"annotate": annotate} | _fields(parts)
         if asked["end"] is not None and asked["end"] <= (asked["start"] or 0.0):
             raise ProblemError(422, "parameter-invalid", "end: has to lie behind start")
         order = VideoRequest(
-            Selection(*(asked[name] for name in ("every", "fps", "start", "end"))),
-            FollowOptions(detect_every=asked["detect_every"]),
-            asked["annotate"],
+            FrameSelection(*(asked[name] for name in ("every", "fps", "start", "end"))),
+            TrackingOptions(detect_every=asked["detect_every"]),
+            SmoothingOptions(time_constant=asked["time_constant"], window=asked["window"]),
+            annotate=asked["annotate"],
         )
         job = jobs.add(folder, order)
     return JSONResponse(_state(job), 202, {"Location": f"/v1/videos/{job.id}"})

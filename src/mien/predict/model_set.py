@@ -1,0 +1,108 @@
+"""The models that run on every face, and the names under which results hold their heads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mien.errors import InputError
+from mien.models.card import Card, Head
+from mien.models.catalog import read_model
+from mien.models.model import Model
+from mien.results.face_columns import Heads
+
+ModelInput = str | os.PathLike[str] | Model
+"""A shipped model's name, the path of an ``.onnx`` file with a card, or a loaded model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelSet:
+    """Models by name.
+
+    The first head of a model has the model's name in results, further heads have their own names. The first model is
+    shown first.
+
+    Attributes:
+        models: name → model.
+        heads: name in results → head, of all models.
+    """
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    heads: Heads = field(init=False)
+
+    def __post_init__(self) -> None:
+        heads: dict[str, Head] = {}
+        for name, model in self.models.items():
+            for head_name, head in named_heads(name, model.card).items():
+                if head_name in heads:
+                    raise _two_models(head_name)
+                heads[head_name] = head
+        object.__setattr__(self, "heads", heads)
+
+    @classmethod
+    def open(cls, models: Iterable[ModelInput] | Mapping[str, ModelInput], *, threads: int | None = None) -> ModelSet:
+        """Load models.
+
+        Args:
+            models: a mapping from the name in results to the model, or models alone, which are named by the task in
+                their cards ("emotion", "age", …); ``NAME=FILE`` in a text names one as well.
+            threads: processor threads per model, None for the available CPUs, at most 4.
+
+        Raises:
+            InputError: an unknown name, or two models with heads of one name.
+            MissingFileError: a model file that is not there.
+            ModelError: a model file that is damaged.
+        """
+        opened: dict[str, Model] = {}
+        for name, one in _pairs(models):
+            model = one
+            if not isinstance(model, Model):
+                content = read_model(model if isinstance(model, str) else Path(model))
+                model = Model(content, threads=threads, name=os.fspath(model))
+            key = name or model.card.task
+            if key in opened:
+                raise _two_models(key)
+            opened[key] = model
+        return cls(opened)
+
+    @staticmethod
+    def read(models: Iterable[str]) -> dict[str, bytes]:
+        """Name in results → content of the ONNX file, for processes that are to load the same models.
+
+        Raises:
+            InputError, MissingFileError, ModelError: as `open`.
+        """
+        given = list(_pairs(models))
+        names = ModelSet.open(models, threads=1).models
+        return {key: read_model(str(model)) for key, (_, model) in zip(names, given, strict=True)}
+
+    def describe(self) -> dict[str, str]:
+        """Name → name and version of the model; JSON-ready."""
+        return {name: f"{model.card.name} {model.card.project_version}" for name, model in self.models.items()}
+
+
+def named_heads(name: str, card: Card) -> Heads:
+    """The heads of a model by their names in results."""
+    first, *others = card.heads
+    return {name: first} | {head.name: head for head in others}
+
+
+def _pairs(models: Iterable[ModelInput] | Mapping[str, ModelInput]) -> Iterable[tuple[str | None, ModelInput]]:
+    return models.items() if isinstance(models, Mapping) else [_named(model) for model in models]
+
+
+def _named(model: ModelInput) -> tuple[str | None, ModelInput]:
+    if isinstance(model, str) and not Path(model).exists():
+        name, equals, file = model.partition("=")
+        if equals and name.isidentifier():
+            return name, file
+    return None, model
+
+
+def _two_models(head: str) -> InputError:
+    return InputError(
+        f"two models predict {head!r}",
+        advice="name one of them: models={'mine': 'mine.onnx'} in Python, mine=mine.onnx on the command line",
+    )

@@ -1,0 +1,186 @@
+"""What a column of results is, and everything that follows from a table of columns: values, JSON objects, their schema,
+Arrow types. The tables themselves stand in `mien.results.face_columns` and `mien.results.track_columns`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Dtype = Literal["string", "category", "int32", "int64", "float64", "bool"]
+"""Type of a column's values; a category is a text of which there are few different ones."""
+T = TypeVar("T")
+
+
+class Wild(str):
+    """A key of a JSON object that stands for any: the name of a head or of a label."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """One column: stated once, read by everything that writes, reads or documents a table.
+
+    Attributes:
+        name: in CSV, Parquet and data frames.
+        dtype: type of its values; None stands for "nothing" in any column.
+        description: for people; states what it is and when it is empty.
+        values: from what the table is made of to one value per row.
+        path: keys that lead to it in the JSON object of a row; an integer is a place in a list. Empty: not in JSON.
+        unit: such as "pixels" or "seconds"; empty for none.
+        digits: decimals that are kept, None for all.
+        low: least value, for the schema.
+        high: greatest value, for the schema.
+        required: whether the key is always there in JSON; otherwise it is left out where there is nothing.
+        null: whether the key is there, as null, where there is nothing, as long as its object is.
+        flat: whether CSV, Parquet and data frames have it; a list, such as landmarks, is in JSON alone.
+        schema: of a value that is no plain one, such as a list; None follows from the other attributes.
+    """
+
+    name: str
+    dtype: Dtype
+    description: str
+    values: Callable[[T], list[Any]]
+    path: tuple[str | int, ...] = ()
+    unit: str = ""
+    digits: int | None = None
+    low: float | None = None
+    high: float | None = None
+    required: bool = False
+    null: bool = False
+    flat: bool = True
+    schema: Mapping[str, Any] | None = None
+
+
+def flat_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
+    """Column name → one value per row: what CSV, Parquet and data frames hold."""
+    return {column.name: column.values(table) for column in columns if column.flat}
+
+
+def plain_numbers(values: NDArray[Any], known: NDArray[np.bool_], digits: int | None = None) -> list[Any]:
+    """``(n,)`` numbers as Python ones, rounded; None where they are not known or NaN."""
+    plain = values.astype(np.float64).round(digits).tolist() if digits is not None else values.tolist()
+    return [
+        value if there and not (isinstance(value, float) and math.isnan(value)) else None
+        for value, there in zip(plain, known.tolist(), strict=True)
+    ]
+
+
+def json_objects(columns: Sequence[Column[T]], table: T) -> Iterator[dict[str, Any]]:
+    """The JSON object of each row."""
+    groups: dict[tuple[str | int, ...], list[tuple[str | int, int]]] = {}
+    kept = [column for column in columns if column.path]
+    for i, column in enumerate(kept):
+        groups.setdefault(column.path[:-1], []).append((column.path[-1], i))
+    null = [column.null or column.required for column in kept]
+    read = [column.values(table) for column in kept]
+    for row in zip(*read, strict=True):
+        document: dict[Any, Any] = {}
+        for parent, members in groups.items():
+            if isinstance(members[0][0], int):
+                _put(document, parent, [row[i] for _, i in members])
+                continue
+            found = {key: row[i] for key, i in members if row[i] is not None}
+            if not found and parent:
+                continue
+            if len(found) < len(members):
+                found = {key: row[i] for key, i in members if row[i] is not None or null[i]}
+            if parent:
+                _put(document, parent, found)
+            else:
+                document |= found
+        yield document
+
+
+def _put(document: dict[Any, Any], path: Sequence[str | int], value: Any) -> None:
+    for key in path[:-1]:
+        document = document.setdefault(key, {})
+    there = document.get(path[-1])
+    document[path[-1]] = value if there is None else there | value
+
+
+def flat_row(columns: Sequence[Column[Any]], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Column name → value, read back from one of the `json_objects`; None where it is missing."""
+    row = {}
+    for column in columns:
+        if column.flat:
+            value: Any = document
+            for key in column.path:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            row[column.name] = value if column.path else None
+    return row
+
+
+_TYPES: Mapping[Dtype, str] = {
+    "string": "string",
+    "category": "string",
+    "int32": "integer",
+    "int64": "integer",
+    "float64": "number",
+    "bool": "boolean",
+}
+
+
+def json_schema(columns: Sequence[Column[Any]]) -> dict[str, Any]:
+    """The JSON Schema of `json_objects`: properties, and which of them are required."""
+    root: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
+    for column in columns:
+        if column.path:
+            _describe(root, column)
+    return root
+
+
+def _describe(node: dict[str, Any], column: Column[Any]) -> None:
+    *parents, last = column.path
+    for place, key in enumerate(parents):
+        in_list = isinstance(column.path[place + 1], int)
+        inner: dict[str, Any] = {"type": "array", "prefixItems": []} if in_list else {"type": "object"}
+        if isinstance(key, Wild):
+            node = node.setdefault("additionalProperties", inner)
+        else:
+            if column.required and key not in node.setdefault("required", []):
+                node["required"].append(key)
+            node = node.setdefault("properties", {}).setdefault(key, inner)
+    kind = _TYPES[column.dtype]
+    leaf: dict[str, Any] = {"type": [kind, "null"] if column.null else kind, "description": column.description}
+    leaf |= {} if column.low is None else {"minimum": column.low}
+    leaf |= {} if column.high is None else {"maximum": column.high}
+    leaf |= {"description": f"{column.description}, {column.unit}"} if column.unit else {}
+    leaf |= column.schema or {}
+    if isinstance(last, int):
+        node["prefixItems"].append(leaf)
+        node["minItems"] = node["maxItems"] = len(node["prefixItems"])
+    elif isinstance(last, Wild):
+        node["additionalProperties"] = leaf
+    else:
+        node.setdefault("properties", {})[last] = leaf
+        if column.required:
+            node.setdefault("required", []).append(last)
+
+
+def arrow_schema(columns: Sequence[Column[Any]]) -> Any:
+    """The Arrow types of `flat_values`; needs pyarrow."""
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(), "category": pa.dictionary(pa.int32(), pa.string()), "int32": pa.int32(),
+        "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(),
+    }  # fmt: skip
+    return pa.schema([(column.name, types[column.dtype]) for column in columns if column.flat])
+
+
+def pandas_types(columns: Sequence[Column[Any]]) -> dict[str, str]:
+    """Column name → pandas type, for whole numbers that may be missing."""
+    whole = [column for column in columns if column.flat and column.dtype in ("int32", "int64")]
+    return {column.name: column.dtype.capitalize() for column in whole if not column.required}
+
+
+def readable(source: str | None) -> str | None:
+    """A path as UTF-8 text: a file name need not be text, and its stray bytes are shown as escapes."""
+    return None if source is None else source.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,309 @@
+"""The one table of what is known of a face: its columns in photos and videos, and the records they are read from.
+
+A record is one row: a face, or a picture or frame without any. Memory, raw files, CSV, Parquet, JSON lines, data frames
+and the JSON Schema hold the same columns, because all of them follow from this table and from the models' heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError, MissingExtraError
+from mien.models.card import Head
+from mien.results.columns import Column, Wild, flat_values, json_objects, pandas_types, plain_numbers, readable
+from mien.results.prediction import Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+N_LANDMARKS = 5
+"""Landmarks per face: two eyes, nose, two mouth corners; of each pair the one further left in the picture first."""
+EMOTION, AGE = "emotion", "age"
+"""Names of the heads of the shipped models."""
+Records = NDArray[np.void]
+"""``(n,)`` of a `record_dtype`."""
+Heads = Mapping[str, Head]
+"""Name of a head in results → its labels and their order."""
+
+
+def record_dtype(heads: Heads, *, video: bool) -> np.dtype[np.void]:
+    """The fields of one record, little-endian and packed.
+
+    ``face`` is the number of the face in its picture, −1 in the record of a picture or frame without a face;
+    ``landmarks`` are NaN where the detector has none. Each head has a field of its name with its distribution. In
+    videos a nominal head has ``NAME/smoothed``, ``NAME/label`` and ``NAME/vote`` (indices of labels, −1 for none) and
+    ``NAME/vote_share``, ``/vote_low``, ``/vote_high`` as well.
+    """
+    fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [
+        ("face", "<i4"), ("box", "<f4", (4,)), ("score", "<f4"), ("landmarks", "<f4", (N_LANDMARKS, 2)),
+    ]  # fmt: skip
+    if video:
+        fields += [("frame", "<i8"), ("time", "<f8"), ("track", "<i4"), ("detected", "?"), ("cut", "?")]
+    for name, head in heads.items():
+        fields.append((name, "<f4", (len(head.labels),)))
+        if video and not head.ordered:
+            fields.append((f"{name}/smoothed", "<f4", (len(head.labels),)))
+            fields += [(f"{name}/label", "<i2"), (f"{name}/vote", "<i2")]
+            fields += [(f"{name}/vote_{end}", "<f4") for end in ("share", "low", "high")]
+    try:
+        return np.dtype(fields)
+    except ValueError as error:
+        raise InputError(f"two heads of one name, or one of the name of a column: {error}") from error
+
+
+def empty_records(n: int, dtype: np.dtype[np.void]) -> Records:
+    """``(n,)`` records in which nothing is known."""
+    records = np.zeros(n, dtype)
+    for name in dtype.names or ():
+        kind = dtype[name].base.kind
+        if kind == "f" and name != "time":
+            records[name] = np.nan
+        elif name in ("face", "track") or name.endswith(("/label", "/vote")):
+            records[name] = -1
+    return records
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceTable:
+    """Records with what is needed to read them.
+
+    Attributes:
+        records: ``(n,)`` of `record_dtype`.
+        heads: the heads that the records hold.
+        source: path or name of the picture or video, None for none.
+        video: whether they are those of a video.
+    """
+
+    records: Records
+    heads: Heads
+    source: str | None
+    video: bool
+
+    @property
+    def is_face(self) -> NDArray[np.bool_]:
+        """``(n,)`` False in the records of pictures and frames without a face."""
+        return np.asarray(self.records["face"] >= 0, np.bool_)
+
+    def __post_init__(self) -> None:
+        if self.records.dtype != record_dtype(self.heads, video=self.video):
+            raise InputError("the records have other columns than these heads: they come from another model")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @classmethod
+    def empty(cls, heads: Heads, source: str | None, *, video: bool) -> FaceTable:
+        """A table without rows."""
+        return cls(np.zeros(0, record_dtype(heads, video=video)), heads, source, video)
+
+    def rows(self, start: int, stop: int) -> FaceTable:
+        """A stretch of the table."""
+        return replace(self, records=self.records[start:stop])
+
+    def followed_by(self, tables: Iterable[FaceTable]) -> FaceTable:
+        """With the rows of further tables of the same heads."""
+        return replace(self, records=np.concatenate([self.records, *(table.records for table in tables)]))
+
+    def predictions(self, head: str) -> Predictions:
+        """The distributions of one head."""
+        return Predictions(self.heads[head], np.ascontiguousarray(self.records[head]))
+
+    @property
+    def columns(self) -> tuple[Column[FaceTable], ...]:
+        """Its columns, in order."""
+        return face_columns(self.heads, video=self.video)
+
+    def to_columns(self) -> dict[str, list[Any]]:
+        """Column name → one Python value per row, None where nothing is known."""
+        return flat_values(self.columns, self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`to_columns` as a data frame; needs pandas (extra ``tables``)."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingExtraError("pandas", "tables", "a data frame") from None
+        return pd.DataFrame(self.to_columns()).astype(pandas_types(self.columns))
+
+
+def face_columns(heads: Heads, *, video: bool) -> tuple[Column[FaceTable], ...]:
+    """The columns of photos or videos with predictions of these heads; `InputError` where two have one name."""
+    before = _VIDEO if video else _PHOTO
+    after = _VIDEO_END if video else ()
+    columns = (*before, *_FACE, *after, *(c for name, head in heads.items() for c in head_columns(name, head, video)))
+    names = [column.name for column in columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two columns are called {twice!r}", advice="rename a head or a label of your model")
+    return columns
+
+
+def face_objects(table: FaceTable) -> Iterator[dict[str, Any]]:
+    """The JSON object of each face; an empty one for a record without a face."""
+    columns = [c for c in face_columns(table.heads, video=table.video) if c.path]
+    for known, document in zip(table.is_face.tolist(), json_objects(columns, table), strict=True):
+        yield document if known else {}
+
+
+def _of_faces(field: str, at: int | None = None, digits: int | None = None) -> Any:
+    def values(table: FaceTable) -> list[Any]:
+        numbers = table.records[field] if at is None else table.records[field][:, at]
+        return plain_numbers(numbers, table.is_face, digits)
+
+    return values
+
+
+def _of_rows(field: str, digits: int | None = None) -> Any:
+    def values(table: FaceTable) -> list[Any]:
+        numbers = table.records[field]
+        return (numbers if digits is None else numbers.round(digits)).tolist()  # type: ignore[no-any-return]
+
+    return values
+
+
+def _source(table: FaceTable) -> list[Any]:
+    return [readable(table.source)] * len(table.records)
+
+
+def _landmarks(table: FaceTable) -> list[Any]:
+    points = table.records["landmarks"]
+    known = table.is_face & ~np.isnan(points).any(axis=(1, 2))
+    rounded = points.astype(np.float64).round(2).tolist()
+    return [five if there else None for five, there in zip(rounded, known.tolist(), strict=True)]
+
+
+_FIVE_POINTS: Mapping[str, Any] = {
+    "type": "array",
+    "minItems": N_LANDMARKS,
+    "maxItems": N_LANDMARKS,
+    "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number"}},
+}
+_CORNERS = ("left", "top", "right", "bottom")
+_PHOTO: tuple[Column[FaceTable], ...] = (
+    Column("source", "string", "path or name of the picture; empty for one from memory", _source, required=True),
+    Column("face", "int32", "number of the face in the picture, from 0; empty without a face", _of_faces("face")),
+)
+_VIDEO: tuple[Column[FaceTable], ...] = (
+    Column("source", "category", "path or address of the video", _source, required=True),
+    Column("frame", "int64", "number of the frame in the video, from 0", _of_rows("frame"), required=True),
+    Column("time", "float64", "time of the frame from the start", _of_rows("time", 6), unit="seconds", required=True),
+    Column(
+        "track", "int32", "number of the person, the same on every frame", _of_faces("track"), ("track",),
+        low=1, required=True,
+    ),
+)  # fmt: skip
+_FACE: tuple[Column[FaceTable], ...] = (
+    *(
+        Column(
+            name, "float64", f"{side} edge of the face in the upright picture", _of_faces("box", i, 2), ("box", i),
+            unit="pixels", digits=2, required=True,
+        )
+        for i, (name, side) in enumerate(zip(("x1", "y1", "x2", "y2"), _CORNERS, strict=True))
+    ),
+    Column(
+        "score", "float64", "confidence of the detector", _of_faces("score", None, 4), ("score",),
+        digits=4, low=0, high=1, required=True,
+    ),
+    Column(
+        "landmarks", "string", "eyes, nose, corners of the mouth; left in the picture first; left out where unknown",
+        _landmarks, ("landmarks",), unit="pixels", digits=2, flat=False, schema=_FIVE_POINTS,
+    ),
+)  # fmt: skip
+_VIDEO_END: tuple[Column[FaceTable], ...] = (
+    Column(
+        "detected", "bool", "whether faces were detected in this frame, or propagated from the one before",
+        _of_rows("detected"), required=True,
+    ),
+    Column("cut", "bool", "whether a new scene starts here", _of_rows("cut"), required=True),
+)  # fmt: skip
+
+
+def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTable]]:
+    """The columns of one head."""
+    ranges = head.ranges is not None
+    root = ("predictions", Wild(name))
+    label = f"{name}_range" if ranges else name
+    pooled = ", pooled over the track so far" if video and head.ordered else ""
+
+    def frame(field: str) -> str:
+        return f"{name}/{field}"
+
+    def best(table: FaceTable) -> list[Any]:
+        return _labels(table, table.predictions(name).best, head)
+
+    def confidence(table: FaceTable) -> list[Any]:
+        return plain_numbers(table.records[name].max(axis=1), table.is_face, 4)
+
+    def entropy(table: FaceTable) -> list[Any]:
+        return plain_numbers(table.predictions(name).entropy, table.is_face, 4)
+
+    def expected(table: FaceTable) -> list[Any]:
+        values = table.predictions(name).expected
+        return [None] * len(table.records) if values is None else plain_numbers(values, table.is_face, 1)
+
+    def probability(field: str, at: int) -> Any:
+        return lambda table: plain_numbers(table.records[field][:, at], table.is_face, 5)
+
+    def index(field: str) -> Any:
+        return lambda table: _labels(table, table.records[field], head)
+
+    def number(field: str) -> Any:
+        return lambda table: plain_numbers(table.records[field], table.is_face, 4)
+
+    if name in (EMOTION, AGE):  # views of the shipped heads, so that the usual questions need no second step
+        yield Column("", "category", f"the most probable {label.replace('_', ' ')}", best, (label,), flat=False)
+    if name == AGE and ranges:
+        yield Column("", "float64", "expected age, years", expected, (name,), digits=1, low=0, flat=False)
+    what = f"the most probable {label.replace('_', ' ')}{pooled}"
+    yield Column(label, "category", what, best, (*root, "label"))
+    if ranges:
+        yield Column(name, "float64", f"expected {name}{pooled}", expected, (*root, "expected"), digits=1, low=0)
+    share: Mapping[str, Any] = {"digits": 4, "low": 0, "high": 1}
+    fine: Mapping[str, Any] = {"digits": 5, "low": 0, "high": 1}
+    sure = not ranges
+    yield Column(
+        f"{name}_confidence", "float64", f"probability of the most probable {name}", confidence, (*root, "confidence"),
+        flat=sure, **share,
+    )  # fmt: skip
+    yield Column(
+        f"{name}_entropy", "float64", f"uncertainty of {name}: 0 one label certain, 1 all equally likely", entropy,
+        (*root, "entropy"), flat=sure, **share,
+    )  # fmt: skip
+    for i, one in enumerate(head.labels):
+        yield Column(
+            f"{name}_{one}", "float64", f"probability of {one}{pooled}", probability(name, i),
+            (*root, "probabilities", Wild(one)), **fine,
+        )  # fmt: skip
+    if not video or head.ordered:
+        return
+    yield Column(
+        f"{name}_stable", "category", f"{name} with hysteresis over time: does not flicker", index(frame("label")),
+        (*root, "stable"), null=True,
+    )  # fmt: skip
+    for i, one in enumerate(head.labels):
+        yield Column(
+            f"{name}_smoothed_{one}", "float64", f"probability of {one}, filtered over time",
+            probability(frame("smoothed"), i), (*root, "smoothed", Wild(one)), **fine,
+        )  # fmt: skip
+    yield Column(
+        f"{name}_vote", "category", "label with most votes of the frames in the sliding window", index(frame("vote")),
+        (*root, "vote", "label"), null=True,
+    )  # fmt: skip
+    for end, what in (("share", "its share of the votes"), ("low", "lower end of the 95 % interval of the share"),
+                      ("high", "upper end of the interval")):  # fmt: skip
+        yield Column(f"{name}_vote_{end}", "float64", what, number(frame(f"vote_{end}")), (*root, "vote", end), **share)
+
+
+def _labels(table: FaceTable, indices: NDArray[Any], head: Head) -> list[Any]:
+    known = table.is_face.tolist()
+    return [head.labels[i] if i >= 0 and there else None for i, there in zip(indices.tolist(), known, strict=True)]
+
+
+def primary_head(heads: Sequence[str] | Heads) -> str | None:
+    """The head that is shown first: the first one; None where there is none."""
+    return next(iter(heads), None)

@@ -1,0 +1,113 @@
+"""What a model predicts about faces, one value per head: for all faces of a picture, and for one face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.distributions import normalised_entropy
+from mien.errors import InputError
+from mien.models.card import Head
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """One head's distributions for the faces of a picture.
+
+    Attributes:
+        head: labels, and whether they have an order.
+        probabilities: ``(n, len(head.labels))`` float32; NaN rows for faces that the model did not see.
+    """
+
+    head: Head
+    probabilities: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.probabilities.shape, self.probabilities.dtype
+        if dtype != np.float32 or len(shape) != 2 or shape[1] != len(self.head.labels):
+            raise InputError(
+                f"probabilities must be float32 of shape (n, {len(self.head.labels)}), got {dtype} {shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __getitem__(self, index: slice | NDArray[np.generic]) -> Predictions:
+        """Those of some of the faces."""
+        return replace(self, probabilities=self.probabilities[index])
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """``(n,)`` whether the model saw each face."""
+        return np.asarray(~np.isnan(self.probabilities).any(axis=1), np.bool_)
+
+    @property
+    def best(self) -> NDArray[np.intp]:
+        """``(n,)`` index of the most probable label, −1 for faces that the model did not see."""
+        filled = np.nan_to_num(self.probabilities, nan=-1.0)
+        return np.where(self.known, filled.argmax(axis=1) if filled.size else 0, -1)
+
+    @property
+    def entropy(self) -> NDArray[np.float32]:
+        """``(n,)`` uncertainty, 0 (one label certain) to 1 (all equally likely); NaN where nothing was predicted."""
+        return normalised_entropy(self.probabilities)
+
+    @property
+    def expected(self) -> NDArray[np.float64] | None:
+        """``(n,)`` mean of the middles of the ranges, weighted by probability; None for labels that are no ranges."""
+        ranges = self.head.ranges
+        if ranges is None:
+            return None
+        return np.asarray(self.probabilities @ range_middles(ranges), np.float64)
+
+    def row(self, i: int) -> Prediction | None:
+        """The prediction for face ``i``, None where the model did not see it."""
+        values = self.probabilities[i]
+        if np.isnan(values).any():
+            return None
+        named = {name: float(value) for name, value in zip(self.head.labels, values, strict=True)}
+        return Prediction(self.head, named)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One head's distribution for one face.
+
+    Attributes:
+        head: labels, and whether they have an order.
+        probabilities: label → probability, 0–1, in the order of the head's labels.
+    """
+
+    head: Head
+    probabilities: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        """The most probable label."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `label`."""
+        return max(self.probabilities.values())
+
+    @property
+    def entropy(self) -> float:
+        """Uncertainty, 0 (one label certain) to 1 (all equally likely)."""
+        return float(normalised_entropy(np.array([list(self.probabilities.values())], np.float32))[0])
+
+    @property
+    def expected(self) -> float | None:
+        """Mean of the middles of the ranges, weighted by probability; None for labels that are no ranges."""
+        ranges = self.head.ranges
+        if ranges is None:
+            return None
+        return float(sum(p * (a + b + 1) / 2 for p, (a, b) in zip(self.probabilities.values(), ranges, strict=True)))
+
+
+def range_middles(ranges: tuple[tuple[int, int], ...]) -> NDArray[np.float64]:
+    """``(k,)`` middles of inclusive ranges: that of 20–29 is 25."""
+    return np.array([(low + high + 1) / 2 for low, high in ranges])

@@ -1,0 +1,47 @@
+"""How predictions are smoothed over time: one frozen value, passed whole from Python, command line and service."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mien import defaults
+from mien.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothingOptions:
+    """Options of `mien.smoothing.Smoother`.
+
+    Attributes:
+        time_constant: of the filter, seconds; 0 disables it.
+        margin: another label becomes the stable one at once when its filtered probability leads by this much.
+        hold: or when the stable label has not led for this many seconds.
+        settle: seconds that a face is observed before it gets its first stable label.
+        window: length of the sliding window over which frames vote, seconds.
+        vote_seconds: seconds of frames that are worth one independent vote, as long as the votes do not show it.
+        min_episode: seconds that an episode lasts at least.
+        bridge: longest gap in seconds between two stretches of one label that are one episode.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    time_constant: float = defaults.TIME_CONSTANT
+    margin: float = defaults.MARGIN
+    hold: float = defaults.HOLD
+    settle: float = defaults.SETTLE
+    window: float = defaults.WINDOW
+    vote_seconds: float = defaults.VOTE_SECONDS
+    min_episode: float = defaults.MIN_EPISODE
+    bridge: float = defaults.BRIDGE
+
+    def __post_init__(self) -> None:
+        for name in ("window", "vote_seconds"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is a number of seconds above 0, got {getattr(self, name)}")
+        for name in ("time_constant", "hold", "settle", "min_episode", "bridge"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} is a number of seconds, 0 or more, got {getattr(self, name)}")
+        if not 0.0 <= self.margin <= 1.0:
+            raise InputError(f"margin is a difference of probabilities between 0 and 1, got {self.margin}")
