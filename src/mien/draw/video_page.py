@@ -18,8 +18,8 @@ from mien.draw.palette import colour_of
 from mien.draw.track_series import cuts_of, episode_runs, longest, series_of, shown_labels, span_of
 from mien.errors import InputError
 from mien.files import atomic_path, output_file, writing
-from mien.results.track import Episode, Track
 from mien.results.columns import readable
+from mien.results.track import Episode, Track
 from mien.results.video import VideoReport
 from mien.text import percent, short_percent
 
