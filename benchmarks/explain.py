@@ -62,7 +62,7 @@ def portraits() -> list[Path]:
 def picture(out: Path) -> None:
     model = open_explainable("emotion", 1)
     head = model.head()
-    analyzer = Analyzer(emotion=None, age=None, threads=1)
+    analyzer = Analyzer(models=(), threads=1)
     rows = []
     for path in portraits():
         frame = load_image(path)

@@ -50,7 +50,7 @@ def analysed(run: Path, pictures: dict[str, Path]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
         said["parameters"] = export(weights, model, name=recipe.name).parameters
-        analyzer = Analyzer(emotion=model, age=None, threads=1)
+        analyzer = Analyzer(models=(model,), threads=1)
         for name, path in pictures.items():
             said["photos"][name] = [face.to_dict() for face in analyzer.analyze(path)]
     return said

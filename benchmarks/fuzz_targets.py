@@ -353,7 +353,7 @@ def _analysed(folder: Path) -> Callable[[bytes], None]:
 
     def run(data: bytes) -> None:
         given.write_bytes(data)
-        analyzer = Analyzer(detector=OneFace(), emotion=given, age=None, threads=1)
+        analyzer = Analyzer(detector=OneFace(), models=(given,), threads=1)
         for face in analyzer.analyze(picture, color="rgb").to_dicts():
             json.dumps(face, allow_nan=False)
 
@@ -362,7 +362,7 @@ def _analysed(folder: Path) -> Callable[[bytes], None]:
 
 def onnx_files(folder: Path) -> Target:
     seeds = [tiny_network(json.dumps(tiny_card())), tiny_network("{}", 2, 2)]
-    return Target("ONNX files with a card: `Analyzer(emotion=FILE)` and one face", seeds, _analysed(folder))
+    return Target("ONNX files with a card: `Analyzer(models=[FILE])` and one face", seeds, _analysed(folder))
 
 
 def cards(folder: Path) -> Target:
@@ -530,12 +530,12 @@ def progress(folder: Path) -> Target:
     """What an interrupted run of videos left behind, damaged."""
     from helpers.clips import clip
     from mien.pipeline.analyzer import Analyzer
-    from mien.pipeline.jobs import Outputs, VideoRun
+    from mien.pipeline.jobs import VideoJob, VideoOutputs
 
     paths = [clip(folder / f"{name}.mkv", codec="ffv1", pix_fmt="bgr0", frames=20, size=(40, 40)) for name in "ab"]
-    analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
+    analyzer = Analyzer(detector=OneFace(), models=(), threads=1)
     report, rows = folder / "report", folder / "rows.csv"
-    outputs = Outputs(csv=rows, report=report)
+    outputs = VideoOutputs(csv=rows, report=report)
 
     class StopError(Exception):
         pass
@@ -545,7 +545,7 @@ def progress(folder: Path) -> Target:
             raise StopError
 
     try:
-        with VideoRun(analyzer, paths, outputs, flush_seconds=0.0) as run:
+        with VideoJob(analyzer, paths, outputs, flush_seconds=0.0) as run:
             list(run.reports(stop))
     except StopError:
         pass
@@ -563,7 +563,7 @@ def progress(folder: Path) -> Target:
         shutil.copytree(kept, report)
         rows.write_bytes(table)
         next(report.rglob(name)).write_bytes(data.replace(_HERE, call))
-        with VideoRun(analyzer, paths, outputs, flush_seconds=0.0, resume=True) as run:
+        with VideoJob(analyzer, paths, outputs, flush_seconds=0.0, resume=True) as run:
             for told in run.reports():
                 if isinstance(told, MienError):
                     raise told
@@ -599,10 +599,10 @@ def _planned(source: Path, size: int) -> Any:
 
     plan = make_plan(str(source), size=size)
     encode_plan(plan)
-    analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
+    analyzer = Analyzer(detector=OneFace(), models=(), threads=1)
     told = 0
     for shard in plan.shards[:4]:
-        done = analyse_shard(analyzer, AnalysisSettings(emotion=None, age=None), shard)
+        done = analyse_shard(analyzer, AnalysisSettings(models=()), shard)
         part = done.tables["inputs"]
         if read_counts(part, shard.number, "part") != done.counts:
             raise _NotWholeError("the part says otherwise than its shard")
@@ -726,8 +726,10 @@ def _interrupted_batch(folder: Path) -> tuple[Path, Path, Callable[[], dict[str,
     for number in range(2):
         for i, content in enumerate(_pictures()):
             (source / f"{number}{i}.png").write_bytes(content)
-    analyzer = Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
-    settings = AnalysisSettings(detector="haar", emotion=None, age=None)
+    analyzer = Analyzer(detector=OneFace(), models=(), threads=1)
+    from mien.detect.options import DetectionOptions
+
+    settings = AnalysisSettings(models=(), detection=DetectionOptions("haar"))
     batch.run_local = lambda shards, setup, **_: (  # type: ignore[assignment]
         analyse_shard(analyzer, settings, shard) for shard in shards
     )
@@ -797,7 +799,7 @@ class _NotOneProblemError(Exception):
 
 OPEN = contextlib.ExitStack()
 """Services run as long as the worker; who does not end by being killed closes them."""
-_PATHS = ("/v1/analyze", "/analyze", "/v1/videos", "/v1/analyze?faces=1&emotion=0", "/v1/analyze?min_face=x")
+_PATHS = ("/v1/analyze", "/analyze", "/v1/videos", "/v1/analyze?faces=1&models=age", "/v1/analyze?min_face=x")
 
 
 def requests(folder: Path) -> Target:

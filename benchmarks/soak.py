@@ -32,7 +32,8 @@ import numpy as np
 from mien.media.frame import Frame
 from mien.media.source import SourceInfo
 from mien.pipeline.analyzer import Analyzer
-from mien.pipeline.video import FollowOptions, VideoStream
+from mien.pipeline.video import VideoStream
+from mien.tracking.options import TrackingOptions
 
 WIDTH, HEIGHT, FPS = 96, 72, 25
 CYCLE, SHOWN = 11.0, 4.5
@@ -119,7 +120,7 @@ def traced(frames: int, detect_every: int) -> dict[str, Any]:
     analyzer, looks = Analyzer(threads=1), []
     seen = 0
     ours = [tracemalloc.Filter(False, name) for name in (tracemalloc.__file__, __file__)]
-    with analyzer.stream(Drawn(frames), options=FollowOptions(detect_every=detect_every)) as stream:
+    with analyzer.stream(Drawn(frames), tracking=TrackingOptions(detect_every=detect_every)) as stream:
         tracemalloc.start()
         for batch in stream.batches():
             seen += len(batch)
@@ -150,7 +151,7 @@ def look(stream: VideoStream, frames: int, faces: int) -> dict[str, Any]:
     """What the process holds now."""
     status = Path("/proc/self/status").read_text()
     threads = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Threads:"))
-    state = stream.following.state()
+    state = stream.pipeline.state()
     ended = state["smoother"].pop("ended")
     return {
         "frames": frames,
@@ -172,7 +173,7 @@ def soak(frames: int, detect_every: int) -> list[dict[str, Any]]:
     analyzer = Analyzer(threads=1)
     looks: list[dict[str, Any]] = []
     seen = faces = 0
-    with analyzer.stream(Drawn(frames), options=FollowOptions(detect_every=detect_every)) as stream:
+    with analyzer.stream(Drawn(frames), tracking=TrackingOptions(detect_every=detect_every)) as stream:
         for batch in stream.batches():
             seen += len(batch)
             faces += sum(len(frame.faces) for frame in batch)

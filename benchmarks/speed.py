@@ -207,7 +207,7 @@ def main() -> None:
     rows += [(f"  {name}", value, "ms", "") for name, value in parts.items()]
 
     many = crowd(rgb)
-    faces = Analyzer(emotion=None, age=None, min_face=48, threads=1).analyze(many, color="rgb")[:64]
+    faces = Analyzer(models=(), min_face=48, threads=1).analyze(many, color="rgb")[:64]
     if len(faces) < 64:
         raise SystemExit(f"the crowd picture must show 64 faces, {len(faces)} were found")
     threads = os.cpu_count() or 1

@@ -36,7 +36,7 @@ from mien.models.model import Model
 from mien.predict.classify import cut, with_emotions
 from mien.results.faces import Faces
 from mien.tracking.assignment import assign
-from mien.tracking.propagation import Carrier
+from mien.tracking.propagation import BoxPropagator
 from mien.tracking.scene_cuts import SceneCuts
 from mien.tracking.tracker import Tracker
 
@@ -210,7 +210,7 @@ class Follower:
     def __init__(self, mode: Mode, detector: Detector, clock: Clock) -> None:
         self.mode, self.clock = mode, clock
         self.tracker = Tracker(appearance=mode.appearance)
-        self.carrier = Carrier(SearchOnly(detector) if mode.flow else detector)
+        self.propagator = BoxPropagator(SearchOnly(detector) if mode.flow else detector)
         self.score = Score()
         self.numbers: set[int] = set()
 
@@ -221,14 +221,14 @@ class Follower:
             faces = found
             if self.mode.rescue and not cut_:
                 where = self.tracker.predict(time_)
-                faces = self.clock("second look", lambda: self.carrier.rescue(rgb, found, *where))
+                faces = self.clock("second look", lambda: self.propagator.recover_missed(rgb, found, *where))
         else:
             where = self.tracker.predict(time_)
             name = "flow" if self.mode.flow else "refine"
-            faces = self.clock(name, lambda: self.carrier.carry(rgb, *where), len(where[0]))
+            faces = self.clock(name, lambda: self.propagator.propagate(rgb, *where), len(where[0]))
         tracks = self.clock("update", lambda: self.tracker.update(faces, time_, rgb))
         faces = replace(faces, tracks=tracks)
-        self.carrier.seen(rgb, faces)
+        self.propagator.remember(rgb, faces)
         self.numbers.update(tracks.tolist())
         self.score.frame(truth, faces)
         return faces

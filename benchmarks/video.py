@@ -90,12 +90,12 @@ def worker(path: Path, mode: str, folder: Path) -> dict[str, Any]:
         wall = time.perf_counter() - start
         return {"frames": n, "wall": wall, "cpu": time.process_time() - busy, "peak_mb": peak()}
     from mien.pipeline.analyzer import Analyzer
-    from mien.pipeline.jobs import Outputs, VideoRun
-    from mien.pipeline.video import FollowOptions
+    from mien.pipeline.jobs import VideoJob, VideoOutputs
+    from mien.tracking.options import TrackingOptions
 
-    options = FollowOptions(detect_every=5 if "carried" in mode else 1)
+    tracking = TrackingOptions(detect_every=5 if "carried" in mode else 1)
     annotated = (lambda _: folder / "annotated.mp4") if "annotated" in mode else None
-    outputs = Outputs(csv=folder / "rows.csv", report=folder / "report", annotated=annotated)
+    outputs = VideoOutputs(csv=folder / "rows.csv", report=folder / "report", annotated=annotated)
     analyzer = Analyzer(threads=1 if "one thread" in mode else None)
     times: list[float] = []
     cpu: list[float] = []
@@ -107,7 +107,7 @@ def worker(path: Path, mode: str, folder: Path) -> dict[str, Any]:
         memory.append(resident())
 
     start, busy = time.perf_counter(), time.process_time()
-    with VideoRun(analyzer, [path], outputs, options=options) as run:
+    with VideoJob(analyzer, [path], outputs, tracking=tracking) as run:
         for report in run.reports(watch):
             if isinstance(report, Exception):
                 raise report

@@ -68,7 +68,7 @@ def test_the_same_input_gives_the_same_bytes(small: bytes, faces: Dataset) -> No
 def test_a_photo_is_read_with_it(small: bytes, tmp_path: Path) -> None:
     path = tmp_path / "small.onnx"
     path.write_bytes(small)
-    (face,) = Analyzer(emotion=path, age=None, threads=1).analyze(astronaut(), color="rgb")
+    (face,) = Analyzer(models=(path,), threads=1).analyze(astronaut(), color="rgb")
     assert face.emotion == "happy"
 
 

@@ -264,7 +264,7 @@ def networks_section() -> list[str]:
         "",
         *table(["network", "MB", "M multiply-adds", "ms a face", "in a batch of 64", "GFLOP/s", "of the peak"], rows),
         "`mien quantize emotion --data fer2013.parquet --out emotion-int8.onnx --json docs/results/quantize.json` wrote the "
-        "8-bit one, which is shipped: `--emotion emotion-int8`. Layers with less than a hundredth of the multiplications stay "
+        "8-bit one, which is shipped: `--models emotion-int8,age`. Layers with less than a hundredth of the multiplications stay "
         "in float32, and weights use 7 bits, so that it says the same on processors without 8-bit dot products (VNNI), "
         "where it gains less. How it is made was chosen by how little it changes the answers on validation images.",
         "",

@@ -82,7 +82,7 @@ def tracking_section(results: dict[str, Any]) -> str:
         "In *cuts* the truth gives everybody a new number after each cut; in *away for 3 s* the absence is about as long as a "
         "track waits.",
         "",
-        "The scenes in which no detection is dropped, together. On searched frames `Carrier.rescue` looks a second time where a "
+        "The scenes in which no detection is dropped, together. On frames with detection `BoxPropagator.recover_missed` looks a second time where a "
         "track expects a face and the search found none, as `Analyzer` does, except where the table says otherwise; *flow* is "
         "how detectors other than MTCNN carry, without a second look:",
         "",

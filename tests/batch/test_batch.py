@@ -431,7 +431,10 @@ def test_a_damaged_part_is_reported(photos: Path, tmp_path: Path) -> None:
 def test_the_manifest_names_models_and_plan(photos: Path, tmp_path: Path) -> None:
     plan = make_plan(str(photos))
     OutputStore(
-        open_output_folder(str(tmp_path / "out")), plan, load_setup(AnalysisSettings(age=None)).describe(), resume=False
+        open_output_folder(str(tmp_path / "out")),
+        plan,
+        load_setup(AnalysisSettings(models=("emotion",))).describe(),
+        resume=False,
     )
     told = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert told["plan"]["sha256"] == plan.digest

@@ -21,14 +21,15 @@ from mien.batch.run import BatchRun
 from mien.batch.settings import AnalysisSettings, AnalysisSetup, load_setup
 from mien.batch.types import ShardResult
 from mien.batch.worker import Worker
+from mien.detect.options import DetectionOptions
 from mien.errors import InputError, MienError, OutputError
 
 LIMIT = 60
 """Seconds after which a process counts as hanging."""
 SIZE = 4
-LIGHT = AnalysisSettings(detector="haar", emotion=None, age=None)
+LIGHT = AnalysisSettings(models=(), detection=DetectionOptions("haar"))
 """What starts quickly: these tests are about processes and files, and start dozens of workers."""
-OPTIONS = ("--detector", "haar", "--emotion", "none", "--age", "none", "--shard-size", SIZE)
+OPTIONS = ("--detector", "haar", "--models", "none", "--shard-size", SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +222,7 @@ def test_a_process_that_does_not_start_is_no_input_s_fault(
         ({"threads": 0}, "at least one thread"),
         ({"shard_size": 0}, "at least one photo"),
         ({"address": "10.0.0.1:6379"}, "--engine ray"),
-        ({"settings": AnalysisSettings(emotion="nobody")}, "no model 'nobody'"),
+        ({"settings": AnalysisSettings(models=("nobody",))}, "no model 'nobody'"),
     ],
 )
 def test_calls_that_cannot_be(source: Path, tmp_path: Path, options: dict[str, object], said: str) -> None:

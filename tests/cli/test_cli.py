@@ -111,7 +111,7 @@ def test_detectors(detector: str, mien: Callable[..., CommandRun], photos: Path)
 
 def test_options_change_the_answer(mien: Callable[..., CommandRun], photos: Path) -> None:
     assert json.loads(mien("analyze", photos / "face.jpg", "--min-face", 300, "--json").out)["faces"] == []
-    face = json.loads(mien("analyze", photos / "face.jpg", "--age", "none", "--json").out)["faces"][0]
+    face = json.loads(mien("analyze", photos / "face.jpg", "--models", "emotion", "--json").out)["faces"][0]
     assert "age_range" not in face
     assert "uncertain" in mien("analyze", photos / "face.jpg", "--abstain", 1).out
 
@@ -168,7 +168,7 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(
         (["analyze", "{tmp}"], "{tmp}"),
         (["analyze", "{tmp}/*.jpg"], "*.jpg"),
         (["analyze", "{photos}/face.jpg", "--csv", "{tmp}"], "folder"),
-        (["analyze", "{photos}/face.jpg", "--emotion", "nonsense"], "emotion or age"),
+        (["analyze", "{photos}/face.jpg", "--models", "nonsense"], "emotion or age"),
         (["analyze", "{photos}/face.jpg", "--detector", "yunet"], "yunet"),
         (["analyze", "{photos}/face.jpg", "--save", "{photos}/face.nonsense"], "suffix"),
         (["models", "nonsense"], "emotion or age"),
@@ -277,7 +277,7 @@ def test_train_evaluate_export_and_use(mien: Callable[..., CommandRun], photos: 
         json.loads((tmp_path / "t.json").read_text())["results"]["fer2013"]["confusion"]
         == scores["fer2013"]["confusion"]
     )
-    used = json.loads(mien("analyze", photos / "face.jpg", "--emotion", tmp_path / "m.onnx", "--json").out)
+    used = json.loads(mien("analyze", photos / "face.jpg", "--models", tmp_path / "m.onnx", "--json").out)
     assert set(used["faces"][0]["emotions"]) == set(json.loads(mien("models", "emotion").out)["heads"][0]["labels"])
     assert mien("export", run, "--out", tmp_path / "n.onnx", "--temperature", "ferplus=-1").code == 1
 

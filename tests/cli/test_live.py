@@ -64,7 +64,7 @@ def test_lines_rows_and_a_recording(camera: str, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(lines) >= 5
-    assert lines[-1]["faces"][0]["stable_emotion"] == "happy"
+    assert lines[-1]["faces"][0]["predictions"]["emotion"]["stable"] == "happy"
     assert [line["frame"] for line in lines] == sorted({line["frame"] for line in lines})
     with (tmp_path / "rows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

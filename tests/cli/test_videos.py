@@ -51,7 +51,7 @@ def test_json_is_one_line_a_frame(folder: Path) -> None:
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line["frame"] for line in lines] == list(range(30))
     assert lines[-1]["faces"][0]["track"] == 1
-    assert lines[-1]["faces"][0]["stable_emotion"] == "happy"
+    assert lines[-1]["faces"][0]["predictions"]["emotion"]["stable"] == "happy"
     assert lines[10]["time"] == pytest.approx(0.4)
 
 
@@ -139,9 +139,7 @@ def test_resume_needs_a_report(folder: Path) -> None:
 def test_no_models(folder: Path, tmp_path: Path) -> None:
     result = call(
         folder / "b.mkv",
-        "--emotion",
-        "none",
-        "--age",
+        "--models",
         "none",
         "--csv",
         tmp_path / "r.csv",

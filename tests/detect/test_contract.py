@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from helpers.pictures import astronaut, hopper, noise
-from mien.defaults import DETECTOR
-from mien.detect import DetectionOptions, DETECTORS, Detector, make_detector
+from mien import defaults
+from mien.detect import DETECTORS, DetectionOptions, Detector, make_detector
 from mien.errors import InputError, ModelError
 from mien.geometry import iou
 
@@ -135,18 +136,34 @@ def test_the_name_is_the_key(detector):
 
 def test_options_are_checked():
     with pytest.raises(InputError, match=r"'nope'.*mtcnn.*haar"):
+        make_detector(DetectionOptions("nope"))
+    with pytest.raises(InputError, match=r"'nope'"):
         make_detector("nope")
     with pytest.raises(InputError, match="own weights"):
-        make_detector(DetectionOptions("haar", detector_model=__file__))  # type: ignore[arg-type]
+        make_detector(DetectionOptions("haar", detector_model=Path(__file__)))
     for name in DETECTORS:
         with pytest.raises(InputError, match="min_face"):
             make_detector(DetectionOptions(name, 0))
         with pytest.raises(InputError, match="threads"):
-            make_detector(name, threads=0)
+            make_detector(DetectionOptions(name), threads=0)
+    for values in ({"threshold": 1.1}, {"threshold": -0.1}, {"max_side": 0}):
+        with pytest.raises(InputError, match=next(iter(values))):
+            DetectionOptions(**values)
+
+
+def test_a_name_alone_and_nothing_leave_the_rest_at_the_defaults():
+    assert make_detector("haar").name == "haar"
+    assert make_detector().name == make_detector(DetectionOptions()).name == defaults.DETECTOR
+
+
+def test_a_threshold_is_refused_where_faces_have_no_scores():
+    for name in (name for name, info in DETECTORS.items() if not info.takes_threshold):
+        with pytest.raises(InputError, match=f"detector '{name}' gives no scores; leave the threshold out"):
+            make_detector(DetectionOptions(name, threshold=0.5))
 
 
 def test_the_table_is_complete_and_read_only():
-    assert DETECTOR in DETECTORS
+    assert defaults.DETECTOR in DETECTORS
     for info in DETECTORS.values():
         assert info.summary
         assert info.licence

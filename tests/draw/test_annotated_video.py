@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.clips import clip, number_of, numbered, scrambled, shortened
+from helpers.faces import predictions
 from helpers.videos import background, made_frame, made_frames
 from mien.draw import soundtrack
 from mien.draw import video_parts as join
@@ -81,20 +82,26 @@ def test_a_drawn_frame() -> None:
     assert np.array_equal(draw_video_frame(nobody), nobody.frame.rgb)
 
 
-def test_labels_tell_what_is_stable() -> None:
+def test_labels_show_what_is_stable() -> None:
     frame = made_frame(30, tracks=(7,))
     overlay = Overlay()
     drawn = overlay.draw(frame)
     # the frame's own emotions may say anything
     assert frame.faces.emotions is not None
-    other = replace(frame, faces=replace(frame.faces, emotions=np.roll(frame.faces.emotions, 3, axis=1)))
+    assert frame.faces.ages is not None
+    rolled = predictions(emotions=np.roll(frame.faces.emotions, 3, axis=1))
+    other = replace(frame, faces=frame.faces.with_predictions(rolled))
     assert np.array_equal(Overlay().draw(other), drawn)
+    smoothed = frame.smoothed["emotion"]
+    years = predictions(ages=np.roll(frame.faces.ages, 2, axis=1))
     for changed in (
-        replace(frame, labels=("fear",)),
-        replace(frame, labels=(None,)),
-        replace(frame, smoothed=np.roll(frame.smoothed, 1, axis=1)),
+        replace(frame, smoothed={"emotion": replace(smoothed, labels=("fear",))}),
+        replace(frame, smoothed={"emotion": replace(smoothed, labels=(None,))}),
+        replace(
+            frame, smoothed={"emotion": replace(smoothed, probabilities=np.roll(smoothed.probabilities, 1, axis=1))}
+        ),
         replace(frame, faces=replace(frame.faces, tracks=np.array([8]))),
-        replace(frame, faces=replace(frame.faces, ages=np.roll(frame.faces.ages, 2, axis=1))),
+        replace(frame, faces=frame.faces.with_predictions(years)),
     ):
         assert not np.array_equal(Overlay().draw(changed), drawn)
 
@@ -107,7 +114,8 @@ def test_models_that_did_not_run(options: dict[str, bool]) -> None:
 
 def test_ages_that_are_not_known_yet() -> None:
     frame = made_frame(30, tracks=(1,))
-    unknown = replace(frame, faces=replace(frame.faces, ages=np.full((1, 9), np.nan, np.float32)))
+    never = predictions(ages=np.full((1, 9), np.nan, np.float32))
+    unknown = replace(frame, faces=frame.faces.with_predictions(never))
     assert np.array_equal(draw_video_frame(unknown), draw_video_frame(made_frame(30, tracks=(1,), ages=False)))
 
 
@@ -433,9 +441,10 @@ for frame in made_frames(100_000, size=(160, 120)):
 
 def test_a_real_kill(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    tests = Path(__file__).parents[1]
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(tests)}
+        [sys.executable, "-c", SCRIPT, str(path)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     lines = [int(process.stdout.readline()) for _ in range(random.randint(1, 4))]

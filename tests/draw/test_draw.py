@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from helpers.faces import predictions
 from mien.draw.boxes import draw_faces, label_places
 from mien.draw.label_layout import text_size
 from mien.draw.palette import COLOURS, PLAIN, colour_of
@@ -18,7 +19,7 @@ from mien.draw.panel import Detail, Panel, percent, plain
 from mien.draw.rounded_rectangles import rounded, stroke
 from mien.errors import ImageError, InputError, MissingFileError
 from mien.geometry import clip_boxes, iou
-from mien.labels import AGE_BINS, FERPLUS
+from mien.labels import FERPLUS
 from mien.results.faces import Faces
 
 
@@ -28,10 +29,8 @@ def classified(boxes: object, size: tuple[int, int], *, ages: bool = True, seed:
     rng = np.random.default_rng(seed)
     faces = Faces.detected(boxes, np.full(len(boxes), 0.97), None, size)
     emotions = rng.dirichlet(np.full(8, 0.4), len(boxes)).astype(np.float32)
-    faces = replace(faces, emotions=emotions, emotion_labels=FERPLUS.names)
-    if ages:
-        faces = replace(faces, ages=rng.dirichlet(np.ones(9), len(boxes)).astype(np.float32), age_bins=AGE_BINS)
-    return faces
+    years = rng.dirichlet(np.ones(9), len(boxes)).astype(np.float32) if ages else None
+    return faces.with_predictions(predictions(emotions=emotions, ages=years))
 
 
 def canvas(size: tuple[int, int], value: int = 127) -> np.ndarray:
@@ -170,7 +169,7 @@ def test_text_has_contrast_on_any_background(value: int) -> None:
 def test_the_box_has_the_colour_of_its_emotion() -> None:
     for i, name in enumerate(FERPLUS.names):
         faces = classified([[300, 300, 400, 400]], (800, 600))
-        faces = replace(faces, emotions=np.eye(8, dtype=np.float32)[i : i + 1])
+        faces = faces.with_predictions(predictions(emotions=np.eye(8, dtype=np.float32)[i : i + 1]))
         drawn = draw_faces(faces, canvas((800, 600)))
         assert tuple(drawn[350, 301]) == COLOURS[name]
 
@@ -203,13 +202,15 @@ def test_faces_without_emotions_show_their_score() -> None:
 
 def test_uncertain_faces_and_long_foreign_labels() -> None:
     faces = classified([[150, 100, 220, 190]], (400, 300))
-    even = replace(faces, emotions=np.full((1, 8), 0.125, np.float32))
+    shares = np.full((1, 8), 0.125, np.float32)
+    even = faces.with_predictions(predictions(emotions=shares))
     assert Panel.of(even[0], Detail.FULL, 12).title[1] == "12 %"
     names = ("überraschend lange Bezeichnung", "厌恶", *FERPLUS.names[2:])
-    foreign = replace(even, emotion_labels=names)
+    foreign = faces.with_predictions(predictions(emotions=shares, emotion_labels=names))
     assert_inside(foreign)
     draw_faces(foreign, canvas((400, 300)))
-    draw_faces(replace(even, emotions=np.full((1, 8), np.nan, np.float32)), canvas((400, 300)))
+    unseen = faces.with_predictions(predictions(emotions=np.full((1, 8), np.nan, np.float32)))
+    draw_faces(unseen, canvas((400, 300)))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from helpers.clips import clip, number_of, numbered
+from helpers.faces import emotion_head
 from helpers.videos import made_frame, made_frames, made_rows, report_of, rows_of
 from mien.cli.video_summary import coverage_line, print_report
 from mien.draw.clock import clock, duration
@@ -30,8 +31,8 @@ from mien.draw.track_series import Run, Series, episode_runs, series_of, span_of
 from mien.draw.video_page import write_html
 from mien.errors import InputError, MissingExtraError, OutputError
 from mien.labels import FERPLUS
-from mien.results.track import Episode, Vote
-from mien.results.video import Coverage, Rows, VideoReport
+from mien.results.track import Episode, Track, Vote
+from mien.results.video import Coverage, VideoReport
 
 REPORT = report_of(rows_of(list(made_frames(200, size=(64, 48)))), lost=2, problems=("2 frames are damaged",))
 LONG = report_of(made_rows(54_000))
@@ -50,6 +51,14 @@ EVERY = {
     "emotions": EMOTIONS,
     "crowd": CROWD,
 }
+
+
+def voting(track: Track, vote: Vote) -> Track:
+    """The track with another vote on the emotion."""
+    emotion = replace(track.predictions["emotion"], vote=vote)
+    return replace(track, predictions=dict(track.predictions) | {"emotion": emotion})
+
+
 each_report = pytest.mark.parametrize("report", EVERY.values(), ids=EVERY)
 
 
@@ -123,11 +132,11 @@ def test_every_face_has_a_section(page: Page) -> None:
         assert f"{len(track.episodes)} episodes" in page.plain
 
 
-def test_the_vote_is_told_with_its_interval(tmp_path: Path) -> None:
+def test_the_vote_is_shown_with_its_interval(tmp_path: Path) -> None:
     first, second = REPORT.tracks
     tracks = (
-        replace(first, vote=Vote("happy", 0.72, 0.61, 0.81, 1200, 40.4)),
-        replace(second, vote=Vote("sad", 0.55, 0.44, 0.66, 1)),
+        voting(first, Vote("happy", 0.72, 0.61, 0.81, 1200, 40.4)),
+        voting(second, Vote("sad", 0.55, 0.44, 0.66, 1)),
     )
     text = Page(write_html(replace(REPORT, tracks=tracks), tmp_path / "r.html")).plain
     assert "The frames vote happy : 72 %, interval 61–81 % (1,200 votes, worth about 40 independent ones)" in text
@@ -190,7 +199,8 @@ TAGS = {
 def test_names_are_text_and_nothing_else(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     folder = tmp_path_factory.mktemp("names")
     labels = tuple(f"{label}<{i}&\"'" for i, label in enumerate(FERPLUS.names))
-    rows = Rows(REPORT.rows.records, labels, REPORT.rows.age_bins, name)
+    heads = dict(REPORT.rows.heads) | {"emotion": emotion_head(labels)}
+    rows = replace(REPORT.rows, heads=heads, source=name)
     report = replace(report_of(rows, problems=(f"{name}: <img src=x onerror=alert(1)>",)), source=name)
     page = Page(write_html(report, folder / "r.html"))
     assert {tag for tag, _ in page.tags} == TAGS
@@ -210,7 +220,7 @@ def test_pages_of_strange_videos(tmp_path: Path, report: VideoReport) -> None:
     assert (
         ("Vote of" in page.plain)
         == ("Mean probability" in page.plain)
-        == bool(report.rows.emotion_labels and report.tracks)
+        == bool("emotion" in report.heads and report.tracks)
     )
     assert ("Looks" in page.plain) == any(track.ages for track in report.tracks)
     assert "nan" not in page.plain.lower()
@@ -227,7 +237,7 @@ def test_a_page_stays_small(tmp_path: Path) -> None:
     assert "Face 90" in told.plain
 
 
-def test_many_faces_and_episodes_are_cut_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_faces_and_episodes_are_cut_with_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mien.draw import video_page as html
 
     monkeypatch.setattr(html, "_ROWS", 50)
@@ -302,7 +312,7 @@ def test_timelines_of_strange_videos(tmp_path: Path, report: VideoReport) -> Non
     draw_timeline(report)
     for track in report.tracks[:2]:
         draw_track(report, track.id)
-    if not report.rows.emotion_labels or not report.tracks:
+    if "emotion" not in report.heads or not report.tracks:
         save_timeline(report, tmp_path / "all.svg")
 
 
@@ -359,7 +369,7 @@ def test_series_leave_gaps_where_a_face_was_not_seen() -> None:
     assert len(first) == 29  # face 1 is missing in every seventh frame
     assert all(b[0] - a[1] == pytest.approx(0.04) or a[1] == pytest.approx(0.4) for a, b in itertools.pairwise(first))
     assert np.allclose(both[1].seen(gap=0.05), [(0.0, 0.4), (0.52, 7.96)])
-    assert np.array_equal(both[2].smoothed[0], REPORT.rows.records["smoothed"][1])
+    assert np.array_equal(both[2].smoothed[0], REPORT.rows.records["emotion/smoothed"][1])
 
 
 def test_frames_that_come_late_leave_a_gap() -> None:
@@ -393,7 +403,9 @@ def test_votes_are_runs_and_undecided_ones_have_no_label() -> None:
 
 
 def test_many_episodes_become_columns() -> None:
-    every = [Episode(1, "happy" if i % 3 else "sad", i / 10, (i + 1) / 10, 1, i / 10, 1) for i in range(1000)]
+    every = [
+        Episode(1, "emotion", "happy" if i % 3 else "sad", i / 10, (i + 1) / 10, 1, i / 10, 1) for i in range(1000)
+    ]
     few = episode_runs(every[:5], (0, 100), 10)
     assert few == [Run(e.start, e.end, e.label) for e in every[:5]]
     merged = episode_runs(every[:500], (0, 100), 100)
@@ -447,8 +459,8 @@ def printed(report: VideoReport, *, width: int = 160, encoding: str = "utf-8") -
 def test_one_line_a_face() -> None:
     first, second = REPORT.tracks
     tracks = (
-        replace(first, vote=Vote("happy", 0.72, 0.61, 0.81, 100)),
-        replace(second, vote=Vote("sad", 0.55, 0.44, 0.66, 100)),
+        voting(first, Vote("happy", 0.72, 0.61, 0.81, 100)),
+        voting(second, Vote("sad", 0.55, 0.44, 0.66, 100)),
     )
     lines = printed(replace(REPORT, tracks=tracks)).splitlines()
     assert lines[0].startswith("clip.mp4 640×480, 2 faces")
@@ -470,7 +482,7 @@ def test_terminals_of_any_width(report: VideoReport, width: int) -> None:
     text = printed(replace(report, source="folder/" * 3 + "video.mp4"), width=width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "…" not in text
-    if report.tracks and report.rows.emotion_labels:
+    if report.tracks and "emotion" in report.heads:
         assert report.tracks[0].emotion in text
     assert ("age" in text) == (any(t.ages for t in report.tracks) and width >= 84)
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.faces import predictions
 from mien.errors import InputError
 from mien.exchange.deepface_fer import to_deepface, to_fer
-from mien.labels import AGE_BINS, FER2013, FERPLUS, RAFDB
+from mien.labels import FER2013, FERPLUS, RAFDB
 from mien.results.faces import Faces
 
 NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
@@ -24,7 +25,7 @@ def one_face(**probabilities: float) -> Faces:
     emotions = np.array([[probabilities.get(name, 0.0) for name in FERPLUS.names]], np.float32)
     ages = np.zeros((1, 9), np.float32)
     ages[0, 3] = 1
-    return replace(faces, emotions=emotions, emotion_labels=FERPLUS.names, ages=ages, age_bins=AGE_BINS)
+    return faces.with_predictions(predictions(emotions=emotions, ages=ages))
 
 
 def test_deepface() -> None:
@@ -66,7 +67,7 @@ def test_no_face() -> None:
 
 
 def test_models_that_did_not_run_leave_no_keys() -> None:
-    bare = replace(one_face(), emotions=None, emotion_labels=(), ages=None, age_bins=())
+    bare = replace(one_face(), predictions={})
     (row,) = to_deepface(bare)
     assert list(row) == ["region", "face_confidence"]
     with pytest.raises(InputError, match="these faces carry no emotions: analyse them with an emotion model first"):
@@ -86,14 +87,16 @@ def test_faces_without_landmarks_and_landmarks_outside() -> None:
 
 
 def test_other_orders_of_labels() -> None:
-    faces = replace(one_face(), emotions=np.eye(7, dtype=np.float32)[:1], emotion_labels=RAFDB.names)
+    surprised = np.eye(7, dtype=np.float32)[:1]
+    faces = one_face().with_predictions(predictions(emotions=surprised, emotion_labels=RAFDB.names))
     assert to_deepface(faces)[0]["dominant_emotion"] == "surprise"
     assert to_fer(faces)[0]["emotions"]["surprise"] == 1.0
 
 
 @pytest.mark.parametrize("convert", [to_deepface, to_fer])
 def test_foreign_labels(convert) -> None:
-    faces = replace(one_face(), emotions=np.ones((1, 2), np.float32) / 2, emotion_labels=("awake", "asleep"))
+    even = np.ones((1, 2), np.float32) / 2
+    faces = one_face().with_predictions(predictions(emotions=even, emotion_labels=("awake", "asleep")))
     with pytest.raises(InputError, match="none of the emotions awake, asleep is one of angry, disgust"):
         convert(faces)
 

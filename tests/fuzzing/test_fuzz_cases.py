@@ -46,7 +46,7 @@ from mien.errors import (
 )
 from mien.media.video import open_video
 from mien.models.card import Card
-from mien.pipeline.jobs import Outputs, VideoRun
+from mien.pipeline.jobs import VideoJob, VideoOutputs
 
 GONE = object()
 
@@ -119,7 +119,7 @@ def test_a_card_that_is_no_object_is_refused(text: str):
 def analysed(folder: Path, model: bytes) -> Any:
     path = folder / "model.onnx"
     path.write_bytes(model)
-    analyzer = mien.Analyzer(detector=OneFace(), emotion=path, age=None, threads=1)
+    analyzer = mien.Analyzer(detector=OneFace(), models=(path,), threads=1)
     return analyzer.analyze(noise(1, 40, 40, 3)[0], color="rgb")
 
 
@@ -614,26 +614,26 @@ class StopError(Exception):
     pass
 
 
-def interrupted(folder: Path) -> Callable[[], VideoRun]:
+def interrupted(folder: Path) -> Callable[[], VideoJob]:
     """A run that stopped in its one clip; makes the run that goes on with it."""
     path = clip(folder / "a.mkv", codec="ffv1", pix_fmt="bgr0", frames=20, size=(40, 40))
-    analyzer = mien.Analyzer(detector=OneFace(), emotion=None, age=None, threads=1)
-    outputs = Outputs(csv=folder / "rows.csv", report=folder / "report")
+    analyzer = mien.Analyzer(detector=OneFace(), models=(), threads=1)
+    outputs = VideoOutputs(csv=folder / "rows.csv", report=folder / "report")
 
     def stop(stream: object, frames: list[Any]) -> None:
         if frames and frames[0].frame.index >= 8:
             raise StopError
 
-    with pytest.raises(StopError), VideoRun(analyzer, [path], outputs, flush_seconds=0.0) as run:
+    with pytest.raises(StopError), VideoJob(analyzer, [path], outputs, flush_seconds=0.0) as run:
         list(run.reports(stop))
-    return lambda: VideoRun(analyzer, [path], outputs, flush_seconds=0.0, resume=True)
+    return lambda: VideoJob(analyzer, [path], outputs, flush_seconds=0.0, resume=True)
 
 
 def test_a_run_whose_progress_is_damaged(tmp_path: Path):
     again = interrupted(tmp_path)
     path = tmp_path / "report" / "progress.json"
     good = json.loads(path.read_text())
-    assert good["current"]["following"]["cuts"]
+    assert good["current"]["pipeline"]["cuts"]
 
     def gone_on() -> None:
         with again() as run:
@@ -649,22 +649,22 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
         json.dumps(good | {"finished": 1}),
         json.dumps(good | {"current": {"x": 1}}),
     ]
-    following = good["current"]["following"]
+    stages = good["current"]["pipeline"]
     for name in ("cuts", "tracker", "smoother", "carrier"):
         for value in ({}, None, [1], 10**400):
-            texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {name: value}}}))
-    for past in ([[[1, 2]]], [[]], [following["cuts"]["past"][0]] * 3):
-        cuts = following["cuts"] | {"past": past}
-        texts.append(json.dumps(good | {"current": good["current"] | {"following": following | {"cuts": cuts}}}))
-    smoother = following["smoother"]
+            texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": stages | {name: value}}}))
+    for past in ([[[1, 2]]], [[]], [stages["cuts"]["past"][0]] * 3):
+        cuts = stages["cuts"] | {"past": past}
+        texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": stages | {"cuts": cuts}}}))
+    smoother = stages["smoother"]
     assert smoother["live"]
     for change in (
         {"raw": [1.0]}, {"filtered": [0.5]}, {"emotions": None}, {"shares": [1.0]}, {"pooled": [1.0]}, {"age_logs": {}},
         {"label": 3}, {"label": "x"}, {"seen": None}, {"mass": "1"},
     ):  # fmt: skip
         live = [smoother["live"][0] | change, *smoother["live"][1:]]
-        changed = following | {"smoother": smoother | {"live": live}}
-        texts.append(json.dumps(good | {"current": good["current"] | {"following": changed}}))
+        changed = stages | {"smoother": smoother | {"live": live}}
+        texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": changed}}))
     for size in ("", [], [1], ["a", "b"]):
         done = good["current"]["done"] | {"size": size}
         texts.append(json.dumps(good | {"current": good["current"] | {"done": done}}))

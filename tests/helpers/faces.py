@@ -62,7 +62,5 @@ def make_faces(
     **others: Any,
 ) -> Faces:
     """`Faces` with the predictions of these arrays."""
-    found = predictions(
-        emotions=emotions, emotion_labels=emotion_labels, ages=ages, age_bins=age_bins, fer2013=fer2013
-    )
+    found = predictions(emotions=emotions, emotion_labels=emotion_labels, ages=ages, age_bins=age_bins, fer2013=fer2013)
     return Faces(boxes, scores, landmarks, image_size, predictions=found, **others)

@@ -9,11 +9,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.labels import AGE_BINS, FERPLUS, age_bin_names
+from helpers.faces import HEADS, predictions
+from mien.labels import FERPLUS
 from mien.media.frame import Frame
+from mien.results.face_columns import FaceTable, Heads, empty_records, record_dtype
 from mien.results.faces import Faces
-from mien.results.track import Episode, Track, Vote
-from mien.results.video import Coverage, Rows, VideoFrame, VideoReport, row_dtype
+from mien.results.track import NO_VOTE, Episode, Track, TrackPrediction, Vote
+from mien.results.video import Coverage, SmoothedPredictions, VideoFrame, VideoReport
 
 N = len(FERPLUS.names)
 
@@ -60,32 +62,29 @@ def made_frame(
     points = corner[:, None] + side * np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
     faces = Faces.detected(boxes, rng.uniform(0.9, 1, n), points if landmarks else None, size)
     faces = replace(faces, source=source, tracks=np.array(tracks, np.int64).reshape(n))
-    smoothed: NDArray[np.float32] | None = None
-    labels: tuple[str | None, ...] = (None,) * n
-    votes = tuple(Vote(None, 0.0, 0.0, 1.0, 0) for _ in tracks)
+    smoothed_heads = {}
     if emotions:
         smoothed = np.stack([swing(index, t) for t in tracks]) if n else np.zeros((0, N), np.float32)
         noisy = smoothed * rng.uniform(0.5, 1.5, (n, N)).astype(np.float32)
         noisy = (noisy / noisy.sum(axis=1, keepdims=True)).astype(np.float32)
-        faces = replace(faces, emotions=noisy, emotion_labels=FERPLUS.names)
+        faces = faces.with_predictions(predictions(emotions=noisy))
         best = smoothed.argmax(axis=1) if n else np.zeros(0, int)
-        labels = tuple(FERPLUS.names[i] for i in best) if index else (None,) * n
+        labels: tuple[str | None, ...] = tuple(FERPLUS.names[i] for i in best) if index else (None,) * n
         # a row holds a share in single precision
         shares = (0.5 + 0.25 * smoothed.max(axis=1, initial=0)).tolist()
         votes = tuple(
             Vote(FERPLUS.names[i], share, share - 0.125, share + 0.0625, 40)
             for i, share in zip(best.tolist(), shares, strict=True)
         )
+        smoothed_heads["emotion"] = SmoothedPredictions(HEADS["emotion"], smoothed, labels, votes)
     if ages:
         spread = np.stack([np.exp(-np.abs(np.arange(9) - 2 - t % 5)) for t in tracks]) if n else np.zeros((0, 9))
         spread = spread / spread.sum(axis=1, keepdims=True) if n else spread
-        faces = replace(faces, ages=spread.astype(np.float32), age_bins=AGE_BINS)
+        faces = faces.with_predictions(predictions(ages=spread.astype(np.float32)))
     return VideoFrame(
         frame=Frame(rgb, source, index, index / fps),
         faces=faces,
-        smoothed=smoothed,
-        labels=labels,
-        votes=votes,
+        smoothed=smoothed_heads,
         detected=index % 3 == 0,
         cut=cut,
     )
@@ -100,20 +99,17 @@ def made_frames(
         yield made_frame(index, tracks=tracks, cut=index == gap[1], **options)  # type: ignore[arg-type]
 
 
-def rows_of(frames: Sequence[VideoFrame], source: str | None = "clip.mp4") -> Rows:
+def rows_of(frames: Sequence[VideoFrame], source: str | None = "clip.mp4") -> FaceTable:
     """The table of these frames; their own models fix its columns."""
-    with_faces = next((f for f in frames if f.faces.emotion_labels or f.faces.age_bins), None)
-    labels = with_faces.faces.emotion_labels if with_faces else ()
-    bins = with_faces.faces.age_bins if with_faces else ()
-    dtype = row_dtype(labels, bins)
-    records = [frame.to_records(dtype) for frame in frames]
-    return Rows(np.concatenate(records) if records else np.zeros(0, dtype), labels, bins, source)
+    heads: Heads = next((frame.heads for frame in frames if frame.heads), {})
+    table = FaceTable.empty(heads, source, video=True)
+    return table.followed_by(replace(table, records=frame.to_records(heads)) for frame in frames)
 
 
-def made_rows(count: int, *, faces: int = 1, source: str | None = "clip.mp4", fps: float = 30.0) -> Rows:
+def made_rows(count: int, *, faces: int = 1, source: str | None = "clip.mp4", fps: float = 30.0) -> FaceTable:
     """A long table at once: ``count`` frames with as many faces in each."""
     rng = np.random.default_rng(3)
-    records = np.zeros(count * faces, row_dtype(FERPLUS.names, AGE_BINS))
+    records = empty_records(count * faces, record_dtype(HEADS, video=True))
     frame = np.repeat(np.arange(count), faces)
     track = np.tile(np.arange(1, faces + 1), count)
     # every face has moods of some seconds, and one that it prefers
@@ -129,16 +125,18 @@ def made_rows(count: int, *, faces: int = 1, source: str | None = "clip.mp4", fp
     smoothed /= smoothed.sum(axis=1, keepdims=True)
     raw = smoothed * rng.gamma(2.0, 0.5, smoothed.shape)
     records["frame"], records["time"], records["track"] = frame, frame / fps, track
-    records["smoothed"], records["emotions"] = smoothed, raw / raw.sum(axis=1, keepdims=True)
-    records["label"] = records["vote"] = smoothed.argmax(axis=1)
+    records["face"] = track - 1
+    records["emotion/smoothed"], records["emotion"] = smoothed, raw / raw.sum(axis=1, keepdims=True)
+    records["emotion/label"] = records["emotion/vote"] = smoothed.argmax(axis=1)
     records["box"] = [100, 80, 200, 190]
     records["box"] += rng.normal(0, 2, (len(records), 4))
     records["landmarks"] = records["box"][:, None, :2] + rng.uniform(0, 100, (len(records), 5, 2))
     records["score"], records["detected"] = rng.uniform(0.8, 1, len(records)), True
-    records["vote_share"], records["vote_low"], records["vote_high"] = 0.75, 0.625, 0.8125
+    for end, value in (("share", 0.75), ("low", 0.625), ("high", 0.8125)):
+        records[f"emotion/vote_{end}"] = value
     ages = rng.dirichlet(np.ones(9), len(records))
-    records["ages"] = ages
-    return Rows(records, FERPLUS.names, AGE_BINS, source)
+    records["age"] = ages
+    return FaceTable(records, HEADS, source, video=True)
 
 
 def _low_pass(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
@@ -151,7 +149,7 @@ def _low_pass(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]
 
 
 def report_of(
-    rows: Rows, *, size: tuple[int, int] = (640, 480), problems: tuple[str, ...] = (), lost: int = 0
+    rows: FaceTable, *, size: tuple[int, int] = (640, 480), problems: tuple[str, ...] = (), lost: int = 0
 ) -> VideoReport:
     """The report that these rows would make; tracks and episodes are read off the stable labels."""
     r = rows.records
@@ -170,45 +168,41 @@ def report_of(
     return VideoReport(rows.source, size, tracks, rows, coverage)
 
 
-def _track(rows: Rows, number: int, step: float) -> Track:
+def _track(rows: FaceTable, number: int, step: float) -> Track:
     mine = rows.records[rows.records["track"] == number]
-    names = rows.emotion_labels
-    emotions = dict(zip(names, mine["smoothed"].mean(axis=0).tolist(), strict=True)) if names else {}
-    shares = {name: float((mine["label"] == i).mean()) for i, name in enumerate(names)}
-    best = max(shares, key=shares.__getitem__) if shares else None
-    share = shares[best] if best else 0.0
-    ages = (
-        dict(zip(age_bin_names(rows.age_bins), mine["ages"].mean(axis=0).tolist(), strict=True))
-        if rows.age_bins
-        else {}
-    )
+    found = {}
+    if "emotion" in rows.heads:
+        head = rows.heads["emotion"]
+        means = dict(zip(head.labels, mine["emotion/smoothed"].mean(axis=0).tolist(), strict=True))
+        shares = {name: float((mine["emotion/label"] == i).mean()) for i, name in enumerate(head.labels)}
+        best = max(shares, key=shares.__getitem__)
+        share = shares[best]
+        vote = Vote(best, share, max(share - 0.1, 0.0), min(share + 0.08, 1.0), len(mine)) if share else NO_VOTE
+        episodes = tuple(_episodes(mine, head.labels, number, step))
+        found["emotion"] = TrackPrediction(head, means, shares, vote, episodes)
+    if "age" in rows.heads:
+        head = rows.heads["age"]
+        found["age"] = TrackPrediction(head, dict(zip(head.labels, mine["age"].mean(axis=0).tolist(), strict=True)))
     return Track(
         id=number,
         start=float(mine["time"][0]),
         end=float(mine["time"][-1]) + step,
         frames=len(mine),
         seen=len(mine) * step,
-        emotions=emotions,
-        shares=shares,
-        vote=Vote(best, share, max(share - 0.1, 0.0), min(share + 0.08, 1.0), len(mine)),
-        episodes=tuple(_episodes(mine, names, number, step)),
-        ages=ages,
-        age_bins=rows.age_bins,
+        predictions=found,
         best=(int(mine["frame"][0]), float(mine["time"][0]), tuple(mine["box"][0].tolist())),
     )
 
 
 def _episodes(mine: NDArray[np.void], names: tuple[str, ...], number: int, step: float) -> Iterator[Episode]:
-    if not names:
-        return
-    bounds = [0, *(np.flatnonzero(np.diff(mine["label"])) + 1).tolist(), len(mine)]
+    bounds = [0, *(np.flatnonzero(np.diff(mine["emotion/label"])) + 1).tolist(), len(mine)]
     for a, b in itertools.pairwise(bounds):
-        label = int(mine["label"][a])
+        label = int(mine["emotion/label"][a])
         if label < 0 or b - a < 5:
             continue
-        p = mine["smoothed"][a:b, label]
+        p = mine["emotion/smoothed"][a:b, label]
         peak = int(p.argmax())
         yield Episode(
-            number, names[label], float(mine["time"][a]), float(mine["time"][b - 1]) + step, float(p.max()),
+            number, "emotion", names[label], float(mine["time"][a]), float(mine["time"][b - 1]) + step, float(p.max()),
             float(mine["time"][a + peak]), float(p.mean()),
         )  # fmt: skip

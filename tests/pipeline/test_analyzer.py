@@ -100,7 +100,7 @@ def test_a_batch_is_searched_side_by_side(tmp_path: Path) -> None:
             return super().detect(rgb)
 
     both = threading.Barrier(2)
-    watching = mien.Analyzer(detector=Watched(), emotion=None, age=None, threads=2)
+    watching = mien.Analyzer(detector=Watched(), models=(), threads=2)
     assert [len(faces) for faces in watching.analyze_batch([astronaut(), hopper()], color="rgb")] == [1, 1]
     assert len(seen) == 2
     assert threading.current_thread() not in seen
@@ -121,7 +121,7 @@ def test_large_files_are_decoded_no_larger_than_faces_need(tmp_path: Path, orien
     path = tmp_path / "large.jpg"
     Image.fromarray(stored).save(path, quality=92, exif=exif)
     analyzer = mien.Analyzer(threads=1, min_face=130)
-    assert [mien.Analyzer(min_face=n, emotion=None, age=None).reduction for n in (40, 127, 128, 256, 600)] == [
+    assert [mien.Analyzer(min_face=n, models=()).reduction for n in (40, 127, 128, 256, 600)] == [
         1, 1, 2, 4, 8,
     ]  # fmt: skip
     (expected,) = analyzer.analyze_batch([load_image(path)])
@@ -147,7 +147,7 @@ def test_a_detector_of_ones_own_sees_whole_pictures(tmp_path: Path) -> None:
             return super().detect(rgb)
 
     Image.fromarray(astronaut()).save(tmp_path / "a.jpg")
-    mien.Analyzer(detector=Watched(), emotion=None, age=None, min_face=300).analyze_batch([tmp_path / "a.jpg"])
+    mien.Analyzer(detector=Watched(), models=(), min_face=300).analyze_batch([tmp_path / "a.jpg"])
     assert sizes == [(512, 512, 3)]
 
 
@@ -195,16 +195,16 @@ def test_a_loaded_model_may_be_given(analyzer: mien.Analyzer) -> None:
     from mien.models.catalog import read_model
     from mien.models.model import Model
 
-    loaded = mien.Analyzer(emotion=Model(read_model("emotion"), threads=1), threads=1)
+    loaded = mien.Analyzer(models=(Model(read_model("emotion"), threads=1), "age"), threads=1)
     same(loaded.analyze(astronaut(), color="rgb"), analyzer.analyze(astronaut(), color="rgb"))
 
 
 def test_models_can_be_left_out() -> None:
-    faces = mien.Analyzer(emotion=None, age=None, threads=1).analyze(astronaut(), color="rgb")
+    faces = mien.Analyzer(models=(), threads=1).analyze(astronaut(), color="rgb")
     assert faces.emotions is None
     assert faces.ages is None
     assert faces[0].emotion is None
-    with pytest.raises(InputError, match="carry no emotions"):
+    with pytest.raises(InputError, match="have no predictions"):
         faces.labels()
 
 
@@ -224,9 +224,13 @@ def test_any_detector_of_the_protocol_may_be_given() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"emotion": "nonsense"}, InputError, "emotion or age"),
-        ({"emotion": "age"}, InputError, "tells age"),
-        ({"age": "nowhere.onnx"}, MissingFileError, "check the path"),
+        ({"models": ["nonsense"]}, InputError, "emotion or age"),
+        ({"models": ["age", "age"]}, InputError, "two models predict 'age'"),
+        ({"models": "emotion"}, InputError, r"give \['emotion'\]"),
+        ({"models": ["nowhere.onnx"]}, MissingFileError, "check the path"),
+        ({"threshold": 1.5}, InputError, "threshold"),
+        ({"max_side": 0}, InputError, "max_side"),
+        ({"detector": "haar", "threshold": 0.5}, InputError, "gives no scores"),
         ({"detector": "nonsense"}, InputError, "mtcnn"),
         ({"min_face": 0}, InputError, "min_face"),
         ({"threads": 0}, InputError, "threads"),
@@ -240,7 +244,7 @@ def test_bad_options_say_what_to_do(options: dict[str, object], error: type[Exce
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        mien.Analyzer(emotion=tmp_path / "x.onnx")
+        mien.Analyzer(models=(tmp_path / "x.onnx",))
 
 
 def test_results_carry_into_files(analyzer: mien.Analyzer, tmp_path: Path) -> None:
@@ -251,8 +255,8 @@ def test_results_carry_into_files(analyzer: mien.Analyzer, tmp_path: Path) -> No
     frame = pd.read_parquet(faces.to_parquet(tmp_path / "out.parquet"))
     assert frame["emotion"].tolist() == ["happy", "happy"]
     assert faces.to_pandas()["age_range"].tolist() == [face.age_range for face in faces]
-    assert len(faces.filter(emotion="happy", min_confidence=0.5)) == 2
-    assert len(faces.filter(emotion="sad")) == 0
+    assert len(faces.filter(label="happy", min_confidence=0.5)) == 2
+    assert len(faces.filter(label="sad")) == 0
     with pytest.raises(InputError, match="suffix"):
         faces.save(tmp_path / "out.nonsense")
     drawn = faces.draw()

@@ -14,26 +14,27 @@ import pytest
 
 from helpers.clips import Pan, clip, shortened, sound
 from mien.errors import InputError, MienError, MissingFileError
+from mien.media.selection import FrameSelection
 from mien.pipeline.analyzer import Analyzer
-from mien.pipeline.jobs import Outputs, Selection, VideoRun
-from mien.pipeline.video import FollowOptions
+from mien.pipeline.jobs import VideoJob, VideoOutputs
 from mien.results.video import VideoReport
+from mien.tracking.options import TrackingOptions
 
 SIZE = (192, 144)
 CHILD = """
 import sys
 from pathlib import Path
 from mien.pipeline.analyzer import Analyzer
-from mien.pipeline.video import FollowOptions
-from mien.pipeline.jobs import Outputs, VideoRun
+from mien.tracking.options import TrackingOptions
+from mien.pipeline.jobs import VideoJob, VideoOutputs
 folder, resume, detect_every, *clips = sys.argv[1:]
 folder = Path(folder)
-outputs = Outputs(
+outputs = VideoOutputs(
     csv=folder / "rows.csv", jsonl=folder / "rows.jsonl", parquet=folder / "rows.parquet", report=folder / "report",
     annotated=lambda clip: folder / (clip.stem + ".mp4"),
 )
-run = VideoRun(
-    Analyzer(threads=1), [Path(c) for c in clips], outputs, options=FollowOptions(detect_every=int(detect_every)),
+run = VideoJob(
+    Analyzer(threads=1), [Path(c) for c in clips], outputs, tracking=TrackingOptions(detect_every=int(detect_every)),
     resume=resume == "resume", flush_seconds=0.1,
 )
 with run:
@@ -86,7 +87,7 @@ def times_of(path: Path) -> list[float]:
         return [round(frame.time, 3) for frame in container.decode(video=0)]
 
 
-def one(run: VideoRun) -> VideoReport:
+def one(run: VideoJob) -> VideoReport:
     with run:
         (result,) = run.reports()
     assert isinstance(result, VideoReport)
@@ -94,11 +95,11 @@ def one(run: VideoRun) -> VideoReport:
 
 
 def test_everything_is_written(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
-    outputs = Outputs(
+    outputs = VideoOutputs(
         csv=tmp_path / "rows.csv", jsonl=tmp_path / "rows.jsonl", parquet=tmp_path / "rows.parquet",
         report=tmp_path / "report", annotated=lambda clip: tmp_path / f"{clip.stem}-annotated.mp4",
     )  # fmt: skip
-    with VideoRun(analyzer, clips, outputs) as run:
+    with VideoJob(analyzer, clips, outputs) as run:
         reports = list(run.reports())
     assert [r.coverage.frames for r in reports if isinstance(r, VideoReport)] == [120, 90]
     rows = rows_of(tmp_path / "rows.csv")
@@ -182,10 +183,10 @@ def test_ctrl_c_leaves_readable_files(clips: list[Path], tmp_path: Path) -> None
 
 
 def test_resuming_a_finished_run_does_nothing(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
-    outputs = Outputs(csv=tmp_path / "rows.csv", report=tmp_path / "report")
-    one(VideoRun(analyzer, clips[1:], outputs))
+    outputs = VideoOutputs(csv=tmp_path / "rows.csv", report=tmp_path / "report")
+    one(VideoJob(analyzer, clips[1:], outputs))
     before = (tmp_path / "rows.csv").read_bytes()
-    run = VideoRun(analyzer, clips[1:], outputs, resume=True)
+    run = VideoJob(analyzer, clips[1:], outputs, resume=True)
     assert run.skipped == 1
     with run:
         assert list(run.reports()) == []
@@ -193,20 +194,20 @@ def test_resuming_a_finished_run_does_nothing(analyzer: Analyzer, clips: list[Pa
 
 
 def test_resuming_another_call_is_refused(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
-    outputs = Outputs(report=tmp_path / "report")
-    one(VideoRun(analyzer, clips[1:], outputs))
+    outputs = VideoOutputs(report=tmp_path / "report")
+    one(VideoJob(analyzer, clips[1:], outputs))
     with pytest.raises(InputError, match="other videos, models or options"):
-        VideoRun(analyzer, clips[1:], outputs, selection=Selection(every=2), resume=True)
+        VideoJob(analyzer, clips[1:], outputs, selection=FrameSelection(every=2), resume=True)
     with pytest.raises(InputError, match="other videos, models or options"):
-        VideoRun(analyzer, clips[1:], outputs, options=FollowOptions(detect_every=2), resume=True)
+        VideoJob(analyzer, clips[1:], outputs, tracking=TrackingOptions(detect_every=2), resume=True)
     (tmp_path / "report" / "progress.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
-        VideoRun(analyzer, clips[1:], outputs, resume=True)
+        VideoJob(analyzer, clips[1:], outputs, resume=True)
 
 
 def test_resume_needs_a_report_folder(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--report DIR"):
-        VideoRun(analyzer, clips, Outputs(csv=tmp_path / "rows.csv"), resume=True)
+        VideoJob(analyzer, clips, VideoOutputs(csv=tmp_path / "rows.csv"), resume=True)
 
 
 def test_a_video_that_cannot_be_read_does_not_stop_the_others(
@@ -215,8 +216,8 @@ def test_a_video_that_cannot_be_read_does_not_stop_the_others(
     bad = tmp_path / "bad.mp4"
     bad.write_text("dear diary\n" * 100)
     silent = sound(tmp_path / "sound.mp4")
-    outputs = Outputs(csv=tmp_path / "rows.csv", report=tmp_path / "report")
-    with VideoRun(analyzer, [bad, silent, tmp_path / "absent.mp4", clips[1]], outputs) as run:
+    outputs = VideoOutputs(csv=tmp_path / "rows.csv", report=tmp_path / "report")
+    with VideoJob(analyzer, [bad, silent, tmp_path / "absent.mp4", clips[1]], outputs) as run:
         results = list(run.reports())
     assert [isinstance(r, MienError) for r in results] == [True, True, True, False]
     assert isinstance(results[2], MissingFileError)
@@ -227,7 +228,7 @@ def test_a_cut_file_is_analysed_as_far_as_it_goes(analyzer: Analyzer, clips: lis
     cut = tmp_path / "cut.mkv"
     clip(cut, frames=60, draw=Pan.astronaut(SIZE, eye_distance=30.0))
     shortened(cut, 0.6)
-    report = one(VideoRun(analyzer, [cut], Outputs(csv=tmp_path / "rows.csv")))
+    report = one(VideoJob(analyzer, [cut], VideoOutputs(csv=tmp_path / "rows.csv")))
     assert 10 < report.coverage.frames < 60
     assert report.coverage.problems
     assert len(rows_of(tmp_path / "rows.csv")) == report.coverage.frames
@@ -235,8 +236,10 @@ def test_a_cut_file_is_analysed_as_far_as_it_goes(analyzer: Analyzer, clips: lis
 
 def test_frames_without_a_face_have_rows(analyzer: Analyzer, tmp_path: Path) -> None:
     plain = clip(tmp_path / "plain.mp4", frames=20, size=SIZE)
-    outputs = Outputs(csv=tmp_path / "rows.csv", report=tmp_path / "report", annotated=lambda _: tmp_path / "a.mp4")
-    report = one(VideoRun(analyzer, [plain], outputs))
+    outputs = VideoOutputs(
+        csv=tmp_path / "rows.csv", report=tmp_path / "report", annotated=lambda _: tmp_path / "a.mp4"
+    )
+    report = one(VideoJob(analyzer, [plain], outputs))
     assert report.tracks == ()
     assert report.coverage.without_face == 20
     rows = rows_of(tmp_path / "rows.csv")
@@ -250,7 +253,7 @@ def test_equal_names_get_folders_of_their_own(analyzer: Analyzer, tmp_path: Path
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         paths.append(clip(tmp_path / name / "clip.mp4", frames=4, size=SIZE))
-    with VideoRun(analyzer, paths, Outputs(report=tmp_path / "report")) as run:
+    with VideoJob(analyzer, paths, VideoOutputs(report=tmp_path / "report")) as run:
         list(run.reports())
     assert (tmp_path / "report" / "clip" / "summary.json").is_file()
     assert (tmp_path / "report" / "clip-2" / "summary.json").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,9 +16,12 @@ from mien.media.source import SourceInfo
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.pipeline.analyzer import Analyzer
-from mien.pipeline.video import BATCH, Done, Following, FollowOptions, VideoStream
+from mien.pipeline.video import BATCH, Progress, VideoPipeline, VideoStream
+from mien.predict.model_set import ModelSet
 from mien.results.faces import Faces
 from mien.results.video import VideoFrame
+from mien.smoothing import SmoothingOptions
+from mien.tracking.options import TrackingOptions
 
 SIZE = (320, 240)
 
@@ -68,9 +72,13 @@ class Told:
         return Faces.detected(np.array([[x, 60, x + 60, 140]]), np.array([0.9]), None, SIZE)
 
 
-def followed(n: int, detector: Told | None = None, **options: float) -> list[VideoFrame]:
-    following = Following(detector or Told(), None, None, FollowOptions(**options))
-    return list(VideoStream(Made(n), following))
+def stages(detector: Told | None = None, *, detect_every: int = 1, **models: Model) -> VideoPipeline:
+    """The stages with this detector and these models."""
+    return VideoPipeline(detector or Told(), ModelSet(models), TrackingOptions(detect_every=detect_every))
+
+
+def followed(n: int, detector: Told | None = None, *, detect_every: int = 1) -> list[VideoFrame]:
+    return list(VideoStream(Made(n), stages(detector, detect_every=detect_every)))
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +102,13 @@ def test_a_first_frame_without_a_face_is_an_empty_one() -> None:
     frames = followed(20, Told(frozenset(range(10))))
     assert [len(f.faces) for f in frames] == [0] * 10 + [1] * 10
     assert frames[0].labels == ()
-    assert frames[0].smoothed is None
+    assert frames[0].smoothed == {}
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("n", [1, BATCH - 1, BATCH, BATCH + 1, 5 * BATCH])
 def test_results_do_not_depend_on_threads(threads: int, n: int) -> None:
-    following = Following(Told(), None, None, FollowOptions(detect_every=3))
-    frames = list(VideoStream(Made(n), following, threads=threads))
+    frames = list(VideoStream(Made(n), stages(detect_every=3), threads=threads))
     assert [f.detected for f in frames] == [i % 3 == 0 for i in range(n)]
 
 
@@ -120,20 +127,18 @@ def test_the_age_model_looks_five_times_a_second_and_every_row_has_an_age(age: M
             return super().__call__(crops, flip=flip)
 
     counting = Counting(read_model("age"), threads=1)
-    following = Following(Told(), None, counting, FollowOptions())
-    frames = list(VideoStream(Made(50), following))
+    frames = list(VideoStream(Made(50), stages(age=counting)))
     assert sum(calls) == 10
     assert all(f.faces.ages is not None and np.isfinite(f.faces.ages).all() for f in frames)
     assert np.allclose([f.faces.ages.sum() for f in frames], 1, atol=1e-5)
 
 
 def test_emotions_are_smoothed_and_voted_on(emotion: Model) -> None:
-    following = Following(Told(), emotion, None, FollowOptions())
-    frames = list(VideoStream(Made(50), following))
+    frames = list(VideoStream(Made(50), stages(emotion=emotion)))
     last = frames[-1]
-    assert last.smoothed is not None
-    assert last.smoothed.shape == (1, 8)
-    assert abs(float(last.smoothed.sum()) - 1) < 1e-5
+    smoothed = last.smoothed["emotion"].probabilities
+    assert smoothed.shape == (1, 8)
+    assert abs(float(smoothed.sum()) - 1) < 1e-5
     assert last.labels[0] in last.faces.emotion_labels
     assert last.votes[0].n >= 50
     assert last.votes[0].low <= last.votes[0].share <= last.votes[0].high
@@ -144,11 +149,12 @@ def test_emotions_are_smoothed_and_voted_on(emotion: Model) -> None:
 def test_a_restored_memory_goes_on_as_if_nothing_had_happened(
     emotion: Model, age: Model, split: int, detect_every: int
 ) -> None:
-    import json
+    def fresh() -> VideoPipeline:
+        return stages(detect_every=detect_every, emotion=emotion, age=age)
 
-    options = FollowOptions(detect_every=detect_every)
-    whole = list(VideoStream(Made(48), Following(Told(), emotion, age, options)))
-    first = Following(Told(), emotion, age, options)
+    uninterrupted = fresh()
+    whole = list(VideoStream(Made(48), uninterrupted))
+    first = fresh()
     stream = VideoStream(Made(48), first)
     before: list[VideoFrame] = []
     for batch in stream.batches():
@@ -156,26 +162,18 @@ def test_a_restored_memory_goes_on_as_if_nothing_had_happened(
         if len(before) == split:
             break
     state = json.loads(json.dumps(first.state()))
-    second = Following(Told(), emotion, age, options)
+    second = fresh()
     second.restore(state)
-    after = list(VideoStream(Made(48, first=split - 1), second, done=stream.done))
+    after = list(VideoStream(Made(48, first=split - 1), second, progress=stream.progress))
     assert [f.index for f in before + after] == list(range(48))
     for one, other in zip(whole, before + after, strict=True):
         assert one.to_json() == other.to_json()
-    assert second.tracks() == VideoStreamTracks(whole, options, emotion, age)
-
-
-def VideoStreamTracks(
-    whole: list[VideoFrame], options: FollowOptions, emotion: Model, age: Model
-) -> tuple[object, ...]:
-    following = Following(Told(), emotion, age, options)
-    list(VideoStream(Made(48), following))
-    return following.tracks()
+    assert second.tracks() == uninterrupted.tracks()
 
 
 def test_leaving_early_closes_the_source() -> None:
     source = Made(500)
-    with VideoStream(source, Following(Told(), None, None, FollowOptions()), threads=2) as frames:
+    with VideoStream(source, stages(), threads=2) as frames:
         for frame in frames:
             if frame.index == 20:
                 break
@@ -191,13 +189,12 @@ def test_an_error_of_the_detector_reaches_the_caller() -> None:
 
     source = Made(100)
     with pytest.raises(InputError, match="broken here"):
-        list(VideoStream(source, Following(Broken(), None, None, FollowOptions()), threads=2))
+        list(VideoStream(source, stages(Broken()), threads=2))
     assert source.closed
 
 
 def test_a_live_source_is_searched_frame_by_frame() -> None:
-    following = Following(Told(), None, None, FollowOptions())
-    sizes = [len(batch) for batch in VideoStream(Made(20, live=True), following, threads=2).batches()]
+    sizes = [len(batch) for batch in VideoStream(Made(20, live=True), stages(), threads=2).batches()]
     assert set(sizes) == {1}
 
 
@@ -205,18 +202,19 @@ def test_a_live_source_is_searched_frame_by_frame() -> None:
     "options", [{"detect_every": 0}, {"max_gap": 0}, {"window": -1}, {"time_constant": -0.1}, {"window": float("nan")}]
 )
 def test_options_out_of_range(options: dict[str, float]) -> None:
+    kind = TrackingOptions if next(iter(options)) in TrackingOptions.__dataclass_fields__ else SmoothingOptions
     with pytest.raises(InputError, match=next(iter(options))):
-        FollowOptions(**options)
+        kind(**options)
 
 
 def test_coverage_counts() -> None:
-    stream = VideoStream(Made(50), Following(Told(frozenset(range(5))), None, None, FollowOptions()))
+    stream = VideoStream(Made(50), stages(Told(frozenset(range(5)))))
     list(stream)
     coverage = stream.coverage
     assert (coverage.frames, coverage.without_face, coverage.lost) == (50, 5, 0)
     assert coverage.seconds == pytest.approx(2.0)
-    assert stream.done == replace(
-        Done(), frames=50, without_face=5, size=SIZE, last=49 / 25, step=pytest.approx(0.04), index=49, before=48
+    assert stream.progress == replace(
+        Progress(), frames=50, without_face=5, size=SIZE, last=49 / 25, step=pytest.approx(0.04), index=49, before=48
     )
 
 
@@ -246,7 +244,7 @@ def test_a_clip_of_two_people(two_people: object) -> None:
 def test_carried_tracks_stay_on_their_faces(two_people: object) -> None:
     analyzer = Analyzer(threads=2)
     searched = analyzer.video(two_people)
-    carried = analyzer.video(two_people, options=FollowOptions(detect_every=5))
+    carried = analyzer.video(two_people, tracking=TrackingOptions(detect_every=5))
     assert len(carried.tracks) == 2
     assert len(carried.rows) == 80
     boxes = carried.rows.records["box"], searched.rows.records["box"]
@@ -260,7 +258,7 @@ def test_carried_tracks_stay_on_their_faces(two_people: object) -> None:
 
 
 def test_stream_takes_numbers_paths_and_sources(two_people: object) -> None:
-    analyzer = Analyzer(emotion=None, age=None, threads=1)
+    analyzer = Analyzer(models=(), threads=1)
     with analyzer.stream(two_people, every=10) as frames:
         assert [f.index for f in frames] == [0, 10, 20, 30]
     made = list(analyzer.stream(Made(3)))

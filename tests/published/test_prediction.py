@@ -20,11 +20,11 @@ from mien.evaluation.scoring.evaluate import open_model, predict
 from mien.models.card import Card
 from mien.models.model import Model, softmax
 from mien.networks.catalog import network
-from mien.pipeline.video import FollowOptions
-from mien.predict.classify import cut
+from mien.predict.classify import crop_faces
 from mien.published.features import FEATURES, compute, table
 from mien.recipes.catalog import recipe
 from mien.results.faces import Faces
+from mien.tracking.options import TrackingOptions
 from mien.training import checkpoint as files
 
 FIVE_SYSTEMS = ("compact-vgg", "mini-xception", "fusion-a-landmarks-sliding", "stack-baseline", "attention-deep")
@@ -68,20 +68,21 @@ def by_torch(path: Path, crops: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", FIVE_SYSTEMS)
 def test_a_photo_through_a_network_of_each_system(name: str, zoo: dict[str, Path]) -> None:
-    analyzer = mien.Analyzer(emotion=zoo[name], age=None, threads=1)
+    analyzer = mien.Analyzer(models={"emotion": zoo[name]}, threads=1)
     faces = analyzer.analyze(astronaut(), color="rgb")
     labels = recipe(name).heads[0].labels
     assert faces.emotion_labels == labels
     assert list(faces[0].emotions) == list(labels)
     assert sum(faces[0].emotions.values()) == pytest.approx(1, abs=1e-5)
     model = Model(zoo[name], threads=1)
-    crops = cut(model, astronaut(), faces, "mtcnn")
+    crops = crop_faces(model, astronaut(), faces, "mtcnn")
     assert crops.shape == (1, model.card.size, model.card.size, 1)
     np.testing.assert_allclose(faces.emotions, by_torch(zoo[name], crops), atol=1e-4)
 
 
 def test_an_age_network_of_the_zoo(zoo: dict[str, Path]) -> None:
-    face = mien.Analyzer(emotion=None, age=zoo["age-cnn-small-improved"], threads=1).analyze(hopper(), color="rgb")[0]
+    analyzer = mien.Analyzer(models=[zoo["age-cnn-small-improved"]], threads=1)
+    face = analyzer.analyze(hopper(), color="rgb")[0]
     assert len(face.ages) == 9
     assert face.age_range in face.ages
     assert 0 < (face.age or 0) < 100
@@ -106,11 +107,12 @@ def test_features_are_those_of_each_crop(zoo: dict[str, Path]) -> None:
 def test_a_video_through_a_network_of_two_inputs(zoo: dict[str, Path], tmp_path: Path) -> None:
     for i in range(3):
         Image.fromarray(astronaut()).save(tmp_path / f"{i:03}.png")
-    analyzer = mien.Analyzer(emotion=zoo["fusion-a-landmarks-sliding"], age=None, threads=1)
-    report = analyzer.video(tmp_path, fps=10, options=FollowOptions(min_track=0.0))
-    assert report.rows.emotion_labels == ("angry", "happy", "sad", "surprise", "neutral")
+    analyzer = mien.Analyzer(models=[zoo["fusion-a-landmarks-sliding"]], threads=1)
+    report = analyzer.video(tmp_path, fps=10, tracking=TrackingOptions(min_track=0.0))
+    labels = ("angry", "happy", "sad", "surprise", "neutral")
+    assert {name: head.labels for name, head in report.heads.items()} == {"emotion": labels}
     assert len(report.tracks) == 1
-    assert report.tracks[0].emotion in report.rows.emotion_labels
+    assert report.tracks[0].emotion in labels
 
 
 def test_an_exported_network_of_two_inputs_is_scored_with_the_features_of_the_file(zoo: dict[str, Path]) -> None:
@@ -123,7 +125,7 @@ def test_an_exported_network_of_two_inputs_is_scored_with_the_features_of_the_fi
     np.testing.assert_allclose(predict(open_model(path), data)["emotion"], run, atol=1e-4)
 
 
-def test_a_feature_that_cannot_be_computed_is_said_when_the_model_is_opened(
+def test_a_feature_that_cannot_be_computed_is_an_error_when_the_model_is_opened(
     zoo: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(images: np.ndarray) -> np.ndarray:
@@ -135,7 +137,7 @@ def test_a_feature_that_cannot_be_computed_is_said_when_the_model_is_opened(
             table, "FEATURES", dict(FEATURES) | {"landmarks": dataclasses.replace(landmarks, compute=missing)}
         )
         with pytest.raises(MissingExtraError, match=r"mien\[landmarks\]"):
-            mien.Analyzer(emotion=zoo["fusion-a-landmarks-sliding"], age=None)
+            mien.Analyzer(models=[zoo["fusion-a-landmarks-sliding"]])
     shorter = dict(FEATURES) | {"landmarks": dataclasses.replace(landmarks, length=10)}
     monkeypatch.setattr(table, "FEATURES", shorter)
     with pytest.raises(ModelError, match="136 landmarks features"):
@@ -155,6 +157,6 @@ def test_cards_say_what_a_network_learned_from(zoo: dict[str, Path]) -> None:
 
 def test_faces_without_any_are_no_error(zoo: dict[str, Path]) -> None:
     blank = np.zeros((100, 100, 3), np.uint8)
-    found = mien.Analyzer(emotion=zoo["fusion-a-landmarks-sliding"], age=None, threads=1).analyze(blank, color="rgb")
+    found = mien.Analyzer(models=[zoo["fusion-a-landmarks-sliding"]], threads=1).analyze(blank, color="rgb")
     assert isinstance(found, Faces)
     assert not found

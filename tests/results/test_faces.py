@@ -1,4 +1,4 @@
-"""The values that cross stages: validated when made, filtered without loss, told in the same words everywhere."""
+"""The values that cross stages: validated when made, filtered without loss, written in the same words everywhere."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.faces import HEADS, emotion_head, predictions
 from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
 from mien.media.frame import Frame
-from mien.results.faces import N_LANDMARKS, Face, Faces
+from mien.results.face_columns import N_LANDMARKS
+from mien.results.faces import Face, Faces
+from mien.results.prediction import Predictions
 
 
 def sample(n: int = 3, seed: int = 0) -> Faces:
@@ -29,18 +32,20 @@ def sample(n: int = 3, seed: int = 0) -> Faces:
     )
     return replace(
         faces,
-        emotions=rng.dirichlet(np.full(8, 0.5), n).astype(np.float32),
-        emotion_labels=FERPLUS.names,
-        ages=rng.dirichlet(np.ones(9), n).astype(np.float32),
-        age_bins=AGE_BINS,
-        fer2013=rng.dirichlet(np.ones(7), n).astype(np.float32),
+        predictions=predictions(
+            emotions=rng.dirichlet(np.full(8, 0.5), n).astype(np.float32),
+            ages=rng.dirichlet(np.ones(9), n).astype(np.float32),
+            fer2013=rng.dirichlet(np.ones(7), n).astype(np.float32),
+        ),
         source="p.jpg",
         image=np.zeros((180, 200, 3), np.uint8),
     )
 
 
 def with_emotions(rows: list[list[float]]) -> Faces:
-    return replace(sample(len(rows)), emotions=np.array(rows, np.float32), emotion_labels=FERPLUS.names[: len(rows[0])])
+    labels = FERPLUS.names[: len(rows[0])]
+    more = predictions(emotions=np.array(rows, np.float32), emotion_labels=labels)
+    return sample(len(rows)).with_predictions(more)
 
 
 # ---------------------------------------------------------------- frames
@@ -87,7 +92,7 @@ def test_empty() -> None:
     assert list(faces) == faces.to_dicts() == faces.to_rows() == []
     assert faces.image_size == (640, 480)
     assert json.loads(faces.to_json()) == {
-        "schema": "urn:mien:schema:photo:1", "source": None, "width": 640, "height": 480, "faces": [],
+        "schema": "urn:mien:schema:photo:2", "source": None, "width": 640, "height": 480, "faces": [],
     }  # fmt: skip
     assert len(faces.filter(min_score=0.5, min_size=10)) == 0
     assert len(faces.to_pandas()) == 0
@@ -100,16 +105,42 @@ def test_empty() -> None:
         ({"boxes": np.zeros((3, 4))}, "boxes must be float32 of shape (3, 4), got float64 (3, 4)"),
         ({"scores": np.zeros(2, np.float32)}, "scores must be float32 of shape (3,), got float32 (2,)"),
         ({"landmarks": np.zeros((3, 68, 2), np.float32)}, "landmarks must be float32 of shape (3, 5, 2)"),
-        ({"emotions": np.zeros((3, 7), np.float32)}, "emotions must be float32 of shape (3, 8), got float32 (3, 7)"),
-        ({"emotion_labels": ("a",)}, "emotions must be float32 of shape (3, 1)"),
-        ({"ages": np.zeros((2, 9), np.float32)}, "ages must be float32 of shape (3, 9)"),
-        ({"fer2013": np.zeros((3, 8), np.float32)}, "fer2013 must be float32 of shape (3, 7)"),
+        (
+            {"predictions": predictions(ages=np.zeros((2, 9), np.float32))},
+            "3 faces need as many predictions of 'age', got 2",
+        ),
+        ({"predictions": predictions(fer2013=np.zeros((4, 7), np.float32))}, "predictions of 'fer2013', got 4"),
+        ({"tracks": np.arange(3, dtype=np.int32)}, "tracks must be int64 of shape (3,), got int32 (3,)"),
+        ({"tracks": np.arange(2, dtype=np.int64)}, "tracks must be int64 of shape (3,), got int64 (2,)"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as error:
         replace(sample(), **change)
     assert message in str(error.value)
+
+
+def test_further_heads_join_those_that_are_there_and_take_the_place_of_one_of_their_name() -> None:
+    faces = sample()
+    calm = Predictions(emotion_head(("calm", "tense")), np.full((3, 2), 0.5, np.float32))
+    more = faces.with_predictions({"arousal": calm})
+    assert list(more.predictions) == ["emotion", "fer2013", "age", "arousal"]
+    assert list(faces.predictions) == ["emotion", "fer2013", "age"]
+    other = more.with_predictions({"emotion": calm})
+    assert list(other.predictions) == ["emotion", "fer2013", "age", "arousal"]
+    assert other.emotion_labels == ("calm", "tense")
+    assert other.heads == {**HEADS, "fer2013": faces.heads["fer2013"], "emotion": calm.head, "arousal": calm.head}
+
+
+def test_the_shipped_heads_have_views() -> None:
+    faces = sample()
+    assert faces.emotions is faces.predictions["emotion"].probabilities
+    assert faces.ages is faces.predictions["age"].probabilities
+    assert faces.fer2013 is faces.predictions["fer2013"].probabilities
+    assert (faces.emotion_labels, faces.age_bins) == (FERPLUS.names, AGE_BINS)
+    bare = replace(faces, predictions={})
+    assert bare.emotions is bare.ages is bare.fer2013 is None
+    assert bare.emotion_labels == bare.age_bins == ()
 
 
 # ---------------------------------------------------------------- rows
@@ -134,7 +165,8 @@ def test_a_row() -> None:
 def test_expected_age() -> None:
     ages = np.zeros((1, 9), np.float32)
     ages[0, 3] = ages[0, 4] = 0.5
-    assert replace(sample(1), ages=ages)[0].age == pytest.approx(30)  # halves of 20–29 and 30–39, each to its last day
+    faces = sample(1).with_predictions(predictions(ages=ages))
+    assert faces[0].age == pytest.approx(30)  # halves of 20–29 and 30–39, each to its last day
 
 
 def test_iteration_and_negative_indices() -> None:
@@ -146,10 +178,28 @@ def test_iteration_and_negative_indices() -> None:
         faces[3]
 
 
-def test_a_bare_face_tells_nothing_it_does_not_know() -> None:
+def test_a_bare_face_holds_nothing_it_does_not_know() -> None:
     face = Faces.detected(np.array([[1, 2, 3, 4]]), np.array([0.5]), None, (10, 10))[0]
     assert face.emotion is face.confidence is face.entropy is face.age_range is face.age is None
+    assert face.emotions == face.ages == face.predictions == {}
     assert face.to_dict() == {"box": [1.0, 2.0, 3.0, 4.0], "score": 0.5}
+
+
+def test_a_face_as_a_dictionary_is_its_row_of_all() -> None:
+    faces = replace(sample(), tracks=np.array([4, 5, 9], np.int64))
+    assert [face.to_dict() for face in faces] == faces.to_dicts()
+    assert [face.to_dict() for face in sample()] == sample().to_dicts()
+
+
+def test_a_head_that_did_not_see_a_face_is_missing_from_its_row() -> None:
+    ages = np.full((2, 9), np.nan, np.float32)
+    ages[1] = 1 / 9
+    first, second = sample(2).with_predictions(predictions(ages=ages))
+    assert list(first.predictions) == ["emotion", "fer2013"]
+    assert first.age is first.age_range is None
+    assert first.ages == {}
+    assert {"age", "age_range"}.isdisjoint(first.to_dict())
+    assert list(second.predictions) == ["emotion", "fer2013", "age"]
 
 
 # ---------------------------------------------------------------- choosing
@@ -202,13 +252,19 @@ def test_filter() -> None:
     assert faces.filter().scores.tolist() == faces.scores.tolist()
     assert len(faces.filter(min_score=0.6 - 1e-6)) == 2
     assert len(faces.filter(min_size=30)) == 2
-    assert len(faces.filter(emotion="neutral")) == 2
-    assert len(faces.filter(emotion="happy")) == 1
+    assert len(faces.filter(label="neutral")) == 2
+    assert len(faces.filter(label="happy")) == 1
     assert len(faces.filter(min_confidence=0.7)) == 2
     assert len(faces.filter(max_entropy=0.8)) == 2
-    assert len(faces.filter(emotion="neutral", min_confidence=0.7, min_score=0.5)) == 1
-    with pytest.raises(InputError, match="no emotion 'joy': expected one of neutral, happy"):
-        faces.filter(emotion="joy")
+    assert len(faces.filter(label="neutral", min_confidence=0.7, min_score=0.5)) == 1
+    with pytest.raises(InputError, match="no label 'joy': expected one of neutral, happy"):
+        faces.filter(label="joy")
+    with pytest.raises(InputError, match="no label '20-29': expected one of neutral, happy"):
+        faces.filter(label="20-29")
+    ages = [face.age_range for face in faces]
+    assert len(faces.filter(label=ages[0], head="age")) == ages.count(ages[0])
+    surest = [max(face.ages.values()) for face in faces]
+    assert len(faces.filter(head="age", min_confidence=max(surest))) == 1
 
 
 @given(st.floats(0, 1), st.floats(0, 80), st.floats(0, 1), st.floats(0, 1))
@@ -238,16 +294,37 @@ def test_labels_and_abstaining() -> None:
     for wrong in (-0.1, 1.1, math.nan):
         with pytest.raises(InputError, match="abstain is a probability between 0 and 1"):
             faces.labels(abstain=wrong)
+    assert faces.labels(head="age") == [face.age_range for face in faces]
+
+
+def test_the_first_head_is_asked_where_none_is_named() -> None:
+    faces = sample()
+    ages = replace(faces, predictions={"age": faces.predictions["age"]})
+    assert ages.labels() == [face.age_range for face in faces]
+    assert np.array_equal(ages.entropy, faces.predictions["age"].entropy)
+    assert len(ages.filter(label=ages.labels()[0])) >= 1
+    with pytest.raises(InputError, match=r"these faces have no predictions of 'emotion' \(heads: age\)"):
+        ages.labels(head="emotion")
+
+
+def test_faces_that_the_model_did_not_see_have_no_label() -> None:
+    faces = with_emotions([[0.9, 0.1], [np.nan, np.nan]])
+    assert faces.labels() == ["neutral", None]
+    assert len(faces.filter(label="neutral")) == 1
+    assert len(faces.filter(min_confidence=0.01)) == 1
+    assert len(faces.filter(max_entropy=0.99)) == 1
 
 
 @pytest.mark.parametrize("ask", [lambda f: f.entropy, lambda f: f.labels(), lambda f: f.filter(min_confidence=0.5)])
-def test_faces_without_emotions_say_so(ask) -> None:
+def test_faces_without_predictions_are_refused_with_the_reason(ask) -> None:
     bare = Faces.detected(np.array([[1, 2, 3, 4]]), np.array([0.5]), None, (10, 10))
-    with pytest.raises(InputError, match="these faces carry no emotions: analyse them with an emotion model first"):
+    with pytest.raises(
+        InputError, match=r"these faces have no predictions \(heads: none\); analyse them with such a model"
+    ):
         ask(bare)
 
 
-# ---------------------------------------------------------------- telling
+# ---------------------------------------------------------------- writing
 
 
 def test_to_dicts_are_json_and_hold_what_the_arrays_do() -> None:
@@ -255,8 +332,16 @@ def test_to_dicts_are_json_and_hold_what_the_arrays_do() -> None:
     rows = json.loads(json.dumps(faces.to_dicts()))
     for row, face in zip(rows, faces, strict=True):
         assert row["emotion"] == face.emotion
-        assert row["emotions"] == {k: round(v, 4) for k, v in face.emotions.items()}
-        assert row["ages"] == {k: round(v, 4) for k, v in face.ages.items()}
+        assert list(row["predictions"]) == ["emotion", "fer2013", "age"]
+        for name, values in (("emotion", face.emotions), ("age", face.ages)):
+            found = row["predictions"][name]
+            assert found["probabilities"] == {k: round(v, 5) for k, v in values.items()}
+            assert found["label"] == max(values, key=values.__getitem__)
+            assert found["confidence"] == round(max(values.values()), 4)
+            assert found["entropy"] == pytest.approx(face.predictions[name].entropy, abs=6e-5)
+        assert row["age_range"] == row["predictions"]["age"]["label"] == face.age_range
+        assert row["predictions"]["age"]["expected"] == row["age"]
+        assert "expected" not in row["predictions"]["emotion"]
         assert np.allclose(row["box"], face.box, atol=0.005)
         assert np.allclose(row["landmarks"], face.landmarks, atol=0.005)
         assert row["age"] == pytest.approx(face.age, abs=0.05)
@@ -285,6 +370,11 @@ def test_to_pandas() -> None:
     assert np.allclose(frame[names].to_numpy(), faces.emotions, atol=1e-5)
     ages = [f"age_{name}" for name in age_bin_names()]
     assert np.allclose(frame[ages].to_numpy(), faces.ages, atol=1e-5)
+    assert frame["emotion"].tolist() == faces.labels()
+    assert frame["emotion_confidence"].tolist() == [round(face.confidence, 4) for face in faces]
+    assert frame["emotion_entropy"].tolist() == pytest.approx(faces.entropy.tolist(), abs=6e-5)
+    assert frame["age_range"].tolist() == faces.labels(head="age")
+    assert frame["age"].tolist() == pytest.approx([face.age for face in faces], abs=0.051)
     assert frame.to_dict("records") == faces.to_rows()
 
 

@@ -82,8 +82,8 @@ def test_what_is_asked_is_told(client: TestClient) -> None:
         return faces_of(client.post(f"/v1/analyze?{query}", content=data, headers=JPEG))
 
     assert {"emotions", "ages"} <= set(ask("")[0])
-    assert "emotion" not in ask("emotion=false")[0]
-    assert "age" not in ask("age=0")[0]
+    assert "emotion" not in ask("models=age")[0]
+    assert "age" not in ask("models=emotion")[0]
     assert ask("abstain=1", encoded(hopper()))[0]["emotion"] is None
     assert ask("min_face=200") == []
     assert ask("min_score=1") == []

@@ -227,7 +227,7 @@ def test_others_need_a_key_unless_told_otherwise() -> None:
         (["--key-file", "short"], "at least 16 characters"),
         (["--allow-origin", "lab.example"], "an origin is"),
         (["--max-images", "0"], "images is at least 1"),
-        (["--emotion", "smile"], "no model 'smile'"),
+        (["--models", "smile"], "no model 'smile'"),
         (["--detector", "eyes"], "eyes"),
     ],
 )
@@ -349,7 +349,7 @@ def test_photos_of_many_requests_are_classified_together_and_answered_apart() ->
     engine.batches = sizes.append
 
     async def all_at_once() -> list[Any]:
-        wishes = [PhotoRequest(), PhotoRequest(age=False), PhotoRequest(emotion=False)]
+        wishes = [PhotoRequest(), PhotoRequest(frozenset(["emotion"])), PhotoRequest(frozenset(["age"]))]
         photos = [photo(), blank(), photo("PNG")]
         return await asyncio.gather(*(engine.tell(photos[i % 3], wishes[i % 3]) for i in range(12)))
 

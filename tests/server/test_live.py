@@ -68,8 +68,8 @@ def test_frames_give_followed_faces() -> None:
         assert [answer["t"] for answer in answers] == [i / 10 for i in range(8)]
         assert [answer["index"] for answer in answers] == list(range(8))
         assert {face["track"] for answer in answers for face in answer["faces"]} == {1}
-        assert answers[0]["faces"][0]["stable_emotion"] is None
-        assert answers[-1]["faces"][0]["stable_emotion"] == "happy"
+        assert answers[0]["faces"][0]["predictions"]["emotion"]["stable"] is None
+        assert answers[-1]["faces"][0]["predictions"]["emotion"]["stable"] == "happy"
         assert (answers[-1]["width"], answers[-1]["height"]) == (256, 256)
         assert answers[-1]["latency_ms"] > 0
         first = mien.analyze(encoded(astronaut()[:256, 100:356], quality=92))[0]

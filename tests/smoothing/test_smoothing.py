@@ -8,20 +8,22 @@ from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from helpers.faces import age_head, emotion_head, predictions
 from mien.errors import InputError
 from mien.labels import AGE_BINS, FERPLUS
 from mien.results.faces import Faces
-from mien.results.track import Episode, Track
-from mien.smoothing import Smoothed, Smoother
+from mien.results.track import Episode, Track, Vote
+from mien.smoothing import Smoother, SmoothingOptions
 from mien.smoothing.episodes import EpisodeLog
-from mien.smoothing.voting import MOST_BLOCKS, Ballot, wilson
+from mien.smoothing.voting import MOST_BLOCKS, MajorityVote, wilson
 
 AB = ("a", "b")
 ABC = ("a", "b", "c")
@@ -48,10 +50,46 @@ def faces(
     bare = replace(bare, tracks=np.array(tracks, np.int64))
     if emotions is not None:
         table = np.array(emotions, np.float32).reshape(n, len(names))
-        bare = replace(bare, emotions=table, emotion_labels=tuple(names))
+        bare = bare.with_predictions(predictions(emotions=table, emotion_labels=names))
     if ages is not None:
-        bare = replace(bare, ages=np.array(ages, np.float32).reshape(n, 2), age_bins=TWO_AGES)
+        table = np.array(ages, np.float32).reshape(n, 2)
+        bare = bare.with_predictions(predictions(ages=table, age_bins=TWO_AGES))
     return bare
+
+
+class Known(NamedTuple):
+    """What is known of the faces of a frame: emotions filtered over time, and ages pooled."""
+
+    smoothed: NDArray[np.float32] | None
+    labels: tuple[str | None, ...]
+    votes: tuple[Vote, ...]
+    ages: NDArray[np.float32] | None
+
+
+class EmotionSmoother(Smoother):
+    """A smoother of one nominal head with these labels and one ordered head with these ranges."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        bins: Sequence[tuple[int, int]],
+        *,
+        interval: float = 0.04,
+        max_interval: float = 1.0,
+        **options: Any,
+    ) -> None:
+        heads = ({"emotion": emotion_head(names)} if names else {}) | ({"age": age_head(bins)} if bins else {})
+        super().__init__(heads, SmoothingOptions(**options), interval=interval, max_interval=max_interval)
+
+    def known(self, frame: int, time: float, given: Faces) -> Known:
+        found = self.update(frame, time, given)
+        emotion, age = found.nominal.get("emotion"), found.pooled.get("age")
+        return Known(
+            None if emotion is None or given.emotions is None else emotion.probabilities,
+            (None,) * len(given) if emotion is None else emotion.labels,
+            () if emotion is None else emotion.votes,
+            None if age is None else age.probabilities,
+        )
 
 
 def told(p: float) -> list[float]:
@@ -59,10 +97,10 @@ def told(p: float) -> list[float]:
     return [p, 1 - p]
 
 
-def run(smoother: Smoother, times: Sequence[float], rows: Sequence[Any]) -> list[Smoothed]:
+def run(smoother: EmotionSmoother, times: Sequence[float], rows: Sequence[Any]) -> list[Known]:
     """One face; a row of None is a frame without it."""
     return [
-        smoother.update(i, t, faces(tracks=()) if row is None else faces(row, names=AB if len(row) == 2 else ABC))
+        smoother.known(i, t, faces(tracks=()) if row is None else faces(row, names=AB if len(row) == 2 else ABC))
         for i, (t, row) in enumerate(zip(times, rows, strict=True))
     ]
 
@@ -71,7 +109,7 @@ def at(fps: float, seconds: float) -> list[float]:
     return [i / fps for i in range(round(fps * seconds))]
 
 
-def only(smoother: Smoother) -> Track:
+def only(smoother: EmotionSmoother) -> Track:
     (track,) = smoother.tracks()
     return track
 
@@ -88,16 +126,16 @@ def test_the_filter_weighs_each_observation_by_its_time_and_age(
     frames: list[tuple[float, float, bool]], constant: float
 ) -> None:
     """Against the sum itself, with gaps in which the face is away, and frames of any length."""
-    smoother = Smoother(AB, (), time_constant=constant, interval=0.04, max_interval=1.0)
+    smoother = EmotionSmoother(AB, (), time_constant=constant, interval=0.04, max_interval=1.0)
     time, seen = 0.0, []
     for i, (step, p, away) in enumerate(frames):
         time += step
         length = min(step, 1.0) if i else 0.04
         if away:
-            smoother.update(i, time, faces(tracks=()))
+            smoother.known(i, time, faces(tracks=()))
             continue
         seen.append((time, 1 - math.exp(-length / constant), p))
-        out = smoother.update(i, time, faces(told(p)))
+        out = smoother.known(i, time, faces(told(p)))
         weights = [weight * math.exp(-(time - when) / constant) for when, weight, _ in seen]
         expected = sum(w * p for w, (_, _, p) in zip(weights, seen, strict=True)) / sum(weights)
         assert out.smoothed is not None
@@ -107,7 +145,7 @@ def test_the_filter_weighs_each_observation_by_its_time_and_age(
 @pytest.mark.parametrize("fps", [10, 25, 60])
 def test_a_settled_filter_follows_a_step_as_it_says(fps: int) -> None:
     """One time constant after the change 1 − 1/e of it is done, whatever the rate."""
-    smoother = Smoother(AB, (), time_constant=0.5)
+    smoother = EmotionSmoother(AB, (), time_constant=0.5)
     times = at(fps, 10)
     out = run(smoother, times, [told(0.2 if t < 8 else 0.9) for t in times])
     for t, frame in zip(times, out, strict=True):
@@ -125,7 +163,7 @@ def test_the_frame_rate_does_not_matter() -> None:
     uneven = np.cumsum(rng.uniform(0.01, 0.09, 300)).tolist()
     curves = {}
     for name, times in {"10": at(10, 12), "25": at(25, 12), "60": at(60, 12), "uneven": uneven}.items():
-        out = run(Smoother(ABC, ()), times, [wave(t) for t in times])
+        out = run(EmotionSmoother(ABC, ()), times, [wave(t) for t in times])
         grid = np.arange(1.0, 11.0, 0.2)
         rows = np.array([frame.smoothed[0] for frame in out])
         curves[name] = np.stack([np.interp(grid, times, rows[:, i]) for i in range(3)])
@@ -135,17 +173,17 @@ def test_the_frame_rate_does_not_matter() -> None:
 
 
 def test_a_first_frame_weighs_no_more_than_the_next() -> None:
-    out = run(Smoother(AB, (), time_constant=0.5), at(25, 0.2), [told(p) for p in (0, 1, 1, 1, 1)])
+    out = run(EmotionSmoother(AB, (), time_constant=0.5), at(25, 0.2), [told(p) for p in (0, 1, 1, 1, 1)])
     assert [frame.smoothed[0, 0] for frame in out][:2] == [0, pytest.approx(0.52, abs=0.001)]
     assert out[-1].smoothed[0, 0] > 0.8
 
 
 def test_after_a_gap_longer_than_the_track_lived_the_new_frames_count() -> None:
-    smoother = Smoother(AB, (), time_constant=0.5)
+    smoother = EmotionSmoother(AB, (), time_constant=0.5)
     run(smoother, [0.0, 0.04], [told(1), told(1)])
     for i in range(2, 75):
-        smoother.update(i, i / 25, faces(tracks=()))
-    back = smoother.update(75, 3.0, faces(told(0)))
+        smoother.known(i, i / 25, faces(tracks=()))
+    back = smoother.known(75, 3.0, faces(told(0)))
     assert 0.0 < back.smoothed[0, 0] < 0.02  # not the 0.92 that a filter by frames would tell
 
 
@@ -153,12 +191,12 @@ def test_after_a_gap_longer_than_the_track_lived_the_new_frames_count() -> None:
 @settings(max_examples=20, deadline=None)
 def test_distributions_stay_distributions(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    smoother = Smoother(FERPLUS.names, (), time_constant=float(rng.uniform(0.01, 2)))
+    smoother = EmotionSmoother(FERPLUS.names, (), time_constant=float(rng.uniform(0.01, 2)))
     time = 0.0
     for i in range(60):
         time += float(rng.exponential(0.1))
         p = rng.dirichlet(np.full(8, 0.2)).astype(np.float32)
-        out = smoother.update(i, time, faces(p, names=FERPLUS.names))
+        out = smoother.known(i, time, faces(p, names=FERPLUS.names))
         assert out.smoothed.dtype == np.float32
         assert (out.smoothed >= 0).all()
         assert out.smoothed.sum() == pytest.approx(1, abs=1e-5)
@@ -168,7 +206,7 @@ def test_distributions_stay_distributions(seed: int) -> None:
 
 def test_no_time_constant_no_filter() -> None:
     rows = [told(p) for p in (0.1, 0.9, 0.3)]
-    out = run(Smoother(AB, (), time_constant=0), at(25, 0.12), rows)
+    out = run(EmotionSmoother(AB, (), time_constant=0), at(25, 0.12), rows)
     assert [frame.smoothed[0].tolist() for frame in out] == [np.float32(row).tolist() for row in rows]
 
 
@@ -177,7 +215,7 @@ def test_no_time_constant_no_filter() -> None:
 
 def labels(rows: Sequence[Sequence[float]], fps: float = 25, **options: float) -> list[str | None]:
     times = [i / fps for i in range(len(rows))]
-    return [frame.labels[0] for frame in run(Smoother(AB, (), **options), times, rows)]
+    return [frame.labels[0] for frame in run(EmotionSmoother(AB, (), **options), times, rows)]
 
 
 def test_the_first_label_waits_until_the_face_was_seen_for_a_while() -> None:
@@ -197,7 +235,7 @@ def test_a_small_lead_takes_the_label_after_the_hold() -> None:
     for hold in (0.2, 0.6):
         shown = labels(rows, time_constant=0.1, margin=0.5, hold=hold)
         assert set(shown[5:50]) == {"a"}
-        filtered = run(Smoother(AB, (), time_constant=0.1), at(25, 6), rows)
+        filtered = run(EmotionSmoother(AB, (), time_constant=0.1), at(25, 6), rows)
         leads = next(i for i, frame in enumerate(filtered) if frame.smoothed[0, 1] > 0.5)
         assert shown.index("b") - leads == round(hold * 25)
 
@@ -223,7 +261,7 @@ def test_noise_flickers_in_the_frames_but_not_in_the_label() -> None:
         noise = 0.8 * noise + 0.6 * rng.standard_normal(3)
         odds = np.exp(2 * np.eye(3)[(i // 250) % 2] + noise + 0.7 * rng.standard_normal(3))
         rows.append((odds / odds.sum()).tolist())
-    out = run(Smoother(ABC, ()), at(25, 40), rows)
+    out = run(EmotionSmoother(ABC, ()), at(25, 40), rows)
     shown = [frame.labels[0] for frame in out]
     alone = np.argmax(rows, axis=1)
     leading = np.array([frame.smoothed[0].argmax() for frame in out])
@@ -252,8 +290,10 @@ def test_wilson_holds_the_share_and_shrinks(share: float, n: float) -> None:
     assert wider[1] - wider[0] >= high - low - 1e-12
 
 
-def ballot(votes: Sequence[int], fps: float = 25, window: float | None = None, names: Sequence[str] = ABC) -> Ballot:
-    box = Ballot(names, window=window, vote_seconds=0.4)
+def ballot(
+    votes: Sequence[int], fps: float = 25, window: float | None = None, names: Sequence[str] = ABC
+) -> MajorityVote:
+    box = MajorityVote(names, window=window, vote_seconds=0.4)
     for i, label in enumerate(votes):
         box.cast(label, i / fps, 1 / fps)
     return box
@@ -263,14 +303,14 @@ def ballot(votes: Sequence[int], fps: float = 25, window: float | None = None, n
 @settings(max_examples=60, deadline=None)
 def test_a_window_counts_the_votes_that_lie_in_it(cast: list[tuple[int, float]], window: float) -> None:
     """Sliding along gives what counting afresh does."""
-    box, time, votes = Ballot(ABC, window=window, vote_seconds=0.4), 0.0, []
+    box, time, votes = MajorityVote(ABC, window=window, vote_seconds=0.4), 0.0, []
     for label, step in cast:
         time += step
         box.cast(label, time, step)
         votes.append((label, time, step))
         box.forget(time)
         inside = [vote for vote in votes if vote[1] > time - window + 1e-9]
-        afresh = Ballot(ABC, window=None, vote_seconds=0.4)
+        afresh = MajorityVote(ABC, window=None, vote_seconds=0.4)
         for vote in inside:
             afresh.cast(*vote)
         found, expected = box.result(), afresh.result()
@@ -290,11 +330,11 @@ def test_a_window_counts_the_votes_that_lie_in_it(cast: list[tuple[int, float]],
 def test_a_window_that_slides_forgets_all_of_a_vote() -> None:
     rng = np.random.default_rng(3)
     votes = np.repeat(rng.choice(3, 100, p=[0.6, 0.3, 0.1]), rng.integers(1, 6, 100)).tolist()
-    box = Ballot(ABC, window=1.3, vote_seconds=0.4)
+    box = MajorityVote(ABC, window=1.3, vote_seconds=0.4)
     for i, label in enumerate(votes):
         box.cast(label, i / 25, 1 / 25)
         box.forget(i / 25)
-        afresh = Ballot(ABC, window=None, vote_seconds=0.4)
+        afresh = MajorityVote(ABC, window=None, vote_seconds=0.4)
         for j in range(max(0, i - 32), i + 1):  # the votes less than 1.3 s old
             afresh.cast(votes[j], j / 25, 1 / 25)
         assert box.result().n == afresh.result().n
@@ -304,7 +344,7 @@ def test_a_window_that_slides_forgets_all_of_a_vote() -> None:
 def test_blocks_on_both_sides_of_a_gap_are_no_neighbours() -> None:
     effective = []
     for gap in (0.0, 1.0):
-        box = Ballot(AB, window=None, vote_seconds=0.4)
+        box = MajorityVote(AB, window=None, vote_seconds=0.4)
         for i in range(144):  # three blocks of each label in turn; with gaps none touches another
             box.cast(i // 36 % 2, i / 24 + gap * (i // 12), 1 / 24)
         effective.append(box.result().effective)
@@ -360,7 +400,7 @@ def test_a_vote_without_a_window_is_bounded_and_exact_in_its_counts() -> None:
 
 
 def test_votes_of_a_track() -> None:
-    smoother = Smoother(AB, (), window=2.0)
+    smoother = EmotionSmoother(AB, (), window=2.0)
     out = run(smoother, at(25, 6), [told(0.9)] * 100 + [told(0.2)] * 50)
     assert (out[0].votes[0].label, out[0].votes[0].n, out[0].votes[0].decided) == ("a", 1, False)
     assert (out[99].votes[0].share, out[99].votes[0].n, out[99].votes[0].decided) == (1.0, 50, True)
@@ -379,9 +419,9 @@ def log(text: str, fps: float = 10, *, shortest: float = 0.5, bridge: float = 0.
     book = EpisodeLog(shortest=shortest, bridge=bridge)
     for i, label in enumerate(text):
         if label != " ":
-            book.see("ab".find(label), i / fps, 0.5)
-            book.last(0.5, (i + 1) / fps, 1 / fps)
-    return [(e.label, round(e.start, 3), round(e.end, 3)) for e in book.episodes(1, AB)]
+            book.add_frame("ab".find(label), i / fps, 0.5)
+            book.close_frame(0.5, (i + 1) / fps, 1 / fps)
+    return [(e.label, round(e.start, 3), round(e.end, 3)) for e in book.episodes(1, "emotion", AB)]
 
 
 @pytest.mark.parametrize(
@@ -432,7 +472,7 @@ def test_episodes_are_in_order_lasting_and_show_their_label(text: str, shortest:
 
 
 def test_an_episode_knows_its_peak_and_mean() -> None:
-    smoother = Smoother(AB, (), time_constant=0, settle=0, hold=0)
+    smoother = EmotionSmoother(AB, (), time_constant=0, settle=0, hold=0)
     times = [0.0, 0.1, 0.2, 0.3, 0.6, 0.7]
     run(smoother, times, [told(p) for p in (0.7, 0.9, 0.8, 0.6, 0.3, 0.2)])
     (episode,) = [e for e in only(smoother).episodes if e.label == "a"]
@@ -445,9 +485,9 @@ def test_short_stretches_of_a_long_track_are_not_kept() -> None:
     book = EpisodeLog(shortest=0.5, bridge=0.3)
     for i in range(20_000):
         label = i // 3 % 3
-        book.see(label, i / 10, 0.5)
-        book.last(0.5, (i + 1) / 10, 0.1)
-    assert book.episodes(1, ABC) == ()
+        book.add_frame(label, i / 10, 0.5)
+        book.close_frame(0.5, (i + 1) / 10, 0.1)
+    assert book.episodes(1, "emotion", ABC) == ()
     assert len(book.state()["stretches"]) < 10
 
 
@@ -457,7 +497,7 @@ def test_short_stretches_of_a_long_track_are_not_kept() -> None:
 def test_means_and_shares_weigh_time_and_not_frames() -> None:
     """The same film, once every frame, once with every second frame of its first half lost."""
     film = [told(0.9)] * 50 + [told(0.3)] * 50
-    whole, thin = Smoother(AB, ()), Smoother(AB, ())
+    whole, thin = EmotionSmoother(AB, ()), EmotionSmoother(AB, ())
     run(whole, at(25, 4), film)
     kept = [i for i in range(100) if i >= 50 or i % 2 == 0]
     run(thin, [i / 25 for i in kept], [film[i] for i in kept])
@@ -471,7 +511,7 @@ def test_means_and_shares_weigh_time_and_not_frames() -> None:
 
 
 def test_time_out_of_sight_is_not_seen_time() -> None:
-    smoother = Smoother(AB, ())
+    smoother = EmotionSmoother(AB, ())
     rows: list[Any] = [told(0.9)] * 25 + [None] * 20 + [told(0.9)] * 25
     run(smoother, at(25, 2.8), rows)
     track = only(smoother)
@@ -482,7 +522,7 @@ def test_time_out_of_sight_is_not_seen_time() -> None:
 
 
 def test_a_pause_of_the_stream_counts_as_one_frame_at_most() -> None:
-    smoother = Smoother(AB, (), max_interval=1.0)
+    smoother = EmotionSmoother(AB, (), max_interval=1.0)
     run(smoother, [0.0, 0.1, 60.0, 60.1], [told(1), told(1), told(0), told(0)])
     track = only(smoother)
     assert track.seen == pytest.approx(0.1 + 1.0 + 0.1 + 0.1)
@@ -491,31 +531,31 @@ def test_a_pause_of_the_stream_counts_as_one_frame_at_most() -> None:
 
 def test_the_end_is_the_end_of_the_last_frame() -> None:
     for end in (False, True):
-        smoother = Smoother(AB, ())
+        smoother = EmotionSmoother(AB, ())
         run(smoother, [0.0, 0.1, 0.2, 0.4], [told(0.7)] * 4)  # the frame at 0.3 was lost
         if end:
             smoother.end([1])
         assert only(smoother).end == pytest.approx(0.5)
-    single = Smoother(AB, (), interval=0.02)
+    single = EmotionSmoother(AB, (), interval=0.02)
     run(single, [3.0], [told(0.7)])
     assert (only(single).start, only(single).end, only(single).frames) == (3.0, 3.02, 1)
     assert only(single).emotions == pytest.approx({"a": 0.7, "b": 0.3})
 
 
 def test_tracks_are_told_without_being_ended() -> None:
-    one, other = Smoother(AB, ()), Smoother(AB, ())
+    one, other = EmotionSmoother(AB, ()), EmotionSmoother(AB, ())
     for i, t in enumerate(at(25, 3)):
         row = told(0.5 + 0.4 * math.sin(t))
-        assert one.update(i, t, faces(row)).votes == other.update(i, t, faces(row)).votes
+        assert one.known(i, t, faces(row)).votes == other.known(i, t, faces(row)).votes
         one.tracks()
     assert one.tracks() == other.tracks()
     assert one.state() == other.state()
 
 
 def test_ended_tracks_keep_their_summary_and_free_the_rest() -> None:
-    smoother = Smoother(AB, ())
+    smoother = EmotionSmoother(AB, ())
     for i, t in enumerate(at(25, 4)):
-        smoother.update(i, t, faces([told(0.8), told(0.2)], (1, 2)) if t < 2 else faces(told(0.2), (2,)))
+        smoother.known(i, t, faces([told(0.8), told(0.2)], (1, 2)) if t < 2 else faces(told(0.2), (2,)))
     before = smoother.tracks()
     smoother.end({1, 99})
     smoother.end([1])
@@ -523,7 +563,7 @@ def test_ended_tracks_keep_their_summary_and_free_the_rest() -> None:
     assert [saved["id"] for saved in smoother.state()["live"]] == [2]
     assert [(track.id, track.frames) for track in before] == [(1, 50), (2, 100)]
     with pytest.raises(InputError, match="track 1 has ended: a face that comes back needs a new number"):
-        smoother.update(100, 4.0, faces(told(0.5)))
+        smoother.known(100, 4.0, faces(told(0.5)))
     smoother.end([2])
     assert smoother.state()["live"] == []
     assert [track.id for track in smoother.tracks()] == [1, 2]
@@ -531,13 +571,13 @@ def test_ended_tracks_keep_their_summary_and_free_the_rest() -> None:
 
 def test_a_track_may_end_before_the_next_frame() -> None:
     """As at a cut: the state of just then can be gone on from."""
-    smoother, other = Smoother(AB, ()), Smoother(AB, ())
+    smoother, other = EmotionSmoother(AB, ()), EmotionSmoother(AB, ())
     for i in range(5):
-        smoother.update(i, i / 25, faces([told(0.8), told(0.3)], (1, 2)))
+        smoother.known(i, i / 25, faces([told(0.8), told(0.3)], (1, 2)))
     smoother.end([1])
     other.restore(json.loads(json.dumps(smoother.state())))
     for one in (smoother, other):
-        one.update(5, 0.2, faces(told(0.3), (2,)))
+        one.known(5, 0.2, faces(told(0.3), (2,)))
     assert other.tracks() == smoother.tracks()
     assert [(track.end, track.frames) for track in smoother.tracks()] == [
         (pytest.approx(0.2), 5),
@@ -549,17 +589,17 @@ def test_a_track_may_end_before_the_next_frame() -> None:
 
 
 def test_ages_are_pooled_over_the_frames_that_have_any() -> None:
-    smoother = Smoother(AB, TWO_AGES)
-    assert smoother.update(0, 0.0, faces(told(0.5))).ages is None
-    first = smoother.update(1, 0.1, faces(told(0.5), ages=[0.2, 0.8]))
+    smoother = EmotionSmoother(AB, TWO_AGES)
+    assert smoother.known(0, 0.0, faces(told(0.5))).ages is None
+    first = smoother.known(1, 0.1, faces(told(0.5), ages=[0.2, 0.8]))
     assert first.ages.dtype == np.float32
     assert first.ages[0].tolist() == pytest.approx([0.2, 0.8])
     for out in (
-        smoother.update(2, 0.2, faces(told(0.5))),
-        smoother.update(3, 0.3, faces(told(0.5), ages=[np.nan] * 2)),
+        smoother.known(2, 0.2, faces(told(0.5))),
+        smoother.known(3, 0.3, faces(told(0.5), ages=[np.nan] * 2)),
     ):
         assert np.array_equal(out.ages, first.ages)
-    again = smoother.update(4, 0.4, faces(told(0.5), ages=[0.8, 0.2]))
+    again = smoother.known(4, 0.4, faces(told(0.5), ages=[0.8, 0.2]))
     assert again.ages[0].tolist() == pytest.approx([0.5, 0.5])
     track = only(smoother)
     assert track.ages == pytest.approx({"0-19": 0.5, "20-39": 0.5})
@@ -571,9 +611,9 @@ def test_ages_of_a_large_sure_face_count_more() -> None:
     large = {"boxes": [[0, 0, 120, 120]], "scores": [0.9]}
     pooled = []
     for first, second in ((small, large), (large, small)):
-        smoother = Smoother((), TWO_AGES)
-        smoother.update(0, 0.0, faces(ages=[0.9, 0.1], **first))
-        pooled.append(float(smoother.update(1, 0.1, faces(ages=[0.1, 0.9], **second)).ages[0, 0]))
+        smoother = EmotionSmoother((), TWO_AGES)
+        smoother.known(0, 0.0, faces(ages=[0.9, 0.1], **first))
+        pooled.append(float(smoother.known(1, 0.1, faces(ages=[0.1, 0.9], **second)).ages[0, 0]))
     assert pooled[0] < 0.2
     assert pooled[1] > 0.8
     odds = (12 * math.log(0.9 / 0.1) - 108 * math.log(0.9 / 0.1)) / 120  # weights score × side
@@ -581,9 +621,9 @@ def test_ages_of_a_large_sure_face_count_more() -> None:
 
 
 def test_no_frame_can_rule_an_age_out() -> None:
-    smoother = Smoother((), TWO_AGES)
+    smoother = EmotionSmoother((), TWO_AGES)
     for i in range(50):
-        out = smoother.update(i, i / 25, faces(ages=[0.0, 1.0] if i == 7 else [0.9, 0.1]))
+        out = smoother.known(i, i / 25, faces(ages=[0.0, 1.0] if i == 7 else [0.9, 0.1]))
     assert out.ages[0, 0] > 0.8
 
 
@@ -612,11 +652,11 @@ def points(nose: float) -> np.ndarray:
 def test_the_best_view_is_large_sure_inside_and_frontal(
     worse: dict[str, Any], better: dict[str, Any], first: str
 ) -> None:
-    smoother = Smoother((), ())
+    smoother = EmotionSmoother((), ())
     wanted = 1 if first == "worse" else 0
     order = (worse, better) if wanted else (better, worse)
     for i, view in enumerate(order):
-        smoother.update(10 + i, i / 25, faces(**view))
+        smoother.known(10 + i, i / 25, faces(**view))
     frame, time, box = only(smoother).best
     assert (frame, time) == (10 + wanted, wanted / 25)
     assert list(box) == faces(**better).boxes[0].tolist()
@@ -626,12 +666,12 @@ def test_the_best_view_is_large_sure_inside_and_frontal(
 
 
 def test_faces_without_any_model() -> None:
-    smoother = Smoother((), ())
+    smoother = EmotionSmoother((), ())
     for i, t in enumerate(at(25, 1)):
-        out = smoother.update(i, t, faces(tracks=(1, 2)))
+        out = smoother.known(i, t, faces(tracks=(1, 2)))
         assert out.smoothed is out.ages is None
         assert out.labels == (None, None)
-        assert [(vote.label, vote.n, vote.decided) for vote in out.votes] == [(None, 0, False)] * 2
+        assert out.votes == ()
     track = smoother.tracks()[1]
     assert (track.id, track.frames, track.seen) == (2, 25, pytest.approx(1))
     assert track.emotions == track.shares == track.ages == {}
@@ -640,17 +680,13 @@ def test_faces_without_any_model() -> None:
 
 
 def test_frames_without_faces_and_none_at_all() -> None:
-    smoother = Smoother(FERPLUS.names, AGE_BINS)
+    smoother = EmotionSmoother(FERPLUS.names, AGE_BINS)
     assert smoother.tracks() == ()
-    empty = replace(
-        faces(tracks=()),
-        emotions=np.zeros((0, 8), np.float32),
-        emotion_labels=FERPLUS.names,
-        ages=np.zeros((0, 9), np.float32),
-        age_bins=AGE_BINS,
+    empty = faces(tracks=()).with_predictions(
+        predictions(emotions=np.zeros((0, 8), np.float32), ages=np.zeros((0, 9), np.float32))
     )
     for i, nobody in enumerate((faces(tracks=()), empty)):
-        out = smoother.update(i, i / 25, nobody)
+        out = smoother.known(i, i / 25, nobody)
         assert out.labels == out.votes == ()
         assert out.ages is None
         assert out.smoothed is None or out.smoothed.shape == (0, 8)
@@ -661,15 +697,13 @@ def test_frames_without_faces_and_none_at_all() -> None:
     "bad", [[np.nan, np.nan], [np.nan, 0.5], [0.5, np.nan], [np.inf, 0.0], [-0.2, 1.2], [0.0, 0.0]]
 )
 def test_numbers_that_are_no_distribution_do_not_poison_a_track(bad: list[float]) -> None:
-    smoother = Smoother(AB, TWO_AGES)
-    out = smoother.update(0, 0.0, faces(bad, ages=bad))
+    smoother = EmotionSmoother(AB, TWO_AGES)
+    out = smoother.known(0, 0.0, faces(bad, ages=bad))
     assert np.isnan(out.smoothed).all()
     assert out.smoothed.shape == (1, 2)
     assert (out.labels, out.votes[0].n, out.ages) == ((None,), 0, None)
     for i in range(1, 50):
-        out = smoother.update(
-            i, i / 25, faces(bad if i % 7 == 0 else told(0.8), ages=bad if i % 5 == 0 else [0.3, 0.7])
-        )
+        out = smoother.known(i, i / 25, faces(bad if i % 7 == 0 else told(0.8), ages=bad if i % 5 == 0 else [0.3, 0.7]))
         assert out.smoothed[0].tolist() == pytest.approx([0.8, 0.2])
         assert out.ages[0].tolist() == pytest.approx([0.3, 0.7])
     assert out.labels == ("a",)
@@ -681,16 +715,16 @@ def test_numbers_that_are_no_distribution_do_not_poison_a_track(bad: list[float]
 
 
 def test_a_frame_that_the_emotion_model_skipped_keeps_label_and_vote() -> None:
-    smoother = Smoother(AB, ())
+    smoother = EmotionSmoother(AB, ())
     run(smoother, at(25, 1), [told(0.8)] * 25)
-    out = smoother.update(25, 1.0, faces())
+    out = smoother.known(25, 1.0, faces())
     assert out.smoothed is None
     assert out.labels == ("a",)
     assert out.votes[0].n == 25
 
 
 def test_frames_at_the_same_time_are_taken_once() -> None:
-    smoother = Smoother(AB, ())
+    smoother = EmotionSmoother(AB, ())
     run(smoother, [0.0, 0.1, 0.1, 0.1, 0.2], [told(0.8)] * 5)
     track = only(smoother)
     assert track.frames == 5
@@ -705,16 +739,22 @@ def test_frames_at_the_same_time_are_taken_once() -> None:
         ((math.nan, faces(told(0.5))), "frames must come in order of time"),
         ((2.0, replace(faces(told(0.5)), tracks=None)), "the faces of a video frame need their tracks"),
         ((2.0, faces([told(0.5)] * 2, (3, 3))), "a track can be in a frame only once"),
-        ((2.0, faces([0.2, 0.3, 0.5], names=ABC)), "emotions ('a', 'b', 'c') where ('a', 'b') were announced"),
-        ((2.0, faces(told(0.5), ages=[0.1, 0.9])), "age bins ((0, 19), (20, 39)) where () were announced"),
+        (
+            (2.0, faces([0.2, 0.3, 0.5], names=ABC)),
+            "predictions of 'emotion' (a, b, c) where other heads were announced",
+        ),
+        (
+            (2.0, faces(told(0.5), ages=[0.1, 0.9])),
+            "predictions of 'age' (0-19, 20-39) where other heads were announced",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_changes_nothing(wrong: tuple[float, Faces], message: str) -> None:
-    smoother = Smoother(AB, ())
-    smoother.update(0, 1.0, faces(told(0.9)))
+    smoother = EmotionSmoother(AB, ())
+    smoother.known(0, 1.0, faces(told(0.9)))
     before = smoother.state()
     with pytest.raises(InputError) as error:
-        smoother.update(1, *wrong)
+        smoother.known(1, *wrong)
     assert message in str(error.value)
     assert smoother.state() == before
 
@@ -731,14 +771,14 @@ def test_what_cannot_be_used_is_refused_and_changes_nothing(wrong: tuple[float, 
 )
 def test_bad_options(name: str, value: float, message: str) -> None:
     with pytest.raises(InputError) as error:
-        Smoother(AB, (), **{name: value})
+        EmotionSmoother(AB, (), **{name: value})
     assert message in str(error.value)
 
 
 def test_smoothed_is_frozen() -> None:
-    out = Smoother(AB, ()).update(0, 0.0, faces(told(0.5)))
+    out = EmotionSmoother(AB, ()).update(0, 0.0, faces(told(0.5)))
     with pytest.raises(FrozenInstanceError):
-        out.labels = ()  # type: ignore[misc]
+        out.nominal["emotion"].labels = ()  # type: ignore[misc]
 
 
 # ---------------------------------------------------------------- going on
@@ -761,15 +801,16 @@ def film(seed: int, n: int) -> list[tuple[float, Faces]]:
         )
         emotions = rng.dirichlet(np.full(8, 0.1), m).astype(np.float32).reshape(m, 8)
         emotions[rng.random(m) < 0.05] = np.nan
-        one = replace(one, emotions=emotions, emotion_labels=FERPLUS.names, tracks=np.array(tracks, np.int64))
+        one = replace(one, predictions=predictions(emotions=emotions), tracks=np.array(tracks, np.int64))
         if rng.random() < 0.4:
-            one = replace(one, ages=rng.dirichlet(np.ones(9), m).astype(np.float32).reshape(m, 9), age_bins=AGE_BINS)
+            ages = rng.dirichlet(np.ones(9), m).astype(np.float32).reshape(m, 9)
+            one = one.with_predictions(predictions(ages=ages))
         frames.append((time, one))
     return frames
 
 
-def step(smoother: Smoother, i: int, time: float, seen: Faces) -> Smoothed:
-    out = smoother.update(i, time, seen)
+def step(smoother: EmotionSmoother, i: int, time: float, seen: Faces) -> Known:
+    out = smoother.known(i, time, seen)
     if i % 60 == 0:
         smoother.end(range(4 * (i // 60) - 3, 4 * (i // 60) + 1))
     return out
@@ -778,7 +819,7 @@ def step(smoother: Smoother, i: int, time: float, seen: Faces) -> Smoothed:
 @given(st.integers(0, 10**6), st.integers(0, 180))
 @settings(max_examples=12, deadline=None)
 def test_a_saved_state_goes_on_bit_for_bit(seed: int, broken: int) -> None:
-    one, other = Smoother(FERPLUS.names, AGE_BINS), Smoother(FERPLUS.names, AGE_BINS)
+    one, other = EmotionSmoother(FERPLUS.names, AGE_BINS), EmotionSmoother(FERPLUS.names, AGE_BINS)
     for i, (time, seen) in enumerate(film(seed, 182)):
         out = step(one, i, time, seen)
         if i > broken:
@@ -798,11 +839,11 @@ def test_a_saved_state_goes_on_bit_for_bit(seed: int, broken: int) -> None:
 
 
 def test_a_state_of_another_run_is_refused() -> None:
-    state = Smoother(AB, (), window=2).state()
+    state = EmotionSmoother(AB, (), window=2).state()
     for other, message in (
-        (Smoother(ABC, (), window=2), "of other emotion labels"),
-        (Smoother(AB, TWO_AGES, window=2), "of other age bins"),
-        (Smoother(AB, ()), "of other options"),
+        (EmotionSmoother(ABC, (), window=2), "of other heads"),
+        (EmotionSmoother(AB, TWO_AGES, window=2), "of other heads"),
+        (EmotionSmoother(AB, ()), "of other options"),
     ):
         with pytest.raises(InputError, match=message):
             other.restore(state)
@@ -810,20 +851,21 @@ def test_a_state_of_another_run_is_refused() -> None:
 
 def test_memory_does_not_grow_with_time() -> None:
     """A face that stays and never settles: what is kept after ten minutes is as large as after one."""
-    smoother = Smoother(AB, TWO_AGES)
+    smoother = EmotionSmoother(AB, TWO_AGES)
     sizes = []
     for i in range(25 * 600):
-        smoother.update(i, i / 25, faces(told(0.95 if i % 3 else 0.1), ages=[0.4, 0.6]))
+        smoother.known(i, i / 25, faces(told(0.95 if i % 3 else 0.1), ages=[0.4, 0.6]))
         if i in (25 * 60, 25 * 600 - 1):
             sizes.append(len(json.dumps(smoother.state())))
     assert sizes[1] < 1.3 * sizes[0]
 
 
 def test_episode_values() -> None:
-    episode = Episode(3, "a", 1.0, 2.5, 0.9, 1.2, 0.7)
+    episode = Episode(3, "emotion", "a", 1.0, 2.5, 0.9, 1.2, 0.7)
     assert episode.duration == 1.5
     assert episode.to_dict() == {
-        "track": 3, "label": "a", "start": 1.0, "end": 2.5, "peak": 0.9, "peak_time": 1.2, "mean": 0.7,
+        "track": 3, "head": "emotion", "label": "a", "start": 1.0, "end": 2.5, "peak": 0.9, "peak_time": 1.2,
+        "mean": 0.7,
     }  # fmt: skip
 
 

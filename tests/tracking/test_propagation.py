@@ -13,8 +13,8 @@ from mien.detect.mtcnn import MTCNN, _crops, _halvings, _local_crops
 from mien.errors import InputError
 from mien.geometry import iou
 from mien.results.faces import Faces
-from mien.tracking.optical_flow import follow
-from mien.tracking.propagation import Carrier
+from mien.tracking.optical_flow import track_box
+from mien.tracking.propagation import BoxPropagator
 from mien.tracking.tracker import Tracker
 
 SIZE = 640, 480
@@ -140,7 +140,7 @@ class TestFlow:
         [(0, 0, 1, 0), (7, -4, 1, 0), (30, 10, 1, 0), (0, 0, 1.06, 0), (3, 2, 0.95, 0), (2, 1, 1, 6)],
     )
     def test_moves_box_and_landmarks(self, x, y, zoom, angle):
-        result = follow(scene(0), scene(x, y, zoom, angle), self.face, self.points, self.face)
+        result = track_box(scene(0), scene(x, y, zoom, angle), self.face, self.points, self.face)
         assert result is not None
         box, landmarks, share = result
         turn = cv2.getRotationMatrix2D((320, 240), angle, zoom)
@@ -153,41 +153,41 @@ class TestFlow:
 
     def test_the_expectation_reaches_far(self):
         far = np.float32([150, 60, 150, 60])
-        result = follow(scene(0), scene(150, 60), self.face, self.points, self.face + far + 6)
+        result = track_box(scene(0), scene(150, 60), self.face, self.points, self.face + far + 6)
         assert result is not None
         np.testing.assert_allclose(result[0], self.face + far, atol=1.5)
 
     def test_a_face_that_is_gone_is_lost(self):
         empty = scene(2000)
-        assert follow(scene(0), empty, self.face, self.points, self.face) is None
-        assert follow(scene(0), np.zeros_like(empty), self.face, self.points, self.face) is None
+        assert track_box(scene(0), empty, self.face, self.points, self.face) is None
+        assert track_box(scene(0), np.zeros_like(empty), self.face, self.points, self.face) is None
 
     def test_no_landmarks_stay_none(self):
-        result = follow(scene(0), scene(5), self.face, np.full((5, 2), np.nan, np.float32), self.face)
+        result = track_box(scene(0), scene(5), self.face, np.full((5, 2), np.nan, np.float32), self.face)
         assert result is not None
         assert np.isnan(result[1]).all()
 
     @pytest.mark.parametrize("box", [[5, 5, 5, 5], [-90, -90, -50, -50], [-50, -40, 900, 800], [630, 470, 800, 700]])
     def test_odd_boxes_are_survived(self, box):
         place = np.array(box, np.float32)
-        result = follow(scene(0), scene(3), place, self.points, place)
+        result = track_box(scene(0), scene(3), place, self.points, place)
         assert result is None or np.isfinite(result[0]).all()
 
 
 class TestCarrier:
-    def play(self, carrier: Carrier, mtcnn: MTCNN, frames: int, *, every: int) -> list[Faces]:
+    def play(self, carrier: BoxPropagator, mtcnn: MTCNN, frames: int, *, every: int) -> list[Faces]:
         tracker, out = Tracker(), []
         for k in range(frames):
             picture, t = scene(4.0 * k, times=2), k / 25
-            faces = carrier.carry(picture, *tracker.predict(t)) if k % every else mtcnn.detect(picture)
+            faces = carrier.propagate(picture, *tracker.predict(t)) if k % every else mtcnn.detect(picture)
             faces = replace(faces, tracks=tracker.update(faces, t, picture))
-            carrier.seen(picture, faces)
+            carrier.remember(picture, faces)
             out.append(faces)
         return out
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
     def test_faces_are_carried_with_their_numbers(self, mtcnn, plain):
-        frames = self.play(Carrier(Plain() if plain else mtcnn), mtcnn, 11, every=5)
+        frames = self.play(BoxPropagator(Plain() if plain else mtcnn), mtcnn, 11, every=5)
         numbers = [dict(zip(f.tracks.tolist(), f.boxes[:, 0].tolist(), strict=True)) for f in frames]
         assert all(set(row) == {1, 2} for row in numbers)
         for k, row in enumerate(numbers):
@@ -199,60 +199,60 @@ class TestCarrier:
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
     def test_a_lost_face_is_left_out(self, mtcnn, plain):
-        carrier = Carrier(Plain() if plain else mtcnn)
+        carrier = BoxPropagator(Plain() if plain else mtcnn)
         first, gone = scene(0), scene(2000)
         faces = replace(mtcnn.detect(first), tracks=np.array([7]))
-        carrier.seen(first, faces)
-        carried = carrier.carry(first, np.array([7]), faces.boxes)
+        carrier.remember(first, faces)
+        carried = carrier.propagate(first, np.array([7]), faces.boxes)
         assert carried.tracks is not None
         assert carried.tracks.tolist() == [7]
-        empty = carrier.carry(gone, np.array([7]), faces.boxes)
+        empty = carrier.propagate(gone, np.array([7]), faces.boxes)
         assert len(empty) == 0
         assert empty.tracks is not None
         assert empty.image_size == SIZE
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
     def test_nobody_to_carry(self, mtcnn, plain):
-        carrier = Carrier(Plain() if plain else mtcnn)
-        assert len(carrier.carry(scene(0), np.zeros(0, np.int64), np.zeros((0, 4), np.float32))) == 0
-        carrier.seen(scene(0), replace(Faces.empty(SIZE), tracks=np.zeros(0, np.int64)))
-        assert len(carrier.carry(scene(0), np.array([3]), np.array([[20, 20, 90, 100]], np.float32))) == 0
+        carrier = BoxPropagator(Plain() if plain else mtcnn)
+        assert len(carrier.propagate(scene(0), np.zeros(0, np.int64), np.zeros((0, 4), np.float32))) == 0
+        carrier.remember(scene(0), replace(Faces.empty(SIZE), tracks=np.zeros(0, np.int64)))
+        assert len(carrier.propagate(scene(0), np.array([3]), np.array([[20, 20, 90, 100]], np.float32))) == 0
 
     def test_flow_has_nothing_to_go_by_when_the_size_of_frames_changes(self, mtcnn):
-        carrier = Carrier(Plain())
+        carrier = BoxPropagator(Plain())
         faces = replace(mtcnn.detect(scene(0)), tracks=np.array([1]))
-        carrier.seen(scene(0), faces)
-        assert len(carrier.carry(scene(0)[:400], np.array([1]), faces.boxes)) == 0
+        carrier.remember(scene(0), faces)
+        assert len(carrier.propagate(scene(0)[:400], np.array([1]), faces.boxes)) == 0
 
     def test_rescue_adds_what_the_search_missed_and_nothing_else(self, mtcnn):
         picture = scene(0, times=2)
         both = mtcnn.detect(picture)
-        carrier = Carrier(mtcnn)
+        carrier = BoxPropagator(mtcnn)
         ids, expected = np.array([1, 2, 3]), np.concatenate([both.boxes + 4, [[500, 20, 580, 110]]]).astype(np.float32)
-        again = carrier.rescue(picture, both[[1]], ids, expected)
+        again = carrier.recover_missed(picture, both[[1]], ids, expected)
         assert len(again) == 2
         assert iou(again.boxes, both.boxes).max(axis=1).min() > 0.8
         assert (np.diff(again.scores) <= 0).all()
-        assert carrier.rescue(picture, both, ids, expected) is both
+        assert carrier.recover_missed(picture, both, ids, expected) is both
         nobody = Faces.empty(SIZE)
-        assert len(carrier.rescue(picture, nobody, ids, expected)) == 2
-        assert Carrier(Plain()).rescue(picture, nobody, ids, expected) is nobody
+        assert len(carrier.recover_missed(picture, nobody, ids, expected)) == 2
+        assert BoxPropagator(Plain()).recover_missed(picture, nobody, ids, expected) is nobody
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
     def test_a_restored_one_continues(self, mtcnn, plain):
-        def make() -> Carrier:
-            return Carrier(Plain() if plain else mtcnn)
+        def make() -> BoxPropagator:
+            return BoxPropagator(Plain() if plain else mtcnn)
 
         first, second = scene(0, times=2), scene(6, times=2)
         faces = replace(mtcnn.detect(first), tracks=np.array([4, 9]))
         faces = replace(faces, landmarks=np.where(np.arange(2)[:, None, None] == 1, np.nan, faces.landmarks))
         whole = make()
-        whole.seen(first, faces)
-        expected = whole.carry(second, np.array([9, 4]), faces.boxes[::-1])
+        whole.remember(first, faces)
+        expected = whole.propagate(second, np.array([9, 4]), faces.boxes[::-1])
         restored = make()
         restored.restore(json.loads(json.dumps(whole.state(), allow_nan=False)))
-        restored.prime(first)
-        carried = restored.carry(second, np.array([9, 4]), faces.boxes[::-1])
+        restored.set_previous_frame(first)
+        carried = restored.propagate(second, np.array([9, 4]), faces.boxes[::-1])
         assert len(carried) == 2
         for name in ("boxes", "scores", "landmarks", "tracks"):
             np.testing.assert_array_equal(getattr(carried, name), getattr(expected, name))

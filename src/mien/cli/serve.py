@@ -105,6 +105,7 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "mien serve") from None
 
+    from mien.detect.options import DetectionOptions
     from mien.server.access import AccessPolicy, read_key
     from mien.server.app import create_app
     from mien.server.engine import InferenceEngine
@@ -117,12 +118,8 @@ def command(
     with contextlib.closing(listen(access, port)) as bound:
         engine = InferenceEngine.load(
             limits,
-            detector=detector,
-            detector_model=detector_model,
+            detection=DetectionOptions(detector, min_face, threshold, max_side, detector_model),
             models=models,
-            threshold=threshold,
-            max_side=max_side,
-            min_face=min_face,
             threads=threads,
         )
         engine.warm()

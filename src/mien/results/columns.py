@@ -80,6 +80,7 @@ def json_objects(columns: Sequence[Column[T]], table: T) -> Iterator[dict[str, A
         groups.setdefault(column.path[:-1], []).append((column.path[-1], i))
     null = [column.null or column.required for column in kept]
     read = [column.values(table) for column in kept]
+    order = list(dict.fromkeys(column.path[0] for column in kept))
     for row in zip(*read, strict=True):
         document: dict[Any, Any] = {}
         for parent, members in groups.items():
@@ -95,7 +96,7 @@ def json_objects(columns: Sequence[Column[T]], table: T) -> Iterator[dict[str, A
                 _put(document, parent, found)
             else:
                 document |= found
-        yield document
+        yield {key: document[key] for key in order if key in document}
 
 
 def _put(document: dict[Any, Any], path: Sequence[str | int], value: Any) -> None:
@@ -178,7 +179,8 @@ def arrow_schema(columns: Sequence[Column[Any]]) -> Any:
 def pandas_types(columns: Sequence[Column[Any]]) -> dict[str, str]:
     """Column name → pandas type, for whole numbers that may be missing."""
     whole = [column for column in columns if column.flat and column.dtype in ("int32", "int64")]
-    return {column.name: column.dtype.capitalize() for column in whole if not column.required}
+    # what is required and not in the object of a face is known in every row, such as the number of the frame
+    return {c.name: c.dtype.capitalize() for c in whole if c.path or not c.required}
 
 
 def readable(source: str | None) -> str | None:

@@ -136,7 +136,7 @@ def face_columns(heads: Heads, *, video: bool) -> tuple[Column[FaceTable], ...]:
     before = _VIDEO if video else _PHOTO
     after = _VIDEO_END if video else ()
     columns = (*before, *_FACE, *after, *(c for name, head in heads.items() for c in head_columns(name, head, video)))
-    names = [column.name for column in columns]
+    names = [column.name for column in columns if column.flat]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"two columns are called {twice!r}", advice="rename a head or a label of your model")

@@ -35,7 +35,7 @@ seconds say more about their cost than the clock on the wall.
 PHOTOS = """\
 ## One photo, five systems
 
-Any trained network is exported (`mien export RUN --out model.onnx`) and then read by `mien analyze --emotion
+Any trained network is exported (`mien export RUN --out model.onnx`) and then read by `mien analyze --models
 model.onnx`, by `mien live`, and by the Python interface; what it takes beside the pixels is computed on the face's
 crop. The portraits of Eileen Collins and Grace Hopper that scikit-image and matplotlib ship, through one network of
 each system (`python benchmarks/five_systems.py RUN … --json docs/results/five_systems.json`):
