@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from mien import defaults
 from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
 from mien.cli.options import PATH, split_names
@@ -192,9 +191,7 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
     from mien.predict.face_cropper import FaceCropper
 
     side = size or network(task).size
-    cropper = FaceCropper(
-        make_detector(threads=1), side, "rgb", FRAMES[task]
-    )
+    cropper = FaceCropper(make_detector(threads=1), side, "rgb", FRAMES[task])
     with progress_bar() as progress:
         bar = progress.add_task("detecting faces")
         options = ReadOptions(

@@ -64,7 +64,9 @@ def detector_options(min_face: int | None = defaults.MIN_FACE, *, note: str = ""
             show_default="the detector's own",
         ),
         click.option(
-            "--max-side", type=click.IntRange(1), help=f"Shrink larger pictures to this side for detection, pixels{after}"
+            "--max-side",
+            type=click.IntRange(1),
+            help=f"Shrink larger pictures to this side to detect, pixels{after}",
         ),
     ]
     return combine(*options)
@@ -155,4 +157,3 @@ teacher_option = click.option("--teacher", type=PATH, help="Run folder of the te
 def split_names(text: str | None) -> tuple[str, ...] | None:
     """``"angry, happy"`` → ``("angry", "happy")``; None stays None."""
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
-

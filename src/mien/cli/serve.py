@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, detector_options, model_name, models_option, threads_option
+from mien.cli.options import PATH, detector_options, models_option, threads_option
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 EPILOG = f"""\b

@@ -80,7 +80,7 @@ def json_objects(columns: Sequence[Column[T]], table: T) -> Iterator[dict[str, A
         groups.setdefault(column.path[:-1], []).append((column.path[-1], i))
     null = [column.null or column.required for column in kept]
     read = [column.values(table) for column in kept]
-    order = list(dict.fromkeys(column.path[0] for column in kept))
+    order = [str(key) for key in dict.fromkeys(column.path[0] for column in kept)]
     for row in zip(*read, strict=True):
         document: dict[Any, Any] = {}
         for parent, members in groups.items():
