@@ -17,8 +17,10 @@ import onnx
 import torch
 from torch import nn
 
+from mien.defaults import POOLED_INTERVAL
 from mien.errors import ExportError
 from mien.files import atomic_path
+from mien.labels import number_ranges
 from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.crop_frames import FRAMES
 from mien.models.model import FEATURE
@@ -26,7 +28,7 @@ from mien.models.preprocessing import normalize
 from mien.models.session import open_session
 from mien.networks.catalog import network
 from mien.training.checkpoint import ENVIRONMENT, load_run
-from mien.training.config import Recipe
+from mien.training.config import HeadSpec, Recipe
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and ONNX Runtime, as a share of the greatest logit where that is above
@@ -124,7 +126,7 @@ def make_card(
         channels="gray" if facts.get("data", {}).get("channels") == 1 else row.channels,
         mean=recipe.mean,
         std=recipe.std,
-        heads=tuple(Head(head.name, head.labels, temperatures.get(head.name, 1.0)) for head in recipe.heads),
+        heads=tuple(_head(spec, temperatures.get(spec.name, 1.0)) for spec in recipe.heads),
         frame=FRAMES[recipe.task],
         parameters=sum(p.numel() for p in module.parameters()),
         licence="Apache-2.0",
@@ -146,6 +148,12 @@ def make_card(
         project_version=version("mien"),
         features=dict(row.features),
     )
+
+
+def _head(spec: HeadSpec, temperature: float) -> Head:
+    ordered = number_ranges(spec.labels) is not None if spec.ordered is None else spec.ordered
+    interval = POOLED_INTERVAL if ordered else 0.0
+    return Head(spec.name, spec.labels, temperature, ordered, interval, spec.auxiliary)
 
 
 def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:

@@ -42,7 +42,7 @@ def predictions(
     if emotions is not None:
         found["emotion"] = Predictions(emotion_head(emotion_labels), emotions)
     if fer2013 is not None:
-        found["fer2013"] = Predictions(Head("fer2013", FER2013.names), fer2013)
+        found["fer2013"] = Predictions(Head("fer2013", FER2013.names, auxiliary=True), fer2013)
     if ages is not None:
         found["age"] = Predictions(age_head(age_bins), ages)
     return found

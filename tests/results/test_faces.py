@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.faces import HEADS, emotion_head, predictions
+from helpers.faces import emotion_head, predictions
 from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
 from mien.media.frame import Frame
@@ -129,7 +129,17 @@ def test_further_heads_join_those_that_are_there_and_take_the_place_of_one_of_th
     other = more.with_predictions({"emotion": calm})
     assert list(other.predictions) == ["emotion", "fer2013", "age", "arousal"]
     assert other.emotion_labels == ("calm", "tense")
-    assert other.heads == {**HEADS, "fer2013": faces.heads["fer2013"], "emotion": calm.head, "arousal": calm.head}
+    assert other.heads == {"emotion": calm.head, "age": faces.heads["age"], "arousal": calm.head}
+
+
+def test_auxiliary_heads_are_predictions_and_no_columns() -> None:
+    faces = sample()
+    assert faces.predictions["fer2013"].head.auxiliary
+    assert list(faces.heads) == list(faces.to_table().heads) == ["emotion", "age"]
+    assert list(faces[0].predictions) == ["emotion", "fer2013", "age"]
+    assert not any("fer2013" in name for name in faces.to_rows()[0])
+    assert "fer2013" not in faces.to_json()
+    assert faces.labels(head="fer2013") == [one.predictions["fer2013"].label for one in faces]
 
 
 def test_the_shipped_heads_have_views() -> None:
@@ -332,7 +342,7 @@ def test_to_dicts_are_json_and_hold_what_the_arrays_do() -> None:
     rows = json.loads(json.dumps(faces.to_dicts()))
     for row, face in zip(rows, faces, strict=True):
         assert row["emotion"] == face.emotion
-        assert list(row["predictions"]) == ["emotion", "fer2013", "age"]
+        assert list(row["predictions"]) == ["emotion", "age"]
         for name, values in (("emotion", face.emotions), ("age", face.ages)):
             found = row["predictions"][name]
             assert found["probabilities"] == {k: round(v, 5) for k, v in values.items()}

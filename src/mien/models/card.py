@@ -35,6 +35,8 @@ class Head:
             track; a nominal one is filtered, voted on and divided into episodes.
         interval: seconds between two predictions for the same face of a video; 0 for every frame. What changes slowly
             is predicted seldom.
+        auxiliary: whether the head answers the question of the model's first head in another way, such as with the
+            labels of another dataset. `Faces.predictions` has it; tables, files and videos leave it out.
     """
 
     name: str
@@ -42,8 +44,11 @@ class Head:
     temperature: float = 1.0
     ordered: bool = False
     interval: float = 0.0
+    auxiliary: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.auxiliary, bool):
+            raise ModelError(f"card: head {self.name!r}: auxiliary is true or false")
         if not isinstance(self.ordered, bool) or not (math.isfinite(self.interval) and self.interval >= 0):
             raise ModelError(f"card: head {self.name!r}: ordered is true or false, interval a number of seconds")
         if not _are(str, [self.name, *self.labels]) or not self.name or not self.labels:
@@ -59,12 +64,16 @@ class Head:
         return number_ranges(self.labels) if self.ordered else None
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Head:
-        """The head in a card's JSON. Cards that do not state an order have one where all labels are ranges."""
+    def from_dict(cls, raw: Mapping[str, Any], *, first: bool = True) -> Head:
+        """The head in a card's JSON.
+
+        Where a card states no order, labels that are all ranges have one; where it does not state which heads are
+        auxiliary, all but the ``first`` are.
+        """
         labels = tuple(raw["labels"])
         ordered = raw["ordered"] if "ordered" in raw else number_ranges(labels) is not None
         interval = float(raw.get("interval", POOLED_INTERVAL if ordered else 0.0))
-        return cls(raw["name"], labels, float(raw["temperature"]), ordered, interval)
+        return cls(raw["name"], labels, float(raw["temperature"]), ordered, interval, raw.get("auxiliary", not first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,7 @@ class Card:
         try:
             raw = json.loads(text, parse_constant=_no_number)
             frame = raw.pop("frame")
-            heads = tuple(Head.from_dict(head) for head in raw.pop("heads"))
+            heads = tuple(Head.from_dict(head, first=i == 0) for i, head in enumerate(raw.pop("heads")))
             return cls(
                 heads=heads,
                 frame=CropFrame(

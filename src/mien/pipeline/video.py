@@ -98,7 +98,9 @@ class VideoPipeline:
         """
         tracked = [self._track(frame, detect) for frame, detect in zip(frames, detections, strict=True)]
         every_frame = {name: one for name, one in self._models.models.items() if name not in self._predicted}
-        faces = predict(frames, [one.faces for one in tracked], self._detector.name, every_frame, flip=self._flip)
+        faces = predict(
+            frames, [one.faces for one in tracked], self._detector.name, every_frame, flip=self._flip, auxiliary=False
+        )
         for name in self._predicted:
             faces = self._with_seldom(name, frames, faces)
         return [self._smooth(one, theirs) for one, theirs in zip(tracked, faces, strict=True)]
@@ -158,11 +160,13 @@ class VideoPipeline:
         model = self._models.models[name]
         due = [self._due(name, frame.time, faces) for frame, faces in zip(frames, all_faces, strict=True)]
         seen = [faces[which] for faces, which in zip(all_faces, due, strict=True)]
-        predicted = predict(frames, seen, self._detector.name, {name: model}, flip=self._flip)
+        predicted = predict(frames, seen, self._detector.name, {name: model}, flip=self._flip, auxiliary=False)
         completed = []
         for faces, which, some in zip(all_faces, due, predicted, strict=True):
             full = {}
             for key, head in named_heads(name, model.card).items():
+                if head.auxiliary:
+                    continue
                 rows = np.full((len(faces), len(head.labels)), np.nan, np.float32)
                 rows[which] = some.predictions[key].probabilities
                 full[key] = Predictions(head, rows)

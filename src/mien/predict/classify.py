@@ -22,6 +22,7 @@ def predict(
     models: Mapping[str, Model],
     *,
     flip: bool = False,
+    auxiliary: bool = True,
 ) -> list[Faces]:
     """The faces of several pictures with their predictions; each model runs once on all of them.
 
@@ -31,6 +32,7 @@ def predict(
         detector: name of the detector that found them.
         models: name → model.
         flip: average every distribution with that of the mirrored face.
+        auxiliary: whether auxiliary heads are kept.
     """
     if not frames:
         return []
@@ -40,7 +42,7 @@ def predict(
             [crop_faces(model, frame.rgb, faces, detector) for frame, faces in zip(frames, detections, strict=True)]
         )
         predictions |= predict_crops(name, model, batch, flip=flip)
-    return split(predictions, detections)
+    return split({n: one for n, one in predictions.items() if auxiliary or not one.head.auxiliary}, detections)
 
 
 def crop_faces(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ class ModelSet:
 
     Attributes:
         models: name → model.
-        heads: name in results → head, of all models.
+        heads: name in results → head, of all models, without auxiliary heads.
     """
 
     models: Mapping[str, Model] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class ModelSet:
                 if head_name in heads:
                     raise _two_models(head_name)
                 heads[head_name] = head
-        object.__setattr__(self, "heads", heads)
+        object.__setattr__(self, "heads", {name: head for name, head in heads.items() if not head.auxiliary})
 
     @classmethod
     def open(cls, models: Iterable[ModelInput] | Mapping[str, ModelInput], *, threads: int | None = None) -> ModelSet:

@@ -24,7 +24,7 @@ from mien.training.search_space import Choice, LogUniform, Space, Uniform
 
 HEADS = (
     HeadSpec("ferplus", FERPLUS.names, "crossentropy"),
-    HeadSpec("fer2013", FER2013.names, "emotion", weight=0.7, smoothing=0.05),
+    HeadSpec("fer2013", FER2013.names, "emotion", weight=0.7, smoothing=0.05, auxiliary=True),
 )
 
 SPACE = Space(

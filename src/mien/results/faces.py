@@ -226,8 +226,8 @@ class Faces:
 
     @property
     def heads(self) -> Heads:
-        """The heads that were predicted."""
-        return {name: predictions.head for name, predictions in self.predictions.items()}
+        """The heads that tables and files have: those that were predicted and are not auxiliary."""
+        return {n: one.head for n, one in self.predictions.items() if not one.head.auxiliary}
 
     @property
     def sizes(self) -> NDArray[np.float32]:
@@ -336,8 +336,8 @@ class Faces:
         if len(self):
             records["face"] = np.arange(len(self))
             records["box"], records["score"], records["landmarks"] = self.boxes, self.scores, self.landmarks
-            for name, predictions in self.predictions.items():
-                records[name] = predictions.probabilities
+            for name in self.heads:
+                records[name] = self.predictions[name].probabilities
         return records
 
     def to_dicts(self) -> list[dict[str, Any]]:

@@ -29,6 +29,8 @@ class HeadSpec:
         subset: the labels are some of the dataset's; images of the others are left out ("emotion" only).
         scored_on: FER+ heads are scored on the "majority" vote where there is one, or on the largest class of their own
             "target".
+        ordered: whether the labels have an order; None where they are all ranges of numbers.
+        auxiliary: whether the head answers the question of the first head in another way, see `mien.models.card.Head`.
     """
 
     name: str
@@ -39,6 +41,8 @@ class HeadSpec:
     neighbour_smoothing: float = 0.0
     subset: bool = False
     scored_on: Literal["majority", "target"] = "majority"
+    ordered: bool | None = None
+    auxiliary: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or not self.labels or not all(isinstance(text, str) for text in (self.name, *self.labels)):
