@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.published.features import FEATURES, SIDE, compute, hog
+from mien.published.features import FEATURES, SIDE, compute_features, hog
 from mien.training.environment import _processor, commit
 
 MANY, REPEATS = 512, 7
@@ -48,16 +48,18 @@ def main() -> None:
     rows = {}
     for name, feature in FEATURES.items():
         start = time.process_time()
-        compute(name, images[:1])
+        compute_features(name, images[:1])
         first = time.process_time() - start
         one_by_one = images[:64, None]
         rows[name] = {
             "length": feature.length,
             "first_seconds": round(first, 2),
-            "many_ms": milliseconds(lambda name=name: compute(name, images), MANY),
-            "single_ms": milliseconds(lambda name=name, faces=one_by_one: [compute(name, f) for f in faces], 64),
+            "many_ms": milliseconds(lambda name=name: compute_features(name, images), MANY),
+            "single_ms": milliseconds(
+                lambda name=name, faces=one_by_one: [compute_features(name, f) for f in faces], 64
+            ),
         }
-    rows["HOG pictures"] = {"length": SIDE * SIDE, "many_ms": milliseconds(lambda: hog.pictures(images), MANY)}
+    rows["HOG pictures"] = {"length": SIDE * SIDE, "many_ms": milliseconds(lambda: hog.draw_hog(images), MANY)}
     for name, row in rows.items():
         print(name, row)
     if options.json:

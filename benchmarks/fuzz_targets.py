@@ -441,11 +441,11 @@ def _machine(folder: Path) -> Path:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    from mien.published.recipes.svm import SVMS
+    from mien.published.recipes.svm import SVM_RECIPES
     from mien.published.svm import MODEL, save_machine
     from mien.training.checkpoint import CONFIG, write_json
 
-    recipe = replace(SVMS["svm-hog"], kernel="rbf", scaled=True)
+    recipe = replace(SVM_RECIPES["svm-hog"], kernel="rbf", scaled=True)
     rng = np.random.default_rng(0)
     y = np.arange(20) % len(recipe.classes)
     x = rng.normal(0, 1, (20, 72)) + y[:, None]

@@ -44,7 +44,7 @@ from mien.evaluation.tables import confusion_table, group_table, quantisation_ta
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
-from mien.published.reproduction import page as reproduction
+from mien.published.reproduction import report_page as reproduction
 from mien.results.json_schema import results_schema
 from mien.text import percent
 
@@ -378,8 +378,8 @@ def pages() -> dict[Path, str]:
         out[DOCS / "images" / "robustness" / name] = picture
     out[DOCS / "faults.md"] = filled("faults", faults_parts())
     results = DOCS / "results" / "reproduction"
-    out[DOCS / "reproduction.md"] = reproduction.page(results)
-    for name, picture in reproduction.pictures(results).items():
+    out[DOCS / "reproduction.md"] = reproduction.reproduction_page(results)
+    for name, picture in reproduction.learning_curve_images(results).items():
         out[DOCS / "images" / "reproduction" / name] = picture
     readme = README.read_text(encoding="utf-8")
     mark = re.compile(r"(<!-- scores -->\n).*?(\n<!-- /scores -->)", re.DOTALL)

@@ -20,8 +20,8 @@ from mien.datasets.fairface import open_fairface
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import apply_target_rule, join_votes, read_votes, vote_targets
 from mien.datasets.prepared_file import read_prepared, write_prepared
-from mien.published.features import FEATURES, compute
-from mien.published.recipes.svm import SVMS
+from mien.published.features import FEATURES, compute_features
+from mien.published.recipes.svm import SVM_RECIPES
 from mien.published.svm import fit_svm
 
 pytestmark = pytest.mark.data
@@ -95,18 +95,18 @@ def test_cleaning_leaves_about_what_the_source_had(fer: Dataset) -> None:
 def test_features_of_real_faces_tell_emotions_apart(fer: Dataset, tmp_path: Path) -> None:
     some = np.concatenate([np.flatnonzero(fer.split == split)[:n] for split, n in (("train", 1200), ("test", 300))])
     faces = fer[some]
-    points = compute("landmarks", faces.images[:200]).reshape(-1, 68, 2)
+    points = compute_features("landmarks", faces.images[:200]).reshape(-1, 68, 2)
     # FER2013's faces are upright and centred: of nearly all the eyes lie above the mouth, left eye left of the right
     eyes, mouth = points[:, 36:48].mean(axis=1), points[:, 48:].mean(axis=1)
     assert (eyes[:, 1] < mouth[:, 1]).mean() > 0.97
     assert (points[:, 36, 0] < points[:, 45, 0]).all()
-    vectors = compute("hog_sliding", faces.images)
+    vectors = compute_features("hog_sliding", faces.images)
     sums = vectors.reshape(-1, 8).sum(axis=1)
     assert sums.max() < 1.0001
     assert (sums > 0.999).mean() > 0.99
     assert vectors.shape == (1500, FEATURES["hog_sliding"].length)
     path = write_prepared(replace(faces, features={"hog_sliding": vectors}), tmp_path / "some.parquet")
-    run = fit_svm(SVMS["svm-sliding-scaled"], path, tmp_path / "run")
+    run = fit_svm(SVM_RECIPES["svm-sliding-scaled"], path, tmp_path / "run")
     scores = json.loads((run / "result.json").read_text())["runs"][0]["scores"]["test"]
     assert scores["n"] > 200
     assert scores["accuracy"] > 0.45

@@ -16,8 +16,8 @@ from torch import distributed, nn
 
 from mien.errors import TrainingError
 from mien.labels import FER2013, FERPLUS
-from mien.networks.catalog import NETWORKS, Network
-from mien.networks.headed import GlobalAverage, Headed
+from mien.networks.catalog import NETWORKS, NetworkSpec
+from mien.networks.multi_head import GlobalAveragePool, MultiHeadNetwork
 from mien.recipes.catalog import recipe
 from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule
 from mien.training.run import fit
@@ -25,8 +25,8 @@ from mien.training.run import fit
 
 def _small(heads: Any, *, norm: bool) -> nn.Module:
     layers: list[nn.Module] = [nn.Conv2d(1, 8, 5, stride=4), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2)]
-    return Headed(
-        nn.Sequential(*layers, *([nn.BatchNorm2d(16)] if norm else []), nn.ReLU(), GlobalAverage()), 16, heads
+    return MultiHeadNetwork(
+        nn.Sequential(*layers, *([nn.BatchNorm2d(16)] if norm else []), nn.ReLU(), GlobalAveragePool()), 16, heads
     )
 
 
@@ -38,8 +38,8 @@ def _with_norm(heads: Any) -> nn.Module:
     return _small(heads, norm=True)
 
 
-NETWORKS["small"] = Network(_without_norm, 48, "gray", 0, "tests")  # type: ignore[index]
-NETWORKS["small-norm"] = Network(_with_norm, 48, "gray", 0, "tests")  # type: ignore[index]
+NETWORKS["small"] = NetworkSpec(_without_norm, 48, "gray", 0, "tests")  # type: ignore[index]
+NETWORKS["small-norm"] = NetworkSpec(_with_norm, 48, "gray", 0, "tests")  # type: ignore[index]
 
 EXACT = replace(
     recipe("emotion-cpu"),

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mien.networks.catalog import NETWORKS, Network
-from mien.published.networks.attention import Attention
-from mien.published.networks.fusion import FEATURES
+from mien.networks.catalog import NETWORKS, NetworkSpec
+from mien.published.networks.attention import AttentionalNetwork
+from mien.published.networks.fusion import FEATURE_LENGTHS
 
 # of the rows that differ only in what joins the dense layers, one a model stands for the others where a test is slow
 FAMILIES = [
@@ -20,7 +20,7 @@ FAMILIES = [
 ]
 
 
-def example(row: Network, n: int, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+def example(row: NetworkSpec, n: int, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randn(n, 1 if row.channels == "gray" else 3, row.size, row.size, generator=generator)
     return pixels, {name: torch.randn(n, length, generator=generator) for name, length in row.features.items()}
@@ -107,7 +107,7 @@ def test_onnx_parity(name: str) -> None:
         if isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm1d)):
             nn.init.uniform_(layer.running_mean, -0.2, 0.2)
             nn.init.uniform_(layer.running_var, 0.5, 1.5)
-    if isinstance(module, Attention):
+    if isinstance(module, AttentionalNetwork):
         # away from the identity, where the grid samples between pixels and beyond the edge
         nn.init.normal_(module.localise[-1].weight, std=0.05)
     x, features = example(row, 3, seed=4)
@@ -120,7 +120,7 @@ def test_features_join_in_the_order_of_the_table() -> None:
     torch.manual_seed(0)
     row = NETWORKS["fusion-a-landmarks-hog"]
     assert list(row.features.items()) == [("landmarks", 136), ("hog", 72)]
-    assert all(FEATURES[name] == length for name, length in row.features.items())
+    assert all(FEATURE_LENGTHS[name] == length for name, length in row.features.items())
     module = row.build({"emotion": 5}).eval()
     x, features = example(row, 2)
     turned = {name: features[name] for name in reversed(features)}
@@ -131,15 +131,15 @@ def test_features_join_in_the_order_of_the_table() -> None:
 
 
 def test_feature_tables_agree() -> None:
-    from mien.published.features.table import FEATURES as EXTRACTED
+    from mien.published.features.catalog import FEATURES as EXTRACTED
 
-    assert {name: feature.length for name, feature in EXTRACTED.items()} == dict(FEATURES)
+    assert {name: feature.length for name, feature in EXTRACTED.items()} == dict(FEATURE_LENGTHS)
 
 
 @pytest.mark.parametrize("parallel", [False, True])
 def test_a_transformer_starts_as_the_identity(parallel: bool) -> None:
     torch.manual_seed(0)
-    module = Attention({"emotion": 7}, parallel=parallel).eval()
+    module = AttentionalNetwork({"emotion": 7}, parallel=parallel).eval()
     x = torch.randn(2, 1, 48, 48)
     regions = module.regions(x)
     np.testing.assert_allclose(regions.detach(), np.tile(np.eye(2, 3, dtype=np.float32), (2, 1, 1)))

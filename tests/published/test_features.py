@@ -24,8 +24,16 @@ from mien.datasets.image_folder_writer import write_image_folders
 from mien.datasets.image_folders import read_image_folders
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import InputError, MissingExtraError
-from mien.published.features import FEATURES, cached, chosen, compute, hog, join, landmarks
-from mien.published.features import table as table_module
+from mien.published.features import (
+    FEATURES,
+    compute_features,
+    compute_features_cached,
+    concatenate_features,
+    hog,
+    landmarks,
+    parse_feature_names,
+)
+from mien.published.features import catalog as catalog_module
 
 FACES = noise(40, 48, 48)
 needs_dlib = pytest.mark.skipif(find_spec("dlib") is None, reason="needs mien[landmarks]")
@@ -46,7 +54,7 @@ def edges(vertical: bool) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize(("vertical", "orientation"), [(True, 0), (False, 4)])
 def test_hog_of_edges(vertical: bool, orientation: int) -> None:
-    cells = hog.whole(edges(vertical)).reshape(9, 8)
+    cells = hog.face_hog(edges(vertical)).reshape(9, 8)
     np.testing.assert_allclose(cells[:, orientation], 1, atol=1e-5)
     assert np.delete(cells, orientation, axis=1).max() == 0
 
@@ -54,14 +62,14 @@ def test_hog_of_edges(vertical: bool, orientation: int) -> None:
 def test_hog_of_a_slope() -> None:
     """Brightness grows right and down alike: every gradient points at 45°, and the border's do too."""
     y, x = np.mgrid[:48, :48]
-    cells = hog.whole((x + 2 * y).astype(np.uint8)[None]).reshape(9, 8)
+    cells = hog.face_hog((x + 2 * y).astype(np.uint8)[None]).reshape(9, 8)
     at = int(np.degrees(np.arctan2(2, 1)) // 22.5)
     np.testing.assert_allclose(cells[:, at], 1, atol=1e-5)
 
 
 def test_a_flat_face_has_no_gradient() -> None:
-    assert not hog.whole(np.full((2, 48, 48), 77, np.uint8)).any()
-    assert not hog.sliding(np.zeros((2, 48, 48), np.uint8)).any()
+    assert not hog.face_hog(np.full((2, 48, 48), 77, np.uint8)).any()
+    assert not hog.sliding_window_hog(np.zeros((2, 48, 48), np.uint8)).any()
 
 
 def by_definition(image: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
@@ -78,7 +86,9 @@ def by_definition(image: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
 
 
 def test_hog_follows_its_definition() -> None:
-    for image, vector, windows in zip(FACES[:6], hog.whole(FACES[:6]), hog.sliding(FACES[:6]), strict=True):
+    for image, vector, windows in zip(
+        FACES[:6], hog.face_hog(FACES[:6]), hog.sliding_window_hog(FACES[:6]), strict=True
+    ):
         np.testing.assert_allclose(vector, by_definition(image, 16), atol=1e-6)
         starts = [(y, x) for y in range(0, 48, 6) for x in range(0, 48, 6)]
         parts = [by_definition(image[y : y + 24, x : x + 24], 8) for y, x in starts]
@@ -88,30 +98,30 @@ def test_hog_follows_its_definition() -> None:
 def test_hog_equals_scikit_image_where_the_edge_is_repeated() -> None:
     for image in np.pad(noise(8, 46, 46, seed=3), ((0, 0), (1, 1), (1, 1)), mode="edge"):
         expected = skimage_hog(image, 8, (16, 16), (1, 1), block_norm="L1")
-        np.testing.assert_allclose(hog.whole(image[None])[0], expected, atol=1e-6)
+        np.testing.assert_allclose(hog.face_hog(image[None])[0], expected, atol=1e-6)
 
 
 def test_windows_are_cut_off_by_the_edge() -> None:
     """24 pixels hold 3 cells a side, 18 two, 12 one, 6 none: 5 × 3 + 2 + 1 cells each way."""
-    assert (5 * 3 + 2 + 1) ** 2 * 8 == FEATURES["hog_sliding"].length == hog.sliding(FACES[:1]).shape[1]
+    assert (5 * 3 + 2 + 1) ** 2 * 8 == FEATURES["hog_sliding"].length == hog.sliding_window_hog(FACES[:1]).shape[1]
     changed = FACES[:1].copy()
     changed[0, 0, 0] ^= 255
-    where = np.flatnonzero(hog.sliding(FACES[:1])[0] != hog.sliding(changed)[0])
+    where = np.flatnonzero(hog.sliding_window_hog(FACES[:1])[0] != hog.sliding_window_hog(changed)[0])
     assert where.max() < 8  # the corner pixel is in the first cell of the first window alone
 
 
 def test_hog_pictures() -> None:
-    upright, level = hog.pictures(edges(True))[0], hog.pictures(edges(False))[0]
+    upright, level = hog.draw_hog(edges(True))[0], hog.draw_hog(edges(False))[0]
     assert upright.shape == (48, 48)
     assert upright.max() == level.max() == 255
     assert np.ptp(np.nonzero(upright[:16, :16])[0]) > 3 * np.ptp(np.nonzero(upright[:16, :16])[1])
     assert np.ptp(np.nonzero(level[:16, :16])[1]) > 3 * np.ptp(np.nonzero(level[:16, :16])[0])
-    assert not hog.pictures(np.zeros((1, 48, 48), np.uint8)).any()
+    assert not hog.draw_hog(np.zeros((1, 48, 48), np.uint8)).any()
 
 
 @needs_dlib
 def test_landmarks_of_a_portrait() -> None:
-    x, y = landmarks.points(astronaut_face()[None]).reshape(68, 2).T
+    x, y = landmarks.face_landmarks(astronaut_face()[None]).reshape(68, 2).T
     eyes = (x[36:42].mean(), y[36:42].mean()), (x[42:48].mean(), y[42:48].mean())
     nose, mouth, chin = (x[30], y[30]), (x[48:].mean(), y[48:].mean()), (x[8], y[8])
     assert eyes[0][0] < nose[0] < eyes[1][0]
@@ -126,102 +136,108 @@ def test_landmarks_do_not_see_contrast() -> None:
     faint = np.rint(100 + (face.astype(float) - face.min()) * 155 / np.ptp(face)).astype(np.uint8)
     stretched = landmarks._stretched(faint)
     assert (int(stretched.min()), int(stretched.max())) == (0, 255)
-    assert np.abs(landmarks.points(faint[None]) - landmarks.points(face[None])).mean() < 1
+    assert np.abs(landmarks.face_landmarks(faint[None]) - landmarks.face_landmarks(face[None])).mean() < 1
 
 
 def test_absent_dlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     landmarks._predictor.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[landmarks\]'"):
-        landmarks.points(FACES[:1])
-    monkeypatch.setattr(table_module, "_CHUNK", 9)
+        landmarks.face_landmarks(FACES[:1])
+    monkeypatch.setattr(catalog_module, "_CHUNK", 9)
     with pytest.raises(MissingExtraError, match="landmarks"):
-        compute("landmarks", FACES, workers=2)
+        compute_features("landmarks", FACES, workers=2)
 
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_row_keeps_what_it_says(name: str) -> None:
     if name == "landmarks":
         pytest.importorskip("dlib")
-    vectors = compute(name, FACES[:3])
+    vectors = compute_features(name, FACES[:3])
     assert vectors.shape == (3, FEATURES[name].length)
     assert vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
-    np.testing.assert_array_equal(vectors, compute(name, FACES[:3, :, :, None]))
-    assert compute(name, FACES[:0]).shape == (0, FEATURES[name].length)
+    np.testing.assert_array_equal(vectors, compute_features(name, FACES[:3, :, :, None]))
+    assert compute_features(name, FACES[:0]).shape == (0, FEATURES[name].length)
 
 
 @needs_dlib
 @settings(max_examples=15, deadline=None)
 @given(order=st.permutations(range(12)), name=st.sampled_from(["hog", "hog_sliding", "landmarks"]))
 def test_a_face_keeps_its_vector_wherever_it_stands(order: list[int], name: str) -> None:
-    np.testing.assert_array_equal(compute(name, FACES[order]), compute(name, FACES[:12])[order])
+    np.testing.assert_array_equal(compute_features(name, FACES[order]), compute_features(name, FACES[:12])[order])
 
 
 @needs_dlib
 def test_many_processes_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_module, "_CHUNK", 9)
+    monkeypatch.setattr(catalog_module, "_CHUNK", 9)
     seen: list[tuple[int, int]] = []
-    one = compute("landmarks", FACES)
-    two = compute("landmarks", FACES, workers=2, progress=lambda done, total: seen.append((done, total)))
+    one = compute_features("landmarks", FACES)
+    two = compute_features("landmarks", FACES, workers=2, progress=lambda done, total: seen.append((done, total)))
     np.testing.assert_array_equal(one, two)
     assert seen == [(9, 40), (18, 40), (27, 40), (36, 40), (40, 40)]
 
 
 def test_the_cache_gives_what_was_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cached("hog", FACES, folder=tmp_path)
-    np.testing.assert_array_equal(first, compute("hog", FACES))
+    first = compute_features_cached("hog", FACES, folder=tmp_path)
+    np.testing.assert_array_equal(first, compute_features("hog", FACES))
     (file,) = tmp_path.iterdir()
 
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("computed again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("mien.published.features.cache.compute", refuse)
-        np.testing.assert_array_equal(cached("hog", FACES, folder=tmp_path), first)
+        patch.setattr("mien.published.features.cache.compute_features", refuse)
+        np.testing.assert_array_equal(compute_features_cached("hog", FACES, folder=tmp_path), first)
         changed = FACES.copy()
         changed[7, 3, 3] ^= 1
         with pytest.raises(AssertionError, match="computed again"):
-            cached("hog", changed, folder=tmp_path)
+            compute_features_cached("hog", changed, folder=tmp_path)
         newer = {**FEATURES, "hog": replace(FEATURES["hog"], version=99)}
         patch.setattr("mien.published.features.cache.FEATURES", newer)
         with pytest.raises(AssertionError, match="computed again"):
-            cached("hog", FACES, folder=tmp_path)
+            compute_features_cached("hog", FACES, folder=tmp_path)
     file.write_bytes(file.read_bytes()[:200])
-    np.testing.assert_array_equal(cached("hog", FACES, folder=tmp_path), first)
+    np.testing.assert_array_equal(compute_features_cached("hog", FACES, folder=tmp_path), first)
     assert len(np.load(file)) == len(FACES)
 
 
 def test_names_of_features() -> None:
-    assert chosen("hog-sliding+landmarks") == ("landmarks", "hog_sliding")
-    assert chosen(" hog , landmarks") == ("landmarks", "hog") == chosen(["hog", "landmarks", "hog"])
+    assert parse_feature_names("hog-sliding+landmarks") == ("landmarks", "hog_sliding")
+    assert (
+        parse_feature_names(" hog , landmarks")
+        == ("landmarks", "hog")
+        == parse_feature_names(["hog", "landmarks", "hog"])
+    )
     with pytest.raises(InputError, match="no feature 'sift': there are landmarks, hog, hog_sliding"):
-        chosen("hog,sift")
+        parse_feature_names("hog,sift")
     with pytest.raises(InputError, match="no feature ''"):
-        chosen("")
+        parse_feature_names("")
 
 
 @needs_dlib
 def test_sets_of_features_are_as_long_as_published() -> None:
-    vectors = {name: compute(name, FACES[:2]) for name in FEATURES}
-    assert join(vectors, ["landmarks", "hog"]).shape == (2, 208)
-    both = join(vectors, ["hog_sliding", "landmarks"])
+    vectors = {name: compute_features(name, FACES[:2]) for name in FEATURES}
+    assert concatenate_features(vectors, ["landmarks", "hog"]).shape == (2, 208)
+    both = concatenate_features(vectors, ["hog_sliding", "landmarks"])
     assert both.shape == (2, 2728)
     np.testing.assert_array_equal(both[:, :136], vectors["landmarks"])
     with pytest.raises(InputError, match=r"add it with `mien data prepare … --features hog`"):
-        join({"landmarks": vectors["landmarks"]}, ["hog"])
+        concatenate_features({"landmarks": vectors["landmarks"]}, ["hog"])
 
 
 @pytest.mark.parametrize("images", [noise(2, 40, 48), noise(2, 48, 48, 3), noise(2, 48, 48).astype(np.float32)])
 def test_other_pictures_are_refused(images: NDArray[np.uint8]) -> None:
     with pytest.raises(InputError, match=r"uint8 gray faces \(n, 48, 48\).*--size 48"):
-        compute("hog", images)
+        compute_features("hog", images)
 
 
 def with_features(n: int = 20, channels: int = 1) -> Dataset:
     base = made(n, channels, side=48)
     gray = np.ascontiguousarray(base.images[..., 0])
-    return replace(base, features={"hog": compute("hog", gray), "hog_sliding": compute("hog_sliding", gray)})
+    return replace(
+        base, features={"hog": compute_features("hog", gray), "hog_sliding": compute_features("hog_sliding", gray)}
+    )
 
 
 def test_features_are_written_read_and_picked(tmp_path: Path) -> None:
@@ -285,7 +301,7 @@ def test_pictures_of_hog_as_jpeg(tmp_path: Path) -> None:
     data = made(10, side=48)
     write_image_folders(data, tmp_path / "hog", kind="hog", suffix="jpg")
     back = read_image_folders(tmp_path / "hog")
-    drawn = hog.pictures(data.images[rows_in(tmp_path / "hog")][..., 0])[..., None]
+    drawn = hog.draw_hog(data.images[rows_in(tmp_path / "hog")][..., 0])[..., None]
     assert np.abs(back.images.astype(int) - drawn).mean() < 6
 
 
@@ -313,8 +329,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0
     data = read_prepared(tmp_path / "b.parquet")
     assert {data.taxonomy.names[i] for i in data.emotion} == {"happy", "angry"}
-    np.testing.assert_array_equal(data.features["hog"], compute("hog", data.images))
-    np.testing.assert_array_equal(data.features["landmarks"], compute("landmarks", data.images))
+    np.testing.assert_array_equal(data.features["hog"], compute_features("hog", data.images))
+    np.testing.assert_array_equal(data.features["landmarks"], compute_features("landmarks", data.images))
     header = (tmp_path / "faces" / "train" / "labels.csv").read_text().splitlines()[0]
     assert header == "file,row,emotion,happy,angry"
     assert np.load(tmp_path / "faces" / "train" / "landmarks.npy").shape == ((data.split == "train").sum(), 136)

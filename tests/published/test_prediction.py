@@ -21,7 +21,8 @@ from mien.models.card import Card
 from mien.models.model import Model, softmax
 from mien.networks.catalog import network
 from mien.predict.classify import crop_faces
-from mien.published.features import FEATURES, compute, table
+from mien.published.features import FEATURES, compute_features
+from mien.published.features import catalog as table
 from mien.recipes.catalog import recipe
 from mien.results.faces import Faces
 from mien.tracking.options import TrackingOptions
@@ -60,7 +61,7 @@ def by_torch(path: Path, crops: np.ndarray) -> np.ndarray:
     x = torch.from_numpy(crops.transpose(0, 3, 1, 2).astype(np.float32) / 255).repeat(1, len(chosen.mean), 1, 1)
     mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (chosen.mean, chosen.std))
     row = network(chosen.network)
-    given = {name: torch.from_numpy(compute(name, crops)) for name in row.features}
+    given = {name: torch.from_numpy(compute_features(name, crops)) for name in row.features}
     with torch.inference_mode():
         logits = module((x - mean) / std, given) if given else module((x - mean) / std)
     return softmax(logits[chosen.heads[0].name].numpy())
@@ -95,7 +96,7 @@ def test_features_are_those_of_each_crop(zoo: dict[str, Path]) -> None:
     together = model(crops)["emotion"]
     for i in range(3):
         np.testing.assert_allclose(model(crops[i : i + 1])["emotion"][0], together[i], atol=1e-5)
-    given = {name: compute(name, crops) for name in model.card.features}
+    given = {name: compute_features(name, crops) for name in model.card.features}
     np.testing.assert_allclose(model(crops, vectors=given)["emotion"], together, atol=1e-6)
     other = given | {"landmarks": given["landmarks"][::-1]}
     assert not np.allclose(model(crops, vectors=other)["emotion"], together, atol=1e-5)

@@ -15,14 +15,26 @@ from mien.cli import cli
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, InputError
-from mien.published.recipes.svm import SVMS
+from mien.published.recipes.svm import SVM_RECIPES
 from mien.published.reproduction import queue as queue_module
 from mien.published.reproduction import rows as rows_module
 from mien.published.reproduction.learning_curves import curves_svg
-from mien.published.reproduction.page import ours, page, pictures, published
-from mien.published.reproduction.queue import TRAINED, lacking, run_queue
-from mien.published.reproduction.results import Result, curve_path, read_curve, read_result, write_curve, write_result
-from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, Row, chosen
+from mien.published.reproduction.queue import TRAINED, missing_input, run_queue
+from mien.published.reproduction.report_page import (
+    learning_curve_images,
+    our_figures,
+    published_figures,
+    reproduction_page,
+)
+from mien.published.reproduction.results import (
+    RowResult,
+    curve_path,
+    read_curve,
+    read_result,
+    write_curve,
+    write_result,
+)
+from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, ReproductionRow, select_rows
 from mien.recipes.catalog import RECIPES
 from mien.training import checkpoint as files
 from mien.training.config import Recipe
@@ -35,7 +47,7 @@ def test_every_row_can_be_followed() -> None:
         if row.recipe is None and row.machine is None:
             assert row.note.startswith("needs UTKFace")
             continue
-        assert (row.name in RECIPES) != (row.name in SVMS)
+        assert (row.name in RECIPES) != (row.name in SVM_RECIPES)
         assert row.data in OPTIONS
         assert bool(row.published) != bool(row.improves)
         assert all(0.2 < figure < 1 for figure in row.published.values())
@@ -60,11 +72,11 @@ def test_both_tables_of_fusion_are_there() -> None:
 
 
 def test_rows_come_cheapest_first() -> None:
-    costs = [row.cost for row in chosen(())]
+    costs = [row.cost for row in select_rows(())]
     assert costs == sorted(costs)
-    assert [row.name for row in chosen(("stack-final", "stack-baseline"))] == ["stack-baseline", "stack-final"]
+    assert [row.name for row in select_rows(("stack-final", "stack-baseline"))] == ["stack-baseline", "stack-final"]
     with pytest.raises(InputError, match="attention-parallel"):
-        chosen(("nonsense",))
+        select_rows(("nonsense",))
 
 
 def tiny_data(path: Path, n: int = 70) -> Path:
@@ -200,11 +212,11 @@ def test_time_limits_stop_after_an_epoch(data: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_run_says_what_it_needs(data: Path, tmp_path: Path) -> None:
     given = {"fer2013": data}
-    assert lacking(ROWS["fusion-a"], given) is None
-    assert "--features landmarks,hog-sliding" in str(lacking(ROWS["fusion-b-landmarks-sliding"], given))
-    assert "--clean-data" in str(lacking(ROWS["attention-deep"], given))
-    assert "--age-data" in str(lacking(ROWS["age-cnn-improved"], given))
-    assert "UTKFace" in str(lacking(ROWS["age-cnn"], given))
+    assert missing_input(ROWS["fusion-a"], given) is None
+    assert "--features landmarks,hog-sliding" in str(missing_input(ROWS["fusion-b-landmarks-sliding"], given))
+    assert "--clean-data" in str(missing_input(ROWS["attention-deep"], given))
+    assert "--age-data" in str(missing_input(ROWS["age-cnn-improved"], given))
+    assert "UTKFace" in str(missing_input(ROWS["age-cnn"], given))
     said: list[str] = []
     rows = (ROWS["attention-deep"], ROWS["age-cnn"])
     assert run_queue(rows, given, tmp_path / "out", tmp_path / "results", say=said.append)
@@ -226,8 +238,8 @@ def test_a_support_vector_machine_is_a_row_too(tmp_path: Path) -> None:
     result = read_result(tmp_path / "results", row.name)
     assert result is not None
     assert result.complete(row)
-    assert f"{100 * result.runs[0]['scores']['test']['accuracy']:.1f} %" in ours(row, result)
-    text = page(tmp_path / "results")
+    assert f"{100 * result.runs[0]['scores']['test']['accuracy']:.1f} %" in our_figures(row, result)
+    text = reproduction_page(tmp_path / "results")
     assert f"{result.parameters['support_vectors']} support vectors" in text
     assert "svm-hog.svg" not in text
 
@@ -252,7 +264,7 @@ def scored(accuracy: float) -> dict[str, object]:
     }  # fmt: skip
 
 
-def fabricated(row: Row, accuracies: tuple[float, ...]) -> Result:
+def fabricated(row: ReproductionRow, accuracies: tuple[float, ...]) -> RowResult:
     names = ("fer2013", "fer2013 leak-free", "ferplus") if row.improves else ("validation", "test", "test leak-free")
     runs = tuple(
         {
@@ -264,11 +276,11 @@ def fabricated(row: Row, accuracies: tuple[float, ...]) -> Result:
         }
         for seed, accuracy in enumerate(accuracies)
     )  # fmt: skip
-    return Result(row.name, {"trained": 1_234_567, "statistics": 8}, runs)
+    return RowResult(row.name, {"trained": 1_234_567, "statistics": 8}, runs)
 
 
 def test_a_page_without_results_claims_nothing(tmp_path: Path) -> None:
-    text = page(tmp_path)
+    text = reproduction_page(tmp_path)
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert len(rows) == len([row for row in ROWS.values() if row.improves is None])
     for line in rows:
@@ -276,7 +288,7 @@ def test_a_page_without_results_claims_nothing(tmp_path: Path) -> None:
         assert cells[4].startswith("not run yet"), line
         assert cells[5] in ("not run yet", "–")
         assert not re.search(r"\d %", "".join(cells[4:]))
-    assert pictures(tmp_path) == {}
+    assert learning_curve_images(tmp_path) == {}
 
 
 def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
@@ -284,7 +296,7 @@ def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     write_result(tmp_path, fabricated(own, (0.5, 0.6)))
     write_result(tmp_path, fabricated(better, (0.7123,)))
     write_curve(tmp_path, own.name, 0, [{"epoch": 1.0, "val_loss": 2.0, "train_loss": 1.5, "val_x_accuracy": 0.3}] * 2)
-    text = page(tmp_path)
+    text = reproduction_page(tmp_path)
     line = next(line for line in text.splitlines() if line.startswith("| `stack-final` |"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[1] == "1,234,567"
@@ -294,10 +306,10 @@ def test_the_page_holds_what_the_files_hold(tmp_path: Path) -> None:
     assert cells[6] == "73.2 %"
     assert "| `mien reproduce stack-final` | 1 | epoch 9 of 10 | 10 | 12 | A processor, 1 thread | float32 |" in text
     assert "| angry | 0 | 1 | 2 |" in text
-    assert page(tmp_path) == text
-    assert list(pictures(tmp_path)) == ["stack-final.svg"]
-    assert "not run yet" in ours(ROWS["fusion-a"], None)
-    assert published(ROWS["fusion-a"]) == "72.4 % test"
+    assert reproduction_page(tmp_path) == text
+    assert list(learning_curve_images(tmp_path)) == ["stack-final.svg"]
+    assert "not run yet" in our_figures(ROWS["fusion-a"], None)
+    assert published_figures(ROWS["fusion-a"]) == "72.4 % test"
 
 
 def test_curves_stay_inside_the_picture() -> None:

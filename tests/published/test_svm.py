@@ -19,11 +19,11 @@ from mien.errors import DataError, InputError, MienError, MissingFileError, Mode
 from mien.evaluation.metrics import score_labels, score_probabilities
 from mien.evaluation.scoring.evaluate import score_predictions
 from mien.published.features import FEATURES
-from mien.published.recipes.svm import SVMS
+from mien.published.recipes.svm import SVM_RECIPES
 from mien.published.svm import evaluate_svm, fit_svm, load_machine, load_svm, predict_svm, save_machine
 from mien.published.svm_recipe import SvmRecipe
 
-RECIPE = SVMS["svm-hog"]
+RECIPE = SVM_RECIPES["svm-hog"]
 CODES = {"angry": 0, "happy": 3, "sad": 4, "surprise": 5, "neutral": 6}
 
 
@@ -139,7 +139,7 @@ def test_damaged_models_are_one_line(data: Path, tmp_path: Path, content: bytes 
 
 def test_what_is_missing_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"takes landmarks and this file has none.*--features landmarks,hog-sliding"):
-        fit_svm(SVMS["svm-landmarks-sliding"], data, tmp_path / "a")
+        fit_svm(SVM_RECIPES["svm-landmarks-sliding"], data, tmp_path / "a")
     with pytest.raises(MissingFileError, match="mien train svm-"):
         load_svm(tmp_path)
     (tmp_path / "file").write_text("")
@@ -157,18 +157,18 @@ def test_what_is_missing_is_named(data: Path, tmp_path: Path) -> None:
 
 
 def test_every_recipe_is_whole() -> None:
-    published = {name: recipe.published["test"] for name, recipe in SVMS.items() if recipe.published}
+    published = {name: recipe.published["test"] for name, recipe in SVM_RECIPES.items() if recipe.published}
     assert published == {
         "svm-landmarks": 0.469, "svm-hog": 0.344, "svm-landmarks-hog": 0.550, "svm-landmarks-sliding": 0.594,
         "svm-landmarks-seven": 0.392, "svm-hog-seven": 0.290, "svm-landmarks-hog-seven": 0.482,
         "svm-landmarks-sliding-seven": 0.505,
     }  # fmt: skip
-    lengths = {recipe.name: recipe.length for recipe in SVMS.values() if recipe.published}
+    lengths = {recipe.name: recipe.length for recipe in SVM_RECIPES.values() if recipe.published}
     assert lengths["svm-landmarks-hog"] == 208
     assert lengths["svm-landmarks-sliding"] == 2728
-    kinds = {(recipe.features, recipe.kernel, recipe.scaled) for recipe in SVMS.values()}
+    kinds = {(recipe.features, recipe.kernel, recipe.scaled) for recipe in SVM_RECIPES.values()}
     assert len(kinds) == 5 * 2 * 2
-    for recipe in SVMS.values():
+    for recipe in SVM_RECIPES.values():
         assert set(recipe.features) <= set(FEATURES)
         assert not recipe.published or (recipe.kernel, recipe.scaled, recipe.gamma) == ("rbf", False, "auto")
 

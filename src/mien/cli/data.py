@@ -164,11 +164,11 @@ def _with_features(prepared: Dataset, text: str, workers: int | None, cache: boo
     from dataclasses import replace
 
     from mien.cpus import available_cpus
-    from mien.published.features import cached, chosen, compute
+    from mien.published.features import compute_features, compute_features_cached, parse_feature_names
 
     vectors = dict(prepared.features)
-    missing = [name for name in chosen(text) if name not in vectors]
-    work = cached if cache else compute
+    missing = [name for name in parse_feature_names(text) if name not in vectors]
+    work = compute_features_cached if cache else compute_features
     with progress_bar() as progress:
         for name in missing:
             bar = progress.add_task(name, total=len(prepared))

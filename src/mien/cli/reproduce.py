@@ -64,11 +64,11 @@ def command(
         raise click.UsageError("Nothing to train on: give --data FILE, --age-data FILE, or both.")
     try:
         from mien.published.reproduction.queue import run_queue
-        from mien.published.reproduction.rows import OPTIONS, chosen
+        from mien.published.reproduction.rows import OPTIONS, select_rows
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
     whole = run_queue(
-        chosen(rows),
+        select_rows(rows),
         {kind: given[kind] for kind in OPTIONS if kind in given},
         out,
         results,
@@ -85,16 +85,20 @@ def command(
 def _list(names: tuple[str, ...], results: Path) -> None:
     from rich.table import Table
 
-    from mien.published.reproduction.page import ours, published
+    from mien.published.reproduction.report_page import our_figures, published_figures
     from mien.published.reproduction.results import read_result
-    from mien.published.reproduction.rows import SOURCES, chosen
+    from mien.published.reproduction.rows import SOURCES, select_rows
 
     console = table_console(160)
     table = Table(box=None)
     for column in ("row", "protocol", "published", "ours", "source"):
         table.add_column(column, overflow="fold")
-    for row in chosen(names):
+    for row in select_rows(names):
         table.add_row(
-            row.name, row.protocol, published(row), ours(row, read_result(results, row.name)), SOURCES[row.source]
+            row.name,
+            row.protocol,
+            published_figures(row),
+            our_figures(row, read_result(results, row.name)),
+            SOURCES[row.source],
         )
     console.print(table)

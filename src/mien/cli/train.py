@@ -27,10 +27,12 @@ Examples:
 
 def _list(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        from mien.published.recipes.svm import SVMS
+        from mien.published.recipes.svm import SVM_RECIPES
         from mien.recipes.catalog import RECIPES
 
-        summaries = {name: one.summary for name, one in RECIPES.items()} | {n: one.summary for n, one in SVMS.items()}
+        summaries = {name: one.summary for name, one in RECIPES.items()} | {
+            n: one.summary for n, one in SVM_RECIPES.items()
+        }
         for name, summary in summaries.items():
             click.echo(f"{name:32} {summary}")
         context.exit()
@@ -68,11 +70,11 @@ def command(
     Started by torchrun, several processes train together.
     """
     from mien.errors import MissingExtraError
-    from mien.published.recipes.svm import SVMS
+    from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import recipe as get_recipe
 
     line = shlex.join(["mien", *sys.argv[1:]])
-    if recipe in SVMS:
+    if recipe in SVM_RECIPES:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
         if any((teacher, resume, epochs, batch_size)):
@@ -104,8 +106,8 @@ def command(
 
 def _fit_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:
     """Support-vector machines have no epochs and no torch."""
-    from mien.published.recipes.svm import SVMS
+    from mien.published.recipes.svm import SVM_RECIPES
     from mien.published.svm import fit_svm
 
-    recipe = SVMS[name] if seed is None else replace(SVMS[name], seed=seed)
+    recipe = SVM_RECIPES[name] if seed is None else replace(SVM_RECIPES[name], seed=seed)
     return fit_svm(recipe, data, out or Path("runs") / name, command=line)

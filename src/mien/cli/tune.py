@@ -92,10 +92,10 @@ def command(
     from mien.cpus import available_cpus
     from mien.errors import MissingExtraError
     from mien.files import output_file
-    from mien.published.recipes.svm import SVMS
+    from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import recipe as get_recipe
 
-    if recipe in SVMS:
+    if recipe in SVM_RECIPES:
         raise click.UsageError(f"{recipe} is a support-vector machine: it has no epochs and no search space.")
     if apply is not None and output_file(apply).suffix != ".json":
         raise click.UsageError("--apply FILE must end in .json: `mien train FILE` takes it by that.")

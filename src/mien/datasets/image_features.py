@@ -27,6 +27,6 @@ def gray48(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def hog_vectors(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
     """``(n, 48, 48)`` → ``(n, 512)`` float32; roots, because a cell's few strong votes would drown the others."""
-    parts = [hog.hog(gray[start : start + _BLOCK], CELL) for start in range(0, max(len(gray), 1), _BLOCK)]
+    parts = [hog.cell_hog(gray[start : start + _BLOCK], CELL) for start in range(0, max(len(gray), 1), _BLOCK)]
     vectors = np.concatenate(parts).reshape(len(gray), (SIDE // CELL) ** 2 * hog.ORIENTATIONS)
     return np.sqrt(vectors, out=vectors)

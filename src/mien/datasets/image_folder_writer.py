@@ -37,7 +37,7 @@ def _as_is(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _hog(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if images.shape[3] != 1:
         raise InputError("HOG is drawn of gray pictures, and these are in colour: leave the kind 'hog' out")
-    return hog.pictures(images[..., 0])[..., None]
+    return hog.draw_hog(images[..., 0])[..., None]
 
 
 IMAGE_KINDS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {"face": _as_is, "hog": _hog}

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from mien.errors import InputError
 from mien.explain.model import Explainable, chunks
-from mien.published.networks.attention import Attention
+from mien.published.networks.attention import AttentionalNetwork
 
 _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
 _FINE = 8
@@ -22,12 +22,12 @@ _FINE = 8
 
 def has_regions(model: Explainable) -> bool:
     """Whether the network has a spatial transformer."""
-    return isinstance(model.module, Attention)
+    return isinstance(model.module, AttentionalNetwork)
 
 
-def transformer(model: Explainable) -> Attention:
+def transformer(model: Explainable) -> AttentionalNetwork:
     """The network with its spatial transformer; `InputError` for a network that has none."""
-    if not isinstance(model.module, Attention):
+    if not isinstance(model.module, AttentionalNetwork):
         raise InputError(
             f"{model.name} ({model.network}) has no spatial transformer: give a trained 'attention-…' network, "
             "or choose another method"
@@ -100,7 +100,7 @@ def onto_input(module: nn.Module, x: Tensor, layer: str, maps: Tensor) -> Tensor
         layer: where the maps were taken.
         maps: ``(n, 1, size, size)``.
     """
-    if not isinstance(module, Attention) or module.parallel or not layer.startswith("extract."):
+    if not isinstance(module, AttentionalNetwork) or module.parallel or not layer.startswith("extract."):
         return maps
     with torch.no_grad():
         theta = module.regions(x)

@@ -26,7 +26,7 @@ class ExtraInput(Protocol):
 
 
 PROVIDERS: Mapping[str, str] = dict.fromkeys(
-    ("landmarks", "hog", "hog_sliding"), "mien.published.features.table:FEATURES"
+    ("landmarks", "hog", "hog_sliding"), "mien.published.features.catalog:FEATURES"
 )
 """Name of the input in a card → ``module:table`` whose entry of that name is an `ExtraInput`."""
 

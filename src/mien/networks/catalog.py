@@ -20,7 +20,7 @@ NINE_AGES: Heads = {"age": 9}
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NetworkSpec:
     """A row of the table.
 
     Attributes:
@@ -150,9 +150,9 @@ def _stack(heads: Heads, dropout: float | None = None, *, name: str) -> nn.Modul
 
 
 def _attention(heads: Heads, dropout: float = 0.5, *, parallel: bool, deep: bool = False) -> nn.Module:
-    from mien.published.networks.attention import Attention
+    from mien.published.networks.attention import AttentionalNetwork
 
-    return Attention(heads, parallel=parallel, deep=deep, dropout=dropout)
+    return AttentionalNetwork(heads, parallel=parallel, deep=deep, dropout=dropout)
 
 
 def _ferplus_vgg13(heads: Heads) -> nn.Module:
@@ -161,7 +161,7 @@ def _ferplus_vgg13(heads: Heads) -> nn.Module:
     return ferplus_vgg13(heads)
 
 
-def _fusion_rows() -> dict[str, Network]:
+def _fusion_rows() -> dict[str, NetworkSpec]:
     """Models A and B with every set of features, with and without batch norm."""
     lengths = {"landmarks": 136, "hog": 72, "hog_sliding": 2592}
     sets: Mapping[str, tuple[str, ...]] = {
@@ -178,7 +178,7 @@ def _fusion_rows() -> dict[str, Network]:
             if features:
                 count += (sum(features.values()) + 1) * 1024 + 2 * 1025 * joint + (2 * joint - 1024) * 5
             for batch_norm in (True, False):
-                rows[f"fusion-{model}{suffix}{'' if batch_norm else '-plain'}"] = Network(
+                rows[f"fusion-{model}{suffix}{'' if batch_norm else '-plain'}"] = NetworkSpec(
                     partial(_fusion, model=model, features=names, batch_norm=batch_norm),
                     48,
                     "gray",
@@ -193,8 +193,8 @@ def _fusion_rows() -> dict[str, Network]:
     return rows
 
 
-NETWORKS: Mapping[str, Network] = {
-    "emotion": Network(
+NETWORKS: Mapping[str, NetworkSpec] = {
+    "emotion": NetworkSpec(
         _emotion,
         48,
         "gray",
@@ -204,7 +204,7 @@ NETWORKS: Mapping[str, Network] = {
         megamacs=209.1,
         dropout=0.2,
     ),
-    "emotion-fast": Network(
+    "emotion-fast": NetworkSpec(
         _emotion_fast,
         48,
         "gray",
@@ -214,7 +214,7 @@ NETWORKS: Mapping[str, Network] = {
         megamacs=103.3,
         dropout=0.2,
     ),
-    "emotion-wide": Network(
+    "emotion-wide": NetworkSpec(
         _emotion_wide,
         48,
         "gray",
@@ -224,16 +224,16 @@ NETWORKS: Mapping[str, Network] = {
         megamacs=2196.3,
         dropout=0.3,
     ),
-    "age": Network(
+    "age": NetworkSpec(
         _age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps", NINE_AGES, 2_768, megamacs=57.5, dropout=0.2
     ),
-    "compact-vgg": Network(
+    "compact-vgg": NetworkSpec(
         _compact_vgg, 100, "rgb", 668_583, "FER with CNNs in TensorFlow", SEVEN, 1_600, megamacs=675.9
     ),
-    "small-cnn": Network(
+    "small-cnn": NetworkSpec(
         _small_cnn, 48, "gray", 2_863_495, "Bassani, FER model: first network", SEVEN, 1_408, megamacs=164.1
     ),
-    "large-cnn": Network(
+    "large-cnn": NetworkSpec(
         _large_cnn,
         48,
         "gray",
@@ -244,14 +244,16 @@ NETWORKS: Mapping[str, Network] = {
         megamacs=290.5,
         dropout=0.25,
     ),
-    "mini-xception": Network(_mini_xception, 64, "gray", 56_951, "Arriaga et al. 2017", SEVEN, 1_472, megamacs=10.2),
-    "age-cnn": Network(_age_cnn, 200, "gray", 422_695, "Bassani, age detection", {"age": 7}, megamacs=470.8),
-    "age-cnn-small": Network(
+    "mini-xception": NetworkSpec(
+        _mini_xception, 64, "gray", 56_951, "Arriaga et al. 2017", SEVEN, 1_472, megamacs=10.2
+    ),
+    "age-cnn": NetworkSpec(_age_cnn, 200, "gray", 422_695, "Bassani, age detection", {"age": 7}, megamacs=470.8),
+    "age-cnn-small": NetworkSpec(
         _age_cnn_small, 200, "gray", 64_983, "Bassani, age detection: smaller", {"age": 7}, megamacs=104.3
     ),
     **_fusion_rows(),
     **{
-        f"stack-{name}": Network(
+        f"stack-{name}": NetworkSpec(
             partial(_stack, name=name),
             48,
             "gray",
@@ -270,7 +272,7 @@ NETWORKS: Mapping[str, Network] = {
             ("final", 5_651_783, 4_992, 476.0, 0.2),
         )
     },
-    "attention-sequential": Network(
+    "attention-sequential": NetworkSpec(
         partial(_attention, parallel=False),
         48,
         "gray",
@@ -281,7 +283,7 @@ NETWORKS: Mapping[str, Network] = {
         megamacs=3.9,
         dropout=0.5,
     ),
-    "attention-parallel": Network(
+    "attention-parallel": NetworkSpec(
         partial(_attention, parallel=True),
         48,
         "gray",
@@ -292,7 +294,7 @@ NETWORKS: Mapping[str, Network] = {
         megamacs=2.9,
         dropout=0.5,
     ),
-    "attention-deep": Network(
+    "attention-deep": NetworkSpec(
         partial(_attention, parallel=True, deep=True),
         48,
         "gray",
@@ -303,13 +305,13 @@ NETWORKS: Mapping[str, Network] = {
         megamacs=4.8,
         dropout=0.5,
     ),
-    "ferplus-vgg13": Network(
+    "ferplus-vgg13": NetworkSpec(
         _ferplus_vgg13, 64, "gray", 8_757_704, "Barsoum et al. 2016", {"ferplus": 8}, megamacs=875.8
     ),
 }
 
 
-def network(name: str) -> Network:
+def network(name: str) -> NetworkSpec:
     """The row of this name; `InputError` lists the names there are."""
     try:
         return NETWORKS[name]

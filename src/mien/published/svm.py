@@ -31,8 +31,8 @@ from mien.evaluation.scoring.evaluate import SplitPredictions, score_predictions
 from mien.evaluation.scoring.groups import make_groupings
 from mien.files import atomic_path
 from mien.models.fetch import file_sha256
-from mien.published.features import join
-from mien.published.svm_recipe import SvmRecipe, svm_from_dict
+from mien.published.features import concatenate_features
+from mien.published.svm_recipe import SvmRecipe, svm_recipe_from_dict
 from mien.training.checkpoint import CONFIG, ENVIRONMENT, read_json, write_json
 from mien.training.environment import environment
 
@@ -141,7 +141,7 @@ def load_svm(folder: Path) -> tuple[SvmRecipe, Any]:
     for name in (CONFIG, MODEL):
         if not (folder / name).is_file():
             raise MissingFileError(f"{folder / name}: no such file; give a folder that `mien train svm-…` wrote")
-    recipe = svm_from_dict(read_json(folder / CONFIG))
+    recipe = svm_recipe_from_dict(read_json(folder / CONFIG))
     return recipe, load_machine(folder / MODEL)
 
 
@@ -265,7 +265,7 @@ def _vectors(recipe: SvmRecipe, part: Dataset) -> tuple[NDArray[np.float64], NDA
         )
     names = () if part.taxonomy is None else part.taxonomy.names
     places = np.array([recipe.classes.index(name) if name in recipe.classes else -1 for name in names], np.int64)
-    return join(part.features, recipe.features).astype(np.float64), places[part.emotion]
+    return concatenate_features(part.features, recipe.features).astype(np.float64), places[part.emotion]
 
 
 def _scores(recipe: SvmRecipe, machine: Any, data: Dataset) -> tuple[dict[str, Any], int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.errors import InputError, TrainingError
-from mien.published.features import FEATURES, chosen
+from mien.published.features import FEATURES, parse_feature_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class SvmRecipe:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if chosen(self.features) != self.features:
+        if parse_feature_names(self.features) != self.features:
             raise InputError(f"recipe {self.name!r}: features stand in the order {', '.join(FEATURES)}")
         if len(set(self.classes)) < 2:
             raise InputError(f"recipe {self.name!r}: at least two classes are needed")
@@ -60,7 +60,7 @@ class SvmRecipe:
         return sum(FEATURES[name].length for name in self.features)
 
 
-def svm_from_dict(raw: dict[str, Any]) -> SvmRecipe:
+def svm_recipe_from_dict(raw: dict[str, Any]) -> SvmRecipe:
     """The recipe in a run folder's ``config.json``; `TrainingError` when it is not one."""
     try:
         lists = {name: tuple(raw[name]) for name in ("features", "classes")}

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError
-from mien.networks.catalog import Network, network
+from mien.networks.catalog import NetworkSpec, network
 from mien.training.config import Recipe, Splits
 from mien.training.ranks import ALONE, Ranks
 from mien.training.resize import fit_images
@@ -158,7 +158,7 @@ def _first(label: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     return keep
 
 
-def _features(part: Dataset, row: Network) -> dict[str, Tensor]:
+def _features(part: Dataset, row: NetworkSpec) -> dict[str, Tensor]:
     """The feature vectors that a network takes beside the pixels."""
     for name, length in row.features.items():
         have = part.features.get(name)

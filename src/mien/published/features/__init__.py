@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from mien.published.features.cache import cached
-from mien.published.features.table import FEATURES, SIDE, Feature, chosen, compute, join
+from mien.published.features.cache import compute_features_cached
+from mien.published.features.catalog import (
+    FEATURES,
+    SIDE,
+    FeatureExtractor,
+    compute_features,
+    concatenate_features,
+    parse_feature_names,
+)
 
-__all__ = ["FEATURES", "SIDE", "Feature", "cached", "chosen", "compute", "join"]
+__all__ = [
+    "FEATURES",
+    "SIDE",
+    "FeatureExtractor",
+    "compute_features",
+    "compute_features_cached",
+    "concatenate_features",
+    "parse_feature_names",
+]

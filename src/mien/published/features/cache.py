@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from mien.files import atomic_path
 from mien.models.fetch import cache_dir
-from mien.published.features.table import FEATURES, Progress, chosen, compute
+from mien.published.features.catalog import FEATURES, ProgressCallback, compute_features, parse_feature_names
 
 
-def cached(
+def compute_features_cached(
     name: str,
     images: NDArray[np.uint8],
     *,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     folder: Path | None = None,
 ) -> NDArray[np.float32]:
-    """`mien.published.features.compute`, unless the vectors of just these faces lie in the cache.
+    """`mien.published.features.compute_features`, unless the vectors of just these faces lie in the cache.
 
     Args:
         name: a key of `FEATURES`.
@@ -33,11 +33,11 @@ def cached(
     Returns:
         ``(n, length)`` float32. A damaged file in the cache is computed and written again.
     """
-    (name,) = chosen([name])
+    (name,) = parse_feature_names([name])
     path = (folder or cache_dir() / "features") / f"{name}-{_key(name, images)}.npy"
     vectors = _load(path, (len(images), FEATURES[name].length))
     if vectors is None:
-        vectors = compute(name, images, workers=workers, progress=progress)
+        vectors = compute_features(name, images, workers=workers, progress=progress)
         with atomic_path(path) as temporary:
             np.save(temporary, vectors, allow_pickle=False)
     elif progress is not None:

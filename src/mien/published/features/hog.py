@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 ORIENTATIONS = 8
 CELL = 16
-"""Side of the cells of `whole`, pixels."""
+"""Side of the cells of `face_hog`, pixels."""
 WINDOW, STEP, WINDOW_CELL = 24, 6, 8
-"""Side and step of the windows of `sliding`, and the side of their cells, pixels."""
+"""Side and step of the windows of `sliding_window_hog`, and the side of their cells, pixels."""
 
 _MOST = 2 * 255
 _EPSILON = 1e-5
@@ -28,7 +28,7 @@ _BATCH = 128
 _Work = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def whole(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def face_hog(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """HOG of each face in cells of 16 pixels.
 
     Args:
@@ -37,10 +37,10 @@ def whole(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         ``(n, 72)`` float32: 3×3 cells, row by row, of 8 orientations; the 8 sum to 1, or to 0 where a cell is flat.
     """
-    return _batched(images, lambda part: _flat(hog(part, CELL)))
+    return _batched(images, lambda part: _flat(cell_hog(part, CELL)))
 
 
-def sliding(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def sliding_window_hog(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """HOG of 24-pixel windows at every sixth pixel, in cells of 8 pixels.
 
     Windows start at 0, 6, …, 42 both ways, and the picture's edge cuts off what reaches beyond it: 24 pixels are left
@@ -56,7 +56,7 @@ def sliding(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return _batched(images, _windows)
 
 
-def hog(images: NDArray[np.uint8], cell: int) -> NDArray[np.float32]:
+def cell_hog(images: NDArray[np.uint8], cell: int) -> NDArray[np.float32]:
     """HOG of each picture, every cell normalised by itself; pixels beyond the last whole cell vote in none.
 
     Args:
@@ -67,11 +67,11 @@ def hog(images: NDArray[np.uint8], cell: int) -> NDArray[np.float32]:
         ``(n, h // cell, w // cell, 8)`` float32. Orientation i is gradients from i × 22.5° up to (i + 1) × 22.5°,
         opposite directions taken together: 0 is a vertical edge, 4 a horizontal one.
     """
-    votes = histograms(images, cell)
+    votes = orientation_histograms(images, cell)
     return np.asarray(votes / (votes.sum(axis=3, keepdims=True) + _EPSILON), np.float32)
 
 
-def histograms(images: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
+def orientation_histograms(images: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
     """``(n, h // cell, w // cell, 8)`` float64: the mean gradient a pixel of each orientation, before normalisation."""
     n, height, width = images.shape
     rows, columns = height // cell, width // cell
@@ -87,7 +87,7 @@ def histograms(images: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
     return np.asarray(total, np.float64).reshape(n, rows, columns, ORIENTATIONS)
 
 
-def pictures(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def draw_hog(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """HOG drawn as pictures: in every 16-pixel cell, for every orientation, a line along its edge, bright where strong.
 
     Args:
@@ -98,7 +98,7 @@ def pictures(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     out = np.zeros(images.shape, np.float64)
     rows, columns = images.shape[1] // CELL, images.shape[2] // CELL
-    votes = histograms(images, CELL)
+    votes = orientation_histograms(images, CELL)
     lines = _lines(CELL)
     for row in range(rows):
         for column in range(columns):
@@ -115,7 +115,7 @@ def _windows(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         for x in range(0, width, STEP):
             window = images[:, y : y + WINDOW, x : x + WINDOW]
             if min(window.shape[1:]) >= WINDOW_CELL:
-                parts.append(_flat(hog(window, WINDOW_CELL)))
+                parts.append(_flat(cell_hog(window, WINDOW_CELL)))
     return np.concatenate(parts, axis=1)
 
 

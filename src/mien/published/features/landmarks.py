@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from mien.errors import MissingExtraError
 from mien.models.packaged_files import PackagedFile
 
-POINTS = 68
-MODEL = PackagedFile(
+LANDMARKS = 68
+SHAPE_PREDICTOR = PackagedFile(
     "face_recognition_models",
     "models/shape_predictor_68_face_landmarks.dat",
     "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
@@ -32,7 +32,7 @@ _FIRST, _LAST = 1, 47
 _JPEG_QUALITY = 75
 
 
-def points(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def face_landmarks(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Where the landmarks of each face lie.
 
     Args:
@@ -49,12 +49,12 @@ def points(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     import cv2
 
     predictor, face = _predictor()
-    out = np.empty((len(images), POINTS, 2), np.float32)
+    out = np.empty((len(images), LANDMARKS, 2), np.float32)
     for i, image in enumerate(images):
         data = cv2.imencode(".jpg", _stretched(image), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
         shape = predictor(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), face)
         out[i] = [(point.x, point.y) for point in shape.parts()]
-    return out.reshape(len(images), 2 * POINTS)
+    return out.reshape(len(images), 2 * LANDMARKS)
 
 
 def _stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -72,5 +72,5 @@ def _predictor() -> tuple[Any, Any]:
     except ImportError:
         raise MissingExtraError("dlib-bin", "landmarks", "the feature 'landmarks'") from None
     # dlib opens the file by itself; reading it here checks its hash
-    MODEL.read()
-    return dlib.shape_predictor(str(MODEL.path())), dlib.rectangle(_FIRST, _FIRST, _LAST, _LAST)
+    SHAPE_PREDICTOR.read()
+    return dlib.shape_predictor(str(SHAPE_PREDICTOR.path())), dlib.rectangle(_FIRST, _FIRST, _LAST, _LAST)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from mien.networks.headed import GlobalAverage, Headed, start_as_keras
+from mien.networks.multi_head import GlobalAveragePool, MultiHeadNetwork, initialise_as_keras
 
 
 def age_cnn(heads: Mapping[str, int], *, filters: Sequence[int], dense: int) -> nn.Module:
@@ -21,7 +21,7 @@ def age_cnn(heads: Mapping[str, int], *, filters: Sequence[int], dense: int) -> 
     for outputs in filters:
         layers += [nn.Conv2d(width, outputs, 3), nn.ReLU(), nn.AvgPool2d(2)]
         width = outputs
-    layers += [GlobalAverage(), nn.Linear(width, dense), nn.ReLU()]
-    module = Headed(nn.Sequential(*layers), dense, heads)
-    start_as_keras(module)
+    layers += [GlobalAveragePool(), nn.Linear(width, dense), nn.ReLU()]
+    module = MultiHeadNetwork(nn.Sequential(*layers), dense, heads)
+    initialise_as_keras(module)
     return module

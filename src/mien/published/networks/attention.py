@@ -25,7 +25,7 @@ FLAT = FILTERS * 9 * 9
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
-class Attention(nn.Module):
+class AttentionalNetwork(nn.Module):
     """Feature extractor, localisation, two dense layers.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from mien.networks.headed import GlobalAverage, Headed, keras_norm, start_as_keras
+from mien.networks.multi_head import GlobalAveragePool, MultiHeadNetwork, initialise_as_keras, keras_batch_norm
 
 BLOCKS = ((64, 64), (96, 96, 96), (128, 128, 128))
 """Filters of the convolutions of each block."""
@@ -24,8 +24,8 @@ def compact_vgg(heads: Mapping[str, int]) -> nn.Module:
         if i:
             layers.append(nn.MaxPool2d(3, 3))
         for filters in block:
-            layers += [nn.Conv2d(width, filters, 3, padding=1), keras_norm(filters), nn.ReLU()]
+            layers += [nn.Conv2d(width, filters, 3, padding=1), keras_batch_norm(filters), nn.ReLU()]
             width = filters
-    module = Headed(nn.Sequential(*layers, GlobalAverage()), width, heads)
-    start_as_keras(module, he=True)
+    module = MultiHeadNetwork(nn.Sequential(*layers, GlobalAveragePool()), width, heads)
+    initialise_as_keras(module, he=True)
     return module

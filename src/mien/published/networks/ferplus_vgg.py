@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from mien.networks.headed import Headed, start_as_keras
+from mien.networks.multi_head import MultiHeadNetwork, initialise_as_keras
 
 GROUPS = ((64, 2), (128, 2), (256, 3), (256, 3))
 """(filters, convolutions) of each group."""
@@ -32,7 +32,7 @@ def ferplus_vgg13(heads: Mapping[str, int]) -> nn.Module:
     for _ in range(2):
         layers += [nn.Linear(width, 1024), nn.ReLU(), nn.Dropout(0.5)]
         width = 1024
-    module = Headed(nn.Sequential(*layers), width, heads)
+    module = MultiHeadNetwork(nn.Sequential(*layers), width, heads)
     # Glorot-uniform kernels, zero biases: the paper's toolkit starts the same way
-    start_as_keras(module)
+    initialise_as_keras(module)
     return module

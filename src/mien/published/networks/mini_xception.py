@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mien.networks.headed import keras_norm, start_as_keras
+from mien.networks.multi_head import initialise_as_keras, keras_batch_norm
 
 WIDTHS = (16, 32, 64, 128)
 SIDES = (60, 30, 15, 8)
 """Side of the map that each block takes, of 64×64 pixels."""
 
 
-class Separable(nn.Sequential):
+class SeparableConv(nn.Sequential):
     """A 3×3 convolution a channel, then 1×1 over channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -29,17 +29,17 @@ class Separable(nn.Sequential):
         )
 
 
-class Block(nn.Module):
+class XceptionBlock(nn.Module):
     """Two separable convolutions and max-pooling beside a strided 1×1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, side: int) -> None:
         super().__init__()
-        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), keras_norm(outputs))
+        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), keras_batch_norm(outputs))
         # same-padded pooling puts the odd pixel of padding behind, which rounding up does as well
         pool = nn.MaxPool2d(3, 2, padding=1) if side % 2 else nn.MaxPool2d(3, 2, ceil_mode=True)
         self.body = nn.Sequential(
-            Separable(inputs, outputs), keras_norm(outputs), nn.ReLU(), Separable(outputs, outputs),
-            keras_norm(outputs), pool,
+            SeparableConv(inputs, outputs), keras_batch_norm(outputs), nn.ReLU(), SeparableConv(outputs, outputs),
+            keras_batch_norm(outputs), pool,
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,13 +56,13 @@ class MiniXception(nn.Module):
     def __init__(self, heads: Mapping[str, int]) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, 8, 3, bias=False), keras_norm(8), nn.ReLU(),
-            nn.Conv2d(8, 8, 3, bias=False), keras_norm(8), nn.ReLU(),
+            nn.Conv2d(1, 8, 3, bias=False), keras_batch_norm(8), nn.ReLU(),
+            nn.Conv2d(8, 8, 3, bias=False), keras_batch_norm(8), nn.ReLU(),
         )  # fmt: skip
         inputs = (8, *WIDTHS[:-1])
-        self.blocks = nn.Sequential(*(Block(*each) for each in zip(inputs, WIDTHS, SIDES, strict=True)))
+        self.blocks = nn.Sequential(*(XceptionBlock(*each) for each in zip(inputs, WIDTHS, SIDES, strict=True)))
         self.heads = nn.ModuleDict({name: nn.Conv2d(WIDTHS[-1], n, 3, padding=1) for name, n in heads.items()})
-        start_as_keras(self)
+        initialise_as_keras(self)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """``(n, 1, 64, 64)`` normalised → head name → ``(n, classes)`` logits."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from mien.networks.headed import Headed, keras_norm, start_as_keras
+from mien.networks.multi_head import MultiHeadNetwork, initialise_as_keras, keras_batch_norm
 
 
 def plain_cnn(
@@ -28,16 +28,16 @@ def plain_cnn(
     layers: list[nn.Module] = []
     width, side = 1, 48
     for filters, kernel in convolutions:
-        layers += [nn.Conv2d(width, filters, kernel, padding=kernel // 2), keras_norm(filters), nn.ReLU()]
+        layers += [nn.Conv2d(width, filters, kernel, padding=kernel // 2), keras_batch_norm(filters), nn.ReLU()]
         layers += [nn.MaxPool2d(2), *_drop(dropout)]
         width, side = filters, side // 2
     layers.append(nn.Flatten())
     width *= side * side
     for units in dense:
-        layers += [nn.Linear(width, units), keras_norm(units, flat=True), nn.ReLU(), *_drop(dropout)]
+        layers += [nn.Linear(width, units), keras_batch_norm(units, flat=True), nn.ReLU(), *_drop(dropout)]
         width = units
-    module = Headed(nn.Sequential(*layers), width, heads)
-    start_as_keras(module)
+    module = MultiHeadNetwork(nn.Sequential(*layers), width, heads)
+    initialise_as_keras(module)
     return module
 
 

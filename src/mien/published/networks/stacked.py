@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from mien.networks.headed import Headed
+from mien.networks.multi_head import MultiHeadNetwork
 
 WIDTH = 64
 """Filters of every convolution of the final network."""
@@ -30,7 +30,7 @@ DROPOUT = 0.2
 
 def baseline(heads: Mapping[str, int]) -> nn.Module:
     """One convolution and the output layer."""
-    return Headed(nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Flatten()), 32 * 48 * 48, heads)
+    return MultiHeadNetwork(nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Flatten()), 32 * 48 * 48, heads)
 
 
 def pooled(heads: Mapping[str, int]) -> nn.Module:
@@ -41,7 +41,7 @@ def pooled(heads: Mapping[str, int]) -> nn.Module:
         layers += [nn.Conv2d(width, filters, 3, padding=1), nn.ReLU()]
         width = filters
     layers += [nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 24 * 24, 1024), nn.ReLU(), nn.Linear(1024, 256), nn.ReLU()]
-    return Headed(nn.Sequential(*layers), 256, heads)
+    return MultiHeadNetwork(nn.Sequential(*layers), 256, heads)
 
 
 def normed(heads: Mapping[str, int], dropout: float = 0.5) -> nn.Module:
@@ -56,7 +56,7 @@ def normed(heads: Mapping[str, int], dropout: float = 0.5) -> nn.Module:
     for units in (1024, 512, 256):
         layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
         width = units
-    return Headed(nn.Sequential(*layers), width, heads)
+    return MultiHeadNetwork(nn.Sequential(*layers), width, heads)
 
 
 def lean(heads: Mapping[str, int]) -> nn.Module:
@@ -69,7 +69,7 @@ def lean(heads: Mapping[str, int]) -> nn.Module:
         layers += [nn.Conv2d(width, filters, 3, padding=1), nn.ReLU(), nn.Conv2d(filters, filters, 3, padding=1)]
         layers += [nn.Conv2d(filters, filters, 3, padding=1), nn.MaxPool2d(2)]
         width = filters
-    return Headed(nn.Sequential(*layers, nn.Flatten()), width * 6 * 6, heads)
+    return MultiHeadNetwork(nn.Sequential(*layers, nn.Flatten()), width * 6 * 6, heads)
 
 
 def final(heads: Mapping[str, int], dropout: float = DROPOUT) -> nn.Module:
@@ -90,4 +90,4 @@ def final(heads: Mapping[str, int], dropout: float = DROPOUT) -> nn.Module:
     for _ in range(2):
         layers += [nn.Linear(width, 1024), nn.BatchNorm1d(1024), nn.ReLU(), nn.Dropout(dropout)]
         width = 1024
-    return Headed(nn.Sequential(*layers), width, heads)
+    return MultiHeadNetwork(nn.Sequential(*layers), width, heads)

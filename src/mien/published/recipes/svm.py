@@ -69,7 +69,7 @@ def _variant(name: str, kernel: str, scaled: bool) -> SvmRecipe:
     )
 
 
-SVMS: Mapping[str, SvmRecipe] = {
+SVM_RECIPES: Mapping[str, SvmRecipe] = {
     one.name: one
     for one in (
         *(_published(name, seven) for seven in (False, True) for name in SETS),

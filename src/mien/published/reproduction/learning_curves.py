@@ -8,10 +8,10 @@ WIDTH, HEIGHT, MARGIN, GAP = 360, 220, 44, 24
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Okabe and Ito's, told apart by most colour-blind readers."""
 
-Rows = Sequence[Mapping[str, float]]
+CurveRows = Sequence[Mapping[str, float]]
 
 
-def curves_svg(rows: Rows, title: str) -> str:
+def curves_svg(rows: CurveRows, title: str) -> str:
     """Losses beside validation accuracies over the epochs."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     losses = [name for name in names if name.endswith("_loss")]
@@ -29,7 +29,7 @@ def curves_svg(rows: Rows, title: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _panel(rows: Rows, names: Sequence[str], title: str, left: int) -> list[str]:
+def _panel(rows: CurveRows, names: Sequence[str], title: str, left: int) -> list[str]:
     values = [row[name] for row in rows for name in names if name in row]
     if not values:
         return []

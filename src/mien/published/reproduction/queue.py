@@ -21,8 +21,8 @@ from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
 from mien.networks.catalog import network
 from mien.published import svm
-from mien.published.reproduction.results import Result, parse_result, read_result, write_curve, write_result
-from mien.published.reproduction.rows import OPTIONS, Data, Row
+from mien.published.reproduction.results import RowResult, parse_result, read_result, write_curve, write_result
+from mien.published.reproduction.rows import OPTIONS, DatasetKey, ReproductionRow
 from mien.training import checkpoint as files
 from mien.training.config import Recipe
 from mien.training.curves import read_rows
@@ -35,8 +35,8 @@ Say = Callable[[str], None]
 
 
 def run_queue(
-    rows: Sequence[Row],
-    data: Mapping[Data, Path],
+    rows: Sequence[ReproductionRow],
+    data: Mapping[DatasetKey, Path],
     out: Path,
     results: Path,
     *,
@@ -66,7 +66,7 @@ def run_queue(
         result = read_result(results, row.name)
         if result is not None and result.complete(row):
             continue
-        missing = lacking(row, data)
+        missing = missing_input(row, data)
         if missing is not None:
             say(f"{row.name}: left out, {missing}")
             continue
@@ -89,7 +89,7 @@ def run_queue(
     return whole
 
 
-def lacking(row: Row, data: Mapping[Data, Path]) -> str | None:
+def missing_input(row: ReproductionRow, data: Mapping[DatasetKey, Path]) -> str | None:
     """What a row needs and has not got, for people; None where it can be run."""
     if row.recipe is None and row.machine is None:
         return row.note
@@ -105,7 +105,7 @@ def lacking(row: Row, data: Mapping[Data, Path]) -> str | None:
 
 
 def _run(
-    row: Row,
+    row: ReproductionRow,
     seed: int,
     data: Path,
     out: Path,
@@ -115,7 +115,7 @@ def _run(
     seconds: float | None,
     progress: bool,
     say: Say,
-) -> Result:
+) -> RowResult:
     """Train one seed of a row, or go on with it, score it, and write the row's file."""
     recipe = row.recipe
     if recipe is None:
@@ -157,14 +157,14 @@ def _run(
     }
     before = read_result(results, row.name)
     runs = (*(() if before is None else before.runs), one)
-    result = Result(row.name, _parameters(recipe), runs)
+    result = RowResult(row.name, _parameters(recipe), runs)
     write_curve(results, row.name, seed, epochs)
     write_result(results, result)
     say(f"{row.name}, seed {seed}: {_figures(one)}")
     return result
 
 
-def _run_machine(row: Row, data: Path, out: Path, results: Path, say: Say) -> Result:
+def _run_machine(row: ReproductionRow, data: Path, out: Path, results: Path, say: Say) -> RowResult:
     """Fit a support-vector machine, which is not resumed but begun again, and write the row's file."""
     machine = row.machine
     if machine is None:
@@ -182,7 +182,7 @@ def _run_machine(row: Row, data: Path, out: Path, results: Path, say: Say) -> Re
     return result
 
 
-def _command(row: Row, data: Path) -> str:
+def _command(row: ReproductionRow, data: Path) -> str:
     return f"mien reproduce {row.name} {OPTIONS[row.data]} {data.name}"
 
 
@@ -190,7 +190,9 @@ def _figures(run: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {each['accuracy']:.2%}" for name, each in run["scores"].items())
 
 
-def scores(row: Row, recipe: Recipe, data: Dataset, folder: Path, threads: int | None = None) -> dict[str, Any]:
+def scores(
+    row: ReproductionRow, recipe: Recipe, data: Dataset, folder: Path, threads: int | None = None
+) -> dict[str, Any]:
     """Every figure of a finished run: protocol → `Scores` as a dictionary.
 
     Rows under a source's own protocol have "validation" and "test" (the roles of the recipe, "test" alone where both
@@ -220,7 +222,7 @@ def _automatic(recipe: Recipe) -> bool:
     return recipe.precision == "auto" and bf16_supported()
 
 
-def _kept(row: Row, recipe: Recipe, epochs: Sequence[Mapping[str, float]]) -> int:
+def _kept(row: ReproductionRow, recipe: Recipe, epochs: Sequence[Mapping[str, float]]) -> int:
     """The epoch, from 1, whose weights are scored."""
     if row.keep == "last":
         return int(epochs[-1]["epoch"])

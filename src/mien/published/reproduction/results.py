@@ -12,13 +12,13 @@ from typing import Any
 
 from mien.errors import DataError
 from mien.files import atomic_path
-from mien.published.reproduction.rows import ROWS, Row
+from mien.published.reproduction.rows import ROWS, ReproductionRow
 
 Runs = tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RowResult:
     """The finished runs of a row.
 
     Attributes:
@@ -39,7 +39,7 @@ class Result:
         """The run of this seed, None where it has not finished."""
         return next((one for one in self.runs if one["seed"] == seed), None)
 
-    def complete(self, row: Row) -> bool:
+    def complete(self, row: ReproductionRow) -> bool:
         """Whether every seed of the row has run."""
         return all(self.run(seed) is not None for seed in row.seeds)
 
@@ -49,7 +49,7 @@ class Result:
         return mean(values) if values and None not in values else None
 
 
-def read_result(folder: Path, row: str) -> Result | None:
+def read_result(folder: Path, row: str) -> RowResult | None:
     """The row's file in ``folder``, None where there is none; `DataError` for one that cannot be read."""
     path = folder / f"{row}.json"
     if not path.is_file():
@@ -60,18 +60,18 @@ def read_result(folder: Path, row: str) -> Result | None:
         raise DataError(f"{path}: not a result file ({error}); delete it to run the row again") from error
 
 
-def parse_result(raw: Mapping[str, Any]) -> Result:
+def parse_result(raw: Mapping[str, Any]) -> RowResult:
     """The result in a JSON document."""
-    return Result(raw["row"], dict(raw["parameters"]), tuple(raw["runs"]))
+    return RowResult(raw["row"], dict(raw["parameters"]), tuple(raw["runs"]))
 
 
-def read_results(folder: Path) -> dict[str, Result]:
+def read_results(folder: Path) -> dict[str, RowResult]:
     """Every row that has a file, in the order of the table of rows."""
     found = {name: read_result(folder, name) for name in ROWS}
     return {name: one for name, one in found.items() if one is not None}
 
 
-def write_result(folder: Path, result: Result) -> Path:
+def write_result(folder: Path, result: RowResult) -> Path:
     """Write the row's file atomically."""
     path = folder / f"{result.row}.json"
     document = {"row": result.row, "parameters": dict(result.parameters), "runs": list(result.runs)}

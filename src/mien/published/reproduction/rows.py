@@ -9,18 +9,24 @@ from typing import Literal
 from mien.errors import InputError
 from mien.networks.catalog import network
 from mien.published.recipes.fusion import VARIANTS
-from mien.published.recipes.svm import SVMS
+from mien.published.recipes.svm import SVM_RECIPES
 from mien.published.svm_recipe import SvmRecipe
 from mien.recipes.catalog import recipe
 from mien.training.config import Recipe
 
-Data = Literal["fer2013", "clean", "fairface", "rafdb", "utkface"]
+DatasetKey = Literal["fer2013", "clean", "fairface", "rafdb", "utkface"]
 
-OPTIONS: Mapping[Data, str] = {
+OPTIONS: Mapping[DatasetKey, str] = {
     "fer2013": "--data", "clean": "--clean-data", "fairface": "--age-data", "rafdb": "--rafdb-data",
 }  # fmt: skip
 """Which option of ``mien reproduce`` gives the file with a row's data; UTKFace has none."""
-IMAGES: Mapping[Data, int] = {"fer2013": 28_709, "clean": 16_500, "fairface": 39_237, "rafdb": 12_271, "utkface": 0}
+IMAGES: Mapping[DatasetKey, int] = {
+    "fer2013": 28_709,
+    "clean": 16_500,
+    "fairface": 39_237,
+    "rafdb": 12_271,
+    "utkface": 0,
+}
 """About how many images are trained on; decides the order of the queue alone."""
 _SVM_STEPS = 10 * 10_000
 """Most steps of the solvers of the ten pairs of five classes."""
@@ -43,7 +49,7 @@ FIVE = "FER2013, 5 classes (angry, happy, sad, surprise, neutral), official spli
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReproductionRow:
     """One result to run again.
 
     Attributes:
@@ -62,7 +68,7 @@ class Row:
     name: str
     source: str
     protocol: str
-    data: Data = "fer2013"
+    data: DatasetKey = "fer2013"
     published: Mapping[str, float] = field(default_factory=dict)
     keep: Literal["best", "last"] = "last"
     seeds: tuple[int, ...] = (0,)
@@ -78,7 +84,7 @@ class Row:
     @property
     def machine(self) -> SvmRecipe | None:
         """What fits it, where it is a support-vector machine."""
-        return SVMS.get(self.name)
+        return SVM_RECIPES.get(self.name)
 
     @property
     def network(self) -> str | None:
@@ -105,8 +111,10 @@ class Row:
         return per_image * IMAGES[self.data] * chosen.epochs * len(self.seeds)
 
 
-def _improved(of: str, source: str, data: Data = "fer2013", protocol: str = MIEN, note: str = "") -> Row:
-    return Row(f"{of}-improved", source, protocol, data, keep="best", improves=of, note=note)
+def _improved(
+    of: str, source: str, data: DatasetKey = "fer2013", protocol: str = MIEN, note: str = ""
+) -> ReproductionRow:
+    return ReproductionRow(f"{of}-improved", source, protocol, data, keep="best", improves=of, note=note)
 
 
 _FUSION = {"": (0.724, 0.735), "-landmarks": (0.735, 0.744), "-landmarks-hog": (0.687, 0.732),
@@ -115,77 +123,83 @@ _NORM_GAIN = {"": (0.074, 0.393), "-landmarks": (0.262, 0.500), "-landmarks-hog"
               "-landmarks-sliding": (0.167, 0.169)}  # fmt: skip
 
 
-def _fusion(name: str) -> Row:
+def _fusion(name: str) -> ReproductionRow:
     """A cell of the source's two tables; the second gives what batch norm gains."""
     model, plain = name.split("-")[1], name.endswith("-plain")
     features = name.removeprefix(f"fusion-{model}").removesuffix("-plain")
     which = "ab".index(model)
     figure = _FUSION[features][which] - (_NORM_GAIN[features][which] if plain else 0.0)
-    return Row(name, "horseman", FIVE, published={"test": round(figure, 3)})
+    return ReproductionRow(name, "horseman", FIVE, published={"test": round(figure, 3)})
 
 
 _NOT_THESE_BINS = "FairFace's nine bins, not the source's seven ranges"
 _NO_READER = "needs UTKFace, whose ages in years the source's ranges are made from"
 
-ROWS: Mapping[str, Row] = {
+ROWS: Mapping[str, ReproductionRow] = {
     row.name: row
     for row in (
-        Row(
+        ReproductionRow(
             "compact-vgg", "vgg", "FER+ votes of 7 emotions, PrivateTest as validation, PublicTest as test",
             published={"validation": 0.8421, "test": 0.8377}, confusion=True,
         ),
-        Row(
+        ReproductionRow(
             "compact-vgg-rafdb", "vgg", "RAF-DB basic", "rafdb", {"validation": 0.8299, "test": 0.8272},
             confusion=True, note="needs RAF-DB, given on application",
         ),
         _improved("compact-vgg", "vgg"),
-        Row("small-cnn", "bassani", BOTH, published={"test": 0.621}),
+        ReproductionRow("small-cnn", "bassani", BOTH, published={"test": 0.621}),
         _improved("small-cnn", "bassani"),
-        Row("large-cnn", "bassani", BOTH, published={"test": 0.632}, keep="best"),
+        ReproductionRow("large-cnn", "bassani", BOTH, published={"test": 0.632}, keep="best"),
         _improved("large-cnn", "bassani"),
-        Row("mini-xception", "arriaga", BOTH, published={"test": 0.66}, keep="best"),
+        ReproductionRow("mini-xception", "arriaga", BOTH, published={"test": 0.66}, keep="best"),
         _improved("mini-xception", "arriaga"),
-        Row("age-cnn", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5765}, note=_NO_READER),
+        ReproductionRow(
+            "age-cnn", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5765}, note=_NO_READER,
+        ),
         _improved("age-cnn", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
-        Row("age-cnn-small", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5409}, note=_NO_READER),
+        ReproductionRow(
+            "age-cnn-small", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5409}, note=_NO_READER,
+        ),
         _improved("age-cnn-small", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
         *(_fusion(variant.name) for variant in VARIANTS),
         *(
-            Row(svm.name, "horseman", PLAIN if len(svm.classes) == 7 else FIVE, published=svm.published, note=svm.note)
-            for svm in SVMS.values()
+            ReproductionRow(
+                svm.name, "horseman", PLAIN if len(svm.classes) == 7 else FIVE, published=svm.published, note=svm.note,
+            )
+            for svm in SVM_RECIPES.values()
             if svm.published
         ),
-        Row("fusion-b-seven", "horseman", PLAIN, published={"test": 0.614}),
+        ReproductionRow("fusion-b-seven", "horseman", PLAIN, published={"test": 0.614}),
         _improved("fusion-a", "horseman"),
         _improved("fusion-b", "horseman"),
         _improved("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features stand still"),
-        Row("stack-baseline", "touchy", PLAIN, published={"validation": 0.3982}),
+        ReproductionRow("stack-baseline", "touchy", PLAIN, published={"validation": 0.3982}),
         _improved("stack-baseline", "touchy"),
-        Row("stack-pooled", "touchy", PLAIN, published={"validation": 0.51}),
+        ReproductionRow("stack-pooled", "touchy", PLAIN, published={"validation": 0.51}),
         _improved("stack-pooled", "touchy"),
-        Row("stack-normed", "touchy", PLAIN, published={"validation": 0.5542}),
+        ReproductionRow("stack-normed", "touchy", PLAIN, published={"validation": 0.5542}),
         _improved("stack-normed", "touchy"),
-        Row("stack-lean", "touchy", PLAIN, published={"validation": 0.565}),
+        ReproductionRow("stack-lean", "touchy", PLAIN, published={"validation": 0.565}),
         _improved("stack-lean", "touchy"),
-        Row(
+        ReproductionRow(
             "stack-final", "touchy", PLAIN, published={"validation": 0.6037, "test": 0.6105}, seeds=(0, 1, 2, 3),
             confusion=True, note="mean of four runs, as the source's validation figure; its test figure is one run's",
         ),
         _improved("stack-final", "touchy"),
-        Row("attention-sequential", "attention", PLAIN, published={"test": 0.487}),
+        ReproductionRow("attention-sequential", "attention", PLAIN, published={"test": 0.487}),
         _improved("attention-sequential", "attention"),
-        Row("attention-parallel", "attention", PLAIN, published={"test": 0.578}),
+        ReproductionRow("attention-parallel", "attention", PLAIN, published={"test": 0.578}),
         _improved("attention-parallel", "attention"),
-        Row(
+        ReproductionRow(
             "attention-deep", "attention", "FER2013 cleaned, 4 classes (angry, happy, sad, neutral)", "clean",
             {"test": 0.643}, note="needs a file that `mien data clean` wrote",
         ),
-        Row(
+        ReproductionRow(
             "attention-deep-faster", "attention", "the same, at the learning rate of the two rows above", "clean",
             {"test": 0.643}, note="needs a file that `mien data clean` wrote",
         ),
         _improved("attention-deep", "attention"),
-        Row(
+        ReproductionRow(
             "ferplus-vgg13", "barsoum", "FER+ majority, 8 classes, official splits", published={"test": 0.84716},
             keep="best", seeds=(0, 1, 2, 3, 4), note="mean of five runs; pixels normalised in another way",
         ),
@@ -195,7 +209,7 @@ ROWS: Mapping[str, Row] = {
 """Every published row, each followed by the same network with Mien's training."""
 
 
-def chosen(names: tuple[str, ...]) -> tuple[Row, ...]:
+def select_rows(names: tuple[str, ...]) -> tuple[ReproductionRow, ...]:
     """The rows of these names, or all, cheapest first; `InputError` lists the names there are."""
     unknown = [name for name in names if name not in ROWS]
     if unknown:

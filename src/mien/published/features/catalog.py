@@ -13,14 +13,14 @@ from mien.published.features import hog, landmarks
 
 SIDE = 48
 """Side of the faces that features are taken from, pixels."""
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called with (faces done, faces in all)."""
 
 _CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class FeatureExtractor:
     """One kind of vector.
 
     Attributes:
@@ -45,15 +45,19 @@ class Feature:
         return self.compute(_faces(crops))
 
 
-FEATURES: Mapping[str, Feature] = {
-    "landmarks": Feature(136, "68 points as x, y in pixels, by dlib (extra landmarks)", landmarks.points),
-    "hog": Feature(72, "HOG of 8 orientations in 16-pixel cells", hog.whole),
-    "hog_sliding": Feature(2592, "HOG of 24-pixel windows at every sixth pixel, in 8-pixel cells", hog.sliding),
+FEATURES: Mapping[str, FeatureExtractor] = {
+    "landmarks": FeatureExtractor(
+        136, "68 points as x, y in pixels, by dlib (extra landmarks)", landmarks.face_landmarks
+    ),
+    "hog": FeatureExtractor(72, "HOG of 8 orientations in 16-pixel cells", hog.face_hog),
+    "hog_sliding": FeatureExtractor(
+        2592, "HOG of 24-pixel windows at every sixth pixel, in 8-pixel cells", hog.sliding_window_hog
+    ),
 }
 """Name → feature, in the order in which vectors are joined."""
 
 
-def chosen(features: str | Iterable[str]) -> tuple[str, ...]:
+def parse_feature_names(features: str | Iterable[str]) -> tuple[str, ...]:
     """Names of features in the table's order.
 
     Args:
@@ -70,21 +74,21 @@ def chosen(features: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in FEATURES if name in asked)
 
 
-def join(vectors: Mapping[str, NDArray[np.float32]], features: Iterable[str]) -> NDArray[np.float32]:
+def concatenate_features(vectors: Mapping[str, NDArray[np.float32]], features: Iterable[str]) -> NDArray[np.float32]:
     """The vectors of several features side by side, in the table's order: ``(n, sum of lengths)`` float32.
 
     Raises:
         InputError: a feature that ``vectors`` does not hold.
     """
-    names = chosen(features)
+    names = parse_feature_names(features)
     missing = [name for name in names if name not in vectors]
     if missing:
         raise InputError(f"no feature {missing[0]!r} here: add it with `mien data prepare … --features {missing[0]}`")
     return np.concatenate([vectors[name] for name in names], axis=1)
 
 
-def compute(
-    name: str, images: NDArray[np.uint8], *, workers: int = 1, progress: Progress | None = None
+def compute_features(
+    name: str, images: NDArray[np.uint8], *, workers: int = 1, progress: ProgressCallback | None = None
 ) -> NDArray[np.float32]:
     """The vectors of one feature, in the order of the faces and the same for any number of workers.
 
@@ -103,7 +107,7 @@ def compute(
         MissingExtraError: the feature needs a package that is not installed.
         ModelError: the feature needs a model that is not installed.
     """
-    (name,) = chosen([name])
+    (name,) = parse_feature_names([name])
     faces = _faces(images)
     n = len(faces)
     parts = [faces[start : start + _CHUNK] for start in range(0, max(n, 1), _CHUNK)]
@@ -118,7 +122,7 @@ def compute(
 
 
 def _shared(
-    name: str, parts: Sequence[NDArray[np.uint8]], n: int, workers: int, progress: Progress | None
+    name: str, parts: Sequence[NDArray[np.uint8]], n: int, workers: int, progress: ProgressCallback | None
 ) -> NDArray[np.float32]:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context

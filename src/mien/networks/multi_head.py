@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 
-class Headed(nn.Module):
+class MultiHeadNetwork(nn.Module):
     """A trunk that ends in a vector, and a linear layer a head on it.
 
     Args:
@@ -27,7 +27,7 @@ class Headed(nn.Module):
         return {name: head(y) for name, head in self.heads.items()}
 
 
-class GlobalAverage(nn.Module):
+class GlobalAveragePool(nn.Module):
     """Mean over both spatial axes."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,12 +35,12 @@ class GlobalAverage(nn.Module):
         return x.mean((2, 3))
 
 
-def keras_norm(channels: int, *, flat: bool = False) -> nn.Module:
+def keras_batch_norm(channels: int, *, flat: bool = False) -> nn.Module:
     """Batch normalisation with Keras' constants (momentum 0.99 there is 0.01 here); ``flat`` for vectors."""
     return (nn.BatchNorm1d if flat else nn.BatchNorm2d)(channels, eps=1e-3, momentum=0.01)
 
 
-def start_as_keras(module: nn.Module, *, he: bool = False) -> None:
+def initialise_as_keras(module: nn.Module, *, he: bool = False) -> None:
     """Keras' initial weights: Glorot-uniform kernels (He-normal convolutions if ``he``) and zero biases."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):

@@ -11,7 +11,7 @@ _FUSION = (
     "was not found."
 )
 
-FINDINGS: Mapping[str, str] = {
+DEVIATIONS: Mapping[str, str] = {
     "fusion-b": _FUSION.format("Best epoch: 68.1 % of validation, epoch 7."),
     "fusion-a": _FUSION.format("Best epoch: 65.3 % of validation, epoch 11."),
     "fusion-a-landmarks": _FUSION.format("Best epoch: 65.1 % of validation, epoch 6."),

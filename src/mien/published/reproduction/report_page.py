@@ -10,10 +10,10 @@ from typing import Any
 
 from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.networks.catalog import network
-from mien.published.reproduction.findings import FINDINGS
+from mien.published.reproduction.deviations import DEVIATIONS
 from mien.published.reproduction.learning_curves import curves_svg
-from mien.published.reproduction.results import Result, curve_path, read_curve, read_results
-from mien.published.reproduction.rows import ROWS, SOURCES, Row
+from mien.published.reproduction.results import RowResult, curve_path, read_curve, read_results
+from mien.published.reproduction.rows import ROWS, SOURCES, ReproductionRow
 
 INTRODUCTION = """\
 # Published results run again
@@ -47,12 +47,12 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def published(row: Row) -> str:
+def published_figures(row: ReproductionRow) -> str:
     """What the source reports."""
     return ", ".join(f"{100 * value:.4g} % {name}" for name, value in row.published.items()) or "–"
 
 
-def ours(row: Row, result: Result | None) -> str:
+def our_figures(row: ReproductionRow, result: RowResult | None) -> str:
     """What the row's runs scored, for one cell."""
     if result is None:
         return f"not run yet: {row.note}" if row.note.startswith("needs") else "not run yet"
@@ -67,20 +67,22 @@ def ours(row: Row, result: Result | None) -> str:
     return cell
 
 
-def below(row: Row, result: Result) -> bool:
+def is_below_published(row: ReproductionRow, result: RowResult) -> bool:
     """Whether ours is lower than published by more than a point, on any split the source reports."""
     pairs = ((result.accuracy(name), figure) for name, figure in row.published.items())
     return any(mine is not None and mine < figure - 0.01 for mine, figure in pairs)
 
 
-def page(results: Path) -> str:
+def reproduction_page(results: Path) -> str:
     """The Markdown of docs/reproduction.md."""
     found = read_results(results)
     lines = [INTRODUCTION]
     for source, title in SOURCES.items():
         rows = [row for row in ROWS.values() if row.source == source and row.improves is None]
         lines += [f"## {title}", "", *_table(rows, found)]
-        lines += [f"`{row.name}`: {FINDINGS[row.name]}\n" for row in rows if row.name in FINDINGS and row.name in found]
+        lines += [
+            f"`{row.name}`: {DEVIATIONS[row.name]}\n" for row in rows if row.name in DEVIATIONS and row.name in found
+        ]
         lines += _costs([row for row in ROWS.values() if row.source == source], found)
         for row in (row for row in ROWS.values() if row.source == source):
             if row.name in found:
@@ -88,7 +90,7 @@ def page(results: Path) -> str:
     return "\n".join([*lines, *_photos(results.parent / "five_systems.json")]).rstrip() + "\n"
 
 
-def pictures(results: Path) -> dict[str, str]:
+def learning_curve_images(results: Path) -> dict[str, str]:
     """File name → SVG of the learning curves of every row that has run; the first seed of several."""
     drawn = {}
     for name, result in read_results(results).items():
@@ -98,7 +100,7 @@ def pictures(results: Path) -> dict[str, str]:
     return drawn
 
 
-def _table(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
+def _table(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> list[str]:
     header = ["network", "parameters", "protocol", "published", "ours", "improved: FER2013", "improved: FER+"]
     cells = []
     for row in rows:
@@ -112,8 +114,8 @@ def _table(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
                 improved = [f"FairFace: {percent(result.accuracy('age'))}, one-off {one_off}", "–"]
         note = f" ({row.note})" if row.note and not row.note.startswith("needs") else ""
         cells.append(
-            [f"`{row.name}`", _parameters(row, found.get(row.name)), row.protocol + note, published(row),
-             ours(row, found.get(row.name)), *improved]
+            [f"`{row.name}`", _parameters(row, found.get(row.name)), row.protocol + note, published_figures(row),
+             our_figures(row, found.get(row.name)), *improved]
         )  # fmt: skip
     return _markdown(header, cells)
 
@@ -135,7 +137,7 @@ def _photos(file: Path) -> list[str]:
     return [PHOTOS, *_markdown(["network", "source", "parameters", "epochs", *photos], cells)]
 
 
-def _costs(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
+def _costs(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> list[str]:
     """How the finished runs were made."""
     cells = []
     for row in rows:
@@ -158,7 +160,7 @@ def _costs(rows: Sequence[Row], found: Mapping[str, Result]) -> list[str]:
     return _markdown(header, cells) if cells else []
 
 
-def _details(row: Row, result: Result) -> list[str]:
+def _details(row: ReproductionRow, result: RowResult) -> list[str]:
     if row.machine is not None:
         return []
     lines = [f"### {row.name}", "", f"![Learning curves of {row.name}](images/reproduction/{row.name}.svg)", ""]
@@ -179,23 +181,23 @@ def _confusion(protocol: str, one: Mapping[str, Any]) -> list[str]:
     return [title, "", *_markdown(["true", *one["labels"], "recall"], rows)]
 
 
-def _parameters(row: Row, result: Result | None) -> str:
+def _parameters(row: ReproductionRow, result: RowResult | None) -> str:
     if result is None:
         return "–" if row.network is None else f"{network(row.network).parameters:,}"
     return f"{result.parameters['trained']:,}"
 
 
-def _has(result: Result, protocol: str) -> bool:
+def _has(result: RowResult, protocol: str) -> bool:
     return result.accuracy(protocol) is not None
 
 
-def _with_clean(result: Result, protocol: str) -> str:
+def _with_clean(result: RowResult, protocol: str) -> str:
     """The official figure, and the one without leaked images where there is one."""
     clean = result.accuracy(subset_name(protocol, LEAK_FREE))
     return percent(result.accuracy(protocol)) + (f" ({percent(clean)})" if clean is not None else "")
 
 
-def _spread(result: Result, protocols: Sequence[str]) -> str:
+def _spread(result: RowResult, protocols: Sequence[str]) -> str:
     if len(result.runs) < 2:
         return ""
     spreads = [100 * stdev(run["scores"][name]["accuracy"] for run in result.runs) for name in protocols]
