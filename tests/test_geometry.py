@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from helpers.pictures import noise
 from mien.errors import InputError
-from mien.geometry import areas, clip_boxes, iou, nms, similarity
+from mien.geometry import areas, clip_boxes, iou, nms, resize, sample, similarity, warp
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -184,3 +185,100 @@ def test_similarity_of_many_faces_is_that_of_each():
 def test_similarity_refuses_points_without_a_shape(source, target):
     with pytest.raises(InputError):
         similarity(source, target)
+
+
+IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (30, 40, 1), (30, 40, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("size", [(1, 1), (17, 9), (80, 90), (80, 10), (10, 80), (40, 10), (80, 30)])
+def test_a_resized_image_is_of_the_same_kind(shape, dtype, size):
+    image = np.full(shape, 90, dtype)
+    for enlarge in ("cubic", "linear"):
+        resized = resize(image, size, enlarge=enlarge)
+        assert resized.dtype == dtype
+        assert resized.shape == (size[1], size[0], *shape[2:])
+        np.testing.assert_allclose(resized, 90, atol=1e-4)
+
+
+def test_an_image_of_the_wanted_size_is_left_as_it_is():
+    image = noise(30, 40)
+    assert resize(image, (40, 30)) is image
+
+
+def test_shrinking_averages_whole_areas():
+    image = noise(60, 90)
+    blocks = image.reshape(20, 3, 30, 3, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(resize(image, (30, 20)), blocks, atol=0.51)
+
+
+def test_a_side_that_shrinks_is_averaged_although_the_other_grows():
+    columns = np.tile(np.array([0, 255], np.uint8), (10, 50))
+    for size in ((25, 10), (25, 11), (25, 40)):
+        # skipping pixels would show black or white
+        np.testing.assert_allclose(resize(columns, size), 127.5, atol=1)
+
+
+@pytest.mark.parametrize(("enlarge", "overshoots"), [("cubic", True), ("linear", False)])
+def test_only_cubic_enlarging_overshoots(enlarge, overshoots):
+    step = np.repeat(np.array([[0, 0, 0, 1, 1, 1]], np.float32), 4, axis=0)
+    large = resize(step, (24, 16), enlarge=enlarge)
+    assert (large.max() > 1.01) == overshoots
+
+
+def test_samples_lie_at_pixel_centres():
+    image = noise(20, 20)
+    np.testing.assert_array_equal(sample(image, IDENTITY, 20), image)
+    half = sample(image, np.array([[1.0, 0, 0.5], [0, 1, 0]]), 19)
+    np.testing.assert_allclose(half, (image[:19, :19].astype(float) + image[:19, 1:20]) / 2, atol=0.51)
+    # a convention that were off by a part of a pixel would be off to the other side here
+    double = IDENTITY * [0.5, 0.5, 1]
+    turned = sample(np.ascontiguousarray(image[::-1, ::-1]), double, 40)
+    np.testing.assert_array_equal(sample(image, double, 40), turned[::-1, ::-1])
+
+
+def test_outside_the_image_lies_its_border_or_black():
+    image = np.full((10, 10, 3), 200, np.uint8)
+    far = np.array([[1.0, 0, 50], [0, 1, 0]])
+    assert (sample(image, far, 8) == 200).all()
+    assert (sample(image, far, 8, border="black") == 0).all()
+    assert (warp(image, np.array([[1.0, 0, -500], [0, 1, -500]]), 8) == 200).all()
+
+
+def test_samples_can_be_put_into_an_array():
+    image, out = noise(20, 20), np.zeros((2, 12, 12, 3), np.uint8)
+    sample(image, IDENTITY, 12, out=out[1])
+    np.testing.assert_array_equal(out[1], image[:12, :12])
+    assert not out[0].any()
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_a_warp_to_half_the_size_averages_blocks_of_two(block):
+    image = noise(30 * block, 30 * block, seed=block)
+    got = warp(image, np.array([[1 / block, 0, 0], [0, 1 / block, 0]]), 30)
+    np.testing.assert_allclose(got, image.reshape(30, block, 30, block, 3).mean(axis=(1, 3)), atol=0.51)
+
+
+@quick
+@given(st.floats(-180, 180), st.floats(0.1, 4), st.tuples(st.floats(0, 200), st.floats(0, 160)))
+def test_a_warp_puts_points_where_its_matrix_says(angle, scale, middle):
+    ramp = np.stack(np.meshgrid(np.arange(200) + 0.5, np.arange(160) + 0.5), axis=-1)
+    image = np.concatenate([ramp, np.zeros((160, 200, 1))], axis=2).astype(np.uint8)
+    matrix = affine(np.deg2rad(angle), scale, (0.0, 0.0))
+    matrix[:, 2] = 16 - matrix[:, :2] @ middle
+    got = warp(image, matrix, 32).astype(float)
+    inverse = np.linalg.inv(matrix[:, :2])
+    steps = np.stack(np.meshgrid(np.arange(32) + 0.5, np.arange(32) + 0.5), axis=-1)
+    at = (steps - matrix[:, 2]) @ inverse.T
+    # blocks that the border cuts are averaged with less of the image
+    margin = 3 / scale + 3
+    inside = (at > margin).all(axis=-1) & (at < np.array([200, 160]) - margin).all(axis=-1)
+    # a pixel holds the whole number below its centre
+    np.testing.assert_allclose(got[inside, :2] + 0.5, at[inside], atol=1.25)
+
+
+def test_a_warp_of_gray_is_a_channel_of_that_of_colour():
+    image = noise(90, 120)
+    matrix = affine(0.4, 0.3, (5.0, -8.0))
+    np.testing.assert_array_equal(warp(image[..., 1].copy(), matrix, 24), warp(image, matrix, 24)[..., 1])

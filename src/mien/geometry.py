@@ -1,6 +1,8 @@
-"""Boxes, overlaps and similarity transforms. Boxes are xyxy pixels, points are xy pixels."""
+"""Boxes, overlaps, similarity transforms, the one resize and the one warp. Boxes are xyxy pixels, points xy pixels."""
 
 from __future__ import annotations
+
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 
 Array = NDArray[np.float32]
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 _BLOCK = 256
 """Boxes compared at once: few calls for a handful of boxes, and memory that grows with a crowd, not with its square."""
@@ -118,3 +121,105 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     matrices[:, 0] = np.stack([a.real, -a.imag, shift.real], axis=1)
     matrices[:, 1] = np.stack([a.imag, a.real, shift.imag], axis=1)
     return matrices[0] if single else matrices
+
+
+_INTERPOLATIONS = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR}
+_BORDERS = {"edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
+
+
+def resize(
+    image: NDArray[Pixel], size: tuple[int, int], *, enlarge: Literal["cubic", "linear"] = "cubic"
+) -> NDArray[Pixel]:
+    """An image of another size: averaged over areas along a side that shrinks, interpolated along one that grows.
+
+    Args:
+        image: uint8 or float32 ``(h, w)`` or ``(h, w, channels)``.
+        size: (width, height) wanted, at least 1 each.
+        enlarge: interpolation along a side that grows; "cubic" is sharper, and may overshoot where "linear" may not.
+
+    Returns:
+        The image itself where it has this size, else a new one of the same kind.
+    """
+    height, width = image.shape[:2]
+    if size == (width, height):
+        return image
+    smaller = min(size[0], width), min(size[1], height)
+    resized = image
+    if smaller != (width, height):
+        resized = cv2.resize(resized, smaller, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    if smaller != size:
+        resized = cv2.resize(resized, size, interpolation=_INTERPOLATIONS[enlarge])  # type: ignore[assignment]
+    # OpenCV drops a last axis of one channel
+    return resized.reshape(size[1], size[0], *image.shape[2:])
+
+
+def sample(
+    image: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    size: int,
+    *,
+    border: Literal["edge", "black"] = "edge",
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Bilinear samples of an image at the pixels of a square; see `warp` for squares that shrink it.
+
+    Args:
+        image: uint8 ``(h, w)`` or ``(h, w, channels)``.
+        matrix: ``(2, 3)`` from square to image, both in pixels with (0, 0) the outer corner of the first pixel.
+        size: side of the square in pixels.
+        border: what lies outside the image: its border repeated, or black.
+        out: where to put the samples; by default a new array.
+
+    Returns:
+        uint8 ``(size, size)`` or ``(size, size, channels)``.
+    """
+    (a, b, x), (c, d, y) = matrix.tolist()
+    # edges map to edges; samples are taken at pixel centres, on both sides
+    centred = np.array([[a, b, x + (a + b) / 2 - 0.5], [c, d, y + (c + d) / 2 - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    samples = cv2.warpAffine(image, centred, (size, size), dst=out, flags=flags, borderMode=_BORDERS[border])
+    return np.asarray(samples, np.uint8)
+
+
+def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """A square out of an image: bilinear, from a region that is averaged over blocks first where it shrinks.
+
+    What lies outside the image repeats its border.
+
+    Args:
+        image: uint8 ``(h, w)`` or ``(h, w, channels)``.
+        matrix: ``(2, 3)`` similarity transform from image to square, both in pixels with (0, 0) the outer corner of the
+            first pixel.
+        size: side of the square in pixels.
+
+    Returns:
+        uint8 ``(size, size)`` or ``(size, size, channels)``.
+    """
+    inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+    step = float(np.hypot(inverse[0, 0], inverse[1, 0]))
+    # Averaging whole blocks is cheaper than resizing to the exact size, and what the bilinear sampling then still skips
+    # (1 to 1.8 pixels a step) costs less than averaging too much.
+    block = max(round(step / 1.2), 1)
+    low, high = _region(inverse, size, margin=step + block, limit=np.array([image.shape[1], image.shape[0]]))
+    cells = np.maximum((high - low) // block, 1)
+    high = np.minimum(high, low + cells * block)
+    region = image[low[1] : high[1], low[0] : high[0]]
+
+    inverse[:, 2] -= low
+    if block > 1:
+        inverse *= (cells / (high - low))[:, None]
+        region = resize(region, (int(cells[0]), int(cells[1])))
+    return sample(region, inverse, size)
+
+
+def _region(
+    inverse: NDArray[np.float64], size: int, *, margin: float, limit: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Corners (x, y) of the part of an image that a warp needs; at least one pixel of it, however far off it is.
+
+    The margin keeps the region's own edge from being repeated where the image has more.
+    """
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ inverse[:, :2].T + inverse[:, 2]
+    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limit - 1).astype(np.intp)
+    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limit).astype(np.intp)
+    return low, high

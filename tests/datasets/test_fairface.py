@@ -8,8 +8,8 @@ import pytest
 
 from helpers.datasets import encoded, hf_parquet, noise, write_image
 from mien.datasets.fairface import AGES, open_fairface, read_fairface
-from mien.datasets.image_codec import resize_square
 from mien.errors import DataError, InputError, MissingFileError
+from mien.geometry import resize
 from mien.labels import AGE_BINS
 
 IMAGES = noise(9, 16, 16, 3)
@@ -84,7 +84,7 @@ def test_crop_hook(tmp_path: Path) -> None:
     data = read_fairface(parquet(tmp_path), size=4, crop=crop, progress=lambda done, total: seen.append((done, total)))
     assert data.found.tolist() == [True, False, *[True] * 8, False, True]
     np.testing.assert_array_equal(data.images[0], IMAGES[0][4:8, 4:8])
-    np.testing.assert_array_equal(data.images[1], resize_square(IMAGES[1], 4))
+    np.testing.assert_array_equal(data.images[1], resize(IMAGES[1], (4, 4)))
     assert seen[0] == (1, 12)
     assert seen[-1] == (12, 12)
     with pytest.raises(InputError, match="crop needs size"):

@@ -18,10 +18,10 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers.pictures import astronaut, hopper
-from mien.datasets.image_codec import resize_square
 from mien.datasets.image_features import gray48
 from mien.detect import DETECTORS, DetectionOptions, make_detector
 from mien.errors import ModelError
+from mien.geometry import resize
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
@@ -154,8 +154,8 @@ def resized_pictures() -> dict[str, Picture]:
     face = np.ascontiguousarray(astronaut()[55:185, 160:290])
     small = np.ascontiguousarray(face[::4, ::4])
     return {
-        "prepared rgb 130 to 64": resize_square(face, 64),
-        "prepared rgb 33 to 48": resize_square(small, 48),
+        "prepared rgb 130 to 64": resize(face, (64, 64)),
+        "prepared rgb 33 to 48": resize(small, (48, 48)),
         "training rgb 130 to gray 48": fit_images(face[None], 48, 1)[0],
         "training rgb 33 to rgb 64": fit_images(small[None], 64, 3)[0],
         "training gray 130 to rgb 48": fit_images(face[None, ..., 1:2], 48, 3)[0],

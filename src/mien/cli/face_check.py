@@ -22,10 +22,11 @@ def make_face_check(detector: str | None, model: Path | None, total: int, progre
     """
     if detector is None:
         return None
-    import cv2
+    import numpy as np
 
     from mien.defaults import CHECK_MIN_FACE
     from mien.detect import DetectionOptions, make_detector
+    from mien.geometry import resize
     from mien.predict.face_cropper import PADDING
 
     finder = make_detector(DetectionOptions(detector, CHECK_MIN_FACE, detector_model=model), threads=1)
@@ -33,10 +34,10 @@ def make_face_check(detector: str | None, model: Path | None, total: int, progre
 
     def has_face(rgb: Any) -> bool:
         side = 4 * 48
-        large = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_CUBIC)
+        large = resize(rgb, (side, side))
         pad = round(PADDING * side)
         progress.update(bar, advance=1)
-        canvas = cv2.copyMakeBorder(large, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        canvas = np.pad(large, ((pad, pad), (pad, pad), (0, 0)), constant_values=127)
         return bool(len(finder.detect(canvas)))
 
     return has_face

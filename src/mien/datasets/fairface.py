@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from mien.datasets import hugging_face as hf
 from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
-from mien.datasets.image_codec import decode_image, load_images, parallel_map, resize_square
+from mien.datasets.image_codec import decode_image, load_images, parallel_map
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import is_file
+from mien.geometry import resize
 from mien.labels import AGE_BINS, age_bin_names
 
 AGES = {name: i for i, name in enumerate(age_bin_names())} | {"more than 70": len(AGE_BINS) - 1}
@@ -142,7 +143,7 @@ def _cropped(
     for i, rgb in enumerate(source.images()):
         face = crop(rgb)
         found[i] = face is not None
-        cut = resize_square(rgb, size) if face is None else face
+        cut = resize(rgb, (size, size)) if face is None else face
         if cut.shape != (size, size, 3) or cut.dtype != np.uint8:
             raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cut.dtype} {cut.shape}")
         images[i] = cut

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.cpus import available_cpus
 from mien.errors import DataError, InputError
+from mien.geometry import resize
 from mien.media.silence_logs import silence_pillow
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -147,18 +148,9 @@ def decode_image(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     return np.asarray(pixels, np.uint8)
 
 
-def resize_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """``(h, w, 3)`` → ``(size, size, 3)``: area averages where it shrinks, cubic where it grows."""
-    height, width = image.shape[:2]
-    if (height, width) == (size, size):
-        return image
-    method = cv2.INTER_AREA if min(height, width) > size else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (size, size), interpolation=method), np.uint8)
-
-
 def _read(name: str, data: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
     image = _decoded(name, data, 3)
-    return image if size is None else resize_square(image, size)
+    return image if size is None else resize(image, (size, size))
 
 
 def _decoded(name: str, data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.geometry import resize
 from mien.published.features import SIDE, hog
 
 CELL = 6
@@ -20,8 +21,7 @@ def gray48(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     out = np.empty((len(images), SIDE, SIDE), np.uint8)
     for i, image in enumerate(images):
         gray = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        way = cv2.INTER_AREA if min(gray.shape) > SIDE else cv2.INTER_CUBIC
-        out[i] = gray if gray.shape == (SIDE, SIDE) else cv2.resize(gray, (SIDE, SIDE), interpolation=way)
+        out[i] = resize(np.asarray(gray, np.uint8), (SIDE, SIDE))
     return out
 
 

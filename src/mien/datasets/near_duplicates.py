@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import defaults
 from mien.datasets.image_features import gray48, hog_vectors
 from mien.errors import DataError
+from mien.geometry import resize
 
 MAX_BITS = defaults.MAX_HASH_BITS
 """Bits of 64 in which the hashes of one photo differ at most."""
@@ -92,7 +92,7 @@ def perceptual_hash(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:
     basis = _cosines()
     out = np.empty((len(gray), _LOWEST * _LOWEST), np.bool_)
     for i, picture in enumerate(gray):
-        small = cv2.resize(picture, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA).astype(np.float32)
+        small = resize(picture, (_HASHED, _HASHED)).astype(np.float32)
         waves = basis @ small @ basis.T
         # the next frequency down takes the place of the mean
         lowest = np.append(waves[:_LOWEST, :_LOWEST].ravel()[1:], waves[_LOWEST, 0])

@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +29,7 @@ from mien.detect import mtcnn_graphs as graphs
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
 from mien.detect.raw_output import as_faces
 from mien.errors import InputError
-from mien.geometry import clip_boxes, iou, nms
+from mien.geometry import clip_boxes, iou, nms, resize, sample
 from mien.models.packaged_files import PackagedFile
 from mien.models.session import open_session
 from mien.models.thread_pool import Workers
@@ -248,8 +247,7 @@ def _level(pyramid: list[Picture], size: tuple[int, int], scale: float) -> Pictu
     """
     width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
     source = next((p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height), pyramid[0])
-    how = cv2.INTER_AREA if scale <= 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(source, (width, height), interpolation=how), np.uint8)
+    return resize(source, (width, height), enlarge="linear")
 
 
 def _strips(level: int, picture: Picture) -> list[_Strip]:
@@ -275,8 +273,7 @@ def _halvings(rgb: Picture, least: int) -> list[Picture]:
     pyramid = [rgb]
     while min(pyramid[-1].shape[:2]) >= 2 * least:
         height, width = pyramid[-1].shape[:2]
-        half = cv2.resize(pyramid[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        pyramid.append(np.asarray(half, np.uint8))
+        pyramid.append(resize(pyramid[-1], (width // 2, height // 2)))
     return pyramid
 
 
@@ -334,9 +331,7 @@ def _local_crops(rgb: Picture, boxes: Floats, side: int) -> Picture:
         high = np.clip(np.ceil(box[2:] / block + 1) * block, low + 1, limit).astype(np.intp)
         part = rgb[low[1] : high[1], low[0] : high[0]]
         cells = np.maximum((high - low) // block, 1)
-        if block > 1:
-            shrunk = cv2.resize(part, (int(cells[0]), int(cells[1])), interpolation=cv2.INTER_AREA)
-            part = np.asarray(shrunk, np.uint8)
+        part = resize(part, (int(cells[0]), int(cells[1])))
         corner = np.concatenate([low, low])
         _sample(part, (box - corner).astype(np.float32), tuple((cells / (high - low)).tolist()), crop)
     return crops
@@ -346,17 +341,5 @@ def _sample(source: Picture, box: Floats, scale: tuple[float, float], crop: Pict
     """Fill a ``(side, side, 3)`` crop with a square; one pixel of the box is ``scale`` of the source."""
     side = len(crop)
     (sx, sy), length = scale, max(float(box[2] - box[0]), 1e-3)
-    # half a pixel because boxes are edges and samples are centres
-    step_x, step_y = sx * length / side, sy * length / side
-    matrix = np.array(
-        [[step_x, 0, sx * box[0] + step_x / 2 - 0.5], [0, step_y, sy * box[1] + step_y / 2 - 0.5]], np.float64
-    )
-    cv2.warpAffine(
-        source,
-        matrix,
-        (side, side),
-        dst=crop,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(0, 0, 0),
-    )
+    matrix = np.array([[sx * length / side, 0, sx * box[0]], [0, sy * length / side, sy * box[1]]], np.float64)
+    sample(source, matrix, side, border="black", out=crop)

@@ -22,6 +22,7 @@ from mien.detect.arguments import checked_min_face, checked_probability, picture
 from mien.detect.opencv_threads import use_threads
 from mien.detect.raw_output import as_faces
 from mien.errors import MissingFileError, ModelError
+from mien.geometry import resize
 from mien.models.fetch import CACHE_VARIABLE, cached, fetch, file_sha256
 from mien.results.faces import Faces
 
@@ -79,7 +80,7 @@ class YuNet:
         size = picture_size(rgb)
         scale = min(1.0, _SMALLEST / self._min_face)
         width, height = (max(1, round(side * scale)) for side in size)
-        shrunk = rgb if scale == 1.0 else cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+        shrunk = resize(rgb, (width, height))
         bgr = cv2.cvtColor(shrunk, cv2.COLOR_RGB2BGR)
         with self._lock:
             self._net.setInputSize((width, height))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.geometry import resize
 from mien.results.video import VideoFrame
 
 
@@ -29,16 +30,13 @@ def fitted(moment: VideoFrame, size: tuple[int, int]) -> VideoFrame:
     if even_size((width, height), max(size)) == size and max(width, height) <= max(size):
         rgb = np.pad(rgb, ((0, size[1] - height), (0, size[0] - width), (0, 0)), mode="edge")
         return _moved(moment, rgb, 1.0, 1.0, 0, 0)
-    import cv2
-
     scale = min(size[0] / width, size[1] / height)
     new = max(1, round(width * scale)), max(1, round(height * scale))
     if max(size[0] - new[0], size[1] - new[1]) <= 2:
         new = size  # the same shape but for rounding
     x, y = (size[0] - new[0]) // 2, (size[1] - new[1]) // 2
     picture = np.zeros((size[1], size[0], 3), np.uint8)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    picture[y : y + new[1], x : x + new[0]] = cv2.resize(rgb, new, interpolation=way)
+    picture[y : y + new[1], x : x + new[0]] = resize(rgb, new, enlarge="linear")
     return _moved(moment, picture, new[0] / width, new[1] / height, x, y)
 
 

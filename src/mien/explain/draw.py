@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.errors import InputError
 from mien.files import atomic_path, writing
+from mien.geometry import resize
 
 TILE = 192
 """Side of a face in a picture, pixels."""
@@ -42,8 +43,7 @@ class Tile:
 def face(crop: NDArray[np.uint8], side: int = TILE) -> Rgb:
     """uint8 ``(h, w, 1 or 3)`` → RGB uint8 ``(side, side, 3)``."""
     rgb = np.repeat(crop, 3, axis=2) if crop.shape[2] == 1 else crop
-    large = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(large, np.uint8)
+    return resize(rgb, (side, side)).copy()
 
 
 def overlay(crop: NDArray[np.uint8], values: NDArray[np.float32], *, signed: bool, side: int = TILE) -> Rgb:
@@ -58,7 +58,7 @@ def overlay(crop: NDArray[np.uint8], values: NDArray[np.float32], *, signed: boo
     gray = face(crop, side).mean(axis=2, keepdims=True).repeat(3, axis=2)
     top = max(float(np.percentile(np.abs(values), _TOP)), float(np.abs(values).max()) / 4)
     scaled = values / top if top > 0 else values
-    large = cv2.resize(np.asarray(scaled, np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
+    large = resize(np.asarray(scaled, np.float32), (side, side), enlarge="linear")
     strength = np.clip(np.abs(large), 0, 1)[..., None]
     if signed:
         colours = np.where(large[..., None] > 0, np.array(FOR), np.array(AGAINST)).astype(np.float64)

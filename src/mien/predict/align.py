@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, ModelError
-from mien.geometry import clip_boxes, similarity
+from mien.geometry import clip_boxes, similarity, warp
 from mien.models.card import CropFrame
 from mien.results.faces import Faces
 
@@ -52,7 +52,7 @@ def crops(
     depth = 1 if channels == "gray" else 3
     out = np.empty((len(faces), card_size, card_size, depth), np.uint8)
     for i, matrix in enumerate(transforms(faces, card_size, frame, detector, (rgb.shape[1], rgb.shape[0]))):
-        crop = _warp(rgb, matrix, card_size)
+        crop = warp(rgb, matrix, card_size)
         out[i] = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None] if depth == 1 else crop
     return out
 
@@ -143,39 +143,3 @@ def _mixed(
     out[:, 0] = np.stack([mixed.real, -mixed.imag, shift.real], axis=1)
     out[:, 1] = np.stack([mixed.imag, mixed.real, shift.imag], axis=1)
     return out
-
-
-def _warp(rgb: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """One ``(size, size, 3)`` crop, bilinear, from a region that is shrunk by a whole factor first if the face is."""
-    inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
-    step = float(np.hypot(inverse[0, 0], inverse[1, 0]))
-    # Averaging whole blocks is cheaper than resizing to the exact size, and what the bilinear sampling then still skips
-    # (1 to 1.8 pixels a step) costs less than averaging too much.
-    block = max(round(step / 1.2), 1)
-    low, high = _region(inverse, size, margin=step + block, limit=np.array([rgb.shape[1], rgb.shape[0]]))
-    cells = np.maximum((high - low) // block, 1)
-    high = np.minimum(high, low + cells * block)
-    region = rgb[low[1] : high[1], low[0] : high[0]]
-
-    inverse[:, 2] -= low
-    if block > 1:
-        inverse *= (cells / (high - low))[:, None]
-        region = np.asarray(cv2.resize(region, (int(cells[0]), int(cells[1])), interpolation=cv2.INTER_AREA), np.uint8)
-    # so far edges map to edges; samples are taken at pixel centres, on both sides
-    inverse[:, 2] += inverse[:, :2].sum(axis=1) / 2 - 0.5
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(region, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(warped, np.uint8)
-
-
-def _region(
-    inverse: NDArray[np.float64], size: int, *, margin: float, limit: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Corners (x, y) of the part of the picture that a crop needs; at least one pixel of it, however far off it is.
-
-    The margin keeps the region's own edge from being repeated where the picture goes on.
-    """
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ inverse[:, :2].T + inverse[:, 2]
-    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limit - 1).astype(np.intp)
-    high = np.clip(np.ceil(corners.max(axis=0) + margin), low + 1, limit).astype(np.intp)
-    return low, high

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.geometry import similarity
+from mien.geometry import similarity, warp
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -99,21 +99,6 @@ def _agreed(
 
 def _patch(rgb: Picture, middle: NDArray[np.floating], scale: float) -> Picture:
     """Gray ``(192, 192)`` around a point (xy, edges of pixels count), ``scale`` times as large."""
-    half = _PATCH / 2
-    # a face much larger than wanted is averaged down first
-    block = max(int(1 / scale / 1.5), 1)
-    reach = half / scale + 2 * block
-    low = np.clip(np.floor(middle - reach), 0, [rgb.shape[1] - 1, rgb.shape[0] - 1]).astype(int)
-    high = np.clip(np.ceil(middle + reach), low + 1, [rgb.shape[1], rgb.shape[0]]).astype(int)
-    gray = cv2.cvtColor(rgb[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
-    shrunk = np.ones(2)
-    if block > 1:
-        cells = np.maximum((high - low) // block, 1)
-        gray = cv2.resize(gray, (int(cells[0]), int(cells[1])), interpolation=cv2.INTER_AREA)
-        shrunk = cells / (high - low)
-    x, y = (middle - low) * shrunk
-    sx, sy = scale / shrunk
-    matrix = np.array([[sx, 0, half - sx * x], [0, sy, half - sy * y]])
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
-    flat = cv2.warpAffine(gray, matrix, (_PATCH, _PATCH), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(flat, np.uint8)
+    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+    matrix[:, 2] = _PATCH / 2 - scale * middle
+    return np.asarray(cv2.cvtColor(warp(rgb, matrix, _PATCH), cv2.COLOR_RGB2GRAY), np.uint8)

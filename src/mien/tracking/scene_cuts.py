@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.geometry import resize
 
 Thumb = NDArray[np.uint8]
 
@@ -113,4 +114,4 @@ def _thumb(rgb: NDArray[np.uint8]) -> Thumb:
     # taking a pixel here and there first makes the cost independent of the frame's size
     some = cv2.resize(rgb, (_WIDTH * _FINE, _HEIGHT * _FINE), interpolation=cv2.INTER_NEAREST)
     gray = cv2.cvtColor(some, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(gray, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+    return resize(np.asarray(gray, np.uint8), (_WIDTH, _HEIGHT))

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.geometry import resize
+
 
 def fit_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
     """``(n, h, w, c)`` images as the network takes them: ``(n, size, size, channels)``, gray repeated for RGB.
@@ -14,10 +16,9 @@ def fit_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArray[n
     """
     n, height, width, depth = images.shape
     if (height, width) != (size, size):
-        way = cv2.INTER_AREA if height > size else cv2.INTER_CUBIC
         resized = np.empty((n, size, size, depth), np.uint8)
         for i, image in enumerate(images):
-            resized[i] = cv2.resize(image, (size, size), interpolation=way).reshape(size, size, depth)
+            resized[i] = resize(image, (size, size))
         images = resized
     if depth == 3 and channels == 1:
         gray = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images]

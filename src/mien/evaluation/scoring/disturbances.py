@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.geometry import resize
 
 SIDE = 48
 """The width in pixels that strengths are told for."""
@@ -94,8 +95,7 @@ def downsample(picture: Picture, side: float, rng: np.random.Generator) -> Pictu
     height, width = picture.shape[:2]
     factor = side / SIDE
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
-    reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
-    return _like(cv2.resize(reduced, (width, height), interpolation=cv2.INTER_CUBIC), picture)
+    return resize(resize(picture, small), (width, height))
 
 
 DISTURBANCES = (

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.geometry import resize
+
 WIDTH, HEIGHT, GRID = 640, 480, ((160, 120), (480, 120), (160, 360), (480, 360))
 """The picture, and about where its four faces are put."""
 MAX_SIDE = 160
@@ -54,7 +56,7 @@ def pasted_scenes(images: NDArray[np.uint8], side: int, angle: float) -> Iterato
 def background(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Smooth random colours, RGB (480, 640, 3)."""
     coarse = rng.integers(40, 216, (4, 5, 3)).astype(np.uint8)
-    return np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return resize(coarse, (WIDTH, HEIGHT))
 
 
 def paste_face(
