@@ -38,7 +38,7 @@ def measure(
     through = model.predict(seen.crops[0], {}, False)
     row = {"side": side, "angle": angle, "faces": n, "found": int(seen.found.sum()), "spurious": seen.spurious}
     for head, protocol in match_protocols(model, part)[0].items():
-        straight, whole = (protocol.scored(each[head], seen.found) for each in (direct, through))
+        straight, whole = (protocol.predictions(each[head], seen.found) for each in (direct, through))
         row[f"{head}_found"] = float(whole.found.mean())
         row[f"{head}_direct"] = float(straight.correct[straight.found].mean())
         row[f"{head}_end_to_end"] = float(whole.correct[whole.found].mean())

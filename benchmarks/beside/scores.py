@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,12 @@ def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Datase
     first = heads.get("ferplus") or heads["emotion"]
     own = heads.get("fer2013") or heads["emotion"]
     out = {}
-    one = match_head("fer2013", own[0], part, truth="emotion")
-    out["fer2013"] = one.scored(own[1]).named("fer2013")
-    one = match_head("ferplus7", first[0], part, truth="ferplus", mapping=SHARED)
-    out["ferplus7"] = one.scored(first[1]).named("ferplus7")
+    one = match_head("fer2013", own[0], part, kind="emotion")
+    out["fer2013"] = replace(one.predictions(own[1]), protocol="fer2013")
+    one = match_head("ferplus7", first[0], part, kind="ferplus", mapping=SHARED)
+    out["ferplus7"] = replace(one.predictions(first[1]), protocol="ferplus7")
     if "contempt" in first[0]:
-        out["ferplus"] = match_head("ferplus", first[0], part, truth="ferplus").scored(first[1])
+        out["ferplus"] = match_head("ferplus", first[0], part, kind="ferplus").predictions(first[1])
     return out
 
 

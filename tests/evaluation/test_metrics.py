@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.head_predictions import LABELS
 from mien.errors import InputError
-from mien.evaluation.metrics import confusion_matrix, expected_calibration_error, score_probabilities
-
-LABELS = ("a", "b", "c")
+from mien.evaluation.metrics import (
+    confusion_matrix,
+    expected_calibration_error,
+    in_top_k,
+    kl_divergence,
+    score_probabilities,
+)
 
 
 def one_hot(labels: list[int], confidence: float = 1.0) -> np.ndarray:
@@ -64,3 +69,16 @@ def test_what_does_not_fit_is_refused() -> None:
         score_probabilities(np.ones((2, 3)) / 3, np.zeros(2, int), ("a", "b"))
     with pytest.raises(InputError, match="nothing to score"):
         score_probabilities(np.zeros((0, 3)), np.zeros(0, int), LABELS)
+
+
+def test_top_two_and_divergence_by_hand() -> None:
+    told = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
+    assert in_top_k(told, np.array([1, 0, 1]), 2).tolist() == [True, False, True]
+    assert in_top_k(told, np.array([1, 0, 1]), 1).tolist() == [False, False, False]
+    raters = np.array([[1.0, 0, 0], [0, 0.5, 0.5], [0, 0, 0]])
+    expected = [-np.log(0.5), 0.5 * np.log(0.5 / 0.3) + 0.5 * np.log(0.5 / 0.5)]
+    np.testing.assert_allclose(kl_divergence(raters, told)[:2], expected)
+    scores = score_probabilities(told, np.array([1, 0, 1]), LABELS, raters=raters)
+    assert scores.top2 == pytest.approx(2 / 3)
+    assert scores.kl == pytest.approx(np.mean(expected)), "a face without a vote does not count"
+    assert score_probabilities(told, np.array([1, 0, 1]), LABELS).kl is None

@@ -214,7 +214,7 @@ def test_commands(data: Path, tmp_path: Path) -> None:
 def test_a_machine_is_paired_with_networks_by_image(data: Path, tmp_path: Path) -> None:
     prepared = read_prepared(data)
     given = predict_svm(fit_svm(RECIPE, data, tmp_path / "run"), prepared, slices=["emotion"])
-    (one,) = given.scored
+    (one,) = given.by_protocol
     assert prepared.emotion is not None
     emotion = prepared.emotion[prepared.split == "test"]
     assert [CODES[one.labels[place]] for place in one.truth] == emotion[one.rows].tolist()
@@ -222,4 +222,4 @@ def test_a_machine_is_paired_with_networks_by_image(data: Path, tmp_path: Path) 
     assert document["groups"]["emotion"]["emotion"]["disgust"]["n"] == 0
     assert document["details"] == {}
     assert "ece" not in document["results"]["emotion"]["intervals"]
-    assert "does not tell disgust, fear" in document["notes"][0]
+    assert "does not predict disgust, fear" in document["notes"][0]

@@ -1,7 +1,7 @@
 """Intervals by resampling images: percentile bootstrap (Efron 1979), seeded, without a loop over images.
 
-Every figure here is a function of sums over images. So each resample is one row of a matrix that says how often each
-image was drawn, and one matrix product gives the sums of all resamples.
+Every figure here is a function of sums over images. So each resample is one row of a matrix with the number of times
+that each image was drawn, and one matrix product gives the sums of all resamples.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mien.evaluation.predictions import HeadPredictions
 
 SAMPLES, LEVEL, SEED = defaults.BOOTSTRAP_SAMPLES, 0.95, 0
 _CELLS = 4_000_000
-"""Numbers that a block of resamples may take: bounds memory on large test sets."""
+"""Numbers in a block of resamples at most: bounds memory on large test sets."""
 
 _DIGITS = 6
-"""Decimals of an interval: more than resampling can tell."""
+"""Decimals of an interval: more than resampling can resolve."""
 
 Interval = tuple[float, float]
 
@@ -35,14 +35,14 @@ def resampled_sums(columns: NDArray[np.floating], samples: int = SAMPLES, seed: 
     block = max(1, _CELLS // max(n, 1))
     for start in range(0, samples if n else 0, block):
         size = min(block, samples - start)
-        picks = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
-        times = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n)
-        out[start : start + size] = times.astype(np.float64) @ columns
+        draws = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+        counts = np.bincount(draws.ravel(), minlength=size * n).reshape(size, n)
+        out[start : start + size] = counts.astype(np.float64) @ columns
     return out
 
 
 def percentile_interval(values: NDArray[np.floating], level: float = LEVEL) -> Interval | None:
-    """The middle ``level`` of ``(samples,)`` values; None where none is a number."""
+    """The central ``level`` of ``(samples,)`` values; None where none is a number."""
     known = values[np.isfinite(values)]
     if not len(known):
         return None
@@ -57,7 +57,7 @@ def mean_interval(values: NDArray[Any], samples: int = SAMPLES, seed: int = SEED
     return percentile_interval(resampled_sums(values[:, None].astype(np.float64), samples, seed)[:, 0] / len(values))
 
 
-def score_intervals(scored: HeadPredictions, samples: int = SAMPLES, seed: int = SEED) -> dict[str, object]:
+def score_intervals(predictions: HeadPredictions, samples: int = SAMPLES, seed: int = SEED) -> dict[str, object]:
     """95 % intervals of the figures of `mien.evaluation.metrics.Scores`, over the faces that were found.
 
     Returns:
@@ -65,63 +65,63 @@ def score_intervals(scored: HeadPredictions, samples: int = SAMPLES, seed: int =
         occurs. Figures that the classifier does not have are absent. The interval of ECE is shifted by the bootstrap's
         own bias, because resampling adds noise to every bin and with it to the mean gap.
     """
-    seen = scored[scored.found]
-    n, k = len(seen), len(seen.labels)
+    part = predictions[predictions.found]
+    n, k = len(part), len(part.labels)
     if n == 0:
         return {}
     cells = np.zeros((n, k * k))
-    cells[np.arange(n), seen.truth * k + seen.predicted] = 1.0
-    names, extra = _means(seen)
+    cells[np.arange(n), part.truth * k + part.predicted] = 1.0
+    names, extra = _means(part)
     sums = resampled_sums(np.concatenate([cells, *extra], axis=1), samples, seed)
     matrix = sums[:, : k * k].reshape(-1, k, k)
-    hits, occurs, said = np.einsum("sii->si", matrix), matrix.sum(axis=2), matrix.sum(axis=1)
-    recall, precision, f1 = _ratio(hits, occurs), _ratio(hits, said), _ratio(2 * hits, occurs + said)
+    hits, true, predicted = np.einsum("sii->si", matrix), matrix.sum(axis=2), matrix.sum(axis=1)
+    recall, precision, f1 = _ratio(hits, true), _ratio(hits, predicted), _ratio(2 * hits, true + predicted)
     values: dict[str, NDArray[np.float64]] = {
         "accuracy": hits.sum(axis=1) / n,
         "macro_f1": _mean_of_known(f1),
         "balanced_accuracy": _mean_of_known(recall),
     }
-    place = k * k
+    column = k * k
     for name in names:
-        values[name] = sums[:, place] / sums[:, place + 1]
-        place += 2
-    found: dict[str, object] = {name: percentile_interval(each) for name, each in values.items()}
-    if seen.probabilities is not None:
-        gaps = np.abs(sums[:, place:]).sum(axis=1) / n
+        values[name] = sums[:, column] / sums[:, column + 1]
+        column += 2
+    intervals: dict[str, object] = {name: percentile_interval(value) for name, value in values.items()}
+    if part.probabilities is not None:
+        gaps = np.abs(sums[:, column:]).sum(axis=1) / n
         estimate = float(np.abs(extra[-1].sum(axis=0)).sum() / n)
         low, high = percentile_interval(gaps - (gaps.mean() - estimate)) or (0.0, 0.0)
-        found["ece"] = (max(low, 0.0), high)
-    found["recall"] = _by_label(seen.labels, recall)
-    found["precision"] = _by_label(seen.labels, precision)
-    return found
+        intervals["ece"] = (max(low, 0.0), high)
+    intervals["recall"] = _by_label(part.labels, recall)
+    intervals["precision"] = _by_label(part.labels, precision)
+    return intervals
 
 
-def _means(seen: HeadPredictions) -> tuple[list[str], list[NDArray[np.float64]]]:
+def _means(part: HeadPredictions) -> tuple[list[str], list[NDArray[np.float64]]]:
     """Names of figures that are means over images; for each its values and whether there is one; last, gaps by bin."""
     values: dict[str, NDArray[np.float64]] = {}
-    if seen.ordered:
-        values["one_off"] = (np.abs(seen.predicted - seen.truth) <= 1).astype(np.float64)
+    if part.ordered:
+        values["one_off"] = (np.abs(part.predicted - part.truth) <= 1).astype(np.float64)
     parts: list[NDArray[np.float64]] = []
-    if seen.probabilities is not None:
-        own = np.clip(seen.probabilities[np.arange(len(seen)), seen.truth], 1e-12, 1.0).astype(np.float64)
+    if part.probabilities is not None:
+        own = np.clip(part.probabilities[np.arange(len(part)), part.truth], 1e-12, 1.0).astype(np.float64)
         values["log_loss"] = -np.log(own)
-        values["top2"] = in_top_k(seen.probabilities, seen.truth, 2).astype(np.float64)
-        if seen.raters is not None:
-            values["kl"] = kl_divergence(seen.raters, seen.probabilities)
-    for each in values.values():
-        known = np.isfinite(each)
-        parts.append(np.stack([np.where(known, each, 0.0), known.astype(np.float64)], axis=1))
-    if seen.probabilities is not None:
-        confidence = seen.confidence
+        values["top2"] = in_top_k(part.probabilities, part.truth, 2).astype(np.float64)
+        if part.raters is not None:
+            values["kl"] = kl_divergence(part.raters, part.probabilities)
+    for value in values.values():
+        known = np.isfinite(value)
+        parts.append(np.stack([np.where(known, value, 0.0), known.astype(np.float64)], axis=1))
+    if part.probabilities is not None:
+        confidence = part.confidence
         bins = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-        gaps = np.zeros((len(seen), ECE_BINS))
-        gaps[np.arange(len(seen)), bins] = confidence - seen.correct
+        gaps = np.zeros((len(part), ECE_BINS))
+        gaps[np.arange(len(part)), bins] = confidence - part.correct
         parts.append(gaps)
     return list(values), parts
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
 
 def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:

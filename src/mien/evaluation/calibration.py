@@ -1,4 +1,4 @@
-"""Is a probability of 0.8 right in eight of ten cases? Reliability diagrams, and the temperature that mends it.
+"""Is a probability of 0.8 right in eight of ten cases? Reliability diagrams, and the temperature that corrects it.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks" (https://arxiv.org/abs/1706.04599).
 """
@@ -15,7 +15,7 @@ from mien.errors import InputError
 from mien.evaluation.metrics import ECE_BINS
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
-"""Temperatures that are searched."""
+"""Limits of the search for a temperature."""
 _HALVINGS = 60
 
 
@@ -67,18 +67,18 @@ def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -
 def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.number]) -> float:
     """The temperature that makes the true labels likeliest; below 1 sharpens, above 1 softens.
 
-    The mean negative log-likelihood is convex in 1 / temperature, so the root of its slope is halved into.
+    The mean negative log-likelihood is convex in 1 / temperature, so the root of its slope is found by bisection.
 
     Args:
         probabilities: ``(n, k)`` from a softmax; their logarithms are the logits up to a constant, which is enough.
         truth: ``(n,)`` class indices, or ``(n, k)`` distributions whose rows sum to 1, such as those of raters.
 
     Raises:
-        InputError: no image, shapes that do not fit, or a slope without a root: then the labels are all right, or no
-            better than chance, and say nothing about temperature.
+        InputError: no image, shapes that do not fit, or a slope without a root: then the predictions are all right, or
+            no better than chance, and do not determine a temperature.
     """
     if len(truth) == 0 or truth.shape not in (probabilities.shape[:1], probabilities.shape):
-        raise InputError(f"{probabilities.shape} probabilities and {truth.shape} labels: nothing to fit")
+        raise InputError(f"{probabilities.shape} probabilities do not fit {truth.shape} labels, or there are none")
     logits: NDArray[np.float64] = _logits(probabilities)
     if truth.ndim == 2:
         own = float((truth * logits).sum(axis=1).mean())
@@ -93,8 +93,9 @@ def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.numbe
     low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
     if not slope(low) < 0 < slope(high):
         raise InputError(
-            f"no temperature between {MIN_TEMPERATURE:g} and {MAX_TEMPERATURE:g} fits these {len(truth)} images best: "
-            "use more of them, or a model that is neither always right nor guessing"
+            f"no temperature between {MIN_TEMPERATURE:g} and {MAX_TEMPERATURE:g} fits these {len(truth)} images best",
+            advice="use more of them, or a model that is neither always right nor guessing",
+            code="no-temperature",
         )
     for _ in range(_HALVINGS):
         middle = (low * high) ** 0.5

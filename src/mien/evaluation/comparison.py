@@ -1,4 +1,4 @@
-"""Is one model better than another on the same images, or was it luck? McNemar's test (McNemar 1947)."""
+"""Is one model better than another on the same images, or is it chance? McNemar's test (McNemar 1947)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def mcnemar(only_a: int, only_b: int) -> tuple[float, float]:
     differ, least = only_a + only_b, min(only_a, only_b)
     if differ == 0:
         return 1.0, 1.0
-    # whole numbers all the way: their quotient neither overflows nor loses digits
+    # integers throughout: their quotient neither overflows nor loses digits
     tail, term = 0, 1
     for i in range(least + 1):
         tail += term
@@ -62,7 +62,7 @@ def mcnemar(only_a: int, only_b: int) -> tuple[float, float]:
 
 
 def compare(a: HeadPredictions, b: HeadPredictions, *, samples: int = SAMPLES, seed: int = SEED) -> Comparison:
-    """Set two models' answers side by side on the images that both were scored on.
+    """Compare two models on the images that both were scored on.
 
     Args:
         a: of the first model.
@@ -75,11 +75,12 @@ def compare(a: HeadPredictions, b: HeadPredictions, *, samples: int = SAMPLES, s
     """
     rows, in_a, in_b = np.intersect1d(a.rows, b.rows, return_indices=True)
     if not len(rows):
-        raise InputError(f"{a.protocol} and {b.protocol}: no image that both models were scored on")
+        raise InputError(f"{a.protocol} and {b.protocol} have no image that both models were scored on")
     names_a, names_b = np.array(a.labels)[a.truth[in_a]], np.array(b.labels)[b.truth[in_b]]
     if not np.array_equal(names_a, names_b):
         raise InputError(
-            f"{a.protocol} and {b.protocol} take different labels for the truth: score both on the same, see --labels"
+            f"{a.protocol} and {b.protocol} take different labels for the truth",
+            advice="score both on the same labels with --labels",
         )
     right_a, right_b = a.correct[in_a], b.correct[in_b]
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())

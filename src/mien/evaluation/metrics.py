@@ -17,14 +17,14 @@ from mien.errors import InputError
 
 ECE_BINS = 15
 _TINY = 1e-12
-"""What a probability counts as at least, in logarithms."""
+"""Lower limit of a probability in a logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Figures of one head on one test set; all between 0 and 1 but ``n``, ``log_loss`` and ``confusion``.
 
-    A classifier that names a label without a probability has neither ``log_loss``, ``ece``, ``top2`` nor ``kl``.
+    A classifier that gives labels without probabilities has neither ``log_loss``, ``ece``, ``top2`` nor ``kl``.
 
     Attributes:
         n: images scored.
@@ -108,7 +108,7 @@ def score_probabilities(
 
     Args:
         probabilities: rows sum to 1.
-        truth: 0 ≤ truth < k; images without a label must be left out before.
+        truth: 0 ≤ truth < k; images without a label are to be left out before.
         labels: k names.
         ordered: the labels are a scale, so one-off accuracy makes sense.
         raters: ``(n, k)`` distributions of the raters' votes, rows of zeros where they chose none of the labels.
@@ -122,16 +122,16 @@ def score_probabilities(
             f"{n} rows of {classes} probabilities do not fit {len(labels)} labels and {truth.shape} truths"
         )
     if n == 0:
-        raise InputError("nothing to score: no image of this split has a label for this head")
+        raise InputError("no image of this split has a label for this head, so there is nothing to score")
     predicted = probabilities.argmax(axis=1)
     true_probability = np.clip(probabilities[np.arange(n), truth], _TINY, 1.0)
-    apart = None if raters is None else kl_divergence(raters, probabilities)
+    divergence = None if raters is None else kl_divergence(raters, probabilities)
     return replace(
         score_labels(predicted, truth, labels, ordered=ordered),
         log_loss=float(-np.log(true_probability).mean()),
         ece=expected_calibration_error(probabilities.max(axis=1), predicted == truth),
         top2=float(in_top_k(probabilities, truth, 2).mean()),
-        kl=None if apart is None or np.isnan(apart).all() else float(np.nanmean(apart)),
+        kl=None if divergence is None or np.isnan(divergence).all() else float(np.nanmean(divergence)),
     )
 
 
@@ -153,7 +153,7 @@ def score_labels(
     if predicted.shape != (n,) or truth.shape != (n,):
         raise InputError(f"{predicted.shape} predictions do not fit {truth.shape} truths")
     if n == 0:
-        raise InputError("nothing to score: no image of this split has a label for this head")
+        raise InputError("no image of this split has a label for this head, so there is nothing to score")
     matrix = confusion_matrix(truth, predicted, classes)
     hits, occurs, said = np.diag(matrix).astype(float), matrix.sum(axis=1), matrix.sum(axis=0)
     recall = np.divide(hits, occurs, out=np.full(classes, np.nan), where=occurs > 0)

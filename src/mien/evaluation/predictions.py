@@ -38,8 +38,8 @@ class HeadPredictions:
         protocol: what the figures are called, such as "ferplus" or "ferplus leak-free".
         labels: k names.
         truth: ``(n,)`` int64, 0 ≤ truth < k.
-        predicted: ``(n,)`` int64, likewise, or -1 where the detector missed the face.
-        probabilities: ``(n, k)`` float32, rows of zeros where the face was missed; None for a classifier that names
+        predicted: ``(n,)`` int64, the same, or -1 where the detector missed the face.
+        probabilities: ``(n, k)`` float32, rows of zeros where the face was missed; None for a classifier that gives
             labels alone.
         rows: ``(n,)`` int64 positions of the images in the split, by which two models are paired.
         raters: ``(n, k)`` float32 distributions of the raters' votes; None where there are none.
@@ -64,7 +64,7 @@ class HeadPredictions:
             ("raters", self.raters, (n, k)),
         ):
             if column is not None and column.shape != shape:
-                raise InputError(f"{self.protocol}: {name} must have the shape {shape}, got {column.shape}")
+                raise InputError(f"{name} of {self.protocol} must have the shape {shape}, got {column.shape}")
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -83,7 +83,7 @@ class HeadPredictions:
     def confidence(self) -> NDArray[np.float64]:
         """``(n,)`` greatest probability of each row."""
         if self.probabilities is None:
-            raise InputError(f"{self.protocol}: this classifier gives labels alone, no probabilities")
+            raise InputError(f"the classifier of {self.protocol} gives labels alone, no probabilities")
         return np.asarray(self.probabilities.max(axis=1), np.float64)
 
     def __getitem__(self, mask: NDArray[np.bool_]) -> HeadPredictions:
@@ -111,12 +111,12 @@ class HeadPredictions:
         )
 
 
-def miss_rates(scored: HeadPredictions) -> dict[str, Any]:
+def miss_rates(predictions: HeadPredictions) -> dict[str, Any]:
     """``{"faces", "missed", "miss_rate", "accuracy_with_misses"}``; missed faces count as wrong."""
-    n, missed = len(scored), int((~scored.found).sum())
+    n, missed = len(predictions), int((~predictions.found).sum())
     return {
         "faces": n,
         "missed": missed,
         "miss_rate": missed / n if n else None,
-        "accuracy_with_misses": float(scored.correct.mean()) if n else None,
+        "accuracy_with_misses": float(predictions.correct.mean()) if n else None,
     }

@@ -1,4 +1,4 @@
-"""What is gained by not answering when unsure: risk over coverage (Geifman & El-Yaniv 2017, arXiv:1705.08500)."""
+"""What abstaining when unsure gains: risk over coverage (Geifman & El-Yaniv 2017, arXiv:1705.08500)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
-"""Shares of the images answered that the table names."""
+"""Shares of the images answered, in the table."""
 _POINTS = 101
 
 
@@ -19,7 +19,7 @@ def risk_coverage(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Share of wrong answers among the most confident 1, 2, …, n images.
 
-    Images of equal confidence share their errors evenly, so that their order does not matter.
+    Images of equal confidence share their errors evenly, so that their order makes no difference.
 
     Args:
         confidence: ``(n,)``.
@@ -30,7 +30,7 @@ def risk_coverage(
     """
     n = len(confidence)
     if n == 0:
-        raise InputError("no image: nothing can be said about coverage")
+        raise InputError("there is no image to compute coverage from")
     _, index, counts = np.unique(-np.asarray(confidence), return_inverse=True, return_counts=True)
     wrong = np.bincount(index.ravel(), weights=~correct)
     ends = np.concatenate([[0], np.cumsum(counts)])

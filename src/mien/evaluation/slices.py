@@ -36,14 +36,14 @@ class Grouping:
 
     def __post_init__(self) -> None:
         if self.index.size and not 0 <= int(self.index.min()) <= int(self.index.max()) < len(self.groups):
-            raise InputError(f"{self.title}: group numbers must lie in 0–{len(self.groups) - 1}")
+            raise InputError(f"group numbers of {self.title} must lie in 0–{len(self.groups) - 1}")
 
 
 def group_by(title: str, values: NDArray[np.str_], groups: Sequence[str] | None = None) -> Grouping:
-    """Divide by ``(n,)`` texts; ``groups`` says the order and which there are, by default those met, sorted."""
+    """Divide by ``(n,)`` texts; ``groups`` are the groups in order, by default those that occur, sorted."""
     names = tuple(groups) if groups is not None else tuple(sorted(set(values.tolist())))
-    places = {name: i for i, name in enumerate(names)}
-    return Grouping(title, names, np.array([places[value] for value in values.tolist()], np.int64))
+    index = {name: i for i, name in enumerate(names)}
+    return Grouping(title, names, np.array([index[value] for value in values.tolist()], np.int64))
 
 
 def cross(first: Grouping, second: Grouping) -> Grouping:
@@ -53,33 +53,33 @@ def cross(first: Grouping, second: Grouping) -> Grouping:
 
 
 def group_scores(
-    scored: HeadPredictions, by: Grouping, samples: int = SAMPLES, seed: int = SEED
+    predictions: HeadPredictions, by: Grouping, samples: int = SAMPLES, seed: int = SEED
 ) -> dict[str, dict[str, Any]]:
     """Group → ``n`` faces scored, ``accuracy``, ``one_off``, ``ece``, misses where there are any, and ``intervals``.
 
     A group without an image has n = 0 and None for every figure.
 
     Args:
-        scored: of one protocol.
+        predictions: of one protocol.
         by: how to divide the split that it was scored on.
         samples: resamples for the intervals; 0 leaves them out.
         seed: of the resampling.
     """
     table = {}
     for i, group in enumerate(by.groups):
-        mine = scored[by.index[scored.rows] == i]
-        seen = mine[mine.found]
-        one: dict[str, Any] = {"n": len(seen), "accuracy": None, "one_off": None, "ece": None}
-        if len(seen):
-            scores = seen.scores()
+        mine = predictions[by.index[predictions.rows] == i]
+        part = mine[mine.found]
+        one: dict[str, Any] = {"n": len(part), "accuracy": None, "one_off": None, "ece": None}
+        if len(part):
+            scores = part.scores()
             one |= {"accuracy": scores.accuracy, "one_off": scores.one_off, "ece": scores.ece}
         missed = miss_rates(mine)
-        if not scored.found.all():
+        if not predictions.found.all():
             one |= missed
         if samples:
-            found = score_intervals(mine, samples, seed)
-            one["intervals"] = {name: found.get(name) for name in ("accuracy", "one_off", "ece")}
-            if not scored.found.all():
+            intervals = score_intervals(mine, samples, seed)
+            one["intervals"] = {name: intervals.get(name) for name in ("accuracy", "one_off", "ece")}
+            if not predictions.found.all():
                 one["intervals"] |= {
                     "miss_rate": mean_interval(~mine.found, samples, seed),
                     "accuracy_with_misses": mean_interval(mine.correct, samples, seed),
@@ -163,9 +163,9 @@ def group_distributions(
         n, others = counts[i], counts.sum() - counts[i]
         one: dict[str, Any] = {"n": int(n), "mean": None, "difference": None}
         if n:
-            one["mean"] = _named(labels, sums[i] / n)
+            one["mean"] = _by_label(labels, sums[i] / n)
             if others:
-                one["difference"] = _named(labels, sums[i] / n - (sums.sum(axis=0) - sums[i]) / others)
+                one["difference"] = _by_label(labels, sums[i] / n - (sums.sum(axis=0) - sums[i]) / others)
             if samples:
                 mine = drawn[i] / n
                 one["intervals"] = _intervals(labels, mine)
@@ -175,7 +175,7 @@ def group_distributions(
     return table
 
 
-def _named(labels: Sequence[str], values: NDArray[np.floating]) -> dict[str, float]:
+def _by_label(labels: Sequence[str], values: NDArray[np.floating]) -> dict[str, float]:
     return {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}
 
 

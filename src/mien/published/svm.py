@@ -163,15 +163,15 @@ def evaluate_svm(folder: Path, data: Dataset, *, split: str = "test", samples: i
 def predict_svm(
     folder: Path, data: Dataset, *, split: str = "test", slices: Sequence[str] | None = None
 ) -> SplitPredictions:
-    """What a run says on one split, with labels and without probabilities; errors as for `evaluate_svm`."""
+    """Predictions of a run on one split, labels without probabilities; errors as for `evaluate_svm`."""
     recipe, machine = load_svm(folder)
     scored = tuple(_score(recipe, machine, data, split, HEAD))
     absent = [name for name in (data.taxonomy.names if data.taxonomy else ()) if name not in recipe.classes]
     left = int((data.split == split).sum()) - len(scored[0])
-    note = f"{HEAD}: the model does not tell {', '.join(absent)}; {left:,} images are left out"
-    divided = () if slices is None else make_groupings(data, data.split == split, slices)
+    note = f"{HEAD}: the model does not predict {', '.join(absent)}; {left:,} images are left out"
+    groupings = () if slices is None else make_groupings(data, data.split == split, slices)
     return SplitPredictions(
-        recipe.name, data.info.name, split, False, scored, groupings=divided, notes=(note,) if left else ()
+        recipe.name, data.info.name, split, False, scored, groupings=groupings, notes=(note,) if left else ()
     )
 
 

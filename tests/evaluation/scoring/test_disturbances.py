@@ -84,7 +84,7 @@ def test_colours_stay_in_order() -> None:
 
 
 def test_an_own_disturbance() -> None:
-    own = replace(HOW["dark"], name="inverted", spoil=lambda picture, strength, rng: 255 - picture)
+    own = replace(HOW["dark"], name="inverted", apply=lambda picture, strength, rng: 255 - picture)
     given = faces(2)
     assert np.array_equal(disturb(given, own, 1), 255 - given)
 

@@ -1,4 +1,4 @@
-"""Score models, Mien's or your own, by the same code: from Python what `mien evaluate` does on the command line.
+"""Score models, Mien's or your own, by the same code: in Python what `mien evaluate` does on the command line.
 
 from mien.datasets.prepared_file import read_prepared
 from mien.evaluation.scoring import evaluate, from_callable

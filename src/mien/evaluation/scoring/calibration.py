@@ -1,4 +1,4 @@
-"""Fit a temperature a head on one split, say what it does on another, and write it into the card of an ONNX file."""
+"""Fit a temperature per head on one split, report its effect on others, and write it into the card of an ONNX file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from mien.models.card import METADATA_KEY, Card
 from mien.models.catalog import read_model
 
 FitTarget = Literal["label", "raters"]
-_BARELY = 1e-12
+_LEAST = 1e-12
+"""Lower limit of a probability in a logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class TemperatureFit:
 
     Attributes:
         head: its name.
-        protocol: the images it was fitted on, "… leak-free" where some of the split stand in training too: those the
-            network has learnt by heart, and is surer of than it will be of others.
-        n: how many.
+        protocol: the images it was fitted on, "… leak-free" where some of the split are in training too: the network
+            has memorised those and is more confident of them than it will be of others.
+        n: number of those images.
         temperature: what its logits are to be divided by.
         change: of the log loss on the images of the fit, with its paired bootstrap ``interval`` (95 %).
-        adopted: that interval lies below 0, so that the gain is no chance; otherwise the head is better left at 1.
+        adopted: whether that interval lies below 0; otherwise the gain may be chance and the head is better left at 1.
     """
 
     head: str
@@ -50,7 +51,7 @@ class TemperatureFit:
 
 
 def fit_temperatures(
-    given: SplitPredictions,
+    predictions: SplitPredictions,
     *,
     target: FitTarget = "label",
     samples: int = SAMPLES,
@@ -59,27 +60,29 @@ def fit_temperatures(
     """Fit every head that has labels.
 
     Args:
-        given: what the model says at temperature 1 on the split to fit on, heads scored on what they are about.
-        target: "label" makes the true labels likeliest; "raters" the votes of FER+ raters, which softens.
+        predictions: of the model at temperature 1 on the split to fit on, heads scored on their own labels.
+        target: "label" maximises the likelihood of the true labels; "raters" that of the FER+ votes, which softens.
         samples: bootstrap resamples.
         seed: of the resampling.
 
     Raises:
-        InputError: nothing to fit on, or no temperature that fits any head; see `fit_temperature`. Where it fits one of
-            several, the others are left at 1.
+        InputError: nothing to fit on, or no temperature that fits any head; see `fit_temperature`. Where one of several
+            heads has one, the others are left at 1.
     """
     fits = []
-    hopeless: InputError | None = None
-    for official in given.official:
+    failure: InputError | None = None
+    for official in predictions.official:
         head = official.protocol
-        one = next((each for each in given.scored if each.protocol == subset_name(head, LEAK_FREE)), official)
+        one = next(
+            (each for each in predictions.by_protocol if each.protocol == subset_name(head, LEAK_FREE)), official
+        )
         one, truth = _truth(one, target)
         probabilities = _probabilities(one)
         try:
-            # four decimals are more than the images can tell, and the same on every machine
+            # four decimals are more than the images can resolve, and the same on every machine
             temperature = round(fit_temperature(probabilities, truth), 4)
         except InputError as error:
-            hopeless = error
+            failure = error
             fits.append(TemperatureFit(head, one.protocol, len(one), 1.0, 0.0, None, False))
             continue
         before, after = _loss(probabilities, truth), _loss(apply_temperature(probabilities, temperature), truth)
@@ -95,25 +98,25 @@ def fit_temperatures(
                 adopted=interval is not None and interval[1] < 0,
             )
         )
-    if hopeless is not None and all(one.interval is None for one in fits):
-        raise hopeless
+    if failure is not None and all(one.interval is None for one in fits):
+        raise failure
     if not fits:
-        raise InputError("no head has labels in this dataset: there is nothing to fit a temperature on")
+        raise InputError("no head has labels in this dataset, so there is nothing to fit a temperature on")
     return tuple(fits)
 
 
-def rescale(given: SplitPredictions, factors: Mapping[str, float]) -> SplitPredictions:
-    """The same answers as the heads give them with their logits divided by ``factors``; order and labels stay."""
-    scored = []
-    for one in given.scored:
+def rescale(predictions: SplitPredictions, factors: Mapping[str, float]) -> SplitPredictions:
+    """The same predictions with the logits of each head divided by its factor; order and labels stay."""
+    by_protocol = []
+    for one in predictions.by_protocol:
         factor = factors.get(full_protocol(one.protocol), 1.0)
-        scored.append(
+        by_protocol.append(
             one
             if factor == 1.0
             else dataclasses.replace(one, probabilities=apply_temperature(_probabilities(one), factor))
         )
-    heads = {head: apply_temperature(p, factors.get(head, 1.0)) for head, p in given.probabilities.items()}
-    return dataclasses.replace(given, scored=tuple(scored), probabilities=heads)
+    heads = {head: apply_temperature(p, factors.get(head, 1.0)) for head, p in predictions.probabilities.items()}
+    return dataclasses.replace(predictions, by_protocol=tuple(by_protocol), probabilities=heads)
 
 
 def calibrate(
@@ -127,14 +130,14 @@ def calibrate(
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> dict[str, Any]:
-    """Fit on one split and set before beside after on others.
+    """Fit on one split and compare before with after on others.
 
     Args:
         model: any model.
-        data: the whole dataset, so that images that stand in training too are known and left out of the fit.
+        data: the whole dataset, so that images that are in training too are known and left out of the fit.
         current: head → the temperature that the model already divides its logits by; 1 where absent. It is undone
             first, so that "before" is the network as it was trained, and fitting again gives the same.
-        split: fitted on.
+        split: images to fit on.
         check: splits to report; those the dataset does not have are left out.
         target: see `fit_temperatures`.
         samples: bootstrap resamples.
@@ -144,22 +147,22 @@ def calibrate(
         JSON-ready: ``{"model", "dataset", "fitted_on", "target", "heads": {head: Fit}, "scores": {split: {protocol:
         {"before": …, "after": …}}}}`` with ``n``, ``accuracy``, ``log_loss``, ``ece`` and ``kl`` of each.
     """
-    had = [name for name in dict.fromkeys((split, *check)) if (data.split == name).any()]
-    if split not in had:
+    splits = [name for name in dict.fromkeys((split, *check)) if (data.split == name).any()]
+    if split not in splits:
         have = ", ".join(sorted(set(data.split.tolist())))
-        raise DataError(f"the dataset has no {split!r} images to fit on: it has {have}")
+        raise DataError(f"the dataset has no {split!r} images to fit on, only {have}", code="split-missing")
     undo = {head: 1 / value for head, value in (current or {}).items()}
-    told = {name: rescale(predict_split(model, data, split=name), undo) for name in had}
-    fits = fit_temperatures(told[split], target=target, samples=samples, seed=seed)
+    before = {name: rescale(predict_split(model, data, split=name), undo) for name in splits}
+    fits = fit_temperatures(before[split], target=target, samples=samples, seed=seed)
     factors = {one.head: one.temperature for one in fits if one.adopted}
     scores: dict[str, Any] = {}
-    for name in had:
+    for name in splits:
         if name not in check:
             continue
-        after = rescale(told[name], factors)
+        after = rescale(before[name], factors)
         scores[name] = {
             one.protocol: {"before": _figures(one), "after": _figures(other)}
-            for one, other in zip(told[name].scored, after.scored, strict=True)
+            for one, other in zip(before[name].by_protocol, after.by_protocol, strict=True)
         }
     return {
         "model": model.name,
@@ -172,7 +175,7 @@ def calibrate(
 
 
 def fitted_temperatures(document: Mapping[str, Any]) -> dict[str, float]:
-    """Head → temperature: the fitted one where that is a gain, 1 elsewhere."""
+    """Head → temperature: the fitted one where it is adopted, 1 elsewhere."""
     return {head: one["temperature"] if one["adopted"] else 1.0 for head, one in document["heads"].items()}
 
 
@@ -195,20 +198,20 @@ def rewrite_card(model: str | Path, change: Callable[[Card], Card], out: Path) -
     loaded = onnx.load_model_from_string(read_model(model))
     entry = next((prop for prop in loaded.metadata_props if prop.key == METADATA_KEY), None)
     if entry is None:
-        raise ModelError(f"{model} holds no card: use a file that `mien export` wrote")
+        raise ModelError("holds no card", path=model, advice="use a file that `mien export` wrote", code="card-missing")
     card = change(Card.from_json(entry.value))
     graph = loaded.graph.SerializeToString(deterministic=True)
     entry.value = card.to_json()
     content = loaded.SerializeToString(deterministic=True)
     if onnx.load_model_from_string(content).graph.SerializeToString(deterministic=True) != graph:
-        raise ModelError(f"{model}: its graph changes when it is written again; export the model again instead")
+        raise ModelError("its graph changes when it is written again", path=model, advice="export the model again")
     with writing(out), atomic_path(out) as temporary:
         temporary.write_bytes(content)
     return card
 
 
 def with_temperatures(card: Card, temperatures: Mapping[str, float], scores: Mapping[str, Any] | None = None) -> Card:
-    """The card with other temperatures, and, where given, other scores; `ModelError` for a head that it has not."""
+    """The card with other temperatures and, where given, other scores; `ModelError` for a head that it lacks."""
     for head in temperatures:
         card.head(head)
     heads = tuple(
@@ -218,7 +221,7 @@ def with_temperatures(card: Card, temperatures: Mapping[str, float], scores: Map
 
 
 def _truth(one: HeadPredictions, target: FitTarget) -> tuple[HeadPredictions, NDArray[Any]]:
-    """What is to be made likely: labels, or raters' distributions on the images that have one."""
+    """The target of the fit: labels, or raters' distributions on the images that have one."""
     if target == "label" or one.raters is None:
         return one, one.truth
     known = one.raters.sum(axis=1) > 0
@@ -228,7 +231,7 @@ def _truth(one: HeadPredictions, target: FitTarget) -> tuple[HeadPredictions, ND
 
 def _loss(probabilities: NDArray[np.floating], truth: NDArray[Any]) -> NDArray[np.float64]:
     """``(n,)`` cross-entropies, nats."""
-    logs = np.log(np.maximum(probabilities.astype(np.float64), _BARELY))
+    logs = np.log(np.maximum(probabilities.astype(np.float64), _LEAST))
     if truth.ndim == 2:
         return np.asarray(-(truth * logs).sum(axis=1))
     return np.asarray(-logs[np.arange(len(truth)), truth])
@@ -236,7 +239,7 @@ def _loss(probabilities: NDArray[np.floating], truth: NDArray[Any]) -> NDArray[n
 
 def _probabilities(one: HeadPredictions) -> NDArray[np.float32]:
     if one.probabilities is None:
-        raise InputError(f"{one.protocol}: this classifier gives labels alone, no probabilities to calibrate")
+        raise InputError(f"the classifier of {one.protocol} gives labels alone, no probabilities to calibrate")
     return one.probabilities
 
 

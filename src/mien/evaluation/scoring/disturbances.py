@@ -1,8 +1,8 @@
-"""Pictures made worse, step by step: what blur, noise, compression, darkness, turning, covering and smallness cost.
+"""Disturbed pictures, in steps: what blur, noise, compression, darkness, rotation, occlusion and low resolution cost.
 
-Every disturbance is a function of a picture, a strength and a random generator that is seeded by the picture's place,
-so the same picture is spoiled in the same way whoever asks and however many are asked for. Lengths are given for a face
-48 pixels wide, FER2013's size, and grow with the picture.
+Every disturbance is a function of a picture, a strength and a random generator that is seeded by the picture's index,
+so the same picture is always disturbed in the same way. Lengths refer to a face 48 pixels wide, FER2013's size, and
+scale with the picture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mien.errors import InputError
 from mien.geometry import resize
 
 SIDE = 48
-"""The width in pixels that strengths are told for."""
+"""Width in pixels that strengths refer to."""
 
 Picture = NDArray[np.uint8]
 ImageFunction = Callable[[Picture, float, np.random.Generator], Picture]
@@ -26,21 +26,21 @@ ImageFunction = Callable[[Picture, float, np.random.Generator], Picture]
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """One way of spoiling pictures.
+    """One way of disturbing pictures.
 
     Attributes:
         name: key in results.
-        title: what is done.
-        unit: what a strength is told in; "" for none.
+        title: for tables.
+        unit: of a strength; "" for none.
         strengths: five, from slight to severe.
-        spoil: the function.
+        apply: the function.
     """
 
     name: str
     title: str
     unit: str
     strengths: tuple[float, ...]
-    spoil: ImageFunction
+    apply: ImageFunction
 
 
 def blur(picture: Picture, sigma: float, rng: np.random.Generator) -> Picture:
@@ -55,24 +55,24 @@ def add_noise(picture: Picture, deviation: float, rng: np.random.Generator) -> P
 
 
 def compress_jpeg(picture: Picture, quality: float, rng: np.random.Generator) -> Picture:
-    """Saved as JPEG of this quality (libjpeg's 1–100) and read again."""
+    """Encoded as JPEG of this quality (libjpeg's 1–100) and decoded."""
     given = picture if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", given, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     if decoded is None:
         raise InputError(
-            f"a picture of the shape {picture.shape} could not be saved as JPEG: give one with pixels in it"
+            f"a picture of the shape {picture.shape} cannot be encoded as JPEG", advice="give one with pixels"
         )
     return _like(decoded if picture.shape[2] == 1 else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), picture)
 
 
 def darken(picture: Picture, gain: float, rng: np.random.Generator) -> Picture:
-    """Every value times ``gain`` and rounded, so that shades are lost as in an underexposed photo."""
+    """Every value multiplied by ``gain`` and rounded, so that shades are lost as in an underexposed photo."""
     return _rounded(picture * np.float64(gain))
 
 
 def rotate(picture: Picture, degrees: float, rng: np.random.Generator) -> Picture:
-    """Turned about its middle, to either side by chance; the corners are filled with the edge's colours."""
+    """Rotated about its centre, to a random side; the corners are filled with the edge's colours."""
     height, width = picture.shape[:2]
     angle = degrees * (1.0 if rng.random() < 0.5 else -1.0)
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
@@ -81,7 +81,7 @@ def rotate(picture: Picture, degrees: float, rng: np.random.Generator) -> Pictur
 
 
 def occlude(picture: Picture, share: float, rng: np.random.Generator) -> Picture:
-    """A square of mid-gray over this share of the picture, anywhere inside it."""
+    """A gray square over this share of the picture, at a random place."""
     height, width = picture.shape[:2]
     h, w = (max(1, round(length * share**0.5)) for length in (height, width))
     top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
@@ -91,7 +91,7 @@ def occlude(picture: Picture, share: float, rng: np.random.Generator) -> Picture
 
 
 def downsample(picture: Picture, side: float, rng: np.random.Generator) -> Picture:
-    """Shrunk until the picture is ``side`` / 48 of its width, averaging, and enlarged to its old size (cubic)."""
+    """Shrunk to ``side`` / 48 of its size (area averaging) and enlarged to its old size (cubic)."""
     height, width = picture.shape[:2]
     factor = side / SIDE
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -110,25 +110,25 @@ DISTURBANCES = (
 
 
 def disturb(pictures: NDArray[np.uint8], how: Disturbance, strength: float, *, seed: int = 0) -> NDArray[np.uint8]:
-    """All pictures spoiled.
+    """Disturb all pictures.
 
     Args:
         pictures: uint8 ``(n, h, w, 1 or 3)``, RGB or gray.
         how: one of `DISTURBANCES`, or one of yours.
         strength: usually one of its own.
-        seed: with the picture's place it seeds what is left to chance.
+        seed: with the picture's index it seeds everything random.
 
     Returns:
         A new array of the same shape.
 
     Raises:
-        InputError: not such pictures.
+        InputError: pictures of another dtype or shape.
     """
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] not in (1, 3):
         raise InputError(f"pictures must be uint8 (n, h, w, 1 or 3), got {pictures.dtype} {pictures.shape}")
     out = np.empty_like(pictures)
     for i, picture in enumerate(pictures):
-        out[i] = how.spoil(picture, strength, np.random.default_rng((seed, i)))
+        out[i] = how.apply(picture, strength, np.random.default_rng((seed, i)))
     return out
 
 

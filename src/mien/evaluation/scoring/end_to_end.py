@@ -1,9 +1,9 @@
-"""Whole pictures through detector and crop, as in use: a face that is not found counts against the model."""
+"""Whole pictures through detector and crop, as in use: a face that is not found counts as wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from mien.evaluation.scoring.groups import default_groupings, make_groupings
 from mien.evaluation.scoring.pasted_faces import MAX_SIDE, Scene, pasted_scenes
 from mien.evaluation.scoring.protocols import LabelKind
 from mien.evaluation.scoring.scored_model import ScoredModel, predict
+from mien.evaluation.slices import Grouping
 from mien.models.card import CropFrame
 from mien.predict.align import crops
 from mien.predict.face_cropper import FaceCropper
@@ -31,12 +32,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedFaces:
-    """What came out of the pictures.
+    """The faces that were detected in pictures, and their crops.
 
     Attributes:
         found: ``(n,)`` bool.
-        crops: one array a model, uint8 ``(n, size, size, channels)``; black where the face was missed.
-        spurious: detections where no face was put.
+        crops: one array per model, uint8 ``(n, size, size, channels)``; black where the face was missed.
+        spurious: detections where there is no face.
     """
 
     found: NDArray[np.bool_]
@@ -45,11 +46,11 @@ class DetectedFaces:
 
 
 def photo_scenes(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[Scene]:
-    """FairFace's pictures with the margin they are cropped with in training; each shows one person, in its middle."""
+    """FairFace's pictures with the margin that they have in training; each shows one person, in its centre."""
     for i, row in enumerate(rows):
         canvas = FaceCropper.padded(source.image(int(row)))
         centre = np.array([[canvas.shape[1] / 2, canvas.shape[0] / 2]])
-        # whichever face is nearest to the middle, as `mien data prepare --crop` takes it
+        # the face nearest to the centre, as in `mien data prepare --crop`
         yield Scene(canvas, np.array([i], np.int64), centre, float("inf"))
 
 
@@ -60,20 +61,20 @@ def detect_and_crop(
     detector: Detector,
     progress: Progress | None = None,
 ) -> DetectedFaces:
-    """Find the ``n`` faces of all pictures and cut them out as each model wants them.
+    """Detect the ``n`` faces of all pictures and crop them for each model.
 
     Raises:
-        InputError: a model that does not say where a face lies in its input.
+        InputError: a model that does not define where a face lies in its input.
     """
     frames: list[CropFrame] = []
     for model in models:
         if model.frame is None:
             raise InputError(
-                f"{model.name} does not say where a face lies in its input, which whole photos need: "
-                "give from_callable(…, frame=…), such as mien.models.crop_frames.FER2013_FRAME"
+                f"{model.name} does not define where a face lies in its input, which whole photos need",
+                advice="give from_callable(…, frame=…), such as mien.models.crop_frames.FER2013_FRAME",
             )
         frames.append(model.frame)
-    cut = tuple(np.zeros((n, model.size, model.size, model.channels), np.uint8) for model in models)
+    cropped = tuple(np.zeros((n, model.size, model.size, model.channels), np.uint8) for model in models)
     found = np.zeros(n, bool)
     spurious = done = 0
     for scene in scenes:
@@ -85,13 +86,13 @@ def detect_and_crop(
         found[rows] = True
         if len(rows):
             own = faces[nearest[hit]]
-            for model, frame, out in zip(models, frames, cut, strict=True):
+            for model, frame, out in zip(models, frames, cropped, strict=True):
                 channels = "gray" if model.channels == 1 else "rgb"
                 out[rows] = crops(scene.rgb, own, model.size, channels, frame, detector.name)
         done += len(scene.rows)
         if progress is not None:
             progress(done, n)
-    return DetectedFaces(found, cut, spurious)
+    return DetectedFaces(found, cropped, spurious)
 
 
 def predict_pasted_faces(
@@ -108,46 +109,48 @@ def predict_pasted_faces(
     slices: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> list[SplitPredictions]:
-    """Every model through whole pictures made of a prepared dataset's faces; ``detection`` holds "direct" as well.
+    """Every model on whole pictures made of a prepared dataset's faces; ``detection`` holds "direct" as well.
 
-    "direct" is the accuracy of the same model on the same found faces' own pixels: the difference is what detector and
-    crop cost.
+    "direct" is the accuracy of the same model on the same found faces' own pixels: the difference is the loss through
+    detector and crop.
 
     Args:
         models: take pixels alone.
         data: the whole dataset.
         detector: finds the faces.
         split: which images.
-        side: pixels a face is wide in the picture.
-        angle: degrees it is turned.
+        side: width of a face in the picture, pixels.
+        angle: its rotation, degrees.
         flip: average with the mirrored crops.
         labels: as for `mien.evaluation.scoring.evaluate.evaluate`.
-        mapping: likewise.
-        slices: likewise.
-        progress: told how far it is.
+        mapping: the same.
+        slices: the same.
+        progress: called after each picture.
 
     Raises:
         InputError, DataError: as for `detect_and_crop` and `mien.evaluation.scoring.evaluate.evaluate`.
     """
     if not 16 <= side <= MAX_SIDE:
-        raise InputError(f"a face can be 16 to {MAX_SIDE} pixels wide in these pictures, got {side}")
+        raise InputError(f"a face can be 16 to {MAX_SIDE} pixels wide in these pictures, not {side}")
     rows = split_rows(data, split)
     part = data[rows]
-    seen = detect_and_crop(pasted_scenes(part.images, side, angle), len(part), models, detector, progress)
-    facts = {"detector": detector.name, "side": side, "angle": angle, "spurious": seen.spurious}
-    dirty = leaked_rows(data)[rows]
-    divided = default_groupings(data, rows) if slices is None else make_groupings(data, rows, slices)
+    detected = detect_and_crop(pasted_scenes(part.images, side, angle), len(part), models, detector, progress)
+    facts = {"detector": detector.name, "side": side, "angle": angle, "spurious": detected.spurious}
+    leaked = leaked_rows(data)[rows]
+    groupings = default_groupings(data, rows) if slices is None else make_groupings(data, rows, slices)
     out = []
-    for model, cut in zip(models, seen.crops, strict=True):
-        one = _answers(model, part, cut, seen, split, flip, labels, mapping, slices, divided, dirty, facts)
+    for model, cropped in zip(models, detected.crops, strict=True):
+        one = _predictions(
+            model, part, cropped, detected, split, flip, labels, mapping, slices, groupings, leaked, facts
+        )
         direct = predict(model, part, flip=flip)
         protocols, _ = match_protocols(model, part, labels=labels, mapping=mapping, needed=False)
-        same = {}
-        for head, each in protocols.items():
-            alone = each.scored(direct[head], seen.found)
-            if alone.found.any():
-                same[each.name] = float(alone.correct[alone.found].mean())
-        out.append(_with_facts(one, {"direct": same}))
+        accuracies = {}
+        for head, protocol in protocols.items():
+            own = protocol.predictions(direct[head], detected.found)
+            if own.found.any():
+                accuracies[protocol.name] = float(own.correct[own.found].mean())
+        out.append(replace(one, detection={**one.detection, "direct": accuracies}))
     return out
 
 
@@ -163,67 +166,61 @@ def predict_photos(
     progress: Progress | None = None,
 ) -> list[SplitPredictions]:
     """Every model on FairFace's pictures as they are stored; arguments and errors as for `predict_pasted_faces`."""
-    labelled = _labels_of(source)
+    labelled = _labels(source)
     rows = split_rows(labelled, split)
     part = labelled[rows]
-    places = np.flatnonzero(rows)
-    seen = detect_and_crop(photo_scenes(source, places), len(part), models, detector, progress)
+    indices = np.flatnonzero(rows)
+    detected = detect_and_crop(photo_scenes(source, indices), len(part), models, detector, progress)
     facts = {"detector": detector.name}
-    divided = default_groupings(labelled, rows) if slices is None else make_groupings(labelled, rows, slices)
+    groupings = default_groupings(labelled, rows) if slices is None else make_groupings(labelled, rows, slices)
     return [
-        _answers(model, part, cut, seen, split, flip, None, mapping, slices, divided, None, facts)
-        for model, cut in zip(models, seen.crops, strict=True)
+        _predictions(model, part, cropped, detected, split, flip, None, mapping, slices, groupings, None, facts)
+        for model, cropped in zip(models, detected.crops, strict=True)
     ]
 
 
-def _answers(
+def _predictions(
     model: ScoredModel,
     part: Dataset,
-    cut: NDArray[np.uint8],
-    seen: DetectedFaces,
+    cropped: NDArray[np.uint8],
+    detected: DetectedFaces,
     split: str,
     flip: bool,
     labels: LabelKind | None,
     mapping: Mapping[str, str] | None,
     slices: Sequence[str] | None,
-    divided: tuple[Any, ...],
-    dirty: NDArray[np.bool_] | None,
+    groupings: tuple[Grouping, ...],
+    leaked: NDArray[np.bool_] | None,
     facts: Mapping[str, Any],
 ) -> SplitPredictions:
     if model.features:
         raise InputError(f"{model.name} takes features beside the pixels, which whole photos do not have")
     protocols, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
-    told = model.predict(cut[seen.found], {}, flip)
+    outputs = model.predict(cropped[detected.found], {}, flip)
     probabilities = {}
     for head, names in model.heads.items():
         probabilities[head] = np.zeros((len(part), len(names)), np.float32)
-        probabilities[head][seen.found] = told[head]
-    scored = []
-    for head, one in protocols.items():
-        scored += with_subsets(one.scored(probabilities[head], seen.found), dirty)
+        probabilities[head][detected.found] = outputs[head]
+    by_protocol = []
+    for head, protocol in protocols.items():
+        by_protocol += with_subsets(protocol.predictions(probabilities[head], detected.found), leaked)
     return SplitPredictions(
         model.name,
         part.info.name,
         split,
         flip,
-        tuple(scored),
+        tuple(by_protocol),
         probabilities,
         model.heads,
-        divided,
-        seen.found,
-        told=slices is not None,
+        groupings,
+        detected.found,
+        compare_distributions=slices is not None,
         notes=notes,
         detection=facts,
     )
 
 
-def _with_facts(given: SplitPredictions, facts: Mapping[str, Any]) -> SplitPredictions:
-    from dataclasses import replace
-
-    return replace(given, detection={**given.detection, **facts})
-
-
-def _labels_of(source: EncodedFairFace) -> Dataset:
+def _labels(source: EncodedFairFace) -> Dataset:
     """The labels of FairFace without its pixels, which are read one by one."""
     return Dataset(
         images=np.zeros((len(source), 1, 1, 3), np.uint8),
@@ -237,12 +234,12 @@ def _labels_of(source: EncodedFairFace) -> Dataset:
 
 
 def _nearest(faces: Faces, scene: Scene) -> NDArray[np.int64]:
-    """``(m,)`` which detection belongs to each face of the scene; -1 where none does."""
+    """``(m,)`` index of the detection of each face of the scene; -1 where there is none."""
     out = np.full(len(scene.rows), -1, np.int64)
     if not len(faces):
         return out
-    middles = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-    distance = np.hypot(*(scene.centres[:, None] - middles[None]).transpose(2, 0, 1))
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    distance = np.hypot(*(scene.centres[:, None] - centres[None]).transpose(2, 0, 1))
     near = distance.min(axis=1) < scene.reach
     out[near] = distance.argmin(axis=1)[near]
     return out

@@ -1,4 +1,4 @@
-"""Score a trained network, as a run folder or as an exported file, on a prepared dataset under its protocols."""
+"""Score a trained network, a run folder or an exported file, on a prepared dataset under its protocols."""
 
 from __future__ import annotations
 
@@ -46,40 +46,40 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitPredictions:
-    """What a model said on one split: arrays, from which every figure follows.
+    """The predictions of a model on one split: arrays, from which every figure follows.
 
     Attributes:
         model: its name.
         dataset: the dataset's.
         split: the split's.
         flip: averaged with the mirrored images.
-        scored: one a protocol, official sets before their subsets ("… leak-free", "… found").
+        by_protocol: one per protocol, official sets before their subsets ("… leak-free", "… found").
         probabilities: head → ``(n, labels)`` on every image of the split, with or without labels.
         heads: head → labels.
-        groupings: how to divide the images.
-        found: ``(n,)`` bool, whether the detector found the face; None where nobody looked.
-        told: probabilities are to be compared between groups as well.
+        groupings: ways to divide the images into groups.
+        found: ``(n,)`` bool, whether the detector found the face; None where no detector ran.
+        compare_distributions: whether mean predictions are compared between groups as well.
         notes: what a reader should know, such as labels that the model lacks.
-        detection: facts about the search for faces, for the document; empty where there was none.
+        detection: detector and its settings, for the document; empty where no detector ran.
     """
 
     model: str
     dataset: str
     split: str
     flip: bool
-    scored: tuple[HeadPredictions, ...]
+    by_protocol: tuple[HeadPredictions, ...]
     probabilities: Probabilities = field(default_factory=dict)
     heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groupings: tuple[Grouping, ...] = ()
     found: NDArray[np.bool_] | None = None
-    told: bool = False
+    compare_distributions: bool = False
     notes: tuple[str, ...] = ()
     detection: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def official(self) -> tuple[HeadPredictions, ...]:
-        """One a protocol, over all of its images."""
-        return tuple(one for one in self.scored if not is_subset(one.protocol))
+        """One per protocol, over all of its images."""
+        return tuple(one for one in self.by_protocol if not is_subset(one.protocol))
 
 
 def evaluate(
@@ -98,7 +98,7 @@ def evaluate(
 
     Args:
         model: what to score.
-        data: the whole dataset, so that test images that stand in training too are known.
+        data: the whole dataset, so that test images that are in training too are known.
         split: which images.
         flip: average with the mirrored images.
         labels: score every head on these labels, instead of those it is about.
@@ -110,15 +110,15 @@ def evaluate(
 
     Returns:
         JSON-ready: ``{"model", "dataset", "split", "flip", "results": {protocol: Scores}, "groups": {…}}``. Protocols
-        are "ferplus" (Barsoum's majority), "fer2013" and "age", each official and, where test images also stand in the
-        training set, "… leak-free" without those. For datasets with race and gender there is accuracy by group. More
-        keys where there is more to say: see `score_predictions`.
+        are "ferplus" (Barsoum's majority), "fer2013" and "age", each official and, where test images are also in the
+        training set, "… leak-free" without those. For datasets with race and gender there is accuracy by group. For
+        further keys see `score_predictions`.
 
     Raises:
         DataError: the dataset has no such split, or its images or labels do not fit the network.
     """
-    given = predict_split(model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices)
-    return score_predictions(given, samples=samples, seed=seed)
+    predictions = predict_split(model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices)
+    return score_predictions(predictions, samples=samples, seed=seed)
 
 
 def predict_split(
@@ -131,27 +131,27 @@ def predict_split(
     mapping: Mapping[str, str] | None = None,
     slices: Sequence[str] | None = None,
 ) -> SplitPredictions:
-    """What ``model`` says on one split; arguments and errors as for `evaluate`."""
+    """Predictions of ``model`` on one split; arguments and errors as for `evaluate`."""
     rows = split_rows(data, split)
     part = data[rows]
     protocols, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
-    divided = default_groupings(data, rows) if slices is None else make_groupings(data, rows, slices)
-    dirty = leaked_rows(data)[rows]
+    groupings = default_groupings(data, rows) if slices is None else make_groupings(data, rows, slices)
+    leaked = leaked_rows(data)[rows]
     probabilities = predict(model, part, flip=flip)
-    scored: list[HeadPredictions] = []
-    for head, one in protocols.items():
-        scored += with_subsets(one.scored(probabilities[head]), dirty, part.found)
+    by_protocol: list[HeadPredictions] = []
+    for head, protocol in protocols.items():
+        by_protocol += with_subsets(protocol.predictions(probabilities[head]), leaked, part.found)
     return SplitPredictions(
         model.name,
         data.info.name,
         split,
         flip,
-        tuple(scored),
+        tuple(by_protocol),
         probabilities,
         model.heads,
-        divided,
+        groupings,
         part.found,
-        told=slices is not None,
+        compare_distributions=slices is not None,
         notes=notes,
     )
 
@@ -160,25 +160,26 @@ def split_rows(data: Dataset, split: str) -> NDArray[np.bool_]:
     """Which rows are of a split; `DataError` where none is."""
     rows: NDArray[np.bool_] = data.split == split
     if not rows.any():
-        raise DataError(f"the dataset has no {split!r} images: it has {', '.join(sorted(set(data.split.tolist())))}")
+        splits = ", ".join(sorted(set(data.split.tolist())))
+        raise DataError(f"the dataset has no {split!r} images, only {splits}", code="split-missing")
     return rows
 
 
 def with_subsets(
-    whole: HeadPredictions, dirty: NDArray[np.bool_] | None = None, found: NDArray[np.bool_] | None = None
+    official: HeadPredictions, leaked: NDArray[np.bool_] | None = None, found: NDArray[np.bool_] | None = None
 ) -> list[HeadPredictions]:
-    """The official set, that without images which stand in training too, and that of faces that were found.
+    """The official set, that without images which are in training too, and that of faces that were found.
 
     Args:
-        whole: the official set.
-        dirty: ``(n,)`` over the split.
+        official: the official set.
+        leaked: ``(n,)`` over the split, images that are in training too.
         found: ``(n,)`` over the split, where the images were cropped by a detector.
     """
-    sets = [whole]
-    if dirty is not None and dirty[whole.rows].any() and not dirty[whole.rows].all():
-        sets.append(whole.subset(~dirty[whole.rows], LEAK_FREE))
-    if found is not None and not found[whole.rows].all() and found[whole.rows].any():
-        sets.append(whole.subset(found[whole.rows], FOUND))
+    sets = [official]
+    if leaked is not None and leaked[official.rows].any() and not leaked[official.rows].all():
+        sets.append(official.subset(~leaked[official.rows], LEAK_FREE))
+    if found is not None and not found[official.rows].all() and found[official.rows].any():
+        sets.append(official.subset(found[official.rows], FOUND))
     return sets
 
 
@@ -190,14 +191,14 @@ def match_protocols(
     mapping: Mapping[str, str] | None = None,
     needed: bool = True,
 ) -> tuple[dict[str, Protocol], tuple[str, ...]]:
-    """Every head that the dataset has labels for, set beside them, and what is left out.
+    """Every head that the dataset has labels for, matched with them, and notes on what is left out.
 
     Args:
         model: whose heads.
         part: the images that are scored.
         labels: as for `evaluate`.
-        mapping: likewise.
-        needed: one head at least must have labels.
+        mapping: the same.
+        needed: refuse a model none of whose heads has labels.
 
     Raises:
         DataError: labels that do not fit, or no head that has any.
@@ -212,41 +213,42 @@ def match_protocols(
         if not has_labels(part, kind):
             lacking.append(head)
             continue
-        one = match_head(head, names, part, spec=spec, truth=labels, mapping=mapping)
-        if not (one.truth >= 0).any():
-            notes.append(f"{one.name}: no image of this split has a label for it")
+        protocol = match_head(head, names, part, spec=spec, kind=labels, mapping=mapping)
+        if not (protocol.truth >= 0).any():
+            notes.append(f"{protocol.name}: no image of this split has a label for it")
             continue
-        table[head] = one
-        occurring = set(one.truth[one.truth >= 0].tolist())
-        empty = [label for i, label in enumerate(one.labels) if i not in occurring]
-        if one.note:
-            notes.append(one.note)
+        table[head] = protocol
+        occurring = set(protocol.truth[protocol.truth >= 0].tolist())
+        empty = [label for i, label in enumerate(protocol.labels) if i not in occurring]
+        if protocol.note:
+            notes.append(protocol.note)
         if empty:
-            notes.append(f"{one.name}: no image of {', '.join(empty)}; recall says nothing of them")
+            notes.append(f"{protocol.name}: no image of {', '.join(empty)}, so they have no recall")
     if not table and needed:
         columns = (("FER+ votes", part.votes), ("emotions", part.emotion), ("ages", part.age))
         have = [kind for kind, column in columns if column is not None]
         raise DataError(
             f"none of the model's heads ({', '.join(model.heads)}) has labels in this dataset, which has "
-            f"{', '.join(have) or 'no label'}: give other data, choose labels with --labels, or compare its "
-            "predictions between groups with --slices"
+            f"{', '.join(have) or 'no label'}",
+            advice="give other data, choose labels with --labels, or compare predictions between groups with --slices",
+            code="labels-missing",
         )
     if lacking:
         notes.append(f"{', '.join(lacking)}: the dataset has no labels for it")
     return table, tuple(notes)
 
 
-def score_predictions(given: SplitPredictions, *, samples: int = 0, seed: int = SEED) -> dict[str, Any]:
+def score_predictions(predictions: SplitPredictions, *, samples: int = 0, seed: int = SEED) -> dict[str, Any]:
     """Every figure, JSON-ready.
 
     Beside the keys of `evaluate`: ``results[protocol]["intervals"]`` and ``"bootstrap"`` where ``samples`` > 0;
-    ``"detection"``, and misses in ``results``, where a detector looked for the faces; ``"worst"`` (per division and
+    ``"detection"``, and misses in ``results``, where a detector ran; ``"worst"`` (per grouping and
     figure the group where it is worst); ``"distributions"`` (mean predictions by group); ``"details"`` (reliability
     bars and risk–coverage curve of the official sets); ``"notes"``.
     """
     results: dict[str, Any] = {}
     details: dict[str, Any] = {}
-    for one in given.scored:
+    for one in predictions.by_protocol:
         if not one.found.any():
             continue
         results[one.protocol] = one.scores().to_dict()
@@ -259,44 +261,44 @@ def score_predictions(given: SplitPredictions, *, samples: int = 0, seed: int = 
                     "miss_rate": mean_interval(~one.found, samples, seed),
                     "accuracy_with_misses": mean_interval(one.correct, samples, seed),
                 }
-    for one in given.official:
-        seen = one[one.found]
-        if seen.probabilities is not None and len(seen):
-            bars = reliability_bins(seen.confidence, seen.correct)
-            curve = selective_risk(seen.confidence, seen.correct)
+    for one in predictions.official:
+        part = one[one.found]
+        if part.probabilities is not None and len(part):
+            bars = reliability_bins(part.confidence, part.correct)
+            curve = selective_risk(part.confidence, part.correct)
             details[one.protocol] = {"reliability": [bar.to_dict() for bar in bars], "selective": curve}
     groups: dict[str, Any] = {}
-    bad: dict[str, Any] = {}
-    for one in given.official:
-        tables = {by.title: group_scores(one, by, samples, seed) for by in given.groupings}
+    worst: dict[str, Any] = {}
+    for one in predictions.official:
+        tables = {by.title: group_scores(one, by, samples, seed) for by in predictions.groupings}
         if tables:
             groups[one.protocol] = tables
-            bad[one.protocol] = {title: worst_groups(table) for title, table in tables.items()}
+            worst[one.protocol] = {title: worst_groups(table) for title, table in tables.items()}
     document: dict[str, Any] = {
-        "model": given.model,
-        "dataset": given.dataset,
-        "split": given.split,
-        "flip": given.flip,
+        "model": predictions.model,
+        "dataset": predictions.dataset,
+        "split": predictions.split,
+        "flip": predictions.flip,
         "results": results,
         "groups": groups,
     }
-    if bad:
-        document["worst"] = bad
-    if given.found is not None:
-        document["detection"] = _detection(given, given.found, samples, seed)
-    if given.told and given.groupings:
-        document["distributions"] = _distributions(given, samples, seed)
+    if worst:
+        document["worst"] = worst
+    if predictions.found is not None:
+        document["detection"] = _detection(predictions, predictions.found, samples, seed)
+    if predictions.compare_distributions and predictions.groupings:
+        document["distributions"] = _distributions(predictions, samples, seed)
     if samples:
         document["bootstrap"] = {"samples": samples, "seed": seed, "level": LEVEL}
-    if given.notes:
-        document["notes"] = list(given.notes)
+    if predictions.notes:
+        document["notes"] = list(predictions.notes)
     return document | {"details": details}
 
 
-def _detection(given: SplitPredictions, found: NDArray[np.bool_], samples: int, seed: int) -> dict[str, Any]:
-    tables = {by.title: group_miss_rates(found, by, samples, seed) for by in given.groupings}
+def _detection(predictions: SplitPredictions, found: NDArray[np.bool_], samples: int, seed: int) -> dict[str, Any]:
+    tables = {by.title: group_miss_rates(found, by, samples, seed) for by in predictions.groupings}
     return {
-        **given.detection,
+        **predictions.detection,
         "faces": len(found),
         "missed": int((~found).sum()),
         "miss_rate": float((~found).mean()),
@@ -306,13 +308,17 @@ def _detection(given: SplitPredictions, found: NDArray[np.bool_], samples: int, 
     }
 
 
-def _distributions(given: SplitPredictions, samples: int, seed: int) -> dict[str, Any]:
-    rows = np.arange(len(next(iter(given.probabilities.values())))) if given.probabilities else np.zeros(0, np.int64)
-    seen = rows if given.found is None else rows[given.found]
+def _distributions(predictions: SplitPredictions, samples: int, seed: int) -> dict[str, Any]:
+    rows = (
+        np.arange(len(next(iter(predictions.probabilities.values()))))
+        if predictions.probabilities
+        else np.zeros(0, np.int64)
+    )
+    found = rows if predictions.found is None else rows[predictions.found]
     return {
         head: {
-            by.title: group_distributions(values[seen], seen, given.heads[head], by, samples, seed)
-            for by in given.groupings
+            by.title: group_distributions(values[found], found, predictions.heads[head], by, samples, seed)
+            for by in predictions.groupings
         }
-        for head, values in given.probabilities.items()
+        for head, values in predictions.probabilities.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,15 +14,15 @@ from mien.evaluation.slices import Grouping, cross, group_by
 from mien.labels import age_bin_names
 
 GROUP_COLUMNS = ("race", "gender", "age", "emotion")
-"""What images can be divided by."""
+"""Columns by which images can be divided."""
 DEFAULT_GROUPINGS = ("race", "gender", "race+gender")
-"""What is reported without being asked for, where the dataset has it."""
+"""Reported by default, where the dataset has these columns."""
 
 
 def make_groupings(data: Dataset, rows: NDArray[np.bool_], names: Sequence[str]) -> tuple[Grouping, ...]:
-    """Divisions of the images ``rows`` of a dataset.
+    """Ways to divide the images ``rows`` of a dataset.
 
-    Groups are those of the whole dataset, so that one without an image in these rows is there and empty.
+    Groups are those of the whole dataset, so that one without an image in these rows is present and empty.
 
     Args:
         data: the whole dataset.
@@ -36,27 +37,26 @@ def make_groupings(data: Dataset, rows: NDArray[np.bool_], names: Sequence[str])
 
 
 def default_groupings(data: Dataset, rows: NDArray[np.bool_]) -> tuple[Grouping, ...]:
-    """What is reported without being asked for: nothing where the dataset knows no race and gender."""
+    """Race, gender and both crossed; nothing where the dataset lacks one of them."""
     return make_groupings(data, rows, DEFAULT_GROUPINGS) if data.race is not None and data.gender is not None else ()
 
 
 def _crossed(data: Dataset, rows: NDArray[np.bool_], name: str) -> Grouping:
-    parts = [_one(data, rows, part.strip()) for part in name.split("+")]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = cross(whole, part)
-    return whole
+    return functools.reduce(cross, (_one(data, rows, part.strip()) for part in name.split("+")))
 
 
 def _one(data: Dataset, rows: NDArray[np.bool_], name: str) -> Grouping:
     if name not in GROUP_COLUMNS:
         raise InputError(
-            f"--slices {name!r}: expected some of {', '.join(GROUP_COLUMNS)}, or two joined by + to cross them"
+            f"--slices: no column {name!r}", advice=f"give some of {', '.join(GROUP_COLUMNS)}; + crosses two of them"
         )
     column = getattr(data, name)
     if column is None:
         have = [each for each in GROUP_COLUMNS if getattr(data, each) is not None]
-        raise DataError(f"--slices {name}: {data.info.name} does not say it; it has {', '.join(have) or 'no groups'}")
+        raise DataError(
+            f"--slices: {data.info.name} has no column {name!r}, only {', '.join(have) or 'none of them'}",
+            code="column-missing",
+        )
     if column.dtype.kind == "U":
         return group_by(name, column[rows], sorted(set(column.tolist())))
     names = age_bin_names() if name == "age" or data.taxonomy is None else data.taxonomy.names

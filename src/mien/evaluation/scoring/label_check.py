@@ -1,4 +1,4 @@
-"""What a trained network thinks of a dataset's labels, where it has not learned from the images."""
+"""A trained network as a check of a dataset's labels, on images that it has not been trained on."""
 
 from __future__ import annotations
 

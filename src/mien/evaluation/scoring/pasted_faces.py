@@ -1,4 +1,4 @@
-"""Whole pictures out of a dataset of cropped faces: each face is pasted, larger, into a plain picture of 640×480."""
+"""Whole pictures made of a dataset of cropped faces: faces are enlarged and pasted into a plain picture of 640×480."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mien.geometry import resize
 
 WIDTH, HEIGHT, GRID = 640, 480, ((160, 120), (480, 120), (160, 360), (480, 360))
-"""The picture, and about where its four faces are put."""
+"""Size of the picture, and the approximate centres of its four faces."""
 MAX_SIDE = 160
-"""Pixels a side at which four faces still fit."""
+"""Side in pixels at which four faces still fit."""
 _REACH = 0.25
 
 
@@ -26,7 +26,7 @@ class Scene:
         rgb: uint8 ``(h, w, 3)``.
         rows: ``(m,)`` int64, which faces of the dataset are in it.
         centres: ``(m, 2)`` float64 xy pixels.
-        reach: a detection whose centre is farther from a face's is not of this face, pixels.
+        reach: greatest distance of a detection's centre from that of its face, pixels.
     """
 
     rgb: NDArray[np.uint8]
@@ -36,12 +36,12 @@ class Scene:
 
 
 def pasted_scenes(images: NDArray[np.uint8], side: int, angle: float) -> Iterator[Scene]:
-    """Four faces a picture, ``side`` pixels wide, turned by ± ``angle`` degrees; the same every time.
+    """Four faces per picture, ``side`` pixels wide, rotated by ± ``angle`` degrees; the same every time.
 
     Args:
         images: uint8 ``(n, h, w, 1 or 3)``.
         side: at most `MAX_SIDE`.
-        angle: degrees; every other face is turned the other way.
+        angle: degrees; every other face is rotated the other way.
     """
     rng = np.random.default_rng((side, int(angle)))
     for start in range(0, len(images), len(GRID)):
@@ -62,7 +62,7 @@ def background(rng: np.random.Generator) -> NDArray[np.uint8]:
 def paste_face(
     canvas: NDArray[np.uint8], face: NDArray[np.uint8], centre: NDArray[np.float64], side: int, angle: float
 ) -> None:
-    """Draw a square face ``(s, s, 1 or 3)`` into the canvas, ``side`` pixels wide, turned about its centre."""
+    """Draw a square face ``(s, s, 1 or 3)`` into the canvas, ``side`` pixels wide, rotated about its centre."""
     own = face.shape[0]
     middle = (own - 1) / 2
     matrix = cv2.getRotationMatrix2D((middle, middle), angle, side / own)

@@ -1,4 +1,4 @@
-"""Which of a dataset's labels a head is scored on, and what to do where the two do not fit."""
+"""Which labels of a dataset a head is scored on, and what to do where the two do not fit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAVE_OUT = "-"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Protocol:
-    """A head set beside labels of a dataset.
+    """A head matched with labels of a dataset.
 
     Attributes:
         name: what the figures are called.
@@ -45,32 +45,34 @@ class Protocol:
     ordered: bool
     note: str = ""
 
-    def scored(self, probabilities: NDArray[np.float32], found: NDArray[np.bool_] | None = None) -> HeadPredictions:
-        """The head's ``(n, labels)`` probabilities on the images that have a truth.
+    def predictions(
+        self, probabilities: NDArray[np.float32], found: NDArray[np.bool_] | None = None
+    ) -> HeadPredictions:
+        """The head's ``(n, labels)`` probabilities on the images that have a label.
 
         Args:
             probabilities: of every image.
             found: ``(n,)``, False where the detector missed the face; None when all were found.
         """
         rows = np.flatnonzero(self.truth >= 0)
-        told = self.fitted(probabilities[rows])
-        predicted = told.argmax(axis=1)
+        merged = self.merged(probabilities[rows])
+        predicted = merged.argmax(axis=1)
         if found is not None:
             predicted[~found[rows]] = -1
-            told[~found[rows]] = 0.0
+            merged[~found[rows]] = 0.0
         return HeadPredictions(
             protocol=self.name,
             labels=self.labels,
             truth=self.truth[rows],
             predicted=predicted.astype(np.int64),
-            probabilities=told,
+            probabilities=merged,
             rows=rows.astype(np.int64),
             raters=None if self.raters is None else self.raters[rows],
             ordered=self.ordered,
         )
 
-    def fitted(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The head's probabilities as ones over `labels`: ``(n, labels of the head)`` → ``(n, k)``."""
+    def merged(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The head's probabilities over `labels`: ``(n, labels of the head)`` → ``(n, k)``."""
         if np.array_equal(self.merge, np.eye(len(self.merge), dtype=np.float32)):
             return probabilities.copy()
         merged = probabilities @ self.merge
@@ -86,7 +88,8 @@ def parse_label_map(items: Sequence[str]) -> dict[str, str]:
         label, sign, meaning = (part.strip() for part in item.partition("="))
         if not (label and sign and meaning):
             raise InputError(
-                f"--map {item!r}: write LABEL=MEANING, such as happiness=happy, or contempt=- to leave out"
+                f"--map {item!r} is not of the form LABEL=MEANING",
+                advice="write happiness=happy, or contempt=- to leave a label out",
             )
         table[label.lower()] = meaning
     return table
@@ -97,11 +100,11 @@ def check_label_map(mapping: Mapping[str, str], heads: Mapping[str, Sequence[str
     known = list(dict.fromkeys(label for labels in heads.values() for label in labels))
     for label in mapping:
         if label not in [name.lower() for name in known]:
-            raise InputError(f"--map {label}=…: the model has no label {label!r}: it has {', '.join(known)}")
+            raise InputError(f"--map {label}=…: the model has no label {label!r}, only {', '.join(known)}")
 
 
 def default_label_kind(head: str, labels: Sequence[str], data: Dataset, spec: HeadSpec | None) -> LabelKind:
-    """Which kind of labels a head is about."""
+    """The kind of labels that a head predicts."""
     if spec is not None:
         return cast("LabelKind", spec.target) if spec.target in ("emotion", "age") else "ferplus"
     if head == "ferplus":
@@ -112,9 +115,9 @@ def default_label_kind(head: str, labels: Sequence[str], data: Dataset, spec: He
     return "ferplus" if plain and (data.emotion is None or "contempt" in labels) else "emotion"
 
 
-def has_labels(data: Dataset, truth: LabelKind) -> bool:
+def has_labels(data: Dataset, kind: LabelKind) -> bool:
     """Whether the dataset has such labels at all."""
-    return {"ferplus": data.votes, "emotion": data.emotion, "age": data.age}[truth] is not None
+    return {"ferplus": data.votes, "emotion": data.emotion, "age": data.age}[kind] is not None
 
 
 def match_head(
@@ -123,26 +126,29 @@ def match_head(
     data: Dataset,
     *,
     spec: HeadSpec | None = None,
-    truth: LabelKind | None = None,
+    kind: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> Protocol:
-    """Set a head beside the labels of a dataset.
+    """Match a head with the labels of a dataset.
 
     Args:
         head: its name.
         labels: its labels, in order.
         data: the images of one split.
-        spec: what the recipe that trained it says of the head, where there is one.
-        truth: which labels to score on; None for what the head is about.
+        spec: the head in the recipe that trained it, where there is one.
+        kind: which labels to score on; None for those that the head predicts.
         mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
 
     Raises:
-        DataError: the dataset has no such labels, or a label of the head is none of its; says which and how to map it.
+        DataError: the dataset has no such labels, or lacks a label of the head; the message names it and how to map it.
     """
-    kind = default_label_kind(head, labels, data, spec)
-    name, kind = (head, kind) if truth in (None, kind) else (f"{head} on {truth}", truth)
+    own = default_label_kind(head, labels, data, spec)
+    name = head if kind in (None, own) else f"{head} on {kind}"
+    kind = kind or own
     if not has_labels(data, kind):
-        raise DataError(f"head {head!r} is scored on {_KINDS[kind]}, and {data.info.name} has none")
+        raise DataError(
+            f"head {head!r} is scored on {_KINDS[kind]}, and {data.info.name} has none", code="labels-missing"
+        )
     meant = _meanings(head, labels, kind, mapping or {})
     classes = 8 if "contempt" in meant else 7
     known = {
@@ -150,35 +156,37 @@ def match_head(
         "emotion": data.taxonomy.names if data.taxonomy else (),
         "age": age_bin_names(),
     }[kind]
-    strange = [label for label, meaning in zip(labels, meant, strict=True) if meaning not in (*known, LEAVE_OUT)]
-    if strange:
+    unknown = [label for label, meaning in zip(labels, meant, strict=True) if meaning not in (*known, LEAVE_OUT)]
+    if unknown:
         raise DataError(
-            f"head {head!r} tells {', '.join(strange)}, which {data.info.name} does not label (it has "
-            f"{', '.join(known)}): leave it out with --map {strange[0]}={LEAVE_OUT}, or count it as another with "
-            f"--map {strange[0]}={known[0]}"
+            f"head {head!r} predicts {', '.join(unknown)}, which {data.info.name} does not label (it has "
+            f"{', '.join(known)})",
+            advice=f"leave it out with --map {unknown[0]}={LEAVE_OUT}, or count it as another with "
+            f"--map {unknown[0]}={known[0]}",
+            code="labels-differ",
         )
-    told = tuple(label for label in dict.fromkeys(meant) if label != LEAVE_OUT)
-    if len(told) < 2:
-        raise InputError(f"head {head!r}: --map leaves {len(told)} label; keep two or more")
+    kept = tuple(label for label in dict.fromkeys(meant) if label != LEAVE_OUT)
+    if len(kept) < 2:
+        raise InputError(f"--map leaves {len(kept)} label of head {head!r}", advice="keep two or more")
     if kind == "age":
-        told = tuple(label for label in known if label in told)
-    merge = np.zeros((len(labels), len(told)), np.float32)
+        kept = tuple(label for label in known if label in kept)
+    merge = np.zeros((len(labels), len(kept)), np.float32)
     for i, meaning in enumerate(meant):
         if meaning != LEAVE_OUT:
-            merge[i, told.index(meaning)] = 1.0
+            merge[i, kept.index(meaning)] = 1.0
     index, raters = _index(data, kind, classes, spec)
-    places = np.array([told.index(label) if label in told else -1 for label in known] + [-1], np.int64)
-    column = places[index]  # -1, no label, picks the last place
-    absent = [label for label in known if label not in told]
-    lost = int(((index >= 0) & (column < 0)).sum())
+    columns = np.array([kept.index(label) if label in kept else -1 for label in known] + [-1], np.int64)
+    truth = columns[index]  # -1, no label, takes the last one
+    absent = [label for label in known if label not in kept]
+    lost = int(((index >= 0) & (truth < 0)).sum())
     return Protocol(
         name=name,
-        labels=told,
+        labels=kept,
         merge=merge,
-        truth=column,
-        raters=None if raters is None else _only(raters, known, told),
+        truth=truth,
+        raters=None if raters is None else _only(raters, known, kept),
         ordered=kind == "age",
-        note=f"{name}: the model does not tell {', '.join(absent)}; {lost:,} images are left out" if lost else "",
+        note=f"{name}: the model does not predict {', '.join(absent)}; {lost:,} images are left out" if lost else "",
     )
 
 
@@ -197,8 +205,9 @@ def _meanings(head: str, labels: Sequence[str], kind: LabelKind, mapping: Mappin
             meant.append(canonical(text))
         except InputError:
             raise DataError(
-                f"head {head!r} has the label {text!r}, which is no emotion known here ({', '.join(FERPLUS.names)}): "
-                f"say which it is with --map {label}=happy, or leave it out with --map {label}={LEAVE_OUT}"
+                f"head {head!r} has the label {text!r}, which is no known emotion ({', '.join(FERPLUS.names)})",
+                advice=f"name its emotion with --map {label}=happy, or leave it out with --map {label}={LEAVE_OUT}",
+                code="labels-differ",
             ) from None
     return meant
 
@@ -220,8 +229,8 @@ def _index(
     return column.astype(np.int64), None
 
 
-def _only(raters: NDArray[np.float32], known: Sequence[str], told: Sequence[str]) -> NDArray[np.float32]:
+def _only(raters: NDArray[np.float32], known: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
     """Raters' distributions over the labels that are scored, in their order; zeros where no vote is left."""
-    kept = raters[:, [known.index(label) for label in told]]
-    total = kept.sum(axis=1, keepdims=True)
-    return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0), np.float32)
+    votes = raters[:, [known.index(label) for label in labels]]
+    total = votes.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(votes, total, out=np.zeros_like(votes), where=total > 0), np.float32)

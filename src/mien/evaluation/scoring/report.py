@@ -1,4 +1,4 @@
-"""One or several models' answers as a document, and as a folder: report.json, report.html, pictures."""
+"""Predictions of one or several models as a document, and as a folder: report.json, report.html, pictures."""
 
 from __future__ import annotations
 
@@ -24,33 +24,35 @@ JSON, HTML = "report.json", "report.html"
 _WIDTH = 110
 
 
-def compare_models(given: Sequence[SplitPredictions], *, samples: int = SAMPLES, seed: int = SEED) -> dict[str, Any]:
+def compare_models(
+    predictions: Sequence[SplitPredictions], *, samples: int = SAMPLES, seed: int = SEED
+) -> dict[str, Any]:
     """The document of one model, or of several with every pair of them compared, JSON-ready.
 
     Args:
-        given: of one split of one dataset.
+        predictions: of one split of one dataset, one per model.
         samples: bootstrap resamples; 0 for no intervals.
         seed: of the resampling.
 
     Returns:
-        For one model what `mien.evaluation.scoring.evaluate.score_predictions` gives; for more
+        For one model what `mien.evaluation.scoring.evaluate.score_predictions` returns; for more
         ``{"models": […], "comparisons": […]}``, the latter `mien.evaluation.comparison.Comparison`s with the models'
         names "a" and "b".
     """
-    if not given:
-        raise InputError("no model to score")
-    documents = [score_predictions(one, samples=samples, seed=seed) for one in given]
+    if not predictions:
+        raise InputError("there is no model to score")
+    documents = [score_predictions(one, samples=samples, seed=seed) for one in predictions]
     if len(documents) == 1:
         return documents[0]
-    names = unique_names([one.model for one in given])
+    names = unique_names([one.model for one in predictions])
     for document, name in zip(documents, names, strict=True):
         document["model"] = name
-    found = []
-    for (a, name_a), (b, name_b) in itertools.combinations(zip(given, names, strict=True), 2):
-        for first, second in _pairs(a, b):
+    comparisons = []
+    for (a, name_a), (b, name_b) in itertools.combinations(zip(predictions, names, strict=True), 2):
+        for first, second in _comparable_sets(a, b):
             one = compare(first, second, samples=samples, seed=seed)
-            found.append({"a": name_a, "b": name_b, **one.to_dict()})
-    return {"models": documents, "comparisons": found}
+            comparisons.append({"a": name_a, "b": name_b, **one.to_dict()})
+    return {"models": documents, "comparisons": comparisons}
 
 
 def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) -> Path:
@@ -69,7 +71,7 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():
-        raise InputError(f"{target}: is a file: give a folder for the report")
+        raise InputError("is a file", path=target, advice="give a folder for the report")
     models: Sequence[Mapping[str, Any]] = document.get("models", [document])
     pictures: dict[str, list[bytes]] = {}
     named: dict[str, bytes] = {}
@@ -87,28 +89,28 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
 
 
 def to_json(document: Mapping[str, Any]) -> str:
-    """JSON as result files hold it: what fits into a line stands on one, so that a file is readable and small."""
-    return _written(document, "") + "\n"
+    """JSON of result files: what fits into one line stands on one, so that a file is readable and small."""
+    return _lines(document, "") + "\n"
 
 
-def _written(value: Any, indent: str) -> str:
+def _lines(value: Any, indent: str) -> str:
     short = json.dumps(value, ensure_ascii=False, allow_nan=False)
     if len(indent) + len(short) <= _WIDTH or not isinstance(value, (Mapping, list, tuple)):
         return short
     deeper = indent + " "
     if isinstance(value, Mapping):
-        inner = (f"{json.dumps(str(key), ensure_ascii=False)}: {_written(each, deeper)}" for key, each in value.items())
+        inner = (f"{json.dumps(str(key), ensure_ascii=False)}: {_lines(each, deeper)}" for key, each in value.items())
         return "{\n" + ",\n".join(deeper + line for line in inner) + f"\n{indent}}}"
     if all(each is None or isinstance(each, (int, float)) for each in value):
         numbers = textwrap.fill(
             ", ".join(map(json.dumps, value)), _WIDTH, initial_indent=deeper, subsequent_indent=deeper
         )
         return f"[\n{numbers}\n{indent}]"
-    return "[\n" + ",\n".join(deeper + _written(each, deeper) for each in value) + f"\n{indent}]"
+    return "[\n" + ",\n".join(deeper + _lines(each, deeper) for each in value) + f"\n{indent}]"
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Names told apart by a number where two are equal."""
+    """Names with a number where two are equal."""
     out: list[str] = []
     for name in names:
         twins = sum(each == name or each.startswith(f"{name} #") for each in out)
@@ -116,11 +118,11 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _pairs(a: SplitPredictions, b: SplitPredictions) -> list[tuple[Any, Any]]:
-    """Sets of images under the same protocol; where no name is shared, sets that take the same truth."""
-    mine = {one.protocol: one for one in a.scored}
-    theirs = {one.protocol: one for one in b.scored}
-    shared = [(mine[name], theirs[name]) for name in mine if name in theirs]
+def _comparable_sets(a: SplitPredictions, b: SplitPredictions) -> list[tuple[Any, Any]]:
+    """Sets of images under the same protocol; where no name is shared, sets with the same true labels."""
+    first = {one.protocol: one for one in a.by_protocol}
+    second = {one.protocol: one for one in b.by_protocol}
+    shared = [(first[name], second[name]) for name in first if name in second]
     if shared:
         return [pair for pair in shared if _comparable(*pair)]
     return [(one, other) for one in a.official for other in b.official if _comparable(one, other)]
@@ -136,23 +138,23 @@ def _comparable(one: Any, other: Any) -> bool:
 
 def _pictures(one: Mapping[str, Any]) -> list[tuple[str, str, bytes]]:
     """(key in the page, file name without suffix, PNG) of one model."""
-    found = []
+    pictures = []
     for protocol, scores in one["results"].items():
         if is_subset(protocol):
             continue
         slug = _slug(protocol)
-        found.append((protocol, f"{slug}-confusion", confusion_png(scores)))
+        pictures.append((protocol, f"{slug}-confusion", confusion_png(scores)))
         if protocol in one["details"]:
             details = one["details"][protocol]
-            found.append((protocol, f"{slug}-reliability", reliability_png(details["reliability"], scores)))
+            pictures.append((protocol, f"{slug}-reliability", reliability_png(details["reliability"], scores)))
             curve = selective_png({one["model"]: details["selective"]})
-            found.append((protocol, f"{slug}-risk-coverage", curve))
+            pictures.append((protocol, f"{slug}-risk-coverage", curve))
     for protocol, tables in one["groups"].items():
         for title, table in tables.items():
             if any(each["accuracy"] is not None for each in table.values()):
                 png = groups_png(table, "accuracy", f"{protocol} by {title}")
-                found.append((f"{protocol}/{title}", f"{_slug(protocol)}-by-{_slug(title)}", png))
-    return found
+                pictures.append((f"{protocol}/{title}", f"{_slug(protocol)}-by-{_slug(title)}", png))
+    return pictures
 
 
 def _slug(text: str) -> str:

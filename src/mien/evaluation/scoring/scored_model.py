@@ -1,4 +1,4 @@
-"""A model as evaluation sees it: a run folder, an ONNX file, a shipped name, or any function of yours."""
+"""A model that can be scored: a run folder, an ONNX file, a shipped name, or any function of yours."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class ScoredModel:
-    """A model as evaluation sees it.
+    """A model that can be scored.
 
     Attributes:
-        name: what reports call it.
+        name: in reports.
         size: side of its input, pixels.
         channels: 1 (gray) or 3 (RGB).
         heads: name → labels, in the order of the columns.
         predict: the model.
         features: name → length of the vectors it takes beside the pixels.
         frame: where a face lies in its input, for whole photos; None where that is not known.
-        specs: name of a head → what the recipe that trained it says of it.
+        specs: name of a head → the head in the recipe that trained it.
     """
 
     name: str
@@ -60,7 +60,12 @@ def open_model(model: str | Path, threads: int | None = None) -> ScoredModel:
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
         return wrap_onnx(Model(read_model(model), threads=threads, name=str(model)))
     if not path.exists():
-        raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")
+        raise InputError(
+            "no such model",
+            path=path,
+            advice=f"give {', '.join(MODELS)}, an .onnx file, or a run folder",
+            code="model-missing",
+        )
     return _open_run(path, threads)
 
 
@@ -87,20 +92,20 @@ def from_callable(
     name: str = "callable",
     frame: CropFrame | None = None,
 ) -> ScoredModel:
-    """Any classifier as a model that Mien scores like its own.
+    """Any classifier as a model that is scored by the same code as Mien's.
 
     Args:
         function: uint8 images ``(n, size, size, channels)``, RGB or gray, to probabilities ``(n, k)`` whose rows sum to
-            1; or, of several heads, to a mapping of head → such an array. It gets at most 256 images at a time.
+            1; or, for several heads, to a mapping of head → such an array. It gets at most 256 images at a time.
         labels: the k labels in the order of the columns, in any spelling; or head → labels.
-        size: side in pixels of the images that it wants.
+        size: side of its input images, pixels.
         channels: 1 for gray, 3 for RGB.
-        name: what reports call it.
+        name: in reports.
         frame: where a face lies in its images, needed for whole photos only; `mien.models.crop_frames` has FER2013's.
 
     Raises:
-        InputError: no label, or channels other than 1 and 3. When it is called: an answer of another shape, or one that
-            is no probability.
+        InputError: no label, or channels other than 1 and 3. When it is called: output of another shape, or that is no
+            probability.
     """
     heads = {"emotion": tuple(labels)} if not isinstance(labels, Mapping) else {k: tuple(v) for k, v in labels.items()}
     if channels not in (1, 3) or size < 1 or not heads or not all(heads.values()):
@@ -110,12 +115,12 @@ def from_callable(
         parts: dict[str, list[NDArray[np.float32]]] = {head: [] for head in heads}
         for start in range(0, len(images), _BATCH):
             chunk = images[start : start + _BATCH]
-            answer = function(chunk)
-            told = answer if isinstance(answer, Mapping) else dict.fromkeys(tuple(heads)[:1], answer)
+            output = function(chunk)
+            outputs = output if isinstance(output, Mapping) else dict.fromkeys(tuple(heads)[:1], output)
             for head, names in heads.items():
-                if head not in told:
-                    raise InputError(f"{name}: answered without head {head!r}")
-                parts[head].append(_checked(told[head], (len(chunk), len(names)), f"{name}, head {head!r}"))
+                if head not in outputs:
+                    raise InputError(f"{name} returned no head {head!r}")
+                parts[head].append(_checked(outputs[head], (len(chunk), len(names)), f"{name}, head {head!r}"))
         return {
             head: np.concatenate([np.zeros((0, len(heads[head])), np.float32), *chunks])
             for head, chunks in parts.items()
@@ -140,20 +145,23 @@ def predict(model: ScoredModel, data: Dataset, *, flip: bool = False) -> Probabi
     missing = [name for name in model.features if name not in data.features]
     if missing:
         raise DataError(
-            f"{model.name} takes {', '.join(missing)} features, which this file lacks: "
-            "add them with `mien data prepare FILE --features … --out FILE`"
+            f"{model.name} takes {', '.join(missing)} features, which this file lacks",
+            advice="add them with `mien data prepare FILE --features … --out FILE`",
+            code="features-missing",
         )
     return model.predict(fit_images(data.images, model.size, model.channels), data.features, flip)
 
 
-def _checked(answer: NDArray[np.floating], shape: tuple[int, int], who: str) -> NDArray[np.float32]:
-    values = np.asarray(answer)
+def _checked(output: NDArray[np.floating], shape: tuple[int, int], name: str) -> NDArray[np.float32]:
+    values = np.asarray(output)
     if values.shape != shape:
-        raise InputError(f"{who}: expected probabilities of the shape {shape}, got {values.shape}")
+        raise InputError(f"{name}: expected probabilities of the shape {shape}, got {values.shape}")
     if not np.isfinite(values).all() or (values < 0).any():
-        raise InputError(f"{who}: a probability is negative or no number: put a softmax behind the logits")
+        raise InputError(f"{name}: a probability is negative or not a number", advice="apply a softmax to the logits")
     if np.abs(values.sum(axis=1) - 1).max(initial=0) > _SUM_TOLERANCE:
-        raise InputError(f"{who}: the probabilities of an image must sum to 1: put a softmax behind the logits")
+        raise InputError(
+            f"{name}: the probabilities of an image do not sum to 1", advice="apply a softmax to the logits"
+        )
     return values.astype(np.float32)
 
 
@@ -180,14 +188,19 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
                 with torch.inference_mode():
                     outputs = module(x, given) if given else module(x)
             except RuntimeError as error:
-                raise ModelError(f"{weights}: the network cannot be computed ({error}): train it again") from error
+                raise ModelError(
+                    f"cannot be computed ({error})", path=weights, advice="train the network again"
+                ) from error
             for name, logits in outputs.items():
                 parts[name].append(softmax(logits.numpy()))
         return {name: np.concatenate(chunks).astype(np.float32, copy=False) for name, chunks in parts.items()}
 
-    def answer(images: NDArray[np.uint8], features: Features, flip: bool) -> Probabilities:
+    def predict_run(images: NDArray[np.uint8], features: Features, flip: bool) -> Probabilities:
         if flip and row.features:
-            raise InputError("features of mirrored images are not at hand: score this network without flip averaging")
+            raise InputError(
+                f"{weights.name} takes features, which are not known for mirrored images",
+                advice="score it without flip averaging",
+            )
         return with_mirror(lambda x: probabilities(x, {}), images) if flip else probabilities(images, features)
 
     return ScoredModel(
@@ -195,7 +208,7 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
         row.size,
         len(recipe.mean),
         {head.name: head.labels for head in recipe.heads},
-        answer,
+        predict_run,
         row.features,
         FRAMES.get(recipe.task),
         {head.name: head for head in recipe.heads},

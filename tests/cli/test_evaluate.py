@@ -1,0 +1,122 @@
+"""`mien evaluate` and `mien calibrate`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from helpers.datasets import noise
+from helpers.scoring import labelled_faces, write_fairface
+from mien.cli import cli
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.prepared_file import write_prepared
+from mien.errors import MienError
+from mien.models.catalog import read_model
+from mien.models.model import Model, softmax
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_prepared(labelled_faces(60), tmp_path_factory.mktemp("scoring") / "f.parquet")
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Exit code and everything printed; an error of ours as the line that the command would print."""
+    try:
+        result = CliRunner().invoke(cli, [str(each) for each in arguments], catch_exceptions=False)
+    except MienError as error:
+        return 1, f"mien: {error}"
+    return result.exit_code, result.output
+
+
+def test_the_command_writes_json_and_report(file: Path, tmp_path: Path) -> None:
+    code, out = run("evaluate", "emotion", "emotion", "--data", file, "--bootstrap", 50, "--threads", 1,
+                    "--json", tmp_path / "a.json", "--report", tmp_path / "r", "--slices", "emotion")  # fmt: skip
+    assert code == 0, out
+    assert "McNemar" in out
+    assert "emotion #2" in out
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert [one["model"] for one in document["models"]] == ["emotion", "emotion #2"]
+    assert {one["p"] for one in document["comparisons"]} == {1.0}
+    assert (tmp_path / "r" / "report.html").stat().st_size > 50_000
+
+
+def test_one_model_keeps_the_layout_that_cards_hold(file: Path, tmp_path: Path) -> None:
+    code, out = run("evaluate", "emotion", "--data", file, "--bootstrap", 0, "--json", tmp_path / "a.json")
+    assert code == 0, out
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert {"model", "dataset", "split", "flip", "results", "groups"} <= set(document)
+    assert "intervals" not in document["results"]["ferplus"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--map", "joy=happy"), 1, "no label 'joy'"),
+        (("--map", "joy"), 1, "LABEL=MEANING"),
+        (("--labels", "emotion"), 1, "--map contempt=-"),
+        (("--labels", "age"), 1, "none of the model's heads"),
+        (("--slices", "race"), 1, "fer2013 has no column 'race', only emotion"),
+        (("--split", "nonsense"), 1, "no 'nonsense' images"),
+        (("--face-size", 64), 2, "--end-to-end"),
+        (("--end-to-end", "--face-size", 900), 2, "160"),
+    ],
+)
+def test_bad_calls_say_what_to_do(file: Path, arguments: tuple[Any, ...], code: int, words: str) -> None:
+    found = run("evaluate", "emotion", "--data", file, *arguments)
+    assert found[0] == code
+    assert words in found[1]
+    assert len(found[1].splitlines()) == 1 or code == 2
+
+
+def test_end_to_end_on_the_command_line(file: Path, tmp_path: Path) -> None:
+    code, out = run("evaluate", "emotion", "--data", file, "--end-to-end", "--threads", 1, "--bootstrap", 20,
+                    "--json", tmp_path / "a.json")  # fmt: skip
+    assert code == 0, out
+    found = json.loads((tmp_path / "a.json").read_text())["detection"]
+    assert (found["faces"], found["side"], found["detector"]) == (12, 96, "mtcnn")
+    assert found["missed"] >= 10, "noise is no face"
+    photos = write_fairface(tmp_path, 6)
+    code, out = run("evaluate", "age", "--data", photos, "--split", "validation", "--end-to-end", "--threads", 1)
+    assert code == 0, out
+    assert "6 of 6 faces were not found" in out
+    assert run("evaluate", "age", "--data", photos, "--end-to-end", "--turn", 5)[0] == 2
+
+
+def test_calibrate_on_the_command_line(tmp_path: Path) -> None:
+    """Labels are drawn from what the model says at temperature 2: that is what it has to find."""
+    images = noise(400, 48, 48, 1, seed=8)
+    told = softmax(Model(read_model("emotion"), threads=1).logits(images)["fer2013"] / 2)
+    emotion = (told.cumsum(axis=1) < np.random.default_rng(0).uniform(size=(400, 1))).sum(axis=1).clip(0, 6)
+    split = np.array(["validation", "test"])[np.arange(400) // 300]
+    info = DatasetInfo("fer2013", "fer2013")
+    data = Dataset(images, split, np.arange(400, dtype=np.int32), info, emotion=emotion.astype(np.int8))
+    path = write_prepared(data, tmp_path / "f.parquet")
+    code, out = run("calibrate", "emotion", "--data", path, "--threads", 1, "--json", tmp_path / "c.json",
+                    "--out", tmp_path / "m.onnx")  # fmt: skip
+    assert code == 0, out
+    document = json.loads((tmp_path / "c.json").read_text())
+    assert document["heads"]["fer2013"]["adopted"]
+    assert document["heads"]["fer2013"]["temperature"] == pytest.approx(2, rel=0.35)
+    card = Model(tmp_path / "m.onnx", threads=1).card
+    assert card.head("fer2013").temperature == document["heads"]["fer2013"]["temperature"]
+    assert card.scores["calibration"]["heads"] == document["heads"]
+    assert card.scores["results"]["fer2013"]["n"] == 100
+    assert run("calibrate", "emotion", "--data", tmp_path / "none.parquet")[0] == 1
+    assert run("calibrate", tmp_path, "--data", path, "--out", tmp_path / "n.onnx")[0] == 2
+
+
+def test_the_example_of_the_page_runs(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "fer2013.parquet").write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/evaluation.md", "exec"), {"__name__": "example"})
+    document = json.loads((tmp_path / "out" / "compared" / "report.json").read_text())
+    assert {one["protocol"] for one in document["comparisons"]} == {"emotion / ferplus on emotion", "emotion / fer2013"}
