@@ -32,27 +32,26 @@ def moving(path: Path, size: tuple[int, int], frames: int) -> Path:
 
 
 def rates(path: Path) -> None:
-    from mien.media import decoder as decode
+    from mien.media import decoder
     from mien.media.demuxer import VideoDemuxer
     from mien.media.probe import probe_video
-    from mien.media.selection import FrameSelection
     from mien.media.video import VideoFile
 
-    facts = probe_video(path)
+    probe = probe_video(path)
     for threads in (1, 2):
-        decode.cores = lambda threads=threads: threads
+        decoder.thread_count = lambda given, threads=threads: given or threads
         for what in ("decoding", "decoding and RGB"):
             frames, clock, processor = 0, time.perf_counter(), time.process_time()
             if what == "decoding":
-                with VideoDemuxer(str(path), facts.stream) as opened:
-                    for _ in decode.decode_frames(opened, facts, decode.SeekPoint()):
+                with VideoDemuxer(str(path), probe.stream) as demuxer:
+                    for _ in decoder.decode_frames(demuxer, probe, decoder.SeekPoint()):
                         frames += 1
             else:
-                with VideoFile(facts, FrameSelection()) as video:
+                with VideoFile(probe) as video:
                     for _ in video:
                         frames += 1
             clock, processor = time.perf_counter() - clock, time.process_time() - processor
-            size = f"{facts.info.width}×{facts.info.height}"
+            size = f"{probe.info.width}×{probe.info.height}"
             print(
                 f"{size:10} {what:18} {threads} threads: {frames / clock:6.0f} frames/s, "
                 f"{processor / frames * 1000:5.2f} ms of processor a frame"

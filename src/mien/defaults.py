@@ -23,6 +23,8 @@ LIVE_DETECT_EVERY: Final = 3
 """The same for cameras and streams."""
 EVERY: Final = 1
 """Take every N-th frame of a video."""
+FRAME_RATE: Final = 25.0
+"""Frames per second of numbered pictures, and of a video or camera that states no rate."""
 MAX_GAP: Final = 3.0
 """Seconds that a face may be hidden and still be the same track."""
 MIN_TRACK: Final = 0.4

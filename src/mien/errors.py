@@ -133,7 +133,7 @@ class ImageError(MienError, ValueError):
 class ImageTooLargeError(ImageError):
     """An image that declares more pixels than are allowed; it was not decoded.
 
-    ``details`` holds ``pixels`` and ``limit``.
+    ``details`` holds ``limit`` and ``pixels``, the number declared; None where Pillow's own limit refused the file.
     """
 
     default_code = "image-too-large"

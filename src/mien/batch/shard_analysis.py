@@ -190,7 +190,6 @@ def _analyse_video(
 
     path = shard.files[0]
     item = ShardInput(0, path, path, kind="video")
-    chosen = settings.selection
     on_position(0)
     if death := retry.deaths.get(0):
         return _shard_result(shard, [InputRow.failed(item, OutputError(death, path=path, code=_KILLED))], {})
@@ -199,14 +198,8 @@ def _analyse_video(
         try:
             with (
                 local_copy(path) as copy,
-                open_video(copy, every=chosen.every, fps=chosen.fps, start=chosen.start, end=chosen.end) as source,
-                analyzer.stream(
-                    source,
-                    every=chosen.every,
-                    fps=chosen.fps,
-                    tracking=settings.tracking,
-                    smoothing=settings.smoothing,
-                ) as stream,
+                open_video(copy, settings.selection) as source,
+                analyzer.stream(source, tracking=settings.tracking, smoothing=settings.smoothing) as stream,
                 ParquetRows(table) as writer,
             ):
                 writer.write(replace(stream.rows([]), source=path))

@@ -249,7 +249,7 @@ def root_of(address: str) -> str:
 def open_stream(path: str) -> Iterator[Any]:
     """A file open for reading bytes, local or remote; reading it raises `OSError`, not opening it a `MienError`."""
     if not is_address(path):
-        from mien.media.image import open_file
+        from mien.media.local_file import open_file
 
         with open_file(path) as stream:
             yield stream
@@ -301,7 +301,7 @@ def _remote_errors() -> tuple[type[Exception], ...]:
 
 
 def _read_local(path: str) -> bytes | MienError:
-    from mien.media.image import open_file
+    from mien.media.local_file import open_file
 
     try:
         with open_file(path) as stream:

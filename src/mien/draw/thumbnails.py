@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError
 from mien.media.open import open_source
+from mien.media.selection import FrameSelection
 from mien.results.track import Track
 from mien.results.video import VideoReport
 
@@ -35,7 +36,7 @@ def face_pictures(report: VideoReport, clip: str | os.PathLike[str], *, most: in
 def _picture(track: Track, clip: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
     index, time, box = track.best
     try:
-        with open_source(clip, start=max(time - _TICK, 0.0)) as source:
+        with open_source(clip, FrameSelection(start=max(time - _TICK, 0.0))) as source:
             frame = next(iter(source), None)
     except MienError:
         return None

@@ -1,4 +1,4 @@
-"""Arrays that callers hand in → RGB uint8 pixels, or an error that says what is wrong with them."""
+"""Arrays that callers pass → RGB uint8 pixels, or an error that explains what is wrong with them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 
 Color = Literal["rgb", "bgr"]
+"""Order of the channels of an array."""
 
 
 def rgb_from_array(array: NDArray[Any], color: Color | None) -> NDArray[np.uint8]:
@@ -17,7 +18,7 @@ def rgb_from_array(array: NDArray[Any], color: Color | None) -> NDArray[np.uint8
 
     Args:
         array: uint8 of shape ``(h, w)``, ``(h, w, 1)``, ``(h, w, 3)`` or ``(h, w, 4)``; the fourth channel is opacity
-            and the picture is laid on white.
+            and the picture is composited on white.
         color: the order of the channels; needed for three and four, meaningless for one.
 
     Raises:
@@ -26,12 +27,14 @@ def rgb_from_array(array: NDArray[Any], color: Color | None) -> NDArray[np.uint8
     array = np.asarray(array)
     _check_shape(array)
     if array.dtype != np.uint8:
-        raise InputError(f"the array is {array.dtype}, a picture is uint8 with values 0-255: {_cure(array)}")
+        raise InputError(
+            f"the array is {array.dtype}, a picture is uint8 with values 0-255", advice=_conversion_advice(array)
+        )
     channels = array.shape[2] if array.ndim == 3 else 1
     if channels >= 3 and color is None:
         raise InputError(
-            f'the array has {channels} channels but not their order: add color="rgb", or color="bgr" for what '
-            "OpenCV reads"
+            f"the array has {channels} channels but not their order",
+            advice='add color="rgb", or color="bgr" for what OpenCV reads',
         )
     import cv2
 
@@ -52,10 +55,10 @@ def _check_shape(array: NDArray[Any]) -> None:
     shape = array.shape
     if array.ndim == 1 and array.dtype == np.uint8 and len(array):
         raise InputError(
-            f"the array has one axis of {len(array)} bytes: if it is an encoded file, pass array.tobytes()"
+            f"the array has one axis of {len(array)} bytes", advice="if it is an encoded file, pass array.tobytes()"
         )
     if array.ndim == 4:
-        raise InputError(f"the array of shape {shape} is a batch: pass one picture at a time")
+        raise InputError(f"the array of shape {shape} is a batch", advice="pass one picture at a time")
     if array.ndim not in (2, 3):
         raise InputError(f"the array has shape {shape}, a picture is (height, width) or (height, width, 3)")
     if 0 in shape:
@@ -63,13 +66,13 @@ def _check_shape(array: NDArray[Any]) -> None:
     if array.ndim == 3 and shape[2] not in (1, 3, 4):
         if shape[0] in (1, 3, 4) and shape[2] > 4:
             raise InputError(
-                f"the array of shape {shape} has its channels first: pass numpy.moveaxis(array, 0, -1), which is "
-                "(height, width, channels)"
+                f"the array of shape {shape} has its channels first",
+                advice="pass numpy.moveaxis(array, 0, -1), which is (height, width, channels)",
             )
         raise InputError(f"the array of shape {shape} has {shape[2]} channels, a picture has 1, 3 or 4")
 
 
-def _cure(array: NDArray[Any]) -> str:
+def _conversion_advice(array: NDArray[Any]) -> str:
     kind = array.dtype.kind
     if kind == "b":
         return "pass array.astype('uint8') * 255"

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab "}
 """Pillow's mode → the colour space a profile must be for to mean that mode's pixels."""
-_SAME = 2
-"""Levels of 255: a profile that moves no colour by more than this is sRGB under another name."""
+_TOLERANCE = 2
+"""Levels of 255: a profile that changes no colour by more than this is sRGB under another name."""
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
@@ -24,7 +24,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
         image: mode RGB, L, CMYK or LAB.
         profile: the embedded ICC profile; None counts as sRGB, except for LAB, which has a meaning of its own.
 
-    Costs about 17 ns a pixel (0.2 s for 12 megapixels) where the profile is not sRGB, nothing where it is.
+    Costs about 17 ns per pixel (0.2 s for 12 megapixels) where the profile is not sRGB, nothing where it is.
     """
     if image.mode == "LAB":
         profile = profile or b""
@@ -55,7 +55,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     if mode == "RGB":
         levels = np.arange(0, 256, 15, dtype=np.uint8)
         grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(len(levels), -1, 3)
-        moved = np.asarray(transform.apply(Image.fromarray(grid)), np.int16)
-        if np.abs(moved - grid).max() <= _SAME:
+        converted = np.asarray(transform.apply(Image.fromarray(grid)), np.int16)
+        if np.abs(converted - grid).max() <= _TOLERANCE:
             return None
     return transform

@@ -21,10 +21,10 @@ from mien.media.selection import FrameSelection
 if TYPE_CHECKING:
     import av
 
-_MARGIN = 64
+_REORDER_MARGIN = 64
 """Packets that are read beyond a frame before its rank is final; codecs reorder by 16 at most."""
-_TICK = 1e-6
-"""Seconds between frames whose time stamps do not grow, so that time never stands still."""
+_MIN_STEP = 1e-6
+"""Seconds between frames whose timestamps do not grow, so that time always does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class SeekPoint:
     """Where decoding starts.
 
     Attributes:
-        packet: number of the first packet that is decoded.
+        packet: number of the first packet to decode.
         rank: index of the earliest frame among it and those behind it.
-        target: index of the first frame that is wanted.
+        target: index of the first selected frame.
     """
 
     packet: int = 0
@@ -43,58 +43,66 @@ class SeekPoint:
 
 
 class FrameTimes:
-    """Times of the frames, in order."""
+    """Times of the frames of a video, asked for in order."""
 
-    def __init__(self, facts: VideoProbe) -> None:
-        self._facts = facts
+    def __init__(self, probe: VideoProbe) -> None:
+        self._probe = probe
         self._last = -math.inf
 
-    def of(self, placed: OrderedFrame[Any]) -> float:
-        """Seconds of this frame; more than those of the one before, whatever the file says."""
-        facts = self._facts
-        if facts.numbering is FrameNumbering.RATE:
-            return placed.index / facts.rate
-        if placed.pts is None:
-            self._last = max(self._last, 0.0) + 1 / facts.rate
+    def time_of(self, frame: OrderedFrame[Any]) -> float:
+        """Seconds of this frame; more than those of the one before, whatever the file states."""
+        probe = self._probe
+        if probe.numbering is FrameNumbering.RATE:
+            return frame.index / probe.rate
+        if frame.pts is None:
+            self._last = max(self._last, 0.0) + 1 / probe.rate
         else:
-            self._last = max(float(placed.pts * facts.base - facts.start), self._last + _TICK)
+            self._last = max(float(frame.pts * probe.base - probe.start), self._last + _MIN_STEP)
         return self._last
 
 
-def find_seek_point(facts: VideoProbe, choice: FrameSelection, stop: Event | None = None) -> SeekPoint | None:
-    """Where to decode from so that the first frame wanted comes out as it would from the beginning; None at the end.
+def find_seek_point(
+    probe: VideoProbe, selection: FrameSelection, after: int | None = None, stop: Event | None = None
+) -> SeekPoint | None:
+    """Where to decode from so that the first selected frame comes out as it would from the beginning; None at the end.
 
-    The packets before that are read, not decoded: their number is what gives the frames theirs.
+    The packets before that are read, not decoded: their number determines those of the frames.
+
+    Args:
+        probe: what is known of the file.
+        selection: which frames to take.
+        after: number of the last frame that an earlier run has taken, None for none.
+        stop: when it is set, reading ends.
     """
-    target = 0 if choice.after is None else choice.after + 1
-    if facts.numbering is not FrameNumbering.STAMPS or (target == 0 and not choice.start):
+    target = 0 if after is None else after + 1
+    if probe.numbering is not FrameNumbering.TIMESTAMPS or (target == 0 and not selection.start):
         return SeekPoint(target=target)
-    first = choice.start or -math.inf
+    first = selection.start or -math.inf
 
     def seconds(pts: int) -> float:
-        return float(pts * facts.base - facts.start)
+        return float(pts * probe.base - probe.start)
 
-    stamps: array[int] = array("q")
-    keys: list[tuple[int, int, int]] = []  # number, how many frames were before it, time stamp
+    timestamps: array[int] = array("q")
+    keys: list[tuple[int, int, int]] = []  # number, how many frames were before it, timestamp
     behind = 0
-    with VideoDemuxer(facts.path, facts.stream, stop) as opened:
-        for sent in opened.packets():
-            if sent.pts is None or not sent.shown:
+    with VideoDemuxer(probe.path, probe.stream, stop) as demuxer:
+        for packet in demuxer.packets():
+            if packet.pts is None or not packet.visible:
                 continue
-            if sent.key:
-                keys.append((sent.number, len(stamps), sent.pts))
-            stamps.append(sent.pts)
-            behind = behind + 1 if seconds(sent.pts) >= first else 0
-            if behind > _MARGIN and len(stamps) > target + _MARGIN:
+            if packet.key:
+                keys.append((packet.number, len(timestamps), packet.pts))
+            timestamps.append(packet.pts)
+            behind = behind + 1 if seconds(packet.pts) >= first else 0
+            if behind > _REORDER_MARGIN and len(timestamps) > target + _REORDER_MARGIN:
                 break
-    ordered = sorted(stamps)
+    ordered = sorted(timestamps)
     target = max(target, bisect_left(ordered, first, key=seconds))
     if target >= len(ordered):
         return None
-    greatest = list(accumulate(stamps, max))
-    least = list(accumulate(reversed(stamps), min))[::-1]
+    greatest = list(accumulate(timestamps, max))
+    least = list(accumulate(reversed(timestamps), min))[::-1]
     usable = [(number, rank) for number, rank, pts in keys if pts <= ordered[target]]
-    # from the second key frame before: those in the stream need not be where decoding can really start afresh
+    # from the second key frame before: decoding cannot really start at every packet that is marked as a key frame
     for number, rank in reversed(usable[:-1]):
         if 0 < rank <= target and greatest[rank - 1] < least[rank]:
             return SeekPoint(number, rank, target)
@@ -102,22 +110,29 @@ def find_seek_point(facts: VideoProbe, choice: FrameSelection, stop: Event | Non
 
 
 def decode_frames(
-    opened: VideoDemuxer, facts: VideoProbe, begin: SeekPoint, threads: int | None = None
+    demuxer: VideoDemuxer, probe: VideoProbe, start: SeekPoint, threads: int | None = None
 ) -> Iterator[OrderedFrame[av.VideoFrame]]:
-    """Every frame in order of presentation, also the lost ones."""
+    """Every frame in order of presentation, also the lost ones.
+
+    Args:
+        demuxer: the open file.
+        probe: what is known of it.
+        start: where decoding starts.
+        threads: decoding threads, None for the available processors, at most 4.
+    """
     from av.error import FFmpegError
 
-    context = opened.stream.codec_context
+    context = demuxer.stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = thread_count(threads)
     order: TimestampOrder[av.VideoFrame] | ArrivalOrder[av.VideoFrame]
-    if facts.numbering is FrameNumbering.STAMPS:
-        order = TimestampOrder(begin.rank)
+    if probe.numbering is FrameNumbering.TIMESTAMPS:
+        order = TimestampOrder(start.rank)
     else:
-        order = ArrivalOrder(fields=facts.numbering is FrameNumbering.FIELDS)
-    keys: deque[tuple[int, int]] = deque(maxlen=_MARGIN)
+        order = ArrivalOrder(fields=probe.numbering is FrameNumbering.FIELDS)
+    keys: deque[tuple[int, int]] = deque(maxlen=_REORDER_MARGIN)
     damaged: set[int] = set()
-    shown = 0
+    visible = 0
 
     def pictures(packet: av.Packet[Any] | None) -> list[av.VideoFrame]:
         try:
@@ -125,37 +140,37 @@ def decode_frames(
         except FFmpegError:
             return []  # the frames that are missing now are counted by `order`
 
-    for sent in opened.packets():
-        if sent.key:
-            keys.append((sent.number, shown))
-        shown += sent.shown
-        if sent.number < begin.packet:
+    for packet in demuxer.packets():
+        if packet.key:
+            keys.append((packet.number, visible))
+        visible += packet.visible
+        if packet.number < start.packet:
             continue
-        if sent.shown:
-            order.sent(sent.number, None if facts.numbering is FrameNumbering.RATE else sent.pts)
-        if sent.damaged:
-            damaged.add(sent.number)
-        # decoders hand the time stamp through to the picture: as a number it tells which packet was which
-        sent.packet.pts = sent.number
-        for frame in pictures(sent.packet):
+        if packet.visible:
+            order.add_packet(packet.number, None if probe.numbering is FrameNumbering.RATE else packet.pts)
+        if packet.damaged:
+            damaged.add(packet.number)
+        # decoders copy the timestamp of the packet to the picture: as a number it identifies the packet
+        packet.packet.pts = packet.number
+        for frame in pictures(packet.packet):
             broken = frame.is_corrupt or frame.pts in damaged
-            yield from order.got(frame.pts, None if broken else frame)
+            yield from order.add_picture(frame.pts, None if broken else frame)
     for frame in pictures(None):
         broken = frame.is_corrupt or frame.pts in damaged
-        yield from order.got(frame.pts, None if broken else frame)
-    if isinstance(order, TimestampOrder) and order.oldest is not None and context.thread_count != 1:
-        yield from _end_again(facts, order, keys, opened.stop)
+        yield from order.add_picture(frame.pts, None if broken else frame)
+    if isinstance(order, TimestampOrder) and order.oldest_pending is not None and context.thread_count != 1:
+        yield from _decode_end_again(probe, order, keys, demuxer.stop)
     else:
-        yield from order.end()
+        yield from order.finish()
 
 
-def _end_again(
-    facts: VideoProbe, order: TimestampOrder[av.VideoFrame], keys: Iterable[tuple[int, int]], stop: Event
+def _decode_end_again(
+    probe: VideoProbe, order: TimestampOrder[av.VideoFrame], keys: Iterable[tuple[int, int]], stop: Event
 ) -> Iterator[OrderedFrame[av.VideoFrame]]:
     """The last frames by a decoder without threads: one with threads loses whole ones beside a damaged one."""
-    before = [key for key in keys if key[0] <= (order.oldest or 0)]
+    before = [key for key in keys if key[0] <= (order.oldest_pending or 0)]
     packet, rank = before[-2] if len(before) > 1 else (0, 0)
-    with VideoDemuxer(facts.path, facts.stream, stop) as opened:
-        for placed in decode_frames(opened, facts, SeekPoint(packet, rank), threads=1):
-            if placed.index >= order.next:
-                yield placed
+    with VideoDemuxer(probe.path, probe.stream, stop) as demuxer:
+        for frame in decode_frames(demuxer, probe, SeekPoint(packet, rank), threads=1):
+            if frame.index >= order.next_index:
+                yield frame

@@ -1,4 +1,4 @@
-"""A video file → its packets in decoding order, with time stamps that can be relied on."""
+"""A video file → its packets in decoding order, with reliable timestamps."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mien.defaults import FRAME_RATE
 from mien.media.silence_logs import silence_ffmpeg
 
 if TYPE_CHECKING:
     import av
 
-_JUMP_BACK = 1.0
+MAX_FRAME_PIXELS = 1 << 26
+"""Pixels that a frame may have: 8K on every side. Larger ones count as frames that cannot be decoded."""
+_MAX_STEP_BACK = 1.0
 """Seconds (or 32 frames, if they are longer) by which decoding times may step back before that is a new recording."""
-_JUMP_AHEAD = 10.0
+_MAX_STEP_AHEAD = 10.0
 """Seconds that may be missing in a broadcast stream before that is a new clock; FFmpeg's own limit."""
 _BROADCAST = frozenset({"mpegts", "mpeg"})
-_GIVE_UP = 50
+_MAX_FAILED_READS = 50
 """Failed reads in a row after which the rest of a file counts as unreadable."""
+_LOCAL = {"protocol_whitelist": "file"}
+"""A playlist under the name of a video must not make FFmpeg fetch anything."""
 _ATTACHED_PICTURE = 0x400
 _SHOW_FRAME = 0x10
 
@@ -32,9 +37,9 @@ class VideoPacket:
     Attributes:
         packet: PyAV's.
         number: place in decoding order, from 0.
-        pts: time stamp in units of the stream, clock changes taken out; None where the file has none.
+        pts: timestamp in units of the stream, clock changes taken out; None where the file has none.
         key: whether decoding can start with it.
-        shown: whether a picture is to come of it.
+        visible: whether the decoder should return a picture for it.
         damaged: whether the file holds only a part of it.
     """
 
@@ -42,27 +47,27 @@ class VideoPacket:
     number: int
     pts: int | None
     key: bool
-    shown: bool
+    visible: bool
     damaged: bool
 
 
 @dataclass(slots=True)
 class ReadStatistics:
-    """What reading a file has shown so far.
+    """What has been read of a file so far.
 
     Attributes:
         packets: of the video stream, each a frame or a field of one.
         last: greatest end of a packet of the video stream, in its units.
         end: greatest end of a packet of any stream, seconds on the container's clock.
-        jumps: seconds, on the container's clock, at which the clock changed.
-        failed: what the last of too many failed reads said; None where the file was read to its end.
+        clock_jumps: seconds, on the container's clock, at which the clock changed.
+        error: FFmpeg's message of the last of too many failed reads; None where the file was read to its end.
     """
 
     packets: int = 0
     last: int | None = None
     end: float | None = None
-    jumps: list[float] = field(default_factory=list)
-    failed: str | None = None
+    clock_jumps: list[float] = field(default_factory=list)
+    error: str | None = None
 
 
 class VideoDemuxer:
@@ -70,8 +75,14 @@ class VideoDemuxer:
 
     Args:
         path: the file.
-        stream: index of the video stream, None to choose it.
+        stream: index of the video stream, None to select it.
         stop: when it is set, the packets end.
+
+    Attributes:
+        container: PyAV's.
+        stream: PyAV's video stream, None where there is none.
+        stop: as above.
+        statistics: what has been read so far.
 
     Raises:
         av.error.FFmpegError: FFmpeg cannot open it.
@@ -80,19 +91,19 @@ class VideoDemuxer:
     def __init__(self, path: str, stream: int | None = None, stop: Event | None = None) -> None:
         import av
 
-        self._quiet = silence_ffmpeg()
-        self._quiet.__enter__()
+        self._silence = silence_ffmpeg()
+        self._silence.__enter__()
         try:
             # "file:" because a name may hold a colon, which would make it an address
             self.container = av.open(f"file:{path}", metadata_errors="replace", container_options=_LOCAL)
         except BaseException:
-            self._quiet.__exit__(None, None, None)
+            self._silence.__exit__(None, None, None)
             raise
-        self.account = ReadStatistics()
+        self.statistics = ReadStatistics()
         self.stop = stop or Event()
         self.stream: Any = best_video_stream(self.container) if stream is None else self.container.streams[stream]
         if self.stream is not None and self.stream.codec_context is not None:
-            # a damaged head may state any size, and a decoder takes memory for some pictures before it gives the first
+            # a damaged header may state any size, and a decoder allocates some pictures before it returns the first
             self.stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
 
     def __enter__(self) -> VideoDemuxer:
@@ -104,23 +115,23 @@ class VideoDemuxer:
         try:
             self.container.close()
         finally:
-            self._quiet.__exit__(None, None, None)
+            self._silence.__exit__(None, None, None)
 
     @property
     def start(self) -> Fraction:
         """Seconds on the container's clock at which its first stream starts: picture and sound count from here."""
         own = self.stream.start_time
         exact = None if own is None else own * Fraction(self.stream.time_base or 0)
-        begin: int | None = self.container.start_time
-        if begin is None:
+        start: int | None = self.container.start_time
+        if start is None:
             return exact or Fraction(0)
         # the container's is rounded to a microsecond
-        whole = Fraction(begin, 1_000_000)
-        return exact if exact is not None and abs(exact - whole) < Fraction(2, 1_000_000) else whole
+        rounded = Fraction(start, 1_000_000)
+        return exact if exact is not None and abs(exact - rounded) < Fraction(2, 1_000_000) else rounded
 
     @property
     def rate(self) -> float | None:
-        """Nominal frames a second."""
+        """Nominal frames per second."""
         stream = self.stream
         # where too few frames are known for an average, the others may be the clock's rate instead
         for rate, greatest in ((stream.average_rate, 1000), (stream.guessed_rate, 240), (stream.base_rate, 240)):
@@ -129,23 +140,23 @@ class VideoDemuxer:
         return None
 
     def packets(self) -> Iterator[VideoPacket]:
-        """Packets of the video stream to the end of the file, over places that cannot be read; `account` is kept."""
+        """Packets of the video stream to the end of the file, skipping what cannot be read; updates `statistics`."""
         from av.error import FFmpegError
 
-        account, clock = self.account, _ContinuousClock(self)
+        read, clock = self.statistics, _ContinuousClock(self)
         bases = [float(s.time_base) if s.time_base else 0.0 for s in self.container.streams]
         vp8 = self.stream.codec_context.name == "vp8"
         failures = 0
-        reading = self.container.demux()
+        packets = self.container.demux()
         while not self.stop.is_set():
             try:
-                packet = next(reading, None)
+                packet = next(packets, None)
             except FFmpegError as error:
                 failures += 1
-                if failures > _GIVE_UP:
-                    account.failed = error.strerror or type(error).__name__
+                if failures > _MAX_FAILED_READS:
+                    read.error = error.strerror or type(error).__name__
                     return
-                reading = self.container.demux()
+                packets = self.container.demux()
                 continue
             except IndexError:
                 return  # at the end, PyAV trips over streams that turned up on the way
@@ -153,33 +164,27 @@ class VideoDemuxer:
                 return
             failures = 0
             if packet.size == 0:
-                continue  # the sign to flush the decoders, which is the caller's business
+                continue  # the signal to flush the decoder, which the caller does
             if packet.pts is not None and packet.stream_index < len(bases):
                 end = (packet.pts + (packet.duration or 0)) * bases[packet.stream_index]
-                account.end = end if account.end is None else max(account.end, end)
+                read.end = end if read.end is None else max(read.end, end)
             if packet.stream_index != self.stream.index:
                 continue
-            pts = clock.repaired(packet)
-            number, account.packets = account.packets, account.packets + 1
+            pts = clock.continuous_pts(packet)
+            number, read.packets = read.packets, read.packets + 1
             if pts is not None:
                 last = pts + (packet.duration or 0)
-                account.last = last if account.last is None else max(account.last, last)
-            # VP8 has frames that are only there to be referred to
-            shown = not packet.is_discard and not (vp8 and not bytes(packet)[0] & _SHOW_FRAME)
+                read.last = last if read.last is None else max(read.last, last)
+            # VP8 has frames that exist only to be referred to
+            visible = not packet.is_discard and not (vp8 and not bytes(packet)[0] & _SHOW_FRAME)
             damaged = packet.is_corrupt and self.container.format.name not in _BROADCAST
-            yield VideoPacket(packet, number, pts, packet.is_keyframe, shown, damaged)
-
-
-MAX_FRAME_PIXELS = 1 << 26
-"""Pixels that a frame may have: 8K on every side. Larger ones count as frames that cannot be decoded."""
-_LOCAL = {"protocol_whitelist": "file"}
-"""A playlist under the name of a video must not make FFmpeg fetch anything."""
+            yield VideoPacket(packet, number, pts, packet.is_keyframe, visible, damaged)
 
 
 def best_video_stream(container: Any) -> Any:
     """The video stream with the most pixels that can be decoded; one that cannot if there is no other; else None.
 
-    Cover pictures of music are no video.
+    Cover pictures of music do not count as video.
     """
     videos = [s for s in container.streams.video if not _is_cover(s)]
     able = [s for s in videos if s.codec_context is not None]
@@ -200,30 +205,32 @@ def _is_cover(stream: Any) -> bool:
 
 
 class _ContinuousClock:
-    """Time stamps that go on where a recording was joined to another and its clock starts anew."""
+    """Timestamps that continue where a recording was joined to another and its clock starts again."""
 
-    def __init__(self, opened: VideoDemuxer) -> None:
-        self._account = opened.account
-        self._base = float(opened.stream.time_base or 1)
-        frame = 1 / (opened.rate or 25.0)
+    def __init__(self, demuxer: VideoDemuxer) -> None:
+        self._statistics = demuxer.statistics
+        self._base = float(demuxer.stream.time_base or 1)
+        frame = 1 / (demuxer.rate or FRAME_RATE)
         self._frame = max(1, round(frame / self._base))
-        self._back = max(_JUMP_BACK, 32 * frame) / self._base
-        broadcast = opened.container.format.name in _BROADCAST
-        self._ahead = _JUMP_AHEAD / self._base if broadcast else float("inf")
+        self._max_back = max(_MAX_STEP_BACK, 32 * frame) / self._base
+        broadcast = demuxer.container.format.name in _BROADCAST
+        self._max_ahead = _MAX_STEP_AHEAD / self._base if broadcast else float("inf")
         self._shift = 0
-        self._last: int | None = None
-        self._stamp: int | None = None
+        self._last_dts: int | None = None
+        self._pts: int | None = None
 
-    def repaired(self, packet: Any) -> int | None:
-        decoding = packet.dts if packet.dts is not None else packet.pts
-        if decoding is not None:
-            if self._last is not None and not -self._back <= decoding + self._shift - self._last <= self._ahead:
-                self._shift = self._last + self._frame - decoding
-                self._account.jumps.append((decoding + self._shift) * self._base)
-            self._last = decoding + self._shift
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is not None:
-            self._stamp = stamp + self._shift
-        elif self._stamp is not None:
-            self._stamp += self._frame
-        return self._stamp
+    def continuous_pts(self, packet: Any) -> int | None:
+        """Timestamp of the next packet in decoding order, in units of the stream."""
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is not None:
+            step = 0 if self._last_dts is None else dts + self._shift - self._last_dts
+            if self._last_dts is not None and not -self._max_back <= step <= self._max_ahead:
+                self._shift = self._last_dts + self._frame - dts
+                self._statistics.clock_jumps.append((dts + self._shift) * self._base)
+            self._last_dts = dts + self._shift
+        pts = packet.pts if packet.pts is not None else packet.dts
+        if pts is not None:
+            self._pts = pts + self._shift
+        elif self._pts is not None:
+            self._pts += self._frame
+        return self._pts

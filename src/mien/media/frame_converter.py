@@ -22,9 +22,10 @@ _MATRICES = {_BT709: "ITU709", _FCC: "FCC", 5: "ITU601", 6: "ITU601", _SMPTE240M
 """AVColorSpace → PyAV's name of swscale's matrix."""
 _LIMITED, _FULL = 1, 2
 _PQ, _HLG = 16, 18
-_SQUARE = 0.01
+_SQUARE_TOLERANCE = 0.01
 """Sample aspect ratios this near to 1 are rounding of an encoder."""
-_ABSURD = 8
+_MAX_ASPECT = 8
+"""Sample aspect ratios above this, or below its reciprocal, are damage."""
 
 
 class FrameConverter:
@@ -32,8 +33,8 @@ class FrameConverter:
 
     YUV is converted by the matrix and the range that the stream states. Where it states no matrix, pictures of at least
     1280 × 720 pixels are taken for BT.709 and smaller ones for BT.601, as players do; where it states no range, for
-    limited, except for JPEG's formats and greyscale. Transparency is laid on white. The brightness of HDR (PQ, HLG) is
-    brought to SDR by a curve; its wide colours come out approximately. Interlaced frames stay as they are.
+    limited, except for JPEG's formats and greyscale. Transparency is composited on white. The brightness of HDR (PQ,
+    HLG) is converted to SDR by a curve; its wide colours are approximate. Interlaced frames stay as they are.
 
     Args:
         sar: width to height of one stored pixel; the shorter side of the pixel is stretched so that pixels are square.
@@ -44,7 +45,7 @@ class FrameConverter:
         from av.video.reformatter import Colorspace, VideoReformatter
 
         ratio = float(sar) if sar else 1.0
-        self.sar = ratio if abs(ratio - 1) >= _SQUARE and 1 / _ABSURD <= ratio <= _ABSURD else 1.0
+        self.sar = ratio if abs(ratio - 1) >= _SQUARE_TOLERANCE and 1 / _MAX_ASPECT <= ratio <= _MAX_ASPECT else 1.0
         self._transfer = transfer
         self._reformatter = VideoReformatter()
         self._matrices = Colorspace.__members__
@@ -61,7 +62,11 @@ class FrameConverter:
 
         width, height = self._scaled(frame.width, frame.height)
         if width * height > MAX_PIXELS:
-            raise VideoError(f"declares frames of {width} × {height} pixels, above the limit of {MAX_PIXELS:,}")
+            raise VideoError(
+                f"declares frames of {width:,} × {height:,} pixels, above the limit of {MAX_PIXELS:,}",
+                code="video-too-large",
+                details={"pixels": width * height, "limit": MAX_PIXELS},
+            )
         name = frame.format.name
         alpha = _has_alpha(frame)
         matrix = self._matrix(frame)
@@ -77,24 +82,26 @@ class FrameConverter:
         try:
             converted = self._reformatter.reformat(frame, width, height, "rgba" if alpha else "rgb24", **coding)
         except (FFmpegError, ValueError):
-            raise VideoError(f"its pixel format {name} cannot be converted to RGB: convert it with ffmpeg") from None
+            raise VideoError(
+                f"its pixel format {name} cannot be converted to RGB", advice="convert it with ffmpeg"
+            ) from None
         pixels = np.ascontiguousarray(converted.to_ndarray(), np.uint8)
         if alpha:
-            pixels = _on_white(pixels)
+            pixels = _composite_on_white(pixels)
         if self._transfer in (_PQ, _HLG):
             pixels = _to_sdr(pixels, self._transfer)
         return apply_orientation(pixels, self.orientation(frame))
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """(width, height) in pixels that `rgb` would give."""
+        """(width, height) in pixels of what `rgb` returns."""
         width, height = self._scaled(frame.width, frame.height)
         return (height, width) if self.orientation(frame) >= 5 else (width, height)
 
     def orientation(self, frame: av.VideoFrame) -> int:
-        """How the frame is to be turned, as EXIF numbers it.
+        """How the frame must be turned to be upright, as EXIF numbers it.
 
-        The display matrix is looked at once, and again when PyAV's cheap summary of it changes: looking at it keeps the
-        frame, with its pixels, alive until Python's next garbage collection.
+        The display matrix is read once, and again when PyAV's cheap summary of it changes: reading it keeps the frame,
+        with its pixels, alive until Python's next garbage collection.
         """
         angle: int | None = getattr(frame, "rotation", None)
         if self._orientation is None or angle != self._angle:
@@ -115,7 +122,7 @@ class FrameConverter:
 
 
 def orientation(frame: av.VideoFrame) -> int:
-    """How the frame is to be turned, as EXIF numbers it: 1 upright, 2–8 the other seven ways.
+    """How the frame must be turned to be upright, as EXIF numbers it: 1 not at all, 2–8 the other seven ways.
 
     Source:
         FFmpeg's display matrix (libavutil/display.h): x' = a·x + c·y, y' = b·x + d·y with a, b, c, d at 0, 1, 3, 4.
@@ -146,7 +153,7 @@ def _has_alpha(frame: av.VideoFrame) -> bool:
     return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
 
 
-def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _composite_on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     alpha = rgba[..., 3:]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgba[..., :3])

@@ -1,4 +1,4 @@
-"""Which frame of the file a decoded picture is, and which frames never came out of the decoder."""
+"""Which frame of the file a decoded picture is, and which frames the decoder never returned."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_HOLD = 3
-"""Pictures that wait for an earlier one before that one counts as lost; decoders hand them out in order but for one or
+_MAX_WAITING = 3
+"""Pictures that wait for an earlier one before that one counts as lost; decoders return them in order but for one or
 two at the start of a stream whose reordering they had to guess."""
-_LAG = 64
-"""Packets within which a decoder answers: at most 16 frames of reordering and as many threads, twice over."""
+_MAX_LAG = 64
+"""Packets within which a decoder returns a picture: at most 16 frames of reordering and as many threads, twice over."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderedFrame(Generic[T]):
-    """A frame of the file.
+    """A frame of the file with its number.
 
     Attributes:
         index: its number in presentation order, from 0.
-        pts: its time stamp, None where the file has none that can be used.
+        pts: its timestamp, None where the file has none that can be used.
         picture: None for a frame that could not be decoded.
     """
 
@@ -32,7 +32,7 @@ class OrderedFrame(Generic[T]):
 
 
 class TimestampOrder(Generic[T]):
-    """Frames are numbered by the rank of their time stamp among all packets, so that a lost one leaves a gap.
+    """Numbers frames by the rank of their timestamp among all packets, so that a lost one leaves a gap.
 
     Args:
         first: the rank of the earliest frame among the packets to come.
@@ -41,68 +41,68 @@ class TimestampOrder(Generic[T]):
     def __init__(self, first: int = 0) -> None:
         self._next = first
         self._pending: list[tuple[int, int]] = []  # heap of (pts, number)
-        self._stamps: dict[int, int] = {}  # of the packets that have not been answered
+        self._timestamps: dict[int, int] = {}  # of the packets without a picture so far
         self._ready: list[tuple[int, int, T | None]] = []  # heap; numbers differ, so pictures are never compared
 
-    def sent(self, number: int, pts: int | None) -> None:
-        """Packet ``number``, counted in decoding order, is with the decoder and should give a picture."""
+    def add_packet(self, number: int, pts: int | None) -> None:
+        """Packet ``number``, counted in decoding order, was sent to the decoder and should give a picture."""
         if pts is not None:
             heapq.heappush(self._pending, (pts, number))
-            self._stamps[number] = pts
+            self._timestamps[number] = pts
 
-    def got(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:
-        """The decoder gave this picture of packet ``number``, or None for one that is damaged.
+    def add_picture(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:
+        """The decoder returned this picture of packet ``number``, or None for one that is damaged.
 
-        A picture of a packet that was given up, or that had given one already, has no place and is left out.
+        A picture of a packet that counts as lost, or that had given one already, has no place and is left out.
         """
         if number is None and self._pending:
             number = self._pending[0][1]
-        if number in self._stamps:
-            heapq.heappush(self._ready, (self._stamps.pop(number), number, picture))
-            yield from self._drain(_HOLD)
+        if number in self._timestamps:
+            heapq.heappush(self._ready, (self._timestamps.pop(number), number, picture))
+            yield from self._drain(_MAX_WAITING)
 
-    def end(self) -> Iterator[OrderedFrame[T]]:
-        """The decoder has given everything."""
+    def finish(self) -> Iterator[OrderedFrame[T]]:
+        """The decoder has returned everything."""
         yield from self._drain(-1)
         while self._pending:
-            yield self._lost()
+            yield self._lost_frame()
 
     @property
-    def next(self) -> int:
+    def next_index(self) -> int:
         """Index of the frame that comes next."""
         return self._next
 
     @property
-    def oldest(self) -> int | None:
-        """The smallest number of a packet that has not been answered."""
-        return min(self._stamps, default=None)
+    def oldest_pending(self) -> int | None:
+        """The smallest number of a packet without a picture so far."""
+        return min(self._timestamps, default=None)
 
-    def _drain(self, hold: int) -> Iterator[OrderedFrame[T]]:
+    def _drain(self, max_waiting: int) -> Iterator[OrderedFrame[T]]:
         while self._ready:
             pts, number, picture = self._ready[0]
             if self._pending[0] == (pts, number):
                 heapq.heappop(self._ready)
                 heapq.heappop(self._pending)
-                yield self._placed(pts, picture)
-            elif len(self._ready) > hold:
-                yield self._lost()
+                yield self._next_frame(pts, picture)
+            elif len(self._ready) > max_waiting:
+                yield self._lost_frame()
             else:
                 return
 
-    def _lost(self) -> OrderedFrame[T]:
+    def _lost_frame(self) -> OrderedFrame[T]:
         pts, number = heapq.heappop(self._pending)
-        self._stamps.pop(number, None)
-        return self._placed(pts, None)
+        self._timestamps.pop(number, None)
+        return self._next_frame(pts, None)
 
-    def _placed(self, pts: int, picture: T | None) -> OrderedFrame[T]:
+    def _next_frame(self, pts: int, picture: T | None) -> OrderedFrame[T]:
         self._next += 1
         return OrderedFrame(self._next - 1, pts, picture)
 
 
 class ArrivalOrder(Generic[T]):
-    """Frames are numbered as they come out, for files whose time stamps are missing or wrong.
+    """Numbers frames as the decoder returns them, for files whose timestamps are missing or wrong.
 
-    A lost frame is noticed late, so that the numbers of the few frames between are too small by one.
+    A lost frame is detected late, so that the numbers of the few frames between are too small by one.
 
     Args:
         fields: two packets may hold the two fields of one frame, so that a packet without a picture is no loss.
@@ -111,33 +111,33 @@ class ArrivalOrder(Generic[T]):
     def __init__(self, *, fields: bool = False) -> None:
         self._fields = fields
         self._next = 0
-        self._stamps: dict[int, int | None] = {}  # of the packets that have not been answered, oldest first
+        self._timestamps: dict[int, int | None] = {}  # of the packets without a picture so far, oldest first
 
-    def sent(self, number: int, pts: int | None) -> None:
-        """Packet ``number``, counted in decoding order, is with the decoder and should give a picture."""
-        self._stamps[number] = pts
+    def add_packet(self, number: int, pts: int | None) -> None:
+        """Packet ``number``, counted in decoding order, was sent to the decoder and should give a picture."""
+        self._timestamps[number] = pts
 
-    def got(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:
-        """The decoder gave this picture of packet ``number``, or None for one that is damaged."""
+    def add_picture(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:
+        """The decoder returned this picture of packet ``number``, or None for one that is damaged."""
         if number is None:
-            number = next(iter(self._stamps), None)
+            number = next(iter(self._timestamps), None)
         pts = None
         if number is not None:
-            pts = self._stamps.pop(number, None)
-            while (oldest := next(iter(self._stamps), number)) < number - _LAG:
-                del self._stamps[oldest]
-                yield from self._given_up()
-        yield self._placed(pts, picture)
+            pts = self._timestamps.pop(number, None)
+            while (oldest := next(iter(self._timestamps), number)) < number - _MAX_LAG:
+                del self._timestamps[oldest]
+                yield from self._lost_frame()
+        yield self._next_frame(pts, picture)
 
-    def end(self) -> Iterator[OrderedFrame[T]]:
-        """The decoder has given everything."""
-        for _ in self._stamps:
-            yield from self._given_up()
+    def finish(self) -> Iterator[OrderedFrame[T]]:
+        """The decoder has returned everything."""
+        for _ in self._timestamps:
+            yield from self._lost_frame()
 
-    def _given_up(self) -> Iterator[OrderedFrame[T]]:
+    def _lost_frame(self) -> Iterator[OrderedFrame[T]]:
         if not self._fields:
-            yield self._placed(None, None)
+            yield self._next_frame(None, None)
 
-    def _placed(self, pts: int | None, picture: T | None) -> OrderedFrame[T]:
+    def _next_frame(self, pts: int | None, picture: T | None) -> OrderedFrame[T]:
         self._next += 1
         return OrderedFrame(self._next - 1, pts, picture)

@@ -1,98 +1,63 @@
-"""Cameras and streams → frames as they come, over interruptions."""
+"""Cameras and streams → frames as they arrive, across interruptions."""
 
 from __future__ import annotations
 
+import logging
 import math
-import re
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from threading import Event
+from urllib.parse import urlsplit
 
 from mien.errors import InputError, VideoError, display_path
+from mien.media.addresses import scheme_of, without_password
 from mien.media.camera import Camera
-from mien.media.connection import Connection, ConnectionLostError, ReceivedFrame
+from mien.media.connection import Connection, ConnectionLostError, ReceivedFrame, ReconnectPolicy
 from mien.media.frame import Frame
+from mien.media.live_clock import LiveClock
 from mien.media.locked_iterator import LockedIterator
-from mien.media.network_stream import SCHEMES, NetworkStream, without_password
-from mien.media.selection import FrameSelection, FrameSelector
+from mien.media.network_stream import SCHEMES, NetworkStream
+from mien.media.selection import ALL_FRAMES, FrameSelection, FrameSelector
 from mien.media.source import SourceInfo
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+logger = logging.getLogger(__name__)
+
 _DEVICES = "/dev/"
-_TOLD = 20
+_MAX_LISTED = 20
 """Interruptions that get a line of their own."""
-_ENDED = "the stream ended"
-_TICK = 1e-3
-"""Seconds between frames that arrive at once."""
-_ASTRAY = 5.0
-"""Seconds by which a sender's clock may leave ours before it is set anew; for what comes in lumps, ten times that."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReconnectPolicy:
-    """How to go on when a stream ends, breaks or stalls.
-
-    Attributes:
-        tries: attempts in a row before giving up; 0 never connects again, None never gives up.
-        seconds: give up when no frame has come for so long; None for no such limit.
-        first: seconds before the first attempt.
-        factor: each wait is so many times the one before.
-        longest: seconds at most between attempts.
-    """
-
-    tries: int | None = 10
-    seconds: float | None = None
-    first: float = 0.5
-    factor: float = 2.0
-    longest: float = 30.0
-
-    def __post_init__(self) -> None:
-        if self.tries is not None and self.tries < 0:
-            raise InputError(f"tries is at least 0, or None, got {self.tries}")
-        if self.first < 0 or self.factor < 1 or self.longest < self.first:
-            raise InputError("the waits of a reconnection start at 0 s or more, do not shrink, and end at longest")
-
-    def wait(self, attempt: int) -> float:
-        """Seconds before attempt number ``attempt``, from 0."""
-        # the exponent is bounded because a float is
-        return min(self.longest, self.first * self.factor ** min(attempt, 64))
+_STREAM_ENDED = "the stream ended"
 
 
 def open_live(
     where: int | str,
+    selection: FrameSelection = ALL_FRAMES,
     *,
     stall: float = 10.0,
     reconnect: ReconnectPolicy | None = None,
-    every: int = 1,
-    fps: float | None = None,
-    end: float | None = None,
     size: tuple[int, int] | None = None,
 ) -> LiveSource:
     """Open a camera or an address.
 
-    ``Frame.time`` is in seconds since the first frame: by the sender's time stamps where it has true ones (RTSP, RTMP,
+    ``Frame.time`` is in seconds since the first frame: by the sender's timestamps where it has true ones (RTSP, RTMP,
     MPEG-TS, HLS), so that a jerky network does not show, else by this computer's monotonic clock when the frame
-    arrives (cameras, MJPEG). The monotonic clock also tells how long an interruption was. ``Frame.index`` counts the
-    frames that arrived. A stream that ends, breaks or stalls is connected again, at growing intervals; every such gap
-    is told in `LiveSource.problems`.
+    arrives (cameras, MJPEG). The monotonic clock also measures how long an interruption was. ``Frame.index`` counts the
+    frames that arrived. A stream that ends, stalls or is interrupted is connected again, at growing intervals; every
+    such gap is listed in `LiveSource.problems`.
 
-    An address whose sender knows the length (a file on a web server) is a recording: it is read to its end at whatever
-    speed, and nothing of it is thrown away.
+    An address whose sender states the length (a file on a web server) is a recording: it is read to its end at whatever
+    speed, and none of it is dropped.
 
     Put it into a `ReadAhead`: frames that are not fetched in time would pile up between sender and receiver otherwise.
 
     Args:
         where: number of a camera from 0, or an address such as ``rtsp://user:password@host/path``; the path of a device
             (``/dev/video2``) works as well.
-        stall: seconds without a picture after which a stream counts as broken.
-        reconnect: how to go on then; by default ten attempts within two and a half minutes.
-        every: take every n-th frame.
-        fps: take about so many frames a second, by their times.
-        end: seconds after which to end.
-        size: (width, height) to ask a camera for.
+        selection: which frames to take, in seconds since the first frame.
+        stall: seconds without a picture after which the connection counts as lost.
+        reconnect: when to connect again; by default ten attempts within two and a half minutes.
+        size: (width, height) to request from a camera.
 
     Raises:
         InputError: an option out of range, or neither a camera nor an address.
@@ -100,24 +65,36 @@ def open_live(
     """
     if not math.isfinite(stall) or stall <= 0:
         raise InputError(f"stall is a number of seconds above 0, got {stall}")
-    choice = FrameSelection(every=every, fps=fps, end=end)
-    name, connect = _target(where, stall, size)
-    return LiveSource(name, connect, choice, reconnect or ReconnectPolicy())
+    name, connect = _connector(where, stall, size)
+    return LiveSource(name, connect, selection, reconnect or ReconnectPolicy())
+
+
+def source_name(where: int | str) -> str:
+    """A camera or an address as messages and results print it, without a password."""
+    if isinstance(where, int) or where.startswith(_DEVICES):
+        return f"camera {where}"
+    return display_path(without_password(where))
 
 
 class LiveSource:
-    """An open camera or stream: iterate over it once.
+    """An open camera or stream, a `mien.media.source.FrameSource`: iterate over it once.
+
+    Args:
+        name: what messages and results print.
+        connect: opens a connection.
+        selection: which frames to take.
+        reconnect: when to connect again.
 
     Attributes:
-        info: what the first frame and the sender tell.
+        info: what the first frame and the sender state.
         lost: frames so far that could not be decoded.
-        dropped: 0: a `ReadAhead` throws frames away, and counts them.
+        dropped: 0: a `ReadAhead` drops frames, and counts them.
         gaps: interruptions so far.
         gave_up: whether the iteration has ended because no connection could be made any more.
     """
 
     def __init__(
-        self, name: str, connect: Callable[[], Connection], choice: FrameSelection, reconnect: ReconnectPolicy
+        self, name: str, connect: Callable[[], Connection], selection: FrameSelection, reconnect: ReconnectPolicy
     ) -> None:
         self._name, self._connect, self._reconnect = name, connect, reconnect
         self._stop = Event()
@@ -126,40 +103,42 @@ class LiveSource:
         self.gaps = 0
         self.gave_up = False
         self._problems: list[str] = []
-        self._arrivals = 0
+        self._received = 0
         try:
-            link, (height, width), arrivals = self._linked()
+            connection, (height, width), frames = self._open_connection()
         except ConnectionLostError as error:
-            raise VideoError(f"{name}: {error}") from None
-        self._link = link
+            raise VideoError(error.reason, path=name, advice=error.advice, code=error.code) from None
+        self._connection = connection
         self.info = SourceInfo(
             name=name,
             width=width,
             height=height,
-            rate=link.rate,
-            frames=choice.expected(None, link.seconds, link.rate),
-            seconds=link.seconds,
-            rotation=link.rotation,
-            codec=link.codec,
-            has_audio=link.has_audio,
-            live=link.seconds is None,
+            rate=connection.rate,
+            frames=selection.expected_frames(None, connection.seconds, connection.rate),
+            seconds=connection.seconds,
+            rotation=connection.rotation,
+            codec=connection.codec,
+            has_audio=connection.has_audio,
+            live=connection.seconds is None,
+            selection=selection,
         )
-        self._clock = _LiveClock(free=not self.info.live)
-        self._chooser = FrameSelector(choice, link.rate)
-        self._frames = LockedIterator(self._run(arrivals), lambda: self._link.close())
+        logger.info("%s: connected, %d × %d pixels, %s", name, width, height, connection.codec)
+        self._clock = LiveClock(recording=not self.info.live)
+        self._selector = FrameSelector(selection, connection.rate)
+        self._frames = LockedIterator(self._run(frames), lambda: self._connection.close())
 
     @property
     def problems(self) -> tuple[str, ...]:
         """One line each, so far: interruptions."""
-        more = self.gaps - _TOLD
+        more = self.gaps - _MAX_LISTED
         return (*self._problems, f"and {more:,} more interruptions") if more > 0 else tuple(self._problems)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames as they come; a second loop goes on where the first one stopped."""
+        """Frames as they arrive; a second loop continues where the first one stopped."""
         return self._frames
 
     def close(self) -> None:
-        """Let go of the camera or address; a thread that waits for it does so as soon as it may."""
+        """Release the camera or address; a thread that is waiting for it does so as soon as it can."""
         self._stop.set()
         self._frames.close()
 
@@ -169,143 +148,120 @@ class LiveSource:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _linked(self) -> tuple[Connection, tuple[int, int], Iterator[ReceivedFrame]]:
-        """A new link, (height, width) of its first picture, and its pictures from that one on."""
-        link = self._connect()
+    def _open_connection(self) -> tuple[Connection, tuple[int, int], Iterator[ReceivedFrame]]:
+        """A new connection, (height, width) of its first picture, and its frames from that one on."""
+        connection = self._connect()
         try:
-            pictures = link.pictures()
-            for first in pictures:
+            frames = connection.frames()
+            for first in frames:
                 if first.rgb is not None:
-                    return link, (first.rgb.shape[0], first.rgb.shape[1]), chain([first], pictures)
+                    return connection, (first.rgb.shape[0], first.rgb.shape[1]), chain([first], frames)
             raise ConnectionLostError("ends before the first picture")
         except BaseException:
-            link.close()
+            connection.close()
             raise
 
-    def _run(self, arrivals: Iterator[ReceivedFrame]) -> Generator[Frame, None, None]:
+    def _run(self, received: Iterator[ReceivedFrame]) -> Generator[Frame, None, None]:
         while True:
             try:
-                ended = yield from self._until_broken(arrivals)
+                reason = yield from self._until_interrupted(received)
             finally:
-                self._link.close()
-            if ended is None or self._stop.is_set():
+                self._connection.close()
+            if reason is None or self._stop.is_set():
                 return
             if not self.info.live:
-                if ended != _ENDED:
-                    self._problems.append(f"at {self._clock.last:.1f} s {ended}: the rest of the recording is missing")
+                if reason != _STREAM_ENDED:
+                    line = f"at {self._clock.last:.1f} s {reason}; the rest of the recording is missing"
+                    logger.warning("%s: %s", self._name, line)
+                    self._problems.append(line)
                 return
-            again = self._again(ended)
-            if again is None:
+            frames = self._connect_again(reason)
+            if frames is None:
                 return
-            arrivals = again
+            received = frames
 
-    def _until_broken(self, arrivals: Iterator[ReceivedFrame]) -> Generator[Frame, None, str | None]:
-        """Hand out what arrives; in the end the reason why no more does, None where no more is wanted."""
+    def _until_interrupted(self, received: Iterator[ReceivedFrame]) -> Generator[Frame, None, str | None]:
+        """Yield what arrives; returns the reason why no more does, None where no more is wanted."""
         try:
-            for rgb, stamp in arrivals:
+            for rgb, timestamp in received:
                 if self._stop.is_set():
                     return None
                 if rgb is None:
                     self.lost += 1
+                    logger.info("%s: a frame could not be decoded (%d so far)", self._name, self.lost)
                     continue
-                seconds = self._clock.tell(stamp, lumps=self._link.paced)
-                if self._link.paced and self._stop.wait(self._clock.early(seconds)):
+                bursty = self._connection.bursty
+                seconds = self._clock.stamp_frame(timestamp, bursty=bursty)
+                if bursty and self._stop.wait(self._clock.seconds_until(seconds)):
                     return None
-                index, self._arrivals = self._arrivals, self._arrivals + 1
-                if self._chooser.over(seconds):
+                index, self._received = self._received, self._received + 1
+                if self._selector.is_past_end(seconds):
                     return None
-                if self._chooser.takes(index, seconds):
+                if self._selector.selects(index, seconds):
                     yield Frame(rgb, source=self._name, index=index, time=seconds)
         except ConnectionLostError as error:
             return str(error)
-        return _ENDED
+        return _STREAM_ENDED
 
-    def _again(self, ended: str) -> Iterator[ReceivedFrame] | None:
-        """Connect again; None after giving up."""
-        rule, at, since = self._reconnect, self._clock.last, self._clock.arrival
+    def _connect_again(self, reason: str) -> Iterator[ReceivedFrame] | None:
+        """Frames of a new connection; None after giving up."""
+        policy, interrupted, since = self._reconnect, self._clock.last, self._clock.arrival
         self.gaps += 1
-        why = ""
+        logger.warning("%s: at %.1f s %s", self._name, interrupted, reason)
+        last_error = ""
         attempt = 0
-        while not (rule.tries is not None and attempt >= rule.tries):
-            if rule.seconds is not None and time.monotonic() - since >= rule.seconds:
+        while policy.max_attempts is None or attempt < policy.max_attempts:
+            if policy.max_seconds is not None and time.monotonic() - since >= policy.max_seconds:
                 break
-            if self._stop.wait(rule.wait(attempt)):
+            if self._stop.wait(policy.wait_before(attempt)):
                 return None
             attempt += 1
             try:
-                self._link, _, arrivals = self._linked()
+                self._connection, _, frames = self._open_connection()
             except ConnectionLostError as error:
-                why = f": {error}"
+                last_error = f": {error}"
                 continue
             self._clock.restart()
-            self._note(f"at {at:.1f} s {ended}; connected again after {time.monotonic() - since:.1f} s")
-            return arrivals
+            waited = time.monotonic() - since
+            logger.info("%s: connected again after %.1f s", self._name, waited)
+            self._add_problem(f"at {interrupted:.1f} s {reason}; connected again after {waited:.1f} s")
+            return frames
         attempts = "1 attempt" if attempt == 1 else f"{attempt} attempts"
         self.gave_up = True
-        waited = time.monotonic() - since
-        self._note(f"at {at:.1f} s {ended}; given up after {attempts} in {waited:.1f} s{why}", last=True)
+        outcome = f"given up after {attempts} in {time.monotonic() - since:.1f} s{last_error}"
+        logger.warning("%s: %s", self._name, outcome)
+        self._add_problem(f"at {interrupted:.1f} s {reason}; {outcome}", always=True)
         return None
 
-    def _note(self, line: str, *, last: bool = False) -> None:
-        if self.gaps <= _TOLD or last:
+    def _add_problem(self, line: str, *, always: bool = False) -> None:
+        if self.gaps <= _MAX_LISTED or always:
             self._problems.append(line)
 
 
-class _LiveClock:
-    """Times of the frames: seconds since the first, growing.
-
-    Args:
-        free: go by the sender's clock alone, however fast it comes: it is a recording.
-    """
-
-    def __init__(self, *, free: bool) -> None:
-        self._free = free
-        self._zero = self.arrival = time.monotonic()
-        self._offset: float | None = None
-        self.last = -math.inf
-
-    def restart(self) -> None:
-        """The sender's clock has nothing to do with that of before."""
-        self._offset = None
-
-    def tell(self, stamp: float | None, *, lumps: bool) -> float:
-        """Seconds of a frame that arrives now."""
-        self.arrival = time.monotonic()
-        if self.last == -math.inf:
-            self._zero = self.arrival
-        here = there = self.arrival - self._zero
-        if stamp is not None:
-            if self._offset is None:
-                self._offset = here - stamp
-            there = stamp + self._offset
-            if not self._free and abs(there - here) > _ASTRAY * (10 if lumps else 1):
-                self._offset, there = here - stamp, here
-        self.last = max(there, self.last + _TICK)
-        return self.last
-
-    def early(self, seconds: float) -> float:
-        """Seconds until the time of a frame is reached."""
-        return max(0.0, self._zero + seconds - time.monotonic())
-
-
-def _target(where: int | str, stall: float, size: tuple[int, int] | None) -> tuple[str, Callable[[], Connection]]:
-    """The name of a camera or address, and how to connect with it."""
+def _connector(where: int | str, stall: float, size: tuple[int, int] | None) -> tuple[str, Callable[[], Connection]]:
+    """The name of a camera or address, and what opens a connection to it."""
     if isinstance(where, str) and where.isdecimal():
         where = int(where)
     if isinstance(where, int):
         if isinstance(where, bool) or where < 0:
             raise InputError(f"cameras are numbered from 0, got {where!r}")
-        return f"camera {where}", partial(Camera, where, size)
+        return source_name(where), partial(Camera, where, size)
     if where.startswith(_DEVICES):
-        return f"camera {where}", partial(Camera, where, size)
-    scheme = _ADDRESS.match(where)
+        return source_name(where), partial(Camera, where, size)
+    scheme = scheme_of(where)
     if scheme is None:
         raise InputError(
-            f"{display_path(where)}: is neither the number of a camera nor an address; open_video reads files"
+            "is neither the number of a camera nor an address", path=where, advice="open_video reads files"
         )
-    name = display_path(without_password(where))
-    if scheme[1].lower() not in SCHEMES:
-        raise InputError(f"{name}: addresses begin with {', '.join(sorted(SCHEMES))}; open_video reads files")
+    name = source_name(where)
+    if scheme not in SCHEMES:
+        raise InputError(
+            f"addresses begin with {', '.join(sorted(SCHEMES))}", path=name, advice="open_video reads files"
+        )
+    try:
+        urlsplit(where)
+    except ValueError as error:
+        raise InputError(f"is not a valid address: {error}", path=name) from None
     if size is not None:
-        raise InputError(f"{name}: the size is the sender's choice; only a camera can be asked for one")
+        raise InputError("the sender determines the size; only a camera can be asked for one", path=name)
     return name, partial(NetworkStream, where, stall)

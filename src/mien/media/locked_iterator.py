@@ -9,27 +9,30 @@ from mien.media.frame import Frame
 
 
 class LockedIterator(Iterator[Frame]):
-    """Frames of a generator, which is run or closed by one thread at a time.
+    """Frames of a generator, which only one thread at a time runs or closes.
 
     Two threads that close or run a generator at once can bring the interpreter down.
+
+    Args:
+        frames: the generator.
+        release: frees what the frames come from; called with every close.
     """
 
-    def __init__(self, frames: Generator[Frame, None, None], let_go: Callable[[], None] | None = None) -> None:
-        """Take turns at ``frames``; ``let_go`` frees what they come from and is called with every close."""
-        self._frames, self._let_go, self._turn = frames, let_go, Lock()
+    def __init__(self, frames: Generator[Frame, None, None], release: Callable[[], None] | None = None) -> None:
+        self._frames, self._release, self._lock = frames, release, Lock()
 
     def __next__(self) -> Frame:
-        with self._turn:
+        with self._lock:
             return next(self._frames)
 
     def close(self) -> bool:
-        """Close the generator; False where another thread is in it, which has to see another sign, and to end."""
-        if not self._turn.acquire(blocking=False):
+        """Close the generator; False while another thread runs it, which needs another signal to end."""
+        if not self._lock.acquire(blocking=False):
             return False
         try:
             self._frames.close()
-            if self._let_go is not None:
-                self._let_go()
+            if self._release is not None:
+                self._release()
         finally:
-            self._turn.release()
+            self._lock.release()
         return True

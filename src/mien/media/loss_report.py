@@ -1,15 +1,16 @@
-"""What could not be read of a video, counted and told in a few lines."""
+"""Counts what could not be read of a video and reports it in a few lines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-_TOLD = 8
+_MAX_LISTED = 8
 """Stretches that get a line of their own."""
-_STEADY, _SEEN_ENOUGH = 0.95, 25
-_GREATEST_GAP = 10.0
-_LEAST_GAP = 0.1
-"""Seconds without a picture that count as missing ones in a video whose frames otherwise come at equal distances."""
+_STEADY_SHARE, _MIN_STEPS = 0.95, 25
+"""Share of equal distances, among at least so many, for a video's frames to count as equally spaced."""
+_MAX_GAP = 10.0
+_MIN_GAP = 0.1
+"""Seconds without a picture that count as missing frames in a video whose frames are otherwise equally spaced."""
 
 
 @dataclass(slots=True)
@@ -23,99 +24,104 @@ class _Stretch:
 
 
 class LossReport:
-    """Account of lost frames.
+    """Record of the lost frames of a video.
 
     Args:
-        rate: nominal frames a second.
+        rate: nominal frames per second.
         seconds: length of the video, None where it is not known for sure.
+
+    Attributes:
+        lost: frames so far that could not be decoded or are missing in the file.
+        in_gaps: of these, frames that left a gap between two others.
     """
 
     def __init__(self, rate: float | None, seconds: float | None = None) -> None:
         self.lost = 0
-        self.absent = 0  # of these, frames that left a hole in the file
+        self.in_gaps = 0
         self._rate = rate
         self._seconds = seconds
         self._stretches: list[_Stretch] = []
-        self._more, self._more_absent = 0, 0
-        self._holes: list[str] = []
+        self._unlisted, self._unlisted_in_gaps = 0, 0
+        self._gaps: list[str] = []
         self._lines: list[str] = []
-        self._before: float | None = None
-        self._damage = False  # since the last key frame
-        self._steps, self._even = 0, 0
+        self._previous: float | None = None
+        self._damaged = False  # since the last key frame
+        self._steps, self._even_steps = 0, 0
 
-    def decoded(self, index: int, time: float, key: bool) -> None:
-        """Frame ``index`` came out whole."""
-        self._gap(time)
-        self._before = time
+    def add_decoded(self, index: int, time: float, key: bool) -> None:
+        """Frame ``index`` was decoded whole."""
+        self._check_gap(time)
+        self._previous = time
         if key:
-            self._damage = False
+            self._damaged = False
         if self._stretches and self._stretches[-1].open and key:
             self._stretches[-1].open = False
             if index > self._stretches[-1].last + 1:
                 self._stretches[-1].key = time
 
-    def undecodable(self, index: int, time: float) -> None:
-        """Frame ``index`` did not come out, or damaged."""
+    def add_undecodable(self, index: int, time: float) -> None:
+        """Frame ``index`` could not be decoded, or is damaged."""
         self.lost += 1
-        self._damage = True
-        self._gap(time)
-        self._before = time
+        self._damaged = True
+        self._check_gap(time)
+        self._previous = time
         stretch = self._stretches[-1] if self._stretches else None
         if stretch is not None and stretch.open and stretch.last + 1 == index:
             stretch.last, stretch.end = index, time
-        elif len(self._stretches) < _TOLD:
+        elif len(self._stretches) < _MAX_LISTED:
             if stretch is not None:
                 stretch.open = False
             self._stretches.append(_Stretch(index, index, time, time))
         else:
-            self._more += 1
+            self._unlisted += 1
 
-    def missing(self, frames: int, line: str) -> None:
-        """So many frames are not in the file though they should be; ``line`` says so."""
+    def add_missing(self, frames: int, line: str) -> None:
+        """So many frames are not in the file though they should be; ``line`` reports it."""
         self.lost += frames
-        self.note(line)
+        self.add_problem(line)
 
-    def note(self, line: str) -> None:
-        """A problem to be told once."""
+    def add_problem(self, line: str) -> None:
+        """A problem to report once."""
         if line not in self._lines:
             self._lines.append(line)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """One line each."""
-        lines = [_told(stretch) for stretch in self._stretches]
-        if self._more:
-            lines.append(f"in other places {self._more:,} more could not be decoded")
-        lines += self._holes
-        if self._more_absent:
-            lines.append(f"in other places about {self._more_absent:,} more are missing in the file")
+        lines = [_stretch_line(stretch) for stretch in self._stretches]
+        if self._unlisted:
+            lines.append(f"in other places {self._unlisted:,} more could not be decoded")
+        lines += self._gaps
+        if self._unlisted_in_gaps:
+            lines.append(f"in other places about {self._unlisted_in_gaps:,} more are missing in the file")
         return (*lines, *self._lines)
 
-    def _gap(self, time: float) -> None:
-        """Frames that left no trace: a hole in a video whose frames otherwise come at equal distances."""
-        if self._before is None or not self._rate:
+    def _check_gap(self, time: float) -> None:
+        """Count frames that left no trace: a gap in a video whose frames are otherwise equally spaced."""
+        if self._previous is None or not self._rate:
             return
-        step = (time - self._before) * self._rate
+        step = (time - self._previous) * self._rate
         even = 0.5 < step < 1.5
-        steady = self._steps >= _SEEN_ENOUGH and self._even >= _STEADY * self._steps
-        absent = round(step) - 1
-        # a damaged time stamp may lie anywhere
-        likely = absent <= _GREATEST_GAP * self._rate if self._seconds is None else time <= self._seconds + 1
-        likely = likely and self._before >= -1
-        if likely and steady and absent > 0 and (self._damage or (absent >= 2 and absent / self._rate >= _LEAST_GAP)):
-            self.lost += absent
-            self.absent += absent
-            if len(self._holes) < _TOLD:
-                start = self._before + 1 / self._rate
-                self._holes.append(f"from {start:.2f} to {time:.2f} s about {frames_are(absent)} missing in the file")
+        steady = self._steps >= _MIN_STEPS and self._even_steps >= _STEADY_SHARE * self._steps
+        missing = round(step) - 1
+        # a damaged timestamp may lie anywhere
+        likely = missing <= _MAX_GAP * self._rate if self._seconds is None else time <= self._seconds + 1
+        likely = likely and self._previous >= -1
+        wide = missing >= 2 and missing / self._rate >= _MIN_GAP
+        if likely and steady and missing > 0 and (self._damaged or wide):
+            self.lost += missing
+            self.in_gaps += missing
+            if len(self._gaps) < _MAX_LISTED:
+                start = self._previous + 1 / self._rate
+                self._gaps.append(f"from {start:.2f} to {time:.2f} s about {frames_are(missing)} missing in the file")
             else:
-                self._more_absent += absent
+                self._unlisted_in_gaps += missing
         else:
             self._steps += 1
-            self._even += even
+            self._even_steps += even
 
 
-def _told(stretch: _Stretch) -> str:
+def _stretch_line(stretch: _Stretch) -> str:
     if stretch.first == stretch.last:
         line = f"frame {stretch.first} ({stretch.start:.2f} s) could not be decoded"
     else:

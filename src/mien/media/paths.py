@@ -1,4 +1,4 @@
-"""Files, folders and glob patterns → the pictures they stand for."""
+"""Files, folders and glob patterns → the pictures or videos they stand for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mien.errors import MienError, MissingFileError, display_path
-from mien.media import filetype as sniff
+from mien.errors import MienError, MissingFileError
+from mien.media.filetype import HEADER_BYTES, is_video_header
 from mien.media.image import image_suffixes
 
 VIDEO_SUFFIXES = frozenset({
@@ -24,11 +24,11 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 class ExpandedPaths(NamedTuple):
-    """What a list of inputs stands for.
+    """The files that a list of inputs stands for.
 
     Attributes:
         paths: the files in the order of the inputs, each once.
-        errors: one for each input, or folder inside an input, that gave nothing or could not be read.
+        errors: one for each input, or folder inside an input, without files or that could not be read.
     """
 
     paths: list[Path]
@@ -40,10 +40,10 @@ def expand_paths(
 ) -> ExpandedPaths:
     """The files behind paths, folders and glob patterns.
 
-    A file that is named is taken whatever its suffix. A folder or pattern gives the files that have one of
+    A named file is included whatever its suffix. A folder or pattern stands for the files that have one of
     ``suffixes``, in natural order (``img2`` before ``img10``), without hidden files and folders; links to folders are
-    followed, each folder is read once. Nothing is raised for an input that gives no file: the error is returned beside
-    the files, so that the others can go on.
+    followed, each folder is read once. An input without files raises nothing: its error is returned beside the files,
+    so that the others can be processed.
 
     Args:
         inputs: paths of files or folders, or patterns with ``*``, ``?``, ``[…]`` or ``**``.
@@ -52,14 +52,14 @@ def expand_paths(
             `VIDEO_SUFFIXES` are those of videos.
     """
     wanted = image_suffixes() if suffixes is None else frozenset(suffixes)
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     errors: list[MienError] = []
     for given in inputs:
         paths, problems = _expand_one(os.fsdecode(os.fspath(given)), recursive, wanted)
         errors += problems
         for path in paths:
-            found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - a link keeps the name it was given by
-    return ExpandedPaths(list(found.values()), errors)
+            files.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - a link keeps the name it was given by
+    return ExpandedPaths(list(files.values()), errors)
 
 
 def is_video_file(path: Path) -> bool:
@@ -68,9 +68,9 @@ def is_video_file(path: Path) -> bool:
         return True
     try:
         with path.open("rb") as file:
-            return sniff.is_video_header(file.read(sniff.HEADER_BYTES))
+            return is_video_header(file.read(HEADER_BYTES))
     except (OSError, ValueError):
-        return False  # reading it as a picture tells why
+        return False  # reading it as a picture raises the error
 
 
 def natural_sort_key(path: Path) -> list[tuple[list[tuple[int, str]], str]]:
@@ -83,44 +83,43 @@ def _piece(piece: str) -> tuple[int, str]:
 
 
 def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
-    name = display_path(given)
     path = Path(given)
     try:
         if not given:
-            return _nothing("an input is empty: give a file, a folder or a pattern")
+            return _no_files("an input is empty", None, "give a file, a folder or a pattern")
         if path.is_dir():
-            return _folder(path, recursive, wanted)
+            return _expand_folder(path, recursive, wanted)
         # a file whose name happens to hold * or [ is meant literally
         if os.path.lexists(given):
             return ExpandedPaths([path], [])
     except (OSError, ValueError) as error:
-        return _nothing(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}")
+        return _no_files(f"cannot be read: {getattr(error, 'strerror', None) or error}", given)
     if glob.has_magic(given):
-        return _pattern(given, recursive, wanted)
-    return _nothing(f"{name}: no such file or folder: check the path, relative ones start at {Path.cwd()}")
+        return _expand_pattern(given, recursive, wanted)
+    return _no_files("no such file or folder", given, f"check the path, relative ones start at {Path.cwd()}")
 
 
-def _pattern(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
+def _expand_pattern(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
     matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - Path.glob refuses absolute ones
     if not matches:
-        return _nothing(f"{display_path(given)}: no file matches this pattern: check it, and quote it in a shell")
+        return _no_files("no file matches this pattern", given, "check it, and quote it in a shell")
     result = ExpandedPaths([], [])
     for match in sorted(matches, key=natural_sort_key):
         if match.is_dir():
-            result.paths.extend(_folder(match, recursive, wanted).paths)
+            result.paths.extend(_expand_folder(match, recursive, wanted).paths)
         elif match.suffix.lower() in wanted:
             result.paths.append(match)
     if not result.paths:
-        return _nothing(f"{display_path(given)}: of {len(matches)} matches none is a {_kinds(wanted)}")
+        return _no_files(f"of {len(matches)} matches none is a {_describe_suffixes(wanted)}", given)
     return result
 
 
-def _folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
+def _expand_folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
     errors: list[MienError] = []
     paths = sorted(walk_files(folder, recursive, wanted, errors), key=natural_sort_key)
     if not paths and not errors:
         depth = "in this folder or below it" if recursive else "in this folder (those inside it were not read)"
-        return _nothing(f"{display_path(str(folder))}: no {_kinds(wanted)} {depth}")
+        return _no_files(f"no {_describe_suffixes(wanted)} {depth}", str(folder))
     return ExpandedPaths(paths, errors)
 
 
@@ -128,19 +127,19 @@ def walk_files(folder: Path, recursive: bool, wanted: frozenset[str], errors: li
     """The files of a folder with a suffix in ``wanted``, in no order; folders that cannot be read go to ``errors``."""
 
     def unreadable(error: OSError) -> None:
-        errors.append(MissingFileError(f"{display_path(str(error.filename))}: cannot be read: {error.strerror}"))
+        errors.append(MissingFileError(f"cannot be read: {error.strerror}", path=str(error.filename)))
 
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     for where, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         try:
             status = Path(where).stat()
         except OSError as error:
             unreadable(error)
             continue
-        if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in visited:
             folders.clear()  # a link back to a folder that was read already
             continue
-        seen.add((status.st_dev, status.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
         for name in files:
             path = Path(where, name)
@@ -148,10 +147,10 @@ def walk_files(folder: Path, recursive: bool, wanted: frozenset[str], errors: li
                 yield path
 
 
-def _kinds(wanted: frozenset[str]) -> str:
-    usual = [kind for kind in (".jpg", ".png", ".webp", ".heic", ".mp4", ".mkv") if kind in wanted]
+def _describe_suffixes(wanted: frozenset[str]) -> str:
+    usual = [suffix for suffix in (".jpg", ".png", ".webp", ".heic", ".mp4", ".mkv") if suffix in wanted]
     return f"file ending in {', '.join(usual or sorted(wanted))}" + (" or the like" if usual else "")
 
 
-def _nothing(message: str) -> ExpandedPaths:
-    return ExpandedPaths([], [MissingFileError(message)])
+def _no_files(reason: str, path: str | None, advice: str | None = None) -> ExpandedPaths:
+    return ExpandedPaths([], [MissingFileError(reason, path=path, advice=advice)])

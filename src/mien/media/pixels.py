@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _STRIP = 128
+"""Rows that are copied at a time."""
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 
@@ -21,13 +22,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """The image as mode RGB in sRGB, transparency on white.
 
     Raises:
-        ImageError: pixels whose white nobody has agreed on (32-bit integers, floats).
+        ImageError: pixels without an agreed value for white (32-bit integers, floats).
     """
     profile = image.info.get("icc_profile") or None
     if image.mode.startswith("I"):
         image = _from_integers(image)
     elif image.mode == "F":
-        raise ImageError("has floating-point pixels without a stated white: save it with 8 or 16 bits")
+        raise ImageError("has floating-point pixels without a stated white", advice="save it with 8 or 16 bits")
     elif image.mode == "La":
         image = composite_on_white(image.convert("LA").convert("RGBA"))
     elif image.mode in ("P", "PA") or image.has_transparency_data:
@@ -41,7 +42,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def composite_on_white(image: Image.Image) -> Image.Image:
-    """An RGBA image laid on white, as mode RGB."""
+    """An RGBA image composited on white, as mode RGB."""
     from PIL import Image
 
     alpha = image.getchannel("A")
@@ -66,7 +67,7 @@ def rgb_pixels(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def apply_orientation(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Stored pixels turned as EXIF's orientation says; 1 and unknown values change nothing.
+    """Stored pixels turned upright by EXIF's orientation; 1 and unknown values change nothing.
 
     Source:
         Exif 2.32, tag 0x0112: 2 mirrored, 3 upside down, 4 both, 5–8 the same with rows and columns exchanged.
@@ -91,7 +92,7 @@ def _from_integers(image: Image.Image) -> Image.Image:
     if image.mode != "I" and 8 < bits < 16:
         white = (1 << bits) - 1
     if image.mode == "I" and (values.min() < 0 or values.max() > white):
-        raise ImageError("has 32-bit integer pixels without a stated white: save it with 8 or 16 bits")
+        raise ImageError("has 32-bit integer pixels without a stated white", advice="save it with 8 or 16 bits")
     if image.mode != "I" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         values = white - values
     scaled = (np.minimum(values, white).astype(np.uint32) * 255 + white // 2) // white

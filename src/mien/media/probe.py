@@ -1,7 +1,7 @@
 """What is known of a video file before its frames are read.
 
-It is found from the header and the first packets alone, so that every run over the file, also one that resumes, finds
-the same.
+It comes from the header and the first packets alone, so that every run over the file, also one that resumes, gets the
+same result.
 """
 
 from __future__ import annotations
@@ -15,48 +15,51 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputError, MissingFileError, VideoError, display_path
+from mien.defaults import FRAME_RATE
+from mien.errors import InputError, VideoError, display_path
+from mien.media.addresses import scheme_of, without_password
 from mien.media.demuxer import MAX_FRAME_PIXELS, VideoDemuxer, VideoPacket, codec_name
-from mien.media.filetype import HEADER_BYTES, is_image_header, kind_not_video
+from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video, is_image_header
 from mien.media.frame_converter import FrameConverter
+from mien.media.local_file import open_file
 from mien.media.source import SourceInfo
 
 if TYPE_CHECKING:
     import av
 
-_PEEK, _PEEK_BYTES = 64, 64 << 20
-_LONGEST = 48 * 3600.0
-"""Seconds that a header may claim and be believed."""
-_ENCRYPTED = "is encrypted (DRM): only the player it was made for can read it"
-_TURNED = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
+_MAX_PACKETS, _MAX_PACKET_BYTES = 64, 64 << 20
+"""Packets, and bytes of them, that are looked at."""
+_MAX_SECONDS = 48 * 3600.0
+"""Length above which a header is damaged."""
+_ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
-_TRUE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf"})
+_STATES_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf"})
 """Containers that state their length; FFmpeg guesses that of others from what it finds."""
 
 
 class FrameNumbering(Enum):
     """How frames get their numbers and times."""
 
-    STAMPS = "every packet is a frame with its own time stamp"
-    FIELDS = "two packets may be one frame; the time stamps can be used"
-    RATE = "no usable time stamps: frames come at the nominal rate"
+    TIMESTAMPS = "every packet is a frame with its own timestamp"
+    FIELDS = "two packets may be one frame; the timestamps can be used"
+    RATE = "no usable timestamps: frames are timed at the nominal rate"
 
 
 @dataclass(frozen=True, slots=True)
 class VideoProbe:
-    """A video file.
+    """What is known of a video file.
 
     Attributes:
         path: as it was given.
         info: for the caller; its ``frames`` are those of the whole file.
         stream: index of the video stream.
         numbering: how frames get their numbers and times.
-        base: seconds a unit of a time stamp.
+        base: seconds per unit of a timestamp.
         start: seconds on the container's clock that count as 0.
         sar: width to height of a stored pixel.
         transfer: AVColorTransferCharacteristic.
-        declared: packets that the container says it has, None where it does not.
-        until: seconds on the container's clock at which it says it ends, None where it does not.
+        declared: packets that the container states it has, None where it does not.
+        until: seconds on the container's clock at which it states it ends, None where it does not.
         edited: whether an edit list may leave frames out.
     """
 
@@ -74,8 +77,8 @@ class VideoProbe:
 
     @property
     def rate(self) -> float:
-        """Nominal frames a second; 25 where the file names none."""
-        return self.info.rate or 25.0
+        """Nominal frames per second; `mien.defaults.FRAME_RATE` where the file states none."""
+        return self.info.rate or FRAME_RATE
 
     def converter(self) -> FrameConverter:
         """Frames of this video → RGB."""
@@ -83,7 +86,7 @@ class VideoProbe:
 
 
 def probe_video(path: str | os.PathLike[str]) -> VideoProbe:
-    """Look into a video file and decode its first frame.
+    """Read the header and the first packets of a video file and decode its first frame.
 
     Raises:
         MissingFileError: no such file.
@@ -93,46 +96,42 @@ def probe_video(path: str | os.PathLike[str]) -> VideoProbe:
     from av.error import FFmpegError
 
     given = os.fsdecode(os.fspath(path))
-    name = display_path(given)
-    head = _head(given, name)
+    head = _read_header(given)
     try:
-        with VideoDemuxer(given) as opened:
-            return _facts(given, name, head, opened)
+        with VideoDemuxer(given) as demuxer:
+            return _probe(given, head, demuxer)
     except FFmpegError as error:
         if isinstance(error, OSError) and error.strerror:
-            raise VideoError(f"{name}: cannot be read: {error.strerror}") from None
-        raise VideoError(f"{name}: {kind_not_video(head)}") from None
+            raise VideoError(f"cannot be read: {error.strerror}", path=given) from None
+        raise _not_a_video(given, head) from None
 
 
-def _facts(given: str, name: str, head: bytes, opened: VideoDemuxer) -> VideoProbe:
-    container, stream = opened.container, opened.stream
-    sound = len(container.streams.audio) > 0
+def _probe(given: str, head: bytes, demuxer: VideoDemuxer) -> VideoProbe:
+    container, stream = demuxer.container, demuxer.stream
+    has_audio = len(container.streams.audio) > 0
     # FFmpeg takes single pictures for videos of one frame; HEIC and AVIF share the container of MP4
     if container.format.name.endswith("_pipe") or (container.format.name == _MOV and is_image_header(head)):
-        raise VideoError(f"{name}: {kind_not_video(head)}")
+        raise _not_a_video(given, head)
     if stream is None:
-        raise VideoError(f"{name}: " + ("holds sound but no video" if sound else kind_not_video(head)))
+        raise VideoError("holds sound but no video", path=given) if has_audio else _not_a_video(given, head)
     if stream.codec_context is None:
-        raise VideoError(f"{name}: {_locked(given) or 'its codec is not one that FFmpeg decodes: convert it to H.264'}")
-    first, packets, pictures = _first_frame(opened)
+        raise _encryption_error(given) or VideoError(
+            "its codec is not one that FFmpeg decodes", path=given, advice="convert it to H.264"
+        )
+    first, packets, pictures = _first_frame(demuxer)
     if not packets:
-        raise VideoError(f"{name}: holds a video track without a single frame")
+        raise VideoError("holds a video track without a single frame", path=given)
     # noise that is decoded may look like a picture, so encryption comes first
-    told = getattr(packets[0].packet, "has_sidedata", None)
-    if told is not None and told("encryption_info"):
-        raise VideoError(f"{name}: {_ENCRYPTED}")
+    has_side_data = getattr(packets[0].packet, "has_sidedata", None)
+    if has_side_data is not None and has_side_data("encryption_info"):
+        raise _encrypted(given)
     if first is None:
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MAX_FRAME_PIXELS:
-            size = f"{width:,} × {height:,} pixels, above the limit of {MAX_FRAME_PIXELS:,}"
-            raise VideoError(f"{name}: declares frames of {size}: make it smaller, for example with ffmpeg -vf scale")
-        reason = _locked(given) or "not one of its frames can be decoded: copy or download it again"
-        raise VideoError(f"{name}: {reason}")
+        raise _undecodable(given, stream.codec_context.width, stream.codec_context.height)
     base = Fraction(stream.time_base)
-    start = opened.start
-    rate = opened.rate
+    start = demuxer.start
+    rate = demuxer.rate
     seconds = _seconds(container, stream)
-    if seconds and (seconds > _LONGEST or (rate and seconds * rate < len(packets) - 1)):
+    if seconds and (seconds > _MAX_SECONDS or (rate and seconds * rate < len(packets) - 1)):
         seconds = None  # a wrong guess, or a damaged header
     transfer = stream.codec_context.color_trc
     sar = stream.sample_aspect_ratio
@@ -140,26 +139,26 @@ def _facts(given: str, name: str, head: bytes, opened: VideoDemuxer) -> VideoPro
     try:
         converter.rgb(first)
     except VideoError as error:
-        raise VideoError(f"{name}: {error}") from None
+        raise error.with_path(given) from None
     width, height = converter.size(first)
-    declared = _declared(stream)
-    exact = container.format.name in _TRUE_LENGTH and seconds is not None
+    declared = _declared_packets(stream)
+    exact = container.format.name in _STATES_LENGTH and seconds is not None
     info = SourceInfo(
-        name=name,
+        name=display_path(given),
         width=width,
         height=height,
         rate=rate,
         frames=(declared if exact else None) or (round(seconds * rate) if seconds and rate else None),
         seconds=seconds,
-        rotation=_TURNED[converter.orientation(first)],
+        rotation=_ROTATIONS[converter.orientation(first)],
         codec=codec_name(stream),
-        has_audio=sound,
+        has_audio=has_audio,
     )
     return VideoProbe(
         path=given,
         info=info,
         stream=stream.index,
-        numbering=_numbering(opened, first, packets, pictures),
+        numbering=_numbering(demuxer, first, packets, pictures),
         base=base,
         start=start,
         sar=sar,
@@ -170,56 +169,88 @@ def _facts(given: str, name: str, head: bytes, opened: VideoDemuxer) -> VideoPro
     )
 
 
-def _head(given: str, name: str) -> bytes:
+def _read_header(given: str) -> bytes:
+    """The first bytes of a file."""
     if not given:
-        raise InputError("the path is empty: give the path of a video")
-    if "://" in given[:20]:
-        raise InputError(f"{name}: is an address, not a file: 'mien live' or open_live reads it")
-    path = Path(given)
+        raise InputError("the path is empty", advice="give the path of a video")
+    if scheme_of(given) is not None:
+        raise InputError(
+            "is an address, not a file", path=without_password(given), advice="'mien live' or open_live reads it"
+        )
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise InputError(f"{name}: is a folder: give the videos in it one at a time, or open_numbered for pictures")
-        if not stat.S_ISREG(mode):
-            raise InputError(f"{name}: is a pipe or a device, which cannot be read twice: save the video as a file")
-        with path.open("rb") as file:
+        mode = Path(given).stat().st_mode
+    except (OSError, ValueError):
+        mode = None  # opening it raises the error
+    if mode is not None and stat.S_ISDIR(mode):
+        raise InputError(
+            "is a folder",
+            path=given,
+            advice="give the videos in it one at a time, or open_numbered_pictures for pictures",
+        )
+    if mode is not None and not stat.S_ISREG(mode):
+        raise InputError(
+            "is a pipe or a device, which cannot be read twice", path=given, advice="save the video as a file"
+        )
+    with open_file(given) as file:
+        try:
             head = file.read(HEADER_BYTES)
-    except FileNotFoundError:
-        raise MissingFileError(f"{name}: no such file: check the path, relative ones start at {Path.cwd()}") from None
-    except NotADirectoryError:
-        raise MissingFileError(f"{name}: no such file: a part of the path is a file, not a folder") from None
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{name}: cannot be opened: {error.strerror or error}") from None
-    except ValueError as error:
-        raise InputError(f"{name}: is not a path: {error}") from None
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror or error}", path=given) from None
     if not head:
-        raise VideoError(f"{name}: is empty (0 bytes): copy or download it again")
+        raise VideoError("is empty (0 bytes)", path=given, advice="copy or download it again")
     return head
 
 
-def _first_frame(opened: VideoDemuxer) -> tuple[av.VideoFrame | None, list[VideoPacket], int]:
-    """The first frame that is decoded whole, the packets looked at, and how many pictures came of them.
+def _not_a_video(path: str, head: bytes) -> VideoError:
+    kind = diagnose_unreadable_video(head)
+    return VideoError(kind.reason, path=path, advice=kind.advice)
 
-    An interlaced stream is decoded to the end of the look, to see whether its packets are frames or fields.
+
+def _undecodable(path: str, width: int, height: int) -> VideoError:
+    """Why no frame of a video was decoded, given the size that it declares."""
+    if width * height > MAX_FRAME_PIXELS:
+        return VideoError(
+            f"declares frames of {width:,} × {height:,} pixels, above the limit of {MAX_FRAME_PIXELS:,}",
+            path=path,
+            advice="make it smaller, for example with ffmpeg -vf scale",
+            code="video-too-large",
+            details={"pixels": width * height, "limit": MAX_FRAME_PIXELS},
+        )
+    return _encryption_error(path) or VideoError(
+        "not one of its frames can be decoded", path=path, advice="copy or download it again"
+    )
+
+
+def _encrypted(path: str) -> VideoError:
+    return VideoError(
+        "is encrypted (DRM)",
+        path=path,
+        advice="only the player it was made for can read it",
+        code="video-encrypted",
+    )
+
+
+def _first_frame(demuxer: VideoDemuxer) -> tuple[av.VideoFrame | None, list[VideoPacket], int]:
+    """The first frame that is decoded whole, the packets looked at, and how many pictures they gave.
+
+    Of an interlaced stream, all these packets are decoded, to see whether they are frames or fields.
     """
     from av.error import FFmpegError
 
-    context = opened.stream.codec_context
+    context = demuxer.stream.codec_context
     context.thread_count = 1
     first: av.VideoFrame | None = None
     packets: list[VideoPacket] = []
-    pictures, held = 0, 0
-    for sent in opened.packets():
-        held += sent.packet.size
-        if len(packets) < _PEEK and held < _PEEK_BYTES:
-            packets.append(sent)
+    pictures, size = 0, 0
+    for packet in demuxer.packets():
+        size += packet.packet.size
+        if len(packets) < _MAX_PACKETS and size < _MAX_PACKET_BYTES:
+            packets.append(packet)
         elif first is not None:
             break
         if first is None or first.interlaced_frame:
             try:
-                frames = context.decode(sent.packet)
+                frames = context.decode(packet.packet)
             except FFmpegError:
                 continue
             pictures += len(frames)
@@ -231,28 +262,32 @@ def _first_frame(opened: VideoDemuxer) -> tuple[av.VideoFrame | None, list[Video
     return first, packets, pictures
 
 
-def _numbering(opened: VideoDemuxer, first: av.VideoFrame, packets: list[VideoPacket], pictures: int) -> FrameNumbering:
-    expected = [sent for sent in packets if sent.shown]
-    if any(sent.pts is None for sent in expected):
+def _numbering(
+    demuxer: VideoDemuxer, first: av.VideoFrame, packets: list[VideoPacket], pictures: int
+) -> FrameNumbering:
+    visible = [packet for packet in packets if packet.visible]
+    if any(packet.pts is None for packet in visible):
         return FrameNumbering.RATE
-    if opened.container.format.name == "avi" and opened.stream.codec_context.has_b_frames:
+    if demuxer.container.format.name == "avi" and demuxer.stream.codec_context.has_b_frames:
         # AVI stores frames in decoding order without their times of presentation
         offsets = {
-            sent.pts - sent.packet.dts for sent in expected if sent.pts is not None and sent.packet.dts is not None
+            packet.pts - packet.packet.dts
+            for packet in visible
+            if packet.pts is not None and packet.packet.dts is not None
         }
         if len(offsets) <= 1:
             return FrameNumbering.RATE
-    if first.interlaced_frame and pictures <= 0.8 * len(expected):
+    if first.interlaced_frame and pictures <= 0.8 * len(visible):
         return FrameNumbering.FIELDS
-    return FrameNumbering.STAMPS
+    return FrameNumbering.TIMESTAMPS
 
 
-def _declared(stream: Any) -> int | None:
+def _declared_packets(stream: Any) -> int | None:
     count = stream.frames
     if not count:
         # what mkvmerge writes
         tag = stream.metadata.get("NUMBER_OF_FRAMES", "")
-        count = int(tag) if tag.isdigit() else 0
+        count = int(tag) if tag.isdecimal() else 0
     return count or None
 
 
@@ -272,13 +307,13 @@ def _until(container: Any, stream: Any, start: Fraction) -> float | None:
     return None
 
 
-def _locked(path: str) -> str | None:
-    """Whether the file says that it is encrypted."""
+def _encryption_error(path: str) -> VideoError | None:
+    """The error of a file that states that it is encrypted, None of any other."""
     with Path(path).open("rb") as file:
         head = file.read(1 << 20)
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - (1 << 20)))
         tail = file.read()
     if any(mark in part for mark in (b"encv", b"pssh") for part in (head, tail)):
-        return _ENCRYPTED
+        return _encrypted(path)
     return None

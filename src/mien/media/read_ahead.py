@@ -1,9 +1,10 @@
-"""A source read ahead by a thread, through a queue that holds only so much."""
+"""A source read ahead by a thread, through a bounded queue."""
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -12,46 +13,56 @@ from mien.errors import InputError
 from mien.media.frame import Frame
 from mien.media.source import FrameSource, SourceInfo
 
+logger = logging.getLogger(__name__)
+
 QUEUE_FRAMES, LIVE_QUEUE_FRAMES = 16, 2
-"""Frames read ahead of a file, and of a live source, where each costs its time in latency."""
+"""Frames read ahead of a file, and of a live source, where each adds latency."""
 QUEUE_BYTES = 256 << 20
 """Bytes of pixels in the queue."""
 _MIN_QUEUE_FRAMES = 2
 """Frames in the queue however large they are, so that reading and analysis overlap."""
 _CLOSE_TIMEOUT = 2.0
-"""Seconds that closing waits for a read that stalls; after that the thread is left to end by itself."""
+"""Seconds that closing waits for a read that stalls; after that the thread ends on its own."""
 _POLL_INTERVAL = 0.2
-"""Seconds between looks at the signals while waiting: on some systems only a wait that ends sees Ctrl-C."""
+"""Seconds between checks for signals while waiting: on some systems only a wait that ends handles Ctrl-C."""
 
 
 class ReadAhead:
-    """Reads ahead of whoever iterates over it; the thread starts with the iteration and ends with `close`.
+    """A source that a thread reads ahead, itself a `mien.media.source.FrameSource`.
 
-    A file waits when the queue is full, so that no frame is lost. Of a live source the oldest frame is thrown away and
-    counted, so that what comes out is never older than the queue is long. An error of the source is raised in the
-    iteration after the frames that came before it.
+    The thread starts with the iteration and ends with `close`. A file waits when the queue is full, so that no frame is
+    lost. Of a live source the oldest frame is dropped and counted, so that a returned frame is never older than the
+    queue is long. An error of the source is raised in the iteration after the frames that came before it.
 
     Args:
-        source: what to read; it is closed with the buffer.
-        size: frames in the queue at most; by default 16 of a file and 2 of a live source.
-        newest: throw away the oldest frame instead of waiting; by default for live sources.
-        memory: bytes of pixels in the queue at most, but at least two frames.
+        source: what to read; it is closed with this.
+        max_frames: frames in the queue at most; by default 16 of a file and 2 of a live source.
+        drop_oldest: drop the oldest frame instead of waiting; by default for live sources.
+        max_bytes: bytes of pixels in the queue at most, but at least two frames.
+
+    Raises:
+        InputError: ``max_frames`` below 1.
     """
 
     def __init__(
-        self, source: FrameSource, *, size: int | None = None, newest: bool | None = None, memory: int = QUEUE_BYTES
+        self,
+        source: FrameSource,
+        *,
+        max_frames: int | None = None,
+        drop_oldest: bool | None = None,
+        max_bytes: int = QUEUE_BYTES,
     ) -> None:
-        if size is not None and size < 1:
-            raise InputError(f"size is at least 1 frame, got {size}")
+        if max_frames is not None and max_frames < 1:
+            raise InputError(f"max_frames is at least 1, got {max_frames}")
         self._source = source
-        self._newest = source.info.live if newest is None else newest
-        self._size = size if size is not None else LIVE_QUEUE_FRAMES if self._newest else QUEUE_FRAMES
-        self._memory = memory
+        self._drop_oldest = source.info.live if drop_oldest is None else drop_oldest
+        self._max_frames = max_frames or (LIVE_QUEUE_FRAMES if self._drop_oldest else QUEUE_FRAMES)
+        self._max_bytes = max_bytes
         self._queue: deque[Frame] = deque()
         self._bytes = 0
         self._dropped = 0
-        self._change = threading.Condition()
-        self._ended = False
+        self._changed = threading.Condition()
+        self._at_end = False
         self._closed = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -68,7 +79,7 @@ class ReadAhead:
 
     @property
     def dropped(self) -> int:
-        """Frames that the source or the queue has thrown away."""
+        """Frames that the source or the queue has dropped."""
         return self._source.dropped + self._dropped
 
     @property
@@ -77,27 +88,29 @@ class ReadAhead:
         return self._source.problems
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames; a second loop goes on where the first one stopped."""
+        """The frames; a second loop continues where the first one stopped."""
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self._fill, name=f"mien {self.info.name}", daemon=True)
             atexit.register(self.close)
             self._thread.start()
-        while (frame := self._taken()) is not None:
+        while (frame := self._take()) is not None:
             yield frame
 
     def close(self) -> None:
-        """Stop reading and throw away what is in the queue; never waits long, even where the source does not answer."""
-        with self._change:
-            self._closed = True
+        """Stop reading and empty the queue; never waits long, even where the source does not respond."""
+        with self._changed:
+            first, self._closed = not self._closed, True
             self._queue.clear()
             self._bytes = 0
-            self._change.notify_all()
+            self._changed.notify_all()
         self._source.close()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_TIMEOUT)
             if self._thread.is_alive():
-                _never_free(self._source)
+                _keep_forever(self._source)
         atexit.unregister(self.close)
+        if first and self._dropped:
+            logger.info("%s: %d frames were not fetched in time and dropped", self.info.name, self._dropped)
 
     def __enter__(self) -> ReadAhead:
         return self
@@ -105,14 +118,14 @@ class ReadAhead:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _taken(self) -> Frame | None:
-        with self._change:
-            while not self._queue and not self._ended and not self._closed:
-                self._change.wait(_POLL_INTERVAL)
+    def _take(self) -> Frame | None:
+        with self._changed:
+            while not self._queue and not self._at_end and not self._closed:
+                self._changed.wait(_POLL_INTERVAL)
             if self._queue:
                 frame = self._queue.popleft()
                 self._bytes -= frame.rgb.nbytes
-                self._change.notify_all()
+                self._changed.notify_all()
                 return frame
             error, self._error = self._error, None
         if error is not None and not self._closed:
@@ -124,40 +137,40 @@ class ReadAhead:
             for frame in self._source:
                 if not self._put(frame):
                     return
-        except BaseException as error:  # whatever it is, the thread that asked for the frames is to have it
+        except BaseException as error:  # whatever it is, the thread that iterates over the frames must raise it
             self._error = error
         finally:
             self._source.close()
-            with self._change:
-                self._ended = True
-                self._change.notify_all()
+            with self._changed:
+                self._at_end = True
+                self._changed.notify_all()
 
     def _put(self, frame: Frame) -> bool:
         size = frame.rgb.nbytes
-        with self._change:
+        with self._changed:
             while self._is_full(size) and not self._closed:
-                if self._newest:
+                if self._drop_oldest:
                     self._bytes -= self._queue.popleft().rgb.nbytes
                     self._dropped += 1
                 else:
-                    self._change.wait()
+                    self._changed.wait()
             if self._closed:
                 return False
             self._queue.append(frame)
             self._bytes += size
-            self._change.notify_all()
+            self._changed.notify_all()
             return True
 
     def _is_full(self, size: int) -> bool:
         """Whether one more frame of so many bytes is too much."""
         held = len(self._queue)
-        return held >= self._size or (held >= _MIN_QUEUE_FRAMES and self._bytes + size > self._memory)
+        return held >= self._max_frames or (held >= _MIN_QUEUE_FRAMES and self._bytes + size > self._max_bytes)
 
 
-def _never_free(source: FrameSource) -> None:
+def _keep_forever(source: FrameSource) -> None:
     """Keep a source for as long as the process lives.
 
-    A thread that is left in a read that stalls still uses the decoder's memory; when Python ends, it would free that
-    under the thread's feet, and the process would die of it.
+    A thread in a read that stalls still uses the decoder's memory; when Python ends, it would free that memory while
+    the thread uses it, and the process would crash.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(source))

@@ -1,30 +1,34 @@
-"""Which frames of a source are handed out: every n-th, so many a second, from here to there, after those done."""
+"""Which frames of a source are returned: every N-th, a number per second, from one time to another."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
+from mien.defaults import EVERY
 from mien.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSelection:
-    """A choice among the frames of a source, by their numbers and times alone, so that every run chooses the same.
+    """A selection among the frames of a source, by their numbers and times alone, so that every run selects the same.
 
     Attributes:
         every: take the frames whose number is a multiple of this.
-        fps: take about so many frames a second: of each 1/fps seconds the frame nearest to its start.
+        fps: take about this many frames per second: of each 1/fps seconds the frame nearest to its start. For numbered
+            pictures, which have no times of their own, the rate at which they were taken.
         start: seconds of the first frame taken, at the earliest.
         end: seconds before which the last frame lies.
-        after: number of the last frame that an earlier run has done; the choice goes on behind it.
+
+    Raises:
+        InputError: a value out of range.
     """
 
-    every: int = 1
+    every: int = EVERY
     fps: float | None = None
     start: float | None = None
     end: float | None = None
-    after: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
@@ -34,27 +38,23 @@ class FrameSelection:
                 continue
             if not math.isfinite(value) or (value <= 0 if least is None else value < least):
                 raise InputError(f"{name} is a number {'above' if least is None else 'from'} 0, got {value}")
-        if self.fps is not None and self.every != 1:
-            raise InputError("give every or fps, not both: every counts frames, fps goes by their times")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise InputError(f"end lies after start, got start={self.start} and end={self.end}")
-        if self.after is not None and self.after < 0:
-            raise InputError(f"after is the number of a frame, from 0, got {self.after}")
 
-    def expected(self, frames: int | None, seconds: float | None, rate: float | None) -> int | None:
-        """How many frames will be taken, ``after`` aside; None where too little is known.
+    def expected_frames(self, frames: int | None, seconds: float | None, rate: float | None) -> int | None:
+        """How many frames will be taken; None where too little is known.
 
         Args:
             frames: number of frames of the source.
             seconds: length of the source.
-            rate: nominal frames a second.
+            rate: nominal frames per second.
         """
         if frames is None:
             frames = round(seconds * rate) if seconds and rate else None
         if seconds is None and frames is not None and rate:
             seconds = frames / rate
         if frames is None or seconds is None or seconds <= 0:
-            return frames if self == FrameSelection(after=self.after) else None
+            return frames if self == ALL_FRAMES else None
         first, last = min(self.start or 0.0, seconds), min(seconds if self.end is None else self.end, seconds)
         inside = frames * (last - first) / seconds
         if self.fps is not None:
@@ -62,32 +62,44 @@ class FrameSelection:
         return max(0, math.ceil(inside / self.every - 1e-6))
 
 
+ALL_FRAMES: Final = FrameSelection()
+"""Every frame from the first to the last."""
+
+
 class FrameSelector:
-    """Goes along the frames in order and says of each whether it is taken.
+    """Goes through the frames of a source in order and decides which are taken.
 
     Args:
-        choice: what to take.
-        rate: nominal frames a second of the source; half a frame is what a time may be off (containers round times).
+        selection: which frames to take.
+        rate: nominal frames per second of the source; a time may be off by half a frame (containers round times).
+        after: number of the last frame that an earlier run has taken; only frames behind it are taken.
+
+    Raises:
+        InputError: ``after`` below 0, or a selection with both ``every`` and ``fps``.
     """
 
-    def __init__(self, choice: FrameSelection, rate: float | None) -> None:
-        self._choice = choice
+    def __init__(self, selection: FrameSelection, rate: float | None, after: int | None = None) -> None:
+        if after is not None and after < 0:
+            raise InputError(f"after is the number of a frame, from 0, got {after}")
+        if selection.fps is not None and selection.every != 1:
+            raise InputError("give every or fps, not both: every counts frames, fps goes by their times")
+        self._selection, self._after = selection, after
         self._slack = 0.0
-        if choice.fps is not None and rate:
-            self._slack = 0.5 / max(rate, choice.fps)
+        if selection.fps is not None and rate:
+            self._slack = 0.5 / max(rate, selection.fps)
         self._slot: int | None = None
 
-    def takes(self, index: int, time: float) -> bool:
-        """Whether frame number ``index`` at ``time`` seconds is taken; to be asked for every frame, in order."""
-        choice = self._choice
-        if choice.start is not None and time < choice.start:
+    def selects(self, index: int, time: float) -> bool:
+        """Whether frame number ``index`` at ``time`` seconds is taken; must be called for every frame, in order."""
+        selection = self._selection
+        if selection.start is not None and time < selection.start:
             return False
-        fresh = True
-        if choice.fps is not None:
-            slot = math.floor((time + self._slack) * choice.fps + 1e-6)
-            fresh, self._slot = slot != self._slot, slot
-        return fresh and index % choice.every == 0 and (choice.after is None or index > choice.after)
+        new_slot = True
+        if selection.fps is not None:
+            slot = math.floor((time + self._slack) * selection.fps + 1e-6)
+            new_slot, self._slot = slot != self._slot, slot
+        return new_slot and index % selection.every == 0 and (self._after is None or index > self._after)
 
-    def over(self, time: float) -> bool:
+    def is_past_end(self, time: float) -> bool:
         """Whether ``time`` lies behind the last frame that can be taken."""
-        return self._choice.end is not None and time >= self._choice.end
+        return self._selection.end is not None and time >= self._selection.end

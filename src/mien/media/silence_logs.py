@@ -1,4 +1,4 @@
-"""Keep what Pillow and FFmpeg say about odd but readable files from reaching the caller."""
+"""Keep warnings and logs of Pillow and FFmpeg about odd but readable files from the caller."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Iterator
 
 _lock = threading.Lock()
-_inside = 0
-_av_inside = 0
-_av_level: int | None = None
+_pillow_users = 0
+_ffmpeg_users = 0
+_ffmpeg_level: int | None = None
 _filters: warnings.catch_warnings[None] | None = None
 
 
@@ -18,12 +18,12 @@ _filters: warnings.catch_warnings[None] | None = None
 def silence_pillow() -> Iterator[None]:
     """Ignore warnings that Pillow's own modules raise while any thread is inside.
 
-    The filters are the process's own, so that threads which each saved and restored them would undo one another: the
-    first one in sets them and the last one out puts them back. Warnings of other modules pass as ever.
+    The filters belong to the process, so threads that each saved and restored them would undo one another: the first
+    thread to enter sets them and the last one to leave restores them. Warnings of other modules are not affected.
     """
-    global _inside, _filters
+    global _pillow_users, _filters
     with _lock:
-        _inside += 1
+        _pillow_users += 1
         if _filters is None:
             _filters = warnings.catch_warnings()
             _filters.__enter__()
@@ -32,8 +32,8 @@ def silence_pillow() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if _inside == 0 and _filters is not None:
+            _pillow_users -= 1
+            if _pillow_users == 0 and _filters is not None:
                 _filters.__exit__(None, None, None)
                 _filters = None
 
@@ -42,21 +42,21 @@ def silence_pillow() -> Iterator[None]:
 def silence_ffmpeg() -> Iterator[None]:
     """Keep FFmpeg's log silent while any thread is inside, also where the program has switched PyAV's logging on.
 
-    The level is the process's own, so the first one in sets it and the last one out puts it back.
+    The level belongs to the process, so the first thread to enter sets it and the last one to leave restores it.
     """
     import av.logging
 
-    global _av_inside, _av_level
+    global _ffmpeg_users, _ffmpeg_level
     with _lock:
-        _av_inside += 1
-        if _av_inside == 1:
-            _av_level = av.logging.get_level()
-            if _av_level is not None:
+        _ffmpeg_users += 1
+        if _ffmpeg_users == 1:
+            _ffmpeg_level = av.logging.get_level()
+            if _ffmpeg_level is not None:
                 av.logging.set_level(None)
     try:
         yield
     finally:
         with _lock:
-            _av_inside -= 1
-            if _av_inside == 0 and _av_level is not None:
-                av.logging.set_level(_av_level)
+            _ffmpeg_users -= 1
+            if _ffmpeg_users == 0 and _ffmpeg_level is not None:
+                av.logging.set_level(_ffmpeg_level)

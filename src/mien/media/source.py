@@ -1,12 +1,15 @@
-"""What the pipeline sees of anything that gives frames: a video, a folder of numbered pictures, a camera, a stream."""
+"""The interface of everything that gives frames: a video, a folder of numbered pictures, a camera, a stream."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from mien.defaults import FRAME_RATE
 from mien.media.frame import Frame
+from mien.media.selection import ALL_FRAMES, FrameSelection
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +18,17 @@ class SourceInfo:
 
     Attributes:
         name: path or address as messages and results print it, without a password.
-        width: pixels of an upright frame with square pixels, as it will be handed out.
+        width: pixels of an upright frame with square pixels, as it will be returned.
         height: pixels.
-        rate: nominal frames a second of the source itself, None where there is none.
-        frames: how many frames are expected after the choice of every n-th, of a rate, of start and end; an estimate
-            where the container does not count them, None where nothing is known.
+        rate: nominal frames per second of the source itself, None where there is none.
+        frames: how many frames are expected after the selection; an estimate where the container does not count them,
+            None where nothing is known.
         seconds: length of the whole source, None where it is not known.
         rotation: degrees by which the stored pictures are turned clockwise to be upright: 0, 90, 180 or 270.
         codec: short name, such as "h264"; "image" for pictures, "camera" for a camera.
         has_audio: whether there is sound beside the pictures.
-        live: frames come when they come, and those that are not fetched in time are thrown away.
+        live: frames arrive in real time, and those that are not fetched in time are dropped.
+        selection: which frames of the source it returns.
     """
 
     name: str
@@ -37,10 +41,17 @@ class SourceInfo:
     codec: str = ""
     has_audio: bool = False
     live: bool = False
+    selection: FrameSelection = ALL_FRAMES
+
+    @property
+    def interval(self) -> float:
+        """About how many seconds lie between two frames that are returned."""
+        fps = self.selection.fps
+        return max(self.selection.every / (self.rate or FRAME_RATE), 1 / fps if fps else 0.0)
 
 
 class FrameSource(Protocol):
-    """Frames one after another, read once, with an account of what could not be read."""
+    """Frames one after another, read once, with a record of what could not be read."""
 
     @property
     def info(self) -> SourceInfo:
@@ -54,7 +65,7 @@ class FrameSource(Protocol):
 
     @property
     def dropped(self) -> int:
-        """Frames of a live source so far that were thrown away because nobody fetched them in time."""
+        """Frames of a live source so far that were dropped because they were not fetched in time."""
         ...
 
     @property
@@ -67,9 +78,15 @@ class FrameSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the file or device; the iteration ends, also one in another thread. May be called twice."""
+        """Release the file or device; the iteration ends, also one in another thread. May be called twice."""
         ...
 
     def __enter__(self) -> FrameSource: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+def log_problems(logger: logging.Logger, source: FrameSource) -> None:
+    """Log what could not be read of a file, after its last frame."""
+    for problem in source.problems:
+        logger.warning("%s: %s", source.info.name, problem)

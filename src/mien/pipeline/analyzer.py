@@ -160,12 +160,12 @@ class Analyzer:
         Raises:
             MissingFileError, VideoError, InputError: the source cannot be read, or an option is out of range.
         """
-        from mien.media.open import open_source, spacing
+        from mien.media.open import open_source
+        from mien.media.selection import FrameSelection
 
-        opened = open_source(source, every=every, fps=fps, start=start, end=end)
-        interval = spacing(opened.info, every, fps)
-        pipeline = self.pipeline(tracking, smoothing, live=opened.info.live, interval=interval)
-        return self.resume(opened, pipeline)
+        frames = open_source(source, FrameSelection(every, fps, start, end))
+        pipeline = self.pipeline(tracking, smoothing, live=frames.info.live, interval=frames.info.interval)
+        return self.resume(frames, pipeline)
 
     def video(
         self,

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MienError, OutputError
 from mien.files import atomic_path, writing
-from mien.media.open import open_source, spacing
-from mien.media.selection import FrameSelection
+from mien.media.open import open_source
+from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import Progress, VideoPipeline, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
@@ -106,7 +106,7 @@ class VideoJob:
         clips: Sequence[Path],
         outputs: VideoOutputs,
         *,
-        selection: FrameSelection | None = None,
+        selection: FrameSelection = ALL_FRAMES,
         tracking: TrackingOptions | None = None,
         smoothing: SmoothingOptions | None = None,
         resume: bool = False,
@@ -116,7 +116,7 @@ class VideoJob:
             raise InputError("to resume, a run needs a report folder, which keeps what was done: add --report DIR")
         self._analyzer, self._outputs = analyzer, outputs
         self._clips, self._flush_seconds = list(clips), flush_seconds
-        self._selection = selection or FrameSelection()
+        self._selection = selection
         self._tracking, self._smoothing = tracking or TrackingOptions(), smoothing or SmoothingOptions()
         self._folders = _folders(outputs.report, self._clips)
         self._progress = None if outputs.report is None else outputs.report / _PROGRESS
@@ -161,11 +161,9 @@ class VideoJob:
             saved = None
         # faces are propagated from the frame before, so the last one is decoded once more
         after = saved.progress.before if saved is not None and saved.progress.before >= 0 else None
-        chosen = self._selection
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(open_source(clip, **asdict(replace(chosen, after=after))))
-            interval = spacing(source.info, chosen.every, chosen.fps)
-            pipeline = self._analyzer.pipeline(self._tracking, self._smoothing, interval=interval)
+            source = stack.enter_context(open_source(clip, self._selection, after=after))
+            pipeline = self._analyzer.pipeline(self._tracking, self._smoothing, interval=source.info.interval)
             if saved is not None:
                 self._restore(pipeline, saved)
             progress = saved.progress if saved else None

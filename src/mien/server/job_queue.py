@@ -349,7 +349,7 @@ def check_container(path: Path, limits: ServiceLimits) -> None:
     import av
     from av.error import FFmpegError
 
-    from mien.media.filetype import HEADER_BYTES, kind_not_video
+    from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video
 
     only = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
     try:
@@ -360,8 +360,9 @@ def check_container(path: Path, limits: ServiceLimits) -> None:
                     raise _too_wide(context.width, context.height, limits)
     except FFmpegError:
         with path.open("rb") as file:
-            kind = kind_not_video(file.read(HEADER_BYTES))
-        raise ProblemError(422, "video-unreadable", f"the file {kind}") from None
+            reason, advice = diagnose_unreadable_video(file.read(HEADER_BYTES))
+        detail = f"the file {reason}" + (f"; {advice}" if advice else "")
+        raise ProblemError(422, "video-unreadable", detail) from None
 
 
 def json_array_items(path: Path) -> Iterator[bytes]:
