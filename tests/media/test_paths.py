@@ -88,8 +88,8 @@ def test_literal_names_with_pattern_characters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given_name", "message"),
     [
-        ("missing.jpg", "missing.jpg: no such file or folder: check the path, relative ones start at "),
-        ("*.gif", "*.gif: no file matches this pattern: check it, and quote it in a shell"),
+        ("missing.jpg", "missing.jpg: no such file or folder; check the path, relative ones start at "),
+        ("*.gif", "*.gif: no file matches this pattern; check it, and quote it in a shell"),
         ("*.txt", "*.txt: of 1 matches none is a file ending in .jpg, .png, .webp, .heic or the like"),
         ("empty", "empty: no file ending in .jpg, .png, .webp, .heic or the like in this folder or below it"),
         ("a\0b", "a\\x00b: "),

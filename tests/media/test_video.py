@@ -26,7 +26,7 @@ from mien.media.frame_order import ArrivalOrder, TimestampOrder
 from mien.media.loss_report import LossReport
 from mien.media.numbered_pictures import open_numbered_pictures
 from mien.media.probe import probe_video
-from mien.media.selection import FrameSelection, FrameSelector
+from mien.media.selection import ALL_FRAMES, FrameSelection, FrameSelector
 from mien.media.video import open_video
 
 # name of the file → how it is made; B-frames wherever the container and codec have them
@@ -80,9 +80,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return get
 
 
-def read(path: Path, **choice: float | None) -> list[tuple[int, int, float]]:
+def read(path: Path, after: int | None = None, **selection: float | None) -> list[tuple[int, int, float]]:
     """(index, number that the picture shows, time) of each frame; nothing may be lost."""
-    with open_video(path, **choice) as video:  # type: ignore[arg-type]
+    with open_video(path, FrameSelection(**selection), after=after) as video:  # type: ignore[arg-type]
         frames = [(frame.index, number_of(frame.rgb), frame.time) for frame in video]
         assert video.lost == video.dropped == 0
     return frames
@@ -144,13 +144,13 @@ def test_any_resumption(
 
 def test_resuming_reads_far_but_decodes_little(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mkv", frames=400, bframes=2, gop=10)
-    facts = probe_video(path)
-    begin = find_seek_point(facts, FrameSelection(after=299))
-    assert begin is not None
-    assert (begin.packet, begin.rank, begin.target) == (290, 290, 300)
+    probe = probe_video(path)
+    start = find_seek_point(probe, ALL_FRAMES, after=299)
+    assert start is not None
+    assert (start.packet, start.rank, start.target) == (290, 290, 300)
     assert read(path, after=299) == read(path)[300:]
-    assert find_seek_point(facts, FrameSelection(start=12.0)) == begin
-    assert find_seek_point(facts, FrameSelection(after=399)) is None
+    assert find_seek_point(probe, FrameSelection(start=12.0)) == start
+    assert find_seek_point(probe, ALL_FRAMES, after=399) is None
 
 
 def test_start_and_end_in_seconds(made: Callable[..., Path]) -> None:
@@ -158,7 +158,7 @@ def test_start_and_end_in_seconds(made: Callable[..., Path]) -> None:
     assert [f[0] for f in read(made("h264.ts"), start=1.5)] == [38, 39]
     assert read(made("raw.mjpeg"), start=100.0) == []
     with pytest.raises(InputError, match=r"start lies behind the end of the video, at 1\.60 s: got 2\.0"):
-        open_video(made("h264.mp4"), start=2.0)
+        open_video(made("h264.mp4"), FrameSelection(start=2.0))
 
 
 def test_every_and_fps_choose_by_number_and_by_time(made: Callable[..., Path]) -> None:
@@ -394,9 +394,9 @@ def test_info(made: Callable[..., Path], tmp_path: Path) -> None:
     assert info.seconds == pytest.approx(1.6)
     assert (info.codec, info.has_audio, info.live) == ("h264", False, False)
     assert info.name == str(made("h264.mp4"))
-    assert open_video(made("h264.mp4"), every=3).info.frames == 14
-    assert open_video(made("h264.mp4"), start=0.4, end=0.6).info.frames == 5
-    assert open_video(made("h264.mkv"), fps=5).info.frames == 8
+    assert open_video(made("h264.mp4"), FrameSelection(every=3)).info.frames == 14
+    assert open_video(made("h264.mp4"), FrameSelection(start=0.4, end=0.6)).info.frames == 5
+    assert open_video(made("h264.mkv"), FrameSelection(fps=5)).info.frames == 8
     assert open_video(made("raw.h264")).info.frames is None
     assert open_video(made("av1.mp4")).info.codec == "av1"
 
@@ -537,7 +537,7 @@ def test_lost_frames_keep_their_numbers(tmp_path: Path) -> None:
         data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     path.write_bytes(data)
     for every in (1, 3):
-        with open_video(path, every=every) as video:
+        with open_video(path, FrameSelection(every=every)) as video:
             got = [(frame.index, number_of(frame.rgb), frame.time) for frame in video]
         assert [index for index, *_ in got] == [i for i in range(0, 60, every) if i not in gone]
         assert all(index == number for index, number, _ in got)
@@ -553,8 +553,8 @@ def test_lost_frames_keep_their_numbers(tmp_path: Path) -> None:
 def test_a_damaged_file_resumes_like_a_whole_one(tmp_path: Path, long: Callable[[str, Path], Path]) -> None:
     path = scrambled(long("a.mp4", tmp_path), 0.4, 0.5)
 
-    def frames(**choice: int) -> list[tuple[int, float, bytes]]:
-        with open_video(path, **choice) as video:  # type: ignore[arg-type]
+    def frames(after: int | None = None) -> list[tuple[int, float, bytes]]:
+        with open_video(path, after=after) as video:
             return [(frame.index, frame.time, frame.rgb.tobytes()) for frame in video]
 
     whole = frames()
@@ -612,7 +612,7 @@ def animated_webp(path: Path) -> None:
 
 
 NOT_VIDEOS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "text": (lambda p: p.write_text("hello\n" * 50), "holds text, not a video: check what was saved under this name"),
+    "text": (lambda p: p.write_text("hello\n" * 50), "holds text, not a video; check what was saved under this name"),
     "page": (
         lambda p: p.write_text("<!DOCTYPE html><html>404</html>"),
         "is a web page, perhaps the answer to a failed",
@@ -620,22 +620,22 @@ NOT_VIDEOS: dict[str, tuple[Callable[[Path], object], str]] = {
     "subtitles": (lambda p: p.write_text("1\n00:00:01,000 --> 00:00:02,000\nhi\n"), "holds text, not a video"),
     "playlist": (
         lambda p: p.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"),
-        "is a playlist, not a video: give the address it comes from, or one of the files it names",
+        "is a playlist, not a video; give the address it comes from, or one of the files it names",
     ),
-    "empty": (lambda p: p.touch(), r"is empty \(0 bytes\): copy or download it again"),
+    "empty": (lambda p: p.touch(), r"is empty \(0 bytes\); copy or download it again"),
     "noise": (lambda p: p.write_bytes(np.random.default_rng(0).bytes(5000)), "is not a video, or damaged at its start"),
     "zeros": (lambda p: p.write_bytes(bytes(5000)), "is not a video, or damaged at its start"),
     "pdf": (pdf, "is a PDF document"),
-    "png": (lambda p: picture(p, "PNG"), "is a picture, not a video: 'mien analyze FILE' or Analyzer.analyze"),
+    "png": (lambda p: picture(p, "PNG"), "is a picture, not a video; 'mien analyze FILE' or Analyzer.analyze"),
     "jpeg": (lambda p: picture(p, "JPEG"), "is a picture, not a video"),
     "webp": (lambda p: picture(p, "WEBP"), "is a picture, not a video"),
     "avif": (lambda p: picture(p, "AVIF"), "is a picture, not a video"),
     "tiff": (lambda p: picture(p, "TIFF"), "is a picture, not a video"),
-    "animated-webp": (animated_webp, "is an animated WebP, which FFmpeg does not read: convert it to MP4 or GIF"),
-    "drm": (encrypted, r"is encrypted \(DRM\): only the player it was made for can read it"),
+    "animated-webp": (animated_webp, "is an animated WebP, which FFmpeg does not read; convert it to MP4 or GIF"),
+    "drm": (encrypted, r"is encrypted \(DRM\); only the player it was made for can read it"),
     "codec": (
         lambda p: clip(p).write_bytes(p.read_bytes().replace(b"avc1", b"zzzz")),
-        "its codec is not one that FFmpeg decodes: convert it to H.264",
+        "its codec is not one that FFmpeg decodes; convert it to H.264",
     ),
     "noise-inside": (lambda p: scrambled(clip(p), 0.005, 0.55), "is |not one of its frames can be decoded"),
 }
@@ -670,11 +670,11 @@ def test_a_track_without_frames(tmp_path: Path) -> None:
 
 
 def test_paths_that_are_no_files(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match=r"gone\.mp4: no such file: check the path, relative ones start at "):
+    with pytest.raises(MissingFileError, match=r"gone\.mp4: no such file; check the path, relative ones start at "):
         open_video(tmp_path / "gone.mp4")
-    with pytest.raises(InputError, match="is a folder: give the videos in it one at a time, or open_numbered for pic"):
+    with pytest.raises(InputError, match="is a folder; give the videos in it one at a time, or open_num"):
         open_video(tmp_path)
-    with pytest.raises(InputError, match="is an address, not a file: 'mien live' or open_live reads it"):
+    with pytest.raises(InputError, match="is an address, not a file; 'mien live' or open_live reads it"):
         open_video("rtsp://host/stream")
     with pytest.raises(InputError, match="the path is empty"):
         open_video("")
@@ -714,7 +714,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 )
 def test_options_out_of_range(choice: dict[str, float], message: str, made: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match=message):
-        open_video(made("h264.mp4"), **choice)  # type: ignore[arg-type]
+        read(made("h264.mp4"), **choice)  # type: ignore[arg-type]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -767,7 +767,7 @@ def test_ffmpegs_log_stays_silent_and_its_level_is_kept(
     finally:
         av.logging.set_level(None)
     assert capfd.readouterr() == ("", "")
-    assert caplog.records == []
+    assert [record.name for record in caplog.records] == ["mien.media.video"]
 
 
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
@@ -796,10 +796,10 @@ def ranked(events: list[tuple[str, int, int]]) -> list[tuple[int, int | None]]:
     out = []
     for what, number, pts in events:
         if what == "sent":
-            order.sent(number, pts)
+            order.add_packet(number, pts)
         else:
-            out += list(order.got(number, number if what == "got" else None))
-    out += list(order.end())
+            out += list(order.add_picture(number, number if what == "got" else None))
+    out += list(order.finish())
     return [(placed.index, placed.picture) for placed in out]
 
 
@@ -830,10 +830,10 @@ def test_counting_notices_what_never_came_and_lets_fields_pass() -> None:
         order: ArrivalOrder[int] = ArrivalOrder(fields=fields)
         out = []
         for number in range(200):
-            order.sent(number, number)
+            order.add_packet(number, number)
             if number != 50:
-                out += list(order.got(number, number))
-        out += list(order.end())
+                out += list(order.add_picture(number, number))
+        out += list(order.finish())
         assert sum(placed.picture is None for placed in out) == lost
         assert [placed.index for placed in out] == list(range(len(out)))
 
@@ -841,8 +841,8 @@ def test_counting_notices_what_never_came_and_lets_fields_pass() -> None:
 @given(st.floats(1, 60), st.floats(0.5, 80), st.integers(20, 200), st.integers(0, 2))
 def test_a_rate_is_kept_whatever_the_frames_times(rate: float, fps: float, frames: int, digits: int) -> None:
     times = [round(i / rate, 3 + digits) for i in range(frames)]
-    chooser = FrameSelector(FrameSelection(fps=fps), rate)
-    taken = [time for i, time in enumerate(times) if chooser.takes(i, time)]
+    selector = FrameSelector(FrameSelection(fps=fps), rate)
+    taken = [time for i, time in enumerate(times) if selector.selects(i, time)]
     assert taken[0] == 0.0
     if fps >= rate:
         assert taken == times
@@ -852,29 +852,29 @@ def test_a_rate_is_kept_whatever_the_frames_times(rate: float, fps: float, frame
 
 
 def test_only_a_few_of_many_faults_get_a_line_each() -> None:
-    faults = LossReport(25.0)
+    losses = LossReport(25.0)
     for index in range(1000):
         if index % 10 == 5:
-            faults.undecodable(index, index / 25)
+            losses.add_undecodable(index, index / 25)
         else:
-            faults.decoded(index, index / 25, key=index % 10 == 0)
-    assert faults.lost == 100
-    assert len(faults.problems) == 9
-    assert faults.problems[0] == (
+            losses.add_decoded(index, index / 25, key=index % 10 == 0)
+    assert losses.lost == 100
+    assert len(losses.problems) == 9
+    assert losses.problems[0] == (
         "frame 5 (0.20 s) could not be decoded; those behind, up to the key frame at 0.40 s, may show traces of the "
         "damage"
     )
-    assert faults.problems[-1] == "in other places 92 more could not be decoded"
+    assert losses.problems[-1] == "in other places 92 more could not be decoded"
 
 
 def test_pauses_of_a_variable_rate_are_no_holes() -> None:
-    faults = LossReport(25.0)
+    losses = LossReport(25.0)
     for index, time in enumerate(itertools.accumulate([0.04, 0.04, 0.8] * 50)):
-        faults.decoded(index, time, key=True)
-    assert faults.lost == 0
+        losses.add_decoded(index, time, key=True)
+    assert losses.lost == 0
     steady = LossReport(25.0)
     for index in range(100):
-        steady.decoded(index, index / 25 + (2.0 if index >= 60 else 0.0), key=True)
+        steady.add_decoded(index, index / 25 + (2.0 if index >= 60 else 0.0), key=True)
     assert steady.lost == 50
     assert steady.problems == ("from 2.40 to 4.40 s about 50 frames are missing in the file",)
 
@@ -896,7 +896,7 @@ def shots(tmp_path: Path) -> Path:
 
 def test_numbered_pictures_in_natural_order(shots: Path) -> None:
     for where in (shots, f"{shots}/*.png", f"{shots}/img%d.png", f"{shots}/img%01d.png"):
-        with open_numbered_pictures(where, fps=10) as source:
+        with open_numbered_pictures(where, FrameSelection(fps=10)) as source:
             frames = list(source)
         assert [frame.index for frame in frames] == [number_of(frame.rgb) for frame in frames] == list(range(12))
         assert [frame.time for frame in frames] == pytest.approx([i / 10 for i in range(12)])
@@ -907,14 +907,15 @@ def test_numbered_pictures_in_natural_order(shots: Path) -> None:
 
 
 def test_numbered_pictures_chosen_and_resumed(shots: Path) -> None:
-    def indices(**choice: float) -> list[int]:
-        return [frame.index for frame in open_numbered_pictures(shots, fps=10, **choice)]  # type: ignore[arg-type]
+    def indices(after: int | None = None, **selection: float) -> list[int]:
+        chosen = FrameSelection(fps=10, **selection)  # type: ignore[arg-type]
+        return [frame.index for frame in open_numbered_pictures(shots, chosen, after=after)]
 
     assert indices(every=5) == [0, 5, 10]
     assert indices(start=0.3, end=0.6) == [3, 4, 5]
     assert indices(every=5, after=5) == [10]
     assert indices(after=11) == []
-    assert open_numbered_pictures(shots, fps=10, every=5).info.frames == 3
+    assert open_numbered_pictures(shots, FrameSelection(fps=10, every=5)).info.frames == 3
 
 
 def test_unreadable_pictures_are_lost_frames(shots: Path) -> None:
@@ -941,13 +942,13 @@ def test_folders_without_pictures(tmp_path: Path) -> None:
     for where, message in (
         (tmp_path / "gone", "no such file or folder"),
         (tmp_path, "no file ending in"),
-        (f"{tmp_path}/x%d.png", "no file has such a name: check the pattern and the folder"),
+        (f"{tmp_path}/x%d.png", "no file has such a name; check the pattern and the folder"),
         (f"{tmp_path}/gone/x%d.png", "cannot be read: No such file or directory"),
     ):
         with pytest.raises(MissingFileError, match=message):
             open_numbered_pictures(where)
     picture(tmp_path / "a.png", "PNG")
-    with pytest.raises(InputError, match="is one file: give the folder of the pictures, or a pattern"):
+    with pytest.raises(InputError, match="is one file; give the folder of the pictures, or a pattern"):
         open_numbered_pictures(tmp_path / "a.png")
     with pytest.raises(InputError, match="fps is a number above 0, got 0"):
-        open_numbered_pictures(tmp_path, fps=0)
+        open_numbered_pictures(tmp_path, FrameSelection(fps=0))
