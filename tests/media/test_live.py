@@ -376,9 +376,7 @@ def test_a_camera(camera: type[FakeCapture]) -> None:
     assert frames[0].rgb[0, 0].tolist() == [0, 0, 255]
     assert camera.opened == [(0, True)]
     assert camera.asked == [(cv2.CAP_PROP_FRAME_WIDTH, 640), (cv2.CAP_PROP_FRAME_HEIGHT, 480)]
-    assert live.problems[0].startswith(
-        "at 0.0 s the camera returns no picture any more; is it unplugged, or did"
-    )
+    assert live.problems[0].startswith("at 0.0 s the camera returns no picture any more; is it unplugged, or did")
 
 
 def test_a_camera_that_is_plugged_in_again(camera: type[FakeCapture]) -> None:
@@ -407,9 +405,7 @@ def test_no_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytes
         open_live(str(device))
     for system, place in (("Darwin", "System Settings"), ("Windows", "Settings → Privacy"), ("Plan9", "the system's")):
         monkeypatch.setattr("platform.system", lambda system=system: system)
-        with pytest.raises(
-            VideoError, match=f"cannot be opened; plug it in, .* this one to use cameras in {place}"
-        ):
+        with pytest.raises(VideoError, match=f"cannot be opened; plug it in, .* this one to use cameras in {place}"):
             open_live(97)
 
 
