@@ -10,7 +10,9 @@ from mien.cli.output import table_console
 from mien.defaults import ABSTAIN, TOP
 from mien.draw.palette import colour_of
 from mien.errors import InputError
+from mien.results.face_columns import nominal_heads
 from mien.results.faces import Face, Faces
+from mien.results.prediction import Prediction
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +32,7 @@ def print_table(
     Args:
         results: one result or several.
         top: number of emotions to show per face, the most probable first.
-        abstain: a face whose most probable emotion is below this (0–1) is shown as uncertain.
+        abstain: a face whose most probable label is below this (0–1) is shown as uncertain.
         console: where to print; by default stdout, as wide as the terminal, or as needed where there is none.
 
     Raises:
@@ -52,8 +54,9 @@ def _print(results: Sequence[Faces], top: int, abstain: float, console: Console 
     # a pipe has no width: cut or folded lines would only be harder to search
     console = console or table_console(1000)
     style = _CellFormat(console.options.ascii_only, console.width < _NARROW, top, abstain)
-    emotions = any(faces.emotions is not None for faces in results)
-    ages = any(faces.ages is not None for faces in results)
+    heads = {name: head for faces in results for name, head in faces.heads.items()}
+    first = next(iter(nominal_heads(heads)), None)
+    others = [name for name in heads if name != first]
     table = Table(
         box=box.ASCII2 if style.ascii_only else box.SIMPLE_HEAD,
         header_style="bold",
@@ -65,12 +68,12 @@ def _print(results: Sequence[Faces], top: int, abstain: float, console: Console 
     if where := console.width >= _TINY:
         table.add_column("size" if style.narrow else "size and place", no_wrap=True)
         table.add_column("score", justify="right", no_wrap=True)
-    if emotions:
-        table.add_column("emotion", no_wrap=not style.narrow)
-        if style.others_apart:
+    if first is not None:
+        table.add_column(first, no_wrap=not style.narrow)
+        if style.rest_apart:
             table.add_column("then", no_wrap=True)
-    if ages:
-        table.add_column("age", no_wrap=True)
+    for other in others:
+        table.add_column(other, no_wrap=True)
     for faces in results:
         name = Text(one_line(faces.source or style.dash))
         if not faces:
@@ -79,12 +82,14 @@ def _print(results: Sequence[Faces], top: int, abstain: float, console: Console 
             cells: list[Text | str] = [name if i == 0 else "", str(i)]
             if where:
                 cells += [style.size(face), f"{face.score:.2f}"]
-            if emotions:
-                cells.append(style.emotion(face))
-                if style.others_apart:
-                    cells.append(style.others(face))
-            if ages:
-                cells.append((face.age_range or "").replace("-", style.dash))
+            if first is not None:
+                prediction = face.predictions.get(first)
+                cells.append(Text("") if prediction is None else style.leader(prediction))
+                if style.rest_apart:
+                    cells.append("" if prediction is None else style.rest(prediction))
+            for other in others:
+                prediction = face.predictions.get(other)
+                cells.append("" if prediction is None else prediction.label.replace("-", style.dash))
             table.add_row(*cells)
     console.print(table)
     if len(results) > 1:
@@ -105,7 +110,7 @@ class _CellFormat:
         return "-" if self.ascii_only else "–"
 
     @property
-    def others_apart(self) -> bool:
+    def rest_apart(self) -> bool:
         return self.top > 1 and not self.narrow
 
     def size(self, face: Face) -> str:
@@ -113,25 +118,27 @@ class _CellFormat:
         size = f"{x2 - x1:.0f}{'x' if self.ascii_only else '×'}{y2 - y1:.0f}"
         return size if self.narrow else f"{size} at {x1:.0f},{y1:.0f}"
 
-    def emotion(self, face: Face) -> Text:
+    def leader(self, prediction: Prediction) -> Text:
+        """The most probable label, as a name with a bar."""
         from rich.text import Text
 
-        share = face.confidence
-        if face.emotion is None or share is None:
-            return Text("")
+        share = prediction.confidence
         sure = share >= self.abstain
-        red, green, blue = colour_of(face.emotion if sure else None)
-        text = Text(f"{face.emotion if sure else 'uncertain':<9} ", style="" if sure else "dim")
+        labels = prediction.head.labels
+        red, green, blue = colour_of(prediction.label if sure else None, labels)
+        room = max(9, *map(len, labels))
+        text = Text(f"{prediction.label if sure else 'uncertain':<{room}} ", style="" if sure else "dim")
         text.append(bar(share, self.ascii_only), style=f"rgb({red},{green},{blue})")
         text.append(f" {share:4.0%}")
         if self.narrow and self.top > 1:
-            text.append(f"\n{self.others(face)}", style="dim")
+            text.append(f"\n{self.rest(prediction)}", style="dim")
         return text
 
-    def others(self, face: Face) -> str:
-        ranked = sorted(face.emotions.items(), key=lambda item: -item[1])
-        # the first emotion of an uncertain face is not shown elsewhere
-        shown = 1 if (face.confidence or 0.0) >= self.abstain else 0
+    def rest(self, prediction: Prediction) -> str:
+        """The next labels with their probabilities."""
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        # the first label of an uncertain face is not shown elsewhere
+        shown = 1 if prediction.confidence >= self.abstain else 0
         return ", ".join(f"{name} {share:.0%}" for name, share in ranked[shown : self.top])
 
 

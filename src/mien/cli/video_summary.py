@@ -10,7 +10,8 @@ from mien.cli.output import table_console
 from mien.cli.photo_table import bar, one_line
 from mien.draw.clock import clock, duration
 from mien.draw.palette import colour_of
-from mien.results.track import Track, Vote
+from mien.results.face_columns import nominal_heads
+from mien.results.track import Track, TrackPrediction
 from mien.results.video import Coverage, VideoReport
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ _SHORT = 600.0
 def print_report(report: VideoReport, console: Console | None = None) -> None:
     """Print one line per track, in order of appearance, and one on how much was analysed.
 
-    A line shows when the face was visible and for how long it was detected, its prevailing emotion with the mean
+    A line shows when the face was visible and for how long it was detected, its prevailing label with the mean
     probability, the vote of its frames with the interval in which their true share lies ("undecided" where that is not
-    above one half), its episodes, and its age range, as far as the models ran and the terminal is wide.
+    above one half), its episodes, and the labels of other heads, as far as the models ran and the terminal is wide.
 
     Args:
         report: of one video.
@@ -43,8 +44,9 @@ def print_report(report: VideoReport, console: Console | None = None) -> None:
     console = console or table_console(1000)
     width = console.width
     style = _CellFormat(console.options.ascii_only, width, report.coverage.seconds < _SHORT and width >= _NARROW)
-    emotions = any(track.emotions for track in report.tracks)
-    ages = any(track.ages for track in report.tracks) and width >= _SMALL
+    predicted = {name: one.head for track in report.tracks for name, one in track.predictions.items()}
+    first = next(iter(nominal_heads(predicted)), None)
+    others = [name for name in predicted if name != first] if width >= _SMALL else []
     console.print(Text(one_line(report.source or style.dash), style="bold"), style.size(report), highlight=False)
     table = Table(
         box=box.ASCII2 if style.ascii_only else box.SIMPLE_HEAD,
@@ -56,23 +58,25 @@ def print_report(report: VideoReport, console: Console | None = None) -> None:
     table.add_column(f"from{style.dash}to", no_wrap=True)
     if width >= _NARROW:
         table.add_column("seen", justify="right", no_wrap=True)
-    if emotions:
-        table.add_column("emotion", no_wrap=True)
+    if first is not None:
+        table.add_column(first, no_wrap=True)
         table.add_column("vote of its frames" if width >= _SMALL else "vote", no_wrap=True)
         if width >= _SMALL:
             table.add_column("episodes", no_wrap=width < _WIDE)
-    if ages:
-        table.add_column("age", no_wrap=True)
+    for name in others:
+        table.add_column(name, no_wrap=True)
     for track in report.tracks:
         cells: list[Text | str] = [str(track.id), style.span(track)]
         if width >= _NARROW:
             cells.append(duration(track.seen))
-        if emotions:
-            cells += [style.emotion(track), style.vote(track.vote)]
+        if first is not None:
+            prediction = track.predictions.get(first)
+            cells += [style.leader(prediction), style.vote(prediction)]
             if width >= _SMALL:
-                cells.append(style.episodes(track))
-        if ages:
-            cells.append((track.age_range or "").replace("-", style.dash))
+                cells.append(style.episodes(prediction))
+        for name in others:
+            other = track.predictions.get(name)
+            cells.append("" if other is None else other.label.replace("-", style.dash))
         table.add_row(*cells)
     if report.tracks:
         console.print(table)
@@ -106,7 +110,7 @@ class _CellFormat:
 
     @property
     def name(self) -> int:
-        """Cells of an emotion's name before a figure."""
+        """Cells of a label before a figure."""
         return 9 if self.width >= _TINY else 0
 
     def size(self, report: VideoReport) -> str:
@@ -117,24 +121,25 @@ class _CellFormat:
     def span(self, track: Track) -> str:
         return f"{clock(track.start, tenths=self.tenths)}{self.dash}{clock(track.end, tenths=self.tenths)}"
 
-    def emotion(self, track: Track) -> Text:
+    def leader(self, prediction: TrackPrediction | None) -> Text:
         from rich.text import Text
 
-        if track.emotion is None:
+        if prediction is None:
             return Text("")
-        share = track.emotions[track.emotion]
-        text = Text(f"{track.emotion:<{self.name}}")
+        share = prediction.probabilities[prediction.label]
+        text = Text(f"{prediction.label:<{self.name}}")
         if self.width >= _NARROW:
-            red, green, blue = colour_of(track.emotion)
+            red, green, blue = colour_of(prediction.label, prediction.head.labels)
             text.append(f" {bar(share, self.ascii_only)}", style=f"rgb({red},{green},{blue})")
         if self.width >= _TINY:
             text.append(f" {share:4.0%}")
         return text
 
-    def vote(self, vote: Vote) -> Text:
+    def vote(self, prediction: TrackPrediction | None) -> Text:
         from rich.text import Text
 
-        if vote.label is None:
+        vote = None if prediction is None else prediction.vote
+        if vote is None or vote.label is None:
             return Text(self.dash, style="dim")
         if not vote.decided:
             leading = f" ({vote.label} {vote.share:.0%})" if self.width >= _SMALL else ""
@@ -146,10 +151,11 @@ class _CellFormat:
             text.append(f" ({100 * vote.low:.0f}{self.dash}{100 * vote.high:.0f})", style="dim")
         return text
 
-    def episodes(self, track: Track) -> str:
-        counts = Counter(episode.label for episode in track.episodes).most_common()
+    def episodes(self, prediction: TrackPrediction | None) -> str:
+        episodes = () if prediction is None else prediction.episodes
+        counts = Counter(episode.label for episode in episodes).most_common()
         if self.width < _WIDE or not counts:
-            return str(len(track.episodes))
+            return str(len(episodes))
         text = ", ".join(f"{n} {label}" for label, n in counts[:3])
         return f"{text}, {sum(n for _, n in counts[3:])} more" if len(counts) > 3 else text
 

@@ -1,4 +1,4 @@
-"""The faces of a picture drawn on it: a box in the colour of the emotion, and a label beside it."""
+"""The faces of a picture drawn on it: a box in the colour of the label, and a panel beside it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.draw.label_layout import Placement, place
-from mien.draw.palette import Rgb, colour_of
-from mien.draw.panel import Panel
+from mien.draw.palette import Rgb
+from mien.draw.panel import Detail, Panel
 from mien.draw.rounded_rectangles import lay_on, stroke
 from mien.errors import InputError, display_path
 from mien.files import atomic_path
@@ -35,8 +35,9 @@ _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """A copy of the picture with a box and a label for each face.
 
-    The label tells the emotion and its probability, the three most probable emotions as bars, and the age range, as
-    far as the models ran and the room allows; a face without emotions is labelled with the detector's score. Labels
+    The panel shows the most probable label and its probability, the three most probable ones as bars, and the labels of
+    other heads such as the age range, as far as the models ran and the room allows; a face without predictions shows
+    the detector's score. Panels
     lie inside the picture, beside their face where there is room, and off other faces and labels where possible.
 
     Args:
@@ -55,7 +56,7 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
     places = label_places(faces)
     width = line_width(faces.image_size)
     for i, box in zip(shown_faces, boxes, strict=True):
-        outline(rgb, box, width, colour_of(faces[i].emotion))
+        outline(rgb, box, width, Panel.of(faces[i], Detail.NAME, 1).colour)
     for i, at in enumerate(places):
         if at is not None:
             lay_on(rgb, Panel.of(faces[i], at.detail, at.em).render(), at.rect[:2])

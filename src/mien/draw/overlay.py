@@ -1,4 +1,4 @@
-"""The faces of a video drawn frame by frame: labels tell what is stable, and stay where they are."""
+"""The faces of a video drawn frame by frame: panels show the stable label, and stay where they are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from mien.draw.label_layout import Placement, place
 from mien.draw.palette import colour_of
 from mien.draw.panel import Detail, Panel, percent, plain
 from mien.draw.rounded_rectangles import lay_on
-from mien.labels import age_bin_names
 from mien.results.faces import Faces
 from mien.results.video import VideoFrame
 
@@ -27,9 +26,10 @@ _BARS = 3
 class Overlay:
     """Draws one video's frames in their order.
 
-    Each face has a box in the colour of its stable emotion, and a label: the number of its track, the stable emotion
-    with its smoothed probability, the three most probable emotions as bars, and the age range pooled so far. A label
-    keeps its size and its side of the face from frame to frame, and moves elsewhere only when it would cover something.
+    Each face has a box in the colour of its stable label, and a panel: the number of its track, the stable label with
+    its smoothed probability, the three most probable ones as bars, and the labels of other heads, such as the age range
+    pooled so far. A panel keeps its size and its side of the face from frame to frame, and moves elsewhere only when it
+    would cover something.
     """
 
     def __init__(self) -> None:
@@ -45,17 +45,17 @@ class Overlay:
         size = moment.frame.size
         rgb = moment.frame.rgb.copy()
         boxes, rows = drawable(faces)
-        told = [_Told.of(moment, row, self._held) for row in rows]
+        contents = [_PanelContent.of(moment, row, self._held) for row in rows]
         places = place(
             boxes,
             size,
-            lambda k, detail, em: told[k].panel(detail, em).size,
+            lambda k, detail, em: contents[k].panel(detail, em).size,
             gap=max(2, round(1.5 * line_width(size))),
-            before=[None if held is None else held.placement for held in (self._held.get(t.track) for t in told)],
+            before=[None if held is None else held.placement for held in (self._held.get(t.track) for t in contents)],
         )
-        for box, face in zip(boxes, told, strict=True):
-            outline(rgb, box, line_width(size), colour_of(face.label))
-        for face, at in zip(told, places, strict=True):
+        for box, face in zip(boxes, contents, strict=True):
+            outline(rgb, box, line_width(size), colour_of(face.label, face.names))
+        for face, at in zip(contents, places, strict=True):
             if at is not None:
                 lay_on(rgb, face.panel(at.detail, at.em).render(), at.rect[:2])
             self._held[face.track] = _Held(at, face.order, self._frame)
@@ -83,8 +83,8 @@ class _Held:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What the label of one face tells."""
+class _PanelContent:
+    """What the panel of one face shows."""
 
     track: int
     label: str | None
@@ -92,10 +92,10 @@ class _Told:
     smoothed: tuple[float, ...]
     order: tuple[int, ...]
     names: tuple[str, ...]
-    age: str | None
+    others: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, moment: VideoFrame, row: int, held: dict[int, _Held]) -> _Told:
+    def of(cls, moment: VideoFrame, row: int, held: dict[int, _Held]) -> _PanelContent:
         faces = moment.faces
         track = -1 if faces.tracks is None else int(faces.tracks[row])
         shown = next(iter(moment.smoothed.values()), None)
@@ -110,7 +110,7 @@ class _Told:
             smoothed=smoothed,
             order=_ranked(smoothed, before),
             names=names,
-            age=_age(faces, row),
+            others=_others(faces, row, next(iter(moment.smoothed), None)),
         )
 
     def panel(self, detail: Detail, em: int) -> Panel:
@@ -121,11 +121,12 @@ class _Told:
         return Panel(
             title=(name, percent(self.share) if known and detail is not Detail.NAME else ""),
             bars=tuple((plain(self.names[i]), self.smoothed[i]) for i in bars),
-            age=plain(self.age) if self.age and detail <= Detail.SHORT else None,
-            colour=colour_of(self.label),
+            others=self.others if detail <= Detail.SHORT else (),
+            colour=colour_of(self.label, self.names),
             em=em,
             number=self.track if self.track >= 0 else None,
-            names=tuple(plain(label) for label in self.names),
+            labels=self.names,
+            keep_size=bool(self.names),
         )
 
 
@@ -142,7 +143,11 @@ def _ranked(shares: Sequence[float], before: Sequence[int]) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _age(faces: Faces, row: int) -> str | None:
-    if faces.ages is None or np.isnan(faces.ages[row]).any():
-        return None
-    return age_bin_names(faces.age_bins)[int(faces.ages[row].argmax())]
+def _others(faces: Faces, row: int, shown: str | None) -> tuple[tuple[str, str], ...]:
+    """(head, label) of the heads that have no bars."""
+    found = []
+    for name, head in faces.heads.items():
+        best = int(faces.predictions[name].best[row])
+        if name != shown and best >= 0:
+            found.append((plain(name), plain(head.labels[best])))
+    return tuple(found)

@@ -1,8 +1,10 @@
-"""One colour an emotion, told apart by readers with any common colour blindness."""
+"""One colour per label; those of emotions can be told apart with any common colour blindness."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import colorsys
+import functools
+from collections.abc import Mapping, Sequence
 
 Rgb = tuple[int, int, int]
 
@@ -20,12 +22,35 @@ COLOURS: Mapping[str, Rgb] = {
 lighter here, because bars lie on a dark ground."""
 
 PLAIN: Rgb = (235, 235, 235)
-"""A face without emotions, or with a label of another taxonomy."""
+"""A face without a label."""
 
 
-def colour_of(emotion: str | None) -> Rgb:
-    """The RGB colour of an emotion; `PLAIN` for None and for unknown names."""
-    return COLOURS.get(emotion or "", PLAIN)
+@functools.lru_cache(maxsize=256)
+def label_colours(labels: tuple[str, ...]) -> Mapping[str, Rgb]:
+    """Label → RGB for the labels of one head: emotions have their own colours, others the first that are free.
+
+    Example:
+        >>> label_colours(("calm", "happy"))
+        {'calm': (230, 159, 0), 'happy': (240, 228, 66)}
+    """
+    free = [colour for name, colour in COLOURS.items() if name not in labels and name != "neutral"]
+    found = {}
+    for label in labels:
+        if label in COLOURS:
+            found[label] = COLOURS[label]
+        elif free:
+            found[label] = free.pop(0)
+        else:  # hues apart by the golden ratio stay distinct however many there are
+            red, green, blue = colorsys.hls_to_rgb(len(found) * 0.618 % 1.0, 0.6, 0.6)
+            found[label] = round(255 * red), round(255 * green), round(255 * blue)
+    return found
+
+
+def colour_of(label: str | None, labels: Sequence[str] = ()) -> Rgb:
+    """The RGB colour of a label among the ``labels`` of its head; `PLAIN` for None and for unknown ones."""
+    if label is None:
+        return PLAIN
+    return label_colours(tuple(labels)).get(label, COLOURS.get(label, PLAIN))
 
 
 def luminance(colour: Rgb) -> float:

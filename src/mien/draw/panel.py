@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.draw.palette import Rgb, colour_of
 from mien.draw.rounded_rectangles import rounded
+from mien.results.face_columns import nominal_heads
 from mien.results.faces import Face
 
 if TYPE_CHECKING:
@@ -30,16 +31,16 @@ _LONGEST = 14
 
 
 class Detail(IntEnum):
-    """How much a panel tells; less where there is less room."""
+    """How much a panel shows; less where there is less room."""
 
     FULL = 0
-    """Title, the three most probable emotions as bars, age range."""
+    """Title, the three most probable labels as bars, the labels of other heads."""
     SHORT = 1
-    """Title and age range."""
+    """Title and the labels of other heads."""
     TITLE = 2
-    """The emotion and its probability."""
+    """The label and its probability."""
     NAME = 3
-    """The emotion."""
+    """The label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,50 +50,58 @@ class Panel:
     Attributes:
         title: left and right part of the first line.
         bars: (name, probability) of the lines with a bar.
-        age: the age range, None when it is not told.
+        others: (head, label) of the heads that have no bars, such as ("age", "20–29"), a line each.
         colour: RGB of the stripe.
         em: size of the small text, pixels.
         number: of the track, None in a photo.
-        names: all that title and bars may tell in other frames; room is kept for the longest, so that a label keeps its
-            size in a video.
+        labels: all that title and bars may show in other frames; room is kept for the longest, so that a label keeps
+            its size in a video, and colours are taken from it.
     """
 
     title: tuple[str, str]
     bars: tuple[tuple[str, float], ...]
-    age: str | None
+    others: tuple[tuple[str, str], ...]
     colour: Rgb
     em: int
     number: int | None = None
-    names: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    keep_size: bool = False
 
     @classmethod
     def of(cls, face: Face, detail: Detail, em: int) -> Panel:
         """The panel of a face at one level of detail, with text of ``em`` pixels."""
-        name = face.emotion or "face"
-        share = face.score if face.confidence is None else face.confidence
-        ranked = sorted(face.emotions.items(), key=lambda item: -item[1])[:3]
+        shown = next(iter(nominal_heads({name: one.head for name, one in face.predictions.items()})), None)
+        first = None if shown is None else face.predictions[shown]
+        ranked = [] if first is None else sorted(first.probabilities.items(), key=lambda item: -item[1])[:3]
+        others = [
+            (name, one.label) for name, one in face.predictions.items() if name != shown and not one.head.auxiliary
+        ]
+        labels = () if first is None else first.head.labels
         return cls(
-            title=(plain(name), "" if detail is Detail.NAME else percent(share)),
+            title=(
+                plain(first.label if first else "face"),
+                "" if detail is Detail.NAME else percent(first.confidence if first else face.score),
+            ),
             bars=tuple((plain(label), p) for label, p in ranked) if detail is Detail.FULL else (),
-            age=plain(face.age_range) if face.age_range and detail <= Detail.SHORT else None,
-            colour=colour_of(face.emotion),
+            others=tuple((plain(name), plain(label)) for name, label in others) if detail <= Detail.SHORT else (),
+            colour=colour_of(first.label if first else None, labels),
             em=em,
+            labels=labels,
         )
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         pad, stripe = self._pad, self._stripe
-        widths = [self._number_width + max(_length(name, self._large) for name in (self.title[0], *self.names))]
+        widths = [self._number_width + max(_length(name, self._large) for name in (self.title[0], *self._names))]
         if self.title[1]:
-            share = "100 %" if self.names else self.title[1]
+            share = "100 %" if self.keep_size else self.title[1]
             widths[0] += 0.6 * self.em + _length(share, self._large)
         if self.bars:
             widths.append(self._name_width + self._bar_width + _length("100 %", self.em) + 1.1 * self.em)
-        if self.age:
-            widths.append(_length(f"age {self.age}", self.em))
-        lines = self._title_height + self._row * (len(self.bars) + (self.age is not None))
-        gap = self._gap * ((len(self.bars) > 0) + (self.age is not None and len(self.bars) > 0))
+        widths += [_length(f"{name} {label}", self.em) for name, label in self.others]
+        lines = self._title_height + self._row * (len(self.bars) + len(self.others))
+        gap = self._gap * ((len(self.bars) > 0) + (len(self.others) > 0 and len(self.bars) > 0))
         return round(max(widths) + 2 * pad + stripe), round(lines + gap + 2 * self._pad_y)
 
     def render(self) -> Tile:
@@ -105,7 +114,7 @@ class Panel:
         _write(tile, (right, middle), self.title[1], self._large, _TEXT, right=True)
         for (name, share), middle in zip(self.bars, self._rows, strict=False):
             _write(tile, (right, middle), percent(share), self.em, _QUIET, right=True)
-            self._bar(tile, left + self._name_width + 0.55 * self.em, middle, share, (*colour_of(name), 255))
+            self._bar(tile, left + self._name_width + 0.55 * self.em, middle, share, (*self._bar_colour(name), 255))
         return tile
 
     def ground(self, size: tuple[int, int]) -> Tile:
@@ -119,13 +128,13 @@ class Panel:
         if self.number is not None:
             _write(tile, (left, middle), f"#{self.number}", self.em, _QUIET)
         _write(tile, (left + self._number_width, middle), self.title[0], self._large, _TEXT)
-        *bars, last = (*self._rows, 0.0) if self.age is None else self._rows
-        for (name, _), middle in zip(self.bars, bars, strict=True):
+        rows = self._rows
+        for (name, _), middle in zip(self.bars, rows, strict=False):
             _write(tile, (left, middle), name, self.em, _QUIET)
             self._bar(tile, left + self._name_width + 0.55 * self.em, middle, 1.0, _TRACK)
-        if self.age:
-            _write(tile, (left, last), "age", self.em, _QUIET)
-            _write(tile, (left + _length("age ", self.em), last), self.age, self.em, _TEXT)
+        for (name, label), middle in zip(self.others, rows[len(self.bars) :], strict=True):
+            _write(tile, (left, middle), name, self.em, _QUIET)
+            _write(tile, (left + _length(f"{name} ", self.em), middle), label, self.em, _TEXT)
         corners = rounded(width, height, 0.35 * self.em)
         tile[..., 3] = np.minimum(tile[..., 3], corners)
         return tile
@@ -143,9 +152,16 @@ class Panel:
         """Middles of the lines below the title, pixels."""
         top = self._pad_y + self._title_height + (self._gap if self.bars else 0)
         bars = [top + (i + 0.5) * self._row for i in range(len(self.bars))]
-        if self.age is None:
-            return tuple(bars)
-        return (*bars, top + len(bars) * self._row + (self._gap if bars else 0) + self._row / 2)
+        top += len(bars) * self._row + (self._gap if bars else 0)
+        return (*bars, *(top + (i + 0.5) * self._row for i in range(len(self.others))))
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Texts that room is kept for."""
+        return tuple(plain(label) for label in self.labels) if self.keep_size else ()
+
+    def _bar_colour(self, name: str) -> Rgb:
+        return next((colour_of(label, self.labels) for label in self.labels if plain(label) == name), colour_of(name))
 
     @property
     def _number_width(self) -> float:
@@ -161,7 +177,7 @@ class Panel:
 
     @property
     def _pad_y(self) -> int:
-        return max(1, round((0.5 if self.bars or self.age else 0.3) * self.em))
+        return max(1, round((0.5 if self.bars or self.others else 0.3) * self.em))
 
     @property
     def _stripe(self) -> int:
@@ -185,7 +201,7 @@ class Panel:
 
     @property
     def _name_width(self) -> float:
-        return max(_length(name, self.em) for name in (*self.names, *(name for name, _ in self.bars)))
+        return max(_length(name, self.em) for name in (*self._names, *(name for name, _ in self.bars)))
 
 
 @functools.lru_cache(maxsize=64)

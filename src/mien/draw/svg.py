@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -15,13 +15,13 @@ WIDTH, HEIGHT = 2_000, 200
 """Units of a drawing; coordinates are whole numbers, which keeps the text short."""
 
 
-def ribbon(series: Series, runs: Iterable[Run], span: Span, cuts: Sequence[float], labels: Sequence[str]) -> str:
-    """A bar where the face was seen, and on it one with the colour of its label for each run."""
+def ribbon(series: Series, runs: Iterable[Run], span: Span, cuts: Sequence[float], kinds: Mapping[str, str]) -> str:
+    """A bar where the face was visible, and on it one for each run, in the colour of the class of its label."""
     shapes = [_rect(start, end, span, "seen") for start, end in series.seen(_least(span))]
     for run in runs:
         if run.label is not None:
-            told = f"{run.label} {clock(run.start, tenths=True)}–{clock(run.end, tenths=True)}"
-            shapes.append(_rect(run.start, run.end, span, f"e{labels.index(run.label)}", told))
+            title = f"{run.label} {clock(run.start, tenths=True)}–{clock(run.end, tenths=True)}"
+            shapes.append(_rect(run.start, run.end, span, kinds[run.label], title))
     return _svg([*shapes, *_cuts(cuts, span)], 10)
 
 
@@ -36,7 +36,7 @@ def names(runs: Iterable[Run], span: Span) -> str:
     return "".join(told)
 
 
-def shares(series: Series, span: Span, cuts: Sequence[float], columns: int) -> str:
+def shares(series: Series, span: Span, cuts: Sequence[float], columns: int, kinds: Mapping[str, str]) -> str:
     """The smoothed probabilities as areas on top of each other."""
     paths = [""] * len(series.labels)
     for a, b in series.stretches(_least(span)):
@@ -49,7 +49,9 @@ def shares(series: Series, span: Span, cuts: Sequence[float], columns: int) -> s
         for k in range(len(paths)):
             paths[k] += _area(x, y[:, k])
     # painted over each other from the top: areas beside each other would leave seams
-    areas = [f'<path class="e{k}" d="{path}"/>' for k, path in reversed(list(enumerate(paths))) if path]
+    areas = [
+        f'<path class="{kinds[series.labels[k]]}" d="{path}"/>' for k, path in reversed(list(enumerate(paths))) if path
+    ]
     return _svg([*areas, *_cuts(cuts, span)], HEIGHT)
 
 

@@ -1,4 +1,4 @@
-"""Timelines as pictures: the emotions of one face over the whole video, or all faces below each other."""
+"""Timelines as pictures: the labels of one face over the whole video, or all faces below each other."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from mien.draw.clock import clock, duration
 from mien.draw.palette import colour_of, luminance
-from mien.draw.track_series import Run, Series, cuts_of, episode_runs, series_of, shown_labels, span_of, ticks
+from mien.draw.track_series import Run, Series, cuts_of, episode_runs, series_of, span_of, ticks
 from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path, output_file, writing
+from mien.results.face_columns import nominal_heads
 from mien.results.track import Track
 from mien.results.video import VideoReport
 
@@ -34,7 +35,9 @@ _EPISODES, _FACES = 2_000, 40
 _INK, _QUIET, _SEEN, _GRID = "#1f2328", "#59636e", "#e4e7eb", "#d0d7de"
 
 
-def save_timeline(report: VideoReport, path: str | os.PathLike[str], track: int | None = None) -> Path:
+def save_timeline(
+    report: VideoReport, path: str | os.PathLike[str], track: int | None = None, *, head: str | None = None
+) -> Path:
     """Write a timeline as PNG, SVG or PDF, by the suffix, and return the path; needs matplotlib (extra ``plots``).
 
     The picture of one face has its episodes on top, the emotions filtered over time below, and the vote of the sliding
@@ -45,6 +48,7 @@ def save_timeline(report: VideoReport, path: str | os.PathLike[str], track: int 
         report: of one video.
         path: the file.
         track: number of a track, None for all.
+        head: name of a head whose labels have no order; None for the first one.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -55,44 +59,54 @@ def save_timeline(report: VideoReport, path: str | os.PathLike[str], track: int 
     suffix = target.suffix.lower()
     if suffix not in _COLUMNS:
         raise InputError(f"{target}: a timeline is a picture: use the suffix .png or .svg")
-    figure = draw_timeline(report) if track is None else draw_track(report, track, columns=_COLUMNS[suffix])
+    figure = (
+        draw_timeline(report, head=head)
+        if track is None
+        else draw_track(report, track, head=head, columns=_COLUMNS[suffix])
+    )
     dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with writing(target), atomic_path(target) as temporary:
         figure.savefig(temporary, dpi=_DPI, facecolor="white", metadata=dates[suffix])
     return target
 
 
-def draw_track(report: VideoReport, number: int, *, columns: int = 400) -> Figure:
+def draw_track(report: VideoReport, number: int, *, head: str | None = None, columns: int = 400) -> Figure:
     """The timeline of one face as a matplotlib figure; ``columns`` bounds the points it is drawn with."""
     track = report.track(number)
-    series = series_of(report)[number]
+    name = _head(report, head)
+    series = series_of(report, name)[number]
+    prediction = None if name is None else track.predictions.get(name)
     span = span_of(report)
-    emotions = len(series.labels) > 0
-    figure = _figure(3.9 if emotions else 1.4)
-    heights = [0.3, 2.4, 0.16] if emotions else [0.3]
+    labelled = len(series.labels) > 0
+    figure = _figure(3.9 if labelled else 1.4)
+    heights = [0.3, 2.4, 0.16] if labelled else [0.3]
     panels: list[Any] = list(
         figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     )
-    _title(figure, _name(report), _told(track))
-    _frame(panels[0], "episodes" if emotions else "seen", 0)
-    _seen(panels[0], series, 0, span)
-    _ribbon(panels[0], episode_runs(track.episodes, span, _EPISODES), 0, span, names=True)
-    if emotions:
+    _title(figure, _name(report), _summary(track, name))
+    _frame(panels[0], "episodes" if labelled else "seen", 0)
+    _draw_seen(panels[0], series, 0, span)
+    episodes = () if prediction is None else prediction.episodes
+    _ribbon(panels[0], episode_runs(episodes, span, _EPISODES), 0, span, series.labels, names=True)
+    if labelled:
         _shares(panels[1], series, span, columns)
         _frame(panels[2], "vote", 0)
-        _seen(panels[2], series, 0, span)
+        _draw_seen(panels[2], series, 0, span)
         votes = series.voted(span, 2 * columns)
-        _ribbon(panels[2], votes, 0, span)
+        _ribbon(panels[2], votes, 0, span, series.labels)
         unsure = any(run.label is None for run in votes)
-        _legend(panels[1], tuple(reversed(series.labels)), "undecided" if unsure else None)
+        _legend(panels[1], series.labels, tuple(reversed(series.labels)), "undecided" if unsure else None)
     _time_axis(panels, report, span)
     return figure
 
 
-def draw_timeline(report: VideoReport) -> Figure:
+def draw_timeline(report: VideoReport, *, head: str | None = None) -> Figure:
     """The timelines of all faces as a matplotlib figure."""
     span = span_of(report)
-    every = series_of(report)
+    name = _head(report, head)
+    labels = () if name is None else report.heads[name].labels
+    every = series_of(report, name)
+    episodes = {t.id: t.predictions[name].episodes if name and name in t.predictions else () for t in report.tracks}
     tracks = sorted(sorted(report.tracks, key=lambda t: -t.seen)[:_FACES], key=lambda t: t.id)
     left_out = len(report.tracks) - len(tracks)
     figure = _figure(1.35 + 0.3 * max(len(tracks), 2))
@@ -100,8 +114,8 @@ def draw_timeline(report: VideoReport) -> Figure:
     more = f", the {len(tracks)} seen longest" if left_out else ""
     _title(figure, _name(report), f"{len(report.tracks):,} {'face' if len(report.tracks) == 1 else 'faces'}{more}")
     for row, track in enumerate(tracks):
-        _seen(axes, every[track.id], row, span)
-        _ribbon(axes, episode_runs(track.episodes, span, _EPISODES), row, span)
+        _draw_seen(axes, every[track.id], row, span)
+        _ribbon(axes, episode_runs(episodes[track.id], span, _EPISODES), row, span, labels)
     axes.set_ylim(max(len(tracks), 1) - 0.4, -0.6)
     axes.set_yticks(range(len(tracks)), [f"face {track.id}" for track in tracks])
     axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=_INK)
@@ -109,11 +123,20 @@ def draw_timeline(report: VideoReport) -> Figure:
     _time_axis([axes], report, span)
     if not tracks:
         axes.text(0.5, 0.5, "no face was seen", transform=axes.transAxes, ha="center", va="center", color=_QUIET)
-    told = {episode.label for track in tracks for episode in track.episodes}
-    bare = sum(t.seen for t in tracks) - sum(e.duration for t in tracks for e in t.episodes)
-    rest = "no episode" if told and bare > 0.01 * (span[1] - span[0]) else None
-    _legend(axes, tuple(label for label in shown_labels(report.heads) if label in told), rest)
+    used = {episode.label for track in tracks for episode in episodes[track.id]}
+    bare = sum(t.seen for t in tracks) - sum(e.duration for t in tracks for e in episodes[t.id])
+    rest = "no episode" if used and bare > 0.01 * (span[1] - span[0]) else None
+    _legend(axes, labels, tuple(label for label in labels if label in used), rest)
     return figure
+
+
+def _head(report: VideoReport, head: str | None) -> str | None:
+    nominal = nominal_heads(report.heads)
+    if head is None:
+        return nominal[0] if nominal else None
+    if head not in nominal:
+        raise InputError(f"no timeline of {head!r}", advice=f"take one of {', '.join(nominal) or 'none'}")
+    return head
 
 
 def _figure(height: float) -> Figure:
@@ -146,27 +169,37 @@ def _name(report: VideoReport) -> str:
     return text if len(text) <= 60 else f"{text[:28]}…{text[-28:]}"
 
 
-def _told(track: Track) -> str:
-    told = [f"face {track.id}", f"seen for {duration(track.seen)}"]
-    if track.vote.label is not None:
-        low, high = f"{100 * track.vote.low:.0f}", f"{100 * track.vote.high:.0f}"
-        leading = f"{track.vote.label} {100 * track.vote.share:.0f} % ({low}–{high} %)"
-        told.append(f"vote {leading}" if track.vote.decided else f"undecided: {leading}")
-    if track.age_range:
-        told.append(f"age {track.age_range.replace('-', '–')}")
-    return ", ".join(told)
+def _summary(track: Track, head: str | None) -> str:
+    parts = [f"face {track.id}", f"seen for {duration(track.seen)}"]
+    shown = None if head is None else track.predictions.get(head)
+    vote = None if shown is None else shown.vote
+    if vote is not None and vote.label is not None:
+        low, high = f"{100 * vote.low:.0f}", f"{100 * vote.high:.0f}"
+        leading = f"{vote.label} {100 * vote.share:.0f} % ({low}–{high} %)"
+        parts.append(f"vote {leading}" if vote.decided else f"undecided: {leading}")
+    others = {name: one for name, one in track.predictions.items() if name != head}
+    parts += [f"{name} {one.label.replace('-', '–')}" for name, one in others.items()]
+    return ", ".join(parts)
 
 
-def _seen(axes: Axes, series: Series, row: float, span: tuple[float, float]) -> None:
+def _draw_seen(axes: Axes, series: Series, row: float, span: tuple[float, float]) -> None:
     least = (span[1] - span[0]) / _SHARP
     spans = [(start, end - start) for start, end in series.seen(least)]
     axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=_SEEN, linewidth=0)
 
 
-def _ribbon(axes: Axes, runs: Sequence[Run], row: float, span: tuple[float, float], *, names: bool = False) -> None:
+def _ribbon(
+    axes: Axes,
+    runs: Sequence[Run],
+    row: float,
+    span: tuple[float, float],
+    labels: Sequence[str],
+    *,
+    names: bool = False,
+) -> None:
     shown = [run for run in runs if run.label is not None]
     bars = [(run.start, run.end - run.start) for run in shown]
-    axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=[_hex(run.label) for run in shown], linewidth=0)
+    axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=[_hex(run.label, labels) for run in shown], linewidth=0)
     if not names:
         return
     for run in shown:
@@ -174,11 +207,13 @@ def _ribbon(axes: Axes, runs: Sequence[Run], row: float, span: tuple[float, floa
         room = (run.end - run.start) / (span[1] - span[0]) * 10.0 * 72
         if run.label is not None and room > len(run.label) * 5.4 + 6:
             middle = (run.start + run.end) / 2
-            axes.text(middle, row + 0.03, run.label, ha="center", va="center", fontsize=8.5, color=_on(run.label))
+            axes.text(
+                middle, row + 0.03, run.label, ha="center", va="center", fontsize=8.5, color=_on(run.label, labels)
+            )
 
 
 def _shares(axes: Axes, series: Series, span: tuple[float, float], columns: int) -> None:
-    colours = [_hex(label) for label in series.labels]
+    colours = [_hex(label, series.labels) for label in series.labels]
     # lines between the areas, unless they would hide short peaks
     leading = np.count_nonzero(np.diff(series.smoothed.argmax(axis=1)))
     line = 0.5 if leading <= _LINES else 0.0
@@ -221,10 +256,10 @@ def _time_axis(panels: Sequence[Any], report: VideoReport, span: tuple[float, fl
     last.spines["bottom"].set_color(_GRID)
 
 
-def _legend(axes: Axes, labels: tuple[str, ...], rest: str | None) -> None:
+def _legend(axes: Axes, labels: Sequence[str], shown: Sequence[str], rest: str | None) -> None:
     from matplotlib.patches import Patch
 
-    handles = [Patch(facecolor=_hex(label), label=label) for label in labels]
+    handles = [Patch(facecolor=_hex(label, labels), label=label) for label in shown]
     if rest is not None:
         handles.append(Patch(facecolor=_SEEN, label=rest))
     if handles:
@@ -234,11 +269,11 @@ def _legend(axes: Axes, labels: tuple[str, ...], rest: str | None) -> None:
         )  # fmt: skip
 
 
-def _hex(label: str | None) -> str:
-    red, green, blue = colour_of(label)
+def _hex(label: str | None, labels: Sequence[str]) -> str:
+    red, green, blue = colour_of(label, labels)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _on(label: str) -> str:
-    """Dark or white, whichever has more contrast to an emotion's colour."""
-    return _INK if luminance(colour_of(label)) > 0.18 else "white"
+def _on(label: str, labels: Sequence[str]) -> str:
+    """Dark or white, whichever has more contrast to a label's colour."""
+    return _INK if luminance(colour_of(label, labels)) > 0.18 else "white"

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.results.face_columns import Heads
 from mien.results.track import Episode
 from mien.results.video import VideoReport
 
@@ -104,21 +103,15 @@ class Series:
         return votes, np.asarray(span[0] + used * width), np.asarray(span[0] + (used + 1) * width)
 
 
-def shown_head(heads: Heads) -> str | None:
-    """The head that a timeline shows: the first one whose labels have no order, None where there is none."""
-    return next((name for name, head in heads.items() if not head.ordered), None)
+def series_of(report: VideoReport, head: str | None = None) -> dict[int, Series]:
+    """Every track's series, by number; tracks without a row are empty ones.
 
-
-def shown_labels(heads: Heads) -> tuple[str, ...]:
-    """The labels of `shown_head`; none where there is none."""
-    name = shown_head(heads)
-    return () if name is None else heads[name].labels
-
-
-def series_of(report: VideoReport) -> dict[int, Series]:
-    """Every track's series, by number; tracks without a row are empty ones."""
+    Args:
+        report: of one video.
+        head: name of a head whose labels have no order; None for a series that only shows when a face was visible.
+    """
     rows = report.rows
-    records, head = rows.records, shown_head(rows.heads)
+    records = rows.records
     labels = rows.heads[head].labels if head else ()
     _, where, ordinal = np.unique(records["frame"], return_index=True, return_inverse=True)
     times = np.asarray(records["time"][where], np.float64)

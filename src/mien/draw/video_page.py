@@ -15,11 +15,12 @@ from mien.draw import svg
 from mien.draw.clock import clock, duration
 from mien.draw.pages import data_uri, render
 from mien.draw.palette import colour_of
-from mien.draw.track_series import cuts_of, episode_runs, longest, series_of, shown_labels, span_of
+from mien.draw.track_series import cuts_of, episode_runs, longest, series_of, span_of
 from mien.errors import InputError
 from mien.files import atomic_path, output_file, writing
 from mien.results.columns import readable
-from mien.results.track import Episode, Track
+from mien.results.face_columns import nominal_heads
+from mien.results.track import Episode, Track, TrackPrediction
 from mien.results.video import VideoReport
 from mien.text import percent, short_percent
 
@@ -72,83 +73,128 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
-    """What stands about one face.
+class _Timeline:
+    """What stands about one face in one head whose labels have no order.
 
     Attributes:
-        track: the face.
-        picture: address of its picture, None for none.
-        hidden: seconds between its first and last frame in which it was not seen.
-        bars: (emotion, mean probability, share of time), most probable first.
+        head: its name.
+        prediction: over the whole track.
+        kinds: label → CSS class of its colour.
+        bars: (label, mean probability, share of time), most probable first.
         episodes: the longest, in order of time.
+        count: number of all episodes.
         folded: there are too many to list them openly.
-        timeline: what the drawings show, in words.
         ribbon: SVG of the episodes.
         names: the episodes' names, to lay over it.
         shares: SVG of the probabilities.
         votes: SVG of the votes.
     """
 
-    track: Track
-    picture: str | None
-    hidden: float
+    head: str
+    prediction: TrackPrediction
+    kinds: Mapping[str, str]
     bars: Sequence[tuple[str, float, float]]
     episodes: Sequence[Episode]
+    count: int
     folded: bool
-    timeline: str
     ribbon: str
     names: str
     shares: str
     votes: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """What stands about one face.
+
+    Attributes:
+        track: the face.
+        picture: address of its picture, None for none.
+        hidden: seconds between its first and last frame in which it was not visible.
+        seen: SVG of when it was visible, for a video without timelines.
+        text: what the drawings show, in words.
+        timelines: one per head.
+    """
+
+    track: Track
+    picture: str | None
+    hidden: float
+    seen: str
+    text: str
+    timelines: Sequence[_Timeline]
+
+
 def _page(report: VideoReport, thumbnails: Mapping[int, NDArray[np.uint8]]) -> str:
-    labels, series, span, cuts = shown_labels(report.heads), series_of(report), span_of(report), cuts_of(report)[:200]
+    span, cuts, heads = span_of(report), cuts_of(report)[:200], report.heads
+    nominal = nominal_heads(heads)
+    plain = series_of(report)
+    series = {name: series_of(report, name) for name in nominal}
+    colours = [colour_of(label, heads[name].labels) for name in nominal for label in heads[name].labels]
+    classes = (f"e{i}" for i in range(len(colours)))
+    kinds = {name: {label: next(classes) for label in heads[name].labels} for name in nominal}
+    first = nominal[0] if nominal else None
     ranked = sorted(report.tracks, key=lambda track: (-track.seen, track.id))
     rows = sorted(ranked[:_ROWS], key=lambda track: track.id)
     detailed = sorted(ranked[:_SECTIONS], key=lambda track: track.id)
     linked = {track.id for track in detailed}
-    columns = max(40, min(300, _COLUMNS // max(len(detailed), 1)))
-    episodes = max(10, min(500, _EPISODES // max(len(detailed), 1)))
+    columns = max(40, min(300, _COLUMNS // max(len(detailed) * max(len(nominal), 1), 1)))
+    listed = max(10, min(500, _EPISODES // max(len(detailed), 1)))
 
     def row(track: Track) -> _Row:
-        runs = episode_runs(track.episodes, span, 250)
-        return _Row(track, svg.ribbon(series[track.id], runs, span, cuts, labels), track.id in linked)
+        if first is None:
+            return _Row(track, svg.ribbon(plain[track.id], [], span, cuts, {}), track.id in linked)
+        runs = episode_runs(_episodes(track, first), span, 250)
+        return _Row(track, svg.ribbon(series[first][track.id], runs, span, cuts, kinds[first]), track.id in linked)
+
+    def timeline(track: Track, name: str, prediction: TrackPrediction) -> _Timeline:
+        own, runs = series[name][track.id], episode_runs(prediction.episodes, span, 500)
+        means = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        return _Timeline(
+            head=name,
+            prediction=prediction,
+            kinds=kinds[name],
+            bars=[(label, mean, prediction.shares.get(label, 0.0)) for label, mean in means],
+            episodes=longest(prediction.episodes, listed),
+            count=len(prediction.episodes),
+            folded=len(prediction.episodes) > _FEW,
+            ribbon=svg.ribbon(own, runs, span, cuts, kinds[name]),
+            names=svg.names(runs, span),
+            shares=svg.shares(own, span, cuts, columns, kinds[name]),
+            votes=svg.ribbon(own, own.voted(span, columns), span, cuts, kinds[name]),
+        )
 
     def section(track: Track) -> _Section:
-        own, runs = series[track.id], episode_runs(track.episodes, span, 500)
-        means = sorted(track.emotions.items(), key=lambda item: -item[1])
         picture = thumbnails.get(track.id)
         return _Section(
             track=track,
             picture=None if picture is None else _jpeg(picture, track.id),
             hidden=track.end - track.start - track.seen,
-            bars=[(label, mean, track.shares.get(label, 0.0)) for label, mean in means],
-            episodes=longest(track.episodes, episodes),
-            folded=len(track.episodes) > _FEW,
-            timeline=_timeline_text(track, span),
-            ribbon=svg.ribbon(own, runs, span, cuts, labels),
-            names=svg.names(runs, span),
-            shares=svg.shares(own, span, cuts, columns) if labels else "",
-            votes=svg.ribbon(own, own.voted(span, columns), span, cuts, labels) if labels else "",
+            seen=svg.ribbon(plain[track.id], [], span, cuts, {}),
+            text=_timeline_text(track, span, first),
+            timelines=[timeline(track, n, track.predictions[n]) for n in nominal if n in track.predictions],
         )
 
     return render(
         "draw/video_page.html",
         name=_name(report.source),
-        colours=["#{:02x}{:02x}{:02x}".format(*colour_of(label)) for label in labels],
-        kinds={label: f"e{i}" for i, label in enumerate(labels)},
+        colours=["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours],
+        kinds=kinds,
+        first=first,
+        others=[n for n in heads if n != first and any(n in track.predictions for track in rows)],
         facts=_facts(report),
         problems=[readable(problem) or "" for problem in report.coverage.problems],
         listed=_PROBLEMS,
         rows=[row(track) for track in rows],
         left_out=len(ranked) - len(rows),
-        ages=any(track.ages for track in rows),
-        years=_years,
         axis=svg.axis(span),
         short_axis=svg.axis(span, 5),
         sections=[section(track) for track in detailed],
     )
+
+
+def _episodes(track: Track, head: str) -> Sequence[Episode]:
+    found = track.predictions.get(head)
+    return () if found is None else found.episodes
 
 
 def _facts(report: VideoReport) -> list[tuple[str, str]]:
@@ -172,18 +218,14 @@ def _facts(report: VideoReport) -> list[tuple[str, str]]:
     return facts
 
 
-def _timeline_text(track: Track, span: tuple[float, float]) -> str:
+def _timeline_text(track: Track, span: tuple[float, float], head: str | None) -> str:
     """The drawings of a face for those who cannot see them."""
     text = f"Timeline of face {track.id} from {clock(span[0])} to {clock(span[1])}"
-    if track.emotions:
-        most = sorted(track.shares.items(), key=lambda item: -item[1])[:3]
+    if head is not None and head in track.predictions:
+        most = sorted(track.predictions[head].shares.items(), key=lambda item: -item[1])[:3]
         shares = (f"{label} {percent(share, digits=0)} of the time" for label, share in most if share > 0)
         text += ": " + ", ".join(shares)
     return text
-
-
-def _years(track: Track) -> str:
-    return (track.age_range or "").replace("-", "–")
 
 
 def _name(source: str | None) -> str:

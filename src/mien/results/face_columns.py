@@ -6,7 +6,7 @@ and the JSON Schema hold the same columns, because all of them follow from this 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -304,6 +304,11 @@ def _labels(table: FaceTable, indices: NDArray[Any], head: Head) -> list[Any]:
     return [head.labels[i] if i >= 0 and there else None for i, there in zip(indices.tolist(), known, strict=True)]
 
 
-def primary_head(heads: Sequence[str] | Heads) -> str | None:
+def primary_head(heads: Heads) -> str | None:
     """The head that is shown first: the first one; None where there is none."""
     return next(iter(heads), None)
+
+
+def nominal_heads(heads: Heads) -> tuple[str, ...]:
+    """The heads whose labels have no order: those with timelines, votes and episodes. The first gives the colours."""
+    return tuple(name for name, head in heads.items() if not head.ordered and not head.auxiliary)
