@@ -19,7 +19,7 @@ from typing import Any
 from mien import Analyzer
 from mien.cli.demo import PORTRAITS
 from mien.export import export
-from mien.networks.catalog import network
+from mien.networks.catalog import get_network
 from mien.published.reproduction.rows import ROWS
 from mien.training import checkpoint as files
 from mien.training.curves import read_rows
@@ -40,7 +40,7 @@ def analysed(run: Path, pictures: dict[str, Path]) -> dict[str, Any]:
     recipe, _, _ = files.load_run(weights)
     said: dict[str, Any] = {
         "network": recipe.network,
-        "source": network(recipe.network).source,
+        "source": get_network(recipe.network).source,
         "recipe": recipe.name,
         "epochs": len(read_rows(run / files.METRICS)),
         "of": recipe.epochs,

@@ -384,7 +384,7 @@ def cards(folder: Path) -> Target:
 
 def _trained(folder: Path) -> Path:
     """A run folder of an untrained network."""
-    from mien.networks.catalog import NETWORKS, network
+    from mien.networks.catalog import NETWORKS, get_network
     from mien.recipes.catalog import RECIPES
     from mien.training.checkpoint import BEST, CONFIG, save_weights, write_json
     from mien.training.config import recipe_to_dict
@@ -393,12 +393,12 @@ def _trained(folder: Path) -> Path:
         (name for name, row in NETWORKS.items() if not row.features), key=lambda name: NETWORKS[name].parameters
     )
     recipe = replace(next(iter(RECIPES.values())), network=smallest)
-    if network(smallest).channels == "gray":
+    if get_network(smallest).channels == "gray":
         recipe = replace(recipe, mean=recipe.mean[:1], std=recipe.std[:1])
     run = folder / "run"
     run.mkdir()
     write_json(run / CONFIG, recipe_to_dict(recipe))
-    save_weights(network(smallest).module(recipe.head_sizes, recipe.dropout).state_dict(), run / BEST)
+    save_weights(get_network(smallest).module(recipe.head_sizes, recipe.dropout).state_dict(), run / BEST)
     return run
 
 
@@ -442,7 +442,8 @@ def _machine(folder: Path) -> Path:
     from sklearn.svm import SVC
 
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.published.svm import MODEL, save_machine
+    from mien.published.svm.model_file import save_svm_model
+    from mien.published.svm.run_folder import MODEL
     from mien.training.checkpoint import CONFIG, write_json
 
     recipe = replace(SVM_RECIPES["svm-hog"], kernel="rbf", scaled=True)
@@ -451,21 +452,21 @@ def _machine(folder: Path) -> Path:
     x = rng.normal(0, 1, (20, 72)) + y[:, None]
     run = folder / "run"
     run.mkdir()
-    save_machine(Pipeline([("scale", StandardScaler()), ("svm", SVC())]).fit(x, y), run / MODEL)
+    save_svm_model(Pipeline([("scale", StandardScaler()), ("svm", SVC())]).fit(x, y), run / MODEL)
     write_json(run / CONFIG, asdict(recipe))
     return run
 
 
 def _judged(run: Path) -> None:
     from helpers.datasets import made
-    from mien.published.svm import evaluate_svm
+    from mien.published.svm.scoring import evaluate_svm
 
     data = replace(made(20, side=8), features={"hog": np.ones((20, 72), np.float32)})
     evaluate_svm(run, data)
 
 
 def svm_models(folder: Path) -> Target:
-    from mien.published.svm import MODEL
+    from mien.published.svm.run_folder import MODEL
 
     run = _machine(folder)
 
@@ -478,7 +479,7 @@ def svm_models(folder: Path) -> Target:
 
 def svm_schemas(folder: Path) -> Target:
     """schema.json inside the zip says what is built; a zip around it is always whole."""
-    from mien.published.svm import MODEL
+    from mien.published.svm.run_folder import MODEL
 
     run = _machine(folder)
     with zipfile.ZipFile(run / MODEL) as archive:

@@ -18,16 +18,16 @@ from mien.errors import ExportError, InputError, MissingFileError, ModelError
 from mien.models.card import Card
 from mien.models.catalog import FILES, MODELS, Shipped, read_model
 from mien.models.model import Model, softmax
-from mien.networks.catalog import network
-from mien.recipes.catalog import recipe
+from mien.networks.catalog import get_network
+from mien.recipes.catalog import get_recipe
 from mien.training import checkpoint as files
 
 
 def untrained_run(folder: Path, name: str = "age-cpu") -> Path:
     """A run folder with random weights and random batch statistics, as training would leave it."""
     torch.manual_seed(1)
-    chosen = recipe(name)
-    module = network(chosen.network).module(chosen.head_sizes)
+    chosen = get_recipe(name)
+    module = get_network(chosen.network).module(chosen.head_sizes)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.running_mean, -0.2, 0.2)
@@ -56,7 +56,7 @@ def test_the_file_describes_itself(exported: Path) -> None:
     assert card.heads[0].labels[3] == "20-29"
     assert card.training["recipe"] == "age-cpu"
     assert card.training["commit"] == "abc"
-    assert card.parameters == network("age").parameters
+    assert card.parameters == get_network("age").parameters
     assert "AI Act" in card.limits
     assert Card.from_json(card.to_json()) == card
 

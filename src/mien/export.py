@@ -26,7 +26,7 @@ from mien.models.crop_frames import FRAMES
 from mien.models.model import FEATURE
 from mien.models.preprocessing import normalize
 from mien.models.session import open_session
-from mien.networks.catalog import network
+from mien.networks.catalog import get_network
 from mien.training.checkpoint import ENVIRONMENT, load_run
 from mien.training.config import HeadSpec, Recipe
 
@@ -87,7 +87,7 @@ def export(
     """
     recipe, module, weights = load_run(run)
     card = make_card(recipe, module, weights, name=name, scores=scores or {}, temperatures=temperatures or {})
-    row = network(recipe.network)
+    row = get_network(recipe.network)
     example = torch.zeros(2, len(card.mean), row.size, row.size)
     features = {key: torch.zeros(2, length) for key, length in row.features.items()}
     model = to_onnx(module, example, features, tuple(head.name for head in recipe.heads))
@@ -115,7 +115,7 @@ def make_card(
     temperatures: Mapping[str, float],
 ) -> Card:
     """The card of a trained network."""
-    row = network(recipe.network)
+    row = get_network(recipe.network)
     environment = weights.parent / ENVIRONMENT
     facts = json.loads(environment.read_text(encoding="utf-8")) if environment.is_file() else {}
     return Card(
@@ -169,7 +169,7 @@ def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:
 
 def parity(content: bytes, module: nn.Module, recipe: Recipe) -> float:
     """Greatest difference of any logit between torch and the ONNX file, on 64 seeded random images; see `TOLERANCE`."""
-    row = network(recipe.network)
+    row = get_network(recipe.network)
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (64, row.size, row.size, len(recipe.mean)), np.uint8)
     x = torch.from_numpy(normalize(images, recipe.mean, recipe.std))

@@ -21,8 +21,8 @@ from mien.datasets.prepared_file import write_prepared
 from mien.errors import MienError
 from mien.explain.contact_sheets import SHEETS
 from mien.explain.methods import METHODS, REGIONS
-from mien.networks.catalog import network
-from mien.recipes.catalog import recipe
+from mien.networks.catalog import get_network
+from mien.recipes.catalog import get_recipe
 from mien.training.checkpoint import BEST, CONFIG, save_weights, write_json
 
 Call = Callable[..., Result]
@@ -33,9 +33,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of a small attentional network with random weights."""
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(1)
-    chosen = recipe("attention-parallel")
+    chosen = get_recipe("attention-parallel")
     write_json(folder / CONFIG, asdict(chosen))
-    save_weights(network(chosen.network).build(chosen.head_sizes).state_dict(), folder / BEST)
+    save_weights(get_network(chosen.network).build(chosen.head_sizes).state_dict(), folder / BEST)
     return folder
 
 

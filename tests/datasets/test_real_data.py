@@ -22,7 +22,7 @@ from mien.datasets.ferplus import apply_target_rule, join_votes, read_votes, vot
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.published.features import FEATURES, compute_features
 from mien.published.recipes.svm import SVM_RECIPES
-from mien.published.svm import fit_svm
+from mien.published.svm.training import fit_svm
 
 pytestmark = pytest.mark.data
 

@@ -31,7 +31,7 @@ from mien.models.card import Head
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import Model
-from mien.networks.catalog import NETWORKS, network
+from mien.networks.catalog import NETWORKS, get_network
 from mien.recipes.catalog import RECIPES
 
 SIZE = 24
@@ -130,7 +130,7 @@ def test_layers(toy: Explainable, bright: NDArray[np.uint8]) -> None:
 
 def test_the_last_convolution_is_the_last_that_computes() -> None:
     # the localisation is defined after the features, and computes before them
-    row = network("attention-parallel")
+    row = get_network("attention-parallel")
     module = row.build(row.heads).eval()
     assert chosen_layer(module, torch.zeros(1, 1, 48, 48), None).startswith("extract.")
 
@@ -229,7 +229,7 @@ def test_a_file_of_an_unknown_recipe_is_refused() -> None:
 
 
 def attention(name: str, theta: tuple[float, ...]) -> Explainable:
-    module = network(name).build({"answer": 2})
+    module = get_network(name).build({"answer": 2})
     with torch.no_grad():
         module.localise[-1].bias.copy_(torch.tensor(theta))  # type: ignore[union-attr,operator,index]
     return explainable(module, name, size=48)
@@ -302,7 +302,7 @@ def test_the_true_map_beats_orders_that_know_nothing(toy: Explainable) -> None:
 
 
 def test_shuffling_keeps_the_values_and_the_network() -> None:
-    module = network("attention-parallel").build({"answer": 2})
+    module = get_network("attention-parallel").build({"answer": 2})
     before = module.state_dict()["dense.weight"].clone()
     other = shuffled(module, ["dense"], 0)
     after = other.state_dict()["dense.weight"]
@@ -403,7 +403,7 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "model.skops").write_bytes(b"")
     with pytest.raises(InputError, match="support-vector"):
         open_explainable(tmp_path)
-    chosen = next(r for r in RECIPES.values() if network(r.network).features)
+    chosen = next(r for r in RECIPES.values() if get_network(r.network).features)
     # the network itself is large, and what it computes is not asked
     monkeypatch.setattr(opened, "load_run", lambda path: (chosen, nn.Identity(), path))
     with pytest.raises(InputError, match="features beside the pixels"):

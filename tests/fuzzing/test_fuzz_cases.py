@@ -548,7 +548,7 @@ def test_recipes_that_are_damaged(tmp_path: Path):
 
 def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
     pytest.importorskip("safetensors")
-    from mien.published.svm import MODEL, load_svm
+    from mien.published.svm.run_folder import MODEL, load_svm
     from mien.training.checkpoint import BEST, CONFIG, load_run
 
     (tmp_path / BEST).write_bytes(b"")

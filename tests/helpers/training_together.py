@@ -16,9 +16,10 @@ from torch import distributed, nn
 
 from mien.errors import TrainingError
 from mien.labels import FER2013, FERPLUS
-from mien.networks.catalog import NETWORKS, NetworkSpec
+from mien.networks.catalog import NETWORKS
 from mien.networks.multi_head import GlobalAveragePool, MultiHeadNetwork
-from mien.recipes.catalog import recipe
+from mien.networks.spec import NetworkSpec
+from mien.recipes.catalog import get_recipe
 from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule
 from mien.training.run import fit
 
@@ -42,7 +43,7 @@ NETWORKS["small"] = NetworkSpec(_without_norm, 48, "gray", 0, "tests")  # type: 
 NETWORKS["small-norm"] = NetworkSpec(_with_norm, 48, "gray", 0, "tests")  # type: ignore[index]
 
 EXACT = replace(
-    recipe("emotion-cpu"),
+    get_recipe("emotion-cpu"),
     name="exact",
     network="small",
     epochs=3,

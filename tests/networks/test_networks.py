@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mien.networks.catalog import NETWORKS, NetworkSpec
+from mien.networks.catalog import NETWORKS
+from mien.networks.spec import NetworkSpec
+from mien.published.features import FEATURES
 from mien.published.networks.attention import AttentionalNetwork
-from mien.published.networks.fusion import FEATURE_LENGTHS
 
 # of the rows that differ only in what joins the dense layers, one a model stands for the others where a test is slow
 FAMILIES = [
@@ -120,7 +121,7 @@ def test_features_join_in_the_order_of_the_table() -> None:
     torch.manual_seed(0)
     row = NETWORKS["fusion-a-landmarks-hog"]
     assert list(row.features.items()) == [("landmarks", 136), ("hog", 72)]
-    assert all(FEATURE_LENGTHS[name] == length for name, length in row.features.items())
+    assert all(FEATURES[name].length == length for name, length in row.features.items())
     module = row.build({"emotion": 5}).eval()
     x, features = example(row, 2)
     turned = {name: features[name] for name in reversed(features)}
@@ -128,12 +129,6 @@ def test_features_join_in_the_order_of_the_table() -> None:
         assert torch.equal(module(x, features)["emotion"], module(x, turned)["emotion"])
         changed = features | {"hog": features["hog"] + 1}
         assert not torch.equal(module(x, features)["emotion"], module(x, changed)["emotion"])
-
-
-def test_feature_tables_agree() -> None:
-    from mien.published.features.catalog import FEATURES as EXTRACTED
-
-    assert {name: feature.length for name, feature in EXTRACTED.items()} == dict(FEATURE_LENGTHS)
 
 
 @pytest.mark.parametrize("parallel", [False, True])

@@ -19,11 +19,11 @@ from mien.errors import MissingExtraError, ModelError
 from mien.evaluation.scoring.evaluate import open_model, predict
 from mien.models.card import Card
 from mien.models.model import Model, softmax
-from mien.networks.catalog import network
+from mien.networks.catalog import get_network
 from mien.predict.classify import crop_faces
 from mien.published.features import FEATURES, compute_features
 from mien.published.features import catalog as table
-from mien.recipes.catalog import recipe
+from mien.recipes.catalog import get_recipe
 from mien.results.faces import Faces
 from mien.tracking.options import TrackingOptions
 from mien.training import checkpoint as files
@@ -34,8 +34,8 @@ FIVE_SYSTEMS = ("compact-vgg", "mini-xception", "fusion-a-landmarks-sliding", "s
 def exported(folder: Path, name: str) -> Path:
     """The network of a recipe with random weights, as one file."""
     torch.manual_seed(3)
-    chosen = recipe(name)
-    module = network(chosen.network).build(chosen.head_sizes)
+    chosen = get_recipe(name)
+    module = get_network(chosen.network).build(chosen.head_sizes)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.running_mean, -0.2, 0.2)
@@ -60,7 +60,7 @@ def by_torch(path: Path, crops: np.ndarray) -> np.ndarray:
     chosen, module, _ = files.load_run(path.parent)
     x = torch.from_numpy(crops.transpose(0, 3, 1, 2).astype(np.float32) / 255).repeat(1, len(chosen.mean), 1, 1)
     mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (chosen.mean, chosen.std))
-    row = network(chosen.network)
+    row = get_network(chosen.network)
     given = {name: torch.from_numpy(compute_features(name, crops)) for name in row.features}
     with torch.inference_mode():
         logits = module((x - mean) / std, given) if given else module((x - mean) / std)
@@ -71,7 +71,7 @@ def by_torch(path: Path, crops: np.ndarray) -> np.ndarray:
 def test_a_photo_through_a_network_of_each_system(name: str, zoo: dict[str, Path]) -> None:
     analyzer = mien.Analyzer(models={"emotion": zoo[name]}, threads=1)
     faces = analyzer.analyze(astronaut(), color="rgb")
-    labels = recipe(name).heads[0].labels
+    labels = get_recipe(name).heads[0].labels
     assert faces.emotion_labels == labels
     assert list(faces[0].emotions) == list(labels)
     assert sum(faces[0].emotions.values()) == pytest.approx(1, abs=1e-5)

@@ -44,7 +44,7 @@ from mien.training.curves import read_rows
 def test_every_row_can_be_followed() -> None:
     for row in ROWS.values():
         assert row.source in SOURCES
-        if row.recipe is None and row.machine is None:
+        if row.recipe is None and row.svm is None:
             assert row.note.startswith("needs UTKFace")
             continue
         assert (row.name in RECIPES) != (row.name in SVM_RECIPES)
@@ -113,9 +113,9 @@ TWO = (replace(ROWS["attention-parallel"], seeds=(0, 1)), ROWS["attention-parall
 
 @pytest.mark.usefixtures("small")
 def test_the_queue_runs_what_is_missing(data: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     out, results = tmp_path / "runs", tmp_path / "results"
-    assert run_queue(TWO, {"fer2013": data}, out, results, threads=1, say=said.append)
+    assert run_queue(TWO, {"fer2013": data}, out, results, threads=1, report=lines.append)
     own, better = read_result(results, "attention-parallel"), read_result(results, "attention-parallel-improved")
     assert own is not None
     assert better is not None
@@ -200,14 +200,14 @@ def test_a_killed_queue_goes_on_with_the_run_it_was_in(
 @pytest.mark.usefixtures("small")
 def test_time_limits_stop_after_an_epoch(data: Path, tmp_path: Path) -> None:
     row = ROWS["attention-parallel"]
-    said: list[str] = []
-    assert not run_queue((row,), {"fer2013": data}, tmp_path, tmp_path, threads=1, hours=1e-9, say=said.append)
+    lines: list[str] = []
+    assert not run_queue((row,), {"fer2013": data}, tmp_path, tmp_path, threads=1, hours=1e-9, report=lines.append)
     folder = tmp_path / row.name / "seed-0"
     if folder.exists():
         assert len(read_rows(folder / files.METRICS)) == 1
     assert read_result(tmp_path, row.name) is None
-    assert "time" in said[-1]
-    assert run_queue((row,), {"fer2013": data}, tmp_path, tmp_path, threads=1, hours=1, say=said.append)
+    assert "time" in lines[-1]
+    assert run_queue((row,), {"fer2013": data}, tmp_path, tmp_path, threads=1, hours=1, report=lines.append)
 
 
 def test_what_cannot_be_run_says_what_it_needs(data: Path, tmp_path: Path) -> None:
@@ -217,10 +217,10 @@ def test_what_cannot_be_run_says_what_it_needs(data: Path, tmp_path: Path) -> No
     assert "--clean-data" in str(missing_input(ROWS["attention-deep"], given))
     assert "--age-data" in str(missing_input(ROWS["age-cnn-improved"], given))
     assert "UTKFace" in str(missing_input(ROWS["age-cnn"], given))
-    said: list[str] = []
+    lines: list[str] = []
     rows = (ROWS["attention-deep"], ROWS["age-cnn"])
-    assert run_queue(rows, given, tmp_path / "out", tmp_path / "results", say=said.append)
-    assert len(said) == 2
+    assert run_queue(rows, given, tmp_path / "out", tmp_path / "results", report=lines.append)
+    assert len(lines) == 2
     assert not (tmp_path / "out").exists()
 
 
@@ -245,15 +245,15 @@ def test_a_support_vector_machine_is_a_row_too(tmp_path: Path) -> None:
 
 
 def test_a_row_that_fails_does_not_stop_the_others(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
+    lines: list[str] = []
 
     def refuses(*arguments: object, **options: object) -> None:
         raise DataError("no such luck")
 
     monkeypatch.setattr(queue_module, "fit", refuses)
     rows = (ROWS["attention-parallel"], ROWS["attention-sequential"])
-    assert not run_queue(rows, {"fer2013": data}, tmp_path, tmp_path, say=said.append)
-    assert [line for line in said if "no such luck" in line][1].startswith("attention-sequential")
+    assert not run_queue(rows, {"fer2013": data}, tmp_path, tmp_path, report=lines.append)
+    assert [line for line in lines if "no such luck" in line][1].startswith("attention-sequential")
 
 
 def scored(accuracy: float) -> dict[str, object]:

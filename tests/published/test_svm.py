@@ -20,8 +20,11 @@ from mien.evaluation.metrics import score_labels, score_probabilities
 from mien.evaluation.scoring.evaluate import score_predictions
 from mien.published.features import FEATURES
 from mien.published.recipes.svm import SVM_RECIPES
-from mien.published.svm import evaluate_svm, fit_svm, load_machine, load_svm, predict_svm, save_machine
-from mien.published.svm_recipe import SvmRecipe
+from mien.published.svm.model_file import load_svm_model, save_svm_model
+from mien.published.svm.recipe import SvmRecipe
+from mien.published.svm.run_folder import load_svm
+from mien.published.svm.scoring import evaluate_svm, predict_svm
+from mien.published.svm.training import fit_svm
 
 RECIPE = SVM_RECIPES["svm-hog"]
 CODES = {"angry": 0, "happy": 3, "sad": 4, "surprise": 5, "neutral": 6}
@@ -104,7 +107,7 @@ def test_images_that_are_in_training_too_are_counted_apart(tmp_path: Path) -> No
 def test_no_type_but_ours_is_loaded(data: Path, tmp_path: Path) -> None:
     folder = fit_svm(RECIPE, data, tmp_path / "run")
     forest = Pipeline([("svm", RandomForestClassifier(2).fit([[0.0], [1.0]], [0, 1]))])
-    save_machine(forest, folder / "model.skops")
+    save_svm_model(forest, folder / "model.skops")
     with pytest.raises(ModelError, match=r"names the type .*; do not use a file from a source you do not trust"):
         load_svm(folder)
 
@@ -122,7 +125,7 @@ def test_a_type_hidden_deep_in_the_schema_is_found(data: Path, tmp_path: Path) -
                 content = json.dumps(schema).encode()
             new.writestr(name, content)
     with pytest.raises(ModelError, match=r"names the type os\.system"):
-        load_machine(changed)
+        load_svm_model(changed)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", None])
@@ -134,7 +137,7 @@ def test_damaged_models_are_one_line(data: Path, tmp_path: Path, content: bytes 
     else:
         path.write_bytes(content)
     with pytest.raises(ModelError, match=r"not a readable model .*train it again"):
-        load_machine(path)
+        load_svm_model(path)
 
 
 def test_what_is_missing_is_named(data: Path, tmp_path: Path) -> None:

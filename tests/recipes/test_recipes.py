@@ -15,8 +15,9 @@ from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError
 from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
 from mien.labels import FER2013, FERPLUS_7
-from mien.networks.catalog import NETWORKS, network
-from mien.recipes.catalog import PUBLISHED, RECIPES, SHIPPED, recipe
+from mien.networks.catalog import NETWORKS, get_network
+from mien.published.recipes.catalog import PUBLISHED_RECIPES
+from mien.recipes.catalog import RECIPES, SHIPPED, get_recipe
 from mien.training import checkpoint as files
 from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Schedule, Splits
 from mien.training.data import loader, role_of
@@ -27,13 +28,17 @@ from mien.training.targets import head_targets
 
 
 def test_the_tables_hold_every_recipe_once() -> None:
-    assert len({one.name for one in (*SHIPPED, *PUBLISHED)}) == len(SHIPPED) + len(PUBLISHED) == len(RECIPES)
+    assert (
+        len({one.name for one in (*SHIPPED, *PUBLISHED_RECIPES)})
+        == len(SHIPPED) + len(PUBLISHED_RECIPES)
+        == len(RECIPES)
+    )
 
 
-@pytest.mark.parametrize("name", [one.name for one in PUBLISHED])
+@pytest.mark.parametrize("name", [one.name for one in PUBLISHED_RECIPES])
 def test_every_recipe_fits_its_network(name: str) -> None:
-    chosen = recipe(name)
-    assert len(chosen.mean) == len(chosen.std) == (1 if network(chosen.network).channels == "gray" else 3)
+    chosen = get_recipe(name)
+    assert len(chosen.mean) == len(chosen.std) == (1 if get_network(chosen.network).channels == "gray" else 3)
     assert chosen.name.startswith(chosen.network.split("-")[0])
     if name.endswith("-improved") and chosen.task == "emotion":
         assert [head.name for head in chosen.heads] == ["ferplus", "fer2013"]
@@ -63,7 +68,7 @@ ORIGINAL = {
 
 @pytest.mark.parametrize("name", ORIGINAL)
 def test_settings_are_those_of_the_source(name: str) -> None:
-    one = recipe(name)
+    one = get_recipe(name)
     said = (len(one.heads[0].labels), one.epochs, one.batch_size, one.optimizer.name, one.optimizer.lr)
     assert said == ORIGINAL[name][:5]
     assert one.schedule.name == ORIGINAL[name][5]
@@ -101,32 +106,32 @@ def test_distribution_heads_can_be_scored_on_their_own_target() -> None:
 
 def test_splits_play_the_roles_of_the_recipe() -> None:
     data = pictures(60)
-    both = recipe("small-cnn")
+    both = get_recipe("small-cnn")
     assert len(role_of(data, both, "train")[0]) == 36
     assert len(role_of(data, both, "validation")[0]) == len(role_of(data, both, "test")[0]) == 24
-    swapped = recipe("compact-vgg")
+    swapped = get_recipe("compact-vgg")
     assert set(role_of(data, swapped, "validation")[0].split.tolist()) == {"test"}
     assert set(role_of(data, swapped, "test")[0].split.tolist()) == {"validation"}
 
 
 def test_a_cap_keeps_the_first_images_of_each_class() -> None:
     data = pictures(140)
-    capped = replace(recipe("fusion-a"), splits=Splits(cap=2))
+    capped = replace(get_recipe("fusion-a"), splits=Splits(cap=2))
     part, targets = role_of(data, capped, "train")
     assert np.bincount(targets["emotion"].label).tolist() == [2] * 5
-    whole, all_targets = role_of(data, recipe("fusion-a"), "train")
+    whole, all_targets = role_of(data, get_recipe("fusion-a"), "train")
     for label in range(5):
         first = whole.row[all_targets["emotion"].label == label][:2]
         assert part.row[targets["emotion"].label == label].tolist() == first.tolist()
 
 
 def test_small_images_are_enlarged_as_they_are_asked_for() -> None:
-    batches = loader(pictures(70), recipe("compact-vgg"), "validation")
+    batches = loader(pictures(70), get_recipe("compact-vgg"), "validation")
     batch = next(iter(batches))
     assert batch["images"].shape[1:] == (1, 100, 100)
     assert batch["images"].dtype == torch.uint8
     assert batches.dataset.images.shape[1:] == (1, 48, 48)  # type: ignore[attr-defined]
-    learner = Learner(recipe("compact-vgg"))
+    learner = Learner(get_recipe("compact-vgg"))
     assert learner.normalize(torch.full((1, 1, 4, 4), 129.44 / 255)).abs().max() < 1e-5
     assert learner(unit_range(batch["images"]), batch["features"])["emotion"].shape == (len(batch["images"]), 7)
 
@@ -137,7 +142,7 @@ def test_colour_is_made_gray_for_a_gray_network() -> None:
     split = np.array(["train", "train", "validation", "validation"])
     ages = np.array([0, 3, 5, 8], np.int8)
     data = Dataset(images, split, np.arange(4, dtype=np.int32), DatasetInfo("fairface"), age=ages)
-    batch = next(iter(loader(data, recipe("age-cnn-small-improved"), "validation")))
+    batch = next(iter(loader(data, get_recipe("age-cnn-small-improved"), "validation")))
     assert batch["images"].shape == (2, 1, 200, 200)
     luma = images[2].astype(float) @ [0.299, 0.587, 0.114]
     assert float(batch["images"][0].float().mean()) == pytest.approx(luma.mean(), abs=1)
@@ -159,7 +164,7 @@ def test_exponential_and_stepped_rates() -> None:
     assert smooth[0] == 1
     assert smooth[10] == pytest.approx(0.5)
     assert smooth[15] == pytest.approx(0.5**1.5)
-    stepped = rates(recipe("ferplus-vgg13").schedule, 500, 100)
+    stepped = rates(get_recipe("ferplus-vgg13").schedule, 500, 100)
     assert [stepped[i] for i in (0, 99, 100, 199, 200, 499)] == [1, 1, 0.5, 0.5, 0.1, 0.1]
 
 
@@ -195,7 +200,7 @@ def vectors_of(data: Dataset, name: str, split: str) -> np.ndarray:
 
 
 def test_a_network_of_two_inputs_trains_and_is_scored(with_features: Path, tmp_path: Path) -> None:
-    chosen = replace(recipe("fusion-a-landmarks-hog"), epochs=1, batch_size=8, precision="float32")
+    chosen = replace(get_recipe("fusion-a-landmarks-hog"), epochs=1, batch_size=8, precision="float32")
     folder = fit(chosen, with_features, tmp_path / "run", threads=1, progress=False)
     data = read_prepared(with_features)
     part, _ = role_of(data, chosen, "test")
@@ -214,7 +219,7 @@ def test_a_network_of_two_inputs_trains_and_is_scored(with_features: Path, tmp_p
 def test_the_best_epoch_can_go_by_the_loss(tmp_path: Path) -> None:
     write_prepared(pictures(60), tmp_path / "data.parquet")
     unstable = replace(
-        recipe("attention-parallel"),
+        get_recipe("attention-parallel"),
         epochs=4,
         batch_size=8,
         optimizer=Optimizer("adam", lr=0.05, weight_decay=0.0),
@@ -238,7 +243,7 @@ def test_the_best_epoch_can_go_by_the_loss(tmp_path: Path) -> None:
 def test_scores_of_both_label_sets(tmp_path: Path) -> None:
     write_prepared(pictures(60), tmp_path / "data.parquet")
     chosen = replace(
-        recipe("attention-parallel-improved"),
+        get_recipe("attention-parallel-improved"),
         epochs=12,
         batch_size=8,
         augment=NO_AUGMENT,
@@ -254,10 +259,10 @@ def test_scores_of_both_label_sets(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [one.name for one in PUBLISHED if one.network in NETWORKS])
+@pytest.mark.parametrize("name", [one.name for one in PUBLISHED_RECIPES if one.network in NETWORKS])
 def test_every_recipe_runs(name: str, with_features: Path, tmp_path: Path) -> None:
     """Two steps of each recipe as it is, but for its length and batches."""
-    chosen = replace(recipe(name), epochs=1, batch_size=16)
+    chosen = replace(get_recipe(name), epochs=1, batch_size=16)
     data = with_features
     if chosen.task == "age":
         images = np.repeat(np.pad(pictures(60).images, ((0, 0), (8, 8), (8, 8), (0, 0))), 3, axis=3)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mien.errors import InputError, MienError, MissingFileError
-from mien.networks.catalog import NETWORKS, network
-from mien.recipes.catalog import RECIPES, recipe
+from mien.networks.catalog import NETWORKS, get_network
+from mien.recipes.catalog import RECIPES, get_recipe
 from mien.training.config import recipe_from_dict, recipe_to_dict
 from mien.training.recipe_file import read_recipe, write_recipe
 from mien.training.search_space import Choice, Integer, LogUniform, Space, Uniform, value_at, with_settings
@@ -54,7 +54,7 @@ def test_a_space_that_makes_no_sense_is_refused(make: object, match: str) -> Non
 
 
 def test_settings_reach_every_kind_of_field() -> None:
-    before = recipe("emotion-cpu")
+    before = get_recipe("emotion-cpu")
     settings = {"optimizer.lr": 0.01, "batch_size": 64, "heads.fer2013.smoothing": 0.1, "dropout": 0.3}
     after = with_settings(before, settings)
     assert {path: value_at(after, path) for path in settings} == settings
@@ -78,14 +78,14 @@ def test_settings_reach_every_kind_of_field() -> None:
 )
 def test_unknown_fields_say_what_there_is(path: str, value: object, match: str) -> None:
     with pytest.raises(InputError, match=match):
-        with_settings(recipe("emotion-cpu"), {path: value})  # type: ignore[dict-item]
+        with_settings(get_recipe("emotion-cpu"), {path: value})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("name", TUNABLE)
 def test_every_space_fits_its_recipe(name: str) -> None:
     from mien.tuning.search import check
 
-    one = recipe(name)
+    one = get_recipe(name)
     check(one)
     assert one.space is not None
     fixed = {d.field: value_at(one, d.field) for d in one.space.dimensions if d.field != "dropout"}
@@ -95,7 +95,7 @@ def test_every_space_fits_its_recipe(name: str) -> None:
 
 
 def test_the_second_sources_space() -> None:
-    space = recipe("fusion-b-landmarks-sliding").space
+    space = get_recipe("fusion-b-landmarks-sliding").space
     assert space is not None
     limits = {d.field: (d.low, d.high) for d in space.dimensions if isinstance(d, Uniform)}
     assert limits == {
@@ -107,12 +107,12 @@ def test_the_second_sources_space() -> None:
 
 
 def test_a_recipe_file_gives_the_recipe_back(tmp_path: Path) -> None:
-    one = replace(recipe("fusion-a"), name="mine", dropout=0.1)
+    one = replace(get_recipe("fusion-a"), name="mine", dropout=0.1)
     path = write_recipe(one, tmp_path / "new" / "mine.json", {"study": "s"})
     back = read_recipe(path)
     assert back == one
     assert back.space == one.space
-    assert recipe(str(path)) == one
+    assert get_recipe(str(path)) == one
     assert json.loads(path.read_text())["origin"] == {"study": "s"}
     plain = tmp_path / "config.json"
     plain.write_text(json.dumps(recipe_to_dict(one)))
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_recipe_says_so(text: str, tmp_path: Path) -> None:
 
 
 def test_folders_from_before_dropout_and_spaces_are_read_as_they_were() -> None:
-    one = recipe("fusion-a")
+    one = get_recipe("fusion-a")
     old = recipe_to_dict(one)
     assert not {"dropout", "space"} & set(old)
     assert recipe_from_dict(old) == one
@@ -147,7 +147,7 @@ def test_dropout_reaches_the_network(name: str) -> None:
     import torch
     from torch import nn
 
-    row = network(name)
+    row = get_network(name)
 
     def found(module: nn.Module) -> set[float]:
         return {round(layer.p, 6) for layer in module.modules() if isinstance(layer, nn.Dropout)}
@@ -160,8 +160,8 @@ def test_dropout_reaches_the_network(name: str) -> None:
 
 
 def test_a_network_without_dropout_says_so() -> None:
-    row = network("stack-baseline")
+    row = get_network("stack-baseline")
     with pytest.raises(InputError, match="no dropout"):
         row.module(row.heads, 0.2)
     with pytest.raises(InputError, match="probability"):
-        replace(recipe("fusion-a"), dropout=1.0)
+        replace(get_recipe("fusion-a"), dropout=1.0)

@@ -16,8 +16,8 @@ from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, TrainingError
 from mien.labels import FER2013, FERPLUS
-from mien.networks.catalog import NETWORKS, network
-from mien.recipes.catalog import RECIPES, SHIPPED, recipe
+from mien.networks.catalog import NETWORKS, get_network
+from mien.recipes.catalog import RECIPES, SHIPPED, get_recipe
 from mien.training import checkpoint as files
 from mien.training.augment import augmentation, mixup
 from mien.training.config import NO_AUGMENT, Augment, Distill, HeadSpec, Optimizer, Schedule, recipe_from_dict
@@ -28,7 +28,7 @@ from mien.training.run import fit
 from mien.training.targets import head_targets
 
 TINY = replace(
-    recipe("emotion-cpu"),
+    get_recipe("emotion-cpu"),
     name="tiny",
     epochs=3,
     batch_size=16,
@@ -163,7 +163,7 @@ def test_the_recipe_is_read_back(finished: Path) -> None:
 def test_every_recipe_survives_json(name: str) -> None:
     from dataclasses import asdict
 
-    assert recipe_from_dict(json.loads(json.dumps(asdict(recipe(name))))) == recipe(name)
+    assert recipe_from_dict(json.loads(json.dumps(asdict(get_recipe(name))))) == get_recipe(name)
     with pytest.raises(TrainingError, match=r"config\.json"):
         recipe_from_dict({"name": name})
 
@@ -208,7 +208,7 @@ def test_neighbour_smoothing_keeps_distributions() -> None:
         DatasetInfo("fairface"),
         age=ages,
     )
-    head = replace(recipe("age-cpu").heads[0], neighbour_smoothing=0.2)
+    head = replace(get_recipe("age-cpu").heads[0], neighbour_smoothing=0.2)
     soft = head_targets(data, head).soft
     np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(soft[4, 3:6], [0.1, 0.8, 0.1], atol=1e-6)
@@ -287,7 +287,7 @@ def test_warm_up_and_cosine() -> None:
 @pytest.mark.parametrize("name", [one.name for one in SHIPPED])
 def test_every_recipe_runs(name: str, tmp_path: Path) -> None:
     """One step of each recipe as it is, but for its length: what a GPU will run starts on any machine."""
-    chosen = replace(recipe(name), epochs=1, batch_size=8)
+    chosen = replace(get_recipe(name), epochs=1, batch_size=8)
     data = fabricated(16)
     if chosen.task == "age":
         images = np.repeat(np.pad(data.images, ((0, 0), (8, 8), (8, 8), (0, 0))), 3, axis=3)
@@ -296,7 +296,7 @@ def test_every_recipe_runs(name: str, tmp_path: Path) -> None:
     write_prepared(data, tmp_path / "data.parquet")
     teacher = None
     if chosen.distill is not None:
-        before = replace(recipe(chosen.distill.teacher), epochs=1, batch_size=8, network="emotion-fast")
+        before = replace(get_recipe(chosen.distill.teacher), epochs=1, batch_size=8, network="emotion-fast")
         teacher = fit(before, tmp_path / "data.parquet", tmp_path / "teacher", threads=1, progress=False)
     folder = fit(chosen, tmp_path / "data.parquet", tmp_path / "run", teacher=teacher, threads=1, progress=False)
     assert np.isfinite(float(rows(folder)[0]["val_loss"]))
@@ -310,6 +310,6 @@ def test_bad_recipes_are_refused(change: dict[str, object]) -> None:
 
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(InputError, match="emotion-cpu"):
-        recipe("nonsense")
+        get_recipe("nonsense")
     with pytest.raises(InputError, match="emotion-fast"):
-        network("nonsense")
+        get_network("nonsense")

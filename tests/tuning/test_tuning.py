@@ -28,7 +28,7 @@ from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.datasets.subsample import subsample
 from mien.errors import DataError, InputError, MienError, TrainingError
 from mien.labels import FER2013
-from mien.recipes.catalog import recipe
+from mien.recipes.catalog import get_recipe
 from mien.training import checkpoint as files
 from mien.training.config import Recipe
 from mien.training.curves import read_rows
@@ -47,7 +47,7 @@ LR, BATCH, FLIP = (
 )
 SPACE = Space((LR, BATCH, FLIP))
 # the smallest network: a step takes milliseconds
-QUICK = replace(recipe("stack-baseline"), name="quick", epochs=2, batch_size=16, space=SPACE)
+QUICK = replace(get_recipe("stack-baseline"), name="quick", epochs=2, batch_size=16, space=SPACE)
 POSTGRES = os.environ.get("MIEN_POSTGRES")
 
 

@@ -61,7 +61,7 @@ def command(
         from mien.evaluation.scoring.scored_model import open_model, wrap_onnx
         from mien.models.catalog import MODELS, read_model
         from mien.models.model import Model
-        from mien.published.svm import is_svm_run
+        from mien.published.svm.run_folder import is_svm_run
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "calibration") from error
     from mien.files import atomic_path

@@ -187,10 +187,10 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
     from mien.datasets.catalog import ReadOptions, read_dataset
     from mien.detect import make_detector
     from mien.models.crop_frames import FRAMES
-    from mien.networks.catalog import network
+    from mien.networks.catalog import get_network
     from mien.predict.face_cropper import FaceCropper
 
-    side = size or network(task).size
+    side = size or get_network(task).size
     cropper = FaceCropper(make_detector(threads=1), side, "rgb", FRAMES[task])
     with progress_bar() as progress:
         bar = progress.add_task("detecting faces")

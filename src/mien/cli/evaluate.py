@@ -141,7 +141,8 @@ def _prepared(
     """Every model on the images of a prepared file."""
     from mien.datasets.prepared_file import read_prepared
     from mien.evaluation.scoring.evaluate import open_model, predict_split
-    from mien.published.svm import is_svm_run, predict_svm
+    from mien.published.svm.run_folder import is_svm_run
+    from mien.published.svm.scoring import predict_svm
 
     prepared = None
     given = []
@@ -185,7 +186,7 @@ def _whole_photos(
     from mien.errors import DataError
     from mien.evaluation.scoring.end_to_end import predict_pasted_faces, predict_photos
     from mien.evaluation.scoring.evaluate import open_model
-    from mien.published.svm import is_svm_run
+    from mien.published.svm.run_folder import is_svm_run
 
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")

@@ -283,7 +283,7 @@ def _write_sheets(part: Any, options: ExplainOptions) -> None:
     from mien.evaluation.scoring.evaluate import open_model, predict
     from mien.explain.contact_sheets import pick
     from mien.explain.output_folder import write_sheet
-    from mien.published.svm import is_svm_run
+    from mien.published.svm.run_folder import is_svm_run
 
     if is_svm_run(Path(options.model)):
         raise InputError("sheets are made for networks, not for support-vector machines", path=options.model)

@@ -75,7 +75,7 @@ def command(
         threads=threads,
         hours=limit_hours,
         progress=progress,
-        say=lambda line: click.echo(line, err=True),
+        report=lambda line: click.echo(line, err=True),
     )
     click.echo(results)
     if not whole:

@@ -71,7 +71,7 @@ def command(
     """
     from mien.errors import MissingExtraError
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.recipes.catalog import recipe as get_recipe
+    from mien.recipes.catalog import get_recipe
 
     line = shlex.join(["mien", *sys.argv[1:]])
     if recipe in SVM_RECIPES:
@@ -107,7 +107,7 @@ def command(
 def _fit_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:
     """Support-vector machines have no epochs and no torch."""
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.published.svm import fit_svm
+    from mien.published.svm.training import fit_svm
 
     recipe = SVM_RECIPES[name] if seed is None else replace(SVM_RECIPES[name], seed=seed)
     return fit_svm(recipe, data, out or Path("runs") / name, command=line)

@@ -93,7 +93,7 @@ def command(
     from mien.errors import MissingExtraError
     from mien.files import output_file
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.recipes.catalog import recipe as get_recipe
+    from mien.recipes.catalog import get_recipe
 
     if recipe in SVM_RECIPES:
         raise click.UsageError(f"{recipe} is a support-vector machine: it has no epochs and no search space.")

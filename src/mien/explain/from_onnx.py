@@ -20,8 +20,8 @@ from mien.errors import InputError, ModelError
 from mien.models.card import Card
 from mien.models.model import Model
 from mien.models.preprocessing import normalize
-from mien.networks.catalog import network
-from mien.recipes.catalog import recipe
+from mien.networks.catalog import get_network
+from mien.recipes.catalog import get_recipe
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between the rebuilt network and ONNX Runtime."""
@@ -50,10 +50,10 @@ def rebuild(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
         raise ModelError(f"{name} is in 8 bits and cannot be differentiated: explain the network that it was made from")
     cure = f"{name} cannot be turned back into a torch network: give the run folder it was exported from"
     try:
-        row_name = recipe(str(card.training.get("recipe"))).network
+        row_name = get_recipe(str(card.training.get("recipe"))).network
     except InputError as error:
         raise ModelError(f"{cure} ({error})") from error
-    module = network(row_name).build({head.name: len(head.labels) for head in card.heads})
+    module = get_network(row_name).build({head.name: len(head.labels) for head in card.heads})
     weights = {
         entry.name.removeprefix(_PREFIX): torch.from_numpy(np.array(numpy_helper.to_array(entry)))
         for entry in onnx.load_from_string(content).graph.initializer

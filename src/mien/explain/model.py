@@ -18,8 +18,8 @@ from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import softmax
 from mien.models.preprocessing import normalize
-from mien.networks.catalog import network
-from mien.published.svm import is_svm_run
+from mien.networks.catalog import get_network
+from mien.published.svm.run_folder import is_svm_run
 from mien.training.checkpoint import load_run
 
 BATCH = 32
@@ -120,7 +120,7 @@ def open_explainable(model: str | Path, threads: int | None = None) -> Explainab
     if is_svm_run(path):
         raise InputError(f"{path}: a support-vector machine has no gradient to its pixels: give a network")
     recipe, module, _ = load_run(path)
-    row = network(recipe.network)
+    row = get_network(recipe.network)
     if row.features:
         raise InputError(
             f"{path}: {recipe.network!r} takes {', '.join(row.features)} features beside the pixels, "

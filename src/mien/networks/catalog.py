@@ -1,60 +1,19 @@
-"""The one table of networks. Adding one is a file and a row here; this file loads no torch."""
+"""The table of networks: Mien's own, and those of the published systems. To add one, write a file and a row here.
+
+This file loads no torch; a network is imported when it is built.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError
+from mien.networks.spec import Heads, NetworkSpec
+from mien.published.networks.catalog import PUBLISHED_NETWORKS
 
 if TYPE_CHECKING:
     from torch import nn
-
-Heads = Mapping[str, int]
-
-TWO_HEADS: Heads = {"ferplus": 8, "fer2013": 7}
-SEVEN: Heads = {"emotion": 7}
-NINE_AGES: Heads = {"age": 9}
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkSpec:
-    """A row of the table.
-
-    Attributes:
-        build: head name → number of classes, to a module whose forward gives head name → logits; takes ``dropout`` as
-            well where ``dropout`` below is not None.
-        size: side of the square input, pixels.
-        channels: "gray" or "rgb".
-        parameters: trained parameters with ``heads``.
-        source: paper or origin.
-        heads: those that its parameters are counted with.
-        statistics: running means and variances of its batch norms, which some sources count as parameters too.
-        features: feature vector that forward takes beside the pixels → its length; empty for most.
-        megamacs: millions of multiply-adds of one image; what a queue of trainings is ordered by.
-        dropout: the network's own probability of dropout, where a recipe may set another; None where it may not.
-    """
-
-    build: Callable[..., nn.Module]
-    size: int
-    channels: str
-    parameters: int
-    source: str
-    heads: Heads = field(default_factory=lambda: dict(TWO_HEADS))
-    statistics: int = 0
-    features: Mapping[str, int] = field(default_factory=dict)
-    megamacs: float = 0.0
-    dropout: float | None = None
-
-    def module(self, heads: Heads, dropout: float | None = None) -> nn.Module:
-        """The network with a recipe's dropout, None for its own; `InputError` where it has none to set."""
-        if dropout is None:
-            return self.build(heads)
-        if self.dropout is None:
-            raise InputError(f"the network ({self.source}) has no dropout to set: leave `dropout` out of the recipe")
-        return self.build(heads, dropout=dropout)
 
 
 def _emotion(heads: Heads, dropout: float = 0.2) -> nn.Module:
@@ -93,107 +52,7 @@ def _age(heads: Heads, dropout: float = 0.2) -> nn.Module:
     )  # fmt: skip
 
 
-def _compact_vgg(heads: Heads) -> nn.Module:
-    from mien.published.networks.compact_vgg import compact_vgg
-
-    return compact_vgg(heads)
-
-
-def _small_cnn(heads: Heads) -> nn.Module:
-    from mien.published.networks.plain_cnn import plain_cnn
-
-    return plain_cnn(heads, convolutions=((64, 3), (128, 5), (256, 3)), dense=(256,))
-
-
-def _large_cnn(heads: Heads, dropout: float = 0.25) -> nn.Module:
-    from mien.published.networks.plain_cnn import plain_cnn
-
-    convolutions = ((64, 3), (128, 5), (512, 3), (512, 3))
-    return plain_cnn(heads, convolutions=convolutions, dense=(256, 512), dropout=dropout)
-
-
-def _mini_xception(heads: Heads) -> nn.Module:
-    from mien.published.networks.mini_xception import MiniXception
-
-    return MiniXception(heads)
-
-
-def _age_cnn(heads: Heads) -> nn.Module:
-    from mien.published.networks.age_cnn import age_cnn
-
-    return age_cnn(heads, filters=(32, 64, 128, 256), dense=132)
-
-
-def _age_cnn_small(heads: Heads) -> nn.Module:
-    from mien.published.networks.age_cnn import age_cnn
-
-    return age_cnn(heads, filters=(16, 32, 64, 64), dense=66)
-
-
-def _fusion(
-    heads: Heads, dropout: float | None = None, *, model: str, features: tuple[str, ...], batch_norm: bool
-) -> nn.Module:
-    from mien.published.networks import fusion
-
-    build = fusion.model_a if model == "a" else fusion.model_b
-    return build(heads, features, batch_norm, fusion.DROPOUT if dropout is None else dropout)
-
-
-def _stack(heads: Heads, dropout: float | None = None, *, name: str) -> nn.Module:
-    from mien.published.networks import stacked
-
-    builders: Mapping[str, Callable[..., nn.Module]] = {
-        "baseline": stacked.baseline, "pooled": stacked.pooled, "normed": stacked.normed, "lean": stacked.lean,
-        "final": stacked.final,
-    }  # fmt: skip
-    return builders[name](heads) if dropout is None else builders[name](heads, dropout)
-
-
-def _attention(heads: Heads, dropout: float = 0.5, *, parallel: bool, deep: bool = False) -> nn.Module:
-    from mien.published.networks.attention import AttentionalNetwork
-
-    return AttentionalNetwork(heads, parallel=parallel, deep=deep, dropout=dropout)
-
-
-def _ferplus_vgg13(heads: Heads) -> nn.Module:
-    from mien.published.networks.ferplus_vgg import ferplus_vgg13
-
-    return ferplus_vgg13(heads)
-
-
-def _fusion_rows() -> dict[str, NetworkSpec]:
-    """Models A and B with every set of features, with and without batch norm."""
-    lengths = {"landmarks": 136, "hog": 72, "hog_sliding": 2592}
-    sets: Mapping[str, tuple[str, ...]] = {
-        "": (), "-landmarks": ("landmarks",), "-hog": ("hog",), "-landmarks-hog": ("landmarks", "hog"),
-        "-sliding": ("hog_sliding",), "-landmarks-sliding": ("landmarks", "hog_sliding"),
-    }  # fmt: skip
-    # pixels alone: trained parameters with five classes; what features add follows from the widths of the branch
-    base = {"a": (19_116_357, 40, 512, 100.4), "b": (42_323_845, 128, 896, 128.2)}
-    rows = {}
-    for model, (parameters, joint, statistics, cost) in base.items():
-        for suffix, names in sets.items():
-            features = {name: lengths[name] for name in names}
-            count = parameters
-            if features:
-                count += (sum(features.values()) + 1) * 1024 + 2 * 1025 * joint + (2 * joint - 1024) * 5
-            for batch_norm in (True, False):
-                rows[f"fusion-{model}{suffix}{'' if batch_norm else '-plain'}"] = NetworkSpec(
-                    partial(_fusion, model=model, features=names, batch_norm=batch_norm),
-                    48,
-                    "gray",
-                    count - (0 if batch_norm else statistics),
-                    f"A. Horseman, FER with CNN in TensorFlow, model {model.upper()}",
-                    {"emotion": 5},
-                    statistics if batch_norm else 0,
-                    features,
-                    cost + sum(features.values()) / 1000,
-                    dropout=0.044,
-                )
-    return rows
-
-
-NETWORKS: Mapping[str, NetworkSpec] = {
+OWN_NETWORKS: Mapping[str, NetworkSpec] = {
     "emotion": NetworkSpec(
         _emotion,
         48,
@@ -225,95 +84,25 @@ NETWORKS: Mapping[str, NetworkSpec] = {
         dropout=0.3,
     ),
     "age": NetworkSpec(
-        _age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps", NINE_AGES, 2_768, megamacs=57.5, dropout=0.2
-    ),
-    "compact-vgg": NetworkSpec(
-        _compact_vgg, 100, "rgb", 668_583, "FER with CNNs in TensorFlow", SEVEN, 1_600, megamacs=675.9
-    ),
-    "small-cnn": NetworkSpec(
-        _small_cnn, 48, "gray", 2_863_495, "Bassani, FER model: first network", SEVEN, 1_408, megamacs=164.1
-    ),
-    "large-cnn": NetworkSpec(
-        _large_cnn,
-        48,
-        "gray",
-        4_474_759,
-        "Bassani, FER model: larger network",
-        SEVEN,
-        3_968,
-        megamacs=290.5,
-        dropout=0.25,
-    ),
-    "mini-xception": NetworkSpec(
-        _mini_xception, 64, "gray", 56_951, "Arriaga et al. 2017", SEVEN, 1_472, megamacs=10.2
-    ),
-    "age-cnn": NetworkSpec(_age_cnn, 200, "gray", 422_695, "Bassani, age detection", {"age": 7}, megamacs=470.8),
-    "age-cnn-small": NetworkSpec(
-        _age_cnn_small, 200, "gray", 64_983, "Bassani, age detection: smaller", {"age": 7}, megamacs=104.3
-    ),
-    **_fusion_rows(),
-    **{
-        f"stack-{name}": NetworkSpec(
-            partial(_stack, name=name),
-            48,
-            "gray",
-            parameters,
-            f"Amin et al., Touchy Feely: {name}",
-            SEVEN,
-            statistics,
-            megamacs=cost,
-            dropout=dropout,
-        )
-        for name, parameters, statistics, cost, dropout in (
-            ("baseline", 516_423, 0, 1.2, None),
-            ("pooled", 38_042_023, 0, 102.4, None),
-            ("normed", 3_407_047, 960, 35.5, 0.5),
-            ("lean", 503_271, 64, 128.1, None),
-            ("final", 5_651_783, 4_992, 476.0, 0.2),
-        )
-    },
-    "attention-sequential": NetworkSpec(
-        partial(_attention, parallel=False),
-        48,
-        "gray",
-        66_877,
-        "Deep-Emotion, sequential",
-        SEVEN,
-        20,
-        megamacs=3.9,
-        dropout=0.5,
-    ),
-    "attention-parallel": NetworkSpec(
-        partial(_attention, parallel=True),
-        48,
-        "gray",
-        47_524,
-        "Deep-Emotion, parallel",
-        {"emotion": 4},
-        20,
-        megamacs=2.9,
-        dropout=0.5,
-    ),
-    "attention-deep": NetworkSpec(
-        partial(_attention, parallel=True, deep=True),
-        48,
-        "gray",
-        48_434,
-        "Deep-Emotion, parallel with one more convolution",
-        {"emotion": 4},
-        20,
-        megamacs=4.8,
-        dropout=0.5,
-    ),
-    "ferplus-vgg13": NetworkSpec(
-        _ferplus_vgg13, 64, "gray", 8_757_704, "Barsoum et al. 2016", {"ferplus": 8}, megamacs=875.8
+        _age, 64, "rgb", 972_449, "SE-ResNet on quarter-resolution maps", {"age": 9}, 2_768, megamacs=57.5, dropout=0.2
     ),
 }
+"""Networks of the models that Mien ships, and of their teacher."""
+
+NETWORKS: Mapping[str, NetworkSpec] = {**OWN_NETWORKS, **PUBLISHED_NETWORKS}
 
 
-def network(name: str) -> NetworkSpec:
-    """The row of this name; `InputError` lists the names there are."""
+def get_network(name: str) -> NetworkSpec:
+    """The row with this name.
+
+    Raises:
+        InputError: no such name; the message lists those there are (code "network-unknown").
+    """
     try:
         return NETWORKS[name]
     except KeyError:
-        raise InputError(f"no network {name!r}: there are {', '.join(NETWORKS)}") from None
+        raise InputError(
+            f"no network {name!r}: there are {', '.join(NETWORKS)}",
+            code="network-unknown",
+            details={"networks": list(NETWORKS)},
+        ) from None

@@ -1,11 +1,11 @@
-"""The one table of recipes. Adding one is a file of typed Python and a row here."""
+"""The table of recipes: Mien's own, and those of the published systems. To add one, write a file and a row here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from mien.errors import InputError
-from mien.published.recipes import attention, compact_vgg, ferplus_vgg, fusion, plain_cnn, stacked
+from mien.published.recipes.catalog import PUBLISHED_RECIPES
 from mien.recipes.age import AGE, AGE_CPU
 from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_TEACHER
 from mien.training.config import Recipe
@@ -13,23 +13,22 @@ from mien.training.recipe_file import is_recipe_file, read_recipe
 
 SHIPPED = (EMOTION_CPU, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
 """Recipes of the models that Mien ships."""
-PUBLISHED = (
-    *compact_vgg.RECIPES,
-    *plain_cnn.RECIPES,
-    *fusion.RECIPES,
-    *stacked.RECIPES,
-    *attention.RECIPES,
-    *ferplus_vgg.RECIPES,
-)
-"""Recipes of published systems, as their authors trained them and as Mien does."""
-RECIPES: Mapping[str, Recipe] = {r.name: r for r in (*SHIPPED, *PUBLISHED)}
+RECIPES: Mapping[str, Recipe] = {one.name: one for one in (*SHIPPED, *PUBLISHED_RECIPES)}
 
 
-def recipe(name: str) -> Recipe:
-    """The recipe of this name or in this ``.json`` file; `InputError` lists the names there are."""
+def get_recipe(name: str) -> Recipe:
+    """The recipe with this name or in this ``.json`` file.
+
+    Raises:
+        InputError: no such name; the message lists those there are (code "recipe-unknown").
+    """
     if is_recipe_file(name):
         return read_recipe(name)
     try:
         return RECIPES[name]
     except KeyError:
-        raise InputError(f"no recipe {name!r}: there are {', '.join(RECIPES)}") from None
+        raise InputError(
+            f"no recipe {name!r}: there are {', '.join(RECIPES)}",
+            code="recipe-unknown",
+            details={"recipes": list(RECIPES)},
+        ) from None

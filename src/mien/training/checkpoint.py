@@ -59,7 +59,7 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from mien.networks.catalog import network
+    from mien.networks.catalog import get_network
 
     weights = path / BEST if path.is_dir() else path
     config = weights.parent / CONFIG
@@ -68,7 +68,7 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
             raise MissingFileError(f"{needed}: no such file; give a folder that `mien train` wrote")
     recipe = recipe_from_dict(read_json(config))
     try:
-        module = network(recipe.network).module(recipe.head_sizes, recipe.dropout)
+        module = get_network(recipe.network).module(recipe.head_sizes, recipe.dropout)
         module.load_state_dict(load_file(weights))
     except MienError:
         raise

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError
-from mien.networks.catalog import NetworkSpec, network
+from mien.networks.catalog import get_network
+from mien.networks.spec import NetworkSpec
 from mien.training.config import Recipe, Splits
 from mien.training.ranks import ALONE, Ranks
 from mien.training.resize import fit_images
@@ -118,7 +119,7 @@ def loader(data: Dataset, recipe: Recipe, role: str, ranks: Ranks = ALONE) -> Da
     Images that no head has a target for are left out. Of several processes each gets its slices of the batches.
     """
     part, targets = role_of(data, recipe, role)
-    row = network(recipe.network)
+    row = get_network(recipe.network)
     images = part.images
     if row.channels == "gray" and part.channels == 3:
         images = np.concatenate([fit_images(image[None], image.shape[0], 1) for image in images])

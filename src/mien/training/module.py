@@ -12,7 +12,7 @@ import torch
 import torchmetrics
 from torch import Tensor, nn
 
-from mien.networks.catalog import network
+from mien.networks.catalog import get_network
 from mien.training.augment import augmentation, mixup
 from mien.training.config import Optimizer, Recipe, Schedule
 from mien.training.data import Batch
@@ -47,7 +47,7 @@ class Learner(L.LightningModule):
     def __init__(self, recipe: Recipe, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.recipe = recipe
-        row = network(recipe.network)
+        row = get_network(recipe.network)
         if len(recipe.mean) != (1 if row.channels == "gray" else 3):
             raise ValueError(f"recipe {recipe.name!r}: mean and std do not fit a {row.channels} network")
         self.network = row.module(recipe.head_sizes, recipe.dropout)

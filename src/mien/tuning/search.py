@@ -18,7 +18,7 @@ from mien.datasets.prepared_file import read_prepared, read_prepared_info, write
 from mien.datasets.subsample import subsample
 from mien.errors import InputError
 from mien.files import writing
-from mien.networks.catalog import network
+from mien.networks.catalog import get_network
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.data import role_of
 from mien.training.search_space import Choice, Dimension, Integer, LogUniform, Space, Value, value_at, with_settings
@@ -92,7 +92,7 @@ class Search:
         """What the recipe itself says, as settings; None where that lies outside its space."""
         settings = {one.field: value_at(self.recipe, one.field) for one in self.space.dimensions}
         if "dropout" in settings and settings["dropout"] is None:
-            settings["dropout"] = network(self.recipe.network).dropout
+            settings["dropout"] = get_network(self.recipe.network).dropout
         return settings if settings in self.space else None
 
     def identity(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def check(recipe: Recipe) -> None:
         try:
             for value in one.values if isinstance(one, Choice) else (one.low, one.high):
                 changed: Recipe = with_settings(recipe, {one.field: value})
-                if one.field == "dropout" and network(changed.network).dropout is None:
+                if one.field == "dropout" and get_network(changed.network).dropout is None:
                     raise InputError(f"the network {changed.network!r} has no dropout to set")
         except InputError as error:
             raise InputError(f"recipe {recipe.name!r}: {error}") from None

@@ -168,13 +168,13 @@ def _checked(output: NDArray[np.floating], shape: tuple[int, int], name: str) ->
 def _open_run(path: Path, threads: int | None) -> ScoredModel:
     import torch
 
-    from mien.networks.catalog import network
+    from mien.networks.catalog import get_network
     from mien.training.checkpoint import load_run
 
     if threads is not None:
         torch.set_num_threads(threads)
     recipe, module, weights = load_run(path)
-    row = network(recipe.network)
+    row = get_network(recipe.network)
 
     def probabilities(images: NDArray[np.uint8], features: Features) -> Probabilities:
         parts: dict[str, list[NDArray[np.float32]]] = {

@@ -6,8 +6,8 @@ can be left out: the source's table shows its effect), dropout before the dense 
 features the image branch goes straight to the output. The source's library (TFLearn) pads "same" and starts
 convolutions with variance 1 / fan-in and dense layers with a normal of 0.02 cut at two standard deviations.
 
-Feature vectors, one per name in `FEATURE_LENGTHS`, are in the units of their extractors (landmarks in pixels of the
-crop); they are joined in the order of the table, whatever the order they come in.
+Feature vectors, one per name in `mien.published.features.FEATURES`, are in the units of their extractors (landmarks in
+pixels of the crop); they are joined in the order of that table, whatever the order they come in.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-FEATURE_LENGTHS: Mapping[str, int] = {"landmarks": 136, "hog": 72, "hog_sliding": 2592}
-"""Feature name → length: 68 points as x, y, x, y …; HOG of 16-pixel cells; HOG of sliding 24-pixel windows."""
+from mien.published.features import FEATURES
 
 DROPOUT = 1 - 0.956
 """The source gives the share of units that are kept."""
@@ -32,7 +31,7 @@ class FusionNetwork(nn.Module):
         convolutions: (filters, kernel side, whether 3×3 max-pooling of stride 2 follows) of each.
         dense: widths of the dense layers of the image branch.
         joint: width that both branches are brought to before they are joined.
-        features: names of `FEATURE_LENGTHS`.
+        features: names of `mien.published.features.FEATURES`.
         batch_norm: after each convolution.
         dropout: probability before each dense layer of the image branch.
     """
@@ -49,7 +48,7 @@ class FusionNetwork(nn.Module):
         dropout: float = DROPOUT,
     ) -> None:
         super().__init__()
-        self.features = tuple(name for name in FEATURE_LENGTHS if name in features)
+        self.features = tuple(name for name in FEATURES if name in features)
         layers: list[nn.Module] = []
         width, side = 1, 48
         for filters, kernel, pooled in convolutions:
@@ -71,7 +70,7 @@ class FusionNetwork(nn.Module):
         self.extra = nn.Sequential()
         if self.features:
             self.project = nn.Sequential(nn.Linear(width, joint), nn.ReLU())
-            length = sum(FEATURE_LENGTHS[name] for name in self.features)
+            length = sum(FEATURES[name].length for name in self.features)
             self.extra = nn.Sequential(nn.Linear(length, 1024), nn.ReLU(), nn.Linear(1024, joint), nn.ReLU())
             width = 2 * joint
         self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in heads.items()})

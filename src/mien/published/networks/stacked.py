@@ -28,12 +28,12 @@ WIDTH = 64
 DROPOUT = 0.2
 
 
-def baseline(heads: Mapping[str, int]) -> nn.Module:
+def baseline_network(heads: Mapping[str, int]) -> nn.Module:
     """One convolution and the output layer."""
     return MultiHeadNetwork(nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Flatten()), 32 * 48 * 48, heads)
 
 
-def pooled(heads: Mapping[str, int]) -> nn.Module:
+def pooled_network(heads: Mapping[str, int]) -> nn.Module:
     """Three convolutions, one pooling, two dense layers."""
     layers: list[nn.Module] = []
     width = 1
@@ -44,7 +44,7 @@ def pooled(heads: Mapping[str, int]) -> nn.Module:
     return MultiHeadNetwork(nn.Sequential(*layers), 256, heads)
 
 
-def normed(heads: Mapping[str, int], dropout: float = 0.5) -> nn.Module:
+def normed_network(heads: Mapping[str, int], dropout: float = 0.5) -> nn.Module:
     """Four convolutions with batch norm and pooling, three dense layers with dropout."""
     layers: list[nn.Module] = []
     width = 1
@@ -59,7 +59,7 @@ def normed(heads: Mapping[str, int], dropout: float = 0.5) -> nn.Module:
     return MultiHeadNetwork(nn.Sequential(*layers), width, heads)
 
 
-def lean(heads: Mapping[str, int]) -> nn.Module:
+def lean_network(heads: Mapping[str, int]) -> nn.Module:
     """Eight convolutions, three poolings, hardly any normalisation, no dense layer but the output."""
     layers: list[nn.Module] = [
         nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(32),
@@ -72,7 +72,7 @@ def lean(heads: Mapping[str, int]) -> nn.Module:
     return MultiHeadNetwork(nn.Sequential(*layers, nn.Flatten()), width * 6 * 6, heads)
 
 
-def final(heads: Mapping[str, int], dropout: float = DROPOUT) -> nn.Module:
+def final_network(heads: Mapping[str, int], dropout: float = DROPOUT) -> nn.Module:
     """Seven 4×4 convolutions with batch norm and dropout, two dense layers of 1024."""
     layers: list[nn.Module] = []
     width, side = 1, 48

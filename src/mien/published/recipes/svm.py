@@ -1,6 +1,6 @@
 """Support-vector machines on landmarks and HOG: "Facial expressions recognition using SVM" (A. Horseman).
 
-Source: github.com/amineHorseman/facial-expression-recognition-svm. An RBF machine on vectors as they are (not scaled),
+Source: github.com/amineHorseman/facial-expression-recognition-svm. An RBF SVM on vectors as they are (not scaled),
 C 1, gamma 1 / features, all images of FER2013's five or seven classes; at most 10,000 steps of the solver, but 1,000
 for landmarks alone: that was the limit in the source's settings when it first reported those two figures. Accuracies
 it reports, in percent:
@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mien.labels import FER2013
-from mien.published.svm_recipe import SvmRecipe
+from mien.published.svm.recipe import SvmRecipe
 
 FIVE = ("angry", "happy", "sad", "surprise", "neutral")
 SETS: Mapping[str, tuple[str, ...]] = {
@@ -48,7 +48,7 @@ def _published(name: str, seven: bool) -> SvmRecipe:
     way = "in its author's way" if figure is None else "as its author ran it"
     return SvmRecipe(
         name=f"svm-{name}" + ("-seven" if seven else ""),
-        summary=f"RBF machine on {name.replace('-', ' + ')}, {'seven' if seven else 'five'} classes, {way}",
+        summary=f"RBF SVM on {name.replace('-', ' + ')}, {'seven' if seven else 'five'} classes, {way}",
         features=SETS[name],
         classes=FER2013.names if seven else FIVE,
         iterations=_STEPS_OF_LANDMARKS if name == "landmarks" else _STEPS,
@@ -61,7 +61,7 @@ def _variant(name: str, kernel: str, scaled: bool) -> SvmRecipe:
     rbf = kernel == "rbf"
     return SvmRecipe(
         name=f"svm-{name}" + ("" if rbf else "-linear") + ("-scaled" if scaled else ""),
-        summary=f"{'RBF' if rbf else 'linear'} machine on {'scaled ' if scaled else ''}{name.replace('-', ' + ')}",
+        summary=f"{'RBF' if rbf else 'linear'} SVM on {'scaled ' if scaled else ''}{name.replace('-', ' + ')}",
         features=SETS[name],
         classes=FIVE,
         kernel="rbf" if rbf else "linear",
@@ -77,4 +77,4 @@ SVM_RECIPES: Mapping[str, SvmRecipe] = {
         *(_variant(name, "linear", scaled) for scaled in (False, True) for name in SETS),
     )
 }
-"""Name → recipe: the source's own machines first, then variants of Mien's own."""
+"""Name → recipe: the source's own first, then variants of Mien's."""

@@ -1,1 +1,1 @@
-"""Published results run again: the table of rows, the queue that trains them, the files and the page they end in."""
+"""Published results run again: the table of rows, the queue that trains them, their result files and the page."""

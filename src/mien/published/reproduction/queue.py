@@ -1,4 +1,4 @@
-"""Trains and scores what is missing, cheapest row first. Killed at any moment, the next call goes on where it was."""
+"""Train and score what is missing, cheapest row first. When killed at any moment, the next call resumes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from mien.errors import MienError
 from mien.evaluation.metrics import score_probabilities
 from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
-from mien.networks.catalog import network
-from mien.published import svm
+from mien.networks.catalog import get_network
 from mien.published.reproduction.results import RowResult, parse_result, read_result, write_curve, write_result
 from mien.published.reproduction.rows import OPTIONS, DatasetKey, ReproductionRow
+from mien.published.svm.run_folder import RESULT
+from mien.published.svm.training import fit_svm
 from mien.training import checkpoint as files
 from mien.training.config import Recipe
 from mien.training.curves import read_rows
@@ -30,8 +31,9 @@ from mien.training.data import role_of
 from mien.training.run import bf16_supported, fit
 
 TRAINED = "trained.json"
-"""Stands in a run folder whose training is over."""
-Say = Callable[[str], None]
+"""A file in run folders whose training is complete."""
+Report = Callable[[str], None]
+"""Takes one line about what is done."""
 
 
 def run_queue(
@@ -43,24 +45,24 @@ def run_queue(
     threads: int | None = None,
     hours: float | None = None,
     progress: bool = False,
-    say: Say = lambda line: None,
+    report: Report = lambda line: None,
 ) -> bool:
     """Run every row that has no result yet.
 
     Args:
-        rows: in the order they are to be run.
-        data: what data → the prepared file.
+        rows: in the order in which they run.
+        data: dataset → the prepared file.
         out: folder of the run folders.
         results: folder of the result files.
         threads: processor threads, None for torch's own choice.
-        hours: end after the epoch in which so much time has passed, None for no limit.
+        hours: stop after the epoch in which so much time has passed, None for no limit.
         progress: show a progress bar on stderr.
-        say: takes one line about what is done.
+        report: called with one line about each step.
 
     Returns:
-        Whether every row that could be run has its result.
+        Whether every row that could run has its result.
     """
-    started, whole = time.monotonic(), True
+    start, complete = time.monotonic(), True
     loaded: dict[Path, Dataset] = {}
     for row in rows:
         result = read_result(results, row.name)
@@ -68,30 +70,30 @@ def run_queue(
             continue
         missing = missing_input(row, data)
         if missing is not None:
-            say(f"{row.name}: left out, {missing}")
+            report(f"{row.name}: left out, {missing}")
             continue
         for seed in row.seeds:
             if result is not None and result.run(seed) is not None:
                 continue
-            left = None if hours is None else hours * 3600 - (time.monotonic() - started)
+            left = None if hours is None else hours * 3600 - (time.monotonic() - start)
             if left is not None and left <= 0:
-                say("the time is up; call again to go on")
+                report("the time limit is reached; call again to resume")
                 return False
             try:
-                if row.machine is not None:
-                    result = _run_machine(row, data[row.data], out, results, say)
+                if row.svm is not None:
+                    result = _run_svm(row, data[row.data], out, results, report)
                 else:
-                    result = _run(row, seed, data[row.data], out, results, loaded, threads, left, progress, say)
+                    result = _run(row, seed, data[row.data], out, results, loaded, threads, left, progress, report)
             except MienError as error:
-                say(f"{row.name}, seed {seed}: {error}")
-                whole = False
+                report(f"{row.name}, seed {seed}: {error}")
+                complete = False
                 break
-    return whole
+    return complete
 
 
 def missing_input(row: ReproductionRow, data: Mapping[DatasetKey, Path]) -> str | None:
-    """What a row needs and has not got, for people; None where it can be run."""
-    if row.recipe is None and row.machine is None:
+    """What a row needs and does not have, for people; None where it can run."""
+    if row.recipe is None and row.svm is None:
         return row.note
     path = data.get(row.data)
     if path is None:
@@ -100,8 +102,8 @@ def missing_input(row: ReproductionRow, data: Mapping[DatasetKey, Path]) -> str 
     features = [name for name in row.features if FEATURE_PREFIX + name not in have]
     if not features:
         return None
-    asked = ",".join(features).replace("_", "-")
-    return f"its data lacks features: `mien data prepare {path.name} --features {asked} --out …` adds them"
+    names = ",".join(features).replace("_", "-")
+    return f"its data lacks features: `mien data prepare {path.name} --features {names} --out …` adds them"
 
 
 def _run(
@@ -114,9 +116,9 @@ def _run(
     threads: int | None,
     seconds: float | None,
     progress: bool,
-    say: Say,
+    report: Report,
 ) -> RowResult:
-    """Train one seed of a row, or go on with it, score it, and write the row's file."""
+    """Train one seed of a row, or resume it, score it, and write the row's file."""
     recipe = row.recipe
     if recipe is None:
         raise ValueError(f"{row.name} has no recipe")
@@ -126,10 +128,10 @@ def _run(
     if threads is not None:
         command += f" --threads {threads}"
     if not (folder / TRAINED).is_file():
-        say(f"{row.name}, seed {seed}: training, {recipe.epochs} epochs")
+        report(f"{row.name}, seed {seed}: training, {recipe.epochs} epochs")
         fit(recipe, data, folder, resume=True, threads=threads, progress=progress, command=command, seconds=seconds)
         files.write_json(folder / TRAINED, {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-        # what a resumed run needs is the largest file, and this run is over
+        # the state for resuming is the largest file, and this run is complete
         (folder / files.RESUME).unlink(missing_ok=True)
     if data not in loaded:
         loaded.clear()
@@ -160,25 +162,25 @@ def _run(
     result = RowResult(row.name, _parameters(recipe), runs)
     write_curve(results, row.name, seed, epochs)
     write_result(results, result)
-    say(f"{row.name}, seed {seed}: {_figures(one)}")
+    report(f"{row.name}, seed {seed}: {_figures(one)}")
     return result
 
 
-def _run_machine(row: ReproductionRow, data: Path, out: Path, results: Path, say: Say) -> RowResult:
-    """Fit a support-vector machine, which is not resumed but begun again, and write the row's file."""
-    machine = row.machine
-    if machine is None:
+def _run_svm(row: ReproductionRow, data: Path, out: Path, results: Path, report: Report) -> RowResult:
+    """Fit a support-vector machine, which starts again instead of resuming, and write the row's file."""
+    svm = row.svm
+    if svm is None:
         raise ValueError(f"{row.name} is no support-vector machine")
     folder = out / row.name
-    if not (folder / svm.RESULT).is_file():
+    if not (folder / RESULT).is_file():
         if (folder / files.CONFIG).is_file():
-            # what an interrupted fit left
+            # the remains of an interrupted fit
             shutil.rmtree(folder)
-        say(f"{row.name}: fitting")
-        svm.fit_svm(machine, data, folder, command=_command(row, data))
-    result = parse_result(files.read_json(folder / svm.RESULT))
+        report(f"{row.name}: fitting")
+        fit_svm(svm, data, folder, command=_command(row, data))
+    result = parse_result(files.read_json(folder / RESULT))
     write_result(results, result)
-    say(f"{row.name}: {_figures(result.runs[0])}")
+    report(f"{row.name}: {_figures(result.runs[0])}")
     return result
 
 
@@ -231,6 +233,6 @@ def _kept(row: ReproductionRow, recipe: Recipe, epochs: Sequence[Mapping[str, fl
 
 
 def _parameters(recipe: Recipe) -> dict[str, int]:
-    module = network(recipe.network).module(recipe.head_sizes, recipe.dropout)
+    module = get_network(recipe.network).module(recipe.head_sizes, recipe.dropout)
     statistics = sum(b.numel() for name, b in module.named_buffers() if "running" in name)
     return {"trained": sum(p.numel() for p in module.parameters()), "statistics": statistics}

@@ -9,7 +9,7 @@ from statistics import stdev
 from typing import Any
 
 from mien.evaluation.predictions import LEAK_FREE, subset_name
-from mien.networks.catalog import network
+from mien.networks.catalog import get_network
 from mien.published.reproduction.deviations import DEVIATIONS
 from mien.published.reproduction.learning_curves import curves_svg
 from mien.published.reproduction.results import RowResult, curve_path, read_curve, read_results
@@ -161,7 +161,7 @@ def _costs(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> l
 
 
 def _details(row: ReproductionRow, result: RowResult) -> list[str]:
-    if row.machine is not None:
+    if row.svm is not None:
         return []
     lines = [f"### {row.name}", "", f"![Learning curves of {row.name}](images/reproduction/{row.name}.svg)", ""]
     shown = ["fer2013", "ferplus"] if row.improves else ["test", "validation"]
@@ -183,7 +183,7 @@ def _confusion(protocol: str, one: Mapping[str, Any]) -> list[str]:
 
 def _parameters(row: ReproductionRow, result: RowResult | None) -> str:
     if result is None:
-        return "–" if row.network is None else f"{network(row.network).parameters:,}"
+        return "–" if row.network is None else f"{get_network(row.network).parameters:,}"
     return f"{result.parameters['trained']:,}"
 
 

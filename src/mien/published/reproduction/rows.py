@@ -1,4 +1,4 @@
-"""The one table of published results. A row names the recipe that runs it; this file loads no torch."""
+"""The table of published results. A row names the recipe that runs it; this file loads no torch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mien.errors import InputError
-from mien.networks.catalog import network
+from mien.networks.catalog import get_network
 from mien.published.recipes.fusion import VARIANTS
 from mien.published.recipes.svm import SVM_RECIPES
-from mien.published.svm_recipe import SvmRecipe
-from mien.recipes.catalog import recipe
+from mien.published.svm.recipe import SvmRecipe
+from mien.recipes.catalog import get_recipe
 from mien.training.config import Recipe
 
 DatasetKey = Literal["fer2013", "clean", "fairface", "rafdb", "utkface"]
@@ -19,7 +19,7 @@ DatasetKey = Literal["fer2013", "clean", "fairface", "rafdb", "utkface"]
 OPTIONS: Mapping[DatasetKey, str] = {
     "fer2013": "--data", "clean": "--clean-data", "fairface": "--age-data", "rafdb": "--rafdb-data",
 }  # fmt: skip
-"""Which option of ``mien reproduce`` gives the file with a row's data; UTKFace has none."""
+"""The option of ``mien reproduce`` for the file with a row's data; UTKFace has none."""
 IMAGES: Mapping[DatasetKey, int] = {
     "fer2013": 28_709,
     "clean": 16_500,
@@ -27,9 +27,9 @@ IMAGES: Mapping[DatasetKey, int] = {
     "rafdb": 12_271,
     "utkface": 0,
 }
-"""About how many images are trained on; decides the order of the queue alone."""
+"""Approximate number of training images; it only decides the order of the queue."""
 _SVM_STEPS = 10 * 10_000
-"""Most steps of the solvers of the ten pairs of five classes."""
+"""Maximum steps of the solvers for the ten pairs of five classes."""
 
 SOURCES: Mapping[str, str] = {
     "vgg": "Facial Emotion Recognition with CNNs in TensorFlow (blog post)",
@@ -40,7 +40,7 @@ SOURCES: Mapping[str, str] = {
     "arriaga": "Arriaga et al. 2017, Mini-Xception",
     "barsoum": "Barsoum et al. 2016, FER+",
 }
-"""Short name → what the page calls it."""
+"""Short name → title on the page."""
 
 MIEN = "FER2013 and FER+ majority, official splits, best validation epoch"
 BOTH = "FER2013, PublicTest and PrivateTest together"
@@ -50,19 +50,19 @@ FIVE = "FER2013, 5 classes (angry, happy, sad, surprise, neutral), official spli
 
 @dataclass(frozen=True, slots=True)
 class ReproductionRow:
-    """One result to run again.
+    """One published result to run again.
 
     Attributes:
-        name: of the row; also of its recipe, where there is one.
+        name: of the row, and of its recipe where there is one.
         source: key of `SOURCES`.
-        protocol: what is learned from, and scored on.
-        data: what it needs.
+        protocol: training and test data, for people.
+        data: the dataset that it needs.
         published: "validation" or "test" → accuracy 0–1; empty for rows of Mien's own.
-        keep: which weights are scored: those of the "best" validation epoch or of the "last".
-        seeds: one run each; the figure is their mean.
-        improves: the row whose network this one trains better; None for a source's own protocol.
+        keep: the weights that are scored: those of the "best" validation epoch or of the "last".
+        seeds: one run per seed; the figure is their mean.
+        improves: the row whose network this one trains with Mien's protocol; None for a source's own protocol.
         confusion: the source shows a confusion matrix.
-        note: what differs from the source, or stands in the way.
+        note: what differs from the source, or prevents a run.
     """
 
     name: str
@@ -78,37 +78,37 @@ class ReproductionRow:
 
     @property
     def recipe(self) -> Recipe | None:
-        """What trains it; None for support-vector machines, and where the data cannot be read by any recipe."""
-        return None if self.data == "utkface" or self.machine is not None else recipe(self.name)
+        """Its recipe; None for support-vector machines, and where no reader exists for the data."""
+        return None if self.data == "utkface" or self.svm is not None else get_recipe(self.name)
 
     @property
-    def machine(self) -> SvmRecipe | None:
-        """What fits it, where it is a support-vector machine."""
+    def svm(self) -> SvmRecipe | None:
+        """Its recipe, where it is a support-vector machine."""
         return SVM_RECIPES.get(self.name)
 
     @property
     def network(self) -> str | None:
         """Name in the table of networks; None for support-vector machines."""
-        chosen = self.recipe
-        return (None if self.machine is not None else self.name) if chosen is None else chosen.network
+        recipe = self.recipe
+        return (None if self.svm is not None else self.name) if recipe is None else recipe.network
 
     @property
     def features(self) -> tuple[str, ...]:
         """Feature vectors that its data must hold."""
-        if self.machine is not None:
-            return self.machine.features
-        return tuple(network(self.network).features) if self.network is not None else ()
+        if self.svm is not None:
+            return self.svm.features
+        return tuple(get_network(self.network).features) if self.network is not None else ()
 
     @property
     def cost(self) -> float:
-        """Forward multiply-adds of all its runs, in 10¹²: what the queue is ordered by."""
-        if self.machine is not None:
-            return self.machine.length * IMAGES[self.data] * _SVM_STEPS / 1e12 / 3
-        chosen = self.recipe
-        if chosen is None:
+        """Forward multiply-adds of all its runs, in 10¹²: the order of the queue."""
+        if self.svm is not None:
+            return self.svm.length * IMAGES[self.data] * _SVM_STEPS / 1e12 / 3
+        recipe = self.recipe
+        if recipe is None:
             return float("inf")
-        per_image = network(chosen.network).megamacs / 1e6
-        return per_image * IMAGES[self.data] * chosen.epochs * len(self.seeds)
+        per_image = get_network(recipe.network).megamacs / 1e6
+        return per_image * IMAGES[self.data] * recipe.epochs * len(self.seeds)
 
 
 def _improved(
@@ -206,11 +206,11 @@ ROWS: Mapping[str, ReproductionRow] = {
         _improved("ferplus-vgg13", "barsoum"),
     )
 }  # fmt: skip
-"""Every published row, each followed by the same network with Mien's training."""
+"""Every published result, followed by the same network with Mien's training."""
 
 
 def select_rows(names: tuple[str, ...]) -> tuple[ReproductionRow, ...]:
-    """The rows of these names, or all, cheapest first; `InputError` lists the names there are."""
+    """The rows with these names, or all, cheapest first; `InputError` lists the names there are."""
     unknown = [name for name in names if name not in ROWS]
     if unknown:
         raise InputError(f"no row {unknown[0]!r}: there are {', '.join(ROWS)}")

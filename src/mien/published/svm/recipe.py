@@ -1,4 +1,4 @@
-"""What a recipe of a support-vector machine says: typed, frozen, without scikit-learn."""
+"""The recipe of a support-vector machine: typed, frozen, without scikit-learn."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class SvmRecipe:
         name: name in the table of recipes.
         summary: one line for people.
         features: names of `mien.published.features.FEATURES`, joined in that table's order.
-        classes: emotions that are told apart; images of the others are left out.
+        classes: emotions to classify; images of the others are left out.
         kernel: "rbf" (libsvm, one against one) or "linear" (liblinear, one against the rest).
-        scaled: bring every feature to mean 0 and deviation 1 over the training images first.
+        scaled: standardise every feature to mean 0 and deviation 1 over the training images.
         c: penalty of errors.
         gamma: of the RBF kernel exp(−gamma × distance²): "auto" is 1 / features, "scale" is 1 / (features × variance).
-        iterations: most steps of the solver of each pair of classes, None for as many as it takes.
-        per_class: only the first so many images of each emotion of each split, None for all.
+        iterations: maximum steps of the solver for each pair of classes, None for no limit.
+        per_class: maximum images of each emotion in each split, in the order of the file; None for all.
         seed: of the solver.
         published: "test" → accuracy 0–1 that the source reports; empty for variants of Mien's own.
-        note: what the source leaves open.
+        note: what the source does not specify.
     """
 
     name: str
@@ -46,17 +46,19 @@ class SvmRecipe:
 
     def __post_init__(self) -> None:
         if parse_feature_names(self.features) != self.features:
-            raise InputError(f"recipe {self.name!r}: features stand in the order {', '.join(FEATURES)}")
+            raise InputError(f"recipe {self.name!r}: features are in the order {', '.join(FEATURES)}")
         if len(set(self.classes)) < 2:
             raise InputError(f"recipe {self.name!r}: at least two classes are needed")
         if self.per_class is not None and (not isinstance(self.per_class, int) or self.per_class < 1):
-            raise InputError(f"recipe {self.name!r}: per_class is a number of images or None, got {self.per_class!r}")
+            raise InputError(
+                f"recipe {self.name!r}: per_class must be a positive number or None, got {self.per_class!r}"
+            )
         if self.c <= 0 or (self.iterations is not None and self.iterations < 1):
             raise InputError(f"recipe {self.name!r}: c must be above 0 and iterations at least 1")
 
     @property
     def length(self) -> int:
-        """Numbers a face."""
+        """Numbers per face."""
         return sum(FEATURES[name].length for name in self.features)
 
 
@@ -66,4 +68,4 @@ def svm_recipe_from_dict(raw: dict[str, Any]) -> SvmRecipe:
         lists = {name: tuple(raw[name]) for name in ("features", "classes")}
         return SvmRecipe(**{**raw, **lists})
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise TrainingError(f"config.json is not a recipe of this version ({error}): train again") from error
+        raise TrainingError(f"config.json is not a recipe of this version ({error})", advice="train again") from error

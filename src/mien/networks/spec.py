@@ -1,0 +1,56 @@
+"""What a row of the tables of networks holds; loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mien.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Heads = Mapping[str, int]
+"""Head name → number of classes."""
+
+TWO_HEADS: Heads = {"ferplus": 8, "fer2013": 7}
+"""The heads of Mien's own emotion networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A row of the table.
+
+    Attributes:
+        build: head name → number of classes, to a module whose forward gives head name → logits; takes ``dropout`` as
+            well where ``dropout`` below is not None.
+        size: side of the square input, pixels.
+        channels: "gray" or "rgb".
+        parameters: trained parameters with ``heads``.
+        source: paper or origin.
+        heads: those that its parameters are counted with.
+        statistics: running means and variances of its batch norms, which some sources count as parameters too.
+        features: feature vector that forward takes beside the pixels → its length; empty for most.
+        megamacs: millions of multiply-adds of one image; what a queue of trainings is ordered by.
+        dropout: the network's own probability of dropout, where a recipe may set another; None where it may not.
+    """
+
+    build: Callable[..., nn.Module]
+    size: int
+    channels: str
+    parameters: int
+    source: str
+    heads: Heads = field(default_factory=lambda: dict(TWO_HEADS))
+    statistics: int = 0
+    features: Mapping[str, int] = field(default_factory=dict)
+    megamacs: float = 0.0
+    dropout: float | None = None
+
+    def module(self, heads: Heads, dropout: float | None = None) -> nn.Module:
+        """The network with a recipe's dropout, None for its own; `InputError` where it has none to set."""
+        if dropout is None:
+            return self.build(heads)
+        if self.dropout is None:
+            raise InputError(f"the network ({self.source}) has no dropout to set: leave `dropout` out of the recipe")
+        return self.build(heads, dropout=dropout)
