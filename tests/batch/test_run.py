@@ -13,51 +13,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers.clips import Pan, clip
+from helpers.batch_runs import LIGHT, LIMIT, OPTIONS, SIZE, parts
 from helpers.photos import write_photos
-from mien.batch import worker as workers
-from mien.batch.plan import make_plan
 from mien.batch.run import BatchRun
-from mien.batch.settings import AnalysisSettings, AnalysisSetup, load_setup
+from mien.batch.settings import AnalysisSettings
 from mien.batch.types import ShardResult
-from mien.batch.worker import Worker
-from mien.detect.options import DetectionOptions
-from mien.errors import InputError, MienError, OutputError
-
-LIMIT = 60
-"""Seconds after which a process counts as hanging."""
-SIZE = 4
-LIGHT = AnalysisSettings(models=(), detection=DetectionOptions("haar"))
-"""What starts quickly: these tests are about processes and files, and start dozens of workers."""
-OPTIONS = ("--detector", "haar", "--models", "none", "--shard-size", SIZE)
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """25 photos, one of them damaged, and a short video: eight shards."""
-    folder = tmp_path_factory.mktemp("source")
-    write_photos(folder, 22, without=2)
-    (folder / "damaged.jpg").write_bytes(b"\xff\xd8\xffnothing")
-    clip(folder / "video.mp4", size=(320, 240), frames=14, draw=Pan.astronaut((320, 240)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The parts that an uninterrupted run writes, with two workers."""
-    target = tmp_path_factory.mktemp("whole") / "out"
-    run = BatchRun(str(source), str(target), LIGHT, shard_size=SIZE, workers=2)
-    assert len(list(run.results())) == 8
-    return parts(target)
-
-
-@pytest.fixture(scope="module")
-def prepared() -> AnalysisSetup:
-    return load_setup(LIGHT)
-
-
-def parts(target: Path) -> dict[str, bytes]:
-    return {path.relative_to(target).as_posix(): path.read_bytes() for path in sorted(target.glob("*/part-*"))}
+from mien.errors import InputError, MienError
 
 
 def call(*arguments: object, **options: object) -> subprocess.Popen[str]:
@@ -122,96 +83,6 @@ def test_interrupted(source: Path, tmp_path: Path) -> None:
     said = run.communicate(timeout=LIMIT)[1]
     assert run.returncode == 130
     assert "the same call with --resume continues the run" in said
-
-
-# ---------------------------------------------------------------- workers that die
-
-
-@pytest.fixture
-def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts lines of code in front of the decoding of every photo, in worker processes alone."""
-
-    def arm(code: str) -> None:
-        patch = (
-            "import os, signal, sys, time\n"
-            "if 'mien.batch.worker_process' in sys.orig_argv:\n"
-            "    import mien.batch.shard_analysis as analyse\n"
-            "    decode = analyse._decode\n"
-            "    def deadly(content, source, reduce):\n"
-            f"        {code}\n"
-            "        return decode(content, source, reduce)\n"
-            "    analyse._decode = deadly\n"
-        )
-        (tmp_path / "sitecustomize.py").write_text(patch)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-
-    return arm
-
-
-def test_an_input_that_kills_becomes_a_row(
-    source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], tmp_path: Path
-) -> None:
-    deadly("if source.endswith('p005.jpg'): os.kill(os.getpid(), signal.SIGSEGV)")
-    (shard,) = make_plan(str(source / "p00*.jpg")).shards
-    with Worker(prepared) as worker:
-        finished = worker.run(shard)
-    (tmp_path / "inputs.parquet").write_bytes(finished.tables["inputs"])
-    inputs = pd.read_parquet(tmp_path / "inputs.parquet").set_index("source")
-    (error,) = inputs["error"].dropna()
-    assert inputs["error"].notna().idxmax().endswith("p005.jpg")
-    assert error.endswith("the worker process was killed (SIGSEGV)")
-    assert len(inputs) == 10
-    assert finished.deaths == workers.ONE_BY_ONE_AFTER + 1
-
-
-def test_a_death_by_chance_changes_nothing(
-    source: Path, whole: dict[str, bytes], deadly: Callable[[str], None], tmp_path: Path
-) -> None:
-    mark = tmp_path / "once"
-    deadly(
-        f"if source.endswith('p002.jpg') and not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'w'); os._exit(9)"
-    )
-    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, shard_size=SIZE, workers=1)
-    assert sum(finished.deaths for finished in run.results()) == 1
-    assert parts(tmp_path / "out") == whole
-
-
-def test_a_worker_that_hangs_is_killed(
-    source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "ONE_BY_ONE_AFTER", 1)
-    deadly("if source.endswith('p001.jpg'): time.sleep(600)")
-    (shard,) = make_plan(str(source / "p00[0-2].jpg")).shards
-    with Worker(prepared, silence=2.5) as worker:
-        finished = worker.run(shard)
-    assert finished.counts.errors == 1
-    assert finished.counts.inputs == 3
-
-
-def test_deaths_without_end_are_given_up(
-    source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "MAX_DEATHS", 3)
-    deadly("raise RuntimeError('no luck')")
-    (shard,) = make_plan(str(source / "p00*.jpg")).shards
-    with Worker(prepared) as worker:
-        finished = worker.run(shard)
-    assert finished.counts.errors == finished.counts.inputs == 10
-    assert finished.deaths == 4
-
-
-def test_a_process_that_does_not_start_is_no_input_s_fault(
-    source: Path, prepared: AnalysisSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nif 'mien.batch.worker_process' in sys.orig_argv: sys.exit('no disk')"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    with Worker(prepared) as worker, pytest.raises(OutputError, match=r"do not start: .*no disk"):
-        worker.run(make_plan(str(source)).shards[0])
-
-
-# ---------------------------------------------------------------- calls
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_options_reach_the_checks(prepared: Path, tmp_path: Path) -> None:
     assert list(document["checks"]) == ["exact", "constant"]
     assert document["checks"]["constant"]["images"]["total"] == N
     assert "train 2" not in result.stdout
-    assert "do not pass it on" in result.stderr
+    assert "do not publish it" in result.stderr
     assert "data:image/png" in page.read_text(encoding="utf-8")
 
 

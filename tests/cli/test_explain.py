@@ -180,17 +180,17 @@ def test_bad_input_is_one_line(photo: Path, data: Path, run: Path, tmp_path: Pat
     assert "mien data prepare" in refused("--data", tmp_path / "absent.parquet", "--average", *out)
     assert "--out takes a folder" in refused(photo, "--out", photo)
     assert "no labels of head 'age'" in refused("--data", data, "--model", "age", "--average", *out)
-    assert "one class a face" in refused("--data", data, "--model", run, "--sanity", "--target", "all", *out)
-    assert "it has emotion" in refused("--data", data, "--model", run, "--sheet", "errors", "--head", "age", *out)
+    assert "one class per face" in refused("--data", data, "--model", run, "--sanity", "--target", "all", *out)
+    assert "choose one of emotion" in refused("--data", data, "--model", run, "--sheet", "errors", "--head", "age", *out)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "one of the two"),
-        (("photo.jpg", "--data", "f.parquet"), "one of the two"),
-        (("photo.jpg", "--average"), "--average and --sheet are over a dataset"),
-        (("--data", "f.parquet"), "Say what of the data"),
+        ((), "Give either photos or --data FILE"),
+        (("photo.jpg", "--data", "f.parquet"), "Give either photos or --data FILE"),
+        (("photo.jpg", "--average"), "--average and --sheet need a dataset"),
+        (("--data", "f.parquet"), "Select what to compute"),
         (("photo.jpg", "--method", "guess"), "'guess' is not one of"),
     ],
 )

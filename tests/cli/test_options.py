@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -79,7 +80,7 @@ def test_every_option_has_a_help_text_that_is_a_sentence() -> None:
     for path, option in options():
         assert option.help, f"{path} {option.opts[0]}"
         assert option.help[0].isupper() or option.help[0] in "'", f"{path}: {option.help}"
-        assert option.help.endswith("."), f"{path}: {option.help}"
+        assert re.search(r"\.(  \[default: \S+\])?$", option.help), f"{path}: {option.help}"
 
 
 @pytest.mark.parametrize("module", ["mien.detect", "mien.cli", "mien.cli.options", "mien.defaults"])

@@ -32,7 +32,7 @@ Examples:
 
 def _threshold(rule: str, default: float, text: str) -> Decorator:
     """An option that is None where it is not given: a threshold of a rule that is not applied is an error."""
-    return click.option(f"--{rule}", type=float, help=text, show_default=f"{default:g}")
+    return click.option(f"--{rule}", type=float, help=f"{text}  [default: {default:g}]")
 
 
 @click.command("clean", epilog=EPILOG)

@@ -51,8 +51,7 @@ command.add_command(clean)
 @click.option(
     "--classes",
     type=click.Choice(["7", "8"]),
-    help="Number of emotions of --targets; 7 is without contempt.",
-    show_default="8",
+    help="Number of emotions of --targets; 7 is without contempt.  [default: 8]",
 )
 @click.option("--expressions", help="Keep only these emotions, such as angry,happy,sad.")
 @click.option(

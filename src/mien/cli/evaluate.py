@@ -62,8 +62,7 @@ Examples:
 @click.option(
     "--face-size",
     type=click.IntRange(16, 160),
-    help="Pixels to enlarge a cropped face to (--end-to-end).",
-    show_default=str(defaults.PASTED_FACE_SIDE),
+    help=f"Pixels to enlarge a cropped face to (--end-to-end).  [default: {defaults.PASTED_FACE_SIDE}]",
 )
 @click.option(
     "--turn",
