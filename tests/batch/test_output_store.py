@@ -13,6 +13,7 @@ from mien.batch.plan import make_plan
 from mien.batch.settings import AnalysisSettings, load_setup
 from mien.batch.storage import open_output_folder
 from mien.batch.types import ResultCounts, Shard, ShardResult
+from mien.detect.options import DetectionOptions
 from mien.errors import DataError, InputError
 
 
@@ -39,7 +40,7 @@ def test_a_run_of_something_else_is_not_resumed(photos: Path, tmp_path: Path) ->
     plan, where = make_plan(str(photos), size=4), str(tmp_path / "out")
     settings = load_setup(AnalysisSettings()).describe()
     OutputStore(open_output_folder(where), plan, settings, resume=False)
-    other = load_setup(AnalysisSettings(min_face=60)).describe()
+    other = load_setup(AnalysisSettings(detection=DetectionOptions(min_face=60))).describe()
     for ours, told, resume, said in (
         (plan, settings, False, "add --resume"),
         (plan, other, True, "min_face: 40, now 60"),
@@ -75,7 +76,10 @@ def test_a_damaged_part_is_reported(photos: Path, tmp_path: Path) -> None:
 def test_the_manifest_names_models_and_plan(photos: Path, tmp_path: Path) -> None:
     plan = make_plan(str(photos))
     OutputStore(
-        open_output_folder(str(tmp_path / "out")), plan, load_setup(AnalysisSettings(models=("emotion",))).describe(), resume=False
+        open_output_folder(str(tmp_path / "out")),
+        plan,
+        load_setup(AnalysisSettings(models=("emotion",))).describe(),
+        resume=False,
     )
     told = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert told["plan"]["sha256"] == plan.digest

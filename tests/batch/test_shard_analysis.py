@@ -22,6 +22,7 @@ from mien.batch.settings import AnalysisSettings
 from mien.batch.shard_analysis import RetryPolicy, analyse_shard, read_items
 from mien.batch.tables import read_counts
 from mien.batch.types import ResultCounts
+from mien.media.selection import FrameSelection
 from mien.results.tables import write_parquet
 
 
@@ -81,13 +82,15 @@ def test_a_video(analyzer: Analyzer, tmp_path: Path) -> None:
     path = clip(tmp_path / "100%d.mp4", size=(160, 120), frames=12, draw=Pan.astronaut((160, 120)))
     (tmp_path / "torn.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(64))
     plan = make_plan(str(tmp_path))
-    good, torn = (analyse_shard(analyzer, AnalysisSettings(fps=12.5, min_face=20), shard) for shard in plan.shards)
+    good, torn = (
+        analyse_shard(analyzer, AnalysisSettings(selection=FrameSelection(fps=12.5)), shard) for shard in plan.shards
+    )
     (row,), (failed,) = table(good.tables["inputs"]), table(torn.tables["inputs"])
     frames = table(good.tables["frames"])
     assert (row["kind"], row["frames"], row["width"], row["error"]) == ("video", 6, 160, None)
     assert {frame["source"] for frame in frames} == {str(path)}
     assert [frame["frame"] for frame in frames] == [0, 2, 4, 6, 8, 10]
-    assert {"track", "emotion_happy", "smoothed_happy"} <= set(frames[0])
+    assert {"track", "emotion_happy", "emotion_smoothed_happy"} <= set(frames[0])
     assert good.counts == ResultCounts(1, 0, 0, 6)
     assert "moov" in failed["error"]
     assert "frames" not in torn.tables

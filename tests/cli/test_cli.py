@@ -37,7 +37,8 @@ def test_json_lines(mien: Callable[..., CommandRun], photos: Path) -> None:
     assert [len(d["faces"]) for d in documents] == [1, 0]
     face = documents[0]["faces"][0]
     assert face["emotion"] == "happy"
-    assert set(face) >= {"box", "score", "landmarks", "emotions", "entropy", "age_range", "ages"}
+    assert set(face) >= {"box", "score", "landmarks", "predictions", "emotion", "age_range", "age"}
+    assert set(face["predictions"]) == {"emotion", "age"}
     assert documents[0]["width"] == 512
 
 
@@ -278,19 +279,20 @@ def test_train_evaluate_export_and_use(mien: Callable[..., CommandRun], photos: 
         == scores["fer2013"]["confusion"]
     )
     used = json.loads(mien("analyze", photos / "face.jpg", "--models", tmp_path / "m.onnx", "--json").out)
-    assert set(used["faces"][0]["emotions"]) == set(json.loads(mien("models", "emotion").out)["heads"][0]["labels"])
+    first = next(iter(used["faces"][0]["predictions"].values()))
+    assert set(first["probabilities"]) == set(json.loads(mien("models", "emotion").out)["heads"][0]["labels"])
     assert mien("export", run, "--out", tmp_path / "n.onnx", "--temperature", "ferplus=-1").code == 1
 
 
 def test_an_interrupt_leaves_no_half_file(
     photos: Path, tmp_path: Path, mien: Callable[..., CommandRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mien.results.tables as tables  # type: ignore[import-not-found, unused-ignore]
+    from mien.results import face_columns
 
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tables.csv.DictWriter, "writerow", stopped)
+    monkeypatch.setattr(face_columns.FaceTable, "to_columns", stopped)
     out = tmp_path / "out"
     run = mien("analyze", photos, "--csv", out / "f.csv")
     assert run.code == 130

@@ -99,12 +99,12 @@ def test_a_call_without_a_command_shows_the_overview_or_one_object(mien: Mien) -
 
 
 def test_an_interruption(mien: Mien, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.results import tables
+    from mien.results import face_columns
 
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tables.csv.DictWriter, "writerow", stopped)
+    monkeypatch.setattr(face_columns.FaceTable, "to_columns", stopped)
     run = mien("analyze", photos, "--csv", photos / "f.csv", "--json-errors")
     assert run.code == 130
     assert errors(run) == [{"code": "interrupted", "reason": "interrupted", "command": "analyze"}]
@@ -119,7 +119,7 @@ def test_an_interrupted_video(mien: Mien, tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(VideoProgress, "update", stopped)
     clip(tmp_path / "a.mp4", size=(160, 120), frames=10, draw=Pan.astronaut((160, 120)))
-    arguments = ["analyze", tmp_path / "a.mp4", "--emotion", "none", "--age", "none", "--report", tmp_path / "report"]
+    arguments = ["analyze", tmp_path / "a.mp4", "--models", "none", "--report", tmp_path / "report"]
     run = mien(*arguments, "--json-errors")
     assert run.code == 130
     error = next(json.loads(line) for line in run.err.splitlines() if line.startswith("{"))
@@ -130,7 +130,7 @@ def test_an_interrupted_video(mien: Mien, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_inputs_that_a_batch_could_not_analyse(mien: Mien, photos: Path, tmp_path: Path) -> None:
     (photos / "bad.jpg").write_bytes(b"\xff\xd8\xffnothing")
-    options = ["--detector", "haar", "--emotion", "none", "--age", "none", "--workers", "1"]
+    options = ["--detector", "haar", "--models", "none", "--workers", "1"]
     run = mien("batch", photos, tmp_path / "out", *options, "--json-errors")
     assert run.code == 1
     error = json.loads(run.err.splitlines()[-1])

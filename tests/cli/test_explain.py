@@ -181,7 +181,9 @@ def test_bad_input_is_one_line(photo: Path, data: Path, run: Path, tmp_path: Pat
     assert "--out takes a folder" in refused(photo, "--out", photo)
     assert "no labels of head 'age'" in refused("--data", data, "--model", "age", "--average", *out)
     assert "one class per face" in refused("--data", data, "--model", run, "--sanity", "--target", "all", *out)
-    assert "choose one of emotion" in refused("--data", data, "--model", run, "--sheet", "errors", "--head", "age", *out)
+    assert "choose one of emotion" in refused(
+        "--data", data, "--model", run, "--sheet", "errors", "--head", "age", *out
+    )
 
 
 @pytest.mark.parametrize(

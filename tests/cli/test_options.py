@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import pytest
 
+from helpers.commands import runner
 from mien import defaults
 from mien.cli import cli
-from mien.cli.options import model_name, split_names
+from mien.cli.options import detector_options, frame_options, split_names, tracking_options
 from mien.detect import DETECTORS
+from mien.detect.options import DetectionOptions
+from mien.media.selection import FrameSelection
+from mien.smoothing.options import SmoothingOptions
+from mien.tracking.options import TrackingOptions
 
 SHARED = {
     "detector": defaults.DETECTOR,
@@ -98,6 +105,45 @@ def test_names_between_commas() -> None:
     assert split_names(None) is None
 
 
-def test_no_model() -> None:
-    assert model_name("none") is None
-    assert model_name("emotion") == "emotion"
+def test_models() -> None:
+    for given, models in (("emotion,mine.onnx", ("emotion", "mine.onnx")), ("none", ())):
+        option = next(option for path, option in options() if (path, option.name) == ("mien analyze", "models"))
+        assert option.process_value(click.Context(cli), given) == models
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_command_takes_the_values_of_its_options(path: str, command: click.Command) -> None:
+    """The values of some options reach it as one, such as ``detection``."""
+    names = {str(parameter.name) for parameter in command.params if parameter.expose_value}
+    function: Any = command.callback
+    while hasattr(function, "collects"):
+        parameter, collected = function.collects
+        assert names >= set(collected)
+        names = names - set(collected) | {parameter}
+        function = function.__wrapped__
+    inspect.signature(function).bind(**dict.fromkeys(names))
+
+
+def test_options_of_the_detector_reach_it_as_one_value() -> None:
+    reached = []
+
+    @click.command()
+    @detector_options(24)
+    @tracking_options()
+    @frame_options
+    def command(**values: object) -> None:
+        reached.append(values)
+
+    arguments = ["--threshold", "0.5", "--max-side", "640", "--detect-every", "3", "--window", "2", "--fps", "5"]
+    result = runner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert reached == [
+        {
+            "detection": DetectionOptions(min_face=24, threshold=0.5, max_side=640),
+            "tracking": TrackingOptions(detect_every=3),
+            "smoothing": SmoothingOptions(window=2.0),
+            "selection": FrameSelection(fps=5.0),
+        }
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from mien.cli.options import (
 from mien.cli.output import Failures, progress_bar, unique_name
 
 if TYPE_CHECKING:
+    from mien.detect.options import DetectionOptions
     from mien.media.frame import Frame
     from mien.pipeline.analyzer import Analyzer
     from mien.results.faces import Faces
@@ -102,11 +103,7 @@ def command(
     csv_file: Path | None,
     parquet_file: Path | None,
     save: Path | None,
-    detector: str,
-    detector_model: Path | None,
-    min_face: int,
-    threshold: float | None,
-    max_side: int | None,
+    detection: DetectionOptions,
     models: tuple[str, ...],
     flip: bool,
     abstain: float,
@@ -135,12 +132,8 @@ def command(
         raise click.UsageError("photos and videos have different columns: write their tables in two calls")
     if photos or clips:
         analyzer = Analyzer(
-            detector=detector,
-            detector_model=detector_model,
             models=models,
-            threshold=threshold,
-            max_side=max_side,
-            min_face=min_face,
+            **asdict(detection),
             threads=threads,
             flip=flip,
         )
@@ -164,7 +157,7 @@ def command(
         analyse_videos(
             analyzer,
             clips,
-            replace(options, fps=sequence) if sequence else options,
+            replace(options, selection=replace(options.selection, fps=sequence)) if sequence else options,
             failures,
             as_json=as_json,
             csv_file=csv_file,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mien.datasets.audit import Audit, Grid, Judge
     from mien.datasets.dataset import Dataset
+    from mien.detect.options import DetectionOptions
 
 CHECKS = (
     "rows", "balance", "exact", "near", "conflicts", "labels", "constant", "blurred", "faceless", "agreement",
@@ -73,7 +74,7 @@ Examples:
     show_default=True,
     help="Number of FER+ votes for 'not a face' from which on a picture is reported.",
 )
-@detector_options(None, note="check 'faceless'", required=False)
+@detector_options(defaults.CHECK_MIN_FACE, note="check 'faceless'", optional=True, fixed_size=True)
 @click.option("--model", help="Check labels with this model: a name, an .onnx file or a run folder.")
 @click.option("--unseen", is_flag=True, help="MODEL was not trained on this dataset: check its training images too.")
 @click.option(
@@ -91,8 +92,7 @@ Examples:
 def command(
     prepared: Path,
     checks: str | None,
-    detector: str | None,
-    detector_model: Path | None,
+    detection: DetectionOptions | None,
     model: str | None,
     unseen: bool,
     probabilities: Path | None,
@@ -137,7 +137,7 @@ def command(
     judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
     with progress_bar(transient=True) as progress:
         bar = progress.add_task("auditing", total=len(CHECK_TABLE if names is None else set(names)))
-        sees = make_face_check(detector, detector_model, len(data), progress)
+        sees = make_face_check(detection, len(data), progress)
         report = audit(
             data,
             names,

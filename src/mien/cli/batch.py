@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ from mien.errors import MienError
 
 if TYPE_CHECKING:
     from mien.batch.run import BatchRun
+    from mien.detect.options import DetectionOptions
+    from mien.media.selection import FrameSelection
+    from mien.smoothing.options import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
 EPILOG = """\b
 Examples:
@@ -96,20 +101,12 @@ def command(
     threads: int,
     shard_size: int,
     column: str | None,
-    detector: str,
-    detector_model: Path | None,
-    min_face: int,
-    threshold: float | None,
-    max_side: int | None,
+    detection: DetectionOptions,
     models: tuple[str, ...],
     flip: bool,
-    every: int,
-    fps: float | None,
-    start: float | None,
-    end: float | None,
-    detect_every: int,
-    time_constant: float,
-    window: float,
+    selection: FrameSelection,
+    tracking: TrackingOptions,
+    smoothing: SmoothingOptions,
 ) -> None:
     """Analyse very many photos and videos into a folder of Parquet files.
 
@@ -117,21 +114,16 @@ def command(
     """
     from mien.batch.run import BatchRun
     from mien.batch.settings import AnalysisSettings
-    from mien.detect.options import DetectionOptions
-    from mien.media.selection import FrameSelection
-    from mien.smoothing.options import SmoothingOptions
-    from mien.tracking.options import TrackingOptions
 
     if redo_errors and not resume:
         raise click.UsageError("--redo-errors needs --resume")
+    weights = detection.detector_model
     settings = AnalysisSettings(
         models=tuple(_absolute(model) for model in models),
-        detection=DetectionOptions(
-            detector, min_face, threshold, max_side, None if detector_model is None else detector_model.absolute()
-        ),
-        selection=FrameSelection(every, fps, start, end),
-        tracking=TrackingOptions(detect_every=detect_every),
-        smoothing=SmoothingOptions(time_constant=time_constant, window=window),
+        detection=replace(detection, detector_model=None if weights is None else weights.absolute()),
+        selection=selection,
+        tracking=tracking,
+        smoothing=smoothing,
         flip=flip,
     )
     run = BatchRun(

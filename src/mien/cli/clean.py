@@ -16,6 +16,7 @@ from mien.cli.output import progress_bar, table_console
 if TYPE_CHECKING:
     from mien.datasets.cleaning import Cleaned
     from mien.datasets.dataset import Dataset
+    from mien.detect.options import DetectionOptions
 
 RULES = (
     "constant", "not-a-face", "undetected", "blur", "ambiguous", "disagreement", "contradictory", "duplicate",
@@ -45,7 +46,7 @@ def _threshold(rule: str, default: float, text: str) -> Decorator:
 @_threshold("blur", defaults.MIN_SHARPNESS, "Least variance of the Laplacian.")
 @_threshold("ambiguous", defaults.MAX_VOTE_ENTROPY, "Greatest entropy of the FER+ votes, in bits.")
 @_threshold("disagreement", defaults.MAX_LABEL_ODDS, "How many times likelier a classifier may find another label.")
-@detector_options(None, note="rule 'undetected'", required=False)
+@detector_options(defaults.CHECK_MIN_FACE, note="rule 'undetected'", optional=True, fixed_size=True)
 @click.option("--limit", help="Keep at most so many random images of an emotion after the rules, such as neutral=4700.")
 @click.option("--split", help="Make new splits after that: images or shares of train,validation,test.")
 @seed_option("--limit and --split")
@@ -56,8 +57,7 @@ def command(
     out: Path,
     expressions: str | None,
     rules: str | None,
-    detector: str | None,
-    detector_model: Path | None,
+    detection: DetectionOptions | None,
     limit: str | None,
     split: str | None,
     seed: int,
@@ -83,7 +83,7 @@ def command(
     if emotions is not None:
         data = select_emotions(data, emotions)
     names = split_names(rules) or default_rules(data)
-    if detector is not None:
+    if detection is not None:
         names = (*names, "undetected")
     given = {name.replace("_", "-"): value for name, value in thresholds.items() if value is not None}
     with progress_bar(transient=True) as progress:
@@ -92,9 +92,7 @@ def command(
         def said(rule: str) -> None:
             progress.update(bar, description=rule, advance=1)
 
-        cleaned = clean(
-            data, names, given, sees=make_face_check(detector, detector_model, len(data), progress), said=said
-        )
+        cleaned = clean(data, names, given, sees=make_face_check(detection, len(data), progress), said=said)
     result = cleaned.prepared
     if limits:
         result = at_most(result, limits, seed)

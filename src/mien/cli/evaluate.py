@@ -13,6 +13,7 @@ from mien.cli.options import PATH, data_option, detector_options, figures_option
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mien.detect.options import DetectionOptions
     from mien.evaluation.scoring.evaluate import SplitPredictions
 
 EPILOG = """\b
@@ -85,9 +86,7 @@ def command(
     bootstrap: int,
     seed: int,
     end_to_end: bool,
-    detector: str,
-    detector_model: Path | None,
-    min_face: int,
+    detection: DetectionOptions,
     face_size: int | None,
     turn: float,
     threads: int | None,
@@ -120,7 +119,7 @@ def command(
         "slices": None if slices is None else [name for name in slices.split(",") if name.strip()],
     }
     if end_to_end:
-        given = _whole_photos(models, data, detector, detector_model, min_face, face_size, turn, threads, options)
+        given = _whole_photos(models, data, detection, face_size, turn, threads, options)
     else:
         given = _prepared(models, data, threads, options)
     document = compare_models(given, samples=bootstrap, seed=seed)
@@ -166,9 +165,7 @@ def _prepared(
 def _whole_photos(
     models: tuple[str, ...],
     data: Path,
-    detector: str,
-    detector_model: Path | None,
-    min_face: int,
+    detection: DetectionOptions,
     face_size: int | None,
     turn: float,
     threads: int | None,
@@ -181,7 +178,7 @@ def _whole_photos(
     from mien.datasets.catalog import detect_format
     from mien.datasets.fairface import open_fairface
     from mien.datasets.prepared_file import read_prepared
-    from mien.detect import DetectionOptions, make_detector
+    from mien.detect import make_detector
     from mien.errors import DataError
     from mien.evaluation.scoring.end_to_end import predict_pasted_faces, predict_photos
     from mien.evaluation.scoring.evaluate import open_model
@@ -190,7 +187,7 @@ def _whole_photos(
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
     opened = [open_model(model, threads) for model in models]
-    finder = make_detector(DetectionOptions(detector, min_face, detector_model=detector_model), threads=threads)
+    finder = make_detector(detection, threads=threads)
     kind = detect_format(data)
     if kind not in ("prepared", "fairface"):
         raise DataError(f"{data}: whole photos are taken from FairFace's files or from a prepared file, not {kind}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mien.detect.options import DetectionOptions
     from mien.explain.model import Explainable
     from mien.models.card import Head
 
@@ -119,9 +120,7 @@ class ExplainOptions:
     split: str
     images: int | None
     seed: int
-    detector: str
-    detector_model: Path | None
-    min_face: int
+    detection: DetectionOptions
     threads: int | None
 
     @property
@@ -150,13 +149,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
     head = model.head(options.head)
     _check_target_and_layer(model, head, options)
     methods = chosen_methods(model, options.methods or ("all",))
-    analyzer = Analyzer(
-        detector=options.detector,
-        detector_model=options.detector_model,
-        min_face=options.min_face,
-        threads=options.threads,
-        models=(),
-    )
+    analyzer = Analyzer(models=(), **asdict(options.detection), threads=options.threads)
     failures = Failures()
     paths, errors = expand_paths(photos, suffixes=image_suffixes())
     for error in errors:
@@ -171,7 +164,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
             failures.add(error)
             continue
         channels = "gray" if model.channels == 1 else "rgb"
-        face_crops = crops(frame.rgb, faces, model.size, channels, model.frame, options.detector)
+        face_crops = crops(frame.rgb, faces, model.size, channels, model.frame, options.detection.detector)
         if not len(face_crops):
             click.echo(f"{path}: no face found", err=True)
         stem = unique_name(path.stem, "", used)

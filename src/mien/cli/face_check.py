@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from mien.datasets.cleaning import Sees
+    from mien.detect.options import DetectionOptions
 
 
-def make_face_check(detector: str | None, model: Path | None, total: int, progress: Progress) -> Sees | None:
+def make_face_check(detection: DetectionOptions | None, total: int, progress: Progress) -> Sees | None:
     """A function that detects a face in an RGB picture, which is enlarged and padded first.
 
     Args:
-        detector: name of the detector; None for no check.
-        model: its weights file, for a detector that ships none.
+        detection: which detector and how; None for no check.
         total: pictures to check, for the bar.
         progress: gets a bar.
     """
-    if detector is None:
+    if detection is None:
         return None
     import numpy as np
 
-    from mien.defaults import CHECK_MIN_FACE
-    from mien.detect import DetectionOptions, make_detector
+    from mien.detect import make_detector
     from mien.geometry import resize
     from mien.predict.face_cropper import PADDING
 
-    finder = make_detector(DetectionOptions(detector, CHECK_MIN_FACE, detector_model=model), threads=1)
+    finder = make_detector(detection, threads=1)
     bar = progress.add_task("detecting faces", total=total)
 
     def has_face(rgb: Any) -> bool:

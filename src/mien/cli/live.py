@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,10 @@ from mien.cli.options import (
 from mien.errors import VideoError
 
 if TYPE_CHECKING:
+    from mien.detect.options import DetectionOptions
     from mien.pipeline.video import VideoStream
+    from mien.smoothing.options import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
 STREAM_LOST = "stream-lost"
 """Code of the error at the end where the camera or stream was lost for good."""
@@ -61,15 +65,10 @@ def command(
     csv_file: Path | None,
     record: Path | None,
     seconds: float | None,
-    detector: str,
-    detector_model: Path | None,
-    min_face: int,
-    threshold: float | None,
-    max_side: int | None,
+    detection: DetectionOptions,
     models: tuple[str, ...],
-    detect_every: int,
-    time_constant: float,
-    window: float,
+    tracking: TrackingOptions,
+    smoothing: SmoothingOptions,
     threads: int | None,
 ) -> None:
     """Track the faces of a camera or a network stream, and show how they look to raters.
@@ -82,31 +81,15 @@ def command(
     from mien.cli.window import Window
     from mien.media.open import is_live
     from mien.pipeline.analyzer import Analyzer
-    from mien.smoothing.options import SmoothingOptions
-    from mien.tracking.options import TrackingOptions
 
     address: str | int = int(source) if source.isdigit() else source
     if not is_live(address):
         raise click.UsageError(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )
-    analyzer = Analyzer(
-        detector=detector,
-        detector_model=detector_model,
-        models=models,
-        threshold=threshold,
-        max_side=max_side,
-        min_face=min_face,
-        threads=threads,
-    )
+    analyzer = Analyzer(models=models, **asdict(detection), threads=threads)
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(
-            analyzer.stream(
-                address,
-                tracking=TrackingOptions(detect_every=detect_every),
-                smoothing=SmoothingOptions(time_constant=time_constant, window=window),
-            )
-        )
+        stream = stack.enter_context(analyzer.stream(address, tracking=tracking, smoothing=smoothing))
         screen = None if as_json else Window.open(stream.info.name)
         if screen is not None:
             stack.callback(screen.close)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mien import defaults
 from mien.detect import DETECTORS
+
+if TYPE_CHECKING:
+    from mien.detect.options import DetectionOptions
+    from mien.media.selection import FrameSelection
+    from mien.smoothing.options import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
 Decorator = Callable[[Any], Any]
 
@@ -27,49 +34,75 @@ def combine(*options: Decorator) -> Decorator:
     return decorate
 
 
-def detector_options(min_face: int | None = defaults.MIN_FACE, *, note: str = "", required: bool = True) -> Decorator:
-    """``--detector``, ``--detector-model``, ``--min-face``, ``--threshold`` and ``--max-side``.
+def _as_one(parameter: str, names: Sequence[str], build: Callable[..., Any]) -> Decorator:
+    """The command gets ``parameter=build(**values)`` instead of the values of the options of these names."""
+
+    def decorate(command: Any) -> Any:
+        @functools.wraps(command)
+        def collected(**values: Any) -> Any:
+            built = build(**{name: values.pop(name) for name in names})
+            return command(**values, **{parameter: built})
+
+        collected.collects = parameter, tuple(names)  # type: ignore[attr-defined]
+        return collected
+
+    return decorate
+
+
+def _detection(detector: str | None, **values: Any) -> DetectionOptions | None:
+    from mien.detect.options import DetectionOptions
+
+    return None if detector is None else DetectionOptions(detector, **values)
+
+
+def detector_options(
+    min_face: int = defaults.MIN_FACE, *, note: str = "", optional: bool = False, fixed_size: bool = False
+) -> Decorator:
+    """Which detector runs and how; the command gets ``detection``, a `mien.detect.options.DetectionOptions`.
 
     Args:
-        min_face: the default; None leaves ``--min-face`` out.
+        min_face: the default of ``--min-face``.
         note: what the options are for, in brackets at the end of each help text.
-        required: whether a detector runs always; else only where ``--detector`` is given.
+        optional: a detector runs only where ``--detector`` is given; ``detection`` is None where it is not.
+        fixed_size: leave ``--min-face`` and ``--max-side`` out, for pictures that are brought to one size before.
     """
     after = f" ({note})." if note else "."
-    options = [
-        click.option(
+    options: dict[str, Decorator] = {
+        "detector": click.option(
             "--detector",
             type=click.Choice(tuple(DETECTORS)),
-            default=defaults.DETECTOR if required else None,
-            show_default=required,
+            default=None if optional else defaults.DETECTOR,
+            show_default=not optional,
             help=f"Face detector{after}",
         ),
-        click.option("--detector-model", type=PATH, help=f"Weights file of a detector that ships none: yunet{after}"),
-    ]
-    if min_face is not None:
-        options.append(
-            click.option(
-                "--min-face",
-                type=click.IntRange(8),
-                default=min_face,
-                show_default=True,
-                help=f"Side of the smallest face to detect, in pixels{after}",
-            )
-        )
-    options += [
-        click.option(
+        "detector_model": click.option(
+            "--detector-model", type=PATH, help=f"Weights file of a detector that ships none: yunet{after}"
+        ),
+        "min_face": click.option(
+            "--min-face",
+            type=click.IntRange(8),
+            default=min_face,
+            show_default=True,
+            help=f"Side of the smallest face to detect, in pixels{after}",
+        ),
+        "threshold": click.option(
             "--threshold",
             type=click.FloatRange(0, 1),
             help=f"Least score of a face{after}",
             show_default="the detector's own",
         ),
-        click.option(
+        "max_side": click.option(
             "--max-side",
             type=click.IntRange(1),
-            help=f"Shrink larger pictures to this side to detect, pixels{after}",
+            help=f"Shrink pictures whose longer side is larger, in pixels, before detection{after}",
         ),
-    ]
-    return combine(*options)
+    }
+    if fixed_size:
+        del options["min_face"], options["max_side"]
+        build: Callable[..., Any] = functools.partial(_detection, min_face=min_face)
+    else:
+        build = _detection
+    return combine(*options.values(), _as_one("detection", tuple(options), build))
 
 
 def _model_names(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -88,6 +121,13 @@ models_option = click.option(
 
 flip_option = click.option("--flip", is_flag=True, help="Average with the mirrored face: slightly better, slower.")
 
+
+def _selection(**values: Any) -> FrameSelection:
+    from mien.media.selection import FrameSelection
+
+    return FrameSelection(**values)
+
+
 frame_options = combine(
     click.option(
         "--every",
@@ -101,12 +141,28 @@ frame_options = combine(
     ),
     click.option("--start", type=click.FloatRange(0), help="Start at this time, in seconds (videos)."),
     click.option("--end", type=click.FloatRange(0), help="End at this time, in seconds (videos)."),
+    _as_one("selection", ("every", "fps", "start", "end"), _selection),
 )
-"""Which frames of a video are analysed."""
+"""Which frames of a video are analysed; the command gets ``selection``, a `mien.media.selection.FrameSelection`."""
+
+
+def _tracking(**values: Any) -> TrackingOptions:
+    from mien.tracking.options import TrackingOptions
+
+    return TrackingOptions(**values)
+
+
+def _smoothing(**values: Any) -> SmoothingOptions:
+    from mien.smoothing.options import SmoothingOptions
+
+    return SmoothingOptions(**values)
 
 
 def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = " (videos)") -> Decorator:
-    """``--detect-every``, ``--time-constant`` and ``--window``: how the faces of a video are tracked and smoothed."""
+    """How the faces of a video are tracked and smoothed; the command gets ``tracking`` and ``smoothing``.
+
+    They are a `mien.tracking.options.TrackingOptions` and a `mien.smoothing.options.SmoothingOptions`.
+    """
     return combine(
         click.option(
             "--detect-every",
@@ -129,6 +185,8 @@ def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = "
             show_default=True,
             help=f"Length of the window over which frames vote, in seconds{note}.",
         ),
+        _as_one("tracking", ("detect_every",), _tracking),
+        _as_one("smoothing", ("time_constant", "window"), _smoothing),
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mien import defaults
 from mien.cli.options import PATH, detector_options, models_option, threads_option
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
+
+if TYPE_CHECKING:
+    from mien.detect.options import DetectionOptions
 
 EPILOG = f"""\b
 Examples:
@@ -75,11 +78,7 @@ def command(
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
     proxy: str | None,
-    detector: str,
-    detector_model: Path | None,
-    min_face: int,
-    threshold: float | None,
-    max_side: int | None,
+    detection: DetectionOptions,
     models: tuple[str, ...],
     threads: int | None,
     quiet: bool,
@@ -105,7 +104,6 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "mien serve") from None
 
-    from mien.detect.options import DetectionOptions
     from mien.server.access import AccessPolicy, read_key
     from mien.server.app import create_app
     from mien.server.engine import InferenceEngine
@@ -118,7 +116,7 @@ def command(
     with contextlib.closing(listen(access, port)) as bound:
         engine = InferenceEngine.load(
             limits,
-            detection=DetectionOptions(detector, min_face, threshold, max_side, detector_model),
+            detection=detection,
             models=models,
             threads=threads,
         )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien import defaults
 from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.output import Failures, progress_bar, unique_name
 from mien.draw.clock import clock
+from mien.media.selection import FrameSelection
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -21,19 +21,17 @@ if TYPE_CHECKING:
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.video import VideoStream
     from mien.results.video import VideoFrame
+    from mien.smoothing.options import SmoothingOptions
+    from mien.tracking.options import TrackingOptions
 
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
     """The options of `mien analyze` for videos."""
 
-    every: int
-    fps: float | None
-    start: float | None
-    end: float | None
-    detect_every: int
-    time_constant: float
-    window: float
+    selection: FrameSelection
+    tracking: TrackingOptions
+    smoothing: SmoothingOptions
     report: Path | None
     resume: bool
     thumbnails: bool
@@ -41,18 +39,13 @@ class VideoOptions:
     @property
     def any_set(self) -> bool:
         """Whether an option is set that makes no sense without a video."""
-        return (
-            self.every != defaults.EVERY
-            or any(value is not None for value in (self.fps, self.start, self.end, self.report))
-            or self.resume
-            or self.thumbnails
-        )
+        return self.selection != FrameSelection() or self.report is not None or self.resume or self.thumbnails
 
 
 def analyse_videos(
     analyzer: Analyzer,
     clips: Sequence[Path],
-    call: VideoOptions,
+    options: VideoOptions,
     failures: Failures,
     *,
     as_json: bool,
@@ -66,26 +59,23 @@ def analyse_videos(
     """
     from mien.cli.video_summary import print_report
     from mien.errors import MienError
-    from mien.media.selection import FrameSelection
     from mien.pipeline.jobs import VideoJob, VideoOutputs
-    from mien.smoothing.options import SmoothingOptions
-    from mien.tracking.options import TrackingOptions
 
     outputs = VideoOutputs(
         csv=csv_file,
         parquet=parquet_file,
-        report=call.report,
+        report=options.report,
         annotated=None if save is None else AnnotatedVideoNames(save, clips),
-        thumbnails=call.thumbnails,
+        thumbnails=options.thumbnails,
     )
     run = VideoJob(
         analyzer,
         clips,
         outputs,
-        selection=FrameSelection(call.every, call.fps, call.start, call.end),
-        tracking=TrackingOptions(detect_every=call.detect_every),
-        smoothing=SmoothingOptions(time_constant=call.time_constant, window=call.window),
-        resume=call.resume,
+        selection=options.selection,
+        tracking=options.tracking,
+        smoothing=options.smoothing,
+        resume=options.resume,
     )
     bar = VideoProgress(len(clips) - run.skipped, as_json=as_json)
     try:
@@ -103,15 +93,15 @@ def analyse_videos(
         error_output().print(
             MienError(
                 f"interrupted{bar.position}: what was analysed until then is written",
-                advice="the same call with --resume continues the run" if call.report is not None else None,
+                advice="the same call with --resume continues the run" if options.report is not None else None,
                 code=INTERRUPTED,
             )
         )
         raise click.exceptions.Exit(130) from None
     if run.skipped:
         click.echo(f"mien: {run.skipped} of {len(clips)} videos were finished before", err=True)
-    if call.report is not None:
-        click.echo(f"mien: reports are in {call.report}", err=True)
+    if options.report is not None:
+        click.echo(f"mien: reports are in {options.report}", err=True)
 
 
 class AnnotatedVideoNames:
