@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.cleaning import contrast, not_a_face, sharpness, vote_entropy
+from mien.datasets.cleaning import contrast, not_a_face_votes, sharpness, vote_entropy
 from mien.datasets.dataset import Dataset
 from mien.datasets.mislabels import label_doubt
 from mien.datasets.prepared_file import read_prepared
@@ -31,7 +31,7 @@ EDGES = {
     "disagreement": (1, 1.001, 2, 3, 5, 8, 10, 15, 20, 1e300),
 }
 MEASURES = {
-    "constant": contrast, "not-a-face": not_a_face, "blur": sharpness, "ambiguous": vote_entropy,
+    "constant": contrast, "not-a-face": not_a_face_votes, "blur": sharpness, "ambiguous": vote_entropy,
     "disagreement": lambda data: label_doubt(data),
 }  # fmt: skip
 

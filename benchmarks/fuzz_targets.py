@@ -222,7 +222,7 @@ def rafdb(folder: Path) -> Target:
 
 def probabilities(folder: Path) -> Target:
     from helpers.datasets import made
-    from mien.datasets.audit.external_predictions import read_opinions
+    from mien.datasets.audit.external_predictions import read_external_predictions
 
     data = made(6)
     table = "row,angry,disgust,fear,happy,sad,surprise,neutral\n0,1,0,0,0,0,0,0\n3,0.1,0.1,0.2,0.3,0.1,0.1,0.1\n"
@@ -232,7 +232,7 @@ def probabilities(folder: Path) -> Target:
     def run(content: bytes) -> None:
         given = folder / ("p.npy" if content[:6] == b"\x93NUMPY" else "p.csv")
         given.write_bytes(content)
-        read_opinions(given, data)
+        read_external_predictions(given, data)
 
     return Target("probabilities of `mien audit`, CSV and .npy", [table.encode(), stream.getvalue()], run, "text")
 

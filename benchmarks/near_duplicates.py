@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import Subject
+from mien.datasets.audit.types import AuditContext
 from mien.datasets.near_duplicates import MAX_BITS, MIN_DEVIATION, MIN_SIMILARITY, DuplicatePairs, near_duplicates
 from mien.datasets.prepared_file import read_prepared
 
@@ -113,7 +113,7 @@ def in_the_dataset(data: Path, rng: np.random.Generator) -> dict[str, object]:
     prepared = read_prepared(data)
     if prepared.votes is None or prepared.emotion is None:
         raise SystemExit("give FER2013 with the votes of FER+")
-    first = Subject.of(prepared).first
+    first = AuditContext.of(prepared).first
     images, emotion = prepared.images[first][..., 0], prepared.emotion[first]
     share = prepared.votes[first] / prepared.votes[first].sum(axis=1, keepdims=True)
     pairs = near_duplicates(images[..., None], similarity=EDGES[0])
@@ -145,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     prepared = read_prepared(options.data)
-    images = prepared.images[Subject.of(prepared).first][..., 0]
+    images = prepared.images[AuditContext.of(prepared).first][..., 0]
     images = images[images.std(axis=(1, 2)) >= MIN_DEVIATION]
     document = {
         "bits": MAX_BITS,

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from helpers.datasets import made, votes_for
 from helpers.pictures import astronaut
 from mien.cli import cli
-from mien.datasets.class_balance import at_most, split_anew
+from mien.datasets.class_balance import limit_per_emotion, resplit
 from mien.datasets.cleaning import (
-    RULES,
-    clean,
-    contradictions,
+    CLEANING_RULES,
+    clean_dataset,
+    contradicting_labels,
     contrast,
-    copies,
+    count_images,
     default_rules,
+    earlier_copies,
     sharpness,
-    tally,
-    total,
+    sum_counts,
     vote_entropy,
 )
 from mien.datasets.dataset import SPLITS, Dataset
@@ -59,7 +59,7 @@ def changed(data: Dataset, **images: np.ndarray) -> Dataset:
 
 def removed(data: Dataset, rule: str, **thresholds: float) -> list[int]:
     """Rows that one rule removes."""
-    cleaned = clean(data, [rule], thresholds)
+    cleaned = clean_dataset(data, [rule], thresholds)
     return sorted(set(range(len(data))) - set(cleaned.index.tolist()))
 
 
@@ -109,14 +109,14 @@ def test_one_of_several_copies_stays_and_held_out_ones_first() -> None:
     assert (data.split[[0, 5]] == "train").all()
     gone = removed(data, "duplicate")
     assert gone == [1, 2, 3, 5, 13, 18]
-    left = clean(data, ["duplicate"]).prepared
-    assert not copies(left).any()
+    left = clean_dataset(data, ["duplicate"]).prepared
+    assert not earlier_copies(left).any()
 
 
 def test_copies_with_other_labels_all_go() -> None:
     data = textured(20)
     data = changed(data, r7=data.images[0], r8=data.images[0], r9=data.images[2])  # emotion is row modulo 7
-    assert contradictions(data)[[0, 7, 8, 2, 9, 1]].tolist() == [1, 1, 1, 0, 0, 0]
+    assert contradicting_labels(data)[[0, 7, 8, 2, 9, 1]].tolist() == [1, 1, 1, 0, 0, 0]
     assert removed(data, "contradictory") == [0, 7, 8]
     assert data.split[[0, 7, 8, 2, 9]].tolist() == ["train", "train", "validation", "train", "test"]
     assert removed(data, "duplicate") == [0, 2, 7]
@@ -128,9 +128,9 @@ def test_a_copy_stays_when_the_other_goes_for_its_votes() -> None:
     data = changed(data, r7=data.images[0])
     votes = data.votes.copy()
     votes[0] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]
-    cleaned = clean(replace(data, votes=votes), ["duplicate", "not-a-face"])
+    cleaned = clean_dataset(replace(data, votes=votes), ["duplicate", "not-a-face"])
     assert sorted(set(range(20)) - set(cleaned.index.tolist())) == [0]
-    by_rule = {one.rule: (total(one.alone), total(one.in_sequence)) for one in cleaned.removals}
+    by_rule = {one.rule: (sum_counts(one.alone), sum_counts(one.in_sequence)) for one in cleaned.removals}
     assert by_rule == {"not-a-face": (1, 1), "duplicate": (1, 0)}
 
 
@@ -143,13 +143,13 @@ def test_no_face_found() -> None:
         seen.append(rgb.shape)
         return bool(rgb[0, 0, 0] != 200 or rgb[0, 0, 1] != 0)
 
-    cleaned = clean(data, ["undetected"], sees=sees)
+    cleaned = clean_dataset(data, ["undetected"], sees=sees)
     assert set(range(10)) - set(cleaned.index.tolist()) == {4}
     assert seen == [(48, 48, 3)] * 10
-    clean(textured(4), ["undetected"], sees=sees)
+    clean_dataset(textured(4), ["undetected"], sees=sees)
     assert seen[-1] == (48, 48, 3)
     with pytest.raises(InputError, match="'undetected' needs a detector"):
-        clean(data, ["undetected"])
+        clean_dataset(data, ["undetected"])
 
 
 def stripes(n: int = 120) -> Dataset:
@@ -198,19 +198,19 @@ def test_rules_follow_what_the_dataset_has() -> None:
     assert default_rules(with_votes(data)) == voted
     plain = replace(data, emotion=None, info=replace(data.info, taxonomy=None))
     assert default_rules(plain) == ("constant", "blur", "duplicate")
-    cleaned = clean(plain)
+    cleaned = clean_dataset(plain)
     assert cleaned.before == {"train": {"all": 24}, "validation": {"all": 8}, "test": {"all": 8}}
-    assert not clean(with_votes(data)).prepared.info.dropped
+    assert not clean_dataset(with_votes(data)).prepared.info.dropped
 
 
 def test_what_is_wrong_is_said() -> None:
     data = textured()
     with pytest.raises(InputError, match="no cleaning rule 'ugly': there are constant, not-a-face"):
-        clean(data, ["ugly"])
+        clean_dataset(data, ["ugly"])
     with pytest.raises(InputError, match="needs FER\\+ votes: leave it out"):
-        clean(data, ["ambiguous"])
+        clean_dataset(data, ["ambiguous"])
     with pytest.raises(InputError, match="a threshold for 'blur', which is not among the rules constant"):
-        clean(data, ["constant"], {"blur": 3})
+        clean_dataset(data, ["constant"], {"blur": 3})
 
 
 @settings(max_examples=25, deadline=None)
@@ -222,22 +222,24 @@ def test_counts_add_up(rules: list[str], limit: float) -> None:
     base = with_votes(textured(30))
     pictures = {f"r{i}": base.images[i // 3] for i in range(9)}
     data = changed(base, **pictures, r20=base.images[20] // 64, r21=np.zeros((48, 48, 1), np.uint8))
-    cleaned = clean(data, rules, {"ambiguous": limit} if "ambiguous" in rules else {})
+    cleaned = clean_dataset(data, rules, {"ambiguous": limit} if "ambiguous" in rules else {})
     gone = len(data) - len(cleaned.prepared)
     assert (
-        sum(total(one.in_sequence) for one in cleaned.removals) == gone == total(cleaned.before) - total(cleaned.after)
+        sum(sum_counts(one.in_sequence) for one in cleaned.removals)
+        == gone
+        == sum_counts(cleaned.before) - sum_counts(cleaned.after)
     )
-    assert all(total(one.in_sequence) <= total(one.alone) for one in cleaned.removals)
-    assert [one.rule for one in cleaned.removals] == [name for name in RULES if name in rules]
+    assert all(sum_counts(one.in_sequence) <= sum_counts(one.alone) for one in cleaned.removals)
+    assert [one.rule for one in cleaned.removals] == [name for name in CLEANING_RULES if name in rules]
     np.testing.assert_array_equal(cleaned.prepared.row, data.row[cleaned.index])
     assert sum(count for reason, count in cleaned.prepared.info.dropped if reason.startswith("cleaning")) == gone
-    again = clean(cleaned.prepared, rules, {"ambiguous": limit} if "ambiguous" in rules else {})
+    again = clean_dataset(cleaned.prepared, rules, {"ambiguous": limit} if "ambiguous" in rules else {})
     assert len(again.prepared) == len(cleaned.prepared)
 
 
 def test_report() -> None:
     data = changed(textured(10), r3=np.zeros((48, 48, 1), np.uint8))
-    report = clean(data, ["constant", "blur"], {"blur": 5}).to_dict()
+    report = clean_dataset(data, ["constant", "blur"], {"blur": 5}).to_dict()
     assert report["before"]["total"] == 10
     assert report["after"]["total"] == 9
     constant, blur = report["rules"]
@@ -253,37 +255,37 @@ def test_report() -> None:
 
 def test_fewer_of_one_emotion() -> None:
     data = textured(70)
-    kept = at_most(data, {"happiness": 4, "sad": 99}, seed=2)
+    kept = limit_per_emotion(data, {"happiness": 4, "sad": 99}, seed=2)
     counts = np.bincount(kept.emotion, minlength=7)
     assert counts.tolist() == [10, 10, 10, 4, 10, 10, 10]
     assert dict(kept.info.dropped) == {"beyond the limit of happy": 6}
     assert (np.diff(kept.row) > 0).all()
-    np.testing.assert_array_equal(kept.row, at_most(data, {"happy": 4}, seed=2).row)
-    assert set(kept.row.tolist()) != set(at_most(data, {"happy": 4}, seed=3).row.tolist())
+    np.testing.assert_array_equal(kept.row, limit_per_emotion(data, {"happy": 4}, seed=2).row)
+    assert set(kept.row.tolist()) != set(limit_per_emotion(data, {"happy": 4}, seed=3).row.tolist())
     with pytest.raises(InputError, match="no limit contempt=4: the emotions are angry"):
-        at_most(data, {"contempt": 4})
+        limit_per_emotion(data, {"contempt": 4})
     with pytest.raises(InputError, match="at least 1 image must stay"):
-        at_most(data, {"happy": 0})
+        limit_per_emotion(data, {"happy": 0})
 
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 200), shares=st.tuples(*[st.floats(0.1, 10)] * 3), seed=st.integers(0, 5))
 def test_new_splits_hold_their_shares_of_every_emotion(n: int, shares: tuple[float, float, float], seed: int) -> None:
     data = replace(made(n, side=2), emotion=(np.arange(n) % 3).astype(np.int8))
-    new = split_anew(data, shares, seed)
+    new = resplit(data, shares, seed)
     np.testing.assert_array_equal(new.images, data.images)
     np.testing.assert_array_equal(new.row, data.row)
-    counts = tally(new, np.ones(n, np.bool_))
+    counts = count_images(new, np.ones(n, np.bool_))
     for split, share in zip(SPLITS, np.array(shares) / sum(shares), strict=True):
         assert abs(sum(counts[split].values()) - share * n) <= 1
         for emotion in counts[split]:
             assert abs(counts[split][emotion] - share * (data.emotion == data.taxonomy.index[emotion]).sum()) <= 2
-    np.testing.assert_array_equal(new.split, split_anew(data, shares, seed).split)
+    np.testing.assert_array_equal(new.split, resplit(data, shares, seed).split)
 
 
 def test_new_splits_need_shares() -> None:
     with pytest.raises(InputError, match="share above 0"):
-        split_anew(made(10), (1, 0, 1))
+        resplit(made(10), (1, 0, 1))
 
 
 def test_command(tmp_path: Path) -> None:
@@ -341,8 +343,8 @@ def test_bad_calls(tmp_path: Path, option: str) -> None:
 def test_the_command_knows_every_rule() -> None:
     from mien.cli import clean as command
 
-    assert tuple(RULES) == command.RULES
+    assert tuple(CLEANING_RULES) == command.RULES
     help_text = CliRunner().invoke(cli, ["data", "clean", "--help"]).stdout
-    for name, rule in RULES.items():
+    for name, rule in CLEANING_RULES.items():
         if name in ("constant", "not-a-face", "blur", "ambiguous", "disagreement"):
             assert f"default: {rule.threshold:g}]" in " ".join(help_text.split(f"--{name} ")[1].split()[:40])

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from mien.datasets import detect_format
-from mien.datasets.audit import audit
-from mien.datasets.class_balance import at_most, split_anew
-from mien.datasets.cleaning import clean, total
+from mien.datasets.audit import audit_dataset
+from mien.datasets.class_balance import limit_per_emotion, resplit
+from mien.datasets.cleaning import clean_dataset, sum_counts
 from mien.datasets.dataset import SPLITS, Dataset, select_emotions
 from mien.datasets.exact_duplicates import count_distinct, leaked_rows
 from mien.datasets.fairface import open_fairface
@@ -79,14 +79,14 @@ def test_training_file_is_small_fast_and_exact(fer: Dataset, tmp_path: Path) -> 
 
 def test_cleaning_leaves_about_what_the_source_had(fer: Dataset) -> None:
     """Published: 4 classes, about 16,500 / 3,500 / 3,000 images."""
-    cleaned = clean(select_emotions(fer, ("angry", "happy", "sad", "neutral")))
-    assert total(cleaned.before) == 26_217
-    counts = {one.rule: (total(one.alone), total(one.in_sequence)) for one in cleaned.removals}
+    cleaned = clean_dataset(select_emotions(fer, ("angry", "happy", "sad", "neutral")))
+    assert sum_counts(cleaned.before) == 26_217
+    counts = {one.rule: (sum_counts(one.alone), sum_counts(one.in_sequence)) for one in cleaned.removals}
     assert counts == {
         "constant": (12, 12), "not-a-face": (145, 133), "blur": (284, 259), "ambiguous": (1066, 1051),
         "contradictory": (47, 34), "duplicate": (703, 617),
     }  # fmt: skip
-    left = split_anew(at_most(cleaned.prepared, {"neutral": 4700}), (16_500, 3_500, 3_000))
+    left = resplit(limit_per_emotion(cleaned.prepared, {"neutral": 4700}), (16_500, 3_500, 3_000))
     assert in_splits(left, np.ones(len(left), bool)) == (16_492, 3_498, 2_999)
     assert np.bincount(left.emotion, minlength=7).tolist() == [4104, 0, 0, 8657, 5528, 0, 4700]
     assert count_distinct(left) == len(left)
@@ -124,7 +124,7 @@ def test_fairface(real_data: Path) -> None:
 
 
 def test_audit_of_fer2013(fer: Dataset) -> None:
-    report = audit(fer, ["rows", "exact", "constant", "faceless", "agreement"])
+    report = audit_dataset(fer, ["rows", "exact", "constant", "faceless", "agreement"])
     assert report["exact"].figures == {
         "distinct": 34_036,
         "superfluous": 1_851,
@@ -144,7 +144,7 @@ def test_audit_of_fer2013(fer: Dataset) -> None:
 def test_near_duplicates_of_fer2013(fer: Dataset) -> None:
     """In a sample of validation and train, the pairs that the whole dataset has among them."""
     rows = np.concatenate([np.arange(0, 28_709, 6), np.arange(28_709, 32_298, 3)])
-    section = audit(fer[rows], ["near"])["near"]
+    section = audit_dataset(fer[rows], ["near"])["near"]
     assert section.figures["pairs"] > 50
     rated = [fer.votes[rows][list(one.index[:2])].argmax(axis=1) for one in section.findings]
     # raters, who saw both pictures, agree; on two pictures at random they do in one of four cases

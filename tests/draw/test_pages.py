@@ -21,7 +21,7 @@ PAGES = sorted(
 
 
 def test_there_are_pages() -> None:
-    assert {"draw/video_page.html", "draw/overview_page.html", "datasets/audit/page.html"} <= set(PAGES)
+    assert {"draw/video_page.html", "draw/overview_page.html", "datasets/audit/report_page.html"} <= set(PAGES)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -30,7 +30,7 @@ from mien.batch.storage import open_output_folder
 from mien.batch.tables import InputRow, encode_inputs
 from mien.batch.types import ResultCounts, Shard, ShardInput, ShardResult
 from mien.cli import cli
-from mien.datasets.audit.external_predictions import read_opinions
+from mien.datasets.audit.external_predictions import read_external_predictions
 from mien.datasets.catalog import read_dataset
 from mien.datasets.ferplus import read_votes
 from mien.datasets.prepared_file import METADATA_KEY, write_prepared
@@ -244,10 +244,10 @@ def test_probabilities_whose_head_is_damaged(tmp_path: Path):
         good.replace(b"'descr'", b"[]     "),
     ):
         path.write_bytes(data)
-        refused(lambda: read_opinions(path, made(6)), DataError, "npy")
+        refused(lambda: read_external_predictions(path, made(6)), DataError, "npy")
     table = tmp_path / "p.csv"
     table.write_text("row,angry,sad\n0,1," + "9" * 140_000)
-    refused(lambda: read_opinions(table, made(6)), DataError, "CSV")
+    refused(lambda: read_external_predictions(table, made(6)), DataError, "CSV")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from mien.cli.output import Failures, progress_bar, table_console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mien.datasets.audit import Audit, Grid, Judge
+    from mien.datasets.audit import AuditReport, AuditTable, LabelModel
     from mien.datasets.dataset import Dataset
     from mien.detect.options import DetectionOptions
 
@@ -115,8 +115,8 @@ def command(
     """
     from mien.cli.face_check import make_face_check
     from mien.datasets.audit import CHECKS as CHECK_TABLE
-    from mien.datasets.audit import Settings, audit
-    from mien.datasets.audit.page import write_page
+    from mien.datasets.audit import AuditOptions, audit_dataset
+    from mien.datasets.audit.report_page import write_page
     from mien.datasets.prepared_file import read_prepared
     from mien.errors import MienError
     from mien.files import output_file
@@ -133,12 +133,12 @@ def command(
             output_file(path)
     data = read_prepared(prepared)
     names = split_names(checks)
-    settings = Settings(**numbers)  # type: ignore[arg-type]
+    settings = AuditOptions(**numbers)  # type: ignore[arg-type]
     judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
     with progress_bar(transient=True) as progress:
         bar = progress.add_task("auditing", total=len(CHECK_TABLE if names is None else set(names)))
         sees = make_face_check(detection, len(data), progress)
-        report = audit(
+        report = audit_dataset(
             data,
             names,
             settings,
@@ -170,11 +170,11 @@ def command(
 
 def _judge(
     model: str | None, probabilities: Path | None, data: Dataset, *, unseen: bool, threads: int | None
-) -> Judge | None:
+) -> LabelModel | None:
     if probabilities is not None:
-        from mien.datasets.audit.external_predictions import read_opinions
+        from mien.datasets.audit.external_predictions import read_external_predictions
 
-        return read_opinions(probabilities, data)
+        return read_external_predictions(probabilities, data)
     if model is None:
         return None
     from mien.errors import MissingExtraError
@@ -195,7 +195,7 @@ def _write(path: Path, document: dict[str, Any], *, indent: int | None) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def _print(report: Audit, show: int) -> None:
+def _print(report: AuditReport, show: int) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -231,7 +231,7 @@ def _print(report: Audit, show: int) -> None:
         console.print()
 
 
-def _print_grid(console: Console, grid: Grid) -> None:
+def _print_grid(console: Console, grid: AuditTable) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.padding import Padding
     from rich.table import Table

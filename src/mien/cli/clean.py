@@ -14,7 +14,7 @@ from mien.cli.options import PATH, Decorator, detector_options, seed_option, spl
 from mien.cli.output import progress_bar, table_console
 
 if TYPE_CHECKING:
-    from mien.datasets.cleaning import Cleaned
+    from mien.datasets.cleaning import CleaningResult
     from mien.datasets.dataset import Dataset
     from mien.detect.options import DetectionOptions
 
@@ -72,8 +72,8 @@ def command(
     without votes, those whose label a classifier trained on other images finds improbable.
     """
     from mien.cli.face_check import make_face_check
-    from mien.datasets.class_balance import at_most, split_anew
-    from mien.datasets.cleaning import clean, default_rules
+    from mien.datasets.class_balance import limit_per_emotion, resplit
+    from mien.datasets.cleaning import clean_dataset, default_rules
     from mien.datasets.dataset import select_emotions
     from mien.datasets.prepared_file import read_prepared, write_prepared
 
@@ -92,12 +92,12 @@ def command(
         def said(rule: str) -> None:
             progress.update(bar, description=rule, advance=1)
 
-        cleaned = clean(data, names, given, sees=make_face_check(detection, len(data), progress), said=said)
+        cleaned = clean_dataset(data, names, given, sees=make_face_check(detection, len(data), progress), said=said)
     result = cleaned.prepared
     if limits:
-        result = at_most(result, limits, seed)
+        result = limit_per_emotion(result, limits, seed)
     if shares is not None:
-        result = split_anew(result, shares, seed)
+        result = resplit(result, shares, seed)
     write_prepared(result, out)
     if kept is not None:
         _write_kept(kept, data, result)
@@ -121,24 +121,24 @@ def _write_kept(path: Path, before: Dataset, after: Dataset) -> None:
             writer.writerow([old, row, before.split[old], after.split[i], emotion])
 
 
-def _write_report(path: Path, cleaned: Cleaned, result: Dataset) -> None:
+def _write_report(path: Path, cleaned: CleaningResult, result: Dataset) -> None:
     import numpy as np
 
-    from mien.datasets.cleaning import tally, total
+    from mien.datasets.cleaning import count_images, sum_counts
     from mien.files import atomic_path
 
-    left = tally(result, np.ones(len(result), np.bool_))
-    document = cleaned.to_dict() | {"result": {"total": total(left), **left}, "notes": list(result.info.notes)}
+    left = count_images(result, np.ones(len(result), np.bool_))
+    document = cleaned.to_dict() | {"result": {"total": sum_counts(left), **left}, "notes": list(result.info.notes)}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _print(cleaned: Cleaned, result: Dataset) -> None:
+def _print(cleaned: CleaningResult, result: Dataset) -> None:
     import numpy as np
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from mien.datasets.cleaning import RULES, tally, total
+    from mien.datasets.cleaning import CLEANING_RULES, count_images, sum_counts
     from mien.datasets.dataset import SPLITS
 
     console = table_console(120, highlight=False)
@@ -146,17 +146,17 @@ def _print(cleaned: Cleaned, result: Dataset) -> None:
     for column in ("rule", "removes", "alone", *SPLITS, "in sequence"):
         table.add_column(column, justify="left" if column in ("rule", "removes") else "right")
     for one in cleaned.removals:
-        rule = RULES[one.rule]
+        rule = CLEANING_RULES[one.rule]
         splits = (f"{sum(one.in_sequence[split].values()):,}" for split in SPLITS)
         what = f"{rule.drops} {one.threshold:g} {rule.unit}"
-        table.add_row(one.rule, what, f"{total(one.alone):,}", *splits, f"{total(one.in_sequence):,}")
+        table.add_row(one.rule, what, f"{sum_counts(one.alone):,}", *splits, f"{sum_counts(one.in_sequence):,}")
     console.print(table)
     names = list(cleaned.before["train"])
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title="images by emotion")
     for column in ("", *names, "all"):
         table.add_column(column, justify="left" if not column else "right")
     lines = [("before", cleaned.before), *((f"– {one.rule}", one.in_sequence) for one in cleaned.removals)]
-    left = tally(result, np.ones(len(result), np.bool_))
+    left = count_images(result, np.ones(len(result), np.bool_))
     lines += [
         ("cleaned", cleaned.after),
         ("written", left),

@@ -35,7 +35,7 @@ def first_per_class(prepared: Dataset, count: int) -> Dataset:
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
-def at_most(prepared: Dataset, limits: Mapping[str, int], seed: int = 0) -> Dataset:
+def limit_per_emotion(prepared: Dataset, limits: Mapping[str, int], seed: int = 0) -> Dataset:
     """So many images of some emotions, over all splits together, drawn at random; the others as they are.
 
     Args:
@@ -64,7 +64,7 @@ def at_most(prepared: Dataset, limits: Mapping[str, int], seed: int = 0) -> Data
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, *notes)))
 
 
-def split_anew(prepared: Dataset, shares: tuple[float, float, float], seed: int = 0) -> Dataset:
+def resplit(prepared: Dataset, shares: tuple[float, float, float], seed: int = 0) -> Dataset:
     """The same images in new splits, every emotion (where there are any) in equal shares.
 
     The new test images are not the official ones: a score on them cannot be compared with scores on those.

@@ -24,7 +24,7 @@ from mien.labels import FERPLUS_COLUMNS
 
 Sees = Callable[[NDArray[np.uint8]], bool]
 """RGB uint8 ``(h, w, 3)`` → whether a face is found in it."""
-Table = Mapping[str, Mapping[str, int]]
+ImageCounts = Mapping[str, Mapping[str, int]]
 """Split → emotion → images."""
 
 _NOT_A_FACE = FERPLUS_COLUMNS.index("NF")
@@ -32,7 +32,7 @@ _BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class CleaningRule:
     """One reason to remove an image.
 
     Attributes:
@@ -61,11 +61,11 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class CleaningStep:
     """What one rule removed.
 
     Attributes:
-        rule: a key of `RULES`.
+        rule: a key of `CLEANING_RULES`.
         threshold: that was used.
         alone: images it removes from the whole dataset.
         in_sequence: images it removes from what the rules before it left.
@@ -73,12 +73,12 @@ class Removal:
 
     rule: str
     threshold: float
-    alone: Table
-    in_sequence: Table
+    alone: ImageCounts
+    in_sequence: ImageCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaned:
+class CleaningResult:
     """A cleaned dataset and how it came about.
 
     Attributes:
@@ -90,31 +90,31 @@ class Cleaned:
 
     prepared: Dataset
     index: NDArray[np.intp]
-    removals: tuple[Removal, ...]
-    before: Table
+    removals: tuple[CleaningStep, ...]
+    before: ImageCounts
 
     @property
-    def after(self) -> Table:
+    def after(self) -> ImageCounts:
         """Images that are left."""
-        return tally(self.prepared, np.ones(len(self.prepared), np.bool_))
+        return count_images(self.prepared, np.ones(len(self.prepared), np.bool_))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: before, what each rule removes alone and in sequence, after."""
         rules = [
             {
                 "rule": one.rule,
-                "description": RULES[one.rule].description,
-                "drops": f"{RULES[one.rule].drops} {one.threshold:g} {RULES[one.rule].unit}",
+                "description": CLEANING_RULES[one.rule].description,
+                "drops": f"{CLEANING_RULES[one.rule].drops} {one.threshold:g} {CLEANING_RULES[one.rule].unit}",
                 "threshold": one.threshold,
-                "alone": {"total": total(one.alone), **one.alone},
-                "in_sequence": {"total": total(one.in_sequence), **one.in_sequence},
+                "alone": {"total": sum_counts(one.alone), **one.alone},
+                "in_sequence": {"total": sum_counts(one.in_sequence), **one.in_sequence},
             }
             for one in self.removals
         ]
         return {
-            "before": {"total": total(self.before), **self.before},
+            "before": {"total": sum_counts(self.before), **self.before},
             "rules": rules,
-            "after": {"total": total(self.after), **self.after},
+            "after": {"total": sum_counts(self.after), **self.after},
             "notes": list(self.prepared.info.notes),
         }
 
@@ -129,7 +129,7 @@ def sharpness(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floatin
     return _each(prepared, lambda gray: float(cv2.Laplacian(gray, cv2.CV_64F).var()))
 
 
-def not_a_face(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
+def not_a_face_votes(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """FER+ votes for "not a face"."""
     return _votes(prepared)[:, _NOT_A_FACE]
 
@@ -139,7 +139,7 @@ def vote_entropy(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floa
     return entropy(vote_shares(_votes(prepared)))
 
 
-def contradictions(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
+def contradicting_labels(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """How many emotions the exact copies of each picture carry besides its own."""
     if prepared.emotion is None:
         raise InputError(f"{prepared.info.name} has no emotions that could contradict")
@@ -148,7 +148,7 @@ def contradictions(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.fl
     return np.asarray(np.bincount(pairs[:, 0], minlength=1)[identity] - 1, np.float64)
 
 
-def copies(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
+def earlier_copies(prepared: Dataset, sees: Sees | None = None) -> NDArray[np.floating]:
     """How many exact copies of each picture stand before it: those of test first, then validation, then train.
 
     So what is held out keeps its images, and training loses them.
@@ -176,33 +176,35 @@ def _seen(prepared: Dataset, sees: Sees | None) -> NDArray[np.floating]:
     return np.array([sees(np.repeat(image, 3, axis=2) if gray else image) for image in prepared.images], np.float64)
 
 
-RULES: Mapping[str, Rule] = {
-    "constant": Rule(
+CLEANING_RULES: Mapping[str, CleaningRule] = {
+    "constant": CleaningRule(
         "pictures of one brightness", "gray levels (standard deviation)", defaults.MIN_CONTRAST, "below", contrast
     ),
-    "not-a-face": Rule(
+    "not-a-face": CleaningRule(
         "pictures in which raters saw no face",
-        "votes for NF", float(defaults.NOT_A_FACE_VOTES), "at least", not_a_face, needs="votes",
+        "votes for NF", float(defaults.NOT_A_FACE_VOTES), "at least", not_a_face_votes, needs="votes",
     ),
-    "undetected": Rule(
+    "undetected": CleaningRule(
         "pictures in which a detector finds no face", "faces found", 1.0, "below", _seen, needs="detector"
     ),
-    "blur": Rule(
+    "blur": CleaningRule(
         "blurred or faint pictures", "(variance of the Laplacian)", defaults.MIN_SHARPNESS, "below", sharpness
     ),
-    "ambiguous": Rule(
+    "ambiguous": CleaningRule(
         "pictures whose raters disagree",
         "bits (entropy of the votes)", defaults.MAX_VOTE_ENTROPY, "above", vote_entropy, "votes",
     ),
-    "disagreement": Rule(
+    "disagreement": CleaningRule(
         "pictures for which a classifier trained on others prefers another label",
         "times more probable", defaults.MAX_LABEL_ODDS, "above", _doubt, "emotion",
     ),
-    "contradictory": Rule(
-        "pictures whose copies carry other labels", "other labels", 1.0, "at least", contradictions, "emotion", True
+    "contradictory": CleaningRule(
+        "pictures whose copies carry other labels",
+        "other labels", 1.0, "at least", contradicting_labels, "emotion", True,
     ),
-    "duplicate": Rule(
-        "copies; one stays, held-out before training", "copies before it", 1.0, "at least", copies, among_others=True
+    "duplicate": CleaningRule(
+        "copies; one stays, held-out before training",
+        "copies before it", 1.0, "at least", earlier_copies, among_others=True,
     ),
 }  # fmt: skip
 """Name → rule, in the order in which they are applied."""
@@ -215,22 +217,22 @@ def default_rules(prepared: Dataset) -> tuple[str, ...]:
     )
     if prepared.emotion is None:
         left_out |= {"disagreement", "contradictory"}
-    return tuple(name for name in RULES if name not in left_out)
+    return tuple(name for name in CLEANING_RULES if name not in left_out)
 
 
-def clean(
+def clean_dataset(
     prepared: Dataset,
     rules: Sequence[str] | None = None,
     thresholds: Mapping[str, float] | None = None,
     *,
     sees: Sees | None = None,
     said: Callable[[str], None] = lambda rule: None,
-) -> Cleaned:
-    """Apply rules, in the order of `RULES`.
+) -> CleaningResult:
+    """Apply rules, in the order of `CLEANING_RULES`.
 
     Args:
         prepared: the dataset.
-        rules: keys of `RULES`; None is `default_rules`.
+        rules: keys of `CLEANING_RULES`; None is `default_rules`.
         thresholds: rule → another threshold than its default.
         sees: tells whether a picture shows a face; the rule "undetected" needs it.
         said: called with the name of each rule before it is measured.
@@ -242,13 +244,13 @@ def clean(
         InputError: an unknown rule, a threshold of a rule that is not applied, or a rule that needs what the dataset
             lacks.
     """
-    chosen = default_rules(prepared) if rules is None else tuple(name for name in RULES if name in rules)
+    chosen = default_rules(prepared) if rules is None else tuple(name for name in CLEANING_RULES if name in rules)
     _check(prepared, chosen, rules or (), thresholds or {}, sees)
-    reasons = np.full(len(prepared), "", f"<U{max(map(len, RULES)) + 9}")
+    reasons = np.full(len(prepared), "", f"<U{max(map(len, CLEANING_RULES)) + 9}")
     removals = []
     for name in chosen:
         said(name)
-        rule = RULES[name]
+        rule = CLEANING_RULES[name]
         threshold = (thresholds or {}).get(name, rule.threshold)
         left = reasons == ""
         flagged = rule.flags(rule.measure(prepared, sees), threshold)
@@ -257,15 +259,15 @@ def clean(
             now = np.zeros(len(prepared), np.bool_)
             now[left] = rule.flags(rule.measure(prepared[left], sees), threshold)
         reasons[now] = f"cleaning: {name}"
-        removals.append(Removal(name, threshold, tally(prepared, flagged), tally(prepared, now)))
+        removals.append(CleaningStep(name, threshold, count_images(prepared, flagged), count_images(prepared, now)))
     kept = prepared.dropping(reasons)
-    said_rules = ", ".join(f"{one.rule} {RULES[one.rule].drops} {one.threshold:g}" for one in removals)
+    said_rules = ", ".join(f"{one.rule} {CLEANING_RULES[one.rule].drops} {one.threshold:g}" for one in removals)
     kept = replace(kept, info=replace(kept.info, notes=(*kept.info.notes, f"cleaned by {said_rules or 'no rule'}")))
-    everything = tally(prepared, np.ones(len(prepared), np.bool_))
-    return Cleaned(kept, np.flatnonzero(reasons == ""), tuple(removals), everything)
+    everything = count_images(prepared, np.ones(len(prepared), np.bool_))
+    return CleaningResult(kept, np.flatnonzero(reasons == ""), tuple(removals), everything)
 
 
-def tally(prepared: Dataset, mask: NDArray[np.bool_]) -> Table:
+def count_images(prepared: Dataset, mask: NDArray[np.bool_]) -> ImageCounts:
     """Images of a mask by split and emotion ("all" where the dataset has no emotions)."""
     names: tuple[str, ...] = ("all",)
     codes = np.zeros(len(prepared), np.int64)
@@ -277,7 +279,7 @@ def tally(prepared: Dataset, mask: NDArray[np.bool_]) -> Table:
     return {split: dict(zip(names, row.tolist(), strict=True)) for split, row in counts.items()}
 
 
-def total(table: Table) -> int:
+def sum_counts(table: ImageCounts) -> int:
     """All images of a table."""
     return sum(sum(row.values()) for row in table.values())
 
@@ -289,17 +291,17 @@ def _check(
     thresholds: Mapping[str, float],
     sees: Sees | None,
 ) -> None:
-    unknown = [name for name in (*asked, *thresholds) if name not in RULES]
+    unknown = [name for name in (*asked, *thresholds) if name not in CLEANING_RULES]
     if unknown:
-        raise InputError(f"no cleaning rule {unknown[0]!r}: there are {', '.join(RULES)}")
+        raise InputError(f"no cleaning rule {unknown[0]!r}: there are {', '.join(CLEANING_RULES)}")
     idle = [name for name in thresholds if name not in chosen]
     if idle:
         raise InputError(f"a threshold for {idle[0]!r}, which is not among the rules {', '.join(chosen)}: add it there")
     have = {"": True, "emotion": prepared.emotion is not None, "votes": prepared.votes is not None}
     have["detector"] = sees is not None
     for name in chosen:
-        if not have[RULES[name].needs]:
-            what = {"emotion": "emotions", "votes": "FER+ votes", "detector": "a detector"}[RULES[name].needs]
+        if not have[CLEANING_RULES[name].needs]:
+            what = {"emotion": "emotions", "votes": "FER+ votes", "detector": "a detector"}[CLEANING_RULES[name].needs]
             raise InputError(f"the rule {name!r} needs {what}: leave it out, or give what it needs")
 
 

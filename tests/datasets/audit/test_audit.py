@@ -13,10 +13,10 @@ from sklearn.metrics import cohen_kappa_score
 
 from helpers.datasets import made, votes_for
 from helpers.textures import textures
-from mien.datasets.audit import CHECKS, Judge, Settings, audit
-from mien.datasets.audit.agreement import cohen_kappa, fleiss_kappa
-from mien.datasets.audit.external_predictions import read_opinions
-from mien.datasets.audit.page import write_page
+from mien.datasets.audit import CHECKS, AuditOptions, LabelModel, audit_dataset
+from mien.datasets.audit.external_predictions import read_external_predictions
+from mien.datasets.audit.rater_agreement import cohen_kappa, fleiss_kappa
+from mien.datasets.audit.report_page import write_page
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.errors import DataError, InputError, MissingExtraError, MissingFileError
 from mien.labels import FER2013
@@ -48,23 +48,23 @@ def changed(data: Dataset, images: dict[int, np.ndarray] | None = None, **column
 
 def rows(data: Dataset, check: str, **arguments: Any) -> list[list[int]]:
     """The rows of every finding of one check."""
-    document = audit(data, [check], **arguments).to_dict()["checks"][check]
+    document = audit_dataset(data, [check], **arguments).to_dict()["checks"][check]
     assert document["ran"], document["why"]
     return [finding["rows"] for finding in document["findings"]]
 
 
-def perfect(data: Dataset, wrong: dict[int, int] | None = None, sure: float = 0.9) -> Judge:
+def perfect(data: Dataset, wrong: dict[int, int] | None = None, sure: float = 0.9) -> LabelModel:
     """A judge who knows every label, but for some thinks otherwise."""
     truth = data.emotion.astype(int).copy()
     for row, label in (wrong or {}).items():
         truth[row] = label
     probabilities = np.full((len(data), 7), (1 - sure) / 6)
     probabilities[np.arange(len(data)), truth] = sure
-    return Judge("a friend", FER2013.names, probabilities, np.ones(len(data), bool))
+    return LabelModel("a friend", FER2013.names, probabilities, np.ones(len(data), bool))
 
 
 def test_nothing_is_found_in_clean_data(clean: Dataset) -> None:
-    report = audit(clean, judge=perfect(clean))
+    report = audit_dataset(clean, judge=perfect(clean))
     assert [one.check for one in report.outcomes] == list(CHECKS)
     assert [one.why for one in report.outcomes] == [""] * len(CHECKS)
     found = {one.check: one.by_split["total"] for one in report.outcomes if one.by_split is not None}
@@ -77,7 +77,7 @@ def test_exact_copies_inside_and_across_splits(clean: Dataset) -> None:
     # rows 0–2 of every five are train, 3 validation, 4 test
     data = changed(clean, {5: clean.images[0], 8: clean.images[1], 14: clean.images[1], 24: clean.images[19]})
     assert rows(data, "exact") == [[1, 8, 14], [0, 5], [19, 24]]
-    section = audit(data, ["exact"])["exact"]
+    section = audit_dataset(data, ["exact"])["exact"]
     assert section.figures["distinct"] == N - 4
     assert section.figures["groups_across_splits"] == 1
     assert section.figures["also_in_train"] == {"train": 0, "validation": 1, "test": 1, "total": 2}
@@ -88,7 +88,7 @@ def test_near_copies_mirrored_ones_and_their_labels(clean: Dataset) -> None:
     mirrored = clean.images[2][:, ::-1]
     # 7 carries the label of 0; 13 that of 6, not of 2; 21 is an exact copy of the copy
     data = changed(clean, {7: brighter, 13: mirrored, 21: brighter})
-    document = audit(data, ["near", "conflicts"]).to_dict()["checks"]
+    document = audit_dataset(data, ["near", "conflicts"]).to_dict()["checks"]
     near = document["near"]
     assert [finding["images"] for finding in near["findings"]] == [[[2], [13]], [[0], [7, 21]]]
     assert [finding["mirrored"] for finding in near["findings"]] == [True, False]
@@ -102,7 +102,7 @@ def test_near_copies_mirrored_ones_and_their_labels(clean: Dataset) -> None:
 
 def test_exact_copies_with_other_labels(clean: Dataset) -> None:
     data = changed(clean, {7: clean.images[0], 15: clean.images[3]})
-    section = audit(data, ["conflicts"]).to_dict()["checks"]["conflicts"]
+    section = audit_dataset(data, ["conflicts"]).to_dict()["checks"]["conflicts"]
     assert [finding["rows"] for finding in section["findings"]] == [[3, 15]]
     assert section["exact_copies_with_the_same_label"] == 0.5
     alike = [np.array_equal(data.votes[a], data.votes[b]) for a, b in ((0, 7), (3, 15))]
@@ -116,7 +116,7 @@ def test_pictures_of_one_brightness_and_blurred_ones(clean: Dataset) -> None:
     data = changed(clean, {3: flat, 5: soft})
     assert rows(data, "constant") == [[3]]
     assert rows(data, "blurred") == [[3], [5]]
-    assert rows(data, "blurred", settings=Settings(blur=0.0)) == []
+    assert rows(data, "blurred", settings=AuditOptions(blur=0.0)) == []
 
 
 def test_blur_is_measured_at_one_size(clean: Dataset) -> None:
@@ -139,7 +139,7 @@ def test_rows_with_something_invalid(clean: Dataset) -> None:
     data = changed(clean, votes={2: clean.votes[2] + 1}, row={9: 8})
     data = replace(data, features={"made": np.where(np.arange(N)[:, None] == 5, np.nan, 1).astype(np.float32)})
     assert rows(data, "rows") == [[8], [8], [2], [5]]
-    lines = " ".join(audit(replace(data, split=np.full(N, "test")), ["rows"])["rows"].lines)
+    lines = " ".join(audit_dataset(replace(data, split=np.full(N, "test")), ["rows"])["rows"].lines)
     assert "No train and no validation images." in lines
     assert "feature made is not finite" in lines
 
@@ -150,7 +150,7 @@ def test_flipped_labels_are_suspected_by_cross_validation(clean: Dataset) -> Non
     found = {row for (row,) in rows(data, "labels")}
     assert set(flipped) <= found
     assert len(found) <= len(flipped) + 3
-    section = audit(data, ["labels"])["labels"]
+    section = audit_dataset(data, ["labels"])["labels"]
     best = section.findings[0]
     assert best.index[0] in flipped
     assert best.facts["suggestion"] == FER2013.names[clean.emotion[best.index[0]]]
@@ -165,7 +165,7 @@ def test_a_judge_of_some_images_judges_those(clean: Dataset) -> None:
     assert rows(data, "labels", judge=judge) == [[11], [12]]
     some = np.arange(N) != 12
     assert rows(data, "labels", judge=replace(judge, judged=some)) == [[11]]
-    section = audit(data, ["labels"], judge=replace(judge, judged=some, caution="Careful."))["labels"]
+    section = audit_dataset(data, ["labels"], judge=replace(judge, judged=some, caution="Careful."))["labels"]
     assert section.figures["judged"] == N - 1
     assert "Careful." in section.lines
 
@@ -196,7 +196,7 @@ def test_columns_of_the_judge_are_found_by_name(clean: Dataset) -> None:
     ],
 )
 def test_a_judge_who_does_not_fit_stops_one_check(change: dict[str, Any], message: str, clean: Dataset) -> None:
-    report = audit(clean, ["labels", "constant"], judge=replace(perfect(clean), **change))
+    report = audit_dataset(clean, ["labels", "constant"], judge=replace(perfect(clean), **change))
     with pytest.raises(InputError, match=message):
         report["labels"]
     assert report["constant"].findings == ()
@@ -209,7 +209,7 @@ def test_neighbouring_ages_are_no_errors() -> None:
     probabilities[np.arange(N), age] = 0.94
     for row, other in ((10, 4), (20, 2)):  # labels 3 and 6
         probabilities[row, [age[row], other]] = 0.01, 0.94
-    judge = Judge(
+    judge = LabelModel(
         "a friend", ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59"), probabilities, np.ones(N, bool)
     )
     assert rows(data, "labels", judge=judge) == [[20]]
@@ -217,23 +217,23 @@ def test_neighbouring_ages_are_no_errors() -> None:
 
 def test_balance(clean: Dataset) -> None:
     some = clean[np.flatnonzero((clean.emotion != 1) | (np.arange(N) == 1))]
-    section = audit(some, ["balance"])["balance"]
+    section = audit_dataset(some, ["balance"])["balance"]
     assert section.figures["emotion"]["counts"]["disgust"] == {"train": 1, "validation": 0, "test": 0, "total": 1}
     assert section.figures["emotion"]["largest_to_smallest"] == 20
     assert section.figures["emotion"]["empty"] == {"train": [], "validation": ["disgust"], "test": ["disgust"]}
     text = " ".join(section.lines)
     assert "angry has 20.0 times the images of disgust" in text
     assert "no validation images of disgust" in text
-    apart = audit(replace(clean, split=np.where(clean.emotion < 2, "test", "train")), ["balance"])["balance"]
+    apart = audit_dataset(replace(clean, split=np.where(clean.emotion < 2, "test", "train")), ["balance"])["balance"]
     assert apart.figures["emotion"]["distance_from_train"] == {"test": pytest.approx(1)}
     assert "100.0% of test would have to change class" in " ".join(apart.lines)
 
 
 def test_agreement_with_raters(clean: Dataset) -> None:
-    figures = audit(clean, ["agreement"])["agreement"].figures
+    figures = audit_dataset(clean, ["agreement"])["agreement"].figures
     assert figures["first_choice"] == figures["majority"] == figures["cohen_kappa"] == 1
     data = changed(clean, emotion={i: (clean.emotion[i] + 1) % 7 for i in range(0, N, 4)})
-    figures = audit(data, ["agreement"])["agreement"].figures
+    figures = audit_dataset(data, ["agreement"])["agreement"].figures
     assert figures["first_choice"] == 0.75
     assert figures["majority_images"] == N
     assert np.sum(figures["confusion"]["counts"]) == N
@@ -258,7 +258,7 @@ def test_kappas_are_the_published_ones() -> None:
 
 def test_what_cannot_run_says_why_and_the_others_go_on() -> None:
     data = replace(made(6, channels=3), emotion=None, info=DatasetInfo("faces"))
-    report = audit(data)
+    report = audit_dataset(data)
     why = {one.check: one.why for one in report.outcomes if one.why}
     assert set(why) == {"balance", "conflicts", "labels", "faceless", "agreement"}
     assert "--detector" in why["faceless"]
@@ -272,7 +272,7 @@ def test_what_cannot_run_says_why_and_the_others_go_on() -> None:
 
 def test_few_images_are_too_few_to_judge_labels() -> None:
     for n in (1, 2, 8):
-        report = audit(made(n, side=48))
+        report = audit_dataset(made(n, side=48))
         why = {one.check: one.why for one in report.outcomes if one.why}
         assert set(why) == {"labels", "faceless", "agreement"}
         assert "too few images" in why["labels"]
@@ -287,7 +287,7 @@ def test_without_cleanlab(clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> No
         return imported(name, *arguments, **more)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    report = audit(clean, ["labels", "constant"])
+    report = audit_dataset(clean, ["labels", "constant"])
     with pytest.raises(InputError, match=r"cleanlab.*mien\[audit\]"):
         report["labels"]
     assert issubclass(MissingExtraError, ImportError)
@@ -298,20 +298,20 @@ def test_without_cleanlab(clean: Dataset, monkeypatch: pytest.MonkeyPatch) -> No
     [
         ({"checks": ["nearly"]}, "no check 'nearly': there are rows"),
         ({"checks": []}, "none given"),
-        ({"settings": Settings(bits=40)}, "0 to 32 bits"),
-        ({"settings": Settings(similarity=0.2)}, "0.5 to 1"),
+        ({"settings": AuditOptions(bits=40)}, "0 to 32 bits"),
+        ({"settings": AuditOptions(similarity=0.2)}, "0.5 to 1"),
     ],
 )
 def test_wrong_calls(arguments: dict[str, Any], message: str, clean: Dataset) -> None:
     with pytest.raises(InputError, match=message):
-        audit(clean, **arguments)
+        audit_dataset(clean, **arguments)
     with pytest.raises(InputError, match="holds no images"):
-        audit(clean[:0])
+        audit_dataset(clean[:0])
 
 
 def test_report_without_findings_is_small_and_says_the_same(clean: Dataset) -> None:
     data = changed(clean, {5: clean.images[0]})
-    report = audit(data, ["exact", "balance"])
+    report = audit_dataset(data, ["exact", "balance"])
     whole, short = report.to_dict(), report.to_dict(findings=False)
     assert whole["checks"]["exact"].pop("findings") == [
         {"rows": [0, 5], "splits": ["train", "train"], "labels": ["angry", "surprise"]}
@@ -323,7 +323,7 @@ def test_report_without_findings_is_small_and_says_the_same(clean: Dataset) -> N
 
 def test_page_shows_faces_only_where_asked(clean: Dataset, tmp_path: Path) -> None:
     data = changed(replace(clean, info=replace(clean.info, name="<fer>")), {5: clean.images[0]})
-    report = audit(data, ["exact", "balance", "agreement", "faceless"])
+    report = audit_dataset(data, ["exact", "balance", "agreement", "faceless"])
     text = write_page(report, tmp_path / "audit.html").read_text(encoding="utf-8")
     assert "<img" not in text
     assert "http" not in text.replace('http-equiv="Content', "")
@@ -339,13 +339,13 @@ def test_page_shows_faces_only_where_asked(clean: Dataset, tmp_path: Path) -> No
 def test_probabilities_from_files(clean: Dataset, tmp_path: Path) -> None:
     judge = perfect(clean, {11: 0})
     np.save(tmp_path / "p.npy", judge.probabilities)
-    assert rows(clean, "labels", judge=read_opinions(tmp_path / "p.npy", clean)) == [[11]]
+    assert rows(clean, "labels", judge=read_external_predictions(tmp_path / "p.npy", clean)) == [[11]]
     lines = ["row,happiness,angry,disgust,fear,sad,surprise,neutral"]
     for i in reversed(range(N - 1)):
         values = judge.probabilities[i][[3, 0, 1, 2, 4, 5, 6]]
         lines.append(",".join([str(i), *map(str, values)]))
     (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
-    read = read_opinions(tmp_path / "p.csv", clean)
+    read = read_external_predictions(tmp_path / "p.csv", clean)
     assert int(read.judged.sum()) == N - 1
     assert rows(clean, "labels", judge=read) == [[11]]
 
@@ -368,15 +368,15 @@ def test_probabilities_that_cannot_be_used(name: str, text: str, message: str, c
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises((DataError, InputError), match=message):
-        read_opinions(path, clean)
+        read_external_predictions(path, clean)
 
 
 def test_arrays_that_do_not_fit(clean: Dataset, tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.ones((N, 8)))
     with pytest.raises(DataError, match=r"\(140, 8\), expected numbers \(140, 7\).*angry"):
-        read_opinions(tmp_path / "p.npy", clean)
+        read_external_predictions(tmp_path / "p.npy", clean)
     with pytest.raises(MissingFileError, match="no such file"):
-        read_opinions(tmp_path / "q.npy", clean)
+        read_external_predictions(tmp_path / "q.npy", clean)
     bare = replace(clean, emotion=None, info=DatasetInfo("faces"))
     with pytest.raises(InputError, match="neither emotions nor ages"):
-        read_opinions(tmp_path / "p.npy", bare)
+        read_external_predictions(tmp_path / "p.npy", bare)

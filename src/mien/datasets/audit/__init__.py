@@ -11,44 +11,63 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mien.datasets.audit.agreement import agreement
-from mien.datasets.audit.class_shares import balance
-from mien.datasets.audit.copies import conflicts, exact, near
-from mien.datasets.audit.image_flaws import blurred, constant, faceless
-from mien.datasets.audit.invalid_rows import invalid
-from mien.datasets.audit.label_suspects import suspects
-from mien.datasets.audit.types import Finding, Grid, Judge, Section, Sees, Settings, Subject
+from mien.datasets.audit.class_balance import check_class_balance
+from mien.datasets.audit.duplicates import check_exact_duplicates, check_label_conflicts, check_near_duplicates
+from mien.datasets.audit.image_flaws import check_blurred_images, check_constant_images, check_faces
+from mien.datasets.audit.invalid_rows import check_invalid_rows
+from mien.datasets.audit.label_errors import check_labels
+from mien.datasets.audit.rater_agreement import check_rater_agreement
+from mien.datasets.audit.types import (
+    AuditContext,
+    AuditFinding,
+    AuditOptions,
+    AuditTable,
+    CheckReport,
+    LabelModel,
+    Sees,
+)
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.errors import InputError, MienError
 
-__all__ = ["CHECKS", "Audit", "Check", "Finding", "Grid", "Judge", "Outcome", "Section", "Settings", "audit"]
+__all__ = [
+    "CHECKS",
+    "AuditCheck",
+    "AuditFinding",
+    "AuditOptions",
+    "AuditReport",
+    "AuditTable",
+    "CheckReport",
+    "CheckResult",
+    "LabelModel",
+    "audit_dataset",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class AuditCheck:
     """One check: what it looks for, and how."""
 
     title: str
-    run: Callable[[Subject], Section]
+    run: Callable[[AuditContext], CheckReport]
 
 
-CHECKS: Mapping[str, Check] = {
-    "rows": Check("invalid rows", invalid),
-    "balance": Check("class balance", balance),
-    "exact": Check("exact duplicates", exact),
-    "near": Check("near duplicates", near),
-    "conflicts": Check("copies with other labels", conflicts),
-    "labels": Check("suspected labels", suspects),
-    "constant": Check("one brightness", constant),
-    "blurred": Check("blurred", blurred),
-    "faceless": Check("no face", faceless),
-    "agreement": Check("FER2013 and FER+", agreement),
+CHECKS: Mapping[str, AuditCheck] = {
+    "rows": AuditCheck("invalid rows", check_invalid_rows),
+    "balance": AuditCheck("class balance", check_class_balance),
+    "exact": AuditCheck("exact duplicates", check_exact_duplicates),
+    "near": AuditCheck("near duplicates", check_near_duplicates),
+    "conflicts": AuditCheck("copies with other labels", check_label_conflicts),
+    "labels": AuditCheck("suspected labels", check_labels),
+    "constant": AuditCheck("one brightness", check_constant_images),
+    "blurred": AuditCheck("blurred", check_blurred_images),
+    "faceless": AuditCheck("no face", check_faces),
+    "agreement": AuditCheck("FER2013 and FER+", check_rater_agreement),
 }
 """Name → check, in the order in which they run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class CheckResult:
     """What came of one check.
 
     Attributes:
@@ -61,7 +80,7 @@ class Outcome:
     """
 
     check: str
-    section: Section | None
+    section: CheckReport | None
     why: str
     seconds: float
     cpu_seconds: float
@@ -69,15 +88,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Audit:
+class AuditReport:
     """The report on one dataset."""
 
     prepared: Dataset
-    settings: Settings
-    outcomes: tuple[Outcome, ...]
+    settings: AuditOptions
+    outcomes: tuple[CheckResult, ...]
     peak_mb: float | None
 
-    def __getitem__(self, check: str) -> Section:
+    def __getitem__(self, check: str) -> CheckReport:
         """What one check says; raises `InputError` where it did not run."""
         for outcome in self.outcomes:
             if outcome.check == check and outcome.section is not None:
@@ -88,7 +107,7 @@ class Audit:
     def to_dict(self, *, findings: bool = True) -> dict[str, Any]:
         """JSON-ready; without ``findings`` the counts alone, which stay small however large the dataset."""
         prepared = self.prepared
-        subject = Subject.of(prepared)
+        subject = AuditContext.of(prepared)
         return {
             "dataset": prepared.info.name,
             "source": prepared.info.source,
@@ -105,15 +124,15 @@ class Audit:
         }
 
 
-def audit(
+def audit_dataset(
     prepared: Dataset,
     checks: Sequence[str] | None = None,
-    settings: Settings | None = None,
+    settings: AuditOptions | None = None,
     *,
-    judge: Judge | None = None,
+    judge: LabelModel | None = None,
     sees: Sees | None = None,
     said: Callable[[str], None] = lambda check: None,
-) -> Audit:
+) -> AuditReport:
     """Look a dataset over.
 
     Args:
@@ -131,12 +150,12 @@ def audit(
     unknown = [name for name in checks or () if name not in CHECKS]
     if unknown or not chosen:
         raise InputError(f"no check {unknown[0] if unknown else '(none given)'!r}: there are {', '.join(CHECKS)}")
-    numbers = settings or Settings()
+    numbers = settings or AuditOptions()
     if not 0 <= numbers.bits <= 32 or not 0.5 <= numbers.similarity <= 1:
         raise InputError("hashes of one photo may differ in 0 to 32 bits, and its similarity is 0.5 to 1")
     if not len(prepared):
         raise InputError(f"{prepared.info.name} holds no images: there is nothing to look over")
-    subject = Subject(prepared, numbers, judge, sees)
+    subject = AuditContext(prepared, numbers, judge, sees)
     subject.near_wanted = "near" in chosen
     outcomes = []
     for name in chosen:
@@ -152,8 +171,8 @@ def audit(
         flagged = None if section is None else section.flagged
         by_split = None if flagged is None else subject.by_split(flagged)
         spent = time.perf_counter() - start, time.process_time() - cpu
-        outcomes.append(Outcome(name, section, why, *spent, by_split))
-    return Audit(prepared, numbers, tuple(outcomes), _peak_mb())
+        outcomes.append(CheckResult(name, section, why, *spent, by_split))
+    return AuditReport(prepared, numbers, tuple(outcomes), _peak_mb())
 
 
 def _peak_mb() -> float | None:
@@ -175,7 +194,7 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _outcome(outcome: Outcome, subject: Subject, findings: bool) -> dict[str, Any]:
+def _outcome(outcome: CheckResult, subject: AuditContext, findings: bool) -> dict[str, Any]:
     about = {"title": CHECKS[outcome.check].title, "cpu_seconds": round(outcome.cpu_seconds, 2)}
     if outcome.section is None:
         return {**about, "ran": False, "why": outcome.why}
@@ -184,7 +203,7 @@ def _outcome(outcome: Outcome, subject: Subject, findings: bool) -> dict[str, An
     return {**out, "findings": [_finding(one, subject) for one in section.findings]} if findings else out
 
 
-def _finding(finding: Finding, subject: Subject) -> dict[str, Any]:
+def _finding(finding: AuditFinding, subject: AuditContext) -> dict[str, Any]:
     prepared, index = subject.prepared, list(finding.index)
     out: dict[str, Any] = {"rows": prepared.row[index].tolist(), "splits": prepared.split[index].tolist()}
     if subject.labels is not None:

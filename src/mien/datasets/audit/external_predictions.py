@@ -10,7 +10,7 @@ from tokenize import TokenError
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import Judge, Subject
+from mien.datasets.audit.types import AuditContext, LabelModel
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import canonical
@@ -20,7 +20,7 @@ _DAMAGE = (ValueError, EOFError, OSError, OverflowError, SyntaxError, TokenError
 _CAUTION = "Whether the model had learned from these images, the file does not say: if it had, it hides their errors."
 
 
-def read_opinions(path: str | os.PathLike[str], prepared: Dataset) -> Judge:
+def read_external_predictions(path: str | os.PathLike[str], prepared: Dataset) -> LabelModel:
     """Read probabilities.
 
     Args:
@@ -36,7 +36,7 @@ def read_opinions(path: str | os.PathLike[str], prepared: Dataset) -> Judge:
     source = Path(path)
     if not source.is_file():
         raise MissingFileError(f"{source}: no such file; give probabilities as .npy or .csv")
-    labels = Subject.of(prepared).labels
+    labels = AuditContext.of(prepared).labels
     if labels is None:
         raise InputError(f"{prepared.info.name} has neither emotions nor ages to judge: leave the probabilities out")
     if source.suffix.lower() == ".npy":
@@ -46,7 +46,7 @@ def read_opinions(path: str | os.PathLike[str], prepared: Dataset) -> Judge:
     raise InputError(f"{source}: not .npy or .csv; probabilities come as one of these")
 
 
-def _array(path: Path, n: int, labels: tuple[str, ...]) -> Judge:
+def _array(path: Path, n: int, labels: tuple[str, ...]) -> LabelModel:
     try:
         # mapped, so that a head that states more than the file holds takes no memory
         with np.errstate(over="ignore"):
@@ -58,17 +58,17 @@ def _array(path: Path, n: int, labels: tuple[str, ...]) -> Judge:
             f"{path}: {numbers.dtype} {numbers.shape}, expected numbers ({n}, {len(labels)}): a row an image, a column "
             f"each of {', '.join(labels)}; give CSV for fewer images or another order"
         )
-    return Judge(path.name, labels, np.array(numbers), np.ones(n, np.bool_), _CAUTION)
+    return LabelModel(path.name, labels, np.array(numbers), np.ones(n, np.bool_), _CAUTION)
 
 
-def _table(path: Path, prepared: Dataset, *, emotions: bool) -> Judge:
+def _table(path: Path, prepared: Dataset, *, emotions: bool) -> LabelModel:
     try:
         return _judge(path, prepared, emotions=emotions)
     except csv.Error as error:
         raise DataError(f"{path}: not readable as CSV ({error}); write it again") from None
 
 
-def _judge(path: Path, prepared: Dataset, *, emotions: bool) -> Judge:
+def _judge(path: Path, prepared: Dataset, *, emotions: bool) -> LabelModel:
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         reader = csv.reader(stream)
         header = [name.strip() for name in next(reader, [])]
@@ -96,7 +96,7 @@ def _judge(path: Path, prepared: Dataset, *, emotions: bool) -> Judge:
                 raise DataError(f"{where}: row {row} stands there twice")
             probabilities[place[row]] = numbers
             judged[place[row]] = True
-    return Judge(path.name, labels, probabilities, judged, _CAUTION)
+    return LabelModel(path.name, labels, probabilities, judged, _CAUTION)
 
 
 def _emotion(name: str) -> str:

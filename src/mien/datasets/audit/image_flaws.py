@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import Finding, Section, Subject, counted
-from mien.datasets.cleaning import contrast, not_a_face, sharpness
+from mien.datasets.audit.types import AuditContext, AuditFinding, CheckReport, count_text
+from mien.datasets.cleaning import contrast, not_a_face_votes, sharpness
 from mien.errors import InputError
 
 _QUANTILES = (1, 5, 25, 50, 75)
 
 
-def constant(subject: Subject) -> Section:
+def check_constant_images(subject: AuditContext) -> CheckReport:
     """Pictures of one brightness."""
     numbers, least = contrast(subject.prepared), subject.settings.constant
     lines = (_how_many(numbers < least, "picture", f"of one brightness (standard deviation below {least:g})"),)
     return _below(subject, numbers, least, "standard_deviation", lines)
 
 
-def blurred(subject: Subject) -> Section:
+def check_blurred_images(subject: AuditContext) -> CheckReport:
     """Blurred or faint pictures, all measured at 48×48 pixels, for which the threshold was chosen."""
     small = replace(subject.prepared, images=np.ascontiguousarray(subject.gray[..., None]))
     numbers, least = sharpness(small), subject.settings.blur
@@ -32,12 +32,12 @@ def blurred(subject: Subject) -> Section:
     return _below(subject, numbers, least, "sharpness", lines)
 
 
-def faceless(subject: Subject) -> Section:
+def check_faces(subject: AuditContext) -> CheckReport:
     """Pictures in which raters or a detector saw no face."""
     prepared = subject.prepared
     reasons: dict[str, NDArray[np.bool_]] = {}
     if prepared.votes is not None:
-        reasons["raters"] = np.asarray(not_a_face(prepared) >= subject.settings.not_a_face, np.bool_)
+        reasons["raters"] = np.asarray(not_a_face_votes(prepared) >= subject.settings.not_a_face, np.bool_)
     if prepared.found is not None:
         reasons["when_cropped"] = ~prepared.found
     if subject.sees is not None:
@@ -52,15 +52,15 @@ def faceless(subject: Subject) -> Section:
     flagged = np.any(list(reasons.values()), axis=0)
     lines = [_how_many(flagged, "picture", "without a face")]
     if len(reasons) > 1:
-        lines += [f"{counted(int(mask.sum()), 'picture')}: {says[name]}." for name, mask in reasons.items()]
+        lines += [f"{count_text(int(mask.sum()), 'picture')}: {says[name]}." for name, mask in reasons.items()]
     figures = {name: int(mask.sum()) for name, mask in reasons.items()}
     findings = []
     for i in np.flatnonzero(flagged).tolist():
         why = [name for name, mask in reasons.items() if mask[i]]
         text = ", ".join(says[name] for name in why)
-        findings.append(Finding((i,), f"{prepared.split[i]} {prepared.row[i]}: {text}", {"by": why}))
+        findings.append(AuditFinding((i,), f"{prepared.split[i]} {prepared.row[i]}: {text}", {"by": why}))
     findings.sort(key=lambda finding: -len(finding.facts["by"]))
-    return Section(tuple(lines), figures, flagged, tuple(findings))
+    return CheckReport(tuple(lines), figures, flagged, tuple(findings))
 
 
 def _seen(images: NDArray[np.uint8], sees: Any) -> NDArray[np.bool_]:
@@ -68,17 +68,21 @@ def _seen(images: NDArray[np.uint8], sees: Any) -> NDArray[np.bool_]:
     return np.array([sees(np.repeat(image, 3, axis=2) if gray else image) for image in images], np.bool_)
 
 
-def _below(subject: Subject, numbers: NDArray[np.floating], least: float, name: str, lines: tuple[str, ...]) -> Section:
+def _below(
+    subject: AuditContext, numbers: NDArray[np.floating], least: float, name: str, lines: tuple[str, ...]
+) -> CheckReport:
     flagged = np.asarray(numbers < least, np.bool_)
     order = np.flatnonzero(flagged)[np.argsort(numbers[flagged], kind="stable")]
     prepared = subject.prepared
     findings = tuple(
-        Finding((i,), f"{prepared.split[i]} {prepared.row[i]}: {numbers[i]:.1f}", {name: round(float(numbers[i]), 2)})
+        AuditFinding(
+            (i,), f"{prepared.split[i]} {prepared.row[i]}: {numbers[i]:.1f}", {name: round(float(numbers[i]), 2)}
+        )
         for i in order.tolist()
     )
     quantiles = {f"{q} %": round(float(np.percentile(numbers, q)), 1) for q in _QUANTILES}
-    return Section(lines, {"threshold": least, "quantiles": quantiles}, flagged, findings)
+    return CheckReport(lines, {"threshold": least, "quantiles": quantiles}, flagged, findings)
 
 
 def _how_many(mask: NDArray[np.bool_], what: str, rest: str) -> str:
-    return f"{counted(int(mask.sum()), what)} {rest}."
+    return f"{count_text(int(mask.sum()), what)} {rest}."

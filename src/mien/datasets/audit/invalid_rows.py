@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import Finding, Section, Subject, counted
+from mien.datasets.audit.types import AuditContext, AuditFinding, CheckReport, count_text
 from mien.datasets.dataset import SPLITS
 
 
-def invalid(subject: Subject) -> Section:
+def check_invalid_rows(subject: AuditContext) -> CheckReport:
     """Row numbers that occur twice, votes that are not as many as elsewhere, features that are not finite.
 
     What no dataset may hold (damaged pictures, unknown labels, other sizes) is refused when the file is read.
@@ -27,7 +27,7 @@ def invalid(subject: Subject) -> Section:
         problems.append((f"feature {name} is not finite", np.any(~np.isfinite(vectors), axis=1)))
     flagged = np.any([mask for _, mask in problems], axis=0)
     findings = tuple(
-        Finding((i,), f"{prepared.split[i]} {prepared.row[i]}: {problem}", {"problem": problem})
+        AuditFinding((i,), f"{prepared.split[i]} {prepared.row[i]}: {problem}", {"problem": problem})
         for problem, mask in problems
         for i in np.flatnonzero(mask).tolist()
     )
@@ -37,9 +37,9 @@ def invalid(subject: Subject) -> Section:
         "splits_without_images": absent,
         "left_out_before": [{"reason": reason, "count": count} for reason, count in prepared.info.dropped],
     }
-    lines = [f"{counted(int(flagged.sum()), 'row')} with something invalid."]
-    lines += [f"{counted(int(mask.sum()), 'row')}: {problem}." for problem, mask in problems if mask.any()]
+    lines = [f"{count_text(int(flagged.sum()), 'row')} with something invalid."]
+    lines += [f"{count_text(int(mask.sum()), 'row')}: {problem}." for problem, mask in problems if mask.any()]
     if absent:
         lines.append(f"No {' and no '.join(absent)} images.")
-    lines += [f"{counted(count, 'row')} left out before: {reason}." for reason, count in prepared.info.dropped]
-    return Section(tuple(lines), figures, flagged, findings)
+    lines += [f"{count_text(count, 'row')} left out before: {reason}." for reason, count in prepared.info.dropped]
+    return CheckReport(tuple(lines), figures, flagged, findings)

@@ -22,7 +22,7 @@ Sees = Callable[[NDArray[np.uint8]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AuditOptions:
     """Numbers that checks compare with.
 
     Attributes:
@@ -43,7 +43,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judge:
+class LabelModel:
     """What something that learned from other images thinks of the labels.
 
     Attributes:
@@ -62,7 +62,7 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """One thing that was found.
 
     Attributes:
@@ -77,7 +77,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class AuditTable:
     """A table: texts and whole or real numbers."""
 
     title: str
@@ -86,7 +86,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Section:
+class CheckReport:
     """What one check says.
 
     Attributes:
@@ -100,14 +100,14 @@ class Section:
     lines: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     flagged: NDArray[np.bool_] | None = None
-    findings: tuple[Finding, ...] = ()
-    grids: tuple[Grid, ...] = ()
+    findings: tuple[AuditFinding, ...] = ()
+    grids: tuple[AuditTable, ...] = ()
 
 
-class Subject:
+class AuditContext:
     """A dataset under audit, and what several checks need to know of it, computed once."""
 
-    def __init__(self, prepared: Dataset, settings: Settings, judge: Judge | None, sees: Sees | None) -> None:
+    def __init__(self, prepared: Dataset, settings: AuditOptions, judge: LabelModel | None, sees: Sees | None) -> None:
         self.prepared = prepared
         self.settings = settings
         self.judge = judge
@@ -115,9 +115,9 @@ class Subject:
         self.near_wanted = True
 
     @classmethod
-    def of(cls, prepared: Dataset) -> Subject:
+    def of(cls, prepared: Dataset) -> AuditContext:
         """Just the dataset."""
-        return cls(prepared, Settings(), None, None)
+        return cls(prepared, AuditOptions(), None, None)
 
     @cached_property
     def gray(self) -> NDArray[np.uint8]:
@@ -174,6 +174,6 @@ class Subject:
         return out
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
+def count_text(count: int, one: str, many: str | None = None) -> str:
     """``1 image``, ``1,234 images``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

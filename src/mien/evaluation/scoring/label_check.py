@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.datasets.audit.types import Judge, Subject
+from mien.datasets.audit.types import AuditContext, LabelModel
 from mien.datasets.dataset import Dataset
 from mien.datasets.exact_duplicates import leaked_rows
 from mien.errors import DataError, InputError
@@ -14,7 +14,7 @@ _SEEN = "Validation and test images that do not stand in train too: from the oth
 _UNSEEN = "All images, as the model is said not to have learned from any of them."
 
 
-def judge_by(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> Judge:
+def judge_by(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> LabelModel:
     """A network's probabilities as a judge of labels.
 
     Args:
@@ -26,7 +26,7 @@ def judge_by(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> 
         InputError: the dataset has no labels.
         DataError: no head of the model knows all labels that the dataset holds, or nothing is left to judge.
     """
-    labels = Subject.of(prepared).labels
+    labels = AuditContext.of(prepared).labels
     if labels is None:
         raise InputError(f"{prepared.info.name} has neither emotions nor ages to judge: leave the model out")
     _, codes, names = labels
@@ -51,4 +51,4 @@ def judge_by(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> 
     probabilities = np.zeros((len(prepared), len(model.heads[head])), np.float32)
     probabilities[rows] = predict(model, prepared[rows])[head]
     name = f"{model.name}, head {head}" if len(model.heads) > 1 else model.name
-    return Judge(name, model.heads[head], probabilities, judged, _UNSEEN if unseen else _SEEN)
+    return LabelModel(name, model.heads[head], probabilities, judged, _UNSEEN if unseen else _SEEN)

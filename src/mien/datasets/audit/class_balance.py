@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import Grid, Section, Subject
+from mien.datasets.audit.types import AuditContext, AuditTable, CheckReport
 from mien.datasets.dataset import SPLITS
 from mien.errors import InputError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
@@ -16,7 +16,7 @@ _FAR = 0.05
 """Share of a split, above which its distance from train is told; and it must be twice what chance gives."""
 
 
-def balance(subject: Subject) -> Section:
+def check_class_balance(subject: AuditContext) -> CheckReport:
     """Images by class and split, how far the largest class exceeds the smallest, and how far the splits differ."""
     prepared = subject.prepared
     columns: dict[str, tuple[NDArray[Any], tuple[str, ...]]] = {}
@@ -35,9 +35,9 @@ def balance(subject: Subject) -> Section:
     for name, (numbers, classes) in columns.items():
         one, grid = _counted(prepared.split, numbers, classes)
         figures[name] = one
-        grids.append(Grid(name, *grid))
+        grids.append(AuditTable(name, *grid))
         lines += _said(name, one)
-    return Section(tuple(lines), figures, None, (), tuple(grids))
+    return CheckReport(tuple(lines), figures, None, (), tuple(grids))
 
 
 def _counted(

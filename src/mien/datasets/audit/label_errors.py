@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import Finding, Grid, Judge, Section, Subject, counted
+from mien.datasets.audit.types import AuditContext, AuditFinding, AuditTable, CheckReport, LabelModel, count_text
 from mien.datasets.mislabels import FOLDS, out_of_fold_probabilities
 from mien.errors import DataError, InputError, MissingExtraError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
@@ -21,7 +21,7 @@ _FEW = 10
 _WHAT = "the check 'labels'"
 
 
-def suspects(subject: Subject) -> Section:
+def check_labels(subject: AuditContext) -> CheckReport:
     """Images whose label is probably wrong, by cleanlab on probabilities of a judge that did not learn from them.
 
     An image is suspected when both of cleanlab's ways to count say so ("both": by class and by pair of classes). Of
@@ -36,7 +36,7 @@ def suspects(subject: Subject) -> Section:
         raise InputError("the dataset has neither emotions nor ages that could be wrong")
     kind, codes, names = subject.labels
     judge = subject.judge or _own_judge(subject, codes, names)
-    rows, classes, label, probabilities = fitted(judge, codes, names)
+    rows, classes, label, probabilities = align_label_model(judge, codes, names)
     with warnings.catch_warnings():
         # it warns of labels with few images, which the report says in its own words
         warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
@@ -50,7 +50,7 @@ def suspects(subject: Subject) -> Section:
     chosen = chosen[np.argsort(quality[chosen], kind="stable")]
     said = [names[classes[suggestion[i]]] for i in chosen]
     findings = tuple(
-        Finding(
+        AuditFinding(
             (int(rows[i]),),
             f"{subject.prepared.split[rows[i]]} {subject.prepared.row[rows[i]]}: {names[classes[label[i]]]}, "
             f"rather {better} ({probabilities[i, suggestion[i]]:.0%} against {probabilities[i, label[i]]:.0%})",
@@ -72,7 +72,7 @@ def suspects(subject: Subject) -> Section:
         "suspected": len(chosen),
     }
     lines = [
-        f"{counted(len(chosen), 'label')} of {len(rows):,} judged seem wrong to {judge.name}, "
+        f"{count_text(len(chosen), 'label')} of {len(rows):,} judged seem wrong to {judge.name}, "
         f"which agrees with {accuracy:.1%} of the labels."
     ]
     if judge.caution:
@@ -92,12 +92,12 @@ def suspects(subject: Subject) -> Section:
                 f"judge's for {told['prefer_the_suggestion']:.1%}."
             )
     meetings = Counter(zip((f.facts["label"] for f in findings), said, strict=True)).most_common(_MEETINGS)
-    grid = Grid("suspected most often", ("label", "rather", "images"), tuple((a, b, n) for (a, b), n in meetings))
-    return Section(tuple(lines), figures, flagged, findings, (grid,) if meetings else ())
+    grid = AuditTable("suspected most often", ("label", "rather", "images"), tuple((a, b, n) for (a, b), n in meetings))
+    return CheckReport(tuple(lines), figures, flagged, findings, (grid,) if meetings else ())
 
 
-def fitted(
-    judge: Judge, codes: NDArray[np.int64], names: tuple[str, ...]
+def align_label_model(
+    judge: LabelModel, codes: NDArray[np.int64], names: tuple[str, ...]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
     """What is judged, with the columns of the judge in the order of the dataset's labels.
 
@@ -132,12 +132,12 @@ def fitted(
     return rows, classes, np.searchsorted(classes, codes[rows]).astype(np.int64), probabilities
 
 
-def _own_judge(subject: Subject, codes: NDArray[np.int64], names: tuple[str, ...]) -> Judge:
+def _own_judge(subject: AuditContext, codes: NDArray[np.int64], names: tuple[str, ...]) -> LabelModel:
     present, label = np.unique(codes, return_inverse=True)
     probabilities = out_of_fold_probabilities(
         subject.gray, label.reshape(-1), subject.identity, _WHAT, subject.settings.seed
     )
-    return Judge(
+    return LabelModel(
         f"HOG and logistic regression, trained on the other folds of {FOLDS}",
         tuple(names[code] for code in present),
         probabilities,
@@ -146,7 +146,7 @@ def _own_judge(subject: Subject, codes: NDArray[np.int64], names: tuple[str, ...
 
 
 def _raters(
-    subject: Subject, judged: NDArray[np.intp], suspected: NDArray[np.intp], suggestions: list[str]
+    subject: AuditContext, judged: NDArray[np.intp], suspected: NDArray[np.intp], suggestions: list[str]
 ) -> dict[str, float | None] | None:
     """How often FER+ raters' first choice is another than the label: a check of the suspicion that owes it nothing."""
     votes = subject.prepared.votes

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit import CHECKS, Audit
-from mien.datasets.audit.types import Finding
+from mien.datasets.audit import CHECKS, AuditReport
+from mien.datasets.audit.types import AuditFinding
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.draw.pages import data_uri, render
 from mien.files import atomic_path, output_file, writing
@@ -24,11 +24,11 @@ PICTURED = 24
 _PICTURES = 6
 
 
-def write_page(report: Audit, path: str | os.PathLike[str], *, thumbnails: bool = False) -> Path:
+def write_page(report: AuditReport, path: str | os.PathLike[str], *, thumbnails: bool = False) -> Path:
     """Write an audit as a page and return its path.
 
     Args:
-        report: from `mien.datasets.audit.audit`.
+        report: from `mien.datasets.audit.audit_dataset`.
         path: the file; its folder is made.
         thumbnails: show the pictures of the first findings of each check.
 
@@ -42,7 +42,7 @@ def write_page(report: Audit, path: str | os.PathLike[str], *, thumbnails: bool 
     counts = ", ".join(f"{int((prepared.split == s).sum()):,} {s}" for s in SPLITS if (prepared.split == s).any())
     about = f"{len(prepared):,} images ({counts}), {width}×{height} {'gray' if prepared.channels == 1 else 'RGB'}"
     text = render(
-        "datasets/audit/page.html",
+        "datasets/audit/report_page.html",
         name=prepared.info.name,
         about=". ".join((about, *filter(None, (prepared.info.source, *prepared.info.notes)))),
         splits=SPLITS,
@@ -58,7 +58,7 @@ def write_page(report: Audit, path: str | os.PathLike[str], *, thumbnails: bool 
     return target
 
 
-def _pictures(finding: Finding, prepared: Dataset) -> list[dict[str, Any]]:
+def _pictures(finding: AuditFinding, prepared: Dataset) -> list[dict[str, Any]]:
     """Address and row of the pictures of a finding; of pairs of which each has copies, one of each."""
     index = list(dict.fromkeys(finding.index))
     pixels = [prepared.images[i].tobytes() for i in index]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import Grid, Section, Subject
+from mien.datasets.audit.types import AuditContext, AuditTable, CheckReport
 from mien.datasets.cleaning import vote_entropy
 from mien.datasets.ferplus import vote_targets
 from mien.errors import InputError
 from mien.labels import FERPLUS, FERPLUS_COLUMNS
 
 
-def agreement(subject: Subject) -> Section:
+def check_rater_agreement(subject: AuditContext) -> CheckReport:
     """How often the dataset's own label is what raters say, by how much more than by chance, and how far they agree.
 
     "Majority" is the protocol of Barsoum et al. 2016; "first choice" the column with the most votes (the first of
@@ -72,7 +72,7 @@ def agreement(subject: Subject) -> Section:
         f"Raters among themselves: Fleiss' kappa {_two(fleiss)}, entropy {spread.mean():.2f} bits on average; "
         f"unanimous on {_percent(unanimous)}, above 2 bits on {_percent(scattered)}.",
     )
-    confusion = Grid(
+    confusion = AuditTable(
         "labels (rows) and raters' first choice (columns)",
         ("label", *columns, "agree", "bits"),
         tuple(
@@ -80,7 +80,7 @@ def agreement(subject: Subject) -> Section:
             for i, (name, one) in enumerate(by_label.items())
         ),
     )
-    return Section(lines, figures, None, (), (confusion,))
+    return CheckReport(lines, figures, None, (), (confusion,))
 
 
 def cohen_kappa(one: NDArray[np.integer], other: NDArray[np.integer], classes: int) -> float | None:

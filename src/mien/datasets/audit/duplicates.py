@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mien.datasets.audit.types import Finding, Grid, Section, Subject, counted
+from mien.datasets.audit.types import AuditContext, AuditFinding, AuditTable, CheckReport, count_text
 from mien.datasets.dataset import SPLITS
 from mien.datasets.exact_duplicates import leaked_rows
 from mien.datasets.near_duplicates import connected_groups
 from mien.errors import InputError
 
 
-def exact(subject: Subject) -> Section:
+def check_exact_duplicates(subject: AuditContext) -> CheckReport:
     """Images whose pixels stand in the dataset more than once, and above all in training and evaluation."""
     prepared = subject.prepared
     several = [rows for rows in subject.copies if len(rows) > 1]
@@ -24,15 +24,15 @@ def exact(subject: Subject) -> Section:
     across = sum(len(set(prepared.split[rows].tolist())) > 1 for rows in several)
     from_train = subject.by_split(leaked_rows(prepared))
     distinct = len(subject.first)
-    lines = [f"{counted(distinct, 'distinct image')} of {len(prepared):,}."]
+    lines = [f"{count_text(distinct, 'distinct image')} of {len(prepared):,}."]
     if several:
         lines.append(
-            f"{counted(int(flagged.sum()), 'image')} in {counted(len(several), 'group')} of equal pixels; "
-            f"{counted(across, 'group')} across splits."
+            f"{count_text(int(flagged.sum()), 'image')} in {count_text(len(several), 'group')} of equal pixels; "
+            f"{count_text(across, 'group')} across splits."
         )
     if from_train["total"]:
         lines.append(f"Also in train: {_held_out(from_train)}.")
-    findings = tuple(Finding(tuple(rows.tolist()), _places(subject, rows.tolist())) for rows in several)
+    findings = tuple(AuditFinding(tuple(rows.tolist()), _places(subject, rows.tolist())) for rows in several)
     figures = {
         "distinct": distinct,
         "superfluous": len(prepared) - distinct,
@@ -41,13 +41,13 @@ def exact(subject: Subject) -> Section:
         "largest_group": max(map(len, several), default=0),
         "also_in_train": from_train,
     }
-    return Section(tuple(lines), figures, flagged, findings)
+    return CheckReport(tuple(lines), figures, flagged, findings)
 
 
-def near(subject: Subject) -> Section:
+def check_near_duplicates(subject: AuditContext) -> CheckReport:
     """Images that show the same photo with other pixels."""
     pairs, split = subject.pairs, subject.prepared.split
-    found: list[tuple[tuple[Any, ...], Finding]] = []
+    found: list[tuple[tuple[Any, ...], AuditFinding]] = []
     flagged, from_train = subject.mask([]), subject.mask([])
     in_train = np.array([bool((split[rows] == "train").any()) for rows in subject.copies], np.bool_)
     across = 0
@@ -69,7 +69,7 @@ def near(subject: Subject) -> Section:
             "mirrored": bool(mirrored),
         }
         says = f"{_places(subject, one[:1])} ~ {_places(subject, other[:1])}, {similarity:.3f}"
-        finding = Finding(tuple(rows), says + (", mirrored" if mirrored else ""), facts)
+        finding = AuditFinding(tuple(rows), says + (", mirrored" if mirrored else ""), facts)
         found.append(((not differ, -float(similarity), a, b), finding))
     found.sort(key=lambda item: item[0])
     # what stands in train pixel for pixel is the other check's
@@ -89,16 +89,16 @@ def near(subject: Subject) -> Section:
     lines = ["No two distinct images are nearly the same."]
     if len(pairs):
         lines = [
-            f"{counted(len(pairs), 'pair')} of distinct images are nearly the same "
-            f"({figures['mirrored_pairs']:,} mirrored), in {counted(figures['groups'], 'group')}; "
-            f"{counted(across, 'pair')} across splits."
+            f"{count_text(len(pairs), 'pair')} of distinct images are nearly the same "
+            f"({figures['mirrored_pairs']:,} mirrored), in {count_text(figures['groups'], 'group')}; "
+            f"{count_text(across, 'pair')} across splits."
         ]
     if new["total"]:
         lines.append(f"Nearly the same as a training image, and not an exact copy of one: {_held_out(new)}.")
-    return Section(tuple(lines), figures, flagged, tuple(finding for _, finding in found))
+    return CheckReport(tuple(lines), figures, flagged, tuple(finding for _, finding in found))
 
 
-def conflicts(subject: Subject) -> Section:
+def check_label_conflicts(subject: AuditContext) -> CheckReport:
     """Copies, exact and near, that carry different labels."""
     if subject.labels is None:
         raise InputError("the dataset has neither emotions nor ages that could contradict")
@@ -118,7 +118,7 @@ def conflicts(subject: Subject) -> Section:
             confused.update(combinations(present, 2))
             flagged[rows] = True
             facts = {"kind": "exact"}
-            findings.append(Finding(tuple(rows.tolist()), _places(subject, rows.tolist()), facts))
+            findings.append(AuditFinding(tuple(rows.tolist()), _places(subject, rows.tolist()), facts))
     near_pairs = 0
     if subject.near_wanted:
         for k, (a, b) in enumerate(zip(subject.pairs.first.tolist(), subject.pairs.second.tolist(), strict=True)):
@@ -136,7 +136,7 @@ def conflicts(subject: Subject) -> Section:
             sides = (rows[np.unique(codes[rows], return_index=True)[1]] for rows in (one, other))
             says = " ~ ".join(_places(subject, side.tolist()) for side in sides) + f", {similarity:.3f}"
             near_facts: dict[str, Any] = {"kind": "near", "similarity": round(similarity, 4)}
-            near_findings.append((-similarity, Finding(tuple(rows.tolist()), says, near_facts)))
+            near_findings.append((-similarity, AuditFinding(tuple(rows.tolist()), says, near_facts)))
     near_findings.sort(key=lambda item: (item[0], item[1].index))
     findings.sort(key=lambda finding: (-len(finding.index), finding.index))
     figures: dict[str, Any] = {
@@ -145,14 +145,14 @@ def conflicts(subject: Subject) -> Section:
         "exact_copies_with_the_same_label": same / all_pairs if all_pairs else None,
     }
     lines = [
-        f"Different labels on {counted(len(findings), 'group')} of exact copies "
-        f"({counted(figures['exact_images'], 'image')}).",
+        f"Different labels on {count_text(len(findings), 'group')} of exact copies "
+        f"({count_text(figures['exact_images'], 'image')}).",
     ]
     if subject.near_wanted:
         figures |= {"near_pairs": near_pairs, "near_images": int(near_flagged.sum())}
         lines.append(
-            f"Different labels on {counted(near_pairs, 'pair')} of near duplicates "
-            f"({counted(figures['near_images'], 'image')})."
+            f"Different labels on {count_text(near_pairs, 'pair')} of near duplicates "
+            f"({count_text(figures['near_images'], 'image')})."
         )
     else:
         lines.append("Near duplicates were not looked at: the check 'near' is left out.")
@@ -172,12 +172,12 @@ def conflicts(subject: Subject) -> Section:
             )
     pairs = [(names[a], names[b], count) for (a, b), count in confused.most_common()]
     figures["labels"] = [{"labels": [a, b], "count": count} for a, b, count in pairs]
-    grid = Grid("labels that meet on one photo", ("one", "other", "count"), tuple(pairs))
+    grid = AuditTable("labels that meet on one photo", ("one", "other", "count"), tuple(pairs))
     everything = (*findings, *(finding for _, finding in near_findings))
-    return Section(tuple(lines), figures, flagged | near_flagged, everything, (grid,) if pairs else ())
+    return CheckReport(tuple(lines), figures, flagged | near_flagged, everything, (grid,) if pairs else ())
 
 
-def _near_agreement(subject: Subject, codes: np.ndarray[Any, Any]) -> dict[str, float | None]:
+def _near_agreement(subject: AuditContext, codes: np.ndarray[Any, Any]) -> dict[str, float | None]:
     """How often both of a pair of near duplicates (the first copy of each) get one label, and one first choice."""
     one, other = subject.first[subject.pairs.first], subject.first[subject.pairs.second]
 
@@ -200,7 +200,7 @@ def _held_out(counts: dict[str, int]) -> str:
     return " and ".join(f"{counts[split]:,} {split}" for split in SPLITS if split != "train" and counts[split])
 
 
-def _places(subject: Subject, index: list[int], most: int = 6) -> str:
+def _places(subject: AuditContext, index: list[int], most: int = 6) -> str:
     """``train 12 (happy), test 7 (sad)``: split, row in the source, label."""
     told = []
     for i in index[:most]:
