@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.detect.detector import Detector, RefiningDetector
+from mien.geometry import resize
 from mien.results.faces import Faces
 
 
@@ -35,7 +35,7 @@ class ShrunkInput:
         if scale >= 1.0:
             return rgb, (width, height)
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), (width, height)
+        return resize(rgb, size), (width, height)
 
 
 class ShrunkRefiningInput(ShrunkInput):
