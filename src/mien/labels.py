@@ -45,6 +45,9 @@ RAFDB = Taxonomy("rafdb", ("surprise", "fear", "disgust", "happy", "sad", "angry
 
 TAXONOMIES: Mapping[str, Taxonomy] = {t.name: t for t in (FER2013, FOLDERS, FERPLUS, FERPLUS_7, RAFDB)}
 
+OWN = "own"
+"""Name of the taxonomy of a dataset with classes of its own, which the dataset lists."""
+
 FERPLUS_COLUMNS = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 )  # fmt: skip

@@ -88,7 +88,10 @@ command.add_command(clean)
     type=click.Choice(["age", "emotion"]),
     help="Crop the faces as the photo pipeline does for this model (FairFace); --size defaults to its input.",
 )
-@click.option("--labels", help="Names of the labels 0, 1, …, for Parquet without them: a list such as angry,disgust.")
+@click.option(
+    "--labels",
+    help="'own': folder names are classes of your own. A list such as angry,disgust: labels 0, 1, … of Parquet.",
+)
 def prepare(
     source: Path,
     out: Path | None,

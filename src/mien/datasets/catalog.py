@@ -12,6 +12,7 @@ from mien.datasets import hugging_face as hf
 from mien.datasets.arrow import read_schema
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingFileError
+from mien.labels import OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class ReadOptions:
 
     Attributes:
         size: side in pixels to resize to; None keeps the size.
-        labels: names of the labels 0, 1, … of Parquet files that do not name them.
+        labels: names of the labels 0, 1, … of Parquet files that do not name them; ``("own",)`` for image folders whose
+            names are classes of the dataset's own.
         crop: cuts the face out of each picture, see `mien.datasets.fairface.read_fairface`; needs ``size``.
         progress: called with (images done, images in all) while cropping.
     """
@@ -48,6 +50,12 @@ class DatasetFormat:
     takes: frozenset[str] = frozenset()
 
 
+def _read_folders(path: Path, options: ReadOptions) -> Dataset:
+    if options.labels not in (None, (OWN,)):
+        raise InputError("labels of image folders are their names", advice="leave labels out, or give 'own'")
+    return image_folders.read_image_folders(path, options.size, own=options.labels is not None)
+
+
 _FER2013_LICENCE = "public research set (Goodfellow et al. 2013); the photos belong to others"
 
 DATASET_FORMATS: Mapping[str, DatasetFormat] = {
@@ -59,8 +67,8 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
     "folders": DatasetFormat(
         "image folders named by emotion: train/angry/*.jpg, test/…, as FER2013 on Kaggle",
         _FER2013_LICENCE,
-        lambda path, options: image_folders.read_image_folders(path, options.size),
-        frozenset({"size"}),
+        _read_folders,
+        frozenset({"size", "labels"}),
     ),
     "hf": DatasetFormat(
         "emotions in Hugging Face Parquet: train-….parquet, test-….parquet with image and label columns",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.labels import AGE_BINS, FERPLUS_COLUMNS, TAXONOMIES, Taxonomy, canonical
+from mien.labels import AGE_BINS, FERPLUS_COLUMNS, OWN, TAXONOMIES, Taxonomy, canonical
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits, whatever a dataset calls them."""
@@ -36,11 +36,12 @@ class DatasetInfo:
 
     Attributes:
         name: the dataset, such as "fer2013".
-        taxonomy: name of the taxonomy that ``emotion`` indexes (a key of `mien.labels.TAXONOMIES`); None where the
-            dataset has no emotions.
+        taxonomy: name of the taxonomy that ``emotion`` indexes (a key of `mien.labels.TAXONOMIES`, or
+            `mien.labels.OWN` for classes of its own); None where the dataset has no emotions.
         source: where it came from, for a reader of the file; never a machine's path.
         dropped: (reason, count) of the rows of the source that are not here, largest first.
         notes: choices made on the way that change the rows or the pixels, such as the target rule or the crop.
+        classes: names of the classes, in order, of a dataset with classes of its own; else empty.
     """
 
     name: str
@@ -48,10 +49,13 @@ class DatasetInfo:
     source: str = ""
     dropped: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.taxonomy is not None and self.taxonomy not in TAXONOMIES:
-            raise InputError(f"unknown taxonomy {self.taxonomy!r}: expected one of {', '.join(TAXONOMIES)}")
+        if self.taxonomy is not None and self.taxonomy not in (*TAXONOMIES, OWN):
+            raise InputError(f"unknown taxonomy {self.taxonomy!r}: expected one of {', '.join((*TAXONOMIES, OWN))}")
+        if (self.taxonomy == OWN) != bool(self.classes):
+            raise InputError("classes are those of a dataset whose taxonomy is 'own': give both or neither")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +122,9 @@ class Dataset:
     @property
     def taxonomy(self) -> Taxonomy | None:
         """The taxonomy that ``emotion`` indexes."""
-        return None if self.info.taxonomy is None else TAXONOMIES[self.info.taxonomy]
+        if self.info.taxonomy is None:
+            return None
+        return Taxonomy(OWN, self.info.classes) if self.info.taxonomy == OWN else TAXONOMIES[self.info.taxonomy]
 
     @property
     def channels(self) -> int:
@@ -170,7 +176,7 @@ class Dataset:
 
     def sha256(self) -> str:
         """Hash of the decoded pixels, splits, rows and labels: the same on every machine for the same dataset."""
-        digest = hashlib.sha256(f"mien.dataset {self.info.taxonomy}".encode())
+        digest = hashlib.sha256(" ".join(["mien.dataset", str(self.info.taxonomy), *self.info.classes]).encode())
         features = {f"feature_{name}": self.features[name] for name in sorted(self.features)}
         columns = {"images": self.images, "split": self.split, "row": self.row, **self.labels(), **features}
         for name, column in columns.items():

@@ -15,22 +15,24 @@ from numpy.typing import NDArray
 from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
 from mien.datasets.image_codec import gray_if_colourless, load_images
 from mien.errors import DataError, InputError, MissingFileError
-from mien.labels import FER2013, FERPLUS, Taxonomy, canonical
+from mien.labels import FER2013, FERPLUS, OWN, Taxonomy, canonical
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 """Files with another suffix are passed over."""
 
 
-def read_image_folders(path: str | os.PathLike[str], size: int | None = None) -> Dataset:
+def read_image_folders(path: str | os.PathLike[str], size: int | None = None, *, own: bool = False) -> Dataset:
     """Read image folders.
 
     Args:
         path: the folder that holds ``train`` and, where present, ``test`` and ``validation`` (or ``valid``, ``val``).
         size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
+        own: whether the folders' names are classes of the dataset's own, whatever they are, instead of emotions.
 
     Returns:
         Images in the order of their paths, gray where all of them are gray. ``emotion`` is in the order of
-        `mien.labels.FER2013`, or of `mien.labels.FERPLUS` where there is a folder of contempt.
+        `mien.labels.FER2013`, of `mien.labels.FERPLUS` where there is a folder of contempt, or of the names of its own
+        classes.
 
     Raises:
         MissingFileError: no such folder, or no images in it.
@@ -47,7 +49,7 @@ def read_image_folders(path: str | os.PathLike[str], size: int | None = None) ->
     names: list[str] = []
     for folder, split in folders:
         for label_folder in _subfolders(folder):
-            label = _label(label_folder)
+            label = label_folder.name if own else _label(label_folder)
             found = sorted(p for p in label_folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
             files += found
             splits += [split] * len(found)
@@ -59,13 +61,20 @@ def read_image_folders(path: str | os.PathLike[str], size: int | None = None) ->
         lambda i: np.frombuffer(files[i].read_bytes(), np.uint8),
         size,
     )
-    taxonomy = smallest_taxonomy(names)
+    taxonomy = Taxonomy(OWN, tuple(sorted(set(names)))) if own else smallest_taxonomy(names)
+    if own and len(taxonomy) < 2:
+        raise DataError("has images of one class alone", path=root, advice="a model needs at least two classes")
     return Dataset(
         images=gray_if_colourless(images),
         split=np.array(splits),
         row=np.arange(len(files), dtype=np.int32),
         emotion=label_indices(names, taxonomy),
-        info=DatasetInfo("folders", taxonomy=taxonomy.name, source="image folders named by emotion"),
+        info=DatasetInfo(
+            "folders",
+            taxonomy=taxonomy.name,
+            source="image folders named by class" if own else "image folders named by emotion",
+            classes=taxonomy.names if own else (),
+        ),
     )
 
 

@@ -52,6 +52,7 @@ def write_prepared(prepared: Dataset, path: str | os.PathLike[str]) -> Path:
         "name": prepared.info.name,
         "version": VERSION,
         "taxonomy": prepared.info.taxonomy,
+        **({"classes": list(prepared.info.classes)} if prepared.info.classes else {}),
         "size": [width, height],
         "channels": prepared.channels,
         "images": len(prepared),
@@ -183,6 +184,7 @@ def _info(document: dict[str, Any]) -> DatasetInfo:
         source=document["source"],
         dropped=tuple((str(item["reason"]), int(item["count"])) for item in document["dropped"]),
         notes=tuple(document["notes"]),
+        classes=tuple(document.get("classes", ())),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mien.labels import OWN
 from mien.models.card import CropFrame
 
 FER2013_FRAME = CropFrame(
@@ -42,5 +43,5 @@ validation faces, on which the differences between settings are about as large a
 AGE_FRAME = zoomed(FER2013_FRAME, 0.95)
 """A little wider than FER2013's: as much as FairFace's tight pictures (padding 0.25) hold around a face."""
 
-FRAMES = {"emotion": EMOTION_FRAME, "age": AGE_FRAME}
+FRAMES = {"emotion": EMOTION_FRAME, "age": AGE_FRAME, OWN: EMOTION_FRAME}
 """Task → frame."""

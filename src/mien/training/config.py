@@ -166,7 +166,7 @@ class Recipe:
     Attributes:
         name: name in the table of recipes.
         summary: one line for people.
-        task: "emotion" or "age".
+        task: "emotion", "age", or "own" for classes of a dataset's own; results name the first head by it.
         network: name in `mien.networks.catalog.NETWORKS`.
         heads: outputs and targets.
         epochs: passes over the training split.
@@ -188,7 +188,7 @@ class Recipe:
 
     name: str
     summary: str
-    task: Literal["emotion", "age"]
+    task: Literal["emotion", "age", "own"]
     network: str
     heads: tuple[HeadSpec, ...]
     epochs: int
