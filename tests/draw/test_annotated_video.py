@@ -181,7 +181,7 @@ def test_a_label_moves_when_it_would_cover_a_face() -> None:
     assert 1 <= moves <= 6
 
 
-def test_a_label_tells_more_when_there_is_room_again() -> None:
+def test_a_label_shows_more_when_there_is_room_again() -> None:
     boxes = np.array([[40, 40, 60, 60]], np.float32)
 
     def extent(k: int, detail: Detail, em: int) -> tuple[int, int]:
@@ -417,7 +417,7 @@ def test_going_on_with_a_finished_file(tmp_path: Path) -> None:
             AnnotatedVideo(tmp_path / "a.mp4", keep=keep)
 
 
-def test_starting_anew_forgets_the_parts(tmp_path: Path) -> None:
+def test_starting_again_forgets_the_parts(tmp_path: Path) -> None:
     video = AnnotatedVideo(tmp_path / "a.mp4")
     video.write(FRAMES[0])
     video.stop()

@@ -259,7 +259,7 @@ def test_the_upper_right_quarter() -> None:
     )
 
 
-def test_a_turn_is_told_in_degrees() -> None:
+def test_a_turn_is_given_in_degrees() -> None:
     c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
     told = statistics(np.array([[[c, -s, 0], [s, c, 0]]], np.float32))
     assert told["turn"]["mean"] == pytest.approx(30, abs=1e-3)

@@ -20,12 +20,12 @@ HEADS = {"emotion": EMOTION_HEAD, "age": AGE_HEAD}
 
 
 def emotion_head(labels: Sequence[str]) -> Head:
-    """A nominal head with these labels."""
-    return Head("emotion", tuple(labels))
+    """The head of the shipped emotion model with other labels."""
+    return Head("ferplus", tuple(labels))
 
 
 def age_head(bins: Sequence[tuple[int, int]]) -> Head:
-    """An ordered head with these ranges."""
+    """The head of the shipped age model with other ranges."""
     return Head("age", age_bin_names(bins), ordered=True, interval=0.2)
 
 

@@ -51,7 +51,7 @@ def test_importing_the_module_loads_no_runtime():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_nothing_is_told_of_the_machine(tmp_path):
+def test_nothing_is_revealed_about_the_machine(tmp_path):
     """ONNX Runtime's telemetry begins with a number for the machine in the home folder."""
     code = "from mien.detect.mtcnn import RNET; from mien.models.session import open_session as o; o(RNET.read())"
     quiet = ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from helpers.videos import made_frame, made_frames, made_rows, rows_of
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
 from mien.results import row_writers as stream
+from mien.results.face_columns import FaceTable
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool, frame_lines, read_spool
-from mien.results.video import Rows, VideoFrame
+from mien.results.video import VideoFrame
 
 pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
@@ -36,7 +37,7 @@ ROWS = rows_of(FRAMES)
 each_writer = pytest.mark.parametrize("name", WRITERS)
 
 
-def batches(frames: Sequence[VideoFrame], step: int = 8, source: str | None = "clip.mp4") -> Iterator[Rows]:
+def batches(frames: Sequence[VideoFrame], step: int = 8, source: str | None = "clip.mp4") -> Iterator[FaceTable]:
     return (rows_of(frames[i : i + step], source) for i in range(0, len(frames), step))
 
 
@@ -102,7 +103,7 @@ def test_parquet_holds_what_csv_holds(tmp_path: Path) -> None:
     kinds = {field.name: str(field.type) for field in table.schema}
     assert (kinds["frame"], kinds["track"], kinds["detected"], kinds["cut"]) == ("int64", "int32", "bool", "bool")
     texts = {name for name, kind in kinds.items() if kind.startswith("dictionary<values=string")}
-    assert texts == {"source", "emotion", "stable_emotion", "vote", "age_range"}
+    assert texts == {"source", "emotion", "emotion_stable", "emotion_vote", "age_range"}
     assert set(kinds.values()) - {kinds["source"]} == {"int64", "int32", "bool", "double"}
     assert not (tmp_path / "a.parquet.parts").exists()
     frame = pd.read_parquet(tmp_path / "a.parquet")
@@ -117,7 +118,11 @@ def test_spool_is_exact(tmp_path: Path) -> None:
     for mapped in (True, False):
         rows = read_spool(tmp_path / "a.rows", mapped=mapped)
         assert rows.records.tobytes() == ROWS.records.tobytes()
-        assert (rows.emotion_labels, rows.age_bins, rows.source) == (ROWS.emotion_labels, ROWS.age_bins, "clip.mp4")
+        assert {name: head.labels for name, head in rows.heads.items()} == {
+            name: head.labels for name, head in ROWS.heads.items()
+        }
+        assert [head.ordered for head in rows.heads.values()] == [False, True]
+        assert rows.source == "clip.mp4"
         assert isinstance(rows.records, np.memmap) == mapped
 
 
@@ -143,7 +148,7 @@ def test_what_is_no_spool(tmp_path: Path) -> None:
         read_spool(tmp_path / "a.rows")
     whole(tmp_path, "a.rows")
     good = (tmp_path / "a.rows").read_bytes()
-    older, odd = good.replace(b"rows 1", b"rows 9"), good.replace(b"score", b"scorn")
+    older, odd = good.replace(b"rows 2", b"rows 1"), good.replace(b"score", b"scorn")
     for bad in (b"", b"{}\n", b"[]\n", b"\xff\xfe", good[:40], older, odd):
         (tmp_path / "bad").write_bytes(bad)
         with pytest.raises(InputError, match="holds no rows that this version of mien has written"):
@@ -165,7 +170,7 @@ def test_a_file_without_rows(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_several_videos_share_a_file(tmp_path: Path, name: str) -> None:
     odd = ["one.mp4", 'cr\rhere, and "quotes"\n.mp4', os.fsdecode(b"caf\xe9.mp4"), None]
-    told = ["one.mp4", odd[1], "caf\\udce9.mp4", None]
+    shown = ["one.mp4", odd[1], "caf\\udce9.mp4", None]
     with WRITERS[name](tmp_path / name) as writer:
         for source in odd:
             writer.write(rows_of([replace(f, frame=replace(f.frame, source=source)) for f in FRAMES[:3]], source))
@@ -179,10 +184,9 @@ def test_several_videos_share_a_file(tmp_path: Path, name: str) -> None:
         lines = [json.loads(line) for line in (tmp_path / name).read_text("utf-8").split("\n") if line]
         # JSON can name such a file exactly
         sources = [line.get("source") for line in lines]
-        told = [odd[0], odd[1], odd[2], None]
-        assert sources == [source for source in told for _ in range(3)]
+        assert sources == [source for source in odd for _ in range(3)]
         return
-    assert sources == [source for source in told for _ in range(6)]
+    assert sources == [source for source in shown for _ in range(6)]
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -280,7 +284,7 @@ def test_a_real_kill(tmp_path: Path) -> None:
         [sys.executable, "-c", SCRIPT, str(tmp_path)],
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[1],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     keep = [int(process.stdout.readline()) for _ in range(random.randint(2, 5))][-1]
@@ -316,7 +320,7 @@ def test_lines_do_not_end_inside_a_frame(tmp_path: Path) -> None:
         JsonlRows(tmp_path / "a.jsonl", keep=1)
 
 
-def test_starting_anew_forgets_the_old_rows(tmp_path: Path) -> None:
+def test_starting_again_forgets_the_old_rows(tmp_path: Path) -> None:
     for name, make in WRITERS.items():
         stopped = make(tmp_path / name)
         stopped.write(ROWS)
@@ -346,7 +350,7 @@ def test_parquet_parts_stay_few_and_groups_even(tmp_path: Path, monkeypatch: pyt
     rows = made_rows(990)
     with ParquetRows(tmp_path / "a.parquet") as writer:
         for i in range(0, 990, 15):
-            writer.write(Rows(rows.records[i : i + 15], rows.emotion_labels, rows.age_bins, rows.source))
+            writer.write(rows.rows(i, i + 15))
             writer.flush()
         assert len(list((tmp_path / "a.parquet.parts").iterdir())) == 10
     file = pa.parquet.ParquetFile(tmp_path / "a.parquet")
@@ -413,9 +417,9 @@ def test_a_disk_that_is_full(tmp_path: Path, name: str) -> None:
 
     with files_of_at_most(60_000), pytest.raises(OutputError) as caught:
         fill()
-    told = str(caught.value)
-    assert told.endswith(": cannot be written: File too large; what was written before is kept")
-    assert told.startswith(str(tmp_path / name))
+    message = str(caught.value)
+    assert message.endswith(": cannot be written: File too large; what was written before is kept")
+    assert message.startswith(str(tmp_path / name))
     assert isinstance(caught.value, OSError)
     writer.stop()
     with WRITERS[name](tmp_path / name, keep=writer.rows) as again:

@@ -17,12 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from helpers.faces import HEADS, predictions
 from mien.cli.photo_table import print_table
 from mien.errors import InputError, MienError, MissingExtraError
-from mien.labels import AGE_BINS, FERPLUS
+from mien.labels import FERPLUS
 from mien.results import tables
+from mien.results.face_columns import Heads, face_columns
 from mien.results.faces import Faces
-from mien.results.tables import Columns, write_csv, write_json, write_parquet
+from mien.results.tables import parquet_bytes, write_csv, write_json, write_parquet
 
 pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
@@ -37,9 +39,9 @@ def result(
     if emotions:
         values = rng.dirichlet(np.ones(8), n) * (1 - top)
         values[:, 1] += top
-        faces = replace(faces, emotions=values.astype(np.float32), emotion_labels=FERPLUS.names)
+        faces = faces.with_predictions(predictions(emotions=values.astype(np.float32)))
     if ages:
-        faces = replace(faces, ages=rng.dirichlet(np.ones(9), n).astype(np.float32), age_bins=AGE_BINS)
+        faces = faces.with_predictions(predictions(ages=rng.dirichlet(np.ones(9), n).astype(np.float32)))
     return replace(faces, source=source)
 
 
@@ -52,11 +54,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def columns_of(heads: Heads) -> list[str]:
+    return [column.name for column in face_columns(heads, video=False) if column.flat]
+
+
 def test_columns_are_those_of_to_rows() -> None:
     faces = result(1)
-    assert list(Columns(FERPLUS.names, AGE_BINS).names) == list(faces.to_rows()[0])
+    assert columns_of(HEADS) == list(faces.to_rows()[0])
     bare = result(1, emotions=False, ages=False)
-    assert list(Columns().names) == list(bare.to_rows()[0])
+    assert columns_of({}) == list(bare.to_rows()[0])
 
 
 def test_csv(tmp_path: Path) -> None:
@@ -70,7 +76,7 @@ def test_csv(tmp_path: Path) -> None:
     assert rows[1]["age_range"] == face.age_range
     frame = pd.read_csv(path)
     assert frame["face"].isna().sum() == 2
-    assert list(frame.columns) == list(Columns(FERPLUS.names, AGE_BINS).names)
+    assert list(frame.columns) == columns_of(HEADS)
 
 
 def test_parquet_has_the_same_rows_as_csv(tmp_path: Path) -> None:
@@ -81,7 +87,8 @@ def test_parquet_has_the_same_rows_as_csv(tmp_path: Path) -> None:
     ] == EXPECTED
     table = pa.parquet.read_table(path)
     kinds = {field.name: str(field.type) for field in table.schema}
-    assert kinds["source"] == kinds["emotion"] == kinds["age_range"] == "string"
+    assert kinds["source"] == "string"
+    assert kinds["emotion"] == kinds["age_range"] == "dictionary<values=string, indices=int32, ordered=0>"
     assert kinds["face"] == "int32"
     assert {kinds[name] for name in kinds if name not in ("source", "emotion", "age_range", "face")} == {"double"}
     assert table.to_pylist()[1] == RESULTS[1].to_rows()[0]
@@ -139,12 +146,26 @@ def test_faces_that_were_not_classified_leave_their_cells_empty(tmp_path: Path) 
 
 @pytest.mark.parametrize("write", [write_csv, write_parquet])
 def test_results_of_different_models_do_not_mix(tmp_path: Path, write) -> None:
-    other = replace(result(1, "other.jpg"), emotion_labels=tuple(reversed(FERPLUS.names)))
+    reversed_labels = tuple(reversed(FERPLUS.names))
+    more = predictions(emotions=np.full((1, 8), 0.125, np.float32), emotion_labels=reversed_labels)
+    other = result(1, "other.jpg").with_predictions(more)
     later = [result(1, emotions=False, ages=False), result(1, "late.jpg")]
-    for results, name in (([result(1), other], "other.jpg"), (later, "late.jpg")):
-        with pytest.raises(InputError, match=f"{name}: has other emotions or age ranges than the results before it"):
+    for results, name, heads in (([result(1), other], "other.jpg", "emotion"), (later, "late.jpg", "emotion, age")):
+        with pytest.raises(
+            InputError, match=rf"{name}: this result has other predictions \({heads}\) than those before it; write"
+        ):
             write(results, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_bytes_are_the_file_with_heads_that_are_known_beforehand(tmp_path: Path) -> None:
+    expected = pa.parquet.read_table(write_parquet(RESULTS, tmp_path / "a.parquet"))
+    assert pa.parquet.read_table(io.BytesIO(parquet_bytes(RESULTS, HEADS))).equals(expected)
+    nothing = pa.parquet.read_table(io.BytesIO(parquet_bytes([], HEADS)))
+    assert nothing.column_names == columns_of(HEADS)
+    assert nothing.num_rows == 0
+    with pytest.raises(InputError, match=r"none\.jpg: this result has other predictions \(age\) than"):
+        parquet_bytes(RESULTS, {"emotion": HEADS["emotion"]})
 
 
 # ---------------------------------------------------------------- names
@@ -199,7 +220,7 @@ def test_an_interrupted_run_leaves_the_old_file(tmp_path: Path, write) -> None:
 
 @pytest.mark.parametrize("write", [write_csv, write_parquet, write_json])
 def test_a_folder_is_no_target(tmp_path: Path, write) -> None:
-    with pytest.raises(InputError, match="is a folder: give the name of a file in it"):
+    with pytest.raises(InputError, match="is a folder; give the name of a file in it"):
         write([], tmp_path)
 
 
@@ -225,12 +246,12 @@ def test_results_are_taken_one_at_a_time(tmp_path: Path, write) -> None:
 
 
 def test_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_CHUNK", 4)
     monkeypatch.setattr(tables, "_ROW_GROUP", 10)
     path = write_parquet((result(3, f"{i}.jpg", seed=i) for i in range(10)), tmp_path / "a.parquet")
     file = pa.parquet.ParquetFile(path)
     assert file.metadata.num_rows == 30
-    assert file.metadata.num_row_groups == 3
+    # whole pictures: a group is full with the fourth of three faces each
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [12, 12, 6]
     assert pd.read_parquet(path)["source"].tolist() == [f"{i}.jpg" for i in range(10) for _ in range(3)]
 
 

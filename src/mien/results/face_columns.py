@@ -255,7 +255,8 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     def number(field: str) -> Any:
         return lambda table: plain_numbers(table.records[field], table.is_face, 4)
 
-    if name in (EMOTION, AGE):  # views of the shipped heads, so that the usual questions need no second step
+    # views of the shipped heads, so that the usual questions need no second step
+    if (name, ranges) in ((EMOTION, False), (AGE, True)):
         yield Column("", "category", f"the most probable {label.replace('_', ' ')}", best, (label,), flat=False)
     if name == AGE and ranges:
         yield Column("", "float64", "expected age, years", expected, (name,), digits=1, low=0, flat=False)

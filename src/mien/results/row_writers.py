@@ -166,7 +166,9 @@ class CsvRows(_Growing):
         super()._finish()
 
     def _begin(self, names: Iterable[str]) -> None:
-        header = f"{','.join(names)}\n".encode()
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerow(names)
+        header = text.getvalue().encode("utf-8")
         if not self._header:
             self._file.append(header)
             self._header = header

@@ -74,7 +74,7 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
         return of(lambda p: p.shares.get(one), 4)
 
     columns = [Column(label, "category", f"the most probable {text}", of(lambda p: p.label), (*root, "label"))]
-    if name in (EMOTION, AGE):  # views of the shipped heads
+    if (name, ranges) in ((EMOTION, False), (AGE, True)):  # views of the shipped heads
         columns.insert(
             0, Column("", "category", f"the most probable {text}", of(lambda p: p.label), (label,), flat=False)
         )
