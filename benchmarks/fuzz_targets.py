@@ -804,9 +804,9 @@ _PATHS = ("/v1/analyze", "/analyze", "/v1/videos", "/v1/analyze?faces=1&models=a
 
 
 def requests(folder: Path) -> Target:
-    from helpers.serving import Held, blank, service
+    from helpers.serving import PausableDetector, blank, service
 
-    client = OPEN.enter_context(service(Held(1), told=False))
+    client = OPEN.enter_context(service(PausableDetector(1), with_models=False))
     jpeg = blank(24, 16)
     url = b"data:image/jpeg;base64," + base64.b64encode(jpeg)
     form = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n' + jpeg + b"\r\n--x--\r\n"
@@ -843,9 +843,9 @@ def requests(folder: Path) -> Target:
 def live(folder: Path) -> Target:
     from starlette.websockets import WebSocketDisconnect
 
-    from helpers.serving import HERE, Held, blank, service
+    from helpers.serving import HERE, PausableDetector, blank, service
 
-    client = OPEN.enter_context(service(Held(1), told=False, live_seconds=30))
+    client = OPEN.enter_context(service(PausableDetector(1), with_models=False, live_seconds=30))
     seeds = [
         b'{"t": 0.5}\n\n' + blank(24, 16),
         b'{"key": "x"}',

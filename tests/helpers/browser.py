@@ -15,7 +15,7 @@ from PIL import Image
 
 from helpers.clips import Pan, clip, side_by_side
 from helpers.pictures import astronaut, hopper, noise
-from helpers.serving import Process
+from helpers.serving import ServeProcess
 
 SECONDS = 60.0
 """The longest that anything may take, on a busy machine as well."""
@@ -40,7 +40,7 @@ class Service:
 
     largest: int | None = LARGEST
     port: int = 0
-    process: Process | None = None
+    process: ServeProcess | None = None
 
     @property
     def url(self) -> str:
@@ -50,7 +50,7 @@ class Service:
         """Start it and wait until it answers."""
         options = ["--port", str(self.port), "--quiet", "--max-shutdown-seconds", "2"]
         options += ["--max-body-bytes", str(self.largest)] if self.largest else []
-        self.process = Process(*options, **({"MIEN_SERVE_KEY": key} if key else {}))
+        self.process = ServeProcess(*options, **({"MIEN_SERVE_KEY": key} if key else {}))
         self.port = self.process.port
 
     def status(self, path: str) -> int:
@@ -136,14 +136,14 @@ class Watch:
 
     def on(self, page: Any) -> None:
         page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
-        page.on("console", self._said)
-        page.on("request", self._asked)
+        page.on("console", self._on_console)
+        page.on("request", self._on_request)
 
-    def _said(self, message: Any) -> None:
+    def _on_console(self, message: Any) -> None:
         if message.type in ("error", "warning") and not any(known in message.text for known in _KNOWN):
             self.problems.append(f"{message.type}: {message.text}")
 
-    def _asked(self, request: Any) -> None:
+    def _on_request(self, request: Any) -> None:
         if not request.url.startswith((self.own, "blob:", "data:")):
             self.problems.append(f"request: {request.url}")
 

@@ -1,4 +1,4 @@
-"""A service for tests, in this process or as one of its own; and a detector that tests can hold."""
+"""A service for tests, in this process or as a process of its own; and a detector that tests can pause."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from helpers.pictures import astronaut, noise
-from mien.models.catalog import read_model
-from mien.models.model import Model
+from mien import defaults
+from mien.predict.model_set import ModelSet
 from mien.results.faces import Faces
 from mien.server.access import AccessPolicy
 from mien.server.app import create_app
@@ -36,22 +36,22 @@ PATIENCE = 60.0
 JPEG = {"Content-Type": "image/jpeg"}
 
 
-class Held:
-    """A detector that finds as many faces as it is told, once `go` is set; `begun` counts the pictures it was given."""
+class PausableDetector:
+    """A detector that returns a given number of faces once `resume` is set; `started` counts its pictures."""
 
-    name = "held"
+    name = "pausable"
 
-    def __init__(self, faces: int = 1, *, go: bool = True) -> None:
-        self.faces, self.begun, self.go = faces, 0, threading.Event()
+    def __init__(self, faces: int = 1, *, paused: bool = False) -> None:
+        self.faces, self.started, self.resume = faces, 0, threading.Event()
         self._change = threading.Condition()
-        if go:
-            self.go.set()
+        if not paused:
+            self.resume.set()
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         with self._change:
-            self.begun += 1
+            self.started += 1
             self._change.notify_all()
-        assert self.go.wait(PATIENCE)
+        assert self.resume.wait(PATIENCE)
         height, width = rgb.shape[:2]
         n = self.faces
         boxes = np.tile(np.array([[8, 8, min(72, width), min(72, height)]], np.float32), (n, 1))
@@ -59,27 +59,31 @@ class Held:
 
     def wait_for(self, pictures: int) -> None:
         with self._change:
-            assert self._change.wait_for(lambda: self.begun >= pictures, PATIENCE)
+            assert self._change.wait_for(lambda: self.started >= pictures, PATIENCE)
 
 
 @cache
-def models() -> tuple[Model, Model]:
+def models() -> ModelSet:
     """The shipped emotion and age models."""
-    return Model(read_model("emotion"), threads=1), Model(read_model("age"), threads=1)
+    return ModelSet.open(defaults.MODELS, threads=1)
 
 
 @contextlib.contextmanager
 def service(
-    detector: Any = None, *, access: AccessPolicy | None = None, threads: int = 1, told: bool = True, **limits: float
+    detector: Any = None,
+    *,
+    access: AccessPolicy | None = None,
+    threads: int = 1,
+    with_models: bool = True,
+    **limits: float,
 ) -> Iterator[TestClient]:
-    """A client of a service in this process; ``told=False`` leaves the models out."""
+    """A client of a service in this process; ``with_models=False`` leaves the models out."""
     allowed = ServiceLimits(**{"rate": 0.0, **limits})  # type: ignore[arg-type]
-    emotion, age = models() if told else (None, None)
     if detector is None:
         from mien.detect.mtcnn import MTCNN
 
         detector = MTCNN(40, 1)
-    engine = InferenceEngine(detector, emotion, age, allowed, threads=threads)
+    engine = InferenceEngine(detector, models() if with_models else ModelSet(), allowed, threads=threads)
     with TestClient(create_app(engine, access), base_url=HERE) as client:
         yield client
 
@@ -102,34 +106,34 @@ def encoded(rgb: NDArray[np.uint8], kind: str = "JPEG", **options: Any) -> bytes
     return stream.getvalue()
 
 
-def is_problem(answer: Any, status: int, kind: str) -> dict[str, Any]:
+def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
     """Check that an answer is this problem, and return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = answer.json()
-    assert told["type"] == f"urn:mien:problem:{kind}", told
-    assert told["status"] == status
-    assert {"title", "detail"} <= set(told)
-    return told
+    problem: dict[str, Any] = answer.json()
+    assert (problem["code"], problem["type"]) == (code, f"urn:mien:problem:{code}"), problem
+    assert problem["status"] == status
+    assert {"title", "detail"} <= set(problem)
+    return problem
 
 
-def until(true: Callable[[], Any]) -> Any:
-    """What ``true`` gives as soon as that is true; looks again and again, for as long as `PATIENCE`."""
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """What ``condition`` returns as soon as that is true; calls it again and again, for as long as `PATIENCE`."""
     stop = time.monotonic() + PATIENCE
-    while not (value := true()):
+    while not (value := condition()):
         assert time.monotonic() < stop, "it never came true"
         time.sleep(0.02)
     return value
 
 
-class Process:
+class ServeProcess:
     """``mien serve`` as a process. A context manager; it is killed where it does not end."""
 
     def __init__(self, *options: str, **environment: str) -> None:
         command = [sys.executable, "-W", "error", "-m", "mien", "serve", "--port", "0", "--threads", "1", *options]
         self._run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
         self.log: list[str] = []
-        self._said = threading.Condition()
+        self._logged = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.address = re.split(" on | – ", self.wait_for("serving on"))[1]
@@ -139,7 +143,7 @@ class Process:
     def pid(self) -> int:
         return self._run.pid
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> ServeProcess:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -156,27 +160,27 @@ class Process:
         def line() -> str | None:
             return next((one for one in self.log if text in one), None)
 
-        with self._said:
-            self._said.wait_for(lambda: line() or self._run.poll() is not None, PATIENCE)
-        found = line()
-        assert found, "\n".join(self.log)
-        return found
+        with self._logged:
+            self._logged.wait_for(lambda: line() or self._run.poll() is not None, PATIENCE)
+        first = line()
+        assert first, "\n".join(self.log)
+        return first
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Tell it to end; its exit code."""
+        """Send it a signal; its exit code."""
         self._run.send_signal(number)
         return self._run.wait(PATIENCE)
 
     def _read(self) -> None:
         assert self._run.stderr is not None
         for line in self._run.stderr:
-            with self._said:
+            with self._logged:
                 self.log.append(line.rstrip("\n"))
-                self._said.notify_all()
-        with self._said:
-            self._said.notify_all()
+                self._logged.notify_all()
+        with self._logged:
+            self._logged.notify_all()
 
 
-def folders(parent: Path) -> list[Path]:
-    """Private folders of services in a temporary folder."""
+def workdirs(parent: Path) -> list[Path]:
+    """Work folders of services in a temporary folder."""
     return sorted(parent.glob("mien-serve-*"))

@@ -113,21 +113,21 @@ def command(
     limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
     hosts = tuple(name.lower() for name in allow_host)
     access = AccessPolicy(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key)
-    with contextlib.closing(listen(access, port)) as bound:
+    with contextlib.closing(listen(access, port)) as listener:
         engine = InferenceEngine.load(
             limits,
             detection=detection,
             models=models,
             threads=threads,
         )
-        engine.warm()
+        engine.warm_up()
         log_to_stderr(logging.WARNING if quiet else logging.INFO)
-        url = base_url(bound)
+        url = base_url(listener)
         serve(
             create_app(engine, access, limits),
-            bound,
+            listener,
             limits,
-            started=lambda: click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True),
+            on_started=lambda: click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True),
             proxy=proxy,
         )
     click.echo("mien: stopped", err=True)

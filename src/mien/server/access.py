@@ -1,4 +1,4 @@
-"""Who may ask: addresses, the key, the names of the host, other sites."""
+"""Who may use the service: addresses, the key, host names, other sites."""
 
 from __future__ import annotations
 
@@ -21,37 +21,38 @@ _KEY = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """Who may ask.
+    """Who may use the service.
 
     Attributes:
-        host: the address that is listened on.
+        host: the address that it listens on.
         key: what clients have to send; None for none.
-        hosts: names of this service besides its address, as clients write them in the Host header; "*" for any.
-        origins: other sites whose pages may ask, such as ``https://lab.example``.
-        insecure: whether an address that others can reach may go without a key.
+        allow_hosts: names of this service besides its address, as clients write them in the Host header; "*" for any.
+        allow_origins: other sites whose pages may use it, such as ``https://lab.example``.
+        insecure_no_key: whether an address that others can reach may go without a key.
 
     Raises:
-        InputError: others could reach the service without a key; a key that is too short; an origin that is none.
+        InputError: others could reach the service without a key; a key that is too short; an invalid origin.
     """
 
     host: str = "127.0.0.1"
     key: str | None = None
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    insecure: bool = False
+    allow_hosts: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
+    insecure_no_key: bool = False
 
     def __post_init__(self) -> None:
         if self.key is not None and (len(self.key) < MIN_KEY_LENGTH or not _KEY.fullmatch(self.key)):
             raise InputError(
-                f"the key needs at least {MIN_KEY_LENGTH} characters, no spaces, all ASCII: make one with "
-                "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
+                f"the key needs at least {MIN_KEY_LENGTH} characters, no spaces, all ASCII",
+                advice="make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`",
             )
-        if self.key is None and not self.is_loopback and not self.insecure:
+        if self.key is None and not self.is_loopback and not self.insecure_no_key:
             raise InputError(
-                f"{self.host} can be reached by others, so it needs a key: give --key-file FILE or {KEY_VARIABLE}, or "
-                "listen on 127.0.0.1; --insecure-no-key goes without one"
+                f"{self.host} can be reached by others, so it needs a key",
+                advice=f"give --key-file FILE or {KEY_VARIABLE}, or listen on 127.0.0.1; "
+                "--insecure-no-key goes without one",
             )
-        for origin in self.origins:
+        for origin in self.allow_origins:
             parts = urlsplit(origin)
             if (
                 parts.scheme not in ("http", "https")
@@ -70,30 +71,30 @@ class AccessPolicy:
         except ValueError:
             return False
 
-    def knows_host(self, header: str) -> bool:
-        """Whether a Host header names this service; on loopback another name is another site's trick (rebinding)."""
+    def accepts_host(self, header: str) -> bool:
+        """Whether a Host header names this service; on loopback another name means DNS rebinding."""
         name = header.rpartition(":")[0] if re.search(r":\d*$", header) else header
         name = name.lower().rstrip(".")
-        if name in self.hosts or (name in _LOOPBACK_NAMES and self.is_loopback) or name == self.host:
+        if name in self.allow_hosts or (name in _LOOPBACK_NAMES and self.is_loopback) or name == self.host:
             return True
         # where anyone may reach it by any name, the key is what protects
-        return "*" in self.hosts or (not self.is_loopback and not self.hosts)
+        return "*" in self.allow_hosts or (not self.is_loopback and not self.allow_hosts)
 
-    def allows_origin(self, origin: str, host: str) -> bool:
-        """Whether the page that asks is our own, or one of a site on the list."""
+    def accepts_origin(self, origin: str, host: str) -> bool:
+        """Whether a request comes from our own page, or from a page of an allowed site."""
         # a proxy may speak HTTPS for us, so the scheme is not compared
-        return origin in self.origins or urlsplit(origin).netloc.lower() == host.lower() != ""
+        return origin in self.allow_origins or urlsplit(origin).netloc.lower() == host.lower() != ""
 
-    def opens(self, headers: Mapping[str, str]) -> bool:
-        """Whether the request brings the key, where one is asked for."""
+    def accepts_headers(self, headers: Mapping[str, str]) -> bool:
+        """Whether the headers hold the key, where one is needed."""
         if self.key is None:
             return True
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        return self.fits(headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else ""))
+        return self.accepts_key(headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else ""))
 
-    def fits(self, given: str) -> bool:
-        """Whether this is the key; takes as long for every wrong one."""
-        return self.key is None or hmac.compare_digest(given.encode("utf-8", "replace"), self.key.encode())
+    def accepts_key(self, key: str) -> bool:
+        """Whether this is the key; takes the same time for every wrong one."""
+        return self.key is None or hmac.compare_digest(key.encode("utf-8", "replace"), self.key.encode())
 
 
 def read_key(file: Path | None, environment: Mapping[str, str]) -> str | None:
@@ -107,6 +108,7 @@ def read_key(file: Path | None, environment: Mapping[str, str]) -> str | None:
     try:
         return file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise MissingFileError(f"{file}: no such file; it is to hold the key on one line") from None
+        raise MissingFileError("no such file", path=file, advice="it must hold the key on one line") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read as a key: {getattr(error, 'strerror', None) or 'not text'}") from None
+        reason = getattr(error, "strerror", None) or "not text"
+        raise InputError(f"cannot be read as a key: {reason}", path=file) from None

@@ -1,4 +1,4 @@
-"""What every request passes first: who asks, how often, how much; and what every answer carries."""
+"""What every request passes first: host, origin, key, rate, size and pace; and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mien.server.access import AccessPolicy
 from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
-from mien.server.problems import INTERNAL, ProblemError, busy, too_large
+from mien.server.problems import ProblemError
 from mien.server.uploads import ClientGoneError
 
-log = logging.getLogger("mien.serve")
+log = logging.getLogger(__name__)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -34,42 +34,58 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/v1/limits")
-"""What needs no key: nothing here tells anything of anybody."""
+"""What needs no key: nothing here holds data of anyone."""
 STATIC_PREFIX = "/static/"
 UNMETERED_PATHS = ("/healthz", "/readyz", "/")
-"""What the rate does not count, beside the files of the page: a supervisor must not take a busy service for a dead one,
-and a page without one of its files is broken. They are answered from memory."""
+"""What the rate limit does not count, besides the files of the page: a supervisor must not take a busy service for a
+dead one, and a page without one of its files is broken. They are answered from memory."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 _MAX_ADDRESSES = 10_000
 _DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 64 << 20
 _VIDEOS_PATH = "/v1/videos"
+_FORM_BYTES = 65_536
+"""Bytes of a form around the video in it."""
+_CLIENT_CLOSED_REQUEST = 499
+"""Status in the log where the client closed the connection; the number that nginx uses."""
 
 
 class RateLimiter:
-    """A bucket of tokens for each address; forgotten when it is full again, or when there are too many addresses."""
+    """A token bucket per address; forgotten when there are too many addresses.
+
+    Args:
+        rate: tokens per second; 0 for no limit.
+        burst: tokens that a bucket holds at most.
+    """
 
     def __init__(self, rate: float, burst: int) -> None:
         self._rate, self._burst = rate, burst
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait(self, address: str, now: float) -> float:
+    def acquire(self, address: str, now: float) -> float:
         """Take one token: 0, or the seconds until there is one."""
         if self._rate <= 0:
             return 0.0
         tokens, then = self._buckets.pop(address, (float(self._burst), now))
         tokens = min(self._burst, tokens + (now - then) * self._rate)
-        missing = max(0.0, 1.0 - tokens) / self._rate
-        self._buckets[address] = (tokens if missing else tokens - 1.0, now)
+        wait = max(0.0, 1.0 - tokens) / self._rate
+        self._buckets[address] = (tokens if wait else tokens - 1.0, now)
         if len(self._buckets) > _MAX_ADDRESSES:
             self._buckets.popitem(last=False)
-        return missing
+        return wait
 
 
 @dataclass
 class InFlight:
-    """Requests that upload or work now."""
+    """Requests that upload or compute now.
+
+    Attributes:
+        total: number of requests.
+        held_bytes: bytes of their bodies in memory.
+        by_client: number of requests per address.
+    """
 
     total: int = 0
-    held: int = 0
+    held_bytes: int = 0
     by_client: dict[str, int] = field(default_factory=dict)
 
 
@@ -78,18 +94,18 @@ class AdmissionMiddleware:
 
     Args:
         app: what is inside.
-        access: who may ask.
+        access: who may use the service.
         limits: how much.
         metrics: where it is counted.
     """
 
     def __init__(self, app: ASGIApp, access: AccessPolicy, limits: ServiceLimits, metrics: ServiceMetrics) -> None:
         self._app, self._access, self._limits, self._metrics = app, access, limits, metrics
-        self._rates = RateLimiter(limits.rate, limits.burst)
-        self.flight = InFlight()
+        self._rate_limiter = RateLimiter(limits.rate, limits.burst)
+        self.in_flight = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Answer one request, or pass on a WebSocket."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -99,174 +115,175 @@ class AdmissionMiddleware:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        body = _LimitedBody(receive, self._limits, self.flight, _max_body_bytes(scope, self._limits))
-        answer = _SecuredResponse(send, scope, body)
+        body = _LimitedBody(receive, self._limits, self.in_flight, _max_body_bytes(scope, self._limits))
+        response = _SecuredResponse(send, scope, body)
         try:
-            self._admit(scope, Headers(scope=scope), body)
+            self._check_request(scope, Headers(scope=scope), body)
             if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-                await self._app(scope, body.receive, answer.send)
+                await self._app(scope, body.receive, response.send)
             else:
-                await self._counted(scope, body, answer)
+                await self._run_counted(scope, body, response)
         except ProblemError as problem:
-            self._metrics.problems.labels(problem.kind).inc()
-            await problem.response()(scope, receive, answer.send)
+            self._metrics.problems.labels(problem.code).inc()
+            await problem.response()(scope, receive, response.send)
         except ClientGoneError:
             pass
         except Exception as error:
-            # the message may hold what the client sent, so only the place is told
+            # the message may hold what the client sent, so only the place is logged
             where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s while answering; this is a mistake in mien\n%s", type(error).__name__, where)
-            if not answer.status:
-                await INTERNAL.response()(scope, receive, answer.send)
+            log.error("%s while answering; this is a bug in mien\n%s", type(error).__name__, where)
+            if not response.status:
+                await ProblemError("internal").response()(scope, receive, response.send)
         finally:
-            body.let_go()
-            # 499 as others log it: the client closed the connection
-            self._tell(scope, answer.status or 499, time.perf_counter() - began)
+            body.release()
+            self._record(scope, response.status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - began)
 
-    async def _counted(self, scope: Scope, body: _LimitedBody, answer: _SecuredResponse) -> None:
-        """A request that uploads or works, if there is room for it."""
-        flight, limits, address = self.flight, self._limits, _client_address(scope)
-        mine = flight.by_client.get(address, 0)
-        if flight.total >= limits.requests:
-            raise busy(f"{limits.requests} requests are being answered: try again", 1)
-        if mine >= limits.client_requests:
-            detail = f"{mine} of your requests are being answered: wait for one of them"
-            raise ProblemError(429, "too-many-requests", detail, retry_after=1)
-        flight.total += 1
-        flight.by_client[address] = mine + 1
+    async def _run_counted(self, scope: Scope, body: _LimitedBody, response: _SecuredResponse) -> None:
+        """Run a request that uploads or computes, if there is room for it."""
+        in_flight, limits, address = self.in_flight, self._limits, _client_address(scope)
+        of_client = in_flight.by_client.get(address, 0)
+        if in_flight.total >= limits.requests:
+            raise ProblemError("busy", f"{limits.requests} requests are in progress: try again", retry_after=1)
+        if of_client >= limits.client_requests:
+            detail = f"{of_client} of your requests are in progress: wait for one of them"
+            raise ProblemError("too-many-requests", detail, retry_after=1)
+        in_flight.total += 1
+        in_flight.by_client[address] = of_client + 1
         self._metrics.in_flight.inc()
         try:
-            await self._app(scope, body.receive, answer.send)
+            await self._app(scope, body.receive, response.send)
         finally:
-            flight.total -= 1
-            flight.by_client[address] -= 1
-            if not flight.by_client[address]:
-                del flight.by_client[address]
+            in_flight.total -= 1
+            in_flight.by_client[address] -= 1
+            if not in_flight.by_client[address]:
+                del in_flight.by_client[address]
             self._metrics.in_flight.dec()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             headers = Headers(scope=scope)
-            self._ask(scope, headers)
-            scope.setdefault("state", {})["key"] = self._access.opens(headers)
-            if len(headers.getlist("origin")) > 0 and not self._access.allows_origin(
+            self._check_head(scope, headers)
+            scope.setdefault("state", {})["key"] = self._access.accepts_headers(headers)
+            if len(headers.getlist("origin")) > 0 and not self._access.accepts_origin(
                 headers["origin"], headers.get("host", "")
             ):
-                raise ProblemError(403, "origin-refused", "pages of other sites may not use this service")
+                raise ProblemError("origin-refused", "pages of other sites may not use this service")
         except ProblemError as problem:
-            self._metrics.problems.labels(problem.kind).inc()
+            self._metrics.problems.labels(problem.code).inc()
             await receive()  # the request to open
             if "websocket.http.response" not in scope.get("extensions", {}):
-                await send({"type": "websocket.close", "code": 1008, "reason": problem.kind})
+                await send({"type": "websocket.close", "code": 1008, "reason": problem.code})
                 return
-            answer = problem.response()
-            # the server counts the bytes itself, and uvicorn before 0.53 would tell their number twice
-            told = [(name, value) for name, value in answer.raw_headers if name != b"content-length"]
-            head = {"status": answer.status_code, "headers": told}
+            response = problem.response()
+            # the server counts the bytes itself, and uvicorn before 0.53 would send their number twice
+            raw_headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
+            head = {"status": response.status_code, "headers": raw_headers}
             await send({"type": "websocket.http.response.start", **head})
-            await send({"type": "websocket.http.response.body", "body": answer.body})
+            await send({"type": "websocket.http.response.body", "body": response.body})
             return
         await self._app(scope, receive, send)
 
-    def _ask(self, scope: Scope, headers: Headers) -> None:
-        """Head, host and rate."""
+    def _check_head(self, scope: Scope, headers: Headers) -> None:
+        """Check size of the head, host and rate."""
         size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         if size + sum(len(name) + len(value) for name, value in headers.raw) > self._limits.header_bytes:
             detail = f"the head of the request is too large; the limit is {self._limits.header_bytes:,} bytes"
-            raise ProblemError(431, "head-too-large", detail)
+            raise ProblemError("head-too-large", detail)
         if "transfer-encoding" in headers and "content-length" in headers:
             # a proxy in front may take the other one, and another request for the rest of this one's body
-            raise ProblemError(400, "head-malformed", "the request has Content-Length and Transfer-Encoding: send one")
-        if not self._access.knows_host(headers.get("host", "")):
-            detail = "this service does not go by that name: --allow-host NAME adds one"
-            raise ProblemError(421, "host-unknown", detail)
+            detail = "the request has Content-Length and Transfer-Encoding: send one"
+            raise ProblemError("head-malformed", detail)
+        if not self._access.accepts_host(headers.get("host", "")):
+            raise ProblemError("host-unknown", "this service does not have that name: --allow-host NAME adds one")
         if scope["path"] not in UNMETERED_PATHS and not scope["path"].startswith(STATIC_PREFIX):
-            wait = self._rates.wait(_client_address(scope), time.monotonic())
+            wait = self._rate_limiter.acquire(_client_address(scope), time.monotonic())
             if wait:
-                detail = f"more than {self._limits.rate:g} requests a second from your address: wait a moment"
-                raise ProblemError(429, "too-many-requests", detail, retry_after=wait)
+                detail = f"more than {self._limits.rate:g} requests per second from your address: wait a moment"
+                raise ProblemError("too-many-requests", detail, retry_after=wait)
 
-    def _admit(self, scope: Scope, headers: Headers, body: _LimitedBody) -> None:
-        self._ask(scope, headers)
+    def _check_request(self, scope: Scope, headers: Headers, body: _LimitedBody) -> None:
+        """Check the head, origin, key and the declared size of the body."""
+        self._check_head(scope, headers)
         path, method = scope["path"], scope["method"]
         origin = headers.get("origin")
         preflight = method == "OPTIONS" and "access-control-request-method" in headers
         if (
             origin is not None
             and method not in ("GET", "HEAD", "OPTIONS")
-            and not self._access.allows_origin(origin, headers.get("host", ""))
+            and not self._access.accepts_origin(origin, headers.get("host", ""))
         ):
-            raise ProblemError(403, "origin-refused", "pages of other sites may not use this service")
-        if not (path in PUBLIC_PATHS or path.startswith(STATIC_PREFIX) or preflight or self._access.opens(headers)):
+            raise ProblemError("origin-refused", "pages of other sites may not use this service")
+        public = path in PUBLIC_PATHS or path.startswith(STATIC_PREFIX)
+        if not (public or preflight or self._access.accepts_headers(headers)):
             detail = "send the key of this service as X-API-Key, or as Authorization: Bearer"
-            raise ProblemError(401, "key-missing", detail, headers={"WWW-Authenticate": "Bearer"})
+            raise ProblemError("key-missing", detail, headers={"WWW-Authenticate": "Bearer"})
         length = headers.get("content-length", "")
-        if length.isdecimal() and len(length) < 20 and int(length) > body.most:
-            raise too_large(f"the request has {int(length):,} bytes; the limit is {body.most:,}: send less at once")
+        if length.isdecimal() and len(length) < 20 and int(length) > body.max_bytes:
+            detail = f"the request has {int(length):,} bytes; the limit is {body.max_bytes:,}: send less at once"
+            raise ProblemError("too-large", detail)
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log one answer."""
         # the route, not the path: that may hold the number of a video, which opens its result
-        own = scope["path"] if scope["path"] in PUBLIC_PATHS else "other"
-        route = getattr(scope.get("route"), "path", "") or own
+        known = scope["path"] if scope["path"] in PUBLIC_PATHS else "other"
+        route = getattr(scope.get("route"), "path", "") or known
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
 
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
-
-
 class _LimitedBody:
     """The body of a request, as long as it keeps to the limits."""
 
-    def __init__(self, receive: Receive, limits: ServiceLimits, flight: InFlight, most: int) -> None:
-        self._receive, self._limits, self._flight, self.most = receive, limits, flight, most
-        self._seen = self._held = 0
-        self._begun = time.monotonic()
+    def __init__(self, receive: Receive, limits: ServiceLimits, in_flight: InFlight, max_bytes: int) -> None:
+        self._receive, self._limits, self._in_flight, self.max_bytes = receive, limits, in_flight, max_bytes
+        self._received_bytes = self._held_bytes = 0
+        self._started = time.monotonic()
         self.ended = self.stalled = False
 
     async def receive(self) -> Message:
         if self.ended:
             return await self._receive()
-        left = self._begun + self._limits.upload_seconds - time.monotonic()
+        left = self._started + self._limits.upload_seconds - time.monotonic()
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, min(left, self._limits.idle_seconds)))
         except asyncio.TimeoutError:
             self.stalled = True
             detail = f"the upload paused for {self._limits.idle_seconds:g} s, or took more than "
             detail += f"{self._limits.upload_seconds:g} s in all: send it again"
-            raise ProblemError(408, "upload-slow", detail) from None
+            raise ProblemError("upload-slow", detail) from None
         if message["type"] != "http.request":
             return message
         size = len(message.get("body", b""))
-        self._seen += size
+        self._received_bytes += size
         self.ended = not message.get("more_body", False)
-        if self._seen > self.most:
-            raise too_large(f"the request has more than {self.most:,} bytes: send less at once")
-        if self.most == self._limits.body_bytes:  # what goes into a file is not held
-            self._held += size
-            self._flight.held += size
-            if self._flight.held > self._limits.memory_bytes:
-                raise busy("too much is being uploaded at once: try again", 2)
+        if self._received_bytes > self.max_bytes:
+            raise ProblemError("too-large", f"the request has more than {self.max_bytes:,} bytes: send less at once")
+        if self.max_bytes == self._limits.body_bytes:  # what goes into a file is not held
+            self._held_bytes += size
+            self._in_flight.held_bytes += size
+            if self._in_flight.held_bytes > self._limits.memory_bytes:
+                raise ProblemError("busy", "too much is being uploaded at once: try again", retry_after=2)
         return message
 
     async def drain(self) -> None:
-        """Read on for a while: a client that is still sending when the connection closes may never see the answer."""
+        """Read on for a while: a client that is still sending when the connection closes may never get the answer."""
         if self.stalled:
             return
-        stop, seen = time.monotonic() + _DRAIN_SECONDS, 0
-        while not self.ended and seen < _DRAIN_BYTES:
+        stop, drained = time.monotonic() + _DRAIN_SECONDS, 0
+        while not self.ended and drained < _DRAIN_BYTES:
             try:
                 message = await asyncio.wait_for(self._receive(), max(0.0, stop - time.monotonic()))
             except asyncio.TimeoutError:
                 return
-            seen += len(message.get("body", b""))
+            drained += len(message.get("body", b""))
             self.ended = not message.get("more_body", False)
 
-    def let_go(self) -> None:
-        self._flight.held -= self._held
-        self._held = 0
+    def release(self) -> None:
+        """The body is no longer in memory."""
+        self._in_flight.held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
 
 class _SecuredResponse:
@@ -274,7 +291,7 @@ class _SecuredResponse:
 
     def __init__(self, send: Send, scope: Scope, body: _LimitedBody) -> None:
         self._send, self._scope, self._body = send, scope, body
-        self._unread = False
+        self._drains = False
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -287,9 +304,9 @@ class _SecuredResponse:
                 headers["Cache-Control"] = "no-store"
             if not self._body.ended and self._scope["method"] not in ("GET", "HEAD"):
                 headers["Connection"] = "close"
-                # a client that waits for leave to send will not send any more
-                self._unread = "expect" not in Headers(scope=self._scope)
-        elif self._unread and not message.get("more_body", False):
+                # a client that waits for 100 Continue will not send any more
+                self._drains = "expect" not in Headers(scope=self._scope)
+        elif self._drains and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._body.drain()
             message = {"type": "http.response.body", "body": b""}
@@ -302,5 +319,4 @@ def _client_address(scope: Scope) -> str:
 
 
 def _max_body_bytes(scope: Scope, limits: ServiceLimits) -> int:
-    """Bytes that the body may have; the forms of videos have a little besides."""
-    return limits.video_bytes + 65_536 if scope["path"] == _VIDEOS_PATH else limits.body_bytes
+    return limits.video_bytes + _FORM_BYTES if scope["path"] == _VIDEOS_PATH else limits.body_bytes

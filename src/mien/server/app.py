@@ -1,4 +1,4 @@
-"""The pieces put together: `create_app` is what a server runs."""
+"""The service as an ASGI app: `create_app` connects its parts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,32 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from mien.server import deepface, web_page, workdir
+from mien.errors import MienError
+from mien.server import deepface, web_page
 from mien.server.access import AccessPolicy
 from mien.server.admission import AdmissionMiddleware
 from mien.server.engine import InferenceEngine
 from mien.server.job_queue import JobQueue
 from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
-from mien.server.problems import MEDIA_TYPE, ProblemError
+from mien.server.problems import MEDIA_TYPE, ProblemError, problem_from
 from mien.server.service import ServiceState
 from mien.server.uploads import ClientGoneError
 from mien.server.v1 import info, live, photos, videos
 from mien.server.v1.schemas import ProblemDetails
+from mien.server.workdir import temporary_workdir
 
-_ABOUT = (
+_DESCRIPTION = (
     "How faces look to raters, not what people feel: photos, videos and live frames. Nothing leaves the machine that "
     "this runs on. Do not use it to decide about people; emotion recognition at work and in education is banned in the "
     "EU."
 )
 _STOP_SECONDS = 5.0
+_HTTP_CODES = {404: "not-found", 405: "method-not-allowed"}
+_HTTP_DETAILS = {
+    404: "there is nothing here: /docs lists what there is",
+    405: "this address does not have this method: see Allow",
+}
 
 
 def create_app(
@@ -41,34 +48,35 @@ def create_app(
     """The service as an ASGI app.
 
     Args:
-        engine: what analyses; the app closes it when it ends.
-        access: who may ask; by default everybody on this machine.
+        engine: analyses photos and frames; the app closes it when it ends.
+        access: who may use the service; by default every program on this machine.
         limits: what is allowed; by default those of the engine.
     """
     limits, access, metrics = limits or engine.limits, access or AccessPolicy(), ServiceMetrics()
     app = FastAPI(
         title="Mien",
         version=version("mien"),
-        description=_ABOUT,
+        description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        responses={"4XX": _problem("what was asked cannot be done"), "5XX": _problem("not now")},
+        responses={"4XX": _problem_schema("the request cannot be answered"), "5XX": _problem_schema("not now")},
     )
-    engine.batches = metrics.batches.observe
-    # the folder and the videos come with the start
+    engine.on_batch = metrics.batches.observe
+    # the work folder and the videos are made when the app starts
     app.state.parts = engine, access, limits, metrics
     for router in (photos.router, videos.router, live.router, info.router, deepface.router, web_page.router):
         app.include_router(router)
     app.add_exception_handler(ProblemError, _answer_problem)
-    app.add_exception_handler(ClientGoneError, _answer_nobody)
+    app.add_exception_handler(MienError, _answer_error)
+    app.add_exception_handler(ClientGoneError, _answer_gone)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_middleware(AdmissionMiddleware, access=access, limits=limits, metrics=metrics)
-    if access.origins:
+    if access.allow_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(access.origins),
+            allow_origins=list(access.allow_origins),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type", "X-API-Key", "Authorization"],
             expose_headers=["Location", "Retry-After"],
@@ -79,14 +87,14 @@ def create_app(
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine, access, limits, metrics = app.state.parts
-    with workdir.temporary_workdir() as root:
+    with temporary_workdir() as root:
         jobs = JobQueue(engine, limits, metrics, root)
         service = ServiceState(engine, limits, access, metrics, jobs)
-        metrics.watch(engine.pool.waiting, lambda: len(jobs))
+        metrics.set_gauges(engine.pool.waiting, lambda: len(jobs))
         app.state.service = service
-        app.openapi()  # built now and not while somebody waits
+        app.openapi()  # built now and not while a client waits
         service.ready = True
-        expiring = jobs.expire_forever()
+        expiring = jobs.start_expiring()
         try:
             yield
         finally:
@@ -96,19 +104,26 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             engine.close(_STOP_SECONDS)
 
 
-def _problem(text: str) -> dict[str, Any]:
+def _problem_schema(text: str) -> dict[str, Any]:
     return {"description": text, "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
 
 
 async def _answer_problem(request: Request, problem: Exception) -> Response:
     if not isinstance(problem, ProblemError):
         raise problem
-    request.app.state.service.metrics.problems.labels(problem.kind).inc()
+    request.app.state.service.metrics.problems.labels(problem.code).inc()
     return problem.response()
 
 
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """An error of the package that no endpoint handled."""
+    if not isinstance(error, MienError):
+        raise error
+    return await _answer_problem(request, problem_from(error))
+
+
 async def _answer_invalid(request: Request, error: Exception) -> Response:
-    """What FastAPI found wrong with the parameters, without what the client sent."""
+    """Parameters that FastAPI rejected; what the client sent is not repeated."""
     if not isinstance(error, RequestValidationError):
         raise error
     errors = [
@@ -116,24 +131,23 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['name']}: {one['detail']}" for one in errors[:5])
-    return await _answer_problem(request, ProblemError(422, "parameter-invalid", detail, more={"errors": errors}))
+    return await _answer_problem(request, ProblemError("input-invalid", detail, extensions={"errors": errors}))
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     """404 and 405, which the router raises."""
     if not isinstance(error, HTTPException):
         raise error
-    phrase = HTTPStatus(error.status_code).phrase
-    kind = phrase.lower().replace(" ", "-")
-    detail = {404: "there is nothing here: /docs lists what there is", 405: "not with this method: see Allow"}
+    status = error.status_code
     headers = dict(error.headers or {})
     described = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""))
-    if error.status_code == 405 and described:
+    if status == 405 and described:
         # the router names the methods of the first route alone
         headers["Allow"] = ", ".join(sorted(method.upper() for method in described))
-    problem = ProblemError(error.status_code, kind, detail.get(error.status_code, phrase), headers=headers)
-    return await _answer_problem(request, problem)
+    code = _HTTP_CODES.get(status, "request-invalid" if status < 500 else "internal")
+    detail = _HTTP_DETAILS.get(status, HTTPStatus(status).phrase)
+    return await _answer_problem(request, ProblemError(code, detail, headers=headers))
 
 
-async def _answer_nobody(_: Request, __: Exception) -> Response:
+async def _answer_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=499)

@@ -1,6 +1,6 @@
 """``POST /analyze`` as deepface's service has it, so that its clients need only another address.
 
-What differs: paths are not opened and addresses not fetched, and gender and race are not told.
+Differences: paths are not opened, addresses are not fetched, and gender and race are not predicted.
 
 Source:
     deepface 0.0.103, ``api/src/modules/core/routes.py``.
@@ -16,8 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mien.exchange.deepface_fer import to_deepface
-from mien.results.faces import Faces
-from mien.server.engine import PhotoRequest
+from mien.server.engine import PhotoRequest, PhotoResult
 from mien.server.problems import ProblemError
 from mien.server.service import ServiceState, service_state
 from mien.server.uploads import (
@@ -33,8 +32,8 @@ from mien.server.worker_pool import NORMAL
 
 router = APIRouter(tags=["deepface"])
 
-_TOLD, _UNTOLD = ("emotion", "age"), ("gender", "race")
-_IMAGE = ("img", "img_path")
+_ACTIONS, _UNSUPPORTED_ACTIONS = ("emotion", "age"), ("gender", "race")
+_IMAGE_FIELDS = ("img", "img_path")
 DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
     "emotion": {
         "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 100.0, "sad": 0.0, "surprise": 0.0, "neutral": 0.0,
@@ -47,19 +46,19 @@ DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
     },
     "face_confidence": 1.0,
 }  # fmt: skip
-"""What is told of scikit-image's astronaut; emotions in percent."""
+"""The answer for scikit-image's astronaut; emotions in percent."""
 
 
 class DeepfaceRequest(BaseModel):
-    """What deepface's clients send; other keys, such as detector_backend, are let pass."""
+    """What deepface's clients send; other keys, such as detector_backend, are ignored."""
 
     img: str = Field(description="base64 as a data URL; older clients call it img_path")
-    actions: list[str] | str = Field(list(_TOLD), description="emotion and age are told")
+    actions: list[str] | str = Field(list(_ACTIONS), description="emotion, age")
     enforce_detection: bool = Field(True, description="whether a photo without a face is an error")
 
 
 class DeepfaceResponse(BaseModel):
-    """One entry a face, as ``DeepFace.analyze`` gives it."""
+    """One entry per face, as ``DeepFace.analyze`` gives it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"results": [DEEPFACE_EXAMPLE]}]})
     results: list[dict[str, Any]]
@@ -96,65 +95,65 @@ async def analyze(request: Request) -> JSONResponse:
     """The faces of one photo in deepface's shape."""
     service = service_state(request)
     try:
-        data, given = await _given(request, service)
-        actions = _actions(given.get("actions", list(_TOLD)))
-        wish = PhotoRequest(frozenset(actions))
-        told = await run_until_disconnect(request, service.engine.tell(data, wish), service.limits.request_seconds)
-        faces: Faces = told.faces
-        if not faces and str(given.get("enforce_detection", True)).lower() == "true":
-            raise ProblemError(400, "no-face", "no face was found: check the photo, or set enforce_detection to false")
+        data, fields = await _read_request(request, service)
+        actions = _actions(fields.get("actions", list(_ACTIONS)))
+        work = service.engine.analyze(data, PhotoRequest(frozenset(actions)))
+        result: PhotoResult = await run_until_disconnect(request, work, service.limits.request_seconds)
+        if not result.faces and str(fields.get("enforce_detection", True)).lower() == "true":
+            raise ProblemError("no-face", "no face was detected: check the photo, or set enforce_detection to false")
     except ProblemError as problem:
-        # its clients look for the reason under this name
-        problem.more = {"error": problem.detail}
+        # deepface's clients look for the reason under this name
+        problem.extensions["error"] = problem.detail
         raise
-    return JSONResponse({"results": to_deepface(faces)})
+    return JSONResponse({"results": to_deepface(result.faces)})
 
 
-async def _given(request: Request, service: ServiceState) -> tuple[bytes, dict[str, Any]]:
-    """The photo, and what is asked of it."""
+async def _read_request(request: Request, service: ServiceState) -> tuple[bytes, dict[str, Any]]:
+    """The photo and the other fields of the request."""
     kind = media_type(request)[0]
     if kind == "multipart/form-data":
-        parts = await read_form(request, files=1)
-        given: dict[str, Any] = {p.name: bytes(p.data).decode("utf-8", "replace") for p in parts if not p.is_file}
+        parts = await read_form(request, max_files=1)
+        fields: dict[str, Any] = {p.name: bytes(p.data).decode("utf-8", "replace") for p in parts if not p.is_file}
         file = next((part for part in parts if part.is_file), None)
         if file is not None:
-            if file.name not in _IMAGE:
-                raise _missing()
-            return bytes(file.data), given
+            if file.name not in _IMAGE_FIELDS:
+                raise _image_missing()
+            return bytes(file.data), fields
     elif kind == "application/json":
         body = await read_body(request)
-        given = await service.engine.pool.run(NORMAL, _object, body)
+        fields = await service.engine.pool.run(NORMAL, _parse_object, body)
     else:
         raise unsupported_media_type("JSON or a form")
-    text = next((given[name] for name in _IMAGE if given.get(name)), None)
+    text = next((fields[name] for name in _IMAGE_FIELDS if fields.get(name)), None)
     if not isinstance(text, str):
-        raise _missing()
-    return await service.engine.pool.run(NORMAL, decode_base64, text, "img"), given
+        raise _image_missing()
+    return await service.engine.pool.run(NORMAL, decode_base64, text, "img"), fields
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
-        given = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        raise ProblemError(422, "json-malformed", "the JSON is not an object")
-    return given
+        document = None
+    if not isinstance(document, dict):
+        raise ProblemError("json-malformed", "the JSON is not an object")
+    return document
 
 
-def _actions(given: Any) -> list[str]:
-    """The names of what is asked, which forms write in many ways."""
-    if isinstance(given, str):
-        given = [word for word in given.translate(str.maketrans("", "", "[]()\"' ")).split(",") if word]
-    if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
-        raise ProblemError(422, "parameter-invalid", f"actions is a list of {' and '.join(_TOLD)}")
-    unknown = [one for one in given if one not in _TOLD]
-    if any(one in _UNTOLD for one in unknown):
-        raise ProblemError(422, "not-told", "gender and race are not told here: leave them out of actions")
+def _actions(value: Any) -> list[str]:
+    """The names of the actions, which forms write in several ways."""
+    if isinstance(value, str):
+        value = [word for word in value.translate(str.maketrans("", "", "[]()\"' ")).split(",") if word]
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise ProblemError("input-invalid", f"actions is a list of {' and '.join(_ACTIONS)}")
+    unknown = [one for one in value if one not in _ACTIONS]
+    if any(one in _UNSUPPORTED_ACTIONS for one in unknown):
+        detail = "gender and race are not predicted here: leave them out of actions"
+        raise ProblemError("action-unsupported", detail)
     if unknown:
-        raise ProblemError(422, "parameter-invalid", f"actions are {' and '.join(_TOLD)}")
-    return given
+        raise ProblemError("input-invalid", f"actions are {' and '.join(_ACTIONS)}")
+    return value
 
 
-def _missing() -> ProblemError:
-    return ProblemError(422, "image-missing", "send the photo as 'img': a file of a form, or a base64 data URL")
+def _image_missing() -> ProblemError:
+    return ProblemError("image-missing", "send the photo as 'img': a file of a form, or a base64 data URL")

@@ -1,8 +1,8 @@
-"""Photos → faces, for many requests at once: search photo by photo, classify the faces of several photos together.
+"""Photos → faces, for many requests at once: detection photo by photo, classification of several photos together.
 
-A worker decodes a photo, searches it and cuts the faces out; the photo is let go there, so that as many photos are in
-memory as there are workers. The crops then wait a moment for those of other photos that are under way, and each
-classifier runs once on all of them.
+A worker decodes a photo, detects its faces and crops them; the pixels are released there, so that as many photos are in
+memory as there are workers. The crops then wait a moment for those of other photos in progress, and each model runs
+once on all of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mien import defaults
 from mien.cpus import thread_count
 from mien.detect import DetectionOptions, make_detector
 from mien.detect.detector import Detector, RefiningDetector
-from mien.errors import ImageError, ImageTooLargeError, InputError
+from mien.errors import MienError
 from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.pipeline.analyzer import Analyzer
@@ -29,21 +29,21 @@ from mien.predict.classify import crop_faces, predict_crops, split
 from mien.predict.model_set import ModelInput, ModelSet
 from mien.results.faces import Faces
 from mien.server.limits import ServiceLimits
-from mien.server.problems import ProblemError, busy, too_large
+from mien.server.problems import ProblemError, problem_from
 from mien.server.worker_pool import NORMAL, URGENT, WorkerPool
 
 _MAX_SIDE = 32_766
-"""Pixels of the longest side that OpenCV can cut faces from."""
+"""Pixels of the longest side that OpenCV can crop faces from."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoRequest:
-    """What is to be told of a photo.
+    """What is asked about a photo.
 
     Attributes:
         models: names of the models that run; None for all.
-        min_face: least shorter side of a face, pixels; 0 for what the detector finds.
-        min_score: least score of the detector, 0–1.
+        min_face: least shorter side of a face, pixels; 0 returns all that are detected.
+        min_score: least detection score, 0–1.
     """
 
     models: frozenset[str] | None = None
@@ -53,15 +53,38 @@ class PhotoRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoResult:
-    """The faces of a photo, and how many more there were than are told."""
+    """The faces of a photo.
+
+    Attributes:
+        faces: the faces, best score first.
+        left_out: how many more were detected than the limit allows.
+    """
 
     faces: Faces
     left_out: int = 0
 
+    def to_dict(self, abstain: float = defaults.ABSTAIN) -> dict[str, Any]:
+        """JSON-ready: width, height, faces, and how many are left out.
+
+        Args:
+            abstain: probability below which a label is None.
+        """
+        width, height = self.faces.image_size
+        faces = self.faces.to_dicts()
+        for face in faces:
+            for name, prediction in face.get("predictions", {}).items():
+                if prediction["confidence"] < abstain:
+                    prediction["label"] = None
+                    # the shipped heads' labels stand in the face too
+                    key = f"{name}_range" if f"{name}_range" in face else name
+                    face.update({key: None} if key in face else {})
+        document: dict[str, Any] = {"width": width, "height": height, "faces": faces}
+        return document | ({"left_out": self.left_out} if self.left_out else {})
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _CroppedPhoto:
-    """A photo whose faces wait to be classified, without its pixels."""
+    """A photo whose faces wait for classification, without its pixels."""
 
     faces: Faces
     left_out: int
@@ -69,39 +92,47 @@ class _CroppedPhoto:
 
 
 class LimitedDetector:
-    """A detector that gives no more than so many faces, those with the best score."""
+    """A detector that returns the faces with the best scores, at most a given number.
 
-    def __init__(self, detector: Detector, most: int) -> None:
-        self._detector, self._most = detector, most
+    Args:
+        detector: detects the faces.
+        max_faces: how many are returned at most.
+    """
+
+    def __init__(self, detector: Detector, max_faces: int) -> None:
+        self._detector, self._max_faces = detector, max_faces
         self.name = detector.name
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
-        """As the detector, best score first."""
-        return self._detector.detect(rgb)[: self._most]
+        """The faces, best score first."""
+        return self._detector.detect(rgb)[: self._max_faces]
 
 
 class LimitedRefiningDetector(LimitedDetector):
-    """As `LimitedDetector`, for a detector that can look where faces are expected."""
+    """`LimitedDetector` for a detector that can search where faces are expected."""
 
-    def __init__(self, detector: Any, most: int) -> None:
-        super().__init__(detector, most)
+    def __init__(self, detector: Any, max_faces: int) -> None:
+        super().__init__(detector, max_faces)
         self._refine = detector.refine
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
-        """As the detector."""
+        """The faces near the boxes; see `mien.detect.detector.RefiningDetector`."""
         faces, origin = self._refine(rgb, boxes)
-        return faces[: self._most], origin[: self._most]
+        return faces[: self._max_faces], origin[: self._max_faces]
 
 
 class InferenceEngine:
     """The one analyzer of the service and the threads that it runs on.
 
     Args:
-        detector: finds the faces; one thread.
-        models: predict for every face; one thread each.
+        detector: detects the faces; one thread.
+        models: run on every face; one thread each.
         limits: what is allowed.
         threads: workers, None for the available CPUs, at most 4.
-        min_face: what the detector was built with, for `describe`.
+        min_face: what the detector was built with; reported with the results.
+
+    Attributes:
+        on_batch: called after every batch with the number of photos that were classified together.
     """
 
     def __init__(
@@ -114,13 +145,12 @@ class InferenceEngine:
         min_face: int = defaults.MIN_FACE,
     ) -> None:
         self.detector, self.models, self.limits = detector, models, limits
-        bounded = LimitedRefiningDetector if isinstance(detector, RefiningDetector) else LimitedDetector
-        self.analyzer = Analyzer(detector=bounded(detector, limits.faces), models=models, min_face=min_face, threads=1)
+        limited = LimitedRefiningDetector if isinstance(detector, RefiningDetector) else LimitedDetector
+        self.analyzer = Analyzer(detector=limited(detector, limits.faces), models=models, min_face=min_face, threads=1)
         self.pool = WorkerPool(thread_count(threads))
-        self.batches: Callable[[int], None] = _ignore
-        """Told of every batch: how many photos were classified together."""
+        self.on_batch: Callable[[int], None] = lambda _: None
         self._waiting: deque[tuple[_CroppedPhoto, Future[PhotoResult]]] = deque()
-        self._under_way = 0
+        self._in_progress = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -138,10 +168,10 @@ class InferenceEngine:
         # OpenCV would start threads of its own in every worker
         cv2.setNumThreads(1)
         options = detection or DetectionOptions()
-        opened = ModelSet.open(models, threads=1)
-        return cls(make_detector(options, threads=1), opened, limits, threads=threads, min_face=options.min_face)
+        detector, loaded = make_detector(options, threads=1), ModelSet.open(models, threads=1)
+        return cls(detector, loaded, limits, threads=threads, min_face=options.min_face)
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Run everything once, so that the first request is not slower than the others."""
         noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
         self.analyzer.analyze(noise, color="rgb")
@@ -153,133 +183,108 @@ class InferenceEngine:
         """What the results depend on; JSON-ready."""
         return self.analyzer.describe()
 
-    async def tell(self, data: bytes, wish: PhotoRequest) -> PhotoResult:
+    async def analyze(self, data: bytes, request: PhotoRequest) -> PhotoResult:
         """The faces of one photo.
 
         Raises:
-            Problem: the photo is too large or cannot be read.
+            ProblemError: the photo is too large or cannot be read.
         """
-        self._under_way += 1
+        self._in_progress += 1
         future: Future[PhotoResult] = Future()
         try:
-            seen = await self.pool.run(NORMAL, self._look, data, wish)
-            if not seen.faces:
-                return PhotoResult(seen.faces, seen.left_out)
-            self._waiting.append((seen, future))
+            photo = await self.pool.run(NORMAL, self._detect, data, request)
+            if not photo.faces:
+                return PhotoResult(photo.faces, photo.left_out)
+            self._waiting.append((photo, future))
         finally:
-            self._under_way -= 1
+            self._in_progress -= 1
             full = len(self._waiting) >= self.limits.batch
-            self._classify_soon(0.0 if full or not self._under_way else self.limits.batch_ms / 1000)
+            self._schedule_batch(0.0 if full or not self._in_progress else self.limits.batch_ms / 1000)
         return await asyncio.wrap_future(future)
 
     def close(self, seconds: float) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self.pool.close(seconds)
 
-    def load_frame(self, data: bytes, most: int) -> Frame:
-        """One picture of a request; in a worker.
+    def load_frame(self, data: bytes, max_pixels: int) -> Frame:
+        """Decode one picture of a request; runs in a worker.
 
         Raises:
-            Problem: it is too large or cannot be read.
+            ProblemError: it is too large or cannot be read.
         """
         try:
-            frame = load_image(data, max_pixels=most)
-        except ImageTooLargeError as error:
-            declared = str(error).partition(": ")[2].partition(" pixels")[0]
-            raise too_large(f"the image {declared} pixels; the limit is {most:,}: shrink it") from None
-        except (ImageError, InputError) as error:
-            raise ProblemError(422, "image-unreadable", f"the image {str(error).partition(': ')[2]}") from None
+            frame = load_image(data, max_pixels=max_pixels)
+        except MienError as error:
+            raise problem_from(error) from None
         except MemoryError:
-            raise busy("there is not enough memory for this image now: try again, or shrink it", 5) from None
-        if max(frame.size) > _MAX_SIDE:
-            raise too_large(
-                f"the image is {max(frame.size):,} pixels long; the limit is {_MAX_SIDE:,}: cut or shrink it"
-            )
+            detail = "there is not enough memory for this image now: try again, or shrink it"
+            raise ProblemError("busy", detail, retry_after=5) from None
+        side = max(frame.size)
+        if side > _MAX_SIDE:
+            detail = f"the image is {side:,} pixels long; the limit is {_MAX_SIDE:,}: crop or shrink it"
+            raise ProblemError("image-too-large", detail, facts={"side": side, "limit": _MAX_SIDE})
         return frame
 
-    def _look(self, data: bytes, wish: PhotoRequest) -> _CroppedPhoto:
-        """In a worker: decode, search, cut."""
+    def _detect(self, data: bytes, request: PhotoRequest) -> _CroppedPhoto:
+        """In a worker: decode, detect, crop."""
         frame = self.load_frame(data, self.limits.pixels)
-        found = self.detector.detect(frame.rgb)
-        found = found.filter(min_score=wish.min_score, min_size=wish.min_face)
-        faces = found[: self.limits.faces]
+        detected = self.detector.detect(frame.rgb)
+        detected = detected.filter(min_score=request.min_score, min_size=request.min_face)
+        faces = detected[: self.limits.faces]
 
         crops = {
             name: crop_faces(model, frame.rgb, faces, self.detector.name)
             for name, model in self.models.models.items()
-            if wish.models is None or name in wish.models
+            if request.models is None or name in request.models
         }
-        return _CroppedPhoto(faces, len(found) - len(faces), crops)
+        return _CroppedPhoto(faces, len(detected) - len(faces), crops)
 
-    def _classify_soon(self, seconds: float) -> None:
-        """Have what waits classified after so many seconds at most; in the event loop."""
+    def _schedule_batch(self, seconds: float) -> None:
+        """Classify the photos that wait, after the given time at most; in the event loop."""
         if not self._waiting:
             return
         loop = asyncio.get_running_loop()
         if self._timer is not None and seconds > 0 and not self._timer.cancelled():
-            return  # the oldest that waits has set it
+            return  # the photo that waits longest has set it
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if seconds > 0:
-            self._timer = loop.call_later(seconds, self._classify_soon, 0.0)
+            self._timer = loop.call_later(seconds, self._schedule_batch, 0.0)
         else:
-            self.pool.submit(URGENT, self._classify)
+            self.pool.submit(URGENT, self._run_batch)
 
-    def _classify(self) -> None:
-        """In a worker: classify what waits now, which may be more than there was when this was asked for."""
-        taken: list[tuple[_CroppedPhoto, Future[PhotoResult]]] = []
-        while len(taken) < self.limits.batch:
+    def _run_batch(self) -> None:
+        """In a worker: classify the photos that wait now, which may be more than when the batch was scheduled."""
+        batch: list[tuple[_CroppedPhoto, Future[PhotoResult]]] = []
+        while len(batch) < self.limits.batch:
             try:
-                one = self._waiting.popleft()
+                photo, future = self._waiting.popleft()
             except IndexError:
                 break
-            if one[1].set_running_or_notify_cancel():
-                taken.append(one)
-        if not taken:
+            if future.set_running_or_notify_cancel():
+                batch.append((photo, future))
+        if not batch:
             return
-        self.batches(len(taken))
+        self.on_batch(len(batch))
         try:
-            done = self._classified([seen for seen, _ in taken])
-        except BaseException as error:  # whatever it is, those who wait are to have it
-            for _, future in taken:
+            results = self._classify([photo for photo, _ in batch])
+        except BaseException as error:  # whatever it is, the requests that wait must get it
+            for _, future in batch:
                 future.set_exception(error)
             return
-        for (_, future), told in zip(taken, done, strict=True):
-            future.set_result(told)
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)
         if self._waiting:
-            self.pool.submit(URGENT, self._classify)
+            self.pool.submit(URGENT, self._run_batch)
 
-    def _classified(self, photos: Sequence[_CroppedPhoto]) -> list[PhotoResult]:
+    def _classify(self, photos: Sequence[_CroppedPhoto]) -> list[PhotoResult]:
         faces = [photo.faces for photo in photos]
         for name, model in self.models.models.items():
-            mine = [i for i, photo in enumerate(photos) if name in photo.crops]
-            if not mine:
+            which = [i for i, photo in enumerate(photos) if name in photo.crops]
+            if not which:
                 continue
-            crops = np.concatenate([photos[i].crops[name] for i in mine])
-            predictions = predict_crops(name, model, crops)
-            for i, one in zip(mine, split(predictions, [faces[i] for i in mine]), strict=True):
+            predictions = predict_crops(name, model, np.concatenate([photos[i].crops[name] for i in which]))
+            for i, one in zip(which, split(predictions, [faces[i] for i in which]), strict=True):
                 faces[i] = one
-        return [PhotoResult(mine, photo.left_out) for mine, photo in zip(faces, photos, strict=True)]
-
-
-def _ignore(_: int) -> None:
-    """Nobody counts."""
-
-
-def photo_dict(result: PhotoResult, abstain: float = 0.0) -> dict[str, Any]:
-    """JSON-ready: width, height, faces, and how many are left out.
-
-    Args:
-        result: the faces.
-        abstain: a label whose probability is below this is null.
-    """
-    width, height = result.faces.image_size
-    faces = result.faces.to_dicts()
-    for face in faces:
-        for name, prediction in face.get("predictions", {}).items():
-            if prediction["confidence"] < abstain:
-                prediction["label"] = None
-                face.update(dict.fromkeys({name, f"{name}_range"} & set(face)))
-    document: dict[str, Any] = {"width": width, "height": height, "faces": faces}
-    return document | ({"left_out": result.left_out} if result.left_out else {})
+        return [PhotoResult(one, photo.left_out) for one, photo in zip(faces, photos, strict=True)]

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with what it lacks: a time to send a head and to read an answer, a number of connections."""
+"""uvicorn's HTTP protocol with limits it lacks: time to send a head, time to read an answer, number of connections."""
 
 from __future__ import annotations
 
@@ -22,86 +22,84 @@ def limited_protocol(header_seconds: float, idle_seconds: float, connections: in
         connections: open connections; further ones are closed at once.
     """
 
-    class Bounded(H11Protocol):
+    class LimitedH11Protocol(H11Protocol):
         """One connection."""
 
-        _deadline: asyncio.TimerHandle | None = None
-        _stalled: asyncio.TimerHandle | None = None
+        _head_timer: asyncio.TimerHandle | None = None
+        _write_timer: asyncio.TimerHandle | None = None
         _counted = False
+        _upgraded = False
 
         def connection_made(self, transport: Any) -> None:
             if len(self.connections) >= connections:
-                # nothing was read, so that nothing is owed; an answer would have to be waited for
+                # nothing was read, so no answer is due; to send one would mean to wait for the client
                 transport.abort()
                 self.transport = transport
                 return
             self._counted = True
             # head and body are two writes: without this the second waits 40 ms for the client's acknowledgement, and
-            # asyncio sets it only on sockets that were made for TCP in so many words
+            # asyncio sets it only on sockets created with an explicit protocol of TCP
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             super().connection_made(transport)
-            self._watch()
+            self._update_head_timer()
 
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
             super().data_received(data)
-            self._watch()
+            self._update_head_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._unwatch()
-            self._flows()
+            self._stop_head_timer()
+            self._stop_write_timer()
             if self._counted:
                 super().connection_lost(exc)
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            # to close would wait for what is left to be read
-            self._stalled = self.loop.call_later(idle_seconds, self.transport.abort)
+            # close() would wait until the client has read the rest
+            self._write_timer = self.loop.call_later(idle_seconds, self.transport.abort)
 
         def resume_writing(self) -> None:
-            self._flows()
+            self._stop_write_timer()
             super().resume_writing()
 
-        def _flows(self) -> None:
-            if self._stalled is not None:
-                self._stalled.cancel()
-                self._stalled = None
+        def _stop_write_timer(self) -> None:
+            if self._write_timer is not None:
+                self._write_timer.cancel()
+                self._write_timer = None
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
-            self._unwatch()
+            self._stop_head_timer()
             self._upgraded = True
             super().handle_websocket_upgrade(event)
 
-        _upgraded = False
-
-        def _watch(self) -> None:
-            """A head, or the rest of a body that nobody reads, has so long."""
+        def _update_head_timer(self) -> None:
+            """Limit the time of a head, or of the rest of a body that is not read."""
             cycle: Any = self.cycle  # None before the first request, whatever its type says
             idle = cycle is None or cycle.response_complete
             if not idle or self._upgraded or self.transport.is_closing():
-                self._unwatch()
-            elif self._deadline is None:
-                self._deadline = self.loop.call_later(header_seconds, self._late)
+                self._stop_head_timer()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(header_seconds, self._head_timed_out)
 
-        def _unwatch(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+        def _stop_head_timer(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
 
-        def _late(self) -> None:
-            self._deadline = None
+        def _head_timed_out(self) -> None:
+            self._head_timer = None
             if not self.transport.is_closing():
                 cycle: Any = self.cycle
                 if self.conn.our_state is h11.IDLE and cycle is None:
-                    self._refuse(
-                        ProblemError(408, "head-slow", f"the head of the request took longer than {header_seconds:g} s")
-                    )
+                    detail = f"the head of the request took longer than {header_seconds:g} s"
+                    self._refuse(ProblemError("head-slow", detail))
                 self.transport.close()
 
         def send_400_response(self, msg: str) -> None:
-            detail = "this is no HTTP request, or its head is too long: send fewer and shorter headers"
-            self._refuse(ProblemError(400, "head-malformed", detail))
+            detail = "this is not an HTTP request, or its head is too long: send fewer and shorter headers"
+            self._refuse(ProblemError("head-malformed", detail))
             self.transport.close()
 
         def _refuse(self, problem: ProblemError) -> None:
@@ -116,4 +114,4 @@ def limited_protocol(header_seconds: float, idle_seconds: float, connections: in
             events: list[Any] = [head, h11.Data(data=content), h11.EndOfMessage()]
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
 
-    return Bounded
+    return LimitedH11Protocol

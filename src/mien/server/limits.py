@@ -9,13 +9,13 @@ from typing import Any
 from mien.errors import InputError
 
 ENVIRONMENT_PREFIX = "MIEN_SERVE_"
-"""What the names of the environment variables begin with; the rest is the limit's name in capitals."""
+"""Start of the names of the environment variables; the rest is the limit's name in capitals."""
 
 _MIB = 1 << 20
 
 
-def _limit(default: float, text: str, unit: str, least: float = 1) -> Any:
-    return field(default=default, metadata={"text": text, "unit": unit, "least": least})
+def _limit(default: float, text: str, unit: str, minimum: float = 1) -> Any:
+    return field(default=default, metadata={"text": text, "unit": unit, "minimum": minimum})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +29,30 @@ class ServiceLimits:
     body_bytes: int = _limit(32 * _MIB, "size of a request with photos", "bytes", 1024)
     images: int = _limit(16, "photos in a request", "photos")
     pixels: int = _limit(25_000_000, "pixels of a photo, as its file declares them", "pixels")
-    faces: int = _limit(100, "faces told of a photo or frame, best score first", "faces")
+    faces: int = _limit(100, "faces returned per photo or frame, best score first", "faces")
     video_bytes: int = _limit(512 * _MIB, "size of an uploaded video", "bytes", 1024)
     video_seconds: float = _limit(600.0, "length of the part of a video that is analysed", "seconds", 0.1)
     video_pixels: int = _limit(9_500_000, "pixels of a video's frame", "pixels")
-    requests: int = _limit(64, "requests that work or upload at once", "requests")
-    client_requests: int = _limit(32, "of these, from one address", "requests")
-    rate: float = _limit(50.0, "requests a second from one address, over time; 0 for no limit", "a second", 0)
+    requests: int = _limit(64, "requests that compute or upload at once", "requests")
+    client_requests: int = _limit(32, "the same, from one address", "requests")
+    rate: float = _limit(50.0, "requests per second from one address, over time; 0 for no limit", "per second", 0)
     burst: int = _limit(100, "requests that one address may send at once before the rate counts", "requests")
-    memory_bytes: int = _limit(512 * _MIB, "bytes of all requests with photos held at once", "bytes", 1024)
-    request_seconds: float = _limit(30.0, "time to answer a request once it is there", "seconds", 0.1)
-    idle_seconds: float = _limit(10.0, "pause in an upload, or of a client that is to read an answer", "seconds", 0.1)
+    memory_bytes: int = _limit(512 * _MIB, "bytes of all requests with photos in memory at once", "bytes", 1024)
+    request_seconds: float = _limit(30.0, "time to answer a request after its upload", "seconds", 0.1)
+    idle_seconds: float = _limit(10.0, "pause in an upload, or while a client reads an answer", "seconds", 0.1)
     upload_seconds: float = _limit(300.0, "time to upload a request", "seconds", 0.1)
     header_bytes: int = _limit(16_384, "size of a request's head", "bytes", 1024)
     header_seconds: float = _limit(10.0, "time to send a request's head", "seconds", 0.1)
     connections: int = _limit(256, "open connections", "connections")
     keep_alive_seconds: float = _limit(5.0, "time an idle connection stays open", "seconds", 0.1)
     batch: int = _limit(16, "photos whose faces are classified together", "photos")
-    batch_ms: float = _limit(5.0, "wait for more photos to classify together, when more are under way", "ms", 0)
+    batch_ms: float = _limit(5.0, "wait for more photos to classify together, while more are in progress", "ms", 0)
     live: int = _limit(4, "live connections", "connections")
     live_bytes: int = _limit(4 * _MIB, "size of a live frame", "bytes", 1024)
     live_pixels: int = _limit(2_500_000, "pixels of a live frame", "pixels")
     live_idle_seconds: float = _limit(30.0, "pause between live frames", "seconds", 0.1)
     live_seconds: float = _limit(14_400.0, "length of a live connection", "seconds", 1)
-    jobs: int = _limit(8, "videos kept: waiting, running and done", "videos")
+    jobs: int = _limit(8, "videos kept: queued, running and done", "videos")
     jobs_running: int = _limit(1, "videos analysed at once", "videos")
     job_seconds: float = _limit(3600.0, "time to analyse a video", "seconds", 0.01)
     job_bytes: int = _limit(256 * _MIB, "size of the tables of a video", "bytes", 1024)
@@ -61,14 +61,26 @@ class ServiceLimits:
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            value, least = getattr(self, one.name), one.metadata["least"]
-            if not least <= value < float("inf"):
-                raise InputError(f"{one.name} is at least {least} {one.metadata['unit']}, got {value}")
+            value, minimum = getattr(self, one.name), one.metadata["minimum"]
+            if not minimum <= value < float("inf"):
+                raise InputError(f"{one.name} is at least {minimum} {one.metadata['unit']}, got {value}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: name → value."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitDescription:
-    """A limit for people: its name, its value, what it bounds and in which unit."""
+    """A limit for people.
+
+    Attributes:
+        name: of the field of `ServiceLimits`.
+        default: its default.
+        text: what it bounds.
+        unit: its unit.
+        whole: whether it is a whole number.
+    """
 
     name: str
     default: int | float
@@ -79,37 +91,31 @@ class LimitDescription:
 
 def describe_limits() -> list[LimitDescription]:
     """All limits, in order."""
-    usual = ServiceLimits()
+    defaults = ServiceLimits()
     return [
         LimitDescription(
-            one.name, getattr(usual, one.name), one.metadata["text"], one.metadata["unit"], one.type == "int"
+            one.name, getattr(defaults, one.name), one.metadata["text"], one.metadata["unit"], one.type == "int"
         )
         for one in fields(ServiceLimits)
     ]
 
 
-def load_limits(environment: Mapping[str, str], chosen: Mapping[str, float | None]) -> ServiceLimits:
-    """What was chosen, else what the environment says, else the default.
+def load_limits(environment: Mapping[str, str], options: Mapping[str, float | None]) -> ServiceLimits:
+    """Limits from the options, else from the environment, else the defaults.
 
     Raises:
         InputError: a value that is no number, or out of range.
     """
-    known = {one.name: one for one in describe_limits()}
+    descriptions = {one.name: one for one in describe_limits()}
     values: dict[str, Any] = {}
-    for name, one in known.items():
+    for name, one in descriptions.items():
         text = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
             try:
                 values[name] = int(text) if one.whole else float(text)
             except ValueError:
                 kind = "whole number" if one.whole else "number"
-                raise InputError(
-                    f"{ENVIRONMENT_PREFIX}{name.upper()} is a {kind} of {one.unit}, got {text!r}"
-                ) from None
-    values |= {name: value for name, value in chosen.items() if value is not None}
+                variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+                raise InputError(f"{variable} is a {kind} of {one.unit}, got {text!r}") from None
+    values |= {name: value for name, value in options.items() if value is not None}
     return ServiceLimits(**values)
-
-
-def told(limits: ServiceLimits) -> dict[str, Any]:
-    """JSON-ready: name → value."""
-    return asdict(limits)

@@ -1,4 +1,4 @@
-"""A service as a process: socket, signals, log."""
+"""The service as a process: socket, signals, log."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _BACKLOG = 256
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, that ends with code 0 when it was told to end."""
+    """uvicorn's, which exits with code 0 when a signal stops it."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
-        self._started = started
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._started()
+        self._on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -52,34 +52,34 @@ def listen(access: AccessPolicy, port: int) -> socket.socket:
     try:
         return socket.create_server((access.host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        why = error.strerror or str(error)
         raise InputError(
-            f"{access.host} port {port}: cannot be listened on: {why}; choose another with --port"
+            f"{access.host} port {port} cannot be listened on: {error.strerror or error}",
+            advice="choose another with --port",
         ) from None
 
 
-def base_url(bound: socket.socket) -> str:
-    """Where people find it."""
-    host, port = bound.getsockname()[:2]
+def base_url(listener: socket.socket) -> str:
+    """The address for a browser."""
+    host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve(
     app: ASGIApp,
-    bound: socket.socket,
+    listener: socket.socket,
     limits: ServiceLimits,
     *,
-    started: Callable[[], None],
+    on_started: Callable[[], None],
     proxy: str | None = None,
 ) -> None:
-    """Answer until SIGTERM or SIGINT; then take nothing new, finish what is in flight, and return.
+    """Answer until SIGTERM or SIGINT; then accept no new requests, finish those in progress, and return.
 
     Args:
         app: from `mien.server.app.create_app`.
-        bound: from `listen`.
+        listener: from `listen`.
         limits: what is allowed.
-        started: called when requests are answered.
-        proxy: address of a proxy whose X-Forwarded-For is believed; None believes nobody.
+        on_started: called when the service answers requests.
+        proxy: address of a proxy whose X-Forwarded-For is trusted; None for none.
     """
     config = uvicorn.Config(
         cast(Any, app),
@@ -98,23 +98,23 @@ def serve(
         ws_max_size=limits.live_bytes,
         ws_per_message_deflate=False,
     )
-    # paths, which its messages would hold, can tell numbers of videos
+    # its messages hold paths, and those the numbers of videos
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    # what a client sent wrong is answered, and nobody else's business
+    # errors in what a client sent are answered, not logged
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    server = _Server(config, started)
-    asyncio.run(_served(server, bound))
+    server = _Server(config, on_started)
+    asyncio.run(_serve(server, listener))
 
 
-async def _served(server: uvicorn.Server, bound: socket.socket) -> None:
-    await server.serve(sockets=[bound])
+async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    await server.serve(sockets=[listener])
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
-    """One line an answer: method, route, status, milliseconds."""
+    """Log one line per answer: method, route, status, milliseconds."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logger: Any = logging.getLogger("mien.serve")
+    logger: Any = logging.getLogger("mien.server")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class ServiceState:
-    """One running service.
+    """The state of one running service.
 
     Attributes:
-        engine: what analyses.
+        engine: analyses photos and frames.
         limits: what is allowed.
-        access: who may ask.
+        access: who may use the service.
         metrics: the counters.
         jobs: the videos.
-        ready: whether work is taken; False before the start and after the sign to stop.
-        live: live connections.
+        ready: whether it accepts work; False before the start and after the signal to stop.
+        live: number of live connections.
     """
 
     engine: InferenceEngine
@@ -40,7 +40,7 @@ class ServiceState:
 
 
 def service_state(connection: HTTPConnection) -> ServiceState:
-    """The service that a request or WebSocket came to."""
+    """The state of the service that a request or WebSocket came to."""
     service: Any = connection.app.state.service
     if not isinstance(service, ServiceState):
         raise TypeError("the app was not made by create_app")

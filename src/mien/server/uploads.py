@@ -1,10 +1,11 @@
-"""Bodies of requests → bytes in memory, or a file in a private folder; nothing is read beyond what is allowed."""
+"""Bodies of requests → bytes in memory, or a file in the work folder; nothing is read beyond what is allowed."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +18,14 @@ from starlette.requests import ClientDisconnect, Request
 from mien.server.problems import ProblemError
 
 _FIELD_BYTES = 16 << 20
-"""A form field that is no file; deepface's form sends pictures as text."""
-_PARTS = 64
-_NAME = 200
+"""Bytes of a form field that is not a file; deepface's form sends pictures as text."""
+_MAX_FIELDS = 64
+_MAX_NAME = 200
+_MAX_BOUNDARY = 200
 
 
 class ClientGoneError(Exception):
-    """Nobody waits for the answer any more."""
+    """The client closed the connection; no one waits for the answer."""
 
 
 @dataclass(slots=True)
@@ -32,8 +34,8 @@ class FormPart:
 
     Attributes:
         name: of the field.
-        is_file: whether the client gave it a file name, which is never looked at.
-        data: what it holds, where it is kept in memory.
+        is_file: whether the client gave it a file name, which is ignored.
+        data: its content, where it is kept in memory.
     """
 
     name: str
@@ -45,112 +47,114 @@ FileSink = Callable[[FormPart, bytes], None]
 
 
 def media_type(request: Request) -> tuple[str, dict[str, str]]:
-    """The type that a request says its body has, in lower case, and its parameters."""
+    """The type of the body that a request declares, in lower case, and its parameters."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     return kind.decode("latin-1").lower(), {k.decode("latin-1"): v.decode("latin-1") for k, v in options.items()}
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body; its size has been bounded by `mien.server.admission`."""
+    """The whole body; `mien.server.admission` bounds its size."""
     chunks = [chunk async for chunk in _chunks(request)]
     return b"".join(chunks)
 
 
-async def read_form(request: Request, *, files: int, keep: FileSink | None = None) -> list[FormPart]:
+async def read_form(request: Request, *, max_files: int, file_sink: FileSink | None = None) -> list[FormPart]:
     """The fields of a multipart form, in order.
 
     Args:
         request: its content type is multipart/form-data.
-        files: fields with a file name at most.
-        keep: what takes the bytes of files; by default they are in the parts.
+        max_files: number of fields with a file name at most.
+        file_sink: takes the bytes of files; by default they are kept in the parts.
 
     Raises:
-        Problem: it is malformed, or has too many parts.
+        ProblemError: it is malformed, or has too many parts.
     """
     boundary = media_type(request)[1].get("boundary", "")
-    if not boundary or len(boundary) > 200 or not boundary.isascii():
-        raise ProblemError(400, "form-malformed", "the multipart form names no boundary: let the HTTP library set it")
-    form = _FormHandler(files, keep)
+    if not boundary or len(boundary) > _MAX_BOUNDARY or not boundary.isascii():
+        raise ProblemError("form-malformed", "the multipart form names no boundary: let the HTTP library set it")
+    form = _FormHandler(max_files, file_sink)
     try:
         parser = MultipartParser(boundary.encode("latin-1"), form.callbacks())
         async for chunk in _chunks(request):
             parser.write(chunk)
         parser.finalize()
-    except FormParserError as error:
-        raise ProblemError(400, "form-malformed", f"the multipart form is malformed: {_plain(str(error))}") from None
+    except FormParserError:
+        # the parser's message may quote what the client sent
+        raise ProblemError("form-malformed", "the multipart form is malformed: let the HTTP library write it") from None
     if not form.ended:
-        raise ProblemError(400, "form-malformed", "the multipart form ends before its last boundary: send it again")
+        raise ProblemError("form-malformed", "the multipart form ends before its last boundary: send it again")
     return form.parts
 
 
-def decode_base64(text: str, which: str) -> bytes:
+def decode_base64(text: str, name: str) -> bytes:
     """The bytes of base64, with or without the head of a data URL.
 
+    Args:
+        text: the base64 text.
+        name: of the image, for the problem.
+
     Raises:
-        Problem: it is an address, a path, or no base64.
+        ProblemError: it is an address, a path, or not base64.
     """
     head, comma, rest = text.partition(",")
     if head[:5].lower() == "data:":
         if not comma or not head.lower().endswith(";base64"):
-            raise ProblemError(
-                422, "base64-malformed", f"{which}: the data URL is not base64: write data:image/jpeg;base64,…"
-            )
+            detail = f"{name}: the data URL is not base64: write data:image/jpeg;base64,…"
+            raise ProblemError("base64-malformed", detail)
         text = rest
     elif "://" in text[:20]:
-        raise ProblemError(422, "address-refused", f"{which}: addresses are not fetched: send the image itself")
+        raise ProblemError("address-refused", f"{name}: addresses are not fetched: send the image itself")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ProblemError(
-            422, "base64-malformed", f"{which}: is not base64; paths are not opened: send the image itself"
-        ) from None
+        detail = f"{name}: is not base64; paths are not opened: send the image itself"
+        raise ProblemError("base64-malformed", detail) from None
 
 
 async def run_until_disconnect(request: Request, work: Awaitable[Any], seconds: float) -> Any:
-    """The result of ``work``, which is cancelled when the client goes away or the time is over.
+    """The result of ``work``, which is cancelled when the client disconnects or the time is over.
 
     Raises:
-        ClientGoneError: nobody waits any more.
-        Problem: the time is over.
+        ClientGoneError: the client disconnected.
+        ProblemError: the time is over.
     """
-    doing = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    task = asyncio.ensure_future(work)
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait({doing, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            return doing.result()
-        if gone.done():
+        await asyncio.wait({task, disconnect}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if disconnect.done():
             raise ClientGoneError
-        raise ProblemError(
-            503, "too-slow", f"the answer took longer than {seconds:g} s: send less, or later", retry_after=5
-        )
+        detail = f"the answer took longer than {seconds:g} s: send less, or later"
+        raise ProblemError("too-slow", detail, retry_after=5)
     finally:
-        for task in (doing, gone):
-            task.cancel()
-        await asyncio.wait({doing, gone})
-        if not doing.cancelled():
-            doing.exception()  # of work that ended in the same moment, which nobody asks for any more
+        for one in (task, disconnect):
+            one.cancel()
+        await asyncio.wait({task, disconnect})
+        if not task.cancelled():
+            task.exception()  # retrieved, or asyncio would log it where the task ended at the same moment
 
 
 async def save_upload(request: Request, path: Path) -> list[FormPart]:
-    """Write an uploaded video to ``path``: the one file of a form, or the body itself. The other fields of the form.
+    """Write an uploaded video to ``path``: the one file of a form, or the body itself.
+
+    Returns:
+        The other fields of the form.
 
     Raises:
-        Problem: there is no file, or it cannot be stored.
+        ProblemError: there is no file, or it cannot be stored.
     """
-    import os
-
     try:
         # only the user of the service may read it
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             kind = media_type(request)[0]
             if kind == "multipart/form-data":
-                parts = await read_form(request, files=1, keep=lambda part, data: _into(file, part, data))
+                sink = lambda part, data: _write_video(file, part, data)  # noqa: E731
+                parts = await read_form(request, max_files=1, file_sink=sink)
                 if not any(part.is_file for part in parts):
-                    raise ProblemError(
-                        422, "video-missing", "the form has no file: send the video as the field 'video'"
-                    )
+                    raise ProblemError("video-missing", "the form has no file: send the video as the field 'video'")
             elif kind.startswith("video/") or kind == "application/octet-stream":
                 parts = []
                 async for chunk in _chunks(request):
@@ -158,28 +162,26 @@ async def save_upload(request: Request, path: Path) -> list[FormPart]:
             else:
                 raise unsupported_media_type("a form with a field 'video', or the video itself as video/*")
             if not file.tell():
-                raise ProblemError(422, "video-missing", "the video is empty (0 bytes)")
+                raise ProblemError("video-missing", "the video is empty (0 bytes)")
     except OSError:
-        raise ProblemError(
-            507, "storage-full", "the video cannot be stored: the disk of the service may be full"
-        ) from None
+        raise ProblemError("output-unwritable") from None
     return [part for part in parts if not part.is_file]
 
 
-def unsupported_media_type(wanted: str) -> ProblemError:
-    """415."""
-    return ProblemError(415, "media-type", f"send {wanted}, and say so in Content-Type")
+def unsupported_media_type(supported: str) -> ProblemError:
+    """The problem of a body whose type is not ``supported``."""
+    return ProblemError("media-type", f"send {supported}, and set Content-Type accordingly")
 
 
-def _into(file: Any, part: FormPart, data: bytes) -> None:
+def _write_video(file: Any, part: FormPart, data: bytes) -> None:
     if part.name != "video":
-        raise ProblemError(422, "video-missing", "send the video as the field 'video'")
+        raise ProblemError("video-missing", "send the video as the field 'video'")
     file.write(data)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise ProblemError(415, "media-type", "compressed requests are not read: send the body as it is")
+        raise ProblemError("media-type", "compressed requests are not read: send the body as it is")
     try:
         async for chunk in request.stream():
             if chunk:
@@ -188,18 +190,18 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         raise ClientGoneError from None
 
 
-async def _disconnected(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 class _FormHandler:
-    """What python-multipart finds, within bounds."""
+    """Collects what python-multipart parses, within limits."""
 
-    def __init__(self, files: int, keep: FileSink | None) -> None:
+    def __init__(self, max_files: int, file_sink: FileSink | None) -> None:
         self.parts: list[FormPart] = []
         self.ended = False
-        self._files, self._keep = files, keep
+        self._max_files, self._file_sink = max_files, file_sink
         self._name, self._value, self._disposition = b"", b"", b""
         self._part = FormPart("")
 
@@ -215,8 +217,8 @@ class _FormHandler:
         }
 
     def _begin(self) -> None:
-        if len(self.parts) >= _PARTS + self._files:
-            raise ProblemError(413, "too-large", f"the form has too many parts: {self._files} files at most")
+        if len(self.parts) >= _MAX_FIELDS + self._max_files:
+            raise ProblemError("too-large", f"the form has too many parts: {self._max_files} files at most")
         self._disposition = b""
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
@@ -233,26 +235,21 @@ class _FormHandler:
     def _headers(self) -> None:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
-            raise ProblemError(400, "form-malformed", "a part of the form has no name: let the HTTP library write it")
-        name = options[b"name"][:_NAME].decode("utf-8", "replace")
+            raise ProblemError("form-malformed", "a part of the form has no name: let the HTTP library write it")
+        name = options[b"name"][:_MAX_NAME].decode("utf-8", "replace")
         self._part = FormPart(name, b"filename" in options)
         self.parts.append(self._part)
-        if sum(part.is_file for part in self.parts) > self._files:
-            raise ProblemError(413, "too-large", f"the form has more than {self._files} files: send them in parts")
+        if sum(part.is_file for part in self.parts) > self._max_files:
+            raise ProblemError("too-large", f"the form has more than {self._max_files} files: send them in parts")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
-        if part.is_file and self._keep is not None:
-            self._keep(part, data[start:end])
+        if part.is_file and self._file_sink is not None:
+            self._file_sink(part, data[start:end])
             return
         if not part.is_file and len(part.data) + end - start > _FIELD_BYTES:
-            raise ProblemError(413, "too-large", "a field of the form is too long: send images as files")
+            raise ProblemError("too-large", "a field of the form is too long: send images as files")
         part.data += data[start:end]
 
     def _end(self) -> None:
         self.ended = True
-
-
-def _plain(text: str) -> str:
-    """A library's message on one line, without what the client sent in it."""
-    return text.split(",")[0].split(":")[0][:80] if text.isascii() else "unexpected bytes"

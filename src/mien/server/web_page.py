@@ -1,6 +1,6 @@
-"""The page with its files, and a plain list of the interface.
+"""The web page with its files, and a plain page that lists the HTTP interface.
 
-The files are read once, so that no path of a client is ever opened.
+The files are read once, so that no path from a client is ever opened.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".
 
 
 class StaticFile(NamedTuple):
-    """A file of the page."""
+    """A file of the page.
+
+    Attributes:
+        content: its bytes.
+        type: its media type.
+        tag: its entity tag (ETag).
+    """
 
     content: bytes
     type: str
@@ -33,53 +39,53 @@ class StaticFile(NamedTuple):
 @functools.cache
 def static_files() -> dict[str, StaticFile]:
     """Name in ``static/`` → file."""
-    found: dict[str, StaticFile] = {}
+    files: dict[str, StaticFile] = {}
     for file in _STATIC.iterdir():
         if file.suffix in _TYPES:
             content = file.read_bytes()
             tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            found[file.name] = StaticFile(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
-    return found
+            files[file.name] = StaticFile(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
+    return files
 
 
 @router.get("/")
 async def index(request: Request) -> Response:
     """The page."""
-    return _asset(request, "index.html")
+    return _respond(request, "index.html")
 
 
 @router.get("/static/{name:path}")
 async def static(request: Request, name: str) -> Response:
     """A file of the page."""
-    return _asset(request, name)
+    return _respond(request, name)
 
 
 @router.get("/favicon.ico")
 async def favicon(request: Request) -> Response:
-    """Browsers ask for it unasked."""
-    return _asset(request, "icon.svg")
+    """The icon that browsers request on their own."""
+    return _respond(request, "icon.svg")
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """The interface as a plain page; tools read /openapi.json."""
-    return Response(_listed(request.app.openapi()), media_type="text/html; charset=utf-8")
+    return Response(_interface_page(request.app.openapi()), media_type="text/html; charset=utf-8")
 
 
-def _asset(request: Request, name: str) -> Response:
-    asset = static_files().get(name)
-    if asset is None:
-        raise ProblemError(404, "not-found", "there is no such file of the page")
-    # asked for every time, answered with nothing while it is the same
-    headers = {"ETag": asset.tag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == asset.tag:
+def _respond(request: Request, name: str) -> Response:
+    file = static_files().get(name)
+    if file is None:
+        raise ProblemError("not-found", "there is no such file of the page")
+    # browsers ask every time, and get an empty answer while the file is the same
+    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
-    return Response(asset.content, media_type=asset.type, headers=headers)
+    return Response(file.content, media_type=file.type, headers=headers)
 
 
-def _listed(described: dict[str, Any]) -> str:
+def _interface_page(openapi: dict[str, Any]) -> str:
     text = html.escape
-    about = described["info"]
+    about = openapi["info"]
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -89,16 +95,17 @@ def _listed(described: dict[str, Any]) -> str:
         '<p><a href="/">The page</a> · <a href="/openapi.json">OpenAPI</a></p>',
         "<h2>WS /v1/live</h2><p>Frames in (binary: JPEG, PNG, WebP), results out (JSON); the newest frame wins.</p>",
     ]
-    for path, methods in described["paths"].items():
+    for path, methods in openapi["paths"].items():
         for method, one in methods.items():
             parts.append(f"<h2>{method.upper()} {text(path)}</h2><p>{text(one.get('description') or '')}</p>")
             body = one.get("requestBody", {}).get("content", {})
             if body:
                 parts.append(f"<p>Body: {', '.join(text(kind) for kind in body)}</p>")
-            given = one.get("parameters", [])
-            if given:
-                named = (
-                    f"<dt><code>{text(each['name'])}</code></dt><dd>{text(each['description'])}</dd>" for each in given
+            parameters = one.get("parameters", [])
+            if parameters:
+                items = (
+                    f"<dt><code>{text(each['name'])}</code></dt><dd>{text(each['description'])}</dd>"
+                    for each in parameters
                 )
-                parts.append(f"<dl>{''.join(named)}</dl>")
+                parts.append(f"<dl>{''.join(items)}</dl>")
     return "".join(parts) + "</main></body></html>"

@@ -1,4 +1,4 @@
-"""A folder that only the user of the service can read, and that goes with it."""
+"""A folder that only the user of the service can read, removed with the service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX, _LOCK = "mien-serve-", "lock"
 
 @contextlib.contextmanager
 def temporary_workdir() -> Iterator[Path]:
-    """A new folder, mode 0700, in the system's temporary one; removed at the end. Those of killed services go too."""
+    """A new folder, mode 0700, in the system's temporary one; removed at the end, as are those of killed services."""
     _remove_stale(Path(tempfile.gettempdir()))
     root = Path(tempfile.mkdtemp(prefix=_PREFIX))
     lock = FileLock(root / _LOCK)
@@ -29,7 +29,7 @@ def temporary_workdir() -> Iterator[Path]:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Remove the folders of ours that no running service holds the lock of."""
+    """Remove the folders of services whose lock no running service holds."""
     if os.name != "posix":
         return
     for old in parent.glob(f"{_PREFIX}*"):
@@ -42,4 +42,4 @@ def _remove_stale(parent: Path) -> None:
                 shutil.rmtree(old, ignore_errors=True)
                 lock.release()
         except OSError:
-            continue  # it has just been made, or has just gone
+            continue  # it has just been made, or has just been removed

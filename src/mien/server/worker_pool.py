@@ -1,7 +1,7 @@
-"""The threads that compute: as many as the machine has cores for, whatever is asked at once.
+"""The threads that compute: as many as the machine has cores for, whatever is requested at once.
 
-Everything that takes time goes through one pool: decoding and searching photos, classifying faces, live frames, the
-steps of a video. Every network in it runs on one thread, so that no more threads compute than were asked for.
+Everything that takes time runs in one pool: decoding photos, detecting and classifying faces, live frames, the steps of
+a video. Every network in it runs on one thread, so that no more threads compute than the pool has.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 URGENT, NORMAL, _STOP = 0, 1, 2
-"""Order of work: what finishes something begun and live frames; photos and steps of videos; the sign to end."""
+"""Priorities: live frames and what finishes a request in progress; photos and steps of videos; the signal to stop."""
 
 
 class WorkerPool:
-    """Threads that take work by its order, then by its age.
+    """Threads that take work by its priority, then by its age.
 
     Args:
         threads: how many.
@@ -39,14 +39,14 @@ class WorkerPool:
             thread.start()
 
     def waiting(self) -> int:
-        """Pieces of work that no thread has begun."""
+        """Number of tasks that no thread has started."""
         return self._queue.qsize()
 
-    async def run(self, order: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What ``work`` returns or raises. Cancelled before a thread begins it, it is left out."""
-        return await asyncio.wrap_future(self.submit(order, work, *args, **kwargs))
+    async def run(self, priority: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What ``work`` returns or raises. Cancelled before a thread starts it, it is skipped."""
+        return await asyncio.wrap_future(self.submit(priority, work, *args, **kwargs))
 
-    def submit(self, order: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit(self, priority: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As `run`, for callers without an event loop."""
         future: Future[T] = Future()
 
@@ -55,14 +55,14 @@ class WorkerPool:
                 return
             try:
                 future.set_result(work(*args, **kwargs))
-            except BaseException as error:  # whatever it is, whoever asked is to have it
+            except BaseException as error:  # whatever it is, the caller must get it
                 future.set_exception(error)
 
-        self._queue.put((order, next(self._count), call))
+        self._queue.put((priority, next(self._count), call))
         return future
 
     def close(self, seconds: float) -> None:
-        """End the threads after the work that waits, or after so many seconds."""
+        """Stop the threads after the work that waits, or after the given time."""
         for _ in self._threads:
             self._queue.put((_STOP, next(self._count), None))
         for thread in self._threads:

@@ -8,28 +8,64 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from mien.server.limits import told
+from mien.predict.model_set import ModelSet, named_heads
+from mien.results.columns import Column
+from mien.results.face_columns import face_columns
 from mien.server.metrics import MEDIA_TYPE
-from mien.server.problems import busy
+from mien.server.problems import ProblemError
 from mien.server.service import service_state
 from mien.server.v1.schemas import HealthResponse, LimitsResponse, ModelsResponse, ReadyResponse
 
-router = APIRouter(tags=["about"])
+router = APIRouter(tags=["info"])
 
 
 @router.get("/v1/limits", response_model=LimitsResponse)
 async def limits(request: Request) -> JSONResponse:
-    """What is allowed, and whether a key is asked for. Needs no key."""
+    """What is allowed, and whether a key is needed. Needs no key."""
     service = service_state(request)
-    return JSONResponse({"limits": told(service.limits), "key_required": service.access.key is not None})
+    return JSONResponse({"limits": service.limits.to_dict(), "key_required": service.access.key is not None})
 
 
 @router.get("/v1/models", response_model=ModelsResponse)
 async def models(request: Request) -> JSONResponse:
-    """The models that run here, with their cards: training data, scores, what they are not for."""
+    """The models of this service: their heads, the columns of tables, and their cards.
+
+    A card says what a model was trained on, how it scores, and what it is not for.
+    """
     engine = service_state(request).engine
-    cards: list[Any] = [json.loads(model.card.to_json()) for model in engine.models.models.values()]
-    return JSONResponse({"models": engine.describe(), "cards": cards})
+    cards: dict[str, Any] = {name: json.loads(model.card.to_json()) for name, model in engine.models.models.items()}
+    return JSONResponse(
+        {
+            "models": engine.describe(),
+            "heads": _heads(engine.models),
+            "columns": [_column(column) for column in face_columns(engine.models.heads, video=False) if column.flat],
+            "cards": cards,
+        }
+    )
+
+
+def _heads(models: ModelSet) -> dict[str, Any]:
+    """Name → labels, order and model, in the order of the results."""
+    described: dict[str, Any] = {}
+    for model_name, model in models.models.items():
+        for name, head in named_heads(model_name, model.card).items():
+            if name in models.heads:
+                described[name] = {
+                    "labels": list(head.labels),
+                    "ordered": head.ordered,
+                    "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
+                    "model": model_name,
+                }
+    return described
+
+
+def _column(column: Column[Any]) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "path": list(column.path),
+        "description": column.description,
+        "unit": column.unit or None,
+    }
 
 
 @router.get("/healthz", response_model=HealthResponse)
@@ -40,14 +76,14 @@ async def healthz() -> JSONResponse:
 
 @router.get("/readyz", response_model=ReadyResponse)
 async def readyz(request: Request) -> JSONResponse:
-    """Whether work is taken: 503 while the service starts or stops."""
+    """Whether the service accepts work: 503 while it starts or stops."""
     service = service_state(request)
     if not service.ready:
-        raise busy("the service starts or stops", 2)
+        raise ProblemError("busy", "the service starts or stops", retry_after=2)
     return JSONResponse({"status": "ready", "models": service.engine.describe()})
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """Counters in Prometheus's text format."""
-    return Response(service_state(request).metrics.text(), media_type=MEDIA_TYPE)
+    return Response(service_state(request).metrics.exposition(), media_type=MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""``WS /v1/live``: frames in, results out; while one is analysed the newest of those that came meanwhile waits."""
+"""``WS /v1/live``: frames in, results out; while one is analysed the newest of those that arrive meanwhile waits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ import functools
 import json
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
+from pydantic import ValidationError
+from starlette.status import (
+    WS_1001_GOING_AWAY,
+    WS_1006_ABNORMAL_CLOSURE,
+    WS_1008_POLICY_VIOLATION,
+    WS_1009_MESSAGE_TOO_BIG,
+    WS_1013_TRY_AGAIN_LATER,
+)
 from starlette.websockets import WebSocketDisconnect
 
 from mien.errors import MienError
@@ -19,10 +27,11 @@ from mien.pipeline.video import VideoPipeline
 from mien.results.video import VideoFrame
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
-from mien.server.problems import ProblemError, busy, too_large
+from mien.server.problems import ProblemError, problem_from
 from mien.server.service import ServiceState, service_state
-from mien.server.v1.schemas import LIVE_SCHEMA_ID
+from mien.server.v1.schemas import LIVE_SCHEMA_ID, LiveParameters
 from mien.server.worker_pool import URGENT
+from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
 router = APIRouter()
@@ -30,100 +39,121 @@ router = APIRouter()
 _KEY_SECONDS = 10.0
 _TEXT_BYTES = 4096
 _SEND_SECONDS = 10.0
-"""A client that does not read for so long is gone."""
-_AGAIN_SECONDS = 1.0
-"""After which a task that was cancelled and goes on is cancelled again."""
-_TICK = 1e-3
-"""Seconds between frames whose times do not grow."""
-_LATEST = 1e7
-"""Seconds that a client may claim."""
-POLICY, TOO_BIG, GOING_AWAY, TRY_LATER = 1008, 1009, 1001, 1013
+"""Seconds after which a client that does not read is disconnected."""
+_CANCEL_AGAIN_SECONDS = 1.0
+"""Seconds after which a cancelled task that still runs is cancelled again."""
+_MIN_STEP = 1e-3
+"""Seconds between frames whose times do not increase."""
+_MAX_TIME = 1e7
+"""The latest time that a client may send, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFrame:
-    """A frame as it came: its number, its time as the client says, and when it was here."""
+    """A frame as it arrived.
+
+    Attributes:
+        data: the bytes of the picture.
+        index: its number among those that arrived, from 0.
+        client_time: its time by the client's clock, None where the client did not send one.
+        arrival: when it arrived, monotonic seconds.
+    """
 
     data: bytes
     index: int
-    told: float | None
-    at: float
+    client_time: float | None
+    arrival: float
 
 
-class ConnectionEnded(Exception):  # noqa: N818 - the end of a connection is no error
-    """The connection is to be closed."""
+class ConnectionEnded(Exception):  # noqa: N818 - the end of a connection is not an error
+    """The connection is to be closed.
 
-    def __init__(self, code: int, problem: ProblemError) -> None:
+    Args:
+        close_code: of the WebSocket.
+        problem: why.
+    """
+
+    def __init__(self, close_code: int, problem: ProblemError) -> None:
         super().__init__(problem.detail)
-        self.code, self.problem = code, problem
+        self.close_code, self.problem = close_code, problem
 
 
 class LatestFrame:
-    """The newest frame. One that is passed over is counted."""
+    """A queue of one frame: a newer one replaces it.
+
+    Attributes:
+        dropped: number of frames that were replaced.
+    """
 
     def __init__(self) -> None:
         self._frame: ReceivedFrame | None = None
-        self._some = asyncio.Event()
+        self._available = asyncio.Event()
         self.dropped = 0
 
     def put(self, frame: ReceivedFrame) -> None:
-        """A frame has come."""
+        """Add a frame."""
         self.dropped += self._frame is not None
         self._frame = frame
-        self._some.set()
+        self._available.set()
 
     async def get(self) -> ReceivedFrame:
-        """The newest frame, when there is one."""
+        """Wait for a frame and remove it."""
         while self._frame is None:
-            self._some.clear()
-            await self._some.wait()
+            self._available.clear()
+            await self._available.wait()
         frame, self._frame = self._frame, None
         return frame
 
 
 class LiveSession:
-    """What one live connection remembers; for one thread at a time."""
+    """Tracks and filters of one live connection; for one thread at a time.
 
-    def __init__(self, engine: InferenceEngine, detect_every: int) -> None:
+    Args:
+        engine: whose analyzer is used.
+        parameters: how faces are followed and predictions smoothed.
+    """
+
+    def __init__(self, engine: InferenceEngine, parameters: LiveParameters) -> None:
         self._engine = engine
-        tracking = TrackingOptions(detect_every=detect_every)
-        self._pipeline: VideoPipeline = engine.analyzer.pipeline(tracking, live=True)
-        self._began: float | None = None
-        self._last = -_TICK
+        tracking = TrackingOptions(detect_every=parameters.detect_every)
+        smoothing = SmoothingOptions(time_constant=parameters.time_constant, window=parameters.window)
+        self._pipeline: VideoPipeline = engine.analyzer.pipeline(tracking, smoothing, live=True)
+        self._first_arrival: float | None = None
+        self._last_time = -_MIN_STEP
 
-    def analyse(self, arrived: ReceivedFrame) -> tuple[VideoFrame, float]:
-        """The faces of a frame and its time in seconds; in a worker.
+    def analyze(self, received: ReceivedFrame) -> tuple[VideoFrame, float]:
+        """The analysed frame and its time in seconds; runs in a worker.
 
         Raises:
-            Problem: it is no picture, or too large.
+            ProblemError: it is not a picture, or too large.
         """
-        frame = self._engine.load_frame(arrived.data, self._engine.limits.live_pixels)
-        if self._began is None:
-            self._began = arrived.at
-        told = arrived.at - self._began if arrived.told is None else arrived.told
-        # filters need times that grow
-        self._last = max(told, self._last + _TICK)
-        frame = Frame(frame.rgb, None, arrived.index, self._last)
+        frame = self._engine.load_frame(received.data, self._engine.limits.live_pixels)
+        if self._first_arrival is None:
+            self._first_arrival = received.arrival
+        time_ = received.arrival - self._first_arrival if received.client_time is None else received.client_time
+        # filters need increasing times
+        self._last_time = max(time_, self._last_time + _MIN_STEP)
+        frame = Frame(frame.rgb, None, received.index, self._last_time)
         detect = functools.partial(self._pipeline.detect, frame) if self._pipeline.detects(0) else None
-        return self._pipeline.step([frame], [detect])[0], self._last
+        return self._pipeline.step([frame], [detect])[0], self._last_time
 
 
 @router.websocket("/v1/live")
 async def live(socket: WebSocket) -> None:
     """Frames in (binary: JPEG, PNG, WebP), results out (text: JSON).
 
-    Text from the client is JSON as well: ``{"key": "…"}`` first, where a key is asked for and no header brought it, and
+    Text from the client is JSON as well: ``{"key": "…"}`` first, where a key is needed and no header had it, and
     ``{"t": seconds}`` before a frame, where the client knows its time better than the network.
     """
     service = service_state(socket)
     await socket.accept()
     try:
-        detect_every = _detect_every(socket)
+        parameters = _parameters(socket)
         if not service.ready or service.live >= service.limits.live:
             detail = f"{service.limits.live} live connections are open: close one, or try again later"
-            raise ConnectionEnded(TRY_LATER, busy(detail, 5))
+            raise ConnectionEnded(WS_1013_TRY_AGAIN_LATER, ProblemError("busy", detail, retry_after=5))
         if not getattr(socket.state, "key", False):
-            await _key(socket, service)
+            await _receive_key(socket, service)
     except ConnectionEnded as ended:
         await _close(socket, service, ended)
         return
@@ -132,159 +162,159 @@ async def live(socket: WebSocket) -> None:
     service.live += 1
     service.metrics.live.set(service.live)
     try:
-        await _follow(socket, service, detect_every)
+        await _run(socket, service, parameters)
     finally:
         service.live -= 1
         service.metrics.live.set(service.live)
 
 
-async def _follow(socket: WebSocket, service: ServiceState, detect_every: int) -> None:
-    inbox = LatestFrame()
-    reading = asyncio.ensure_future(_read(socket, inbox, service.limits))
-    answering = asyncio.ensure_future(_answer(socket, inbox, service, LiveSession(service.engine, detect_every)))
+async def _run(socket: WebSocket, service: ServiceState, parameters: LiveParameters) -> None:
+    latest = LatestFrame()
+    reading = asyncio.ensure_future(_read(socket, latest, service.limits))
+    session = LiveSession(service.engine, parameters)
+    answering = asyncio.ensure_future(_answer(socket, latest, service, session))
     try:
         await asyncio.wait(
             {reading, answering}, timeout=service.limits.live_seconds, return_when=asyncio.FIRST_COMPLETED
         )
     finally:
         await cancel_all({reading, answering})
-        ends = [None if task.cancelled() else task.exception() for task in (reading, answering)]
-        service.metrics.live_frames.labels("dropped").inc(inbox.dropped)
-    for end in ends:
-        if isinstance(end, ConnectionEnded):
-            await _close(socket, service, end)
+        errors = [None if task.cancelled() else task.exception() for task in (reading, answering)]
+        service.metrics.live_frames.labels("dropped").inc(latest.dropped)
+    for error in errors:
+        if isinstance(error, ConnectionEnded):
+            await _close(socket, service, error)
             return
-        if isinstance(end, WebSocketDisconnect):
+        if isinstance(error, WebSocketDisconnect):
             return
-        if isinstance(end, Exception):
-            raise end
-    problem = ProblemError(
-        503, "live-over", f"a live connection lasts {service.limits.live_seconds:g} s: connect again"
-    )
-    await _close(socket, service, ConnectionEnded(GOING_AWAY, problem))
+        if isinstance(error, Exception):
+            raise error
+    detail = f"a live connection lasts {service.limits.live_seconds:g} s: connect again"
+    await _close(socket, service, ConnectionEnded(WS_1001_GOING_AWAY, ProblemError("live-over", detail)))
 
 
 async def cancel_all(tasks: set[asyncio.Task[None]]) -> None:
     """Cancel tasks until they have ended.
 
-    Before Python 3.12 `asyncio.wait_for` forgets that it was cancelled where what it waits for ends at the same moment;
-    the task would go on for ever, and this connection with it.
+    Before Python 3.12 `asyncio.wait_for` loses a cancellation where what it waits for ends at the same moment; the task
+    would run for ever, and its connection with it.
     """
     while tasks:
         for task in tasks:
             task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=_AGAIN_SECONDS)
+        _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_SECONDS)
 
 
-async def _read(socket: WebSocket, inbox: LatestFrame, limits: ServiceLimits) -> None:
-    """Take what the client sends, as fast as it comes."""
-    index, told = 0, None
+async def _read(socket: WebSocket, latest: LatestFrame, limits: ServiceLimits) -> None:
+    """Receive what the client sends, as fast as it arrives."""
+    index, client_time = 0, None
     while True:
         try:
             message = await asyncio.wait_for(socket.receive(), limits.live_idle_seconds)
         except asyncio.TimeoutError:
             detail = f"no frame for {limits.live_idle_seconds:g} s: connect again"
-            raise ConnectionEnded(GOING_AWAY, ProblemError(408, "live-idle", detail)) from None
+            raise ConnectionEnded(WS_1001_GOING_AWAY, ProblemError("live-idle", detail)) from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
         data, text = message.get("bytes"), message.get("text")
         if data is None:
-            told = _time(text or "")
+            client_time = _parse_time(text or "")
             continue
         if len(data) > limits.live_bytes:
-            problem = too_large(f"a frame of {len(data):,} bytes; the limit is {limits.live_bytes:,}: compress it more")
-            raise ConnectionEnded(TOO_BIG, problem)
-        inbox.put(ReceivedFrame(data, index, told, time.monotonic()))
-        index, told = index + 1, None
+            detail = f"a frame of {len(data):,} bytes; the limit is {limits.live_bytes:,}: compress it more"
+            raise ConnectionEnded(WS_1009_MESSAGE_TOO_BIG, ProblemError("too-large", detail))
+        latest.put(ReceivedFrame(data, index, client_time, time.monotonic()))
+        index, client_time = index + 1, None
 
 
-async def _answer(socket: WebSocket, inbox: LatestFrame, service: ServiceState, session: LiveSession) -> None:
-    """Analyse the newest frame, answer, and so on."""
+async def _answer(socket: WebSocket, latest: LatestFrame, service: ServiceState, session: LiveSession) -> None:
+    """Analyse the newest frame and answer it, again and again."""
     while True:
-        arrived = await inbox.get()
+        received = await latest.get()
+        problem: ProblemError | None = None
         try:
-            moment, at = await service.engine.pool.run(URGENT, session.analyse, arrived)
-            answer = _told(moment, at, arrived, inbox.dropped)
-            service.metrics.live_frames.labels("analysed").inc()
-        except ProblemError as problem:
-            answer = {"index": arrived.index, "error": problem.to_dict()}
-            service.metrics.live_frames.labels("unreadable").inc()
+            frame, at = await service.engine.pool.run(URGENT, session.analyze, received)
+        except ProblemError as error:
+            problem = error
         except MienError as error:
-            answer = {"index": arrived.index, "error": ProblemError(422, "frame-unusable", str(error)).to_dict()}
-            service.metrics.live_frames.labels("unreadable").inc()
+            problem = problem_from(error)
+        if problem is None:
+            answer = _frame_dict(frame, at, received, latest.dropped)
+        else:
+            answer = {"index": received.index, "error": problem.to_dict()}
+        service.metrics.live_frames.labels("analysed" if problem is None else "unreadable").inc()
         try:
             await asyncio.wait_for(socket.send_text(json.dumps(answer)), _SEND_SECONDS)
         except asyncio.TimeoutError:
-            raise WebSocketDisconnect(1006) from None
+            raise WebSocketDisconnect(WS_1006_ABNORMAL_CLOSURE) from None
 
 
-def _told(moment: VideoFrame, at: float, arrived: ReceivedFrame, dropped: int) -> dict[str, Any]:
-    width, height = moment.frame.size
-    told = replace(moment).to_dict()
-    del told["schema"], told["time"], told["frame"]
-    head = {"schema": LIVE_SCHEMA_ID, "t": round(at, 6), "index": arrived.index, "width": width, "height": height}
-    latency = round(1000 * (time.monotonic() - arrived.at), 1)
-    return head | told | {"latency_ms": latency, "dropped": dropped}
+def _frame_dict(frame: VideoFrame, at: float, received: ReceivedFrame, dropped: int) -> dict[str, Any]:
+    width, height = frame.frame.size
+    document = frame.to_dict()
+    del document["schema"], document["time"], document["frame"]
+    head = {"schema": LIVE_SCHEMA_ID, "t": round(at, 6), "index": received.index, "width": width, "height": height}
+    latency = round(1000 * (time.monotonic() - received.arrival), 1)
+    return head | document | {"latency_ms": latency, "dropped": dropped}
 
 
-async def _key(socket: WebSocket, service: ServiceState) -> None:
+async def _receive_key(socket: WebSocket, service: ServiceState) -> None:
     """Wait for the key, which a browser cannot send as a header."""
-    wrong = ConnectionEnded(
-        POLICY, ProblemError(401, "key-missing", 'send the key of this service first: {"key": "…"}')
-    )
+    problem = ProblemError("key-missing", 'send the key of this service first: {"key": "…"}')
+    ended = ConnectionEnded(WS_1008_POLICY_VIOLATION, problem)
     try:
         message = await asyncio.wait_for(socket.receive(), _KEY_SECONDS)
     except asyncio.TimeoutError:
-        raise wrong from None
+        raise ended from None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1000))
-    key = _json(message.get("text") or "").get("key")
-    if not isinstance(key, str) or not service.access.fits(key):
-        raise wrong
+    key = _parse_object(message.get("text") or "").get("key")
+    if not isinstance(key, str) or not service.access.accepts_key(key):
+        raise ended
 
 
-def _time(text: str) -> float | None:
-    """The time in a message; None where it holds something else, such as a key that nobody asked for."""
-    told = _json(text)
-    if "t" not in told:
-        if "key" in told:
+def _parse_time(text: str) -> float | None:
+    """The time in a message; None where it holds something else, such as a key that is not needed."""
+    message = _parse_object(text)
+    if "t" not in message:
+        if "key" in message:
             return None
-        raise ConnectionEnded(
-            POLICY, ProblemError(422, "message-unknown", 'text is {"t": seconds} before a frame, or {"key": "…"}')
-        )
-    seconds = told["t"]
+        raise _message_unknown('text is {"t": seconds} before a frame, or {"key": "…"}')
+    seconds = message["t"]
     finite = isinstance(seconds, int) or (isinstance(seconds, float) and math.isfinite(seconds))
     if isinstance(seconds, bool) or not finite:
-        raise ConnectionEnded(POLICY, ProblemError(422, "message-unknown", "t is a number of seconds"))
-    if not 0 <= seconds <= _LATEST:
-        raise ConnectionEnded(
-            POLICY, ProblemError(422, "message-unknown", f"t is between 0 and {_LATEST:,.0f} seconds")
-        )
+        raise _message_unknown("t is a number of seconds")
+    if not 0 <= seconds <= _MAX_TIME:
+        raise _message_unknown(f"t is between 0 and {_MAX_TIME:,.0f} seconds")
     return float(seconds)
 
 
-def _json(text: str) -> dict[str, Any]:
+def _parse_object(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text) if len(text) <= _TEXT_BYTES else None
+        document = json.loads(text) if len(text) <= _TEXT_BYTES else None
     except (ValueError, RecursionError):
-        told = None
-    return told if isinstance(told, dict) else {}
+        document = None
+    return document if isinstance(document, dict) else {}
 
 
-def _detect_every(socket: WebSocket) -> int:
-    text = socket.query_params.get("detect_every", "1")
-    if not (text.isdecimal() and text.isascii() and len(text) < 5 and int(text) >= 1):
-        raise ConnectionEnded(
-            POLICY, ProblemError(422, "parameter-invalid", "detect_every is a whole number from 1 to 9999")
-        )
-    return int(text)
+def _parameters(socket: WebSocket) -> LiveParameters:
+    try:
+        return LiveParameters.model_validate_strings(dict(socket.query_params))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        problem = ProblemError("input-invalid", f"{first['loc'][0]}: {first['msg']}")
+        raise ConnectionEnded(WS_1008_POLICY_VIOLATION, problem) from None
+
+
+def _message_unknown(detail: str) -> ConnectionEnded:
+    return ConnectionEnded(WS_1008_POLICY_VIOLATION, ProblemError("message-unknown", detail))
 
 
 async def _close(socket: WebSocket, service: ServiceState, ended: ConnectionEnded) -> None:
-    """Say why, then close; the client may be gone already."""
-    service.metrics.problems.labels(ended.problem.kind).inc()
+    """Send the reason, then close; the client may be gone already."""
+    service.metrics.problems.labels(ended.problem.code).inc()
     try:
         await socket.send_text(json.dumps({"error": ended.problem.to_dict()}))
-        await socket.close(ended.code, ended.problem.kind)
+        await socket.close(ended.close_code, ended.problem.code)
     except (RuntimeError, WebSocketDisconnect):
         pass

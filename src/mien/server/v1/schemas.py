@@ -1,4 +1,4 @@
-"""The shapes of version 1: they document the interface, and tests hold the answers against them."""
+"""The schemas of version 1: they validate parameters, document the interface, and tests check the answers with them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from mien import defaults
 from mien.results.schema_ids import schema_id
 
 PHOTOS_SCHEMA_ID, VIDEO_SCHEMA_ID, LIVE_SCHEMA_ID = map(schema_id, ("analysis", "video", "live"))
-"""What answers say under ``schema``."""
+"""Values of ``schema`` in answers."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
@@ -35,19 +36,27 @@ FACE_EXAMPLE: dict[str, JsonValue] = {
         },
     },
 }  # fmt: skip
-"""The face of scikit-image's astronaut."""
+"""The answer for scikit-image's astronaut."""
 ONE_PIXEL_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 """A PNG file of one pixel, as base64."""
 TRACKED_FACE_EXAMPLE: dict[str, JsonValue] = {
     "track": 1,
     **FACE_EXAMPLE,
-}
+    "predictions": {
+        "emotion": {
+            "label": "happy", "confidence": 0.9999, "entropy": 0.0003, "probabilities": _EMOTIONS,
+            "stable": "happy", "smoothed": _EMOTIONS,
+            "vote": {"label": "happy", "share": 1.0, "low": 0.5655, "high": 1.0},
+        },
+    },
+}  # fmt: skip
+"""The same face in a frame of a video."""
 
 _VIDEO = "/v1/videos/u9Wq3rXn0cPzJ5sYb2LkVtHd"
 VIDEO_STATE_EXAMPLE: dict[str, JsonValue] = {
     "id": "u9Wq3rXn0cPzJ5sYb2LkVtHd",
     "status": "running",
-    "progress": {"frames": 120, "seconds": 4.76, "of_seconds": 12.0, "share": 0.3967, "eta": 6.1},
+    "progress": {"frames": 120, "seconds": 4.76, "total_seconds": 12.0, "share": 0.3967, "eta": 6.1},
     "links": {
         "self": _VIDEO,
         "result": f"{_VIDEO}/result",
@@ -55,17 +64,63 @@ VIDEO_STATE_EXAMPLE: dict[str, JsonValue] = {
         "annotated": f"{_VIDEO}/annotated.mp4",
     },
 }
-"""A video under way."""
+"""A video in progress."""
 
 
 SCHEMA: Any = Field(alias="schema", description="kind of answer and version of its schema")
 """`pydantic.BaseModel` has a ``schema`` of its own."""
+_MAX = 1_000_000
 
 
 class StrictModel(BaseModel):
     """A JSON object with these keys and no others."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class PhotoParameters(BaseModel):
+    """Options of a request with photos."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+    min_face: float = Field(0.0, ge=0, le=100_000, description="least shorter side of a face, pixels")
+    min_score: float = Field(0.0, ge=0, le=1, description="least detection score")
+    abstain: float = Field(defaults.ABSTAIN, ge=0, le=1, description="a label whose probability is below this is null")
+    models: str | None = Field(None, description="names of the models to run, such as emotion,age; by default all")
+
+
+DETECT_EVERY: Any = Field(defaults.DETECT_EVERY, ge=1, le=9999, description="detect faces in every N-th frame")
+TIME_CONSTANT: Any = Field(
+    defaults.TIME_CONSTANT,
+    ge=0,
+    le=_MAX,
+    description="time constant of the filter on predictions, seconds; 0 disables it",
+)
+WINDOW: Any = Field(
+    defaults.WINDOW, gt=0, le=_MAX, description="length of the sliding window over which frames vote, seconds"
+)
+
+
+class LiveParameters(BaseModel):
+    """Options of a live connection."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+    detect_every: int = DETECT_EVERY
+    time_constant: float = TIME_CONSTANT
+    window: float = WINDOW
+
+
+class VideoParameters(BaseModel):
+    """Options of a video."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+    every: int = Field(defaults.EVERY, ge=1, le=_MAX, description="take every N-th frame")
+    fps: float | None = Field(None, gt=0, le=1000, description="take about this many frames per second")
+    start: float | None = Field(None, ge=0, le=_MAX, description="seconds to start at")
+    end: float | None = Field(None, ge=0, le=_MAX, description="seconds to end at")
+    detect_every: int = DETECT_EVERY
+    time_constant: float = TIME_CONSTANT
+    window: float = WINDOW
+    annotate: bool = Field(False, description="make the annotated video")
 
 
 class ProblemDetails(BaseModel):
@@ -75,18 +130,22 @@ class ProblemDetails(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "type": "urn:mien:problem:image-unreadable",
-                    "title": "Unprocessable Content",
-                    "status": 422,
-                    "detail": "the image is empty (0 bytes): copy or download it again",
+                    "type": "urn:mien:problem:image-too-large",
+                    "title": "Image too large",
+                    "status": 413,
+                    "detail": "the image declares 60,000 × 60,000 pixels, above the limit of 25,000,000; shrink it",
+                    "code": "image-too-large",
+                    "details": {"pixels": 3_600_000_000, "limit": 25_000_000},
                 }
             ]
         }
     )
-    type: str = Field(description="tells kinds of problems apart")
-    title: str
+    type: str = Field(description="urn:mien:problem: and the code")
+    title: str = Field(description="the same for every problem of this code")
     status: int
     detail: str = Field(description="for people; says what to do next")
+    code: str = Field(description="for programs; stable")
+    details: dict[str, JsonValue] = Field({}, description="facts for programs, where there are any")
 
 
 class Vote(StrictModel):
@@ -99,31 +158,31 @@ class Vote(StrictModel):
 
 
 class FacePrediction(StrictModel):
-    """What a model predicts in one head. The last three are known in videos, for labels without an order."""
+    """The prediction of one head. The last three keys are those of nominal heads in videos."""
 
     label: str | None = Field(None, description="the most probable label; null below `abstain`")
     confidence: Probability | None = Field(None, description="its probability")
     entropy: Probability | None = Field(None, description="0: one label certain; 1: all equally likely")
-    expected: float | None = Field(None, description="mean under the distribution, for ranges of numbers")
-    probabilities: dict[str, Probability] | None = None
-    stable: str | None = Field(None, description="does not flicker; null where there is none yet")
-    smoothed: dict[str, float] | None = Field(None, description="probabilities filtered over time")
+    expected: float | None = Field(None, description="mean of the distribution, where labels are ranges of numbers")
+    probabilities: dict[str, Probability] | None = Field(None, description="label → probability, in order")
+    stable: str | None = Field(None, description="the label without flicker; null where there is none yet")
+    smoothed: dict[str, Probability] | None = Field(None, description="probabilities filtered over time")
     vote: Vote | None = None
 
 
 class Face(StrictModel):
-    """One face of a photo. Keys of models that did not run are left out."""
+    """One face of a photo. Keys of models that did not run are omitted."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [FACE_EXAMPLE]})
     box: Box
-    score: Probability = Field(description="how sure the detector is")
+    score: Probability = Field(description="detection score")
     landmarks: list[Point] | None = Field(
-        None, description="eyes, nose, corners of the mouth; left in the picture first"
+        None, description="eyes, nose, corners of the mouth; the left one in the picture first"
     )
     emotion: str | None = Field(None, description="the most probable emotion; null below `abstain`")
     age_range: str | None = Field(None, description="the most probable age range; null below `abstain`")
-    age: float | None = Field(None, description="expected years")
-    predictions: dict[str, FacePrediction] = Field(default_factory=dict, description="head → its prediction")
+    age: float | None = Field(None, description="expected age, years")
+    predictions: dict[str, FacePrediction] = Field({}, description="head → prediction; the first head is shown first")
 
 
 class PhotoFaces(StrictModel):
@@ -132,7 +191,7 @@ class PhotoFaces(StrictModel):
     width: int
     height: int
     faces: list[Face]
-    left_out: int | None = Field(None, description="faces beyond the limit, which are not told")
+    left_out: int | None = Field(None, description="number of faces beyond the limit, which are not returned")
 
 
 class PhotoFailure(StrictModel):
@@ -153,7 +212,7 @@ class ModelNames(StrictModel):
 
 
 class PhotosResponse(StrictModel):
-    """One result a photo, in the order of the request."""
+    """One result per photo, in the order of the request."""
 
     schema_: Literal["urn:mien:schema:analysis:2"] = SCHEMA
     results: list[PhotoFaces | PhotoFailure]
@@ -170,15 +229,15 @@ class Base64Images(StrictModel):
 class VideoProgress(StrictModel):
     """How far a video is."""
 
-    frames: int = Field(description="analysed so far")
-    seconds: float = Field(description="of the video, so far")
-    of_seconds: float | None = Field(description="of the video in all, where that is known")
-    share: Probability | None
-    eta: float | None = Field(description="seconds until it is done")
+    frames: int = Field(description="number of frames analysed so far")
+    seconds: float = Field(description="length of the part analysed so far")
+    total_seconds: float | None = Field(description="length of the part to analyse, where it is known")
+    share: Probability | None = Field(description="the part that is analysed")
+    eta: float | None = Field(description="estimate of the seconds left")
 
 
 class VideoLinks(StrictModel):
-    """Where the video's answers are."""
+    """The addresses of a video."""
 
     self: str
     result: str
@@ -187,7 +246,7 @@ class VideoLinks(StrictModel):
 
 
 class VideoState(StrictModel):
-    """A video that was accepted."""
+    """An uploaded video."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [VIDEO_STATE_EXAMPLE]})
     id: str
@@ -210,7 +269,7 @@ class FrameRow(StrictModel):
     schema_: Literal["urn:mien:schema:frame:2"] = SCHEMA
     frame: int
     time: float = Field(description="seconds from the start of the video")
-    detected: bool = Field(description="whether this frame was searched, or its faces carried over")
+    detected: bool = Field(description="whether faces were detected in this frame, or propagated to it")
     cut: bool = Field(False, description="whether a new scene starts here")
     faces: list[TrackedFace]
 
@@ -219,16 +278,18 @@ class VideoResponse(StrictModel):
     """Everything about a video. The keys of `summary` and `tracks` are those of `mien.VideoReport`."""
 
     schema_: Literal["urn:mien:schema:video:2"] = SCHEMA
-    summary: dict[str, Any] = Field(description="size, and how much was looked at")
-    tracks: list[dict[str, Any]] = Field(description="one face followed through the video each, with its episodes")
-    rows: list[FrameRow] = Field(description="one a frame")
+    summary: dict[str, Any] = Field(description="size, and how much was analysed")
+    tracks: list[dict[str, Any]] = Field(
+        description="one per face that was followed through the video, with its episodes"
+    )
+    rows: list[FrameRow] = Field(description="one per frame")
 
 
 class LiveFrame(StrictModel):
-    """What the live connection answers to a frame."""
+    """The answer of a live connection to a frame."""
 
     schema_: Literal["urn:mien:schema:live:2"] = SCHEMA
-    t: float = Field(description="seconds: as they were sent, or since the first frame")
+    t: float = Field(description="seconds, as sent by the client, or since the first frame")
     index: int = Field(description="number of the frame among those that arrived, from 0")
     width: int
     height: int
@@ -236,27 +297,47 @@ class LiveFrame(StrictModel):
     cut: bool = False
     faces: list[TrackedFace]
     latency_ms: float = Field(description="from the frame's arrival to this answer")
-    dropped: int = Field(description="frames so far that were passed over because newer ones had come")
+    dropped: int = Field(description="number of frames so far that were replaced by newer ones before their turn")
 
 
 class HealthResponse(StrictModel):
-    """Alive."""
+    """The process answers."""
 
     status: Literal["ok"]
 
 
 class ReadyResponse(StrictModel):
-    """Ready for work."""
+    """The service accepts work."""
 
     status: Literal["ready"]
     models: ModelNames
 
 
 class LimitsResponse(StrictModel):
-    """What is allowed, and whether a key is asked for."""
+    """What is allowed, and whether a key is needed."""
 
     limits: dict[str, float]
     key_required: bool
+
+
+class HeadDescription(StrictModel):
+    """What one head of a model predicts: a distribution over labels."""
+
+    labels: list[str] = Field(description="in the order of the probabilities")
+    ordered: bool = Field(description="whether the labels are a scale, such as age ranges")
+    ranges: list[tuple[int, int]] | None = Field(description="the labels as inclusive ranges, where they are some")
+    model: str = Field(description="name of the model")
+
+
+class ColumnDescription(StrictModel):
+    """A column of the table of photos, as in CSV."""
+
+    name: str
+    path: list[str | int] = Field(
+        description="keys that lead to the value in the JSON object of a face; empty for none"
+    )
+    description: str
+    unit: str | None
 
 
 class ModelCard(BaseModel):
@@ -271,7 +352,9 @@ class ModelCard(BaseModel):
 
 
 class ModelsResponse(StrictModel):
-    """The models that run here."""
+    """The models of this service."""
 
     models: ModelNames
-    cards: list[ModelCard]
+    heads: dict[str, HeadDescription] = Field(description="in the order of the results; the first one is shown first")
+    columns: list[ColumnDescription] = Field(description="the columns of `mien analyze --csv` for these models")
+    cards: dict[str, ModelCard] = Field(description="name of the model → its card")

@@ -1,40 +1,30 @@
-"""``/v1/videos``: a video is accepted, analysed when its turn comes, and its result fetched."""
+"""``/v1/videos``: upload a video, follow its analysis, fetch its result."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from mien import defaults
 from mien.media.selection import FrameSelection
-from mien.server.job_queue import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, AnalysisJob, VideoRequest, json_array_items
+from mien.server.job_queue import AnalysisJob
 from mien.server.problems import ProblemError
 from mien.server.service import service_state
 from mien.server.uploads import FormPart, save_upload
-from mien.server.v1.schemas import VIDEO_SCHEMA_ID, VideoResponse, VideoState
+from mien.server.v1.schemas import VIDEO_SCHEMA_ID, VideoParameters, VideoResponse, VideoState
+from mien.server.video_analysis import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, VideoRequest
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 _VIDEO = {"schema": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}}
-_OPTIONS = {
-    "every": {"type": "integer", "minimum": 1, "default": 1},
-    "fps": {"type": "number", "exclusiveMinimum": 0},
-    "start": {"type": "number", "minimum": 0},
-    "end": {"type": "number", "minimum": 0},
-    "detect_every": {"type": "integer", "minimum": 1, "default": 1},
-    "time_constant": {"type": "number", "minimum": 0, "default": defaults.TIME_CONSTANT},
-    "window": {"type": "number", "exclusiveMinimum": 0, "default": defaults.WINDOW},
-    "annotate": {"type": "boolean", "default": False},
-}
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -44,7 +34,10 @@ BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["video"],
-                    "properties": {"video": {"type": "string", "format": "binary"}, **_OPTIONS},
+                    "properties": {
+                        "video": {"type": "string", "format": "binary"},
+                        **VideoParameters.model_json_schema()["properties"],
+                    },
                 }
             },
             "video/*": _VIDEO,
@@ -52,50 +45,16 @@ BODY: dict[str, Any] = {
         },
     }
 }
-_MOST = 1_000_000
-Number = Annotated[str, PathParameter(description="number of the video, as the answer to its upload has it")]
-_FIELDS: dict[str, TypeAdapter[Any]] = {
-    "every": TypeAdapter(Annotated[int, Query(ge=1, le=_MOST)]),
-    "fps": TypeAdapter(Annotated[float, Query(gt=0, le=1000)]),
-    "start": TypeAdapter(Annotated[float, Query(ge=0, le=_MOST)]),
-    "end": TypeAdapter(Annotated[float, Query(ge=0, le=_MOST)]),
-    "detect_every": TypeAdapter(Annotated[int, Query(ge=1, le=_MOST)]),
-    "time_constant": TypeAdapter(Annotated[float, Query(ge=0, le=_MOST)]),
-    "window": TypeAdapter(Annotated[float, Query(gt=0, le=_MOST)]),
-    "annotate": TypeAdapter(bool),
-}
+Number = Annotated[str, PathParameter(description="number of the video, from the answer to its upload")]
 
 
 @router.post("", status_code=202, response_model=VideoState, openapi_extra=BODY)
-async def post(
-    request: Request,
-    every: Annotated[int, Query(ge=1, le=_MOST, description="take every N-th frame")] = 1,
-    fps: Annotated[float | None, Query(gt=0, le=1000, description="take about this many frames a second")] = None,
-    start: Annotated[float | None, Query(ge=0, le=_MOST, description="seconds to start at")] = None,
-    end: Annotated[float | None, Query(ge=0, le=_MOST, description="seconds to end at")] = None,
-    detect_every: Annotated[int, Query(ge=1, le=_MOST, description="detect faces in every N-th frame")] = 1,
-    time_constant: Annotated[
-        float, Query(ge=0, le=_MOST, description="time constant of the filter on predictions, seconds; 0 disables it")
-    ] = defaults.TIME_CONSTANT,
-    window: Annotated[float, Query(gt=0, le=_MOST, description="seconds over which frames vote")] = defaults.WINDOW,
-    annotate: Annotated[bool, Query(description="make the annotated video")] = False,
-) -> JSONResponse:
-    """Accept a video. It waits for its turn; `links` say where its state and result are."""
+async def post(request: Request, parameters: Annotated[VideoParameters, Query()]) -> JSONResponse:
+    """Upload a video. It is analysed in its turn; `links` are the addresses of its state and result."""
     jobs = service_state(request).jobs
-    with jobs.place() as folder:
+    with jobs.upload_folder() as folder:
         parts = await save_upload(request, folder / UPLOAD)
-        asked: dict[str, Any] = {"every": every, "fps": fps, "start": start, "end": end}
-        asked |= {"detect_every": detect_every, "time_constant": time_constant, "window": window}
-        asked |= {"annotate": annotate} | _fields(parts)
-        if asked["end"] is not None and asked["end"] <= (asked["start"] or 0.0):
-            raise ProblemError(422, "parameter-invalid", "end: has to lie behind start")
-        order = VideoRequest(
-            FrameSelection(*(asked[name] for name in ("every", "fps", "start", "end"))),
-            TrackingOptions(detect_every=asked["detect_every"]),
-            SmoothingOptions(time_constant=asked["time_constant"], window=asked["window"]),
-            annotate=asked["annotate"],
-        )
-        job = jobs.add(folder, order)
+        job = jobs.add(folder, _video_request(parameters, parts))
     return JSONResponse(_state(job), 202, {"Location": f"/v1/videos/{job.id}"})
 
 
@@ -115,21 +74,21 @@ async def result(
     video: Number,
     format: Annotated[str | None, Query(pattern="^(json|csv)$", description="json or csv; else by Accept")] = None,  # noqa: A002
 ) -> Response:
-    """The result of a video that is done: summary, tracks, and one row a frame; or CSV, one line a face and frame."""
-    job = _done(service_state(request).jobs.get(video))
+    """The result of a video that is done: summary, tracks, one row per frame; as CSV one line per frame and face."""
+    job = _require_done(service_state(request).jobs.get(video))
     accepts = request.headers.get("accept", "")
     if format == "csv" or (format is None and "text/csv" in accepts and "json" not in accepts):
         head = {"Content-Disposition": 'attachment; filename="faces.csv"'}
         return FileResponse(job.folder / CSV, media_type="text/csv; charset=utf-8", headers=head)
-    return StreamingResponse(_result(job), media_type="application/json")
+    return StreamingResponse(_result_json(job.folder), media_type="application/json")
 
 
 @router.get("/{video}/annotated.mp4", response_class=FileResponse, responses={200: {"content": {"video/mp4": {}}}})
 async def annotated(request: Request, video: Number) -> FileResponse:
-    """The video with its faces drawn on it, where that was asked for (`annotate`)."""
-    job = _done(service_state(request).jobs.get(video))
-    if not job.order.annotate:
-        raise ProblemError(409, "not-annotated", "the annotated video was not asked for: post it with annotate=true")
+    """The video with its faces drawn on it, where the upload had `annotate`."""
+    job = _require_done(service_state(request).jobs.get(video))
+    if not job.request.annotate:
+        raise ProblemError("not-annotated", "there is no annotated video: post it with annotate=true")
     return FileResponse(job.folder / ANNOTATED, media_type="video/mp4")
 
 
@@ -140,53 +99,63 @@ async def delete(request: Request, video: Number) -> Response:
     return Response(status_code=204)
 
 
-def _fields(parts: list[FormPart]) -> dict[str, Any]:
-    """The options in a form."""
-    given: dict[str, Any] = {}
-    for part in parts:
-        adapter = _FIELDS.get(part.name)
-        if adapter is None:
-            names = ", ".join(_FIELDS)
-            raise ProblemError(422, "parameter-invalid", f"a field of the form is none of the options: {names}")
-        try:
-            value = adapter.validate_strings(bytes(part.data).decode("utf-8", "replace"))
-        except ValidationError as error:
-            said = error.errors(include_input=False, include_url=False)[0]["msg"]
-            raise ProblemError(422, "parameter-invalid", f"{part.name}: {said}") from None
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ProblemError(422, "parameter-invalid", f"{part.name}: is no finite number")
-        given[part.name] = value
-    return given
+def _video_request(parameters: VideoParameters, parts: Sequence[FormPart]) -> VideoRequest:
+    """The options of the query, overridden by those in the form.
+
+    Raises:
+        ProblemError: an option of the form that is unknown or invalid.
+        InputError: options that contradict each other.
+    """
+    unknown = [part for part in parts if part.name not in VideoParameters.model_fields]
+    if unknown:
+        names = ", ".join(VideoParameters.model_fields)
+        raise ProblemError("input-invalid", f"a field of the form is none of the options: {names}")
+    texts = {part.name: bytes(part.data).decode("utf-8", "replace") for part in parts}
+    try:
+        given = VideoParameters.model_validate_strings(texts)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise ProblemError("input-invalid", f"{first['loc'][0]}: {first['msg']}") from None
+    merged = parameters.model_copy(update={name: getattr(given, name) for name in texts})
+    return VideoRequest(
+        FrameSelection(every=merged.every, fps=merged.fps, start=merged.start, end=merged.end),
+        TrackingOptions(detect_every=merged.detect_every),
+        SmoothingOptions(time_constant=merged.time_constant, window=merged.window),
+        annotate=merged.annotate,
+    )
 
 
 def _state(job: AnalysisJob) -> dict[str, Any]:
-    here = f"/v1/videos/{job.id}"
-    told: dict[str, Any] = {
+    address = f"/v1/videos/{job.id}"
+    document: dict[str, Any] = {
         "id": job.id,
         "status": job.status,
-        "progress": job.progress(),
+        "progress": job.progress_dict(),
         "links": {
-            "self": here,
-            "result": f"{here}/result",
-            "csv": f"{here}/result?format=csv",
-            "annotated": f"{here}/annotated.mp4" if job.order.annotate else None,
+            "self": address,
+            "result": f"{address}/result",
+            "csv": f"{address}/result?format=csv",
+            "annotated": f"{address}/annotated.mp4" if job.request.annotate else None,
         },
     }
-    return told | ({"error": job.problem.to_dict()} if job.problem is not None else {})
+    return document | ({"error": job.problem.to_dict()} if job.problem is not None else {})
 
 
-def _done(job: AnalysisJob) -> AnalysisJob:
+def _require_done(job: AnalysisJob) -> AnalysisJob:
     if job.problem is not None:
-        raise job.problem
+        raise job.problem.with_traceback(None)  # it may be raised many times
     if job.status != "done":
-        raise ProblemError(409, "video-not-done", f"the video is {job.status}: ask for its state first", retry_after=1)
+        raise ProblemError("video-not-done", f"the video is {job.status}: ask for its state first", retry_after=1)
     return job
 
 
-def _result(job: AnalysisJob) -> Iterator[bytes]:
-    summary = json.loads((job.folder / SUMMARY).read_text(encoding="utf-8"))
+def _result_json(folder: Path) -> Iterator[bytes]:
+    """The result in chunks; the rows are copied line by line, so that they are never all in memory."""
+    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     tracks = summary.pop("tracks")
     head = json.dumps({"schema": VIDEO_SCHEMA_ID, "summary": summary, "tracks": tracks})
     yield f'{head[:-1]}, "rows":['.encode()
-    yield from json_array_items(job.folder / JSONL)
+    with (folder / JSONL).open("rb") as rows:
+        for i, line in enumerate(rows):
+            yield (b"," if i else b"") + line.rstrip(b"\n")
     yield b"]}"

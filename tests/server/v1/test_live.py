@@ -1,4 +1,4 @@
-"""Live frames over a WebSocket: the newest wins, times grow, and what is wrong ends with a word."""
+"""Live frames over a WebSocket: the newest one counts, times increase, and errors end it with a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 import mien
 from helpers.hostile import bomb
 from helpers.pictures import astronaut
-from helpers.serving import HERE, Held, blank, encoded, photo, service, until
+from helpers.serving import HERE, PausableDetector, blank, encoded, photo, service, wait_until
 from mien.server.access import AccessPolicy
 from mien.server.v1 import live
 from mien.server.v1.live import LatestFrame, ReceivedFrame
@@ -25,38 +25,38 @@ PATH = "ws://127.0.0.1/v1/live"
 
 
 def ends(socket: Any) -> tuple[dict[str, Any], int]:
-    """The problem that the service tells before it closes, and the code it closes with."""
+    """The problem that the service sends before it closes, and the code it closes with."""
     problem = socket.receive_json()["error"]
     with pytest.raises(WebSocketDisconnect) as closed:
         socket.receive_json()
     return problem, closed.value.code
 
 
-def test_a_task_that_forgets_that_it_was_cancelled_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_AGAIN_SECONDS", 0.01)
-    forgotten = 0
+def test_a_task_that_loses_its_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_CANCEL_AGAIN_SECONDS", 0.01)
+    ignored = 0
 
-    async def forgetful() -> None:
-        nonlocal forgotten
+    async def stubborn() -> None:
+        nonlocal ignored
         while True:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
-                forgotten += 1
-                if forgotten > 2:
+                ignored += 1
+                if ignored > 2:
                     raise
 
     async def run() -> None:
-        task = asyncio.ensure_future(forgetful())
+        task = asyncio.ensure_future(stubborn())
         await asyncio.sleep(0)
         await asyncio.wait_for(live.cancel_all({task}), 10)
         assert task.cancelled()
 
     asyncio.run(run())
-    assert forgotten == 3
+    assert ignored == 3
 
 
-def test_frames_give_followed_faces() -> None:
+def test_faces_are_followed_over_frames() -> None:
     with service() as client, client.websocket_connect(PATH) as socket:
         answers = []
         for i in range(8):
@@ -74,10 +74,10 @@ def test_frames_give_followed_faces() -> None:
         assert answers[-1]["latency_ms"] > 0
         first = mien.analyze(encoded(astronaut()[:256, 100:356], quality=92))[0]
         assert answers[0]["faces"][0]["box"] == pytest.approx(list(first.box), abs=0.01)
-        assert client.get("/metrics").text.count('mien_live_frames_total{fate="analysed"} 8.0') == 1
+        assert client.get("/metrics").text.count('mien_live_frames_total{outcome="analysed"} 8.0') == 1
 
 
-def test_frames_between_searches_are_carried() -> None:
+def test_faces_are_propagated_between_detections() -> None:
     with service() as client, client.websocket_connect(f"{PATH}?detect_every=3") as socket:
         detected = []
         for _ in range(6):
@@ -88,57 +88,60 @@ def test_frames_between_searches_are_carried() -> None:
     assert detected == [True, False, False, True, False, False]
 
 
-def test_the_newest_frame_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_frame_replaces_older_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     came: list[int] = []
     put = LatestFrame.put
 
-    def counted(inbox: LatestFrame, frame: ReceivedFrame) -> None:
-        put(inbox, frame)
+    def counted(latest: LatestFrame, frame: ReceivedFrame) -> None:
+        put(latest, frame)
         came.append(frame.index)
 
     monkeypatch.setattr(LatestFrame, "put", counted)
-    held = Held(0, go=False)
-    with service(held, told=False) as client, client.websocket_connect(PATH) as socket:
+    detector = PausableDetector(0, paused=True)
+    with service(detector, with_models=False) as client, client.websocket_connect(PATH) as socket:
         socket.send_bytes(blank())
-        held.wait_for(1)
+        detector.wait_for(1)
         for _ in range(5):
             socket.send_bytes(blank())
-        until(lambda: len(came) == 6)
-        held.go.set()
+        wait_until(lambda: len(came) == 6)
+        detector.resume.set()
         first, second = socket.receive_json(), socket.receive_json()
     assert (first["index"], second["index"], second["dropped"]) == (0, 5, 4)
 
 
-def test_the_inbox_holds_one_frame() -> None:
+def test_the_queue_holds_one_frame() -> None:
     async def five() -> tuple[ReceivedFrame, int]:
-        inbox = LatestFrame()
+        latest = LatestFrame()
         for i in range(5):
-            inbox.put(ReceivedFrame(b"", i, None, 0.0))
-        newest = await inbox.get()
-        waiting = asyncio.ensure_future(inbox.get())
+            latest.put(ReceivedFrame(b"", i, None, 0.0))
+        newest = await latest.get()
+        waiting = asyncio.ensure_future(latest.get())
         await asyncio.sleep(0)
         assert not waiting.done()
-        inbox.put(ReceivedFrame(b"", 9, None, 0.0))
+        latest.put(ReceivedFrame(b"", 9, None, 0.0))
         assert (await waiting).index == 9
-        return newest, inbox.dropped
+        return newest, latest.dropped
 
     newest, dropped = asyncio.run(five())
     assert (newest.index, dropped) == (4, 4)
 
 
-def test_times_grow_whatever_the_client_says() -> None:
-    with service(Held(0), told=False) as client, client.websocket_connect(PATH) as socket:
+def test_times_increase_whatever_the_client_sends() -> None:
+    with service(PausableDetector(0), with_models=False) as client, client.websocket_connect(PATH) as socket:
         times = []
-        for told in (5.0, 5.0, 1.0, 7, None, 1e7):
-            if told is not None:
-                socket.send_text(json.dumps({"t": told}))
+        for seconds in (5.0, 5.0, 1.0, 7, None, 1e7):
+            if seconds is not None:
+                socket.send_text(json.dumps({"t": seconds}))
             socket.send_bytes(blank())
             times.append(socket.receive_json()["t"])
     assert times == [5.0, 5.001, 5.002, 7.0, 7.001, 1e7]
 
 
-def test_a_frame_that_cannot_be_read_is_told_and_the_next_goes_on() -> None:
-    with service(Held(1), told=False, live_pixels=5000) as client, client.websocket_connect(PATH) as socket:
+def test_an_unreadable_frame_is_reported_and_the_next_one_analysed() -> None:
+    with (
+        service(PausableDetector(1), with_models=False, live_pixels=5000) as client,
+        client.websocket_connect(PATH) as socket,
+    ):
         for data, status in ((b"no picture", 422), (b"", 422), (blank()[:900], 422), (bomb(), 413), (photo(), 413)):
             socket.send_bytes(data)
             answer = socket.receive_json()
@@ -151,34 +154,43 @@ def test_a_frame_that_cannot_be_read_is_told_and_the_next_goes_on() -> None:
     "text", ["x", "[]", "{}", '{"t": "1"}', '{"t": NaN}', '{"t": -1}', '{"t": 1e300}', '{"t": true}', "[" * 4000,
              '{"t": ' + "1" * 5000 + "}", '{"t": ' + "1" * 400 + "}"],
 )  # fmt: skip
-def test_text_that_is_wrong_ends_it(text: str) -> None:
-    with service(Held(0), told=False) as client, client.websocket_connect(PATH) as socket:
+def test_invalid_text_ends_the_connection(text: str) -> None:
+    with service(PausableDetector(0), with_models=False) as client, client.websocket_connect(PATH) as socket:
         socket.send_text(text)
         problem, code = ends(socket)
         assert (problem["type"], code) == ("urn:mien:problem:message-unknown", 1008)
 
 
-def test_a_frame_too_large_ends_it() -> None:
-    with service(Held(0), told=False, live_bytes=5000) as client, client.websocket_connect(PATH) as socket:
+def test_a_frame_too_large_ends_the_connection() -> None:
+    with (
+        service(PausableDetector(0), with_models=False, live_bytes=5000) as client,
+        client.websocket_connect(PATH) as socket,
+    ):
         socket.send_bytes(b"x" * 5001)
         problem, code = ends(socket)
         assert (problem["status"], code) == (413, 1009)
 
 
-def test_a_pause_ends_it() -> None:
-    with service(Held(0), told=False, live_idle_seconds=0.1) as client, client.websocket_connect(PATH) as socket:
+def test_a_pause_ends_the_connection() -> None:
+    with (
+        service(PausableDetector(0), with_models=False, live_idle_seconds=0.1) as client,
+        client.websocket_connect(PATH) as socket,
+    ):
         problem, code = ends(socket)
         assert (problem["type"], code) == ("urn:mien:problem:live-idle", 1001)
 
 
-def test_it_lasts_so_long() -> None:
-    with service(Held(0), told=False, live_seconds=1.0) as client, client.websocket_connect(PATH) as socket:
+def test_the_length_of_a_connection_is_limited() -> None:
+    with (
+        service(PausableDetector(0), with_models=False, live_seconds=1.0) as client,
+        client.websocket_connect(PATH) as socket,
+    ):
         problem, code = ends(socket)
         assert (problem["type"], code) == ("urn:mien:problem:live-over", 1001)
 
 
-def test_connections_are_bounded_and_counted() -> None:
-    with service(Held(0), told=False, live=1) as client:
+def test_connections_are_limited_and_counted() -> None:
+    with service(PausableDetector(0), with_models=False, live=1) as client:
         with client.websocket_connect(PATH) as first:
             first.send_bytes(blank())
             first.receive_json()
@@ -187,14 +199,14 @@ def test_connections_are_bounded_and_counted() -> None:
                 assert (problem["status"], code) == (503, 1013)
             first.send_bytes(blank())
             assert first.receive_json()["index"] == 1
-        until(lambda: "mien_live_connections 0.0" in client.get("/metrics").text)
+        wait_until(lambda: "mien_live_connections 0.0" in client.get("/metrics").text)
         with client.websocket_connect(PATH) as third:
             third.send_bytes(blank())
             assert third.receive_json()["index"] == 0
 
 
 def test_the_key_comes_as_a_header_or_as_the_first_message() -> None:
-    with service(Held(0), access=AccessPolicy(key=KEY), told=False) as client:
+    with service(PausableDetector(0), access=AccessPolicy(key=KEY), with_models=False) as client:
         with client.websocket_connect(PATH, headers={"X-API-Key": KEY}) as socket:
             socket.send_bytes(blank())
             assert socket.receive_json()["index"] == 0
@@ -217,7 +229,7 @@ def test_the_key_comes_as_a_header_or_as_the_first_message() -> None:
     [({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Host": "evil.example"}, 421)],
 )
 def test_pages_of_other_sites_cannot_connect(headers: dict[str, str], status: int) -> None:
-    with service(Held(0), told=False) as client:
+    with service(PausableDetector(0), with_models=False) as client:
         with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect(PATH, headers=headers):
             pass
         assert denied.value.status_code == status
@@ -226,18 +238,18 @@ def test_pages_of_other_sites_cannot_connect(headers: dict[str, str], status: in
             assert socket.receive_json()["index"] == 0
 
 
-def test_a_wrong_parameter_ends_it() -> None:
-    with service(Held(0), told=False) as client:
+def test_an_invalid_parameter_ends_the_connection() -> None:
+    with service(PausableDetector(0), with_models=False) as client:
         for text in ("0", "x", "-1", "1.5", "99999", "²"):
             with client.websocket_connect(f"{PATH}?detect_every={text}") as socket:
-                assert ends(socket)[0]["type"] == "urn:mien:problem:parameter-invalid"
+                assert ends(socket)[0]["type"] == "urn:mien:problem:input-invalid"
 
 
 def test_a_client_that_goes_away_frees_its_place() -> None:
-    held = Held(0, go=False)
-    with service(held, told=False, live=1) as client:
+    detector = PausableDetector(0, paused=True)
+    with service(detector, with_models=False, live=1) as client:
         with client.websocket_connect(PATH) as socket:
             socket.send_bytes(blank())
-            held.wait_for(1)
-        threading.Timer(0.05, held.go.set).start()
-        until(lambda: "mien_live_connections 0.0" in client.get("/metrics").text)
+            detector.wait_for(1)
+        threading.Timer(0.05, detector.resume.set).start()
+        wait_until(lambda: "mien_live_connections 0.0" in client.get("/metrics").text)

@@ -23,7 +23,8 @@ from websockets.sync.client import connect
 
 from helpers.clips import clip
 from helpers.pictures import astronaut, noise
-from helpers.serving import PATIENCE, Process, blank, encoded, folders, photo, until
+from helpers.serving import PATIENCE, ServeProcess, blank, encoded, photo, wait_until, workdirs
+from mien.errors import MienError
 
 ROOT = Path(__file__).parents[2]
 KEY = "k" * 40
@@ -33,9 +34,9 @@ SLOW = {"MIEN_SERVE_HEADER_SECONDS": "0.4", "MIEN_SERVE_IDLE_SECONDS": "0.4", "M
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
     """A service with little patience."""
-    with Process(TMPDIR=str(tmp_path_factory.mktemp("temporary")), **SLOW) as process:
+    with ServeProcess(TMPDIR=str(tmp_path_factory.mktemp("temporary")), **SLOW) as process:
         yield process
 
 
@@ -48,7 +49,7 @@ def analysed(port: int, data: bytes = b"", timeout: float = PATIENCE) -> tuple[i
 
 
 def raw(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
-    """Everything that is answered to these bytes until the service closes the connection."""
+    """The whole answer to these bytes, until the service closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         with contextlib.suppress(ConnectionError):
             for piece in pieces:
@@ -62,15 +63,15 @@ def raw(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
 
 
 def healthy(port: int) -> bool:
-    status, told = analysed(port)
-    assert status == 200, told
+    status, body = analysed(port)
+    assert status == 200, body
     return True
 
 
 HEAD = b"POST /v1/analyze HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
 
 
-def test_heads_that_do_not_come_are_not_waited_for(server: Process) -> None:
+def test_heads_that_do_not_arrive_time_out(server: ServeProcess) -> None:
     began = time.monotonic()
     assert raw(server.port).startswith(b"HTTP/1.1 408")
     assert b"urn:mien:problem:head-slow" in raw(server.port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
@@ -80,7 +81,7 @@ def test_heads_that_do_not_come_are_not_waited_for(server: Process) -> None:
     assert healthy(server.port)
 
 
-def test_bodies_that_do_not_come_are_not_waited_for(server: Process) -> None:
+def test_bodies_that_do_not_arrive_time_out(server: ServeProcess) -> None:
     answer = raw(server.port, HEAD + b"Content-Length: 1000\r\n\r\nabc")
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"urn:mien:problem:upload-slow" in answer
@@ -89,7 +90,7 @@ def test_bodies_that_do_not_come_are_not_waited_for(server: Process) -> None:
     assert healthy(server.port)
 
 
-def test_answers_that_are_not_read_are_not_waited_for(server: Process) -> None:
+def test_answers_that_are_not_read_time_out(server: ServeProcess) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as deaf:
         ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         with pytest.raises(ConnectionError):
@@ -97,22 +98,22 @@ def test_answers_that_are_not_read_are_not_waited_for(server: Process) -> None:
     assert healthy(server.port)
 
 
-def test_many_slow_clients_do_not_keep_others_out(server: Process) -> None:
+def test_many_slow_clients_do_not_block_others(server: ServeProcess) -> None:
     slow = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) for _ in range(30)]
     try:
         for one in slow:
             one.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
-        until(lambda: healthy(server.port))
+        wait_until(lambda: healthy(server.port))
     finally:
         for one in slow:
             one.close()
 
 
-def test_connections_beyond_the_limit_are_closed(server: Process) -> None:
+def test_connections_beyond_the_limit_are_closed(server: ServeProcess) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(50):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
-    until(lambda: _answers(server.port))
+    wait_until(lambda: _answers(server.port))
     assert healthy(server.port)
 
 
@@ -144,14 +145,14 @@ def _answers(port: int) -> bool:
     ids=["noise", "version", "TLS", "long header", "many headers", "long path", "two hosts", "no host",
          "negative length", "two lengths", "length and chunks", "coding", "chunk", "endless"],
 )  # fmt: skip
-def test_requests_that_are_none(server: Process, request_: bytes) -> None:
+def test_bytes_that_are_not_http(server: ServeProcess, request_: bytes) -> None:
     answer = raw(server.port, request_)
     assert re.match(rb"HTTP/1\.1 (4\d\d|501) ", answer), answer[:80]
     assert b"application/problem+json" in answer
     assert healthy(server.port)
 
 
-def test_a_client_that_still_sends_sees_why_it_was_refused(server: Process) -> None:
+def test_a_client_that_still_sends_gets_the_problem(server: ServeProcess) -> None:
     began = time.monotonic()
     answer = raw(server.port, HEAD + b"Content-Length: 8000000\r\n\r\n", *[b"x" * 1_000_000] * 8)
     assert answer.startswith(b"HTTP/1.1 413")
@@ -159,18 +160,18 @@ def test_a_client_that_still_sends_sees_why_it_was_refused(server: Process) -> N
     assert time.monotonic() - began < PATIENCE
 
 
-def test_curl_waits_for_leave_to_send(server: Process) -> None:
+def test_expect_100_continue_is_answered_before_the_body(server: ServeProcess) -> None:
     answer = raw(server.port, HEAD + b"Expect: 100-continue\r\nContent-Length: 3000000\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413")
 
 
-def test_live_frames_over_a_real_connection(server: Process) -> None:
+def test_live_frames_over_a_real_connection(server: ServeProcess) -> None:
     url = f"ws://127.0.0.1:{server.port}/v1/live"
     with connect(url, open_timeout=PATIENCE, close_timeout=PATIENCE) as live:
         for i in range(3):
             live.send(photo())
-            told = json.loads(live.recv(timeout=PATIENCE))
-            assert (told["index"], len(told["faces"])) == (i, 1)
+            answer = json.loads(live.recv(timeout=PATIENCE))
+            assert (answer["index"], len(answer["faces"])) == (i, 1)
         live.send(b"x" * 200_000)
         with pytest.raises(ConnectionClosed) as closed:
             live.recv(timeout=PATIENCE)
@@ -185,30 +186,30 @@ def test_live_frames_over_a_real_connection(server: Process) -> None:
     assert healthy(server.port)
 
 
-def test_the_process_stays_within_its_means(server: Process) -> None:
+def test_the_process_stays_within_its_means(server: ServeProcess) -> None:
     """After everything above: few threads, few files, no upload left."""
     status = Path(f"/proc/{server.pid}/status")
     if not status.is_file():
         pytest.skip("needs Linux")
     assert int(re.findall(r"Threads:\s+(\d+)", status.read_text())[0]) < 20
-    until(lambda: len(list(Path(f"/proc/{server.pid}/fd").iterdir())) < 40)
+    wait_until(lambda: len(list(Path(f"/proc/{server.pid}/fd").iterdir())) < 40)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_requests_in_flight_finish_when_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+def test_requests_in_progress_finish_after_the_signal_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     big = encoded(noise(900, 1200, blur=3.0), quality=85)
     film = clip(tmp_path / "a.mp4", frames=300, size=(320, 240)).read_bytes()
-    with Process(TMPDIR=str(tmp_path)) as server:
+    with ServeProcess(TMPDIR=str(tmp_path)) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         connection.request("POST", "/v1/videos", film, {"Content-Type": "video/mp4"})
         assert connection.getresponse().status == 202
         connection.close()
-        (root,) = folders(tmp_path)
+        (root,) = workdirs(tmp_path)
         results: list[tuple[int, Any]] = []
         asking = [threading.Thread(target=lambda: results.append(analysed(server.port, big))) for _ in range(2)]
         for thread in asking:
             thread.start()
-        until(lambda: b"mien_requests_in_flight 2.0" in _metrics(server.port))
+        wait_until(lambda: b"mien_requests_in_flight 2.0" in _metrics(server.port))
         with connect(f"ws://127.0.0.1:{server.port}/v1/live", open_timeout=PATIENCE) as live:
             assert server.stop(number) == 0
             with pytest.raises(ConnectionClosed) as closed:
@@ -231,11 +232,11 @@ def _metrics(port: int) -> bytes:
         return connection.getresponse().read()
 
 
-def test_what_is_wrong_at_the_start_is_one_line(server: Process) -> None:
+def test_what_prevents_the_start_is_one_line(server: ServeProcess) -> None:
     command = [sys.executable, "-W", "error", "-m", "mien", "serve", "--port", str(server.port)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 1
-    assert run.stderr.startswith(f"mien: 127.0.0.1 port {server.port}: cannot be listened on")
+    assert run.stderr.startswith(f"mien: 127.0.0.1 port {server.port} cannot be listened on")
     assert len(run.stderr.splitlines()) == 1, run.stderr
 
 
@@ -255,7 +256,7 @@ def test_the_curl_examples_run(tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text(KEY)
     examples = curl_examples()
     assert len(examples) >= 8
-    with Process("--key-file", str(tmp_path / "key.txt"), TMPDIR=str(tmp_path)) as server:
+    with ServeProcess("--key-file", str(tmp_path / "key.txt"), TMPDIR=str(tmp_path)) as server:
         for line in examples:
             # the examples ask a service without a key on the usual port
             command = line.replace("localhost:8000", f"127.0.0.1:{server.port}").replace(
@@ -268,3 +269,29 @@ def test_the_curl_examples_run(tmp_path: Path) -> None:
             assert "urn:mien:problem" not in run.stdout, f"{line}: {run.stdout}"
             assert shlex.split(line)
     assert (tmp_path / "faces.csv").read_text().startswith("source,frame,time")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--host", "0.0.0.0"], "needs a key"),
+        (["--host", "256.1.1.1", "--insecure-no-key"], "cannot be listened on"),
+        (["--key-file", "absent"], "no such file"),
+        (["--key-file", "short"], "at least 16 characters"),
+        (["--allow-origin", "lab.example"], "an origin is"),
+        (["--max-images", "0"], "images is at least 1"),
+        (["--models", "smile"], "no model 'smile'"),
+    ],
+)
+def test_what_prevents_the_start_is_reported(
+    options: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from mien.cli.serve import command
+
+    monkeypatch.chdir(tmp_path)
+    Path("short").write_text("short")
+    run = CliRunner().invoke(command, ["--port", "0", *options])
+    assert isinstance(run.exception, MienError)
+    assert words in str(run.exception)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from helpers.browser import LARGEST, SECONDS, Media, Service, Watch, browser
 from helpers.pictures import ASTRONAUT_EYES, astronaut
-from helpers.serving import until
+from helpers.serving import wait_until
 from mien.labels import age_bin_names
 from mien.results.faces import Faces
 
@@ -421,7 +421,7 @@ def test_a_clip_that_cannot_be_played_or_read_and_what_is_left(visit: Open, medi
     assert service.status(first) == 404
     assert service.status(second) == 200
     page.goto("about:blank")
-    until(lambda: service.status(second) == 404)
+    wait_until(lambda: service.status(second) == 404)
 
 
 # ---------------------------------------------------------------- for everybody

@@ -16,14 +16,14 @@ from fastapi.testclient import TestClient
 
 import mien
 from helpers.clips import Pan, clip
-from helpers.serving import Held, folders, is_problem, photo, service, until
+from helpers.serving import PausableDetector, assert_problem, photo, service, wait_until, workdirs
 from mien.server.limits import ServiceLimits
 from mien.server.v1.schemas import VideoResponse, VideoState
 
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder of its own, so that what is left in it can be seen."""
+    """An empty temporary folder, so that tests see what is left in it."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -45,7 +45,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
-    with service(Held(0), told=False) as client:
+    with service(PausableDetector(0), with_models=False) as client:
         yield client
 
 
@@ -60,12 +60,12 @@ def ended(client: TestClient, answer: Any) -> dict[str, Any]:
     here = answer.headers["location"]
 
     def state() -> dict[str, Any] | None:
-        told: dict[str, Any] = client.get(here).json()
-        VideoState.model_validate(told)
-        return None if told["status"] in ("queued", "running") else told
+        document: dict[str, Any] = client.get(here).json()
+        VideoState.model_validate(document)
+        return None if document["status"] in ("queued", "running") else document
 
-    told: dict[str, Any] = until(state)
-    return told
+    final: dict[str, Any] = wait_until(state)
+    return final
 
 
 def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> No
         with av.open(io.BytesIO(client.get(links["annotated"]).content)) as annotated:
             assert (annotated.streams.video[0].frames, len(annotated.streams.audio)) == (20, 1)
 
-        (root,) = folders(temporary)
+        (root,) = workdirs(temporary)
         assert stat.S_IMODE(root.stat().st_mode) == 0o700
         (folder,) = (path for path in root.iterdir() if path.is_dir())
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -102,9 +102,9 @@ def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> No
         assert client.delete(links["self"]).status_code == 204
         assert not folder.exists()
         for call in (links["self"], links["result"], links["annotated"]):
-            is_problem(client.get(call), 404, "video-unknown")
-        is_problem(client.delete(links["self"]), 404, "video-unknown")
-    assert folders(temporary) == []
+            assert_problem(client.get(call), 404, "video-unknown")
+        assert_problem(client.delete(links["self"]), 404, "video-unknown")
+    assert workdirs(temporary) == []
 
 
 def test_the_body_may_be_the_video_itself(client: TestClient, numbers: Path) -> None:
@@ -112,32 +112,32 @@ def test_the_body_may_be_the_video_itself(client: TestClient, numbers: Path) -> 
         data = numbers.read_bytes()
         answer = client.post("/v1/videos?every=10&end=2", content=data, headers={"Content-Type": kind})
         state = ended(client, answer)
-        assert (state["progress"]["frames"], state["progress"]["of_seconds"]) == (5, 2.0)
+        assert (state["progress"]["frames"], state["progress"]["total_seconds"]) == (5, 2.0)
         rows = client.get(state["links"]["result"]).json()["rows"]
         assert [row["frame"] for row in rows] == [0, 10, 20, 30, 40]
-        is_problem(client.get(f"{state['links']['self']}/annotated.mp4"), 409, "not-annotated")
+        assert_problem(client.get(f"{state['links']['self']}/annotated.mp4"), 409, "not-annotated")
 
 
 @pytest.mark.parametrize(
-    ("options", "kind"),
+    ("options", "code"),
     [
-        ({"every": "0"}, "parameter-invalid"), ({"every": "x"}, "parameter-invalid"),
-        ({"fps": "-1"}, "parameter-invalid"), ({"fps": "nan"}, "parameter-invalid"),
-        ({"start": "inf"}, "parameter-invalid"), ({"start": "3", "end": "2"}, "parameter-invalid"),
-        ({"colour": "red"}, "parameter-invalid"), ({"annotate": "perhaps"}, "parameter-invalid"),
+        ({"every": "0"}, "input-invalid"), ({"every": "x"}, "input-invalid"),
+        ({"fps": "-1"}, "input-invalid"), ({"fps": "nan"}, "input-invalid"),
+        ({"start": "inf"}, "input-invalid"), ({"start": "3", "end": "2"}, "input-invalid"),
+        ({"colour": "red"}, "input-invalid"), ({"annotate": "perhaps"}, "input-invalid"),
     ],
 )  # fmt: skip
-def test_options_that_are_wrong(client: TestClient, numbers: Path, options: dict[str, str], kind: str) -> None:
-    told = is_problem(send(client, numbers, **options), 422, kind)
-    assert "secret" not in str(told)
+def test_invalid_options(client: TestClient, numbers: Path, options: dict[str, str], code: str) -> None:
+    problem = assert_problem(send(client, numbers, **options), 422, code)
+    assert "secret" not in str(problem)
     if "colour" not in options:
         data = numbers.read_bytes()
         answer = client.post("/v1/videos", params=options, content=data, headers={"Content-Type": "video/mp4"})
-        is_problem(answer, 422, kind)
+        assert_problem(answer, 422, code)
 
 
 @pytest.mark.parametrize(
-    ("call", "status", "kind"),
+    ("call", "status", "code"),
     [
         ({"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "media-type"),
         ({"content": b"", "headers": {"Content-Type": "video/mp4"}}, 422, "video-missing"),
@@ -148,11 +148,9 @@ def test_options_that_are_wrong(client: TestClient, numbers: Path, options: dict
     ],
     ids=["type", "empty", "empty file", "other field", "no file", "two"],
 )
-def test_uploads_that_are_wrong(
-    client: TestClient, temporary: Path, call: dict[str, Any], status: int, kind: str
-) -> None:
-    is_problem(client.post("/v1/videos", **call), status, kind)
-    (root,) = folders(temporary)
+def test_invalid_uploads(client: TestClient, temporary: Path, call: dict[str, Any], status: int, code: str) -> None:
+    assert_problem(client.post("/v1/videos", **call), status, code)
+    (root,) = workdirs(temporary)
     assert [path.name for path in root.iterdir()] == ["lock"]
 
 
@@ -175,15 +173,22 @@ def test_a_playlist_opens_no_other_file(client: TestClient, numbers: Path, kind:
 
 
 @pytest.mark.parametrize("data", [b"dear diary", photo(), b"\0" * 5000, b"\x1a\x45\xdf\xa3" + b"\xff" * 3000])
-def test_what_is_no_video_fails_with_a_reason(client: TestClient, temporary: Path, data: bytes) -> None:
+def test_files_that_are_not_videos_fail_with_a_reason(client: TestClient, temporary: Path, data: bytes) -> None:
     state = ended(client, send(client, data))
     assert state["status"] == "failed"
     assert state["error"]["type"] == "urn:mien:problem:video-unreadable"
     assert str(temporary) not in str(state)
-    is_problem(client.get(state["links"]["result"]), 422, "video-unreadable")
+    assert_problem(client.get(state["links"]["result"]), 422, "video-unreadable")
 
 
-def test_a_video_that_is_cut_short_tells_what_was_read(client: TestClient, tmp_path: Path) -> None:
+def test_errors_of_the_package_reach_the_client_without_the_path(client: TestClient, numbers: Path) -> None:
+    state = ended(client, send(client, numbers, start="9"))
+    assert (state["status"], state["error"]["code"]) == ("failed", "input-invalid")
+    assert "start lies" in state["error"]["detail"]
+    assert not any(part in str(state["error"]) for part in ("upload", tempfile.gettempdir(), state["id"]))
+
+
+def test_a_video_that_is_cut_short_reports_what_was_read(client: TestClient, tmp_path: Path) -> None:
     whole = clip(tmp_path / "a.mkv", frames=100).read_bytes()
     state = ended(client, send(client, whole[: len(whole) // 2]))
     assert state["status"] == "done"
@@ -194,91 +199,77 @@ def test_a_video_that_is_cut_short_tells_what_was_read(client: TestClient, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("limit", "status", "kind", "words"),
+    ("limit", "status", "code", "words"),
     [
-        ({"video_seconds": 3.0}, 413, "too-large", "4 s"),
-        ({"video_pixels": 3000}, 413, "too-large", "64 × 48"),
-        ({"job_bytes": 2000}, 413, "too-large", "2,000"),
-        ({"job_seconds": 0.01}, 413, "too-large", "0.01 s"),
+        ({"video_seconds": 3.0}, 413, "video-too-long", "4 s"),
+        ({"video_pixels": 3000}, 413, "video-too-large", "64 × 48"),
+        ({"job_bytes": 2000}, 413, "video-too-large", "2,000"),
+        ({"job_seconds": 0.01}, 413, "video-too-long", "0.01 s"),
     ],
     ids=lambda value: str(value) if not isinstance(value, dict) else "",
 )
-def test_over_a_limit_a_video_fails(numbers: Path, limit: dict[str, float], status: int, kind: str, words: str) -> None:
-    with service(Held(0), told=False, **limit) as client:
+def test_over_a_limit_a_video_fails(numbers: Path, limit: dict[str, float], status: int, code: str, words: str) -> None:
+    with service(PausableDetector(0), with_models=False, **limit) as client:
         answer = send(client, numbers)
         state = ended(client, answer)
         assert state["status"] == "failed"
-        assert (state["error"]["status"], state["error"]["type"]) == (status, f"urn:mien:problem:{kind}")
+        assert (state["error"]["status"], state["error"]["type"]) == (status, f"urn:mien:problem:{code}")
         assert words in state["error"]["detail"]
         if "video_seconds" in limit:
             assert ended(client, send(client, numbers, end="2"))["status"] == "done"
 
 
-def test_methods_that_a_video_has_not(client: TestClient) -> None:
+def test_unsupported_methods_of_a_video(client: TestClient) -> None:
     answer = client.put("/v1/videos/x")
-    is_problem(answer, 405, "method-not-allowed")
+    assert_problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "DELETE, GET"
 
 
 def test_an_upload_over_the_limit_is_cut_off(temporary: Path) -> None:
-    with service(Held(0), told=False, video_bytes=100_000) as client:
-        is_problem(send(client, b"x" * 300_000), 413, "too-large")
+    with service(PausableDetector(0), with_models=False, video_bytes=100_000) as client:
+        assert_problem(send(client, b"x" * 300_000), 413, "too-large")
         chunks = (b"x" * 10_000 for _ in range(40))
-        is_problem(client.post("/v1/videos", content=chunks, headers={"Content-Type": "video/mp4"}), 413, "too-large")
-        (root,) = folders(temporary)
+        assert_problem(
+            client.post("/v1/videos", content=chunks, headers={"Content-Type": "video/mp4"}), 413, "too-large"
+        )
+        (root,) = workdirs(temporary)
         assert [path.name for path in root.iterdir()] == ["lock"]
 
 
 def test_videos_wait_for_their_turn_and_can_be_cancelled(numbers: Path, temporary: Path) -> None:
-    held = Held(0, go=False)
-    with service(held, told=False, threads=2, jobs=3) as client:
+    detector = PausableDetector(0, paused=True)
+    with service(detector, with_models=False, threads=2, jobs=3) as client:
         first, second, third = (send(client, numbers) for _ in range(3))
-        held.wait_for(1)
-        until(lambda: client.get(first.headers["location"]).json()["status"] == "running")
+        detector.wait_for(1)
+        wait_until(lambda: client.get(first.headers["location"]).json()["status"] == "running")
         assert client.get(second.headers["location"]).json()["status"] == "queued"
-        is_problem(client.get(first.json()["links"]["result"]), 409, "video-not-done")
+        assert_problem(client.get(first.json()["links"]["result"]), 409, "video-not-done")
         full = send(client, numbers)
-        is_problem(full, 429, "too-many-videos")
+        assert_problem(full, 429, "too-many-videos")
         assert int(full.headers["retry-after"]) >= 1
         assert client.delete(second.headers["location"]).status_code == 204
         assert len({one.json()["id"] for one in (first, second, third)}) == 3
         assert len(first.json()["id"]) >= 20
-        held.go.set()
+        detector.resume.set()
         assert client.delete(first.headers["location"]).status_code == 204
         assert ended(client, third)["status"] == "done"
-        (root,) = folders(temporary)
+        (root,) = workdirs(temporary)
         assert {path.name for path in root.iterdir()} == {"lock", third.json()["id"]}
 
 
-def test_the_service_ends_with_videos_under_way(numbers: Path, temporary: Path) -> None:
-    held = Held(0, go=False)
-    with service(held, told=False) as client:
+def test_the_service_ends_with_videos_in_progress(numbers: Path, temporary: Path) -> None:
+    detector = PausableDetector(0, paused=True)
+    with service(detector, with_models=False) as client:
         send(client, numbers)
-        held.wait_for(1)
-        held.go.set()
-    assert folders(temporary) == []
+        detector.wait_for(1)
+        detector.resume.set()
+    assert workdirs(temporary) == []
 
 
 def test_results_are_kept_for_a_while(numbers: Path, temporary: Path) -> None:
-    with service(Held(0), told=False, keep_seconds=0.1) as client:
+    with service(PausableDetector(0), with_models=False, keep_seconds=0.1) as client:
         answer = send(client, numbers, every="50")
-        until(lambda: client.get(answer.headers["location"]).status_code == 404)
-        (root,) = folders(temporary)
-        until(lambda: [path.name for path in root.iterdir()] == ["lock"])
+        wait_until(lambda: client.get(answer.headers["location"]).status_code == 404)
+        (root,) = workdirs(temporary)
+        wait_until(lambda: [path.name for path in root.iterdir()] == ["lock"])
     assert ServiceLimits().keep_seconds == 3600
-
-
-def test_folders_of_killed_services_go_with_the_next_start(temporary: Path) -> None:
-    from mien.server.workdir import temporary_workdir
-
-    dead = temporary / "mien-serve-dead"
-    (dead / "x").mkdir(parents=True)
-    (dead / "lock").touch()
-    other = temporary / "mien-serve-other"
-    other.mkdir()
-    with temporary_workdir() as mine:
-        assert not dead.exists()
-        with temporary_workdir() as second:
-            assert mine.is_dir()
-            assert second.is_dir()
-    assert folders(temporary) == [other]

@@ -1,0 +1,64 @@
+"""Limits, models, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+import mien
+from helpers.serving import JPEG, photo, service
+from mien.server.v1.schemas import (
+    LimitsResponse,
+    ModelsResponse,
+    ReadyResponse,
+)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with service() as client:
+        yield client
+
+
+def test_health_readiness_and_limits(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    ReadyResponse.model_validate(client.get("/readyz").json())
+    limits = LimitsResponse.model_validate(client.get("/v1/limits").json())
+    assert not limits.key_required
+    assert limits.limits["images"] == 16
+
+
+def test_models_list_heads_columns_and_cards(client: TestClient) -> None:
+    answer = client.get("/v1/models").json()
+    ModelsResponse.model_validate(answer)
+    assert {name: card["task"] for name, card in answer["cards"].items()} == {"emotion": "emotion", "age": "age"}
+    assert {name: head["ordered"] for name, head in answer["heads"].items()} == {"emotion": False, "age": True}
+    assert answer["heads"]["emotion"]["labels"][:2] == ["neutral", "happy"]
+    assert answer["heads"]["age"]["ranges"][1] == [3, 9]
+    result = mien.analyze(photo())
+    (row,) = result.to_rows()
+    (face,) = result.to_dicts()
+    assert [column["name"] for column in answer["columns"]] == list(row)
+    for column in answer["columns"][2:]:
+        value: Any = face
+        for key in column["path"]:
+            value = value[key]
+        assert value == row[column["name"]], column
+
+
+def test_metrics_count_by_route_and_never_by_what_was_sent(client: TestClient) -> None:
+    client.post("/v1/analyze", content=photo(), headers=JPEG)
+    client.get("/v1/videos/secret-number")
+    client.get("/no/such/page")
+    client.request("BREW", "/healthz")
+    text = client.get("/metrics").text
+    assert 'mien_requests_total{method="POST",route="/v1/analyze",status="200"}' in text
+    assert 'route="/v1/videos/{video}",status="404"' in text
+    assert 'mien_requests_total{method="GET",route="other",status="404"}' in text
+    assert 'method="other"' in text
+    assert "mien_batch_photos_count" in text
+    assert "secret" not in text
+    assert "BREW" not in text
