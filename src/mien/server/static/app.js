@@ -1,9 +1,9 @@
-// The page: which view is shown, whether the server is there, light or dark.
+// The page: which view is shown, whether the server answers, light or dark.
 
-import { $ } from "./dom.js";
-import { call, check, loadLimits, patient } from "./server.js";
+import { checkServer, forgetModels, loadLimits, loadModels } from "./api.js";
 import * as camera from "./camera.js";
 import * as clip from "./clip.js";
+import { $ } from "./dom.js";
 import * as photos from "./photos.js";
 
 // ---------------------------------------------------------------- views
@@ -11,7 +11,7 @@ import * as photos from "./photos.js";
 const VIEWS = { photos, camera, clip };
 let shown = "";
 
-function show(moveFocus) {
+function showView(moveFocus) {
   const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "photos";
   if (name === shown) return;
   if (shown) VIEWS[shown].leave?.();
@@ -26,13 +26,13 @@ function show(moveFocus) {
   if (moveFocus) $(`${name}-title`).focus({ preventScroll: true });
 }
 
-window.addEventListener("hashchange", () => show(true));
+window.addEventListener("hashchange", () => showView(true));
 
 // ---------------------------------------------------------------- theme
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const recoloured = () => document.dispatchEvent(new CustomEvent("theme"));
-dark.addEventListener("change", recoloured);
+const announceTheme = () => document.dispatchEvent(new CustomEvent("theme"));
+dark.addEventListener("change", announceTheme);
 
 for (const choice of document.querySelectorAll("input[name=theme]")) {
   choice.checked = choice.value === (document.documentElement.dataset.theme ?? "auto");
@@ -45,34 +45,34 @@ for (const choice of document.querySelectorAll("input[name=theme]")) {
     } catch {
       // it lasts as long as the page then
     }
-    recoloured();
+    announceTheme();
   });
 }
 
 // ---------------------------------------------------------------- server
 
-const TOLD = { ready: "Ready", starting: "Starting", away: "Server away, trying again", waiting: "Connecting" };
+const STATES = { ready: "Ready", starting: "Starting", away: "Server away, trying again", waiting: "Connecting" };
 
 document.addEventListener("server", ({ detail }) => {
   if (detail.state === detail.before) return;
   $("server").dataset.state = detail.state;
-  $("server-text").textContent = TOLD[detail.state];
-  if (detail.state === "ready") learn();
+  $("server-text").textContent = STATES[detail.state];
+  if (detail.state === "ready") loadServerFacts();
 });
-window.addEventListener("online", check);
+window.addEventListener("online", checkServer);
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") check();
+  if (document.visibilityState === "visible") checkServer();
 });
 
-async function learn() {
+async function loadServerFacts() {
+  forgetModels();
   await loadLimits();
-  const { models } = await patient(async (signal) => (await call("v1/models", { signal })).json());
-  const names = [models.detector, models.emotion, models.age].filter(Boolean);
-  $("models").textContent = `Models: ${names.join(", ")}`;
+  const { models } = await loadModels();
+  $("models").textContent = `Models: ${[models.detector, ...Object.values(models.models)].join(", ")}`;
 }
 
 photos.setUp();
 camera.setUp();
 clip.setUp();
-show(false);
-check();
+showView(false);
+checkServer();

@@ -1,45 +1,50 @@
-// The camera: frames go to the server one at a time, the newest whenever the last one is answered; nothing is recorded.
+// The camera: frames are sent one at a time, the newest whenever the last one is answered; nothing is recorded.
 
-import { $, h, pause, tell } from "./dom.js";
-import { brightness, card, doubts, drawBoxes } from "./faces.js";
-import { many } from "./format.js";
-import { History } from "./history.js";
-import { askForKey, back, check, limits, serverState, theKey } from "./server.js";
+import { apiKey, askForKey, checkServer, limits, loadModels, serverReady, serverState } from "./api.js";
+import { drawBoxes } from "./boxes.js";
+import { brightnessOf } from "./brightness.js";
+import { $, h, showMessage, sleep } from "./dom.js";
+import { faceCard, warnings } from "./face_card.js";
+import { capitalize, count, labelText } from "./format.js";
+import { nominalHeads, primaryOf, settledLabel, shownLabel } from "./heads.js";
+import { LiveHistory } from "./live_history.js";
 
 /** Pixels of the longer side of a frame that is sent. */
 const SIDE = 640;
 const QUALITY = 0.85;
 /** Faces that get a card at most. */
 const CARDS = 6;
-/** Milliseconds after which an unanswered frame is given up, boxes are taken away, cards are drawn again. */
+/** Milliseconds after which an unanswered frame counts as lost, and old boxes are removed. */
 const LOST = 5_000;
 const STALE = 3_000;
+/** Milliseconds between two drawings of the cards, two texts for screen readers, two measurements of brightness. */
 const CARD_EVERY = 250;
-const SPEAK_EVERY = 4_000;
-const DARK_EVERY = 1_000;
+const ANNOUNCE_EVERY = 4_000;
+const BRIGHTNESS_EVERY = 1_000;
 
-/** Codes with which the server closes: the key is wrong, there is no room. */
-const POLICY = 1008;
-const TRY_LATER = 1013;
+/** Codes with which the server closes: the key is wrong, there are too many connections. */
+const POLICY_VIOLATION = 1008;
+const TRY_AGAIN_LATER = 1013;
 
 const canvas = document.createElement("canvas");
-let on = null; // the session that is running
+let current = null; // the session that is running
 
 export function setUp() {
-  $("camera-start").addEventListener("click", () => (on ? stop() : start()));
+  $("camera-start").addEventListener("click", () => (current ? stop() : start()));
   $("camera-device").addEventListener("change", () => {
-    if (on) {
+    if (current) {
       stop();
       start();
     }
   });
-  $("camera-mirror").addEventListener("change", mirror);
+  $("camera-mirror").addEventListener("change", applyMirror);
+  $("camera-head").addEventListener("change", () => current?.showHead($("camera-head").value));
   window.addEventListener("pagehide", () => stop());
-  mirror();
+  applyMirror();
 }
 
 export function leave() {
-  if (on) stop();
+  if (current) stop();
 }
 
 export function enter() {
@@ -48,71 +53,71 @@ export function enter() {
 
 const mirrored = () => $("camera-mirror").checked;
 
-function mirror() {
+function applyMirror() {
   $("camera-video").classList.toggle("mirrored", mirrored());
-  on?.drawOverlay();
+  current?.drawOverlay();
 }
 
 // ---------------------------------------------------------------- start and stop
 
 async function start() {
-  tell($("camera-notice"));
+  showMessage($("camera-notice"));
   if (!navigator.mediaDevices?.getUserMedia) {
-    refused(
+    showFailure(
       "Browsers give a page the camera only over HTTPS or on the machine itself (localhost). Open this page there; photos and clips work here as well.",
     );
     return;
   }
   const session = new Session();
-  on = session;
-  running(true);
+  current = session;
+  showState(true);
   $("camera-empty").textContent = "Waiting for the camera. The browser may ask whether this page may use it.";
   const device = $("camera-device").value;
-  const wanted = {
+  const constraints = {
     width: { ideal: 1280 },
     height: { ideal: 720 },
     ...(device ? { deviceId: { exact: device } } : { facingMode: "user" }),
   };
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
-    if (on !== session) {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: constraints, audio: false });
+    if (current !== session) {
       stream.getTracks().forEach((track) => track.stop());
       return;
     }
-    await session.begin(stream);
-    await choices(stream);
+    await session.start(stream);
+    await showCameras(stream);
   } catch (error) {
-    if (on !== session) return;
+    if (current !== session) return;
     stop();
-    refused(why(error));
+    showFailure(reasonOf(error));
   }
 }
 
 function stop() {
-  on?.end();
-  on = null;
-  running(false);
+  current?.end();
+  current = null;
+  showState(false);
 }
 
-function running(is) {
+function showState(running) {
   const button = $("camera-start");
-  button.textContent = is ? "Stop the camera" : "Start the camera";
-  button.classList.toggle("main", !is);
-  $("camera-stage").dataset.state = is ? "starting" : "off";
+  button.textContent = running ? "Stop the camera" : "Start the camera";
+  button.classList.toggle("main", !running);
+  $("camera-stage").dataset.state = running ? "starting" : "off";
   $("camera-empty").hidden = false;
-  $("camera-empty").textContent = "Off. Frames are read one by one and not kept.";
-  $("camera-live-text").textContent = is ? "" : "The camera is off.";
+  $("camera-empty").textContent = "Off. Frames are read one by one and not stored.";
+  $("camera-live-text").textContent = running ? "" : "The camera is off.";
   for (const id of ["camera-rate", "camera-delay", "camera-faces-count"]) $(id).textContent = "–";
-  if (is) return;
+  if (running) return;
   $("camera-faces").replaceChildren();
-  tell($("camera-hint"));
+  showMessage($("camera-hint"));
 }
 
-function refused(line) {
-  tell($("camera-notice"), line);
+function showFailure(line) {
+  showMessage($("camera-notice"), line);
 }
 
-function why(error) {
+function reasonOf(error) {
   switch (error.name) {
     case "NotAllowedError":
     case "SecurityError":
@@ -128,7 +133,7 @@ function why(error) {
   }
 }
 
-async function choices(stream) {
+async function showCameras(stream) {
   const devices = (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === "videoinput");
   const current = stream.getVideoTracks()[0]?.getSettings().deviceId;
   $("camera-device").replaceChildren(
@@ -146,27 +151,26 @@ class Session {
   #overlay = $("camera-overlay");
   #abort = new AbortController();
   #socket = null;
-  #sent = 0; // when the frame on the way was sent, 0 without one
+  #sent = 0; // when the frame that is not answered yet was sent, 0 without one
   #capturing = false;
   #answers = [];
   #delays = [];
   #result = null;
-  #at = 0;
-  #history = new History();
-  #light = new Map();
-  #said = "";
-  #last = { cards: 0, spoken: 0, dark: 0, face: performance.now() };
+  #resultTime = 0;
+  #history = null;
+  #brightness = new Map();
+  #announced = "";
+  #last = { cards: 0, announcement: 0, brightness: 0, history: 0, face: performance.now() };
   #tries = 0;
-  #began = performance.now();
-  #frames = 0;
+  #started = performance.now();
 
-  async begin(stream) {
+  async start(stream) {
     this.stream = stream;
     for (const track of stream.getVideoTracks()) {
       track.addEventListener("ended", () => {
-        if (on !== this) return;
+        if (current !== this) return;
         stop();
-        refused("The camera stopped: it was unplugged or taken by another program.");
+        showFailure("The camera stopped: it was unplugged or taken by another program.");
       });
     }
     this.#video.srcObject = stream;
@@ -178,7 +182,7 @@ class Session {
     $("camera-empty").hidden = true;
     this.#last.face = performance.now();
     this.#connect();
-    this.#everyFrame();
+    this.#sendEveryFrame();
     this.#redraw();
   }
 
@@ -190,7 +194,7 @@ class Session {
     this.#overlay.getContext("2d").clearRect(0, 0, this.#overlay.width, this.#overlay.height);
   }
 
-  get #over() {
+  get #stopped() {
     return this.#abort.signal.aborted;
   }
 
@@ -198,12 +202,14 @@ class Session {
 
   async #connect() {
     try {
-      if (limits.key_required && !theKey()) await askForKey(false);
-      await back(this.#abort.signal);
+      if (limits.key_required && !apiKey()) await askForKey(false);
+      await serverReady(this.#abort.signal);
+      await loadModels();
     } catch {
-      return; // stopped meanwhile
+      return; // stopped in the meantime
     }
-    if (this.#over) return;
+    if (this.#stopped) return;
+    this.#showHeads();
     const address = new URL("v1/live", document.baseURI);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
@@ -211,46 +217,46 @@ class Session {
     this.#socket = socket;
     this.#sent = 0;
     socket.addEventListener("open", () => {
-      if (theKey()) socket.send(JSON.stringify({ key: theKey() }));
+      if (apiKey()) socket.send(JSON.stringify({ key: apiKey() }));
     });
     socket.addEventListener("message", (event) => {
-      if (this.#over) return;
+      if (this.#stopped) return;
       this.#tries = 0;
-      this.#take(JSON.parse(event.data));
+      this.#receive(JSON.parse(event.data));
     });
-    socket.addEventListener("close", (event) => this.#closed(event));
+    socket.addEventListener("close", (event) => this.#reconnect(event));
   }
 
-  async #closed(event) {
-    if (this.#over) return;
+  async #reconnect(event) {
+    if (this.#stopped) return;
     this.#socket = null;
     this.#clear();
     try {
-      if (event.code === POLICY && event.reason === "key-missing") {
-        await askForKey(theKey() !== "");
+      if (event.code === POLICY_VIOLATION && event.reason === "key-missing") {
+        await askForKey(apiKey() !== "");
       } else {
-        await check();
-        const full = event.code === TRY_LATER;
-        tell(
+        await checkServer();
+        const full = event.code === TRY_AGAIN_LATER;
+        showMessage(
           $("camera-notice"),
           full
-            ? "The server has no room for another camera now. This page keeps trying."
+            ? "The server has too many cameras now. This page keeps trying."
             : "The connection to the server was lost. This page keeps trying.",
         );
-        await pause(Math.min(300 * 2 ** this.#tries, 10_000), this.#abort.signal);
+        await sleep(Math.min(300 * 2 ** this.#tries, 10_000), this.#abort.signal);
         this.#tries += 1;
       }
       await this.#connect();
     } catch {
-      // stopped meanwhile
+      // stopped in the meantime
     }
   }
 
   // ------------------------------------------------------------ frames out
 
-  #everyFrame() {
-    if (this.#over) return;
-    const again = () => this.#everyFrame();
+  #sendEveryFrame() {
+    if (this.#stopped) return;
+    const again = () => this.#sendEveryFrame();
     if (this.#video.requestVideoFrameCallback) this.#video.requestVideoFrameCallback(again);
     else setTimeout(again, 40);
     this.#send();
@@ -270,11 +276,10 @@ class Session {
       canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
       const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
       const bytes = await blob?.arrayBuffer();
-      if (!bytes || socket.readyState !== WebSocket.OPEN || this.#over) return;
-      socket.send(JSON.stringify({ t: (time - this.#began) / 1000 }));
+      if (!bytes || socket.readyState !== WebSocket.OPEN || this.#stopped) return;
+      socket.send(JSON.stringify({ t: (time - this.#started) / 1000 }));
       socket.send(bytes);
       this.#sent = time;
-      this.#frames += 1;
     } finally {
       this.#capturing = false;
     }
@@ -282,63 +287,79 @@ class Session {
 
   // ------------------------------------------------------------ results in
 
-  #take(result) {
+  #receive(result) {
     const now = performance.now();
     if (!result.faces) {
-      const answered = "index" in result; // otherwise the connection ends, which is told then
+      const answered = "index" in result; // otherwise the connection ends, which is shown then
       this.#sent = 0;
-      if (answered) tell($("camera-hint"), `A frame was not read: ${result.error?.detail ?? ""}`);
+      if (answered) showMessage($("camera-hint"), `A frame could not be read: ${result.error?.detail ?? ""}`);
       return;
     }
     if (this.#sent) this.#delays.push(now - this.#sent);
     this.#sent = 0;
     this.#result = result;
-    this.#at = now;
+    this.#resultTime = now;
     this.#answers.push(now);
-    tell($("camera-notice"));
+    showMessage($("camera-notice"));
     if (result.faces.length) this.#last.face = now;
-    this.#history.add(result, now / 1000);
-    if (now - this.#last.dark > DARK_EVERY) this.#look(result, now);
+    this.#history?.add(result, now / 1000);
+    if (now - this.#last.brightness > BRIGHTNESS_EVERY) this.#measureBrightness(result, now);
     this.drawOverlay();
-    this.#figures(now);
-    if (now - this.#last.cards > CARD_EVERY) this.#cards(now);
+    this.#showFigures(now);
+    if (now - this.#last.cards > CARD_EVERY) this.#showCards(now);
   }
 
-  #look(result, now) {
-    this.#last.dark = now;
-    const light = brightness(
+  #measureBrightness(result, now) {
+    this.#last.brightness = now;
+    const values = brightnessOf(
       this.#video,
       result.faces.map(({ box }) => ({ box: box.map((v) => (v * this.#video.videoWidth) / result.width) })),
       this.#video.videoWidth,
       this.#video.videoHeight,
     );
-    this.#light = new Map(result.faces.map((face, i) => [face.track, light[i]]));
+    this.#brightness = new Map(result.faces.map((face, i) => [face.track, values[i]]));
   }
 
   // ------------------------------------------------------------ what is shown
 
   #redraw() {
-    if (this.#over) return;
+    if (this.#stopped) return;
     requestAnimationFrame(() => this.#redraw());
     const now = performance.now();
-    if (this.#at && now - this.#at > STALE) this.#clear();
-    if (now - (this.#last.history ?? 0) > 60) {
+    if (this.#resultTime && now - this.#resultTime > STALE) this.#clear();
+    if (now - this.#last.history > 60) {
       this.#last.history = now;
-      this.#history.draw();
+      this.#history?.draw();
     }
+  }
+
+  /** Offers the heads that have a timeline, where there is more than one. */
+  #showHeads() {
+    const heads = nominalHeads();
+    const shown = heads.includes($("camera-head").value) ? $("camera-head").value : heads[0];
+    $("camera-head").replaceChildren(
+      ...heads.map((head) => h("option", { value: head, selected: head === shown }, capitalize(head))),
+    );
+    $("camera-head-choice").hidden = heads.length < 2;
+    if (this.#history?.head !== shown) this.showHead(shown);
+  }
+
+  /** Starts the timeline of a head. */
+  showHead(head) {
+    this.#history = head ? new LiveHistory(head) : null;
   }
 
   #clear() {
     this.#result = null;
-    this.#at = 0;
+    this.#resultTime = 0;
     this.#answers = [];
     this.#delays = [];
     this.drawOverlay();
     $("camera-faces").replaceChildren();
     for (const id of ["camera-rate", "camera-delay", "camera-faces-count"]) $(id).textContent = "–";
     if (serverState() === "ready" && this.#socket?.readyState === WebSocket.OPEN)
-      tell($("camera-hint"), "Waiting for the next answer.");
-    else tell($("camera-hint"));
+      showMessage($("camera-hint"), "Waiting for the next answer.");
+    else showMessage($("camera-hint"));
   }
 
   drawOverlay() {
@@ -351,14 +372,11 @@ class Session {
       scale: this.#overlay.width / this.#result.width,
       mirrored: mirrored() ? this.#overlay.width : 0,
       unit: ratio,
-      label: (face) =>
-        [face.track, face.stable_emotion ?? face.emotion]
-          .filter((part) => part !== undefined && part !== null)
-          .join(" "),
+      label: (face) => [face.track, labelText(shownLabel(primaryOf(face)[1]))].filter(Boolean).join(" "),
     });
   }
 
-  #figures(now) {
+  #showFigures(now) {
     this.#answers = this.#answers.filter((time) => now - time < 2_000);
     this.#delays = this.#delays.slice(-15);
     const span = this.#answers.length > 1 ? (this.#answers.at(-1) - this.#answers[0]) / 1000 : 0;
@@ -369,7 +387,7 @@ class Session {
     $("camera-faces-count").textContent = String(this.#result.faces.length);
   }
 
-  #cards(now) {
+  #showCards(now) {
     this.#last.cards = now;
     const { faces } = this.#result;
     const largest = [...faces]
@@ -378,33 +396,33 @@ class Session {
       .sort((a, b) => a.track - b.track);
     $("camera-faces").replaceChildren(
       ...largest.map((face) =>
-        card(face, { name: `Face ${face.track}`, number: face.track, sorted: false, level: "h3" }),
+        faceCard(face, { name: `Face ${face.track}`, number: face.track, sorted: false, level: "h3" }),
       ),
     );
     const hints = [];
     if (!faces.length && now - this.#last.face > 2_000)
       hints.push("No face in view. Face the camera, come closer, or add light.");
-    const doubtful = largest
-      .map((face) => doubts(face, this.#light.get(face.track) ?? null))
+    const uncertain = largest
+      .map((face) => warnings(face, this.#brightness.get(face.track) ?? null))
       .find((lines) => lines.length);
-    if (doubtful) hints.push(doubtful[0]);
-    if (faces.length > CARDS) hints.push(`${many(faces.length, "face")} in view; the ${CARDS} largest are listed.`);
+    if (uncertain) hints.push(uncertain[0]);
+    if (faces.length > CARDS) hints.push(`${count(faces.length, "face")} in view; the ${CARDS} largest are listed.`);
     const line = hints.join(" ");
-    if ($("camera-hint").textContent !== line) tell($("camera-hint"), line);
-    if (now - this.#last.spoken > SPEAK_EVERY) {
-      const words = faces.length
-        ? faces
-            .slice(0, 4)
-            .map((face) => `Face ${face.track} looks ${face.stable_emotion ?? "undecided"}`)
-            .join(", ")
-        : "No face in view";
-      if (words !== this.#said) {
-        this.#said = words;
-        this.#last.spoken = now;
+    if ($("camera-hint").textContent !== line) showMessage($("camera-hint"), line);
+    if (now - this.#last.announcement > ANNOUNCE_EVERY) {
+      const words = faces.length ? faces.slice(0, 4).map(announcement).join(", ") : "No face in view";
+      if (words !== this.#announced) {
+        this.#announced = words;
+        this.#last.announcement = now;
         $("camera-live-text").textContent = words;
       }
     }
   }
+}
+
+function announcement(face) {
+  const [, prediction] = primaryOf(face);
+  return `Face ${face.track}${prediction ? ` looks ${labelText(settledLabel(prediction)) || "undecided"}` : ""}`;
 }
 
 const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);

@@ -1,16 +1,18 @@
 // A clip: uploaded with progress, analysed as a job that can be cancelled, then played beside its timeline.
 
-import { $, droppable, h, pause, save, tell } from "./dom.js";
-import { drawBoxes } from "./faces.js";
-import { episodesOf, tableOf } from "./followed.js";
-import { clock, lasting, many, percent, sentence, size, stem } from "./format.js";
-import { drawLanes, legend } from "./lanes.js";
-import { Refused, call, limits, patient, upload } from "./server.js";
+import { ProblemError, limits, loadModels, request, retry, upload } from "./api.js";
+import { drawBoxes } from "./boxes.js";
+import { $, acceptDrops, h, saveBlob, showMessage, sleep } from "./dom.js";
+import { byteSize, capitalize, clock, count, duration, labelText, percent, sentence, stem } from "./format.js";
+import { primaryOf, settledLabel, shownProbabilities } from "./heads.js";
+import { drawTimeline, showLegend } from "./timeline.js";
+import { episodeList, trackTable } from "./track_table.js";
 
+/** Milliseconds between two questions for the state of a job. */
 const ASK_EVERY = 400;
 /** Faces that get a lane at most. */
 const LANES = 12;
-/** Seconds without a sighting over which the areas are not joined. */
+/** Seconds without an observation over which the areas are not joined. */
 const GAP = 0.6;
 
 let job = null;
@@ -19,16 +21,16 @@ export function setUp() {
   $("clip-file").addEventListener("change", (event) => {
     const [file] = event.target.files;
     event.target.value = "";
-    if (file) begin(file);
+    if (file) startJob(file);
   });
-  droppable($("view-clip"), ([file]) => begin(file));
+  acceptDrops($("view-clip"), ([file]) => startJob(file));
   $("clip-cancel").addEventListener("click", () => {
-    drop();
+    dropJob();
     $("clip-live").textContent = "Cancelled.";
     $("clip-title").focus();
   });
   $("clip-clear").addEventListener("click", () => {
-    drop();
+    dropJob();
     $("clip-title").focus();
   });
   $("clip-csv").addEventListener("click", () => job?.saveCsv());
@@ -37,20 +39,21 @@ export function setUp() {
   document.addEventListener("limits", showLimits);
   document.addEventListener("theme", () => job?.draw());
   window.addEventListener("resize", () => job?.draw());
-  window.addEventListener("pagehide", () => job?.forget(true));
-  $("clip-lines").addEventListener("pointerdown", point);
-  $("clip-lines").addEventListener("keydown", keyed);
+  window.addEventListener("pagehide", () => job?.deleteFromServer(true));
+  $("clip-lines").addEventListener("pointerdown", seekByPointer);
+  $("clip-lines").addEventListener("keydown", seekByKey);
   const video = $("clip-video");
   for (const event of ["timeupdate", "seeked", "loadeddata", "play"])
-    video.addEventListener(event, () => job?.follow());
-  const toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause()); // one that cannot play says so itself
+    video.addEventListener(event, () => job?.showTime());
+  const toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause()); // an error event shows that it cannot play
   $("clip-play").addEventListener("click", toggle);
   video.addEventListener("click", toggle);
   for (const event of ["play", "pause", "ended"]) {
     video.addEventListener(event, () => ($("clip-play").textContent = video.paused ? "Play" : "Pause"));
   }
+  $("clip-head").addEventListener("change", (event) => job?.showHead(event.target.value));
   $("clip-sound").addEventListener("change", (event) => (video.muted = !event.target.checked));
-  video.addEventListener("error", () => job?.unplayable());
+  video.addEventListener("error", () => job?.showUnplayable());
 }
 
 export const enter = () => job?.draw();
@@ -59,17 +62,17 @@ export const leave = () => $("clip-video").pause();
 
 function showLimits() {
   const parts = [];
-  if (limits.video_bytes) parts.push(`up to ${size(limits.video_bytes)}`);
-  if (limits.video_seconds) parts.push(lasting(limits.video_seconds));
+  if (limits.video_bytes) parts.push(`up to ${byteSize(limits.video_bytes)}`);
+  if (limits.video_seconds) parts.push(duration(limits.video_seconds));
   $("clip-limits").textContent = `MP4, WebM, MKV, MOV and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
 }
 
-function begin(file) {
-  drop();
+function startJob(file) {
+  dropJob();
   if (limits.video_bytes && file.size > limits.video_bytes) {
-    tell(
+    showMessage(
       $("clip-notice"),
-      `This file has ${size(file.size)}; the server takes up to ${size(limits.video_bytes)}. Cut it or save it smaller, and try again.`,
+      `This file has ${byteSize(file.size)}; the server takes up to ${byteSize(limits.video_bytes)}. Cut it or save it smaller, and try again.`,
     );
     return;
   }
@@ -77,10 +80,10 @@ function begin(file) {
   job.run();
 }
 
-function drop() {
+function dropJob() {
   job?.close();
   job = null;
-  tell($("clip-notice"));
+  showMessage($("clip-notice"));
   $("clip-job").hidden = true;
   $("clip-result").hidden = true;
   $("clip-drop").hidden = false;
@@ -105,20 +108,21 @@ class Job {
     $("clip-cancel").focus();
     try {
       await this.#send(signal);
-      await this.#wait(signal);
+      await this.#waitUntilDone(signal);
       this.result = await this.#fetch(signal);
+      await loadModels();
       this.#show();
     } catch (error) {
       if (signal.aborted) return;
-      const again = h("button", { type: "button", onclick: () => begin(this.file) }, "Try again");
-      const lost = error instanceof Refused && error.status === 404;
-      const line = lost ? "The server was started anew and no longer knows this clip." : sentence(error.message);
-      drop();
-      tell($("clip-notice"), `${line} `, again);
+      const again = h("button", { type: "button", onclick: () => startJob(this.file) }, "Try again");
+      const lost = error instanceof ProblemError && error.status === 404;
+      const line = lost ? "The server was started again and no longer knows this clip." : sentence(error.message);
+      dropJob();
+      showMessage($("clip-notice"), `${line} `, again);
     }
   }
 
-  #phase(line, share = null) {
+  #showPhase(line, share = null) {
     const bar = $("clip-progress");
     if ($("clip-phase").textContent !== line) $("clip-phase").textContent = line;
     if (share === null) bar.removeAttribute("value");
@@ -126,7 +130,7 @@ class Job {
   }
 
   async #send(signal) {
-    const told = await patient(
+    const accepted = await retry(
       () => {
         const form = new FormData();
         if ($("clip-annotate").checked) form.append("annotate", "true");
@@ -134,24 +138,24 @@ class Job {
         return upload("v1/videos", form, {
           signal,
           onProgress: (share) =>
-            this.#phase(
+            this.#showPhase(
               share < 1 ? `Sending ${this.name}, ${percent(share)}` : "Sent; waiting for the server",
               share < 1 ? share : null,
             ),
         });
       },
-      { signal, onWait: (line) => this.#phase(line || `Sending ${this.name}`) },
+      { signal, onWait: (line) => this.#showPhase(line || `Sending ${this.name}`) },
     );
-    this.address = `v1/videos/${encodeURIComponent(told.id)}`;
-    $("clip-annotated").hidden = !told.links.annotated;
+    this.address = `v1/videos/${encodeURIComponent(accepted.id)}`;
+    $("clip-annotated").hidden = !accepted.links.annotated;
     $("clip-live").textContent = "The clip was sent and is being analysed.";
   }
 
-  async #wait(signal) {
+  async #waitUntilDone(signal) {
     for (;;) {
-      const state = await patient(async () => (await call(this.address, { signal })).json(), {
+      const state = await retry(async () => (await request(this.address, { signal })).json(), {
         signal,
-        onWait: (line) => line && this.#phase(line),
+        onWait: (line) => line && this.#showPhase(line),
       });
       if (state.status === "done") return;
       if (state.status === "failed" || state.status === "cancelled") {
@@ -164,25 +168,25 @@ class Job {
         );
       }
       const { share = null, eta = null, frames = 0 } = state.progress ?? {};
-      if (state.status === "queued") this.#phase("Waiting for its turn");
+      if (state.status === "queued") this.#showPhase("Waiting for its turn");
       else {
-        const left = eta !== null && eta >= 1 ? `, about ${lasting(eta)} left` : "";
-        this.#phase(
-          share === null ? `Analysing, ${many(frames, "frame")}` : `Analysing, ${percent(share)}${left}`,
+        const left = eta !== null && eta >= 1 ? `, about ${duration(eta)} left` : "";
+        this.#showPhase(
+          share === null ? `Analysing, ${count(frames, "frame")}` : `Analysing, ${percent(share)}${left}`,
           share,
         );
       }
-      await pause(ASK_EVERY, signal);
+      await sleep(ASK_EVERY, signal);
     }
   }
 
   async #fetch(signal) {
-    return patient(async () => (await call(`${this.address}/result`, { signal })).json(), { signal });
+    return retry(async () => (await request(`${this.address}/result`, { signal })).json(), { signal });
   }
 
   close() {
     this.abort.abort(new DOMException("closed", "AbortError"));
-    this.forget(false);
+    this.deleteFromServer(false);
     const video = $("clip-video");
     video.removeAttribute("src");
     video.load();
@@ -190,10 +194,10 @@ class Job {
     this.url = "";
   }
 
-  /** Tells the server that its part is no longer needed. */
-  forget(leaving) {
+  /** Deletes the clip and its result on the server. */
+  deleteFromServer(leaving) {
     if (!this.address) return;
-    call(this.address, { method: "DELETE", keepalive: leaving }).catch(() => {}); // a server that is gone has forgotten
+    request(this.address, { method: "DELETE", keepalive: leaving }).catch(() => {}); // a server that is gone has deleted it
     this.address = null;
   }
 
@@ -203,14 +207,12 @@ class Job {
     const { summary, tracks } = this.result;
     this.tracks = tracks;
     this.frames = this.result.rows;
-    this.labels = Object.keys(tracks.find((track) => track.emotions)?.emotions ?? {});
     this.length = Math.max(0.04, summary.coverage.seconds, ...tracks.map((track) => track.end));
-    this.lanes = this.#lanes();
     $("clip-job").hidden = true;
     $("clip-result").hidden = false;
     const { coverage } = summary;
     $("clip-count").textContent =
-      `${this.name}: ${lasting(coverage.seconds)}, ${many(tracks.length, "face")} followed, ${many(coverage.frames, "frame")} analysed`;
+      `${this.name}: ${duration(coverage.seconds)}, ${count(tracks.length, "face")} followed, ${count(coverage.frames, "frame")} analysed`;
     $("clip-problems").replaceChildren(...(coverage.problems ?? []).map((line) => h("p", { class: "hint" }, line)));
     this.url = URL.createObjectURL(this.file);
     const video = $("clip-video");
@@ -222,26 +224,38 @@ class Job {
     );
     $("clip-stage").style.setProperty("--ratio", summary.width ? summary.width / summary.height : 16 / 9);
     video.src = this.url;
-    legend($("clip-legend"), this.labels);
-    const go = (time) => this.seek(time);
-    $("clip-table").replaceChildren(...tableOf(tracks, go));
-    $("clip-episodes").replaceChildren(...episodesOf(tracks, go));
+    const seek = (time) => this.seek(time);
+    $("clip-table").replaceChildren(...trackTable(tracks, summary.heads, seek));
+    $("clip-episodes").replaceChildren(...episodeList(tracks, seek));
+    const heads = Object.keys(summary.heads).filter((head) => !summary.heads[head].ordered);
+    $("clip-head").replaceChildren(...heads.map((head) => h("option", { value: head }, capitalize(head))));
+    $("clip-head-choice").hidden = heads.length < 2;
     const slider = $("clip-lines");
     slider.setAttribute("aria-valuemin", "0");
     slider.setAttribute("aria-valuemax", this.length.toFixed(1));
-    this.draw();
+    this.showHead(heads[0]);
     this.seek(0);
     $("clip-live").textContent = tracks.length
-      ? `Done: ${many(tracks.length, "face")} followed.`
-      : "Done: no face was seen.";
+      ? `Done: ${count(tracks.length, "face")} followed.`
+      : "Done: no face was detected.";
     $("clip-count").tabIndex = -1;
     $("clip-count").focus();
     const next = () => {
       if (this.abort.signal.aborted) return;
-      if (!video.paused) this.follow();
+      if (!video.paused) this.showTime();
       if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
     };
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
+  }
+
+  /** Shows the timeline of a nominal head; lanes without areas where there is none. */
+  showHead(head) {
+    this.head = head;
+    this.labels = this.result.summary.heads[head]?.labels ?? [];
+    this.lanes = this.#lanes();
+    $("clip-lines-title").textContent = head ? `${capitalize(head)} over time` : "Faces over time";
+    showLegend($("clip-legend"), head, this.labels);
+    this.draw();
   }
 
   #lanes() {
@@ -250,12 +264,14 @@ class Job {
       .slice(0, LANES)
       .sort((a, b) => a.track - b.track);
     return shown.map((track) => {
-      const lane = { name: `Face ${track.track}`, times: [], shares: [], runs: track.episodes ?? [] };
+      const runs = (track.episodes ?? []).filter((episode) => episode.head === this.head);
+      const lane = { name: `Face ${track.track}`, times: [], shares: [], runs };
       for (const { time, faces } of this.frames) {
         const face = faces.find((one) => one.track === track.track);
-        if (!face?.smoothed) continue;
+        const shares = shownProbabilities(face?.predictions?.[this.head]);
+        if (!shares) continue;
         lane.times.push(time);
-        for (const label of this.labels) lane.shares.push(face.smoothed[label] ?? 0);
+        for (const label of this.labels) lane.shares.push(shares[label] ?? 0);
       }
       return lane;
     });
@@ -263,9 +279,10 @@ class Job {
 
   draw() {
     if (!this.lanes || $("view-clip").hidden) return;
+    const { lanes, head, labels } = this;
     const ticks = ticksOf(this.length, $("clip-timeline").clientWidth);
-    drawLanes($("clip-timeline"), { lanes: this.lanes, labels: this.labels, span: [0, this.length], gap: GAP, ticks });
-    this.follow();
+    drawTimeline($("clip-timeline"), { lanes, head, labels, span: [0, this.length], gap: GAP, ticks });
+    this.showTime();
   }
 
   get time() {
@@ -280,28 +297,28 @@ class Job {
     this.at = Math.min(Math.max(time, 0), this.length);
     // a browser that is asked for the very end shows nothing
     if (this.#playable) $("clip-video").currentTime = Math.min(this.at, Math.max(0, this.length - 0.02));
-    this.follow();
+    this.showTime();
   }
 
-  /** Needle, boxes and spoken value follow the video. */
-  follow() {
+  /** Needle, boxes and the slider's text for the time of the video. */
+  showTime() {
     if (!this.lanes) return;
     const time = this.time;
     const share = Math.min(1, time / this.length);
     $("clip-needle").style.setProperty("left", `${100 * share}%`);
     $("clip-time").textContent = `${clock(time)} / ${clock(this.length)}`;
     const slider = $("clip-lines");
-    const seen = this.#seenAt(time);
+    const faces = this.#facesAt(time);
     slider.setAttribute("aria-valuenow", time.toFixed(1));
-    const told = seen
+    const labels = faces
       .slice(0, 3)
-      .map((face) => `face ${face.track} ${face.stable_emotion ?? "undecided"}`)
+      .map((face) => `face ${face.track} ${labelOf(face) || "undecided"}`)
       .join(", ");
-    slider.setAttribute("aria-valuetext", `${clock(time)}, ${told || "no face"}`);
-    this.#overlay(seen);
+    slider.setAttribute("aria-valuetext", `${clock(time)}, ${labels || "no face"}`);
+    this.#drawOverlay(faces);
   }
 
-  #seenAt(time) {
+  #facesAt(time) {
     let low = 0;
     let high = this.frames.length - 1;
     if (high < 0) return [];
@@ -314,66 +331,65 @@ class Job {
     return [...this.frames[low].faces].sort((a, b) => a.track - b.track);
   }
 
-  #overlay(seen) {
+  #drawOverlay(faces) {
     const canvas = $("clip-overlay");
     const ratio = window.devicePixelRatio || 1;
     if (!canvas.clientWidth) return;
     [canvas.width, canvas.height] = [canvas.clientWidth * ratio, canvas.clientHeight * ratio];
-    drawBoxes(canvas.getContext("2d"), seen, {
+    drawBoxes(canvas.getContext("2d"), faces, {
       scale: canvas.width / this.result.summary.width,
       unit: ratio,
-      label: (face) =>
-        [face.track, face.stable_emotion].filter((part) => part !== undefined && part !== null).join(" "),
+      label: (face) => [face.track, labelOf(face)].filter(Boolean).join(" "),
     });
   }
 
-  unplayable() {
+  showUnplayable() {
     if (!this.result || !this.url) return;
     $("clip-stage").hidden = $("clip-player").hidden = true;
     $("clip-unplayable").hidden = false;
-    this.follow();
+    this.showTime();
   }
 
   // ------------------------------------------------------------ files
 
   async saveCsv() {
-    await this.#saved(async () => {
-      const answer = await call(`${this.#kept}/result?format=csv`, { headers: { Accept: "text/csv" } });
-      save(await answer.blob(), `${stem(this.name)}.csv`);
+    await this.#trySaving(async () => {
+      const answer = await request(`${this.#addressOnServer}/result?format=csv`, { headers: { Accept: "text/csv" } });
+      saveBlob(await answer.blob(), `${stem(this.name)}.csv`);
     });
   }
 
   async saveAnnotated() {
-    await this.#saved(async () => {
-      const answer = await call(`${this.#kept}/annotated.mp4`);
-      save(await answer.blob(), `${stem(this.name)}-annotated.mp4`);
+    await this.#trySaving(async () => {
+      const answer = await request(`${this.#addressOnServer}/annotated.mp4`);
+      saveBlob(await answer.blob(), `${stem(this.name)}-annotated.mp4`);
     });
   }
 
   async saveJson() {
-    await this.#saved(async () =>
-      save(new Blob([JSON.stringify(this.result, null, 1)], { type: "application/json" }), `${stem(this.name)}.json`),
+    await this.#trySaving(async () =>
+      saveBlob(new Blob([JSON.stringify(this.result, null, 1)], { type: "application/json" }), `${stem(this.name)}.json`),
     );
   }
 
-  get #kept() {
+  get #addressOnServer() {
     if (!this.address) throw new Error("the server no longer has the clip; send it again");
     return this.address;
   }
 
-  async #saved(make) {
-    tell($("clip-notice"));
+  async #trySaving(make) {
+    showMessage($("clip-notice"));
     try {
       await make();
     } catch (error) {
-      tell($("clip-notice"), `The file could not be made: ${error.message}`);
+      showMessage($("clip-notice"), `The file could not be made: ${error.message}`);
     }
   }
 }
 
 // ---------------------------------------------------------------- pointer and keys
 
-function point(event) {
+function seekByPointer(event) {
   if (!job?.lanes || event.button !== 0) return;
   const lines = $("clip-lines");
   const go = (at) => {
@@ -390,7 +406,7 @@ function point(event) {
 
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
 
-function keyed(event) {
+function seekByKey(event) {
   if (!job?.lanes || event.altKey || event.ctrlKey || event.metaKey) return;
   if (event.key in STEPS) job.seek(job.time + STEPS[event.key] * (event.shiftKey ? 0.1 : 1));
   else if (event.key === "Home") job.seek(0);
@@ -400,6 +416,9 @@ function keyed(event) {
 }
 
 // ---------------------------------------------------------------- small parts
+
+/** The label of a face that is shown first, as it has settled. */
+const labelOf = (face) => labelText(settledLabel(primaryOf(face)[1]));
 
 function ticksOf(length, width) {
   const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];

@@ -6,7 +6,7 @@ export const $ = (id) => document.getElementById(id);
 export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 
 /** The same for SVG. */
-export const s = (tag, attributes, ...children) =>
+export const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
 function fill(element, attributes, children) {
@@ -20,22 +20,22 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Shows a line in an element that is hidden without one; nodes are allowed beside text. */
-export function tell(element, ...content) {
-  const told = content.filter(Boolean);
-  // said once: a screen reader reads an alert again whenever it is written
+/** Shows a message in an element that is hidden without one; nodes are allowed beside text. */
+export function showMessage(element, ...content) {
+  const parts = content.filter(Boolean);
+  // written once: a screen reader reads an alert again whenever it is written
   if (
-    told.every((part) => typeof part === "string") &&
-    element.textContent === told.join("") &&
-    element.hidden === !told.length
+    parts.every((part) => typeof part === "string") &&
+    element.textContent === parts.join("") &&
+    element.hidden === !parts.length
   )
     return;
-  element.replaceChildren(...told);
-  element.hidden = told.length === 0;
+  element.replaceChildren(...parts);
+  element.hidden = parts.length === 0;
 }
 
 /** Hands a blob to the browser as a file. */
-export function save(blob, name) {
+export function saveBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = h("a", { href: url, download: name });
   document.body.append(link);
@@ -44,31 +44,31 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Lets files be dropped on an element; `take` gets them. */
-export function droppable(element, take) {
+/** Accepts files dropped on an element; `onFiles` gets them. */
+export function acceptDrops(element, onFiles) {
   let depth = 0;
-  const over = (on) => element.classList.toggle("over", on);
+  const highlight = (on) => element.classList.toggle("over", on);
   element.addEventListener("dragenter", (event) => {
     event.preventDefault();
     depth += 1;
-    over(true);
+    highlight(true);
   });
   element.addEventListener("dragleave", () => {
     depth -= 1;
-    if (depth <= 0) over(false);
+    if (depth <= 0) highlight(false);
   });
   element.addEventListener("dragover", (event) => event.preventDefault());
   element.addEventListener("drop", (event) => {
     event.preventDefault();
     depth = 0;
-    over(false);
+    highlight(false);
     const files = [...(event.dataTransfer?.files ?? [])];
-    if (files.length) take(files);
+    if (files.length) onFiles(files);
   });
 }
 
-/** A promise that is kept after some milliseconds, or broken when the signal says so. */
-export const pause = (ms, signal) =>
+/** A promise that resolves after some milliseconds, and rejects when the signal is aborted. */
+export const sleep = (ms, signal) =>
   new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const stop = () => {

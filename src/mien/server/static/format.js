@@ -1,6 +1,6 @@
 // Numbers as people read them.
 
-const count = new Intl.NumberFormat("en");
+const number = new Intl.NumberFormat("en");
 
 /** 0.123 → "12 %"; small shares keep one digit. */
 export const percent = (share) =>
@@ -16,7 +16,7 @@ export function clock(seconds, tenths = true) {
 }
 
 /** Seconds → "0.8 s", "42 s", "3 min 5 s", "2 h 10 min". */
-export function lasting(seconds) {
+export function duration(seconds) {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
@@ -26,7 +26,7 @@ export function lasting(seconds) {
 }
 
 /** Bytes → "20 MB". */
-export function size(bytes) {
+export function byteSize(bytes) {
   if (bytes < 1024) return `${bytes} bytes`;
   const units = ["KB", "MB", "GB", "TB"];
   let value = bytes;
@@ -39,13 +39,16 @@ export function size(bytes) {
 }
 
 /** 3, "face" → "3 faces". */
-export const many = (n, what, plural = `${what}s`) => `${count.format(n)} ${n === 1 ? what : plural}`;
+export const count = (n, noun, plural = `${noun}s`) => `${number.format(n)} ${n === 1 ? noun : plural}`;
 
-/** A server's lower-case detail as a sentence. */
-export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+/** A lower-case text as a sentence. */
+export const sentence = (text) => capitalize(text) + (/[.!?]$/.test(text) ? "" : ".");
 
-/** "20-29" → "20–29". */
-export const years = (range) => (range ?? "").replace("-", "–");
+/** "age" → "Age". */
+export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** A file's name without its ending, for names of downloads. */
+/** A label for people: ranges with an en dash, "20-29" → "20–29"; others as they are. */
+export const labelText = (label) => (label ?? "").replace(/^(\d+)-(\d+)$/, "$1–$2");
+
+/** A file's name without its suffix, for names of downloads. */
 export const stem = (name) => name.replace(/\.[^.]{1,5}$/, "") || "mien";

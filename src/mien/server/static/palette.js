@@ -1,4 +1,4 @@
-// One colour an emotion: those of the annotated pictures and timelines (mien.draw.palette), which a test compares.
+// Colours of labels: those of the annotated pictures and timelines (mien.draw.palette), which a test compares.
 
 export const COLOURS = {
   neutral: "#bbbbbb",
@@ -11,13 +11,11 @@ export const COLOURS = {
   contempt: "#2882c8",
 };
 
-/** A face without emotions, or with a label of another taxonomy. */
+/** A face without a label. */
 export const PLAIN = "#ebebeb";
 
-export const colourOf = (emotion) => COLOURS[emotion] ?? PLAIN;
-
 /** Black or white: what is read better on a colour "#rrggbb". */
-export function inkOn(colour) {
+export function textColourOn(colour) {
   const [r, g, b] = [1, 3, 5].map((at) => {
     const value = parseInt(colour.slice(at, at + 2), 16) / 255;
     return value <= 0.04 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;

@@ -1,12 +1,16 @@
-// Photos: any number at once, two on the way to the server at a time, each with its own card of results.
+// Photos: any number at once, two sent to the server at a time, each with the cards of its faces.
 
-import { $, droppable, h, save, tell } from "./dom.js";
-import { DARK, boxes, brightness, card, drawBoxes, spoken } from "./faces.js";
-import { many, sentence, size, stem } from "./format.js";
-import { Refused, limits, patient, upload } from "./server.js";
+import { ProblemError, limits, loadModels, retry, upload } from "./api.js";
+import { boxLayer, drawBoxes } from "./boxes.js";
+import { DARK, brightnessOf } from "./brightness.js";
+import { $, acceptDrops, h, saveBlob, showMessage } from "./dom.js";
+import { faceCard, summary } from "./face_card.js";
+import { byteSize, count, labelText, sentence, stem } from "./format.js";
+import { predictionsOf, shownLabel } from "./heads.js";
 
-const AT_ONCE = 2;
-/** Cards that are shown openly, the rest is folded; with more faces than `FULL` a card has the `BRIEF` likeliest emotions. */
+/** Photos that are sent at once. */
+const CONCURRENT = 2;
+/** Cards that are shown openly, the rest is folded; with more faces than `FULL` a card has the `BRIEF` likeliest labels. */
 const OPEN = 12;
 const FULL = 4;
 const BRIEF = 3;
@@ -20,7 +24,7 @@ export function setUp() {
     add([...event.target.files]);
     event.target.value = "";
   });
-  droppable($("view-photos"), add);
+  acceptDrops($("view-photos"), add);
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (files.length && !$("view-photos").hidden) {
@@ -36,9 +40,9 @@ export function setUp() {
 
 function showLimits() {
   const parts = [];
-  if (limits.body_bytes) parts.push(`up to ${size(limits.body_bytes)}`);
+  if (limits.body_bytes) parts.push(`up to ${byteSize(limits.body_bytes)}`);
   if (limits.pixels) parts.push(`${Math.round(limits.pixels / 1e6)} megapixels`);
-  if (limits.faces) parts.push(`${many(limits.faces, "face")} a photo`);
+  if (limits.faces) parts.push(`${count(limits.faces, "face")} a photo`);
   $("photo-limits").textContent = `JPEG, PNG, WebP, AVIF and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
 }
 
@@ -51,24 +55,24 @@ function add(files) {
     $("photos-list").append(item.element);
     if (limits.body_bytes && file.size > limits.body_bytes) {
       item.refuse(
-        `This file has ${size(file.size)}; the server takes up to ${size(limits.body_bytes)}. Save it smaller and try again.`,
+        `This file has ${byteSize(file.size)}; the server takes up to ${byteSize(limits.body_bytes)}. Save it smaller and try again.`,
       );
     } else {
       queue.push(item);
     }
   }
-  count();
-  next();
+  showCount();
+  startNext();
 }
 
-function next() {
-  while (running < AT_ONCE && queue.length) {
+function startNext() {
+  while (running < CONCURRENT && queue.length) {
     const item = queue.shift();
     running += 1;
     item.analyse().finally(() => {
       running -= 1;
-      count();
-      next();
+      showCount();
+      startNext();
     });
   }
 }
@@ -76,20 +80,20 @@ function next() {
 function clear() {
   queue.length = 0;
   for (const item of items) item.remove();
-  count();
+  showCount();
   $("photos-live").textContent = "Cleared.";
   $("photos-title").focus();
 }
 
-const done = () => [...items].filter((item) => item.result);
+const analysed = () => [...items].filter((item) => item.result);
 
-function count() {
-  const finished = done();
+function showCount() {
+  const finished = analysed();
   const faces = finished.reduce((sum, item) => sum + item.result.faces.length, 0);
   const left = [...items].filter((item) => item.element.dataset.state === "busy").length;
   $("photos-tools").hidden = items.size === 0;
   $("photos-count").textContent =
-    `${many(items.size, "photo")}, ${many(faces, "face")}` + (left ? `; ${left} to go` : "");
+    `${count(items.size, "photo")}, ${count(faces, "face")}` + (left ? `; ${left} to go` : "");
   for (const id of ["photos-json", "photos-csv"]) $(id).disabled = finished.length === 0;
 }
 
@@ -103,7 +107,7 @@ class Item {
     this.abort = new AbortController();
     this.url = URL.createObjectURL(file);
     this.picture = h("img", { src: this.url, alt: this.name, class: "photo-picture", decoding: "async" });
-    this.shown = new Promise((resolve) => {
+    this.displayed = new Promise((resolve) => {
       this.picture.addEventListener("load", () => resolve(true), { once: true });
       this.picture.addEventListener("error", () => resolve(false), { once: true });
     });
@@ -120,11 +124,11 @@ class Item {
     this.actions.append(
       h(
         "button",
-        { type: "button", class: "plain", onclick: () => this.#leave(), "aria-label": `Remove ${this.name}` },
+        { type: "button", class: "plain", onclick: () => this.#removeByButton(), "aria-label": `Remove ${this.name}` },
         "Remove",
       ),
     );
-    this.shown.then((ok) => {
+    this.displayed.then((ok) => {
       if (!ok) this.stage.replaceChildren(h("p", { class: "empty" }, "This browser cannot show the picture."));
     });
   }
@@ -134,7 +138,7 @@ class Item {
     this.facts.textContent = "Reading";
     const began = performance.now();
     try {
-      const { results } = await patient(
+      const { results } = await retry(
         (signal) => {
           const form = new FormData();
           form.append("image", this.file, "photo"); // its name stays here
@@ -143,7 +147,7 @@ class Item {
         { signal: this.abort.signal, onWait: (line) => (this.facts.textContent = line || "Reading") },
       );
       const [result] = results;
-      if (result.error) throw new Refused(result.error.status ?? 422, result.error);
+      if (result.error) throw new ProblemError(result.error.status ?? 422, result.error);
       await this.#show(result, performance.now() - began);
     } catch (error) {
       if (this.abort.signal.aborted) return;
@@ -152,27 +156,28 @@ class Item {
   }
 
   async #show(result, ms) {
+    await loadModels();
     this.result = result;
     const { faces, width, height } = result;
-    const seen = await this.shown;
+    const displayed = await this.displayed;
     if (this.abort.signal.aborted) return;
-    const light = seen ? brightness(this.picture, faces, width, height) : faces.map(() => null);
-    if (!seen) {
+    const light = displayed ? brightnessOf(this.picture, faces, width, height) : faces.map(() => null);
+    if (!displayed) {
       this.stage.replaceChildren(
-        h("p", { class: "empty" }, "This browser cannot show the picture; the boxes are right all the same."),
+        h("p", { class: "empty" }, "This browser cannot show the picture; the boxes are correct all the same."),
       );
     }
-    this.stage.append(boxes(faces, width, height));
+    this.stage.append(boxLayer(faces, width, height));
     this.stage.style.setProperty("aspect-ratio", `${width} / ${height}`);
     this.element.style.setProperty("--ratio", width / height);
-    if (seen) this.picture.alt = `${this.name}, ${spoken(faces)}`;
-    this.facts.textContent = `${width} × ${height} · ${many(faces.length, "face")} · ${Math.round(ms)} ms`;
+    if (displayed) this.picture.alt = `${this.name}, ${summary(faces)}`;
+    this.facts.textContent = `${width} × ${height} · ${count(faces.length, "face")} · ${Math.round(ms)} ms`;
     const most = faces.length > FULL ? BRIEF : undefined;
     const cards = faces.map((face, i) =>
-      card(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i], most }),
+      faceCard(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i], most }),
     );
     if (!faces.length) {
-      const [all] = seen ? brightness(this.picture, [{ box: [0, 0, width, height] }], width, height) : [null];
+      const [all] = displayed ? brightnessOf(this.picture, [{ box: [0, 0, width, height] }], width, height) : [null];
       const why =
         all !== null && all < DARK
           ? "The photo is dark; more light may help."
@@ -191,42 +196,42 @@ class Item {
       );
       this.cards.append(rest);
     }
-    if (faces.length && seen) {
-      this.actions.prepend(h("button", { type: "button", onclick: () => this.#annotated() }, "Annotated picture"));
+    if (faces.length && displayed) {
+      this.actions.prepend(h("button", { type: "button", onclick: () => this.#saveAnnotated() }, "Annotated picture"));
     }
     if (result.left_out) {
       this.cards.prepend(
         h(
           "p",
           { class: "hint" },
-          `${many(result.left_out, "more face")} found; the server tells the ${faces.length} that are clearest.`,
+          `${count(result.left_out, "more face")} found; the server returns the ${faces.length} with the best scores.`,
         ),
       );
     }
-    this.#link();
+    this.#linkCardsAndBoxes();
     this.element.dataset.state = "done";
-    $("photos-live").textContent = `${this.name}: ${spoken(faces)}.`;
+    $("photos-live").textContent = `${this.name}: ${summary(faces)}.`;
   }
 
-  /** Pointing at a card lights its box, and the other way round. */
-  #link() {
-    const light = (number, on) => {
+  /** Pointing at a card highlights its box, and vice versa. */
+  #linkCardsAndBoxes() {
+    const highlight = (number, on) => {
       for (const part of this.element.querySelectorAll(`[data-number="${number}"]`)) part.classList.toggle("lit", on);
     };
     for (const part of this.element.querySelectorAll("[data-number]")) {
-      part.addEventListener("pointerenter", () => light(part.dataset.number, true));
-      part.addEventListener("pointerleave", () => light(part.dataset.number, false));
+      part.addEventListener("pointerenter", () => highlight(part.dataset.number, true));
+      part.addEventListener("pointerleave", () => highlight(part.dataset.number, false));
     }
   }
 
   refuse(line) {
     this.element.dataset.state = "refused";
     this.facts.textContent = "Not read";
-    tell(this.cards, h("p", { class: "notice bad" }, line));
+    showMessage(this.cards, h("p", { class: "notice bad" }, line));
     $("photos-live").textContent = `${this.name} was not read: ${line}`;
   }
 
-  async #annotated() {
+  async #saveAnnotated() {
     const { faces, width, height } = this.result;
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];
@@ -236,20 +241,23 @@ class Item {
     drawBoxes(context, faces, {
       unit,
       label: (face, i) =>
-        [faces.length > 1 ? `${i + 1}` : "", face.emotion ?? "", face.age_range?.replace("-", "–") ?? ""]
+        [
+          faces.length > 1 ? `${i + 1}` : "",
+          ...predictionsOf(face).map(([, prediction]) => labelText(shownLabel(prediction))),
+        ]
           .filter(Boolean)
           .join(" · "),
     });
     const type = this.file.type === "image/png" ? "image/png" : "image/jpeg";
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, type, 0.92));
-    if (blob) save(blob, `${stem(this.name)}-annotated.${type === "image/png" ? "png" : "jpg"}`);
+    if (blob) saveBlob(blob, `${stem(this.name)}-annotated.${type === "image/png" ? "png" : "jpg"}`);
   }
 
-  /** Removed by its own button: the focus goes to a place that is still there. */
-  #leave() {
+  /** Removed by its own button: the focus moves to an element that is still there. */
+  #removeByButton() {
     const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
     this.remove();
-    count();
+    showCount();
     (next?.querySelector("button.plain") ?? $("photos-title")).focus();
   }
 
@@ -264,36 +272,26 @@ class Item {
 // ---------------------------------------------------------------- files
 
 function saveJson() {
-  const documents = done().map((item) => ({ ...item.result, source: item.name }));
-  save(new Blob([JSON.stringify({ results: documents }, null, 1)], { type: "application/json" }), "faces.json");
+  const documents = analysed().map((item) => ({ ...item.result, source: item.name }));
+  saveBlob(new Blob([JSON.stringify({ results: documents }, null, 1)], { type: "application/json" }), "faces.json");
 }
 
-/** The same columns as `mien analyze --csv`. */
-function saveCsv() {
-  const rows = done().flatMap((item) =>
-    item.result.faces.map((face, i) => ({
-      source: item.name,
-      face: i,
-      ...Object.fromEntries(["x1", "y1", "x2", "y2"].map((name, at) => [name, face.box[at]])),
-      score: face.score,
-      emotion: face.emotion,
-      confidence: face.confidence,
-      entropy: face.entropy,
-      ...prefixed("emotion_", face.emotions),
-      age_range: face.age_range,
-      age: face.age,
-      ...prefixed("age_", face.ages),
-    })),
+/** The columns of `mien analyze --csv`, as the server lists them. */
+async function saveCsv() {
+  const { columns } = await loadModels();
+  const rows = analysed().flatMap((item) =>
+    item.result.faces.map((face, i) =>
+      columns.map(({ name, path }) => {
+        if (name === "source") return item.name;
+        if (name === "face") return i;
+        return path.reduce((value, key) => value?.[key], face);
+      }),
+    ),
   );
-  const first = ["source", "face", "x1", "y1", "x2", "y2", "score", "emotion", "confidence", "entropy"];
-  const columns = [...new Set([first, ...rows.map(Object.keys)].flat())];
-  const lines = [columns, ...rows.map((row) => columns.map((name) => row[name]))];
+  const lines = [columns.map(({ name }) => name), ...rows];
   const text = lines.map((line) => line.map(quoted).join(",")).join("\r\n");
-  save(new Blob([`${text}\r\n`], { type: "text/csv;charset=utf-8" }), "faces.csv");
+  saveBlob(new Blob([`${text}\r\n`], { type: "text/csv;charset=utf-8" }), "faces.csv");
 }
-
-const prefixed = (prefix, values) =>
-  Object.fromEntries(Object.entries(values ?? {}).map(([name, value]) => [prefix + name, value]));
 
 const quoted = (value) => {
   const text = value === undefined || value === null ? "" : String(value);

@@ -1,11 +1,11 @@
-// Runs before anything is drawn, so that a chosen theme does not flash. The choice is the only thing ever stored.
+// Runs before anything is drawn, so that a stored theme does not flash. The choice is the only thing that is stored.
 "use strict";
 (() => {
-  let chosen = null;
+  let theme = null;
   try {
-    chosen = localStorage.getItem("theme");
+    theme = localStorage.getItem("theme");
   } catch {
-    // storage may be switched off; the system's theme is used then
+    // storage may be disabled; the system's theme is used then
   }
-  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 })();

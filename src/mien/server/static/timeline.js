@@ -1,7 +1,7 @@
-// Emotions over time on a canvas: one lane a face, areas stacked to the whole, and under them the stable emotion.
+// Distributions over time on a canvas: one lane per face, areas stacked to the whole, below them the stable label.
 
 import { h } from "./dom.js";
-import { colourOf } from "./palette.js";
+import { labelColour } from "./heads.js";
 
 const NAME = 20;
 const AREA = 44;
@@ -11,15 +11,15 @@ const AXIS = 22;
 const LANE = NAME + AREA + 2 + RIBBON + SPACE;
 
 /** CSS pixels that so many lanes take. */
-export const heightOf = (lanes) => Math.max(1, lanes) * LANE + AXIS;
+export const timelineHeight = (lanes) => Math.max(1, lanes) * LANE + AXIS;
 
-/** A small square in the colour of an emotion. */
-export const swatch = (emotion) =>
-  h("span", { class: "swatch", style: { background: colourOf(emotion) }, "aria-hidden": "true" });
+/** A small square in the colour of a label. */
+export const swatch = (head, label) =>
+  h("span", { class: "swatch", style: { background: labelColour(head, label) }, "aria-hidden": "true" });
 
-/** Swatches with names, for a list. */
-export function legend(list, labels) {
-  list.replaceChildren(...labels.map((name) => h("li", null, swatch(name), name)));
+/** Fills a list with swatches and names. */
+export function showLegend(list, head, labels) {
+  list.replaceChildren(...labels.map((label) => h("li", null, swatch(head, label), label)));
 }
 
 /**
@@ -29,10 +29,10 @@ export function legend(list, labels) {
  * runs of { start, end, label } for the ribbon. Samples further apart than `gap` seconds are not joined.
  * `ticks` are [seconds, text].
  */
-export function drawLanes(canvas, { lanes, labels, span, gap, ticks }) {
+export function drawTimeline(canvas, { lanes, head, labels, span, gap, ticks }) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
-  const height = heightOf(lanes.length);
+  const height = timelineHeight(lanes.length);
   if (!width) return;
   canvas.style.setProperty("height", `${height}px`);
   const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -44,6 +44,7 @@ export function drawLanes(canvas, { lanes, labels, span, gap, ticks }) {
   context.clearRect(0, 0, width, height);
   context.font = `13px ${css.fontFamily}`;
   const x = (time) => (width * (time - span[0])) / (span[1] - span[0] || 1);
+  const colours = labels.map((label) => labelColour(head, label));
   lanes.forEach((lane, i) => {
     const top = i * LANE;
     context.fillStyle = colour("--ink");
@@ -53,10 +54,10 @@ export function drawLanes(canvas, { lanes, labels, span, gap, ticks }) {
     context.fillStyle = colour("--track");
     context.fillRect(0, top + NAME, width, AREA);
     context.fillRect(0, top + NAME + AREA + 2, width, RIBBON);
-    areas(context, lane, { labels, span, gap, width, top: top + NAME });
+    drawAreas(context, lane, { colours, span, gap, width, top: top + NAME });
     for (const run of lane.runs ?? []) {
       const from = Math.max(0, x(run.start));
-      context.fillStyle = colourOf(run.label);
+      context.fillStyle = labelColour(head, run.label);
       context.fillRect(from, top + NAME + AREA + 2, Math.max(1, Math.min(width, x(run.end)) - from), RIBBON);
     }
   });
@@ -71,8 +72,8 @@ export function drawLanes(canvas, { lanes, labels, span, gap, ticks }) {
   });
 }
 
-function areas(context, lane, { labels, span, gap, width, top }) {
-  const k = labels.length;
+function drawAreas(context, lane, { colours, span, gap, width, top }) {
+  const k = colours.length;
   const columns = resample(lane, k, span, gap, Math.max(1, Math.floor(width)));
   let from = 0;
   while (from < columns.length) {
@@ -84,7 +85,7 @@ function areas(context, lane, { labels, span, gap, width, top }) {
     while (to + 1 < columns.length && columns[to + 1]) to += 1;
     const base = new Float32Array(to - from + 1);
     for (let e = 0; e < k; e += 1) {
-      context.fillStyle = colourOf(labels[e]);
+      context.fillStyle = colours[e];
       context.beginPath();
       context.moveTo(from, top + AREA * (1 - base[0]));
       for (let c = from; c <= to; c += 1) context.lineTo(c, top + AREA * (1 - base[c - from]));
@@ -99,11 +100,14 @@ function areas(context, lane, { labels, span, gap, width, top }) {
   }
 }
 
-/** One array of k shares a pixel column, null where the face was not seen: means where samples are dense, else lines. */
+/**
+ * One array of k shares per pixel column, null where the face was not observed: means where samples are dense, else
+ * interpolated.
+ */
 export function resample({ times, shares }, k, span, gap, width) {
   const columns = new Array(width).fill(null);
   const step = (span[1] - span[0]) / width;
-  if (!times.length || !(step > 0)) return columns;
+  if (!times.length || !k || !(step > 0)) return columns;
   let i = 0;
   for (let c = 0; c < width; c += 1) {
     const start = span[0] + c * step;
