@@ -92,7 +92,7 @@ class VideoAnalysis:
         self._folder, self._limits, self._progress = folder, limits, progress
         self._stream: VideoStream = engine.analyzer.stream(
             folder / UPLOAD,
-            **_stream_arguments(request.selection),
+            **asdict(request.selection),
             tracking=request.tracking,
             smoothing=request.smoothing,
         )
@@ -182,12 +182,6 @@ def check_container(path: Path, limits: ServiceLimits) -> None:
         with path.open("rb") as file:
             diagnosis = diagnose_unreadable_video(file.read(HEADER_BYTES))
         raise problem_from(VideoError(diagnosis.reason)) from None
-
-
-def _stream_arguments(selection: FrameSelection) -> dict[str, Any]:
-    arguments = asdict(selection)
-    del arguments["after"]
-    return arguments
 
 
 def _annotated_video(path: Path) -> AnnotatedVideo:
