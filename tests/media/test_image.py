@@ -4,73 +4,30 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
-import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, features
+from PIL import Image, features
 
-from mien.errors import ImageError, InputError, MienError, MissingFileError
-from mien.media.image import FORMATS, image_suffixes, load_image
-from mien.media.silence_logs import silence_pillow
-
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-ORIENTATION = 0x0112
-
-
-def quadrants(width: int = 96, height: int = 64) -> np.ndarray:
-    """Red, green over blue, white: each corner tells where it is."""
-    rgb = np.zeros((height, width, 3), np.uint8)
-    rgb[: height // 2, : width // 2] = RED
-    rgb[: height // 2, width // 2 :] = GREEN
-    rgb[height // 2 :, : width // 2] = BLUE
-    rgb[height // 2 :, width // 2 :] = WHITE
-    return rgb
-
-
-def encoded(image: Image.Image | np.ndarray, fmt: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(buffer, fmt, **options)
-    return buffer.getvalue()
-
-
-def exif(orientation: int) -> Image.Exif:
-    tags = Image.Exif()
-    tags[ORIENTATION] = orientation
-    return tags
-
-
-def stored_for(orientation: int, upright: np.ndarray) -> np.ndarray:
-    """The pixels a camera stores so that ``orientation`` makes them upright (the inverse of EXIF's table)."""
-    undo = {
-        1: lambda a: a,
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.transpose(1, 0, 2),
-        6: lambda a: np.rot90(a, 1),
-        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
-        8: lambda a: np.rot90(a, -1),
-    }
-    return np.ascontiguousarray(undo[orientation](upright))
-
-
-def near(a: np.ndarray, b: np.ndarray, tolerance: int) -> None:
-    assert a.shape == b.shape
-    assert np.abs(a.astype(int) - b.astype(int)).max() <= tolerance
-
-
-def corners(rgb: np.ndarray) -> list[tuple[int, ...]]:
-    h, w = rgb.shape[:2]
-    return [tuple(int(v) for v in rgb[y, x]) for y, x in ((4, 4), (4, w - 5), (h - 5, 4), (h - 5, w - 5))]
-
-
-# ---------------------------------------------------------------- right side up
+from helpers.encoded_images import (
+    BLUE,
+    GREEN,
+    RED,
+    WHITE,
+    corners,
+    encoded,
+    exif,
+    gray_alpha,
+    near,
+    png_bytes,
+    quadrants,
+    stored_for,
+)
+from mien.errors import ImageError, ImageTooLargeError, InputError, MienError, MissingFileError
+from mien.media.image import BYTES_NAME, FORMATS, image_suffixes, load_image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -112,9 +69,6 @@ def test_unknown_orientation_changes_nothing(value: int) -> None:
 def test_damaged_exif_beside_good_pixels() -> None:
     data = encoded(quadrants(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f garbage", quality=95)
     assert load_image(data).size == (96, 64)
-
-
-# ---------------------------------------------------------------- right colours
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "BMP", "TIFF", "PPM", "QOI", "TGA", "SGI", "PCX", "DIB", "JPEG2000"])
@@ -169,11 +123,7 @@ def test_transparency_is_laid_on_white() -> None:
         row = load_image(encoded(rgba, fmt, **options)).rgb[0]
         near(row, np.array([(200, 0, 0), (227, 127, 127), WHITE], np.uint8), 1)
     la = np.dstack([np.full((4, 3), 100, np.uint8), rgba[..., 3]])
-    near(load_image(encoded(_la(la), "PNG")).rgb[0, :, 0], np.array([100, 177, 255]), 1)
-
-
-def _la(values: np.ndarray) -> Image.Image:
-    return Image.merge("LA", [Image.fromarray(np.ascontiguousarray(values[..., i])) for i in (0, 1)])
+    near(load_image(encoded(gray_alpha(la), "PNG")).rgb[0, :, 0], np.array([100, 177, 255]), 1)
 
 
 def test_palette_with_transparency() -> None:
@@ -275,112 +225,6 @@ def test_heic(orientation: int) -> None:
         assert np.abs(np.subtract(got, want)).max() < 20
 
 
-# ---------------------------------------------------------------- colour profiles
-
-
-def display_p3() -> bytes:
-    """Pillow's own sRGB profile with the primaries of Display P3 (SMPTE EG 432-1, adapted to D50)."""
-    primaries = {
-        b"rXYZ": (0.515121, 0.241196, -0.001053),
-        b"gXYZ": (0.291977, 0.692245, 0.041885),
-        b"bXYZ": (0.157104, 0.066574, 0.784073),
-    }
-    raw = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    for i in range(struct.unpack(">I", raw[128:132])[0]):
-        tag, offset, _ = struct.unpack(">4sII", raw[132 + 12 * i : 144 + 12 * i])
-        if tag in primaries:
-            raw[offset + 8 : offset + 20] = struct.pack(">3i", *(round(v * 65536) for v in primaries[tag]))
-    return bytes(raw)
-
-
-def srgb_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-@pytest.mark.skipif(not features.check("littlecms2"), reason="this Pillow has no LittleCMS")
-def test_wide_gamut_becomes_srgb() -> None:
-    skin = np.full((8, 8, 3), (200, 150, 130), np.uint8)
-    loaded = load_image(encoded(skin, "PNG", icc_profile=display_p3())).rgb[0, 0]
-    # the same light needs more red and less blue in the smaller gamut
-    assert loaded[0] > 203
-    assert loaded[2] < 128
-    gray = np.full((8, 8, 3), 120, np.uint8)
-    near(load_image(encoded(gray, "PNG", icc_profile=display_p3())).rgb, gray, 1)
-
-
-def test_srgb_profile_changes_no_pixel() -> None:
-    rgb = np.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=np.uint8)
-    assert np.array_equal(load_image(encoded(rgb, "PNG", icc_profile=srgb_profile())).rgb, rgb)
-
-
-@pytest.mark.parametrize("profile", [b"", b"not a profile", b"\0" * 200])
-def test_broken_profile_is_ignored(profile: bytes) -> None:
-    rgb = quadrants()
-    assert np.array_equal(load_image(encoded(rgb, "PNG", icc_profile=profile)).rgb, rgb)
-
-
-def test_profile_of_another_colour_space_is_ignored() -> None:
-    gray = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
-    assert np.array_equal(load_image(encoded(gray, "PNG", icc_profile=display_p3())).rgb[..., 0], gray)
-    cmyk = Image.fromarray(quadrants()).convert("CMYK")
-    assert load_image(encoded(cmyk, "JPEG", icc_profile=srgb_profile())).size == (96, 64)
-
-
-def test_profile_on_gray_with_transparency_and_palette() -> None:
-    palette = Image.fromarray(quadrants()).quantize(4)
-    assert load_image(encoded(palette, "PNG", icc_profile=display_p3())).size == (96, 64)
-    la = _la(np.full((8, 8, 2), 255, np.uint8))
-    assert corners(load_image(encoded(la, "PNG", icc_profile=display_p3())).rgb) == [WHITE] * 4
-
-
-@pytest.mark.skipif(not features.check("littlecms2"), reason="this Pillow has no LittleCMS")
-def test_cmyk_profile_and_lab() -> None:
-    profile = cmyk_profile()
-    ink = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
-    red = load_image(encoded(ink, "TIFF", icc_profile=profile)).rgb[0, 0].astype(int)
-    assert red[0] > 190
-    assert red[1] < 60
-    paper = Image.new("CMYK", (8, 8), (0, 0, 0, 0))
-    assert load_image(encoded(paper, "TIFF", icc_profile=profile)).rgb.min() > 248
-    lab = Image.merge("LAB", [Image.new("L", (8, 8), v) for v in (255, 128, 128)])
-    assert load_image(encoded(lab, "TIFF")).rgb.min() > 250
-
-
-def cmyk_profile() -> bytes:
-    """A minimal ICC v2 printer profile: one 2×2×2×2 table from ink to Lab (ICC.1:2001-04, lut8Type)."""
-    corner = {  # rough Lab of the overprints of cyan, magenta, yellow
-        (0, 0, 0): (100, 0, 0), (1, 0, 0): (55, -37, -50), (0, 1, 0): (48, 74, -3), (0, 0, 1): (89, -5, 93),
-        (1, 1, 0): (24, 22, -46), (1, 0, 1): (50, -68, 25), (0, 1, 1): (47, 68, 48), (1, 1, 1): (23, 0, 0),
-    }  # fmt: skip
-    table = b"".join(
-        bytes((round(light * 2.55 * (1 - k)), a + 128 if not k else 128, b + 128 if not k else 128))
-        for c in (0, 1)
-        for m in (0, 1)
-        for y in (0, 1)
-        for k in (0, 1)
-        for light, a, b in [corner[c, m, y]]
-    )
-    ramp = bytes(range(256))
-    identity = struct.pack(">9i", *(65536 if i % 4 == 0 else 0 for i in range(9)))
-    lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + identity + ramp * 4 + table + ramp * 3
-    description = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + b"\0" * 78
-    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
-    tags = [(b"desc", description), (b"wtpt", white), (b"A2B0", lut)]
-    offset, directory, body = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
-    for name, content in tags:
-        content += b"\0" * (-len(content) % 4)
-        directory += struct.pack(">4sII", name, offset + len(body), len(content))
-        body += content
-    head = struct.pack(
-        ">I4sI4s4s4s12x4s", offset + len(body), b"\0\0\0\0", 0x02400000, b"prtr", b"CMYK", b"Lab ", b"acsp"
-    )
-    head = head.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
-    return head.ljust(128, b"\0") + directory + body
-
-
-# ---------------------------------------------------------------- sources
-
-
 def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
     data, rgb = encoded(quadrants(), "PNG"), quadrants()
     path = tmp_path / "a picture [1] é.png"
@@ -443,80 +287,6 @@ def test_reduce(reduce: int, size: tuple[int, int], kind: str) -> None:
     frame = load_image(source, color="rgb", reduce=reduce)
     assert frame.size == tuple(-(-side // reduce) for side in size)
     near(frame.rgb, np.full_like(frame.rgb, 90), 1)
-
-
-# ---------------------------------------------------------------- arrays
-
-
-def test_arrays() -> None:
-    rgb = np.random.default_rng(2).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-    assert np.array_equal(load_image(rgb, color="rgb").rgb, rgb)
-    assert np.array_equal(load_image(rgb, color="bgr").rgb, rgb[..., ::-1])
-    gray = rgb[..., 0]
-    for array in (gray, gray[..., None]):
-        assert np.array_equal(load_image(array).rgb, np.repeat(gray[..., None], 3, 2))
-    opaque = np.dstack([rgb, np.full(gray.shape, 255, np.uint8)])
-    assert np.array_equal(load_image(opaque, color="rgb").rgb, rgb)
-    assert np.array_equal(load_image(opaque, color="bgr").rgb, rgb[..., ::-1])
-    clear = opaque.copy()
-    clear[..., 3] = 0
-    assert (load_image(clear, color="bgr").rgb == 255).all()
-
-
-def test_arrays_are_copied() -> None:
-    for array, color in ((np.zeros((4, 4, 3), np.uint8), "rgb"), (np.zeros((4, 4), np.uint8), None)):
-        frame = load_image(array, color=color)
-        array[...] = 9
-        assert (frame.rgb == 0).all()
-
-
-def test_strided_and_read_only_arrays() -> None:
-    rgb = np.random.default_rng(3).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    view = rgb[::-2, ::3]
-    view.setflags(write=False)
-    for color in ("rgb", "bgr"):
-        want = view if color == "rgb" else view[..., ::-1]
-        assert np.array_equal(load_image(view, color=color).rgb, want)
-
-
-U8 = np.uint8
-BAD_ARRAYS = [
-    (np.zeros((4, 4, 3), U8), None, 'the array has 3 channels but not their order; add color="rgb", or'),
-    (np.zeros((4, 4, 4), U8), None, "the array has 4 channels but not their order"),
-    (np.zeros((3, 40, 50), U8), "rgb", "(3, 40, 50) has its channels first; pass numpy.moveaxis(array, 0, -1)"),
-    (np.zeros((1, 40, 50), U8), None, "has its channels first"),
-    (np.zeros((3, 40, 50), np.float32), "rgb", "has its channels first"),
-    (np.zeros((4, 5, 2), U8), "rgb", "(4, 5, 2) has 2 channels, a picture has 1, 3 or 4"),
-    (np.zeros((2, 4, 4, 3), U8), "rgb", "(2, 4, 4, 3) is a batch; pass one picture at a time"),
-    (np.zeros(100, U8), "rgb", "one axis of 100 bytes; if it is an encoded file, pass array.tobytes()"),
-    (np.zeros((), U8), "rgb", "has shape (), a picture is (height, width) or (height, width, 3)"),
-    (np.zeros((0, 4, 3), U8), "rgb", "(0, 4, 3) is empty: a picture needs at least one pixel"),
-    (np.zeros((4, 0), U8), None, "(4, 0) is empty"),
-    (np.zeros((4, 4, 0), U8), "rgb", "is empty"),
-    (np.full((4, 4, 3), 0.5, np.float32), "rgb", "is float32, a picture is uint8 with values 0-255; its values lie in"),
-    (np.full((4, 4, 3), -0.5), "rgb", "is float64, a picture is uint8 with values 0-255; its values lie in -1 to 1"),
-    (np.full((4, 4, 3), 99.5), "rgb", "pass array.round().astype('uint8')"),
-    (np.full((4, 4, 3), np.nan), "rgb", "it also holds NaN, so replace that first, with numpy.nan_to_num"),
-    (np.full((4, 4, 3), np.inf), "rgb", "scale it to 0-255 and convert it with astype('uint8')"),
-    (np.full((4, 4, 3), 60000, np.uint16), "rgb", "is uint16, a picture is uint8 with values 0-255; pass (array /"),
-    (np.full((4, 4, 3), 200, np.int64), "rgb", "a picture is uint8 with values 0-255; pass array.astype('uint8')"),
-    (np.full((4, 4), -1, np.int32), None, "scale it to 0-255"),
-    (np.ones((4, 4), bool), None, "is bool, a picture is uint8 with values 0-255; pass array.astype('uint8') * 255"),
-    (np.full((4, 4), 1j), None, "is complex128"),
-    (np.full((4, 4), "a"), None, "is <U1"),
-    (np.full((4, 4), None), None, "is object"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("array", "color", "message"), BAD_ARRAYS)
-def test_bad_arrays(array: np.ndarray, color: str | None, message: str) -> None:
-    with pytest.raises(InputError) as error:
-        load_image(array, color=color)
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-# ---------------------------------------------------------------- bad options and sources
 
 
 class Arrayish:
@@ -588,20 +358,6 @@ def test_odd_file_names_stay_on_one_line(tmp_path: Path) -> None:
         load_image(tmp_path / "two\nlines\x1b[31m.jpg")
     assert "\n" not in str(error.value)
     assert "\x1b" not in str(error.value)
-
-
-# ---------------------------------------------------------------- bad files
-
-
-def png_bytes(width: int, height: int, *, bits: int = 8, color_type: int = 2, rows: bytes | None = None) -> bytes:
-    """A PNG that declares any size; ``rows`` is one row, repeated."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    data = b"" if rows is None else (b"\0" + rows) * height
-    header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
 BAD_FILES = [
@@ -695,6 +451,26 @@ def test_decompression_bombs_are_refused_unread(data: bytes) -> None:
         load_image(data)
 
 
+def test_reason_and_path_are_apart_and_sizes_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"%PDF-1.7")
+    with pytest.raises(ImageError) as damaged:
+        load_image(path)
+    error = damaged.value
+    assert (error.reason, error.path, error.advice) == (
+        "is a PDF document", str(path), "save the page as PNG or JPEG"
+    )  # fmt: skip
+    path.write_bytes(encoded(quadrants(100, 50), "PNG"))
+    with pytest.raises(ImageTooLargeError) as large:
+        load_image(path, max_pixels=4999)
+    assert (large.value.code, large.value.path) == ("image-too-large", str(path))
+    assert large.value.details == {"pixels": 5000, "limit": 4999}
+    with pytest.raises(ImageTooLargeError) as larger:
+        load_image(png_bytes(60_000, 60_000), max_pixels=10**6)
+    assert larger.value.details == {"pixels": None, "limit": 10**6}
+    assert larger.value.path == BYTES_NAME
+
+
 def test_max_pixels() -> None:
     data = encoded(quadrants(100, 50), "PNG")
     assert load_image(data, max_pixels=5000).size == (100, 50)
@@ -739,27 +515,6 @@ def test_damaged_files_give_a_picture_or_our_error(fmt: str, edits: list[tuple[i
 def test_noise_is_never_a_picture(data: bytes) -> None:
     with pytest.raises(ImageError):
         load_image(data)
-
-
-# ---------------------------------------------------------------- manners
-
-
-def test_warnings_of_others_still_pass_and_filters_come_back() -> None:
-    before = list(warnings.filters)
-    with silence_pillow(), silence_pillow(), pytest.warns(UserWarning, match="mine"):
-        warnings.warn("mine", UserWarning, stacklevel=1)
-    assert list(warnings.filters) == before
-
-
-def test_threads_leave_the_warning_filters_alone() -> None:
-    data = encoded(quadrants(200, 200), "PNG")
-    before = list(warnings.filters)
-    threads = [threading.Thread(target=lambda: [load_image(data) for _ in range(20)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert list(warnings.filters) == before
 
 
 def test_suffixes() -> None:

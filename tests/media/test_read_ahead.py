@@ -1,0 +1,248 @@
+"""The bounded queue between a source and its reader."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.clips import clip, number_of
+from helpers.network_camera import Sender
+from mien.errors import InputError, VideoError
+from mien.media.frame import Frame
+from mien.media.live import open_live
+from mien.media.read_ahead import ReadAhead
+from mien.media.source import FrameSource, SourceInfo
+from mien.media.video import open_video
+
+
+class Numbers:
+    """A source that counts; a `FrameSource`."""
+
+    def __init__(
+        self, frames: int, *, live: bool = False, size: tuple[int, int] = (64, 48), pause: float = 0.0,
+        fails: BaseException | None = None,
+    ) -> None:  # fmt: skip
+        self.info = SourceInfo("numbers", *size, live=live)
+        self.lost, self.dropped, self.problems = 1, 2, ("a problem",)
+        self.made, self.closed = 0, 0
+        self._frames, self._size, self._pause, self._fails = frames, size, pause, fails
+        self._stop = threading.Event()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for i in range(self._frames):
+            if self._stop.wait(self._pause):
+                return
+            self.made += 1
+            yield Frame(np.full((self._size[1], self._size[0], 3), i % 256, np.uint8), index=i, time=i / 25)
+        if self._fails is not None:
+            raise self._fails
+
+    def close(self) -> None:
+        self.closed += 1
+        self._stop.set()
+
+    def __enter__(self) -> FrameSource:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def test_a_file_loses_nothing_and_is_read_ahead_only_so_far() -> None:
+    source = Numbers(100)
+    with ReadAhead(source, max_frames=4) as frames:
+        seen = []
+        for frame in frames:
+            seen.append(frame.index)
+            if len(seen) == 1:
+                time.sleep(0.1)
+                assert source.made <= 4 + 2  # the queue, the one that waits before it, the one in hand
+    assert seen == list(range(100))
+    assert (frames.lost, frames.dropped, frames.problems, frames.info) == (1, 2, ("a problem",), source.info)
+    assert source.closed
+
+
+def test_large_frames_count_by_their_bytes() -> None:
+    source = Numbers(20, size=(1000, 500))
+    with ReadAhead(source, max_frames=16, max_bytes=5_000_000) as frames:
+        next(iter(frames))
+        time.sleep(0.1)
+        assert source.made == 1 + 3 + 1  # 1.5 megabytes each
+    source = Numbers(20, size=(1000, 500))
+    with ReadAhead(source, max_bytes=1000) as frames:
+        next(iter(frames))
+        time.sleep(0.1)
+        assert source.made == 1 + 2 + 1
+
+
+def test_a_live_source_drops_the_oldest_and_counts_it() -> None:
+    source = Numbers(60, live=True, pause=0.005)
+    with ReadAhead(source) as frames:
+        seen = []
+        for frame in frames:
+            seen.append(frame.index)
+            assert source.made - frame.index <= 2 + 2  # never older than the queue is long
+            time.sleep(0.02)
+    assert seen == sorted(seen)
+    assert seen[-1] == 59
+    assert len(seen) + frames.dropped - source.dropped == 60
+    assert len(seen) < 40
+
+
+def test_dropped_frames_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "mien")
+    with ReadAhead(Numbers(50, pause=0.002), drop_oldest=True, max_frames=1) as frames:
+        next(iter(frames))
+        time.sleep(0.4)
+    dropped = frames.dropped - 2  # two by the source itself
+    assert dropped > 0
+    frames.close()
+    (record,) = caplog.records
+    assert record.getMessage() == f"numbers: {dropped} frames were not fetched in time and dropped"
+
+
+def test_newest_can_be_asked_for_or_not() -> None:
+    with ReadAhead(Numbers(50, pause=0.002), drop_oldest=True, max_frames=1) as frames:
+        iterator = iter(frames)
+        next(iterator)
+        time.sleep(0.4)
+        assert next(iterator).index == 49
+    with ReadAhead(Numbers(30, live=True), drop_oldest=False) as frames:
+        assert [frame.index for frame in frames] == list(range(30))
+
+
+def test_errors_come_after_the_frames_before_them() -> None:
+    for error in (VideoError("broken"), OSError("disk"), MemoryError()):
+        seen = []
+        frames = ReadAhead(Numbers(5, fails=error))
+        raised = None
+        try:
+            for frame in frames:
+                seen.append(frame.index)
+                time.sleep(0.01)
+        except type(error) as caught:
+            raised = caught
+        assert raised is error
+        assert seen == list(range(5))
+        assert list(frames) == []
+        frames.close()
+
+
+def test_closing_while_the_thread_waits_for_room() -> None:
+    source = Numbers(1000)
+    begun = time.monotonic()
+    with ReadAhead(source, max_frames=2) as frames:
+        assert next(iter(frames)).index == 0
+        assert next(iter(frames)).index == 1
+        time.sleep(0.05)
+    assert time.monotonic() - begun < 1.0
+    assert source.closed
+    assert list(frames) == []
+    assert not any(thread.name == "mien numbers" for thread in threading.enumerate())
+
+
+def test_closing_while_a_read_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.media.read_ahead._CLOSE_TIMEOUT", 0.2)
+    free = threading.Event()
+
+    class Stuck(Numbers):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from super().__iter__()
+            free.wait()
+
+    source = Stuck(1)
+    begun = time.monotonic()
+    with ReadAhead(source) as frames:
+        assert next(iter(frames)).index == 0
+        time.sleep(0.05)
+    assert time.monotonic() - begun < 1.0
+    free.set()
+
+
+def test_closing_a_stalled_network_stream(sender: Callable[..., Sender]) -> None:
+    made = sender([("frames", 3), ("pause", 5.0)])
+    begun = time.monotonic()
+    with ReadAhead(open_live(made.address, stall=0.5)) as frames:
+        next(iter(frames))
+        time.sleep(0.2)
+    assert time.monotonic() - begun < 2.5
+
+
+def test_an_interrupt_in_the_middle_ends_everything() -> None:
+    source = Numbers(1000)
+    with contextlib.suppress(KeyboardInterrupt), ReadAhead(source) as frames:
+        for frame in frames:
+            if frame.index == 3:
+                raise KeyboardInterrupt
+    assert source.closed
+    assert not any(thread.name == "mien numbers" for thread in threading.enumerate())
+
+
+def test_closing_from_another_thread_ends_the_wait() -> None:
+    source = Numbers(1, pause=0.0)
+    source._fails = None
+    hang = threading.Event()
+
+    class Waiting(Numbers):
+        def __iter__(self) -> Iterator[Frame]:
+            hang.wait(5)
+            return iter(())
+
+    frames = ReadAhead(Waiting(0))
+    threading.Timer(0.1, lambda: (hang.set(), frames.close())).start()
+    begun = time.monotonic()
+    assert list(frames) == []
+    assert time.monotonic() - begun < 2.0
+
+
+def test_a_buffer_that_was_never_read() -> None:
+    source = Numbers(5)
+    frames = ReadAhead(source)
+    frames.close()
+    frames.close()
+    assert source.closed
+    assert source.made == 0
+    assert list(frames) == []
+    with pytest.raises(InputError, match="max_frames is at least 1, got 0"):
+        ReadAhead(source, max_frames=0)
+
+
+def test_a_video_through_the_queue(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.mp4", frames=80, bframes=2)
+    with ReadAhead(open_video(path), max_frames=3) as frames:
+        assert [number_of(frame.rgb) for frame in frames] == list(range(80))
+    for stop in range(0, 80, 9):
+        with ReadAhead(open_video(path), max_frames=3) as frames:
+            for frame in frames:
+                if frame.index == stop:
+                    break
+    with ReadAhead(open_video(path, after=50), max_frames=3) as frames:
+        assert next(iter(frames)).index == 51
+
+
+@pytest.mark.parametrize("how", ["forgotten", "interrupted"])
+def test_a_program_that_ends_does_not_hang(how: str, tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.mp4", frames=300)
+    script = """
+import os, signal, sys, threading
+from mien.media.read_ahead import ReadAhead
+from mien.media.video import open_video
+frames = ReadAhead(open_video(sys.argv[1]), max_frames=2)
+for frame in frames:
+    if frame.index == 5:
+        if sys.argv[2] == "forgotten":
+            break
+        os.kill(os.getpid(), signal.SIGINT)
+print("end")
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(path), how], capture_output=True, text=True, timeout=20)
+    assert done.returncode == (0 if how == "forgotten" else -2 if done.returncode < 0 else 1)
+    assert ("KeyboardInterrupt" in done.stderr) == (how == "interrupted")
