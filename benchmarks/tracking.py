@@ -4,7 +4,7 @@
 
 Scenes (`benchmarks/scenarios.py`, `benchmarks/sequences.py`): people made of two public-domain portraits before
 pictured backgrounds, 640×480, 25 frames a second unless said otherwise, several variants a scene. Faces are found by
-the default detector, scene cuts by `SceneCuts`; parameters were chosen on the variants 1–6, these here are others.
+the default detector, scene cuts by `SceneCutDetector`; parameters were chosen on the variants 1–6, these here are others.
 Cuts (`benchmarks/shots.py`): videos of ten shots each; parameters were chosen on the videos 0–7.
 Times are processor time of one thread; still, run it on a machine that does nothing else.
 """
@@ -37,7 +37,7 @@ from mien.predict.classify import cut, with_emotions
 from mien.results.faces import Faces
 from mien.tracking.assignment import assign
 from mien.tracking.propagation import BoxPropagator
-from mien.tracking.scene_cuts import SceneCuts
+from mien.tracking.scene_cuts import SceneCutDetector
 from mien.tracking.tracker import Tracker
 
 OVERLAP, VISIBLE = 0.5, 0.5
@@ -269,7 +269,7 @@ def follow(
 ) -> dict[str, Score]:
     """One sequence in all modes."""
     followers = {name: Follower(mode, detector, clock) for name, mode in MODES.items()}
-    cuts = SceneCuts()
+    cuts = SceneCutDetector()
     before: dict[int, NDArray[np.float32]] = {}
     for index in range(len(video)):
         rgb, truth = video.frame(index)
@@ -358,7 +358,7 @@ def measure_cuts(seeds: tuple[int, ...], shots: int) -> list[dict[str, Any]]:
         false: Counter[str] = Counter()
         frames: Counter[str] = Counter()
         for seed in seeds:
-            cuts = SceneCuts()
+            cuts = SceneCutDetector()
             for view in film(seed, shots, fps):
                 cut_ = clock("cuts", functools.partial(cuts.update, view.rgb))
                 if view.starts is not None and not view.between:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from helpers.videos import made_frame, made_rows, report_of
 from mien.draw.annotated_video import AnnotatedVideo
-from mien.draw.overlay import Overlay
+from mien.draw.overlay import VideoOverlay
 from mien.draw.timeline import save_timeline
 from mien.draw.video_page import write_html
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
@@ -67,7 +67,7 @@ def main() -> None:
             told(f"{count:,} rows, {kind.__name__}", took, (count / 1000, "a 1,000 rows"), path)
 
         def draw() -> None:
-            overlay = Overlay()
+            overlay = VideoOverlay()
             for frame in frames:
                 overlay.draw(frame)
 

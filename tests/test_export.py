@@ -16,7 +16,7 @@ from mien import export as exporting
 from mien.cli import cli
 from mien.errors import ExportError, InputError, MissingFileError, ModelError
 from mien.models.card import Card
-from mien.models.catalog import FILES, MODELS, Shipped, read_model
+from mien.models.catalog import FILES, MODELS, ShippedModel, read_model
 from mien.models.model import Model, softmax
 from mien.networks.catalog import get_network
 from mien.recipes.catalog import get_recipe
@@ -175,7 +175,7 @@ def test_a_shipped_model_with_a_wrong_hash(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(catalog, "MODELS", wrong)
     with pytest.raises(ModelError, match="pip install --force-reinstall"):
         read_model("emotion")
-    gone = Shipped("gone.onnx", "0" * 64, "emotion", "")
+    gone = ShippedModel("gone.onnx", "0" * 64, "emotion", "")
     monkeypatch.setattr(catalog, "MODELS", {"gone": gone})
     with pytest.raises(MissingFileError, match="install mien again"):
         read_model("gone")

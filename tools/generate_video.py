@@ -130,7 +130,7 @@ def tracking_section(results: dict[str, Any]) -> str:
         ),
         "### Scene cuts",
         "",
-        "`mien.tracking.scene_cuts.SceneCuts` looks for blocks of a tiny gray picture near their place in the frame before. Found: cuts "
+        "`mien.tracking.scene_cuts.SceneCutDetector` looks for blocks of a tiny gray picture near their place in the frame before. Found: cuts "
         "between places and between views of one place, and a fade through black as one cut when the new scene shows. Not "
         "found: dissolves, cuts after which most of the picture is as before (the tracker then goes by place and looks), and "
         "shots of a single frame. Taken for a cut: a camera that swings by more than a fifth of the picture from one frame to "

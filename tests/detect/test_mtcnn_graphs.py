@@ -9,7 +9,7 @@ import pytest
 from helpers.pictures import astronaut
 from mien.detect.mtcnn import ONET, PNET, RNET
 from mien.detect.mtcnn_graphs import INPUT, onet, pnet, rnet
-from mien.models.onnx_graph import Graph, constants
+from mien.models.onnx_graph import OnnxGraph, constants
 from mien.models.session import open_session
 
 
@@ -64,7 +64,7 @@ def test_any_slopes(slopes):
     pool = {"auto_pad": "SAME_UPPER", "kernel_shape": [2, 2], "strides": [2, 2]}
 
     def computed(add):
-        graph = Graph({INPUT: ["n", "height", "width", 3]})
+        graph = OnnxGraph({INPUT: ["n", "height", "width", 3]})
         x = graph.add("Cast", graph.add("Transpose", INPUT, perm=[0, 3, 1, 2]), to=1)
         return anew(graph.model(add(graph, x), ["n", "channels", "rows", "columns"]), pixels)
 

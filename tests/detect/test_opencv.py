@@ -9,7 +9,7 @@ import pytest
 from helpers.pictures import astronaut, hopper
 from mien.detect.haar import Haar
 from mien.detect.opencv_threads import use_threads
-from mien.detect.raw_output import as_faces
+from mien.detect.raw_output import faces_from_rows
 from mien.detect.res10 import GRAPH, Res10
 from mien.errors import InputError, ModelError
 from mien.models import packaged_files as packaged
@@ -78,11 +78,11 @@ def test_confidence_is_checked():
 
 def test_rows_become_faces():
     boxes = np.array([[-5, -5, 20, 20], [0, 0, 5, 30], [200, 0, 240, 40], [10, 10, 60, 60]], np.float32)
-    faces = as_faces(boxes, np.array([0.2, 0.9, 0.8, 1.2]), None, (100, 50), min_face=20)
+    faces = faces_from_rows(boxes, np.array([0.2, 0.9, 0.8, 1.2]), None, (100, 50), min_face=20)
     np.testing.assert_array_equal(faces.boxes, [[10, 10, 60, 50], [0, 0, 20, 20]])
     np.testing.assert_allclose(faces.scores, [1.0, 0.2])
     assert np.isnan(faces.landmarks).all()
-    assert len(as_faces(np.zeros((0, 4)), np.zeros(0), None, (10, 10))) == 0
+    assert len(faces_from_rows(np.zeros((0, 4)), np.zeros(0), None, (10, 10))) == 0
 
 
 def _has_res10() -> bool:

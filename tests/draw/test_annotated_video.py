@@ -28,8 +28,8 @@ from mien.draw import video_parts as join
 from mien.draw.annotated_video import AnnotatedVideo
 from mien.draw.encoder import TICKS, check_whole
 from mien.draw.frame_size import even_size, fitted
-from mien.draw.label_layout import Placement, place
-from mien.draw.overlay import Overlay, draw_video_frame
+from mien.draw.label_layout import PanelPlacement, place_panels
+from mien.draw.overlay import VideoOverlay, draw_video_frame
 from mien.draw.panel import Detail
 from mien.errors import InputError, MienError, OutputError
 from mien.geometry import iou
@@ -84,14 +84,14 @@ def test_a_drawn_frame() -> None:
 
 def test_labels_show_what_is_stable() -> None:
     frame = made_frame(30, tracks=(7,))
-    overlay = Overlay()
+    overlay = VideoOverlay()
     drawn = overlay.draw(frame)
     # the frame's own emotions may say anything
     assert frame.faces.emotions is not None
     assert frame.faces.ages is not None
     rolled = predictions(emotions=np.roll(frame.faces.emotions, 3, axis=1))
     other = replace(frame, faces=frame.faces.with_predictions(rolled))
-    assert np.array_equal(Overlay().draw(other), drawn)
+    assert np.array_equal(VideoOverlay().draw(other), drawn)
     smoothed = frame.smoothed["emotion"]
     years = predictions(ages=np.roll(frame.faces.ages, 2, axis=1))
     for changed in (
@@ -103,7 +103,7 @@ def test_labels_show_what_is_stable() -> None:
         replace(frame, faces=replace(frame.faces, tracks=np.array([8]))),
         replace(frame, faces=frame.faces.with_predictions(years)),
     ):
-        assert not np.array_equal(Overlay().draw(changed), drawn)
+        assert not np.array_equal(VideoOverlay().draw(changed), drawn)
 
 
 @pytest.mark.parametrize("options", [{"emotions": False}, {"ages": False}, {"emotions": False, "ages": False}])
@@ -119,8 +119,8 @@ def test_ages_that_are_not_known_yet() -> None:
     assert np.array_equal(draw_video_frame(unknown), draw_video_frame(made_frame(30, tracks=(1,), ages=False)))
 
 
-def places_of(frames: Sequence[VideoFrame]) -> list[dict[int, Placement]]:
-    overlay = Overlay()
+def places_of(frames: Sequence[VideoFrame]) -> list[dict[int, PanelPlacement]]:
+    overlay = VideoOverlay()
     places = []
     for frame in frames:
         overlay.draw(frame)
@@ -137,7 +137,7 @@ def test_labels_do_not_jump() -> None:
         assert (a[2] - a[0], a[3] - a[1]) == (b[2] - b[0], b[3] - b[1])
         assert before[track].side == after[track].side
         assert max(abs(p - q) for p, q in zip(a, b, strict=True)) <= 3
-    assert {place[1].detail for place in places} == {Detail.FULL}
+    assert {place_panels[1].detail for place_panels in places} == {Detail.FULL}
 
 
 def test_boxes_that_tremble_leave_the_label_still() -> None:
@@ -149,7 +149,7 @@ def test_boxes_that_tremble_leave_the_label_still() -> None:
         )
         for _ in range(40)
     ]
-    rects = {place[1].rect for place in places_of(trembling)}
+    rects = {place_panels[1].rect for place_panels in places_of(trembling)}
     assert len(rects) <= 3
 
 
@@ -173,7 +173,7 @@ def test_a_label_moves_when_it_would_cover_a_face() -> None:
         frames.append(replace(frame, faces=replace(frame.faces, boxes=boxes)))
     covered = []
     for frame, places in zip(frames, places_of(frames), strict=True):
-        rects = np.array([place.rect for place in places.values()], np.float32)
+        rects = np.array([place_panels.rect for place_panels in places.values()], np.float32)
         assert iou(rects[:1], rects[1:]).max() == 0
         covered.append(iou(rects, frame.faces.boxes).max())
     assert max(covered) < 0.2
@@ -187,18 +187,18 @@ def test_a_label_shows_more_when_there_is_room_again() -> None:
     def extent(k: int, detail: Detail, em: int) -> tuple[int, int]:
         return (30, 40) if detail is Detail.FULL else (10, 8)
 
-    held: list[Placement | None] = [Placement(Detail.NAME, 11, (40, 30, 50, 38))]
+    held: list[PanelPlacement | None] = [PanelPlacement(Detail.NAME, 11, (40, 30, 50, 38))]
     for _ in range(60):
-        held = list(place(boxes, (200, 200), extent, 2, held))
+        held = list(place_panels(boxes, (200, 200), extent, 2, held))
     assert held[0] is not None
     assert held[0].detail is Detail.FULL
-    first = place(boxes, (200, 200), extent, 2, [Placement(Detail.NAME, 11, (40, 30, 50, 38))])[0]
+    first = place_panels(boxes, (200, 200), extent, 2, [PanelPlacement(Detail.NAME, 11, (40, 30, 50, 38))])[0]
     assert first is not None
     assert first.detail is Detail.NAME
 
 
 def test_a_cut_and_faces_that_left_are_forgotten() -> None:
-    overlay = Overlay()
+    overlay = VideoOverlay()
     overlay.draw(made_frame(0))
     overlay.draw(made_frame(1, tracks=(5,), cut=True))
     assert set(overlay._held) == {5}
@@ -212,7 +212,7 @@ def test_a_cut_and_faces_that_left_are_forgotten() -> None:
 def test_any_boxes_in_any_frame(boxes: list[tuple[float, ...]], width: int, height: int) -> None:
     frame = made_frame(3, tracks=tuple(range(1, len(boxes) + 1)), size=(width, height))
     wild = replace(frame, faces=replace(frame.faces, boxes=np.array(boxes, np.float32).reshape(-1, 4)))
-    overlay = Overlay()
+    overlay = VideoOverlay()
     for moment in (frame, wild, frame, wild):
         assert overlay.draw(moment).shape == (height, width, 3)
         for held in overlay._held.values():
@@ -240,7 +240,7 @@ def test_frames_are_shown_at_their_times(tmp_path: Path, times: list[float], flu
     write(tmp_path / "a.mp4", [at(FRAMES[i], time) for i, time in enumerate(times)], flush=flush)
     told, pictures = decoded(tmp_path / "a.mp4")
     assert told == pytest.approx([time - times[0] for time in times], abs=0.6 / TICKS)
-    overlay = Overlay()
+    overlay = VideoOverlay()
     for frame, picture in zip(FRAMES, pictures, strict=False):
         assert np.abs(overlay.draw(frame).astype(int) - picture).mean() < 8
     with av.open(str(tmp_path / "a.mp4")) as source:

@@ -16,7 +16,7 @@ from mien.draw.boxes import draw_faces, label_places
 from mien.draw.label_layout import text_size
 from mien.draw.palette import COLOURS, PLAIN, colour_of
 from mien.draw.panel import Detail, Panel, percent, plain
-from mien.draw.rounded_rectangles import rounded, stroke
+from mien.draw.rounded_rectangles import rounded_rectangle, stroke
 from mien.errors import ImageError, InputError, MissingFileError
 from mien.geometry import clip_boxes, iou
 from mien.labels import FERPLUS
@@ -238,12 +238,12 @@ def test_text_grows_with_the_face_and_the_picture() -> None:
 
 
 def test_rounded_mask() -> None:
-    mask = rounded(20, 10, 4)
+    mask = rounded_rectangle(20, 10, 4)
     assert mask.shape == (10, 20)
     assert mask[0, 0] == 0
     assert (mask[5, 1:-1] == 255).all()
     assert np.array_equal(mask, mask[::-1, ::-1])
-    assert (rounded(1, 1, 9) > 0).all()
+    assert (rounded_rectangle(1, 1, 9) > 0).all()
 
 
 @given(st.tuples(*[st.floats(-50, 150)] * 4), st.floats(0.5, 30), st.floats(0, 60))

@@ -27,7 +27,7 @@ from mien.draw.clock import clock, duration
 from mien.draw.palette import COLOURS, luminance
 from mien.draw.thumbnails import face_pictures
 from mien.draw.timeline import draw_timeline, draw_track, save_timeline
-from mien.draw.track_series import Run, Series, episode_runs, series_of, span_of, ticks
+from mien.draw.track_series import LabelRun, TrackSeries, episode_runs, series_of, span_of, ticks
 from mien.draw.video_page import write_html
 from mien.errors import InputError, MissingExtraError, OutputError
 from mien.labels import FERPLUS
@@ -384,7 +384,7 @@ def test_thinning_keeps_every_peak(n: int, columns: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     times = np.sort(rng.uniform(0, 100, n))
     values = rng.dirichlet(np.ones(4), n).astype(np.float32)
-    series = Series(times, times + 0.01, np.arange(n) == 0, values, np.zeros(n, np.int64), ("a", "b", "c", "d"))
+    series = TrackSeries(times, times + 0.01, np.arange(n) == 0, values, np.zeros(n, np.int64), ("a", "b", "c", "d"))
     rows = series.thinned((0, n), (0.0, 100.0), columns)
     assert rows[0] == 0
     assert rows[-1] == n - 1
@@ -397,9 +397,14 @@ def test_thinning_keeps_every_peak(n: int, columns: int, seed: int) -> None:
 def test_votes_are_runs_and_undecided_ones_have_no_label() -> None:
     votes = np.array([1, 1, -1, -1, 1, 2])
     times = np.arange(6.0)
-    series = Series(times, times + 1, np.arange(6) == 0, np.zeros((6, 3), np.float32), votes, ("a", "b", "c"))
-    assert series.voted((0, 6), 100) == [Run(0, 2, "b"), Run(2, 4, None), Run(4, 5, "b"), Run(5, 6, "c")]
-    assert series.voted((0, 6), 2) == [Run(0, 3, "b"), Run(3, 6, None)] or len(series.voted((0, 6), 2)) <= 2
+    series = TrackSeries(times, times + 1, np.arange(6) == 0, np.zeros((6, 3), np.float32), votes, ("a", "b", "c"))
+    assert series.voted((0, 6), 100) == [
+        LabelRun(0, 2, "b"),
+        LabelRun(2, 4, None),
+        LabelRun(4, 5, "b"),
+        LabelRun(5, 6, "c"),
+    ]
+    assert series.voted((0, 6), 2) == [LabelRun(0, 3, "b"), LabelRun(3, 6, None)] or len(series.voted((0, 6), 2)) <= 2
 
 
 def test_many_episodes_become_columns() -> None:
@@ -407,9 +412,9 @@ def test_many_episodes_become_columns() -> None:
         Episode(1, "emotion", "happy" if i % 3 else "sad", i / 10, (i + 1) / 10, 1, i / 10, 1) for i in range(1000)
     ]
     few = episode_runs(every[:5], (0, 100), 10)
-    assert few == [Run(e.start, e.end, e.label) for e in every[:5]]
+    assert few == [LabelRun(e.start, e.end, e.label) for e in every[:5]]
     merged = episode_runs(every[:500], (0, 100), 100)
-    assert merged == [Run(0.0, pytest.approx(50.0), "happy")]
+    assert merged == [LabelRun(0.0, pytest.approx(50.0), "happy")]
 
 
 def test_the_span_covers_what_was_analysed() -> None:

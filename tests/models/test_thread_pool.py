@@ -6,25 +6,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mien.models.thread_pool import Workers
+from mien.models.thread_pool import ThreadPool
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("n", [0, 1, 2, 40])
 def test_results_are_in_order(threads, n):
-    assert Workers(threads).map(lambda x: x * x, range(n)) == [x * x for x in range(n)]
+    assert ThreadPool(threads).map(lambda x: x * x, range(n)) == [x * x for x in range(n)]
 
 
 def test_pieces_run_side_by_side_and_one_of_them_in_the_callers_thread():
     both = threading.Barrier(2)
-    seen = Workers(2).map(lambda _: (both.wait(30), threading.current_thread())[1], [0, 1])
+    seen = ThreadPool(2).map(lambda _: (both.wait(30), threading.current_thread())[1], [0, 1])
     assert len(set(seen)) == 2
     assert threading.current_thread() in seen
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_an_error_reaches_the_caller_and_nothing_is_left_behind(threads):
-    workers = Workers(threads)
+    workers = ThreadPool(threads)
     with pytest.raises(ZeroDivisionError):
         workers.map(lambda x: 1 // x, [1, 2, 0, 3, 4])
     assert workers.map(lambda x: x + 1, [1, 2, 3]) == [2, 3, 4]
@@ -39,11 +39,11 @@ def test_an_error_in_a_helper_reaches_the_caller():
             raise LookupError
 
     with pytest.raises(LookupError):
-        Workers(2).map(work, [0, 1])
+        ThreadPool(2).map(work, [0, 1])
 
 
 def test_callers_share_the_helpers():
-    workers = Workers(2)
+    workers = ThreadPool(2)
     with ThreadPoolExecutor(6) as pool:
         sums = list(pool.map(lambda k: sum(workers.map(lambda x: x * k, range(50))), range(30)))
     assert sums == [k * sum(range(50)) for k in range(30)]
@@ -51,7 +51,7 @@ def test_callers_share_the_helpers():
 
 def test_the_threads_end_with_their_owner():
     before = set(threading.enumerate())
-    workers = Workers(3)
+    workers = ThreadPool(3)
     workers.map(lambda x: x, range(10))
     helpers = set(threading.enumerate()) - before
     assert helpers

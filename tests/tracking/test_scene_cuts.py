@@ -8,7 +8,7 @@ import pytest
 
 from helpers.pictures import astronaut, hopper, noise
 from mien.errors import InputError
-from mien.tracking.scene_cuts import SceneCuts
+from mien.tracking.scene_cuts import SceneCutDetector
 
 
 def view(picture: np.ndarray, x: float = 0, y: float = 0, zoom: float = 1.0, angle: float = 0.0) -> np.ndarray:
@@ -20,7 +20,7 @@ def view(picture: np.ndarray, x: float = 0, y: float = 0, zoom: float = 1.0, ang
 
 
 def cuts(frames: list[np.ndarray]) -> list[int]:
-    scenes = SceneCuts()
+    scenes = SceneCutDetector()
     return [i for i, frame in enumerate(frames) if scenes.update(frame)]
 
 
@@ -113,13 +113,13 @@ def test_any_size(shape):
 def test_other_pictures_are_refused():
     for picture in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(InputError, match="RGB uint8"):
-            SceneCuts().update(picture)
+            SceneCutDetector().update(picture)
 
 
 @pytest.mark.parametrize("stop", range(8))
 def test_a_restored_one_continues(stop):
     frames = [view(astronaut())] * 3 + [view(hopper())] * 2 + [noise(240, 320, blur=6)] * 3
-    whole, first, second = SceneCuts(), SceneCuts(), SceneCuts()
+    whole, first, second = SceneCutDetector(), SceneCutDetector(), SceneCutDetector()
     for i, frame in enumerate(frames):
         if i == stop:
             second.restore(json.loads(json.dumps(first.state())))

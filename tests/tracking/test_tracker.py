@@ -15,9 +15,9 @@ from hypothesis.extra.numpy import arrays
 
 from mien.errors import InputError
 from mien.results.faces import Faces
-from mien.tracking.appearance import N_CELLS, looks, unlikeness
+from mien.tracking.appearance import N_CELLS, color_descriptor, descriptor_distance
 from mien.tracking.assignment import assign
-from mien.tracking.motion import Process, advance, correct
+from mien.tracking.motion import MotionModel, advance, correct
 from mien.tracking.tracker import MAX_GAP, Tracker
 
 SIZE = 640, 480
@@ -152,7 +152,7 @@ class TestAssignment:
 
 
 class TestMotion:
-    process = Process(speed=2.0, memory=0.5, noise=0.05)
+    process = MotionModel(speed=2.0, memory=0.5, noise=0.05)
 
     @given(st.lists(st.floats(1e-6, 2.0), min_size=1, max_size=6))
     def test_steps_add_up(self, steps):
@@ -202,10 +202,10 @@ class TestLooks:
         views = []
         for t in (0.0, 1.0):
             places = np.array([person.at(t) for person in people], np.float32)
-            views.append(looks(paint(people, t), places[:, :2], places[:, 2]))
+            views.append(color_descriptor(paint(people, t), places[:, :2], places[:, 2]))
         (first, first_seen), (second, second_seen) = views
-        same, share = unlikeness(first, first_seen, second, second_seen)
-        other, _ = unlikeness(first, first_seen, second[::-1], second_seen[::-1])
+        same, share = descriptor_distance(first, first_seen, second, second_seen)
+        other, _ = descriptor_distance(first, first_seen, second[::-1], second_seen[::-1])
         assert (same < 0.3).all()
         assert (other > 0.6).all()
         assert (share > 0.9).all()
@@ -214,17 +214,19 @@ class TestLooks:
         people = [Dummy(lambda t: (200, 180, 80), **RED), Dummy(lambda t: (450, 190, 90), **GREEN)]
         places = np.array([person.at(0) for person in people], np.float32)
         picture = paint(people, 0)
-        a = looks(picture, places[:, :2], places[:, 2])
-        b = looks((picture * 0.7).astype(np.uint8), places[:, :2], places[:, 2])
-        assert (unlikeness(*a, *b)[0] < 0.35).all()
+        a = color_descriptor(picture, places[:, :2], places[:, 2])
+        b = color_descriptor((picture * 0.7).astype(np.uint8), places[:, :2], places[:, 2])
+        assert (descriptor_distance(*a, *b)[0] < 0.35).all()
 
     def test_cells_outside_the_picture_or_on_somebody_else_do_not_count(self):
-        _, seen = looks(
+        _, seen = color_descriptor(
             GRAY, np.array([[5.0, 240.0], [300.0, 240.0], [320.0, 240.0]], np.float32), np.full(3, 80, np.float32)
         )
         assert 0.4 * N_CELLS < seen[0].sum() < 0.7 * N_CELLS
         assert 0 < seen[1].sum() < 0.8 * N_CELLS
-        nothing, share = unlikeness(*looks(GRAY, *(np.zeros((1, 2), np.float32) - 1000, np.ones(1, np.float32))) * 2)
+        nothing, share = descriptor_distance(
+            *color_descriptor(GRAY, *(np.zeros((1, 2), np.float32) - 1000, np.ones(1, np.float32))) * 2
+        )
         assert nothing.tolist() == [0.0]
         assert share.tolist() == [0.0]
 

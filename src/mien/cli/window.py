@@ -14,10 +14,10 @@ class Window:
     """Shows annotated frames; made by `open`."""
 
     def __init__(self, name: str) -> None:
-        from mien.draw.overlay import Overlay
+        from mien.draw.overlay import VideoOverlay
 
         # one for all frames, so that labels keep their positions
-        self._name, self._overlay = name, Overlay()
+        self._name, self._overlay = name, VideoOverlay()
 
     @classmethod
     def open(cls, name: str) -> Window | None:

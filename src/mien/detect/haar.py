@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.defaults import MIN_FACE
 from mien.detect.arguments import checked_min_face, picture_size
 from mien.detect.opencv_threads import use_threads
-from mien.detect.raw_output import as_faces
+from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError, ModelError
 from mien.results.faces import Faces
 
@@ -79,7 +79,7 @@ class Haar:
         rows = np.asarray(found, np.float32).reshape(-1, 4)
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
         votes = np.asarray(weights, np.float64).reshape(-1)
-        return as_faces(boxes, 1.0 - np.exp(-np.maximum(votes, 0.0) / _WEIGHT_UNIT), None, size)
+        return faces_from_rows(boxes, 1.0 - np.exp(-np.maximum(votes, 0.0) / _WEIGHT_UNIT), None, size)
 
 
 def _no_cascade() -> ModelError:

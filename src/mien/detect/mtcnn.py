@@ -27,12 +27,12 @@ from mien.cpus import thread_count
 from mien.defaults import MIN_FACE
 from mien.detect import mtcnn_graphs as graphs
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
-from mien.detect.raw_output import as_faces
+from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
 from mien.geometry import clip_boxes, iou, nms, resize, sample
 from mien.models.packaged_files import PackagedFile
 from mien.models.session import open_session
-from mien.models.thread_pool import Workers
+from mien.models.thread_pool import ThreadPool
 from mien.results.faces import Faces
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class MTCNN:
         self._thresholds = tuple(checked_probability("a threshold", t) for t in thresholds)
         self._factor = factor
         self._least_logit = _logit(self._thresholds[0])
-        self._workers = Workers(thread_count(threads))
+        self._workers = ThreadPool(thread_count(threads))
         self._pnet = open_session(graphs.pnet(PNET.read()), threads=1, name=PNET.filename)
         self._rnet = open_session(graphs.rnet(RNET.read()), threads=1, name=RNET.filename)
         self._onet = open_session(graphs.onet(ONET.read()), threads=1, name=ONET.filename)
@@ -122,7 +122,7 @@ class MTCNN:
         passed = np.flatnonzero(scores > self._thresholds[1])
         passed = passed[nms(boxes[passed], scores[passed], 0.7)]
         boxes, scores, landmarks, _ = self._finish(cut, moved[passed], scores[passed])
-        return as_faces(boxes, scores, landmarks, size)
+        return faces_from_rows(boxes, scores, landmarks, size)
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
         """Look for faces only where some are expected, such as near where those of the frame before were.
@@ -150,7 +150,7 @@ class MTCNN:
         moved, _ = self._corrected(cut, squares[origin])
         found, scores, landmarks, kept = self._finish(cut, moved, None)
         inside = _some_area(found, size)
-        return as_faces(found[inside], scores[inside], landmarks[inside], size), origin[kept[inside]]
+        return faces_from_rows(found[inside], scores[inside], landmarks[inside], size), origin[kept[inside]]
 
     def _propose(self, pyramid: list[Picture], levels: list[float], size: tuple[int, int]) -> Floats:
         """P-Net on every level: ``(n, 4)`` square xyxy candidates."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.models.onnx_graph import Floats, Graph, constants
+from mien.models.onnx_graph import Floats, OnnxGraph, constants
 
 _BLOCK = 16
 """Channels that ONNX Runtime keeps side by side on processors with AVX-512; 8 elsewhere."""
@@ -61,7 +61,7 @@ def pnet(file: bytes) -> bytes:
     The five are a face's logit and the shifts of x1, y1, x2, y2 in cells of 12 pixels.
     """
     weights = constants(file)
-    graph = Graph({INPUT: ["n", "height", "width", 3]})
+    graph = OnnxGraph({INPUT: ["n", "height", "width", 3]})
     x = _convolved(graph, weights, _PNET, pool_first=True)
     score, score_bias = _turned(weights["conv2d_3/kernel:0"]), weights["conv2d_3/bias:0"]
     heads = [score[1:] - score[:1], _turned(weights["conv2d_4/kernel:0"])]
@@ -82,7 +82,7 @@ def onet(file: bytes) -> bytes:
 
 def _judge(file: bytes, side: int, layers: tuple[_Layer, ...], dense: str, heads: tuple[str, ...]) -> bytes:
     weights = constants(file)
-    graph = Graph({INPUT: ["n", side, side, 3]})
+    graph = OnnxGraph({INPUT: ["n", side, side, 3]})
     x = _convolved(graph, weights, layers)
     channels = len(weights[f"{layers[-1].weights}/bias:0"])
     kernel = weights[f"{dense}/kernel:0"]
@@ -99,7 +99,7 @@ def _judge(file: bytes, side: int, layers: tuple[_Layer, ...], dense: str, heads
 
 
 def _convolved(
-    graph: Graph, weights: dict[str, Floats], layers: tuple[_Layer, ...], *, pool_first: bool = False
+    graph: OnnxGraph, weights: dict[str, Floats], layers: tuple[_Layer, ...], *, pool_first: bool = False
 ) -> str:
     x = graph.add("Cast", graph.add("Transpose", INPUT, perm=[0, 3, 1, 2]), to=1)
     channels = 3
@@ -130,7 +130,7 @@ def _turned(kernel: Floats) -> Floats:
     return kernel.transpose(0, 1, 3, 2)
 
 
-def _prelu(graph: Graph, x: str, slopes: Floats) -> str:
+def _prelu(graph: OnnxGraph, x: str, slopes: Floats) -> str:
     """``a·x + relu((1 - a)·x)``, or ``x - relu((1 - a)·x)`` where a is above 1."""
     above = slopes > 1
     channels = len(slopes)
@@ -145,7 +145,7 @@ def _prelu(graph: Graph, x: str, slopes: Floats) -> str:
 
 
 def _pooled_first(
-    graph: Graph, x: str, kernel: Floats, bias: Floats, slopes: Floats, pool: dict[str, str | list[int]]
+    graph: OnnxGraph, x: str, kernel: Floats, bias: Floats, slopes: Floats, pool: dict[str, str | list[int]]
 ) -> str:
     """Convolution, max pooling, PReLU; the same as with the last two the other way round.
 

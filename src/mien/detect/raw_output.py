@@ -9,7 +9,7 @@ from mien.geometry import clip_boxes
 from mien.results.faces import Faces
 
 
-def as_faces(
+def faces_from_rows(
     boxes: NDArray[np.floating],
     scores: NDArray[np.floating],
     landmarks: NDArray[np.floating] | None,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mien.defaults import MIN_FACE
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
 from mien.detect.opencv_threads import use_threads
-from mien.detect.raw_output import as_faces
+from mien.detect.raw_output import faces_from_rows
 from mien.errors import ModelError
 from mien.models.packaged_files import PackagedFile
 from mien.results.faces import Faces
@@ -85,4 +85,4 @@ class Res10:
             rows = np.array(self._net.forward(), np.float32).reshape(-1, 7)
         rows = rows[rows[:, 2] >= self._confidence]
         boxes = rows[:, 3:] * np.array([*size, *size], np.float32)
-        return as_faces(boxes, rows[:, 2], None, size, min_face=self._min_face)
+        return faces_from_rows(boxes, rows[:, 2], None, size, min_face=self._min_face)

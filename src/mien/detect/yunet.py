@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mien.defaults import MIN_FACE
 from mien.detect.arguments import checked_min_face, checked_probability, picture_size
 from mien.detect.opencv_threads import use_threads
-from mien.detect.raw_output import as_faces
+from mien.detect.raw_output import faces_from_rows
 from mien.errors import MissingFileError, ModelError
 from mien.geometry import resize
 from mien.models.fetch import CACHE_VARIABLE, cached, fetch, file_sha256
@@ -91,7 +91,7 @@ class YuNet:
         corners, sides = rows[:, :2] * stretch, rows[:, 2:4] * stretch
         boxes = np.concatenate([corners, corners + sides], axis=1)
         landmarks = rows[:, 4:14].reshape(-1, 5, 2) * stretch
-        return as_faces(boxes, rows[:, 14], landmarks, size, min_face=self._min_face)
+        return faces_from_rows(boxes, rows[:, 14], landmarks, size, min_face=self._min_face)
 
 
 def find_model(model: Path | None = None, *, download: bool = False) -> Path:

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from mien.draw.encoder import TICKS, Part, encoding
+from mien.draw.encoder import TICKS, EncodedPart, encoding
 from mien.draw.frame_size import even_size, fitted
-from mien.draw.overlay import Overlay
+from mien.draw.overlay import VideoOverlay
 from mien.draw.overlay import draw_video_frame as draw_video_frame
 from mien.draw.video_parts import join, part_name, part_start, picture_size, shorten, stamps
 from mien.errors import InputError, OutputError
@@ -79,8 +79,8 @@ class AnnotatedVideo:
         self.problems: tuple[str, ...] = ()
         self._limit = limit
         self._options = {"preset": preset, "crf": str(quality), "threads": str(threads)}
-        self._overlay = Overlay()
-        self._part: Part | None = None
+        self._overlay = VideoOverlay()
+        self._part: EncodedPart | None = None
         self._size: tuple[int, int] | None = None
         self._last: int | None = None
         self._open, self._finished = True, False
@@ -110,7 +110,7 @@ class AnnotatedVideo:
         with self._writing():
             if self._part is None:
                 name = part_name(len(self._parts()), ticks, self.path.suffix)
-                self._part = Part(self.folder / name, self._size, ticks, self._options)
+                self._part = EncodedPart(self.folder / name, self._size, ticks, self._options)
             self._part.write(picture, ticks)
         self._last = ticks
         self.frames += 1

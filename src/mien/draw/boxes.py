@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.draw.label_layout import Placement, place
+from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.palette import Rgb
 from mien.draw.panel import Detail, Panel
-from mien.draw.rounded_rectangles import lay_on, stroke
+from mien.draw.rounded_rectangles import blend, stroke
 from mien.errors import InputError, display_path
 from mien.files import atomic_path
 from mien.geometry import clip_boxes
@@ -59,7 +59,7 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
         outline(rgb, box, width, Panel.of(faces[i], Detail.NAME, 1).colour)
     for i, at in enumerate(places):
         if at is not None:
-            lay_on(rgb, Panel.of(faces[i], at.detail, at.em).render(), at.rect[:2])
+            blend(rgb, Panel.of(faces[i], at.detail, at.em).render(), at.rect[:2])
     return rgb
 
 
@@ -95,16 +95,16 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def label_places(faces: Faces) -> list[Placement | None]:
+def label_places(faces: Faces) -> list[PanelPlacement | None]:
     """Where `draw_faces` puts the label of each face; None where there is no room for any, or no box to speak of."""
     boxes, rows = drawable(faces)
-    chosen = place(
+    chosen = place_panels(
         boxes,
         faces.image_size,
         lambda k, detail, em: Panel.of(faces[rows[k]], detail, em).size,
         gap=max(2, round(1.5 * line_width(faces.image_size))),
     )
-    places: list[Placement | None] = [None] * len(faces)
+    places: list[PanelPlacement | None] = [None] * len(faces)
     for row, at in zip(rows, chosen, strict=True):
         places[row] = at
     return places

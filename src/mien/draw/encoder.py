@@ -21,7 +21,7 @@ _KEY = 150
 _BT709, _LIMITED = 1, 1
 
 
-class Part:
+class EncodedPart:
     """One part being encoded.
 
     Attributes:

@@ -27,7 +27,7 @@ _PATIENCE = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class PanelPlacement:
     """Where a label is; it lies inside the picture.
 
     Attributes:
@@ -52,13 +52,13 @@ def text_size(box: NDArray[np.float32], size: tuple[int, int]) -> int:
     return max(11, round(min(max(0.1 * face, 0.016 * short), 0.032 * short)))
 
 
-def place(
+def place_panels(
     boxes: NDArray[np.float32],
     size: tuple[int, int],
     measure: Callable[[int, Detail, int], tuple[int, int]],
     gap: int,
-    before: Sequence[Placement | None] | None = None,
-) -> list[Placement | None]:
+    before: Sequence[PanelPlacement | None] | None = None,
+) -> list[PanelPlacement | None]:
     """A place for each face's label, None where the picture is too small for any.
 
     Large faces choose first. Each takes the most detailed label that covers nothing in any of its positions; where
@@ -73,7 +73,7 @@ def place(
         before: the label of each face in the frame before, None for a new face.
     """
     before = [None] * len(boxes) if before is None else before
-    places: list[Placement | None] = [None] * len(boxes)
+    places: list[PanelPlacement | None] = [None] * len(boxes)
     taken: list[Rect] = []
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     # faces that are new look for room among the labels that are there
@@ -91,7 +91,7 @@ def place(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scene:
-    """What the label of one face has to reckon with: what `place` is given, and the labels that are placed already."""
+    """What the label of one face has to reckon with: what `place_panels` is given, and the labels that are placed already."""
 
     i: int
     boxes: NDArray[np.float32]
@@ -100,11 +100,11 @@ class _Scene:
     gap: int
     labels: NDArray[np.float32]
 
-    def best(self) -> Placement | None:
+    def best(self) -> PanelPlacement | None:
         """The place for a face that had none."""
         box = self.boxes[self.i]
-        tolerable: Placement | None = None
-        best: Placement | None = None
+        tolerable: PanelPlacement | None = None
+        best: PanelPlacement | None = None
         least = np.inf
         for detail, em in _levels(text_size(box, self.size)):
             extent = self.measure(self.i, detail, em)
@@ -113,16 +113,16 @@ class _Scene:
             for side, rect in enumerate(_positions(box, extent, self.size, self.gap)):
                 own, foreign = self.covered(rect)
                 if own + foreign < 1:
-                    return Placement(detail, em, rect, side)
+                    return PanelPlacement(detail, em, rect, side)
                 if tolerable is None and foreign < 1 and own <= _TOLERABLE * _area(box):
-                    tolerable = Placement(detail, em, rect, side)
+                    tolerable = PanelPlacement(detail, em, rect, side)
                 if _OWN * own + foreign < least:
-                    best, least = Placement(detail, em, rect, side), _OWN * own + foreign
+                    best, least = PanelPlacement(detail, em, rect, side), _OWN * own + foreign
             if best is not None and detail is Detail.NAME:
                 break  # smaller text would only be harder to read
         return tolerable or best
 
-    def follow(self, held: Placement) -> Placement | None:
+    def follow(self, held: PanelPlacement) -> PanelPlacement | None:
         """The place for a face that had one: the same one beside the face, unless another is clearly better."""
         best = self.best()
         box = self.boxes[self.i]
@@ -141,7 +141,7 @@ class _Scene:
         more = best.detail < held.detail and least <= cost
         if more and held.waited >= _PATIENCE:
             return best
-        return Placement(held.detail, em, rect, held.side, held.waited + 1 if more else 0)
+        return PanelPlacement(held.detail, em, rect, held.side, held.waited + 1 if more else 0)
 
     def covered(self, rect: Rect) -> tuple[float, float]:
         """Pixels² of the own face under a label, and the price of what else lies there."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.draw.boxes import drawable, line_width, outline
-from mien.draw.label_layout import Placement, place
+from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.palette import colour_of
 from mien.draw.panel import Detail, Panel, percent, plain
-from mien.draw.rounded_rectangles import lay_on
+from mien.draw.rounded_rectangles import blend
 from mien.results.faces import Faces
 from mien.results.video import VideoFrame
 
@@ -23,7 +23,7 @@ _AHEAD = 0.03
 _BARS = 3
 
 
-class Overlay:
+class VideoOverlay:
     """Draws one video's frames in their order.
 
     Each face has a box in the colour of its stable label, and a panel: the number of its track, the stable label with
@@ -46,7 +46,7 @@ class Overlay:
         rgb = moment.frame.rgb.copy()
         boxes, rows = drawable(faces)
         contents = [_PanelContent.of(moment, row, self._held) for row in rows]
-        places = place(
+        places = place_panels(
             boxes,
             size,
             lambda k, detail, em: contents[k].panel(detail, em).size,
@@ -57,27 +57,27 @@ class Overlay:
             outline(rgb, box, line_width(size), colour_of(face.label, face.names))
         for face, at in zip(contents, places, strict=True):
             if at is not None:
-                lay_on(rgb, face.panel(at.detail, at.em).render(), at.rect[:2])
+                blend(rgb, face.panel(at.detail, at.em).render(), at.rect[:2])
             self._held[face.track] = _Held(at, face.order, self._frame)
         self._held = {track: held for track, held in self._held.items() if held.frame > self._frame - _FORGET}
         return rgb
 
 
-def draw_video_frame(moment: VideoFrame, overlay: Overlay | None = None) -> NDArray[np.uint8]:
+def draw_video_frame(moment: VideoFrame, overlay: VideoOverlay | None = None) -> NDArray[np.uint8]:
     """One frame with its faces drawn on it: RGB uint8 ``(h, w, 3)``, a copy.
 
     Args:
         moment: the frame.
         overlay: what remembers where the labels of the frame before were; None draws the frame by itself.
     """
-    return (overlay or Overlay()).draw(moment)
+    return (overlay or VideoOverlay()).draw(moment)
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
     """What is remembered of a face: its label, the order of its emotions, and when it was seen."""
 
-    placement: Placement | None
+    placement: PanelPlacement | None
     order: tuple[int, ...]
     frame: int
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.draw.palette import Rgb, colour_of
-from mien.draw.rounded_rectangles import rounded
+from mien.draw.rounded_rectangles import rounded_rectangle
 from mien.results.face_columns import nominal_heads
 from mien.results.faces import Face
 
@@ -135,7 +135,7 @@ class Panel:
         for (name, label), middle in zip(self.others, rows[len(self.bars) :], strict=True):
             _write(tile, (left, middle), name, self.em, _QUIET)
             _write(tile, (left + _length(f"{name} ", self.em), middle), label, self.em, _TEXT)
-        corners = rounded(width, height, 0.35 * self.em)
+        corners = rounded_rectangle(width, height, 0.35 * self.em)
         tile[..., 3] = np.minimum(tile[..., 3], corners)
         return tile
 
@@ -240,7 +240,7 @@ def _ground(panel: Panel, size: tuple[int, int]) -> Tile:
 
 @functools.lru_cache(maxsize=1024)
 def _pill(width: int, height: int) -> Tile:
-    return rounded(width, height, height / 2)
+    return rounded_rectangle(width, height, height / 2)
 
 
 def _write(tile: Tile, at: tuple[float, float], text: str, em: int, colour: Rgba, *, right: bool = False) -> None:

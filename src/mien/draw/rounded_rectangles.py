@@ -29,7 +29,7 @@ def _centres(start: int, stop: int) -> Float:
     return np.asarray(np.arange(start, stop) + 0.5, np.float32)
 
 
-def rounded(width: int, height: int, radius: float) -> NDArray[np.uint8]:
+def rounded_rectangle(width: int, height: int, radius: float) -> NDArray[np.uint8]:
     """``(height, width)`` uint8 coverage, 0–255, of a rounded rectangle that fills its frame."""
     x, y = _centres(0, width)[None, :], _centres(0, height)[:, None]
     radius = min(radius, width / 2, height / 2)
@@ -37,7 +37,7 @@ def rounded(width: int, height: int, radius: float) -> NDArray[np.uint8]:
     return np.asarray(np.round(inside * 255), np.uint8)
 
 
-def lay_on(rgb: NDArray[np.uint8], tile: NDArray[np.uint8], at: tuple[int, int]) -> None:
+def blend(rgb: NDArray[np.uint8], tile: NDArray[np.uint8], at: tuple[int, int]) -> None:
     """Lay an RGBA uint8 ``(h, w, 4)`` tile on RGB uint8 pixels, in place, its top left corner at (x, y)."""
     import cv2
 

@@ -8,14 +8,16 @@ from html import escape
 import numpy as np
 
 from mien.draw.clock import clock
-from mien.draw.track_series import Run, Series, ticks
+from mien.draw.track_series import LabelRun, TrackSeries, ticks
 
 Span = tuple[float, float]
 WIDTH, HEIGHT = 2_000, 200
 """Units of a drawing; coordinates are whole numbers, which keeps the text short."""
 
 
-def ribbon(series: Series, runs: Iterable[Run], span: Span, cuts: Sequence[float], kinds: Mapping[str, str]) -> str:
+def ribbon(
+    series: TrackSeries, runs: Iterable[LabelRun], span: Span, cuts: Sequence[float], kinds: Mapping[str, str]
+) -> str:
     """A bar where the face was visible, and on it one for each run, in the colour of the class of its label."""
     shapes = [_rect(start, end, span, "seen") for start, end in series.seen(_least(span))]
     for run in runs:
@@ -25,7 +27,7 @@ def ribbon(series: Series, runs: Iterable[Run], span: Span, cuts: Sequence[float
     return _svg([*shapes, *_cuts(cuts, span)], 10)
 
 
-def names(runs: Iterable[Run], span: Span) -> str:
+def names(runs: Iterable[LabelRun], span: Span) -> str:
     """The names of runs that are wide enough for theirs, as elements to lay on a `ribbon`."""
     told = []
     for run in runs:
@@ -36,7 +38,7 @@ def names(runs: Iterable[Run], span: Span) -> str:
     return "".join(told)
 
 
-def shares(series: Series, span: Span, cuts: Sequence[float], columns: int, kinds: Mapping[str, str]) -> str:
+def shares(series: TrackSeries, span: Span, cuts: Sequence[float], columns: int, kinds: Mapping[str, str]) -> str:
     """The smoothed probabilities as areas on top of each other."""
     paths = [""] * len(series.labels)
     for a, b in series.stretches(_least(span)):

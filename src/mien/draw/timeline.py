@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.draw.clock import clock, duration
 from mien.draw.palette import colour_of, luminance
-from mien.draw.track_series import Run, Series, cuts_of, episode_runs, series_of, span_of, ticks
+from mien.draw.track_series import LabelRun, TrackSeries, cuts_of, episode_runs, series_of, span_of, ticks
 from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path, output_file, writing
 from mien.results.face_columns import nominal_heads
@@ -182,7 +182,7 @@ def _summary(track: Track, head: str | None) -> str:
     return ", ".join(parts)
 
 
-def _draw_seen(axes: Axes, series: Series, row: float, span: tuple[float, float]) -> None:
+def _draw_seen(axes: Axes, series: TrackSeries, row: float, span: tuple[float, float]) -> None:
     least = (span[1] - span[0]) / _SHARP
     spans = [(start, end - start) for start, end in series.seen(least)]
     axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=_SEEN, linewidth=0)
@@ -190,7 +190,7 @@ def _draw_seen(axes: Axes, series: Series, row: float, span: tuple[float, float]
 
 def _ribbon(
     axes: Axes,
-    runs: Sequence[Run],
+    runs: Sequence[LabelRun],
     row: float,
     span: tuple[float, float],
     labels: Sequence[str],
@@ -212,7 +212,7 @@ def _ribbon(
             )
 
 
-def _shares(axes: Axes, series: Series, span: tuple[float, float], columns: int) -> None:
+def _shares(axes: Axes, series: TrackSeries, span: tuple[float, float], columns: int) -> None:
     colours = [_hex(label, series.labels) for label in series.labels]
     # lines between the areas, unless they would hide short peaks
     leading = np.count_nonzero(np.diff(series.smoothed.argmax(axis=1)))

@@ -19,7 +19,7 @@ _LATE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LabelRun:
     """A stretch of time with one label; None where there is none.
 
     Attributes:
@@ -34,7 +34,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Series:
+class TrackSeries:
     """One face over time, a row for each frame in which it was seen.
 
     Attributes:
@@ -63,18 +63,18 @@ class Series:
         """Start and end in seconds of each stretch."""
         return [(float(self.times[a]), float(self.ends[b - 1])) for a, b in self.stretches(gap)]
 
-    def voted(self, span: tuple[float, float], columns: int) -> list[Run]:
+    def voted(self, span: tuple[float, float], columns: int) -> list[LabelRun]:
         """Runs of the vote's label, None while it is undecided; no more than there are columns between two times."""
         votes, starts, ends = self.votes, self.times, self.ends
         if len(votes) > columns:
             votes, starts, ends = self._most(votes, span, columns)
-        runs: list[Run] = []
+        runs: list[LabelRun] = []
         for vote, start, end in zip(votes.tolist(), starts.tolist(), ends.tolist(), strict=True):
             label = self.labels[vote] if vote >= 0 else None
             if runs and runs[-1].label == label and start <= runs[-1].end + 1e-9:
-                runs[-1] = Run(runs[-1].start, end, label)
+                runs[-1] = LabelRun(runs[-1].start, end, label)
             else:
-                runs.append(Run(start, end, label))
+                runs.append(LabelRun(start, end, label))
         return runs
 
     def thinned(self, stretch: tuple[int, int], span: tuple[float, float], columns: int) -> NDArray[np.int64]:
@@ -103,7 +103,7 @@ class Series:
         return votes, np.asarray(span[0] + used * width), np.asarray(span[0] + (used + 1) * width)
 
 
-def series_of(report: VideoReport, head: str | None = None) -> dict[int, Series]:
+def series_of(report: VideoReport, head: str | None = None) -> dict[int, TrackSeries]:
     """Every track's series, by number; tracks without a row are empty ones.
 
     Args:
@@ -125,14 +125,14 @@ def series_of(report: VideoReport, head: str | None = None) -> dict[int, Series]
     smoothed = records[f"{head}/smoothed"] if head else nothing
     votes = records[f"{head}/vote"] if head else np.full(len(records), -1)
     decided = records[f"{head}/vote_low"] > 0.5 if head else np.zeros(len(records), np.bool_)
-    found: dict[int, Series] = {}
+    found: dict[int, TrackSeries] = {}
     for track in report.tracks:
         mine = order[np.searchsorted(numbers, track.id, "left") : np.searchsorted(numbers, track.id, "right")]
         mine = mine[np.argsort(ordinal[mine], kind="stable")]
         position = ordinal[mine]
         gap = np.diff(position, prepend=-2) > 1
         gap[1:] |= late[position[:-1]]
-        found[track.id] = Series(
+        found[track.id] = TrackSeries(
             times=times[position],
             ends=ends[position],
             first=gap,
@@ -167,10 +167,10 @@ def ticks(start: float, end: float, most: int = 10) -> list[float]:
     return [round(i * step, 6) for i in range(first, int(np.floor(end / step + 1e-9)) + 1)]
 
 
-def episode_runs(episodes: Sequence[Episode], span: tuple[float, float], columns: int) -> list[Run]:
+def episode_runs(episodes: Sequence[Episode], span: tuple[float, float], columns: int) -> list[LabelRun]:
     """Episodes as runs; of more than there are columns, what covers most of each column."""
     if len(episodes) <= columns:
-        return [Run(e.start, e.end, e.label) for e in episodes]
+        return [LabelRun(e.start, e.end, e.label) for e in episodes]
     labels = sorted({e.label for e in episodes})
     width = (span[1] - span[0]) / columns
     covered = np.zeros((len(labels), columns))
@@ -183,7 +183,7 @@ def episode_runs(episodes: Sequence[Episode], span: tuple[float, float], columns
     most = np.where(covered.sum(axis=0) >= 0.5 * width, covered.argmax(axis=0), -1)
     edges = [0, *(np.flatnonzero(np.diff(most)) + 1).tolist(), columns]
     runs = ((starts[a], starts[b - 1] + width, int(most[a])) for a, b in itertools.pairwise(edges))
-    return [Run(float(start), float(end), labels[k]) for start, end, k in runs if k >= 0]
+    return [LabelRun(float(start), float(end), labels[k]) for start, end, k in runs if k >= 0]
 
 
 def longest(episodes: Sequence[Episode], count: int) -> list[Episode]:

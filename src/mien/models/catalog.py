@@ -13,7 +13,7 @@ FILES = Path(__file__).parent / "files"
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class ShippedModel:
     """A row: a model that comes with the package.
 
     Attributes:
@@ -29,17 +29,17 @@ class Shipped:
     summary: str
 
 
-MODELS: Mapping[str, Shipped] = {
-    "emotion": Shipped(
+MODELS: Mapping[str, ShippedModel] = {
+    "emotion": ShippedModel(
         "emotion.onnx",
         "8823f6a1d8a68e7f3743182919bce45fb293cff02f9d5d41cff538906473f86d",
         "emotion",
         "8 emotions as FER+ raters see them, and 7 FER2013 labels",
     ),
-    "age": Shipped(
+    "age": ShippedModel(
         "age.onnx", "d71f1801f27e22a00f3c7c0c006c316a6f044886ec15c160169badac5b1bee69", "age", "9 age ranges (FairFace)"
     ),
-    "emotion-int8": Shipped(
+    "emotion-int8": ShippedModel(
         "emotion-int8.onnx",
         "3873ef36d4e28d132af6fa0666365eb0118e070f6c3fb863b5164725cb09df45",
         "emotion",

@@ -24,7 +24,7 @@ _FLOAT, _UINT8 = 1, 2
 _IR_VERSION, _OPERATORS = 7, 13
 
 
-class Graph:
+class OnnxGraph:
     """One network on its way to ONNX: operators are added in the order in which they run.
 
     Args:

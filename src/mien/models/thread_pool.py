@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Workers:
+class ThreadPool:
     """Threads that help the caller's own. Safe to use from several threads, but not from within a piece of work.
 
     It pays where a piece leaves the interpreter for some tenths of a millisecond, as networks and OpenCV do. Networks

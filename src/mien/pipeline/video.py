@@ -33,7 +33,7 @@ from mien.results.video import Coverage, VideoFrame, VideoReport
 from mien.smoothing import Smoother, SmoothingOptions
 from mien.tracking.options import TrackingOptions
 from mien.tracking.propagation import BoxPropagator
-from mien.tracking.scene_cuts import SceneCuts
+from mien.tracking.scene_cuts import SceneCutDetector
 from mien.tracking.tracker import Tracker
 
 BATCH = 8
@@ -70,7 +70,7 @@ class VideoPipeline:
         self._detector, self._models, self._flip = detector, models, flip
         self._tracking = tracking or TrackingOptions()
         self.heads = models.heads
-        self._cuts = SceneCuts()
+        self._cuts = SceneCutDetector()
         self._tracker = Tracker(max_gap=max(self._tracking.max_gap, _GAPS * interval))
         self._propagator = BoxPropagator(detector)
         self._smoother = Smoother(self.heads, smoothing, interval=interval, max_interval=max(1.0, _GAPS * interval))

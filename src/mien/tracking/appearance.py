@@ -51,7 +51,7 @@ N_CHANNELS = 3
 """A cell's brightness against the other cells', and two colour differences free of brightness."""
 
 
-def looks(rgb: NDArray[np.uint8], centres: Floats, sizes: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def color_descriptor(rgb: NDArray[np.uint8], centres: Floats, sizes: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """How each face looks.
 
     Args:
@@ -103,7 +103,9 @@ def _described(colour: Floats, seen: NDArray[np.bool_]) -> Floats:
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
-def unlikeness(a: Floats, a_seen: NDArray[np.bool_], b: Floats, b_seen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def descriptor_distance(
+    a: Floats, a_seen: NDArray[np.bool_], b: Floats, b_seen: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
     """How unlike the looks in a and b are, pair by pair.
 
     Args:

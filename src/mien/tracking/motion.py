@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class MotionModel:
     """One kind of movement.
 
     Attributes:
@@ -34,7 +34,7 @@ class Process:
     noise: float
 
 
-def advance(mean: Floats, spread: Floats, seconds: float, process: Process, unit: Floats) -> tuple[Floats, Floats]:
+def advance(mean: Floats, spread: Floats, seconds: float, process: MotionModel, unit: Floats) -> tuple[Floats, Floats]:
     """What is known after a time without measurement.
 
     Args:

@@ -43,7 +43,7 @@ _MEMORY = 2
 """Pictures that a new one is compared with: the end of a flash or of one broken frame is no cut."""
 
 
-class SceneCuts:
+class SceneCutDetector:
     """Finds hard cuts while the frames of a video go by, looking at nothing but the past. Not for several threads."""
 
     def __init__(self) -> None:
@@ -64,16 +64,16 @@ class SceneCuts:
         now = _thumb(rgb)
         if now.std() < _BLANK:
             return False
-        best = likeness(self._past[0], now) if self._past else 1.0
+        best = thumbnail_similarity(self._past[0], now) if self._past else 1.0
         limit = min(_ALIKE, self._likeness - _DROP)
         if best < limit:
-            best = max([best, *(likeness(before, now) for before in self._past[1:])])
+            best = max([best, *(thumbnail_similarity(before, now) for before in self._past[1:])])
         self._past, self._likeness = [now, *self._past[: _MEMORY - 1]], best
         return best < limit
 
     def state(self) -> dict[str, Any]:
         """JSON-ready: all that `restore` needs to continue."""
-        return {"past": [thumb.tolist() for thumb in self._past], "likeness": self._likeness}
+        return {"past": [thumb.tolist() for thumb in self._past], "thumbnail_similarity": self._likeness}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` gave."""
@@ -81,10 +81,10 @@ class SceneCuts:
         if len(past) > _MEMORY or any(thumb.shape != (_HEIGHT, _WIDTH) for thumb in past):
             raise InputError("the saved state is of other pictures: begin the video anew, without it")
         self._past = past
-        self._likeness = float(state["likeness"])
+        self._likeness = float(state["thumbnail_similarity"])
 
 
-def likeness(before: Thumb, now: Thumb) -> float:
+def thumbnail_similarity(before: Thumb, now: Thumb) -> float:
     """How much of a tiny picture can be found near its place in another: about 0 to 1 (all of it).
 
     Args:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.results.faces import Faces
-from mien.tracking.appearance import N_CELLS, N_CHANNELS, looks, unlikeness
+from mien.tracking.appearance import N_CELLS, N_CHANNELS, color_descriptor, descriptor_distance
 from mien.tracking.assignment import assign
-from mien.tracking.motion import Process, advance, correct
+from mien.tracking.motion import MotionModel, advance, correct
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -27,9 +27,9 @@ MAX_GAP = 3.0
 RECENT = 0.5
 """Seconds after which it is no longer worth looking for a lost face where it is expected."""
 
-_CENTRE = Process(speed=1.8, memory=0.5, noise=0.05)
+_CENTRE = MotionModel(speed=1.8, memory=0.5, noise=0.05)
 """Units are sizes of the face: the square root of its box's area."""
-_SIZE = Process(speed=0.35, memory=0.5, noise=0.06)
+_SIZE = MotionModel(speed=0.35, memory=0.5, noise=0.06)
 """Units are natural logarithms of pixels."""
 _CUT_NOISE = 4.0
 """A box that the picture's border cuts is measured this much worse."""
@@ -125,7 +125,7 @@ class Tracker:
         # the order of the faces must not matter, not even between equally good answers
         order = np.lexsort(faces.boxes.T[::-1])
         seen = _measured(faces.boxes[order], faces.image_size)
-        look, visible = looks(rgb, *_places(seen)) if self._appearance else _unseen(len(seen))
+        look, visible = color_descriptor(rgb, *_places(seen)) if self._appearance else _unseen(len(seen))
         rows, columns = assign(self._costs(tracks, seen, look, visible))
         ids = np.zeros(len(seen), np.int64)
         ids[columns] = tracks["id"][rows]
@@ -199,7 +199,7 @@ class Tracker:
             return cost
         rows, columns = np.nonzero(cost < _EVIDENCE)
         known = tracks["views"][rows] > 0
-        unlike, share = unlikeness(tracks["look"][rows], known, look[columns], visible[columns])
+        unlike, share = descriptor_distance(tracks["look"][rows], known, look[columns], visible[columns])
         cost[rows, columns] -= _EVIDENCE * share * np.clip(2 - 2 * unlike / _UNSURE, -1, 1)
         return cost
 
