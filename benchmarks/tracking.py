@@ -4,7 +4,8 @@
 
 Scenes (`benchmarks/scenarios.py`, `benchmarks/sequences.py`): people made of two public-domain portraits before
 pictured backgrounds, 640×480, 25 frames a second unless said otherwise, several variants a scene. Faces are found by
-the default detector, scene cuts by `SceneCutDetector`; parameters were chosen on the variants 1–6, these here are others.
+the default detector, scene cuts by `SceneCutDetector`; parameters were chosen on the variants 1–6, these here are
+others.
 Cuts (`benchmarks/shots.py`): videos of ten shots each; parameters were chosen on the videos 0–7.
 Times are processor time of one thread; still, run it on a machine that does nothing else.
 """

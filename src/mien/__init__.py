@@ -11,12 +11,13 @@
         print(track.id, track.start, track.end, track.emotion, track.vote)
 
 The output is how a face looks to raters, not what a person feels. Importing this module loads neither torch, OpenCV nor
-ONNX Runtime; names are resolved when they are first used.
+ONNX Runtime; names are resolved when they are first used. Modules log to the logger "mien", silent by default.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ _HOME = {
     "Track": "mien.results.track",
     "load_image": "mien.media.image",
 }
+
+
+# a library is silent until its user sets up logging
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

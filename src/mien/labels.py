@@ -85,7 +85,7 @@ def number_ranges(labels: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
     ranges = []
     for label in labels:
         low, dash, high = label.partition("-")
-        if not dash or not low.isdigit() or not high.isdigit() or int(low) > int(high):
+        if not dash or not (low + high).isascii() or not low.isdigit() or not high.isdigit() or int(low) > int(high):
             return None
         ranges.append((int(low), int(high)))
     return tuple(ranges) or None

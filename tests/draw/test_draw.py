@@ -196,7 +196,7 @@ def test_faces_without_emotions_show_their_score() -> None:
     size = (400, 300)
     faces = Faces.detected(np.array([[150, 100, 220, 190]]), np.array([0.934]), None, size)
     panel = Panel.of(faces[0], Detail.FULL, 12)
-    assert (panel.title, panel.bars, panel.age, panel.colour) == (("face", "93 %"), (), None, PLAIN)
+    assert (panel.title, panel.bars, panel.others, panel.colour) == (("face", "93 %"), (), (), PLAIN)
     assert (draw_faces(faces, canvas(size)) != 127).any()
 
 

@@ -91,7 +91,7 @@ def place_panels(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scene:
-    """What the label of one face has to reckon with: what `place_panels` is given, and the labels that are placed already."""
+    """What the panel of one face must avoid: arguments of `place_panels`, and the panels that are placed already."""
 
     i: int
     boxes: NDArray[np.float32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from mien.errors import MissingFileError, ModelError
 if TYPE_CHECKING:
     import onnxruntime
 
+_log = logging.getLogger(__name__)
 _ERRORS_ONLY = 3
 
 
@@ -47,7 +49,7 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
     if isinstance(model, Path) and not model.is_file():
         raise MissingFileError(f"{model}: no such model file; check the path")
     try:
-        return ort.InferenceSession(
+        session = ort.InferenceSession(
             model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
         )
     except _refusals() as error:
@@ -55,6 +57,8 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
         raise ModelError(
             f"{name} cannot be loaded by ONNX Runtime {ort.__version__}: get the file again ({reason.rstrip('.')})"
         ) from error
+    _log.info("%s runs on %s", name, ", ".join(session.get_providers()))
+    return session
 
 
 def run(session: onnxruntime.InferenceSession, names: Sequence[str], given: Mapping[str, Any], who: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from mien.models.card import Card, Head
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.results.face_columns import Heads
+
+_log = logging.getLogger(__name__)
 
 ModelInput = str | os.PathLike[str] | Model
 """A shipped model's name, the path of an ``.onnx`` file with a card, or a loaded model."""
@@ -65,6 +68,7 @@ class ModelSet:
             if key in opened:
                 raise _two_models(key)
             opened[key] = model
+            _log.info("loaded model %s %s as %r", model.card.name, model.card.project_version, key)
         return cls(opened)
 
     @staticmethod

@@ -12,6 +12,8 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import InputError
+
 Dtype = Literal["string", "category", "int32", "int64", "float64", "bool"]
 """Type of a column's values; a category is a text of which there are few different ones."""
 T = TypeVar("T")
@@ -41,6 +43,7 @@ class Column(Generic[T]):
         null: whether the key is there, as null, where there is nothing, as long as its object is.
         flat: whether CSV, Parquet and data frames have it; a list, such as landmarks, is in JSON alone.
         schema: of a value that is no plain one, such as a list; None follows from the other attributes.
+        any_description: the description in the schema, where one key stands for the columns of all heads and labels.
     """
 
     name: str
@@ -56,6 +59,15 @@ class Column(Generic[T]):
     null: bool = False
     flat: bool = True
     schema: Mapping[str, Any] | None = None
+    any_description: str = ""
+
+
+def check_names(columns: Sequence[Column[Any]]) -> None:
+    """`InputError` where two columns of a table have one name."""
+    names = [column.name for column in columns if column.flat]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two columns are called {twice!r}", advice="rename a head or a label of your model")
 
 
 def flat_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
@@ -113,7 +125,10 @@ def flat_row(columns: Sequence[Column[Any]], document: Mapping[str, Any]) -> dic
         if column.flat:
             value: Any = document
             for key in column.path:
-                value = value.get(key) if isinstance(value, Mapping) else None
+                if isinstance(key, int):
+                    value = value[key] if isinstance(value, list) else None
+                else:
+                    value = value.get(key) if isinstance(value, Mapping) else None
             row[column.name] = value if column.path else None
     return row
 
@@ -149,10 +164,11 @@ def _describe(node: dict[str, Any], column: Column[Any]) -> None:
                 node["required"].append(key)
             node = node.setdefault("properties", {}).setdefault(key, inner)
     kind = _TYPES[column.dtype]
-    leaf: dict[str, Any] = {"type": [kind, "null"] if column.null else kind, "description": column.description}
+    text = column.any_description or column.description
+    leaf: dict[str, Any] = {"type": [kind, "null"] if column.null else kind}
+    leaf |= {"description": f"{text}, {column.unit}" if column.unit else text}
     leaf |= {} if column.low is None else {"minimum": column.low}
     leaf |= {} if column.high is None else {"maximum": column.high}
-    leaf |= {"description": f"{column.description}, {column.unit}"} if column.unit else {}
     leaf |= column.schema or {}
     if isinstance(last, int):
         node["prefixItems"].append(leaf)

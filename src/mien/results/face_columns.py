@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, MissingExtraError
 from mien.models.card import Head
-from mien.results.columns import Column, Wild, flat_values, json_objects, pandas_types, plain_numbers, readable
+from mien.results.columns import (
+    Column,
+    Wild,
+    check_names,
+    flat_values,
+    json_objects,
+    pandas_types,
+    plain_numbers,
+    readable,
+)
 from mien.results.prediction import Predictions
 
 if TYPE_CHECKING:
@@ -136,10 +145,7 @@ def face_columns(heads: Heads, *, video: bool) -> tuple[Column[FaceTable], ...]:
     before = _VIDEO if video else _PHOTO
     after = _VIDEO_END if video else ()
     columns = (*before, *_FACE, *after, *(c for name, head in heads.items() for c in head_columns(name, head, video)))
-    names = [column.name for column in columns if column.flat]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"two columns are called {twice!r}", advice="rename a head or a label of your model")
+    check_names(columns)
     return columns
 
 
@@ -261,35 +267,39 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     if name == AGE and ranges:
         yield Column("", "float64", "expected age, years", expected, (name,), digits=1, low=0, flat=False)
     what = f"the most probable {label.replace('_', ' ')}{pooled}"
-    yield Column(label, "category", what, best, (*root, "label"))
+    yield Column(label, "category", what, best, (*root, "label"), any_description="the most probable label")
     if ranges:
-        yield Column(name, "float64", f"expected {name}{pooled}", expected, (*root, "expected"), digits=1, low=0)
+        yield Column(
+            name, "float64", f"expected {name}{pooled}", expected, (*root, "expected"), digits=1, low=0,
+            any_description="mean under the distribution, for labels that are ranges of numbers",
+        )  # fmt: skip
     share: Mapping[str, Any] = {"digits": 4, "low": 0, "high": 1}
     fine: Mapping[str, Any] = {"digits": 5, "low": 0, "high": 1}
     sure = not ranges
     yield Column(
         f"{name}_confidence", "float64", f"probability of the most probable {name}", confidence, (*root, "confidence"),
-        flat=sure, **share,
+        flat=sure, any_description="probability of the most probable label", **share,
     )  # fmt: skip
     yield Column(
         f"{name}_entropy", "float64", f"uncertainty of {name}: 0 one label certain, 1 all equally likely", entropy,
-        (*root, "entropy"), flat=sure, **share,
+        (*root, "entropy"), flat=sure, any_description="0: one label certain; 1: all equally likely", **share,
     )  # fmt: skip
     for i, one in enumerate(head.labels):
         yield Column(
             f"{name}_{one}", "float64", f"probability of {one}{pooled}", probability(name, i),
-            (*root, "probabilities", Wild(one)), **fine,
+            (*root, "probabilities", Wild(one)), any_description="probability of the label", **fine,
         )  # fmt: skip
     if not video or head.ordered:
         return
     yield Column(
         f"{name}_stable", "category", f"{name} with hysteresis over time: does not flicker", index(frame("label")),
-        (*root, "stable"), null=True,
+        (*root, "stable"), null=True, any_description="label with hysteresis over time: does not flicker",
     )  # fmt: skip
     for i, one in enumerate(head.labels):
         yield Column(
             f"{name}_smoothed_{one}", "float64", f"probability of {one}, filtered over time",
-            probability(frame("smoothed"), i), (*root, "smoothed", Wild(one)), **fine,
+            probability(frame("smoothed"), i), (*root, "smoothed", Wild(one)),
+            any_description="probability of the label, filtered over time", **fine,
         )  # fmt: skip
     yield Column(
         f"{name}_vote", "category", "label with most votes of the frames in the sliding window", index(frame("vote")),

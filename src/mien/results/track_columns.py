@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mien.models.card import Head
-from mien.results.columns import Column, Wild, json_objects
+from mien.results.columns import Column, Wild, check_names, json_objects
 from mien.results.face_columns import AGE, EMOTION
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ _TRACK: tuple[Column[Sequence[Track]], ...] = (
 
 def track_columns(heads: Mapping[str, Head]) -> tuple[Column[Sequence[Track]], ...]:
     """The columns of tracks with predictions of these heads."""
-    return (*_TRACK, *(column for name, head in heads.items() for column in _head_columns(name, head)))
+    columns = (*_TRACK, *(column for name, head in heads.items() for column in _head_columns(name, head)))
+    check_names(columns)
+    return columns
 
 
 def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
@@ -73,27 +75,31 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
     def share(one: str) -> Any:
         return of(lambda p: p.shares.get(one), 4)
 
-    columns = [Column(label, "category", f"the most probable {text}", of(lambda p: p.label), (*root, "label"))]
+    what = f"the most probable {text}"
+    get_label = of(lambda p: p.label)
+    columns = [Column(label, "category", what, get_label, (*root, "label"), any_description="the most probable label")]
     if (name, ranges) in ((EMOTION, False), (AGE, True)):  # views of the shipped heads
-        columns.insert(
-            0, Column("", "category", f"the most probable {text}", of(lambda p: p.label), (label,), flat=False)
-        )
+        columns.insert(0, Column("", "category", what, get_label, (label,), flat=False))
     if ranges:
         mean = of(lambda p: p.expected, 1)
-        columns.append(Column(name, "float64", f"expected {name}", mean, (*root, "expected"), digits=1, low=0))
+        columns.append(
+            Column(name, "float64", f"expected {name}", mean, (*root, "expected"), digits=1, low=0,
+                   any_description="mean under the distribution, for labels that are ranges of numbers")
+        )  # fmt: skip
         if name == AGE:
             columns.append(Column("", "float64", "expected age, years", mean, (name,), digits=1, low=0, flat=False))
     what = "probability, pooled over the track" if head.ordered else "time-weighted mean probability"
     columns += [
         Column(f"{name}_{one}", "float64", f"{what} of {one}", probability(one), (*root, "probabilities", Wild(one)),
-               **_SHARE)
+               any_description="probability of the label over the track", **_SHARE)
         for one in head.labels
     ]  # fmt: skip
     if head.ordered:
         return tuple(columns)
     columns += [
         Column(f"{name}_share_{one}", "float64", f"fraction of the observed time with {one} as stable label",
-               share(one), (*root, "shares", Wild(one)), **_SHARE)
+               share(one), (*root, "shares", Wild(one)),
+               any_description="fraction of the observed time with this stable label", **_SHARE)
         for one in head.labels
     ]  # fmt: skip
     columns += [
