@@ -8,9 +8,11 @@ import pkgutil
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 import mien
+from mien.cli import cli
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "mien"
@@ -121,3 +123,51 @@ def test_paths_in_the_docs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(CODE.findall(text)) | set(FOLDER.findall(text))
     assert not [path for path in sorted(named - THEIRS) if not _stands(path)]
+
+
+CODE_SPAN = re.compile(r"`(mien [^`\n]+)`|^(?: {4}|\$ )?(mien [^\n]+)$", re.MULTILINE)
+
+
+def _commands_in(text: str) -> list[str]:
+    return [(span or line).strip() for span, line in CODE_SPAN.findall(text)]
+
+
+def _command(words: list[str]) -> tuple[click.Command | None, list[str]]:
+    """The command that a line calls, and the words after its name."""
+    found: click.Command = cli
+    while words and isinstance(found, click.Group):
+        inner = found.get_command(click.Context(found), words[0])
+        if inner is None:
+            return (None, words) if words[0].isalpha() and words[0].islower() else (found, words)
+        found, words = inner, words[1:]
+    return found, words
+
+
+def _unknown(text: str) -> list[str]:
+    wrong = []
+    for line in _commands_in(text):
+        command, rest = _command(line.split()[1:])
+        if command is None:
+            wrong.append(line)
+            continue
+        known = {
+            name
+            for parameter in (*command.params, *cli.params)
+            for name in (*parameter.opts, *parameter.secondary_opts)
+        }
+        given = {word.split("=")[0].rstrip(".,;:)]") for word in rest if word.startswith("--") and word != "--"}
+        wrong += [f"{line}: {option}" for option in sorted(given - known - {"--help", "--version"})]
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_options_in_the_docs_exist(page: Path) -> None:
+    assert not _unknown(page.read_text(encoding="utf-8"))
+
+
+def test_commands_and_options_in_docstrings_and_messages_exist() -> None:
+    wrong = []
+    for file in sorted(SRC.rglob("*.py")):
+        spans = "\n".join(f"`{span}`" for span in re.findall(r"`(mien [^`\n]+)`", file.read_text(encoding="utf-8")))
+        wrong += [f"{file.relative_to(ROOT)}: {one}" for one in _unknown(spans)]
+    assert not wrong
