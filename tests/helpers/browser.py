@@ -39,6 +39,7 @@ class Service:
     """``mien serve`` on a port that stays the same when it is started again."""
 
     largest: int | None = LARGEST
+    options: tuple[str, ...] = ()
     port: int = 0
     process: ServeProcess | None = None
 
@@ -48,7 +49,7 @@ class Service:
 
     def start(self, key: str | None = None) -> None:
         """Start it and wait until it answers."""
-        options = ["--port", str(self.port), "--quiet", "--max-shutdown-seconds", "2"]
+        options = ["--port", str(self.port), "--quiet", "--max-shutdown-seconds", "2", *self.options]
         options += ["--max-body-bytes", str(self.largest)] if self.largest else []
         self.process = ServeProcess(*options, **({"MIEN_SERVE_KEY": key} if key else {}))
         self.port = self.process.port

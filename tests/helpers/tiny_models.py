@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,14 @@ def tiny_card(**changes: Any) -> dict[str, Any]:
     heads = (Head("emotion", ("happy", "sad", "neutral")),)
     card = Card("tiny", "emotion", 12, "gray", (0.5,), (0.25,), heads, frame, 432, "Apache-2.0", "drawn")
     return asdict(card) | changes
+
+
+def write_model(path: Path, task: str, labels: Sequence[str], *, ordered: bool = False) -> Path:
+    """A model of a head that no code knows, as a file."""
+    head = Head("emotion", tuple(labels), ordered=ordered)
+    card = json.dumps(tiny_card(name=f"tiny-{task}", task=task, heads=[asdict(head)]))
+    path.write_bytes(tiny_network(card, labels=len(labels)))
+    return path
 
 
 def tiny_network(card: str, size: int = 12, labels: int = 3, values: float = 0.1) -> bytes:

@@ -18,6 +18,7 @@ import mien
 from helpers.browser import LARGEST, SECONDS, Media, Service, Watch, browser
 from helpers.pictures import ASTRONAUT_EYES, astronaut
 from helpers.serving import wait_until
+from helpers.tiny_models import write_model
 
 pytestmark = pytest.mark.browser
 
@@ -67,10 +68,14 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def visit(chrome: Any, service: Service) -> Iterator[Open]:
+    yield from pages(chrome, service)
+
+
+def pages(chrome: Any, service: Service) -> Iterator[Open]:
     """``visit("camera", camera=True, …)`` → a page of its own that is ready; what it did wrong fails the test."""
     watch, contexts = Watch(service.url), []
 
-    def opened(view: str = "photos", *, camera: bool = False, script: str = "", wait: bool = True, **how: Any) -> Any:
+    def visit(view: str = "photos", *, camera: bool = False, script: str = "", wait: bool = True, **how: Any) -> Any:
         context = chrome.new_context(**({"viewport": {"width": 1200, "height": 900}} | how))
         contexts.append(context)
         context.set_default_timeout(1000 * SECONDS)
@@ -85,7 +90,7 @@ def visit(chrome: Any, service: Service) -> Iterator[Open]:
             expect(page.locator("#server")).to_have_attribute("data-state", "ready")
         return page
 
-    yield opened
+    yield visit
     for context in contexts:
         context.close()
     assert watch.problems == []
@@ -410,6 +415,69 @@ def test_a_clip_that_cannot_be_played_or_read_and_what_is_left(visit: Open, medi
     assert service.status(second) == 200
     page.goto("about:blank")
     wait_until(lambda: service.status(second) == 404)
+
+
+# ---------------------------------------------------------------- heads that the page does not know
+
+
+@pytest.fixture(scope="module")
+def own_heads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with a model of made-up classes, shown first, and one whose labels are a scale."""
+    folder = tmp_path_factory.mktemp("models")
+    mood = write_model(folder / "mood.onnx", "mood", ("calm", "tense", "bored"))
+    energy = write_model(folder / "energy.onnx", "energy", ("low", "middle", "high"), ordered=True)
+    running = Service(options=("--models", f"{mood},{energy},emotion"))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+MOOD = re.compile(r"calm|tense|bored")
+
+
+@pytest.fixture
+def visit_own_heads(chrome: Any, own_heads: Service) -> Iterator[Open]:
+    yield from pages(chrome, own_heads)
+
+
+def test_photos_show_every_head(visit_own_heads: Open, media: Media) -> None:
+    page = visit_own_heads()
+    expect(page.locator("#models")).to_contain_text("tiny-mood")
+    add_photos(page, media.smiling)
+    card = page.locator(".photo .face")
+    expect(card.get_by_role("heading")).to_have_text(re.compile(rf"Face 1: ({MOOD.pattern})"))
+    expect(card.locator(".bars")).to_have_count(2)
+    expect(card.locator(".bars").first.locator("tr")).to_have_count(3)
+    expect(card.locator(".head")).to_contain_text("Emotion: happy")
+    expect(card.locator(".scale[data-head=energy] strong")).to_have_text(re.compile("low|middle|high"))
+    expect(page.locator("#photos-live")).to_have_text(re.compile(rf"smiling.png: 1 face: ({MOOD.pattern})\."))
+    (face,) = json.loads(saved(page, "Save JSON").read_text())["results"][0]["faces"]
+    assert list(face["predictions"]) == ["mood", "energy", "emotion"]
+    (row,) = csv.DictReader(saved(page, "Save CSV").read_text().splitlines())
+    assert float(row["mood_tense"]) == face["predictions"]["mood"]["probabilities"]["tense"]
+    assert row["energy"] == face["predictions"]["energy"]["label"]
+
+
+def test_camera_and_clips_show_the_timeline_of_every_nominal_head(visit_own_heads: Open, media: Media) -> None:
+    page = visit_own_heads("camera", camera=True)
+    start_camera(page)
+    expect(page.locator("#camera-faces .face h3")).to_have_text(re.compile(rf"Face \d+: ({MOOD.pattern})"))
+    expect(page.locator("#camera-legend li")).to_have_text(["calm", "tense", "bored"])
+    page.get_by_role("combobox", name="Timeline").select_option("Emotion")
+    expect(page.locator("#camera-timeline")).to_have_attribute("aria-label", HAPPY)
+    page.get_by_role("link", name="Clip").click()
+    analyse(page, media.clip)
+    expect(page.get_by_role("slider", name="Mood over time")).to_be_visible()
+    expect(page.locator("#clip-legend li")).to_have_count(3)
+    expect(page.locator("#clip-table thead th")).to_have_text(
+        ["Face", "From", "To", "Seen for", "Mood", "Vote of the frames", "Energy", "Emotion", "Vote of the frames"]
+    )
+    page.get_by_role("combobox", name="Timeline").select_option("Emotion")
+    expect(page.get_by_role("slider", name="Emotion over time")).to_be_visible()
+    expect(page.locator("#clip-legend li")).to_have_count(8)
+    expect(page.locator("#clip-episodes")).to_contain_text("happy")
 
 
 # ---------------------------------------------------------------- for everybody

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 import mien
 from helpers.serving import JPEG, photo, service
+from mien.draw.palette import COLOURS
 from mien.server.v1.schemas import (
     LimitsResponse,
     ModelsResponse,
@@ -38,6 +39,8 @@ def test_models_list_heads_columns_and_cards(client: TestClient) -> None:
     assert {name: head["ordered"] for name, head in answer["heads"].items()} == {"emotion": False, "age": True}
     assert answer["heads"]["emotion"]["labels"][:2] == ["neutral", "happy"]
     assert answer["heads"]["age"]["ranges"][1] == [3, 9]
+    colours = answer["heads"]["emotion"]["colours"]
+    assert {label: tuple(bytes.fromhex(colour[1:])) for label, colour in colours.items()} == dict(COLOURS)
     result = mien.analyze(photo())
     (row,) = result.to_rows()
     (face,) = result.to_dicts()

@@ -1,10 +1,10 @@
 // What the models predict, by head: the server lists the heads, and faces have a prediction for each.
 
-import { COLOURS, PLAIN } from "./palette.js";
+import { PLAIN } from "./palette.js";
 
 /**
- * Name → { labels, ordered }, in the order of the results. The labels of an ordered head are a scale, such as ranges
- * of years; those of a nominal one, such as emotions, are not.
+ * Name → { labels, ordered, colours }, in the order of the results. The labels of an ordered head are a scale, such as
+ * ranges of years; those of a nominal one, such as emotions, are not.
  */
 let heads = {};
 
@@ -15,10 +15,11 @@ export const nominalHeads = () => Object.keys(heads).filter((name) => !heads[nam
 
 export const isOrdered = (head) => heads[head]?.ordered ?? false;
 
-export const labelsOf = (head) => heads[head]?.labels ?? [];
-
-/** The predictions of a face or track: [head, prediction], the one that is shown first at the start. */
-export const predictionsOf = (face) => Object.entries(face.predictions ?? {});
+/** The predictions of a face or track: [head, prediction], in the order of the heads; the first one is shown first. */
+export function predictionsOf({ predictions = {} }) {
+  const order = new Set([...Object.keys(heads), ...Object.keys(predictions)]);
+  return [...order].filter((head) => head in predictions).map((head) => [head, predictions[head]]);
+}
 
 /** The prediction that is shown first: [head, prediction], of null where there is none. */
 export const primaryOf = (face) => predictionsOf(face)[0] ?? [null, null];
@@ -33,11 +34,5 @@ export const settledLabel = (prediction) =>
 /** The distribution that is shown: the filtered one of a video, or else that of the picture. */
 export const shownProbabilities = (prediction) => prediction?.smoothed ?? prediction?.probabilities ?? null;
 
-const CYCLE = Object.values(COLOURS);
-
-/** The colour of a label: an emotion has its own, other labels one by their place in their head. */
-export function labelColour(head, label) {
-  if (label === null || label === undefined || isOrdered(head)) return PLAIN;
-  const place = labelsOf(head).indexOf(label);
-  return COLOURS[label] ?? (place < 0 ? PLAIN : CYCLE[place % CYCLE.length]);
-}
+/** The colour of a label: that of the annotated pictures and timelines. */
+export const labelColour = (head, label) => heads[head]?.colours[label] ?? PLAIN;

@@ -1,17 +1,6 @@
-// Colours of labels: those of the annotated pictures and timelines (mien.draw.palette), which a test compares.
+// Colours that do not come from the server.
 
-export const COLOURS = {
-  neutral: "#bbbbbb",
-  happy: "#f0e442",
-  surprise: "#e69f00",
-  sad: "#56b4e9",
-  angry: "#d55e00",
-  disgust: "#009e73",
-  fear: "#cc79a7",
-  contempt: "#2882c8",
-};
-
-/** A face without a label. */
+/** A face without a label, as in the annotated pictures (mien.draw.palette), which a test compares. */
 export const PLAIN = "#ebebeb";
 
 /** Black or white: what is read better on a colour "#rrggbb". */

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from mien.draw.palette import Rgb, label_colours
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.columns import Column
 from mien.results.face_columns import face_columns
@@ -45,7 +46,7 @@ async def models(request: Request) -> JSONResponse:
 
 
 def _heads(models: ModelSet) -> dict[str, Any]:
-    """Name → labels, order and model, in the order of the results."""
+    """Name → labels, order, colours and model, in the order of the results."""
     described: dict[str, Any] = {}
     for model_name, model in models.models.items():
         for name, head in named_heads(model_name, model.card).items():
@@ -54,9 +55,14 @@ def _heads(models: ModelSet) -> dict[str, Any]:
                     "labels": list(head.labels),
                     "ordered": head.ordered,
                     "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
+                    "colours": {label: _hex(rgb) for label, rgb in label_colours(head.labels).items()},
                     "model": model_name,
                 }
     return described
+
+
+def _hex(rgb: Rgb) -> str:
+    return "#" + bytes(rgb).hex()
 
 
 def _column(column: Column[Any]) -> dict[str, Any]:

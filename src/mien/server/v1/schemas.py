@@ -326,6 +326,7 @@ class HeadDescription(StrictModel):
     labels: list[str] = Field(description="in the order of the probabilities")
     ordered: bool = Field(description="whether the labels are a scale, such as age ranges")
     ranges: list[tuple[int, int]] | None = Field(description="the labels as inclusive ranges, where they are some")
+    colours: dict[str, str] = Field(description="label → its colour in annotated pictures, #rrggbb")
     model: str = Field(description="name of the model")
 
 
