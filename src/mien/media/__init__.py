@@ -1,1 +1,1 @@
-"""Where pictures come from."""
+"""Pictures, videos, numbered pictures, cameras and streams → frames with true numbers and times."""

@@ -43,7 +43,7 @@ class SeekPoint:
 
 
 class FrameTimes:
-    """Times of the frames of a video, asked for in order."""
+    """Times of the frames of a video, computed in order."""
 
     def __init__(self, probe: VideoProbe) -> None:
         self._probe = probe
@@ -64,7 +64,7 @@ class FrameTimes:
 def find_seek_point(
     probe: VideoProbe, selection: FrameSelection, after: int | None = None, stop: Event | None = None
 ) -> SeekPoint | None:
-    """Where to decode from so that the first selected frame comes out as it would from the beginning; None at the end.
+    """Where to decode from so that the first selected frame is what it would be from the beginning; None at the end.
 
     The packets before that are read, not decoded: their number determines those of the frames.
 

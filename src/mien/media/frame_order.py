@@ -45,7 +45,7 @@ class TimestampOrder(Generic[T]):
         self._ready: list[tuple[int, int, T | None]] = []  # heap; numbers differ, so pictures are never compared
 
     def add_packet(self, number: int, pts: int | None) -> None:
-        """Packet ``number``, counted in decoding order, was sent to the decoder and should give a picture."""
+        """Packet ``number``, counted in decoding order, was sent to the decoder and should become a picture."""
         if pts is not None:
             heapq.heappush(self._pending, (pts, number))
             self._timestamps[number] = pts
@@ -53,7 +53,7 @@ class TimestampOrder(Generic[T]):
     def add_picture(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:
         """The decoder returned this picture of packet ``number``, or None for one that is damaged.
 
-        A picture of a packet that counts as lost, or that had given one already, has no place and is left out.
+        A picture of a packet that counts as lost, or that has one already, has no place and is left out.
         """
         if number is None and self._pending:
             number = self._pending[0][1]
@@ -114,7 +114,7 @@ class ArrivalOrder(Generic[T]):
         self._timestamps: dict[int, int | None] = {}  # of the packets without a picture so far, oldest first
 
     def add_packet(self, number: int, pts: int | None) -> None:
-        """Packet ``number``, counted in decoding order, was sent to the decoder and should give a picture."""
+        """Packet ``number``, counted in decoding order, was sent to the decoder and should become a picture."""
         self._timestamps[number] = pts
 
     def add_picture(self, number: int | None, picture: T | None) -> Iterator[OrderedFrame[T]]:

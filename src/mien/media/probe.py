@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.defaults import FRAME_RATE
-from mien.errors import InputError, VideoError, display_path
-from mien.media.addresses import scheme_of, without_password
-from mien.media.demuxer import MAX_FRAME_PIXELS, VideoDemuxer, VideoPacket, codec_name
-from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video, is_image_header
+from mien.errors import VideoError, display_path
+from mien.media.demuxer import VideoDemuxer, VideoPacket, codec_name
+from mien.media.filetype import is_image_header
 from mien.media.frame_converter import FrameConverter
-from mien.media.local_file import open_file
 from mien.media.source import SourceInfo
+from mien.media.unreadable_video import encrypted, encryption_error, no_decodable_frame, not_a_video, read_header
 
 if TYPE_CHECKING:
     import av
 
 _MAX_PACKETS, _MAX_PACKET_BYTES = 64, 64 << 20
-"""Packets, and bytes of them, that are looked at."""
+"""Packets, and bytes of them, that are read."""
 _MAX_SECONDS = 48 * 3600.0
 """Length above which a header is damaged."""
 _ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
@@ -96,14 +93,14 @@ def probe_video(path: str | os.PathLike[str]) -> VideoProbe:
     from av.error import FFmpegError
 
     given = os.fsdecode(os.fspath(path))
-    head = _read_header(given)
+    head = read_header(given)
     try:
         with VideoDemuxer(given) as demuxer:
             return _probe(given, head, demuxer)
     except FFmpegError as error:
         if isinstance(error, OSError) and error.strerror:
             raise VideoError(f"cannot be read: {error.strerror}", path=given) from None
-        raise _not_a_video(given, head) from None
+        raise not_a_video(given, head) from None
 
 
 def _probe(given: str, head: bytes, demuxer: VideoDemuxer) -> VideoProbe:
@@ -111,11 +108,11 @@ def _probe(given: str, head: bytes, demuxer: VideoDemuxer) -> VideoProbe:
     has_audio = len(container.streams.audio) > 0
     # FFmpeg takes single pictures for videos of one frame; HEIC and AVIF share the container of MP4
     if container.format.name.endswith("_pipe") or (container.format.name == _MOV and is_image_header(head)):
-        raise _not_a_video(given, head)
+        raise not_a_video(given, head)
     if stream is None:
-        raise VideoError("holds sound but no video", path=given) if has_audio else _not_a_video(given, head)
+        raise VideoError("holds sound but no video", path=given) if has_audio else not_a_video(given, head)
     if stream.codec_context is None:
-        raise _encryption_error(given) or VideoError(
+        raise encryption_error(given) or VideoError(
             "its codec is not one that FFmpeg decodes", path=given, advice="convert it to H.264"
         )
     first, packets, pictures = _first_frame(demuxer)
@@ -124,9 +121,9 @@ def _probe(given: str, head: bytes, demuxer: VideoDemuxer) -> VideoProbe:
     # noise that is decoded may look like a picture, so encryption comes first
     has_side_data = getattr(packets[0].packet, "has_sidedata", None)
     if has_side_data is not None and has_side_data("encryption_info"):
-        raise _encrypted(given)
+        raise encrypted(given)
     if first is None:
-        raise _undecodable(given, stream.codec_context.width, stream.codec_context.height)
+        raise no_decodable_frame(given, stream.codec_context.width, stream.codec_context.height)
     base = Fraction(stream.time_base)
     start = demuxer.start
     rate = demuxer.rate
@@ -169,69 +166,8 @@ def _probe(given: str, head: bytes, demuxer: VideoDemuxer) -> VideoProbe:
     )
 
 
-def _read_header(given: str) -> bytes:
-    """The first bytes of a file."""
-    if not given:
-        raise InputError("the path is empty", advice="give the path of a video")
-    if scheme_of(given) is not None:
-        raise InputError(
-            "is an address, not a file", path=without_password(given), advice="'mien live' or open_live reads it"
-        )
-    try:
-        mode = Path(given).stat().st_mode
-    except (OSError, ValueError):
-        mode = None  # opening it raises the error
-    if mode is not None and stat.S_ISDIR(mode):
-        raise InputError(
-            "is a folder",
-            path=given,
-            advice="give the videos in it one at a time, or open_numbered_pictures for pictures",
-        )
-    if mode is not None and not stat.S_ISREG(mode):
-        raise InputError(
-            "is a pipe or a device, which cannot be read twice", path=given, advice="save the video as a file"
-        )
-    with open_file(given) as file:
-        try:
-            head = file.read(HEADER_BYTES)
-        except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror or error}", path=given) from None
-    if not head:
-        raise VideoError("is empty (0 bytes)", path=given, advice="copy or download it again")
-    return head
-
-
-def _not_a_video(path: str, head: bytes) -> VideoError:
-    kind = diagnose_unreadable_video(head)
-    return VideoError(kind.reason, path=path, advice=kind.advice)
-
-
-def _undecodable(path: str, width: int, height: int) -> VideoError:
-    """Why no frame of a video was decoded, given the size that it declares."""
-    if width * height > MAX_FRAME_PIXELS:
-        return VideoError(
-            f"declares frames of {width:,} × {height:,} pixels, above the limit of {MAX_FRAME_PIXELS:,}",
-            path=path,
-            advice="make it smaller, for example with ffmpeg -vf scale",
-            code="video-too-large",
-            details={"pixels": width * height, "limit": MAX_FRAME_PIXELS},
-        )
-    return _encryption_error(path) or VideoError(
-        "not one of its frames can be decoded", path=path, advice="copy or download it again"
-    )
-
-
-def _encrypted(path: str) -> VideoError:
-    return VideoError(
-        "is encrypted (DRM)",
-        path=path,
-        advice="only the player it was made for can read it",
-        code="video-encrypted",
-    )
-
-
 def _first_frame(demuxer: VideoDemuxer) -> tuple[av.VideoFrame | None, list[VideoPacket], int]:
-    """The first frame that is decoded whole, the packets looked at, and how many pictures they gave.
+    """The first frame that is decoded whole, the packets read, and how many pictures they contain.
 
     Of an interlaced stream, all these packets are decoded, to see whether they are frames or fields.
     """
@@ -304,16 +240,4 @@ def _until(container: Any, stream: Any, start: Fraction) -> float | None:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     if container.duration and container.duration > 0:
         return float(start) + float(container.duration / 1e6)
-    return None
-
-
-def _encryption_error(path: str) -> VideoError | None:
-    """The error of a file that states that it is encrypted, None of any other."""
-    with Path(path).open("rb") as file:
-        head = file.read(1 << 20)
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - (1 << 20)))
-        tail = file.read()
-    if any(mark in part for mark in (b"encv", b"pssh") for part in (head, tail)):
-        return _encrypted(path)
     return None

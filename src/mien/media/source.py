@@ -1,4 +1,4 @@
-"""The interface of everything that gives frames: a video, a folder of numbered pictures, a camera, a stream."""
+"""The interface of everything that returns frames: a video, a folder of numbered pictures, a camera, a stream."""
 
 from __future__ import annotations
 
