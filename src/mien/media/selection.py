@@ -82,9 +82,7 @@ class FrameSelector:
         if after is not None and after < 0:
             raise InputError(f"after is the number of a frame, from 0, got {after}")
         if selection.fps is not None and selection.every != 1:
-            raise InputError(
-                "every and fps exclude each other", advice="give every, which counts frames, or fps, which uses times"
-            )
+            raise InputError("give every or fps, not both: every counts frames, fps uses their times")
         self._selection, self._after = selection, after
         self._slack = 0.0
         if selection.fps is not None and rate:
