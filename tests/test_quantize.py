@@ -101,5 +101,5 @@ def test_the_command_writes_scores_and_refuses_a_loss(faces: Dataset, tmp_path: 
     refused = tmp_path / "refused.onnx"
     done = CliRunner().invoke(cli, [*call, "--max-loss", "-1", "--out", str(refused)])
     assert isinstance(done.exception, ExportError)
-    assert "nothing was written" in str(done.exception)
+    assert "nothing is written" in str(done.exception)
     assert not refused.exists()

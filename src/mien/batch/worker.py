@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import signal
@@ -22,6 +23,8 @@ from mien.batch.shard_analysis import RetryPolicy
 from mien.batch.types import Shard, ShardInput, ShardResult
 from mien.batch.worker_process import Position, ShardTask, StartMessage, WorkerAnswer, WorkerFailure, WorkerReady
 from mien.errors import OutputError
+
+_log = logging.getLogger(__name__)
 
 ONE_BY_ONE_AFTER = 2
 """Deaths on a shard after which its inputs are analysed one by one, so that the one that kills can be named."""
@@ -82,6 +85,7 @@ class Worker:
                 return replace(self._attempt(ShardTask(shard, retry, items)), deaths=deaths)
             except _WorkerDiedError as death:
                 deaths += 1
+                _log.warning("shard %d, input %d: %s", shard.number, death.position, death.reason)
                 if retry.stop is not None:
                     reason = f"worker processes do not stay alive: {death.reason}"
                     raise OutputError(reason, code="worker-killed") from None

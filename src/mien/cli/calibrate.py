@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import PATH, data_option, figures_option, threads_option
+from mien.cli.output import write_text
 
 if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
@@ -64,7 +65,6 @@ def command(
         from mien.published.svm.run_folder import is_svm_run
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "calibration") from error
-    from mien.files import atomic_path
 
     if is_svm_run(Path(model)):
         raise click.UsageError("A support-vector machine gives labels alone: there is no probability to calibrate.")
@@ -73,28 +73,27 @@ def command(
         raise click.UsageError("--out is for ONNX files: export the run with `mien export RUN --temperature HEAD=T`.")
     if file:
         loaded = Model(read_model(model), threads=threads, name=model)
-        opened, current = wrap_onnx(loaded), {head.name: head.temperature for head in loaded.card.heads}
+        network, current = wrap_onnx(loaded), {head.name: head.temperature for head in loaded.card.heads}
     else:
-        opened, current = open_model(model, threads), {}
+        network, current = open_model(model, threads), {}
     prepared = read_prepared(data)
-    document = calibrate(opened, prepared, current=current, split=split, check=(split, test_split), target=target)
+    document = calibrate(network, prepared, current=current, split=split, check=(split, test_split), target=target)
     if json_file is not None:
-        with atomic_path(json_file) as temporary:
-            temporary.write_text(to_json(document), encoding="utf-8")
+        write_text(json_file, to_json(document))
     _print(document)
-    found = fitted_temperatures(document)
+    temperatures = fitted_temperatures(document)
     if out is not None:
-        _write(model, out, found, document, prepared, test_split, threads)
+        _write(model, out, temperatures, document, prepared, test_split, threads)
         click.echo(f"wrote {out}", err=True)
     elif not file:
-        options = " ".join(f"--temperature {head}={value:.4g}" for head, value in found.items())
+        options = " ".join(f"--temperature {head}={value:.4g}" for head, value in temperatures.items())
         click.echo(f"mien export {model} {options} --out MODEL.onnx")
 
 
 def _write(
     model: str,
     out: Path,
-    found: dict[str, float],
+    temperatures: dict[str, float],
     document: dict[str, Any],
     prepared: Dataset,
     test_split: str,
@@ -106,16 +105,16 @@ def _write(
     from mien.evaluation.scoring.calibration import rewrite_card, with_temperatures
     from mien.evaluation.scoring.evaluate import evaluate, open_model
 
-    kept = {key: document[key] for key in ("fitted_on", "target", "heads")}
+    calibration = {key: document[key] for key in ("fitted_on", "target", "heads")}
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
-        rewrite_card(model, lambda card: with_temperatures(card, found), draft)
+        rewrite_card(model, lambda card: with_temperatures(card, temperatures), draft)
         scores = None
         if (prepared.split == test_split).any():
             scores = evaluate(open_model(draft, threads), prepared, split=test_split)
             scores.pop("details")
-            scores["calibration"] = kept | {"scores": document["scores"]}
-    rewrite_card(model, lambda card: with_temperatures(card, found, scores), out)
+            scores["calibration"] = calibration | {"scores": document["scores"]}
+    rewrite_card(model, lambda card: with_temperatures(card, temperatures, scores), out)
 
 
 def _print(document: dict[str, Any]) -> None:

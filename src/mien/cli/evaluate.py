@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, data_option, detector_options, figures_option, seed_option, threads_option
+from mien.cli.options import (
+    PATH,
+    data_option,
+    detector_options,
+    figures_option,
+    seed_option,
+    split_names,
+    threads_option,
+)
+from mien.cli.output import progress_bar, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +114,6 @@ def command(
         from mien.evaluation.scoring.report import compare_models, to_json, write_report
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "evaluation") from error
-    from mien.files import atomic_path
 
     if not end_to_end and (face_size is not None or turn):
         raise click.UsageError("--face-size and --turn need --end-to-end.")
@@ -116,7 +124,7 @@ def command(
         "flip": flip,
         "labels": labels,
         "mapping": parse_label_map(maps),
-        "slices": None if slices is None else [name for name in slices.split(",") if name.strip()],
+        "slices": split_names(slices),
     }
     if end_to_end:
         given = _whole_photos(models, data, detection, face_size, turn, threads, options)
@@ -124,8 +132,7 @@ def command(
         given = _prepared(models, data, threads, options)
     document = compare_models(given, samples=bootstrap, seed=seed)
     if json_file is not None:
-        with atomic_path(json_file) as temporary:
-            temporary.write_text(to_json(document), encoding="utf-8")
+        write_text(json_file, to_json(document))
     for one in document.get("models", [document]):
         _print(one)
     _print_comparisons(document.get("comparisons"))
@@ -152,13 +159,13 @@ def _prepared(
             raise click.UsageError(
                 "--labels and --map are for networks: a support-vector machine learnt its own labels."
             )
-        opened = None if machine else open_model(model, threads)
+        network = None if machine else open_model(model, threads)
         if prepared is None:
             prepared = read_prepared(data)
-        if opened is None:
+        if network is None:
             given.append(predict_svm(Path(model), prepared, split=options["split"], slices=options["slices"]))
         else:
-            given.append(predict_split(opened, prepared, **options))
+            given.append(predict_split(network, prepared, **options))
     return given
 
 
@@ -172,9 +179,6 @@ def _whole_photos(
     options: dict[str, Any],
 ) -> list[SplitPredictions]:
     """Every model through detector and crop."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from mien.datasets.catalog import detect_format
     from mien.datasets.fairface import open_fairface
     from mien.datasets.prepared_file import read_prepared
@@ -186,23 +190,25 @@ def _whole_photos(
 
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
-    opened = [open_model(model, threads) for model in models]
+    networks = [open_model(model, threads) for model in models]
     finder = make_detector(detection, threads=threads)
     kind = detect_format(data)
     if kind not in ("prepared", "fairface"):
-        raise DataError(f"{data}: whole photos are taken from FairFace's files or from a prepared file, not {kind}")
+        raise DataError(
+            f"holds a dataset of kind {kind}", path=data, advice="whole photos need FairFace's files or a prepared file"
+        )
     if kind == "fairface" and (options.pop("labels") is not None or face_size is not None or turn):
         raise click.UsageError(
             "--labels, --face-size and --turn are for prepared files; FairFace's photos are taken whole."
         )
-    with Progress(console=Console(stderr=True)) as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("detecting faces")
         options["progress"] = lambda done, total: progress.update(bar, completed=done, total=total)
         if kind == "fairface":
-            return predict_photos(opened, open_fairface(data), finder, **options)
+            return predict_photos(networks, open_fairface(data), finder, **options)
         prepared = read_prepared(data)
         return predict_pasted_faces(
-            opened, prepared, finder, side=face_size or defaults.PASTED_FACE_SIDE, angle=turn, **options
+            networks, prepared, finder, side=face_size or defaults.PASTED_FACE_SIDE, angle=turn, **options
         )
 
 

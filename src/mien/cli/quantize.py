@@ -11,6 +11,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, data_option, figures_option, threads_option
+from mien.cli.output import write_text
 
 if TYPE_CHECKING:
     from mien.models.card import Card
@@ -72,23 +73,22 @@ def command(
         from mien.quantize import losses, quantize
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "train", "quantisation") from error
-    from mien.files import atomic_path
 
     content, prepared = read_model(model), read_prepared(data)
     small = quantize(content, prepared, images=images, name=model)
     splits = [each for each in (split, test_split) if (prepared.split == each).any()]
-    found = {each: losses(content, small, prepared, each, threads) for each in splits}
-    document = {"model": model, "images": images, "bytes": [len(content), len(small)], "losses": found}
+    measured = {each: losses(content, small, prepared, each, threads) for each in splits}
+    document = {"model": model, "images": images, "bytes": [len(content), len(small)], "losses": measured}
     if json_file is not None:
-        with atomic_path(json_file) as temporary:
-            temporary.write_text(to_json(document), encoding="utf-8")
+        write_text(json_file, to_json(document))
     _print(document)
-    judged = found.get(split, {})
-    worst = max((one["loss"] for one in judged.values()), default=0.0)
+    worst = max((one["loss"] for one in measured.get(split, {}).values()), default=0.0)
     if worst > max_loss:
         raise ExportError(
-            f"8 bits cost {worst:.2f} points of accuracy on {split} images, more than {max_loss:g}; nothing was "
-            "written. --max-loss allows more, --images measures the ranges on more images"
+            f"8 bits cost {worst:.2f} points of accuracy on {split} images, more than {max_loss:g}: nothing is written",
+            advice="allow more with --max-loss, or measure the ranges on more images with --images",
+            code="accuracy-lost",
+            details={"loss": worst, "limit": max_loss},
         )
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
@@ -97,13 +97,13 @@ def command(
         if test_split in splits:
             scores = evaluate(open_model(draft, threads), prepared, split=test_split)
             scores.pop("details", None)
-        made = {"command": f"mien quantize {model} --data {data.name} --images {images} --out {out.name}"}
+        provenance = {"command": f"mien quantize {model} --data {data.name} --images {images} --out {out.name}"}
 
-        def scored(card: Card) -> Card:
-            training = {**card.training, "quantized": {**card.training["quantized"], **made}}
+        def with_scores(card: Card) -> Card:
+            training = {**card.training, "quantized": {**card.training["quantized"], **provenance}}
             return replace(card, scores=scores, training=training)
 
-        rewrite_card(draft, scored, out)
+        rewrite_card(draft, with_scores, out)
     click.echo(f"wrote {out}", err=True)
 
 
