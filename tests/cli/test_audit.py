@@ -98,7 +98,7 @@ def test_probabilities(prepared: Path, data: Dataset, tmp_path: Path) -> None:
     [
         (["--checks", "nearly"], "no check 'nearly'"),
         (["--probabilities", "absent.npy"], "no such file"),
-        (["--model", "absent"], "no model 'absent'"),
+        (["--model", "absent"], "no such model"),
         (["--json", "."], "is a folder"),
     ],
 )
