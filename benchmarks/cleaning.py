@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.cleaning import contrast, not_a_face_votes, sharpness, vote_entropy
 from mien.datasets.dataset import Dataset
 from mien.datasets.mislabels import label_doubt
 from mien.datasets.prepared_file import read_prepared
+from mien.datasets.quality_measures import contrast, not_a_face_votes, sharpness, vote_entropy
 from mien.labels import FERPLUS
 
 EDGES = {

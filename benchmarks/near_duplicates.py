@@ -23,8 +23,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import AuditContext
-from mien.datasets.near_duplicates import MAX_BITS, MIN_DEVIATION, MIN_SIMILARITY, DuplicatePairs, near_duplicates
+from mien import defaults
+from mien.datasets.exact_duplicates import first_copies, image_ids
+from mien.datasets.near_duplicates import MIN_DEVIATION, DuplicatePairs, near_duplicates
 from mien.datasets.prepared_file import read_prepared
 
 Picture = NDArray[np.uint8]
@@ -113,7 +114,7 @@ def in_the_dataset(data: Path, rng: np.random.Generator) -> dict[str, object]:
     prepared = read_prepared(data)
     if prepared.votes is None or prepared.emotion is None:
         raise SystemExit("give FER2013 with the votes of FER+")
-    first = AuditContext.of(prepared).first
+    first = first_copies(image_ids(prepared))
     images, emotion = prepared.images[first][..., 0], prepared.emotion[first]
     share = prepared.votes[first] / prepared.votes[first].sum(axis=1, keepdims=True)
     pairs = near_duplicates(images[..., None], similarity=EDGES[0])
@@ -145,11 +146,11 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     prepared = read_prepared(options.data)
-    images = prepared.images[AuditContext.of(prepared).first][..., 0]
+    images = prepared.images[first_copies(image_ids(prepared))][..., 0]
     images = images[images.std(axis=(1, 2)) >= MIN_DEVIATION]
     document = {
-        "bits": MAX_BITS,
-        "similarity": MIN_SIMILARITY,
+        "bits": defaults.MAX_HASH_BITS,
+        "similarity": defaults.MIN_SIMILARITY,
         "variants": variants(images[rng.permutation(len(images))[: options.pictures]], rng),
         "found": in_the_dataset(options.data, rng),
     }

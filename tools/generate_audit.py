@@ -33,7 +33,7 @@ def audit_page() -> str:
         "labels": [
             "(the first: `mien data audit fer2013.parquet --checks labels --json-summary docs/results/audit_fer2013_labels.json`)",
             "",
-            *judges(own["checks"]["labels"], fer["checks"]["labels"]),
+            *label_models(own["checks"]["labels"], fer["checks"]["labels"]),
         ],
         "near": near_section(near),
         "fairface": [
@@ -56,10 +56,10 @@ def checks(document: dict[str, Any]) -> list[str]:
     rows = []
     for one in document["checks"].values():
         if not one["ran"]:
-            rows.append([one["title"], "", "", "", "", f"did not run: {one['why']}"])
+            rows.append([one["title"], "", "", "", "", f"did not run: {one['reason']}"])
             continue
         counts = ["–"] * 4 if one["images"] is None else [f"{one['images'][split]:,}" for split in SPLITS]
-        rows.append([one["title"], *counts, " ".join(one["says"])])
+        rows.append([one["title"], *counts, " ".join(one["summary"])])
     return table(["check", *SPLITS[:3], "all", ""], rows)
 
 
@@ -72,22 +72,22 @@ def by_label(agreement: dict[str, Any]) -> list[str]:
     return table(["label", *confusion["first_choice"], "first choice agrees", "majority agrees", "bits"], rows)
 
 
-def judges(*results: dict[str, Any]) -> list[str]:
+def label_models(*results: dict[str, Any]) -> list[str]:
     rows = []
     for one in results:
         raters = one["raters"]
         rows.append(
             [
-                one["judge"],
-                f"{one['judged']:,}",
-                percent(one["accuracy_of_judge"]),
+                one["label_model"],
+                f"{one['predicted']:,}",
+                percent(one["accuracy"]),
                 f"{one['suspected']:,}",
                 percent(raters["disagree_with_suspected"]),
                 percent(raters["disagree_with_others"]),
                 percent(raters["prefer_the_suggestion"]),
             ]
         )
-    header = ["judge", "judged", "agrees with labels", "suspected", "raters prefer another label", "… of the others"]
+    header = ["model", "images", "agrees with labels", "suspected", "raters prefer another label", "… of the others"]
     return table([*header, "raters prefer the suggestion"], rows)
 
 
@@ -122,8 +122,11 @@ def near_section(near: dict[str, Any]) -> list[str]:
 
 
 def cost(fer: dict[str, Any], own: dict[str, Any], fairface: dict[str, Any]) -> list[str]:
-    lines = [["FER2013, all checks, labels judged by the shipped model", fer]]
-    lines += [["FER2013, labels judged by cross-validation", own], ["FairFace validation, all checks, MTCNN", fairface]]
+    lines = [["FER2013, all checks, labels checked with the shipped model", fer]]
+    lines += [
+        ["FER2013, labels checked by cross-validation", own],
+        ["FairFace validation, all checks, MTCNN", fairface],
+    ]
     rows = []
     for name, one in lines:
         slowest = sorted(one["checks"].values(), key=lambda check: -check["cpu_seconds"])[:2]

@@ -19,7 +19,7 @@ from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, MienError
 from mien.evaluation.scoring.evaluate import ScoredModel
-from mien.evaluation.scoring.label_check import judge_by
+from mien.evaluation.scoring.label_check import make_label_model
 
 N = 70
 
@@ -53,7 +53,7 @@ def test_table_json_and_page(prepared: Path, tmp_path: Path) -> None:
     assert "69 distinct images of 70." in result.stdout
     assert "Also in train: 1 validation." in result.stdout
     assert "train 2 (fear), validation 13 (neutral)" in result.stdout
-    assert "did not run: the dataset carries no FER+ votes" in result.stdout
+    assert "did not run: the dataset has no FER+ votes" in result.stdout
     everything, counts = (json.loads(path.read_text(encoding="utf-8")) for path in files[:2])
     assert list(everything["checks"]) == list(CHECKS)
     assert everything["images"] == {"train": 42, "validation": 14, "test": 14, "total": 70}
@@ -63,7 +63,7 @@ def test_table_json_and_page(prepared: Path, tmp_path: Path) -> None:
     assert everything["checks"]["constant"]["findings"][0]["rows"] == [9]
     assert "findings" not in counts["checks"]["exact"]
     assert counts["checks"]["exact"]["also_in_train"]["validation"] == 1
-    assert counts["settings"]["bits"] == 16
+    assert counts["options"]["bits"] == 16
     assert "<img" not in files[2].read_text(encoding="utf-8")
 
 
@@ -89,8 +89,8 @@ def test_probabilities(prepared: Path, data: Dataset, tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", probabilities)
     result = run(prepared, "--checks", "labels", "--probabilities", tmp_path / "p.npy")
     assert result.exit_code == 0, result.output
-    assert "1 label of 70 judged seem wrong to p.npy" in result.stdout
-    assert "the file does not say" in result.stdout
+    assert "1 label of 70 are probably wrong according to p.npy" in result.stdout
+    assert "The file does not record" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_others(prepared: Path
     )
     assert result.exit_code == 1
     assert "all.json: cannot be written" in result.stderr
-    assert "1 picture of one brightness" in result.stdout
+    assert "1 image of one brightness" in result.stdout
     assert (tmp_path / "page.html").is_file()
 
 
@@ -154,14 +154,14 @@ FER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
 def test_a_model_judges_what_it_has_not_seen(data: Dataset) -> None:
-    judge = judge_by(scorable(ferplus=(*FER, "contempt"), fer2013=FER), data)
-    assert judge.labels == FER
-    assert judge.name == "net, head fer2013"
+    model = make_label_model(scorable(ferplus=(*FER, "contempt"), fer2013=FER), data)
+    assert model.labels == FER
+    assert model.name == "net, head fer2013"
     # 13 stands in train too
     held_out = set(np.flatnonzero(data.split != "train").tolist()) - {13}
-    assert set(np.flatnonzero(judge.judged).tolist()) == held_out
-    assert "may have learned" in judge.caution
-    assert judge_by(scorable(fer2013=FER), data, unseen=True).judged.all()
+    assert set(np.flatnonzero(model.predicted).tolist()) == held_out
+    assert "may have learned" in model.caveat
+    assert make_label_model(scorable(fer2013=FER), data, unseen=True).predicted.all()
 
 
 @pytest.mark.parametrize(
@@ -185,4 +185,4 @@ def test_a_model_that_does_not_fit(
     data: Dataset,
 ) -> None:
     with pytest.raises(error, match=message):
-        judge_by(scorable(**heads), change(data))
+        make_label_model(scorable(**heads), change(data))

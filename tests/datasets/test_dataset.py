@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.datasets import made, votes_for
-from mien.datasets.dataset import Dataset, DatasetInfo, select_emotions
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.errors import InputError
 
 
@@ -41,7 +41,7 @@ def test_select_and_mask_keep_all_columns_together() -> None:
         ({"row": np.arange(20)}, "row must be int32"),
         ({"split": np.array(["train"] * 19)}, "split must be str of shape"),
         ({"split": np.array(["train"] * 19 + ["dev"])}, "unknown split 'dev'"),
-        ({"emotion": None}, "go together"),
+        ({"emotion": None}, "belong together"),
         ({"emotion": np.full(20, 7, np.int8)}, "emotion must lie in 0–6, got 7–7"),
         ({"emotion": np.full(20, -1, np.int8)}, "emotion must lie in 0–6"),
         ({"age": np.full(20, 9, np.int8)}, "age must lie in 0–8"),
@@ -63,33 +63,17 @@ def test_unknown_taxonomy_and_split_and_mask() -> None:
     with pytest.raises(InputError, match="the mask must have the shape"):
         made()[np.ones(3, bool)]
     with pytest.raises(InputError, match="reasons must have the shape"):
-        made().dropping(np.array([""]))
+        made().drop(np.array([""]))
 
 
-def test_dropping_counts_by_reason_and_adds_up() -> None:
+def test_dropped_rows_are_counted_by_reason_and_adds_up() -> None:
     data = made(10)
     reasons = np.array(["", "blurred", "", "blurred", "dark", "", "", "", "", ""])
-    kept = data.dropping(reasons)
+    kept = data.drop(reasons)
     assert kept.row.tolist() == [0, 2, 5, 6, 7, 8, 9]
     assert kept.info.dropped == (("blurred", 2), ("dark", 1))
-    again = kept.dropping(np.array(["dark", *[""] * 6]))
+    again = kept.drop(np.array(["dark", *[""] * 6]))
     assert again.info.dropped == (("blurred", 2), ("dark", 2))
-
-
-def test_only_expressions() -> None:
-    kept = select_emotions(made(14), ["Happiness", "sad"])
-    assert set(kept.emotion.tolist()) == {3, 4}
-    assert dict(kept.info.dropped)["not asked for: fear"] == 2
-    assert kept.info.notes == ("expressions happy, sad",)
-    with pytest.raises(InputError, match="no emotion 'contempt'"):
-        select_emotions(made(), ["contempt"])
-    with pytest.raises(InputError, match="unknown emotion label 'joyous'"):
-        select_emotions(made(), ["joyous"])
-    with pytest.raises(InputError, match="none given"):
-        select_emotions(made(), [])
-    ages = replace(made(), emotion=None, info=DatasetInfo("fairface"))
-    with pytest.raises(InputError, match="no emotions to choose from"):
-        select_emotions(ages, ["happy"])
 
 
 def test_hash_sees_every_column() -> None:

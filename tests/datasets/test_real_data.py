@@ -12,14 +12,15 @@ import pytest
 
 from mien.datasets import detect_format
 from mien.datasets.audit import audit_dataset
-from mien.datasets.class_balance import limit_per_emotion, resplit
 from mien.datasets.cleaning import clean_dataset, sum_counts
-from mien.datasets.dataset import SPLITS, Dataset, select_emotions
+from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.exact_duplicates import count_distinct, leaked_rows
 from mien.datasets.fairface import open_fairface
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import apply_target_rule, join_votes, read_votes, vote_targets
 from mien.datasets.prepared_file import read_prepared, write_prepared
+from mien.datasets.resplit import resplit
+from mien.datasets.subsets import limit_per_emotion, select_emotions
 from mien.published.features import FEATURES, compute_features
 from mien.published.recipes.svm import SVM_RECIPES
 from mien.published.svm.training import fit_svm
@@ -86,7 +87,7 @@ def test_cleaning_leaves_about_what_the_source_had(fer: Dataset) -> None:
         "constant": (12, 12), "not-a-face": (145, 133), "blur": (284, 259), "ambiguous": (1066, 1051),
         "contradictory": (47, 34), "duplicate": (703, 617),
     }  # fmt: skip
-    left = resplit(limit_per_emotion(cleaned.prepared, {"neutral": 4700}), (16_500, 3_500, 3_000))
+    left = resplit(limit_per_emotion(cleaned.dataset, {"neutral": 4700}), (16_500, 3_500, 3_000))
     assert in_splits(left, np.ones(len(left), bool)) == (16_492, 3_498, 2_999)
     assert np.bincount(left.emotion, minlength=7).tolist() == [4104, 0, 0, 8657, 5528, 0, 4700]
     assert count_distinct(left) == len(left)

@@ -21,7 +21,7 @@ def text(renderable: object) -> str:
 
 
 def test_counts_of_splits_classes_and_drops() -> None:
-    data = made(21).dropping(np.array([*[""] * 20, "blurred"]))
+    data = made(21).drop(np.array([*[""] * 20, "blurred"]))
     data.images[4] = data.images[1]
     summary = summarise_dataset(data)
     assert summary.images.counts == (12, 4, 4)

@@ -7,6 +7,7 @@ import gzip
 import json
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,24 @@ def rafdb(root: Path, lines: Sequence[str], images: NDArray[np.uint8]) -> Path:
         name = Path(line.split()[0])
         write_image(root / "Image" / "aligned" / f"{name.stem}_aligned{name.suffix}", image)
     return root
+
+
+def textured(n: int = 40, channels: int = 1, seed: int = 0) -> Dataset:
+    """Every image noise of its own, which no cleaning rule removes."""
+    images = np.random.default_rng(seed).integers(0, 256, (n, 48, 48, channels), np.uint8)
+    return replace(made(n), images=images)
+
+
+def with_votes(data: Dataset) -> Dataset:
+    """Seven of ten raters vote for the label; no one votes for "not a face"."""
+    votes = np.zeros((len(data), 10), np.int8)
+    votes[:, :8] = votes_for(data.emotion)[:, :8]
+    return replace(data, votes=votes)
+
+
+def with_images(data: Dataset, **images: np.ndarray) -> Dataset:
+    """The dataset with other images at some rows, such as ``r3=…``."""
+    pixels = data.images.copy()
+    for row, image in images.items():
+        pixels[int(row[1:])] = image
+    return replace(data, images=pixels)

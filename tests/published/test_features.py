@@ -18,11 +18,11 @@ from helpers.commands import runner
 from helpers.datasets import made, noise
 from helpers.pictures import astronaut
 from mien.cli import cli
-from mien.datasets.class_balance import first_per_class
 from mien.datasets.dataset import Dataset
 from mien.datasets.image_folder_writer import write_image_folders
 from mien.datasets.image_folders import read_image_folders
 from mien.datasets.prepared_file import read_prepared, write_prepared
+from mien.datasets.subsets import first_per_emotion
 from mien.errors import InputError, MissingExtraError
 from mien.published.features import (
     FEATURES,
@@ -257,7 +257,7 @@ def test_features_are_written_read_and_picked(tmp_path: Path) -> None:
 
 def test_the_first_of_each_class() -> None:
     data = made(70)
-    kept = first_per_class(data, 2)
+    kept = first_per_emotion(data, 2)
     for split in ("train", "validation", "test"):
         part = data.select(split)
         for code in range(7):
@@ -266,7 +266,7 @@ def test_the_first_of_each_class() -> None:
             )
     assert dict(kept.info.dropped) == {"beyond the limit of its class": 70 - len(kept)}
     with pytest.raises(InputError, match="at least 1"):
-        first_per_class(data, 0)
+        first_per_emotion(data, 0)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -25,7 +25,7 @@ from click.testing import CliRunner
 from mien.cli import cli
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
-from mien.datasets.subsample import subsample
+from mien.datasets.subsets import subsample
 from mien.errors import DataError, InputError, MienError, TrainingError
 from mien.labels import FER2013
 from mien.recipes.catalog import get_recipe

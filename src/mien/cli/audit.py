@@ -116,7 +116,7 @@ def command(
     from mien.cli.face_check import make_face_check
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.audit import AuditOptions, audit_dataset
-    from mien.datasets.audit.report_page import write_page
+    from mien.datasets.audit.report_page import write_audit_page
     from mien.datasets.prepared_file import read_prepared
     from mien.errors import MienError
     from mien.files import output_file
@@ -133,24 +133,24 @@ def command(
             output_file(path)
     data = read_prepared(prepared)
     names = split_names(checks)
-    settings = AuditOptions(**numbers)  # type: ignore[arg-type]
-    judge = _judge(model, probabilities, data, unseen=unseen, threads=threads)
+    options = AuditOptions(**numbers)  # type: ignore[arg-type]
+    label_model = _label_model(model, probabilities, data, unseen=unseen, threads=threads)
     with progress_bar(transient=True) as progress:
         bar = progress.add_task("auditing", total=len(CHECK_TABLE if names is None else set(names)))
-        sees = make_face_check(detection, len(data), progress)
+        has_face = make_face_check(detection, len(data), progress)
         report = audit_dataset(
             data,
             names,
-            settings,
-            judge=judge,
-            sees=sees,
-            said=lambda check: progress.update(bar, description=CHECK_TABLE[check].title, advance=1),
+            options,
+            label_model=label_model,
+            has_face=has_face,
+            progress=lambda check: progress.update(bar, description=CHECK_TABLE[check].title, advance=1),
         )
     _print(report, show)
     writers: tuple[tuple[Path | None, Callable[[Path], object]], ...] = (
         (json_file, lambda path: _write(path, report.to_dict(), indent=None)),
         (json_summary, lambda path: _write(path, report.to_dict(findings=False), indent=1)),
-        (html, lambda path: write_page(report, path, thumbnails=thumbnails)),
+        (html, lambda path: write_audit_page(report, path, thumbnails=thumbnails)),
     )
     failures = Failures()
     for path, write in writers:
@@ -168,7 +168,7 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def _judge(
+def _label_model(
     model: str | None, probabilities: Path | None, data: Dataset, *, unseen: bool, threads: int | None
 ) -> LabelModel | None:
     if probabilities is not None:
@@ -181,10 +181,10 @@ def _judge(
 
     try:
         from mien.evaluation.scoring.evaluate import open_model
-        from mien.evaluation.scoring.label_check import judge_by
+        from mien.evaluation.scoring.label_check import make_label_model
     except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "train", "judging labels by a model") from error
-    return judge_by(open_model(model, threads), data, unseen=unseen)
+        raise MissingExtraError(error.name or "torch", "train", "checking labels with a model") from error
+    return make_label_model(open_model(model, threads), data, unseen=unseen)
 
 
 def _write(path: Path, document: dict[str, Any], *, indent: int | None) -> None:
@@ -199,7 +199,6 @@ def _print(report: AuditReport, show: int) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.dataset import SPLITS
 
     terminal = sys.stdout.isatty()
@@ -208,39 +207,39 @@ def _print(report: AuditReport, show: int) -> None:
     table.add_column("check")
     for name in (*SPLITS, "all", "s"):
         table.add_column(name, justify="right")
-    for one in report.outcomes:
-        counts = ["–"] * 4 if one.section is not None else ["", "", "", "did not run"]
-        if one.by_split is not None:
-            counts = [f"{one.by_split[split]:,}" for split in (*SPLITS, "total")]
-        table.add_row(CHECK_TABLE[one.check].title, *counts, f"{one.seconds:.1f}")
-    console.print(f"{report.prepared.info.name}: {len(report.prepared):,} images")
+    for result in report.results:
+        counts = ["–"] * 4 if result.report is not None else ["", "", "", "did not run"]
+        if result.by_split is not None:
+            counts = [f"{result.by_split[split]:,}" for split in (*SPLITS, "total")]
+        table.add_row(result.title, *counts, f"{result.seconds:.1f}")
+    console.print(f"{report.dataset.info.name}: {len(report.dataset):,} images")
     console.print(table)
-    for one in report.outcomes:
-        console.print(CHECK_TABLE[one.check].title, style="bold")
-        if one.section is None:
-            console.print(f"  did not run: {one.why}\n", soft_wrap=not terminal)
+    for result in report.results:
+        console.print(result.title, style="bold")
+        if result.report is None:
+            console.print(f"  did not run: {result.reason}\n", soft_wrap=not terminal)
             continue
-        for line in one.section.lines:
+        for line in result.report.summary:
             console.print(f"  {line}", soft_wrap=not terminal)
-        for finding in one.section.findings[:show]:
-            console.print(f"    {finding.says}", style="dim", soft_wrap=not terminal)
-        if show and len(one.section.findings) > show:
-            console.print(f"    … {len(one.section.findings) - show:,} more", style="dim")
-        for grid in one.section.grids:
-            _print_grid(console, grid)
+        for finding in result.report.findings[:show]:
+            console.print(f"    {finding.text}", style="dim", soft_wrap=not terminal)
+        if show and len(result.report.findings) > show:
+            console.print(f"    … {len(result.report.findings) - show:,} more", style="dim")
+        for one in result.report.tables:
+            _print_table(console, one)
         console.print()
 
 
-def _print_grid(console: Console, grid: AuditTable) -> None:
+def _print_table(console: Console, content: AuditTable) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.padding import Padding
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(grid.header):
-        words = grid.rows and all(isinstance(row[i], str) and not row[i][:1].isdigit() for row in grid.rows)
+    for i, name in enumerate(content.header):
+        words = content.rows and all(isinstance(row[i], str) and not row[i][:1].isdigit() for row in content.rows)
         table.add_column(name, justify="left" if i == 0 or words else "right")
-    for row in grid.rows:
+    for row in content.rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    console.print(f"\n  {grid.title}")
+    console.print(f"\n  {content.title}")
     console.print(Padding(table, (0, 0, 0, 2), expand=False))

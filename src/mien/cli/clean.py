@@ -72,10 +72,10 @@ def command(
     without votes, those whose label a classifier trained on other images finds improbable.
     """
     from mien.cli.face_check import make_face_check
-    from mien.datasets.class_balance import limit_per_emotion, resplit
     from mien.datasets.cleaning import clean_dataset, default_rules
-    from mien.datasets.dataset import select_emotions
     from mien.datasets.prepared_file import read_prepared, write_prepared
+    from mien.datasets.resplit import resplit
+    from mien.datasets.subsets import limit_per_emotion, select_emotions
 
     limits, shares = _limits(limit), _shares(split)
     data = read_prepared(prepared)
@@ -89,11 +89,13 @@ def command(
     with progress_bar(transient=True) as progress:
         bar = progress.add_task("cleaning", total=len(set(names)))
 
-        def said(rule: str) -> None:
+        def advance(rule: str) -> None:
             progress.update(bar, description=rule, advance=1)
 
-        cleaned = clean_dataset(data, names, given, sees=make_face_check(detection, len(data), progress), said=said)
-    result = cleaned.prepared
+        cleaned = clean_dataset(
+            data, names, given, has_face=make_face_check(detection, len(data), progress), progress=advance
+        )
+    result = cleaned.dataset
     if limits:
         result = limit_per_emotion(result, limits, seed)
     if shares is not None:
@@ -122,19 +124,16 @@ def _write_kept(path: Path, before: Dataset, after: Dataset) -> None:
 
 
 def _write_report(path: Path, cleaned: CleaningResult, result: Dataset) -> None:
-    import numpy as np
-
     from mien.datasets.cleaning import count_images, sum_counts
     from mien.files import atomic_path
 
-    left = count_images(result, np.ones(len(result), np.bool_))
+    left = count_images(result)
     document = cleaned.to_dict() | {"result": {"total": sum_counts(left), **left}, "notes": list(result.info.notes)}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _print(cleaned: CleaningResult, result: Dataset) -> None:
-    import numpy as np
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -145,7 +144,7 @@ def _print(cleaned: CleaningResult, result: Dataset) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title="removed by each rule alone, and after those above it")
     for column in ("rule", "removes", "alone", *SPLITS, "in sequence"):
         table.add_column(column, justify="left" if column in ("rule", "removes") else "right")
-    for one in cleaned.removals:
+    for one in cleaned.steps:
         rule = CLEANING_RULES[one.rule]
         splits = (f"{sum(one.in_sequence[split].values()):,}" for split in SPLITS)
         what = f"{rule.drops} {one.threshold:g} {rule.unit}"
@@ -155,8 +154,8 @@ def _print(cleaned: CleaningResult, result: Dataset) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title="images by emotion")
     for column in ("", *names, "all"):
         table.add_column(column, justify="left" if not column else "right")
-    lines = [("before", cleaned.before), *((f"– {one.rule}", one.in_sequence) for one in cleaned.removals)]
-    left = count_images(result, np.ones(len(result), np.bool_))
+    lines = [("before", cleaned.before), *((f"– {one.rule}", one.in_sequence) for one in cleaned.steps)]
+    left = count_images(result)
     lines += [
         ("cleaned", cleaned.after),
         ("written", left),

@@ -122,9 +122,8 @@ def prepare(
 
     from mien.datasets import ferplus as votes
     from mien.datasets.catalog import ReadOptions, read_dataset
-    from mien.datasets.class_balance import first_per_class
-    from mien.datasets.dataset import select_emotions
     from mien.datasets.prepared_file import write_prepared
+    from mien.datasets.subsets import first_per_emotion, select_emotions
     from mien.datasets.summary import render_summary, render_target_rules, summarise_dataset, summarise_target_rules
 
     if out is None and images is None:
@@ -146,7 +145,7 @@ def prepare(
     if emotions is not None:
         prepared = select_emotions(prepared, emotions)
     if per_class is not None:
-        prepared = first_per_class(prepared, per_class)
+        prepared = first_per_emotion(prepared, per_class)
     if features is not None:
         prepared = _with_features(prepared, features, workers, cache)
     if out is not None:
@@ -206,4 +205,4 @@ def _read_cropped(source: Path, kind: str, task: str, size: int | None, labels: 
     if prepared.found is None:
         return prepared
     missed = (prepared.split == "train") & ~prepared.found
-    return prepared.dropping(np.where(missed, "no face found in a training picture", ""))
+    return prepared.drop(np.where(missed, "no face found in a training picture", ""))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from mien.datasets.cleaning import Sees
+    from mien.datasets.quality_measures import FaceCheck
     from mien.detect.options import DetectionOptions
 
 
-def make_face_check(detection: DetectionOptions | None, total: int, progress: Progress) -> Sees | None:
+def make_face_check(detection: DetectionOptions | None, total: int, progress: Progress) -> FaceCheck | None:
     """A function that detects a face in an RGB picture, which is enlarged and padded first.
 
     Args:

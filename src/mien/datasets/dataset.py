@@ -1,9 +1,9 @@
-"""The value every dataset reader returns: images and labels as columns, one row an image."""
+"""The value that every dataset reader returns: images and labels as columns, one row per image."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.labels import AGE_BINS, FERPLUS_COLUMNS, OWN, TAXONOMIES, Taxonomy, canonical
+from mien.labels import AGE_BINS, FERPLUS_COLUMNS, OWN, TAXONOMIES, Taxonomy
 
 SPLITS = ("train", "validation", "test")
-"""The names of the splits, whatever a dataset calls them."""
+"""The names of the splits in Mien; datasets have other names for them."""
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -25,22 +25,22 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""How folders and files call a split → the split."""
+"""Names of splits in folders and files → the split."""
 LABEL_COLUMNS = ("emotion", "votes", "age", "gender", "race", "found")
 """The optional columns of `Dataset`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """What a prepared dataset says about itself.
+    """The description of a dataset.
 
     Attributes:
         name: the dataset, such as "fer2013".
         taxonomy: name of the taxonomy that ``emotion`` indexes (a key of `mien.labels.TAXONOMIES`, or
             `mien.labels.OWN` for classes of its own); None where the dataset has no emotions.
-        source: where it came from, for a reader of the file; never a machine's path.
-        dropped: (reason, count) of the rows of the source that are not here, largest first.
-        notes: choices made on the way that change the rows or the pixels, such as the target rule or the crop.
+        source: its origin, for people; never a path on a machine.
+        dropped: (reason, count) of the rows of the source that were left out, largest first.
+        notes: choices that changed the rows or the pixels, such as the target rule or the crop.
         classes: names of the classes, in order, of a dataset with classes of its own; else empty.
     """
 
@@ -55,12 +55,12 @@ class DatasetInfo:
         if self.taxonomy is not None and self.taxonomy not in (*TAXONOMIES, OWN):
             raise InputError(f"unknown taxonomy {self.taxonomy!r}: expected one of {', '.join((*TAXONOMIES, OWN))}")
         if (self.taxonomy == OWN) != bool(self.classes):
-            raise InputError("classes are those of a dataset whose taxonomy is 'own': give both or neither")
+            raise InputError("classes and the taxonomy 'own' belong together", advice="give both or neither")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """A dataset in memory, one row an image; columns that the dataset lacks are None.
+    """A dataset in memory, one row per image; columns that the dataset lacks are None.
 
     Attributes:
         images: uint8 ``(n, height, width, channels)``, contiguous; 1 channel is gray, 3 are RGB.
@@ -70,10 +70,10 @@ class Dataset:
         emotion: ``(n,)`` int8, index in the taxonomy ``info.taxonomy``.
         votes: ``(n, 10)`` int8, FER+ votes in the order of `mien.labels.FERPLUS_COLUMNS`.
         age: ``(n,)`` int8, index in `mien.labels.AGE_BINS`.
-        gender: ``(n,)`` str, as the dataset calls it.
-        race: ``(n,)`` str, as the dataset calls it.
-        found: ``(n,)`` bool, whether a detector found the face that was cropped.
-        features: name, such as "hog" → ``(n, length)`` float32, vectors that a network takes beside the pixels.
+        gender: ``(n,)`` str, in the dataset's own words.
+        race: ``(n,)`` str, in the dataset's own words.
+        found: ``(n,)`` bool, whether a face was detected and cropped.
+        features: name, such as "hog" → ``(n, length)`` float32, extra inputs of a network beside the pixels.
     """
 
     images: NDArray[np.uint8]
@@ -93,7 +93,7 @@ class Dataset:
         if len(shape) != 4 or shape[3] not in (1, 3) or dtype != np.uint8:
             raise InputError(f"images must be uint8 (n, height, width, 1 or 3), got {dtype} {shape}")
         if not self.images.flags.c_contiguous:
-            raise InputError("images must be contiguous: pass np.ascontiguousarray(images)")
+            raise InputError("images must be contiguous", advice="pass np.ascontiguousarray(images)")
         n = len(self.images)
         _expect("row", self.row, np.dtype(np.int32), (n,))
         _expect("split", self.split, None, (n,))
@@ -101,7 +101,7 @@ class Dataset:
         if unknown:
             raise InputError(f"unknown split {unknown[0]!r}: expected one of {', '.join(SPLITS)}")
         if (self.emotion is None) != (self.info.taxonomy is None):
-            raise InputError("emotion and info.taxonomy go together: give both or neither")
+            raise InputError("emotion and info.taxonomy belong together", advice="give both or neither")
         if self.emotion is not None and self.taxonomy is not None:
             _expect_index("emotion", self.emotion, n, len(self.taxonomy))
         if self.votes is not None:
@@ -142,7 +142,7 @@ class Dataset:
         return {name: column for name, column in columns.items() if column is not None}
 
     def __getitem__(self, index: slice | NDArray[Any]) -> Dataset:
-        """The rows that a boolean mask ``(n,)``, an array of indices or a slice picks."""
+        """The rows that a boolean mask ``(n,)``, an array of indices or a slice selects."""
         if isinstance(index, np.ndarray) and index.dtype == np.bool_ and index.shape != (len(self),):
             raise InputError(f"the mask must have the shape ({len(self)},), got {index.shape}")
         return replace(
@@ -155,16 +155,16 @@ class Dataset:
         )
 
     def select(self, split: str) -> Dataset:
-        """The rows of one split; raises `InputError` for a name that is none."""
+        """The rows of one split; raises `InputError` for an unknown name."""
         if split not in SPLITS:
             raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
         return self[self.split == split]
 
-    def dropping(self, reasons: NDArray[np.str_]) -> Dataset:
-        """Only the rows whose reason is "", the others counted by reason in ``info.dropped``.
+    def drop(self, reasons: NDArray[np.str_]) -> Dataset:
+        """The rows whose reason is ""; the others are counted by reason in ``info.dropped``.
 
         Args:
-            reasons: ``(n,)`` str, why a row is to go; "" for a row that stays.
+            reasons: ``(n,)`` str, why a row is dropped; "" for a row that stays.
         """
         if reasons.shape != (len(self),):
             raise InputError(f"reasons must have the shape ({len(self)},), got {reasons.shape}")
@@ -173,6 +173,10 @@ class Dataset:
             counts[str(reason)] = counts.get(str(reason), 0) + int(count)
         dropped = tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
         return replace(self[reasons == ""], info=replace(self.info, dropped=dropped))
+
+    def with_note(self, *notes: str) -> Dataset:
+        """The same rows with notes added to ``info.notes``."""
+        return replace(self, info=replace(self.info, notes=(*self.info.notes, *notes)))
 
     def sha256(self) -> str:
         """Hash of the decoded pixels, splits, rows and labels: the same on every machine for the same dataset."""
@@ -186,32 +190,6 @@ class Dataset:
             else:
                 digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"), copy=False)).data)
         return digest.hexdigest()
-
-
-def select_emotions(prepared: Dataset, names: Sequence[str]) -> Dataset:
-    """The images of these emotions alone; the indices of ``emotion`` stay those of the whole taxonomy.
-
-    Args:
-        prepared: a dataset with emotions.
-        names: emotions in any known spelling.
-
-    Raises:
-        InputError: the dataset has no emotions, or not this one.
-    """
-    taxonomy = prepared.taxonomy
-    if prepared.emotion is None or taxonomy is None:
-        raise InputError(f"{prepared.info.name} has no emotions to choose from")
-    chosen = {canonical(name) for name in names}
-    unknown = sorted(chosen - set(taxonomy.names))
-    if unknown or not chosen:
-        raise InputError(
-            f"{prepared.info.name} has no emotion {unknown[0] if unknown else '(none given)'!r}: "
-            f"expected some of {', '.join(taxonomy.names)}"
-        )
-    why = np.array(["" if name in chosen else f"not asked for: {name}" for name in taxonomy.names])
-    kept = prepared.dropping(why[prepared.emotion])
-    note = f"expressions {', '.join(name for name in taxonomy.names if name in chosen)}"
-    return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
 
 def _columns(columns: dict[str, NDArray[Any]]) -> dict[str, Any]:

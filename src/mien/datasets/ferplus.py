@@ -23,6 +23,9 @@ TargetRule = Literal["majority", "crossentropy", "distribution"]
 """How votes become a target; see `vote_targets`."""
 TARGET_RULES: tuple[TargetRule, ...] = get_args(TargetRule)
 
+VOTE_NAMES: tuple[str, ...] = (*FERPLUS.names, *FERPLUS_COLUMNS[len(FERPLUS) :])
+"""Names of the vote columns, the emotions in Mien's spelling."""
+
 _EMOTIONS = len(FERPLUS)
 _UNKNOWN, _NOT_A_FACE = FERPLUS_COLUMNS.index("unknown"), FERPLUS_COLUMNS.index("NF")
 _CONTEMPT = FERPLUS_COLUMNS.index("contempt")
@@ -93,45 +96,45 @@ def read_votes(path: str | os.PathLike[str]) -> NDArray[np.int8]:
     return np.array(table, np.int8)
 
 
-def join_votes(prepared: Dataset, votes: NDArray[np.int8]) -> Dataset:
+def join_votes(dataset: Dataset, votes: NDArray[np.int8]) -> Dataset:
     """FER2013 with the votes of FER+: row i of ``votes`` belongs to the image whose ``row`` is i.
 
     Args:
-        prepared: FER2013 as its CSV orders it.
+        dataset: FER2013 as its CSV orders it.
         votes: ``(n, 10)`` int8, as `read_votes` returns them.
 
     Raises:
         DataError: the votes are not of this dataset: another number of rows, or images that carry no row of the CSV.
     """
-    if prepared.info.name != "fer2013":
+    if dataset.info.name != "fer2013":
         raise DataError(
-            f"FER+ votes belong to the rows of FER2013's CSV, and this is {prepared.info.name}: give fer2013.csv, "
+            f"FER+ votes belong to the rows of FER2013's CSV, and this is {dataset.info.name}: give fer2013.csv, "
             "which alone keeps the original order"
         )
-    if len(votes) != len(prepared):
+    if len(votes) != len(dataset):
         raise DataError(
-            f"{len(votes)} rows of FER+ votes for {len(prepared)} images: votes are joined by row, "
+            f"{len(votes)} rows of FER+ votes for {len(dataset)} images: votes are joined by row, "
             "so both files must be whole and in their original order"
         )
-    if not np.array_equal(prepared.row, np.arange(len(prepared))):
+    if not np.array_equal(dataset.row, np.arange(len(dataset))):
         raise DataError("FER+ votes are joined by row: join them before rows are taken out or moved")
-    _same_order(prepared, votes)
+    _same_order(dataset, votes)
     return replace(
-        prepared,
+        dataset,
         votes=np.ascontiguousarray(votes, np.int8),
-        info=replace(prepared.info, source=f"{prepared.info.source}; FER+ votes"),
+        info=replace(dataset.info, source=f"{dataset.info.source}; FER+ votes"),
     )
 
 
-def apply_target_rule(prepared: Dataset, rule: TargetRule, classes: int = 8) -> Dataset:
+def apply_target_rule(dataset: Dataset, rule: TargetRule, classes: int = 8) -> Dataset:
     """The rows that a rule keeps, the others counted by reason in ``info.dropped``; see `vote_targets`.
 
     Raises:
         InputError: the dataset carries no votes, or an unknown rule.
     """
-    if prepared.votes is None:
-        raise InputError(f"{prepared.info.name} carries no FER+ votes: give fer2013new.csv as well")
-    kept = prepared.dropping(vote_targets(prepared.votes, rule, classes).reasons)
+    if dataset.votes is None:
+        raise InputError(f"{dataset.info.name} carries no FER+ votes: give fer2013new.csv as well")
+    kept = dataset.drop(vote_targets(dataset.votes, rule, classes).reasons)
     note = f"rows kept by the FER+ rule {rule} with {classes} classes"
     return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
 
@@ -243,11 +246,11 @@ def _winner(counts: NDArray[np.int32]) -> NDArray[np.str_]:
     return reasons
 
 
-def _same_order(prepared: Dataset, votes: NDArray[np.int8]) -> None:
+def _same_order(dataset: Dataset, votes: NDArray[np.int8]) -> None:
     """Refuse votes of shuffled rows: FER2013's label wins the vote in five rows of eight, by chance in one of six."""
     winner = votes[:, :_EMOTIONS].argmax(axis=1)
     names = np.array(FERPLUS.names)[winner]
-    agreeing = int((np.array(FER2013.names)[prepared.emotion] == names).sum())
+    agreeing = int((np.array(FER2013.names)[dataset.emotion] == names).sum())
     if len(votes) >= _ENOUGH_ROWS and agreeing < _LEAST_AGREEMENT * len(votes):
         raise DataError(
             f"the FER+ votes agree with the labels in only {agreeing / len(votes):.0%} of the rows: the two files are "

@@ -45,7 +45,7 @@ IMAGE_KINDS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {"
 
 
 def write_image_folders(
-    prepared: Dataset,
+    dataset: Dataset,
     folder: str | os.PathLike[str],
     *,
     kind: str = "face",
@@ -55,7 +55,7 @@ def write_image_folders(
     """Write every image of the dataset to a file, and labels and features beside them.
 
     Args:
-        prepared: a dataset with emotions.
+        dataset: a dataset with emotions.
         folder: where to; made where it is not there, and must be empty.
         kind: a key of `IMAGE_KINDS`: the face itself, or its HOG drawn as a picture.
         suffix: "png" (lossless) or "jpg" (quality 95).
@@ -74,8 +74,8 @@ def write_image_folders(
         raise InputError(
             f"no pictures {kind!r} as {suffix!r}: kinds are {', '.join(IMAGE_KINDS)}, suffixes png and jpg"
         )
-    names = _emotions(prepared)
-    taxonomy = prepared.taxonomy
+    names = _emotions(dataset)
+    taxonomy = dataset.taxonomy
     everything = taxonomy.names if taxonomy is not None else ()
     order = everything if classes is None else tuple(dict.fromkeys(map(canonical, classes)))
     absent = sorted(set(names) - set(order))
@@ -83,29 +83,29 @@ def write_image_folders(
         raise InputError(f"the dataset holds {absent[0]!r}, which is not among the classes {', '.join(order)}")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: is not an empty folder; give another one for the pictures")
-    drawn = IMAGE_KINDS[kind](prepared.images)
+    drawn = IMAGE_KINDS[kind](dataset.images)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == "jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
     for split in SPLITS:
-        rows = np.flatnonzero(prepared.split == split)
+        rows = np.flatnonzero(dataset.split == split)
         if not len(rows):
             continue
-        files = [f"{names[i]}/{int(prepared.row[i]):07}.{suffix}" for i in rows]
+        files = [f"{names[i]}/{int(dataset.row[i]):07}.{suffix}" for i in rows]
         for name in sorted({names[i] for i in rows}):
             (target / split / name).mkdir(parents=True, exist_ok=True)
         jobs = [(target / split / file, drawn[i]) for file, i in zip(files, rows, strict=True)]
         parallel_map(lambda job: _write(*job, options), jobs)
         hot = np.array([[names[i] == name for name in order] for i in rows], np.uint8)
-        _table(target / split / "labels.csv", files, prepared.row[rows], [names[i] for i in rows], order, hot)
+        _table(target / split / "labels.csv", files, dataset.row[rows], [names[i] for i in rows], order, hot)
         _save(target / split / "labels.npy", hot)
-        for feature, vectors in prepared.features.items():
+        for feature, vectors in dataset.features.items():
             _save(target / split / f"{feature}.npy", vectors[rows])
-    return len(prepared)
+    return len(dataset)
 
 
-def _emotions(prepared: Dataset) -> list[str]:
-    if prepared.emotion is None or prepared.taxonomy is None:
-        raise InputError(f"{prepared.info.name} has no emotions to name folders by")
-    return [prepared.taxonomy.names[i] for i in prepared.emotion]
+def _emotions(dataset: Dataset) -> list[str]:
+    if dataset.emotion is None or dataset.taxonomy is None:
+        raise InputError(f"{dataset.info.name} has no emotions to name folders by")
+    return [dataset.taxonomy.names[i] for i in dataset.emotion]
 
 
 def _write(path: Path, image: NDArray[np.uint8], options: list[int]) -> None:

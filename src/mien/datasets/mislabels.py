@@ -17,7 +17,7 @@ IMAGES_PER_COMPONENT = 20
 _STEPS = 60
 
 
-def label_doubt(prepared: Dataset, seed: int = 0) -> NDArray[np.float64]:
+def label_doubt(dataset: Dataset, seed: int = 0) -> NDArray[np.float64]:
     """``(n,)`` float64: how many times more probable the most probable emotion is than the image's own label.
 
     HOG of the gray picture, its 100 principal components, logistic regression with five folds; copies of an image fall
@@ -25,7 +25,7 @@ def label_doubt(prepared: Dataset, seed: int = 0) -> NDArray[np.float64]:
     doubt.
 
     Args:
-        prepared: a dataset with emotions.
+        dataset: a dataset with emotions.
         seed: of the folds.
 
     Raises:
@@ -33,11 +33,11 @@ def label_doubt(prepared: Dataset, seed: int = 0) -> NDArray[np.float64]:
         DataError: an emotion stands on fewer images than there are folds.
         MissingExtraError: scikit-learn is not installed.
     """
-    if prepared.emotion is None:
-        raise InputError(f"{prepared.info.name} has no emotions to doubt")
-    label = np.unique(prepared.emotion, return_inverse=True)[1].reshape(-1)
+    if dataset.emotion is None:
+        raise InputError(f"{dataset.info.name} has no emotions to doubt")
+    label = np.unique(dataset.emotion, return_inverse=True)[1].reshape(-1)
     what = "the rule 'disagreement'"
-    probabilities = out_of_fold_probabilities(gray48(prepared.images), label, image_ids(prepared), what, seed)
+    probabilities = out_of_fold_probabilities(gray48(dataset.images), label, image_ids(dataset), what, seed)
     odds = probabilities * (len(label) / np.bincount(label))
     own = odds[np.arange(len(label)), label]
     return np.asarray(odds.max(axis=1) / np.maximum(own, np.finfo(float).tiny), np.float64)

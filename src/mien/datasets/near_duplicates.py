@@ -19,10 +19,6 @@ from mien.datasets.image_features import gray48, hog_vectors
 from mien.errors import DataError
 from mien.geometry import resize
 
-MAX_BITS = defaults.MAX_HASH_BITS
-"""Bits of 64 in which the hashes of one photo differ at most."""
-MIN_SIMILARITY = defaults.MIN_SIMILARITY
-"""Least cosine of the HOG vectors of one photo."""
 MAX_PAIRS = 2_000_000
 """Pairs that are kept; a dataset with more is no dataset of photos."""
 MIN_DEVIATION = 2.0
@@ -56,7 +52,7 @@ class DuplicatePairs:
 
 
 def near_duplicates(
-    images: NDArray[np.uint8], *, bits: int = MAX_BITS, similarity: float = MIN_SIMILARITY
+    images: NDArray[np.uint8], *, bits: int = defaults.MAX_HASH_BITS, similarity: float = defaults.MIN_SIMILARITY
 ) -> DuplicatePairs:
     """All pairs of pictures that are nearly the same, ordered by their first, then their second picture.
 

@@ -36,40 +36,40 @@ _LARGEST = 1 << 14
 """Pixels a side of an image."""
 
 
-def write_prepared(prepared: Dataset, path: str | os.PathLike[str]) -> Path:
+def write_prepared(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
     """Write the training file: equal input gives equal bytes, and an interrupted run leaves no half file.
 
     Args:
-        prepared: the dataset.
+        dataset: the dataset.
         path: where to; parent folders are made.
 
     Returns:
         The path.
     """
     pa, pq = import_parquet(_WHAT)
-    width, height = prepared.size
+    width, height = dataset.size
     document = {
-        "name": prepared.info.name,
+        "name": dataset.info.name,
         "version": VERSION,
-        "taxonomy": prepared.info.taxonomy,
-        **({"classes": list(prepared.info.classes)} if prepared.info.classes else {}),
+        "taxonomy": dataset.info.taxonomy,
+        **({"classes": list(dataset.info.classes)} if dataset.info.classes else {}),
         "size": [width, height],
-        "channels": prepared.channels,
-        "images": len(prepared),
-        "source": prepared.info.source,
-        "notes": list(prepared.info.notes),
-        "dropped": [{"reason": reason, "count": count} for reason, count in prepared.info.dropped],
-        "sha256": prepared.sha256(),
+        "channels": dataset.channels,
+        "images": len(dataset),
+        "source": dataset.info.source,
+        "notes": list(dataset.info.notes),
+        "dropped": [{"reason": reason, "count": count} for reason, count in dataset.info.dropped],
+        "sha256": dataset.sha256(),
     }
     columns: dict[str, Any] = {
-        "image": pa.array(encode_images(prepared.images), pa.binary()),
-        "split": pa.array(prepared.split.tolist(), pa.string()),
-        "row": pa.array(prepared.row, pa.int32()),
+        "image": pa.array(encode_images(dataset.images), pa.binary()),
+        "split": pa.array(dataset.split.tolist(), pa.string()),
+        "row": pa.array(dataset.row, pa.int32()),
     }
-    for name, values in prepared.labels().items():
+    for name, values in dataset.labels().items():
         columns[name] = _to_arrow(pa, name, values)
-    for name in sorted(prepared.features):
-        vectors = prepared.features[name]
+    for name in sorted(dataset.features):
+        vectors = dataset.features[name]
         flat = pa.array(vectors.reshape(-1), pa.float32())
         columns[FEATURE_PREFIX + name] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     metadata = {METADATA_KEY: json.dumps(document, ensure_ascii=False, sort_keys=True).encode()}
@@ -101,7 +101,7 @@ def read_prepared(path: str | os.PathLike[str]) -> Dataset:
         width, height = (_side(side) for side in document["size"])
         info = _info(document)
         images = decode_images(_buffers(table.column("image")), (height, width, document["channels"]))
-        prepared = Dataset(
+        dataset = Dataset(
             images=images,
             split=np.array(table.column("split").to_pylist(), "<U10").reshape(len(images)),
             row=table.column("row").to_numpy().astype(np.int32, copy=True),
@@ -118,12 +118,12 @@ def read_prepared(path: str | os.PathLike[str]) -> Dataset:
         raise DataError(
             f"{path}: damaged prepared dataset ({error}); prepare it again with `mien data prepare`"
         ) from None
-    if prepared.sha256() != expected:
+    if dataset.sha256() != expected:
         raise DataError(
             f"{path}: pixels or labels differ from those that were written (SHA-256 mismatch); "
             "prepare it again with `mien data prepare`"
         )
-    return prepared
+    return dataset
 
 
 def read_prepared_info(path: str | os.PathLike[str]) -> dict[str, Any]:

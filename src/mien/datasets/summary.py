@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.datasets.dataset import SPLITS, Dataset
-from mien.datasets.exact_duplicates import image_ids, leaked_rows
+from mien.datasets.exact_duplicates import count_distinct, leaked_rows
 from mien.datasets.ferplus import DROP_REASONS, TARGET_RULES, vote_targets
 from mien.errors import InputError
 from mien.labels import age_bin_names
@@ -86,43 +86,43 @@ class TargetRuleSummary:
     dropped: tuple[SplitCounts, ...]
 
 
-def summarise_dataset(prepared: Dataset) -> DatasetSummary:
+def summarise_dataset(dataset: Dataset) -> DatasetSummary:
     """Count what is in a dataset."""
     groups: dict[str, tuple[SplitCounts, ...]] = {}
-    if prepared.emotion is not None and prepared.taxonomy is not None:
-        groups["emotion"] = _classes(prepared, prepared.emotion, prepared.taxonomy.names)
-    if prepared.age is not None:
-        groups["age"] = _classes(prepared, prepared.age, age_bin_names())
-    for name, column in (("gender", prepared.gender), ("race", prepared.race)):
+    if dataset.emotion is not None and dataset.taxonomy is not None:
+        groups["emotion"] = _classes(dataset, dataset.emotion, dataset.taxonomy.names)
+    if dataset.age is not None:
+        groups["age"] = _classes(dataset, dataset.age, age_bin_names())
+    for name, column in (("gender", dataset.gender), ("race", dataset.race)):
         if column is not None:
             values, codes = np.unique(column, return_inverse=True)
-            groups[name] = _classes(prepared, codes.reshape(-1), values.tolist())
-    if prepared.found is not None:
-        groups["found"] = _classes(prepared, prepared.found.astype(np.int8), ("no", "yes"))
+            groups[name] = _classes(dataset, codes.reshape(-1), values.tolist())
+    if dataset.found is not None:
+        groups["found"] = _classes(dataset, dataset.found.astype(np.int8), ("no", "yes"))
     return DatasetSummary(
-        name=prepared.info.name,
-        size=prepared.size,
-        channels=prepared.channels,
-        images=_count("all", prepared, np.ones(len(prepared), bool)),
+        name=dataset.info.name,
+        size=dataset.size,
+        channels=dataset.channels,
+        images=_count("all", dataset, np.ones(len(dataset), bool)),
         groups=groups,
-        distinct=int(image_ids(prepared).max(initial=-1)) + 1,
-        leaked=_count("leaked", prepared, leaked_rows(prepared)),
-        dropped=prepared.info.dropped,
+        distinct=count_distinct(dataset),
+        leaked=_count("leaked", dataset, leaked_rows(dataset)),
+        dropped=dataset.info.dropped,
     )
 
 
-def summarise_target_rules(prepared: Dataset, all_classes: Sequence[int] = (8, 7)) -> tuple[TargetRuleSummary, ...]:
+def summarise_target_rules(dataset: Dataset, all_classes: Sequence[int] = (8, 7)) -> tuple[TargetRuleSummary, ...]:
     """What every rule of `mien.datasets.ferplus.vote_targets` keeps and drops; raises `InputError` without votes."""
-    if prepared.votes is None:
+    if dataset.votes is None:
         raise InputError("this dataset carries no FER+ votes: prepare it with fer2013new.csv")
     summaries = []
     for rule in TARGET_RULES:
         for classes in all_classes:
-            _, keep, reasons = vote_targets(prepared.votes, rule, classes)
-            dropped = [_count(reason, prepared, reasons == reason) for reason in DROP_REASONS]
+            _, keep, reasons = vote_targets(dataset.votes, rule, classes)
+            dropped = [_count(reason, dataset, reasons == reason) for reason in DROP_REASONS]
             summaries.append(
                 TargetRuleSummary(
-                    rule, classes, _count("kept", prepared, keep), tuple(line for line in dropped if line.total)
+                    rule, classes, _count("kept", dataset, keep), tuple(line for line in dropped if line.total)
                 )
             )
     return tuple(summaries)
@@ -174,12 +174,12 @@ def _table(title: str, lines: Sequence[SplitCounts], *, footer: bool = False) ->
     return table
 
 
-def _classes(prepared: Dataset, codes: np.typing.NDArray[Any], names: Sequence[str]) -> tuple[SplitCounts, ...]:
-    return tuple(_count(name, prepared, codes == i) for i, name in enumerate(names))
+def _classes(dataset: Dataset, codes: np.typing.NDArray[Any], names: Sequence[str]) -> tuple[SplitCounts, ...]:
+    return tuple(_count(name, dataset, codes == i) for i, name in enumerate(names))
 
 
-def _count(name: str, prepared: Dataset, mask: np.typing.NDArray[np.bool_]) -> SplitCounts:
-    train, validation, test = (int((mask & (prepared.split == split)).sum()) for split in SPLITS)
+def _count(name: str, dataset: Dataset, mask: np.typing.NDArray[np.bool_]) -> SplitCounts:
+    train, validation, test = (int((mask & (dataset.split == split)).sum()) for split in SPLITS)
     return SplitCounts(name, (train, validation, test))
 
 

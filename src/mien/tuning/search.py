@@ -15,7 +15,7 @@ from optuna.trial import Trial
 from sqlalchemy.engine import URL
 
 from mien.datasets.prepared_file import read_prepared, read_prepared_info, write_prepared
-from mien.datasets.subsample import subsample
+from mien.datasets.subsets import subsample
 from mien.errors import InputError
 from mien.files import writing
 from mien.networks.catalog import get_network

@@ -1,88 +1,84 @@
-"""Pictures of one brightness, blurred ones, and those that show no face."""
+"""Images of one brightness, blurred ones, and those without a face."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.audit.types import AuditContext, AuditFinding, CheckReport, count_text
-from mien.datasets.cleaning import contrast, not_a_face_votes, sharpness
+from mien.datasets.quality_measures import contrast, detected_faces, not_a_face_votes, sharpness
 from mien.errors import InputError
 
 _QUANTILES = (1, 5, 25, 50, 75)
 
 
-def check_constant_images(subject: AuditContext) -> CheckReport:
-    """Pictures of one brightness."""
-    numbers, least = contrast(subject.prepared), subject.settings.constant
-    lines = (_how_many(numbers < least, "picture", f"of one brightness (standard deviation below {least:g})"),)
-    return _below(subject, numbers, least, "standard_deviation", lines)
+def check_constant_images(context: AuditContext) -> CheckReport:
+    """Images of one brightness."""
+    numbers, minimum = contrast(context.dataset), context.options.constant
+    summary = _summary(numbers < minimum, "image", f"of one brightness (standard deviation below {minimum:g})")
+    return _report_below(context, numbers, minimum, "standard_deviation", summary)
 
 
-def check_blurred_images(subject: AuditContext) -> CheckReport:
-    """Blurred or faint pictures, all measured at 48×48 pixels, for which the threshold was chosen."""
-    small = replace(subject.prepared, images=np.ascontiguousarray(subject.gray[..., None]))
-    numbers, least = sharpness(small), subject.settings.blur
-    lines = (
-        _how_many(numbers < least, "blurred or faint picture", f"(variance of the Laplacian below {least:g} at 48×48)"),
-    )
-    return _below(subject, numbers, least, "sharpness", lines)
+def check_blurred_images(context: AuditContext) -> CheckReport:
+    """Blurred or faint images, all measured at 48×48 pixels, for which the threshold was chosen."""
+    small = replace(context.dataset, images=np.ascontiguousarray(context.gray[..., None]))
+    numbers, minimum = sharpness(small), context.options.blur
+    what = "blurred or faint image"
+    summary = _summary(numbers < minimum, what, f"(variance of the Laplacian below {minimum:g} at 48×48)")
+    return _report_below(context, numbers, minimum, "sharpness", summary)
 
 
-def check_faces(subject: AuditContext) -> CheckReport:
-    """Pictures in which raters or a detector saw no face."""
-    prepared = subject.prepared
-    reasons: dict[str, NDArray[np.bool_]] = {}
-    if prepared.votes is not None:
-        reasons["raters"] = np.asarray(not_a_face_votes(prepared) >= subject.settings.not_a_face, np.bool_)
-    if prepared.found is not None:
-        reasons["when_cropped"] = ~prepared.found
-    if subject.sees is not None:
-        reasons["detector"] = ~_seen(prepared.images, subject.sees)
-    if not reasons:
-        raise InputError("no FER+ votes, and nothing says in which pictures a face was found: give --detector mtcnn")
-    says = {
-        "raters": "raters say so",
-        "when_cropped": "none was found when the faces were cut out",
-        "detector": "a detector finds none",
+def check_faces(context: AuditContext) -> CheckReport:
+    """Images in which raters or a detector found no face."""
+    dataset = context.dataset
+    masks: dict[str, NDArray[np.bool_]] = {}
+    if dataset.votes is not None:
+        masks["raters"] = np.asarray(not_a_face_votes(dataset) >= context.options.not_a_face, np.bool_)
+    if dataset.found is not None:
+        masks["when_cropped"] = ~dataset.found
+    if context.has_face is not None:
+        masks["detector"] = ~detected_faces(dataset, context.has_face)
+    if not masks:
+        raise InputError(
+            "no FER+ votes, and the dataset does not record in which images a face was detected",
+            advice="give --detector mtcnn",
+        )
+    texts = {
+        "raters": "raters found none",
+        "when_cropped": "none was detected when the faces were cropped",
+        "detector": "the detector found none",
     }
-    flagged = np.any(list(reasons.values()), axis=0)
-    lines = [_how_many(flagged, "picture", "without a face")]
-    if len(reasons) > 1:
-        lines += [f"{count_text(int(mask.sum()), 'picture')}: {says[name]}." for name, mask in reasons.items()]
-    figures = {name: int(mask.sum()) for name, mask in reasons.items()}
+    flagged = np.any(list(masks.values()), axis=0)
+    summary = [_summary(flagged, "image", "without a face")]
+    if len(masks) > 1:
+        summary += [f"{count_text(int(mask.sum()), 'image')}: {texts[name]}." for name, mask in masks.items()]
+    figures = {name: int(mask.sum()) for name, mask in masks.items()}
     findings = []
     for i in np.flatnonzero(flagged).tolist():
-        why = [name for name, mask in reasons.items() if mask[i]]
-        text = ", ".join(says[name] for name in why)
-        findings.append(AuditFinding((i,), f"{prepared.split[i]} {prepared.row[i]}: {text}", {"by": why}))
+        sources = [name for name, mask in masks.items() if mask[i]]
+        text = ", ".join(texts[name] for name in sources)
+        findings.append(AuditFinding((i,), f"{dataset.split[i]} {dataset.row[i]}: {text}", {"by": sources}))
     findings.sort(key=lambda finding: -len(finding.facts["by"]))
-    return CheckReport(tuple(lines), figures, flagged, tuple(findings))
+    return CheckReport(tuple(summary), figures, flagged, tuple(findings))
 
 
-def _seen(images: NDArray[np.uint8], sees: Any) -> NDArray[np.bool_]:
-    gray = images.shape[3] == 1
-    return np.array([sees(np.repeat(image, 3, axis=2) if gray else image) for image in images], np.bool_)
-
-
-def _below(
-    subject: AuditContext, numbers: NDArray[np.floating], least: float, name: str, lines: tuple[str, ...]
+def _report_below(
+    context: AuditContext, numbers: NDArray[np.floating], minimum: float, name: str, summary: str
 ) -> CheckReport:
-    flagged = np.asarray(numbers < least, np.bool_)
+    flagged = np.asarray(numbers < minimum, np.bool_)
     order = np.flatnonzero(flagged)[np.argsort(numbers[flagged], kind="stable")]
-    prepared = subject.prepared
+    dataset = context.dataset
     findings = tuple(
         AuditFinding(
-            (i,), f"{prepared.split[i]} {prepared.row[i]}: {numbers[i]:.1f}", {name: round(float(numbers[i]), 2)}
+            (i,), f"{dataset.split[i]} {dataset.row[i]}: {numbers[i]:.1f}", {name: round(float(numbers[i]), 2)}
         )
         for i in order.tolist()
     )
     quantiles = {f"{q} %": round(float(np.percentile(numbers, q)), 1) for q in _QUANTILES}
-    return CheckReport(lines, {"threshold": least, "quantiles": quantiles}, flagged, findings)
+    return CheckReport((summary,), {"threshold": minimum, "quantiles": quantiles}, flagged, findings)
 
 
-def _how_many(mask: NDArray[np.bool_], what: str, rest: str) -> str:
+def _summary(mask: NDArray[np.bool_], what: str, rest: str) -> str:
     return f"{count_text(int(mask.sum()), what)} {rest}."

@@ -1,161 +1,186 @@
-"""Labels that a judge who learned from other images finds improbable: confident learning (Northcutt et al. 2021)."""
+"""Labels that a model trained on other images finds improbable: confident learning (Northcutt et al. 2021)."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.audit.types import AuditContext, AuditFinding, AuditTable, CheckReport, LabelModel, count_text
+from mien.datasets.audit.types import (
+    AuditContext,
+    AuditFinding,
+    AuditTable,
+    CheckReport,
+    LabelColumn,
+    LabelModel,
+    count_text,
+)
+from mien.datasets.ferplus import VOTE_NAMES
 from mien.datasets.mislabels import FOLDS, out_of_fold_probabilities
 from mien.errors import DataError, InputError, MissingExtraError
-from mien.labels import FERPLUS, FERPLUS_COLUMNS
+from mien.text import percent
 
-WEAK = 0.6
-"""Accuracy below which a judge is called weak."""
-_MEETINGS = 12
-_FEW = 10
-_WHAT = "the check 'labels'"
+WEAK_ACCURACY = 0.6
+"""Accuracy below which the report calls a label model weak."""
+_LISTED_PAIRS = 12
+_FEW_IMAGES = 10
+_CHECK = "the check 'labels'"
 
 
-def check_labels(subject: AuditContext) -> CheckReport:
-    """Images whose label is probably wrong, by cleanlab on probabilities of a judge that did not learn from them.
+class AlignedPredictions(NamedTuple):
+    """Predictions of a label model, with columns in the order of the dataset's labels.
 
-    An image is suspected when both of cleanlab's ways to count say so ("both": by class and by pair of classes). Of
-    ages, which are a scale, a neighbouring range is no reason for suspicion.
+    Attributes:
+        rows: ``(m,)`` positions of the images with a prediction.
+        classes: ``(k,)`` codes of the labels that these images have.
+        label: ``(m,)`` int64, each image's label as an index in ``classes``.
+        probabilities: ``(m, k)``, rows sum to 1.
+    """
+
+    rows: NDArray[np.intp]
+    classes: NDArray[np.intp]
+    label: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+
+def check_labels(context: AuditContext) -> CheckReport:
+    """Images whose label is probably wrong, by cleanlab on predictions of a model that did not learn from them.
+
+    An image is suspected when both of cleanlab's counts agree ("both": by class and by pair of classes). Ages are a
+    scale: a neighbouring range is no reason for suspicion.
     """
     try:
         from cleanlab.filter import find_label_issues
         from cleanlab.rank import get_label_quality_scores
     except ImportError:
-        raise MissingExtraError("cleanlab", "audit", _WHAT) from None
-    if subject.labels is None:
+        raise MissingExtraError("cleanlab", "audit", _CHECK) from None
+    if context.labels is None:
         raise InputError("the dataset has neither emotions nor ages that could be wrong")
-    kind, codes, names = subject.labels
-    judge = subject.judge or _own_judge(subject, codes, names)
-    rows, classes, label, probabilities = align_label_model(judge, codes, names)
+    kind, codes, names = context.labels
+    model = context.label_model or _cross_validated_model(context, context.labels)
+    rows, classes, label, probabilities = align_label_model(model, codes, names)
     with warnings.catch_warnings():
-        # it warns of labels with few images, which the report says in its own words
+        # cleanlab warns of labels with few images, which the report mentions in its own words
         warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
         wrong = np.asarray(find_label_issues(label, probabilities, filter_by="both", n_jobs=1), np.bool_)
-    suggestion = probabilities.argmax(axis=1)
+    best = probabilities.argmax(axis=1)
     if kind == "age":
-        wrong &= np.abs(classes[suggestion] - classes[label]) > 1
-    wrong &= suggestion != label
+        wrong &= np.abs(classes[best] - classes[label]) > 1
+    wrong &= best != label
     quality = get_label_quality_scores(label, probabilities, method="normalized_margin")
-    chosen = np.flatnonzero(wrong)
-    chosen = chosen[np.argsort(quality[chosen], kind="stable")]
-    said = [names[classes[suggestion[i]]] for i in chosen]
+    suspected = np.flatnonzero(wrong)
+    suspected = suspected[np.argsort(quality[suspected], kind="stable")]
+    suggestions = [names[classes[best[i]]] for i in suspected]
+    dataset = context.dataset
     findings = tuple(
         AuditFinding(
             (int(rows[i]),),
-            f"{subject.prepared.split[rows[i]]} {subject.prepared.row[rows[i]]}: {names[classes[label[i]]]}, "
-            f"rather {better} ({probabilities[i, suggestion[i]]:.0%} against {probabilities[i, label[i]]:.0%})",
+            f"{dataset.split[rows[i]]} {dataset.row[rows[i]]}: {names[classes[label[i]]]}, rather {suggestion} "
+            f"({percent(probabilities[i, best[i]], digits=0)} against {percent(probabilities[i, label[i]], digits=0)})",
             {
                 "label": names[classes[label[i]]],
-                "suggestion": better,
+                "suggestion": suggestion,
                 "probability_of_label": round(float(probabilities[i, label[i]]), 4),
-                "probability_of_suggestion": round(float(probabilities[i, suggestion[i]]), 4),
+                "probability_of_suggestion": round(float(probabilities[i, best[i]]), 4),
             },
         )
-        for i, better in zip(chosen.tolist(), said, strict=True)
+        for i, suggestion in zip(suspected.tolist(), suggestions, strict=True)
     )
-    accuracy = float((suggestion == label).mean())
-    flagged = subject.mask(rows[chosen])
+    accuracy = float((best == label).mean())
     figures: dict[str, Any] = {
-        "judge": judge.name,
-        "judged": len(rows),
-        "accuracy_of_judge": accuracy,
-        "suspected": len(chosen),
+        "label_model": model.name,
+        "predicted": len(rows),
+        "accuracy": accuracy,
+        "suspected": len(suspected),
     }
-    lines = [
-        f"{count_text(len(chosen), 'label')} of {len(rows):,} judged seem wrong to {judge.name}, "
-        f"which agrees with {accuracy:.1%} of the labels."
+    summary = [
+        f"{count_text(len(suspected), 'label')} of {len(rows):,} are probably wrong according to {model.name}, "
+        f"which agrees with {percent(accuracy)} of the labels."
     ]
-    if judge.caution:
-        lines.append(judge.caution)
-    if accuracy < WEAK:
-        lines.append("A weak judge: take its list as an order in which to look, not as errors.")
-    few = [names[classes[k]] for k in np.flatnonzero(np.bincount(label) < _FEW)]
+    if model.caveat:
+        summary.append(model.caveat)
+    if accuracy < WEAK_ACCURACY:
+        summary.append("This is a weak model: use its list as an order of review, not as a list of errors.")
+    few = [names[classes[k]] for k in np.flatnonzero(np.bincount(label) < _FEW_IMAGES)]
     if few:
-        lines.append(f"Fewer than {_FEW} images were judged of {', '.join(few)}: too few to say much.")
-    told = _raters(subject, rows, rows[chosen], said) if kind == "emotion" else None
-    if told is not None:
-        figures["raters"] = told
-        if told["disagree_with_suspected"] is not None:
-            lines.append(
-                f"FER+ raters prefer another label for {told['disagree_with_suspected']:.1%} of the suspected images "
-                f"and for {told['disagree_with_others'] or 0:.1%} of the others; of the suspected they prefer the "
-                f"judge's for {told['prefer_the_suggestion']:.1%}."
+        summary.append(f"Fewer than {_FEW_IMAGES} images of {', '.join(few)} were checked: too few to say much.")
+    raters = _compare_with_raters(context, rows, rows[suspected], suggestions) if kind == "emotion" else None
+    if raters is not None:
+        figures["raters"] = raters
+        if raters["disagree_with_suspected"] is not None:
+            summary.append(
+                f"FER+ raters prefer another label for {percent(raters['disagree_with_suspected'])} of the suspected "
+                f"images and for {percent(raters['disagree_with_others'] or 0)} of the others; they prefer the "
+                f"suggested label for {percent(raters['prefer_the_suggestion'])} of the suspected."
             )
-    meetings = Counter(zip((f.facts["label"] for f in findings), said, strict=True)).most_common(_MEETINGS)
-    grid = AuditTable("suspected most often", ("label", "rather", "images"), tuple((a, b, n) for (a, b), n in meetings))
-    return CheckReport(tuple(lines), figures, flagged, findings, (grid,) if meetings else ())
+    pairs = Counter(zip((f.facts["label"] for f in findings), suggestions, strict=True)).most_common(_LISTED_PAIRS)
+    table = AuditTable("suspected most often", ("label", "rather", "images"), tuple((a, b, n) for (a, b), n in pairs))
+    return CheckReport(tuple(summary), figures, context.mask(rows[suspected]), findings, (table,) if pairs else ())
 
 
-def align_label_model(
-    judge: LabelModel, codes: NDArray[np.int64], names: tuple[str, ...]
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
-    """What is judged, with the columns of the judge in the order of the dataset's labels.
+def align_label_model(model: LabelModel, codes: NDArray[np.int64], names: tuple[str, ...]) -> AlignedPredictions:
+    """Predictions of the model in the order of the dataset's labels.
 
-    Returns:
-        Positions of the judged images; which labels they carry; each image's label as a place among those; and the
-        probabilities over those, ``(m, k)``, rows summing to 1.
+    Args:
+        model: the predictions.
+        codes: ``(n,)`` labels of the dataset.
+        names: of the labels.
 
     Raises:
-        DataError: labels that do not fit, nothing to judge, one label alone, or numbers that are no probabilities.
+        DataError: labels that do not match, no prediction, one label alone, or numbers that are no probabilities.
     """
-    rows = np.flatnonzero(judge.judged)
+    rows = np.flatnonzero(model.predicted)
     if not len(rows):
-        raise DataError(f"{judge.name} judges no image of this dataset: {judge.caution or 'none of its rows is here'}")
+        raise DataError(f"{model.name} has no prediction for any image of this dataset", advice=model.caveat or None)
     classes = np.unique(codes[rows])
-    carried = [names[code] for code in classes]
-    absent = [name for name in carried if name not in judge.labels]
+    present = [names[code] for code in classes]
+    absent = [name for name in present if name not in model.labels]
     if absent:
         raise DataError(
-            f"{judge.name} has no {', '.join(absent)}: it knows {', '.join(judge.labels)}, and the dataset holds "
-            f"{', '.join(carried)}; give --probabilities as CSV whose columns carry the dataset's names"
+            f"{model.name} has no {', '.join(absent)}: its labels are {', '.join(model.labels)}, and the dataset holds "
+            f"{', '.join(present)}",
+            advice="give --probabilities as CSV whose columns have the dataset's names",
+            details={"labels": absent},
         )
     if len(classes) < 2:
-        raise DataError(f"all judged images carry the label {carried[0]}: there is nothing to confuse it with")
-    columns = [judge.labels.index(name) for name in carried]
-    given = np.asarray(judge.probabilities[rows], np.float64)
+        raise DataError(f"all images with a prediction have the label {present[0]}: no other could be right")
+    columns = [model.labels.index(name) for name in present]
+    given = np.asarray(model.probabilities[rows], np.float64)
     if not np.isfinite(given).all() or (given < 0).any() or (given.sum(axis=1) <= 0).any():
-        raise DataError(f"{judge.name}: not all numbers are probabilities (finite, not negative, not all 0 in a row)")
+        raise DataError(f"{model.name}: not all numbers are probabilities (finite, not negative, not all 0 in a row)")
     numbers = given[:, columns]
-    # who believes in labels alone that do not occur prefers none of those that do
+    # a prediction for labels alone that do not occur prefers none of those that do
     numbers[numbers.sum(axis=1) <= 0] = 1
     probabilities = numbers / numbers.sum(axis=1, keepdims=True)
-    return rows, classes, np.searchsorted(classes, codes[rows]).astype(np.int64), probabilities
+    return AlignedPredictions(rows, classes, np.searchsorted(classes, codes[rows]).astype(np.int64), probabilities)
 
 
-def _own_judge(subject: AuditContext, codes: NDArray[np.int64], names: tuple[str, ...]) -> LabelModel:
-    present, label = np.unique(codes, return_inverse=True)
+def _cross_validated_model(context: AuditContext, labels: LabelColumn) -> LabelModel:
+    present, label = np.unique(labels.codes, return_inverse=True)
     probabilities = out_of_fold_probabilities(
-        subject.gray, label.reshape(-1), subject.identity, _WHAT, subject.settings.seed
+        context.gray, label.reshape(-1), context.image_ids, _CHECK, context.options.seed
     )
     return LabelModel(
         f"HOG and logistic regression, trained on the other folds of {FOLDS}",
-        tuple(names[code] for code in present),
+        tuple(labels.names[code] for code in present),
         probabilities,
-        np.ones(len(codes), np.bool_),
+        np.ones(len(labels.codes), np.bool_),
     )
 
 
-def _raters(
-    subject: AuditContext, judged: NDArray[np.intp], suspected: NDArray[np.intp], suggestions: list[str]
+def _compare_with_raters(
+    context: AuditContext, checked: NDArray[np.intp], suspected: NDArray[np.intp], suggestions: list[str]
 ) -> dict[str, float | None] | None:
-    """How often FER+ raters' first choice is another than the label: a check of the suspicion that owes it nothing."""
-    votes = subject.prepared.votes
+    """How often the first choice of FER+ raters differs from the label: evidence independent of the label model."""
+    votes = context.dataset.votes
     if votes is None:
         return None
-    names = np.array([*FERPLUS.names, *FERPLUS_COLUMNS[len(FERPLUS) :]])
-    choice = names[votes.argmax(axis=1)]
-    label = np.array([subject.label(int(i)) for i in range(len(choice))])
-    others = np.setdiff1d(judged, suspected)
+    choice = np.array(VOTE_NAMES)[votes.argmax(axis=1)]
+    label = np.array([context.label_name(int(i)) for i in range(len(choice))])
+    others = np.setdiff1d(checked, suspected)
 
     def mean(mask: NDArray[np.bool_]) -> float | None:
         return float(mask.mean()) if len(mask) else None

@@ -6,81 +6,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.audit.types import AuditContext, AuditTable, CheckReport
-from mien.datasets.cleaning import vote_entropy
-from mien.datasets.ferplus import vote_targets
+from mien.datasets.ferplus import VOTE_NAMES, vote_targets
+from mien.datasets.quality_measures import vote_entropy
 from mien.errors import InputError
-from mien.labels import FERPLUS, FERPLUS_COLUMNS
+from mien.text import number, percent
 
 
-def check_rater_agreement(subject: AuditContext) -> CheckReport:
-    """How often the dataset's own label is what raters say, by how much more than by chance, and how far they agree.
+def check_rater_agreement(context: AuditContext) -> CheckReport:
+    """How often the dataset's label is the raters' choice, by how much more than by chance, and how far raters agree.
 
     "Majority" is the protocol of Barsoum et al. 2016; "first choice" the column with the most votes (the first of
-    equal ones). Cohen's kappa is over the labels that both sides know; Fleiss' kappa is of the raters among themselves,
-    over the images with as many votes as most have.
+    equal ones). Cohen's kappa is over the labels that both sides have; Fleiss' kappa is that of the raters among
+    themselves, over the images with the most common number of votes.
     """
-    prepared = subject.prepared
-    if prepared.votes is None:
-        raise InputError("the dataset carries no FER+ votes: prepare it with --ferplus fer2013new.csv")
-    if prepared.emotion is None or prepared.taxonomy is None:
-        raise InputError("the dataset has no emotions to hold against the votes")
-    columns = (*FERPLUS.names, *FERPLUS_COLUMNS[len(FERPLUS) :])
-    place = np.array([columns.index(name) for name in prepared.taxonomy.names])
-    label = place[prepared.emotion]
-    choice = prepared.votes.argmax(axis=1)
-    ruled = vote_targets(prepared.votes, "majority")
-    kept = ruled.keep
-    majority = ruled.targets.argmax(axis=1)
-    spread = vote_entropy(prepared)
-    known = kept & np.isin(majority, place)
-    right = label == choice
-    matrix = np.zeros((len(place), len(columns)), np.int64)
-    np.add.at(matrix, (prepared.emotion, choice), 1)
+    dataset = context.dataset
+    if dataset.votes is None:
+        raise InputError("the dataset has no FER+ votes", advice="prepare it with --ferplus fer2013new.csv")
+    if dataset.emotion is None or dataset.taxonomy is None:
+        raise InputError("the dataset has no emotions to compare with the votes")
+    column = np.array([VOTE_NAMES.index(name) for name in dataset.taxonomy.names])
+    label = column[dataset.emotion]
+    choice = dataset.votes.argmax(axis=1)
+    majority_targets = vote_targets(dataset.votes, "majority")
+    kept = majority_targets.keep
+    majority = majority_targets.targets.argmax(axis=1)
+    entropy = vote_entropy(dataset)
+    comparable = kept & np.isin(majority, column)
+    agree = label == choice
+    confusion = np.zeros((len(column), len(VOTE_NAMES)), np.int64)
+    np.add.at(confusion, (dataset.emotion, choice), 1)
     by_label: dict[str, dict[str, float | None]] = {}
-    for i, name in enumerate(prepared.taxonomy.names):
-        rows = prepared.emotion == i
+    for i, name in enumerate(dataset.taxonomy.names):
+        rows = dataset.emotion == i
         by_label[name] = {
-            "first_choice": _share(right[rows]),
+            "first_choice": _share(agree[rows]),
             "majority": _share(label[kept & rows] == majority[kept & rows]),
-            "entropy_mean": float(spread[rows].mean()) if rows.any() else None,
+            "entropy_mean": float(entropy[rows].mean()) if rows.any() else None,
         }
-    cohen = cohen_kappa(label[known], majority[known], len(columns))
-    fleiss = fleiss_kappa(prepared.votes)
-    same_first, same_majority = _share(right), _share(label[kept] == majority[kept])
-    unanimous, scattered = _share(spread == 0), _share(spread > 2)
+    cohen = cohen_kappa(label[comparable], majority[comparable], len(VOTE_NAMES))
+    fleiss = fleiss_kappa(dataset.votes)
+    same_first, same_majority = _share(agree), _share(label[kept] == majority[kept])
+    unanimous, scattered = _share(entropy == 0), _share(entropy > 2)
     figures = {
         "first_choice": same_first,
         "majority_images": int(kept.sum()),
         "majority": same_majority,
         "cohen_kappa": cohen,
         "fleiss_kappa": fleiss,
-        "entropy_mean": float(spread.mean()),
-        "entropy_median": float(np.median(spread)),
+        "entropy_mean": float(entropy.mean()),
+        "entropy_median": float(np.median(entropy)),
         "unanimous": unanimous,
         "above_2_bits": scattered,
         "by_label": by_label,
         "confusion": {
-            "labels": list(prepared.taxonomy.names),
-            "first_choice": list(columns),
-            "counts": matrix.tolist(),
+            "labels": list(dataset.taxonomy.names),
+            "first_choice": list(VOTE_NAMES),
+            "counts": confusion.tolist(),
         },
     }
-    lines = (
-        f"The label is the raters' first choice for {_percent(same_first)} of the images.",
-        f"Of the {int(kept.sum()):,} with a majority it is theirs for {_percent(same_majority)}; "
-        f"Cohen's kappa {_two(cohen)}.",
-        f"Raters among themselves: Fleiss' kappa {_two(fleiss)}, entropy {spread.mean():.2f} bits on average; "
-        f"unanimous on {_percent(unanimous)}, above 2 bits on {_percent(scattered)}.",
+    summary = (
+        f"The label is the raters' first choice for {percent(same_first)} of the images.",
+        f"Of the {int(kept.sum()):,} images with a majority, the label agrees for {percent(same_majority)}; "
+        f"Cohen's kappa {number(cohen, digits=2)}.",
+        f"Agreement among raters: Fleiss' kappa {number(fleiss, digits=2)}, entropy {entropy.mean():.2f} bits on "
+        f"average; unanimous on {percent(unanimous)}, above 2 bits on {percent(scattered)}.",
     )
-    confusion = AuditTable(
+    table = AuditTable(
         "labels (rows) and raters' first choice (columns)",
-        ("label", *columns, "agree", "bits"),
+        ("label", *VOTE_NAMES, "agree", "bits"),
         tuple(
-            (name, *matrix[i].tolist(), _percent(one["first_choice"]), _two(one["entropy_mean"]))
+            (name, *confusion[i].tolist(), percent(one["first_choice"]), number(one["entropy_mean"], digits=2))
             for i, (name, one) in enumerate(by_label.items())
         ),
     )
-    return CheckReport(lines, figures, None, (), (confusion,))
+    return CheckReport(summary, figures, None, (), (table,))
 
 
 def cohen_kappa(one: NDArray[np.integer], other: NDArray[np.integer], classes: int) -> float | None:
@@ -93,7 +92,7 @@ def cohen_kappa(one: NDArray[np.integer], other: NDArray[np.integer], classes: i
 
 
 def fleiss_kappa(votes: NDArray[np.integer]) -> float | None:
-    """Agreement of raters beyond chance (Fleiss 1971) from ``(n, k)`` votes, over rows with the commonest total."""
+    """Agreement of raters beyond chance (Fleiss 1971) from ``(n, k)`` votes, over rows with the most common total."""
     totals = votes.sum(axis=1)
     if not len(totals):
         return None
@@ -108,11 +107,3 @@ def fleiss_kappa(votes: NDArray[np.integer]) -> float | None:
 
 def _share(mask: NDArray[np.bool_]) -> float | None:
     return float(mask.mean()) if len(mask) else None
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _two(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"

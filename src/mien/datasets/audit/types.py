@@ -1,41 +1,39 @@
-"""What an audit is asked, and what it answers: one section a check."""
+"""The values of an audit: its options, the dataset with what checks share, and the report of each check."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import defaults
 from mien.datasets.dataset import SPLITS, Dataset
-from mien.datasets.exact_duplicates import image_ids
+from mien.datasets.exact_duplicates import first_copies, image_ids
 from mien.datasets.image_features import gray48
-from mien.datasets.near_duplicates import MAX_BITS, MIN_SIMILARITY, DuplicatePairs, near_duplicates
+from mien.datasets.near_duplicates import DuplicatePairs, near_duplicates
+from mien.datasets.quality_measures import FaceCheck
 from mien.labels import age_bin_names
-
-Sees = Callable[[NDArray[np.uint8]], bool]
-"""RGB uint8 ``(h, w, 3)`` → whether a face is found in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditOptions:
-    """Numbers that checks compare with.
+    """Thresholds of the checks.
 
     Attributes:
-        bits: of 64 in which the hashes of near duplicates differ at most.
-        similarity: least cosine of the HOG vectors of near duplicates.
-        constant: least standard deviation of the gray levels, 0–255.
-        blur: least variance of the Laplacian at 48×48 pixels.
-        not_a_face: FER+ votes for "not a face".
-        seed: of the folds of the classifier that judges labels.
+        bits: maximum bits, of 64, in which the hashes of near duplicates differ.
+        similarity: minimum cosine of the HOG vectors of near duplicates.
+        constant: minimum standard deviation of the gray levels, 0–255.
+        blur: minimum variance of the Laplacian at 48×48 pixels.
+        not_a_face: FER+ votes for "not a face" from which on an image counts as one without a face.
+        seed: of the folds of the classifier that checks labels.
     """
 
-    bits: int = MAX_BITS
-    similarity: float = MIN_SIMILARITY
+    bits: int = defaults.MAX_HASH_BITS
+    similarity: float = defaults.MIN_SIMILARITY
     constant: float = defaults.MIN_CONTRAST
     blur: float = defaults.MIN_SHARPNESS
     not_a_face: int = defaults.NOT_A_FACE_VOTES
@@ -44,41 +42,41 @@ class AuditOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelModel:
-    """What something that learned from other images thinks of the labels.
+    """Predictions that labels are checked against, by a model that was trained on other images.
 
     Attributes:
-        name: who judges, for a reader.
+        name: of the model, for people.
         labels: of the columns.
-        probabilities: ``(n, len(labels))``; rows of images that are not judged hold anything.
-        judged: ``(n,)`` bool.
-        caution: what to keep in mind, one sentence; "" for nothing.
+        probabilities: ``(n, len(labels))``; rows of images without a prediction hold anything.
+        predicted: ``(n,)`` bool, the images with a prediction.
+        caveat: one sentence on the limits of these predictions; "" for none.
     """
 
     name: str
     labels: tuple[str, ...]
     probabilities: NDArray[np.floating]
-    judged: NDArray[np.bool_]
-    caution: str = ""
+    predicted: NDArray[np.bool_]
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One thing that was found.
+    """One problem.
 
     Attributes:
-        index: positions in the file of the images concerned.
-        says: one line.
+        index: positions in the dataset of the images concerned.
+        text: one line.
         facts: JSON-ready figures.
     """
 
     index: tuple[int, ...]
-    says: str
+    text: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditTable:
-    """A table: texts and whole or real numbers."""
+    """A table of texts and numbers."""
 
     title: str
     header: tuple[str, ...]
@@ -87,89 +85,112 @@ class AuditTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckReport:
-    """What one check says.
+    """What one check found.
 
     Attributes:
-        lines: sentences for a reader.
+        summary: sentences for people.
         figures: JSON-ready numbers.
-        flagged: ``(n,)`` bool, images concerned; None for a check that is about the whole.
-        findings: one by one, the gravest first.
-        grids: tables.
+        flagged: ``(n,)`` bool, images concerned; None for a check about the whole dataset.
+        findings: one by one, the most serious first.
+        tables: for people.
     """
 
-    lines: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     flagged: NDArray[np.bool_] | None = None
     findings: tuple[AuditFinding, ...] = ()
-    grids: tuple[AuditTable, ...] = ()
+    tables: tuple[AuditTable, ...] = ()
+
+
+class LabelColumn(NamedTuple):
+    """The labels of a dataset.
+
+    Attributes:
+        kind: "emotion" or "age".
+        codes: ``(n,)`` int64, indices in ``names``.
+        names: of the labels.
+    """
+
+    kind: str
+    codes: NDArray[np.int64]
+    names: tuple[str, ...]
 
 
 class AuditContext:
-    """A dataset under audit, and what several checks need to know of it, computed once."""
+    """A dataset under audit, and what several checks need of it, computed once.
 
-    def __init__(self, prepared: Dataset, settings: AuditOptions, judge: LabelModel | None, sees: Sees | None) -> None:
-        self.prepared = prepared
-        self.settings = settings
-        self.judge = judge
-        self.sees = sees
-        self.near_wanted = True
+    Args:
+        dataset: the dataset.
+        options: thresholds.
+        label_model: predictions that labels are checked against; None trains a classifier by cross-validation.
+        has_face: detects a face in an image; None for no detector.
 
-    @classmethod
-    def of(cls, prepared: Dataset) -> AuditContext:
-        """Just the dataset."""
-        return cls(prepared, AuditOptions(), None, None)
+    Attributes:
+        near_duplicates_wanted: whether near duplicates are searched; the search is the slowest part of an audit.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        options: AuditOptions | None = None,
+        label_model: LabelModel | None = None,
+        has_face: FaceCheck | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.options = options or AuditOptions()
+        self.label_model = label_model
+        self.has_face = has_face
+        self.near_duplicates_wanted = True
 
     @cached_property
     def gray(self) -> NDArray[np.uint8]:
-        """``(n, 48, 48)``."""
-        return gray48(self.prepared.images)
+        """``(n, 48, 48)`` gray images."""
+        return gray48(self.dataset.images)
 
     @cached_property
-    def identity(self) -> NDArray[np.int64]:
-        """``(n,)`` equal for exact copies."""
-        return image_ids(self.prepared)
+    def image_ids(self) -> NDArray[np.int64]:
+        """``(n,)`` equal numbers for exact copies."""
+        return image_ids(self.dataset)
 
     @cached_property
-    def first(self) -> NDArray[np.intp]:
+    def first_copies(self) -> NDArray[np.intp]:
         """``(distinct,)`` position of the first copy of each distinct image."""
-        return np.unique(self.identity, return_index=True)[1]
+        return first_copies(self.image_ids)
 
     @cached_property
     def copies(self) -> list[NDArray[np.intp]]:
         """Positions of all copies of each distinct image."""
-        order = np.argsort(self.identity, kind="stable")
-        return np.split(order, np.cumsum(np.bincount(self.identity))[:-1])
+        order = np.argsort(self.image_ids, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self.image_ids))[:-1])
 
     @cached_property
-    def pairs(self) -> DuplicatePairs:
-        """Near duplicates among the distinct images, by identity."""
-        gray = self.gray[self.first][..., None]
-        return near_duplicates(gray, bits=self.settings.bits, similarity=self.settings.similarity)
+    def near_pairs(self) -> DuplicatePairs:
+        """Near duplicates among the distinct images, by their image ids."""
+        gray = self.gray[self.first_copies][..., None]
+        return near_duplicates(gray, bits=self.options.bits, similarity=self.options.similarity)
 
     @cached_property
-    def labels(self) -> tuple[str, NDArray[np.int64], tuple[str, ...]] | None:
-        """What is labelled ("emotion" or "age"), ``(n,)`` codes and their names; None for a dataset without either."""
-        prepared = self.prepared
-        if prepared.emotion is not None and prepared.taxonomy is not None:
-            return "emotion", prepared.emotion.astype(np.int64), prepared.taxonomy.names
-        if prepared.age is not None:
-            return "age", prepared.age.astype(np.int64), age_bin_names()
+    def labels(self) -> LabelColumn | None:
+        """The labels; None for a dataset with neither emotions nor ages."""
+        dataset = self.dataset
+        if dataset.emotion is not None and dataset.taxonomy is not None:
+            return LabelColumn("emotion", dataset.emotion.astype(np.int64), dataset.taxonomy.names)
+        if dataset.age is not None:
+            return LabelColumn("age", dataset.age.astype(np.int64), age_bin_names())
         return None
 
-    def label(self, i: int) -> str:
-        """Name of one image's label; "" for none."""
-        if self.labels is None:
-            return ""
-        return self.labels[2][int(self.labels[1][i])]
+    def label_name(self, i: int) -> str:
+        """Label of one image; "" for none."""
+        return "" if self.labels is None else self.labels.names[int(self.labels.codes[i])]
 
     def by_split(self, mask: NDArray[np.bool_]) -> dict[str, int]:
-        """Images of a mask by split, and all."""
-        counts = {split: int((mask & (self.prepared.split == split)).sum()) for split in SPLITS}
+        """Number of images of a mask by split, and all."""
+        counts = {split: int((mask & (self.dataset.split == split)).sum()) for split in SPLITS}
         return {**counts, "total": int(mask.sum())}
 
     def mask(self, rows: NDArray[np.intp] | list[int]) -> NDArray[np.bool_]:
         """``(n,)`` bool, true at these positions."""
-        out = np.zeros(len(self.prepared), np.bool_)
+        out = np.zeros(len(self.dataset), np.bool_)
         out[rows] = True
         return out
 

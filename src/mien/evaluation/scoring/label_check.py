@@ -14,7 +14,7 @@ _SEEN = "Validation and test images that do not stand in train too: from the oth
 _UNSEEN = "All images, as the model is said not to have learned from any of them."
 
 
-def judge_by(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> LabelModel:
+def make_label_model(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> LabelModel:
     """A network's probabilities as a judge of labels.
 
     Args:
@@ -26,7 +26,7 @@ def judge_by(model: ScoredModel, prepared: Dataset, *, unseen: bool = False) -> 
         InputError: the dataset has no labels.
         DataError: no head of the model knows all labels that the dataset holds, or nothing is left to judge.
     """
-    labels = AuditContext.of(prepared).labels
+    labels = AuditContext(prepared).labels
     if labels is None:
         raise InputError(f"{prepared.info.name} has neither emotions nor ages to judge: leave the model out")
     _, codes, names = labels

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.class_balance import first_per_class
 from mien.datasets.dataset import Dataset
+from mien.datasets.subsets import first_per_emotion
 from mien.errors import DataError
 from mien.published.features import concatenate_features
 from mien.published.svm.recipe import SvmRecipe
@@ -27,7 +27,7 @@ def select_samples(recipe: SvmRecipe, data: Dataset, split: str) -> Dataset:
     part = data[(data.split == split) & np.isin(data.emotion, codes)]
     if not len(part):
         raise DataError(f"the dataset has no {split!r} images of {', '.join(recipe.classes)}")
-    return part if recipe.per_class is None else first_per_class(part, recipe.per_class)
+    return part if recipe.per_class is None else first_per_emotion(part, recipe.per_class)
 
 
 def vectors_and_labels(recipe: SvmRecipe, part: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
