@@ -94,8 +94,9 @@ def test_names_in_docstrings_exist() -> None:
 
 CODE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.py)`")
 FOLDER = re.compile(r"`((?:src|tests|docs|tools|benchmarks|examples|deploy)/[\w./-]*|(?:[a-z_]+/)+)`")
-FILES = {str(p.relative_to(ROOT)) for top in ("src", "tests", "docs", "tools", "benchmarks", "examples", "deploy")
-         for p in (ROOT / top).rglob("*") if "__pycache__" not in p.parts}  # fmt: skip
+TOPS = ("src", "tests", "docs", "tools", "benchmarks", "examples", "deploy")
+FILES = {*TOPS, *(str(p.relative_to(ROOT)) for top in TOPS
+                  for p in (ROOT / top).rglob("*") if "__pycache__" not in p.parts)}  # fmt: skip
 THEIRS = {
     "my.py",
     "train/",
@@ -171,3 +172,18 @@ def test_commands_and_options_in_docstrings_and_messages_exist() -> None:
         spans = "\n".join(f"`{span}`" for span in re.findall(r"`(mien [^`\n]+)`", file.read_text(encoding="utf-8")))
         wrong += [f"{file.relative_to(ROOT)}: {one}" for one in _unknown(spans)]
     assert not wrong
+
+
+def test_the_tree_of_the_architecture_names_what_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = text.split("```text\nsrc/mien/\n")[1].split("```")[0]
+    at: list[str] = []
+    named = set()
+    for line in tree.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        at = [*at[: depth - 1], line.split()[0]]
+        named.add("".join(at))
+    assert not [path for path in sorted(named) if not (SRC / path).exists()]
+    stages = {f"{path.name}/" for path in SRC.iterdir() if (path / "__init__.py").is_file()}
+    files = {path.name for path in SRC.glob("*.py") if path.name != "__main__.py"}
+    assert not (stages | files) - named
