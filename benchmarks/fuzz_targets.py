@@ -234,7 +234,7 @@ def probabilities(folder: Path) -> Target:
         given.write_bytes(content)
         read_external_predictions(given, data)
 
-    return Target("probabilities of `mien audit`, CSV and .npy", [table.encode(), stream.getvalue()], run, "text")
+    return Target("probabilities of `mien data audit`, CSV and .npy", [table.encode(), stream.getvalue()], run, "text")
 
 
 def parquet(folder: Path) -> Target:

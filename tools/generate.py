@@ -3,7 +3,7 @@
 python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
                                    docs/licences.md, docs/robustness.md and docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
-                                   docs/releases.md, docs/serve.md and docs/video.md, and that of README.md
+                                   docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md
 python tools/generate.py --check    only say which of them are out of date
 """
 
@@ -26,6 +26,7 @@ from generate_faults import faults_parts
 from generate_licences import licences_page
 from generate_peers import peers_section
 from generate_release import release_parts
+from generate_results import columns_section
 from generate_robustness import pictures as robustness_pictures
 from generate_robustness import robustness_page
 from generate_serve import serve_parts
@@ -33,6 +34,7 @@ from generate_video import tracking_section
 from generate_whole_path import whole_path_section
 from markdown_tables import drawn, table
 
+from mien import defaults
 from mien.cli import cli
 from mien.cli.batch import INPUTS_FAILED
 from mien.cli.error_output import INTERRUPTED, VARIABLE
@@ -44,6 +46,7 @@ from mien.evaluation.tables import confusion_table, group_table, quantisation_ta
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
+from mien.predict.model_set import ModelSet
 from mien.published.reproduction import report_page as reproduction
 from mien.results.json_schema import results_schema
 from mien.text import percent
@@ -361,6 +364,7 @@ def pages() -> dict[Path, str]:
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
     out[DOCS / "results.schema.json"] = json.dumps(results_schema(), indent=2, ensure_ascii=False) + "\n"
+    out[DOCS / "results.md"] = filled("results", {"columns": columns_section(ModelSet.open(defaults.MODELS).heads)})
     out[DOCS / "benchmarks.md"] = benchmarks_page()
     out[DOCS / "video.md"] = video_page()
     out[DOCS / "audit.md"] = audit_page()

@@ -16,7 +16,7 @@ SURFACES = {
     "ferplus": "FER+ votes",
     "fairface-csv": "FairFace's CSV beside pictures",
     "rafdb": "RAF-DB's list beside pictures",
-    "probabilities": "probabilities for `mien audit`, CSV and .npy",
+    "probabilities": "probabilities for `mien data audit`, CSV and .npy",
     "parquet": "Parquet files: prepared, Hugging Face, FairFace",
     "parquet-fields": "well-formed Parquet with other columns, types and metadata",
     "onnx": "ONNX files with a card, and one face",

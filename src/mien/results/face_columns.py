@@ -197,7 +197,8 @@ _PHOTO: tuple[Column[FaceTable], ...] = (
 _VIDEO: tuple[Column[FaceTable], ...] = (
     Column("source", "category", "path or address of the video", _source, required=True),
     Column("frame", "int64", "number of the frame in the video, from 0", _of_rows("frame"), required=True),
-    Column("time", "float64", "time of the frame from the start", _of_rows("time", 6), unit="seconds", required=True),
+    Column("time", "float64", "time of the frame from the start", _of_rows("time", 6), unit="seconds", digits=6,
+           required=True),
     Column(
         "track", "int32", "number of the person, the same on every frame", _of_faces("track"), ("track",),
         low=1, required=True,

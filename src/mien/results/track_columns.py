@@ -88,7 +88,7 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
         )  # fmt: skip
         if name == AGE:
             columns.append(Column("", "float64", "expected age, years", mean, (name,), digits=1, low=0, flat=False))
-    what = "probability, pooled over the track" if head.ordered else "time-weighted mean probability"
+    what = "pooled probability" if head.ordered else "time-weighted mean probability"
     columns += [
         Column(f"{name}_{one}", "float64", f"{what} of {one}", probability(one), (*root, "probabilities", Wild(one)),
                any_description="probability of the label over the track", **_SHARE)
