@@ -1,4 +1,4 @@
-"""What a service answers to those who mean it no good: every attack is made for real on a real process.
+"""How the service answers attacks; each one is made on a real process.
 
     python benchmarks/serve_attacks.py --json docs/results/serve_attacks.json       # 10,000 corrupt pictures among it
     python benchmarks/serve_attacks.py --pictures 200                               # quicker
@@ -43,19 +43,19 @@ OPTIONS = ("--threads", "2", "--quiet", "--max-rate", "0", "--max-header-seconds
 
 
 @contextlib.contextmanager
-def served(*options: str) -> Iterator[tuple[int, int]]:
+def running_service(*options: str) -> Iterator[tuple[int, int]]:
     """(port, process) of a service."""
     command = [sys.executable, "-m", "mien", "serve", "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
-        found = re.search(r":(\d+) ", line)
-        if found is None:
+        port = re.search(r":(\d+) ", line)
+        if port is None:
             raise SystemExit(f"the service did not start: {line}")
         drain = threading.Thread(target=process.stderr.read, daemon=True)
         drain.start()
         try:
-            yield int(found[1]), process.pid
+            yield int(port[1]), process.pid
         finally:
             process.terminate()
             if process.wait(PATIENCE) != 0:
@@ -78,17 +78,17 @@ class Target:
         self.good = portrait_bytes()
 
     def post(self, body: Any, kind: str = "image/jpeg", path: str = "/v1/analyze", **headers: str) -> str:
-        """What is answered: status and kind of problem."""
+        """The answer: status and code of the problem."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.request("POST", path, body, {"Content-Type": kind, **named})
             answer = connection.getresponse()
-            return told(answer.status, answer.read(), dict(answer.getheaders()))
+            return describe_answer(answer.status, answer.read(), dict(answer.getheaders()))
 
     def raw(self, *pieces: bytes, pause: float = 0.0) -> str:
-        """What is answered to bytes on a bare socket."""
+        """The answer to bytes on a bare socket."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             with contextlib.suppress(ConnectionError):
                 for piece in pieces:
@@ -101,7 +101,7 @@ class Target:
         if not answer:
             return "connection closed"
         head, _, body = answer.partition(b"\r\n\r\n")
-        return told(int(answer[9:12]), body, {"content-type": head.decode("latin-1")})
+        return describe_answer(int(answer[9:12]), body, {"content-type": head.decode("latin-1")})
 
     def healthy(self) -> bool:
         stop = time.monotonic() + PATIENCE
@@ -112,16 +112,16 @@ class Target:
         return False
 
 
-def told(status: int, body: bytes, headers: dict[str, str]) -> str:
+def describe_answer(status: int, body: bytes, headers: dict[str, str]) -> str:
     if status < 400:
         return str(status)
     text = " ".join(f"{name}: {value}" for name, value in headers.items()).lower()
     if "application/problem+json" not in text:
         raise SystemExit(f"{status} without problem details: {body[:200]!r}")
-    kind = json.loads(body)["type"].rpartition(":")[2]
+    code = json.loads(body)["code"]
     if status >= 500 and not (status == 503 and "retry-after" in text):
-        raise SystemExit(f"{status} {kind}: {body[:200]!r}")
-    return f"{status} {kind}"
+        raise SystemExit(f"{status} {code}: {body[:200]!r}")
+    return f"{status} {code}"
 
 
 HEAD = b"POST /v1/analyze HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
@@ -132,7 +132,7 @@ END = b"\r\n--B--\r\n"
 
 
 def simple(target: Target) -> dict[str, Callable[[], str]]:
-    """Attack → what makes it."""
+    """Attack → the function that makes it, which returns the answer."""
     post, raw, good = target.post, target.raw, target.good
     fields = b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 2000 + b"--B--\r\n"
     smuggled = b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET"
@@ -226,7 +226,7 @@ def live_from_elsewhere(target: Target) -> str:
             return "open"
     except InvalidStatus as refused:
         answer = refused.response
-        return told(answer.status_code, bytes(answer.body or b""), dict(answer.headers))
+        return describe_answer(answer.status_code, bytes(answer.body or b""), dict(answer.headers))
 
 
 def slow_crowd(target: Target) -> str:
@@ -241,7 +241,7 @@ def slow_crowd(target: Target) -> str:
 
 
 def connections(target: Target) -> str:
-    """400 connections that say nothing, at once."""
+    """400 connections that send nothing, at once."""
     with contextlib.ExitStack() as stack:
         for _ in range(400):
             stack.enter_context(socket.create_connection(("127.0.0.1", target.port), timeout=PATIENCE))
@@ -258,18 +258,18 @@ def flood(target: Target) -> str:
 
     def one() -> None:
         try:
-            said = target.post(stream.getvalue())
+            answer = target.post(stream.getvalue())
         except (OSError, http.client.HTTPException):
-            said = "connection closed"
+            answer = "connection closed"
         with lock:
-            answers[said] += 1
+            answers[answer] += 1
 
     threads = [threading.Thread(target=one) for _ in range(300)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE)
-    return ", ".join(f"{n} × {said}" for said, n in answers.most_common())
+    return ", ".join(f"{n} × {answer}" for answer, n in answers.most_common())
 
 
 def corrupt(target: Target, n: int, seed: int = 0) -> str:
@@ -284,9 +284,9 @@ def corrupt(target: Target, n: int, seed: int = 0) -> str:
         data = corrupted(originals[i % len(originals)], rng)
         connection.request("POST", "/v1/analyze", data, {"Content-Type": "application/octet-stream"})
         answer = connection.getresponse()
-        answers[told(answer.status, answer.read(), dict(answer.getheaders()))] += 1
+        answers[describe_answer(answer.status, answer.read(), dict(answer.getheaders()))] += 1
     connection.close()
-    return ", ".join(f"{count:,} × {said}" for said, count in answers.most_common())
+    return ", ".join(f"{count:,} × {answer}" for answer, count in answers.most_common())
 
 
 def memory_mb(process: int, what: str = "VmRSS") -> float:
@@ -308,7 +308,7 @@ def main() -> None:
         rows.append({"attack": name, "answer": answer})
         print(f"{name}: {answer}", flush=True)
 
-    with served(*OPTIONS) as (port, process):
+    with running_service(*OPTIONS) as (port, process):
         target = Target(port)
         if not target.healthy():
             raise SystemExit("the service is not healthy at the start")

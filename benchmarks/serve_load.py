@@ -1,4 +1,4 @@
-"""How many requests a second a service answers, how long they wait, and whether its memory stays flat.
+"""How many requests per second the service answers, how long they wait, and whether its memory stays flat.
 
     python benchmarks/serve_load.py --json docs/results/serve.json
     python benchmarks/serve_load.py --part load --json docs/results/serve.json      # memory is kept as it was measured
@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from serve_attacks import memory_mb, served
+from serve_attacks import memory_mb, running_service
 from speed import frame_with_one_face, machine
 
 from mien.cli.demo import portrait
@@ -71,7 +71,7 @@ class Client:
 
 
 async def load(port: int, whole: bytes, clients: int, seconds: float) -> dict[str, Any]:
-    """So many clients for so many seconds, after a moment that is not counted."""
+    """A number of clients for a number of seconds, after a warm-up that is not counted."""
     times: list[float] = []
     statuses: list[int] = []
     start = time.perf_counter() + WARM
@@ -99,8 +99,8 @@ async def load(port: int, whole: bytes, clients: int, seconds: float) -> dict[st
     }
 
 
-async def remember(port: int, process: int, whole: bytes, total: int) -> list[dict[str, float]]:
-    """Resident megabytes over so many requests."""
+async def memory_over_requests(port: int, process: int, whole: bytes, total: int) -> list[dict[str, float]]:
+    """Resident megabytes over a number of requests."""
     number, samples = count(1), [{"requests": 0, "mb": memory_mb(process)}]
 
     async def one() -> None:
@@ -144,7 +144,7 @@ async def measure(port: int, process: int, options: argparse.Namespace) -> dict[
     if rows:
         done |= {"machine": machine() | {"load": options.load}, "load": rows}
     if options.part != "load":
-        done["memory"] = await remember(port, process, request(jpeg(np.asarray(small))), options.requests)
+        done["memory"] = await memory_over_requests(port, process, request(jpeg(np.asarray(small))), options.requests)
         print(json.dumps(done["memory"]), flush=True)
     return done
 
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     options = parser.parse_args()
     options.load = os.getloadavg()[0]
-    with served(*OPTIONS) as (port, process):
+    with running_service(*OPTIONS) as (port, process):
         done = asyncio.run(measure(port, process, options))
     if options.json:
         if options.json.exists():

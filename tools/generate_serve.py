@@ -23,10 +23,10 @@ def limits_section() -> str:
 
 def attacks_section(measured: dict[str, Any]) -> str:
     lines = [
-        "`python benchmarks/serve_attacks.py --json docs/results/serve_attacks.json` makes every one of these on a real "
+        "`python benchmarks/serve_attacks.py --json docs/results/serve_attacks.json` makes each of these on a real "
         "process; after each, the service has to answer a photo as before. Memory: "
         f"{measured['before_mb']:.0f} MB before, {measured['most_mb']:.0f} MB at most, {measured['after_mb']:.0f} MB after "
-        "all of them: a photo of 25 megapixels takes some hundred megabytes while it is searched, once for each worker, "
+        "all of them: a photo of 25 megapixels takes some hundred megabytes while its faces are detected, in each worker, "
         "and ONNX Runtime may keep them for the next one.",
         "",
     ]
