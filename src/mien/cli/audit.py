@@ -12,7 +12,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, detector_options, seed_option, split_names, threads_option
-from mien.cli.output import Failures, progress_bar, table_console
+from mien.cli.output import Failures, progress_bar, table_console, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -188,11 +188,7 @@ def _label_model(
 
 
 def _write(path: Path, document: dict[str, Any], *, indent: int | None) -> None:
-    from mien.files import atomic_path, writing
-
-    text = json.dumps(document, indent=indent, ensure_ascii=False)
-    with writing(path), atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(document, indent=indent, ensure_ascii=False) + "\n")
 
 
 def _print(report: AuditReport, show: int) -> None:

@@ -11,7 +11,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, Decorator, detector_options, seed_option, split_names
-from mien.cli.output import progress_bar, table_console
+from mien.cli.output import progress_bar, table_console, write_text
 
 if TYPE_CHECKING:
     from mien.datasets.cleaning import CleaningResult
@@ -111,26 +111,24 @@ def command(
 
 def _write_kept(path: Path, before: Dataset, after: Dataset) -> None:
     """Position in the file that was cleaned, row in the source, old and new split, emotion."""
-    from mien.files import atomic_path
+    from mien.files import atomic_path, writing
 
-    place = {int(row): i for i, row in enumerate(before.row)}
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+    position = {int(row): i for i, row in enumerate(before.row)}
+    with writing(path), atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["index", "row", "split_before", "split", "emotion"])
         for i, row in enumerate(after.row.tolist()):
-            old = place[row]
+            old = position[row]
             emotion = "" if after.emotion is None or after.taxonomy is None else after.taxonomy.names[after.emotion[i]]
             writer.writerow([old, row, before.split[old], after.split[i], emotion])
 
 
 def _write_report(path: Path, cleaned: CleaningResult, result: Dataset) -> None:
     from mien.datasets.cleaning import count_images, sum_counts
-    from mien.files import atomic_path
 
     left = count_images(result)
     document = cleaned.to_dict() | {"result": {"total": sum_counts(left), **left}, "notes": list(result.info.notes)}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def _print(cleaned: CleaningResult, result: Dataset) -> None:
