@@ -12,15 +12,21 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
+import click
 import cv2
 import pytest
 
 from helpers.clips import Pan
 from helpers.commands import runner
 from mien.cli import cli
+from mien.cli.error_output import ErrorOutput
+from mien.cli.live import _print_coverage
 from mien.cli.window import Window
+from mien.results.video import Coverage
 
 FACE = Pan.astronaut((192, 144), eye_distance=30.0, step=(0.3, 0.1))
 
@@ -133,3 +139,23 @@ def test_what_cannot_be_opened(source: str, code: int, said: str) -> None:
     assert run.returncode == code
     assert said in run.stderr
     assert len([line for line in run.stderr.splitlines() if line.startswith("mien:")]) == code % 2
+
+
+@pytest.mark.parametrize(
+    ("lost", "problems"), [(True, ("a pause", "the camera is gone")), (True, ()), (False, ("a pause",))]
+)
+def test_a_stream_that_is_lost_for_good_is_an_error(
+    lost: bool, problems: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    coverage = Coverage(frames=50, without_face=2, lost=0, dropped=7, seconds=2.0, problems=problems)
+    stream: Any = SimpleNamespace(coverage=coverage, info=SimpleNamespace(name="camera 0"))
+    with click.Context(cli, obj=ErrorOutput(as_json=True, command="live")):
+        _print_coverage(stream, lost)
+    *lines, summary = capsys.readouterr().err.splitlines()
+    assert summary.startswith("mien: 50 frames in 2.0 s (25.0 a second), 7 dropped")
+    if lost:
+        error = json.loads(lines.pop())
+        assert (error["code"], error["details"]) == ("stream-lost", {"source": "camera 0"})
+        assert error["reason"] == (problems[-1] if problems else "the camera or stream was lost")
+        problems = problems[:-1]
+    assert lines == [f"mien: {problem}" for problem in problems]
