@@ -76,13 +76,15 @@ def changed(pixels: str, position: int, word: str) -> str:
         (2, lambda u: "Test", "unknown Usage 'Test'; expected one of Training, PublicTest, PrivateTest"),
     ],
 )
-def test_a_wrong_cell_is_named_with_row_line_and_cure(column, change, message, tmp_path: Path) -> None:
+def test_an_error_about_a_wrong_cell_has_row_line_and_advice(column, change, message, tmp_path: Path) -> None:
     rows = fer2013_rows(8)
     rows[5][column] = change(rows[5][column])
     path = fer2013_csv(tmp_path / "fer2013.csv", rows)
     with pytest.raises(DataError, match=r"fer2013\.csv: row 6 \(line 7\): .*get it again") as caught:
         read_fer2013(path)
     assert message in str(caught.value)
+    error = caught.value
+    assert (error.path, error.code, error.details) == (str(path), "data-damaged", {"row": 6, "line": 7})
 
 
 @pytest.mark.parametrize("row", [["3"], ["3", "1 2", "Training", "more"]])

@@ -158,10 +158,10 @@ def test_join_refuses_votes_of_other_data() -> None:
     votes = votes_for(data.emotion)
     with pytest.raises(DataError, match="19 rows of FER\\+ votes for 20 images"):
         join_votes(data, votes[:19])
-    with pytest.raises(DataError, match="before rows are taken out"):
+    with pytest.raises(DataError, match="join the votes first"):
         join_votes(data[np.arange(20)[::-1]], votes)
     folders = replace(data, info=replace(data.info, name="folders"))
-    with pytest.raises(DataError, match=r"this is folders: give fer2013\.csv"):
+    with pytest.raises(DataError, match=r"this is folders; give fer2013\.csv"):
         join_votes(folders, votes)
     many = made(600, side=2)
     with pytest.raises(DataError, match="not in the same order"):
@@ -180,7 +180,7 @@ def test_filtered_counts_what_it_drops() -> None:
         ferplus.UNKNOWN: 1,
     }
     assert kept.info.notes == ("rows kept by the FER+ rule majority with 8 classes",)
-    with pytest.raises(InputError, match="carries no FER\\+ votes"):
+    with pytest.raises(InputError, match="has no FER\\+ votes"):
         apply_target_rule(made(3), "majority")
 
 
@@ -190,7 +190,7 @@ def test_filtered_counts_what_it_drops() -> None:
         (lambda lines: [lines[0].replace("contempt", "scorn"), *lines[1:]], "no column 'contempt'"),
         (lambda lines: [*lines[:3], "Training,x,1,2", *lines[4:]], r"row 3 \(line 4\): 4 columns instead of 12"),
         (lambda lines: [*lines[:2], lines[2][:-1] + "many"], r"row 2 \(line 3\): votes must be whole numbers"),
-        (lambda lines: [*lines[:2], lines[2][:-1] + "-3"], r"row 2 \(line 3\): votes must lie in 0–100"),
+        (lambda lines: [*lines[:2], lines[2][:-1] + "-3"], r"row 2 \(line 3\): votes must be in 0–100"),
         (lambda lines: lines[:1], "no rows below the header"),
         (lambda lines: [], "no column 'neutral'"),
     ],

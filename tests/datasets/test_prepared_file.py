@@ -127,7 +127,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     ):
         read_prepared(rewritten(fresh(), image=pa.array(broken, pa.binary())))
     small = [*images[:4], encoded(np.zeros((3, 3), np.uint8)), *images[5:]]
-    with pytest.raises(DataError, match="image 5 has the shape"):
+    with pytest.raises(DataError, match="image 5: shape"):
         read_prepared(rewritten(fresh(), image=pa.array(small, pa.binary())))
     with pytest.raises(DataError, match="split"):
         read_prepared(rewritten(fresh(), split=None))

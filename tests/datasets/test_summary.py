@@ -70,7 +70,7 @@ def test_rules_add_up_to_all_images() -> None:
     for rule in rules:
         assert rule.kept.total + sum(line.total for line in rule.dropped) == 30
     assert "majority, 8 classes: kept" in text(render_target_rules(rules))
-    with pytest.raises(InputError, match="carries no FER\\+ votes"):
+    with pytest.raises(InputError, match="has no FER\\+ votes"):
         summarise_target_rules(made(3))
 
 

@@ -312,7 +312,7 @@ def test_pictures_refuse(tmp_path: Path) -> None:
         write_image_folders(data, tmp_path)
     with pytest.raises(InputError, match="holds 'angry', which is not among the classes happy"):
         write_image_folders(data, tmp_path / "new", classes=["happy"])
-    with pytest.raises(InputError, match="no pictures 'sift'"):
+    with pytest.raises(InputError, match="no images 'sift'"):
         write_image_folders(data, tmp_path / "new", kind="sift")
     with pytest.raises(InputError, match="in colour"):
         write_image_folders(made(10, 3, side=48), tmp_path / "new", kind="hog")

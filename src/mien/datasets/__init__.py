@@ -1,4 +1,4 @@
-"""Datasets: readers for the published layouts, and the one compact file that training reads."""
+"""Datasets: readers for the published layouts, and the prepared file that training reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of datasets and how a layout is recognised. A new dataset is one file and one row here."""
+"""The table of dataset formats, and their detection. To add one, write a reader in a file of its own and a row here."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mien.labels import OWN
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What a reader can be told; one that has no use for an option refuses it.
+    """Options of readers; a reader refuses those that it does not take.
 
     Attributes:
         size: side in pixels to resize to; None keeps the size.
         labels: names of the labels 0, 1, … of Parquet files that do not name them; ``("own",)`` for image folders whose
             names are classes of the dataset's own.
-        crop: cuts the face out of each picture, see `mien.datasets.fairface.read_fairface`; needs ``size``.
+        crop: crops the face of each image, see `mien.datasets.fairface.read_fairface`; needs ``size``.
         progress: called with (images done, images in all) while cropping.
     """
 
@@ -35,13 +35,13 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class DatasetFormat:
-    """One layout that can be read.
+    """One layout on disk, with its reader.
 
     Attributes:
-        description: what it looks like on disk.
-        licence: what its makers allow; one line.
-        read: reads it.
-        takes: names of the fields of `ReadOptions` that ``read`` has a use for.
+        description: the files, for people.
+        licence: one line.
+        read: the reader.
+        takes: names of the fields of `ReadOptions` that the reader takes.
     """
 
     description: str
@@ -96,7 +96,7 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
         lambda path, options: prepared_file.read_prepared(path),
     ),
 }
-"""Kind → how it is read."""
+"""Name of the format → its description and reader."""
 
 _FER2013_FILES = ("fer2013.csv", "fer2013.csv.gz", "fer2013.csv.zip", "fer2013.zip", "icml_face_data.csv")
 
@@ -106,31 +106,31 @@ def read_dataset(path: str | os.PathLike[str], kind: str = "auto", options: Read
 
     Args:
         path: file or folder.
-        kind: a key of `DATASET_FORMATS`, or "auto" to recognise it.
-        options: what to tell the reader.
+        kind: a key of `DATASET_FORMATS`, or "auto" to detect it.
+        options: of the reader.
 
     Raises:
         MissingFileError: no such file or folder.
-        InputError: an unknown kind, or an option that this kind has no use for.
-        DataError: a layout that is not recognised, or a damaged dataset.
+        InputError: an unknown kind, or an option that it does not take.
+        DataError: an unknown layout (code "dataset-unrecognised"), or a damaged dataset.
     """
-    source, chosen = Path(path), options or ReadOptions()
+    source, options = Path(path), options or ReadOptions()
     name = detect_format(source) if kind == "auto" else kind
     if name not in DATASET_FORMATS:
         raise InputError(f"unknown kind {name!r}: expected one of auto, {', '.join(DATASET_FORMATS)}")
-    dataset = DATASET_FORMATS[name]
+    format_ = DATASET_FORMATS[name]
     for option in ("size", "labels", "crop"):
-        if getattr(chosen, option) is not None and option not in dataset.takes:
-            raise InputError(f"{option} has no meaning for {name}: leave it out")
-    return dataset.read(source, chosen)
+        if getattr(options, option) is not None and option not in format_.takes:
+            raise InputError(f"{option} has no meaning for {name}", advice="leave it out")
+    return format_.read(source, options)
 
 
 def detect_format(path: str | os.PathLike[str]) -> str:
-    """Which key of `DATASET_FORMATS` a file or folder is.
+    """The key of `DATASET_FORMATS` that a file or folder has the layout of.
 
     Raises:
         MissingFileError: no such file or folder.
-        DataError: none of them; says what was looked for.
+        DataError: none of them (code "dataset-unrecognised").
     """
     source = Path(path)
     if source.is_dir():
@@ -138,10 +138,12 @@ def detect_format(path: str | os.PathLike[str]) -> str:
     elif source.is_file():
         kind = _file_kind(source)
     else:
-        raise MissingFileError(f"{source}: no such file or folder")
+        raise MissingFileError("no such file or folder", path=source)
     if kind is None:
-        looked = "; ".join(f"{name} – {dataset.description}" for name, dataset in DATASET_FORMATS.items())
-        raise DataError(f"{source}: not a known dataset; looked for: {looked}")
+        known = "; ".join(f"{name} – {one.description}" for name, one in DATASET_FORMATS.items())
+        raise DataError(
+            "not a known dataset", path=source, advice=f"expected one of: {known}", code="dataset-unrecognised"
+        )
     return kind
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.labels import AGE_BINS, FERPLUS_COLUMNS, OWN, TAXONOMIES, Taxonomy
+from mien.labels import AGE_BINS, FERPLUS_COLUMNS, OWN, TAXONOMIES, Taxonomy, canonical
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits in Mien; datasets have other names for them."""
@@ -125,6 +125,14 @@ class Dataset:
         if self.info.taxonomy is None:
             return None
         return Taxonomy(OWN, self.info.classes) if self.info.taxonomy == OWN else TAXONOMIES[self.info.taxonomy]
+
+    def canonical_label(self, name: str) -> str:
+        """A label in the taxonomy's spelling: emotions have many names, classes of the dataset's own have one.
+
+        Raises:
+            InputError: an unknown emotion.
+        """
+        return name if self.info.classes else canonical(name)
 
     @property
     def channels(self) -> int:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from mien.datasets import hugging_face as hf
 from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
-from mien.datasets.image_codec import decode_image, load_images, parallel_map
+from mien.datasets.image_codec import decode_at, load_images, parallel_map
+from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import is_file
 from mien.geometry import resize
@@ -30,17 +31,18 @@ CSV_FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
 CSV_COLUMNS = ("file", "age", "gender", "race")
 
 CropFunction = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
-"""RGB uint8 ``(h, w, 3)`` → RGB uint8 ``(size, size, 3)``, or None where no face was found."""
+"""RGB uint8 ``(h, w, 3)`` → RGB uint8 ``(size, size, 3)``, or None where no face is detected."""
 
 _BLOCK = 256
+_DAMAGE = "the file is damaged, get it again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedFairFace:
-    """Labels of every image of FairFace, and how to get at its encoded bytes; no pixels yet.
+    """Labels of every image of FairFace, with the images still encoded.
 
     Attributes:
-        names: ``n`` paths or rows, for messages.
+        locations: where each image is stored, for errors.
         fetch: index → the encoded image as a uint8 array.
         split: ``(n,)`` str.
         age: ``(n,)`` int8, index in `mien.labels.AGE_BINS`.
@@ -48,7 +50,7 @@ class EncodedFairFace:
         race: ``(n,)`` str.
     """
 
-    names: tuple[str, ...]
+    locations: tuple[RowLocation, ...]
     fetch: Callable[[int], NDArray[np.uint8]]
     split: NDArray[np.str_]
     age: NDArray[np.int8]
@@ -56,7 +58,7 @@ class EncodedFairFace:
     race: NDArray[np.str_]
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.locations)
 
     def images(self) -> Iterator[NDArray[np.uint8]]:
         """Every image as it is stored, RGB uint8 ``(h, w, 3)``, decoded on threads a few hundred at a time."""
@@ -65,10 +67,7 @@ class EncodedFairFace:
 
     def image(self, i: int) -> NDArray[np.uint8]:
         """One image, RGB uint8 ``(h, w, 3)``; raises `DataError` when it cannot be decoded."""
-        try:
-            return decode_image(self.fetch(i), 3)
-        except DataError as error:
-            raise DataError(f"{self.names[i]}: {error}") from None
+        return decode_at(self.locations[i], self.fetch(i))
 
 
 def read_fairface(
@@ -83,8 +82,8 @@ def read_fairface(
     Args:
         path: Parquet files or the folder that holds them, or the folder that holds the CSV files, or one of these.
         size: side of the images in pixels, needed with ``crop``; None keeps the size, which must be the same for all.
-        crop: cuts the face out of each image; called on one thread, in order. Where it returns None, ``found`` is
-            False and the whole picture is taken: the published pictures are cut close around the face.
+        crop: crops the face of each image; called on one thread, in order. Where it returns None, ``found`` is False
+            and the whole image is used: the published images are cropped close around the face.
         progress: called with (images done, images in all) while cropping.
 
     Returns:
@@ -92,18 +91,18 @@ def read_fairface(
         counts over both files.
 
     Raises:
-        MissingFileError: no such file, or an image that the CSV names is absent.
-        DataError: another layout, an unknown age range or an unreadable image; names the row.
+        MissingFileError: no such file, or an image in the CSV is absent.
+        DataError: another layout, an unknown age range or an unreadable image.
         InputError: ``crop`` without ``size``, or a crop of another shape.
     """
     source = open_fairface(path)
     found: NDArray[np.bool_] | None = None
     if crop is None:
-        images = load_images(source.names, source.fetch, size)
+        images = load_images(source.locations, source.fetch, size)
     else:
         if size is None:
-            raise InputError("crop needs size: the side of the cropped images in pixels")
-        images, found = _cropped(source, size, crop, progress)
+            raise InputError("crop needs size", advice="give the side of the cropped images in pixels")
+        images, found = _crop_images(source, size, crop, progress)
     return Dataset(
         images=images,
         split=source.split,
@@ -132,7 +131,7 @@ def csv_files(path: Path) -> list[Path]:
     return [path] if path.suffix.lower() == ".csv" and path.is_file() else []
 
 
-def _cropped(
+def _crop_images(
     source: EncodedFairFace,
     size: int,
     crop: CropFunction,
@@ -143,10 +142,10 @@ def _cropped(
     for i, rgb in enumerate(source.images()):
         face = crop(rgb)
         found[i] = face is not None
-        cut = resize(rgb, (size, size)) if face is None else face
-        if cut.shape != (size, size, 3) or cut.dtype != np.uint8:
-            raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cut.dtype} {cut.shape}")
-        images[i] = cut
+        cropped = resize(rgb, (size, size)) if face is None else face
+        if cropped.shape != (size, size, 3) or cropped.dtype != np.uint8:
+            raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cropped.dtype} {cropped.shape}")
+        images[i] = cropped
         if progress is not None:
             progress(i + 1, len(source))
     return images, found
@@ -154,7 +153,7 @@ def _cropped(
 
 def _open_parquet(files: Sequence[Path]) -> EncodedFairFace:
     blobs: list[NDArray[np.uint8]] = []
-    names: list[str] = []
+    locations: list[RowLocation] = []
     split: list[str] = []
     columns: dict[str, list[str]] = {"age": [], "gender": [], "race": []}
     for file in files:
@@ -163,78 +162,82 @@ def _open_parquet(files: Sequence[Path]) -> EncodedFairFace:
             hf.pick_column(file, table, [name], name)
             values += hf.label_texts(file, table, name)
         blobs += hf.image_bytes(file, table)
-        names += [f"{file}: row {i + 1}" for i in range(len(table))]
+        locations += [RowLocation(file, i + 1) for i in range(len(table))]
         split += [hf.split_from_name(file)] * len(table)
     if not blobs:
-        raise DataError(f"{files[0]}: the files hold no rows; get them again")
+        raise DataError("the files hold no rows", path=files[0], advice="get them again")
     return EncodedFairFace(
-        names=tuple(names),
+        locations=tuple(locations),
         fetch=blobs.__getitem__,
         split=np.array(split),
-        age=_ages(columns["age"], names),
+        age=_ages(columns["age"], locations),
         gender=np.array(columns["gender"]),
         race=np.array(columns["race"]),
     )
 
 
 def _open_csv(files: Sequence[Path]) -> EncodedFairFace:
-    names: list[str] = []
+    locations: list[RowLocation] = []
     images: list[Path] = []
     split: list[str] = []
     columns: dict[str, list[str]] = {"age": [], "gender": [], "race": []}
     for file in files:
         for where, row in _rows(file):
-            names.append(where)
+            locations.append(where)
             images.append(_image(file.parent, row["file"], where))
             split.append(_split(row["file"], where))
             for name, values in columns.items():
                 values.append(row[name])
     if not images:
-        raise DataError(f"{files[0]}: no rows below the header; get it again")
+        raise DataError("no rows below the header", path=files[0], advice="get it again")
     return EncodedFairFace(
-        names=tuple(names),
+        locations=tuple(locations),
         fetch=lambda i: np.frombuffer(images[i].read_bytes(), np.uint8),
         split=np.array(split),
-        age=_ages(columns["age"], names),
+        age=_ages(columns["age"], locations),
         gender=np.array(columns["gender"]),
         race=np.array(columns["race"]),
     )
 
 
-def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a label file, each with what messages call it."""
+def _rows(file: Path) -> Iterator[tuple[RowLocation, dict[str, str]]]:
+    """The rows of a label file, each with its location."""
     with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         reader = csv.DictReader(stream)
         try:
             missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise DataError(f"{file}: no column {missing[0]!r}; FairFace's CSV has {','.join(CSV_COLUMNS)}")
+                raise DataError(
+                    f"no column {missing[0]!r}", path=file, advice=f"FairFace's CSV has {','.join(CSV_COLUMNS)}"
+                )
             for row in reader:
-                where = f"{file}: line {reader.line_num}"
+                where = RowLocation(file, line=reader.line_num)
                 if any(not row[name] for name in CSV_COLUMNS):
-                    raise DataError(f"{where}: an empty or missing cell; the file is damaged, get it again")
+                    raise where.error("an empty or missing cell", advice=_DAMAGE, code=DAMAGED)
                 yield where, row
         except csv.Error as error:
-            raise DataError(f"{file}: line {reader.line_num}: {error}; the file is damaged, get it again") from None
+            raise RowLocation(file, line=reader.line_num).error(str(error), advice=_DAMAGE, code=DAMAGED) from None
 
 
-def _image(folder: Path, name: str, where: str) -> Path:
-    # the archive unpacks into a folder of its own beside the labels for some people and into the same for others
+def _image(folder: Path, name: str, where: RowLocation) -> Path:
+    # people unpack the archive into the folder of the labels, or into a folder of its own in it
     for candidate in (folder / name, *(inner / name for inner in sorted(folder.iterdir()) if inner.is_dir())):
         if is_file(candidate):
             return candidate
-    raise MissingFileError(f"{where}: no image {folder / name}; unpack FairFace's images beside the CSV files")
+    raise where.error(
+        f"no image {folder / name}", advice="unpack FairFace's images beside the CSV files", kind=MissingFileError
+    )
 
 
-def _split(name: str, where: str) -> str:
+def _split(name: str, where: RowLocation) -> str:
     folder = Path(name).parent.name.lower()
     if folder not in SPLIT_NAMES:
-        raise DataError(f"{where}: the split of {name!r} is unknown; expected train/… or val/…")
+        raise where.error(f"the split of {name!r} is unknown", advice="expected train/… or val/…")
     return SPLIT_NAMES[folder]
 
 
-def _ages(texts: Sequence[str], names: Sequence[str]) -> NDArray[np.int8]:
-    for text, name in zip(texts, names, strict=True):
+def _ages(texts: Sequence[str], locations: Sequence[RowLocation]) -> NDArray[np.int8]:
+    for text, location in zip(texts, locations, strict=True):
         if text not in AGES:
-            raise DataError(f"{name}: unknown age range {text!r}; expected one of {', '.join(AGES)}")
+            raise location.error(f"unknown age range {text!r}", advice=f"expected one of {', '.join(AGES)}")
     return np.array([AGES[text] for text in texts], np.int8)

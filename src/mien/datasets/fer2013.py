@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.arrow import import_csv
 from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, MissingFileError
 from mien.labels import FER2013
 
@@ -34,15 +35,15 @@ _BLOCK_BYTES = 16 << 20
 _SPACE = 32
 _ZERO = 48
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, UnicodeDecodeError)
-"""What the readers of .gz and .zip raise; an unknown or encrypting method of a zip is a RuntimeError, and the names in
-it need not be text."""
-_CURE = "the file is damaged or was edited; get it again"
+"""What the readers of .gz and .zip raise; an unknown or encrypting method of a zip is a RuntimeError, and its names
+need not be text."""
+_ADVICE = "the file is damaged or was edited; get it again"
 
 
 def read_fer2013(path: str | os.PathLike[str]) -> Dataset:
     """Read ``fer2013.csv``, plain, ``.gz`` or ``.zip`` (the zip may hold other files beside it).
 
-    The columns may stand in any order. Rows keep the order of the file, which is what FER+ votes are joined by.
+    The columns may be in any order. Rows keep the order of the file, by which FER+ votes are joined.
 
     Args:
         path: the file.
@@ -53,11 +54,11 @@ def read_fer2013(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         MissingFileError: no such file.
         DataError: another layout, or a row with a wrong number of pixels, something that is no whole number from 0 to
-            255, an unknown label or an unknown Usage; names the data row (from 1) and the line of the file.
+            255, an unknown label or an unknown Usage; ``details`` holds the data row (from 1) and the line of the file.
     """
     source = Path(path)
     if not source.is_file():
-        raise MissingFileError(f"{source}: no such file; give fer2013.csv, plain, as .gz or as .zip")
+        raise MissingFileError("no such file", path=source, advice="give fer2013.csv, plain, as .gz or as .zip")
     images, emotions, splits = [], [], []
     done = 0
     for emotion, pixels, usage in _batches(source):
@@ -66,7 +67,7 @@ def read_fer2013(path: str | os.PathLike[str]) -> Dataset:
         splits.append(_parse_usages(source, usage, done))
         done += len(emotion)
     if not done:
-        raise DataError(f"{source}: no rows below the header; {_CURE}")
+        raise DataError("no rows below the header", path=source, advice=_ADVICE, code=DAMAGED)
     return Dataset(
         images=np.concatenate(images).reshape(done, SIZE, SIZE, 1),
         split=np.concatenate(splits),
@@ -105,7 +106,8 @@ def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
             if short and short[0].number is not None:
                 # the header was read before, so Arrow's first row is the file's second line
                 _fail(path, int(short[0].number) - 1, f"{short[0].actual_columns} columns instead of {len(names)}")
-            raise DataError(f"{path}: not the CSV of FER2013 ({str(error)[:120]}); {_CURE}") from None
+            reason = f"not the CSV of FER2013 ({str(error)[:120]})"
+            raise DataError(reason, path=path, advice=_ADVICE, code=DAMAGED) from None
 
 
 @contextlib.contextmanager
@@ -124,18 +126,23 @@ def open_csv(path: Path) -> Iterator[IO[bytes]]:
             else:
                 yield raw
         except _DAMAGE as error:
-            raise DataError(f"{path}: the compressed file is damaged ({error}); get it again") from None
+            raise DataError(
+                f"the compressed file is damaged ({error})", path=path, advice="get it again", code=DAMAGED
+            ) from None
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
     names = [
         name for name in archive.namelist() if name.lower().endswith(".csv") and not Path(name).name.startswith(".")
     ]
-    chosen = [name for name in names if Path(name).name.lower() == "fer2013.csv"] or names
-    if len(chosen) != 1:
-        found = ", ".join(chosen) or "none"
-        raise DataError(f"{path}: expected one CSV in the zip, found {found}; unpack it and give the CSV itself")
-    return chosen[0]
+    candidates = [name for name in names if Path(name).name.lower() == "fer2013.csv"] or names
+    if len(candidates) != 1:
+        raise DataError(
+            f"expected one CSV in the zip, found {', '.join(candidates) or 'none'}",
+            path=path,
+            advice="unpack it and give the CSV itself",
+        )
+    return candidates[0]
 
 
 def _header(path: Path, stream: IO[bytes]) -> list[str]:
@@ -145,8 +152,9 @@ def _header(path: Path, stream: IO[bytes]) -> list[str]:
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise DataError(
-            f"{path}: no column {missing[0]!r} in the header {text.strip()[:60]!r}; "
-            f"FER2013's CSV has the columns {','.join(COLUMNS)}"
+            f"no column {missing[0]!r} in the header {text.strip()[:60]!r}",
+            path=path,
+            advice=f"FER2013's CSV has the columns {','.join(COLUMNS)}",
         )
     return names
 
@@ -197,7 +205,7 @@ def _explain_pixels(path: Path, text: bytes, row: int) -> NoReturn:
             _fail(path, row, f"pixel {position} is {word[:20]}, expected 0–255")
     if len(words) != _PIXELS:
         _fail(path, row, f"{len(words)} pixels instead of {_PIXELS} ({SIZE}×{SIZE})")
-    _fail(path, row, "the pixels must be numbers of at most three digits with single spaces between them")
+    _fail(path, row, "the pixels must be numbers of at most three digits, separated by single spaces")
 
 
 def _parse_emotions(path: Path, column: Any, done: int) -> NDArray[np.int8]:
@@ -220,4 +228,4 @@ def _lookup(path: Path, column: Any, done: int, names: dict[str, Any], what: str
 
 def _fail(path: Path, row: int, problem: str) -> NoReturn:
     """Raise for data row ``row``, counted from 0."""
-    raise DataError(f"{path}: row {row + 1} (line {row + 2}): {problem}; {_CURE}")
+    raise RowLocation(path, row + 1, row + 2).error(problem, advice=_ADVICE, code=DAMAGED)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
+from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
 
@@ -29,9 +30,11 @@ VOTE_NAMES: tuple[str, ...] = (*FERPLUS.names, *FERPLUS_COLUMNS[len(FERPLUS) :])
 _EMOTIONS = len(FERPLUS)
 _UNKNOWN, _NOT_A_FACE = FERPLUS_COLUMNS.index("unknown"), FERPLUS_COLUMNS.index("NF")
 _CONTEMPT = FERPLUS_COLUMNS.index("contempt")
-_MOST_VOTES = 100
-_ENOUGH_ROWS = 500
-_LEAST_AGREEMENT = 0.4
+_MAX_VOTES = 100
+_MIN_ROWS = 500
+_MIN_AGREEMENT = 0.4
+_SOURCE = "get fer2013new.csv from github.com/microsoft/FERPlus"
+_DAMAGE = "the file is damaged, get it again"
 
 NOT_A_FACE = "not a face wins the vote"
 UNKNOWN = "unknown wins the vote"
@@ -44,7 +47,7 @@ DROP_REASONS = (NOT_A_FACE, UNKNOWN, CONTEMPT, NO_VOTES, NO_MAJORITY, SCATTERED)
 
 
 class VoteTargets(NamedTuple):
-    """What a rule makes of the votes.
+    """Training targets from votes.
 
     Attributes:
         targets: ``(n, classes)`` float32, rows sum to 1; all zeros where the row is dropped.
@@ -73,11 +76,11 @@ def read_votes(path: str | os.PathLike[str]) -> NDArray[np.int8]:
 
     Raises:
         MissingFileError: no such file.
-        DataError: a column is missing, or a vote is no whole number from 0 to 100; names the row.
+        DataError: a column is missing, or a vote is no whole number from 0 to 100; ``details`` holds the row.
     """
     source = Path(path)
     if not source.is_file():
-        raise MissingFileError(f"{source}: no such file; get fer2013new.csv from github.com/microsoft/FERPlus")
+        raise MissingFileError("no such file", path=source, advice=_SOURCE)
     with source.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         rows = csv.reader(stream)
         try:
@@ -85,14 +88,16 @@ def read_votes(path: str | os.PathLike[str]) -> NDArray[np.int8]:
             missing = [name for name in FERPLUS_COLUMNS if name not in header]
             if missing:
                 raise DataError(
-                    f"{source}: no column {missing[0]!r}; expected fer2013new.csv with {','.join(FERPLUS_COLUMNS)}"
+                    f"no column {missing[0]!r}",
+                    path=source,
+                    advice=f"expected fer2013new.csv with {','.join(FERPLUS_COLUMNS)}",
                 )
-            places = [header.index(name) for name in FERPLUS_COLUMNS]
-            table = [_votes(source, i, row, places) for i, row in enumerate(rows, 1)]
+            columns = [header.index(name) for name in FERPLUS_COLUMNS]
+            table = [_parse_votes(RowLocation(source, i, i + 1), row, columns) for i, row in enumerate(rows, 1)]
         except csv.Error as error:
-            raise DataError(f"{source}: line {rows.line_num}: {error}; the file is damaged, get it again") from None
+            raise RowLocation(source, line=rows.line_num).error(str(error), advice=_DAMAGE, code=DAMAGED) from None
     if not table:
-        raise DataError(f"{source}: no rows below the header; get fer2013new.csv from github.com/microsoft/FERPlus")
+        raise DataError("no rows below the header", path=source, advice=_SOURCE)
     return np.array(table, np.int8)
 
 
@@ -108,16 +113,16 @@ def join_votes(dataset: Dataset, votes: NDArray[np.int8]) -> Dataset:
     """
     if dataset.info.name != "fer2013":
         raise DataError(
-            f"FER+ votes belong to the rows of FER2013's CSV, and this is {dataset.info.name}: give fer2013.csv, "
-            "which alone keeps the original order"
+            f"FER+ votes belong to the rows of FER2013's CSV, and this is {dataset.info.name}",
+            advice="give fer2013.csv, which alone keeps the original order",
         )
     if len(votes) != len(dataset):
         raise DataError(
-            f"{len(votes)} rows of FER+ votes for {len(dataset)} images: votes are joined by row, "
-            "so both files must be whole and in their original order"
+            f"{len(votes)} rows of FER+ votes for {len(dataset)} images",
+            advice="votes are joined by row, so both files must be complete and in their original order",
         )
     if not np.array_equal(dataset.row, np.arange(len(dataset))):
-        raise DataError("FER+ votes are joined by row: join them before rows are taken out or moved")
+        raise DataError("FER+ votes are joined by row, and rows are missing or moved", advice="join the votes first")
     _same_order(dataset, votes)
     return replace(
         dataset,
@@ -130,13 +135,12 @@ def apply_target_rule(dataset: Dataset, rule: TargetRule, classes: int = 8) -> D
     """The rows that a rule keeps, the others counted by reason in ``info.dropped``; see `vote_targets`.
 
     Raises:
-        InputError: the dataset carries no votes, or an unknown rule.
+        InputError: the dataset has no votes, or an unknown rule.
     """
     if dataset.votes is None:
-        raise InputError(f"{dataset.info.name} carries no FER+ votes: give fer2013new.csv as well")
+        raise InputError(f"{dataset.info.name} has no FER+ votes", advice="give fer2013new.csv as well")
     kept = dataset.drop(vote_targets(dataset.votes, rule, classes).reasons)
-    note = f"rows kept by the FER+ rule {rule} with {classes} classes"
-    return replace(kept, info=replace(kept.info, notes=(*kept.info.notes, note)))
+    return kept.with_note(f"rows kept by the FER+ rule {rule} with {classes} classes")
 
 
 def vote_targets(votes: NDArray[np.integer], rule: TargetRule, classes: int = 8) -> VoteTargets:
@@ -251,23 +255,22 @@ def _same_order(dataset: Dataset, votes: NDArray[np.int8]) -> None:
     winner = votes[:, :_EMOTIONS].argmax(axis=1)
     names = np.array(FERPLUS.names)[winner]
     agreeing = int((np.array(FER2013.names)[dataset.emotion] == names).sum())
-    if len(votes) >= _ENOUGH_ROWS and agreeing < _LEAST_AGREEMENT * len(votes):
+    if len(votes) >= _MIN_ROWS and agreeing < _MIN_AGREEMENT * len(votes):
         raise DataError(
             f"the FER+ votes agree with the labels in only {agreeing / len(votes):.0%} of the rows: the two files are "
-            "not in the same order; get both again in their original order"
+            "not in the same order",
+            advice="get both again in their original order",
         )
 
 
-def _votes(path: Path, row: int, cells: list[str], places: list[int]) -> list[int]:
-    where = f"{path}: row {row} (line {row + 1})"
-    if len(cells) <= max(places):
-        raise DataError(
-            f"{where}: {len(cells)} columns instead of {max(places) + 1}; the file is damaged, get it again"
-        )
+def _parse_votes(where: RowLocation, cells: list[str], columns: list[int]) -> list[int]:
+    if len(cells) <= max(columns):
+        reason = f"{len(cells)} columns instead of {max(columns) + 1}"
+        raise where.error(reason, advice=_DAMAGE, code=DAMAGED)
     try:
-        votes = [int(cells[place]) for place in places]
+        votes = [int(cells[column]) for column in columns]
     except ValueError as error:
-        raise DataError(f"{where}: votes must be whole numbers ({error}); the file is damaged, get it again") from None
-    if min(votes) < 0 or max(votes) > _MOST_VOTES:
-        raise DataError(f"{where}: votes must lie in 0–{_MOST_VOTES}, got {votes}; the file is damaged, get it again")
+        raise where.error(f"votes must be whole numbers ({error})", advice=_DAMAGE, code=DAMAGED) from None
+    if min(votes) < 0 or max(votes) > _MAX_VOTES:
+        raise where.error(f"votes must be in 0–{_MAX_VOTES}, got {votes}", advice=_DAMAGE, code=DAMAGED)
     return votes

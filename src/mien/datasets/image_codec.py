@@ -1,4 +1,4 @@
-"""Images to and from encoded bytes, many at once on threads (OpenCV lets go of the interpreter lock)."""
+"""Images to and from encoded bytes, many at once on threads (OpenCV releases the interpreter lock)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.cpus import available_cpus
+from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, InputError
 from mien.geometry import resize
 from mien.media.silence_logs import silence_pillow
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""Pillow's names of the formats that datasets come in."""
+"""Pillow's names of the image formats in datasets."""
 MAX_PIXELS = 1 << 26
-"""Pixels that an image of a dataset may state."""
+"""Maximum pixels that the head of an image may state."""
+
+_REPLACE = "get it again or take it out"
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -31,7 +34,7 @@ _BLOCK = 256
 _GRAY = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
 _RGB = (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101])
 _CHUNK = struct.Struct(">I4s")
-"""Length and kind of a chunk of a PNG, which its content and four more bytes follow."""
+"""Length and kind of a chunk of a PNG; its content and four more bytes follow."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DAMAGE = (
     OSError, SyntaxError, ValueError, RuntimeError, EOFError, LookupError, TypeError, ArithmeticError, struct.error,
@@ -65,13 +68,18 @@ def decode_images(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int
         shape: (height, width, channels) that each must have.
 
     Raises:
-        DataError: an image that cannot be decoded or has another size; names its position.
+        DataError: an image that cannot be decoded or has another size; the message has its position, from 1.
     """
 
     def one(i: int) -> NDArray[np.uint8]:
-        image = _decoded(f"image {i + 1}", files[i], shape[2])
+        try:
+            image = decode_image(files[i], shape[2])
+        except DataError as error:
+            raise DataError(
+                f"image {i + 1}: {error.reason}", advice=error.advice, code=error.code, details={"image": i + 1}
+            ) from None
         if image.shape != shape:
-            raise DataError(f"image {i + 1} has the shape {image.shape}, expected {shape}")
+            raise DataError(f"image {i + 1}: shape {image.shape}, expected {shape}", details={"image": i + 1})
         return image
 
     if shape[2] not in (1, 3):
@@ -89,35 +97,40 @@ def decode_images(files: Sequence[NDArray[np.uint8]], shape: tuple[int, int, int
 
 
 def load_images(
-    names: Sequence[str], fetch: Callable[[int], NDArray[np.uint8]], size: int | None = None
+    locations: Sequence[RowLocation], fetch: Callable[[int], NDArray[np.uint8]], size: int | None = None
 ) -> NDArray[np.uint8]:
     """Images of a source that may hold anything → ``(n, h, w, 3)`` RGB uint8, contiguous.
 
     Args:
-        names: what to call each image in an error, such as its path.
+        locations: where each image is stored, for errors.
         fetch: index → the bytes of that image as a uint8 array; called on several threads.
         size: side in pixels that every image is resized to; None keeps the size, which must then be the same for all.
 
     Raises:
-        DataError: an image that cannot be decoded, or one of another size while ``size`` is None; names the image.
+        DataError: an image that cannot be decoded, or one of another size while ``size`` is None.
     """
-    if not names:
+    if not locations:
         raise InputError("no images to read")
-    first = _read(names[0], fetch(0), size)
-    out = np.empty((len(names), *first.shape), np.uint8)
+
+    def load(i: int) -> NDArray[np.uint8]:
+        image = decode_at(locations[i], fetch(i))
+        return image if size is None else resize(image, (size, size))
+
+    first = load(0)
+    out = np.empty((len(locations), *first.shape), np.uint8)
 
     def block(start: int) -> None:
-        for i in range(start, min(start + _BLOCK, len(names))):
-            image = _read(names[i], fetch(i), size)
+        for i in range(start, min(start + _BLOCK, len(locations))):
+            image = load(i)
             if image.shape != first.shape:
                 height, width = image.shape[:2]
-                raise DataError(
-                    f"{names[i]}: {width}×{height} pixels, but {names[0]} has {first.shape[1]}×{first.shape[0]}; "
-                    "give a size that all are resized to"
+                raise locations[i].error(
+                    f"{width}×{height} pixels, but {locations[0].name} has {first.shape[1]}×{first.shape[0]}",
+                    advice="give a size that all are resized to",
                 )
             out[i] = image
 
-    parallel_map(block, range(0, len(names), _BLOCK))
+    parallel_map(block, range(0, len(locations), _BLOCK))
     return out
 
 
@@ -134,30 +147,26 @@ def decode_image(data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     """One encoded image → ``(h, w, channels)`` uint8 gray (1) or RGB (3).
 
     Raises:
-        DataError: it cannot be decoded, or states more than `MAX_PIXELS`; does not name the image.
+        DataError: it cannot be decoded, or states more than `MAX_PIXELS`; without a path.
     """
     stated = _stated_pixels(data)
     # OpenCV takes memory for what the head states, however little there is behind it
     if stated > MAX_PIXELS:
-        raise DataError(f"states more than {MAX_PIXELS:,} pixels; get it again or take it out")
+        raise DataError(f"states more than {MAX_PIXELS:,} pixels", advice=_REPLACE, code=DAMAGED)
     gray = channels == 1
     image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR) if stated else None
     if image is None:
-        raise DataError("not a readable image; get it again or take it out")
+        raise DataError("not a readable image", advice=_REPLACE, code=DAMAGED)
     pixels = image[:, :, None] if gray else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return np.asarray(pixels, np.uint8)
 
 
-def _read(name: str, data: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
-    image = _decoded(name, data, 3)
-    return image if size is None else resize(image, (size, size))
-
-
-def _decoded(name: str, data: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+def decode_at(location: RowLocation, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One encoded image → RGB uint8 ``(h, w, 3)``; raises `DataError` with the location where that fails."""
     try:
-        return decode_image(data, channels)
+        return decode_image(data, 3)
     except DataError as error:
-        raise DataError(f"{name}: {error}") from None
+        raise location.error(error.reason, advice=error.advice, code=error.code) from None
 
 
 def _stated_pixels(data: NDArray[np.uint8]) -> int:

@@ -1,4 +1,4 @@
-"""What pictures of any size and colour look like to rules that compare them: gray, 48×48, and as HOG vectors."""
+"""Images of any size and colour in the form in which they are compared: gray, 48×48, and as HOG vectors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mien.geometry import resize
 from mien.published.features import SIDE, hog
 
 CELL = 6
-"""Side of the cells of the HOG that is compared and learned from, pixels of a 48×48 picture: 512 numbers."""
+"""Side of the HOG cells, pixels of a 48×48 image: 512 numbers."""
 _BLOCK = 256
 
 
 def gray48(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``(n, h, w, 1 or 3)`` uint8 gray or RGB → ``(n, 48, 48)`` uint8 gray; what is so already is not copied."""
+    """``(n, h, w, 1 or 3)`` uint8 gray or RGB → ``(n, 48, 48)`` uint8 gray; images of this form are not copied."""
     if images.shape[1:] == (SIDE, SIDE, 1):
         return images[..., 0]
     out = np.empty((len(images), SIDE, SIDE), np.uint8)
@@ -26,7 +26,7 @@ def gray48(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def hog_vectors(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """``(n, 48, 48)`` → ``(n, 512)`` float32; roots, because a cell's few strong votes would drown the others."""
+    """``(n, 48, 48)`` → ``(n, 512)`` float32; square roots, because few strong gradients would dominate a cell."""
     parts = [hog.cell_hog(gray[start : start + _BLOCK], CELL) for start in range(0, max(len(gray), 1), _BLOCK)]
     vectors = np.concatenate(parts).reshape(len(gray), (SIDE // CELL) ** 2 * hog.ORIENTATIONS)
     return np.sqrt(vectors, out=vectors)

@@ -1,11 +1,11 @@
-"""A prepared dataset as picture files in class folders, with its labels and features beside them.
+"""A dataset as image files in class folders, with its labels and features beside them.
 
-    folder/train/angry/0000012.png …     one folder an emotion, files named by their row in the source
+    folder/train/angry/0000012.png …     one folder per emotion, files named by their row in the source
     folder/train/labels.csv              file, row, emotion, and 1 or 0 for each class
     folder/train/labels.npy              (n, classes) uint8, the same ones and zeros
-    folder/train/landmarks.npy           (n, length) float32, one file a feature the dataset carries
+    folder/train/landmarks.npy           (n, length) float32, one file per feature of the dataset
 
-Rows of all these files have one order. `mien.datasets.image_folders` reads the pictures back.
+Rows of all these files have one order. `mien.datasets.image_folders` reads the images back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.image_codec import parallel_map
 from mien.errors import InputError
 from mien.files import atomic_path
-from mien.labels import canonical
 from mien.published.features import hog
 
 SUFFIXES = ("png", "jpg")
@@ -36,12 +35,12 @@ def _as_is(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _hog(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if images.shape[3] != 1:
-        raise InputError("HOG is drawn of gray pictures, and these are in colour: leave the kind 'hog' out")
+        raise InputError("HOG is drawn from gray images, and these are in colour", advice="leave the kind 'hog' out")
     return hog.draw_hog(images[..., 0])[..., None]
 
 
 IMAGE_KINDS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {"face": _as_is, "hog": _hog}
-"""What the pictures show → ``(n, h, w, c)`` faces to ``(n, h, w, c)`` pictures."""
+"""Content of the written images → ``(n, h, w, c)`` faces to ``(n, h, w, c)`` images."""
 
 
 def write_image_folders(
@@ -56,33 +55,31 @@ def write_image_folders(
 
     Args:
         dataset: a dataset with emotions.
-        folder: where to; made where it is not there, and must be empty.
-        kind: a key of `IMAGE_KINDS`: the face itself, or its HOG drawn as a picture.
+        folder: the folder, which must be new or empty.
+        kind: a key of `IMAGE_KINDS`: the face itself, or its HOG drawn as an image.
         suffix: "png" (lossless) or "jpg" (quality 95).
         classes: emotions in the order of the label columns; None is the taxonomy's order. Each emotion that occurs must
             be among them.
 
     Returns:
-        How many pictures were written.
+        How many images were written.
 
     Raises:
         InputError: a dataset without emotions, an emotion that is not among the classes, an unknown kind or suffix, or
-            a folder that holds something.
+            a folder that is not empty.
     """
     target = Path(folder)
     if kind not in IMAGE_KINDS or suffix not in SUFFIXES:
-        raise InputError(
-            f"no pictures {kind!r} as {suffix!r}: kinds are {', '.join(IMAGE_KINDS)}, suffixes png and jpg"
-        )
+        raise InputError(f"no images {kind!r} as {suffix!r}: kinds are {', '.join(IMAGE_KINDS)}, suffixes png and jpg")
     names = _emotions(dataset)
     taxonomy = dataset.taxonomy
     everything = taxonomy.names if taxonomy is not None else ()
-    order = everything if classes is None else tuple(dict.fromkeys(map(canonical, classes)))
+    order = everything if classes is None else tuple(dict.fromkeys(map(dataset.canonical_label, classes)))
     absent = sorted(set(names) - set(order))
     if absent:
         raise InputError(f"the dataset holds {absent[0]!r}, which is not among the classes {', '.join(order)}")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target}: is not an empty folder; give another one for the pictures")
+        raise InputError("is not an empty folder", path=target, advice="give another one for the images")
     drawn = IMAGE_KINDS[kind](dataset.images)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == "jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
     for split in SPLITS:

@@ -1,10 +1,11 @@
-"""Image folders in the Kaggle layout: ``train/angry/*.jpg``, ``test/angry/*.jpg``, and a validation folder if any.
+"""Image folders in the Kaggle layout: ``train/angry/*.jpg``, ``test/angry/*.jpg``, and optionally a validation folder.
 
 Labels come from the *names* of the folders: the alphabetical order that loaders number them by is not FER2013's.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 
 from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
 from mien.datasets.image_codec import gray_if_colourless, load_images
+from mien.datasets.row_location import RowLocation
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, OWN, Taxonomy, canonical
 
+_logger = logging.getLogger(__name__)
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-"""Files with another suffix are passed over."""
+"""Suffixes of images; other files are skipped."""
 
 
 def read_image_folders(path: str | os.PathLike[str], size: int | None = None, *, own: bool = False) -> Dataset:
@@ -40,24 +44,31 @@ def read_image_folders(path: str | os.PathLike[str], size: int | None = None, *,
     """
     root = Path(path)
     if not root.is_dir():
-        raise MissingFileError(f"{root}: no such folder; give the one that holds train/ and test/")
+        raise MissingFileError("no such folder", path=root, advice="give the one that holds train/ and test/")
     folders = split_folders(root)
     if not folders:
-        raise DataError(f"{root}: no folder train, validation or test in it; expected train/angry/*.jpg and so on")
+        raise DataError(
+            "no folder train, validation or test in it", path=root, advice="expected train/angry/*.jpg and so on"
+        )
     files: list[Path] = []
     splits: list[str] = []
     names: list[str] = []
     for folder, split in folders:
         for label_folder in _subfolders(folder):
             label = label_folder.name if own else _label(label_folder)
-            found = sorted(p for p in label_folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
-            files += found
-            splits += [split] * len(found)
-            names += [label] * len(found)
+            content = [p for p in label_folder.iterdir() if p.name[0] != "."]
+            images_here = sorted(p for p in content if p.suffix.lower() in SUFFIXES)
+            if len(images_here) < len(content):
+                _logger.info("%s: skipped %d files that are no images", label_folder, len(content) - len(images_here))
+            files += images_here
+            splits += [split] * len(images_here)
+            names += [label] * len(images_here)
     if not files:
-        raise MissingFileError(f"{root}: no images below train/<emotion>/; looked for {', '.join(sorted(SUFFIXES))}")
+        raise MissingFileError(
+            "no images below train/<emotion>/", path=root, advice=f"expected {', '.join(sorted(SUFFIXES))}"
+        )
     images = load_images(
-        [str(file.relative_to(root)) for file in files],
+        [RowLocation(file) for file in files],
         lambda i: np.frombuffer(files[i].read_bytes(), np.uint8),
         size,
     )
@@ -79,7 +90,7 @@ def read_image_folders(path: str | os.PathLike[str], size: int | None = None, *,
 
 
 def split_folders(root: Path) -> list[tuple[Path, str]]:
-    """The sub-folders that are splits, with the split each one is."""
+    """The sub-folders that are splits, each with its split."""
     return [
         (folder, SPLIT_NAMES[folder.name.lower()]) for folder in _subfolders(root) if folder.name.lower() in SPLIT_NAMES
     ]
@@ -104,5 +115,5 @@ def _label(folder: Path) -> str:
         return canonical(folder.name)
     except InputError as error:
         raise DataError(
-            f"{folder}: the folder's name is its label, and this one is none ({error}); rename it"
+            f"the folder's name is its label, and this one is none ({error.reason})", path=folder, advice="rename it"
         ) from None

@@ -1,4 +1,4 @@
-"""How much a simple classifier, trained on other images, doubts each label."""
+"""Labels against the predictions of a simple classifier that was trained on other images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mien.errors import DataError, InputError, MissingExtraError
 FOLDS = 5
 COMPONENTS = 100
 IMAGES_PER_COMPONENT = 20
-"""Least, or a small dataset would be learned by heart."""
+"""Minimum; with fewer the classifier would memorise a small dataset."""
 _STEPS = 60
 
 
 def label_doubt(dataset: Dataset, seed: int = 0) -> NDArray[np.float64]:
     """``(n,)`` float64: how many times more probable the most probable emotion is than the image's own label.
 
-    HOG of the gray picture, its 100 principal components, logistic regression with five folds; copies of an image fall
-    in one fold. Probabilities are divided by the emotions' shares, or every rare emotion would seem doubtful. 1 is no
-    doubt.
+    HOG of the gray image, its 100 principal components, logistic regression with five folds; copies of an image are in
+    one fold. Probabilities are divided by the emotions' shares, or every rare emotion would seem doubtful. 1 means that
+    the label is the most probable one.
 
     Args:
         dataset: a dataset with emotions.
@@ -30,7 +30,7 @@ def label_doubt(dataset: Dataset, seed: int = 0) -> NDArray[np.float64]:
 
     Raises:
         InputError: the dataset has no emotions.
-        DataError: an emotion stands on fewer images than there are folds.
+        DataError: an emotion has fewer images than there are folds.
         MissingExtraError: scikit-learn is not installed.
     """
     if dataset.emotion is None:
@@ -46,19 +46,19 @@ def label_doubt(dataset: Dataset, seed: int = 0) -> NDArray[np.float64]:
 def out_of_fold_probabilities(
     gray: NDArray[np.uint8], label: NDArray[np.integer], identity: NDArray[np.int64], what: str, seed: int = 0
 ) -> NDArray[np.float64]:
-    """``(n, k)`` float64: probabilities that a classifier which never saw an image gives to its labels.
+    """``(n, k)`` float64: label probabilities of each image by a classifier that was not trained on it.
 
-    HOG, its 100 principal components, logistic regression with five folds; copies of an image fall in one fold.
+    HOG, its 100 principal components, logistic regression with five folds; copies of an image are in one fold.
 
     Args:
         gray: uint8 ``(n, 48, 48)``.
         label: ``(n,)`` from 0 to k - 1, each of which occurs.
         identity: ``(n,)`` equal for copies, see `mien.datasets.exact_duplicates.image_ids`.
-        what: is asking, for an error.
+        what: the caller, for errors.
         seed: of the folds.
 
     Raises:
-        DataError: a label stands on fewer distinct images than there are folds, or there is one label alone.
+        DataError: a label has fewer distinct images than there are folds, or there is one label alone.
         MissingExtraError: scikit-learn is not installed.
     """
     try:
@@ -72,7 +72,7 @@ def out_of_fold_probabilities(
     counts = np.bincount(np.unique(np.stack([identity, label]), axis=1)[1])
     if len(counts) < 2 or counts.min() < FOLDS:
         raise DataError(
-            f"too few images to judge labels by: each of at least two labels needs {FOLDS}; leave {what} out"
+            f"too few images to check labels: each of at least two labels needs {FOLDS}", advice=f"leave {what} out"
         )
     vectors = hog_vectors(gray)
     parts = max(1, min(COMPONENTS, len(vectors) // IMAGES_PER_COMPONENT))

@@ -1,9 +1,9 @@
-"""Pictures that are nearly the same: the same photo, brighter, cropped elsewhere, compressed again, or mirrored.
+"""Near duplicates: the same photo, brighter, cropped elsewhere, compressed again, or mirrored.
 
-Two steps. A perceptual hash (64 bits: which of the lowest frequencies of the picture lie above their median; Zauner
-2010) picks pairs that might be. Hashes of different faces of one pose are close too, so each such pair is then compared
-by its HOG vectors, whose cosine leaves a gap between the same photo and another one; `benchmarks/near_duplicates.py`
-measures where. Every pair is looked at, in blocks: time grows with the square of the pictures, memory does not.
+Two steps. A perceptual hash (64 bits: which of the lowest frequencies of the image are above their median; Zauner 2010)
+selects candidate pairs. Hashes of different faces in one pose are close too, so the HOG vectors of each candidate pair
+are compared, whose cosine leaves a gap between the same photo and another one; `benchmarks/near_duplicates.py` measures
+where. All pairs are compared, in blocks: time grows with the square of the number of images, memory does not.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from mien.errors import DataError
 from mien.geometry import resize
 
 MAX_PAIRS = 2_000_000
-"""Pairs that are kept; a dataset with more is no dataset of photos."""
+"""Maximum number of pairs; more do not occur in a dataset of photos."""
 MIN_DEVIATION = 2.0
-"""Gray levels: below this standard deviation there is nothing to compare."""
+"""Minimum standard deviation of the gray levels; images below it are not compared."""
 
 _HASHED = 32
 _LOWEST = 8
@@ -31,14 +31,14 @@ _BLOCK = 2048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DuplicatePairs:
-    """Pairs of pictures that are nearly the same.
+    """Pairs of near duplicates.
 
     Attributes:
         first: ``(m,)`` index of one.
         second: ``(m,)`` index of the other, the larger.
-        bits: ``(m,)`` in which their hashes differ.
+        bits: ``(m,)`` number of bits in which their hashes differ.
         similarity: ``(m,)`` float32, cosine of their HOG vectors.
-        mirrored: ``(m,)`` bool, the other is the one in a mirror.
+        mirrored: ``(m,)`` bool, whether one is the mirror image of the other.
     """
 
     first: NDArray[np.int64]
@@ -54,19 +54,19 @@ class DuplicatePairs:
 def near_duplicates(
     images: NDArray[np.uint8], *, bits: int = defaults.MAX_HASH_BITS, similarity: float = defaults.MIN_SIMILARITY
 ) -> DuplicatePairs:
-    """All pairs of pictures that are nearly the same, ordered by their first, then their second picture.
+    """All pairs of near duplicates, ordered by their first, then their second image.
 
     Args:
-        images: uint8 ``(n, h, w, 1 or 3)``, each picture once. Pictures of one brightness are left out.
-        bits: in which hashes differ at most, 0–64; more finds larger crops and takes longer.
-        similarity: least cosine of the HOG vectors, 0–1; less finds other faces.
+        images: uint8 ``(n, h, w, 1 or 3)``, each distinct image once. Images of one brightness are left out.
+        bits: maximum bits in which hashes differ, 0–64; more finds larger crops and takes longer.
+        similarity: minimum cosine of the HOG vectors, 0–1; less finds other faces.
 
     Raises:
         DataError: more than `MAX_PAIRS` pairs.
     """
     gray = gray48(images)
-    # picture by picture: all at once would need eight bytes a pixel
-    rows = np.flatnonzero([picture.std() >= MIN_DEVIATION for picture in gray])
+    # image by image: all at once would need eight bytes per pixel
+    rows = np.flatnonzero([image.std() >= MIN_DEVIATION for image in gray])
     gray = gray[rows]
     hashes, vectors = _signs(perceptual_hash(gray)), _unit(hog_vectors(gray))
     found = [(pairs, False) for pairs in _pairs(hashes, vectors, hashes, vectors, bits, similarity)]
@@ -77,7 +77,7 @@ def near_duplicates(
 
 
 def perceptual_hash(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which of 64 low frequencies of each picture lie above their median; the picture's mean is not among them.
+    """Which of 64 low frequencies of each image are above their median; the image's mean is not among them.
 
     Args:
         gray: uint8 ``(n, 48, 48)``.
@@ -87,17 +87,17 @@ def perceptual_hash(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """
     basis = _cosines()
     out = np.empty((len(gray), _LOWEST * _LOWEST), np.bool_)
-    for i, picture in enumerate(gray):
-        small = resize(picture, (_HASHED, _HASHED)).astype(np.float32)
+    for i, image in enumerate(gray):
+        small = resize(image, (_HASHED, _HASHED)).astype(np.float32)
         waves = basis @ small @ basis.T
-        # the next frequency down takes the place of the mean
+        # the next frequency down replaces the mean
         lowest = np.append(waves[:_LOWEST, :_LOWEST].ravel()[1:], waves[_LOWEST, 0])
         out[i] = lowest > np.median(lowest)
     return out
 
 
 def connected_groups(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``(n,)`` int64: equal numbers for all that pairs join, directly or through others; the smallest index of each."""
+    """``(n,)`` int64: connected components of pairs; each has the smallest index of its members."""
     parent = np.arange(n)
 
     def root(i: int) -> int:
@@ -129,7 +129,7 @@ def _pairs(
     width = left.shape[1]
     for i in range(0, len(left), _BLOCK):
         for j in range(i, len(right), _BLOCK):
-            # of vectors of ±1 the product is 64 minus twice the bits that differ: exact, and quicker than counting bits
+            # the product of vectors of ±1 is 64 minus twice the differing bits: exact, and faster than counting bits
             agreement = left[i : i + _BLOCK] @ right[j : j + _BLOCK].T
             a, b = np.nonzero(agreement >= width - 2 * bits)
             ordered = a + i < b + j
@@ -141,7 +141,8 @@ def _pairs(
             total += len(a)
             if total > MAX_PAIRS:
                 raise DataError(
-                    f"more than {MAX_PAIRS:,} pairs of images are nearly the same: set fewer bits or more similarity"
+                    f"more than {MAX_PAIRS:,} pairs of images are nearly the same",
+                    advice="set fewer bits or more similarity",
                 )
             out.append((a + i, b + j, differ, cosine[close]))
     return out
@@ -150,7 +151,7 @@ def _pairs(
 def _cosine(
     left: NDArray[np.float32], right: NDArray[np.float32], a: NDArray[np.intp], b: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Products of left a with right b; a whole block at once where that is less work than pair by pair."""
+    """Products of left a with right b; as one block where that is less work than pair by pair."""
     if len(a) > len(left) * len(right) // 16:
         return np.asarray((left @ right.T)[a, b], np.float32)
     parts = [np.einsum("nd,nd->n", left[a[k : k + _BLOCK]], right[b[k : k + _BLOCK]]) for k in range(0, len(a), _BLOCK)]
@@ -158,7 +159,7 @@ def _cosine(
 
 
 def _merged(rows: NDArray[np.intp], found: list[tuple[_Found, bool]]) -> DuplicatePairs:
-    """One entry a pair; one found both ways is what it is more similar to."""
+    """One entry per pair; a pair found both plain and mirrored keeps the more similar one."""
     if not found:
         none = np.zeros(0, np.int64)
         return DuplicatePairs(none, none, none, none.astype(np.float32), none.astype(np.bool_))

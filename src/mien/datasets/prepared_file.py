@@ -1,10 +1,10 @@
-"""The one compact file a training run reads: lossless images and labels in one Parquet file.
+"""The prepared file that training reads: lossless images and labels in one Parquet file.
 
 Columns: ``image`` (binary, a lossless PNG or WebP), ``split`` (string), ``row`` (int32, row in the source) and the
-labels the dataset has: ``emotion`` (int8), ``votes`` (10 × int8), ``age`` (int8), ``gender`` and ``race`` (dictionary
-of strings), ``found`` (bool); then one column a feature, ``feature_NAME`` (fixed-size list of float32), such as
-``feature_hog`` of 72. The schema's metadata key ``mien.dataset`` holds JSON that says what the file is, with
-the SHA-256 of the decoded pixels and labels, which is verified on load.
+labels that the dataset has: ``emotion`` (int8), ``votes`` (10 × int8), ``age`` (int8), ``gender`` and ``race``
+(dictionary of strings), ``found`` (bool); then one column per feature, ``feature_NAME`` (fixed-size list of float32),
+such as ``feature_hog`` of 72. The schema's metadata key ``mien.dataset`` holds a JSON description with the SHA-256 of
+the decoded pixels and labels, which is verified on load.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ from numpy.typing import NDArray
 from mien.datasets.arrow import import_parquet, read_schema, unreadable_error
 from mien.datasets.dataset import LABEL_COLUMNS, Dataset, DatasetInfo
 from mien.datasets.image_codec import decode_images, encode_images
-from mien.errors import DataError, InputError, MissingFileError
+from mien.datasets.row_location import DAMAGED
+from mien.errors import DataError, InputError, MienError, MissingFileError
 from mien.files import atomic_path
 from mien.labels import FERPLUS_COLUMNS
 
 METADATA_KEY = b"mien.dataset"
 FEATURE_PREFIX = "feature_"
-"""What the names of feature columns begin with."""
+"""Prefix of the names of feature columns."""
 VERSION = 1
 """Version of the file's layout, not of the dataset."""
 _WHAT = "a prepared dataset"
-_NAME, _CURE = "prepared dataset", "prepare it again with `mien data prepare`"
+_NAME, _ADVICE = "prepared dataset", "prepare it again with `mien data prepare`"
 _ROW_GROUP = 8192
 _LARGEST = 1 << 14
-"""Pixels a side of an image."""
+"""Maximum side of an image, pixels."""
 
 
 def write_prepared(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write the training file: equal input gives equal bytes, and an interrupted run leaves no half file.
+    """Write the prepared file: equal input gives equal bytes, and an interrupted run leaves no partial file.
 
     Args:
         dataset: the dataset.
-        path: where to; parent folders are made.
+        path: the file; parent folders are made.
 
     Returns:
         The path.
@@ -90,7 +91,7 @@ def write_prepared(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 def read_prepared(path: str | os.PathLike[str]) -> Dataset:
-    """Read a training file and verify its hash.
+    """Read a prepared file and verify its hash.
 
     Raises:
         MissingFileError: no such file.
@@ -115,19 +116,20 @@ def read_prepared(path: str | os.PathLike[str]) -> Dataset:
         )
         expected = document["sha256"]
     except (InputError, DataError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise DataError(
-            f"{path}: damaged prepared dataset ({error}); prepare it again with `mien data prepare`"
-        ) from None
+        reason = error.reason if isinstance(error, MienError) else str(error)
+        raise DataError(f"damaged prepared dataset ({reason})", path=path, advice=_ADVICE, code=DAMAGED) from None
     if dataset.sha256() != expected:
         raise DataError(
-            f"{path}: pixels or labels differ from those that were written (SHA-256 mismatch); "
-            "prepare it again with `mien data prepare`"
+            "pixels or labels differ from those that were written (SHA-256 mismatch)",
+            path=path,
+            advice=_ADVICE,
+            code=DAMAGED,
         )
     return dataset
 
 
 def read_prepared_info(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The description inside a training file (name, version, taxonomy, size, dropped, sha256, …), no pixels read.
+    """The description in a prepared file (name, version, taxonomy, size, dropped, sha256, …), no pixels read.
 
     Raises:
         MissingFileError: no such file.
@@ -137,7 +139,7 @@ def read_prepared_info(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The columns of a training file, no pixels read.
+    """The columns of a prepared file, no pixels read.
 
     Raises:
         MissingFileError: no such file.
@@ -151,27 +153,33 @@ def read_column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
 def _open(path: Path, *, columns: bool) -> tuple[Any, dict[str, Any]]:
     pa, pq = import_parquet(_WHAT)
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such file; make it with `mien data prepare SOURCE --out {path}`")
+        raise MissingFileError(
+            "no such file", path=path, advice=f"make it with `mien data prepare SOURCE --out {path}`"
+        )
     try:
-        schema = read_schema(path, _NAME, _CURE)
+        schema = read_schema(path, _NAME, _ADVICE)
         text = (schema.metadata or {}).get(METADATA_KEY)
         if text is None:
-            raise DataError(f"{path}: Parquet, but not a prepared dataset; make one with `mien data prepare`")
+            raise DataError(
+                "Parquet, but not a prepared dataset", path=path, advice="make one with `mien data prepare`"
+            )
         document = json.loads(text)
         if not isinstance(document, dict) or document.get("version") != VERSION:
             raise DataError(
-                f"{path}: not of layout version {VERSION}, which this release reads; "
-                "prepare it again with `mien data prepare`"
+                f"not of layout version {VERSION}, which this release reads",
+                path=path,
+                advice=_ADVICE,
+                code="dataset-version",
             )
         return (pq.read_table(path) if columns else None), document
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
-        raise unreadable_error(path, error, _NAME, _CURE) from None
+        raise unreadable_error(path, error, _NAME, _ADVICE) from None
 
 
 def _side(value: Any) -> int:
-    """Memory is taken for what a file states, so that it has to be believable."""
+    """Memory is allocated for what a file states, so it has to be plausible."""
     if not isinstance(value, int) or not 1 <= value <= _LARGEST:
         raise DataError(f"images of {value!r} pixels a side")
     return value

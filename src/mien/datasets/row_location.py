@@ -7,6 +7,9 @@ from pathlib import Path
 
 from mien.errors import DataError, MienError
 
+DAMAGED = "data-damaged"
+"""Code of errors about damaged files."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowLocation:
@@ -21,6 +24,11 @@ class RowLocation:
     path: Path
     row: int | None = None
     line: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The row, or the file's name, for errors about another row."""
+        return str(self) or self.path.name
 
     def __str__(self) -> str:
         """The row in words, such as ``row 3 (line 4)``; "" for a whole file."""

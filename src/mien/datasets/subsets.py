@@ -8,7 +8,6 @@ import numpy as np
 
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.errors import InputError
-from mien.labels import canonical
 
 
 def select_emotions(dataset: Dataset, names: Sequence[str]) -> Dataset:
@@ -24,7 +23,7 @@ def select_emotions(dataset: Dataset, names: Sequence[str]) -> Dataset:
     taxonomy = dataset.taxonomy
     if dataset.emotion is None or taxonomy is None:
         raise InputError(f"{dataset.info.name} has no emotions to choose from")
-    wanted = {canonical(name) for name in names}
+    wanted = {dataset.canonical_label(name) for name in names}
     unknown = sorted(wanted - set(taxonomy.names))
     if unknown or not wanted:
         raise InputError(
@@ -74,7 +73,7 @@ def limit_per_emotion(dataset: Dataset, limits: Mapping[str, int], seed: int = 0
     reasons = np.full(len(dataset), "", "<U40")
     notes = []
     for label, limit in limits.items():
-        name = canonical(label)
+        name = dataset.canonical_label(label)
         if name not in dataset.taxonomy.index or limit < 1:
             known = ", ".join(dataset.taxonomy.names)
             raise InputError(f"no limit {label}={limit}: the emotions are {known}, and at least 1 image must stay")

@@ -1,4 +1,4 @@
-"""What is in a dataset, as data and as a table: images a split and class, their size, duplicates, what was dropped."""
+"""A summary of a dataset, as data and as tables: images per split and class, size, duplicates, dropped rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """One line of a table: images in each split, in the order of `mien.datasets.dataset.SPLITS`."""
+    """One line of a table: number of images in each split, in the order of `mien.datasets.dataset.SPLITS`."""
 
     name: str
     counts: tuple[int, int, int]
@@ -33,7 +33,7 @@ class SplitCounts:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
-    """A dataset in numbers.
+    """The figures of a dataset.
 
     Attributes:
         name: the dataset.
@@ -42,7 +42,7 @@ class DatasetSummary:
         images: all images.
         groups: column name ("emotion", "age", "gender", "race", "found") → images of each of its values.
         distinct: different images, by exact pixels.
-        leaked: images of validation and test that stand in train too.
+        leaked: images of validation and test that are in train too.
         dropped: (reason, count) of the rows left out.
     """
 
@@ -71,7 +71,7 @@ class DatasetSummary:
 
 @dataclass(frozen=True, slots=True)
 class TargetRuleSummary:
-    """What one rule for FER+ targets keeps and drops.
+    """Images that one rule for FER+ targets keeps and drops.
 
     Attributes:
         rule: one of `mien.datasets.ferplus.TARGET_RULES`.
@@ -87,7 +87,7 @@ class TargetRuleSummary:
 
 
 def summarise_dataset(dataset: Dataset) -> DatasetSummary:
-    """Count what is in a dataset."""
+    """Count the images of a dataset."""
     groups: dict[str, tuple[SplitCounts, ...]] = {}
     if dataset.emotion is not None and dataset.taxonomy is not None:
         groups["emotion"] = _classes(dataset, dataset.emotion, dataset.taxonomy.names)
@@ -112,9 +112,9 @@ def summarise_dataset(dataset: Dataset) -> DatasetSummary:
 
 
 def summarise_target_rules(dataset: Dataset, all_classes: Sequence[int] = (8, 7)) -> tuple[TargetRuleSummary, ...]:
-    """What every rule of `mien.datasets.ferplus.vote_targets` keeps and drops; raises `InputError` without votes."""
+    """Counts for every rule of `mien.datasets.ferplus.vote_targets`; raises `InputError` without votes."""
     if dataset.votes is None:
-        raise InputError("this dataset carries no FER+ votes: prepare it with fer2013new.csv")
+        raise InputError("this dataset has no FER+ votes", advice="prepare it with fer2013new.csv")
     summaries = []
     for rule in TARGET_RULES:
         for classes in all_classes:
@@ -151,7 +151,7 @@ def render_summary(summary: DatasetSummary) -> RenderableType:
 
 
 def render_target_rules(rules: Sequence[TargetRuleSummary]) -> RenderableType:
-    """What the rules keep and drop, as one table for a rich console."""
+    """The counts of the rules, as one table for a rich console."""
     lines = []
     for rule in rules:
         lines.append(SplitCounts(f"{rule.rule}, {rule.classes} classes: kept", rule.kept.counts))
