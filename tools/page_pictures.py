@@ -17,14 +17,14 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import SECONDS, Media, Service, browser  # noqa: E402
+from helpers.browser import SECONDS, Media, Service, browser  # noqa: E402
 
 CHROMIUM = Path(os.environ.get("MIEN_CHROMIUM", "/usr/bin/chromium"))
 QUALITY = 82
 
 
-def keep(page: Any, name: str) -> None:
-    """What the page shows, as a small file."""
+def save_screenshot(page: Any, name: str) -> None:
+    """Save what the page shows as a small file."""
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     target = ROOT / "docs" / "images" / f"page-{name}.webp"
     picture.save(target, quality=QUALITY, method=6)
@@ -55,13 +55,13 @@ def draw(chrome: Any, service: Service, media: Media) -> None:
     photos = visit("photos", "light", 1000)
     photos.set_input_files("#photo-files", str(media.stern))
     photos.wait_for_selector(".photo[data-state=done]")
-    keep(photos, "photos")
+    save_screenshot(photos, "photos")
 
     camera = visit("camera", "dark", 930)
     camera.click("#camera-start")
     camera.wait_for_selector("#camera-faces .face")
     camera.wait_for_timeout(8000)  # of the timeline
-    keep(camera, "camera")
+    save_screenshot(camera, "camera")
 
     clip = visit("clip", "light", 1200)
     clip.set_input_files("#clip-file", str(media.clip))
@@ -69,7 +69,7 @@ def draw(chrome: Any, service: Service, media: Media) -> None:
     clip.get_by_role("slider").press("ArrowRight")
     clip.get_by_role("heading", name="Clip").focus()
     clip.wait_for_timeout(1000)  # for the browser to show the frame
-    keep(clip, "clip")
+    save_screenshot(clip, "clip")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def service(
 
 @cache
 def photo(kind: str = "JPEG") -> bytes:
-    """scikit-image's astronaut, cut to 256×256 around the face."""
+    """scikit-image's astronaut, cropped to 256×256 around the face."""
     return encoded(astronaut()[:256, 100:356], kind)
 
 

@@ -64,7 +64,7 @@ def test_titles_are_of_the_code_and_statuses_are_errors() -> None:
         (OutputError(f"{SECRET} is full", path=SECRET), 507, "output-unwritable",
          "the video or its results cannot be stored; the disk may be full"),
         (DownloadError(f"{SECRET} has another hash"), 500, "internal",
-         "something went wrong inside the service; its log says where"),
+         "an error inside the service; its log has the place"),
     ],
 )  # fmt: skip
 def test_errors_of_the_package_become_problems_by_their_code(

@@ -61,7 +61,7 @@ _HEAD = b'--B\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\
         (b"\0" * 1000, "B"),
         ((b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 500) + b"--B--\r\n", "B"),
     ],
-    ids=["empty", "begun", "no head", "no end", "other boundary", "no boundary", "long boundary", "no colon",
+    ids=["empty", "start", "no head", "no end", "other boundary", "no boundary", "long boundary", "no colon",
          "long header", "no name", "zeros", "many parts"],
 )  # fmt: skip
 def test_forms_that_are_malformed(client: TestClient, body: bytes, boundary: str) -> None:

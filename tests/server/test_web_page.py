@@ -31,8 +31,8 @@ TWO_CAMERAS = """
   const another = { kind: "videoinput", deviceId: "another", label: "Another camera" };
   window.wanted = [];
   devices.enumerateDevices = async () => [...(await list.call(devices)), another];
-  devices.getUserMedia = (asked) => {
-    window.wanted.push(asked.video.deviceId?.exact ?? null);
+  devices.getUserMedia = (constraints) => {
+    window.wanted.push(constraints.video.deviceId?.exact ?? null);
     return open.call(devices, { video: true });
   };
 """

@@ -38,7 +38,7 @@ _MAX_SIDE = 32_766
 
 @dataclass(frozen=True, slots=True)
 class PhotoRequest:
-    """What is asked about a photo.
+    """A request to analyse a photo.
 
     Attributes:
         models: names of the models that run; None for all.

@@ -38,7 +38,7 @@ class AnalysisJob:
     Attributes:
         id: its number, which cannot be guessed.
         folder: the folder of its files.
-        request: what is asked.
+        request: which frames are analysed, and how.
         status: queued, running, done, failed or cancelled.
         problem: why it failed.
         progress: how far the analysis is.

@@ -85,9 +85,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "too-slow": ProblemType(503, "Analysis timed out"),
     "live-idle": ProblemType(408, "Live connection idle"),
     "live-over": ProblemType(503, "Live connection ended"),
-    "internal": ProblemType(
-        500, "Internal error", detail="something went wrong inside the service; its log says where"
-    ),
+    "internal": ProblemType(500, "Internal error", detail="an error inside the service; its log has the place"),
 }
 """Code → status, title, and what of an error's reason is shown. Codes are stable."""
 
@@ -97,7 +95,7 @@ class ProblemError(Exception):
 
     Args:
         code: a key of `PROBLEM_TYPES`, or the code of an error of the package whose class has a key there.
-        detail: for people; says what to do next.
+        detail: for people, with what to do next.
         kind: what problems of this code have in common; by default that of the code.
         facts: for programs, such as ``{"pixels": 200_000_000}``; JSON-ready.
         retry_after: seconds after which the same request may succeed, None where waiting does not help.

@@ -31,7 +31,7 @@ _CONTAINERS = (
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
-    """What is asked about a video.
+    """A request to analyse a video.
 
     Attributes:
         selection: which frames are analysed.
@@ -72,7 +72,7 @@ class VideoAnalysis:
     Args:
         engine: whose analyzer is used.
         folder: holds the upload, and gets the results.
-        request: what is asked.
+        request: which frames are analysed, and how.
         limits: what is allowed.
         progress: is kept up to date.
 

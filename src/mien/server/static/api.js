@@ -247,7 +247,7 @@ export async function loadLimits() {
 
 let models = null;
 
-/** The models of the server, with their heads and the columns of tables; asked for once until they are forgotten. */
+/** The models of the server, with their heads and the columns of tables; loaded once, until `forgetModels`. */
 export function loadModels() {
   models ??= getJson("v1/models").then((answer) => {
     setHeads(answer.heads);

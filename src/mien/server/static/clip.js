@@ -72,7 +72,7 @@ function startJob(file) {
   if (limits.video_bytes && file.size > limits.video_bytes) {
     showMessage(
       $("clip-notice"),
-      `This file has ${byteSize(file.size)}; the server takes up to ${byteSize(limits.video_bytes)}. Cut it or save it smaller, and try again.`,
+      `This file has ${byteSize(file.size)}; the server takes up to ${byteSize(limits.video_bytes)}. Shorten it or save it smaller, and try again.`,
     );
     return;
   }
@@ -295,7 +295,7 @@ class Job {
 
   seek(time) {
     this.at = Math.min(Math.max(time, 0), this.length);
-    // a browser that is asked for the very end shows nothing
+    // browsers show nothing at the very end
     if (this.#playable) $("clip-video").currentTime = Math.min(this.at, Math.max(0, this.length - 0.02));
     this.showTime();
   }

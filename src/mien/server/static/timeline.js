@@ -10,7 +10,7 @@ const SPACE = 8;
 const AXIS = 22;
 const LANE = NAME + AREA + 2 + RIBBON + SPACE;
 
-/** CSS pixels that so many lanes take. */
+/** Height of a number of lanes, CSS pixels. */
 export const timelineHeight = (lanes) => Math.max(1, lanes) * LANE + AXIS;
 
 /** A small square in the colour of a label. */

@@ -88,8 +88,8 @@ async def analyze(request: Request, parameters: Annotated[PhotoParameters, Query
     service, began = service_state(request), time.perf_counter()
     photos = await _read_photos(request, service)
     models = _model_names(parameters.models, service)
-    asked = PhotoRequest(models, parameters.min_face, parameters.min_score)
-    work = _analyze_all(service, photos, asked)
+    photo_request = PhotoRequest(models, parameters.min_face, parameters.min_score)
+    work = _analyze_all(service, photos, photo_request)
     results: list[PhotoResult | ProblemError] = await run_until_disconnect(
         request, work, service.limits.request_seconds
     )
@@ -127,11 +127,11 @@ def _none_readable(problems: Sequence[ProblemError]) -> ProblemError:
 
 
 async def _analyze_all(
-    service: ServiceState, photos: Sequence[bytes], asked: PhotoRequest
+    service: ServiceState, photos: Sequence[bytes], photo_request: PhotoRequest
 ) -> list[PhotoResult | ProblemError]:
     async def analyze_one(data: bytes) -> PhotoResult | ProblemError:
         try:
-            result = await service.engine.analyze(data, asked)
+            result = await service.engine.analyze(data, photo_request)
         except ProblemError as problem:
             if problem.status == 503:
                 raise

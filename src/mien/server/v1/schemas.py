@@ -143,7 +143,7 @@ class ProblemDetails(BaseModel):
     type: str = Field(description="urn:mien:problem: and the code")
     title: str = Field(description="the same for every problem of this code")
     status: int
-    detail: str = Field(description="for people; says what to do next")
+    detail: str = Field(description="for people, with what to do next")
     code: str = Field(description="for programs; stable")
     details: dict[str, JsonValue] = Field({}, description="facts for programs, where there are any")
 
