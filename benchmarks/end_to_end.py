@@ -25,7 +25,7 @@ from mien.evaluation.scoring.evaluate import match_protocols
 from mien.evaluation.scoring.pasted_faces import pasted_scenes
 from mien.evaluation.scoring.scored_model import ScoredModel, predict, wrap_onnx
 from mien.models.catalog import read_model
-from mien.models.crop_frames import FER2013_FRAME, zoomed
+from mien.models.crop_frames import FER2013_FRAME, zoom_frame
 from mien.models.model import Model, Probabilities
 
 
@@ -61,7 +61,7 @@ def main() -> None:
 
     part = read_prepared(options.data).select(options.split)[:: options.step]
     loaded = Model(read_model(options.model), threads=1)
-    frame = loaded.card.frame if options.zoom is None else zoomed(FER2013_FRAME, options.zoom)
+    frame = loaded.card.frame if options.zoom is None else zoom_frame(FER2013_FRAME, options.zoom)
     weight = frame.box_weight if options.box_weight is None else options.box_weight
     model = replace(wrap_onnx(loaded), frame=replace(frame, box_weight=weight))
     direct = predict(model, part)

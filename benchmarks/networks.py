@@ -71,7 +71,7 @@ def measured(name: str, content: bytes, adds: int, peak: float) -> dict[str, Any
     crops = np.random.default_rng(0).integers(0, 256, (64, side, side, channels), np.uint8)
     session, row = model._session, {"name": name, "mb": len(content) / 1e6, "multiply_adds": adds, "batches": {}}
     for n in (1, 64):
-        given = model.feed(crops[:n])
+        given = model.network_inputs(crops[:n])
         seconds = least(lambda given=given: session.run(None, given))
         rate = 2 * adds * n / seconds
         row["batches"][n] = {"ms_per_face": 1000 * seconds / n, "gflops": rate / 1e9, "of_peak": rate / peak}

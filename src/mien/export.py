@@ -23,7 +23,7 @@ from mien.files import atomic_path
 from mien.labels import number_ranges
 from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.crop_frames import FRAMES
-from mien.models.model import FEATURE
+from mien.models.model import FEATURE_PREFIX
 from mien.models.preprocessing import normalize
 from mien.models.session import open_session
 from mien.networks.catalog import get_network
@@ -191,7 +191,7 @@ def onnx_parity(content: bytes, module: nn.Module, pixels: torch.Tensor, feature
     given = dict(features)
     with torch.inference_mode():
         logits = module.eval()(pixels, given) if given else module.eval()(pixels)
-    inputs = {IMAGES: pixels.numpy()} | {FEATURE + name: value.numpy() for name, value in given.items()}
+    inputs = {IMAGES: pixels.numpy()} | {FEATURE_PREFIX + name: value.numpy() for name, value in given.items()}
     got = open_session(content, threads=1, name="the exported model").run(list(logits), inputs)
     pairs = zip(logits.values(), got, strict=True)
     differences = [np.abs(w.numpy() - other).max() / max(1.0, np.abs(w.numpy()).max()) for w, other in pairs]
@@ -219,7 +219,7 @@ def to_onnx(
             (pixels,),
             kwargs={"features": given} if given else None,
             dynamo=True,
-            input_names=[IMAGES, *(FEATURE + name for name in given)],
+            input_names=[IMAGES, *(FEATURE_PREFIX + name for name in given)],
             output_names=list(heads),
             dynamic_shapes=shapes,
             opset_version=OPSET,

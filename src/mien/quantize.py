@@ -142,7 +142,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     """Hands out the calibration images batch by batch."""
 
     def __init__(self, model: Model, crops: NDArray[np.uint8]) -> None:
-        self._batches = (model.feed(crops[start : start + CHUNK]) for start in range(0, len(crops), CHUNK))
+        self._batches = (model.network_inputs(crops[start : start + CHUNK]) for start in range(0, len(crops), CHUNK))
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next batch, None after the last."""

@@ -158,7 +158,7 @@ def test_a_name_alone_and_nothing_leave_the_rest_at_the_defaults():
 
 def test_a_threshold_is_refused_where_faces_have_no_scores():
     for name in (name for name, info in DETECTORS.items() if not info.takes_threshold):
-        with pytest.raises(InputError, match=f"detector '{name}' gives no scores; leave the threshold out"):
+        with pytest.raises(InputError, match=f"detector '{name}' has no scores; leave the threshold out"):
             make_detector(DetectionOptions(name, threshold=0.5))
 
 

@@ -103,43 +103,43 @@ def test_a_crowd_is_found_in_chunks(mtcnn, monkeypatch):
     crowd = np.tile(astronaut()[20:220, 120:320], (3, 4, 1))
     expected = mtcnn.detect(crowd)
     assert len(expected) == 12
-    monkeypatch.setattr("mien.detect.mtcnn._CHUNK", 7)
+    monkeypatch.setattr("mien.detect.mtcnn._MAX_CHUNK", 7)
     found = mtcnn.detect(crowd)
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-2)
 
 
-class Told:
-    """An O-Net that finds a face in crops of its choice."""
+class FakeONet:
+    """An O-Net that accepts the crops for which ``is_face`` is true."""
 
     def __init__(self, is_face):
-        self.is_face, self.asked = is_face, []
+        self.is_face, self.batches = is_face, []
 
     def run(self, _, given):
         (pixels,) = given.values()
-        self.asked.append(len(pixels))
-        told = np.zeros((len(pixels), 15), np.float32)
-        told[:, 0] = np.where([self.is_face(one) for one in pixels], 9, -9)
-        return [told]
+        self.batches.append(len(pixels))
+        output = np.zeros((len(pixels), 15), np.float32)
+        output[:, 0] = np.where([self.is_face(crop) for crop in pixels], 9, -9)
+        return [output]
 
 
-def test_where_the_best_square_is_no_face_the_others_are_asked(monkeypatch):
+def test_where_the_best_square_is_no_face_the_others_run(monkeypatch):
     detector = MTCNN(threads=1)
     squares = np.array([[0, 0, 40, 40], [1, 0, 41, 40], [2, 0, 42, 40], [80, 0, 120, 40]], np.float32)
     shades = np.zeros((1, 160, 3), np.uint8)
     shades[0, 1:3] = 200
 
-    def cut(boxes, side):
+    def crop(boxes, side):
         return np.stack([shades[:1, int(box[0]) : int(box[0]) + 1] for box in boxes])
 
     ranks = np.array([0.9, 0.8, 0.75, 0.7], np.float32)
-    detector._onet = Told(lambda pixels: pixels.max() == 200)
-    boxes, _, _, which = detector._finish(cut, squares, ranks)
-    assert detector._onet.asked == [2, 2]
-    np.testing.assert_array_equal(which, [1])
+    detector._onet = FakeONet(lambda pixels: pixels.max() == 200)
+    boxes, _, _, origin = detector._run_onet(crop, squares, ranks)
+    assert detector._onet.batches == [2, 2]
+    np.testing.assert_array_equal(origin, [1])
     np.testing.assert_array_equal(boxes, squares[[1]])
-    detector._onet = Told(lambda pixels: True)
-    assert detector._finish(cut, squares, ranks)[3].tolist() == [0, 3]
-    assert detector._onet.asked == [2]
+    detector._onet = FakeONet(lambda pixels: True)
+    assert detector._run_onet(crop, squares, ranks)[3].tolist() == [0, 3]
+    assert detector._onet.batches == [2]
 
 
 def test_a_stricter_threshold_finds_no_more():

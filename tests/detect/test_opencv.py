@@ -8,7 +8,7 @@ import pytest
 
 from helpers.pictures import astronaut, hopper
 from mien.detect.haar import Haar
-from mien.detect.opencv_threads import use_threads
+from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
 from mien.detect.res10 import GRAPH, Res10
 from mien.errors import InputError, ModelError
@@ -24,9 +24,9 @@ def opencv_threads():
 
 def test_threads_reach_opencv_only_when_given(opencv_threads):
     before = cv2.getNumThreads()
-    use_threads(None)
+    set_opencv_threads(None)
     assert cv2.getNumThreads() == before
-    use_threads(1)
+    set_opencv_threads(1)
     assert cv2.getNumThreads() == 1
 
 

@@ -21,8 +21,8 @@ from mien.detect import DetectionOptions, make_detector
 from mien.detect import yunet as module
 from mien.detect.yunet import FILENAME, SHA256, YuNet, find_model
 from mien.errors import DownloadError, MissingFileError, ModelError
-from mien.models import fetch as fetching
-from mien.models.fetch import cache_dir, cached, fetch
+from mien.models import file_cache as fetching
+from mien.models.file_cache import cache_dir, fetch_file, find_cached
 
 CONTENT = b"a model, let us say" * 1000
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -69,11 +69,11 @@ def server(monkeypatch) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", ["/model", "/elsewhere"])
 def test_a_good_file_is_kept_and_not_fetched_again(server, cache, path):
-    where = fetch(server + path, "m.onnx", HASH)
+    where = fetch_file(server + path, "m.onnx", HASH)
     assert where == cache / "m.onnx"
     assert where.read_bytes() == CONTENT
-    assert fetch("https://nowhere.invalid/m.onnx", "m.onnx", HASH) == where
-    assert cached("m.onnx", HASH) == where
+    assert fetch_file("https://nowhere.invalid/m.onnx", "m.onnx", HASH) == where
+    assert find_cached("m.onnx", HASH) == where
 
 
 @pytest.mark.parametrize(
@@ -82,42 +82,42 @@ def test_a_good_file_is_kept_and_not_fetched_again(server, cache, path):
         ("/model", "0" * 64, 1 << 20, "another file"),
         ("/absent", HASH, 1 << 20, "404"),
         ("/short", HASH, 1 << 20, "another file"),
-        ("/model", HASH, 100, "more than 100 bytes"),
+        ("/model", HASH, 100, "longer than 100 bytes"),
     ],
 )
-def test_a_bad_answer_leaves_nothing_behind(server, cache, path, sha256, limit, message):
+def test_a_bad_response_leaves_nothing_behind(server, cache, path, sha256, limit, message):
     with pytest.raises(DownloadError, match=message):
-        fetch(server + path, "m.onnx", sha256, max_bytes=limit)
+        fetch_file(server + path, "m.onnx", sha256, max_bytes=limit)
     assert list(cache.iterdir()) == []
 
 
 def test_a_damaged_cache_is_fetched_again(server, cache):
     cache.mkdir()
     (cache / "m.onnx").write_bytes(b"half")
-    assert cached("m.onnx", HASH) is None
-    assert fetch(server + "/model", "m.onnx", HASH).read_bytes() == CONTENT
+    assert find_cached("m.onnx", HASH) is None
+    assert fetch_file(server + "/model", "m.onnx", HASH).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("url", ["http://example.org/m", "file:///etc/hostname", "ftp://example.org/m"])
 def test_only_https_is_fetched(url):
     with pytest.raises(DownloadError, match="https"):
-        fetch(url, "m.onnx", HASH)
+        fetch_file(url, "m.onnx", HASH)
 
 
 def test_a_redirect_away_from_https_is_refused(monkeypatch, cache):
-    class Answer(io.BytesIO):
+    class Response(io.BytesIO):
         def geturl(self) -> str:
             return "http://example.org/m"
 
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Answer(CONTENT))
-    with pytest.raises(DownloadError, match=r"leads to http://example\.org"):
-        fetch("https://example.org/m", "m.onnx", HASH)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Response(CONTENT))
+    with pytest.raises(DownloadError, match=r"redirects to http://example\.org"):
+        fetch_file("https://example.org/m", "m.onnx", HASH)
     assert list(cache.iterdir()) == []
 
 
-def test_an_unreachable_host_says_what_to_do(server, cache):
+def test_the_error_of_an_unreachable_host_advises(server, cache):
     with pytest.raises(DownloadError, match=r"check the network.*m\.onnx"):
-        fetch("http://127.0.0.1:1/m", "m.onnx", HASH)
+        fetch_file("http://127.0.0.1:1/m", "m.onnx", HASH)
 
 
 def test_the_cache_is_the_platforms_own_without_the_variable(monkeypatch, tmp_path):
@@ -140,21 +140,21 @@ def test_a_file_with_another_hash_is_refused(tmp_path):
         make_detector(DetectionOptions("yunet", detector_model=path))
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_the_error_of_a_missing_file_names_it(tmp_path):
     with pytest.raises(MissingFileError, match=r"gone\.onnx"):
         YuNet(model=tmp_path / "gone.onnx")
 
 
-def test_nothing_is_downloaded_unasked(monkeypatch):
+def test_nothing_is_downloaded_without_request(monkeypatch):
     def refuse(*_: object, **__: object) -> Path:
-        raise AssertionError("a download nobody asked for")
+        raise AssertionError("a download without download=True")
 
-    monkeypatch.setattr(module, "fetch", refuse)
+    monkeypatch.setattr(module, "fetch_file", refuse)
     with pytest.raises(ModelError, match=r"download=True"):
         YuNet()
 
 
-def test_a_download_that_is_asked_for_is_verified(server, monkeypatch):
+def test_a_requested_download_is_verified(server, monkeypatch):
     monkeypatch.setattr(module, "URL", server + "/model")
     with pytest.raises(DownloadError, match=SHA256[:12]):
         YuNet(download=True)

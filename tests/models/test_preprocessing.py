@@ -37,5 +37,5 @@ def test_shipped_models_feed_their_networks_by_it(name: str) -> None:
     model = Model(read_model(name), threads=1)
     card = model.card
     crops = np.random.default_rng(0).integers(0, 256, (2, card.size, card.size, card.n_channels), np.uint8)
-    (fed,) = model.feed(crops).values()
+    (fed,) = model.network_inputs(crops).values()
     np.testing.assert_array_equal(fed, normalize(crops, card.mean, card.std))

@@ -230,7 +230,7 @@ def test_any_detector_of_the_protocol_may_be_given() -> None:
         ({"models": ["nowhere.onnx"]}, MissingFileError, "check the path"),
         ({"threshold": 1.5}, InputError, "threshold"),
         ({"max_side": 0}, InputError, "max_side"),
-        ({"detector": "haar", "threshold": 0.5}, InputError, "gives no scores"),
+        ({"detector": "haar", "threshold": 0.5}, InputError, "has no scores"),
         ({"detector": "nonsense"}, InputError, "mtcnn"),
         ({"min_face": 0}, InputError, "min_face"),
         ({"threads": 0}, InputError, "threads"),

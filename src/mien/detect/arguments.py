@@ -1,4 +1,4 @@
-"""Checks that every detector makes on what it is given."""
+"""Checks of arguments that all detectors share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def picture_size(rgb: NDArray[np.uint8]) -> tuple[int, int]:
     return rgb.shape[1], rgb.shape[0]
 
 
-def checked_min_face(min_face: int) -> int:
+def check_min_face(min_face: int) -> int:
     """``min_face`` in pixels; `InputError` below 1."""
     if min_face < 1:
         raise InputError(f"min_face is a size in pixels and must be at least 1, got {min_face}")
     return min_face
 
 
-def checked_probability(name: str, value: float) -> float:
+def check_probability(name: str, value: float) -> float:
     """``value``; `InputError` outside 0–1."""
     if not 0.0 <= value <= 1.0:
         raise InputError(f"{name} must lie between 0 and 1, got {value}")

@@ -1,11 +1,11 @@
-"""What every face detector promises."""
+"""The protocols of face detectors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    # the command line reads the names of detectors without loading NumPy
+    # imported for types only: the command line reads the names of detectors without loading NumPy
     import numpy as np
     from numpy.typing import NDArray
 
@@ -27,7 +27,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class RefiningDetector(Protocol):
-    """A detector that can look for faces only where some are expected."""
+    """A detector that can also detect faces only where some are expected."""
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
         """The faces near ``(m, 4)`` boxes, and ``(n,)`` the index of the box that led to each."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.defaults import MIN_FACE
-from mien.detect.arguments import checked_min_face, picture_size
-from mien.detect.opencv_threads import use_threads
+from mien.detect.arguments import check_min_face, picture_size
+from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError, ModelError
 from mien.results.faces import Faces
@@ -26,16 +26,16 @@ _WEIGHT_UNIT = 2.0
 
 
 class Haar:
-    """OpenCV's frontal face cascade. Safe to call from several threads; the calls take turns.
+    """OpenCV's frontal face cascade. Safe to call from several threads; calls run one at a time.
 
     A cascade gives no probability. The score is ``1 - exp(-w / 2)`` of the last stage's weighted vote w (0 at the
     threshold, about 0.9 for a clear face): it ranks the faces of one picture and is not calibrated.
 
     Args:
-        min_face: side in pixels of the smallest face searched for.
+        min_face: side of the smallest face to detect, pixels.
         threads: threads of OpenCV's pool, which the whole process shares; None leaves it alone.
-        factor: from one size of the search window to the next, above 1.
-        neighbours: overlapping hits that make a face.
+        factor: ratio of one size of the search window to the one before, above 1.
+        neighbours: least number of overlapping hits for a face.
 
     Raises:
         ModelError: this OpenCV has no cascade file.
@@ -47,13 +47,13 @@ class Haar:
     def __init__(
         self, min_face: int = MIN_FACE, threads: int | None = None, factor: float = 1.1, neighbours: int = 5
     ) -> None:
-        self._min_face = checked_min_face(min_face)
+        self._min_face = check_min_face(min_face)
         if factor <= 1.0:
             raise InputError(f"factor must be above 1, got {factor}")
         if neighbours < 1:
             raise InputError(f"neighbours must be at least 1, got {neighbours}")
         self._factor, self._neighbours = factor, neighbours
-        use_threads(threads)
+        set_opencv_threads(threads)
         try:
             from cv2.data import haarcascades
 
@@ -83,4 +83,6 @@ class Haar:
 
 
 def _no_cascade() -> ModelError:
-    return ModelError(f"OpenCV {cv2.__version__} has no usable {CASCADE}: pip install 'opencv-python-headless>=4.8,<5'")
+    return ModelError(
+        f"OpenCV {cv2.__version__} has no usable {CASCADE}", advice="pip install 'opencv-python-headless>=4.8,<5'"
+    )

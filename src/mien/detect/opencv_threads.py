@@ -1,4 +1,4 @@
-"""What the detectors that run inside OpenCV share."""
+"""Threads of the detectors that run inside OpenCV."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import cv2
 from mien.cpus import thread_count
 
 
-def use_threads(threads: int | None) -> None:
-    """Give OpenCV this many threads; None leaves them as they are.
+def set_opencv_threads(threads: int | None) -> None:
+    """Set the number of OpenCV's threads; None leaves it as it is.
 
     OpenCV has one pool for the whole process, so this holds for every OpenCV call in it.
 

@@ -1,4 +1,4 @@
-"""From a detector's raw rows to `Faces` as the protocol promises them."""
+"""From a detector's raw rows to `Faces` as the protocol specifies them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def faces_from_rows(
     *,
     min_face: float = 0.0,
 ) -> Faces:
-    """Clamp, drop what is empty or small, and sort.
+    """Clamp boxes, drop those that are empty or small, and sort.
 
     Args:
         boxes: ``(n, 4)`` xyxy pixels, anywhere.
         scores: ``(n,)``, 0–1.
-        landmarks: ``(n, 5, 2)`` xy pixels, left as they are; None where the detector has none.
+        landmarks: ``(n, 5, 2)`` xy pixels, not clamped; None where the detector has none.
         size: (width, height) of the picture.
-        min_face: least shorter side in pixels, of the box as the detector gave it: a face cut by the border keeps its
-            size.
+        min_face: least shorter side in pixels, of the box before it is clamped, so that a face cut by the border counts
+            with its whole size.
 
     Returns:
         The faces with some area inside the picture, best score first.

@@ -1,6 +1,6 @@
 """Res10 SSD: OpenCV's own single-shot face detector, a shrunken ResNet-10 on 300×300 pixels. Boxes, no landmarks.
 
-The whole picture is squeezed into 300×300, so faces much smaller than a tenth of it are not found; it is good at large,
+The whole picture is resized to 300×300, so faces much smaller than a tenth of it are not detected; it is good at large,
 turned and partly covered faces.
 
 Source:
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.defaults import MIN_FACE
-from mien.detect.arguments import checked_min_face, checked_probability, picture_size
-from mien.detect.opencv_threads import use_threads
+from mien.detect.arguments import check_min_face, check_probability, picture_size
+from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import ModelError
 from mien.models.packaged_files import PackagedFile
@@ -48,7 +48,7 @@ _MEAN_BGR = (104.0, 117.0, 123.0)
 
 
 class Res10:
-    """Res10 SSD in OpenCV's DNN module. Safe to call from several threads; the calls take turns.
+    """Res10 SSD in OpenCV's DNN module. Safe to call from several threads; calls run one at a time.
 
     Args:
         min_face: least shorter side of a box in pixels; smaller ones are dropped. It does not change the cost.
@@ -63,15 +63,16 @@ class Res10:
     name = "res10"
 
     def __init__(self, min_face: int = MIN_FACE, threads: int | None = None, confidence: float = CONFIDENCE) -> None:
-        self._min_face = checked_min_face(min_face)
-        self._confidence = checked_probability("confidence", confidence)
-        use_threads(threads)
+        self._min_face = check_min_face(min_face)
+        self._confidence = check_probability("confidence", confidence)
+        set_opencv_threads(threads)
         graph, weights = (np.frombuffer(file.read(), np.uint8) for file in (GRAPH, WEIGHTS))
         try:
             self._net = cv2.dnn.readNetFromCaffe(graph, weights)
         except (cv2.error, AttributeError) as error:
             raise ModelError(
-                f"OpenCV {cv2.__version__} cannot read Caffe models: pip install 'opencv-python-headless>=4.8,<5'"
+                f"OpenCV {cv2.__version__} cannot read Caffe models",
+                advice="pip install 'opencv-python-headless>=4.8,<5'",
             ) from error
         self._lock = threading.Lock()
 

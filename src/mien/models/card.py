@@ -1,4 +1,4 @@
-"""The card of a model: everything needed to feed it rightly and to know what it is worth. Pure data, no I/O."""
+"""The card of a model: what is needed to prepare its input and to interpret its output. Pure data, no I/O."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ METADATA_KEY = "mien.card"
 """The ONNX metadata property that holds the card as JSON."""
 
 
-_LARGEST = 1024
-"""Side in pixels of the largest crop: the field's networks take 48 to 512."""
-_FAR = 10.0
-"""Sides of the crop that a landmark or a box may lie away."""
+_MAX_SIZE = 1024
+"""Side of the largest crop, pixels; published networks take 48 to 512."""
+_MAX_COORDINATE = 10.0
+"""Largest coordinate of a landmark or a box in a crop frame, in sides of the crop."""
+_EXPORT_AGAIN = "export the model again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,13 @@ class Head:
             is predicted seldom.
         auxiliary: whether the head answers the question of the model's first head in another way, such as with the
             labels of another dataset. `Faces.predictions` has it; tables, files and videos leave it out.
+
+    Raises:
+        ModelError: a value of the wrong type or out of range.
+
+    Example:
+        >>> Head("age", ("0-2", "3-9", "10-19"), ordered=True).ranges
+        ((0, 2), (3, 9), (10, 19))
     """
 
     name: str
@@ -51,16 +59,16 @@ class Head:
             raise ModelError(f"card: head {self.name!r}: auxiliary is true or false")
         if not isinstance(self.ordered, bool) or not (math.isfinite(self.interval) and self.interval >= 0):
             raise ModelError(f"card: head {self.name!r}: ordered is true or false, interval a number of seconds")
-        if not _are(str, [self.name, *self.labels]) or not self.name or not self.labels:
-            raise ModelError(f"card: head {self.name!r} needs a name and labels, which are texts")
+        if not _all_are(str, [self.name, *self.labels]) or not self.name or not self.labels:
+            raise ModelError(f"card: head {self.name!r} needs a name and labels, which are strings")
         if len(set(self.labels)) < len(self.labels):
-            raise ModelError(f"card: head {self.name!r} names a label twice")
+            raise ModelError(f"card: head {self.name!r} has a label twice")
         if not math.isfinite(self.temperature) or self.temperature <= 0:
             raise ModelError(f"card: head {self.name!r}: temperature is a number above 0, got {self.temperature}")
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...] | None:
-        """The labels of an ordered head as inclusive ranges of whole numbers, None where they are none."""
+        """The labels of an ordered head as inclusive (low, high) ranges of whole numbers, None where they are not."""
         return number_ranges(self.labels) if self.ordered else None
 
     @classmethod
@@ -78,13 +86,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class CropFrame:
-    """Where a face lies in the square crop that a network sees; all numbers are fractions of the crop's side (0–1).
+    """Where a face lies in the square crop that is a network's input; coordinates are fractions of the crop's side.
 
     Attributes:
         landmarks: five xy points: eye, eye, nose, mouth corner, mouth corner, left in the picture first.
         boxes: detector name → xyxy of that detector's box in the crop, for faces without landmarks.
-        box_weight: share (0–1) that the box has in scale and centre where a face has landmarks too; they always decide
-            the turn.
+        box_weight: weight (0–1) of the box in scale and centre where a face has landmarks too; the rotation comes from
+            the landmarks alone.
+
+    Raises:
+        ModelError: a value out of range.
     """
 
     landmarks: tuple[tuple[float, float], ...]
@@ -93,10 +104,10 @@ class CropFrame:
 
     def __post_init__(self) -> None:
         numbers = [*(v for point in self.landmarks for v in point), *(v for box in self.boxes.values() for v in box)]
-        if any(not abs(v) <= _FAR for v in numbers) or not 0 <= self.box_weight <= 1:
-            raise ModelError("card: where a face lies is told in fractions of the crop's side, and box_weight is 0-1")
+        if any(not abs(v) <= _MAX_COORDINATE for v in numbers) or not 0 <= self.box_weight <= 1:
+            raise ModelError("card: a crop frame holds fractions of the crop's side, and box_weight is 0-1")
         if len(self.landmarks) != 5 or len(set(self.landmarks)) < 2:
-            raise ModelError(f"card: a crop's frame has five landmarks that differ, got {len(self.landmarks)}")
+            raise ModelError(f"card: a crop frame has five landmarks that differ, got {len(self.landmarks)}")
         for name, (left, top, right, bottom) in self.boxes.items():
             if left >= right or top >= bottom:
                 raise ModelError(f"card: box {name!r} is empty: it is left, top, right, bottom")
@@ -106,10 +117,37 @@ class CropFrame:
 class Card:
     """A model's description; stored as JSON in the ONNX file's metadata.
 
-    A network's input is ``(n, len(mean), size, size)`` float32: ``(crop / 255 - mean) / std`` per channel. ``channels``
-    says what a crop is, "rgb" or "gray"; a network of three channels that learned from gray pictures repeats gray.
-    Its outputs are logits, one ``(n, len(head.labels))`` array a head. A network with ``features`` (name → length;
-    most have none) takes them beside the pixels as inputs ``feature_NAME``, ``(n, length)`` float32.
+    A network's input is ``(n, len(mean), size, size)`` float32: ``(crop / 255 - mean) / std`` per channel. Its outputs
+    are logits, one ``(n, len(head.labels))`` float32 array per head.
+
+    Attributes:
+        name: the model's name.
+        task: what it predicts, such as "emotion" or "age".
+        size: side of a crop, pixels.
+        channels: colour of a crop, "rgb" or "gray".
+        mean: per channel of the network, of pixels 0–1. A network of three channels with gray crops repeats gray.
+        std: likewise, above 0.
+        heads: the outputs; the first is the one shown where only one is.
+        frame: where the face lies in a crop.
+        parameters: number of the network's parameters.
+        licence: of the weights.
+        data: the dataset that it was trained on.
+        training: how it was trained; for people.
+        scores: results on the test data; for people.
+        limits: where it must not be relied on; for people.
+        project_version: version of this package that exported it.
+        features: name → length of the vectors that the network takes beside the pixels as float32 inputs
+            ``feature_NAME``, ``(n, length)``; most networks have none.
+
+    Raises:
+        ModelError: a value of the wrong type or out of range.
+
+    Example:
+        >>> from mien.models.catalog import read_model
+        >>> from mien.models.model import Model
+        >>> card = Model(read_model("age"), threads=1).card
+        >>> card.task, card.channels, [head.name for head in card.heads]
+        ('age', 'rgb', ['age'])
     """
 
     name: str
@@ -130,25 +168,25 @@ class Card:
     features: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not _are(
+        if not _all_are(
             str, [self.name, self.task, self.channels, self.licence, self.data, self.limits, self.project_version]
         ):
-            raise ModelError(f"card {self.name!r}: name, task, channels, licence, data, limits and version are texts")
-        if not _are(int, [self.size, self.parameters]) or not 1 <= self.size <= _LARGEST:
+            raise ModelError(f"card {self.name!r}: name, task, channels, licence, data, limits and version are strings")
+        if not _all_are(int, [self.size, self.parameters]) or not 1 <= self.size <= _MAX_SIZE:
             raise ModelError(
-                f"card {self.name!r}: size is a whole number of pixels up to {_LARGEST}, got {self.size!r}"
+                f"card {self.name!r}: size is a whole number of pixels up to {_MAX_SIZE}, got {self.size!r}"
             )
         tables = (self.training, self.scores, self.features)
-        if not all(isinstance(table, Mapping) for table in tables) or not _are(int, list(self.features.values())):
+        if not all(isinstance(table, Mapping) for table in tables) or not _all_are(int, list(self.features.values())):
             raise ModelError(f"card {self.name!r}: training and scores are tables, features names with their lengths")
-        if not _are(float | int, [*self.mean, *self.std]) or not all(map(math.isfinite, [*self.mean, *self.std])):
+        if not _all_are(float | int, [*self.mean, *self.std]) or not all(map(math.isfinite, [*self.mean, *self.std])):
             raise ModelError(f"card {self.name!r}: mean and std are numbers")
         allowed = {"gray": (1, 3), "rgb": (3,)}.get(self.channels)
         if allowed is None:
             raise ModelError(f"card {self.name!r}: channels must be 'gray' or 'rgb', got {self.channels!r}")
         if len(self.mean) not in allowed or len(self.std) != len(self.mean) or min(self.std) <= 0:
-            wanted = " or ".join(map(str, allowed))
-            raise ModelError(f"card {self.name!r}: mean and std need {wanted} positive-std values each")
+            counts = " or ".join(map(str, allowed))
+            raise ModelError(f"card {self.name!r}: mean and std need {counts} values each, those of std above 0")
         if not self.heads:
             raise ModelError(f"card {self.name!r}: a model needs at least one head")
 
@@ -158,11 +196,17 @@ class Card:
         return 1 if self.channels == "gray" else 3
 
     def head(self, name: str) -> Head:
-        """The head of this name; `ModelError` says which there are."""
+        """The head of this name; `ModelError` where there is none."""
         for head in self.heads:
             if head.name == name:
                 return head
-        raise ModelError(f"model {self.name!r} has no head {name!r}: it has {', '.join(h.name for h in self.heads)}")
+        names = [head.name for head in self.heads]
+        raise ModelError(
+            f"model {self.name!r} has no head {name!r}",
+            advice=f"choose one of {', '.join(names)}",
+            code="head-unknown",
+            details={"heads": names},
+        )
 
     def to_json(self) -> str:
         """Deterministic JSON."""
@@ -170,9 +214,9 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> Card:
-        """The card in ``text``; `ModelError` when it is not one."""
+        """The card in ``text``, JSON as from `to_json`; `ModelError` where it is none."""
         try:
-            raw = json.loads(text, parse_constant=_no_number)
+            raw = json.loads(text, parse_constant=_reject_constant)
             frame = raw.pop("frame")
             heads = tuple(Head.from_dict(head, first=i == 0) for i, head in enumerate(raw.pop("heads")))
             return cls(
@@ -189,13 +233,13 @@ class Card:
         except (
             KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError
         ) as error:  # fmt: skip
-            raise ModelError(f"the model's card cannot be read ({error}): export the model again") from error
+            raise ModelError(f"the model's card cannot be read ({error})", advice=_EXPORT_AGAIN) from error
 
 
-def _are(kind: Any, values: list[Any]) -> bool:
-    """Whether all values are of this kind; True and False are no numbers."""
+def _all_are(kind: Any, values: list[Any]) -> bool:
+    """Whether all values are of this type; True and False do not count as numbers."""
     return all(isinstance(value, kind) and not isinstance(value, bool) for value in values)
 
 
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+def _reject_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")

@@ -1,4 +1,4 @@
-"""The one table of shipped models. Adding one is a file in ``files/`` and a row here."""
+"""The one table of shipped models. Adding one takes a file in ``files/`` and a row here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 from mien.errors import InputError, MissingFileError, ModelError
 
 FILES = Path(__file__).parent / "files"
+"""The folder of the shipped files."""
+_REINSTALL = "pip install --force-reinstall --no-deps mien"
 
 
 @dataclass(frozen=True, slots=True)
 class ShippedModel:
-    """A row: a model that comes with the package.
+    """A row of `MODELS`: a model that comes with the package.
 
     Attributes:
         filename: in the package's ``models/files``.
@@ -51,6 +53,9 @@ MODELS: Mapping[str, ShippedModel] = {
 def read_model(model: str | Path) -> bytes:
     """The content of a shipped model, by its name, or of any ONNX file, by its path.
 
+    Args:
+        model: a name in `MODELS`, or the path of an ``.onnx`` file.
+
     Raises:
         InputError: neither a name in the table nor a path that ends in ``.onnx``.
         MissingFileError: no such file.
@@ -59,14 +64,21 @@ def read_model(model: str | Path) -> bytes:
     row = MODELS.get(str(model))
     path = Path(model) if row is None else FILES / row.filename
     if row is None and path.suffix.lower() != ".onnx":
-        raise InputError(f"no model {str(model)!r}: give {' or '.join(MODELS)}, or the path of an .onnx file")
+        raise InputError(
+            f"no model {str(model)!r}",
+            advice=f"give {' or '.join(MODELS)}, or the path of an .onnx file",
+            code="model-unknown",
+        )
     if not path.is_file():
-        cure = "check the path" if row is None else "install mien again: pip install --force-reinstall --no-deps mien"
-        raise MissingFileError(f"{path}: no such model file; {cure}")
+        advice = "check the path" if row is None else f"install mien again: {_REINSTALL}"
+        raise MissingFileError("no such model file", path=path, advice=advice)
     content = path.read_bytes()
-    if row is not None and (found := hashlib.sha256(content).hexdigest()) != row.sha256:
+    if row is not None and (sha256 := hashlib.sha256(content).hexdigest()) != row.sha256:
         raise ModelError(
-            f"{path} has SHA-256 {found[:12]}…, expected {row.sha256[:12]}…: the file is damaged or was replaced; "
-            "pip install --force-reinstall --no-deps mien"
+            f"SHA-256 is {sha256[:12]}…, expected {row.sha256[:12]}…: the file is damaged or was replaced",
+            path=path,
+            advice=_REINSTALL,
+            code="hash-mismatch",
+            details={"sha256": sha256, "expected": row.sha256},
         )
     return content

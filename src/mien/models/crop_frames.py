@@ -1,4 +1,4 @@
-"""Where faces lie in the crops that the shipped networks see. Numbers are fractions of the crop's side."""
+"""Where faces lie in the crops that are the input of the shipped networks, as fractions of the crop's side."""
 
 from __future__ import annotations
 
@@ -16,32 +16,37 @@ FER2013_FRAME = CropFrame(
         "default": (0.1, -0.03, 0.9, 1.032),
     },
 )
-"""FER2013's own framing: medians of MTCNN's output on its enlarged training images, made symmetric about the vertical.
+"""FER2013's own framing: medians of MTCNN's output on its enlarged training images, made symmetric left to right.
 
-Measured by ``python benchmarks/fer2013_frame.py --data fer2013.parquet``, which prints the spread as well.
+Measured by ``python benchmarks/fer2013_frame.py --data fer2013.parquet``, which also prints the spread.
 """
 
 
-def zoomed(frame: CropFrame, factor: float) -> CropFrame:
-    """The frame with the face ``factor`` times as large (below 1: smaller, with more around it), same centre."""
+def zoom_frame(frame: CropFrame, factor: float) -> CropFrame:
+    """The frame with the face ``factor`` times as large (below 1: smaller, with more around it), same centre.
 
-    def scaled(value: float) -> float:
+    Example:
+        >>> zoom_frame(FER2013_FRAME, 0.5).landmarks[0]
+        (0.4065, 0.443)
+    """
+
+    def scale(value: float) -> float:
         return round(0.5 + (value - 0.5) * factor, 5)
 
-    boxes = {name: (scaled(a), scaled(b), scaled(c), scaled(d)) for name, (a, b, c, d) in frame.boxes.items()}
-    return replace(frame, landmarks=tuple((scaled(x), scaled(y)) for x, y in frame.landmarks), boxes=boxes)
+    boxes = {name: (scale(a), scale(b), scale(c), scale(d)) for name, (a, b, c, d) in frame.boxes.items()}
+    return replace(frame, landmarks=tuple((scale(x), scale(y)) for x, y in frame.landmarks), boxes=boxes)
 
 
-EMOTION_FRAME = replace(zoomed(FER2013_FRAME, 1.05), box_weight=0.5)
-"""FER2013's, a little tighter: a face whose true framing is unknown loses less by being cut than by being shrunk.
+EMOTION_FRAME = replace(zoom_frame(FER2013_FRAME, 1.05), box_weight=0.5)
+"""FER2013's, a little tighter: for a face whose true framing is unknown, losing its rim costs less than being shrunk.
 
-Landmarks and box err independently, so their mean is steadier than either. Both numbers were set by FER2013's
+Landmarks and box err independently, so their mean is steadier than either. Both numbers were set on FER2013's
 validation faces, on which the differences between settings are about as large as chance:
 ``python benchmarks/end_to_end.py --split validation --zoom … --box-weight …``.
 """
 
-AGE_FRAME = zoomed(FER2013_FRAME, 0.95)
-"""A little wider than FER2013's: as much as FairFace's tight pictures (padding 0.25) hold around a face."""
+AGE_FRAME = zoom_frame(FER2013_FRAME, 0.95)
+"""A little wider than FER2013's: as much as FairFace's tight pictures (padding 0.25) show around a face."""
 
 FRAMES = {"emotion": EMOTION_FRAME, "age": AGE_FRAME, OWN: EMOTION_FRAME}
 """Task → frame."""

@@ -1,4 +1,4 @@
-"""The one table of inputs that a network may take beside its pixels; a provider is imported on first use."""
+"""The one table of inputs that a network may take beside the pixels; a provider is imported on first use."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ PROVIDERS: Mapping[str, str] = dict.fromkeys(
 """Name of the input in a card → ``module:table`` whose entry of that name is an `ExtraInput`."""
 
 
-def extra_input(name: str) -> ExtraInput | None:
-    """The input of this name, None where no provider has it."""
+def find_extra_input(name: str) -> ExtraInput | None:
+    """The input of this name, None where no provider computes it."""
     provider = PROVIDERS.get(name)
     if provider is None:
         return None
     module, _, table = provider.partition(":")
-    found: ExtraInput = getattr(importlib.import_module(module), table)[name]
-    return found
+    feature: ExtraInput = getattr(importlib.import_module(module), table)[name]
+    return feature

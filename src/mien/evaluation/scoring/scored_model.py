@@ -14,7 +14,7 @@ from mien.errors import DataError, InputError, ModelError
 from mien.models.card import CropFrame
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
-from mien.models.model import Model, Probabilities, softmax, with_mirror
+from mien.models.model import Model, Probabilities, average_with_mirror, softmax
 from mien.models.preprocessing import normalize
 from mien.training.config import HeadSpec
 from mien.training.resize import fit_images
@@ -131,7 +131,7 @@ def from_callable(
         size,
         channels,
         heads,
-        lambda images, features, flip: with_mirror(once, images) if flip else once(images),
+        lambda images, features, flip: average_with_mirror(once, images) if flip else once(images),
         frame=frame,
     )
 
@@ -201,7 +201,7 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
                 f"{weights.name} takes features, which are not known for mirrored images",
                 advice="score it without flip averaging",
             )
-        return with_mirror(lambda x: probabilities(x, {}), images) if flip else probabilities(images, features)
+        return average_with_mirror(lambda x: probabilities(x, {}), images) if flip else probabilities(images, features)
 
     return ScoredModel(
         f"{recipe.name} ({weights.name})",

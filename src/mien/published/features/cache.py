@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.files import atomic_path
-from mien.models.fetch import cache_dir
+from mien.models.file_cache import cache_dir
 from mien.published.features.catalog import FEATURES, ProgressCallback, compute_features, parse_feature_names
 
 

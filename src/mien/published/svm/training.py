@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError, MissingExtraError, TrainingError
-from mien.models.fetch import file_sha256
+from mien.models.file_cache import file_sha256
 from mien.published.svm.model_file import import_skops, save_svm_model
 from mien.published.svm.recipe import SvmRecipe
 from mien.published.svm.run_folder import MODEL, RESULT

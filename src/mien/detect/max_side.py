@@ -1,4 +1,4 @@
-"""A detector that sees large pictures shrunk."""
+"""A detector that runs on large pictures shrunk."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mien.geometry import resize
 from mien.results.faces import Faces
 
 
-class ShrunkInput:
-    """Gives a detector pictures whose longer side has at most so many pixels; boxes are those of the picture.
+class MaxSideDetector:
+    """Runs a detector on pictures shrunk to at most ``max_side`` pixels; faces are in pixels of the original.
 
     Args:
-        detector: the detector; its smallest face is that of the shrunk picture.
-        max_side: pixels.
+        detector: the detector; its ``min_face`` applies to the shrunk picture.
+        max_side: largest longer side of the detector's input, pixels.
     """
 
     def __init__(self, detector: Detector, max_side: int) -> None:
@@ -25,11 +25,11 @@ class ShrunkInput:
         self.name = detector.name
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
-        """As the detector; faces in pixels of ``rgb``."""
-        small, size = self._shrunk(rgb)
+        """As the detector's; faces in pixels of ``rgb``."""
+        small, size = self._shrink(rgb)
         return self._detector.detect(small).scaled(size)
 
-    def _shrunk(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    def _shrink(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         height, width = rgb.shape[:2]
         scale = self._max_side / max(width, height)
         if scale >= 1.0:
@@ -38,23 +38,23 @@ class ShrunkInput:
         return resize(rgb, size), (width, height)
 
 
-class ShrunkRefiningInput(ShrunkInput):
-    """The same for a detector that can look where faces are expected."""
+class MaxSideRefiningDetector(MaxSideDetector):
+    """The same for a `RefiningDetector`."""
 
     def __init__(self, detector: Any, max_side: int) -> None:
         super().__init__(detector, max_side)
         self._refine = detector.refine
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
-        """As the detector; boxes and faces in pixels of ``rgb``."""
-        small, size = self._shrunk(rgb)
+        """As the detector's; boxes and faces in pixels of ``rgb``."""
+        small, size = self._shrink(rgb)
         factors = np.array([small.shape[1] / size[0], small.shape[0] / size[1]] * 2)
         faces, origin = self._refine(small, boxes * factors)
         return faces.scaled(size), origin
 
 
-def shrunk_input(detector: Detector, max_side: int | None) -> Detector:
-    """``detector`` itself where there is no limit."""
+def limit_side(detector: Detector, max_side: int | None) -> Detector:
+    """``detector`` on pictures shrunk to ``max_side`` pixels; itself where there is no limit."""
     if max_side is None:
         return detector
-    return (ShrunkRefiningInput if isinstance(detector, RefiningDetector) else ShrunkInput)(detector, max_side)
+    return (MaxSideRefiningDetector if isinstance(detector, RefiningDetector) else MaxSideDetector)(detector, max_side)
