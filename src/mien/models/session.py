@@ -20,7 +20,7 @@ _ERRORS_ONLY = 3
 
 
 def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "") -> onnxruntime.InferenceSession:
-    """Load an ONNX model for the CPU. The session's ``run_session`` may be called from several threads.
+    """Load an ONNX model for the CPU. The session's ``run`` may be called from several threads.
 
     Args:
         model: the file, or its content.
