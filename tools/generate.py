@@ -265,11 +265,11 @@ def networks_section() -> list[str]:
         f"One core multiplies float32 matrices at {max(peak['onnxruntime'], peak['numpy']):.0f} GFLOP/s at best, 8-bit ones "
         f"at {peak['int8']:.0f}. There is little left to gain but by fewer multiplications or fewer bits.",
         "",
-        *table(["network", "MB", "M multiply-adds", "ms a face", "in a batch of 64", "GFLOP/s", "of the peak"], rows),
+        *table(["network", "MB", "M multiply-adds", "ms per face", "in a batch of 64", "GFLOP/s", "of the peak"], rows),
         "`mien quantize emotion --data fer2013.parquet --out emotion-int8.onnx --json docs/results/quantize.json` wrote the "
         "8-bit one, which is shipped: `--models emotion-int8,age`. Layers with less than a hundredth of the multiplications stay "
-        "in float32, and weights use 7 bits, so that it says the same on processors without 8-bit dot products (VNNI), "
-        "where it gains less. How it is made was chosen by how little it changes the answers on validation images.",
+        "in float32, and weights use 7 bits, so that it predicts the same on processors without 8-bit dot products (VNNI), "
+        "where it gains less. How it is made was chosen by how little it changes the predictions on validation images.",
         "",
         *drawn(quantisation_table(cost["losses"])),
     ]
@@ -293,6 +293,13 @@ def scores_table(cards: dict[str, Card]) -> str:
     return "\n".join(table(["model", "parameters", "test", "accuracy", "macro F1", "ECE"], rows)).strip()
 
 
+def video_mode(mode: str) -> str:
+    """A mode of `benchmarks/video.py` in the words of the page."""
+    words = {"default": "detected", "carried": "propagated", "decode": "decoding alone, into RGB"}
+    first, *rest = mode.split(",")
+    return ",".join([words.get(first, first), *rest])
+
+
 def video_speed_section(measured: dict[str, Any]) -> str:
     """From what `benchmarks/video.py` wrote."""
     about = measured["machine"]
@@ -303,15 +310,15 @@ def video_speed_section(measured: dict[str, Any]) -> str:
         f"{about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}; {about['date']}, "
         f"load {about['load']:.1f} at the start.",
         "",
-        "640×480, one minute. *Searched* finds faces anew on every frame (the default); *carried* searches every fifth frame "
-        "(`--detect-every 5`). Every run also writes a table and the checkpoints.",
+        "640×480, one minute. *Detected*: the detector runs on every frame (the default). *Propagated*: it runs on every fifth "
+        "frame (`--detect-every 5`). Every run also writes a table and the checkpoints.",
         "",
     ]
     decoding = next(row for row in measured["speed"] if row["mode"] == "decode")
     rows = []
     for row in measured["speed"]:
         rate, share = row["frames"] / row["wall"], decoding["cpu"] / decoding["frames"] * row["frames"] / row["cpu"]
-        name = row["mode"].replace("default", "searched").replace("decode", "decoding alone, into RGB")
+        name = video_mode(row["mode"])
         rows.append(
             [
                 name,
@@ -322,23 +329,21 @@ def video_speed_section(measured: dict[str, Any]) -> str:
                 f"{row['peak_mb']:.0f}",
             ]
         )
-    lines += table(["mode", "faces", "frames a second", "ms of CPU a frame", "of it decoding", "peak MB"], rows)
+    lines += table(["mode", "faces", "frames per second", "ms of CPU per frame", "of it decoding", "peak MB"], rows)
     lines += ["Over the length of a video, one face:", ""]
     rows = []
     for row in measured["length"]:
-        name = row["mode"].replace("default", "searched")
+        name = video_mode(row["mode"])
         tenths = f"{row['first_tenth_ms']:.2f} → {row['last_tenth_ms']:.2f}"
         change = percent(row["last_tenth_ms"] / row["first_tenth_ms"] - 1)
         rows.append([name, f"{row['minutes']} min", f"{row['frames']:,}", f"{row['resident_mb']:.0f}", tenths, change])
     lines += table(
-        ["mode", "length", "frames", "resident MB, at most", "ms a frame, first tenth → last", "change"], rows
+        ["mode", "length", "frames", "resident MB, at most", "ms per frame, first tenth → last", "change"], rows
     )
     for mode in dict.fromkeys(row["mode"] for row in measured["length"]):
         short, long = (row for row in measured["length"] if row["mode"] == mode)
         change = long["resident_mb"] / short["resident_mb"] - 1
-        lines.append(
-            f"- {mode.replace('default', 'searched')}: {long['minutes']} minutes take {100 * change:+.1f} % of memory."
-        )
+        lines.append(f"- {video_mode(mode)}: {long['minutes']} minutes take {100 * change:+.1f} % of memory.")
     return "\n".join(lines).strip()
 
 

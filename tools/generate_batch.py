@@ -68,16 +68,16 @@ def measured_section(measured: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def buckets_paragraph(told: dict[str, Any]) -> str:
-    packages = ", ".join(f"{name} {number}" for name, number in told["packages"].items())
+def buckets_paragraph(measured: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {number}" for name, number in measured["packages"].items())
     stores = [
-        f"{scheme}:// ({told[scheme]['server']}), killed with {told[scheme]['finished_before']} of {told[scheme]['shards']} shards "
-        f"finished: {'equal, byte by byte' if told[scheme]['equal'] else 'NOT equal'}, and the rows "
-        f"{'those' if told[scheme]['as_local'] else 'NOT those'} of the same photos on a disk"
+        f"{scheme}:// ({measured[scheme]['server']}), killed with {measured[scheme]['finished_before']} of {measured[scheme]['shards']} shards "
+        f"finished: {'equal, byte by byte' if measured[scheme]['equal'] else 'NOT equal'}, and the rows "
+        f"{'those' if measured[scheme]['as_local'] else 'NOT those'} of the same photos on a disk"
         for scheme in ("s3", "gs")
     ]
     return (
-        f"**Buckets**: {told['photos']} portraits read from and results written to a bucket, SIGKILL in mid-run, `--resume`, compared "
+        f"**Buckets**: {measured['photos']} portraits read from and results written to a bucket, SIGKILL in mid-run, `--resume`, compared "
         f"with an uninterrupted run ({packages}; `benchmarks/batch.py buckets`): {'; '.join(stores)}. The servers ran on this "
         "machine, so no figure of speed: Amazon's and Google's own were not tried."
     )
@@ -107,7 +107,7 @@ def plan_section(speed: dict[str, Any], larger: dict[str, Any]) -> str:
     faces = speed["result_bytes"] / speed["rows"][0]["faces"]
     lines += [
         "",
-        f"The results take {faces:,.0f} bytes a face as compressed Parquet here: {faces * 1e9 / 1e12:.2f} TB for 10⁹ faces.",
+        f"The results take {faces:,.0f} bytes per face as compressed Parquet here: {faces * 1e9 / 1e12:.2f} TB for 10⁹ faces.",
     ]
     return "\n".join(lines)
 

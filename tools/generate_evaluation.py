@@ -150,9 +150,9 @@ def calibration_section() -> str:
         "",
         *calibration_lines(document),
         "**What it costs.** The FER+ head learnt the raters' distribution, which is softer than the label that most of them "
-        "chose. Sharpened until its top probability is right as often as it says about that majority, it is farther from the "
-        "distribution of all votes: KL to raters rises. Who wants the distribution of votes rather than the chance of being "
-        "right calibrates with `--target raters`, or takes the logits as they are (`mien.models.model.Model.logits`).",
+        "chose. Sharpened until its top probability is the chance of being right about that majority, it is farther from the "
+        "distribution of all votes: KL to raters rises. For the distribution of votes rather than the chance of being "
+        "right, calibrate with `--target raters`, or take the logits as they are (`mien.models.model.Model.logits`).",
     ]
     return "\n".join(lines).strip()
 
@@ -219,7 +219,7 @@ def fairness_section() -> str:
         "",
         *age_lines(age),
         "The worst of several groups looks worse than it is by chance alone; compare the intervals. Groups also differ in age: "
-        "children and people in their twenties are told more exactly than others.",
+        "the ages of children and of people in their twenties are predicted more exactly than others.",
         "",
         "### How predicted emotions differ",
         "",
@@ -236,7 +236,7 @@ def card_fairness(name: str) -> list[str]:
         "## Groups of people, through detector and crop",
         "",
         FAIRNESS_COMMAND + ": FairFace's 5,000 validation photos; in brackets the 95 % interval. "
-        "[Evaluation](../evaluation.md) says what each figure means.",
+        "[Evaluation](../evaluation.md) defines each figure.",
         "",
         *missed_lines(age),
     ]

@@ -89,7 +89,7 @@ def soak_section(measured: dict[str, Any]) -> str:
     every = measured["detect_every"]
     lines = [
         f"`python benchmarks/soak.py --json docs/results/soak.json`, whose header says what is drawn: {looks[-1]['frames']:,} "
-        f"frames of {width}×{height} pixels, searched on every {every}th and carried between, {measured['cpu'] / 60:.0f} minutes of "
+        f"frames of {width}×{height} pixels, faces detected on every {every}th and propagated between, {measured['cpu'] / 60:.0f} minutes of "
         f"CPU in {measured['wall'] / 60:.0f} minutes; {measured['date']}.",
         "",
     ]
@@ -124,7 +124,7 @@ def soak_section(measured: dict[str, Any]) -> str:
     last = looks[-1]
     lines += table(header, rows)
     lines.append(
-        f"The summary of a track that has ended stays, because the report tells it: {last['ended_bytes'] / last['ended'] / 1000:.1f} "
+        f"The summary of a track that has ended stays, because the report holds it: {last['ended_bytes'] / last['ended'] / 1000:.1f} "
         "kB of JSON each. "
         + ("Nothing else grows." if not measured["wrong"] else "Found: " + "; ".join(measured["wrong"]) + ".")
     )

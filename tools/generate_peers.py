@@ -247,8 +247,8 @@ def accuracy_lines(accuracy: dict[str, Any]) -> list[str]:
         "",
         f"FER2013's test faces, 48×48 pixels, fed as the package's own code feeds a face that it has found. *FER2013*: the "
         f"original labels ({counts['fer2013']['n']:,} faces; Mien by its FER2013 head). *FER+, seven*: the raters' majority among the seven "
-        f"emotions that all of them tell, contempt left out of votes and of answers ({counts['ferplus7']['n']:,} faces). *FER+*: the "
-        f"majority among all eight ({counts['ferplus']['n']:,} faces), where a face of contempt is wrong for who does not know it. "
+        f"emotions that all of them predict, contempt left out of votes and of answers ({counts['ferplus7']['n']:,} faces). *FER+*: the "
+        f"majority among all eight ({counts['ferplus']['n']:,} faces), where a face of contempt is wrong for packages without that label. "
         "In brackets the 95 % interval. Mien was trained on FER2013's training faces; what the others were trained on, and whether test "
         "faces were among it, is for their authors to say.",
         "",

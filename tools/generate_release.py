@@ -11,14 +11,14 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results" / "release.json"
 
 def release_parts() -> dict[str, str]:
     """Mark → text."""
-    told: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    measured: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
     lines = [
-        f"On {told['platform']}; wheel {told['wheel_bytes'] / 1e6:.1f} MB, sdist {told['sdist_bytes'] / 1e6:.1f} MB.",
+        f"On {measured['platform']}; wheel {measured['wheel_bytes'] / 1e6:.1f} MB, sdist {measured['sdist_bytes'] / 1e6:.1f} MB.",
         "",
         "| Python | dependencies | set | test files | passed | failed | skipped | numpy, OpenCV, ONNX Runtime, Pillow, PyAV |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, one in sorted(told["environments"].items()):
+    for name, one in sorted(measured["environments"].items()):
         version, age, part = name.split("-")
         have = one.get("versions", {})
         names = ("numpy", "opencv-python-headless", "onnxruntime", "pillow", "av")
@@ -28,7 +28,9 @@ def release_parts() -> dict[str, str]:
         lines.append(
             f"| {one.get('python', version)} | {age} | {part} | {len(one.get('tests', []))} | {counts} | {versions} |"
         )
-    again = {name: one["passed_again"] for name, one in sorted(told["environments"].items()) if one.get("passed_again")}
+    again = {
+        name: one["passed_again"] for name, one in sorted(measured["environments"].items()) if one.get("passed_again")
+    }
     if again:
         lines += ["", "Failed beside other work on the machine and passed when run again by itself:"]
         lines += [f"{name}: {', '.join(f'`{one}`' for one in tests)}." for name, tests in again.items()]

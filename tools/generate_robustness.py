@@ -124,7 +124,7 @@ def robustness_page(measured: dict[str, Any]) -> str:
         "",
         f"{measured['faces']:,} of FER2013's test faces, 48×48 pixels, chosen by chance. The networks are those that come with the packages "
         "(see [benchmarks](benchmarks.md)), each fed as its own code feeds a face. *FER+, seven*: the raters' majority among the seven "
-        f"emotions that all of them tell ({n['ferplus7']:,} of the faces). These are ready crops: in a whole photo Mien turns a face "
+        f"emotions that all of them predict ({n['ferplus7']:,} of the faces). These are ready crops: in a whole photo Mien turns a face "
         "upright before its network sees it, which the curve for turning leaves out.",
         "",
         "![Accuracy under seven disturbances, FER+ majority of seven emotions](images/robustness/accuracy.svg)",
@@ -155,7 +155,7 @@ def found_lines(measured: dict[str, Any]) -> list[str]:
         "",
         f"{measured['photos']:,} photos of FairFace's validation set, evenly chosen, one person each, a face of about "
         f"{measured['face_width']:.0f} pixels in a photo with margin. Found: a detection's centre lies within a quarter of the picture's "
-        f"side of its middle. Every detector looks for faces from {measured['min_face']} pixels on; sigma and the covered share are told "
+        f"side of its middle. Every detector's smallest face is {measured['min_face']} pixels; sigma and the covered share are given "
         "for the face, and for *small* the photo itself is shrunk until its face is that wide. Thresholds are each package's own.",
         "",
         "![Faces found under seven disturbances](images/robustness/found.svg)",

@@ -14,7 +14,7 @@ JOINTS = ("other place", "same place, other view", "same place, other people")
 
 
 def per_frame(results: dict[str, Any], every: int, carry: str) -> float:
-    """Milliseconds a frame of finding and following."""
+    """Milliseconds per frame of detection and tracking."""
     ms = results["ms"]
     carried = ms[carry] * results["faces_a_frame"] * (1 - 1 / every)
     second = ms["second look"] if carry == "refine" else 0.0
@@ -23,7 +23,7 @@ def per_frame(results: dict[str, Any], every: int, carry: str) -> float:
 
 def total(row: dict[str, Any], mode: str) -> list[str]:
     return [
-        mode,
+        mode.replace("without looks", "without appearance"),
         *(str(row[key]) for key in ("switches", "mergers", "fragments")),
         *(f"{100 * row[key]:.1f}" for key in ("recall", "precision", "idf1", "mota")),
         f"{row['iou']:.3f}",
@@ -45,15 +45,15 @@ def tracking_section(results: dict[str, Any]) -> str:
         "",
         "`mien.tracking.tracker.Tracker` gives every face a number at once. Each pair of a track and a face is weighed by how much "
         "likelier the face is that person than a newcomer: by where and how large the track expects it (a Kalman filter in "
-        "seconds, so the frame rate does not matter) and by its looks, a small grid of colours of head and chest. The pairs "
+        "seconds, so the frame rate does not matter) and by its appearance, a small grid of colours of head and chest. The pairs "
         "of a frame are chosen together, so that the sum of this evidence is the greatest. A track that is not seen waits for "
-        "three seconds (`max_gap`); after that, and after a scene cut, the same person is somebody new. Looks tell people in "
-        "one scene apart; they are no face recognition, and nothing of them is kept once a track has ended.",
+        "three seconds (`max_gap`); after that, and after a scene cut, the same person is a new track. Appearance distinguishes "
+        "people within one scene; it is no face recognition, and nothing of it is kept once a track has ended.",
         "",
         f"Measured on {results['videos']} generated videos of {results['frames']:,} frames at 640×480 with "
         f"{faces:,} visible faces, "
         "`python benchmarks/tracking.py --json docs/results/tracking.json`. The people are made of two public-domain portraits "
-        "(mirrored, stretched, recoloured, with other clothes) and do not turn their heads, so this says how numbers "
+        "(mirrored, stretched, recoloured, with other clothes) and do not turn their heads, so this shows how numbers "
         "survive crossings, gaps and cameras, not how well difficult faces are found. Parameters were chosen on other "
         "variants of the same scenes.",
         "",
@@ -76,18 +76,20 @@ def tracking_section(results: dict[str, Any]) -> str:
             + [f"{100 * row['idf1']:.1f}" for row in mine]
         )
     lines += [
-        "Switches + mergers, then IDF1 in percent; searched in every frame with and without looks, in every 3rd, in every 5th:",
+        "Switches + mergers, then IDF1 in percent; detection in every frame with and without appearance, in every 3rd, in every 5th:",
         "",
-        *table(["scene", "faces", *("every", "no looks", "3rd", "5th"), *("every", "no looks", "3rd", "5th")], cells),
-        "In *cuts* the truth gives everybody a new number after each cut; in *away for 3 s* the absence is about as long as a "
+        *table(
+            ["scene", "faces", *("every", "place only", "3rd", "5th"), *("every", "place only", "3rd", "5th")], cells
+        ),
+        "In *cuts* the truth gives every person a new number after each cut; in *away for 3 s* the absence is about as long as a "
         "track waits.",
         "",
-        "The scenes in which no detection is dropped, together. On frames with detection `BoxPropagator.recover_missed` looks a second time where a "
-        "track expects a face and the search found none, as `Analyzer` does, except where the table says otherwise; *flow* is "
-        "how detectors other than MTCNN carry, without a second look:",
+        "The scenes in which no detection is dropped, together. On frames with detection `BoxPropagator.recover_missed` detects again "
+        "where a track expects a face and the detector found none, as `Analyzer` does, except in *no second look*; *flow* is how "
+        "boxes are propagated for detectors other than MTCNN, without a second look:",
         "",
     ]
-    header = ["searched", "switches", "mergers", "gaps", "recall", "precision", "IDF1", "MOTA", "mean overlap"]
+    header = ["detection in", "switches", "mergers", "gaps", "recall", "precision", "IDF1", "MOTA", "mean overlap"]
     lines += table(header, [total(rows["all", mode], mode) for mode in modes])
     lines += [
         "The two scenes in which detections are dropped by chance (what was dropped counts as missed):",
@@ -95,36 +97,41 @@ def tracking_section(results: dict[str, Any]) -> str:
         *table(header, [total(rows["all, some dropped", mode], mode) for mode in modes]),
     ]
     lines += [
-        "### What carrying saves and costs",
+        "### What propagation saves and costs",
         "",
-        "Between searches MTCNN looks only where the tracks expect their faces (`MTCNN.refine`): two of its three networks on "
-        "one crop a face give box, score and landmarks anew, so nothing drifts. For other detectors box and landmarks move "
+        "Between detections MTCNN runs only where the tracks expect their faces (`MTCNN.refine`): two of its three networks on "
+        "one crop per face give a new box, score and landmarks, so nothing drifts. For other detectors box and landmarks move "
         "along with the optical flow.",
         "",
-        f"Processor time of one thread, mean over these videos ({results['faces_a_frame']:.1f} faces a frame): one search "
-        f"{results['ms']['search']:.1f} ms and what is looked for a second time {results['ms']['second look']:.2f} ms; one face carried {results['ms']['refine']:.2f} ms by looking again, "
-        f"{results['ms']['flow']:.2f} ms by flow; tracking {results['ms']['update']:.2f} ms and scene cuts "
-        f"{results['ms']['cuts']:.2f} ms a frame. Together, without classifying:",
+        f"Processor time of one thread, mean over these videos ({results['faces_a_frame']:.1f} faces per frame): one "
+        f"detection {results['ms']['search']:.1f} ms and its second look {results['ms']['second look']:.2f} ms; one face propagated "
+        f"{results['ms']['refine']:.2f} ms by MTCNN, {results['ms']['flow']:.2f} ms by flow; tracking {results['ms']['update']:.2f} ms and "
+        f"scene cuts {results['ms']['cuts']:.2f} ms per frame. Together, without classifying:",
         "",
         *table(
-            ["searched", "carried by", "ms a frame"],
+            ["detection in", "propagated by", "ms per frame"],
             [
                 ["every frame", "–", f"{per_frame(results, 1, 'refine'):.1f}"],
                 *(
                     [f"every {n} frame", how, f"{per_frame(results, int(n[0]), carry):.1f}"]
                     for n in ("3rd", "5th")
-                    for how, carry in (("looking again", "refine"), ("flow", "flow"))
+                    for how, carry in (("MTCNN", "refine"), ("flow", "flow"))
                 ),
             ],
         ),
-        "How much the emotions of one face change when it is carried instead of searched for (total variation distance of the "
-        "distributions, 0–1, mean; and how often the most probable emotion is another), beside what two neighbouring frames "
-        "that were both searched differ by:",
+        "How much the emotions of one face change when it is propagated instead of detected (total variation distance of the "
+        "distributions, 0–1, mean; and how often the most probable emotion is another), beside the difference between two "
+        "neighbouring frames with detection:",
         "",
         *table(
             ["", "faces", "distance", "other emotion"],
             [
-                [name, f"{row['faces']:,}", f"{row['distance']:.3f}", percent(row["other_label"])]
+                [
+                    name.replace("both searched", "both detected"),
+                    f"{row['faces']:,}",
+                    f"{row['distance']:.3f}",
+                    percent(row["other_label"]),
+                ]
                 for name, row in results["drift"].items()
             ],
         ),
@@ -132,7 +139,7 @@ def tracking_section(results: dict[str, Any]) -> str:
         "",
         "`mien.tracking.scene_cuts.SceneCutDetector` looks for blocks of a tiny gray picture near their place in the frame before. Found: cuts "
         "between places and between views of one place, and a fade through black as one cut when the new scene shows. Not "
-        "found: dissolves, cuts after which most of the picture is as before (the tracker then goes by place and looks), and "
+        "found: dissolves, cuts after which most of the picture is as before (the tracker then goes by place and appearance), and "
         "shots of a single frame. Taken for a cut: a camera that swings by more than a fifth of the picture from one frame to "
         "the next (the whip pans below, at 10 frames a second), and something that suddenly "
         "covers most of it. Frames within fades and dissolves are not counted below.",
@@ -158,11 +165,11 @@ def tracking_section(results: dict[str, Any]) -> str:
         "",
         "### Limits",
         "",
-        "- Two people who look the same and change places while hidden are mixed up; nothing in the pictures tells.",
-        "- A face that turns away for longer than `max_gap`, or comes back in other light, is somebody new.",
-        "- Half a face beside somebody in front is found with a box of its own and may start a track, which then can go on as "
+        "- Two people who look the same and change places while hidden are mixed up; nothing in the pictures distinguishes them.",
+        "- A face that turns away for longer than `max_gap`, or comes back in other light, becomes a new track.",
+        "- Half a face beside a person in front is found with a box of its own and may start a track, which then can continue as "
         "that person's.",
-        "- At few frames a second, or when searching seldom, faces move by more than their size between looks and crossings are "
-        "told by looks alone.",
+        "- At few frames per second, or when detection is rare, faces move by more than their size between detections, and crossings "
+        "are resolved by appearance alone.",
     ]
     return "\n".join(lines) + "\n"

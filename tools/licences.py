@@ -2,7 +2,7 @@
 
     python tools/licences.py --python .venv/bin/python --json docs/results/licences.json --sbom dist/mien.cdx.json
 
-The environment must hold mien with the extras to be told of (all, for the page in the documentation). Licences are
+The environment must hold mien with the extras to be listed (all, for the page in the documentation). Licences are
 those that packages declare (pip-licenses); the SBOM is CycloneDX (cyclonedx-py). Packages that no extra of mien leads
 to are left out of the list. `docs/licences.md` is made of the list by `python tools/generate.py`.
 """
@@ -67,9 +67,9 @@ def licences(python: Path) -> list[dict[str, Any]]:
     """One entry a package: name, version, licence, and whether the core or which extras need it."""
     needed: dict[str, list[str]] = json.loads(output(python, "-c", _REQUIRED, *EXTRAS))
     tool = Path(sys.executable).with_name("pip-licenses")
-    told = json.loads(output(tool, "--python", python, "--format=json", "--from=mixed"))
+    installed = json.loads(output(tool, "--python", python, "--format=json", "--from=mixed"))
     rows = []
-    for one in told:
+    for one in installed:
         by = [part for part, names in needed.items() if canonical(one["Name"]) in names]
         if by:
             text = " ".join(one["License"].split())

@@ -274,10 +274,10 @@ def main() -> int:
         folder = work / one.name
         shutil.rmtree(folder, ignore_errors=True)
         python = install(one, found[one.python], wheel, folder, options.wheels)
-        told = test(one, python, sdist, folder, options)
-        results["environments"][one.name] = told
-        print(one.name, {key: value for key, value in told.items() if key != "versions"}, flush=True)
-        bad += told.get("exit", 1) != 0
+        outcome = test(one, python, sdist, folder, options)
+        results["environments"][one.name] = outcome
+        print(one.name, {key: value for key, value in outcome.items() if key != "versions"}, flush=True)
+        bad += outcome.get("exit", 1) != 0
         if options.json:
             options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         if not options.keep:
