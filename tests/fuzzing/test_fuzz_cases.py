@@ -650,7 +650,7 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
         json.dumps(good | {"current": {"x": 1}}),
     ]
     stages = good["current"]["pipeline"]
-    for name in ("cuts", "tracker", "smoother", "carrier"):
+    for name in ("cuts", "tracker", "smoother", "propagator"):
         for value in ({}, None, [1], 10**400):
             texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": stages | {name: value}}}))
     for past in ([[[1, 2]]], [[]], [stages["cuts"]["past"][0]] * 3):
@@ -659,15 +659,14 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
     smoother = stages["smoother"]
     assert smoother["live"]
     for change in (
-        {"raw": [1.0]}, {"filtered": [0.5]}, {"emotions": None}, {"shares": [1.0]}, {"pooled": [1.0]}, {"age_logs": {}},
-        {"label": 3}, {"label": "x"}, {"seen": None}, {"mass": "1"},
+        {"heads": {"emotion": {}}}, {"heads": None}, {"seen": None}, {"frames": "x"}, {"stop": [1]}, {"quality": {}},
     ):  # fmt: skip
         live = [smoother["live"][0] | change, *smoother["live"][1:]]
         changed = stages | {"smoother": smoother | {"live": live}}
         texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": changed}}))
     for size in ("", [], [1], ["a", "b"]):
-        done = good["current"]["done"] | {"size": size}
-        texts.append(json.dumps(good | {"current": good["current"] | {"done": done}}))
+        progress = good["current"]["progress"] | {"size": size}
+        texts.append(json.dumps(good | {"current": good["current"] | {"progress": progress}}))
     for text in texts:
         path.write_text(text)
         refused(gone_on, InputError, "progress.json: is damaged|the saved state is of other")

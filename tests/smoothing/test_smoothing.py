@@ -23,6 +23,7 @@ from mien.results.faces import Faces
 from mien.results.track import Episode, Track, Vote
 from mien.smoothing import Smoother, SmoothingOptions
 from mien.smoothing.episodes import EpisodeLog
+from mien.smoothing.head_state import NominalState, OrderedState
 from mien.smoothing.voting import MOST_BLOCKS, MajorityVote, wilson
 
 AB = ("a", "b")
@@ -847,6 +848,33 @@ def test_a_state_of_another_run_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             other.restore(state)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"raw": [1.0]},
+        {"filtered": [0.5]},
+        {"totals": None},
+        {"shares": [1.0]},
+        {"label": 3},
+        {"label": "x"},
+        {"mass": "1"},
+    ],
+)
+def test_a_damaged_state_of_a_nominal_head_is_refused(change: dict[str, Any]) -> None:
+    state = NominalState("emotion", emotion_head(AB), SmoothingOptions(), 0.0)
+    state.add_frame(0.0, 0.04, 0.9, [0.3, 0.7])
+    with pytest.raises(InputError, match="of other models"):
+        state.restore(state.state() | change)
+
+
+@pytest.mark.parametrize("change", [{"pooled": [1.0]}, {"logs": {}}, {"weight": None}])
+def test_a_damaged_state_of_an_ordered_head_is_refused(change: dict[str, Any]) -> None:
+    state = OrderedState(age_head(TWO_AGES))
+    state.add_frame([0.3, 0.7], 1.0)
+    with pytest.raises(InputError, match="of other models"):
+        state.restore(state.state() | change)
 
 
 def test_memory_does_not_grow_with_time() -> None:
