@@ -133,6 +133,12 @@ def test_the_age_model_looks_five_times_a_second_and_every_row_has_an_age(age: M
     assert np.allclose([f.faces.ages.sum() for f in frames], 1, atol=1e-5)
 
 
+def test_heads_come_in_the_order_of_the_models(emotion: Model, age: Model) -> None:
+    for models in ({"emotion": emotion, "age": age}, {"age": age, "emotion": emotion}):
+        frame = list(VideoStream(Made(3), stages(**models)))[-1]
+        assert list(frame.faces.predictions) == list(frame.heads) == list(models)
+
+
 def test_emotions_are_smoothed_and_voted_on(emotion: Model) -> None:
     frames = list(VideoStream(Made(50), stages(emotion=emotion)))
     last = frames[-1]

@@ -191,7 +191,9 @@ class VideoPipeline:
         for before in self._predicted.values():
             for track in tracked.ended:
                 before.pop(track, None)
-        faces = faces.with_predictions(smoothed.pooled)
+        predictions = {**faces.predictions, **smoothed.pooled}
+        # in the order of the models, although what is predicted seldom comes last
+        faces = replace(faces, predictions={name: predictions[name] for name in self.heads if name in predictions})
         return VideoFrame(frame, faces, smoothed.nominal, tracked.detected, tracked.cut)
 
 

@@ -84,7 +84,7 @@ class ModelSet:
 
     def describe(self) -> dict[str, str]:
         """Name → name and version of the model; JSON-ready."""
-        return {name: f"{model.card.name} {model.card.project_version}" for name, model in self.models.items()}
+        return {name: f"{model.card.name} {model.card.project_version}".strip() for name, model in self.models.items()}
 
 
 def named_heads(name: str, card: Card) -> Heads:
