@@ -1,4 +1,4 @@
-"""A trunk with one linear layer a head, and the initial weights that other frameworks start from."""
+"""A trunk with one linear layer per head, and the initial weights of other frameworks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class MultiHeadNetwork(nn.Module):
-    """A trunk that ends in a vector, and a linear layer a head on it.
+    """A trunk that ends in a vector, and one linear layer per head on it.
 
     Args:
         trunk: ``(n, channels, size, size)`` → ``(n, width)``.

@@ -1,4 +1,4 @@
-"""Small residual networks with squeeze-and-excitation and one linear layer a head.
+"""Small residual networks with squeeze-and-excitation and one linear layer per head.
 
 Papers: He et al. 2016, "Deep Residual Learning"; Hu et al. 2018, "Squeeze-and-Excitation Networks"; the average-pooled
 shortcut is the "D" variant of He et al. 2019, "Bag of Tricks".
@@ -53,7 +53,7 @@ class ResidualBlock(nn.Module):
 
 
 class SEResNet(nn.Module):
-    """Stem convolutions, stages of residual blocks, global average pooling, a linear layer a head.
+    """Stem convolutions, stages of residual blocks, global average pooling, one linear layer per head.
 
     Args:
         heads: head name → number of classes.
@@ -95,7 +95,7 @@ class SEResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         for block in blocks:
-            # a block starts as the identity, which lets a high learning rate start without divergence
+            # a block starts as the identity, so that a high learning rate does not diverge at the start
             if isinstance(block, ResidualBlock):
                 nn.init.zeros_(block.bn2.weight)
 

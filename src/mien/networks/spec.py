@@ -1,4 +1,4 @@
-"""What a row of the tables of networks holds; loads no torch."""
+"""A row of the tables of networks; loads no torch."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class NetworkSpec:
     """A row of the table.
 
     Attributes:
-        build: head name → number of classes, to a module whose forward gives head name → logits; takes ``dropout`` as
-            well where ``dropout`` below is not None.
+        build: head name → number of classes, to a module whose forward returns head name → logits; takes ``dropout``
+            as well where ``dropout`` below is not None.
         size: side of the square input, pixels.
         channels: "gray" or "rgb".
         parameters: trained parameters with ``heads``.
         source: paper or origin.
-        heads: those that its parameters are counted with.
+        heads: the heads that ``parameters`` counts.
         statistics: running means and variances of its batch norms, which some sources count as parameters too.
-        features: feature vector that forward takes beside the pixels → its length; empty for most.
-        megamacs: millions of multiply-adds of one image; what a queue of trainings is ordered by.
-        dropout: the network's own probability of dropout, where a recipe may set another; None where it may not.
+        features: name of a feature vector beside the pixels → its length; empty for most.
+        megamacs: millions of multiply-adds per image; queues of trainings are ordered by it.
+        dropout: the network's default probability of dropout, where a recipe may set another; None where it may not.
     """
 
     build: Callable[..., nn.Module]
@@ -48,9 +48,11 @@ class NetworkSpec:
     dropout: float | None = None
 
     def module(self, heads: Heads, dropout: float | None = None) -> nn.Module:
-        """The network with a recipe's dropout, None for its own; `InputError` where it has none to set."""
+        """The network with a recipe's dropout, None for the default; `InputError` where it has none to set."""
         if dropout is None:
             return self.build(heads)
         if self.dropout is None:
-            raise InputError(f"the network ({self.source}) has no dropout to set: leave `dropout` out of the recipe")
+            raise InputError(
+                f"the network ({self.source}) has no dropout to set", advice="leave `dropout` out of the recipe"
+            )
         return self.build(heads, dropout=dropout)

@@ -1,4 +1,4 @@
-"""Age range: nine FairFace bins, colour, on crops that the photo pipeline itself makes.
+"""Age range: nine FairFace bins, colour, on crops made by the photo pipeline itself.
 
 mien data prepare fairface/ --crop --out fairface.parquet
 

@@ -1,4 +1,7 @@
-"""Feature vectors of 48×48 gray faces, for networks and classifiers that take more than pixels."""
+"""Feature vectors of 48×48 gray faces, for networks and classifiers with inputs beside pixels.
+
+Source: A. Horseman (github.com/amineHorseman/facial-expression-recognition-using-cnn); each file names its own.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Feature vectors kept between runs, found again by the pixels they were computed from."""
+"""A cache of feature vectors; its keys are hashes of the pixels."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from mien.files import atomic_path
 from mien.models.file_cache import cache_dir
 from mien.published.features.catalog import FEATURES, ProgressCallback, compute_features, parse_feature_names
+
+_logger = logging.getLogger(__name__)
 
 
 def compute_features_cached(
@@ -21,17 +24,17 @@ def compute_features_cached(
     progress: ProgressCallback | None = None,
     folder: Path | None = None,
 ) -> NDArray[np.float32]:
-    """`mien.published.features.compute_features`, unless the vectors of just these faces lie in the cache.
+    """`mien.published.features.compute_features`, unless the vectors of exactly these faces are in the cache.
 
     Args:
         name: a key of `FEATURES`.
         images: ``(n, 48, 48)`` or ``(n, 48, 48, 1)`` uint8 gray.
-        workers: processes to share the work.
-        progress: called with (faces done, faces in all).
-        folder: where the cache is; None is ``features`` in the user's cache folder (``MIEN_CACHE``).
+        workers: number of processes.
+        progress: called with (faces done, all faces).
+        folder: the cache; None is ``features`` in the user's cache folder (``MIEN_CACHE``).
 
     Returns:
-        ``(n, length)`` float32. A damaged file in the cache is computed and written again.
+        ``(n, length)`` float32. A damaged file in the cache is replaced.
     """
     (name,) = parse_feature_names([name])
     path = (folder or cache_dir() / "features") / f"{name}-{_key(name, images)}.npy"
@@ -57,5 +60,6 @@ def _load(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
     try:
         vectors = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError):
+        _logger.warning("%s: damaged, is computed again", path)
         return None
     return vectors if vectors.shape == shape and vectors.dtype == np.float32 else None

@@ -1,4 +1,4 @@
-"""The table of features and how they are computed, one process or many. A new feature is one file and one row here."""
+"""The table of features, and their computation in one process or many. To add one, write a file and a row here."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from mien.errors import InputError
 from mien.published.features import hog, landmarks
 
 SIDE = 48
-"""Side of the faces that features are taken from, pixels."""
+"""Side of the faces that features are computed from, pixels."""
 ProgressCallback = Callable[[int, int], None]
-"""Called with (faces done, faces in all)."""
+"""Called with (faces done, all faces)."""
 
 _CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureExtractor:
-    """One kind of vector.
+    """One kind of feature vector.
 
     Attributes:
-        length: numbers a face.
+        length: numbers per face.
         description: one line for people.
         compute: ``(n, 48, 48)`` uint8 gray → ``(n, length)`` float32, on one processor.
-        version: counts changes of what ``compute`` gives, so that no older vector is taken from a cache.
+        version: increased when ``compute`` changes, so that no older vector is read from a cache.
     """
 
     length: int
@@ -42,7 +42,7 @@ class FeatureExtractor:
 
     def vectors(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """``(n, 48, 48, 1)`` uint8 gray → ``(n, length)`` float32; `InputError` for images of another shape."""
-        return self.compute(_faces(crops))
+        return self.compute(_check_faces(crops))
 
 
 FEATURES: Mapping[str, FeatureExtractor] = {
@@ -61,17 +61,17 @@ def parse_feature_names(features: str | Iterable[str]) -> tuple[str, ...]:
     """Names of features in the table's order.
 
     Args:
-        features: names, or one text of names joined by "+" or "," such as "landmarks+hog"; "-" stands for "_".
+        features: names, or one text of names joined by "+" or "," such as "landmarks+hog"; "-" is the same as "_".
 
     Raises:
         InputError: an unknown name, or none at all.
     """
     given = features.replace("+", ",").split(",") if isinstance(features, str) else features
-    asked = {name.strip().replace("-", "_") for name in given} - {""}
-    unknown = sorted(asked - set(FEATURES))
-    if unknown or not asked:
+    wanted = {name.strip().replace("-", "_") for name in given} - {""}
+    unknown = sorted(wanted - set(FEATURES))
+    if unknown or not wanted:
         raise InputError(f"no feature {unknown[0] if unknown else ''!r}: there are {', '.join(FEATURES)}")
-    return tuple(name for name in FEATURES if name in asked)
+    return tuple(name for name in FEATURES if name in wanted)
 
 
 def concatenate_features(vectors: Mapping[str, NDArray[np.float32]], features: Iterable[str]) -> NDArray[np.float32]:
@@ -83,7 +83,9 @@ def concatenate_features(vectors: Mapping[str, NDArray[np.float32]], features: I
     names = parse_feature_names(features)
     missing = [name for name in names if name not in vectors]
     if missing:
-        raise InputError(f"no feature {missing[0]!r} here: add it with `mien data prepare … --features {missing[0]}`")
+        raise InputError(
+            f"no feature {missing[0]!r} here", advice=f"add it with `mien data prepare … --features {missing[0]}`"
+        )
     return np.concatenate([vectors[name] for name in names], axis=1)
 
 
@@ -95,7 +97,7 @@ def compute_features(
     Args:
         name: a key of `FEATURES`.
         images: ``(n, 48, 48)`` or ``(n, 48, 48, 1)`` uint8 gray.
-        workers: processes to share the work; 1 computes here. A script that asks for more needs the usual
+        workers: number of processes; 1 computes in this one. A script with more needs the usual
             ``if __name__ == "__main__":`` around its work.
         progress: called after every few hundred faces.
 
@@ -108,11 +110,11 @@ def compute_features(
         ModelError: the feature needs a model that is not installed.
     """
     (name,) = parse_feature_names([name])
-    faces = _faces(images)
+    faces = _check_faces(images)
     n = len(faces)
     parts = [faces[start : start + _CHUNK] for start in range(0, max(n, 1), _CHUNK)]
     if workers > 1 and len(parts) > 1:
-        return _shared(name, parts, n, min(workers, len(parts)), progress)
+        return _compute_in_processes(name, parts, n, min(workers, len(parts)), progress)
     done: list[NDArray[np.float32]] = []
     for part in parts:
         done.append(FEATURES[name].compute(part))
@@ -121,19 +123,19 @@ def compute_features(
     return np.concatenate(done)
 
 
-def _shared(
+def _compute_in_processes(
     name: str, parts: Sequence[NDArray[np.uint8]], n: int, workers: int, progress: ProgressCallback | None
 ) -> NDArray[np.float32]:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    # what is not installed is said here: such an error does not come back whole from another process
+    # a package that is not installed is reported here: such errors do not survive the way from another process
     FEATURES[name].compute(parts[0][:1])
     out = np.empty((n, FEATURES[name].length), np.float32)
     done = 0
-    # a fresh interpreter each: a fork of a process with threads (torch, OpenCV) may hang
+    # each a fresh interpreter: a fork of a process with threads (torch, OpenCV) may hang
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for vectors in pool.map(_part, [name] * len(parts), parts):
+        for vectors in pool.map(_compute_part, [name] * len(parts), parts):
             out[done : done + len(vectors)] = vectors
             done += len(vectors)
             if progress is not None:
@@ -141,15 +143,15 @@ def _shared(
     return out
 
 
-def _part(name: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _compute_part(name: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return FEATURES[name].compute(images)
 
 
-def _faces(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _check_faces(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     gray = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
     if gray.ndim != 3 or gray.shape[1:] != (SIDE, SIDE) or gray.dtype != np.uint8:
         raise InputError(
-            f"features are taken from uint8 gray faces (n, {SIDE}, {SIDE}), got {images.dtype} {images.shape}: "
-            f"prepare the dataset with --size {SIDE}, in gray"
+            f"features are computed from uint8 gray faces (n, {SIDE}, {SIDE}), got {images.dtype} {images.shape}",
+            advice=f"prepare the dataset with --size {SIDE}, in gray",
         )
     return np.ascontiguousarray(gray)

@@ -1,11 +1,11 @@
-"""Histograms of oriented gradients (Dalal & Triggs 2005), of the whole face and of windows that slide over it.
+"""Histograms of oriented gradients (Dalal & Triggs 2005), of whole faces and of sliding windows.
 
 As github.com/amineHorseman/facial-expression-recognition-using-cnn computes them with the scikit-image of its time
-(0.12, 0.13): 8 orientations, one cell a block, blocks normalised by their sum (L1), one-sided differences at the edge.
-Newer scikit-image sets the edge's differences to 0 and normalises another way (L2-Hys) unless told otherwise; where a
-picture's outermost pixels repeat their neighbours, its ``hog(…, block_norm="L1")`` gives the numbers of this file.
+(0.12, 0.13): 8 orientations, one cell per block, blocks normalised by their sum (L1), one-sided differences at the
+edge. Newer scikit-image sets the edge's differences to 0 and normalises with L2-Hys by default; where an image's
+outermost pixels repeat their neighbours, its ``hog(…, block_norm="L1")`` gives the numbers of this file.
 
-Here it is NumPy on many faces at once, so that inference needs no further package.
+This is NumPy on many faces at once, so that inference needs no further package.
 """
 
 from __future__ import annotations
@@ -43,9 +43,8 @@ def face_hog(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def sliding_window_hog(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """HOG of 24-pixel windows at every sixth pixel, in cells of 8 pixels.
 
-    Windows start at 0, 6, …, 42 both ways, and the picture's edge cuts off what reaches beyond it: 24 pixels are left
-    of the first five (3 cells), then 18 (2 cells), 12 (1 cell) and 6 (none). That is 18 cells each way, and
-    18 × 18 × 8 = 2,592.
+    Windows start at 0, 6, …, 42 in both directions and end at the image's edge: the first five have 24 pixels
+    (3 cells), then 18 (2 cells), 12 (1 cell) and 6 (none). That is 18 cells in each direction, and 18 × 18 × 8 = 2,592.
 
     Args:
         images: ``(n, 48, 48)`` uint8 gray.
@@ -57,7 +56,7 @@ def sliding_window_hog(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def cell_hog(images: NDArray[np.uint8], cell: int) -> NDArray[np.float32]:
-    """HOG of each picture, every cell normalised by itself; pixels beyond the last whole cell vote in none.
+    """HOG of each image, every cell normalised alone; pixels beyond the last whole cell are ignored.
 
     Args:
         images: ``(n, h, w)`` uint8 gray, both sides at least 2 pixels.
@@ -65,20 +64,20 @@ def cell_hog(images: NDArray[np.uint8], cell: int) -> NDArray[np.float32]:
 
     Returns:
         ``(n, h // cell, w // cell, 8)`` float32. Orientation i is gradients from i × 22.5° up to (i + 1) × 22.5°,
-        opposite directions taken together: 0 is a vertical edge, 4 a horizontal one.
+        opposite directions together: 0 is a vertical edge, 4 a horizontal one.
     """
     votes = orientation_histograms(images, cell)
     return np.asarray(votes / (votes.sum(axis=3, keepdims=True) + _EPSILON), np.float32)
 
 
 def orientation_histograms(images: NDArray[np.uint8], cell: int) -> NDArray[np.float64]:
-    """``(n, h // cell, w // cell, 8)`` float64: the mean gradient a pixel of each orientation, before normalisation."""
+    """``(n, h // cell, w // cell, 8)`` float64: mean gradient per pixel of each orientation, before normalisation."""
     n, height, width = images.shape
     rows, columns = height // cell, width // cell
     pixels = images.astype(np.int32)
     down, right = _differences(pixels, 1), _differences(pixels, 2)
-    cut = (slice(None), slice(rows * cell), slice(columns * cell))
-    down, right = down[cut], right[cut]
+    whole_cells = (slice(None), slice(rows * cell), slice(columns * cell))
+    down, right = down[whole_cells], right[whole_cells]
     strength = np.hypot(down, right) / (2 * cell * cell)
     orientation = _orientations()[down + _MOST, right + _MOST]
     place = np.arange(n * rows * columns).reshape(n, rows, 1, columns, 1) * ORIENTATIONS
@@ -88,13 +87,13 @@ def orientation_histograms(images: NDArray[np.uint8], cell: int) -> NDArray[np.f
 
 
 def draw_hog(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """HOG drawn as pictures: in every 16-pixel cell, for every orientation, a line along its edge, bright where strong.
+    """HOG drawn as images: in every 16-pixel cell, for every orientation, a line along its edge, bright where strong.
 
     Args:
         images: ``(n, 48, 48)`` uint8 gray.
 
     Returns:
-        ``(n, 48, 48)`` uint8, each scaled to its own greatest value.
+        ``(n, 48, 48)`` uint8, each scaled to its own maximum.
     """
     out = np.zeros(images.shape, np.float64)
     rows, columns = images.shape[1] // CELL, images.shape[2] // CELL
@@ -120,18 +119,18 @@ def _windows(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _flat(cells: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One vector a picture; the length is named because no pictures have none to tell it by."""
+    """One vector per image; the length is given because it cannot be inferred from zero images."""
     return cells.reshape(len(cells), int(np.prod(cells.shape[1:])))
 
 
 def _batched(images: NDArray[np.uint8], work: _Work) -> NDArray[np.float32]:
-    """A few pictures at a time, so that what lies between stays in the processor's cache."""
+    """A few images at a time, so that intermediate arrays stay in the processor's cache."""
     starts = range(0, max(len(images), 1), _BATCH)
     return np.concatenate([work(images[start : start + _BATCH]) for start in starts])
 
 
 def _differences(pixels: NDArray[np.int32], axis: int) -> NDArray[np.int32]:
-    """Twice the central difference along an axis; at both ends twice the one-sided one. Whole numbers up to ±510."""
+    """Twice the central difference along an axis; at both ends twice the one-sided one. Integers up to ±510."""
     p = np.moveaxis(pixels, axis, -1)
     out = np.empty_like(p)
     out[..., 1:-1] = p[..., 2:] - p[..., :-2]
@@ -144,7 +143,7 @@ def _differences(pixels: NDArray[np.int32], axis: int) -> NDArray[np.int32]:
 def _orientations() -> NDArray[np.uint8]:
     """``(1021, 1021)``: (difference down, difference right), each plus 510 → orientation.
 
-    Differences are whole numbers, so a table is exact and quicker than an arctangent a pixel.
+    Differences are integers, so a table is exact and faster than one arctangent per pixel.
     """
     axis = np.arange(-_MOST, _MOST + 1, dtype=np.float64)
     degrees = np.rad2deg(np.arctan2(axis[:, None], axis[None, :])) % 180
@@ -154,7 +153,7 @@ def _orientations() -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4)
 def _lines(cell: int) -> NDArray[np.float64]:
-    """``(8, cell, cell)``: a line through the cell's middle at right angles to the middle of each orientation."""
+    """``(8, cell, cell)``: a line through the cell's middle, perpendicular to the middle of each orientation."""
     import cv2
 
     radius, middle = cell // 2 - 1, cell // 2

@@ -1,12 +1,12 @@
 """68 landmarks of a face by dlib's shape predictor (Kazemi & Sullivan 2014, "One millisecond face alignment").
 
 As github.com/amineHorseman/facial-expression-recognition-using-cnn computes them: no detector runs, the whole crop is
-the face; contrast is stretched and the picture goes through JPEG, because the source wrote a file for each face.
+the face; contrast is stretched and the image is compressed as JPEG, because the source wrote a file for each face.
 
 Weights:
-    shape_predictor_68_face_landmarks.dat in the PyPI package face_recognition_models 0.3.0 (CC0). Its maker, dlib's
-    author, notes that the licence of the pictures it was trained on (iBUG 300-W) excludes commercial use, and that
-    whoever wants to use it in a product should ask Imperial College London.
+    shape_predictor_68_face_landmarks.dat in the PyPI package face_recognition_models 0.3.0 (CC0). Its author, also
+    dlib's, notes that the licence of the training images (iBUG 300-W) excludes commercial use, and that whoever wants
+    to use it in a product should contact Imperial College London.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _JPEG_QUALITY = 75
 
 
 def face_landmarks(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Where the landmarks of each face lie.
+    """The landmarks of each face.
 
     Args:
         images: ``(n, 48, 48)`` uint8 gray.
 
     Returns:
-        ``(n, 136)`` float32: x, y of 68 points in the order of iBUG 300-W, whole pixels of the crop; a point may lie a
-        little outside it. Every picture gets points, whether it shows a face or not.
+        ``(n, 136)`` float32: x, y of 68 points in the order of iBUG 300-W, in whole pixels of the crop; a point may be
+        slightly outside it. Every image gets landmarks, whether it shows a face or not.
 
     Raises:
         MissingExtraError: dlib is not installed.
-        ModelError: the model's package is not installed, or holds another file.
+        ModelError: the model's package is not installed, or has another file.
     """
     import cv2
 
@@ -66,11 +66,11 @@ def _stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=1)
 def _predictor() -> tuple[Any, Any]:
-    """The shape predictor and the face's rectangle, once a process."""
+    """The shape predictor and the face's rectangle, once per process."""
     try:
         import dlib
     except ImportError:
         raise MissingExtraError("dlib-bin", "landmarks", "the feature 'landmarks'") from None
-    # dlib opens the file by itself; reading it here checks its hash
+    # dlib opens the file itself; reading it here verifies its hash
     SHAPE_PREDICTOR.read()
     return dlib.shape_predictor(str(SHAPE_PREDICTOR.path())), dlib.rectangle(_FIRST, _FIRST, _LAST, _LAST)

@@ -1,8 +1,7 @@
 """Small age networks: four valid convolutions with average pooling on 200×200 gray pixels.
 
 Source: M. Bassani, age detection part of the same course project as `mien.published.networks.plain_cnn`:
-422,695 parameters
-(57.65 % of seven ranges on UTKFace) and 64,983 (54.09 %).
+422,695 parameters (57.65 % of seven ranges on UTKFace) and 64,983 (54.09 %).
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ Papers: Minaee & Abdolrashidi 2019, "Deep-Emotion: Facial Expression Recognition
 Network" (arXiv 1902.01019); Jaderberg et al. 2015, "Spatial Transformer Networks". Source of the three variants: Chen,
 Yang & Ning, "Facial Emotion Recognition by Attentional Convolutional Network" (github.com/yuhangning815/Deep-emotion):
 
-- sequential: the transformer warps the pixels, the features are taken from the result; 66,877 parameters for 7 classes;
-- parallel: the localisation sees the pixels, its affine grid samples the feature map; 47,524 parameters for 4 classes;
+- sequential: the transformer warps the pixels, the features come from the result; 66,877 parameters for 7 classes;
+- parallel: the localisation takes the pixels, its affine grid samples the feature map; 47,524 parameters for 4 classes;
 - parallel and deep: one more same-padded convolution in front. 48,434 parameters for 4 classes, as counted here.
 
-One difference from the source: its dropout also acts when it predicts, which makes predictions random. Here dropout
-acts in training alone.
+One difference from the source: its dropout is also active in prediction, which makes predictions random. Here
+dropout is active in training alone.
 """
 
 from __future__ import annotations
@@ -48,22 +48,24 @@ class AttentionalNetwork(nn.Module):
             nn.Conv2d(FILTERS, FILTERS, 3), nn.BatchNorm2d(FILTERS), nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(dropout),
         )  # fmt: skip
         if parallel:
-            look = [nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(4), nn.ReLU(),
-                    nn.Conv2d(8, 10, 3, padding=1), nn.MaxPool2d(4), nn.ReLU()]  # fmt: skip
-            seen = 10 * 3 * 3
+            layers = [
+                nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(4), nn.ReLU(),
+                nn.Conv2d(8, 10, 3, padding=1), nn.MaxPool2d(4), nn.ReLU(),
+            ]  # fmt: skip
+            width = 10 * 3 * 3
         else:
-            look = [nn.Conv2d(1, 8, 7), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(8, 10, 5), nn.MaxPool2d(2), nn.ReLU()]
-            seen = 10 * 8 * 8
+            layers = [nn.Conv2d(1, 8, 7), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(8, 10, 5), nn.MaxPool2d(2), nn.ReLU()]
+            width = 10 * 8 * 8
         last = nn.Linear(32, 6)
         nn.init.zeros_(last.weight)
         last.bias.data = torch.tensor(IDENTITY)
-        self.localise = nn.Sequential(*look, nn.Flatten(), nn.Linear(seen, 32), nn.ReLU(), last)
+        self.localise = nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, 32), nn.ReLU(), last)
         self.dense = nn.Linear(FLAT, 50)
         self.relu = nn.ReLU()
         self.heads = nn.ModuleDict({name: nn.Linear(50, classes) for name, classes in heads.items()})
 
     def regions(self, x: Tensor) -> Tensor:
-        """``(n, 1, 48, 48)`` → ``(n, 2, 3)`` affine maps from output to input coordinates (−1–1): where it looks."""
+        """``(n, 1, 48, 48)`` → ``(n, 2, 3)`` affine maps from output to input coordinates (−1–1): its regions."""
         theta: Tensor = self.localise(x)
         return theta.float().view(-1, 2, 3)
 

@@ -1,4 +1,4 @@
-"""Compact VGG on label distributions: two or three 3×3 convolutions a block, global average pooling.
+"""Compact VGG on label distributions: two or three 3×3 convolutions per block, global average pooling.
 
 Source: "Facial Emotion Recognition with CNNs in TensorFlow" (blog post of a university project), its final model:
 100×100 RGB (gray repeated), 670,183 parameters of which 668,583 are trained.
@@ -17,7 +17,7 @@ BLOCKS = ((64, 64), (96, 96, 96), (128, 128, 128))
 
 
 def compact_vgg(heads: Mapping[str, int]) -> nn.Module:
-    """The network over RGB pixels of 100×100."""
+    """The network for RGB images of 100×100 pixels."""
     layers: list[nn.Module] = []
     width = 3
     for i, block in enumerate(BLOCKS):

@@ -2,9 +2,9 @@
 
 Source: github.com/amineHorseman/facial-expression-recognition-using-cnn, "Facial expression recognition using CNN in
 TensorFlow", models A and B: raw 48×48 gray pixels (0–255), each convolution followed by ReLU and then batch norm (which
-can be left out: the source's table shows its effect), dropout before the dense layers of the image branch. Without
-features the image branch goes straight to the output. The source's library (TFLearn) pads "same" and starts
-convolutions with variance 1 / fan-in and dense layers with a normal of 0.02 cut at two standard deviations.
+is optional: the source's table shows its effect), dropout before the dense layers of the image branch. Without
+features the image branch leads directly to the output. The source's library (TFLearn) pads "same" and starts
+convolutions with variance 1 / fan-in and dense layers with a normal of 0.02 truncated at two standard deviations.
 
 Feature vectors, one per name in `mien.published.features.FEATURES`, are in the units of their extractors (landmarks in
 pixels of the crop); they are joined in the order of that table, whatever the order they come in.
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from mien.published.features import FEATURES
 
 DROPOUT = 1 - 0.956
-"""The source gives the share of units that are kept."""
+"""The source states the share of units that are kept."""
 
 
 class FusionNetwork(nn.Module):
@@ -30,7 +30,7 @@ class FusionNetwork(nn.Module):
         heads: head name → number of classes.
         convolutions: (filters, kernel side, whether 3×3 max-pooling of stride 2 follows) of each.
         dense: widths of the dense layers of the image branch.
-        joint: width that both branches are brought to before they are joined.
+        joint: width of both branches where they are concatenated.
         features: names of `mien.published.features.FEATURES`.
         batch_norm: after each convolution.
         dropout: probability before each dense layer of the image branch.
@@ -83,7 +83,7 @@ class FusionNetwork(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, features: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """``(n, 1, 48, 48)`` and, where the network takes any, feature name → ``(n, length)`` → logits."""
+        """``(n, 1, 48, 48)`` and, for networks with features, feature name → ``(n, length)`` → logits."""
         y = self.image(x)
         if self.features:
             given = features or {}

@@ -16,11 +16,11 @@ from mien.networks.multi_head import initialise_as_keras, keras_batch_norm
 
 WIDTHS = (16, 32, 64, 128)
 SIDES = (60, 30, 15, 8)
-"""Side of the map that each block takes, of 64×64 pixels."""
+"""Side of the input map of each block, for 64×64 pixels."""
 
 
 class SeparableConv(nn.Sequential):
-    """A 3×3 convolution a channel, then 1×1 over channels."""
+    """A 3×3 convolution per channel, then 1×1 over channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class XceptionBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, side: int) -> None:
         super().__init__()
         self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), keras_batch_norm(outputs))
-        # same-padded pooling puts the odd pixel of padding behind, which rounding up does as well
+        # same-padded pooling pads the odd pixel at the end, which rounding up does as well
         pool = nn.MaxPool2d(3, 2, padding=1) if side % 2 else nn.MaxPool2d(3, 2, ceil_mode=True)
         self.body = nn.Sequential(
             SeparableConv(inputs, outputs), keras_batch_norm(outputs), nn.ReLU(), SeparableConv(outputs, outputs),
@@ -44,14 +44,14 @@ class XceptionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, inputs, h, w)`` → ``(n, outputs, ⌈h / 2⌉, ⌈w / 2⌉)``."""
-        # what a 1×1 convolution of stride 2 sees; as one, its gradient over channels-last maps crashes torch 2.13 on
+        # equal to a 1×1 convolution of stride 2, whose gradient over channels-last maps crashes torch 2.13 on
         # processors (memory is written out of bounds)
         y: Tensor = self.shortcut(x[:, :, ::2, ::2]) + self.body(x)
         return y
 
 
 class MiniXception(nn.Module):
-    """Two plain convolutions, four blocks, and a 3×3 convolution a head, averaged over the map."""
+    """Two plain convolutions, four blocks, and a 3×3 convolution per head, averaged over the map."""
 
     def __init__(self, heads: Mapping[str, int]) -> None:
         super().__init__()

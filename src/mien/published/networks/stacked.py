@@ -1,8 +1,8 @@
 """The networks of an architecture search on FER2013, from a single convolution to seven.
 
 Source: Amin, Chase & Sinha, "Touchy Feely: An Emotion Recognition Challenge" (Stanford course report), on raw 48×48
-gray pixels. The report names the layers of its five stations and fixes kernel (4), padding (3 and 1 in turn), dropout
-(0.2) and the dense width (1024) of the last. Chosen here, because the report does not say:
+gray pixels. The report lists the layers of its five networks and states kernel (4), padding (3 and 1 in turn), dropout
+(0.2) and the dense width (1024) of the last. Chosen here, because the report does not state them:
 
 - baseline: one 3×3 convolution of 32 filters, ReLU, and the output layer;
 - pooled, ``[conv relu]×3 [maxpool] [fc relu]×2``: 3×3 convolutions of 32, 32 and 64 filters, one 2×2 pooling after the
@@ -10,9 +10,9 @@ gray pixels. The report names the layers of its five stations and fixes kernel (
 - normed, ``[conv relu bn maxpool]×4 [fc relu dropout]×3``: 3×3 convolutions of 32, 64, 128 and 256 filters, dense
   layers of 1024, 512 and 256, dropout 0.5;
 - lean, ``[conv relu conv mp bn] [conv relu convx2 mp]×2 [fc]``: 3×3 convolutions of 32 and 32, then 64 three times,
-  then 128 three times; ReLU where the report writes it and nowhere else; one dense layer, the output;
+  then 128 three times; ReLU only where the report has it; one dense layer, the output;
 - final, ``[conv bn relu drop] [conv bn relu ×2 mp drop]×3 [fc bn relu drop]×2``: 64 filters in every convolution (the
-  report's best configuration has "constant filter numbers", without saying which).
+  report's best configuration has "constant filter numbers", without the number).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ and …-improved of the three networks
 
 Batches of 128, pixels normalised with 0.5 and 0.5, the weights of the last epoch. The first two results are those of
 the implementation that the source started from (github.com/omarsayed7/Deep-Emotion, "directly"), whose settings are
-Adam at 5e-3 and 100 epochs; of the third the source says Adam at 1e-5 and 120 epochs.
+Adam at 5e-3 and 100 epochs; for the third the source states Adam at 1e-5 and 120 epochs.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ mien reproduce compact-vgg-rafdb                            published: 82.99 % v
 mien reproduce compact-vgg-improved --data fer2013.parquet
 
 The source calls PrivateTest validation and PublicTest test, drops contempt, keeps single votes, and scores the largest
-class of the votes. It says that the learning rate fell by 10 whenever the validation loss stopped improving, three
-times in 30 epochs, and not after how many epochs: three here (Keras' count). Its crop and label files of RAF-DB have no
-validation set; validated on the test set here.
+class of the votes. It states that the learning rate fell by 10 whenever the validation loss stopped improving, three
+times in 30 epochs, but not the patience: three epochs here (in Keras' count). Its crop and label files of RAF-DB have
+no validation set; here the test set is used for validation.
 """
 
 from __future__ import annotations

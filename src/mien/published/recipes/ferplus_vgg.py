@@ -5,7 +5,7 @@ mien reproduce ferplus-vgg13-improved --data fer2013.parquet
 
 Momentum SGD at 0.05 in a toolkit whose momentum averages gradients (factor 1 − 0.9), hence 0.005 here; halved after 20
 epochs, a tenth after 40; batches of 32; 100 epochs; the epoch with the best validation accuracy. One difference: pixels
-are normalised by 0.5 and 0.25 here, where the source equalises histograms and takes out a plane of illumination.
+are normalised by 0.5 and 0.25 here, where the source equalises histograms and subtracts a plane of illumination.
 """
 
 from __future__ import annotations

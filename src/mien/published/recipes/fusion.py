@@ -10,11 +10,11 @@ The rows with features need a data file that holds them:
 mien data prepare fer2013.parquet --features landmarks,hog,hog-sliding --out features.parquet
 
 Its settings came from a search whose space is here (`mien tune fusion-b-landmarks-sliding --data features.parquet`):
-TPE over uniform ranges, scored on validation accuracy. It varied the share of units kept, 0.7–0.99 in its text and
-0.7–1 in its code; here that is the dropout, 0.01–0.3.
+TPE over uniform ranges, scored on validation accuracy. It varied the share of units that are kept, 0.7–0.99 in its text
+and 0.7–1 in its code; here that is the dropout, 0.01–0.3.
 
-The weights after the last epoch are scored. The source's library clips gradients at norm 5. The source could cap the
-images of a class (`Splits.cap`); its settings for the table do not.
+The weights after the last epoch are scored. The source's library clips gradients at norm 5. The source has an
+option to limit the images of a class (`Splits.cap`); its settings for the table do not use it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ VARIANTS = tuple(
     for norm in ("", "-plain")
     for model in ("a", "b")
 )
-"""One recipe a cell of the source's two tables."""
+"""One recipe per cell of the source's two tables."""
 
 SEVEN_CLASSES = replace(
     FUSION_A,
@@ -79,7 +79,7 @@ SEVEN_CLASSES = replace(
     heads=EMOTIONS,
 )
 
-# features are those of the picture as it is, so nothing may move its pixels
+# features are those of the original image, so augmentation must not move its pixels
 STILL = replace(
     improved("fusion-b-landmarks-sliding", epochs=30),
     augment=replace(improved("fusion-b").augment, flip=0.0, rotate=0.0, translate=0.0, scale=(1.0, 1.0)),

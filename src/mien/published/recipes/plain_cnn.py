@@ -1,4 +1,4 @@
-"""Course project of M. Bassani: two plain networks, Mini-Xception that they are compared with, and two age networks.
+"""Course project of M. Bassani: two plain networks, Mini-Xception for comparison, and two age networks.
 
 mien reproduce small-cnn --data fer2013.parquet             published: 62.1 %, after the last epoch
 mien reproduce large-cnn --data fer2013.parquet             published: 63.2 %, the best epoch
@@ -7,12 +7,12 @@ mien reproduce age-cnn-improved --age-data fairface.parquet  published: 57.65 % 
 mien reproduce age-cnn-small-improved --age-data …          published: 54.09 %, the same
 and …-improved of the first three
 
-The first two validate on PublicTest and PrivateTest together, which is also what they are tested on. Mini-Xception's
-authors hold out the last fifth of the file, which are the same 7,178 images, and keep the epoch of the lowest
-validation loss; their training stops after 50 epochs without a lower one. The weights they published are those of epoch
-102, counted from 0: here training ends there at the latest.
+The first two validate and test on PublicTest and PrivateTest together. Mini-Xception's authors hold out the last fifth
+of the file, which are the same 7,178 images, and keep the epoch of the lowest validation loss; their training stops
+after 50 epochs without a lower one. Their published weights are those of epoch 102, counted from 0: here training ends
+there at the latest.
 
-The source's seven age ranges cannot be made from FairFace's nine, so the age networks are trained on those, with the
+The source's seven age ranges cannot be derived from FairFace's nine, so the age networks are trained on these, with the
 source's 200×200 gray input and Mien's training; their figures are not comparable with the published ones.
 """
 

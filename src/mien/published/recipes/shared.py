@@ -1,7 +1,7 @@
-"""What the recipes of published systems share, so that each file holds only what its source says.
+"""What the recipes of published systems share; each file holds only the settings of its source.
 
-A recipe named after a network alone trains it as its source did. ``…-improved`` trains the same network as Mien's own
-models are trained: both label sets as two heads, soft targets, AdamW, cosine, averaged weights, augmentation, and the
+A recipe with the name of a network trains it as its source did. ``…-improved`` trains the same network in the way of
+Mien's own models: both label sets as two heads, soft targets, AdamW, cosine, averaged weights, augmentation, and the
 official splits of FER2013.
 """
 
@@ -19,11 +19,11 @@ from mien.training.search_space import Space
 EMOTIONS = (HeadSpec("emotion", FER2013.names, "emotion"),)
 """FER2013's seven labels."""
 RAW_MEAN, RAW_STD = (0.0,), (1 / 255,)
-"""Gray pixels as they are, 0–255."""
+"""Gray pixels without normalisation, 0–255."""
 FLIP = replace(NO_AUGMENT, flip=0.5)
 CONSTANT = Schedule("constant", warmup_epochs=0.0)
 BOTH_TESTS = Splits(validation=("validation", "test"), test=("validation", "test"))
-"""PublicTest and PrivateTest together, as the test folder of FER2013's Kaggle layout, validated and tested on."""
+"""Validation and test on PublicTest and PrivateTest together, the test folder of FER2013's Kaggle layout."""
 KERAS_EPS = 1e-7
 
 
@@ -33,7 +33,7 @@ def adam(lr: float, *, keras: bool = False) -> Optimizer:
 
 
 def space_for(network: str, space: Space | None, *, without: Collection[str] = ()) -> Space | None:
-    """The part of a search space that fits the network: no dropout where it has none, and no field in ``without``."""
+    """The part of a search space that applies to the network: no dropout where it has none, no field in ``without``."""
     if space is None:
         return None
     has_dropout = NETWORKS[network].dropout is not None
@@ -42,7 +42,7 @@ def space_for(network: str, space: Space | None, *, without: Collection[str] = (
 
 
 def improved(network: str, *, epochs: int = 40, lr: float = 3e-3, channels: int = 1) -> Recipe:
-    """The network trained as Mien's own emotion model is."""
+    """The network with the training of Mien's own emotion model."""
     return replace(
         EMOTION_CPU,
         name=f"{network}-improved",

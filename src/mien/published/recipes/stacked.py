@@ -5,7 +5,7 @@ mien reproduce stack-baseline --data fer2013.parquet        published, validatio
 stack-pooled 51 %, stack-normed 55.42 %, stack-lean 56.5 %; and …-improved of all five
 
 Raw pixels, ten epochs, Adam at the rate that the course's notes propose (1e-3), batches of 64 as in its exercises: the
-report gives neither number. What it leaves open about the networks stands in `mien.published.networks.stacked`.
+report states neither number. `mien.published.networks.stacked` lists what it leaves open about the networks.
 """
 
 from __future__ import annotations
@@ -59,6 +59,6 @@ RECIPES = (
     *STATIONS,
     improved("stack-final", epochs=30),
     improved("stack-normed"),
-    # without normalisation after the pixels, a high rate does not start
+    # without normalisation after the pixels, training does not start at a high rate
     *(improved(f"stack-{name}", epochs=30, lr=1e-3) for name in ("baseline", "pooled", "lean")),
 )
