@@ -119,14 +119,14 @@ def test_the_queue_runs_what_is_missing(data: Path, tmp_path: Path) -> None:
     own, better = read_result(results, "attention-parallel"), read_result(results, "attention-parallel-improved")
     assert own is not None
     assert better is not None
-    assert own.complete(TWO[0])
+    assert own.is_complete(TWO[0])
     assert [run["seed"] for run in own.runs] == [0, 1]
     assert own.runs[0]["scores"] != own.runs[1]["scores"]
     assert set(own.runs[0]["scores"]) == {"validation", "test", "test leak-free"}
     assert own.runs[0]["scores"]["test leak-free"]["n"] == own.runs[0]["scores"]["test"]["n"] - 1
     assert own.runs[0]["kept_epoch"] == 2
     assert own.runs[0]["command"] == "mien reproduce attention-parallel --data fer2013.parquet --threads 1"
-    assert own.accuracy("test") == pytest.approx(np.mean([run["scores"]["test"]["accuracy"] for run in own.runs]))
+    assert own.mean_score("test") == pytest.approx(np.mean([run["scores"]["test"]["accuracy"] for run in own.runs]))
     assert {"fer2013", "fer2013 leak-free", "ferplus", "ferplus leak-free"} == set(better.runs[0]["scores"])
     epochs = read_rows(out / "attention-parallel-improved" / "seed-0" / files.METRICS)
     assert better.runs[0]["kept_epoch"] == max(epochs, key=lambda one: one["val_score"])["epoch"]
@@ -237,7 +237,7 @@ def test_a_support_vector_machine_is_a_row_too(tmp_path: Path) -> None:
     assert run_queue((row,), {"fer2013": data}, tmp_path / "out", tmp_path / "results")
     result = read_result(tmp_path / "results", row.name)
     assert result is not None
-    assert result.complete(row)
+    assert result.is_complete(row)
     assert f"{100 * result.runs[0]['scores']['test']['accuracy']:.1f} %" in our_figures(row, result)
     text = reproduction_page(tmp_path / "results")
     assert f"{result.parameters['support_vectors']} support vectors" in text

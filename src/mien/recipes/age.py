@@ -1,6 +1,6 @@
 """Age range: nine FairFace bins, colour, on crops made by the photo pipeline itself.
 
-mien data prepare fairface/ --crop --out fairface.parquet
+mien data prepare fairface/ --crop age --out fairface.parquet
 
 mien train age-cpu --data fairface.parquet --out runs/age-cpu
     one of two processor cores; made the shipped model in 51 minutes beside other work

@@ -1,4 +1,4 @@
-"""Emotion: one small network, two heads, on FER2013's pictures with both label sets.
+"""Emotion: one small network, two heads, on FER2013's images with both label sets.
 
     mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
 

@@ -1,4 +1,4 @@
-"""Learning curves as SVG: text that is the same on every machine, so that a check can compare it."""
+"""Learning curves as SVG text, which is the same on every machine, so that checks can compare it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT, MARGIN, GAP = 360, 220, 44, 24
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Okabe and Ito's, told apart by most colour-blind readers."""
+"""Okabe and Ito's, distinguishable for most colour-blind readers."""
 
 CurveRows = Sequence[Mapping[str, float]]
 

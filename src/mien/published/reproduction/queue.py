@@ -66,7 +66,7 @@ def run_queue(
     loaded: dict[Path, Dataset] = {}
     for row in rows:
         result = read_result(results, row.name)
-        if result is not None and result.complete(row):
+        if result is not None and result.is_complete(row):
             continue
         missing = missing_input(row, data)
         if missing is not None:

@@ -1,4 +1,4 @@
-"""The page of reproduced results, written from the result files alone; pictures are drawn as SVG text."""
+"""The page of reproduced results, written from the result files alone; images are SVG text."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from mien.published.reproduction.deviations import DEVIATIONS
 from mien.published.reproduction.learning_curves import curves_svg
 from mien.published.reproduction.results import RowResult, curve_path, read_curve, read_results
 from mien.published.reproduction.rows import ROWS, SOURCES, ReproductionRow
+from mien.text import percent
 
 INTRODUCTION = """\
 # Published results run again
 
 Written by `python tools/generate.py` from the files in `docs/results/reproduction/`, which `mien reproduce` writes; no
-figure in a column of ours was typed. A row stands for one published result. *Ours* is the source's own training and
-protocol: its splits, classes, optimiser, schedule, epochs and choice of weights, as its text and public code say;
-where they say nothing, the module of the network or recipe says what was chosen. *Improved* is the same network trained
-as Mien's own models are (both label sets as two heads, soft targets, AdamW, cosine, averaged weights, augmentation) and
-scored on the official test splits, without flip averaging; figures in brackets leave out the test images that also
-stand in the training set. A source may validate and test on the same images, or name the splits the other way round:
-its figures are compared with ours under the same habit, and only the improved column is a fair test score.
+figure in our columns was typed by hand. A row is one published result. *Ours* is the source's own training and
+protocol: its splits, classes, optimiser, schedule, epochs and choice of weights, from its text and public code; where
+these are silent, the module of the network or recipe documents the choice. *Improved* is the same network with the
+training of Mien's own models (both label sets as two heads, soft targets, AdamW, cosine, averaged weights,
+augmentation), scored on the official test splits, without flip averaging; figures in brackets leave out the test images
+that are also in the training set. A source may validate and test on the same images, or swap the names of the splits:
+its figures are compared with ours under the same convention, and only the improved column is a fair test score.
 
-Seconds are medians over the epochs, validation included; the machine did other work beside the runs, so processor
-seconds say more about their cost than the clock on the wall.
+Seconds are medians over the epochs, validation included; the machine did other work at the same time, so processor
+seconds measure the cost better than wall-clock seconds.
 """
 
 
@@ -36,24 +37,19 @@ PHOTOS = """\
 ## One photo, five systems
 
 Any trained network is exported (`mien export RUN --out model.onnx`) and then read by `mien analyze --models
-model.onnx`, by `mien live`, and by the Python interface; what it takes beside the pixels is computed on the face's
+model.onnx`, by `mien live`, and by the Python interface; its inputs beside pixels are computed from the face's
 crop. The portraits of Eileen Collins and Grace Hopper that scikit-image and matplotlib ship, through one network of
 each system (`python benchmarks/five_systems.py RUN … --json docs/results/five_systems.json`):
 """
 
 
-def percent(value: float | None) -> str:
-    """A figure 0–1 for people."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
 def published_figures(row: ReproductionRow) -> str:
-    """What the source reports."""
+    """The source's figures, for one cell."""
     return ", ".join(f"{100 * value:.4g} % {name}" for name, value in row.published.items()) or "–"
 
 
 def our_figures(row: ReproductionRow, result: RowResult | None) -> str:
-    """What the row's runs scored, for one cell."""
+    """The scores of the row's runs, for one cell."""
     if result is None:
         return f"not run yet: {row.note}" if row.note.startswith("needs") else "not run yet"
     if row.improves is not None:
@@ -69,7 +65,7 @@ def our_figures(row: ReproductionRow, result: RowResult | None) -> str:
 
 def is_below_published(row: ReproductionRow, result: RowResult) -> bool:
     """Whether ours is lower than published by more than a point, on any split the source reports."""
-    pairs = ((result.accuracy(name), figure) for name, figure in row.published.items())
+    pairs = ((result.mean_score(name), figure) for name, figure in row.published.items())
     return any(mine is not None and mine < figure - 0.01 for mine, figure in pairs)
 
 
@@ -91,7 +87,7 @@ def reproduction_page(results: Path) -> str:
 
 
 def learning_curve_images(results: Path) -> dict[str, str]:
-    """File name → SVG of the learning curves of every row that has run; the first seed of several."""
+    """File name → SVG of the learning curves of every row that has run; of several seeds the first."""
     drawn = {}
     for name, result in read_results(results).items():
         path = curve_path(results, name, result.runs[0]["seed"])
@@ -110,8 +106,8 @@ def _table(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> l
         if result is not None and better is not None:
             improved = [_with_clean(result, "fer2013"), _with_clean(result, "ferplus")]
             if better.data == "fairface":
-                one_off = percent(result.accuracy("age", "one_off"))
-                improved = [f"FairFace: {percent(result.accuracy('age'))}, one-off {one_off}", "–"]
+                one_off = percent(result.mean_score("age", "one_off"))
+                improved = [f"FairFace: {percent(result.mean_score('age'))}, one-off {one_off}", "–"]
         note = f" ({row.note})" if row.note and not row.note.startswith("needs") else ""
         cells.append(
             [f"`{row.name}`", _parameters(row, found.get(row.name)), row.protocol + note, published_figures(row),
@@ -121,24 +117,26 @@ def _table(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> l
 
 
 def _photos(file: Path) -> list[str]:
-    """Portraits as networks of the systems see them."""
+    """Predictions of a network of each system on two portraits."""
     if not file.is_file():
         return []
     rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
     photos = list(rows[0]["photos"])
     cells = []
     for row in rows:
-        seen = []
+        predictions = []
         for name in photos:
             top = [sorted(face["emotions"].items(), key=lambda pair: -pair[1])[:3] for face in row["photos"][name]]
-            seen.append("; ".join(", ".join(f"{label} {100 * p:.0f} %" for label, p in face) for face in top) or "–")
+            predictions.append(
+                "; ".join(", ".join(f"{label} {100 * p:.0f} %" for label, p in face) for face in top) or "–"
+            )
         epochs = f"{row['epochs']} of {row['of']}"
-        cells.append([f"`{row['network']}`", row["source"], f"{row['parameters']:,}", epochs, *seen])
+        cells.append([f"`{row['network']}`", row["source"], f"{row['parameters']:,}", epochs, *predictions])
     return [PHOTOS, *_markdown(["network", "source", "parameters", "epochs", *photos], cells)]
 
 
 def _costs(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> list[str]:
-    """How the finished runs were made."""
+    """Cost and settings of the finished runs."""
     cells = []
     for row in rows:
         for run in found[row.name].runs if row.name in found else ():
@@ -188,13 +186,13 @@ def _parameters(row: ReproductionRow, result: RowResult | None) -> str:
 
 
 def _has(result: RowResult, protocol: str) -> bool:
-    return result.accuracy(protocol) is not None
+    return result.mean_score(protocol) is not None
 
 
 def _with_clean(result: RowResult, protocol: str) -> str:
-    """The official figure, and the one without leaked images where there is one."""
-    clean = result.accuracy(subset_name(protocol, LEAK_FREE))
-    return percent(result.accuracy(protocol)) + (f" ({percent(clean)})" if clean is not None else "")
+    """The official figure, and in brackets the one without leaked images where there is one."""
+    clean = result.mean_score(subset_name(protocol, LEAK_FREE))
+    return percent(result.mean_score(protocol)) + (f" ({percent(clean)})" if clean is not None else "")
 
 
 def _spread(result: RowResult, protocols: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""One JSON file a row: what every run of it scored, and what it was made with. Reading needs no torch."""
+"""One JSON file per row: scores of its runs, and how they were made. Reading needs no torch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class RowResult:
     Attributes:
         row: its name.
         parameters: trained ones of the network with this row's heads, and batch "statistics" beside them.
-        runs: one a seed, in the order they finished: ``seed``, ``scores`` (protocol → `mien.evaluation.metrics.Scores`
-            as a dictionary), ``epochs``, ``kept_epoch``, ``seconds_per_epoch`` and ``cpu_seconds_per_epoch`` (medians),
-            ``precision``, ``processor``, ``threads``, ``command``, ``commit``, ``date``, ``data_sha256``, ``packages``;
-            support-vector machines have ``seconds`` instead of what is said of epochs, and "support_vectors" among
-            their parameters.
+        runs: one per seed, in the order in which they finished: ``seed``, ``scores`` (protocol →
+            `mien.evaluation.metrics.Scores` as a dictionary), ``epochs``, ``kept_epoch``, ``seconds_per_epoch`` and
+            ``cpu_seconds_per_epoch`` (medians), ``precision``, ``processor``, ``threads``, ``command``, ``commit``,
+            ``date``, ``data_sha256``, ``packages``; support-vector machines have ``seconds`` instead of the figures of
+            epochs, and "support_vectors" among their parameters.
     """
 
     row: str
@@ -36,14 +36,14 @@ class RowResult:
     runs: Runs = field(default_factory=tuple)
 
     def run(self, seed: int) -> Mapping[str, Any] | None:
-        """The run of this seed, None where it has not finished."""
+        """The run with this seed, None where it has not finished."""
         return next((one for one in self.runs if one["seed"] == seed), None)
 
-    def complete(self, row: ReproductionRow) -> bool:
+    def is_complete(self, row: ReproductionRow) -> bool:
         """Whether every seed of the row has run."""
         return all(self.run(seed) is not None for seed in row.seeds)
 
-    def accuracy(self, protocol: str, figure: str = "accuracy") -> float | None:
+    def mean_score(self, protocol: str, figure: str = "accuracy") -> float | None:
         """Mean over the runs of one protocol's figure; None where no run has it."""
         values = [run["scores"][protocol][figure] for run in self.runs if protocol in run["scores"]]
         return mean(values) if values and None not in values else None
@@ -57,7 +57,7 @@ def read_result(folder: Path, row: str) -> RowResult | None:
     try:
         return parse_result(json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a result file ({error}); delete it to run the row again") from error
+        raise DataError(f"not a result file ({error})", path=path, advice="delete it to run the row again") from error
 
 
 def parse_result(raw: Mapping[str, Any]) -> RowResult:
@@ -67,8 +67,8 @@ def parse_result(raw: Mapping[str, Any]) -> RowResult:
 
 def read_results(folder: Path) -> dict[str, RowResult]:
     """Every row that has a file, in the order of the table of rows."""
-    found = {name: read_result(folder, name) for name in ROWS}
-    return {name: one for name, one in found.items() if one is not None}
+    results = {name: read_result(folder, name) for name in ROWS}
+    return {name: result for name, result in results.items() if result is not None}
 
 
 def write_result(folder: Path, result: RowResult) -> Path:
@@ -81,12 +81,12 @@ def write_result(folder: Path, result: RowResult) -> Path:
 
 
 def curve_path(folder: Path, row: str, seed: int) -> Path:
-    """Where the learning curve of a run is kept: a small CSV, a row an epoch."""
+    """Path of the learning curve of a run: a small CSV, one row per epoch."""
     return folder / "curves" / f"{row}-{seed}.csv"
 
 
 def write_curve(folder: Path, row: str, seed: int, epochs: list[dict[str, float]]) -> Path:
-    """Keep what a picture of the run needs: losses, scores, learning rate."""
+    """Write what an image of the run needs: losses, scores, learning rate."""
     path = curve_path(folder, row, seed)
     columns = [name for name in dict.fromkeys(k for one in epochs for k in one) if not name.endswith("macro_f1")]
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
