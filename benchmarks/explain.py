@@ -28,7 +28,7 @@ from mien.explain.sanity import cascade
 from mien.media.image import load_image
 from mien.pipeline.analyzer import Analyzer
 from mien.predict.align import crops
-from mien.training.resize import fit_images
+from mien.training.resize import resize_images
 
 SIDE = 128
 
@@ -37,7 +37,7 @@ def measure(data: Path, images: int, shuffled: int, threads: int) -> dict[str, o
     model = open_explainable("emotion", threads)
     head = model.head()
     part = read_split(data, "validation")
-    faces = fit_images(part.images[sample(len(part), images, seed=0)], model.size, model.channels)
+    faces = resize_images(part.images[sample(len(part), images, seed=0)], model.size, model.channels)
     targets = model.probabilities(model.input(faces), head).argmax(axis=1)
     found = {name: maps(model, head, faces, targets, name) for name in METHODS}
     return {

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from mien.published.features import FEATURES, SIDE, compute_features, hog
-from mien.training.environment import _processor, commit
+from mien.training.environment import _processor, source_commit
 
 MANY, REPEATS = 512, 7
 
@@ -65,7 +65,7 @@ def main() -> None:
     if options.json:
         packages = {name: version(name) for name in ("numpy", "opencv-python-headless", "dlib-bin")}
         machine = {"processor": _processor(), "cpus": os.cpu_count(), "python": platform.python_version()}
-        document = {"machine": machine | {"packages": packages}, "commit": commit(), "rows": rows}
+        document = {"machine": machine | {"packages": packages}, "commit": source_commit(), "rows": rows}
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 

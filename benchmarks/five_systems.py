@@ -21,8 +21,8 @@ from mien.cli.demo import PORTRAITS
 from mien.export import export
 from mien.networks.catalog import get_network
 from mien.published.reproduction.rows import ROWS
-from mien.training import checkpoint as files
-from mien.training.curves import read_rows
+from mien.training import run_folder as files
+from mien.training.curves import read_epochs
 
 
 def portraits() -> dict[str, Path]:
@@ -42,7 +42,7 @@ def analysed(run: Path, pictures: dict[str, Path]) -> dict[str, Any]:
         "network": recipe.network,
         "source": get_network(recipe.network).source,
         "recipe": recipe.name,
-        "epochs": len(read_rows(run / files.METRICS)),
+        "epochs": len(read_epochs(run / files.METRICS)),
         "of": recipe.epochs,
         "commit": files.read_json(run / files.ENVIRONMENT)["commit"],
         "photos": {},

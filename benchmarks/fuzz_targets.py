@@ -386,8 +386,8 @@ def _trained(folder: Path) -> Path:
     """A run folder of an untrained network."""
     from mien.networks.catalog import NETWORKS, get_network
     from mien.recipes.catalog import RECIPES
-    from mien.training.checkpoint import BEST, CONFIG, save_weights, write_json
     from mien.training.config import recipe_to_dict
+    from mien.training.run_folder import BEST, CONFIG, save_weights, write_json
 
     smallest = min(
         (name for name, row in NETWORKS.items() if not row.features), key=lambda name: NETWORKS[name].parameters
@@ -410,7 +410,7 @@ def _scored(run: Path) -> None:
 
 
 def run_configs(folder: Path) -> Target:
-    from mien.training.checkpoint import CONFIG
+    from mien.training.run_folder import CONFIG
 
     folder = _trained(folder)
 
@@ -422,7 +422,7 @@ def run_configs(folder: Path) -> Target:
 
 
 def safetensors(folder: Path) -> Target:
-    from mien.training.checkpoint import BEST
+    from mien.training.run_folder import BEST
 
     folder = _trained(folder)
     whole = (folder / BEST).read_bytes()
@@ -444,7 +444,7 @@ def _machine(folder: Path) -> Path:
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.published.svm.model_file import save_svm_model
     from mien.published.svm.run_folder import MODEL
-    from mien.training.checkpoint import CONFIG, write_json
+    from mien.training.run_folder import CONFIG, write_json
 
     recipe = replace(SVM_RECIPES["svm-hog"], kernel="rbf", scaled=True)
     rng = np.random.default_rng(0)
@@ -495,7 +495,7 @@ def svm_schemas(folder: Path) -> Target:
 
 
 def svm_configs(folder: Path) -> Target:
-    from mien.training.checkpoint import CONFIG
+    from mien.training.run_folder import CONFIG
 
     run = _machine(folder)
 

@@ -20,7 +20,7 @@ from mien.models.catalog import FILES, MODELS, ShippedModel, read_model
 from mien.models.model import Model, softmax
 from mien.networks.catalog import get_network
 from mien.recipes.catalog import get_recipe
-from mien.training import checkpoint as files
+from mien.training import run_folder as files
 
 
 def untrained_run(folder: Path, name: str = "age-cpu") -> Path:

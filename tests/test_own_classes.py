@@ -17,7 +17,7 @@ import mien
 from helpers.clips import Pan, clip
 from helpers.pictures import astronaut
 from mien.recipes.catalog import get_recipe
-from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer
+from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig
 from mien.training.recipe_file import write_recipe
 
 CLASSES = {"bright": 1.0, "dim": 0.45, "dark": 0.15}
@@ -59,8 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         heads=(HeadSpec("light", tuple(sorted(CLASSES)), "emotion"),),
         epochs=8,
         batch_size=16,
-        augment=NO_AUGMENT,
-        optimizer=Optimizer(lr=1e-3),
+        augment=NO_AUGMENTATION,
+        optimizer=OptimizerConfig(lr=1e-3),
         ema=None,
         space=None,
     )

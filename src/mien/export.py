@@ -27,8 +27,8 @@ from mien.models.model import FEATURE_PREFIX
 from mien.models.preprocessing import normalize
 from mien.models.session import open_session
 from mien.networks.catalog import get_network
-from mien.training.checkpoint import ENVIRONMENT, load_run
 from mien.training.config import HeadSpec, Recipe
+from mien.training.run_folder import ENVIRONMENT, load_run
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and ONNX Runtime, as a share of the greatest logit where that is above

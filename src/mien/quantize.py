@@ -38,8 +38,8 @@ from mien.evaluation.scoring.evaluate import evaluate
 from mien.evaluation.scoring.scored_model import wrap_onnx
 from mien.models.card import METADATA_KEY
 from mien.models.model import CHUNK, Model
-from mien.training.environment import commit
-from mien.training.resize import fit_images
+from mien.training.environment import source_commit
+from mien.training.resize import resize_images
 
 IMAGES = defaults.CALIBRATION_IMAGES
 """Calibration images."""
@@ -75,7 +75,7 @@ def quantize(content: bytes, data: Dataset, *, images: int = IMAGES, split: str 
     if len(rows) == 0:
         raise DataError(f"{data.info.name} has no {split} images to measure ranges on")
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(images, len(rows))).round().astype(np.int64))]
-    crops = fit_images(data.images[rows], card.size, card.n_channels)
+    crops = resize_images(data.images[rows], card.size, card.n_channels)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         given, ready, made = (Path(folder) / file for file in ("given.onnx", "ready.onnx", "made.onnx"))
         given.write_bytes(content)
@@ -94,7 +94,7 @@ def quantize(content: bytes, data: Dataset, *, images: int = IMAGES, split: str 
         "split": split,
         "data": data.info.name,
         "from": hashlib.sha256(content).hexdigest(),
-        "commit": commit(),
+        "commit": source_commit(),
     }
     training = {**card.training, "quantized": told}
     less = replace(card, name=f"{card.name}-int8", scores={}, training=training)

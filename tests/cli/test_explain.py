@@ -23,7 +23,7 @@ from mien.explain.contact_sheets import SHEETS
 from mien.explain.methods import METHODS, REGIONS
 from mien.networks.catalog import get_network
 from mien.recipes.catalog import get_recipe
-from mien.training.checkpoint import BEST, CONFIG, save_weights, write_json
+from mien.training.run_folder import BEST, CONFIG, save_weights, write_json
 
 Call = Callable[..., Result]
 

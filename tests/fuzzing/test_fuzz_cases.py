@@ -549,7 +549,7 @@ def test_recipes_that_are_damaged(tmp_path: Path):
 def test_configurations_of_run_folders_that_are_damaged(tmp_path: Path):
     pytest.importorskip("safetensors")
     from mien.published.svm.run_folder import MODEL, load_svm
-    from mien.training.checkpoint import BEST, CONFIG, load_run
+    from mien.training.run_folder import BEST, CONFIG, load_run
 
     (tmp_path / BEST).write_bytes(b"")
     (tmp_path / MODEL).write_bytes(b"")
@@ -589,8 +589,8 @@ def test_recipes_of_other_types(change: dict[str, Any]):
 def test_a_head_that_torch_cannot_name(tmp_path: Path):
     pytest.importorskip("torch")
     from mien.recipes.catalog import RECIPES
-    from mien.training.checkpoint import BEST, CONFIG, load_run, write_json
     from mien.training.config import recipe_to_dict
+    from mien.training.run_folder import BEST, CONFIG, load_run, write_json
 
     raw = recipe_to_dict(RECIPES["emotion"])
     write_json(tmp_path / CONFIG, raw | {"heads": [raw["heads"][0] | {"name": "a.b"}]})

@@ -27,7 +27,7 @@ from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
 from mien.predict.align import crops
 from mien.results.faces import Faces
-from mien.training.resize import fit_images
+from mien.training.resize import resize_images
 
 FOLDER = Path(__file__).parents[1] / "goldens"
 CROPS, RESIZED = FOLDER / "crops.npz", FOLDER / "resized.npz"
@@ -156,9 +156,9 @@ def resized_pictures() -> dict[str, Picture]:
     return {
         "prepared rgb 130 to 64": resize(face, (64, 64)),
         "prepared rgb 33 to 48": resize(small, (48, 48)),
-        "training rgb 130 to gray 48": fit_images(face[None], 48, 1)[0],
-        "training rgb 33 to rgb 64": fit_images(small[None], 64, 3)[0],
-        "training gray 130 to rgb 48": fit_images(face[None, ..., 1:2], 48, 3)[0],
+        "training rgb 130 to gray 48": resize_images(face[None], 48, 1)[0],
+        "training rgb 33 to rgb 64": resize_images(small[None], 64, 3)[0],
+        "training gray 130 to rgb 48": resize_images(face[None, ..., 1:2], 48, 3)[0],
         "audit rgb 130 to gray 48": gray48(face[None])[0],
         "audit rgb 33 to gray 48": gray48(small[None])[0],
     }

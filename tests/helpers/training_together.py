@@ -20,8 +20,8 @@ from mien.networks.catalog import NETWORKS
 from mien.networks.multi_head import GlobalAveragePool, MultiHeadNetwork
 from mien.networks.spec import NetworkSpec
 from mien.recipes.catalog import get_recipe
-from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule
-from mien.training.run import fit
+from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
+from mien.training.run import train
 
 
 def _small(heads: Any, *, norm: bool) -> nn.Module:
@@ -50,37 +50,39 @@ EXACT = replace(
     # 45 images to learn from: two steps an epoch of slices of 8 and 7 images; 22 to validate on: 15 and 7
     batch_size=15,
     heads=(HeadSpec("ferplus", FERPLUS.names, "crossentropy"), HeadSpec("fer2013", FER2013.names, "emotion")),
-    augment=NO_AUGMENT,
-    optimizer=Optimizer(lr=3e-3),
-    schedule=Schedule(warmup_epochs=0.5),
+    augment=NO_AUGMENTATION,
+    optimizer=OptimizerConfig(lr=3e-3),
+    schedule=ScheduleConfig(warmup_epochs=0.5),
     ema=0.9,
     dropout=None,
     precision="float32",
 )
 """Nothing random, no batch norm: several processes must do what one does."""
-USUAL = replace(EXACT, name="usual", network="small-norm", augment=replace(NO_AUGMENT, flip=0.5, mixup=0.2), epochs=2)
+USUAL = replace(
+    EXACT, name="usual", network="small-norm", augment=replace(NO_AUGMENTATION, flip=0.5, mixup=0.2), epochs=2
+)
 
 
-def train(chosen: Recipe, data: Path, folder: Path, **options: Any) -> Path:
+def train_quietly(chosen: Recipe, data: Path, folder: Path, **options: Any) -> Path:
     """One run without a bar."""
-    return fit(chosen, data, folder, threads=1, progress=False, **options)
+    return train(chosen, data, folder, threads=1, progress=False, **options)
 
 
 def main(data: Path, out: Path) -> None:
     distributed.init_process_group("gloo")
     try:
-        train(EXACT, data, out / "exact")
-        train(USUAL, data, out / "usual")
+        train_quietly(EXACT, data, out / "exact")
+        train_quietly(USUAL, data, out / "usual")
         try:
             # the clocks of the processes differ by design here: one says stop, all stop
-            train(USUAL, data, out / "stopped", seconds=0.0 if os.environ["RANK"] == "1" else 1e6)
+            train_quietly(USUAL, data, out / "stopped", seconds=0.0 if os.environ["RANK"] == "1" else 1e6)
         except TrainingError as error:
             (out / f"told-{os.environ['RANK']}.txt").write_text(str(error))
-        train(USUAL, data, out / "stopped", resume=True)
+        train_quietly(USUAL, data, out / "stopped", resume=True)
         with contextlib.suppress(TrainingError):
             train(EXACT, data, out / "handed-over", seconds=0.0)
         try:
-            train(USUAL, data, out / "exact")
+            train_quietly(USUAL, data, out / "exact")
         except TrainingError as error:
             (out / f"refused-{os.environ['RANK']}.txt").write_text(str(error))
     finally:

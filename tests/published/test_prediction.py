@@ -26,7 +26,7 @@ from mien.published.features import catalog as table
 from mien.recipes.catalog import get_recipe
 from mien.results.faces import Faces
 from mien.tracking.options import TrackingOptions
-from mien.training import checkpoint as files
+from mien.training import run_folder as files
 
 FIVE_SYSTEMS = ("compact-vgg", "mini-xception", "fusion-a-landmarks-sliding", "stack-baseline", "attention-deep")
 

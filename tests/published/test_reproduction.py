@@ -36,9 +36,9 @@ from mien.published.reproduction.results import (
 )
 from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, ReproductionRow, select_rows
 from mien.recipes.catalog import RECIPES
-from mien.training import checkpoint as files
+from mien.training import run_folder as files
 from mien.training.config import Recipe
-from mien.training.curves import read_rows
+from mien.training.curves import read_epochs
 
 
 def test_every_row_can_be_followed() -> None:
@@ -128,7 +128,7 @@ def test_the_queue_runs_what_is_missing(data: Path, tmp_path: Path) -> None:
     assert own.runs[0]["command"] == "mien reproduce attention-parallel --data fer2013.parquet --threads 1"
     assert own.mean_score("test") == pytest.approx(np.mean([run["scores"]["test"]["accuracy"] for run in own.runs]))
     assert {"fer2013", "fer2013 leak-free", "ferplus", "ferplus leak-free"} == set(better.runs[0]["scores"])
-    epochs = read_rows(out / "attention-parallel-improved" / "seed-0" / files.METRICS)
+    epochs = read_epochs(out / "attention-parallel-improved" / "seed-0" / files.METRICS)
     assert better.runs[0]["kept_epoch"] == max(epochs, key=lambda one: one["val_score"])["epoch"]
     assert str(tmp_path) not in (results / "attention-parallel.json").read_text()
     assert not list(out.rglob(files.RESUME))
@@ -154,7 +154,7 @@ def test_a_killed_queue_goes_on_with_the_run_it_was_in(
     class Killed(Exception):  # noqa: N818
         pass
 
-    original = run_module.RunFolder.on_train_epoch_start
+    original = run_module.RunFolderWriter.on_train_epoch_start
 
     def dies(self: object, trainer: object, pl_module: object) -> None:
         if trainer.current_epoch == 1:  # type: ignore[attr-defined]
@@ -163,15 +163,15 @@ def test_a_killed_queue_goes_on_with_the_run_it_was_in(
 
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(run_module.RunFolder, "on_train_epoch_start", dies)
+        patch.setattr(run_module.RunFolderWriter, "on_train_epoch_start", dies)
         with pytest.raises(Killed):
             run_queue((row,), {"fer2013": data}, out, out, threads=1)
     folder = out / row.name / "seed-0"
-    assert len(read_rows(folder / files.METRICS)) == 1
+    assert len(read_epochs(folder / files.METRICS)) == 1
 
     # right behind the last epoch, and between training and scoring, as well
     def trains_and_dies(*arguments: object, **options: object) -> None:
-        run_module.fit(*arguments, **options)  # type: ignore[arg-type]
+        run_module.train(*arguments, **options)  # type: ignore[arg-type]
         raise Killed
 
     with monkeypatch.context() as patch:
@@ -204,7 +204,7 @@ def test_time_limits_stop_after_an_epoch(data: Path, tmp_path: Path) -> None:
     assert not run_queue((row,), {"fer2013": data}, tmp_path, tmp_path, threads=1, hours=1e-9, report=lines.append)
     folder = tmp_path / row.name / "seed-0"
     if folder.exists():
-        assert len(read_rows(folder / files.METRICS)) == 1
+        assert len(read_epochs(folder / files.METRICS)) == 1
     assert read_result(tmp_path, row.name) is None
     assert "time" in lines[-1]
     assert run_queue((row,), {"fer2013": data}, tmp_path, tmp_path, threads=1, hours=1, report=lines.append)

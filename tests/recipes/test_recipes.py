@@ -18,12 +18,12 @@ from mien.labels import FER2013, FERPLUS_7
 from mien.networks.catalog import NETWORKS, get_network
 from mien.published.recipes.catalog import PUBLISHED_RECIPES
 from mien.recipes.catalog import RECIPES, SHIPPED, get_recipe
-from mien.training import checkpoint as files
-from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Schedule, Splits
-from mien.training.data import loader, role_of
-from mien.training.module import Learner, make_schedule
+from mien.training import run_folder as files
+from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, ScheduleConfig, SplitRoles
+from mien.training.data import make_loader, select_role
+from mien.training.module import TrainingModule, make_schedule
 from mien.training.preprocessing import unit_range
-from mien.training.run import fit
+from mien.training.run import train
 from mien.training.targets import head_targets
 
 
@@ -42,7 +42,7 @@ def test_every_recipe_fits_its_network(name: str) -> None:
     assert chosen.name.startswith(chosen.network.split("-")[0])
     if name.endswith("-improved") and chosen.task == "emotion":
         assert [head.name for head in chosen.heads] == ["ferplus", "fer2013"]
-        assert chosen.splits == Splits()
+        assert chosen.splits == SplitRoles()
     if not name.endswith("-improved"):
         # none of the sources averages weights, and smoothing, where one has it, is its own
         assert chosen.ema is None
@@ -107,31 +107,31 @@ def test_distribution_heads_can_be_scored_on_their_own_target() -> None:
 def test_splits_play_the_roles_of_the_recipe() -> None:
     data = pictures(60)
     both = get_recipe("small-cnn")
-    assert len(role_of(data, both, "train")[0]) == 36
-    assert len(role_of(data, both, "validation")[0]) == len(role_of(data, both, "test")[0]) == 24
+    assert len(select_role(data, both, "train")[0]) == 36
+    assert len(select_role(data, both, "validation")[0]) == len(select_role(data, both, "test")[0]) == 24
     swapped = get_recipe("compact-vgg")
-    assert set(role_of(data, swapped, "validation")[0].split.tolist()) == {"test"}
-    assert set(role_of(data, swapped, "test")[0].split.tolist()) == {"validation"}
+    assert set(select_role(data, swapped, "validation")[0].split.tolist()) == {"test"}
+    assert set(select_role(data, swapped, "test")[0].split.tolist()) == {"validation"}
 
 
 def test_a_cap_keeps_the_first_images_of_each_class() -> None:
     data = pictures(140)
-    capped = replace(get_recipe("fusion-a"), splits=Splits(cap=2))
-    part, targets = role_of(data, capped, "train")
+    capped = replace(get_recipe("fusion-a"), splits=SplitRoles(cap=2))
+    part, targets = select_role(data, capped, "train")
     assert np.bincount(targets["emotion"].label).tolist() == [2] * 5
-    whole, all_targets = role_of(data, get_recipe("fusion-a"), "train")
+    whole, all_targets = select_role(data, get_recipe("fusion-a"), "train")
     for label in range(5):
         first = whole.row[all_targets["emotion"].label == label][:2]
         assert part.row[targets["emotion"].label == label].tolist() == first.tolist()
 
 
 def test_small_images_are_enlarged_as_they_are_asked_for() -> None:
-    batches = loader(pictures(70), get_recipe("compact-vgg"), "validation")
+    batches = make_loader(pictures(70), get_recipe("compact-vgg"), "validation")
     batch = next(iter(batches))
     assert batch["images"].shape[1:] == (1, 100, 100)
     assert batch["images"].dtype == torch.uint8
     assert batches.dataset.images.shape[1:] == (1, 48, 48)  # type: ignore[attr-defined]
-    learner = Learner(get_recipe("compact-vgg"))
+    learner = TrainingModule(get_recipe("compact-vgg"))
     assert learner.normalize(torch.full((1, 1, 4, 4), 129.44 / 255)).abs().max() < 1e-5
     assert learner(unit_range(batch["images"]), batch["features"])["emotion"].shape == (len(batch["images"]), 7)
 
@@ -142,13 +142,13 @@ def test_colour_is_made_gray_for_a_gray_network() -> None:
     split = np.array(["train", "train", "validation", "validation"])
     ages = np.array([0, 3, 5, 8], np.int8)
     data = Dataset(images, split, np.arange(4, dtype=np.int32), DatasetInfo("fairface"), age=ages)
-    batch = next(iter(loader(data, get_recipe("age-cnn-small-improved"), "validation")))
+    batch = next(iter(make_loader(data, get_recipe("age-cnn-small-improved"), "validation")))
     assert batch["images"].shape == (2, 1, 200, 200)
     luma = images[2].astype(float) @ [0.299, 0.587, 0.114]
     assert float(batch["images"][0].float().mean()) == pytest.approx(luma.mean(), abs=1)
 
 
-def rates(schedule: Schedule, steps: int, epochs: int) -> list[float]:
+def rates(schedule: ScheduleConfig, steps: int, epochs: int) -> list[float]:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     scheduler = make_schedule(optimizer, schedule, steps, epochs)["lr_scheduler"]["scheduler"]
     seen = []
@@ -160,7 +160,7 @@ def rates(schedule: Schedule, steps: int, epochs: int) -> list[float]:
 
 
 def test_exponential_and_stepped_rates() -> None:
-    smooth = rates(Schedule("exponential", warmup_epochs=0, factor=0.5, every=10), 40, 2)
+    smooth = rates(ScheduleConfig("exponential", warmup_epochs=0, factor=0.5, every=10), 40, 2)
     assert smooth[0] == 1
     assert smooth[10] == pytest.approx(0.5)
     assert smooth[15] == pytest.approx(0.5**1.5)
@@ -171,7 +171,7 @@ def test_exponential_and_stepped_rates() -> None:
 def test_a_plateau_has_a_floor() -> None:
     parameter = torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.Adam([parameter], lr=1e-3)
-    chosen = Schedule("plateau", factor=0.1, patience=1, least=1e-5)
+    chosen = ScheduleConfig("plateau", factor=0.1, patience=1, least=1e-5)
     plateau = make_schedule(optimizer, chosen, 1, 1)["lr_scheduler"]["scheduler"]
     seen = []
     for _ in range(8):
@@ -201,9 +201,9 @@ def vectors_of(data: Dataset, name: str, split: str) -> np.ndarray:
 
 def test_a_network_of_two_inputs_trains_and_is_scored(with_features: Path, tmp_path: Path) -> None:
     chosen = replace(get_recipe("fusion-a-landmarks-hog"), epochs=1, batch_size=8, precision="float32")
-    folder = fit(chosen, with_features, tmp_path / "run", threads=1, progress=False)
+    folder = train(chosen, with_features, tmp_path / "run", threads=1, progress=False)
     data = read_prepared(with_features)
-    part, _ = role_of(data, chosen, "test")
+    part, _ = select_role(data, chosen, "test")
     model = open_model(folder)
     probabilities = predict(model, part)["emotion"]
     assert probabilities.shape == (len(part), 5)
@@ -213,7 +213,7 @@ def test_a_network_of_two_inputs_trains_and_is_scored(with_features: Path, tmp_p
         predict(model, replace(part, features={}))
     write_prepared(pictures(60), tmp_path / "plain.parquet")
     with pytest.raises(DataError, match="136 landmarks"):
-        fit(chosen, tmp_path / "plain.parquet", tmp_path / "other", threads=1, progress=False)
+        train(chosen, tmp_path / "plain.parquet", tmp_path / "other", threads=1, progress=False)
 
 
 def test_the_best_epoch_can_go_by_the_loss(tmp_path: Path) -> None:
@@ -222,17 +222,17 @@ def test_the_best_epoch_can_go_by_the_loss(tmp_path: Path) -> None:
         get_recipe("attention-parallel"),
         epochs=4,
         batch_size=8,
-        optimizer=Optimizer("adam", lr=0.05, weight_decay=0.0),
+        optimizer=OptimizerConfig("adam", lr=0.05, weight_decay=0.0),
         select="loss",
     )
-    folder = fit(unstable, tmp_path / "data.parquet", tmp_path / "run", threads=1, progress=False)
-    from mien.training.curves import read_rows
+    folder = train(unstable, tmp_path / "data.parquet", tmp_path / "run", threads=1, progress=False)
+    from mien.training.curves import read_epochs
 
-    losses = [row["val_loss"] for row in read_rows(folder / files.METRICS)]
+    losses = [row["val_loss"] for row in read_epochs(folder / files.METRICS)]
     _, best, _ = files.load_run(folder / files.BEST)
     data = read_prepared(tmp_path / "data.parquet")
-    batch = next(iter(loader(data, replace(unstable, batch_size=60), "validation")))
-    learner = Learner(unstable).eval()
+    batch = next(iter(make_loader(data, replace(unstable, batch_size=60), "validation")))
+    learner = TrainingModule(unstable).eval()
     learner.network.load_state_dict(best.state_dict())
     with torch.no_grad():
         logits = learner(unit_range(batch["images"]))["emotion"]
@@ -246,12 +246,12 @@ def test_scores_of_both_label_sets(tmp_path: Path) -> None:
         get_recipe("attention-parallel-improved"),
         epochs=12,
         batch_size=8,
-        augment=NO_AUGMENT,
+        augment=NO_AUGMENTATION,
         ema=None,
-        optimizer=Optimizer("adam", lr=0.01, weight_decay=0.0),
-        schedule=Schedule("constant", warmup_epochs=0.0),
+        optimizer=OptimizerConfig("adam", lr=0.01, weight_decay=0.0),
+        schedule=ScheduleConfig("constant", warmup_epochs=0.0),
     )
-    folder = fit(chosen, tmp_path / "data.parquet", tmp_path / "run", threads=1, progress=False)
+    folder = train(chosen, tmp_path / "data.parquet", tmp_path / "run", threads=1, progress=False)
     results = evaluate(open_model(folder), read_prepared(tmp_path / "data.parquet"))["results"]
     assert {"fer2013", "ferplus"} <= set(results)
     # happy faces are the bright ones, in both orders of labels
@@ -274,7 +274,7 @@ def test_every_recipe_runs(name: str, with_features: Path, tmp_path: Path) -> No
         data = write_prepared(
             replace(pictures(60), images=colour, info=DatasetInfo("rafdb", "rafdb")), tmp_path / "r.parquet"
         )
-    folder = fit(chosen, data, tmp_path / "run", threads=1, progress=False)
-    from mien.training.curves import read_rows
+    folder = train(chosen, data, tmp_path / "run", threads=1, progress=False)
+    from mien.training.curves import read_epochs
 
-    assert np.isfinite(read_rows(folder / files.METRICS)[0]["val_loss"])
+    assert np.isfinite(read_epochs(folder / files.METRICS)[0]["val_loss"])

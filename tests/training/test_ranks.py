@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file
 
 from helpers.labelled_pictures import fabricated
-from helpers.training_together import EXACT, train
+from helpers.training_together import EXACT, train_quietly
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, TrainingError
-from mien.training import checkpoint as files
-from mien.training.data import EpochBatches
+from mien.training import run_folder as files
+from mien.training.data import EpochBatchSampler
 from mien.training.losses import soft_cross_entropy
-from mien.training.ranks import ALONE, Ranks, ranks_from
+from mien.training.ranks import SINGLE_PROCESS, ProcessRank, read_rank
 
 SECONDS = 200
 """After which the processes are stopped; they take some ten."""
@@ -70,7 +70,7 @@ def metrics(folder: Path) -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(EXACT, data, tmp_path_factory.mktemp("alone") / "run")
+    return train_quietly(EXACT, data, tmp_path_factory.mktemp("alone") / "run")
 
 
 def test_two_processes_learn_what_one_learns(together: Path, alone: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_stopped_run_of_two_resumes_to_the_same_metrics(together: Path) -> Non
 def test_one_process_goes_on_with_what_two_began(together: Path, alone: Path, data: Path) -> None:
     folder = together / "handed-over"
     assert [row["epoch"] for row in rows(folder)] == [1]
-    train(EXACT, data, folder, resume=True)
+    train_quietly(EXACT, data, folder, resume=True)
     for one, both in zip(metrics(alone), metrics(folder), strict=True):
         assert one == pytest.approx(both, rel=2e-5, abs=1e-6)
     expected, got = load_file(alone / files.LAST), load_file(folder / files.LAST)
@@ -117,8 +117,10 @@ def test_what_the_first_refuses_all_refuse(together: Path) -> None:
 @pytest.mark.parametrize(("n", "size", "world"), [(50, 8, 2), (50, 8, 3), (5, 8, 2), (49, 8, 2), (17, 8, 4), (8, 8, 8)])
 @pytest.mark.parametrize("seed", [None, 3])
 def test_the_slices_of_all_processes_are_the_batch_of_one(n: int, size: int, world: int, seed: int | None) -> None:
-    whole = list(EpochBatches(n, size, seed=seed))
-    slices = [list(EpochBatches(n, size, seed=seed, ranks=Ranks(rank, world, world))) for rank in range(world)]
+    whole = list(EpochBatchSampler(n, size, seed=seed))
+    slices = [
+        list(EpochBatchSampler(n, size, seed=seed, process=ProcessRank(rank, world, world))) for rank in range(world)
+    ]
     assert len({len(one) for one in slices}) == 1, "a process would wait for ever for another"
     assert all(len(rows) for one in slices for rows in one)
     joined = [torch.cat(parts) for parts in zip(*slices, strict=True)]
@@ -128,7 +130,7 @@ def test_the_slices_of_all_processes_are_the_batch_of_one(n: int, size: int, wor
 
 def test_more_processes_than_images_are_refused() -> None:
     with pytest.raises(DataError, match="fewer processes"):
-        EpochBatches(3, 8, seed=None, ranks=Ranks(0, 4, 4))
+        EpochBatchSampler(3, 8, seed=None, process=ProcessRank(0, 4, 4))
 
 
 def test_the_mean_of_the_parts_losses_is_the_loss_of_the_batch() -> None:
@@ -142,8 +144,8 @@ def test_the_mean_of_the_parts_losses_is_the_loss_of_the_batch() -> None:
 
 def test_who_torchrun_says_we_are() -> None:
     said = {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
-    ranks = ranks_from(said)
-    assert (ranks.rank, ranks.world, ranks.nodes, ranks.first) == (3, 4, 2, False)
-    assert ranks_from({"RANK": "3"}) == ALONE
-    with pytest.raises(TrainingError, match="as many processes"):
-        ranks_from(said | {"WORLD_SIZE": "3"})
+    process = read_rank(said)
+    assert (process.rank, process.world, process.nodes, process.is_first) == (3, 4, 2, False)
+    assert read_rank({"RANK": "3"}) == SINGLE_PROCESS
+    with pytest.raises(TrainingError, match="different numbers of processes"):
+        read_rank(said | {"WORLD_SIZE": "3"})

@@ -13,7 +13,7 @@ from mien.networks.catalog import NETWORKS, get_network
 from mien.recipes.catalog import RECIPES, get_recipe
 from mien.training.config import recipe_from_dict, recipe_to_dict
 from mien.training.recipe_file import read_recipe, write_recipe
-from mien.training.search_space import Choice, Integer, LogUniform, Space, Uniform, value_at, with_settings
+from mien.training.search_space import Choice, Integer, LogUniform, SearchSpace, Uniform, value_at, with_settings
 
 TUNABLE = [name for name, one in RECIPES.items() if one.space is not None]
 
@@ -44,8 +44,8 @@ def test_a_dimension_holds_its_values(
         (lambda: LogUniform("optimizer.lr", 0.0, 0.1), "above 0"),
         (lambda: Integer("schedule.patience", 0, 5, 2), "step"),
         (lambda: Choice("batch_size", (32, 32)), "different"),
-        (lambda: Space(()), "at least one"),
-        (lambda: Space((Uniform("a", 0, 1), Uniform("a", 0, 2))), "more than one"),
+        (lambda: SearchSpace(()), "at least one"),
+        (lambda: SearchSpace((Uniform("a", 0, 1), Uniform("a", 0, 2))), "more than one"),
     ],
 )
 def test_a_space_that_makes_no_sense_is_refused(make: object, match: str) -> None:

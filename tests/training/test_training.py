@@ -18,13 +18,21 @@ from mien.errors import DataError, InputError, TrainingError
 from mien.labels import FER2013, FERPLUS
 from mien.networks.catalog import NETWORKS, get_network
 from mien.recipes.catalog import RECIPES, SHIPPED, get_recipe
-from mien.training import checkpoint as files
-from mien.training.augment import augmentation, mixup
-from mien.training.config import NO_AUGMENT, Augment, Distill, HeadSpec, Optimizer, Schedule, recipe_from_dict
-from mien.training.data import Batch, EpochBatches, loader
-from mien.training.losses import distillation, soft_cross_entropy
+from mien.training import run_folder as files
+from mien.training.augment import make_augmentation, mixup
+from mien.training.config import (
+    NO_AUGMENTATION,
+    Augmentation,
+    Distillation,
+    HeadSpec,
+    OptimizerConfig,
+    ScheduleConfig,
+    recipe_from_dict,
+)
+from mien.training.data import Batch, EpochBatchSampler, make_loader
+from mien.training.losses import distillation_loss, soft_cross_entropy
 from mien.training.module import make_optimizer, make_schedule
-from mien.training.run import fit
+from mien.training.run import train
 from mien.training.targets import head_targets
 
 TINY = replace(
@@ -33,8 +41,8 @@ TINY = replace(
     epochs=3,
     batch_size=16,
     heads=(HeadSpec("ferplus", FERPLUS.names, "crossentropy"), HeadSpec("fer2013", FER2013.names, "emotion")),
-    optimizer=Optimizer(lr=3e-3),
-    schedule=Schedule(warmup_epochs=0.5),
+    optimizer=OptimizerConfig(lr=3e-3),
+    schedule=ScheduleConfig(warmup_epochs=0.5),
     ema=0.9,
     precision="float32",
 )
@@ -56,7 +64,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three epochs without interruption."""
     plain = replace(TINY, augment=replace(TINY.augment, flip=0.0, mixup=0.2))
-    return fit(plain, data, tmp_path_factory.mktemp("runs") / "whole", threads=1, progress=False, command="mien train")
+    return train(
+        plain, data, tmp_path_factory.mktemp("runs") / "whole", threads=1, progress=False, command="mien train"
+    )
 
 
 def test_a_run_folder_holds_what_it_promises(finished: Path) -> None:
@@ -85,7 +95,7 @@ def test_a_killed_run_resumes_to_the_same_metrics(
     class Killed(Exception):  # noqa: N818
         pass
 
-    original = module.RunFolder.on_train_epoch_start
+    original = module.RunFolderWriter.on_train_epoch_start
 
     def dies(self: object, trainer: object, pl_module: object) -> None:
         if trainer.current_epoch == 1:  # type: ignore[attr-defined]
@@ -93,11 +103,11 @@ def test_a_killed_run_resumes_to_the_same_metrics(
         original(self, trainer, pl_module)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.RunFolder, "on_train_epoch_start", dies)
+        patch.setattr(module.RunFolderWriter, "on_train_epoch_start", dies)
         with pytest.raises(Killed):
-            fit(plain, data, folder, threads=1, progress=False)
+            train(plain, data, folder, threads=1, progress=False)
     assert len(rows(folder)) == 1
-    fit(plain, data, folder, resume=True, threads=1, progress=False)
+    train(plain, data, folder, resume=True, threads=1, progress=False)
     assert len(json.loads((folder / files.ENVIRONMENT).read_text())["earlier"]) == 1
     whole, resumed = rows(finished), rows(folder)
     for one, other in zip(whole, resumed, strict=True):
@@ -106,8 +116,10 @@ def test_a_killed_run_resumes_to_the_same_metrics(
 
 
 def test_it_learns_and_every_head_is_scored(data: Path, tmp_path: Path) -> None:
-    easy = replace(TINY, epochs=8, augment=NO_AUGMENT, ema=None, schedule=Schedule("constant", warmup_epochs=0))
-    folder = fit(easy, data, tmp_path / "run", threads=1, progress=False)
+    easy = replace(
+        TINY, epochs=8, augment=NO_AUGMENTATION, ema=None, schedule=ScheduleConfig("constant", warmup_epochs=0)
+    )
+    folder = train(easy, data, tmp_path / "run", threads=1, progress=False)
     best = max(float(row["val_score"]) for row in rows(folder))
     assert best > 0.9
 
@@ -115,41 +127,46 @@ def test_it_learns_and_every_head_is_scored(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"schedule": Schedule("plateau", patience=0)}, "plateau"),
-        ({"optimizer": Optimizer("sgd", lr=0.01)}, "sgd"),
-        ({"optimizer": Optimizer("adam"), "early_stopping": 1, "epochs": 2}, "adam, early stopping"),
+        ({"schedule": ScheduleConfig("plateau", patience=0)}, "plateau"),
+        ({"optimizer": OptimizerConfig("sgd", lr=0.01)}, "sgd"),
+        ({"optimizer": OptimizerConfig("adam"), "early_stopping": 1, "epochs": 2}, "adam, early stopping"),
         ({"precision": "bf16"}, "bf16"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_settings_run(change: dict[str, object], name: str, data: Path, tmp_path: Path) -> None:
-    folder = fit(replace(TINY, epochs=1, **change) if "epochs" not in change else replace(TINY, **change),  # type: ignore[arg-type]
+    folder = train(replace(TINY, epochs=1, **change) if "epochs" not in change else replace(TINY, **change),  # type: ignore[arg-type]
                  data, tmp_path / "run", threads=1, progress=False)  # fmt: skip
     assert np.isfinite(float(rows(folder)[0]["train_loss"]))
 
 
 def test_early_stopping_stops(data: Path, tmp_path: Path) -> None:
     still = replace(
-        TINY, epochs=6, optimizer=Optimizer("sgd", lr=0.0), schedule=Schedule("constant", 0), early_stopping=1, ema=None
+        TINY,
+        epochs=6,
+        optimizer=OptimizerConfig("sgd", lr=0.0),
+        schedule=ScheduleConfig("constant", 0),
+        early_stopping=1,
+        ema=None,
     )
-    assert len(rows(fit(still, data, tmp_path / "run", threads=1, progress=False))) < 6
+    assert len(rows(train(still, data, tmp_path / "run", threads=1, progress=False))) < 6
 
 
 def test_a_teacher_teaches(finished: Path, data: Path, tmp_path: Path) -> None:
-    student = replace(TINY, name="student", epochs=1, distill=Distill("tiny", weight=0.5))
+    student = replace(TINY, name="student", epochs=1, distill=Distillation("tiny", weight=0.5))
     with pytest.raises(InputError, match="--teacher"):
-        fit(student, data, tmp_path / "alone", threads=1, progress=False)
-    folder = fit(student, data, tmp_path / "taught", teacher=finished, threads=1, progress=False)
+        train(student, data, tmp_path / "alone", threads=1, progress=False)
+    folder = train(student, data, tmp_path / "taught", teacher=finished, threads=1, progress=False)
     taught = float(rows(folder)[0]["train_loss"])
-    plain = fit(replace(student, distill=None), data, tmp_path / "plain", threads=1, progress=False)
+    plain = train(replace(student, distill=None), data, tmp_path / "plain", threads=1, progress=False)
     assert taught != pytest.approx(float(rows(plain)[0]["train_loss"]))
 
 
 def test_a_run_folder_in_use_is_refused(finished: Path, data: Path) -> None:
     with pytest.raises(TrainingError, match="--resume"):
-        fit(TINY, data, finished, threads=1, progress=False)
+        train(TINY, data, finished, threads=1, progress=False)
     with pytest.raises(TrainingError, match="other settings"):
-        fit(replace(TINY, seed=7), data, finished, resume=True, threads=1, progress=False)
+        train(replace(TINY, seed=7), data, finished, resume=True, threads=1, progress=False)
 
 
 def test_the_recipe_is_read_back(finished: Path) -> None:
@@ -175,14 +192,14 @@ def test_size_limits_of_the_shipped_networks() -> None:
 
 
 def test_epoch_batches_depend_on_seed_and_epoch_alone() -> None:
-    one, two = EpochBatches(50, 8, seed=3), EpochBatches(50, 8, seed=3)
+    one, two = EpochBatchSampler(50, 8, seed=3), EpochBatchSampler(50, 8, seed=3)
     assert len(one) == 6
     one.set_epoch(2)
     two.set_epoch(2)
     assert torch.equal(torch.cat(list(one)), torch.cat(list(two)))
     two.set_epoch(3)
     assert not torch.equal(torch.cat(list(one)), torch.cat(list(two)))
-    assert torch.equal(torch.cat(list(EpochBatches(50, 8, seed=None))), torch.arange(50))
+    assert torch.equal(torch.cat(list(EpochBatchSampler(50, 8, seed=None))), torch.arange(50))
 
 
 def test_loader_leaves_out_images_without_a_target() -> None:
@@ -191,11 +208,11 @@ def test_loader_leaves_out_images_without_a_target() -> None:
     votes[:4] = 0
     part = replace(data, votes=votes)
     only_plus = replace(TINY, heads=(TINY.heads[0],))
-    assert len(loader(part, only_plus, "train").dataset) == len(loader(data, only_plus, "train").dataset) - 4  # type: ignore[arg-type]
+    assert len(make_loader(part, only_plus, "train").dataset) == len(make_loader(data, only_plus, "train").dataset) - 4  # type: ignore[arg-type]
     with pytest.raises(DataError, match="test"):
-        loader(data[data.split != "test"], TINY, "test")
+        make_loader(data[data.split != "test"], TINY, "test")
     with pytest.raises(DataError, match="--ferplus"):
-        loader(replace(data, votes=None), TINY, "train")
+        make_loader(replace(data, votes=None), TINY, "train")
 
 
 def test_neighbour_smoothing_keeps_distributions() -> None:
@@ -217,14 +234,14 @@ def test_neighbour_smoothing_keeps_distributions() -> None:
 
 def test_augmentation_keeps_shape_and_range() -> None:
     torch.manual_seed(0)
-    for channels, config in ((1, Augment()), (3, Augment(saturation=(0.5, 1.5)))):
+    for channels, config in ((1, Augmentation()), (3, Augmentation(saturation=(0.5, 1.5)))):
         images = torch.rand(8, channels, 48, 48)
-        changed = augmentation(config)(images)
+        changed = make_augmentation(config)(images)
         assert changed.shape == images.shape
         assert changed.min() >= 0
         assert changed.max() <= 1
         assert not torch.equal(changed, images)
-    assert torch.equal(augmentation(NO_AUGMENT)(images), images)
+    assert torch.equal(make_augmentation(NO_AUGMENTATION)(images), images)
 
 
 def test_mixup_blends_targets_in_proportion() -> None:
@@ -254,13 +271,13 @@ def test_losses() -> None:
         soft_cross_entropy(logits, target, torch.tensor([1.0, 0.0])),
         torch.nn.functional.cross_entropy(logits[:1], target[:1]),
     )
-    assert float(distillation(logits, logits, 2.0)) == pytest.approx(0, abs=1e-6)
-    assert float(distillation(logits, -logits, 2.0)) > 0
+    assert float(distillation_loss(logits, logits, 2.0)) == pytest.approx(0, abs=1e-6)
+    assert float(distillation_loss(logits, -logits, 2.0)) > 0
 
 
 def test_weight_decay_spares_biases_and_norms() -> None:
     module = NETWORKS["age"].build({"age": 9})
-    optimizer = make_optimizer(module, Optimizer())
+    optimizer = make_optimizer(module, OptimizerConfig())
     decayed, free = optimizer.param_groups
     assert all(p.ndim > 1 for p in decayed["params"])
     assert all(p.ndim <= 1 for p in free["params"])
@@ -269,7 +286,7 @@ def test_weight_decay_spares_biases_and_norms() -> None:
 
 def test_warm_up_and_cosine() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    scheduler = make_schedule(optimizer, Schedule("cosine", warmup_epochs=1, final=0.1), 100, 10)["lr_scheduler"][
+    scheduler = make_schedule(optimizer, ScheduleConfig("cosine", warmup_epochs=1, final=0.1), 100, 10)["lr_scheduler"][
         "scheduler"
     ]
     rates = []
@@ -297,8 +314,8 @@ def test_every_recipe_runs(name: str, tmp_path: Path) -> None:
     teacher = None
     if chosen.distill is not None:
         before = replace(get_recipe(chosen.distill.teacher), epochs=1, batch_size=8, network="emotion-fast")
-        teacher = fit(before, tmp_path / "data.parquet", tmp_path / "teacher", threads=1, progress=False)
-    folder = fit(chosen, tmp_path / "data.parquet", tmp_path / "run", teacher=teacher, threads=1, progress=False)
+        teacher = train(before, tmp_path / "data.parquet", tmp_path / "teacher", threads=1, progress=False)
+    folder = train(chosen, tmp_path / "data.parquet", tmp_path / "run", teacher=teacher, threads=1, progress=False)
     assert np.isfinite(float(rows(folder)[0]["val_loss"]))
 
 

@@ -29,12 +29,12 @@ from mien.datasets.subsets import subsample
 from mien.errors import DataError, InputError, MienError, TrainingError
 from mien.labels import FER2013
 from mien.recipes.catalog import get_recipe
-from mien.training import checkpoint as files
+from mien.training import run_folder as files
 from mien.training.config import Recipe
-from mien.training.curves import read_rows
+from mien.training.curves import read_epochs
 from mien.training.recipe_file import read_recipe, write_recipe
-from mien.training.run import fit
-from mien.training.search_space import Choice, LogUniform, Space, Uniform
+from mien.training.run import train
+from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 from mien.tuning import run as tuning
 from mien.tuning.results import HISTORY, IMPORTANCE, SETTINGS, STUDY, TRIALS, apply_best
 from mien.tuning.search import Search
@@ -45,7 +45,7 @@ LR, BATCH, FLIP = (
     Choice("batch_size", (8, 16)),
     Uniform("augment.flip", 0.0, 0.5),
 )
-SPACE = Space((LR, BATCH, FLIP))
+SPACE = SearchSpace((LR, BATCH, FLIP))
 # the smallest network: a step takes milliseconds
 QUICK = replace(get_recipe("stack-baseline"), name="quick", epochs=2, batch_size=16, space=SPACE)
 POSTGRES = os.environ.get("MIEN_POSTGRES")
@@ -89,18 +89,18 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """Replaces training by figures that follow from the learning rate; gives the recipes that were trained."""
     seen: list[Recipe] = []
 
-    def quick(recipe: Recipe, data: Path, folder: Path, *, watch: Callable[..., bool], **options: Any) -> Path:
+    def quick(recipe: Recipe, data: Path, folder: Path, *, on_epoch: Callable[..., bool], **options: Any) -> Path:
         seen.append(recipe)
         folder.mkdir(parents=True)
         (folder / files.CONFIG).write_text("{}")
         score = 1 - abs(np.log10(recipe.optimizer.lr) + 2) / 3
         for epoch in range(1, recipe.epochs + 1):
             row = {"epoch": epoch, "val_score": score * epoch / recipe.epochs, "val_loss": 1 - score, "train_loss": 0.1}
-            if not watch(row):
+            if not on_epoch(row):
                 break
         return folder
 
-    monkeypatch.setattr(tuning, "fit", quick)
+    monkeypatch.setattr(tuning, "train", quick)
     return seen
 
 
@@ -134,8 +134,8 @@ def test_a_search_trains_for_real_and_its_recipe_can_be_trained(data: Path, tmp_
     assert files.load_run(tmp_path / "run")[0] == tuned
     # the settings do what they did in the search: the same seed, data and epochs give the same figures
     sample = next(one.folder.glob("sample-*.parquet"))
-    again = fit(one.trial_recipe(told["best"]["settings"]), sample, tmp_path / "again", threads=1, progress=False)
-    assert [row["val_score"] for row in read_rows(again / files.METRICS)] == pytest.approx(
+    again = train(one.trial_recipe(told["best"]["settings"]), sample, tmp_path / "again", threads=1, progress=False)
+    assert [row["val_score"] for row in read_epochs(again / files.METRICS)] == pytest.approx(
         told["trials"][told["best"]["number"]]["scores"], abs=1e-6
     )
 
@@ -157,15 +157,15 @@ def test_an_interrupted_search_ends_like_one_that_was_not(
 ) -> None:
     tuning.tune(search(data, tmp_path / "whole", trials=6))
     tuning.tune(search(data, tmp_path / "parts", trials=3))
-    quick = tuning.fit
+    quick = tuning.train
 
     def stopped(*arguments: Any, **options: Any) -> Path:
         raise SystemExit(1)  # what Lightning makes of Ctrl-C
 
-    monkeypatch.setattr(tuning, "fit", stopped)
+    monkeypatch.setattr(tuning, "train", stopped)
     with pytest.raises(KeyboardInterrupt):
         tuning.tune(search(data, tmp_path / "parts", trials=6), resume=True)
-    monkeypatch.setattr(tuning, "fit", quick)
+    monkeypatch.setattr(tuning, "train", quick)
     tuning.tune(search(data, tmp_path / "parts", trials=6), resume=True)
     assert document(tmp_path / "parts")["tried_again"] == 1
     tried = {json.dumps(one) for one in settings(tmp_path / "parts")}
@@ -189,16 +189,16 @@ def test_hopeless_trials_are_ended_early(data: Path, tmp_path: Path, trained: li
 def test_a_diverged_trial_is_a_result_and_other_failures_are_not(
     data: Path, tmp_path: Path, trained: list[Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = tuning.fit
+    quick = tuning.train
 
-    def diverges(recipe: Recipe, data: Path, folder: Path, *, watch: Callable[..., bool], **options: Any) -> Path:
+    def diverges(recipe: Recipe, data: Path, folder: Path, *, on_epoch: Callable[..., bool], **options: Any) -> Path:
         if len(trained) == 1:
-            watch({"epoch": 1, "val_score": 0.1, "val_loss": 9.0, "train_loss": float("nan")})
+            on_epoch({"epoch": 1, "val_score": 0.1, "val_loss": 9.0, "train_loss": float("nan")})
             trained.append(recipe)
             raise TrainingError("the loss is not finite")
-        return quick(recipe, data, folder, watch=watch, **options)
+        return quick(recipe, data, folder, on_epoch=on_epoch, **options)
 
-    monkeypatch.setattr(tuning, "fit", diverges)
+    monkeypatch.setattr(tuning, "train", diverges)
     tuning.tune(search(data, tmp_path / "out"))
     row = document(tmp_path / "out")["trials"][1]
     assert (row["state"], row["reason"]) == ("pruned", "diverged")
@@ -206,20 +206,20 @@ def test_a_diverged_trial_is_a_result_and_other_failures_are_not(
     def full(*arguments: Any, **options: Any) -> Path:
         raise DataError("the disk is full")
 
-    monkeypatch.setattr(tuning, "fit", full)
+    monkeypatch.setattr(tuning, "train", full)
     with pytest.raises(DataError, match="disk"):
         tuning.tune(search(data, tmp_path / "out", trials=5), resume=True)
-    monkeypatch.setattr(tuning, "fit", quick)
+    monkeypatch.setattr(tuning, "train", quick)
     tuning.tune(search(data, tmp_path / "out", trials=5), resume=True)
     assert document(tmp_path / "out")["states"] == {"complete": 4, "pruned": 1}
 
 
 def test_no_finished_trial_gives_no_recipe(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def diverges(recipe: Recipe, data: Path, folder: Path, *, watch: Callable[..., bool], **options: Any) -> Path:
-        watch({"epoch": 1, "val_score": 0.1, "val_loss": 9.0, "train_loss": float("inf")})
+    def diverges(recipe: Recipe, data: Path, folder: Path, *, on_epoch: Callable[..., bool], **options: Any) -> Path:
+        on_epoch({"epoch": 1, "val_score": 0.1, "val_loss": 9.0, "train_loss": float("inf")})
         raise TrainingError("the loss is not finite")
 
-    monkeypatch.setattr(tuning, "fit", diverges)
+    monkeypatch.setattr(tuning, "train", diverges)
     one = search(data, tmp_path / "out", trials=2)
     with pytest.raises(TrainingError, match=r"no trial finished.*diverged"):
         tuning.tune(one)
@@ -259,7 +259,7 @@ def test_what_cannot_be_searched_says_so(data: Path, tmp_path: Path) -> None:
     wrong = {"optimizer.beta": "optimizer has name", "epochs": "cannot vary", "dropout": "no dropout"}
     for field, match in wrong.items():
         with pytest.raises(InputError, match=match):
-            search(data, tmp_path, recipe=replace(QUICK, space=Space((Uniform(field, 0.1, 0.2),))))
+            search(data, tmp_path, recipe=replace(QUICK, space=SearchSpace((Uniform(field, 0.1, 0.2),))))
     part = pictures()
     lacking = write_prepared(part[part.split != "validation"], tmp_path / "lacking.parquet")
     with pytest.raises(DataError, match="validation"):

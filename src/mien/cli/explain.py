@@ -186,7 +186,7 @@ def _explain_dataset(data: Path, options: ExplainOptions) -> None:
     from mien.explain.model import open_explainable
     from mien.explain.output_folder import write_averages, write_regions
     from mien.explain.sampling import read_split, sample, sample_classes, truth
-    from mien.training.resize import fit_images
+    from mien.training.resize import resize_images
 
     part = read_split(data, options.split)
     if options.sheets:
@@ -199,7 +199,7 @@ def _explain_dataset(data: Path, options: ExplainOptions) -> None:
     if options.wants_regions:
         chosen_methods(model, (REGIONS,))
         rows = sample(len(part), options.count("regions"), options.seed)
-        found = write_regions(model, head, fit_images(part.images[rows], model.size, model.channels), options.out)
+        found = write_regions(model, head, resize_images(part.images[rows], model.size, model.channels), options.out)
         _print_regions(found)
         click.echo(f"{options.out / 'regions.png'}: where the transformer looks on {found['images']} faces")
     if options.average:
@@ -208,7 +208,7 @@ def _explain_dataset(data: Path, options: ExplainOptions) -> None:
         if not len(rows):
             raise DataError(f"has no labels of head {head.name!r}", path=data, advice="give --head, or another model")
         methods = chosen_methods(model, options.methods or ("all",))
-        images = fit_images(part.images[rows], model.size, model.channels)
+        images = resize_images(part.images[rows], model.size, model.channels)
         with _progress("averaging", len(head.labels) * len(methods)) as done:
             means = averages(model, head, images, true[rows], methods, options.layer, done)
         for label, count in means.too_few:
@@ -218,7 +218,7 @@ def _explain_dataset(data: Path, options: ExplainOptions) -> None:
     if options.faithfulness or options.sanity:
         n = max(options.count(what) for what in ("faithfulness", "sanity") if getattr(options, what))
         rows = sample(len(part), n, options.seed)
-        crops = fit_images(part.images[rows], model.size, model.channels)
+        crops = resize_images(part.images[rows], model.size, model.channels)
         _run_tests(model, head, crops, options, {"dataset": part.info.name, "split": options.split})
 
 

@@ -64,6 +64,6 @@ def command(run: Path, out: Path, name: str | None, scores: Path | None, tempera
 
 
 def _task(run: Path) -> str:
-    from mien.training.checkpoint import load_run
+    from mien.training.run_folder import load_run
 
     return load_run(run)[0].task

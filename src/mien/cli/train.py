@@ -82,15 +82,15 @@ def command(
         click.echo(_fit_svm(recipe, data, out, seed, line))
         return
     try:
-        from mien.training.ranks import ranks_from
-        from mien.training.run import fit
+        from mien.training.ranks import read_rank
+        from mien.training.run import train
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
 
     settings = get_recipe(recipe)
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
-    folder = fit(
+    folder = train(
         settings,
         data,
         out or Path("runs") / settings.name,
@@ -100,7 +100,7 @@ def command(
         progress=progress,
         command=line,
     )
-    if ranks_from(os.environ).first:
+    if read_rank(os.environ).is_first:
         click.echo(folder)
 
 

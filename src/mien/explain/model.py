@@ -20,7 +20,7 @@ from mien.models.model import softmax
 from mien.models.preprocessing import normalize
 from mien.networks.catalog import get_network
 from mien.published.svm.run_folder import is_svm_run
-from mien.training.checkpoint import load_run
+from mien.training.run_folder import load_run
 
 BATCH = 32
 """Faces that go through a network at once; bounds memory."""

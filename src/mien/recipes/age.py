@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import AGE_BINS, age_bin_names
-from mien.training.config import Augment, HeadSpec, Optimizer, Recipe, Schedule
-from mien.training.search_space import LogUniform, Space, Uniform
+from mien.training.config import Augmentation, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
+from mien.training.search_space import LogUniform, SearchSpace, Uniform
 
 AGE_CPU = Recipe(
     name="age-cpu",
@@ -27,14 +27,14 @@ AGE_CPU = Recipe(
     epochs=18,
     mean=(0.5, 0.4, 0.35),
     std=(0.25, 0.25, 0.25),
-    augment=Augment(
+    augment=Augmentation(
         rotate=10.0, translate=0.05, scale=(0.9, 1.1), contrast=(0.7, 1.3), brightness=(0.8, 1.2), gamma=(0.8, 1.25),
         saturation=(0.6, 1.4), erase=0.25,
     ),
-    optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
-    schedule=Schedule(warmup_epochs=1.0),
+    optimizer=OptimizerConfig(lr=3e-3, weight_decay=0.05),
+    schedule=ScheduleConfig(warmup_epochs=1.0),
     ema=0.998,
-    space=Space(
+    space=SearchSpace(
         (
             LogUniform("optimizer.lr", 3e-4, 1e-2),
             LogUniform("optimizer.weight_decay", 1e-3, 0.3),
@@ -52,6 +52,6 @@ AGE = replace(
     summary="the same network for longer; for a GPU",
     epochs=70,
     augment=replace(AGE_CPU.augment, mixup=0.2),
-    schedule=Schedule(warmup_epochs=3.0),
+    schedule=ScheduleConfig(warmup_epochs=3.0),
     ema=0.999,
 )

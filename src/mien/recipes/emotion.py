@@ -19,15 +19,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import FER2013, FERPLUS
-from mien.training.config import Augment, Distill, HeadSpec, Optimizer, Recipe, Schedule
-from mien.training.search_space import Choice, LogUniform, Space, Uniform
+from mien.training.config import Augmentation, Distillation, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
+from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 HEADS = (
     HeadSpec("ferplus", FERPLUS.names, "crossentropy"),
     HeadSpec("fer2013", FER2013.names, "emotion", weight=0.7, smoothing=0.05, auxiliary=True),
 )
 
-SPACE = Space(
+SPACE = SearchSpace(
     (
         LogUniform("optimizer.lr", 3e-4, 1e-2),
         LogUniform("optimizer.weight_decay", 1e-3, 0.3),
@@ -50,9 +50,9 @@ EMOTION_CPU = Recipe(
     epochs=40,
     mean=(0.5,),
     std=(0.25,),
-    augment=Augment(),
-    optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
-    schedule=Schedule(warmup_epochs=2.0),
+    augment=Augmentation(),
+    optimizer=OptimizerConfig(lr=3e-3, weight_decay=0.05),
+    schedule=ScheduleConfig(warmup_epochs=2.0),
     ema=0.998,
     space=SPACE,
 )
@@ -64,8 +64,8 @@ EMOTION_TEACHER = replace(
     network="emotion-wide",
     epochs=75,
     augment=replace(EMOTION_CPU.augment, mixup=0.4),
-    optimizer=Optimizer(lr=1e-3, weight_decay=0.05),
-    schedule=Schedule(warmup_epochs=5.0),
+    optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05),
+    schedule=ScheduleConfig(warmup_epochs=5.0),
     ema=0.999,
 )
 
@@ -75,8 +75,8 @@ EMOTION = replace(
     summary="the full recipe: full-resolution network taught by emotion-teacher; for a GPU",
     network="emotion",
     epochs=80,
-    optimizer=Optimizer(lr=2e-3, weight_decay=0.05),
-    schedule=Schedule(warmup_epochs=5.0),
+    optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.05),
+    schedule=ScheduleConfig(warmup_epochs=5.0),
     ema=0.999,
-    distill=Distill("emotion-teacher"),
+    distill=Distillation("emotion-teacher"),
 )

@@ -5,30 +5,30 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mien.training.config import Augment
+from mien.training.config import Augmentation
 from mien.training.data import Batch
 
-NO_RANGE = (1.0, 1.0)
+IDENTITY = (1.0, 1.0)
 
 
-def augmentation(config: Augment) -> nn.Module:
-    """A module from float images 0–1 ``(n, c, h, w)`` to changed ones, still 0–1."""
+def make_augmentation(config: Augmentation) -> nn.Module:
+    """A module that augments float images 0–1 ``(n, c, h, w)``; its outputs are 0–1 too."""
     import kornia.augmentation as K
 
     steps: list[nn.Module] = []
     if config.flip:
         steps.append(K.RandomHorizontalFlip(p=config.flip))
-    if config.rotate or config.translate or config.scale != NO_RANGE or config.shear:
+    if config.rotate or config.translate or config.scale != IDENTITY or config.shear:
         shift = (config.translate, config.translate)
         shear = config.shear or None
         steps.append(K.RandomAffine(config.rotate, shift, config.scale, shear, padding_mode="border", p=1.0))
-    if config.brightness != NO_RANGE:
+    if config.brightness != IDENTITY:
         steps.append(K.RandomBrightness(config.brightness, p=0.5))
-    if config.contrast != NO_RANGE:
+    if config.contrast != IDENTITY:
         steps.append(K.RandomContrast(config.contrast, p=0.5))
-    if config.saturation != NO_RANGE:
+    if config.saturation != IDENTITY:
         steps.append(K.RandomSaturation(config.saturation, p=0.5))
-    if config.gamma != NO_RANGE:
+    if config.gamma != IDENTITY:
         steps.append(K.RandomGamma(config.gamma, p=0.5))
     if config.erase:
         steps.append(K.RandomErasing(config.erase_area, value=0.5, p=config.erase))
@@ -36,9 +36,9 @@ def augmentation(config: Augment) -> nn.Module:
 
 
 def mixup(batch: Batch, alpha: float) -> Batch:
-    """Blend each image and its targets with another of the batch; one Beta(alpha, alpha) weight a batch.
+    """Blend each image and its targets with another of the batch; one Beta(alpha, alpha) weight per batch.
 
-    A target that one of the two images lacks counts in proportion to the other's share.
+    Where one of the two images has no target, the other's counts with its share.
 
     Source:
         Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".

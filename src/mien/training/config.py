@@ -1,4 +1,4 @@
-"""What a recipe says: typed, frozen, without torch, so that listing recipes costs nothing."""
+"""Recipes: typed, frozen, without torch, so that listing them costs nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.errors import InputError, TrainingError
-from mien.training.search_space import Space, space_from_dict
+from mien.training.search_space import SearchSpace, search_space_from_dict
 
-Target = Literal["majority", "crossentropy", "distribution", "emotion", "age"]
+TargetRule = Literal["majority", "crossentropy", "distribution", "emotion", "age"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class HeadSpec:
 
     Attributes:
         name: the head's name, an output of the network.
-        labels: what each column means, in order.
+        labels: of the columns, in order.
         target: "emotion" (the dataset's own integer label), "majority" | "crossentropy" | "distribution" (FER+ votes
             under that rule), or "age" (bins).
         weight: factor of this head's loss.
         smoothing: share of the target spread evenly over all classes, 0–1.
         neighbour_smoothing: share of the target given to the two adjacent classes (ordered labels such as ages), 0–1.
-        subset: the labels are some of the dataset's; images of the others are left out ("emotion" only).
+        subset: the labels are a part of the dataset's; images of the others are left out ("emotion" only).
         scored_on: FER+ heads are scored on the "majority" vote where there is one, or on the largest class of their own
             "target".
         ordered: whether the labels have an order; None where they are all ranges of numbers.
@@ -35,7 +35,7 @@ class HeadSpec:
 
     name: str
     labels: tuple[str, ...]
-    target: Target
+    target: TargetRule
     weight: float = 1.0
     smoothing: float = 0.0
     neighbour_smoothing: float = 0.0
@@ -46,12 +46,12 @@ class HeadSpec:
 
     def __post_init__(self) -> None:
         if not self.name or not self.labels or not all(isinstance(text, str) for text in (self.name, *self.labels)):
-            raise InputError(f"head {self.name!r} needs a name and labels, which are texts")
+            raise InputError(f"head {self.name!r} needs a name and labels, which are strings")
 
 
 @dataclass(frozen=True, slots=True)
-class Augment:
-    """Random changes of a training batch. Ranges are (low, high) factors; probabilities are 0–1.
+class Augmentation:
+    """Random augmentation of a training batch. Ranges are (low, high) factors; probabilities are 0–1.
 
     Attributes:
         flip: probability of a horizontal flip.
@@ -82,22 +82,22 @@ class Augment:
     shear: float = 0.0
 
 
-NO_AUGMENT = Augment(
+NO_AUGMENTATION = Augmentation(
     flip=0.0, rotate=0.0, translate=0.0, scale=(1.0, 1.0), contrast=(1.0, 1.0), brightness=(1.0, 1.0), gamma=(1.0, 1.0),
     erase=0.0,
 )  # fmt: skip
-"""Images as they are."""
+"""Images stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Splits:
+class SplitRoles:
     """Which of the dataset's splits a run trains on, chooses its checkpoint by, and is tested on.
 
     Attributes:
-        train: splits that are learned from.
-        validation: splits that are validated on after every epoch.
-        test: splits that the protocol's score is taken on.
-        cap: only the first so many images of each emotion of each role, None for all.
+        train: splits to train on.
+        validation: splits to validate on after every epoch.
+        test: splits to score on.
+        cap: images of each emotion and role at most, the first of the file; None for all.
     """
 
     train: tuple[str, ...] = ("train",)
@@ -107,7 +107,7 @@ class Splits:
 
 
 @dataclass(frozen=True, slots=True)
-class Optimizer:
+class OptimizerConfig:
     """AdamW, Adam or SGD. Weight decay of AdamW and SGD applies to matrices and kernels only."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -118,7 +118,7 @@ class Optimizer:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class ScheduleConfig:
     """Learning rate over time.
 
     Attributes:
@@ -128,7 +128,7 @@ class Schedule:
         warmup_epochs: epochs of linear warm-up (all but the plateau).
         final: fraction of lr at the end of the cosine.
         factor: of the plateau and the exponential decay.
-        patience: the plateau's patience, epochs; Keras counts one more for the same behaviour.
+        patience: of the plateau, epochs; Keras counts one more for the same behaviour.
         least: the plateau's lowest lr.
         every: optimiser steps over which the exponential decay multiplies by ``factor``.
         steps: (epoch counted from 0, factor of lr from there on), epochs ascending.
@@ -145,12 +145,12 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Distill:
+class Distillation:
     """Learn from a trained network's outputs as well.
 
     Attributes:
         teacher: recipe that trains the teacher; its run folder is given to the train command.
-        weight: share of the loss that the teacher gives, 0–1.
+        weight: share of the teacher in the loss, 0–1.
         temperature: softens both distributions.
     """
 
@@ -161,29 +161,29 @@ class Distill:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides a training run, but the data file.
+    """Everything that determines a training run, except the data file.
 
     Attributes:
         name: name in the table of recipes.
-        summary: one line for people.
+        summary: one line.
         task: "emotion", "age", or "own" for classes of a dataset's own; results name the first head by it.
         network: name in `mien.networks.catalog.NETWORKS`.
         heads: outputs and targets.
         epochs: passes over the training split.
-        batch_size: images a step.
+        batch_size: images per step.
         mean: per channel, of pixel values 0–1.
         std: per channel, of pixel values 0–1.
-        ema: decay of the averaged weights that are validated and kept, None for none.
+        ema: decay of the averaged weights, which are validated and saved; None for none.
         early_stopping: epochs without a better score after which training stops, None for never.
         seed: of weights, order, augmentation.
-        precision: "auto" is bf16 where the device computes in it, else float32.
+        precision: "auto" is bf16 where the device supports it, else float32.
         gradient_clip: greatest gradient norm, None for no limit.
         distill: a teacher, or None.
         splits: which split plays which role.
-        select: the best epoch, and early stopping, go by the "score" (mean validation accuracy of the heads) or by the
-            validation "loss".
-        dropout: probability of the network's dropout, for networks that have one to set; None for the network's own.
-        space: what `mien tune` may change, None for nothing. It decides no run, so it plays no part in comparisons.
+        select: criterion of the best epoch and of early stopping: the "score" (mean validation accuracy of the heads)
+            or the validation "loss".
+        dropout: probability of the network's dropout, where it can be set; None for the network's own.
+        space: what `mien tune` may change, None for nothing. It affects no run and is ignored in comparisons.
     """
 
     name: str
@@ -195,36 +195,36 @@ class Recipe:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     batch_size: int = 128
-    augment: Augment = field(default_factory=Augment)
-    optimizer: Optimizer = field(default_factory=Optimizer)
-    schedule: Schedule = field(default_factory=Schedule)
+    augment: Augmentation = field(default_factory=Augmentation)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     ema: float | None = 0.999
     early_stopping: int | None = None
     seed: int = 0
     precision: Literal["auto", "bf16", "float32"] = "auto"
     gradient_clip: float | None = 5.0
-    distill: Distill | None = None
-    splits: Splits = field(default_factory=Splits)
+    distill: Distillation | None = None
+    splits: SplitRoles = field(default_factory=SplitRoles)
     select: Literal["score", "loss"] = "score"
     dropout: float | None = None
-    space: Space | None = field(default=None, compare=False, repr=False)
+    space: SearchSpace | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.name, self.task, self.network)):
-            raise InputError(f"recipe {self.name!r}: name, task and network are texts")
+            raise InputError(f"recipe {self.name!r}: name, task and network must be strings")
         numbers = _are_numbers([*self.mean, *self.std]) and all(value > 0 for value in self.std)
         if not numbers or len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
             raise InputError(
-                f"recipe {self.name!r}: mean and std are numbers, std above 0, one each for gray and three for colour"
+                f"recipe {self.name!r}: mean and std must be numbers, std above 0, one for gray and three for colour"
             )
         if self.epochs < 1 or self.batch_size < 1:
             raise InputError(f"recipe {self.name!r}: epochs and batch_size must be at least 1")
         if not self.heads:
             raise InputError(f"recipe {self.name!r}: at least one head is needed")
         if self.ema is not None and not 0.0 < self.ema < 1.0:
-            raise InputError(f"recipe {self.name!r}: ema is a decay between 0 and 1, or None")
+            raise InputError(f"recipe {self.name!r}: ema must be a decay between 0 and 1, or None")
         if self.dropout is not None and not 0.0 <= self.dropout < 1.0:
-            raise InputError(f"recipe {self.name!r}: dropout is a probability from 0 to below 1, or None")
+            raise InputError(f"recipe {self.name!r}: dropout must be a probability from 0 to below 1, or None")
 
     @property
     def head_sizes(self) -> dict[str, int]:
@@ -233,17 +233,17 @@ class Recipe:
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
-    """Whether all are numbers that float32 holds; a whole number of hundreds of digits is none."""
+    """Whether all are numbers within the range of float32."""
     return all(isinstance(value, float | int) and abs(value) < 1e30 for value in values)
 
 
 def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:
-    """The recipe as JSON has it: tuples are lists. A run folder's is without the search space."""
+    """The recipe as JSON-ready values: tuples are lists. The search space is left out by default, as in run folders."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     if not space or recipe.space is None:
         del values["space"]
     if recipe.dropout is None:
-        # as it was before there was such a field
+        # keeps files as they were before this field existed
         del values["dropout"]
     return values
 
@@ -261,12 +261,12 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
         roles: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in splits.items()}
         return Recipe(
             heads=heads,
-            augment=Augment(**ranges),
-            optimizer=Optimizer(**values.pop("optimizer")),
-            schedule=Schedule(**schedule),
-            splits=Splits(**roles),
-            distill=None if distill is None else Distill(**distill),
-            space=None if space is None else space_from_dict(space),
+            augment=Augmentation(**ranges),
+            optimizer=OptimizerConfig(**values.pop("optimizer")),
+            schedule=ScheduleConfig(**schedule),
+            splits=SplitRoles(**roles),
+            distill=None if distill is None else Distillation(**distill),
+            space=None if space is None else search_space_from_dict(space),
             mean=tuple(values.pop("mean")),
             std=tuple(values.pop("std")),
             **values,

@@ -1,4 +1,4 @@
-"""Metrics of a run: one CSV row an epoch, and the same as pictures."""
+"""Metrics of a run: one CSV row per epoch, and the same as a picture."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from mien.files import atomic_path
 
 
-def append_row(path: Path, row: Mapping[str, float]) -> None:
+def append_epoch(path: Path, row: Mapping[str, float]) -> None:
     """Add an epoch; a row of the same or a later epoch (from before a resume) is replaced."""
-    rows = [old for old in read_rows(path) if old["epoch"] < row["epoch"]] if path.exists() else []
+    rows = [old for old in read_epochs(path) if old["epoch"] < row["epoch"]] if path.exists() else []
     rows.append(dict(row))
     columns = list(dict.fromkeys(name for one in rows for name in one))
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -20,7 +20,7 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
         writer.writerows(rows)
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
+def read_epochs(path: Path) -> list[dict[str, float]]:
     """The rows as numbers; empty cells are left out."""
     with path.open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
@@ -33,13 +33,13 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     panels = figure.subplots(1, 3)
-    for axes, title, wanted in zip(
+    for axes, title, suffixes in zip(
         panels,
         ("loss", "validation accuracy and macro F1", "learning rate"),
         (("_loss",), ("_accuracy", "_macro_f1"), ("lr",)),
         strict=True,
     ):
-        for name in dict.fromkeys(name for row in rows for name in row if name.endswith(wanted)):
+        for name in dict.fromkeys(name for row in rows for name in row if name.endswith(suffixes)):
             points = [(row["epoch"], row[name]) for row in rows if name in row]
             axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=name)
         axes.set_title(title)

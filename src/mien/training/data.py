@@ -1,4 +1,4 @@
-"""A prepared dataset in memory, cut into whole batches: one index operation a batch, no worker processes."""
+"""A prepared dataset in memory, in batches: one index operation per batch, no worker processes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mien.datasets.dataset import Dataset
 from mien.errors import DataError
 from mien.networks.catalog import get_network
 from mien.networks.spec import NetworkSpec
-from mien.training.config import Recipe, Splits
-from mien.training.ranks import ALONE, Ranks
-from mien.training.resize import fit_images
+from mien.training.config import Recipe, SplitRoles
+from mien.training.ranks import SINGLE_PROCESS, ProcessRank
+from mien.training.resize import resize_images
 from mien.training.targets import HeadTargets, head_targets
 
 
 class Batch(TypedDict):
-    """What the network learns from in one step."""
+    """Images and targets of one training step."""
 
     images: Tensor
     soft: dict[str, Tensor]
@@ -32,10 +32,10 @@ class Batch(TypedDict):
     features: dict[str, Tensor]
 
 
-class InMemory(TorchDataset[Batch]):
+class InMemoryDataset(TorchDataset[Batch]):
     """Uint8 images ``(n, c, h, w)``, features and the targets of every head, indexed by lists of rows.
 
-    Images of another size than ``size`` are resized when they are asked for: enlarged, a dataset would fill memory.
+    Images of another size than ``size`` are resized per batch: a dataset enlarged as a whole would fill memory.
     """
 
     def __init__(
@@ -58,39 +58,39 @@ class InMemory(TorchDataset[Batch]):
     def __getitem__(self, rows: Tensor) -> Batch:
         """The batch of these rows, ``(b,)`` int64."""
         return Batch(
-            images=self._fitted(self.images[rows]),
+            images=self._resized(self.images[rows]),
             soft={name: t[rows] for name, t in self.soft.items()},
             weight={name: t[rows] for name, t in self.weight.items()},
             label={name: t[rows] for name, t in self.label.items()},
             features={name: t[rows] for name, t in self.features.items()},
         )
 
-    def _fitted(self, images: Tensor) -> Tensor:
+    def _resized(self, images: Tensor) -> Tensor:
         if tuple(images.shape[2:]) == (self.size, self.size):
             return images
-        fitted = fit_images(images.permute(0, 2, 3, 1).numpy(), self.size, images.shape[1])
-        return torch.from_numpy(fitted).permute(0, 3, 1, 2)
+        resized = resize_images(images.permute(0, 2, 3, 1).numpy(), self.size, images.shape[1])
+        return torch.from_numpy(resized).permute(0, 3, 1, 2)
 
 
-class EpochBatches(Sampler[Tensor]):
-    """Batches of rows; the order of an epoch follows from seed and epoch alone, so a resumed run repeats it.
+class EpochBatchSampler(Sampler[Tensor]):
+    """Batches of rows; the order depends on seed and epoch only, so a resumed run repeats it.
 
-    A last training batch smaller than the batch size is dropped when there is a full one: batch statistics of a few
-    images would be noise.
+    A smaller last training batch is dropped when there is a full one: batch statistics of a few images would be noise.
 
-    Of several processes each gets its slice of every batch, and none an empty one: a last batch of fewer images than
-    processes belongs to the batch before it.
+    With several processes each gets a slice of every batch, and none an empty one: a last batch of fewer images than
+    processes is merged with the batch before it.
 
     Raises:
-        DataError: fewer images, or images a batch, than processes.
+        DataError: fewer images, or images per batch, than processes.
     """
 
-    def __init__(self, n: int, batch_size: int, *, seed: int | None, ranks: Ranks = ALONE) -> None:
-        if min(n, batch_size) < ranks.world:
+    def __init__(self, n: int, batch_size: int, *, seed: int | None, process: ProcessRank = SINGLE_PROCESS) -> None:
+        if min(n, batch_size) < process.world:
             raise DataError(
-                f"{ranks.world} processes cannot share {n} images in batches of {batch_size}: start fewer processes"
+                f"{process.world} processes cannot share {n} images in batches of {batch_size}",
+                advice="start fewer processes",
             )
-        self.n, self.batch_size, self.seed, self.epoch, self.ranks = n, batch_size, seed, 0, ranks
+        self.n, self.batch_size, self.seed, self.epoch, self.process = n, batch_size, seed, 0, process
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
@@ -100,7 +100,7 @@ class EpochBatches(Sampler[Tensor]):
         if self.seed is not None and self.n >= self.batch_size:
             return self.n // self.batch_size
         whole, rest = divmod(self.n, self.batch_size)
-        return whole + (rest > 0 if whole == 0 else rest >= self.ranks.world)
+        return whole + (rest > 0 if whole == 0 else rest >= self.process.world)
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.arange(self.n)
@@ -110,38 +110,40 @@ class EpochBatches(Sampler[Tensor]):
         for i in range(count):
             last = self.seed is None and i + 1 == count
             end = self.n if last else (i + 1) * self.batch_size
-            yield self.ranks.share(order[i * self.batch_size : end])
+            yield self.process.slice_of(order[i * self.batch_size : end])
 
 
-def loader(data: Dataset, recipe: Recipe, role: str, ranks: Ranks = ALONE) -> DataLoader[Batch]:
+def make_loader(data: Dataset, recipe: Recipe, role: str, process: ProcessRank = SINGLE_PROCESS) -> DataLoader[Batch]:
     """Batches of one role ("train", "validation" or "test") of the recipe's splits: shuffled for "train".
 
-    Images that no head has a target for are left out. Of several processes each gets its slices of the batches.
+    Images without a target for any head are left out. With several processes each gets its slices of the batches.
     """
-    part, targets = role_of(data, recipe, role)
+    part, targets = select_role(data, recipe, role)
     row = get_network(recipe.network)
     images = part.images
     if row.channels == "gray" and part.channels == 3:
-        images = np.concatenate([fit_images(image[None], image.shape[0], 1) for image in images])
+        images = np.concatenate([resize_images(image[None], image.shape[0], 1) for image in images])
     pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    sampler = EpochBatches(len(pixels), recipe.batch_size, seed=recipe.seed if role == "train" else None, ranks=ranks)
-    # a generator of its own: an iterator draws a number when it is made, and that moment differs in a resumed run
+    sampler = EpochBatchSampler(
+        len(pixels), recipe.batch_size, seed=recipe.seed if role == "train" else None, process=process
+    )
+    # its own generator: an iterator draws a number when it is made, and that moment differs in a resumed run
     generator = torch.Generator().manual_seed(recipe.seed)
-    dataset = InMemory(pixels, targets, _features(part, row), row.size)
+    dataset = InMemoryDataset(pixels, targets, _features(part, row), row.size)
     return DataLoader(dataset, sampler=sampler, batch_size=None, generator=generator)
 
 
-def role_of(data: Dataset, recipe: Recipe, role: str) -> tuple[Dataset, dict[str, HeadTargets]]:
-    """The images that play a role in a recipe and that some head has a target for, with the targets.
+def select_role(data: Dataset, recipe: Recipe, role: str) -> tuple[Dataset, dict[str, HeadTargets]]:
+    """The images of one role of a recipe that have a target for some head, with the targets.
 
     Raises:
         DataError: there are none, or the file lacks the labels for a head.
     """
-    splits: Splits = recipe.splits
+    splits: SplitRoles = recipe.splits
     names: tuple[str, ...] = getattr(splits, role)
     part = data[np.isin(data.split, names)]
     if len(part) == 0:
-        raise DataError(f"the dataset has no {' or '.join(map(repr, names))} images")
+        raise DataError(f"the dataset has no {' or '.join(map(repr, names))} images", code="split-missing")
     targets = {head.name: head_targets(part, head) for head in recipe.heads}
     used = np.any([t.weight > 0 for t in targets.values()], axis=0)
     if splits.cap is not None:
@@ -152,7 +154,7 @@ def role_of(data: Dataset, recipe: Recipe, role: str) -> tuple[Dataset, dict[str
 
 
 def _first(label: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Which rows are among the first ``count`` of their label."""
+    """Whether each row is among the first ``count`` of its label."""
     keep = np.zeros(len(label), bool)
     for value in np.unique(label[label >= 0]):
         keep[np.flatnonzero(label == value)[:count]] = True
@@ -160,13 +162,14 @@ def _first(label: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 
 def _features(part: Dataset, row: NetworkSpec) -> dict[str, Tensor]:
-    """The feature vectors that a network takes beside the pixels."""
+    """The feature vectors that a network takes in addition to the pixels."""
     for name, length in row.features.items():
         have = part.features.get(name)
         if have is None or have.shape[1] != length:
             found = "none" if have is None else f"vectors of {have.shape[1]}"
             raise DataError(
-                f"the network takes {length} {name} features an image, and this file has {found}: "
-                "add them with `mien data prepare FILE --features … --out FILE`"
+                f"the network takes {length} {name} features per image, and this file has {found}",
+                advice="add them with `mien data prepare FILE --features … --out FILE`",
+                code="features-missing",
             )
     return {name: torch.from_numpy(np.ascontiguousarray(part.features[name])) for name in row.features}

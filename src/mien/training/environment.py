@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, commit."""
+"""Provenance of a run: versions, machine, commit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mien.cpus import available_cpus
 PACKAGES = ("mien", "torch", "lightning", "kornia", "torchmetrics", "numpy", "opencv-python-headless", "onnxruntime")
 
 
-def commit() -> str | None:
+def source_commit() -> str | None:
     """The git commit of the source tree that runs, with "-dirty" when the package's files differ from it; else None.
 
-    The variable ``MIEN_COMMIT`` goes first: it says which commit a copy holds that travelled to another machine.
+    The variable ``MIEN_COMMIT`` takes precedence: it names the commit of a copy on another machine.
     """
-    said = os.environ.get("MIEN_COMMIT")
-    if said:
-        return said
+    override = os.environ.get("MIEN_COMMIT")
+    if override:
+        return override
     folder = Path(__file__).parent.parent
     try:
         head = _git(folder, "rev-parse", "HEAD")
@@ -35,7 +35,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return run.stdout.strip()
 
 
-def environment() -> dict[str, Any]:
+def collect_environment() -> dict[str, Any]:
     """JSON-ready facts about this process's machine and packages."""
     import torch
 
@@ -46,7 +46,7 @@ def environment() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "commit": commit(),
+        "source_commit": source_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -13,13 +13,13 @@ def soft_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor, total: Te
         logits: ``(n, k)``.
         target: ``(n, k)`` distributions.
         weight: ``(n,)``; images of weight 0 do not count.
-        total: what the sum is divided by, where the images are a part of a batch; None for their own weights' sum.
+        total: divisor of the sum where the images are a part of a batch; None for the sum of their own weights.
     """
     loss = -(target * F.log_softmax(logits.float(), dim=1)).sum(dim=1)
     return (loss * weight).sum() / (weight.sum() if total is None else total).clamp_min(1e-6)
 
 
-def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """KL divergence from the teacher's softened distribution, times temperature².
 
     Source:

@@ -12,28 +12,29 @@ import torch
 import torchmetrics
 from torch import Tensor, nn
 
+from mien.errors import InputError
 from mien.networks.catalog import get_network
-from mien.training.augment import augmentation, mixup
-from mien.training.config import Optimizer, Recipe, Schedule
+from mien.training.augment import make_augmentation, mixup
+from mien.training.config import OptimizerConfig, Recipe, ScheduleConfig
 from mien.training.data import Batch
-from mien.training.losses import distillation, soft_cross_entropy
+from mien.training.losses import distillation_loss, soft_cross_entropy
 from mien.training.preprocessing import Normalize, unit_range
 from mien.training.ranks import mean_over_ranks, world_size
 
-SCORE = "val_score"
-"""The figure checkpoints are chosen by: the mean of the heads' validation accuracies."""
-LOSS = "val_loss"
-"""The figure that plateaus, and some recipes' checkpoints, go by."""
+VAL_SCORE = "val_score"
+"""Criterion of checkpoints: the mean of the heads' validation accuracies."""
+VAL_LOSS = "val_loss"
+"""Criterion of the plateau schedule, and of some recipes' checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
+class _SharedBatch:
     """A batch that several processes share.
 
     Attributes:
         world: processes.
-        images: images of all of them.
-        weights: name of a head → mean over processes of the sums of its weights; empty for one process.
+        images: of all of them together.
+        weights: name of a head → mean over processes of the sum of its weights; empty for one process.
     """
 
     world: int
@@ -41,7 +42,7 @@ class _Whole:
     weights: dict[str, Tensor]
 
 
-class Learner(L.LightningModule):
+class TrainingModule(L.LightningModule):
     """Trains one recipe's network; logs the loss, and accuracy and macro F1 of every head."""
 
     def __init__(self, recipe: Recipe, teacher: nn.Module | None = None) -> None:
@@ -49,14 +50,14 @@ class Learner(L.LightningModule):
         self.recipe = recipe
         row = get_network(recipe.network)
         if len(recipe.mean) != (1 if row.channels == "gray" else 3):
-            raise ValueError(f"recipe {recipe.name!r}: mean and std do not fit a {row.channels} network")
+            raise InputError(f"recipe {recipe.name!r}: mean and std do not fit a {row.channels} network")
         self.network = row.module(recipe.head_sizes, recipe.dropout)
         for parameter in self.network.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        # in a list, so that the teacher's weights are no part of this module's checkpoints
+        # in a list, so that the teacher's weights are not in this module's checkpoints
         self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
-        self.augment = augmentation(recipe.augment)
+        self.augment = make_augmentation(recipe.augment)
         self.normalize = Normalize(recipe.mean, recipe.std)
         # in dictionaries for use; registered below, so that they move to the device and logging finds them
         self.accuracy: dict[str, torchmetrics.Metric] = {}
@@ -75,7 +76,7 @@ class Learner(L.LightningModule):
         return logits
 
     def on_train_epoch_start(self) -> None:
-        """Random numbers of an epoch follow from seed, epoch and process, so that a resumed run repeats them."""
+        """Random numbers depend on seed, epoch and process only, so that a resumed run repeats them."""
         torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch + self.global_rank * 1_000_003)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -84,61 +85,61 @@ class Learner(L.LightningModule):
             batch["images"] = self.augment(unit_range(batch["images"]))
             if self.recipe.augment.mixup:
                 batch = mixup(batch, self.recipe.augment.mixup)
-        whole = self._whole(batch)
+        shared = self._shared(batch)
         logits = self(batch["images"], batch["features"])
-        loss = self._loss(logits, batch, whole)
+        loss = self._loss(logits, batch, shared)
         if self._teacher and self.recipe.distill is not None:
             share, temperature = self.recipe.distill.weight, self.recipe.distill.temperature
             teacher = self._teacher[0].to(self.device)
             with torch.no_grad():
-                taught = teacher(self.normalize(batch["images"]))
-            learnt = sum(
-                (head.weight * distillation(logits[head.name], taught[head.name], temperature)
+                teacher_logits = teacher(self.normalize(batch["images"]))
+            distilled = sum(
+                (head.weight * distillation_loss(logits[head.name], teacher_logits[head.name], temperature)
                  for head in self.recipe.heads),
                 start=torch.zeros((), device=self.device),
             )  # fmt: skip
-            learnt = learnt * (len(batch["images"]) * whole.world / whole.images)
-            loss = (1 - share) * loss + share * learnt
-        several = whole.world > 1
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=whole.images, sync_dist=several)
+            distilled = distilled * (len(batch["images"]) * shared.world / shared.images)
+            loss = (1 - share) * loss + share * distilled
+        several = shared.world > 1
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=shared.images, sync_dist=several)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and scores of every head on one batch."""
-        whole = self._whole(batch)
+        shared = self._shared(batch)
         logits = self(unit_range(batch["images"]), batch["features"])
-        n = whole.images
+        n = shared.images
         for head in self.recipe.heads:
             name = head.name
             self.accuracy[name](logits[name].float(), batch["label"][name])
             self.macro_f1[name](logits[name].float(), batch["label"][name])
             self.log(f"val_{name}_accuracy", self.accuracy[name], batch_size=n)
             self.log(f"val_{name}_macro_f1", self.macro_f1[name], batch_size=n)
-        self.log(LOSS, self._loss(logits, batch, whole), prog_bar=True, batch_size=n, sync_dist=whole.world > 1)
+        self.log(VAL_LOSS, self._loss(logits, batch, shared), prog_bar=True, batch_size=n, sync_dist=shared.world > 1)
 
     def on_validation_epoch_end(self) -> None:
-        """The score that checkpoints are chosen by."""
+        """Log the criterion of checkpoints."""
         accuracies = [self.accuracy[head.name].compute() for head in self.recipe.heads]
         # every process has counted all images
-        self.log(SCORE, torch.stack(accuracies).mean(), prog_bar=True, sync_dist=world_size() > 1)
+        self.log(VAL_SCORE, torch.stack(accuracies).mean(), prog_bar=True, sync_dist=world_size() > 1)
 
-    def _whole(self, batch: Batch) -> _Whole:
-        """What is known of the batch that the processes share, of which this one has a part."""
+    def _shared(self, batch: Batch) -> _SharedBatch:
+        """The whole batch, of which each process has a part."""
         n, world = len(batch["images"]), world_size()
         if world == 1:
-            return _Whole(1, n, {})
+            return _SharedBatch(1, n, {})
         names = [head.name for head in self.recipe.heads]
         own = torch.stack([torch.tensor(float(n), device=self.device), *(batch["weight"][k].sum() for k in names)])
         means = mean_over_ranks(own)
-        return _Whole(world, round(float(means[0]) * world), dict(zip(names, means[1:], strict=True)))
+        return _SharedBatch(world, round(float(means[0]) * world), dict(zip(names, means[1:], strict=True)))
 
-    def _loss(self, logits: dict[str, Tensor], batch: Batch, whole: _Whole) -> Tensor:
+    def _loss(self, logits: dict[str, Tensor], batch: Batch, shared: _SharedBatch) -> Tensor:
         """The sum of the heads' losses, scaled so that its mean over processes is that of the whole batch."""
         loss = torch.zeros((), device=self.device)
         for head in self.recipe.heads:
             name = head.name
             loss = loss + head.weight * soft_cross_entropy(
-                logits[name], batch["soft"][name], batch["weight"][name], whole.weights.get(name)
+                logits[name], batch["soft"][name], batch["weight"][name], shared.weights.get(name)
             )
         return loss
 
@@ -149,13 +150,13 @@ class Learner(L.LightningModule):
         return make_schedule(optimizer, self.recipe.schedule, steps, self.recipe.epochs)
 
 
-def make_optimizer(module: nn.Module, config: Optimizer, *, clipped: bool = False) -> torch.optim.Optimizer:
-    """The optimiser over ``module``; biases and norms are not decayed."""
+def make_optimizer(module: nn.Module, config: OptimizerConfig, *, clipped: bool = False) -> torch.optim.Optimizer:
+    """The optimiser of ``module``; biases and norms are not decayed."""
     decayed: Sequence[Tensor] = [p for p in module.parameters() if p.ndim > 1]
     free: Sequence[Tensor] = [p for p in module.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    # one kernel a step: the networks are small, and on a GPU launching kernels is what takes the time; Lightning does
-    # not clip gradients for it
+    # one kernel per step: the networks are small, and on a GPU launching kernels takes most of the time; Lightning
+    # cannot clip gradients with it
     fused = True if not clipped and all(p.is_cuda for p in module.parameters()) else None
     if config.name == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, eps=config.eps, fused=fused)
@@ -164,13 +165,13 @@ def make_optimizer(module: nn.Module, config: Optimizer, *, clipped: bool = Fals
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, fused=fused)
 
 
-def make_schedule(optimizer: torch.optim.Optimizer, config: Schedule, steps: int, epochs: int) -> Any:
+def make_schedule(optimizer: torch.optim.Optimizer, config: ScheduleConfig, steps: int, epochs: int) -> Any:
     """What Lightning's ``configure_optimizers`` returns: the optimiser with its schedule."""
     if config.name == "plateau":
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, factor=config.factor, patience=config.patience, min_lr=config.least
         )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": LOSS}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": VAL_LOSS}}
     warmup = max(1, round(config.warmup_epochs * steps / epochs)) if config.warmup_epochs else 0
 
     def factor(step: int) -> float:

@@ -18,7 +18,7 @@ class Normalize(nn.Module):
 
     Args:
         mean: of the channels of the network.
-        std: likewise, above 0.
+        std: the same, above 0.
     """
 
     mean: Tensor
@@ -26,10 +26,10 @@ class Normalize(nn.Module):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        # no part of a checkpoint: the recipe beside it holds them
+        # not in checkpoints: the recipe beside them holds both
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images 0-1 → what the network takes."""
+        """Images 0-1 → inputs of the network."""
         return (images - self.mean) / self.std

@@ -1,7 +1,7 @@
-"""Recipes as JSON files: what a search found, or one's own, for `mien train FILE` and `mien tune FILE`.
+"""Recipes as JSON files, from a search or written by hand, for `mien train FILE` and `mien tune FILE`.
 
-The file holds ``recipe`` (the fields of `Recipe`, with its search space where it has one) and ``origin`` (where the
-settings came from, for people). A run folder's ``config.json``, which is the recipe alone, is read as well.
+The file holds ``recipe`` (the fields of `Recipe`, with its search space where it has one) and ``origin`` (provenance
+of the settings). A run folder's ``config.json``, which is the recipe alone, is read as well.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 
 from mien.errors import InputError, MissingFileError, TrainingError
 from mien.files import writing
-from mien.training.checkpoint import write_json
 from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
+from mien.training.run_folder import write_json
 
 SUFFIX = ".json"
 
 
 def is_recipe_file(name: str) -> bool:
-    """Whether a recipe is asked for by its file rather than by its name."""
+    """Whether a recipe is given by its file rather than by its name."""
     return name.lower().endswith(SUFFIX)
 
 
 def write_recipe(recipe: Recipe, path: str | os.PathLike[str], origin: Mapping[str, Any]) -> Path:
-    """Write the recipe and where it came from; returns the path."""
+    """Write the recipe and its provenance; returns the path."""
     target = Path(path)
     with writing(target):
         write_json(target, {"recipe": recipe_to_dict(recipe, space=True), "origin": dict(origin)})
@@ -42,16 +42,18 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     """
     source = Path(path)
     if not source.is_file():
-        raise MissingFileError(f"{source}: no such file; `mien tune … --apply FILE` writes a recipe")
+        raise MissingFileError("no such file", path=source, advice="`mien tune … --apply FILE` writes a recipe")
     try:
         raw = json.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{source}: not readable as JSON ({error})") from None
+        raise InputError(f"is not readable as JSON ({error})", path=source, code="recipe-invalid") from None
     if not isinstance(raw, dict):
-        raise InputError(f"{source}: holds no recipe")
+        raise InputError("holds no recipe", path=source, code="recipe-invalid")
     try:
         return recipe_from_dict(raw.get("recipe", raw))
     except TrainingError as error:
-        raise InputError(f"{source}: holds no recipe of this version ({error.__cause__})") from None
+        raise InputError(
+            f"holds no recipe of this version ({error.__cause__})", path=source, code="recipe-invalid"
+        ) from None
     except InputError as error:
-        raise InputError(f"{source}: {error}") from None
+        raise InputError(error.reason, path=source, advice=error.advice, code="recipe-invalid") from None

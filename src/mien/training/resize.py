@@ -1,4 +1,4 @@
-"""Images of any prepared dataset as a network takes them."""
+"""Images of a prepared dataset in the size and channels of a network's input."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from mien.geometry import resize
 
 
-def fit_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
-    """``(n, h, w, c)`` images as the network takes them: ``(n, size, size, channels)``, gray repeated for RGB.
+def resize_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
+    """``(n, h, w, c)`` images → ``(n, size, size, channels)``, gray repeated for RGB.
 
     Shrinking averages, enlarging is cubic.
     """

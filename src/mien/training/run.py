@@ -20,30 +20,32 @@ from torch import Tensor
 from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError, TrainingError
-from mien.training import checkpoint as files
+from mien.training import run_folder as files
 from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
-from mien.training.curves import append_row, draw_curves, read_rows
-from mien.training.data import loader
-from mien.training.environment import environment
-from mien.training.module import LOSS, SCORE, Learner
-from mien.training.ranks import Ranks, first_does, joined
+from mien.training.curves import append_epoch, draw_curves, read_epochs
+from mien.training.data import make_loader
+from mien.training.environment import collect_environment
+from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
+from mien.training.ranks import ProcessRank, process_group, run_on_first
 
-Watch = Callable[[Mapping[str, float]], bool]
-"""Takes the row of metrics of an epoch and says whether training goes on."""
+EpochCallback = Callable[[Mapping[str, float]], bool]
+"""Takes the row of metrics of an epoch and returns whether training continues."""
 _DRAW_EVERY = 20.0
 """Seconds between two drawings of the curves; on a GPU an epoch of a small network is shorter than one drawing."""
+_RESUME = "`--resume` continues after the last finished epoch"
+_RESUME = "`--resume` continues after the last finished epoch"
 
 
-class RunFolder(Callback):
+class RunFolderWriter(Callback):
     """Writes weights, the row of metrics and the curves after every epoch.
 
-    It must stand before the averaging callback: at the end of validation the module still holds the averaged weights.
+    It must precede the averaging callback: at the end of validation the module still holds the averaged weights.
     """
 
-    def __init__(self, folder: Path, select: str = "score", watch: Watch | None = None) -> None:
+    def __init__(self, folder: Path, select: str = "score", on_epoch: EpochCallback | None = None) -> None:
         self.folder = folder
         self.select = select
-        self.watch = watch
+        self.on_epoch = on_epoch
         self.best = float("-inf")
         self._weights: dict[str, Tensor] = {}
         self._started = self._clock()
@@ -52,15 +54,15 @@ class RunFolder(Callback):
 
     @staticmethod
     def _clock() -> tuple[float, float]:
-        """Wall clock and processor time: on a machine that does other work as well, only the second says much."""
+        """Wall clock and processor time: on a shared machine only the second is meaningful."""
         return time.monotonic(), time.process_time()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to know."""
+        """State of a resumed run."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore it."""
         self.best = state_dict["best"]
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -69,42 +71,42 @@ class RunFolder(Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep a copy of the weights that were validated."""
-        if trainer.is_global_zero and isinstance(pl_module, Learner) and not trainer.sanity_checking:
+        if trainer.is_global_zero and isinstance(pl_module, TrainingModule) and not trainer.sanity_checking:
             state = pl_module.network.state_dict()
             self._weights = {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write what the epoch brought, and end training on all processes where the first is told to."""
-        # all ask, for what is logged is averaged over processes when it is asked for
+        """Write the results of the epoch; end training on all processes where the callback of the first ends it."""
+        # on all processes, because reading a metric averages it over them
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if trainer.is_global_zero and self._weights:
             self._write(trainer, metrics)
-        if self.watch is not None and trainer.strategy.broadcast(self._stop):
+        if self.on_epoch is not None and trainer.strategy.broadcast(self._stop):
             trainer.should_stop = True
 
     def _write(self, trainer: L.Trainer, metrics: Mapping[str, float]) -> None:
         files.save_weights(self._weights, self.folder / files.LAST)
-        figure = metrics[SCORE] if self.select == "score" else -metrics[LOSS]
-        if figure > self.best:
-            self.best = figure
+        criterion = metrics[VAL_SCORE] if self.select == "score" else -metrics[VAL_LOSS]
+        if criterion > self.best:
+            self.best = criterion
             files.save_weights(self._weights, self.folder / files.BEST)
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         wall, processor = (now - then for now, then in zip(self._clock(), self._started, strict=True))
         times = {"seconds": round(wall, 2), "cpu_seconds": round(processor, 2)}
         row = {"epoch": trainer.current_epoch + 1, "lr": rate, **times, **metrics}
-        append_row(self.folder / files.METRICS, row)
+        append_epoch(self.folder / files.METRICS, row)
         if time.monotonic() - self._drawn >= _DRAW_EVERY:
             self._draw()
-        if self.watch is not None and not self.watch(row):
+        if self.on_epoch is not None and not self.on_epoch(row):
             self._stop = True
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw what an early end left out."""
+        """Draw the last epochs, which the interval between drawings may have skipped."""
         if trainer.is_global_zero and (self.folder / files.METRICS).is_file():
             self._draw()
 
     def _draw(self) -> None:
-        draw_curves(read_rows(self.folder / files.METRICS), self.folder / files.CURVES)
+        draw_curves(read_epochs(self.folder / files.METRICS), self.folder / files.CURVES)
         self._drawn = time.monotonic()
 
 
@@ -116,14 +118,14 @@ class TimeLimit(Callback):
         self.reached = False
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at the clock."""
+        """Stop where the time is over."""
         last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
-        # clocks differ: all processes end together
+        # clocks differ, and all processes must end together
         if trainer.strategy.reduce_boolean_decision(time.monotonic() >= self.deadline, all=False) and not last:
             self.reached = trainer.should_stop = True
 
 
-def fit(
+def train(
     recipe: Recipe,
     data: Path,
     folder: Path,
@@ -134,7 +136,7 @@ def fit(
     progress: bool = True,
     command: str = "",
     seconds: float | None = None,
-    watch: Watch | None = None,
+    on_epoch: EpochCallback | None = None,
 ) -> Path:
     """Train ``recipe`` on the prepared file ``data`` and return the run folder.
 
@@ -146,12 +148,12 @@ def fit(
         data: file written by ``mien data prepare``.
         folder: the run folder; must be new or empty unless ``resume``.
         teacher: run folder of the teacher, for a recipe that distils.
-        resume: go on from the folder's last finished epoch; the metrics are those of an uninterrupted run.
+        resume: continue after the folder's last finished epoch; the metrics are those of an uninterrupted run.
         threads: processor threads, None for torch's own choice.
         progress: show a progress bar on stderr.
         command: command line to record.
-        seconds: end after the epoch in which so much time has passed, None for never.
-        watch: called with every epoch's row of metrics; training ends after the epoch for which it says False.
+        seconds: end after the epoch in which this time has passed; None for no limit.
+        on_epoch: called with every epoch's row of metrics; training ends after the epoch for which it returns False.
 
     Raises:
         TrainingError: the folder is in use, holds another recipe, the time ran out, or the loss became infinite.
@@ -159,18 +161,18 @@ def fit(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    with joined() as ranks:
-        resume_from = first_does(ranks, lambda: _prepare_folder(recipe, folder, resume))
-        taught_by = _teacher(recipe, teacher)
+    with process_group() as process:
+        resume_from = run_on_first(process, lambda: _prepare_folder(recipe, folder, resume))
+        teacher_module = _teacher(recipe, teacher)
         prepared = read_prepared(data)
         L.seed_everything(recipe.seed, verbose=False)
-        if ranks.first:
-            _write_environment(folder, data, prepared, ranks, command, resumed=resume_from is not None)
-        # TensorBoard and Lightning speak on loggers and warnings of their own; what matters is in the folder
+        if process.is_first:
+            _write_environment(folder, data, prepared, process, command, resumed=resume_from is not None)
+        # Lightning and TensorBoard log and warn a lot; everything relevant is in the folder
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         limit = None if seconds is None else TimeLimit(seconds)
-        trainer = _trainer(recipe, folder, progress, limit, watch, ranks)
-        learner = Learner(recipe, taught_by)
+        trainer = _trainer(recipe, folder, progress, limit, on_epoch, process)
+        module = TrainingModule(recipe, teacher_module)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
@@ -181,26 +183,31 @@ def fit(
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", category=FutureWarning)
             trainer.fit(
-                learner,
-                loader(prepared, recipe, "train", ranks),
-                loader(prepared, recipe, "validation", ranks),
+                module,
+                make_loader(prepared, recipe, "train", process),
+                make_loader(prepared, recipe, "validation", process),
                 ckpt_path=resume_from,
                 weights_only=False if resume_from is not None else None,
             )
         if limit is not None and limit.reached:
-            raise TrainingError(f"{folder}: the time ran out; `--resume` goes on from the last finished epoch")
+            raise TrainingError("the time ran out", path=folder, advice=_RESUME, code="time-over")
         if trainer.interrupted:
-            raise TrainingError(f"{folder}: stopped; `--resume` goes on from the last finished epoch")
+            raise TrainingError("stopped", path=folder, advice=_RESUME, code="training-stopped")
         if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
-            raise TrainingError(f"{folder}: the loss is not finite; lower the learning rate of the recipe")
+            raise TrainingError(
+                "the loss is not finite",
+                path=folder,
+                advice="lower the learning rate of the recipe",
+                code="loss-not-finite",
+            )
         return folder
 
 
 def _write_environment(
-    folder: Path, data: Path, prepared: Dataset, ranks: Ranks, command: str, *, resumed: bool
+    folder: Path, data: Path, prepared: Dataset, process: ProcessRank, command: str, *, resumed: bool
 ) -> None:
-    facts = environment() | {
-        "processes": ranks.world,
+    facts = collect_environment() | {
+        "processes": process.world,
         "command": command,
         "data": {
             "file": data.name,
@@ -227,14 +234,19 @@ def bf16_supported() -> bool:
 
 
 def _trainer(
-    recipe: Recipe, folder: Path, progress: bool, limit: TimeLimit | None, watch: Watch | None, ranks: Ranks
+    recipe: Recipe,
+    folder: Path,
+    progress: bool,
+    limit: TimeLimit | None,
+    on_epoch: EpochCallback | None,
+    process: ProcessRank,
 ) -> L.Trainer:
     bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_supported())
-    callbacks: list[Callback] = [RunFolder(folder, recipe.select, watch)]
+    callbacks: list[Callback] = [RunFolderWriter(folder, recipe.select, on_epoch)]
     if recipe.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
     if recipe.early_stopping is not None:
-        monitor, mode = (SCORE, "max") if recipe.select == "score" else (LOSS, "min")
+        monitor, mode = (VAL_SCORE, "max") if recipe.select == "score" else (VAL_LOSS, "min")
         callbacks.append(
             EarlyStopping(monitor, mode=mode, patience=recipe.early_stopping, check_on_train_epoch_end=True)
         )
@@ -250,12 +262,12 @@ def _trainer(
         callbacks.append(TQDMProgressBar(refresh_rate=5))
     return L.Trainer(
         accelerator="auto",
-        devices=ranks.local,
-        num_nodes=ranks.nodes,
-        strategy="auto" if ranks.world == 1 else "ddp",
-        use_distributed_sampler=False,  # `EpochBatches` divides the batches itself
+        devices=process.local,
+        num_nodes=process.nodes,
+        strategy="auto" if process.world == 1 else "ddp",
+        use_distributed_sampler=False,  # `EpochBatchSampler` divides the batches itself
         # statistics of the whole batch; torch has them on GPUs only
-        sync_batchnorm=ranks.world > 1 and torch.cuda.is_available(),
+        sync_batchnorm=process.world > 1 and torch.cuda.is_available(),
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if bf16 else "32-true",
         gradient_clip_val=recipe.gradient_clip,
@@ -270,23 +282,31 @@ def _trainer(
 
 def _prepare_folder(recipe: Recipe, folder: Path, resume: bool) -> Path | None:
     config, state = folder / files.CONFIG, folder / files.RESUME
-    said = recipe_to_dict(recipe)
+    settings = recipe_to_dict(recipe)
     if resume and config.exists():
-        # as recipes, so that a folder from before a field existed goes on with the field's default
-        if recipe_from_dict(files.read_json(config)) != recipe_from_dict(said):
+        # as recipes, so that a folder without a newer field gets its default
+        if recipe_from_dict(files.read_json(config)) != recipe_from_dict(settings):
             raise TrainingError(
-                f"{folder}: holds a run of other settings; give the same recipe and options to resume it"
+                "holds a run of other settings",
+                path=folder,
+                advice="give the same recipe and options to resume it",
+                code="run-differs",
             )
         return state if state.exists() else None
     if folder.exists() and any(folder.iterdir()):
-        raise TrainingError(f"{folder}: is not empty; give another --out, or --resume to go on with the run in it")
+        raise TrainingError(
+            "is not empty",
+            path=folder,
+            advice="give another --out, or --resume to continue the run in it",
+            code="run-exists",
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(config, said)
+    files.write_json(config, settings)
     return None
 
 
 def _earlier(folder: Path) -> list[dict[str, Any]]:
-    """Which code ran the epochs before this resume: commit and start of each part, oldest first."""
+    """Commit and start of each part of the run before this one, oldest first."""
     path = folder / files.ENVIRONMENT
     if not path.is_file():
         return []
@@ -297,14 +317,14 @@ def _earlier(folder: Path) -> list[dict[str, Any]]:
 def _teacher(recipe: Recipe, folder: Path | None) -> torch.nn.Module | None:
     if recipe.distill is None:
         if folder is not None:
-            raise InputError(f"recipe {recipe.name!r} does not distil: leave --teacher out")
+            raise InputError(f"recipe {recipe.name!r} does not distil", advice="leave --teacher out")
         return None
     if folder is None:
         raise InputError(
-            f"recipe {recipe.name!r} learns from a teacher: train {recipe.distill.teacher!r} first "
-            "and give its run folder as --teacher"
+            f"recipe {recipe.name!r} learns from a teacher",
+            advice=f"train {recipe.distill.teacher!r} first and give its run folder as --teacher",
         )
-    taught, module, _ = files.load_run(folder)
-    if taught.head_sizes != recipe.head_sizes or (taught.mean, taught.std) != (recipe.mean, recipe.std):
-        raise InputError(f"{folder}: the teacher's heads or normalisation differ from those of {recipe.name!r}")
+    other, module, _ = files.load_run(folder)
+    if other.head_sizes != recipe.head_sizes or (other.mean, other.std) != (recipe.mean, recipe.std):
+        raise InputError(f"the teacher's heads or normalisation differ from those of {recipe.name!r}", path=folder)
     return module

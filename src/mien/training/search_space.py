@@ -1,4 +1,4 @@
-"""The search space of a recipe: which of its fields a search may set, and within which limits.
+"""The search space of a recipe: fields that a search may set, and their limits.
 
 A field is named by its path, such as ``optimizer.lr``, ``dropout`` or ``heads.fer2013.smoothing`` (heads by name).
 """
@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from mien.errors import InputError
 
-Value = float | int | str | bool | None
-"""What a field can be set to."""
+Setting = float | int | str | bool | None
+"""Value of a field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """A number between ``low`` and ``high``, all equally likely before anything is known."""
+    """A number between ``low`` and ``high``, all equally likely at first."""
 
     field: str
     low: float
@@ -75,7 +75,7 @@ class Choice:
     """One of ``values``, without an order."""
 
     field: str
-    values: tuple[Value, ...]
+    values: tuple[Setting, ...]
     kind: Literal["choice"] = "choice"
 
     def __post_init__(self) -> None:
@@ -87,15 +87,15 @@ class Choice:
 
 
 Dimension = Uniform | LogUniform | Integer | Choice
-KINDS: Mapping[str, type[Dimension]] = {
+DIMENSIONS: Mapping[str, type[Dimension]] = {
     "uniform": Uniform, "log-uniform": LogUniform, "integer": Integer, "choice": Choice,
 }  # fmt: skip
-"""Name of a kind of dimension → its type: what a recipe file can say."""
+"""Kind of a dimension in a recipe file → its type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """The dimensions of a search, each over another field."""
+class SearchSpace:
+    """The dimensions of a search, one per field."""
 
     dimensions: tuple[Dimension, ...]
 
@@ -107,47 +107,47 @@ class Space:
             raise InputError(f"space: {max(names, key=names.count)} has more than one dimension")
 
     def __contains__(self, settings: object) -> bool:
-        """Whether every dimension holds its value in ``settings``, a mapping of field to value."""
+        """Whether every dimension contains its value of ``settings``, a mapping of field to value."""
         if not isinstance(settings, Mapping):
             return False
         return all(one.field in settings and settings[one.field] in one for one in self.dimensions)
 
 
-def space_from_dict(raw: Mapping[str, Any]) -> Space:
-    """The space in a recipe file; `InputError` when it is none."""
+def search_space_from_dict(raw: Mapping[str, Any]) -> SearchSpace:
+    """The space in a recipe file; `InputError` for anything else."""
     try:
         dimensions = []
         for one in raw["dimensions"]:
             kind = one["kind"]
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}
-            if kind not in KINDS:
-                raise InputError(f"space: no kind {kind!r} of dimension: there are {', '.join(KINDS)}")
-            dimensions.append(KINDS[kind](**values))
-        return Space(tuple(dimensions))
+            if kind not in DIMENSIONS:
+                raise InputError(f"space: no kind {kind!r} of dimension", advice=f"give {', '.join(DIMENSIONS)}")
+            dimensions.append(DIMENSIONS[kind](**values))
+        return SearchSpace(tuple(dimensions))
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"space: not a search space of this version ({error})") from None
+        raise InputError(f"space: no search space of this version ({error})") from None
 
 
 def value_at(recipe: Any, path: str) -> Any:
-    """What the field ``path`` of a recipe holds; `InputError` lists the fields there are."""
+    """The value of the field ``path`` of a recipe; `InputError` for a field that does not exist lists the others."""
     value = recipe
     for i, part in enumerate(path.split(".")):
         value = _child(value, part, path.split(".")[:i])
     return value
 
 
-def with_settings(recipe: Any, settings: Mapping[str, Value]) -> Any:
+def with_settings(recipe: Any, settings: Mapping[str, Setting]) -> Any:
     """The recipe with fields set: path → value.
 
     Raises:
-        InputError: a field that the recipe has not, or a value of another kind than the field's.
+        InputError: a field that the recipe lacks, or a value of another kind than the field's.
     """
     for path, value in settings.items():
         recipe = _set(recipe, path.split("."), value, [])
     return recipe
 
 
-def _set(owner: Any, path: list[str], value: Value, above: list[str]) -> Any:
+def _set(owner: Any, path: list[str], value: Setting, above: list[str]) -> Any:
     name, *rest = path
     old = _child(owner, name, above)
     new = _set(old, rest, value, [*above, name]) if rest else _fitting(old, value, ".".join([*above, name]))
@@ -169,9 +169,9 @@ def _child(owner: Any, name: str, above: list[str]) -> Any:
     return known[name]
 
 
-def _fitting(old: Any, value: Value, path: str) -> Value:
+def _fitting(old: Any, value: Setting, path: str) -> Setting:
     if isinstance(old, (tuple, dict)) or dataclasses.is_dataclass(old):
-        raise InputError(f"space: {path} is not one value but several; name one of them")
+        raise InputError(f"space: {path} holds several values", advice="name one of them")
     both_numbers = _number(old) and _number(value)
     if old is not None and value is not None and not both_numbers and type(old) is not type(value):
         raise InputError(f"space: {path} is {old!r} in the recipe, so it cannot be {value!r}")

@@ -1,4 +1,4 @@
-"""From a prepared dataset and a head to what the head learns: soft targets, weights, and the labels it is scored on."""
+"""Targets of a head on a prepared dataset: soft targets, weights, and the labels that it is scored on."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def head_targets(data: Dataset, head: HeadSpec) -> HeadTargets:
     if head.target in ("majority", "crossentropy", "distribution"):
         if data.votes is None:
             raise DataError(
-                f"head {head.name!r} learns from FER+ votes and this file has none: "
-                "prepare it with `mien data prepare … --ferplus fer2013new.csv`"
+                f"head {head.name!r} learns from FER+ votes and this file has none",
+                advice="prepare it with `mien data prepare … --ferplus fer2013new.csv`",
+                code="labels-missing",
             )
         soft, keep, _ = ferplus.vote_targets(data.votes, head.target, classes)
         scored, scored_keep = soft, keep
@@ -46,16 +47,19 @@ def head_targets(data: Dataset, head: HeadSpec) -> HeadTargets:
     else:
         column = data.emotion if head.target == "emotion" else data.age
         if column is None:
-            raise DataError(f"head {head.name!r} learns {head.target} and this file has no such column")
-        names = age_bin_names() if head.target == "age" else data.taxonomy.names if data.taxonomy else ()
-        fits = set(head.labels) <= set(names) if head.subset else tuple(names) == head.labels
-        if not fits:
             raise DataError(
-                f"head {head.name!r} has the labels {', '.join(head.labels)}; this file's are {', '.join(names)}: "
-                "use a recipe whose labels are those of the dataset"
+                f"head {head.name!r} learns {head.target} and this file has no such column", code="labels-missing"
             )
-        places = {name: i for i, name in enumerate(head.labels)}
-        label = np.array([places.get(name, -1) for name in names], np.int64)[column]
+        names = age_bin_names() if head.target == "age" else data.taxonomy.names if data.taxonomy else ()
+        matches = set(head.labels) <= set(names) if head.subset else tuple(names) == head.labels
+        if not matches:
+            raise DataError(
+                f"head {head.name!r} has the labels {', '.join(head.labels)}, and this file has {', '.join(names)}",
+                advice="use a recipe whose labels are those of the dataset",
+                code="labels-differ",
+            )
+        index = {name: i for i, name in enumerate(head.labels)}
+        label = np.array([index.get(name, -1) for name in names], np.int64)[column]
         keep = label >= 0
         soft = np.zeros((len(label), classes), np.float32)
         soft[keep, label[keep]] = 1.0
@@ -68,7 +72,7 @@ def _smooth(soft: NDArray[np.float32], head: HeadSpec) -> NDArray[np.float32]:
     if head.smoothing:
         soft = (1 - head.smoothing) * soft + head.smoothing / soft.shape[1]
     if head.neighbour_smoothing:
-        # what would fall off either end of the scale stays in the end bin
+        # the share beyond either end of the scale stays in the end bin
         half = head.neighbour_smoothing / 2
         down, up = np.roll(soft, -1, axis=1), np.roll(soft, 1, axis=1)
         down[:, -1], up[:, 0] = soft[:, -1], soft[:, 0]

@@ -22,11 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from mien.datasets.prepared_file import read_prepared_info
 from mien.errors import TrainingError
 from mien.files import atomic_path, writing
-from mien.training.checkpoint import read_json, write_json
 from mien.training.config import Recipe
-from mien.training.environment import environment
+from mien.training.environment import collect_environment
 from mien.training.recipe_file import write_recipe
-from mien.training.search_space import Value, with_settings
+from mien.training.run_folder import read_json, write_json
+from mien.training.search_space import Setting, with_settings
 from mien.tuning.plots import draw_history, draw_importance, draw_settings
 from mien.tuning.search import Search
 from mien.tuning.study import best, latest, retries, settings_of
@@ -38,7 +38,7 @@ _FEWEST = 4
 
 
 # asked for once: it runs git, and a document is written after every trial
-_environment = cache(environment)
+_environment = cache(collect_environment)
 
 
 def percent(score: float) -> str:
@@ -46,7 +46,7 @@ def percent(score: float) -> str:
     return f"{100 * score:.1f} %"
 
 
-def spoken(settings: Mapping[str, Value]) -> str:
+def spoken(settings: Mapping[str, Setting]) -> str:
     """Settings on one line."""
     return ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in settings.items())
 

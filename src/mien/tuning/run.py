@@ -22,8 +22,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mien.errors import MienError, TrainingError
-from mien.training.run import fit
-from mien.training.search_space import Value
+from mien.training.run import train
+from mien.training.search_space import Setting
 from mien.tuning.results import RUNS, percent, spoken, write_results
 from mien.tuning.search import Search, best_row, suggest, trial_data
 from mien.tuning.storage import Storage, open_storage, reachable
@@ -199,7 +199,7 @@ def _hand_back(study: Study, number: int) -> None:
 def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, show: Say) -> float:
     """Train the trial's recipe; its score is the validation score of the epoch that the run keeps."""
     study.sampler = sampler(search, trial.number)
-    settings: dict[str, Value] = {one.field: suggest(trial, one) for one in search.space.dimensions}
+    settings: dict[str, Setting] = {one.field: suggest(trial, one) for one in search.space.dimensions}
     recipe = search.trial_recipe(settings)
     folder = search.folder / RUNS / f"{trial.number:04}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -224,7 +224,7 @@ def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, 
 
     show(f"trial {trial.number}: {spoken(settings)}")
     try:
-        fit(
+        train(
             recipe,
             file,
             folder,
@@ -232,7 +232,7 @@ def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, 
             threads=search.threads,
             progress=False,
             command=search.command,
-            watch=watch,
+            on_epoch=watch,
         )
     except TrainingError:
         if reason != "diverged":

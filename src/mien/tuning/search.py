@@ -20,8 +20,17 @@ from mien.errors import InputError
 from mien.files import writing
 from mien.networks.catalog import get_network
 from mien.training.config import Recipe, recipe_to_dict
-from mien.training.data import role_of
-from mien.training.search_space import Choice, Dimension, Integer, LogUniform, Space, Value, value_at, with_settings
+from mien.training.data import select_role
+from mien.training.search_space import (
+    Choice,
+    Dimension,
+    Integer,
+    LogUniform,
+    SearchSpace,
+    Setting,
+    value_at,
+    with_settings,
+)
 
 PrunerName = Literal["median", "hyperband", "none"]
 PRUNERS: tuple[PrunerName, ...] = ("median", "hyperband", "none")
@@ -75,20 +84,20 @@ class Search:
         check(self.recipe)
 
     @property
-    def space(self) -> Space:
+    def space(self) -> SearchSpace:
         """The recipe's space, which is there: `check` ran."""
         space = self.recipe.space
         if space is None:
             raise InputError(f"recipe {self.recipe.name!r} declares no search space")
         return space
 
-    def trial_recipe(self, settings: Mapping[str, Value]) -> Recipe:
+    def trial_recipe(self, settings: Mapping[str, Setting]) -> Recipe:
         """What a trial trains: it validates on validation images, whatever its source did."""
         changed: Recipe = with_settings(self.recipe, settings)
         splits = replace(changed.splits, train=("train",), validation=("validation",))
         return replace(changed, epochs=self.epochs, splits=splits)
 
-    def own_settings(self) -> dict[str, Value] | None:
+    def own_settings(self) -> dict[str, Setting] | None:
         """What the recipe itself says, as settings; None where that lies outside its space."""
         settings = {one.field: value_at(self.recipe, one.field) for one in self.space.dimensions}
         if "dropout" in settings and settings["dropout"] is None:
@@ -125,10 +134,10 @@ def check(recipe: Recipe) -> None:
             raise InputError(f"recipe {recipe.name!r}: {error}") from None
 
 
-def suggest(trial: Trial, one: Dimension) -> Value:
+def suggest(trial: Trial, one: Dimension) -> Setting:
     """What the trial is to set the dimension's field to."""
     if isinstance(one, Choice):
-        value: Value = trial.suggest_categorical(one.field, one.values)
+        value: Setting = trial.suggest_categorical(one.field, one.values)
         return value
     if isinstance(one, Integer):
         return trial.suggest_int(one.field, one.low, one.high, step=one.step)
@@ -159,7 +168,7 @@ def trial_data(search: Search) -> Path:
 def _check_roles(search: Search, prepared: Any) -> None:
     recipe = search.trial_recipe({})
     for role in ("train", "validation"):
-        role_of(prepared, recipe, role)
+        select_role(prepared, recipe, role)
 
 
 def best_row(recipe: Recipe, rows: list[dict[str, float]]) -> dict[str, float]:

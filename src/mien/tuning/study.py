@@ -19,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mien.errors import TrainingError
-from mien.training.search_space import Value
+from mien.training.search_space import Setting
 from mien.tuning.search import Search
 from mien.tuning.storage import Storage, shown
 
@@ -173,6 +173,6 @@ def _quiet() -> Any:
         yield
 
 
-def settings_of(trial: FrozenTrial) -> dict[str, Value]:
+def settings_of(trial: FrozenTrial) -> dict[str, Setting]:
     """Field → value."""
     return dict(trial.params)

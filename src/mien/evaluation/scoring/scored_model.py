@@ -17,7 +17,7 @@ from mien.models.crop_frames import FRAMES
 from mien.models.model import Model, Probabilities, average_with_mirror, softmax
 from mien.models.preprocessing import normalize
 from mien.training.config import HeadSpec
-from mien.training.resize import fit_images
+from mien.training.resize import resize_images
 
 Features = Mapping[str, NDArray[np.float32]]
 """Name → ``(n, length)`` vectors that a network takes beside the pixels; empty for most networks."""
@@ -149,7 +149,7 @@ def predict(model: ScoredModel, data: Dataset, *, flip: bool = False) -> Probabi
             advice="add them with `mien data prepare FILE --features … --out FILE`",
             code="features-missing",
         )
-    return model.predict(fit_images(data.images, model.size, model.channels), data.features, flip)
+    return model.predict(resize_images(data.images, model.size, model.channels), data.features, flip)
 
 
 def _checked(output: NDArray[np.floating], shape: tuple[int, int], name: str) -> NDArray[np.float32]:
@@ -169,7 +169,7 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
     import torch
 
     from mien.networks.catalog import get_network
-    from mien.training.checkpoint import load_run
+    from mien.training.run_folder import load_run
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.published.recipes.shared import CONSTANT, EMOTIONS, adam, improved
-from mien.training.config import NO_AUGMENT, HeadSpec, Recipe
-from mien.training.search_space import Choice, LogUniform, Space, Uniform
+from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe
+from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 FOUR = ("angry", "happy", "sad", "neutral")
 
@@ -31,13 +31,13 @@ SEQUENTIAL = Recipe(
     batch_size=128,
     mean=(0.5,),
     std=(0.5,),
-    augment=NO_AUGMENT,
+    augment=NO_AUGMENTATION,
     optimizer=adam(5e-3),
     schedule=CONSTANT,
     ema=None,
     gradient_clip=None,
     precision="float32",
-    space=Space(
+    space=SearchSpace(
         (
             LogUniform("optimizer.lr", 1e-5, 3e-2),
             Choice("batch_size", (32, 64, 128, 256)),

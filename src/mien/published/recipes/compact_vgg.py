@@ -16,8 +16,8 @@ from dataclasses import replace
 
 from mien.labels import FERPLUS_7, RAFDB
 from mien.published.recipes.shared import adam, improved
-from mien.training.config import NO_AUGMENT, HeadSpec, Recipe, Schedule, Splits
-from mien.training.search_space import Choice, Integer, LogUniform, Space, Uniform
+from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe, ScheduleConfig, SplitRoles
+from mien.training.search_space import Choice, Integer, LogUniform, SearchSpace, Uniform
 
 COMPACT_VGG = Recipe(
     name="compact-vgg",
@@ -29,13 +29,13 @@ COMPACT_VGG = Recipe(
     batch_size=64,
     mean=(129.44 / 255,) * 3,
     std=(64.87 / 255,) * 3,
-    augment=replace(NO_AUGMENT, flip=0.5, rotate=10.0, translate=0.1, scale=(0.9, 1.1)),
+    augment=replace(NO_AUGMENTATION, flip=0.5, rotate=10.0, translate=0.1, scale=(0.9, 1.1)),
     optimizer=adam(0.01, keras=True),
-    schedule=Schedule("plateau", factor=0.1, patience=2),
+    schedule=ScheduleConfig("plateau", factor=0.1, patience=2),
     ema=None,
     gradient_clip=None,
-    splits=Splits(validation=("test",), test=("validation",)),
-    space=Space(
+    splits=SplitRoles(validation=("test",), test=("validation",)),
+    space=SearchSpace(
         (
             LogUniform("optimizer.lr", 1e-4, 3e-2),
             Choice("batch_size", (32, 64, 128)),
@@ -55,7 +55,7 @@ COMPACT_VGG_RAFDB = replace(
     mean=(146.68 / 255, 114.63 / 255, 102.31 / 255),
     std=(67.63 / 255, 61.77 / 255, 61.37 / 255),
     optimizer=adam(0.001, keras=True),
-    splits=Splits(validation=("test",), test=("test",)),
+    splits=SplitRoles(validation=("test",), test=("test",)),
 )
 
 RECIPES = (COMPACT_VGG, COMPACT_VGG_RAFDB, improved("compact-vgg", epochs=30, channels=3))

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from mien.labels import FERPLUS
 from mien.published.recipes.shared import improved
-from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule
+from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
 
 FERPLUS_VGG13 = Recipe(
     name="ferplus-vgg13",
@@ -26,9 +26,9 @@ FERPLUS_VGG13 = Recipe(
     batch_size=32,
     mean=(0.5,),
     std=(0.25,),
-    augment=replace(NO_AUGMENT, flip=0.5, rotate=20.0, translate=0.08, scale=(1 / 1.05, 1.05), shear=2.9),
-    optimizer=Optimizer("sgd", lr=0.005, weight_decay=0.0, momentum=0.9),
-    schedule=Schedule("steps", warmup_epochs=0.0, steps=((20, 0.5), (40, 0.1))),
+    augment=replace(NO_AUGMENTATION, flip=0.5, rotate=20.0, translate=0.08, scale=(1 / 1.05, 1.05), shear=2.9),
+    optimizer=OptimizerConfig("sgd", lr=0.005, weight_decay=0.0, momentum=0.9),
+    schedule=ScheduleConfig("steps", warmup_epochs=0.0, steps=((20, 0.5), (40, 0.1))),
     ema=None,
     gradient_clip=None,
 )

@@ -24,8 +24,8 @@ from dataclasses import replace
 from mien.networks.catalog import NETWORKS
 from mien.published.recipes.shared import EMOTIONS, RAW_MEAN, RAW_STD, improved, space_for
 from mien.recipes.emotion import EMOTION_CPU
-from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule
-from mien.training.search_space import Space, Uniform
+from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
+from mien.training.search_space import SearchSpace, Uniform
 
 FIVE = ("angry", "happy", "sad", "surprise", "neutral")
 
@@ -39,12 +39,12 @@ FUSION_A = Recipe(
     batch_size=128,
     mean=RAW_MEAN,
     std=RAW_STD,
-    augment=NO_AUGMENT,
-    optimizer=Optimizer("sgd", lr=0.016, weight_decay=0.0, momentum=0.95),
-    schedule=Schedule("exponential", warmup_epochs=0.0, factor=0.864, every=50),
+    augment=NO_AUGMENTATION,
+    optimizer=OptimizerConfig("sgd", lr=0.016, weight_decay=0.0, momentum=0.95),
+    schedule=ScheduleConfig("exponential", warmup_epochs=0.0, factor=0.864, every=50),
     ema=None,
     gradient_clip=5.0,
-    space=Space(
+    space=SearchSpace(
         (
             Uniform("optimizer.lr", 1e-5, 0.1),
             Uniform("schedule.factor", 0.5, 0.99),

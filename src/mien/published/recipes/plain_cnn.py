@@ -22,8 +22,8 @@ from dataclasses import replace
 
 from mien.published.recipes.shared import BOTH_TESTS, EMOTIONS, FLIP, RAW_MEAN, RAW_STD, adam, improved, space_for
 from mien.recipes.age import AGE_CPU
-from mien.training.config import NO_AUGMENT, Recipe, Schedule
-from mien.training.search_space import Choice, Integer, LogUniform, Space, Uniform
+from mien.training.config import NO_AUGMENTATION, Recipe, ScheduleConfig
+from mien.training.search_space import Choice, Integer, LogUniform, SearchSpace, Uniform
 
 SMALL_CNN = Recipe(
     name="small-cnn",
@@ -37,11 +37,11 @@ SMALL_CNN = Recipe(
     std=RAW_STD,
     augment=FLIP,
     optimizer=adam(5e-4, keras=True),
-    schedule=Schedule("plateau", factor=0.1, patience=1, least=1e-5),
+    schedule=ScheduleConfig("plateau", factor=0.1, patience=1, least=1e-5),
     ema=None,
     gradient_clip=None,
     splits=BOTH_TESTS,
-    space=Space(
+    space=SearchSpace(
         (
             LogUniform("optimizer.lr", 1e-5, 1e-2),
             Choice("batch_size", (32, 64, 128)),
@@ -68,15 +68,15 @@ MINI_XCEPTION = Recipe(
     batch_size=32,
     mean=(0.5,),
     std=(0.5,),
-    augment=replace(NO_AUGMENT, flip=0.5, rotate=10.0, translate=0.1, scale=(0.9, 1.1)),
+    augment=replace(NO_AUGMENTATION, flip=0.5, rotate=10.0, translate=0.1, scale=(0.9, 1.1)),
     optimizer=adam(1e-3, keras=True),
-    schedule=Schedule("plateau", factor=0.1, patience=11),
+    schedule=ScheduleConfig("plateau", factor=0.1, patience=11),
     ema=None,
     early_stopping=50,
     select="loss",
     gradient_clip=None,
     splits=BOTH_TESTS,
-    space=Space(
+    space=SearchSpace(
         (
             LogUniform("optimizer.lr", 1e-4, 1e-2),
             Choice("batch_size", (32, 64, 128)),

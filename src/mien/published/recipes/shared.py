@@ -13,32 +13,32 @@ from dataclasses import replace
 from mien.labels import FER2013
 from mien.networks.catalog import NETWORKS
 from mien.recipes.emotion import EMOTION_CPU
-from mien.training.config import NO_AUGMENT, HeadSpec, Optimizer, Recipe, Schedule, Splits
-from mien.training.search_space import Space
+from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig, SplitRoles
+from mien.training.search_space import SearchSpace
 
 EMOTIONS = (HeadSpec("emotion", FER2013.names, "emotion"),)
 """FER2013's seven labels."""
 RAW_MEAN, RAW_STD = (0.0,), (1 / 255,)
 """Gray pixels without normalisation, 0–255."""
-FLIP = replace(NO_AUGMENT, flip=0.5)
-CONSTANT = Schedule("constant", warmup_epochs=0.0)
-BOTH_TESTS = Splits(validation=("validation", "test"), test=("validation", "test"))
+FLIP = replace(NO_AUGMENTATION, flip=0.5)
+CONSTANT = ScheduleConfig("constant", warmup_epochs=0.0)
+BOTH_TESTS = SplitRoles(validation=("validation", "test"), test=("validation", "test"))
 """Validation and test on PublicTest and PrivateTest together, the test folder of FER2013's Kaggle layout."""
 KERAS_EPS = 1e-7
 
 
-def adam(lr: float, *, keras: bool = False) -> Optimizer:
+def adam(lr: float, *, keras: bool = False) -> OptimizerConfig:
     """Adam without weight decay."""
-    return Optimizer("adam", lr=lr, weight_decay=0.0, eps=KERAS_EPS if keras else 1e-8)
+    return OptimizerConfig("adam", lr=lr, weight_decay=0.0, eps=KERAS_EPS if keras else 1e-8)
 
 
-def space_for(network: str, space: Space | None, *, without: Collection[str] = ()) -> Space | None:
+def space_for(network: str, space: SearchSpace | None, *, without: Collection[str] = ()) -> SearchSpace | None:
     """The part of a search space that applies to the network: no dropout where it has none, no field in ``without``."""
     if space is None:
         return None
     has_dropout = NETWORKS[network].dropout is not None
     kept = (one for one in space.dimensions if one.field not in without)
-    return Space(tuple(one for one in kept if has_dropout or one.field != "dropout"))
+    return SearchSpace(tuple(one for one in kept if has_dropout or one.field != "dropout"))
 
 
 def improved(network: str, *, epochs: int = 40, lr: float = 3e-3, channels: int = 1) -> Recipe:

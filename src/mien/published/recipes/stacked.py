@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.published.recipes.shared import CONSTANT, EMOTIONS, RAW_MEAN, RAW_STD, adam, improved, space_for
-from mien.training.config import NO_AUGMENT, Recipe
-from mien.training.search_space import Choice, LogUniform, Space, Uniform
+from mien.training.config import NO_AUGMENTATION, Recipe
+from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 FINAL = Recipe(
     name="stack-final",
@@ -26,12 +26,12 @@ FINAL = Recipe(
     batch_size=64,
     mean=RAW_MEAN,
     std=RAW_STD,
-    augment=NO_AUGMENT,
+    augment=NO_AUGMENTATION,
     optimizer=adam(1e-3),
     schedule=CONSTANT,
     ema=None,
     gradient_clip=None,
-    space=Space(
+    space=SearchSpace(
         (
             LogUniform("optimizer.lr", 1e-5, 1e-2),
             Choice("batch_size", (32, 64, 128, 256)),

@@ -24,11 +24,11 @@ from mien.published.reproduction.results import RowResult, parse_result, read_re
 from mien.published.reproduction.rows import OPTIONS, DatasetKey, ReproductionRow
 from mien.published.svm.run_folder import RESULT
 from mien.published.svm.training import fit_svm
-from mien.training import checkpoint as files
+from mien.training import run_folder as files
 from mien.training.config import Recipe
-from mien.training.curves import read_rows
-from mien.training.data import role_of
-from mien.training.run import bf16_supported, fit
+from mien.training.curves import read_epochs
+from mien.training.data import select_role
+from mien.training.run import bf16_supported, train
 
 TRAINED = "trained.json"
 """A file in run folders whose training is complete."""
@@ -129,7 +129,7 @@ def _run(
         command += f" --threads {threads}"
     if not (folder / TRAINED).is_file():
         report(f"{row.name}, seed {seed}: training, {recipe.epochs} epochs")
-        fit(recipe, data, folder, resume=True, threads=threads, progress=progress, command=command, seconds=seconds)
+        train(recipe, data, folder, resume=True, threads=threads, progress=progress, command=command, seconds=seconds)
         files.write_json(folder / TRAINED, {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
         # the state for resuming is the largest file, and this run is complete
         (folder / files.RESUME).unlink(missing_ok=True)
@@ -137,7 +137,7 @@ def _run(
         loaded.clear()
         loaded[data] = read_prepared(data)
     facts = files.read_json(folder / files.ENVIRONMENT)
-    epochs = read_rows(folder / files.METRICS)
+    epochs = read_epochs(folder / files.METRICS)
     one: dict[str, Any] = {
         "seed": seed,
         "keep": row.keep,
@@ -210,7 +210,7 @@ def scores(
     same = recipe.splits.validation == recipe.splits.test
     table: dict[str, Any] = {}
     for role in ("test",) if same else ("validation", "test"):
-        part, targets = role_of(data, recipe, role)
+        part, targets = select_role(data, recipe, role)
         truth = targets[head.name].label
         probabilities = predict(model, part)[head.name]
         clean = ~np.isin(part.row, list(dirty))

@@ -11,7 +11,7 @@ from typing import Any
 from mien.errors import MissingFileError
 from mien.published.svm.model_file import load_svm_model
 from mien.published.svm.recipe import SvmRecipe, svm_recipe_from_dict
-from mien.training.checkpoint import CONFIG, read_json
+from mien.training.run_folder import CONFIG, read_json
 
 MODEL, RESULT = "model.skops", "result.json"
 

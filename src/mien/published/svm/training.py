@@ -19,8 +19,8 @@ from mien.published.svm.recipe import SvmRecipe
 from mien.published.svm.run_folder import MODEL, RESULT
 from mien.published.svm.samples import select_samples, vectors_and_labels
 from mien.published.svm.scoring import score_held_out
-from mien.training.checkpoint import CONFIG, ENVIRONMENT, write_json
-from mien.training.environment import environment
+from mien.training.environment import collect_environment
+from mien.training.run_folder import CONFIG, ENVIRONMENT, write_json
 
 _CACHE_MB = 1500
 
@@ -50,7 +50,7 @@ def fit_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "") -
         raise DataError(f"no training images of {name!r}, which {recipe.name!r} learns", path=data)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG, dataclasses.asdict(recipe))
-    facts = environment() | {
+    facts = collect_environment() | {
         "command": command,
         "data": {"file": data.name, "sha256": file_sha256(data), **dataclasses.asdict(prepared.info)},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -1,8 +1,8 @@
-"""Run folders: what is in one, and how a trained network is read back from it.
+"""Run folders: what they contain, and reading a trained network back.
 
 config.json          the recipe        environment.json   versions, machine, commit, data, command
-metrics.csv          a row an epoch    curves.png         the same as pictures
-best.safetensors     averaged weights of the epoch with the best score; last.safetensors of the newest epoch
+metrics.csv          one row per epoch curves.png         the same as a picture
+best.safetensors     averaged weights of the epoch with the best score; last.safetensors of the last epoch
 last.ckpt            everything that a resumed run needs
 tensorboard/         event files
 """
@@ -32,11 +32,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json` wrote; `TrainingError` for a file that is no JSON."""
+    """Read a file of `write_json`; `TrainingError` for one that is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise TrainingError(f"{path}: not readable as JSON ({error}): train again") from None
+        raise TrainingError(f"is not readable as JSON ({error})", path=path, advice="train again") from None
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -65,7 +65,7 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
     config = weights.parent / CONFIG
     for needed in (weights, config):
         if not needed.is_file():
-            raise MissingFileError(f"{needed}: no such file; give a folder that `mien train` wrote")
+            raise MissingFileError("no such file", path=needed, advice="give a folder that `mien train` wrote")
     recipe = recipe_from_dict(read_json(config))
     try:
         module = get_network(recipe.network).module(recipe.head_sizes, recipe.dropout)
@@ -73,5 +73,5 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
     except MienError:
         raise
     except (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
-        raise ModelError(f"{weights}: does not hold the weights of {recipe.network!r} ({error})") from error
+        raise ModelError(f"does not hold the weights of {recipe.network!r} ({error})", path=weights) from error
     return recipe, module.eval(), weights
