@@ -27,7 +27,7 @@ from mien.explain.sampling import read_split, sample
 from mien.explain.sanity import cascade
 from mien.media.image import load_image
 from mien.pipeline.analyzer import Analyzer
-from mien.predict.align import crops
+from mien.predict.align import align_faces
 from mien.training.resize import resize_images
 
 SIDE = 128
@@ -66,7 +66,7 @@ def picture(out: Path) -> None:
     rows = []
     for path in portraits():
         frame = load_image(path)
-        crop = crops(frame.rgb, analyzer.analyze(frame), model.size, "gray", model.frame, "mtcnn")[:1]
+        crop = align_faces(frame.rgb, analyzer.analyze(frame), model.size, "gray", model.frame, "mtcnn")[:1]
         p = model.probabilities(model.input(crop), head)[0]
         row = [draw.Tile(draw.face(crop[0], SIDE), (f"{head.labels[p.argmax()]} {p.max():.0%}",))]
         for name in METHODS:

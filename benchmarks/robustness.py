@@ -119,7 +119,7 @@ def photos(path: Path, count: int) -> list[NDArray[np.uint8]]:
     source = open_fairface(path)
     rows = np.flatnonzero(source.split == "validation")
     chosen = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
-    return [np.asarray(FaceCropper.padded(source.image(int(row)))) for row in chosen]
+    return [np.asarray(FaceCropper.pad(source.image(int(row)))) for row in chosen]
 
 
 def spoiled(

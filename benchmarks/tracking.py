@@ -217,7 +217,7 @@ class Follower:
 
     def step(self, index: int, time_: float, rgb: NDArray[np.uint8], found: Faces, cut_: bool, truth: Truth) -> Faces:
         if cut_:
-            self.tracker.cut()
+            self.tracker.end_tracks()
         if index % self.mode.every == 0 or cut_:
             faces = found
             if self.mode.rescue and not cut_:

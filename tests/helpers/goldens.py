@@ -25,7 +25,7 @@ from mien.geometry import resize
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
-from mien.predict.align import crops
+from mien.predict.align import align_faces
 from mien.results.faces import Faces
 from mien.training.resize import resize_images
 
@@ -100,7 +100,7 @@ def _card(model: str) -> Card:
 def crop(model: str, case: Case) -> Picture:
     """The crop that a shipped model sees: uint8 ``(size, size, channels)``."""
     card = _card(model)
-    return crops(case.picture(), case.faces(), card.size, card.channels, card.frame, case.detector)[0]
+    return align_faces(case.picture(), case.faces(), card.size, card.channels, card.frame, case.detector)[0]
 
 
 def model_crops() -> dict[str, Picture]:

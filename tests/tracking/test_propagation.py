@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.pictures import astronaut, noise
-from mien.detect.mtcnn import MTCNN, _crops, _halvings, _local_crops
+from mien.detect.mtcnn import MTCNN, _crop_from_picture, _crop_from_pyramid, _image_pyramid
 from mien.errors import InputError
 from mien.geometry import iou
 from mien.results.faces import Faces
@@ -114,7 +114,8 @@ class TestRefine:
             ],
             np.float32,
         )
-        local, whole = _local_crops(picture, boxes, side), _crops(_halvings(picture, 12), boxes, side)
+        local = _crop_from_picture(picture, boxes, side)
+        whole = _crop_from_pyramid(_image_pyramid(picture, 12), boxes, side)
         assert np.abs(local.astype(int) - whole).max() <= 3
 
     def test_costs_a_fraction_of_a_search(self, mtcnn):

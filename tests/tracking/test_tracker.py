@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mien.defaults import MAX_GAP
 from mien.errors import InputError
 from mien.results.faces import Faces
 from mien.tracking.appearance import N_CELLS, color_descriptor, descriptor_distance
 from mien.tracking.assignment import assign
 from mien.tracking.motion import MotionModel, advance, correct
-from mien.tracking.tracker import MAX_GAP, Tracker
+from mien.tracking.tracker import Tracker
 
 SIZE = 640, 480
 GRAY = np.full((480, 640, 3), 128, np.uint8)
@@ -326,8 +327,8 @@ class TestScenarios:
         tracker = Tracker()
         still = faces_at([(200, 200, 80), (400, 200, 80)])
         assert tracker.update(still, 0.0, GRAY).tolist() == [1, 2]
-        tracker.cut()
-        assert tracker.live(0.04).tolist() == []
+        tracker.end_tracks()
+        assert tracker.live_tracks(0.04).tolist() == []
         assert len(tracker.predict(0.04)[0]) == 0
         assert tracker.update(still, 0.04, GRAY).tolist() == [3, 4]
 
@@ -397,22 +398,22 @@ class TestUpdate:
         tracker = Tracker(max_gap=1.0)
         tracker.update(faces_at([(100, 200, 80), (500, 200, 60)]), 0.0, GRAY)
         tracker.update(faces_at([(100, 200, 80)]), 0.5, GRAY)
-        assert tracker.live(1.0).tolist() == [1, 2]
-        assert tracker.live(1.2).tolist() == [1]
-        assert tracker.live(1.6).tolist() == []
+        assert tracker.live_tracks(1.0).tolist() == [1, 2]
+        assert tracker.live_tracks(1.2).tolist() == [1]
+        assert tracker.live_tracks(1.6).tolist() == []
 
     def test_time_that_stands_still_or_goes_back_a_little(self):
         tracker = Tracker()
         one = faces_at([(200, 200, 80)])
         assert [int(tracker.update(one, t, GRAY)[0]) for t in (1.0, 1.0, 0.9, 1.04)] == [1] * 4
-        assert tracker.live(0.95).tolist() == [1]
+        assert tracker.live_tracks(0.95).tolist() == [1]
         assert tracker.state()["time"] == 1.04
 
-    def test_a_clock_that_starts_anew(self):
+    def test_a_clock_that_restarts(self):
         tracker = Tracker(max_gap=1.0)
         one = faces_at([(200, 200, 80)])
         tracker.update(one, 100.0, GRAY)
-        assert tracker.live(3.0).tolist() == []
+        assert tracker.live_tracks(3.0).tolist() == []
         assert len(tracker.predict(3.0)[0]) == 0
         assert [int(tracker.update(one, t, GRAY)[0]) for t in (3.0, 3.04)] == [2, 2]
 

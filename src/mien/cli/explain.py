@@ -143,7 +143,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
     from mien.media.image import image_suffixes, load_image
     from mien.media.paths import expand_paths
     from mien.pipeline.analyzer import Analyzer
-    from mien.predict.align import crops
+    from mien.predict.align import align_faces
 
     model = open_explainable(options.model, options.threads)
     head = model.head(options.head)
@@ -164,7 +164,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
             failures.add(error)
             continue
         channels = "gray" if model.channels == 1 else "rgb"
-        face_crops = crops(frame.rgb, faces, model.size, channels, model.frame, options.detection.detector)
+        face_crops = align_faces(frame.rgb, faces, model.size, channels, model.frame, options.detection.detector)
         if not len(face_crops):
             click.echo(f"{path}: no face found", err=True)
         stem = unique_name(path.stem, "", used)

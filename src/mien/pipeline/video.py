@@ -139,7 +139,7 @@ class VideoPipeline:
         """Where the faces are and whose they are."""
         cut = self._cuts.update(frame.rgb)
         if cut:
-            self._tracker.cut()
+            self._tracker.end_tracks()
         if detect is None and not cut:
             faces = self._propagator.propagate(frame.rgb, *self._tracker.predict(frame.time))
         else:
@@ -148,7 +148,7 @@ class VideoPipeline:
                 # a detector misses a face now and then; where one is expected a second look is cheap
                 faces = self._propagator.recover_missed(frame.rgb, faces, *self._tracker.predict(frame.time))
         tracks = self._tracker.update(faces, frame.time, frame.rgb)
-        live = set(self._tracker.live(frame.time).tolist())
+        live = set(self._tracker.live_tracks(frame.time).tolist())
         ended, self._live = self._live - live, live
         self._position += 1
         faces = replace(faces, tracks=tracks, source=frame.source)

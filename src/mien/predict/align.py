@@ -1,6 +1,6 @@
-"""Faces → square crops in which every face sits where the network expects it.
+"""Faces → square crops in which every face lies where the network expects it.
 
-The place is the model's own: `CropFrame` says where five landmarks, or a detector's box, lie in the crop.
+Where that is comes from the model's card: `CropFrame` holds the positions of five landmarks and of detectors' boxes.
 """
 
 from __future__ import annotations
@@ -15,62 +15,62 @@ from mien.models.card import CropFrame
 from mien.results.faces import Faces
 
 _FALLBACK_BOX = "default"
-_LEAST_SPREAD = 0.5
-"""Pixels (root mean square about their centre) below which five landmarks say nothing about a face's size or turn."""
-_LEAST_AGREEMENT = 0.5
-"""Correlation (0–1, free of turn and scale) with the frame's landmarks below which a fit to them would be a guess."""
+_MIN_SPREAD = 0.5
+"""Pixels (root mean square about their centre) below which five landmarks do not define a face's size or rotation."""
+_MIN_CORRELATION = 0.5
+"""Correlation (0–1, free of rotation and scale) with the frame's landmarks below which none is fitted to them."""
 
 
-def crops(
+def align_faces(
     rgb: NDArray[np.uint8], faces: Faces, card_size: int, channels: str, frame: CropFrame, detector: str
 ) -> NDArray[np.uint8]:
-    """Cut every face out of its picture.
+    """Crop every face of a picture, aligned to a crop frame.
 
-    A face with landmarks is turned, scaled and shifted so that they meet ``frame.landmarks`` as nearly as a similarity
-    transform can, and then, by ``frame.box_weight``, towards where its box says; one without by its box alone. What
-    lies outside the picture repeats its border.
+    A face with landmarks is rotated, scaled and shifted by the similarity transform that fits them best to
+    ``frame.landmarks``; ``frame.box_weight`` then moves scale and centre towards those that its box gives. A face
+    without landmarks is aligned by its box alone. Outside the picture its border is repeated.
 
     Args:
         rgb: RGB uint8 ``(h, w, 3)``.
-        faces: what the detector found in it.
-        card_size: side of a crop in pixels.
+        faces: the faces of the picture.
+        card_size: side of a crop, pixels.
         channels: "rgb" or "gray" (ITU-R BT.601 luma).
         frame: where the face lies in a crop.
-        detector: name of the detector, for ``frame.boxes``; where that has no such key, "default" is taken.
+        detector: name of the detector, for ``frame.boxes``; without such a key "default" is used.
 
     Returns:
         uint8 ``(n, card_size, card_size, 3)``, or ``(n, card_size, card_size, 1)`` for "gray".
 
     Raises:
         InputError: ``rgb`` or ``channels`` is of another kind.
-        ModelError: a face has no landmarks and the frame knows neither this detector nor a default.
+        ModelError: a face has no landmarks and the frame has boxes neither of this detector nor a default.
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-        raise InputError(f"crops are cut from RGB uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
+        raise InputError(f"faces are cropped from RGB uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
     if channels not in ("rgb", "gray"):
         raise InputError(f"channels must be 'rgb' or 'gray', got {channels!r}")
     depth = 1 if channels == "gray" else 3
     out = np.empty((len(faces), card_size, card_size, depth), np.uint8)
-    for i, matrix in enumerate(transforms(faces, card_size, frame, detector, (rgb.shape[1], rgb.shape[0]))):
+    for i, matrix in enumerate(crop_transforms(faces, card_size, frame, detector, (rgb.shape[1], rgb.shape[0]))):
         crop = warp(rgb, matrix, card_size)
         out[i] = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None] if depth == 1 else crop
     return out
 
 
-def transforms(
+def crop_transforms(
     faces: Faces, card_size: int, frame: CropFrame, detector: str, size: tuple[int, int]
 ) -> NDArray[np.float64]:
     """``(n, 2, 3)`` matrices from picture to crop, both in pixels with (0, 0) the outer corner of the first pixel.
 
     Args:
         faces: n faces of a picture of this size.
-        card_size: side of a crop in pixels.
+        card_size: side of a crop, pixels.
         frame: where the face lies in a crop.
-        detector: whose boxes they are.
+        detector: name of the detector, as for `align_faces`.
         size: (width, height) of the picture.
 
     Raises:
-        ModelError: a face has no landmarks and the frame knows neither this detector nor a default.
+        ModelError: a face has no landmarks and the frame has boxes neither of this detector nor a default.
     """
     matrices = np.empty((len(faces), 2, 3))
     target = np.asarray(frame.landmarks, np.float64) * card_size
@@ -78,39 +78,40 @@ def transforms(
     if usable.any():
         matrices[usable] = similarity(faces.landmarks[usable], target)
     if frame.box_weight and detector in frame.boxes:
-        # a box that the picture's border cut no longer tells where the face is
+        # a box that the picture's border cuts does not show where the face is
         whole = (faces.boxes[:, :2] > 0).all(axis=1) & (faces.boxes[:, 2:] < size).all(axis=1) & usable
         goal = np.asarray(frame.boxes[detector], np.float64) * card_size
-        by_box = _from_boxes(faces.boxes[whole], goal)
-        matrices[whole] = _mixed(matrices[whole], by_box, frame.box_weight, card_size)
+        by_box = _box_transforms(faces.boxes[whole], goal)
+        matrices[whole] = _blend_transforms(matrices[whole], by_box, frame.box_weight, card_size)
     if not usable.all():
         fractions = frame.boxes.get(detector, frame.boxes.get(_FALLBACK_BOX))
         if fractions is None:
             known = ", ".join(sorted(frame.boxes)) or "none"
             raise ModelError(
-                f"the model's card does not say where a {detector!r} box lies in a crop (it knows: {known}): "
-                "use a detector that gives landmarks, or one of those"
+                f"the model's card does not hold where a box of detector {detector!r} lies in a crop",
+                advice=f"use a detector with landmarks, or one that the card holds ({known})",
+                details={"detectors": sorted(frame.boxes)},
             )
         goal = np.asarray(fractions, np.float64) * card_size
-        matrices[~usable] = _from_boxes(clip_boxes(np.nan_to_num(faces.boxes[~usable]), size), goal)
+        matrices[~usable] = _box_transforms(clip_boxes(np.nan_to_num(faces.boxes[~usable]), size), goal)
     return matrices
 
 
 def _usable(landmarks: NDArray[np.float32], target: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """``(n,)`` whether landmarks are finite, do not coincide, and are laid out like a face that is not mirrored."""
+    """``(n,)`` whether landmarks are finite, do not coincide, and are arranged like those of an unmirrored face."""
     finite = np.asarray(np.isfinite(landmarks).all(axis=(1, 2)), np.bool_)
     points = np.where(finite[:, None, None], landmarks, 0).astype(np.float64)
     z = points[..., 0] + 1j * points[..., 1]
     w = target[:, 0] + 1j * target[:, 1]
     z, w = z - z.mean(axis=1, keepdims=True), w - w.mean()
     spread = np.sqrt((np.abs(z) ** 2).mean(axis=1))
-    agreement = np.abs((np.conj(z) * w).mean(axis=1)) / np.sqrt((np.abs(w) ** 2).mean())
-    usable: NDArray[np.bool_] = finite & (spread > _LEAST_SPREAD) & (agreement > _LEAST_AGREEMENT * spread)
+    covariance = np.abs((np.conj(z) * w).mean(axis=1)) / np.sqrt((np.abs(w) ** 2).mean())
+    usable: NDArray[np.bool_] = finite & (spread > _MIN_SPREAD) & (covariance > _MIN_CORRELATION * spread)
     return usable
 
 
-def _from_boxes(boxes: NDArray[np.float32], goal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(n, 2, 3)`` matrices that bring each box's centre and mean side to those of the xyxy ``goal``."""
+def _box_transforms(boxes: NDArray[np.float32], goal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(n, 2, 3)`` matrices that move each box's centre and mean side to those of the xyxy ``goal``."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0).astype(np.float64)
     scale = np.sqrt((goal[2:] - goal[:2]).prod() / sides.prod(axis=1))
     centre = (boxes[:, :2].astype(np.float64) + boxes[:, 2:]) / 2
@@ -120,26 +121,26 @@ def _from_boxes(boxes: NDArray[np.float32], goal: NDArray[np.float64]) -> NDArra
     return matrices
 
 
-def _mixed(
+def _blend_transforms(
     by_landmarks: NDArray[np.float64], by_boxes: NDArray[np.float64], weight: float, size: int
 ) -> NDArray[np.float64]:
-    """``(n, 2, 3)``: the landmarks' turn, and scale and centre between the landmarks' and the boxes'.
+    """``(n, 2, 3)``: the landmarks' rotation, and scale and centre between the landmarks' and the boxes'.
 
     Args:
         by_landmarks: ``(n, 2, 3)`` picture to crop.
-        by_boxes: the same without a turn.
-        weight: share of the boxes, 0–1.
+        by_boxes: the same without rotation.
+        weight: weight of the boxes, 0–1.
         size: side of the crop, pixels.
     """
     middle = (size / 2) * (1 + 1j)
     a = by_landmarks[:, 0, 0] + 1j * by_landmarks[:, 1, 0]
     scale = by_boxes[:, 0, 0]
-    # the point of the picture that each puts into the middle of the crop; a box's offset from it turns with the face
+    # the point of the picture that each moves to the middle of the crop; a box's offset from it rotates with the face
     centre = (middle - (by_landmarks[:, 0, 2] + 1j * by_landmarks[:, 1, 2])) / a
     box_centre = (middle - (by_boxes[:, 0, 2] + 1j * by_boxes[:, 1, 2])) / scale
-    mixed = a / np.abs(a) * np.abs(a) ** (1 - weight) * scale**weight
-    shift = middle - mixed * ((1 - weight) * centre + weight * box_centre)
+    blend = a / np.abs(a) * np.abs(a) ** (1 - weight) * scale**weight
+    shift = middle - blend * ((1 - weight) * centre + weight * box_centre)
     out = np.empty_like(by_landmarks)
-    out[:, 0] = np.stack([mixed.real, -mixed.imag, shift.real], axis=1)
-    out[:, 1] = np.stack([mixed.imag, mixed.real, shift.imag], axis=1)
+    out[:, 0] = np.stack([blend.real, -blend.imag, shift.real], axis=1)
+    out[:, 1] = np.stack([blend.imag, blend.real, shift.imag], axis=1)
     return out

@@ -1,4 +1,4 @@
-"""Faces → faces with predictions: every model sees all faces of a call as one batch."""
+"""Faces → faces with predictions: every model runs on all faces of a call as one batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mien.media.frame import Frame
 from mien.models.model import Model
-from mien.predict.align import crops
+from mien.predict.align import align_faces
 from mien.predict.model_set import named_heads
 from mien.results.faces import Faces
 from mien.results.prediction import Predictions
@@ -29,10 +29,16 @@ def predict(
     Args:
         frames: the pictures.
         detections: the faces of each.
-        detector: name of the detector that found them.
+        detector: name of the detector that they come from.
         models: name → model.
         flip: average every distribution with that of the mirrored face.
-        auxiliary: whether auxiliary heads are kept.
+        auxiliary: whether to keep auxiliary heads.
+
+    Returns:
+        One `Faces` per picture.
+
+    Raises:
+        ModelError: a model cannot be computed, or its card has no frame for boxes of this detector.
     """
     if not frames:
         return []
@@ -42,24 +48,24 @@ def predict(
             [crop_faces(model, frame.rgb, faces, detector) for frame, faces in zip(frames, detections, strict=True)]
         )
         predictions |= predict_crops(name, model, batch, flip=flip)
-    return split({n: one for n, one in predictions.items() if auxiliary or not one.head.auxiliary}, detections)
+    return split({n: each for n, each in predictions.items() if auxiliary or not each.head.auxiliary}, detections)
 
 
 def crop_faces(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str) -> NDArray[np.uint8]:
-    """The crops of ``faces`` that ``model`` takes: uint8 ``(n, size, size, channels)``."""
+    """The crops of ``faces`` as input of ``model``: uint8 ``(n, size, size, channels)``."""
     card = model.card
-    return crops(rgb, faces, card.size, card.channels, card.frame, detector)
+    return align_faces(rgb, faces, card.size, card.channels, card.frame, detector)
 
 
 def predict_crops(
     name: str, model: Model, face_crops: NDArray[np.uint8], *, flip: bool = False
 ) -> dict[str, Predictions]:
-    """Head → distributions of the faces in these crops.
+    """Head → predictions for the faces in these crops.
 
     Args:
-        name: of the model in results.
+        name: name of the model in results.
         model: the model.
-        face_crops: `crop_faces` for this model, ``(n, size, size, channels)`` uint8.
+        face_crops: from `crop_faces` for this model, ``(n, size, size, channels)`` uint8.
         flip: average with the mirrored crops.
     """
     probabilities = model(face_crops, flip=flip)
@@ -67,9 +73,9 @@ def predict_crops(
 
 
 def split(predictions: Mapping[str, Predictions], detections: Sequence[Faces]) -> list[Faces]:
-    """Each picture's faces with its part of the predictions for the faces of all pictures."""
+    """The faces of each picture with their part of the predictions for the faces of all pictures."""
     parts, end = [], 0
     for faces in detections:
         start, end = end, end + len(faces)
-        parts.append(faces.with_predictions({name: one[start:end] for name, one in predictions.items()}))
+        parts.append(faces.with_predictions({name: each[start:end] for name, each in predictions.items()}))
     return parts

@@ -40,7 +40,7 @@ class ModelSet:
         for name, model in self.models.items():
             for head_name, head in named_heads(name, model.card).items():
                 if head_name in heads:
-                    raise _two_models(head_name)
+                    raise _same_head_error(head_name)
                 heads[head_name] = head
         object.__setattr__(self, "heads", {name: head for name, head in heads.items() if not head.auxiliary})
 
@@ -50,35 +50,36 @@ class ModelSet:
 
         Args:
             models: a mapping from the name in results to the model, or models alone, which are named by the task in
-                their cards ("emotion", "age", …); ``NAME=FILE`` in a text names one as well.
+                their cards ("emotion", "age", …); a string ``NAME=FILE`` also names one.
             threads: processor threads per model, None for the available CPUs, at most 4.
 
         Raises:
             InputError: an unknown name, or two models with heads of one name.
-            MissingFileError: a model file that is not there.
+            MissingFileError: a model file that does not exist.
             ModelError: a model file that is damaged.
         """
-        opened: dict[str, Model] = {}
-        for name, one in _pairs(models):
-            model = one
+        loaded: dict[str, Model] = {}
+        for name, model in _named_models(models):
             if not isinstance(model, Model):
                 content = read_model(model if isinstance(model, str) else Path(model))
                 model = Model(content, threads=threads, name=os.fspath(model))
             key = name or model.card.task
-            if key in opened:
-                raise _two_models(key)
-            opened[key] = model
+            if key in loaded:
+                raise _same_head_error(key)
+            loaded[key] = model
             _log.info("loaded model %s %s as %r", model.card.name, model.card.project_version, key)
-        return cls(opened)
+        return cls(loaded)
 
     @staticmethod
     def read(models: Iterable[str]) -> dict[str, bytes]:
-        """Name in results → content of the ONNX file, for processes that are to load the same models.
+        """Name in results → content of the ONNX file, for other processes that load the same models.
 
         Raises:
-            InputError, MissingFileError, ModelError: as `open`.
+            InputError: as `open`.
+            MissingFileError: as `open`.
+            ModelError: as `open`.
         """
-        given = list(_pairs(models))
+        given = list(_named_models(models))
         names = ModelSet.open(models, threads=1).models
         return {key: read_model(str(model)) for key, (_, model) in zip(names, given, strict=True)}
 
@@ -93,11 +94,12 @@ def named_heads(name: str, card: Card) -> Heads:
     return {name: first} | {head.name: head for head in others}
 
 
-def _pairs(models: Iterable[ModelInput] | Mapping[str, ModelInput]) -> Iterable[tuple[str | None, ModelInput]]:
-    return models.items() if isinstance(models, Mapping) else [_named(model) for model in models]
+def _named_models(models: Iterable[ModelInput] | Mapping[str, ModelInput]) -> Iterable[tuple[str | None, ModelInput]]:
+    return models.items() if isinstance(models, Mapping) else [_split_name(model) for model in models]
 
 
-def _named(model: ModelInput) -> tuple[str | None, ModelInput]:
+def _split_name(model: ModelInput) -> tuple[str | None, ModelInput]:
+    """Name and model of ``NAME=FILE``; without a name None and the model itself."""
     if isinstance(model, str) and not Path(model).exists():
         name, equals, file = model.partition("=")
         if equals and name.isidentifier():
@@ -105,7 +107,7 @@ def _named(model: ModelInput) -> tuple[str | None, ModelInput]:
     return None, model
 
 
-def _two_models(head: str) -> InputError:
+def _same_head_error(head: str) -> InputError:
     return InputError(
         f"two models predict {head!r}",
         advice="name one of them: models={'mine': 'mine.onnx'} in Python, mine=mine.onnx on the command line",

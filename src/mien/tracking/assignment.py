@@ -1,4 +1,4 @@
-"""Which of these belongs to which of those: pairs of least total cost. NumPy only."""
+"""Optimal assignment of rows to columns: pairs of least total cost. NumPy only."""
 
 from __future__ import annotations
 
@@ -9,42 +9,48 @@ Index = NDArray[np.intp]
 
 
 def assign(cost: NDArray[np.floating]) -> tuple[Index, Index]:
-    """The one-to-one pairs whose costs sum to the least; leaving a row or a column alone costs nothing.
+    """The one-to-one pairs of least total cost; an unassigned row or column costs nothing.
 
     Args:
-        cost: ``(n, m)``, any scale. Only pairs below 0 can be part of the answer, so what is subtracted from a cost is
-            the price of leaving both sides alone; ``inf`` forbids a pair.
+        cost: ``(n, m)``, any scale. Only pairs below 0 are assigned, so a constant subtracted from a cost is the price
+            of leaving both sides unassigned; ``inf`` forbids a pair.
 
     Returns:
         Rows, ascending, and their columns: ``(k,)`` each, k ≤ min(n, m). Exact, not greedy.
 
     Source:
-        Shortest augmenting paths: Jonker and Volgenant, Computing 38 (1987), with every row given a column of its own
-        that costs 0 and stands for being left alone.
+        Shortest augmenting paths: Jonker and Volgenant, Computing 38 (1987), where every row has an additional column
+        of its own that costs 0 and stands for no assignment.
+
+    Example:
+        >>> rows, columns = assign(np.array([[-3.0, -1.0], [-2.0, 1.0]]))
+        >>> rows.tolist(), columns.tolist()
+        ([0], [0])
     """
-    worth = np.asarray(cost, np.float64) < 0
-    alone = worth & (worth.sum(axis=1, keepdims=True) == 1) & (worth.sum(axis=0, keepdims=True) == 1)
+    allowed = np.asarray(cost, np.float64) < 0
+    alone = allowed & (allowed.sum(axis=1, keepdims=True) == 1) & (allowed.sum(axis=0, keepdims=True) == 1)
     rows, columns = np.nonzero(alone)
-    # what is left is the few rows and columns that compete with others
-    left, right = np.flatnonzero((worth & ~alone).any(axis=1)), np.flatnonzero((worth & ~alone).any(axis=0))
+    # the few rows and columns that compete with others remain
+    left, right = np.flatnonzero((allowed & ~alone).any(axis=1)), np.flatnonzero((allowed & ~alone).any(axis=0))
     if len(left):
-        part = np.where(worth, cost, np.inf)[np.ix_(left, right)].astype(np.float64)
+        part = np.where(allowed, cost, np.inf)[np.ix_(left, right)].astype(np.float64)
         if len(left) <= len(right):
-            some, others = _solve(part)
+            left_pairs, right_pairs = _solve(part)
         else:
-            others, some = _solve(np.ascontiguousarray(part.T))
-        rows, columns = np.concatenate([rows, left[some]]), np.concatenate([columns, right[others]])
+            right_pairs, left_pairs = _solve(np.ascontiguousarray(part.T))
+        rows = np.concatenate([rows, left[left_pairs]])
+        columns = np.concatenate([columns, right[right_pairs]])
     order = np.argsort(rows)
     return rows[order], columns[order]
 
 
 def _solve(cost: NDArray[np.float64]) -> tuple[Index, Index]:
-    """Optimal pairs of a ``(n, m)`` cost with ``inf`` where there can be none; each row has an entry below 0."""
+    """Optimal pairs of a ``(n, m)`` cost with ``inf`` for forbidden pairs; each row has an entry below 0."""
     n, m = cost.shape
     own = np.full((n, n), np.inf)
     np.fill_diagonal(own, 0.0)
     wide = np.concatenate([cost, own], axis=1)
-    # prices of rows and columns: their sum is at most the cost everywhere and meets it on the pairs made
+    # prices of rows and columns: their sum is at most the cost everywhere, and equal to it for assigned pairs
     row_price, column_price = wide.min(axis=1), np.zeros(n + m)
     owner, column_of = np.full(n + m, -1), np.full(n, -1)
     for i, j in enumerate(wide.argmin(axis=1).tolist()):
@@ -52,8 +58,8 @@ def _solve(cost: NDArray[np.float64]) -> tuple[Index, Index]:
             owner[j], column_of[i] = i, j
     for start in np.flatnonzero(column_of < 0).tolist():
         _augment(start, wide, row_price, column_price, owner, column_of)
-    some = np.flatnonzero(column_of < m)
-    return some, column_of[some]
+    assigned = np.flatnonzero(column_of < m)
+    return assigned, column_of[assigned]
 
 
 def _augment(
@@ -64,7 +70,7 @@ def _augment(
     owner: Index,
     column_of: Index,
 ) -> None:
-    """Give the row ``start`` a column by the cheapest chain of changes; the arrays are changed in place."""
+    """Assign a column to the row ``start`` by the cheapest chain of changes; the arrays are changed in place."""
     distance = cost[start] - row_price[start] - column_price
     via, reached = np.full(len(distance), start), np.zeros(len(distance), np.bool_)
     while True:

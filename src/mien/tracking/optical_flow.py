@@ -1,4 +1,4 @@
-"""Optical flow of faces from one frame to the next: where a box and its landmarks have gone."""
+"""Optical flow of faces from one frame to the next: new positions of a box and its landmarks."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
 _FACE, _PATCH = 64.0, 192
-"""Sides in pixels of a face and of the patch around it in which flow is found: its cost does not grow with the face."""
+"""Sides in pixels of a face and of the patch around it in which flow is computed, so that its cost is constant."""
 _GRID, _INNER = 7, 0.7
 """Points along each side of a face, and the share of its box that they cover."""
 _LEVELS, _WINDOW = 3, 13
-_RETURN = 1.0
-"""Pixels of a patch by which a point followed there and back may miss where it started."""
-_LEAST = 0.5
-"""Share of the points that have to agree."""
-_AGREE = 2.5
-"""Pixels of a patch by which a point may miss the movement of the face as a whole."""
-_GROWTH = 1.35
-"""Factor by which a face can grow or shrink from one frame to the next."""
+_MAX_RETURN_ERROR = 1.0
+"""Greatest forward-backward error of a point, pixels of a patch."""
+_MIN_SHARE = 0.5
+"""Least share of the points that have to agree."""
+_TOLERANCE = 2.5
+"""Greatest distance of a point from the movement of the face as a whole, pixels of a patch."""
+_MAX_GROWTH = 1.35
+"""Factor by which a face can grow or shrink at most from one frame to the next."""
 
 
 def track_box(
     before: Picture, now: Picture, box: Floats, landmarks: Floats, expected: Floats
 ) -> tuple[Floats, Floats, float] | None:
-    """Follow one face by pyramidal Lucas-Kanade flow, checked backwards.
+    """Track one face by pyramidal Lucas-Kanade flow with a forward-backward check.
 
     Args:
         before: RGB uint8 ``(h, w, 3)``.
@@ -39,12 +39,12 @@ def track_box(
         expected: ``(4,)`` where the box is expected in ``now``; only its middle counts.
 
     Returns:
-        Box, landmarks (NaN as before) and the share of points that agree with the movement, 0–1; None when the face is
-        lost.
+        Box ``(4,)``, landmarks ``(5, 2)`` (NaN as before) and the share of points that agree with the movement, 0–1;
+        None where the face is lost.
 
     Source:
-        Bouguet's pyramidal Lucas-Kanade as OpenCV has it; the check there and back is Kalal, Mikolajczyk, Matas:
-        Forward-Backward Error, ICPR 2010. The movement is the least-squares similarity of the points that agree.
+        Bouguet's pyramidal Lucas-Kanade in OpenCV; the check is Kalal, Mikolajczyk, Matas: Forward-Backward Error,
+        ICPR 2010. The movement is the least-squares similarity of the points that agree.
     """
     sides = np.maximum(box[2:] - box[:2], 1.0)
     scale = _FACE / float(np.sqrt(sides.prod()))
@@ -53,18 +53,18 @@ def track_box(
     steps = np.linspace(-_INNER / 2, _INNER / 2, _GRID, dtype=np.float32)
     grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) * sides * scale
     points = (grid + _PATCH / 2).astype(np.float32).reshape(-1, 1, 2)
-    there, found = _flow(first, second, points)
+    there, tracked = _flow(first, second, points)
     back, returned = _flow(second, first, there)
-    good = found & returned & (np.linalg.norm((back - points).reshape(-1, 2), axis=1) < _RETURN)
+    good = tracked & returned & (np.linalg.norm((back - points).reshape(-1, 2), axis=1) < _MAX_RETURN_ERROR)
     moved = (there.reshape(-1, 2) - _PATCH / 2) / scale + goal
     origin = grid / scale + start
-    fit = _agreed(origin, moved, good, _AGREE / scale)
+    fit = _fit_similarity(origin, moved, good, _TOLERANCE / scale)
     if fit is None:
         return None
     matrix, share = fit
     growth = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     middle = matrix[:, :2] @ start + matrix[:, 2]
-    if not 1 / _GROWTH < growth < _GROWTH or share < _LEAST:
+    if not 1 / _MAX_GROWTH < growth < _MAX_GROWTH or share < _MIN_SHARE:
         return None
     half = sides / 2 * growth
     new_box = np.concatenate([middle - half, middle + half]).astype(np.float32)
@@ -72,18 +72,18 @@ def track_box(
 
 
 def _flow(first: Picture, second: Picture, points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Where ``(k, 1, 2)`` points of the first picture are in the second, and ``(k,)`` whether they were found."""
-    there, found, _ = cv2.calcOpticalFlowPyrLK(
+    """Positions in the second picture of ``(k, 1, 2)`` points of the first, and ``(k,)`` whether each was tracked."""
+    there, tracked, _ = cv2.calcOpticalFlowPyrLK(
         first, second, points, points.copy(), winSize=(_WINDOW, _WINDOW), maxLevel=_LEVELS
     )
-    return np.asarray(there, np.float32), np.asarray(found).ravel() == 1
+    return np.asarray(there, np.float32), np.asarray(tracked).ravel() == 1
 
 
-def _agreed(
+def _fit_similarity(
     origin: NDArray[np.floating], moved: NDArray[np.floating], good: NDArray[np.bool_], tolerance: float
 ) -> tuple[NDArray[np.float64], float] | None:
-    """The similarity that most points share, and their share of all; None when too few are good."""
-    least = _LEAST * len(origin)
+    """The similarity transform of most points, and their share of all; None where too few are good."""
+    least = _MIN_SHARE * len(origin)
     if good.sum() < least:
         return None
     step = moved - origin
@@ -98,7 +98,7 @@ def _agreed(
 
 
 def _patch(rgb: Picture, middle: NDArray[np.floating], scale: float) -> Picture:
-    """Gray ``(192, 192)`` around a point (xy, edges of pixels count), ``scale`` times as large."""
+    """Gray ``(192, 192)`` around a point (xy, (0, 0) the outer corner of the first pixel), ``scale`` times as large."""
     matrix = np.array([[scale, 0, 0], [0, scale, 0]])
     matrix[:, 2] = _PATCH / 2 - scale * middle
     return np.asarray(cv2.cvtColor(warp(rgb, matrix, _PATCH), cv2.COLOR_RGB2GRAY), np.uint8)

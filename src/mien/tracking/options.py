@@ -1,4 +1,4 @@
-"""How faces are followed: one frozen value, passed whole from Python, the command line and the service."""
+"""How faces are tracked: one frozen value, passed whole from Python, the command line and the service."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mien.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class TrackingOptions:
-    """How faces are followed through a video.
+    """How faces are tracked through a video.
 
     Attributes:
         detect_every: detect faces in every N-th frame and propagate them in between; 1 detects in every frame.
         max_gap: seconds that a face may be hidden and still be the same track.
-        min_track: seconds that a face must be observed to be among the tracks of the report; passing mistakes of a
-            detector are shorter. Rows are written of all.
+        min_track: seconds that a face must be visible to be among the tracks of the report; false detections are
+            shorter. Rows are written for all.
 
     Raises:
         InputError: a value out of range.

@@ -1,7 +1,7 @@
-"""Faces propagated from the frame before into this one, without running the detector on the whole picture.
+"""Faces propagated from the previous frame into this one, without running the detector on the whole picture.
 
-A detector that can look where a face is expected (a method ``refine``, as MTCNN has) detects it there again: box, score
-and landmarks are this frame's own, so nothing drifts. For the others, optical flow moves box and landmarks along
+A `RefiningDetector` (such as MTCNN) detects faces again where they are expected: box, score and landmarks are measured
+in this frame, so nothing drifts. For other detectors, optical flow moves box and landmarks
 (`mien.tracking.optical_flow`); that drifts, and a face that turns away is kept, so detect in every few frames.
 """
 
@@ -21,19 +21,19 @@ from mien.tracking.optical_flow import track_box
 Ids = NDArray[np.int64]
 Boxes = NDArray[np.float32]
 
-_SAME = 0.3
-"""Overlap (intersection over union) from which two boxes are taken for the same face."""
-_WITHIN = 0.5
-"""Share of the smaller of two boxes that the other covers, from which they are taken for the same face."""
-_SURE = 0.9
-"""Least score of a face that the detector missed: below it are mostly halves of faces behind others."""
+_SAME_FACE_IOU = 0.3
+"""Intersection over union above which two boxes count as the same face."""
+_SAME_FACE_COVER = 0.5
+"""Share of the smaller of two boxes that the other covers, above which they count as the same face."""
+_MIN_RECOVERED_SCORE = 0.9
+"""Least score of a recovered face: below it are mostly halves of faces behind others."""
 
 
 class BoxPropagator:
     """Propagates the faces of one video or camera. Not for several threads.
 
     Args:
-        detector: the one that runs on the other frames.
+        detector: the detector that runs on the other frames.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -42,24 +42,24 @@ class BoxPropagator:
         self._faces: Faces | None = None
 
     def propagate(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
-        """The faces of a frame in which no detector runs.
+        """The faces of a frame in which the detector does not run on the whole picture.
 
         Args:
             rgb: the frame, RGB uint8 ``(h, w, 3)``.
             ids: ``(m,)`` tracks.
-            boxes: ``(m, 4)`` xyxy pixels where they are expected now, as `mien.tracking.tracker.Tracker.predict` says.
+            boxes: ``(m, 4)`` xyxy pixels where they are expected now, from `mien.tracking.tracker.Tracker.predict`.
 
         Returns:
             The faces, best score first, with the tracks that were expected there as ``tracks``; lost ones are left
-            out. When tracks meet, a face may belong to another track than the one expected there: the tracker decides.
+            out. Where tracks meet, a face may belong to another track than the one expected there: the tracker decides.
         """
         if self._detector is not None:
             faces, origin = self._detector.refine(rgb, boxes)
-            return _tracked(faces, ids[origin])
-        return self._by_flow(rgb, ids, boxes)
+            return _with_tracks(faces, ids[origin])
+        return self._propagate_by_flow(rgb, ids, boxes)
 
     def recover_missed(self, rgb: NDArray[np.uint8], faces: Faces, ids: Ids, boxes: Boxes) -> Faces:
-        """In a frame with detections: add the faces that the detector missed where a track expects one.
+        """In a frame with detections, add faces that the detector missed where a track expects one.
 
         Args:
             rgb: the frame.
@@ -72,23 +72,24 @@ class BoxPropagator:
         """
         if self._detector is None or not len(ids):
             return faces
-        open_ = ~_covered(boxes, faces.boxes)
-        if not open_.any():
+        missed = ~_same_face_as_any(boxes, faces.boxes)
+        if not missed.any():
             return faces
-        found, _ = self._detector.refine(rgb, boxes[open_])
-        found = found[(found.scores >= _SURE) & ~_covered(found.boxes, faces.boxes)]
-        if not found:
+        recovered, _ = self._detector.refine(rgb, boxes[missed])
+        new = (recovered.scores >= _MIN_RECOVERED_SCORE) & ~_same_face_as_any(recovered.boxes, faces.boxes)
+        recovered = recovered[new]
+        if not recovered:
             return faces
         both = Faces.detected(
-            np.concatenate([faces.boxes, found.boxes]),
-            np.concatenate([faces.scores, found.scores]),
-            np.concatenate([faces.landmarks, found.landmarks]),
+            np.concatenate([faces.boxes, recovered.boxes]),
+            np.concatenate([faces.scores, recovered.scores]),
+            np.concatenate([faces.landmarks, recovered.landmarks]),
             faces.image_size,
         )
         return both[np.argsort(-both.scores, kind="stable")]
 
     def remember(self, rgb: NDArray[np.uint8], faces: Faces) -> None:
-        """Remember a frame: call it after every frame, with its faces and their tracks."""
+        """Store a frame for the next call; to be called after every frame, with its faces and their tracks."""
         if self._detector is None:
             self._rgb, self._faces = rgb, faces
 
@@ -115,26 +116,29 @@ class BoxPropagator:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` gave."""
+        """Continue from a `state`."""
         self._rgb, self._faces = None, None
-        old = state["faces"]
-        if old is None:
+        saved = state["faces"]
+        if saved is None:
             return
-        points = np.array([np.full((5, 2), np.nan) if five is None else five for five in old["landmarks"]])
-        width, height = old["size"]
+        points = np.array([np.full((5, 2), np.nan) if five is None else five for five in saved["landmarks"]])
+        width, height = saved["size"]
         faces = Faces.detected(
-            np.array(old["boxes"]).reshape(-1, 4), np.array(old["scores"]), points.reshape(-1, 5, 2), (width, height)
+            np.array(saved["boxes"]).reshape(-1, 4),
+            np.array(saved["scores"]),
+            points.reshape(-1, 5, 2),
+            (width, height),
         )
-        self._faces = _tracked(faces, np.array(old["tracks"], np.int64))
+        self._faces = _with_tracks(faces, np.array(saved["tracks"], np.int64))
 
-    def _by_flow(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
+    def _propagate_by_flow(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
         size = rgb.shape[1], rgb.shape[0]
         before = self._faces
         if before is None or before.tracks is None or self._rgb is None or self._rgb.shape != rgb.shape:
-            return _tracked(Faces.empty(size), np.zeros(0, np.int64))
+            return _with_tracks(Faces.empty(size), np.zeros(0, np.int64))
         rows = {track: i for i, track in enumerate(before.tracks.tolist())}
         known = [(rows[track], track, box) for track, box in zip(ids.tolist(), boxes, strict=True) if track in rows]
-        places, scores, points, tracks = [], [], [], []
+        new_boxes, scores, points, tracks = [], [], [], []
         for i, track, expected in known:
             moved = track_box(self._rgb, rgb, before.boxes[i], before.landmarks[i], expected)
             if moved is None:
@@ -142,26 +146,26 @@ class BoxPropagator:
             box, landmarks, share = moved
             middle = (box[:2] + box[2:]) / 2
             if (middle >= 0).all() and (middle < size).all():
-                places.append(box)
+                new_boxes.append(box)
                 scores.append(before.scores[i] * share)
                 points.append(landmarks)
                 tracks.append(track)
-        if not places:
-            return _tracked(Faces.empty(size), np.zeros(0, np.int64))
-        score, place = np.array(scores, np.float32), np.array(places, np.float32)
-        keep = nms(place, score, 0.7, over_smaller=True)
-        faces = Faces.detected(clip_boxes(place[keep], size), score[keep], np.array(points)[keep], size)
-        return _tracked(faces, np.array(tracks, np.int64)[keep])
+        if not new_boxes:
+            return _with_tracks(Faces.empty(size), np.zeros(0, np.int64))
+        score, moved_boxes = np.array(scores, np.float32), np.array(new_boxes, np.float32)
+        keep = nms(moved_boxes, score, 0.7, over_smaller=True)
+        faces = Faces.detected(clip_boxes(moved_boxes[keep], size), score[keep], np.array(points)[keep], size)
+        return _with_tracks(faces, np.array(tracks, np.int64)[keep])
 
 
-def _tracked(faces: Faces, ids: Ids) -> Faces:
+def _with_tracks(faces: Faces, ids: Ids) -> Faces:
     return replace(faces, tracks=np.asarray(ids, np.int64))
 
 
-def _covered(boxes: Boxes, others: Boxes) -> NDArray[np.bool_]:
+def _same_face_as_any(boxes: Boxes, others: Boxes) -> NDArray[np.bool_]:
     """``(n,)`` whether each box is the same face as one of the others."""
     if not len(boxes) or not len(others):
         return np.zeros(len(boxes), np.bool_)
-    same = iou(boxes, others) > _SAME
-    same |= iou(boxes, others, over_smaller=True) > _WITHIN
+    same = iou(boxes, others) > _SAME_FACE_IOU
+    same |= iou(boxes, others, over_smaller=True) > _SAME_FACE_COVER
     return np.asarray(same.any(axis=1), np.bool_)

@@ -22,7 +22,7 @@ from mien.evaluation.scoring.protocols import LabelKind
 from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.evaluation.slices import Grouping
 from mien.models.card import CropFrame
-from mien.predict.align import crops
+from mien.predict.align import align_faces
 from mien.predict.face_cropper import FaceCropper
 from mien.results.faces import Faces
 
@@ -48,7 +48,7 @@ class DetectedFaces:
 def photo_scenes(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[Scene]:
     """FairFace's pictures with the margin that they have in training; each shows one person, in its centre."""
     for i, row in enumerate(rows):
-        canvas = FaceCropper.padded(source.image(int(row)))
+        canvas = FaceCropper.pad(source.image(int(row)))
         centre = np.array([[canvas.shape[1] / 2, canvas.shape[0] / 2]])
         # the face nearest to the centre, as in `mien data prepare --crop`
         yield Scene(canvas, np.array([i], np.int64), centre, float("inf"))
@@ -88,7 +88,7 @@ def detect_and_crop(
             own = faces[nearest[hit]]
             for model, frame, out in zip(models, frames, cropped, strict=True):
                 channels = "gray" if model.channels == 1 else "rgb"
-                out[rows] = crops(scene.rgb, own, model.size, channels, frame, detector.name)
+                out[rows] = align_faces(scene.rgb, own, model.size, channels, frame, detector.name)
         done += len(scene.rows)
         if progress is not None:
             progress(done, n)
