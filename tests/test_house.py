@@ -187,3 +187,12 @@ def test_the_tree_of_the_architecture_names_what_exists() -> None:
     stages = {f"{path.name}/" for path in SRC.iterdir() if (path / "__init__.py").is_file()}
     files = {path.name for path in SRC.glob("*.py") if path.name != "__main__.py"}
     assert not (stages | files) - named
+
+
+def test_tests_that_tools_and_make_name_exist() -> None:
+    check = (ROOT / "tools" / "release_check.py").read_text(encoding="utf-8")
+    lists = re.findall(r"^(?:WITH_TRAINING|PINNED|QUICK) = \((.*?)\)", check, re.DOTALL | re.MULTILINE)
+    named = {f"tests/{name}" for text in lists for name in re.findall(r'"([^"]+)"', text)}
+    named |= set(re.findall(r"tests/[\w/]+", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    assert len(named) > 20
+    assert not [name for name in sorted(named) if not _stands(name) and not _stands(f"{name}.py")]

@@ -34,16 +34,16 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 AGES = ("oldest", "newest")
 EXTRAS = {"inference": "tables,batch,heif,plots,res10,demo,serve", "all": "all"}
 WITH_TRAINING = (
-    "audit", "audit_cli", "explain", "explain_cli", "export", "networks", "quantize",
-    "recipes", "reproduce", "scoring", "space", "svm", "training", "training_ranks", "tuning", "zoo_prediction",
+    "cli/test_audit", "cli/test_evaluate", "cli/test_explain", "datasets/audit/", "evaluation/scoring/", "explain/",
+    "fuzzing/test_fuzz_cases", "networks/", "published/", "recipes/", "test_export", "test_own_classes", "test_quantize",
+    "training/", "tuning/",
 )  # fmt: skip
-"""Test files for which "all" is needed; the others run in every environment."""
-PINNED = ("docs",)
-"""Test files that hold for the versions in constraints.txt alone: click writes its help in many ways."""
+"""Folders and test files below tests/ for which "all" is needed; the others run in every environment."""
+PINNED = ("test_docs", "test_house")
+"""Test files that hold for the versions in constraints.txt alone, or need the checkout."""
 QUICK = (
-    "batch", "cli_video", "compat", "datasets_cli", "datasets_prepared", "detect_mtcnn", "detect_opencv", "faces",
-    "image", "recording", "render", "schema", "serve_api", "serve_live", "serve_process", "serve_videos", "session",
-    "tables", "timeline", "training_ranks", "video_outputs", "video_rows", "video_source",
+    "batch/", "datasets/test_prepared_file", "detect/", "draw/test_video_page", "media/test_image", "media/test_video",
+    "models/test_session", "pipeline/test_jobs", "results/", "server/", "training/test_ranks",
 )  # fmt: skip
 """With --quick: what is nearest to the dependencies, from pictures, videos and tables to the service."""
 TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "httpx", "jsonschema")
@@ -72,8 +72,8 @@ class Environment:
     def tests(self, folder: Path) -> list[str]:
         """Names of the test files in a folder that can run here."""
         left_out = PINNED if self.part == "all" else PINNED + WITH_TRAINING
-        there = sorted(path.stem.removeprefix("test_") for path in folder.glob("test_*.py"))
-        return [name for name in there if name not in left_out]
+        there = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("test_*.py"))
+        return [name for name in there if not name.startswith(left_out)]
 
 
 def run(*call: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -152,8 +152,8 @@ def test(one: Environment, python: Path, sdist: Path, folder: Path, options: arg
     site = (unpacked / sdist.name.removesuffix(".tar.gz")).rename(folder / "run")
     unpacked.rmdir()
     shutil.rmtree(site / "src")
-    wanted = options.tests or (QUICK if options.quick else None)
-    names = [name for name in one.tests(site / "tests") if wanted is None or name in wanted]
+    wanted = tuple(options.tests or (QUICK if options.quick else ("",)))
+    names = [name for name in one.tests(site / "tests") if name.startswith(wanted)]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MIEN", "VIRTUAL"))}
     clean |= {"OMP_NUM_THREADS": "1", "PATH": f"{python.parent}:{clean['PATH']}"}
     probe = run(python, "-c", _PROBE, cwd=site, env=clean)
@@ -162,7 +162,7 @@ def test(one: Environment, python: Path, sdist: Path, folder: Path, options: arg
     where, packages, version = json.loads(probe.stdout)
     if not Path(where).is_relative_to(folder / "env"):
         sys.exit(f"{where}: is not the installed wheel")
-    files = [f"tests/test_{name}.py" for name in names]
+    files = [f"tests/{name}.py" for name in names]
     several = ["-n", str(options.workers), "--dist", "loadscope"] if options.workers > 1 else []
     call = [
         python, "-m", "pytest", "-q", "-m", "not data and not browser and not slow",
@@ -240,7 +240,11 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="names of environments, such as 3.12-oldest-inference")
     parser.add_argument("--workers", type=int, default=1, help="test processes side by side")
     parser.add_argument("--quick", action="store_true", help="only tests near to the dependencies")
-    parser.add_argument("--tests", nargs="*", help="names of test files to run instead of all, such as image tables")
+    parser.add_argument(
+        "--tests",
+        nargs="*",
+        help="test files or folders below tests/ to run instead of all, such as media/test_image results/",
+    )
     parser.add_argument("--built", action="store_true", help="take what an earlier call built")
     parser.add_argument("--keep", action="store_true", help="leave the environments")
     parser.add_argument("--json", type=Path, help="write the results here, beside those of earlier calls")
