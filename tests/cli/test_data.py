@@ -9,12 +9,15 @@ import pytest
 from click.testing import Result
 
 from helpers.commands import runner
-from helpers.datasets import fer2013_csv, fer2013_rows, ferplus_csv, hf_parquet, noise, votes_for
+from helpers.datasets import fer2013_csv, fer2013_rows, ferplus_csv, hf_parquet, made, noise, votes_for
+from helpers.features import needs_dlib
+from mien.cli import cli
 from mien.cli import data as module
 from mien.datasets import DATASET_FORMATS
 from mien.datasets.ferplus import TARGET_RULES
-from mien.datasets.prepared_file import read_prepared
+from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, InputError
+from mien.published.features import compute_features
 
 
 def call(*arguments: object) -> Result:
@@ -115,3 +118,28 @@ def test_help_needs_no_heavy_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@needs_dlib
+def test_features_are_computed_cached_and_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    source = write_prepared(made(40, side=48), tmp_path / "a.parquet")
+    arguments = ["data", "prepare", str(source), "--expressions", "happy,angry", "--features", "hog,landmarks"]
+    out = ["--out", str(tmp_path / "b.parquet"), "--images", str(tmp_path / "faces"), "--per-class", "2"]
+    result = runner().invoke(cli, [*arguments, *out, "--workers", "1"], catch_exceptions=False)
+    assert result.exit_code == 0
+    data = read_prepared(tmp_path / "b.parquet")
+    assert {data.taxonomy.names[i] for i in data.emotion} == {"happy", "angry"}
+    np.testing.assert_array_equal(data.features["hog"], compute_features("hog", data.images))
+    np.testing.assert_array_equal(data.features["landmarks"], compute_features("landmarks", data.images))
+    header = (tmp_path / "faces" / "train" / "labels.csv").read_text().splitlines()[0]
+    assert header == "file,row,emotion,happy,angry"
+    assert np.load(tmp_path / "faces" / "train" / "landmarks.npy").shape == ((data.split == "train").sum(), 136)
+    assert {path.name.partition("-")[0] for path in (tmp_path / "cache" / "features").iterdir()} == {"hog", "landmarks"}
+    assert f"wrote {len(data)} pictures" in result.stderr
+    with_more = [*arguments[:2], str(tmp_path / "b.parquet"), "--features", "hog-sliding", "--no-cache"]
+    runner().invoke(cli, [*with_more, "--out", str(tmp_path / "c.parquet")], catch_exceptions=False)
+    assert list(read_prepared(tmp_path / "c.parquet").features) == ["hog", "hog_sliding", "landmarks"]
+    nothing = runner().invoke(cli, ["data", "prepare", str(source)])
+    assert nothing.exit_code == 2
+    assert "give --out FILE, --images FOLDER, or both" in nothing.stderr

@@ -76,7 +76,7 @@ def test_dropped_rows_are_counted_by_reason_and_adds_up() -> None:
     assert again.info.dropped == (("blurred", 2), ("dark", 2))
 
 
-def test_hash_sees_every_column() -> None:
+def test_the_hash_covers_every_column() -> None:
     data = made(20)
     changed = [
         replace(data, images=data.images ^ np.uint8(1)),

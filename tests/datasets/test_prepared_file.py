@@ -13,7 +13,10 @@ from helpers.datasets import encoded, made, votes_for
 from mien.datasets.dataset import Dataset
 from mien.datasets.image_codec import decode_images, encode_images
 from mien.datasets.prepared_file import METADATA_KEY, read_prepared, read_prepared_info, write_prepared
-from mien.errors import DataError, MissingFileError
+from mien.errors import DataError, MissingExtraError, MissingFileError
+from mien.published.features import (
+    compute_features,
+)
 
 
 def full() -> Dataset:
@@ -37,7 +40,7 @@ def test_codec_is_lossless(channels: int) -> None:
 
 
 @pytest.mark.parametrize("data", [made(20), made(7, channels=3), full(), made(20)[np.zeros(20, bool)]])
-def test_what_is_written_is_read(data: Dataset, tmp_path: Path) -> None:
+def test_a_written_file_is_read_back(data: Dataset, tmp_path: Path) -> None:
     path = write_prepared(data, tmp_path / "new folder" / "data.parquet")
     back = read_prepared(path)
     assert back.info == data.info
@@ -155,8 +158,30 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.errors import MissingExtraError
 
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"):
         write_prepared(made(2), tmp_path / "a.parquet")
+
+
+def with_features(n: int = 20, channels: int = 1) -> Dataset:
+    base = made(n, channels, side=48)
+    gray = np.ascontiguousarray(base.images[..., 0])
+    return replace(
+        base, features={"hog": compute_features("hog", gray), "hog_sliding": compute_features("hog_sliding", gray)}
+    )
+
+
+def test_features_are_written_read_and_selected(tmp_path: Path) -> None:
+    data = with_features()
+    path = write_prepared(data, tmp_path / "a.parquet")
+    assert str(pq.read_schema(path).field("feature_hog").type) == "fixed_size_list<element: float>[72]"
+    back = read_prepared(path)
+    assert set(back.features) == {"hog", "hog_sliding"}
+    rows = np.array([4, 0, 17])
+    for name, vectors in data.features.items():
+        np.testing.assert_array_equal(back.features[name], vectors)
+        np.testing.assert_array_equal(back[rows].features[name], vectors[rows])
+        np.testing.assert_array_equal(back.select("test").features[name], vectors[data.split == "test"])
+    old = read_prepared(write_prepared(made(5), tmp_path / "old.parquet"))
+    assert not old.features

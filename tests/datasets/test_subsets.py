@@ -7,7 +7,7 @@ import pytest
 
 from helpers.datasets import made, textured
 from mien.datasets.dataset import DatasetInfo
-from mien.datasets.subsets import limit_per_emotion, select_emotions
+from mien.datasets.subsets import first_per_emotion, limit_per_emotion, select_emotions
 from mien.errors import InputError
 
 
@@ -40,3 +40,17 @@ def test_emotions_are_selected_by_name() -> None:
     ages = replace(made(), emotion=None, info=DatasetInfo("fairface"))
     with pytest.raises(InputError, match="no emotions to choose from"):
         select_emotions(ages, ["happy"])
+
+
+def test_the_first_images_of_each_emotion_are_kept() -> None:
+    data = made(70)
+    kept = first_per_emotion(data, 2)
+    for split in ("train", "validation", "test"):
+        part = data.select(split)
+        for code in range(7):
+            np.testing.assert_array_equal(
+                kept.row[(kept.split == split) & (kept.emotion == code)], part.row[part.emotion == code][:2]
+            )
+    assert dict(kept.info.dropped) == {"beyond the limit of its class": 70 - len(kept)}
+    with pytest.raises(InputError, match="at least 1"):
+        first_per_emotion(data, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from mien.evaluation.metrics import (
     expected_calibration_error,
     in_top_k,
     kl_divergence,
+    score_labels,
     score_probabilities,
 )
 
@@ -82,3 +85,15 @@ def test_top_two_and_divergence_by_hand() -> None:
     assert scores.top2 == pytest.approx(2 / 3)
     assert scores.kl == pytest.approx(np.mean(expected)), "a face without a vote does not count"
     assert score_probabilities(told, np.array([1, 0, 1]), LABELS).kl is None
+
+
+def test_labels_are_scored_like_probabilities() -> None:
+    truth = np.array([0, 1, 2, 2, 1])
+    predicted = np.array([0, 2, 2, 1, 1])
+    labels = ("a", "b", "c")
+    hard = score_labels(predicted, truth, labels, ordered=True)
+    soft = score_probabilities(np.eye(3)[predicted], truth, labels, ordered=True)
+    assert replace(soft, log_loss=None, ece=None, top2=None) == hard
+    assert soft.log_loss is not None
+    with pytest.raises(InputError, match="do not fit"):
+        score_labels(predicted[:4], truth, labels)

@@ -81,7 +81,7 @@ def test_a_photo_through_a_network_of_each_system(name: str, zoo: dict[str, Path
     np.testing.assert_allclose(faces.emotions, by_torch(zoo[name], crops), atol=1e-4)
 
 
-def test_an_age_network_of_the_zoo(zoo: dict[str, Path]) -> None:
+def test_an_age_network_on_a_photo(zoo: dict[str, Path]) -> None:
     analyzer = mien.Analyzer(models=[zoo["age-cnn-small-improved"]], threads=1)
     face = analyzer.analyze(hopper(), color="rgb")[0]
     assert len(face.ages) == 9
@@ -145,7 +145,7 @@ def test_a_feature_that_cannot_be_computed_is_an_error_when_the_model_is_opened(
         Model(zoo["fusion-a-landmarks-sliding"])
 
 
-def test_cards_say_what_a_network_learned_from(zoo: dict[str, Path]) -> None:
+def test_cards_record_the_training_data_of_a_network(zoo: dict[str, Path]) -> None:
     def card(name: str) -> Card:
         return Model(zoo[name], threads=1).card
 
@@ -156,7 +156,7 @@ def test_cards_say_what_a_network_learned_from(zoo: dict[str, Path]) -> None:
         dataclasses.replace(card("compact-vgg"), mean=(0.5, 0.5))
 
 
-def test_faces_without_any_are_no_error(zoo: dict[str, Path]) -> None:
+def test_no_faces_are_no_error(zoo: dict[str, Path]) -> None:
     blank = np.zeros((100, 100, 3), np.uint8)
     found = mien.Analyzer(models=[zoo["fusion-a-landmarks-sliding"]], threads=1).analyze(blank, color="rgb")
     assert isinstance(found, Faces)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from mien.published.reproduction.report_page import (
+    learning_curve_images,
+    our_figures,
+    published_figures,
+    reproduction_page,
+)
+from mien.published.reproduction.results import (
+    RowResult,
+    write_curve,
+    write_result,
+)
+from mien.published.reproduction.rows import ROWS, ReproductionRow
+
+
+def scored(accuracy: float) -> dict[str, object]:
+    labels = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    return {
+        "n": 3589, "accuracy": accuracy, "macro_f1": 0.5, "labels": labels, "one_off": None,
+        "recall": dict.fromkeys(labels, 0.25), "confusion": np.arange(49).reshape(7, 7).tolist(),
+    }  # fmt: skip
+
+
+def fabricated(row: ReproductionRow, accuracies: tuple[float, ...]) -> RowResult:
+    names = ("fer2013", "fer2013 leak-free", "ferplus") if row.improves else ("validation", "test", "test leak-free")
+    runs = tuple(
+        {
+            "seed": seed, "keep": row.keep, "epochs": 10, "kept_epoch": 9, "seconds_per_epoch": 12.3,
+            "cpu_seconds_per_epoch": 10.1,
+            "scores": {name: scored(accuracy + 0.01 * i) for i, name in enumerate(names)}, "precision": "float32",
+            "processor": "A processor", "gpus": [], "threads": 1, "command": f"mien reproduce {row.name}",
+            "commit": "abcdef1234567890", "earlier": [], "date": "2026-01-02", "data_sha256": "0", "packages": {},
+        }
+        for seed, accuracy in enumerate(accuracies)
+    )  # fmt: skip
+    return RowResult(row.name, {"trained": 1_234_567, "statistics": 8}, runs)
+
+
+def test_a_page_without_results_has_no_figures_of_ours(tmp_path: Path) -> None:
+    text = reproduction_page(tmp_path)
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(rows) == len([row for row in ROWS.values() if row.improves is None])
+    for line in rows:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[4].startswith("not run yet"), line
+        assert cells[5] in ("not run yet", "–")
+        assert not re.search(r"\d %", "".join(cells[4:]))
+    assert learning_curve_images(tmp_path) == {}
+
+
+def test_the_page_has_the_figures_of_the_files(tmp_path: Path) -> None:
+    own, better = ROWS["stack-final"], ROWS["stack-final-improved"]
+    write_result(tmp_path, fabricated(own, (0.5, 0.6)))
+    write_result(tmp_path, fabricated(better, (0.7123,)))
+    write_curve(tmp_path, own.name, 0, [{"epoch": 1.0, "val_loss": 2.0, "train_loss": 1.5, "val_x_accuracy": 0.3}] * 2)
+    text = reproduction_page(tmp_path)
+    line = next(line for line in text.splitlines() if line.startswith("| `stack-final` |"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[1] == "1,234,567"
+    assert cells[3] == "60.37 % validation, 61.05 % test"
+    assert cells[4].startswith("55.0 % validation, 56.0 % (57.0 %) test (2 of 4 runs, standard deviation 7.1")
+    assert cells[5] == "71.2 % (72.2 %)"
+    assert cells[6] == "73.2 %"
+    assert "| `mien reproduce stack-final` | 1 | epoch 9 of 10 | 10 | 12 | A processor, 1 thread | float32 |" in text
+    assert "| angry | 0 | 1 | 2 |" in text
+    assert reproduction_page(tmp_path) == text
+    assert list(learning_curve_images(tmp_path)) == ["stack-final.svg"]
+    assert "not run yet" in our_figures(ROWS["fusion-a"], None)
+    assert published_figures(ROWS["fusion-a"]) == "72.4 % test"
