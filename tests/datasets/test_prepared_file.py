@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers.datasets import encoded, made, votes_for
+from helpers.labelled_pictures import pictures
 from mien.datasets.dataset import Dataset
 from mien.datasets.image_codec import decode_images, encode_images
 from mien.datasets.prepared_file import METADATA_KEY, read_prepared, read_prepared_info, write_prepared
@@ -185,3 +186,17 @@ def test_features_are_written_read_and_selected(tmp_path: Path) -> None:
         np.testing.assert_array_equal(back.select("test").features[name], vectors[data.split == "test"])
     old = read_prepared(write_prepared(made(5), tmp_path / "old.parquet"))
     assert not old.features
+
+
+def test_feature_columns_survive_the_file(tmp_path: Path) -> None:
+    wanted = pictures(60, features=True)
+    data = read_prepared(write_prepared(wanted, tmp_path / "features.parquet"))
+    assert data.features.keys() == wanted.features.keys()
+    for name, vectors in wanted.features.items():
+        np.testing.assert_array_equal(data.features[name], vectors)
+    np.testing.assert_array_equal(data[data.split == "test"].features["hog"], vectors_of(wanted, "hog", "test"))
+    assert data.sha256() != pictures(60).sha256()
+
+
+def vectors_of(data: Dataset, name: str, split: str) -> np.ndarray:
+    return np.asarray(data.features[name])[data.split == split]

@@ -46,7 +46,7 @@ def collect_environment() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "source_commit": source_commit(),
+        "commit": source_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -89,7 +89,7 @@ def test_a_killed_queue_resumes_its_run(data: Path, tmp_path: Path, monkeypatch:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue_module, "fit", trains_and_dies)
+        patch.setattr(queue_module, "train", trains_and_dies)
         with pytest.raises(Killed):
             run_queue((row,), {"fer2013": data}, out, out, threads=1)
     assert not (folder / TRAINED).is_file()
@@ -164,7 +164,7 @@ def test_a_row_that_fails_does_not_stop_the_others(data: Path, tmp_path: Path, m
     def refuses(*arguments: object, **options: object) -> None:
         raise DataError("no such luck")
 
-    monkeypatch.setattr(queue_module, "fit", refuses)
+    monkeypatch.setattr(queue_module, "train", refuses)
     rows = (ROWS["attention-parallel"], ROWS["attention-sequential"])
     assert not run_queue(rows, {"fer2013": data}, tmp_path, tmp_path, report=lines.append)
     assert [line for line in lines if "no such luck" in line][1].startswith("attention-sequential")

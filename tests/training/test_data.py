@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.labelled_pictures import pictures
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.recipes.catalog import get_recipe
+from mien.training.config import SplitRoles
+from mien.training.data import make_loader, select_role
+from mien.training.module import TrainingModule
+from mien.training.preprocessing import unit_range
+
+
+def test_splits_play_the_roles_of_the_recipe() -> None:
+    data = pictures(60)
+    both = get_recipe("small-cnn")
+    assert len(select_role(data, both, "train")[0]) == 36
+    assert len(select_role(data, both, "validation")[0]) == len(select_role(data, both, "test")[0]) == 24
+    swapped = get_recipe("compact-vgg")
+    assert set(select_role(data, swapped, "validation")[0].split.tolist()) == {"test"}
+    assert set(select_role(data, swapped, "test")[0].split.tolist()) == {"validation"}
+
+
+def test_a_cap_keeps_the_first_images_of_each_class() -> None:
+    data = pictures(140)
+    capped = replace(get_recipe("fusion-a"), splits=SplitRoles(cap=2))
+    part, targets = select_role(data, capped, "train")
+    assert np.bincount(targets["emotion"].label).tolist() == [2] * 5
+    whole, all_targets = select_role(data, get_recipe("fusion-a"), "train")
+    for label in range(5):
+        first = whole.row[all_targets["emotion"].label == label][:2]
+        assert part.row[targets["emotion"].label == label].tolist() == first.tolist()
+
+
+def test_small_images_are_enlarged_as_they_are_asked_for() -> None:
+    batches = make_loader(pictures(70), get_recipe("compact-vgg"), "validation")
+    batch = next(iter(batches))
+    assert batch["images"].shape[1:] == (1, 100, 100)
+    assert batch["images"].dtype == torch.uint8
+    assert batches.dataset.images.shape[1:] == (1, 48, 48)  # type: ignore[attr-defined]
+    learner = TrainingModule(get_recipe("compact-vgg"))
+    assert learner.normalize(torch.full((1, 1, 4, 4), 129.44 / 255)).abs().max() < 1e-5
+    assert learner(unit_range(batch["images"]), batch["features"])["emotion"].shape == (len(batch["images"]), 7)
+
+
+def test_colour_is_made_gray_for_a_gray_network() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
+    split = np.array(["train", "train", "validation", "validation"])
+    ages = np.array([0, 3, 5, 8], np.int8)
+    data = Dataset(images, split, np.arange(4, dtype=np.int32), DatasetInfo("fairface"), age=ages)
+    batch = next(iter(make_loader(data, get_recipe("age-cnn-small-improved"), "validation")))
+    assert batch["images"].shape == (2, 1, 200, 200)
+    luma = images[2].astype(float) @ [0.299, 0.587, 0.114]
+    assert float(batch["images"][0].float().mean()) == pytest.approx(luma.mean(), abs=1)
