@@ -33,10 +33,10 @@ class Column(Generic[T]):
         name: in CSV, Parquet and data frames.
         dtype: type of its values; None stands for "nothing" in any column.
         description: for people; states what it is and when it is empty.
-        values: from what the table is made of to one value per row.
+        values: from what the table is made of, and `digits`, to one value per row.
         path: keys that lead to it in the JSON object of a row; an integer is a place in a list. Empty: not in JSON.
         unit: such as "pixels" or "seconds"; empty for none.
-        digits: decimals that are kept, None for all.
+        digits: decimals that values are rounded to, None for all.
         low: least value, for the schema.
         high: greatest value, for the schema.
         required: whether the key is always there in JSON; otherwise it is left out where there is nothing.
@@ -49,7 +49,7 @@ class Column(Generic[T]):
     name: str
     dtype: Dtype
     description: str
-    values: Callable[[T], list[Any]]
+    values: Callable[[T, int | None], list[Any]]
     path: tuple[str | int, ...] = ()
     unit: str = ""
     digits: int | None = None
@@ -60,6 +60,10 @@ class Column(Generic[T]):
     flat: bool = True
     schema: Mapping[str, Any] | None = None
     any_description: str = ""
+
+    def read(self, table: T) -> list[Any]:
+        """Its values, one per row, rounded to `digits`."""
+        return self.values(table, self.digits)
 
 
 def check_names(columns: Sequence[Column[Any]]) -> None:
@@ -72,7 +76,7 @@ def check_names(columns: Sequence[Column[Any]]) -> None:
 
 def flat_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
     """Column name → one value per row: what CSV, Parquet and data frames hold."""
-    return {column.name: column.values(table) for column in columns if column.flat}
+    return {column.name: column.read(table) for column in columns if column.flat}
 
 
 def plain_numbers(values: NDArray[Any], known: NDArray[np.bool_], digits: int | None = None) -> list[Any]:
@@ -91,7 +95,7 @@ def json_objects(columns: Sequence[Column[T]], table: T) -> Iterator[dict[str, A
     for i, column in enumerate(kept):
         groups.setdefault(column.path[:-1], []).append((column.path[-1], i))
     null = [column.null or column.required for column in kept]
-    read = [column.values(table) for column in kept]
+    read = [column.read(table) for column in kept]
     order = [str(key) for key in dict.fromkeys(column.path[0] for column in kept)]
     for row in zip(*read, strict=True):
         document: dict[Any, Any] = {}

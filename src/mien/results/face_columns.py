@@ -156,30 +156,30 @@ def face_objects(table: FaceTable) -> Iterator[dict[str, Any]]:
         yield document if known else {}
 
 
-def _of_faces(field: str, at: int | None = None, digits: int | None = None) -> Any:
-    def values(table: FaceTable) -> list[Any]:
+def _of_faces(field: str, at: int | None = None) -> Any:
+    def values(table: FaceTable, digits: int | None) -> list[Any]:
         numbers = table.records[field] if at is None else table.records[field][:, at]
         return plain_numbers(numbers, table.is_face, digits)
 
     return values
 
 
-def _of_rows(field: str, digits: int | None = None) -> Any:
-    def values(table: FaceTable) -> list[Any]:
+def _of_rows(field: str) -> Any:
+    def values(table: FaceTable, digits: int | None) -> list[Any]:
         numbers = table.records[field]
         return (numbers if digits is None else numbers.round(digits)).tolist()  # type: ignore[no-any-return]
 
     return values
 
 
-def _source(table: FaceTable) -> list[Any]:
+def _source(table: FaceTable, digits: int | None) -> list[Any]:
     return [readable(table.source)] * len(table.records)
 
 
-def _landmarks(table: FaceTable) -> list[Any]:
+def _landmarks(table: FaceTable, digits: int | None) -> list[Any]:
     points = table.records["landmarks"]
     known = table.is_face & ~np.isnan(points).any(axis=(1, 2))
-    rounded = points.astype(np.float64).round(2).tolist()
+    rounded = points.astype(np.float64).round(digits or 0).tolist()
     return [five if there else None for five, there in zip(rounded, known.tolist(), strict=True)]
 
 
@@ -197,7 +197,7 @@ _PHOTO: tuple[Column[FaceTable], ...] = (
 _VIDEO: tuple[Column[FaceTable], ...] = (
     Column("source", "category", "path or address of the video", _source, required=True),
     Column("frame", "int64", "number of the frame in the video, from 0", _of_rows("frame"), required=True),
-    Column("time", "float64", "time of the frame from the start", _of_rows("time", 6), unit="seconds", digits=6,
+    Column("time", "float64", "time of the frame from the start", _of_rows("time"), unit="seconds", digits=6,
            required=True),
     Column(
         "track", "int32", "number of the person, the same on every frame", _of_faces("track"), ("track",),
@@ -207,13 +207,13 @@ _VIDEO: tuple[Column[FaceTable], ...] = (
 _FACE: tuple[Column[FaceTable], ...] = (
     *(
         Column(
-            name, "float64", f"{side} edge of the face in the upright picture", _of_faces("box", i, 2), ("box", i),
+            name, "float64", f"{side} edge of the face in the upright picture", _of_faces("box", i), ("box", i),
             unit="pixels", digits=2, required=True,
         )
         for i, (name, side) in enumerate(zip(("x1", "y1", "x2", "y2"), _CORNERS, strict=True))
     ),
     Column(
-        "score", "float64", "confidence of the detector", _of_faces("score", None, 4), ("score",),
+        "score", "float64", "confidence of the detector", _of_faces("score"), ("score",),
         digits=4, low=0, high=1, required=True,
     ),
     Column(
@@ -240,27 +240,27 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     def frame(field: str) -> str:
         return f"{name}/{field}"
 
-    def best(table: FaceTable) -> list[Any]:
+    def best(table: FaceTable, digits: int | None) -> list[Any]:
         return _labels(table, table.predictions(name).best, head)
 
-    def confidence(table: FaceTable) -> list[Any]:
-        return plain_numbers(table.records[name].max(axis=1), table.is_face, 4)
+    def confidence(table: FaceTable, digits: int | None) -> list[Any]:
+        return plain_numbers(table.records[name].max(axis=1), table.is_face, digits)
 
-    def entropy(table: FaceTable) -> list[Any]:
-        return plain_numbers(table.predictions(name).entropy, table.is_face, 4)
+    def entropy(table: FaceTable, digits: int | None) -> list[Any]:
+        return plain_numbers(table.predictions(name).entropy, table.is_face, digits)
 
-    def expected(table: FaceTable) -> list[Any]:
+    def expected(table: FaceTable, digits: int | None) -> list[Any]:
         values = table.predictions(name).expected
-        return [None] * len(table.records) if values is None else plain_numbers(values, table.is_face, 1)
+        return [None] * len(table.records) if values is None else plain_numbers(values, table.is_face, digits)
 
     def probability(field: str, at: int) -> Any:
-        return lambda table: plain_numbers(table.records[field][:, at], table.is_face, 5)
+        return lambda table, digits: plain_numbers(table.records[field][:, at], table.is_face, digits)
 
     def index(field: str) -> Any:
-        return lambda table: _labels(table, table.records[field], head)
+        return lambda table, digits: _labels(table, table.records[field], head)
 
     def number(field: str) -> Any:
-        return lambda table: plain_numbers(table.records[field], table.is_face, 4)
+        return lambda table, digits: plain_numbers(table.records[field], table.is_face, digits)
 
     # views of the shipped heads, so that the usual questions need no second step
     if (name, ranges) in ((EMOTION, False), (AGE, True)):

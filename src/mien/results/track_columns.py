@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _SHARE: Mapping[str, Any] = {"digits": 4, "low": 0, "high": 1}
 
 
-def _of(get: Callable[[Any], Any], digits: int | None = None) -> Any:
+def _of(get: Callable[[Any], Any]) -> Any:
     """Reads one value of each track or episode; None where ``get`` finds nothing."""
 
-    def values(rows: Sequence[Any]) -> list[Any]:
+    def values(rows: Sequence[Any], digits: int | None) -> list[Any]:
         found = [get(row) for row in rows]
         return found if digits is None else [None if value is None else round(value, digits) for value in found]
 
@@ -29,23 +29,23 @@ EPISODE_COLUMNS: tuple[Column[Sequence[Episode]], ...] = (
     Column("track", "int32", "number of the track", _of(lambda e: e.track), ("track",), low=1, required=True),
     Column("head", "category", "head that the label belongs to", _of(lambda e: e.head), ("head",), required=True),
     Column("label", "category", "the label shown, such as happy", _of(lambda e: e.label), ("label",), required=True),
-    Column("start", "float64", "begin", _of(lambda e: e.start, 3), ("start",), "seconds", 3, required=True),
-    Column("end", "float64", "end of the last frame", _of(lambda e: e.end, 3), ("end",), "seconds", 3, required=True),
-    Column("peak", "float64", "greatest smoothed probability", _of(lambda e: e.peak, 4), ("peak",), required=True,
+    Column("start", "float64", "begin", _of(lambda e: e.start), ("start",), "seconds", 3, required=True),
+    Column("end", "float64", "end of the last frame", _of(lambda e: e.end), ("end",), "seconds", 3, required=True),
+    Column("peak", "float64", "greatest smoothed probability", _of(lambda e: e.peak), ("peak",), required=True,
            **_SHARE),
-    Column("peak_time", "float64", "time of the peak", _of(lambda e: e.peak_time, 3), ("peak_time",), "seconds", 3,
+    Column("peak_time", "float64", "time of the peak", _of(lambda e: e.peak_time), ("peak_time",), "seconds", 3,
            required=True),
-    Column("mean", "float64", "time-weighted mean of the smoothed probability", _of(lambda e: e.mean, 4), ("mean",),
+    Column("mean", "float64", "time-weighted mean of the smoothed probability", _of(lambda e: e.mean), ("mean",),
            required=True, **_SHARE),
 )  # fmt: skip
 _TRACK: tuple[Column[Sequence[Track]], ...] = (
     Column("track", "int32", "number of the face, in order of appearance", _of(lambda t: t.id), ("track",), low=1,
            required=True),
-    Column("start", "float64", "its first frame", _of(lambda t: t.start, 3), ("start",), "seconds", 3, required=True),
-    Column("end", "float64", "end of its last frame", _of(lambda t: t.end, 3), ("end",), "seconds", 3, required=True),
+    Column("start", "float64", "its first frame", _of(lambda t: t.start), ("start",), "seconds", 3, required=True),
+    Column("end", "float64", "end of its last frame", _of(lambda t: t.end), ("end",), "seconds", 3, required=True),
     Column("frames", "int64", "frames in which it was observed", _of(lambda t: t.frames), ("frames",), low=0,
            required=True),
-    Column("seen", "float64", "time in which it was observed", _of(lambda t: t.seen, 3), ("seen",), "seconds", 3, low=0,
+    Column("seen", "float64", "time in which it was observed", _of(lambda t: t.seen), ("seen",), "seconds", 3, low=0,
            required=True),
 )  # fmt: skip
 
@@ -63,17 +63,17 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
     label = f"{name}_range" if ranges else name
     text = label.replace("_", " ")
 
-    def of(get: Callable[[TrackPrediction], Any], digits: int | None = None) -> Any:
-        return _of(lambda track: get(track.predictions[name]) if name in track.predictions else None, digits)
+    def of(get: Callable[[TrackPrediction], Any]) -> Any:
+        return _of(lambda track: get(track.predictions[name]) if name in track.predictions else None)
 
     def probability(one: str) -> Any:
-        return of(lambda p: p.probabilities[one], 4)
+        return of(lambda p: p.probabilities[one])
 
     def vote(field: str) -> Any:
-        return of(lambda p: None if p.vote is None else getattr(p.vote, field), 4)
+        return of(lambda p: None if p.vote is None else getattr(p.vote, field))
 
     def share(one: str) -> Any:
-        return of(lambda p: p.shares.get(one), 4)
+        return of(lambda p: p.shares.get(one))
 
     what = f"the most probable {text}"
     get_label = of(lambda p: p.label)
@@ -81,7 +81,7 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
     if (name, ranges) in ((EMOTION, False), (AGE, True)):  # views of the shipped heads
         columns.insert(0, Column("", "category", what, get_label, (label,), flat=False))
     if ranges:
-        mean = of(lambda p: p.expected, 1)
+        mean = of(lambda p: p.expected)
         columns.append(
             Column(name, "float64", f"expected {name}", mean, (*root, "expected"), digits=1, low=0,
                    any_description="mean under the distribution, for labels that are ranges of numbers")
