@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from mien.cpus import available_cpus
 from mien.datasets.row_location import DAMAGED, RowLocation
-from mien.errors import DataError, InputError
+from mien.errors import DataError, ImageError, InputError
 from mien.geometry import resize
+from mien.media.decoding_cost import check_jpeg_scans, is_jpeg_header
 from mien.media.silence_logs import silence_pillow
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -177,7 +178,11 @@ def _stated_pixels(data: NDArray[np.uint8]) -> int:
 
     try:
         with silence_pillow(), Image.open(io.BytesIO(data.data), formats=FORMATS) as image:
+            if is_jpeg_header(data[:3].tobytes()):
+                check_jpeg_scans(io.BytesIO(data.data))
             return image.width * image.height
+    except ImageError as error:
+        raise DataError(error.reason, advice=_REPLACE, code=DAMAGED, details=error.details) from None
     except Image.DecompressionBombError:
         return MAX_PIXELS + 1
     except _DAMAGE:

@@ -150,6 +150,8 @@ def decode_frames(
             order.add_packet(packet.number, None if probe.numbering is FrameNumbering.RATE else packet.pts)
         if packet.damaged:
             damaged.add(packet.number)
+        if packet.is_costly():
+            continue  # counted by `order` among the missing
         # decoders copy the timestamp of the packet to the picture: as a number it identifies the packet
         packet.packet.pts = packet.number
         for frame in pictures(packet.packet):

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mien.defaults import FRAME_RATE
+from mien.media.decoding_cost import is_costly_jpeg_packet
 from mien.media.silence_logs import silence_ffmpeg
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class VideoPacket:
     key: bool
     visible: bool
     damaged: bool
+
+    def is_costly(self) -> bool:
+        """Whether decoding it may take minutes."""
+        return self.packet.stream.codec_context.name == "mjpeg" and is_costly_jpeg_packet(bytes(self.packet))
 
 
 @dataclass(slots=True)

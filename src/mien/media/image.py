@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mien.errors import ImageError, ImageTooLargeError, InputError
 from mien.media.addresses import without_password
 from mien.media.arrays import Color, rgb_from_array
+from mien.media.decoding_cost import check_jpeg_scans, is_jpeg_header
 from mien.media.filetype import HEADER_BYTES, RAW_SUFFIXES, diagnose_unreadable_image, is_heif_header
 from mien.media.frame import Frame
 from mien.media.local_file import open_file
@@ -77,8 +78,9 @@ def load_image(
         MissingFileError: no such file.
         InputError: a folder, a URL, or an array or object that is no picture.
         ImageTooLargeError: a file that declares more than ``max_pixels``.
-        ImageError: a file that is empty, damaged, cut short or of a format that cannot be read. The ``path`` of an
-            error is `BYTES_NAME` or `FILE_OBJECT_NAME` where the input has no other.
+        ImageError: a file that is empty, damaged, cut short, of a format that cannot be read, or made so that it would
+            take minutes to decode (``code`` is "image-too-complex"). The ``path`` of an error is `BYTES_NAME` or
+            `FILE_OBJECT_NAME` where the input has no other.
     """
     if color not in (None, "rgb", "bgr"):
         raise InputError(f'color is "rgb" or "bgr", got {color!r}')
@@ -176,6 +178,11 @@ def _decode(stream: BinaryIO, path: str, source: str | None, max_pixels: int, re
     try:
         with silence_pillow(), Image.open(stream, formats=formats) as image:
             _check_size(image.size, max_pixels)
+            if is_jpeg_header(head):
+                position = stream.tell()
+                stream.seek(0)
+                check_jpeg_scans(stream)
+                stream.seek(position)
             rgb, full_size = _pixels_of(image, reduce)
             return Frame(rgb, source=source, full_size=full_size)
     except ImageError as error:

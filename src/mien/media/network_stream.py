@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mien.cpus import thread_count
 from mien.errors import VideoError
 from mien.media.connection import ConnectionLostError, ReceivedFrame
+from mien.media.decoding_cost import is_costly_jpeg_packet
 from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream, codec_name
 from mien.media.frame_converter import FrameConverter
 from mien.media.silence_logs import silence_ffmpeg
@@ -98,6 +99,9 @@ class NetworkStream:
             except FFmpegError as error:
                 lost = _read_error(error, self._stall, timed_out=time.monotonic() - begun >= self._stall)
             at_end = packet is None or packet.size == 0
+            if not at_end and self.codec == "mjpeg" and is_costly_jpeg_packet(bytes(packet)):
+                yield ReceivedFrame(None, None)
+                continue
             try:
                 decoded = context.decode(None if at_end else packet)
             except FFmpegError:

@@ -184,7 +184,7 @@ def _first_frame(demuxer: VideoDemuxer) -> tuple[av.VideoFrame | None, list[Vide
             packets.append(packet)
         elif first is not None:
             break
-        if first is None or first.interlaced_frame:
+        if (first is None or first.interlaced_frame) and not packet.is_costly():
             try:
                 frames = context.decode(packet.packet)
             except FFmpegError:

@@ -45,6 +45,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "input-invalid": ProblemType(422, "Invalid parameter"),
     "image-unreadable": ProblemType(422, "Unreadable image", "the image", "check the file, or save it as JPEG or PNG"),
     "image-too-large": ProblemType(413, "Image too large", "the image", "shrink it", facts=("pixels", "limit")),
+    "image-too-complex": ProblemType(
+        422, "Image too complex", "the image", "save it again as an ordinary JPEG or PNG", facts=("limit",)
+    ),
     "video-unreadable": ProblemType(422, "Unreadable video", "the video", "check the file, or convert it to MP4"),
     "output-unwritable": ProblemType(
         507, "Insufficient storage", detail="the video or its results cannot be stored; the disk may be full"
