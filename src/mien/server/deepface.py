@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mien.exchange.deepface_fer import to_deepface
 from mien.server.engine import PhotoRequest, PhotoResult
+from mien.server.json_structure import check_json_structure
 from mien.server.problems import ProblemError
 from mien.server.service import ServiceState, service_state
 from mien.server.uploads import (
@@ -131,6 +132,7 @@ async def _read_request(request: Request, service: ServiceState) -> tuple[bytes,
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
+    check_json_structure(body)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

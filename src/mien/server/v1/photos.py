@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from mien.server.engine import PhotoRequest, PhotoResult
+from mien.server.json_structure import check_json_structure
 from mien.server.problems import ProblemError
 from mien.server.service import ServiceState, service_state
 from mien.server.uploads import (
@@ -173,6 +174,7 @@ async def _read_photos(request: Request, service: ServiceState) -> list[bytes]:
 
 
 def _photos_from_json(body: bytes, max_images: int) -> list[bytes]:
+    check_json_structure(body)
     try:
         texts = Base64Images.model_validate_json(body).images
     except ValidationError as error:
