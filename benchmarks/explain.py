@@ -20,11 +20,11 @@ import numpy as np
 
 from mien.cli.demo import PORTRAITS
 from mien.explain import draw
-from mien.explain.faithfulness import curves
-from mien.explain.methods import METHODS, maps, signed
-from mien.explain.model import open_explainable
-from mien.explain.sampling import read_split, sample
-from mien.explain.sanity import cascade
+from mien.explain.faithfulness import faithfulness_curves
+from mien.explain.methods import METHODS, attribution_maps, is_signed
+from mien.explain.model import open_network
+from mien.explain.sampling import read_split, sample_rows
+from mien.explain.sanity import randomisation_test
 from mien.media.image import load_image
 from mien.pipeline.analyzer import Analyzer
 from mien.predict.align import align_faces
@@ -34,19 +34,19 @@ SIDE = 128
 
 
 def measure(data: Path, images: int, shuffled: int, threads: int) -> dict[str, object]:
-    model = open_explainable("emotion", threads)
+    model = open_network("emotion", threads)
     head = model.head()
     part = read_split(data, "validation")
-    faces = resize_images(part.images[sample(len(part), images, seed=0)], model.size, model.channels)
+    faces = resize_images(part.images[sample_rows(len(part), images, seed=0)], model.size, model.channels)
     targets = model.probabilities(model.input(faces), head).argmax(axis=1)
-    found = {name: maps(model, head, faces, targets, name) for name in METHODS}
+    found = {name: attribution_maps(model, head, faces, targets, name) for name in METHODS}
     return {
         "model": "emotion",
         "head": head.name,
         "dataset": part.info.name,
         "split": "validation",
-        "faithfulness": curves(model, head, faces, targets, found),
-        "sanity": cascade(model, head, faces[:shuffled], targets[:shuffled], tuple(METHODS)),
+        "faithfulness": faithfulness_curves(model, head, faces, targets, found),
+        "sanity": randomisation_test(model, head, faces[:shuffled], targets[:shuffled], tuple(METHODS)),
     }
 
 
@@ -60,7 +60,7 @@ def portraits() -> list[Path]:
 
 
 def picture(out: Path) -> None:
-    model = open_explainable("emotion", 1)
+    model = open_network("emotion", 1)
     head = model.head()
     analyzer = Analyzer(models=(), threads=1)
     rows = []
@@ -68,12 +68,12 @@ def picture(out: Path) -> None:
         frame = load_image(path)
         crop = align_faces(frame.rgb, analyzer.analyze(frame), model.size, "gray", model.frame, "mtcnn")[:1]
         p = model.probabilities(model.input(crop), head)[0]
-        row = [draw.Tile(draw.face(crop[0], SIDE), (f"{head.labels[p.argmax()]} {p.max():.0%}",))]
+        row = [draw.Tile(draw.enlarge_face(crop[0], SIDE), (f"{head.labels[p.argmax()]} {p.max():.0%}",))]
         for name in METHODS:
-            values = maps(model, head, crop, np.array([p.argmax()]), name)[0]
-            row.append(draw.Tile(draw.overlay(crop[0], values, signed=signed(name), side=SIDE), (name,)))
+            values = attribution_maps(model, head, crop, np.array([p.argmax()]), name)[0]
+            row.append(draw.Tile(draw.overlay_map(crop[0], values, signed=is_signed(name), side=SIDE), (name,)))
         rows.append(row)
-    draw.save(draw.grid(rows), out)
+    draw.save_png(draw.tile_grid(rows), out)
 
 
 def main() -> None:

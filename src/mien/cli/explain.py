@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.detect.options import DetectionOptions
-    from mien.explain.model import Explainable
+    from mien.explain.model import ExplainedNetwork
     from mien.models.card import Head
 
 # the names of the tables in mien.explain, written out because importing them loads torch; a test compares
@@ -93,10 +93,10 @@ def command(photos: tuple[str, ...], data: Path | None, **values: Any) -> None:
     try:
         import captum  # noqa: F401
 
-        from mien.explain.draw import made_folder
+        from mien.explain.draw import make_folder
     except ImportError as error:
         raise MissingExtraError(error.name or "captum", "explain", "explanation") from error
-    made_folder(options.out)
+    make_folder(options.out)
     if data is None:
         _explain_photos(photos, options)
     else:
@@ -137,18 +137,18 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
     import numpy as np
 
     from mien.errors import MienError
-    from mien.explain.methods import chosen_methods
-    from mien.explain.model import open_explainable
+    from mien.explain.methods import select_methods
+    from mien.explain.model import open_network
     from mien.explain.output_folder import write_face
     from mien.media.image import image_suffixes, load_image
     from mien.media.paths import expand_paths
     from mien.pipeline.analyzer import Analyzer
     from mien.predict.align import align_faces
 
-    model = open_explainable(options.model, options.threads)
+    model = open_network(options.model, options.threads)
     head = model.head(options.head)
     _check_target_and_layer(model, head, options)
-    methods = chosen_methods(model, options.methods or ("all",))
+    methods = select_methods(model, options.methods or ("all",))
     analyzer = Analyzer(models=(), **asdict(options.detection), threads=options.threads)
     failures = Failures()
     paths, errors = expand_paths(photos, suffixes=image_suffixes())
@@ -181,11 +181,11 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
 
 def _explain_dataset(data: Path, options: ExplainOptions) -> None:
     from mien.errors import DataError
-    from mien.explain.class_averages import LEAST, averages
-    from mien.explain.methods import REGIONS, chosen_methods
-    from mien.explain.model import open_explainable
+    from mien.explain.class_averages import MIN_IMAGES, average_maps
+    from mien.explain.methods import REGIONS, select_methods
+    from mien.explain.model import open_network
     from mien.explain.output_folder import write_averages, write_regions
-    from mien.explain.sampling import read_split, sample, sample_classes, truth
+    from mien.explain.sampling import read_split, sample_rows, sample_rows_per_class, true_classes
     from mien.training.resize import resize_images
 
     part = read_split(data, options.split)
@@ -193,46 +193,46 @@ def _explain_dataset(data: Path, options: ExplainOptions) -> None:
         _write_sheets(part, options)
     if not (options.average or options.faithfulness or options.sanity or options.wants_regions):
         return
-    model = open_explainable(options.model, options.threads)
+    model = open_network(options.model, options.threads)
     head = model.head(options.head)
     _check_target_and_layer(model, head, options)
     if options.wants_regions:
-        chosen_methods(model, (REGIONS,))
-        rows = sample(len(part), options.count("regions"), options.seed)
+        select_methods(model, (REGIONS,))
+        rows = sample_rows(len(part), options.count("regions"), options.seed)
         found = write_regions(model, head, resize_images(part.images[rows], model.size, model.channels), options.out)
         _print_regions(found)
         click.echo(f"{options.out / 'regions.png'}: where the transformer looks on {found['images']} faces")
     if options.average:
-        true = truth(part, head.labels)
-        rows = sample_classes(true, len(head.labels), options.count("average"), options.seed)
+        true = true_classes(part, head.labels)
+        rows = sample_rows_per_class(true, len(head.labels), options.count("average"), options.seed)
         if not len(rows):
             raise DataError(f"has no labels of head {head.name!r}", path=data, advice="give --head, or another model")
-        methods = chosen_methods(model, options.methods or ("all",))
+        methods = select_methods(model, options.methods or ("all",))
         images = resize_images(part.images[rows], model.size, model.channels)
         with _progress("averaging", len(head.labels) * len(methods)) as done:
-            means = averages(model, head, images, true[rows], methods, options.layer, done)
+            means = average_maps(model, head, images, true[rows], methods, options.layer, done)
         for label, count in means.too_few:
-            click.echo(f"{label}: {count} images, fewer than {LEAST}; left out", err=True)
+            click.echo(f"{label}: {count} images, fewer than {MIN_IMAGES}; left out", err=True)
         write_averages(means, options.out)
         click.echo(f"{options.out / 'average.png'}: mean maps of {', '.join(means.labels) or 'no class'}")
     if options.faithfulness or options.sanity:
         n = max(options.count(what) for what in ("faithfulness", "sanity") if getattr(options, what))
-        rows = sample(len(part), n, options.seed)
+        rows = sample_rows(len(part), n, options.seed)
         crops = resize_images(part.images[rows], model.size, model.channels)
         _run_tests(model, head, crops, options, {"dataset": part.info.name, "split": options.split})
 
 
 def _run_tests(
-    model: Explainable, head: Head, crops: NDArray[np.uint8], options: ExplainOptions, source: dict[str, Any]
+    model: ExplainedNetwork, head: Head, crops: NDArray[np.uint8], options: ExplainOptions, source: dict[str, Any]
 ) -> None:
     """Run the selected tests of the maps on faces of a source, which the JSON names."""
     from mien.errors import InputError
     from mien.explain.draw import draw_faithfulness, draw_sanity
-    from mien.explain.faithfulness import curves
-    from mien.explain.methods import METHODS, chosen_methods, maps
-    from mien.explain.model import targets_of
+    from mien.explain.faithfulness import faithfulness_curves
+    from mien.explain.methods import METHODS, attribution_maps, select_methods
+    from mien.explain.model import target_classes
     from mien.explain.output_folder import write_json
-    from mien.explain.sanity import cascade
+    from mien.explain.sanity import randomisation_test
 
     if not (options.faithfulness or options.sanity):
         return
@@ -241,19 +241,21 @@ def _run_tests(
             "--faithfulness and --sanity need one class per face", advice="give --target predicted, or a class"
         )
     # a region has no order of pixels, and does not depend on the class
-    methods = [name for name in chosen_methods(model, options.methods or ("all",)) if name in METHODS]
+    methods = [name for name in select_methods(model, options.methods or ("all",)) if name in METHODS]
     if not methods:
         methods = list(METHODS)
-    targets = targets_of(options.target, head.labels, model.probabilities(model.input(crops), head))[:, 0]
+    targets = target_classes(options.target, head.labels, model.probabilities(model.input(crops), head))[:, 0]
     about = {"model": options.model, "head": head.name, "target": options.target, **source}
     if options.faithfulness:
         n = min(len(crops), options.count("faithfulness"))
         with _progress("curves", 2 * len(methods) + 2) as done:
-            found = {}
+            computed = {}
             for name in methods:
-                found[name] = maps(model, head, crops[:n], targets[:n], name, options.layer)
+                computed[name] = attribution_maps(model, head, crops[:n], targets[:n], name, options.layer)
                 done()
-            document = about | curves(model, head, crops[:n], targets[:n], found, seed=options.seed, progress=done)
+            document = about | faithfulness_curves(
+                model, head, crops[:n], targets[:n], computed, seed=options.seed, progress=done
+            )
         write_json(document, options.out / "faithfulness.json")
         draw_faithfulness(document, options.out / "faithfulness.png")
         _print_faithfulness(document)
@@ -261,7 +263,7 @@ def _run_tests(
         n = min(len(crops), options.count("sanity"))
         stages = 5
         with _progress("shuffling", stages * len(methods)) as done:
-            document = about | cascade(
+            document = about | randomisation_test(
                 model, head, crops[:n], targets[:n], methods, layer=options.layer, stages=stages, seed=options.seed,
                 progress=done,
             )  # fmt: skip
@@ -274,8 +276,8 @@ def _write_sheets(part: Any, options: ExplainOptions) -> None:
     """Contact sheets need no gradient: any model that can be evaluated works."""
     from mien.errors import InputError
     from mien.evaluation.scoring.evaluate import open_model, predict
-    from mien.explain.contact_sheets import pick
-    from mien.explain.output_folder import write_sheet
+    from mien.explain.contact_sheets import select_faces
+    from mien.explain.output_folder import write_contact_sheet
     from mien.published.svm.run_folder import is_svm_run
 
     if is_svm_run(Path(options.model)):
@@ -286,23 +288,23 @@ def _write_sheets(part: Any, options: ExplainOptions) -> None:
         raise InputError(f"{model.name} has no head {head!r}", advice=f"choose one of {', '.join(model.heads)}")
     probabilities = predict(model, part)[head]
     for name in options.sheets:
-        picked = pick(name, part, probabilities, model.heads[head], options.count("sheet"), options.seed)
+        faces = select_faces(name, part, probabilities, model.heads[head], options.count("sheet"), options.seed)
         out = options.out / f"sheet-{name}"
-        write_sheet(picked, part, f"{name}: {model.name} on {part.info.name}, {options.split}", out)
+        write_contact_sheet(faces, part, f"{name}: {model.name} on {part.info.name}, {options.split}", out)
         click.echo(f"{out}.png: {PRIVATE}")
 
 
-def _check_target_and_layer(model: Explainable, head: Head, options: ExplainOptions) -> None:
+def _check_target_and_layer(model: ExplainedNetwork, head: Head, options: ExplainOptions) -> None:
     """Raise before any work where the class or the layer does not exist."""
     import numpy as np
 
-    from mien.explain.layers import chosen_layer
-    from mien.explain.model import targets_of
+    from mien.explain.layers import select_layer
+    from mien.explain.model import target_classes
 
-    targets_of(options.target, head.labels, np.zeros((1, len(head.labels)), np.float32))
+    target_classes(options.target, head.labels, np.zeros((1, len(head.labels)), np.float32))
     if options.layer is not None:
         blank = np.zeros((1, model.size, model.size, model.channels), np.uint8)
-        chosen_layer(model.module, model.input(blank), options.layer)
+        select_layer(model.module, model.input(blank), options.layer)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Where a network looks: maps of single faces, whether they are faithful, averages and contact sheets of a dataset."""
+"""Explanations: maps of single faces, tests of their faithfulness, averages and contact sheets of a dataset."""

@@ -1,4 +1,4 @@
-"""Which faces of a dataset go on a contact sheet. For a person who looks; nothing is learned from them."""
+"""Selection of faces for contact sheets, for a person to look at; nothing is trained on them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from numpy.typing import NDArray
 from mien.datasets.dataset import Dataset
 from mien.distributions import entropy, vote_shares
 from mien.errors import DataError
-from mien.explain.sampling import sample, truth
+from mien.explain.sampling import sample_rows, true_classes
 
-Pick = Callable[[Dataset, NDArray[np.float32], NDArray[np.int64], int, int], NDArray[np.int64]]
-"""Data, ``(n, classes)`` probabilities, ``(n,)`` true classes (-1: none), how many, seed → rows, first on the sheet
-first."""
+FaceSelector = Callable[[Dataset, NDArray[np.float32], NDArray[np.int64], int, int], NDArray[np.int64]]
+"""Data, ``(n, classes)`` probabilities, ``(n,)`` true classes (-1: none), count, seed → rows in order of the sheet."""
 
 
-def agreement(votes: NDArray[np.integer]) -> NDArray[np.float64]:
-    """``(n, 10)`` FER+ votes → ``(n,)`` share (0–1) of the votes that the most frequent answer has."""
+def vote_agreement(votes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """``(n, 10)`` FER+ votes → ``(n,)`` share (0–1) of the most frequent answer among the votes."""
     return np.asarray(vote_shares(votes).max(axis=1))
 
 
 def _predictions(
     data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int
 ) -> NDArray[np.int64]:
-    return sample(len(data), n, seed)
+    return sample_rows(len(data), n, seed)
 
 
 def _errors(data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
     wrong = np.flatnonzero((true >= 0) & (p.argmax(axis=1) != true))
     if not len(wrong):
-        raise DataError("no image is wrong: either none has a label of this head, or the model makes no error here")
+        raise DataError("no prediction is wrong: no image has a label of this head, or the model makes no error here")
     return wrong[np.argsort(-p[wrong].max(axis=1), kind="stable")][:n]
 
 
@@ -43,22 +42,24 @@ def _ambiguous(data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n
 def _disputed(data: Dataset, p: NDArray[np.float32], true: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
     if data.votes is None:
         raise DataError(
-            "this file has no FER+ votes to disagree in: choose the sheet 'ambiguous', which asks the model"
+            "this file has no FER+ votes, so raters cannot disagree",
+            advice="choose the sheet 'ambiguous', which uses the model's predictions",
+            code="labels-missing",
         )
-    # of faces that as many raters agree on, those that split their votes widest come first
-    return np.lexsort((-entropy(vote_shares(data.votes)), agreement(data.votes)))[:n].astype(np.int64)
+    # of faces with the same agreement, those with the widest spread of votes come first
+    return np.lexsort((-entropy(vote_shares(data.votes)), vote_agreement(data.votes)))[:n].astype(np.int64)
 
 
-SHEETS: Mapping[str, Pick] = {
+SHEETS: Mapping[str, FaceSelector] = {
     "predictions": _predictions,
     "errors": _errors,
     "ambiguous": _ambiguous,
     "disputed": _disputed,
 }
-"""A seeded sample; wrong ones, most confident first; the model least sure first; raters least agreed first."""
+"""A seeded sample; errors, most confident first; least confident predictions first; least agreement of raters first."""
 
 
-def pick(
+def select_faces(
     sheet: str, data: Dataset, probabilities: NDArray[np.float32], labels: tuple[str, ...], n: int, seed: int
 ) -> list[dict[str, Any]]:
     """The faces of a sheet, in its order; JSON-ready.
@@ -68,19 +69,19 @@ def pick(
         data: n images.
         probabilities: ``(n, classes)``.
         labels: of the head.
-        n: how many at most.
+        n: number of faces at most.
         seed: of the sample.
 
     Returns:
-        One a face: ``index`` (in ``data``), ``row`` (in the source), ``predicted``, ``probability``, ``true`` (None
+        One per face: ``index`` (in ``data``), ``row`` (in the source), ``predicted``, ``probability``, ``true`` (None
         where it has no label of this head), ``entropy`` in bits and, where there are votes, ``agreement``.
 
     Raises:
-        DataError: nothing fits on this sheet.
+        DataError: no face belongs on this sheet.
     """
-    true = truth(data, labels)
+    true = true_classes(data, labels)
     bits = entropy(probabilities)
-    agreed = None if data.votes is None else agreement(data.votes)
+    agreement = None if data.votes is None else vote_agreement(data.votes)
     return [
         {
             "index": int(i),
@@ -89,7 +90,7 @@ def pick(
             "probability": round(float(probabilities[i].max()), 4),
             "true": None if true[i] < 0 else labels[int(true[i])],
             "entropy": round(float(bits[i]), 4),
-            **({} if agreed is None else {"agreement": round(float(agreed[i]), 4)}),
+            **({} if agreement is None else {"agreement": round(float(agreement[i]), 4)}),
         }
         for i in SHEETS[sheet](data, probabilities, true, n, seed)
     ]

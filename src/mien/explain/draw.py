@@ -1,4 +1,4 @@
-"""Pictures of maps: overlays, labelled grids, curves. Pixels in, RGB uint8 out; only `save` writes."""
+"""Pictures of maps: overlays, labelled grids, curves. Pixels in, RGB uint8 out; only `save_png` writes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mien.geometry import resize
 TILE = 192
 """Side of a face in a picture, pixels."""
 FOR, AGAINST = (230, 75, 53), (60, 120, 216)
-"""Red speaks for the class, blue against it; told apart by readers with any common colour blindness."""
+"""Red for the class, blue against it; distinguishable with any common colour blindness."""
 OUTLINE = (255, 214, 10)
-_TEXT, _QUIET, _GROUND = (25, 27, 31), (95, 99, 106), (255, 255, 255)
+_TEXT, _MUTED, _BACKGROUND = (25, 27, 31), (95, 99, 106), (255, 255, 255)
 _EM, _GAP = 15, 8
 _MARGIN, _SURROUND = 0.2, 120
-"""Room around a face that outlines are drawn on, as a fraction of the tile, and its gray."""
+"""Margin around a face with outlines, as a fraction of the tile, and its gray."""
 _TOP = 99.5
-"""Percentile of the magnitudes that gets the full colour: a single pixel must not dim the rest."""
+"""Percentile of the magnitudes that gets full colour, so that a single pixel does not dim the rest."""
 
 Rgb = NDArray[np.uint8]
 
@@ -40,22 +40,22 @@ class Tile:
     colour: tuple[int, int, int] | None = None
 
 
-def face(crop: NDArray[np.uint8], side: int = TILE) -> Rgb:
+def enlarge_face(crop: NDArray[np.uint8], side: int = TILE) -> Rgb:
     """uint8 ``(h, w, 1 or 3)`` → RGB uint8 ``(side, side, 3)``."""
     rgb = np.repeat(crop, 3, axis=2) if crop.shape[2] == 1 else crop
     return resize(rgb, (side, side)).copy()
 
 
-def overlay(crop: NDArray[np.uint8], values: NDArray[np.float32], *, signed: bool, side: int = TILE) -> Rgb:
+def overlay_map(crop: NDArray[np.uint8], values: NDArray[np.float32], *, signed: bool, side: int = TILE) -> Rgb:
     """A map in colour on its face, which is drawn gray and dimmed.
 
     Args:
         crop: uint8 ``(h, w, 1 or 3)``.
         values: ``(h, w)``; scaled by its own magnitudes.
-        signed: red above 0 and blue below; else one scale from nothing (dark) to most (yellow).
+        signed: red above 0 and blue below; else one scale from 0 (dark) to the greatest (yellow).
         side: of the picture.
     """
-    gray = face(crop, side).mean(axis=2, keepdims=True).repeat(3, axis=2)
+    gray = enlarge_face(crop, side).mean(axis=2, keepdims=True).repeat(3, axis=2)
     top = max(float(np.percentile(np.abs(values), _TOP)), float(np.abs(values).max()) / 4)
     scaled = values / top if top > 0 else values
     large = resize(np.asarray(scaled, np.float32), (side, side), enlarge="linear")
@@ -71,8 +71,8 @@ def overlay(crop: NDArray[np.uint8], values: NDArray[np.float32], *, signed: boo
     return np.asarray(np.clip(np.round(mixed), 0, 255), np.uint8)
 
 
-def outlined(crop: NDArray[np.uint8], quads: NDArray[np.float32], *, width: int, opacity: float = 1.0) -> Rgb:
-    """Quadrilaterals on a face, with room around it for those that reach beyond; RGB uint8 ``(TILE, TILE, 3)``.
+def draw_outlines(crop: NDArray[np.uint8], quads: NDArray[np.float32], *, width: int, opacity: float = 1.0) -> Rgb:
+    """Quadrilaterals on a face, with a margin for those that reach beyond it; RGB uint8 ``(TILE, TILE, 3)``.
 
     Args:
         crop: uint8 ``(h, w, 1 or 3)``.
@@ -83,24 +83,24 @@ def outlined(crop: NDArray[np.uint8], quads: NDArray[np.float32], *, width: int,
     edge = round(TILE * _MARGIN)
     side = TILE - 2 * edge
     out = np.full((TILE, TILE, 3), _SURROUND, np.uint8)
-    out[edge : edge + side, edge : edge + side] = face(crop, side)
+    out[edge : edge + side, edge : edge + side] = enlarge_face(crop, side)
     for quad in quads:
         layer = out.copy()
-        # OpenCV counts from the middle of the first pixel, and takes sixteenths
+        # OpenCV counts from the centre of the first pixel, in sixteenths
         points = np.round((quad * (side / crop.shape[0]) + edge - 0.5) * 16).astype(np.int32)
         cv2.polylines(layer, [points], True, OUTLINE, width, cv2.LINE_AA, shift=4)
         out = np.asarray(cv2.addWeighted(layer, opacity, out, 1 - opacity, 0), np.uint8)
     return out
 
 
-def grid(rows: Sequence[Sequence[Tile]], *, title: str = "") -> Rgb:
-    """Tiles in rows, each with its text below it; RGB uint8."""
+def tile_grid(rows: Sequence[Sequence[Tile]], *, title: str = "") -> Rgb:
+    """Tiles in rows, each with its text below; RGB uint8."""
     font = ImageFont.load_default(_EM)
     side = max(tile.rgb.shape[0] for row in rows for tile in row)
     heights = [side + max(len(tile.lines) for tile in row) * round(1.3 * _EM) + _GAP for row in rows]
     head = round(2.2 * _EM) if title else 0
     width = max(len(row) for row in rows) * (side + _GAP) + _GAP
-    canvas = Image.new("RGB", (width, head + sum(heights) + (len(rows) + 1) * _GAP), _GROUND)
+    canvas = Image.new("RGB", (width, head + sum(heights) + (len(rows) + 1) * _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     if title:
         draw.text((_GAP, _GAP), title, fill=_TEXT, font=ImageFont.load_default(round(1.1 * _EM)))
@@ -110,20 +110,20 @@ def grid(rows: Sequence[Sequence[Tile]], *, title: str = "") -> Rgb:
             x = _GAP + i * (side + _GAP)
             canvas.paste(Image.fromarray(tile.rgb), (x, y))
             for k, line in enumerate(tile.lines):
-                colour = _QUIET if k else tile.colour or _TEXT
+                colour = _MUTED if k else tile.colour or _TEXT
                 draw.text((x, y + side + 3 + k * round(1.3 * _EM)), line, fill=colour, font=font)
         y += height + _GAP
     return np.asarray(canvas)
 
 
-def save(rgb: Rgb, path: Path) -> None:
-    """Write a PNG; `OutputError` where that cannot be."""
+def save_png(rgb: Rgb, path: Path) -> None:
+    """Write a PNG; `OutputError` where it cannot be written."""
     with writing(path), atomic_path(path) as temporary:
         Image.fromarray(rgb).save(temporary, optimize=True)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write a compressed .npz; `OutputError` where that cannot be."""
+    """Write a compressed .npz; `OutputError` where it cannot be written."""
     with writing(path), atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
@@ -135,12 +135,12 @@ def draw_faithfulness(document: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     for axes, way in zip(figure.subplots(1, 2), ("deletion", "insertion"), strict=True):
         for name, one in document["orders"].items():
-            plain = name.endswith(("order", "first"))
-            style = {"color": "0.45", "linestyle": ":" if name.startswith("random") else "--"} if plain else {}
+            reference = name.endswith(("order", "first"))
+            style = {"color": "0.45", "linestyle": ":" if name.startswith("random") else "--"} if reference else {}
             axes.plot(document["share"], one[way]["curve"], label=f"{name}  {one[way]['auc']:.3f}", **style)
-        wanted = "lower is better" if way == "deletion" else "higher is better"
-        axes.set_title(f"{way}: area, {wanted}")
-        axes.set_xlabel("share of pixels " + ("taken away" if way == "deletion" else "put back"))
+        better = "lower is better" if way == "deletion" else "higher is better"
+        axes.set_title(f"{way}: area, {better}")
+        axes.set_xlabel("share of pixels " + ("removed" if way == "deletion" else "restored"))
         axes.set_ylabel("mean probability of the class")
         axes.set_ylim(0, 1)
         axes.grid(alpha=0.3)
@@ -149,7 +149,7 @@ def draw_faithfulness(document: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_sanity(document: Mapping[str, Any], path: Path) -> None:
-    """Likeness of maps over the number of shuffled layers, as one PNG."""
+    """Similarity of maps over the number of shuffled layers, as one PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.2), layout="constrained")
@@ -171,10 +171,10 @@ def _save_figure(figure: Any, path: Path) -> None:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
-def made_folder(path: Path) -> Path:
-    """The folder that results go to; made where it is not there, `InputError` where it is a file."""
+def make_folder(path: Path) -> Path:
+    """Make the folder of the results; `InputError` where it is a file."""
     if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; --out takes a folder")
+        raise InputError("is a file", path=path, advice="give a folder as --out")
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
     return path

@@ -1,4 +1,4 @@
-"""A torch network again from an exported ONNX file of ours, because explanations need gradients.
+"""Rebuilds a torch network from an exported ONNX file of Mien, because explanations need gradients.
 
 The exporter folds a batch norm that follows a convolution into it: the file then holds the convolution's scaled weight
 and a ``…_bias``. Such a convolution gets the folded weight and bias, and the batch norm behind it becomes the identity,
@@ -27,32 +27,33 @@ TOLERANCE = 1e-4
 """Greatest difference of a logit between the rebuilt network and ONNX Runtime."""
 _IMAGES = 8
 _PREFIX = "module."
-"""What the exporter puts before the names of a network's weights."""
+"""Prefix of the exporter in the names of a network's weights."""
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-def rebuild(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
+def rebuild_network(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
     """The network in an exported file.
 
     Args:
         content: the ONNX file.
-        name: what messages call it.
+        name: of the model, for messages.
 
     Returns:
         Its card, the name of the network in the catalog, and the module in evaluation mode.
 
     Raises:
-        ModelError: no exported file, one of a recipe that is not in the table, or one that cannot be rebuilt exactly.
+        ModelError: no exported file, one of an unknown recipe, or one that cannot be rebuilt exactly.
     """
     model = Model(content, threads=1, name=name)
     card = model.card
     if "quantized" in card.training:
-        raise ModelError(f"{name} is in 8 bits and cannot be differentiated: explain the network that it was made from")
-    cure = f"{name} cannot be turned back into a torch network: give the run folder it was exported from"
+        raise ModelError(
+            "is in 8 bits and cannot be differentiated", path=name, advice="explain the network that it was made from"
+        )
     try:
         row_name = get_recipe(str(card.training.get("recipe"))).network
     except InputError as error:
-        raise ModelError(f"{cure} ({error})") from error
+        raise _not_rebuilt(name, str(error)) from error
     module = get_network(row_name).build({head.name: len(head.labels) for head in card.heads})
     weights = {
         entry.name.removeprefix(_PREFIX): torch.from_numpy(np.array(numpy_helper.to_array(entry)))
@@ -62,16 +63,25 @@ def rebuild(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
         _fill(module, weights)
     except (KeyError, RuntimeError) as error:
         reason = re.sub(r"\s+", " ", str(error))
-        raise ModelError(f"{cure} (its weights are not those of {row_name!r}: {reason})") from error
+        raise _not_rebuilt(name, f"its weights are not those of {row_name!r}: {reason}") from error
     module.eval()
     difference = _difference(model, module)
     if not difference <= TOLERANCE:
-        raise ModelError(f"{cure} (its logits would differ by {difference:.1e})")
+        raise _not_rebuilt(name, f"its logits would differ by {difference:.1e}")
     return card, row_name, module
 
 
+def _not_rebuilt(name: str, reason: str) -> ModelError:
+    return ModelError(
+        f"cannot be turned back into a torch network ({reason})",
+        path=name,
+        advice="give the run folder it was exported from",
+        code="model-not-rebuilt",
+    )
+
+
 def _fill(module: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Put the file's weights into the module, in place; `KeyError` or `RuntimeError` where one lacks or misfits."""
+    """Load the file's weights into the module; `KeyError` or `RuntimeError` where one is missing or does not fit."""
     for path, layer in list(module.named_modules()):
         bias = weights.get(f"{path}.weight_bias")
         if isinstance(layer, nn.Conv2d) and bias is not None:
@@ -80,7 +90,7 @@ def _fill(module: nn.Module, weights: dict[str, Tensor]) -> None:
         elif isinstance(layer, _NORMS) and f"{path}.weight" not in weights:
             parent, _, own = path.rpartition(".")
             setattr(module.get_submodule(parent), own, nn.Identity())
-    # the count of batches is of no use to a trained network, and is not exported
+    # the number of batches is not exported, and a trained network does not need it
     state: dict[str, Any] = {
         key: value if key.endswith("num_batches_tracked") else weights[key]
         for key, value in module.state_dict().items()
@@ -94,6 +104,6 @@ def _difference(model: Model, module: nn.Module) -> float:
     shape = (_IMAGES, card.size, card.size, card.n_channels)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     with torch.inference_mode():
-        got = module(torch.from_numpy(normalize(images, card.mean, card.std)))
-    wanted = model.logits(images)
-    return max(float(np.abs(got[key].numpy() - value).max()) for key, value in wanted.items())
+        outputs = module(torch.from_numpy(normalize(images, card.mean, card.std)))
+    expected = model.logits(images)
+    return max(float(np.abs(outputs[key].numpy() - value).max()) for key, value in expected.items())

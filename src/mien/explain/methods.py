@@ -1,7 +1,7 @@
 """The one table of methods, each on captum. Adding one is a function and a row here.
 
-A method answers which pixels the score (logit) of one class hangs on. Its maps are ``(n, size, size)`` float32 in the
-frame of the crops: "signed" ones speak for (above 0) and against (below 0) the class, the others are magnitudes.
+A method computes which pixels the score (logit) of one class depends on. Its maps are ``(n, size, size)`` float32 in
+the frame of the crops: "signed" ones are evidence for (above 0) and against (below 0) the class, others are magnitudes.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mien.errors import InputError
-from mien.explain.layers import chosen_layer
-from mien.explain.model import Explainable, Scorer, chunks
-from mien.explain.regions import coverage, has_regions, maps_of, onto_input, quadrilaterals, transformer
+from mien.explain.layers import select_layer
+from mien.explain.model import ExplainedNetwork, HeadLogits, chunk_slices
+from mien.explain.regions import affine_maps, coverage, has_regions, map_to_input, quadrilaterals, spatial_transformer
 from mien.models.card import Head
 
-STEPS = 32
-"""Points on the way from the baseline, integrated gradients."""
-WINDOW, STRIDE = 1 / 6, 1 / 12
+INTEGRATION_STEPS = 32
+"""Steps from the baseline of integrated gradients."""
+OCCLUSION_WINDOW, OCCLUSION_STRIDE = 1 / 6, 1 / 12
 """Side and step of the occluding square, as fractions of the crop's side: 8 and 4 pixels of 48."""
 REGIONS = "regions"
-"""The method that only networks with a spatial transformer have."""
+"""The method for networks with a spatial transformer only."""
 
-Run = Callable[[Scorer, Tensor, Tensor, str], Tensor]
-"""Scorer, ``(n, c, size, size)`` input, ``(n,)`` class indices, layer → ``(n, size, size)``."""
+Attribution = Callable[[HeadLogits, Tensor, Tensor, str], Tensor]
+"""Head of a network, ``(n, c, size, size)`` input, ``(n,)`` class indices, layer → ``(n, size, size)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,47 +40,47 @@ class Method:
 
     Attributes:
         run: computes the maps.
-        signed: whether values below 0 speak against the class.
+        signed: whether values below 0 are evidence against the class.
         source: paper.
     """
 
-    run: Run
+    run: Attribution
     signed: bool
     source: str
 
 
-def _saliency(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
+def _saliency(scorer: HeadLogits, x: Tensor, target: Tensor, layer: str) -> Tensor:
     """|gradient| of the class score, the largest over the channels."""
     gradient: Tensor = Saliency(scorer).attribute(x, target=target, abs=True)
     return gradient.amax(dim=1)
 
 
-def _integrated(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
-    """Gradients summed on the way from the mean pixel (0 after normalisation) to the face, times the way."""
+def _integrated(scorer: HeadLogits, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """Gradients integrated from the mean pixel (0 after normalisation) to the face, times the difference."""
     parts: Tensor = IntegratedGradients(scorer).attribute(
-        x, baselines=0.0, target=target, n_steps=STEPS, internal_batch_size=2 * STEPS
+        x, baselines=0.0, target=target, n_steps=INTEGRATION_STEPS, internal_batch_size=2 * INTEGRATION_STEPS
     )
     return parts.sum(dim=1)
 
 
-def _guided(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
-    """|gradient| through positive signals alone, the largest over the channels."""
+def _guided(scorer: HeadLogits, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """|gradient| through positive signals only, the largest over the channels."""
     gradient: Tensor = GuidedBackprop(scorer).attribute(x, target=target)
     return gradient.abs().amax(dim=1)
 
 
-def _gradcam(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
-    """Maps of a layer, weighted by their mean gradients, what is above 0, enlarged to the crop."""
+def _gradcam(scorer: HeadLogits, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """Maps of a layer, weighted by their mean gradients, values above 0, enlarged to the crop."""
     cam = LayerGradCam(scorer, scorer.module.get_submodule(layer))
     small: Tensor = cam.attribute(x, target=target, relu_attributions=True)
     large = F.interpolate(small.detach(), size=list(x.shape[2:]), mode="bilinear", align_corners=False)
-    return onto_input(scorer.module, x, layer, large)[:, 0]
+    return map_to_input(scorer.module, x, layer, large)[:, 0]
 
 
-def _occlusion(scorer: Scorer, x: Tensor, target: Tensor, layer: str) -> Tensor:
-    """What the class score loses when a square is filled with the mean pixel, averaged over the squares on a pixel."""
+def _occlusion(scorer: HeadLogits, x: Tensor, target: Tensor, layer: str) -> Tensor:
+    """Loss of class score when a square is filled with the mean pixel, averaged over the squares on each pixel."""
     channels, side = x.shape[1], x.shape[2]
-    window, stride = max(round(side * WINDOW), 1), max(round(side * STRIDE), 1)
+    window, stride = max(round(side * OCCLUSION_WINDOW), 1), max(round(side * OCCLUSION_STRIDE), 1)
     with torch.no_grad():
         parts: Tensor = Occlusion(scorer).attribute(
             x,
@@ -102,31 +102,31 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def signed(method: str) -> bool:
-    """Whether a method's maps have values below 0 that speak against the class."""
+def is_signed(method: str) -> bool:
+    """Whether a method's maps have values below 0 as evidence against the class."""
     return method in METHODS and METHODS[method].signed
 
 
-def chosen_methods(model: Explainable, names: Sequence[str]) -> tuple[str, ...]:
-    """The methods that were asked for, in the table's order; "all" is all that this network has.
+def select_methods(model: ExplainedNetwork, names: Sequence[str]) -> tuple[str, ...]:
+    """The methods of these names, in the table's order; "all" is all that this network supports.
 
     Raises:
-        InputError: no such method, or "regions" of a network without a transformer.
+        InputError: no such method, or "regions" for a network without a transformer.
     """
     known = (*METHODS, REGIONS)
     for name in names:
         if name not in (*known, "all"):
-            raise InputError(f"no method {name!r}: there are {', '.join(known)} and all")
+            raise InputError(f"no method {name!r}", advice=f"choose from {', '.join(known)} and all")
     if REGIONS in names:
-        transformer(model)
+        spatial_transformer(model)
     every = "all" in names
     return tuple(
         name for name in known if name in names or (every and (name != REGIONS or has_regions(model)))
     )  # fmt: skip
 
 
-def maps(
-    model: Explainable,
+def attribution_maps(
+    model: ExplainedNetwork,
     head: Head,
     crops: NDArray[np.uint8],
     targets: NDArray[np.int64],
@@ -137,10 +137,10 @@ def maps(
 
     Args:
         model: the network.
-        head: which output's classes.
+        head: output of the network.
         crops: uint8 ``(n, size, size, channels)``.
         targets: ``(n,)`` class index of each.
-        method: a name of `METHODS`, or "regions", whose maps are the covered share of each pixel whatever the class.
+        method: a name of `METHODS`, or "regions", whose maps are the covered share of each pixel for any class.
         layer: for Grad-CAM; the last convolution for None.
 
     Returns:
@@ -151,19 +151,19 @@ def maps(
     """
     x = model.input(crops)
     if method == REGIONS:
-        return coverage(quadrilaterals(maps_of(model, x), model.size), model.size)
+        return coverage(quadrilaterals(affine_maps(model, x), model.size), model.size)
     if method not in METHODS:
-        raise InputError(f"no method {method!r}: there are {', '.join((*METHODS, REGIONS))}")
+        raise InputError(f"no method {method!r}", advice=f"choose one of {', '.join((*METHODS, REGIONS))}")
     out = np.zeros((len(x), model.size, model.size), np.float32)
     if not len(x):
         return out
-    place = chosen_layer(model.module, x[:1], layer) if method == "grad-cam" else ""
-    scorer = Scorer(model.module, head.name).eval()
-    wanted = torch.from_numpy(targets)
-    for chunk in chunks(len(x)):
+    layer_name = select_layer(model.module, x[:1], layer) if method == "grad-cam" else ""
+    scorer = HeadLogits(model.module, head.name).eval()
+    classes = torch.from_numpy(targets)
+    for chunk in chunk_slices(len(x)):
         with warnings.catch_warnings():
-            # captum says each time that it sets hooks and takes them off again
+            # captum warns each time that it sets and removes hooks
             warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
-            part = METHODS[method].run(scorer, x[chunk].clone().requires_grad_(), wanted[chunk], place)
+            part = METHODS[method].run(scorer, x[chunk].clone().requires_grad_(), classes[chunk], layer_name)
         out[chunk] = part.detach().numpy()
     return out

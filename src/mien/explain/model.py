@@ -1,4 +1,4 @@
-"""A model as explanations need it: a torch network that can be differentiated, with what its card says."""
+"""A model that can be explained: a differentiable torch network with the facts of its card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import InputError
-from mien.explain.from_onnx import rebuild
+from mien.explain.from_onnx import rebuild_network
 from mien.models.card import CropFrame, Head
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
@@ -22,13 +22,13 @@ from mien.networks.catalog import get_network
 from mien.published.svm.run_folder import is_svm_run
 from mien.training.run_folder import load_run
 
-BATCH = 32
-"""Faces that go through a network at once; bounds memory."""
+BATCH_SIZE = 32
+"""Faces per forward pass; bounds memory."""
 PREDICTED, ALL = "predicted", "all"
-"""Targets that are no class: the most probable class of each face; every class."""
+"""Targets besides a class: the most probable class of each face; every class."""
 
 
-class Scorer(nn.Module):
+class HeadLogits(nn.Module):
     """One head of a network: ``(n, c, size, size)`` normalised → ``(n, classes)`` logits."""
 
     def __init__(self, module: nn.Module, head: str) -> None:
@@ -42,18 +42,18 @@ class Scorer(nn.Module):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Explainable:
+class ExplainedNetwork:
     """A trained network.
 
     Attributes:
-        name: what the user called it.
+        name: as the user gave it.
         task: "emotion" or "age".
         network: its name in the catalog.
         module: in evaluation mode, on the CPU.
         size: side of the square input, pixels.
         mean: per channel, of pixel values 0–1.
         std: per channel, of pixel values 0–1.
-        heads: outputs, the one that is explained by default first.
+        heads: outputs; the first is explained by default.
         frame: where a face lies in a crop.
     """
 
@@ -73,11 +73,12 @@ class Explainable:
         return len(self.mean)
 
     def head(self, name: str | None = None) -> Head:
-        """The head of this name, the first for None; `InputError` says which there are."""
+        """The head of this name, the first for None; `InputError` for a name that the network lacks."""
         for head in self.heads:
             if name in (None, head.name):
                 return head
-        raise InputError(f"{self.name} has no head {name!r}: it has {', '.join(head.name for head in self.heads)}")
+        heads = ", ".join(head.name for head in self.heads)
+        raise InputError(f"{self.name} has no head {name!r}", advice=f"choose one of {heads}")
 
     def input(self, crops: NDArray[np.uint8]) -> Tensor:
         """uint8 ``(n, size, size, channels)`` → normalised float32 ``(n, channels, size, size)``."""
@@ -90,17 +91,17 @@ class Explainable:
         """Normalised ``(n, channels, size, size)`` → ``(n, classes)``, the card's temperature applied."""
         parts = [np.zeros((0, len(head.labels)), np.float32)]
         with torch.inference_mode():
-            for chunk in chunks(len(x)):
+            for chunk in chunk_slices(len(x)):
                 parts.append(softmax(self.module(x[chunk])[head.name].numpy() / head.temperature))
         return np.concatenate(parts)
 
 
-def chunks(n: int, size: int = BATCH) -> Iterator[slice]:
+def chunk_slices(n: int, size: int = BATCH_SIZE) -> Iterator[slice]:
     """Slices of at most ``size`` that cover n rows."""
     return (slice(start, start + size) for start in range(0, n, size))
 
 
-def open_explainable(model: str | Path, threads: int | None = None) -> Explainable:
+def open_network(model: str | Path, threads: int | None = None) -> ExplainedNetwork:
     """A shipped model's name, an exported ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`.
 
     Raises:
@@ -111,30 +112,36 @@ def open_explainable(model: str | Path, threads: int | None = None) -> Explainab
         torch.set_num_threads(threads)
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
-        card, row_name, module = rebuild(read_model(model), str(model))
-        return Explainable(
+        card, row_name, module = rebuild_network(read_model(model), str(model))
+        return ExplainedNetwork(
             str(model), card.task, row_name, module, card.size, card.mean, card.std, card.heads, card.frame
         )
     if not path.exists():
-        raise InputError(f"no model {str(model)!r}: give {', '.join(MODELS)}, an .onnx file, or a run folder")
+        raise InputError(
+            "no such model",
+            path=path,
+            advice=f"give {', '.join(MODELS)}, an .onnx file, or a run folder",
+            code="model-missing",
+        )
     if is_svm_run(path):
-        raise InputError(f"{path}: a support-vector machine has no gradient to its pixels: give a network")
+        raise InputError("a support-vector machine has no gradient to its pixels", path=path, advice="give a network")
     recipe, module, _ = load_run(path)
     row = get_network(recipe.network)
     if row.features:
         raise InputError(
-            f"{path}: {recipe.network!r} takes {', '.join(row.features)} features beside the pixels, "
-            "of which maps of pixels would tell a part: give a network that takes pixels alone"
+            f"{recipe.network!r} takes {', '.join(row.features)} features beside pixels, which maps cannot show",
+            path=path,
+            advice="give a network that takes pixels only",
         )
     heads = tuple(Head(head.name, head.labels) for head in recipe.heads)
     frame = FRAMES[recipe.task]
-    return Explainable(
+    return ExplainedNetwork(
         str(model), recipe.task, recipe.network, module, row.size, recipe.mean, recipe.std, heads, frame
     )  # fmt: skip
 
 
-def targets_of(target: str, labels: tuple[str, ...], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Which classes are explained: ``(n, k)`` class indices of n faces.
+def target_classes(target: str, labels: tuple[str, ...], probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The classes to explain: ``(n, k)`` class indices of n faces.
 
     Args:
         target: a label, "predicted" (k = 1) or "all" (k = classes).
@@ -150,5 +157,5 @@ def targets_of(target: str, labels: tuple[str, ...], probabilities: NDArray[np.f
     if target == ALL:
         return np.tile(np.arange(len(labels)), (n, 1))
     if target not in labels:
-        raise InputError(f"no class {target!r}: give {PREDICTED}, {ALL} or one of {', '.join(labels)}")
+        raise InputError(f"no class {target!r}", advice=f"give {PREDICTED}, {ALL} or one of {', '.join(labels)}")
     return np.full((n, 1), labels.index(target), np.int64)

@@ -1,4 +1,4 @@
-"""What `mien explain` leaves in its folder: pictures beside the arrays and figures they show."""
+"""The files of `mien explain`: pictures, and the arrays and figures that they show."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
 from mien.explain import draw
-from mien.explain.class_averages import LEAST, Averages
-from mien.explain.methods import REGIONS, maps, signed
-from mien.explain.model import Explainable, targets_of
-from mien.explain.regions import coverage, maps_of, quadrilaterals, statistics
+from mien.explain.class_averages import MIN_IMAGES, ClassAverages
+from mien.explain.methods import REGIONS, attribution_maps, is_signed
+from mien.explain.model import ExplainedNetwork, target_classes
+from mien.explain.regions import affine_maps, coverage, quadrilaterals, region_statistics
 from mien.files import atomic_path, writing
 from mien.models.card import Head
+from mien.text import percent
 
-RIGHT, WRONG = (0, 125, 90), (200, 60, 20)
+CORRECT, WRONG = (0, 125, 90), (200, 60, 20)
 _COLUMNS = 8
 _SHOWN = 40
-"""Regions drawn as outlines on the mean face."""
+"""Number of regions drawn as outlines on the mean face."""
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Indented JSON, atomically; `OutputError` where that cannot be."""
+    """Write indented JSON atomically; `OutputError` where it cannot be written."""
     with writing(path), atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_face(
-    model: Explainable,
+    model: ExplainedNetwork,
     head: Head,
     crop: NDArray[np.uint8],
     target: str,
@@ -40,7 +41,7 @@ def write_face(
     layer: str | None,
     out: Path,
 ) -> tuple[str, float]:
-    """Maps of one face: ``out.png`` (the crop, then a map a method; a row a class) and ``out.npz``.
+    """Maps of one face: ``out.png`` (the crop, then one map per method; one row per class) and ``out.npz``.
 
     The arrays: ``crop`` uint8 (size, size, channels); ``maps`` float32 (k classes, m methods, size, size); ``classes``
     (k,) and ``methods`` (m,) names; ``labels`` (all classes,) with ``probabilities`` float32; and, for networks with
@@ -48,7 +49,7 @@ def write_face(
 
     Args:
         model: the network.
-        head: which output's classes.
+        head: output of the network.
         crop: uint8 ``(size, size, channels)``.
         target: "predicted", "all" or a class.
         methods: names of methods.
@@ -60,21 +61,21 @@ def write_face(
     """
     x = model.input(crop[None])
     probabilities = model.probabilities(x, head)
-    targets = targets_of(target, head.labels, probabilities)[0]
+    targets = target_classes(target, head.labels, probabilities)[0]
     crops = np.repeat(crop[None], len(targets), axis=0)
-    found = {name: maps(model, head, crops, targets, name, layer) for name in methods}
-    quads = quadrilaterals(maps_of(model, x), model.size) if REGIONS in methods else None
+    maps = {name: attribution_maps(model, head, crops, targets, name, layer) for name in methods}
+    quads = quadrilaterals(affine_maps(model, x), model.size) if REGIONS in methods else None
     rows = []
     for k, one in enumerate(targets):
-        lines = (head.labels[one], f"{probabilities[0, one]:.1%}")
-        row = [draw.Tile(draw.face(crop), lines)]
+        lines = (head.labels[one], percent(probabilities[0, one]))
+        row = [draw.Tile(draw.enlarge_face(crop), lines)]
         for name in methods:
-            row.append(_tile(crop, found[name][k], name, quads, model.size))
+            row.append(_tile(crop, maps[name][k], name, quads, model.size))
         rows.append(row)
-    draw.save(draw.grid(rows), _with(out, ".png"))
+    draw.save_png(draw.tile_grid(rows), _with(out, ".png"))
     arrays = {
         "crop": crop,
-        "maps": np.stack([found[name] for name in methods], axis=1),
+        "maps": np.stack([maps[name] for name in methods], axis=1),
         "classes": np.array([head.labels[one] for one in targets]),
         "methods": np.array(methods),
         "labels": np.array(head.labels),
@@ -89,58 +90,58 @@ def _tile(
     crop: NDArray[np.uint8], values: NDArray[np.float32], name: str, quads: NDArray[np.float32] | None, size: int
 ) -> draw.Tile:
     if name == REGIONS and quads is not None:
-        return draw.Tile(draw.outlined(crop, quads, width=2), (name, "where the transformer looks"))
-    note = "red for, blue against" if signed(name) else ""
+        return draw.Tile(draw.draw_outlines(crop, quads, width=2), (name, "where the transformer looks"))
+    note = "red for, blue against" if is_signed(name) else ""
     note = note if np.any(values) else "nothing above 0"
-    return draw.Tile(draw.overlay(crop, values, signed=signed(name)), (name, note))
+    return draw.Tile(draw.overlay_map(crop, values, signed=is_signed(name)), (name, note))
 
 
-def write_averages(found: Averages, folder: Path) -> None:
-    """``average.png`` (a row a class: mean face, mean maps) and ``average.npz`` (see docs/explain.md)."""
+def write_averages(averages: ClassAverages, folder: Path) -> None:
+    """``average.png`` (one row per class: mean face, mean maps) and ``average.npz`` (see docs/explain.md)."""
     rows = []
-    for k, label in enumerate(found.labels):
-        row = [draw.Tile(draw.face(found.faces[k]), (label, f"mean of {found.counts[k]} faces"))]
-        for m, name in enumerate(found.methods):
-            tile = draw.overlay(found.faces[k], found.maps[k, m], signed=signed(name))
-            row.append(draw.Tile(tile, (name, "red for, blue against" if signed(name) else "")))
+    for k, label in enumerate(averages.labels):
+        row = [draw.Tile(draw.enlarge_face(averages.faces[k]), (label, f"mean of {averages.counts[k]} faces"))]
+        for m, name in enumerate(averages.methods):
+            tile = draw.overlay_map(averages.faces[k], averages.maps[k, m], signed=is_signed(name))
+            row.append(draw.Tile(tile, (name, "red for, blue against" if is_signed(name) else "")))
         rows.append(row)
     if rows:
-        draw.save(draw.grid(rows), folder / "average.png")
+        draw.save_png(draw.tile_grid(rows), folder / "average.png")
     arrays = {
-        "maps": found.maps,
-        "faces": found.faces,
-        "counts": found.counts,
-        "classes": np.array(found.labels),
-        "methods": np.array(found.methods),
+        "maps": averages.maps,
+        "faces": averages.faces,
+        "counts": averages.counts,
+        "classes": np.array(averages.labels),
+        "methods": np.array(averages.methods),
     }
     draw.save_arrays(folder / "average.npz", arrays)
 
 
-def write_regions(model: Explainable, head: Head, crops: NDArray[np.uint8], folder: Path) -> dict[str, Any]:
-    """Where the transformer looks over many faces: ``regions.png``, ``regions.npz``, ``regions.json``.
+def write_regions(model: ExplainedNetwork, head: Head, crops: NDArray[np.uint8], folder: Path) -> dict[str, Any]:
+    """The regions of the transformer over many faces: ``regions.png``, ``regions.npz``, ``regions.json``.
 
     The picture shows the mean face with some of the outlines, and how many of the faces' regions cover each pixel:
     over all, and by predicted class. The arrays: ``maps`` float32 (n, 2, 3) in −1–1, ``corners`` float32 (n, 4, 2) xy
     pixels, ``predicted`` (n,) names, ``coverage`` float32 (size, size), the share of faces whose region covers a pixel.
 
     Returns:
-        What the JSON holds: statistics over all and by predicted class.
+        The content of the JSON file: statistics over all and by predicted class.
     """
     x = model.input(crops)
-    found = maps_of(model, x)
-    quads = quadrilaterals(found, model.size)
+    affine = affine_maps(model, x)
+    quads = quadrilaterals(affine, model.size)
     covered = coverage(quads, model.size)
     best = model.probabilities(x, head).argmax(axis=1)
-    document: dict[str, Any] = {"images": len(crops), "all": statistics(found), "predicted": {}}
+    document: dict[str, Any] = {"images": len(crops), "all": region_statistics(affine), "predicted": {}}
     rows = [_region_row(crops, quads, covered, model.size, "all faces")]
     for k, label in enumerate(head.labels):
         mine = best == k
-        if mine.sum() >= LEAST:
-            document["predicted"][label] = {"images": int(mine.sum()), **statistics(found[mine])}
+        if mine.sum() >= MIN_IMAGES:
+            document["predicted"][label] = {"images": int(mine.sum()), **region_statistics(affine[mine])}
             rows.append(_region_row(crops[mine], quads[mine], covered[mine], model.size, f"predicted {label}"))
-    draw.save(draw.grid(rows), folder / "regions.png")
+    draw.save_png(draw.tile_grid(rows), folder / "regions.png")
     arrays = {
-        "maps": found,
+        "maps": affine,
         "corners": quads,
         "predicted": np.array([head.labels[k] for k in best]),
         "coverage": covered.mean(axis=0),
@@ -155,32 +156,34 @@ def _region_row(
 ) -> list[draw.Tile]:
     mean = np.round(crops.mean(axis=0)).astype(np.uint8)
     share = np.asarray(covered.mean(axis=0), np.float32)
-    outlines = draw.outlined(mean, quads[:_SHOWN], width=1, opacity=0.6)
-    scale = f"seen by {share.min():.0%} (dark) to {share.max():.0%}"
-    # the scale begins at the least covered pixel: most regions share their middle
+    outlines = draw.draw_outlines(mean, quads[:_SHOWN], width=1, opacity=0.6)
+    scale = f"in {percent(share.min(), digits=0)} (dark) to {percent(share.max(), digits=0)}"
+    # the scale begins at the least covered pixel, because most regions share their centre
     return [
-        draw.Tile(draw.face(mean), (title, f"mean of {len(crops)}")),
+        draw.Tile(draw.enlarge_face(mean), (title, f"mean of {len(crops)}")),
         draw.Tile(outlines, ("regions", f"{min(len(quads), _SHOWN)} of the faces")),
-        draw.Tile(draw.overlay(mean, np.asarray(share - share.min(), np.float32), signed=False), ("coverage", scale)),
+        draw.Tile(
+            draw.overlay_map(mean, np.asarray(share - share.min(), np.float32), signed=False), ("coverage", scale)
+        ),
     ]
 
 
-def write_sheet(picked: Sequence[Mapping[str, Any]], data: Dataset, title: str, out: Path) -> None:
-    """A contact sheet, ``out.png``, and what is on it, ``out.json``; the JSON holds no pixels."""
+def write_contact_sheet(faces: Sequence[Mapping[str, Any]], data: Dataset, title: str, out: Path) -> None:
+    """Write a contact sheet, ``out.png``, and the facts of its faces without pixels, ``out.json``."""
     tiles = []
-    for one in picked:
-        first = f"{one['predicted']} {one['probability']:.0%}"
+    for one in faces:
+        first = f"{one['predicted']} {percent(one['probability'], digits=0)}"
         known = one["true"] is not None
         lines: tuple[str, ...] = (first, f"true: {one['true']}" if known else "no label")
         if "agreement" in one:
-            lines = (*lines, f"{one['agreement']:.0%} of raters agree")
-        colour = None if not known else RIGHT if one["true"] == one["predicted"] else WRONG
-        tiles.append(draw.Tile(draw.face(data.images[one["index"]], 144), lines, colour))
+            lines = (*lines, f"{percent(one['agreement'], digits=0)} of raters agree")
+        colour = None if not known else CORRECT if one["true"] == one["predicted"] else WRONG
+        tiles.append(draw.Tile(draw.enlarge_face(data.images[one["index"]], 144), lines, colour))
     rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)]
-    draw.save(draw.grid(rows, title=title), _with(out, ".png"))
-    write_json([{key: value for key, value in one.items() if key != "index"} for one in picked], _with(out, ".json"))
+    draw.save_png(draw.tile_grid(rows, title=title), _with(out, ".png"))
+    write_json([{key: value for key, value in one.items() if key != "index"} for one in faces], _with(out, ".json"))
 
 
 def _with(path: Path, suffix: str) -> Path:
-    """``with_suffix`` would cut a name such as ``photo.v2``."""
+    """``with_suffix`` would shorten a name such as ``photo.v2``."""
     return path.with_name(path.name + suffix)

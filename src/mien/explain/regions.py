@@ -1,4 +1,4 @@
-"""Where the spatial transformer of an attentional network looks: a quadrilateral a face, and their statistics."""
+"""The region that the spatial transformer of a network samples: a quadrilateral per face, and statistics."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.errors import InputError
-from mien.explain.model import Explainable, chunks
+from mien.explain.model import ExplainedNetwork, chunk_slices
 from mien.published.networks.attention import AttentionalNetwork
 
 _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
-_FINE = 8
-"""Subpixels a side, for the edges of the covered area."""
+_SUBPIXELS = 8
+"""Subpixels per side of a pixel, for the edges of the covered area."""
 
 
-def has_regions(model: Explainable) -> bool:
+def has_regions(model: ExplainedNetwork) -> bool:
     """Whether the network has a spatial transformer."""
     return isinstance(model.module, AttentionalNetwork)
 
 
-def transformer(model: Explainable) -> AttentionalNetwork:
-    """The network with its spatial transformer; `InputError` for a network that has none."""
+def spatial_transformer(model: ExplainedNetwork) -> AttentionalNetwork:
+    """The network with a spatial transformer; `InputError` for a network without one."""
     if not isinstance(model.module, AttentionalNetwork):
         raise InputError(
-            f"{model.name} ({model.network}) has no spatial transformer: give a trained 'attention-…' network, "
-            "or choose another method"
+            f"{model.name} ({model.network}) has no spatial transformer",
+            advice="give a trained 'attention-…' network, or choose another method",
         )
     return model.module
 
 
-def maps_of(model: Explainable, x: Tensor) -> NDArray[np.float32]:
+def affine_maps(model: ExplainedNetwork, x: Tensor) -> NDArray[np.float32]:
     """``(n, 2, 3)`` affine maps from the sampled output to the input's pixels (−1–1 in both).
 
-    A network that samples its features looks at them; those of convolutions without padding begin inside the picture,
-    which is counted in.
+    Some networks sample feature maps instead; those of convolutions without padding begin inside the picture, which is
+    accounted for.
     """
-    module = transformer(model)
+    module = spatial_transformer(model)
     with torch.inference_mode():
-        parts = [module.regions(x[chunk]).numpy() for chunk in chunks(len(x))]
+        parts = [module.regions(x[chunk]).numpy() for chunk in chunk_slices(len(x))]
     maps = np.concatenate(parts) if parts else np.zeros((0, 2, 3), np.float32)
     return np.asarray(maps * (_span(module.extract, model.size) if module.parallel else 1.0), np.float32)
 
@@ -55,17 +55,17 @@ def quadrilaterals(maps: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 
 
 def coverage(quads: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """``(n, 4, 2)`` corners → ``(n, size, size)`` share (0–1) of every pixel that lies in the region."""
+    """``(n, 4, 2)`` corners → ``(n, size, size)`` share (0–1) of every pixel in the region."""
     out = np.zeros((len(quads), size, size), np.float32)
     for covered, quad in zip(out, quads, strict=True):
-        fine = np.zeros((size * _FINE, size * _FINE), np.uint8)
-        cv2.fillConvexPoly(fine, np.round(quad * _FINE).astype(np.int32), 1)
-        covered[...] = fine.reshape(size, _FINE, size, _FINE).mean(axis=(1, 3))
+        fine = np.zeros((size * _SUBPIXELS, size * _SUBPIXELS), np.uint8)
+        cv2.fillConvexPoly(fine, np.round(quad * _SUBPIXELS).astype(np.int32), 1)
+        covered[...] = fine.reshape(size, _SUBPIXELS, size, _SUBPIXELS).mean(axis=(1, 3))
     return out
 
 
-def statistics(maps: NDArray[np.float32]) -> dict[str, Any]:
-    """Mean, standard deviation, least and greatest of what the ``(n, 2, 3)`` maps do; JSON-ready.
+def region_statistics(maps: NDArray[np.float32]) -> dict[str, Any]:
+    """Mean, standard deviation, minimum and maximum of the properties of ``(n, 2, 3)`` maps; JSON-ready.
 
     ``width`` and ``height`` are the region's sides as fractions of the picture's, ``right`` and ``down`` the shift of
     its centre as fractions of the picture's side, ``turn`` its rotation in degrees (clockwise on the screen), ``area``
@@ -91,13 +91,13 @@ def statistics(maps: NDArray[np.float32]) -> dict[str, Any]:
     }
 
 
-def onto_input(module: nn.Module, x: Tensor, layer: str, maps: Tensor) -> Tensor:
-    """Maps of a layer that sees the transformer's output, put where their pixels came from; others as they are.
+def map_to_input(module: nn.Module, x: Tensor, layer: str, maps: Tensor) -> Tensor:
+    """Maps of a layer behind the transformer, moved to where their pixels came from; others unchanged.
 
     Args:
         module: the network.
         x: its input, ``(n, c, size, size)``.
-        layer: where the maps were taken.
+        layer: of the maps.
         maps: ``(n, 1, size, size)``.
     """
     if not isinstance(module, AttentionalNetwork) or module.parallel or not layer.startswith("extract."):
@@ -105,13 +105,13 @@ def onto_input(module: nn.Module, x: Tensor, layer: str, maps: Tensor) -> Tensor
     with torch.no_grad():
         theta = module.regions(x)
     whole = torch.cat([theta, theta.new_tensor([[[0.0, 0.0, 1.0]]]).expand(len(theta), 1, 3)], dim=1)
-    # a transformer that has collapsed to a line or a point has no inverse: the pseudo-inverse is as near as it gets
-    back = torch.linalg.pinv(whole)[:, :2]
-    return F.grid_sample(maps, F.affine_grid(back, list(maps.shape), align_corners=False), align_corners=False)
+    # a transformer that has collapsed to a line or a point has no inverse; the pseudo-inverse is the nearest
+    inverse = torch.linalg.pinv(whole)[:, :2]
+    return F.grid_sample(maps, F.affine_grid(inverse, list(maps.shape), align_corners=False), align_corners=False)
 
 
 def _span(layers: nn.Module, size: int) -> float:
-    """What the feature map of a sequence of layers covers, as a fraction of the input's side, about its centre."""
+    """Extent of the feature map of a sequence of layers, as a fraction of the input's side, about its centre."""
     step, first = 1.0, 0.0
     side = size
     for layer in layers.modules():

@@ -1,8 +1,8 @@
-"""Does a map depend on what the network learned? The randomised-weights check (Adebayo et al. 2018, arXiv 1810.03292).
+"""Does a map depend on what the network has learned? Randomised weights (Adebayo et al. 2018, arXiv 1810.03292).
 
 From the output towards the input, the weights of more and more layers are shuffled (which keeps their distribution, so
-that signals neither die nor explode), and the maps of the same faces and classes are made again. A method whose maps
-stay as they were draws the picture, not the network.
+that signals neither vanish nor explode), and the maps of the same faces and classes are computed again. A method whose
+maps do not change shows the picture, not the network.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.functional.regression import spearman_corrcoef
 
-from mien.explain.layers import weighted
-from mien.explain.methods import maps
-from mien.explain.model import Explainable
+from mien.explain.layers import weighted_layers
+from mien.explain.methods import attribution_maps
+from mien.explain.model import ExplainedNetwork
 from mien.models.card import Head
 
 
-def cascade(
-    model: Explainable,
+def randomisation_test(
+    model: ExplainedNetwork,
     head: Head,
     crops: NDArray[np.uint8],
     targets: NDArray[np.int64],
@@ -41,41 +41,41 @@ def cascade(
 
     Args:
         model: the network.
-        head: which output's classes.
+        head: output of the network.
         crops: uint8 ``(n, size, size, channels)``, at least one.
         targets: ``(n,)`` class index of each.
         methods: names of `mien.explain.methods.METHODS`.
         layer: for Grad-CAM.
-        stages: how many networks are compared; the first has one layer shuffled, the last all.
+        stages: number of networks to compare; the first has one layer shuffled, the last all.
         seed: of the shuffles.
         progress: called after each method of each stage.
 
     Returns:
-        JSON-ready: ``{"images", "seed", "layers": [names from the output], "shuffled": [layers a stage], "methods":
-        {name: {"spearman": [a stage], "ssim": […], "others": …}}}``: means over the faces of the rank correlation and
-        the structural similarity of magnitudes; a map that is the same everywhere correlates with nothing (0).
-        ``others`` is the rank correlation between maps of different faces by the trained network: what likeness is
-        worth when only the method and the framing of faces are shared; None of a single face.
+        JSON-ready: ``{"images", "seed", "layers": [names from the output], "shuffled": [layers per stage], "methods":
+        {name: {"spearman": [per stage], "ssim": […], "others": …}}}``: means over the faces of the rank correlation and
+        the structural similarity of magnitudes; a constant map correlates with nothing (0). ``others`` is the rank
+        correlation between maps of different faces by the trained network, which share the method and the framing of
+        faces only; None for a single face.
     """
     x = model.input(crops[:1])
-    unseen = {f"heads.{other.name}" for other in model.heads if other.name != head.name}
-    names = [name for name in reversed(weighted(model.module, x)) if name not in unseen]
+    other_heads = {f"heads.{other.name}" for other in model.heads if other.name != head.name}
+    names = [name for name in reversed(weighted_layers(model.module, x)) if name not in other_heads]
     counts = sorted({round(float(k)) for k in np.linspace(1, len(names), stages)})
-    before = {name: maps(model, head, crops, targets, name, layer) for name in methods}
-    found: dict[str, dict[str, Any]] = {
+    before = {name: attribution_maps(model, head, crops, targets, name, layer) for name in methods}
+    results: dict[str, dict[str, Any]] = {
         name: {"spearman": [], "ssim": [], "others": _others(before[name])} for name in methods
     }
     for count in counts:
-        other = replace(model, module=shuffled(model.module, names[:count], seed))
+        shuffled = replace(model, module=shuffle_weights(model.module, names[:count], seed))
         for name in methods:
-            after = maps(other, head, crops, targets, name, layer)
-            found[name]["spearman"].append(_spearman(before[name], after))
-            found[name]["ssim"].append(_ssim(before[name], after))
+            after = attribution_maps(shuffled, head, crops, targets, name, layer)
+            results[name]["spearman"].append(_spearman(before[name], after))
+            results[name]["ssim"].append(_ssim(before[name], after))
             progress()
-    return {"images": len(crops), "seed": seed, "layers": names, "shuffled": counts, "methods": found}
+    return {"images": len(crops), "seed": seed, "layers": names, "shuffled": counts, "methods": results}
 
 
-def shuffled(module: nn.Module, names: Sequence[str], seed: int) -> nn.Module:
+def shuffle_weights(module: nn.Module, names: Sequence[str], seed: int) -> nn.Module:
     """A copy in which the weights of each of these layers, and its biases, are shuffled among themselves."""
     other = copy.deepcopy(module)
     generator = torch.Generator().manual_seed(seed)
