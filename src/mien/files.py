@@ -1,61 +1,247 @@
-"""Files: written so that an interrupted run leaves no half one, and believed no further than their size goes."""
+"""Files: written so that an interrupted run leaves no half one, and believed no further than their size goes.
+
+Every writer of the package goes through `atomic_path` or `Appended`, which treat targets alike: links are followed,
+devices and pipes are written through, an input is never overwritten (`refuse_inputs`), and what the system reports
+becomes one `OutputError`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import InputError, MienError, OutputError
+
+STDOUT = Path("/dev/stdout")
+"""The path that means standard output, on every system."""
+OUTPUT_IS_INPUT = "output-is-input"
+"""Code of the error where an output would overwrite an input."""
+FULL = frozenset({"ENOSPC", "EDQUOT", "EROFS"})
+"""``details["errno"]`` of an `OutputError` after which no other file can be written there either."""
+
+_LONGEST_NAME = 255
+_SHORT_NAME = 32
+"""Bytes of a temporary name that any file system holds, whatever the final name."""
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is moved into place, on any error it is removed.
 
-    The temporary name keeps the suffix, because encoders choose the format by it. Parent folders are made. A kill
-    leaves the temporary file; ``folder``, which must be on the same disk, puts it where it will be found and removed.
+    The temporary name keeps the suffix, because encoders choose the format by it. Parent folders are made. Links are
+    followed. A device or a pipe is written to when all is there. A kill leaves the temporary file; ``folder``, which
+    must be on the same disk, puts it where it will be found and removed.
+
+    Raises:
+        InputError: ``path`` is a folder.
+        OutputError: the system refuses to write; also for an `OSError` of the body.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    where = target.parent if folder is None else folder
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=where)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files private; a result has the permissions any new file of the user has
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    target = output_file(path)
+    with writing(target):
+        special = is_special(target)
+        if special:
+            where = Path(tempfile.gettempdir())
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            where = target.parent if folder is None else folder
+        handle, name = tempfile.mkstemp(*_temporary_name(target), dir=where)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            if special:
+                _copy_into(temporary, target)
+                return
+            # mkstemp makes files private; a result has the permissions any new file of the user has
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a UTF-8 file, whole or not at all, and return its path; `OutputError` where that fails."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
 
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What the system says while ``path`` is written (disk full, no permission) becomes one `OutputError`."""
+    """What the system says while ``path`` is written (disk full, no permission) becomes one `OutputError`.
+
+    Its ``details`` hold the name of the system's error, such as "ENOSPC", as ``errno``.
+    """
     try:
         yield
-    except MienError:
+    except (MienError, BrokenPipeError):
         raise
     except OSError as error:
-        name = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
-        why = error.strerror or str(error)
-        raise OutputError(f"{name}: cannot be written: {why}; what was written before is kept") from None
+        raise OutputError(
+            f"cannot be written: {error.strerror or error}",
+            path=path,
+            advice="what was written before is kept",
+            details={"errno": errno.errorcode.get(error.errno or 0)},
+        ) from None
 
 
 def output_file(path: str | os.PathLike[str]) -> Path:
-    """The path of a file to be written; `InputError` where it is a folder."""
-    target = Path(path)
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder: give the name of a file in it")
+    """The path of a file to be written, with links followed; `InputError` where it is a folder.
+
+    What is known to be impossible is refused: an `OutputError` where a file stands in the place of a folder, or the
+    nearest folder that exists may not be written to.
+    """
+    target = _follow_links(Path(path))
+    with writing(path):
+        if target.is_dir():
+            raise InputError("is a folder", path=path, advice="give the name of a file in it")
+        if is_special(target):
+            return target
+        _check_folder(path, target.parent)
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return target
+
+
+def output_folder(path: str | os.PathLike[str]) -> Path:
+    """The path of a folder to write into, which need not exist; refuses what is known to be impossible.
+
+    Raises:
+        InputError: it is a file.
+        OutputError: it, or the nearest folder that exists, may not be written to.
+    """
+    target = Path(path)
+    with writing(path):
+        if target.exists() and not target.is_dir():
+            raise InputError("is a file", path=path, advice="give a folder to write to")
+        _check_folder(path, target)
+    return target
+
+
+def _check_folder(path: str | os.PathLike[str], folder: Path) -> None:
+    for parent in (folder, *folder.parents):
+        if parent.is_dir():
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        if os.path.lexists(parent):
+            raise NotADirectoryError(errno.ENOTDIR, f"{parent} is no folder")
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Whether a path names a device, a pipe or an open descriptor: written through, never replaced."""
+    if descriptor_of(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - that of Path raises for names from a damaged list
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def descriptor_of(path: str | os.PathLike[str]) -> int | None:
+    """Number of the open file that a path such as ``/dev/stdout`` means, None for any other path."""
+    text = Path(path).as_posix()
+    if text == STDOUT.as_posix():
+        return 1
+    if text == "/dev/stderr":
+        return 2
+    match = _DESCRIPTOR.fullmatch(text)
+    return int(match[1]) if match else None
+
+
+def parts_folder(path: Path) -> Path:
+    """The folder for the parts of a file that is not finished: ``<name>.parts`` beside it, or a temporary one.
+
+    Parts of a device or a pipe are no use to a later run.
+    """
+    if is_special(path):
+        return Path(tempfile.mkdtemp(prefix="mien-"))
+    name = f"{path.name}.parts"
+    if len(os.fsencode(name)) + len("..done") > _LONGEST_NAME:
+        name = f"{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.parts"
+    return path.with_name(name)
+
+
+def refuse_inputs(
+    output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]], *, folder: bool = False
+) -> None:
+    """Raise where writing ``output`` would overwrite one of ``inputs``, under whatever name or link.
+
+    Args:
+        output: a file, or with ``folder`` a folder that files are written into.
+        inputs: files and folders that are read; what does not exist is left out.
+        folder: ``output`` is a folder: it must not be an input, nor hold one.
+
+    Raises:
+        InputError: with the code "output-is-input".
+    """
+    found = _identity(output)
+    if found is None:
+        return
+    for given in inputs:
+        same = found == _identity(given)
+        if same or (folder and found == _identity(Path(given).parent)):
+            raise InputError(
+                "holds an input, which must not be overwritten" if not same else "is an input: it would be overwritten",
+                path=output,
+                advice="choose another folder for the output" if folder else "choose another name for the output",
+                code=OUTPUT_IS_INPUT,
+                details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
+            )
+
+
+def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """What all names of a file or a folder share; None where there is no such file, or it is a device or a pipe."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - names from results need not be paths
+    except (OSError, ValueError):
+        return None
+    kind = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    return (status.st_dev, status.st_ino) if kind else None
+
+
+def _follow_links(path: Path) -> Path:
+    """Where a file is written: the end of a chain of links, which need not exist yet."""
+    for _ in range(40):
+        if is_special(path) or not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return path
+
+
+def _temporary_name(target: Path) -> tuple[str, str]:
+    """Suffix and prefix for mkstemp: a hidden name, not longer than the final one or than a few characters."""
+    suffix = target.suffix if len(os.fsencode(target.suffix)) <= _SHORT_NAME // 2 else ""
+    room = max(len(os.fsencode(target.name)), _SHORT_NAME) - len(os.fsencode(f".-12345678{suffix}"))
+    stem = target.stem
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return suffix, f".{stem}-"
+
+
+def _open_special(path: Path) -> int:
+    """A handle on a device or a pipe, or on what an open descriptor writes to, at its place."""
+    descriptor = descriptor_of(path)
+    if descriptor is not None:
+        return os.dup(descriptor)
+    return os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+
+
+def _copy_into(temporary: Path, target: Path) -> None:
+    with temporary.open("rb") as content, os.fdopen(_open_special(target), "wb") as stream:
+        shutil.copyfileobj(content, stream)
 
 
 def sync(path: str | os.PathLike[str]) -> None:
@@ -83,23 +269,29 @@ class Appended:
     """A file that grows at its end. What a failed or interrupted `append` left of its data is taken back."""
 
     def __init__(self, path: Path, keep: int = 0) -> None:
-        """Open ``path`` for appending after its first ``keep`` bytes; what lies beyond them is thrown away."""
+        """Open ``path`` for appending after its first ``keep`` bytes.
+
+        What lies beyond them is thrown away by the first `append` or `sync`.
+        """
         self._path = path
+        self._is_cut = False
         self._end = keep
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
             # a pipe or a terminal can be written too, but neither cut nor synchronised
-            self._regular = stat.S_ISREG(os.fstat(self._handle).st_mode)
-            self._cut()
+            self._regular = not is_special(path)
             if self._regular:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
                 sync(path.parent)
+            else:
+                self._handle = _open_special(path)
 
     def append(self, data: bytes) -> None:
         """Write all of ``data``, or, with an `OutputError`, none of it."""
         rest = memoryview(data)
         try:
             with writing(self._path):
+                self._cut_once()
                 while rest:
                     rest = rest[os.write(self._handle, rest) :]
         except BaseException:
@@ -112,6 +304,7 @@ class Appended:
         """Wait until everything is on the disk."""
         if self._regular:
             with writing(self._path):
+                self._cut_once()
                 os.fsync(self._handle)
 
     def close(self) -> None:
@@ -120,6 +313,11 @@ class Appended:
             handle, self._handle = self._handle, -1
             with writing(self._path):
                 os.close(handle)
+
+    def _cut_once(self) -> None:
+        if not self._is_cut:
+            self._cut()
+            self._is_cut = True
 
     def _cut(self) -> None:
         if self._regular:

@@ -1,27 +1,8 @@
-"""`mien.cli.output`: files that are written, names of files, consoles."""
+"""`mien.cli.output`: names of files, consoles."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from mien.cli.output import table_console, unique_name, write_text
-from mien.errors import InputError, OutputError
-
-
-def test_a_file_is_written_whole_with_its_folders(tmp_path: Path) -> None:
-    write_text(tmp_path / "new" / "figures.json", "é\n")
-    assert (tmp_path / "new" / "figures.json").read_bytes() == "é\n".encode()
-    assert len(list((tmp_path / "new").iterdir())) == 1
-
-
-def test_a_file_that_cannot_be_written_is_an_error_of_mien(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_text(tmp_path / "file" / "figures.json", "")
-    with pytest.raises(InputError, match="is a folder"):
-        write_text(tmp_path, "")
+from mien.cli.output import table_console, unique_name
 
 
 def test_names_that_are_used_get_a_number() -> None:

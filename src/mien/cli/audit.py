@@ -12,7 +12,8 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, detector_options, seed_option, split_names, threads_option
-from mien.cli.output import Failures, progress_bar, table_console, write_text
+from mien.cli.output import Failures, progress_bar, table_console
+from mien.files import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console

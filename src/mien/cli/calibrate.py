@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import PATH, data_option, figures_option, threads_option
-from mien.cli.output import write_text
+from mien.files import write_text
 
 if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset

@@ -11,7 +11,8 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, Decorator, detector_options, seed_option, split_names
-from mien.cli.output import progress_bar, table_console, write_text
+from mien.cli.output import progress_bar, table_console
+from mien.files import write_text
 
 if TYPE_CHECKING:
     from mien.datasets.cleaning import CleaningResult

@@ -17,7 +17,8 @@ from mien.cli.options import (
     split_names,
     threads_option,
 )
-from mien.cli.output import progress_bar, write_text
+from mien.cli.output import progress_bar
+from mien.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.cli.error_output import error_output
@@ -34,15 +33,6 @@ def unique_name(stem: str, suffix: str, used: set[str]) -> str:
     name = next(name + suffix for name in names if name + suffix not in used)
     used.add(name)
     return name
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file, whole or not at all; `OutputError` where that fails."""
-    from mien.files import atomic_path, output_file, writing
-
-    target = output_file(path)
-    with writing(target), atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def table_console(width: int, *, highlight: bool = True, markup: bool = True) -> Console:

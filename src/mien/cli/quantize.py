@@ -11,7 +11,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import PATH, data_option, figures_option, threads_option
-from mien.cli.output import write_text
+from mien.files import write_text
 
 if TYPE_CHECKING:
     from mien.models.card import Card

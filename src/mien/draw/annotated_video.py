@@ -21,7 +21,7 @@ from mien.draw.overlay import VideoOverlay
 from mien.draw.overlay import draw_video_frame as draw_video_frame
 from mien.draw.video_parts import join, part_name, part_start, picture_size, shorten, stamps
 from mien.errors import InputError, OutputError
-from mien.files import discard, output_file, writing
+from mien.files import discard, is_special, output_file, parts_folder, refuse_inputs, writing
 from mien.results.video import VideoFrame
 
 if TYPE_CHECKING:
@@ -68,13 +68,15 @@ class AnnotatedVideo:
             OutputError: it cannot be written.
         """
         self.path = output_file(path)
-        if self.path.suffix.lower() not in _SUFFIXES:
+        # parts are named after the path that was given, which may be a link with any name behind it
+        self._suffix = ".mp4" if is_special(path) else Path(path).suffix
+        if self._suffix.lower() not in _SUFFIXES:
             raise InputError(f"{self.path}: an annotated video is an MP4 file: use the suffix .mp4")
         if keep is not None and keep < 0:
             raise InputError(f"keep is a number of frames, at least 0, got {keep}")
         if limit < 2:
             raise InputError(f"limit is a number of pixels, at least 2, got {limit}")
-        self.folder = self.path.with_name(f"{self.path.name}.parts")
+        self.folder = parts_folder(self.path)
         self.frames = keep or 0
         self.problems: tuple[str, ...] = ()
         self._limit = limit
@@ -96,12 +98,14 @@ class AnnotatedVideo:
         """Draw the faces of a frame on it and add it.
 
         Raises:
-            InputError: the file is closed.
+            InputError: the file is closed, or is the video itself.
             OutputError: it cannot be written; the frames since the last flush are lost.
         """
         if not self._open or self._finished:
             raise InputError(f"{self.path}: is closed: start it anew to write to it")
         if self._size is None:
+            if moment.faces.source is not None:
+                refuse_inputs(self.path, [moment.faces.source])
             self._size = even_size(moment.frame.size, self._limit)
         ticks = round(moment.time * TICKS)
         # players need time stamps that grow
@@ -109,7 +113,7 @@ class AnnotatedVideo:
         picture = self._overlay.draw(fitted(moment, self._size))
         with self._writing():
             if self._part is None:
-                name = part_name(len(self._parts()), ticks, self.path.suffix)
+                name = part_name(len(self._parts()), ticks, self._suffix)
                 self._part = EncodedPart(self.folder / name, self._size, ticks, self._options)
             self._part.write(picture, ticks)
         self._last = ticks
@@ -193,4 +197,4 @@ class AnnotatedVideo:
         self._size = picture_size(parts[0])
 
     def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob(f"[0-9]*_*{self.path.suffix}"))
+        return sorted(self.folder.glob(f"[0-9]*_*{self._suffix}"))

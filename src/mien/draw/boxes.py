@@ -16,7 +16,7 @@ from mien.draw.palette import Rgb
 from mien.draw.panel import Detail, Panel
 from mien.draw.rounded_rectangles import blend, stroke
 from mien.errors import InputError, display_path
-from mien.files import atomic_path
+from mien.files import atomic_path, output_file, refuse_inputs
 from mien.geometry import clip_boxes
 from mien.media.image import FORMATS, load_image
 from mien.results.faces import Faces
@@ -78,7 +78,8 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
 
     Raises:
         InputError: no picture format that can be written has this suffix, the format cannot hold a picture of this
-            size, or the result has no picture to draw on.
+            size, the result has no picture to draw on, or ``path`` is the picture that was analysed.
+        OutputError: the file cannot be written.
     """
     from PIL import Image
 
@@ -89,9 +90,12 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{target}: no picture format has the suffix {target.suffix!r}; use .png or .jpg")
     if max(faces.image_size) > _LONGEST_SIDE.get(name, math.inf):
         raise InputError(f"{target}: {name} holds at most {_LONGEST_SIDE[name]} pixels a side; use .png")
+    if faces.source is not None:
+        refuse_inputs(target, [faces.source])
+    output_file(target)
     picture = Image.fromarray(draw_faces(faces))
     with atomic_path(target) as temporary:
-        picture.save(temporary, **_QUALITY.get(name, {}))
+        picture.save(temporary, name, **_QUALITY.get(name, {}))
     return target
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mien.draw.encoder import TICKS, check_whole, encoding
 from mien.draw.soundtrack import Soundtrack
 from mien.errors import OutputError
-from mien.files import atomic_path, sync
+from mien.files import atomic_path, is_special, sync
 
 if TYPE_CHECKING:
     import av
@@ -109,8 +109,9 @@ def _mux(parts: Sequence[Path], path: Path, original: Any, *, copy: bool = True)
                     output.mux(packet)
         check_whole(temporary)
         sync(temporary)
-    with encoding(path):
-        sync(path.parent)
+    if not is_special(path):
+        with encoding(path):
+            sync(path.parent)
     return () if sound is None else sound.problems
 
 

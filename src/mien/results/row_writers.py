@@ -24,7 +24,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import InputError, MissingExtraError, MissingFileError, OutputError
-from mien.files import Appended, atomic_path, discard, output_file, sync, writing
+from mien.files import (
+    Appended,
+    atomic_path,
+    discard,
+    is_special,
+    output_file,
+    parts_folder,
+    refuse_inputs,
+    sync,
+    writing,
+)
 from mien.models.card import Head
 from mien.results.columns import arrow_schema
 from mien.results.face_columns import FaceTable, face_objects
@@ -65,13 +75,14 @@ class RowWriter(ABC):
         self.rows = keep or 0
         self._open = True
         self._fixed: np.dtype[np.void] | None = None
+        self._sources: set[str] = set()
         self._start(self.rows)
 
     def write(self, rows: FaceTable) -> None:
         """Add rows, of whole frames.
 
         Raises:
-            InputError: they have other columns than the rows before them, or the file is closed.
+            InputError: they have other columns than the rows before them, the file is closed, or is the video itself.
             OutputError: they cannot be written.
         """
         if not self._open:
@@ -79,6 +90,9 @@ class RowWriter(ABC):
         columns = rows.records.dtype
         if self._fixed not in (None, columns):
             raise self._other_columns()
+        if rows.source is not None and rows.source not in self._sources:
+            refuse_inputs(self.path, [rows.source])
+            self._sources.add(rows.source)
         self._append(rows)
         self._fixed = columns
         self.rows += len(rows)
@@ -245,7 +259,7 @@ class ParquetRows(RowWriter):
             import pyarrow as pa  # noqa: F401
         except ImportError:
             raise MissingExtraError("pyarrow", "tables", "Parquet output") from None
-        self.folder = self.path.with_name(f"{self.path.name}.parts")
+        self.folder = parts_folder(self.path)
         self._schema, self._held, self._fresh, self._part = None, [], [], 0
         with writing(self.folder):
             if keep:
@@ -273,6 +287,8 @@ class ParquetRows(RowWriter):
     def _leave(self) -> None:
         with suppress(OutputError):
             self.flush()
+        if is_special(self.path):
+            discard(self.folder)
 
     def _save(self, path: Path, schema: Any, tables: Iterable[Any]) -> None:
         """All tables as one file, in row groups of even size; at most one group is in memory."""
@@ -294,8 +310,9 @@ class ParquetRows(RowWriter):
                     writer.write_table(pa.concat_tables(rest).unify_dictionaries())
             stream.flush()
             os.fsync(stream.fileno())
-        with writing(path):
-            sync(path.parent)
+        if not is_special(path):
+            with writing(path):
+                sync(path.parent)
 
     def _keep(self, keep: int) -> None:
         """Leave parts that hold exactly the first ``keep`` rows."""

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mien.errors import InputError, MissingExtraError
-from mien.files import atomic_path
+from mien.errors import MissingExtraError
+from mien.files import atomic_path, output_file, refuse_inputs
 from mien.results.columns import arrow_schema
 from mien.results.face_columns import FaceTable, Heads, face_columns
 from mien.results.faces import Faces
@@ -30,10 +30,11 @@ def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
     Results are taken one at a time, so any number of pictures fits into memory; the file appears when all are written.
 
     Raises:
-        InputError: ``path`` is a folder, or results of different models are mixed.
+        InputError: ``path`` is a folder or one of the pictures, or results of different models are mixed.
+        OutputError: it cannot be written.
     """
-    target = _target(path)
-    heads, tables = _tables(results)
+    target = output_file(path)
+    heads, tables = _tables(_other_files(results, target))
     names = [column.name for column in face_columns(heads, video=False) if column.flat]
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         usual = csv.writer(stream, lineterminator="\n")
@@ -43,7 +44,7 @@ def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
         for table in tables:
             writer = quoted if "\r" in (table.source or "") else usual
             writer.writerows(zip(*table.to_columns().values(), strict=True))
-    return target
+    return Path(path)
 
 
 def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
@@ -53,13 +54,14 @@ def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Pat
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        InputError: ``path`` is a folder, or results of different models are mixed.
+        InputError: ``path`` is a folder or one of the pictures, or results of different models are mixed.
+        OutputError: it cannot be written.
     """
-    target = _target(path)
-    heads, tables = _tables(results)
+    target = output_file(path)
+    heads, tables = _tables(_other_files(results, target))
     with atomic_path(target) as temporary:
         _to_parquet(heads, tables, temporary)
-    return target
+    return Path(path)
 
 
 def parquet_bytes(results: Iterable[Faces], heads: Heads) -> bytes:
@@ -100,24 +102,25 @@ def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
     A picture without a face has an empty list of faces.
 
     Raises:
-        InputError: ``path`` is a folder.
+        InputError: ``path`` is a folder or one of the pictures.
+        OutputError: it cannot be written.
     """
-    target = _target(path)
-    lines = target.suffix.lower() in (".jsonl", ".ndjson")
+    target = output_file(path)
+    lines = Path(path).suffix.lower() in (".jsonl", ".ndjson")
     start, between, end = ("", "\n", "\n") if lines else ("[\n", ",\n", "\n]\n")
     with (
         atomic_path(target) as temporary,
         temporary.open("w", encoding="utf-8", newline="", errors="backslashreplace") as stream,
     ):
         separator = start
-        for faces in results:
+        for faces in _other_files(results, target):
             stream.write(separator + faces.to_json())
             separator = between
         if separator == between:
             stream.write(end)
         elif not lines:
             stream.write("[]\n")
-    return target
+    return Path(path)
 
 
 def _tables(results: Iterable[Faces]) -> tuple[Heads, Iterator[FaceTable]]:
@@ -133,8 +136,9 @@ def _tables(results: Iterable[Faces]) -> tuple[Heads, Iterator[FaceTable]]:
     return heads, (faces.to_table(heads) for faces in itertools.chain(before, rest))
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
-    target = Path(path)
-    if target.is_dir():
-        raise InputError("is a folder", path=target, advice="give the name of a file in it")
-    return target
+def _other_files(results: Iterable[Faces], target: Path) -> Iterator[Faces]:
+    """The results; raises for one of a picture that the table would overwrite."""
+    for faces in results:
+        if faces.source is not None:
+            refuse_inputs(target, [faces.source])
+        yield faces

@@ -1,0 +1,193 @@
+"""Writing files: links, devices, pipes, inputs that are never overwritten, names, full disks."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from mien.errors import InputError, OutputError
+from mien.files import (
+    OUTPUT_IS_INPUT,
+    Appended,
+    atomic_path,
+    output_file,
+    output_folder,
+    parts_folder,
+    refuse_inputs,
+    write_text,
+)
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and devices of POSIX")
+
+
+def read_pipe(path: Path, received: list[bytes]) -> threading.Thread:
+    thread = threading.Thread(target=lambda: received.append(path.read_bytes()), daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_text_is_written_whole_and_its_folder_is_made(tmp_path):
+    path = write_text(tmp_path / "new" / "figures.json", "é\n")
+    assert path.read_bytes() == b"\xc3\xa9\n"
+    assert [p.name for p in path.parent.iterdir()] == ["figures.json"]
+
+
+def test_what_the_system_reports_is_one_error_with_fields(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(
+        OutputError, match=r"figures\.json: cannot be written: .* is no folder; what was written"
+    ) as caught:
+        write_text(tmp_path / "file" / "figures.json", "")
+    assert caught.value.details == {"errno": "ENOTDIR"}
+    with pytest.raises(InputError, match="is a folder; give the name of a file in it"):
+        write_text(tmp_path, "")
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+
+    def fill() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"a\.csv: cannot be written: No space left on device") as caught:
+        fill()
+    assert caught.value.details == {"errno": "ENOSPC"}
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+@posix
+def test_links_are_followed_also_where_nothing_is_behind_them_yet(tmp_path):
+    (tmp_path / "real.csv").write_text("old")
+    for link, target in (("latest.csv", "real.csv"), ("second.csv", "latest.csv"), ("new.csv", "later/new.csv")):
+        (tmp_path / link).symlink_to(target)
+        write_text(tmp_path / link, link)
+        assert (tmp_path / link).is_symlink()
+        assert (tmp_path / target).read_text() == link
+    assert (tmp_path / "real.csv").read_text() == "second.csv"
+
+
+@posix
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    thread = read_pipe(pipe, received)
+    write_text(pipe, "rows")
+    thread.join(10)
+    thread = read_pipe(pipe, received)
+    rows = Appended(pipe)
+    rows.append(b"more ")
+    rows.append(b"rows")
+    rows.sync()
+    rows.close()
+    thread.join(10)
+    assert received == [b"rows", b"more rows"]
+    assert pipe.is_fifo()
+    assert [p.name for p in tmp_path.iterdir()] == ["pipe.csv"]
+
+
+@posix
+def test_devices_are_written_through(tmp_path):
+    write_text("/dev/null", "x")
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "link").symlink_to("/dev/null")
+    write_text(tmp_path / "link", "x")
+    assert (tmp_path / "link").is_symlink()
+    with pytest.raises(OutputError, match="/dev/full: cannot be written: No space left on device"):
+        write_text("/dev/full", "x")
+
+
+@posix
+def test_an_open_file_is_written_at_its_place(tmp_path):
+    with (tmp_path / "log").open("wb") as log:
+        log.write(b"before ")
+        log.flush()
+        write_text(f"/dev/fd/{log.fileno()}", "table ")
+        rows = Appended(Path(f"/dev/fd/{log.fileno()}"))
+        rows.append(b"rows ")
+        rows.close()
+        log.write(b"after")
+    assert (tmp_path / "log").read_bytes() == b"before table rows after"
+
+
+def test_an_input_is_recognised_under_every_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").write_text("a")
+    os.link(photos / "a.jpg", "twin.jpg")
+    names = ["photos/a.jpg", photos / "a.jpg", "photos/../photos/a.jpg", "twin.jpg"]
+    if os.name == "posix":
+        Path("link.jpg").symlink_to("photos/a.jpg")
+        Path("folder").symlink_to("photos")
+        names += ["link.jpg", "folder/a.jpg"]
+    for name in names:
+        with pytest.raises(InputError, match="is an input: it would be overwritten; choose another name") as caught:
+            refuse_inputs(name, ["nowhere.jpg", "photos/a.jpg"])
+        assert caught.value.code == OUTPUT_IS_INPUT
+        assert caught.value.details == {"input": "photos/a.jpg"}
+    for name in ("photos/b.jpg", "photos", "new.jpg"):
+        refuse_inputs(name, ["photos/a.jpg", "-", "x" * 5000, "\0"])
+
+
+def test_a_folder_that_holds_an_input_is_refused(tmp_path):
+    (tmp_path / "a.jpg").write_text("a")
+    with pytest.raises(InputError, match="holds an input, which must not be overwritten; choose another folder"):
+        refuse_inputs(tmp_path, [tmp_path / "a.jpg"], folder=True)
+    with pytest.raises(InputError, match="is an input"):
+        refuse_inputs(tmp_path, [tmp_path], folder=True)
+    refuse_inputs(tmp_path / "annotated", [tmp_path, tmp_path / "a.jpg"], folder=True)
+
+
+def test_a_file_opened_for_rows_keeps_its_content_until_the_first_of_them(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old content")
+    Appended(path).close()
+    assert path.read_text() == "old content"
+    rows = Appended(path)
+    rows.append(b"new")
+    rows.close()
+    assert path.read_text() == "new"
+
+
+@posix
+@pytest.mark.parametrize("name", ["a" * 251 + ".csv", "é" * 125 + ".csv", "a." + "x" * 253, "a.csv"])
+def test_temporary_names_fit_where_the_final_ones_do(tmp_path, name):
+    with atomic_path(tmp_path / name) as temporary:
+        assert len(os.fsencode(temporary.name)) <= max(len(os.fsencode(name)), 32)
+        assert temporary.suffix in (Path(name).suffix, "")
+        temporary.write_text("x")
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    parts_folder(tmp_path / name).mkdir()
+    assert parts_folder(tmp_path / name) == parts_folder(tmp_path / name)
+
+
+def test_what_cannot_be_written_is_known_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="file is no folder"):
+        output_file(tmp_path / "file" / "a.csv")
+    with pytest.raises(InputError, match="is a folder"):
+        output_file(tmp_path)
+    with pytest.raises(InputError, match="is a file; give a folder to write to"):
+        output_folder(tmp_path / "file")
+    with pytest.raises(OutputError, match="file is no folder"):
+        output_folder(tmp_path / "file" / "below")
+    assert output_folder(tmp_path / "new" / "folder") == tmp_path / "new" / "folder"
+    assert output_file(tmp_path / "new" / "a.csv") == tmp_path / "new" / "a.csv"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@posix
+def test_a_place_without_permission_is_refused_before_the_work(tmp_path, monkeypatch):
+    # root may write anywhere, so what the system would report is replaced
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    for make in (output_file, output_folder):
+        with pytest.raises(OutputError, match="cannot be written: Permission denied"):
+            make(tmp_path / "new" / "a")
