@@ -1,0 +1,205 @@
+"""Face detectors on the photos that the detector's recipe holds out: precision, recall by size, false boxes, points.
+
+    python benchmarks/detectors.py photos.parquet --models src/mien/weights/files --out docs/results
+
+Writes ``detector.json`` (a row per detector; rows of detectors that are not run again stay) and
+``detector_curves.csv``. The photos' labels come from detectors: what YuNet proposed and MTCNN or CenterFace confirmed.
+So the row of MTCNN is flattered: a face that it misses is often not a label, and its points are the labels' points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.datasets.detection import (
+    SIZE_EDGES,
+    SIZE_NAMES,
+    DetectionPhotos,
+    count_licences,
+    count_sizes,
+    read_detection,
+    split_by_source,
+)
+from mien.detect import make_detector, single_shot
+from mien.detect.landmark_refinement import refine
+from mien.evaluation.detection import (
+    Found,
+    Matches,
+    Truth,
+    average_precision,
+    false_boxes_per_photo,
+    landmark_error,
+    match,
+    precision_recall,
+    recall,
+    threshold_for,
+)
+from mien.recipes.detector import HELD_OUT
+
+FALSE_BOXES = 0.08
+"""False boxes per photo without faces at which detectors are compared."""
+LEAST_SCORE = 0.1
+PORTRAITS = "london"
+"""The subset whose points were set by hand: landmarks are measured on it, recall is not."""
+BOUNDS = tuple(zip((0, *SIZE_EDGES), (*SIZE_EDGES, float("inf")), strict=True))
+
+Detect = Callable[[NDArray[np.uint8]], Found]
+
+
+def onnx_session(path: Path):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def mien_detector(models: Path, name: str, refined: bool) -> Detect:
+    session = onnx_session(models / name)
+    landmarks = onnx_session(models / "landmarks.onnx") if refined else None
+
+    def detect(rgb: NDArray[np.uint8]) -> Found:
+        found = single_shot.detect(lambda images: session.run(None, {"images": images}), rgb, LEAST_SCORE)
+        points = found.landmarks
+        if landmarks is not None:
+            points = refine(lambda crops: landmarks.run(None, {"images": crops})[0], rgb, found.boxes, points)
+        return Found(found.boxes, found.scores, points)
+
+    return detect
+
+
+def existing_detector(name: str, min_face: int) -> Detect:
+    detector = make_detector(name, min_face=min_face, threads=1)
+
+    def detect(rgb: NDArray[np.uint8]) -> Found:
+        faces = detector.detect(rgb)
+        return Found(faces.boxes, faces.scores, faces.landmarks)
+
+    return detect
+
+
+ROWS: dict[str, Callable[[Path], Detect]] = {
+    "mien": lambda models: mien_detector(models, "detector.onnx", False),
+    "mien, points refined": lambda models: mien_detector(models, "detector.onnx", True),
+    "mien, 8 bits": lambda models: mien_detector(models, "detector-int8.onnx", False),
+    "mien, 8 bits, points refined": lambda models: mien_detector(models, "detector-int8.onnx", True),
+    "mtcnn, min_face 20": lambda _: existing_detector("mtcnn", 20),
+    "mtcnn, min_face 40": lambda _: existing_detector("mtcnn", 40),
+    "res10, min_face 20": lambda _: existing_detector("res10", 20),
+    "haar, min_face 20": lambda _: existing_detector("haar", 20),
+}
+
+
+def truth(photos: DetectionPhotos, i: int, *, trusted: bool = False) -> Truth:
+    rows = photos.faces(i)
+    points = photos.landmarks[rows]
+    if trusted:
+        points = np.where((photos.trust[rows] >= 1)[:, None, None], points, np.nan)
+    return Truth(photos.boxes[rows], points, photos.ignored_boxes(i))
+
+
+def by_size(measure: Callable[..., float], matches: Matches, threshold: float) -> dict[str, float]:
+    return {
+        "all": number(measure(matches, threshold)),
+        ">=32": number(measure(matches, threshold, 32)),
+        **{
+            name: number(measure(matches, threshold, low, high))
+            for name, (low, high) in zip(SIZE_NAMES, BOUNDS, strict=True)
+        },
+    }
+
+
+def number(value: float) -> float | None:
+    return round(value, 4) if np.isfinite(value) else None
+
+
+def curve(matches: Matches, points: int = 60) -> list[list[float | None]]:
+    """Rows of (threshold, false boxes per photo without faces, precision, recall of all, recall from 32 pixels)."""
+    precision, _, scores = precision_recall(matches)
+    picked = np.unique(np.linspace(0, len(scores) - 1, points).round().astype(int))
+    return [
+        [
+            number(float(scores[i])),
+            number(false_boxes_per_photo(matches, scores[i])),
+            number(float(precision[i])),
+            number(recall(matches, scores[i])),
+            number(recall(matches, scores[i], 32)),
+        ]
+        for i in picked
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--models", type=Path, default=Path("src/mien/weights/files"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--detectors", nargs="*", choices=list(ROWS), default=list(ROWS))
+    options = parser.parse_args()
+    _, held_out = split_by_source(read_detection(options.photos), HELD_OUT)
+    portrait = np.array([subset == PORTRAITS for subset in held_out.subsets])
+    sites, portraits = held_out.select(~portrait), held_out.select(portrait)
+    path, curves_path = options.out / "detector.json", options.out / "detector_curves.csv"
+    result = json.loads(path.read_text()) if path.is_file() else {"detectors": {}}
+    free = (sites.face_counts == 0) & (np.diff(sites.ignored_starts) == 0)
+    result["data"] = {
+        "held out": sorted(set(held_out.sources)),
+        "photos": len(sites),
+        "faces": count_sizes(sites),
+        "photos without faces": int(free.sum()),
+        "portraits": len(portraits),
+        "licences": count_licences(held_out),
+    }
+    result["false boxes per photo without faces, at most"] = FALSE_BOXES
+    curves = {}
+    if curves_path.is_file():
+        with curves_path.open(newline="") as file:
+            for row in list(csv.reader(file))[1:]:
+                curves.setdefault(row[0], []).append(row[1:])
+    for name in options.detectors:
+        detect = ROWS[name](options.models)
+        found, seconds = {}, 0.0
+        for part, photos in (("sites", sites), ("portraits", portraits)):
+            found[part] = []
+            for i in range(len(photos)):
+                rgb = photos.pixels(i)
+                start = time.process_time()
+                found[part].append(detect(rgb))
+                seconds += time.process_time() - start
+        matches = match([truth(sites, i) for i in range(len(sites))], found["sites"])
+        trusted = match([truth(sites, i, trusted=True) for i in range(len(sites))], found["sites"])
+        hand = match([truth(portraits, i) for i in range(len(portraits))], found["portraits"])
+        threshold = threshold_for(matches, FALSE_BOXES)
+        kept = np.isfinite(trusted.errors) & (trusted.face_scores >= threshold) & (trusted.heights >= 32)
+        result["detectors"][name] = {
+            "average precision": number(average_precision(matches)),
+            "threshold": number(threshold),
+            "false boxes": number(false_boxes_per_photo(matches, threshold)),
+            "recall": by_size(recall, matches, threshold),
+            "points, share of the eye distance": by_size(landmark_error, trusted, threshold),
+            "points, median from 32 pixels": number(float(np.median(trusted.errors[kept]))) if kept.any() else None,
+            "portraits found": number(recall(hand, threshold)),
+            "points on portraits": number(landmark_error(hand, threshold)),
+            "CPU ms per photo": round(1000 * seconds / len(held_out), 1),
+        }
+        curves[name] = curve(matches)
+        print(name, json.dumps(result["detectors"][name]), flush=True)
+        options.out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=1) + "\n")
+        with curves_path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["detector", "threshold", "false_boxes", "precision", "recall", "recall_from_32"])
+            for key, rows in curves.items():
+                writer.writerows([key, *row] for row in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Put the five points of detected faces right: upright crops, one small network, points back in the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Matrices = NDArray[np.float64]
+
+SIDE = 48
+"""Pixels of a crop's side."""
+REACH = 1.25
+"""Side of the crop over the longer side of the box."""
+
+Forward = Callable[[NDArray[np.uint8]], Floats]
+"""From RGB uint8 ``(n, 48, 48, 3)`` to ``(n, 10)`` float32: five xy in sides of the crop, from its centre."""
+
+
+def refine(forward: Forward, rgb: NDArray[np.uint8], boxes: Floats, landmarks: Floats) -> Floats:
+    """Better landmarks.
+
+    Args:
+        forward: the network.
+        rgb: RGB uint8 ``(h, w, 3)``.
+        boxes: ``(n, 4)`` xyxy pixels.
+        landmarks: ``(n, 5, 2)`` xy pixels, the first guess; only the turn of the head is taken from it.
+
+    Returns:
+        ``(n, 5, 2)`` xy pixels.
+    """
+    if not len(boxes):
+        return landmarks
+    matrices = crop_matrices(boxes, roll_angles(landmarks))
+    return points_in_picture(forward(face_crops(rgb, matrices)), matrices)
+
+
+def roll_angles(landmarks: Floats) -> NDArray[np.float64]:
+    """``(n,)`` radians by which each face is turned clockwise: from between the eyes to between the mouth's corners."""
+    points = np.asarray(landmarks, np.float64)
+    down = points[:, 3:5].mean(axis=1) - points[:, 0:2].mean(axis=1)
+    return np.asarray(np.arctan2(-down[:, 0], down[:, 1]), np.float64)
+
+
+def crop_matrices(boxes: NDArray[np.floating], angles: NDArray[np.floating]) -> Matrices:
+    """``(n, 2, 3)`` from picture to crop, in continuous coordinates: upright, the box's centre in the middle."""
+    box = np.asarray(boxes, np.float64)
+    middle = (box[:, :2] + box[:, 2:]) / 2
+    side = REACH * np.maximum((box[:, 2:] - box[:, :2]).max(axis=1), 1.0)
+    scale, angle = SIDE / side, np.asarray(angles, np.float64)
+    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+    linear = np.stack([np.stack([cos, sin], axis=1), np.stack([-sin, cos], axis=1)], axis=1)
+    shift = SIDE / 2 - (linear @ middle[:, :, None])[:, :, 0]
+    return np.concatenate([linear, shift[:, :, None]], axis=2)
+
+
+def face_crops(rgb: NDArray[np.uint8], matrices: Matrices) -> NDArray[np.uint8]:
+    """``(n, 48, 48, 3)`` crops; the picture's edge is repeated beyond it. Large faces are halved before the warp."""
+    crops = np.empty((len(matrices), SIDE, SIDE, 3), np.uint8)
+    halvings = [rgb]
+    for crop, matrix in zip(crops, matrices, strict=True):
+        scale, level = float(np.hypot(*matrix[0, :2])), 0
+        while scale * 2.0 ** (level + 1) <= 1.0 and min(halvings[level].shape[:2]) >= 2:
+            level += 1
+            if level == len(halvings):
+                above = halvings[-1]
+                even = above[: above.shape[0] // 2 * 2, : above.shape[1] // 2 * 2]
+                half = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
+                halvings.append(np.asarray(half, np.uint8))
+        index = matrix.copy()
+        index[:, :2] *= 2.0**level
+        index[:, 2] += index[:, :2].sum(axis=1) / 2 - 0.5
+        cv2.warpAffine(
+            halvings[level],
+            index,
+            (SIDE, SIDE),
+            dst=crop,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return crops
+
+
+def points_in_picture(outputs: Floats, matrices: Matrices) -> Floats:
+    """Outputs ``(n, 10)`` of the network → ``(n, 5, 2)`` xy pixels of the picture."""
+    points = (outputs.reshape(-1, 5, 2).astype(np.float64) + 0.5) * SIDE - matrices[:, None, :, 2]
+    # the inverse of a rotation with one scale is its transpose over the scale squared
+    scale = np.sum(matrices[:, 0, :2] ** 2, axis=1)
+    return np.asarray(points @ matrices[:, :, :2] / scale[:, None, None], np.float32)
+
+
+def points_in_crop(landmarks: Sequence[Floats] | Floats, matrices: Matrices) -> Floats:
+    """Landmarks ``(n, 5, 2)`` in pixels of the picture → what the network is to return, ``(n, 10)``."""
+    points = np.asarray(landmarks, np.float64) @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2]
+    return np.asarray(points / SIDE - 0.5, np.float32).reshape(-1, 10)

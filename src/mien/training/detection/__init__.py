@@ -1,0 +1,1 @@
+"""Training of the single-shot face detector."""
