@@ -82,7 +82,7 @@ def test_cleaning_leaves_about_what_the_source_had(fer: Dataset) -> None:
     """Published: 4 classes, about 16,500 / 3,500 / 3,000 images."""
     cleaned = clean_dataset(select_emotions(fer, ("angry", "happy", "sad", "neutral")))
     assert sum_counts(cleaned.before) == 26_217
-    counts = {one.rule: (sum_counts(one.alone), sum_counts(one.in_sequence)) for one in cleaned.removals}
+    counts = {one.rule: (sum_counts(one.alone), sum_counts(one.in_sequence)) for one in cleaned.steps}
     assert counts == {
         "constant": (12, 12), "not-a-face": (145, 133), "blur": (284, 259), "ambiguous": (1066, 1051),
         "contradictory": (47, 34), "duplicate": (703, 617),
@@ -97,7 +97,7 @@ def test_features_of_real_faces_tell_emotions_apart(fer: Dataset, tmp_path: Path
     some = np.concatenate([np.flatnonzero(fer.split == split)[:n] for split, n in (("train", 1200), ("test", 300))])
     faces = fer[some]
     points = compute_features("landmarks", faces.images[:200]).reshape(-1, 68, 2)
-    # FER2013's faces are upright and centred: of nearly all the eyes lie above the mouth, left eye left of the right
+    # FER2013's faces are upright and centred: in nearly all the eyes are above the mouth, the left eye left of the right
     eyes, mouth = points[:, 36:48].mean(axis=1), points[:, 48:].mean(axis=1)
     assert (eyes[:, 1] < mouth[:, 1]).mean() > 0.97
     assert (points[:, 36, 0] < points[:, 45, 0]).all()
@@ -134,7 +134,7 @@ def test_audit_of_fer2013(fer: Dataset) -> None:
         "largest_group": 12,
         "also_in_train": {"train": 0, "validation": 280, "test": 288, "total": 568},
     }
-    assert {one.check: one.by_split["total"] for one in report.outcomes if one.by_split is not None} == {
+    assert {one.check: one.by_split["total"] for one in report.results if one.by_split is not None} == {
         "rows": 1, "exact": 3_365, "constant": 13, "faceless": 176,
     }  # fmt: skip
     agreement = report["agreement"].figures
@@ -145,8 +145,8 @@ def test_audit_of_fer2013(fer: Dataset) -> None:
 def test_near_duplicates_of_fer2013(fer: Dataset) -> None:
     """In a sample of validation and train, the pairs that the whole dataset has among them."""
     rows = np.concatenate([np.arange(0, 28_709, 6), np.arange(28_709, 32_298, 3)])
-    section = audit_dataset(fer[rows], ["near"])["near"]
-    assert section.figures["pairs"] > 50
-    rated = [fer.votes[rows][list(one.index[:2])].argmax(axis=1) for one in section.findings]
-    # raters, who saw both pictures, agree; on two pictures at random they do in one of four cases
+    report = audit_dataset(fer[rows], ["near"])["near"]
+    assert report.figures["pairs"] > 50
+    rated = [fer.votes[rows][list(one.index[:2])].argmax(axis=1) for one in report.findings]
+    # raters, who rated both images, agree; on two images at random they do in one of four cases
     assert np.mean([a == b for a, b in rated]) > 0.7
