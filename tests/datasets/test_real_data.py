@@ -97,7 +97,7 @@ def test_features_of_real_faces_tell_emotions_apart(fer: Dataset, tmp_path: Path
     some = np.concatenate([np.flatnonzero(fer.split == split)[:n] for split, n in (("train", 1200), ("test", 300))])
     faces = fer[some]
     points = compute_features("landmarks", faces.images[:200]).reshape(-1, 68, 2)
-    # FER2013's faces are upright and centred: in nearly all the eyes are above the mouth, the left eye left of the right
+    # FER2013 faces are upright and centred: nearly always the eyes are above the mouth, the left eye left of the right
     eyes, mouth = points[:, 36:48].mean(axis=1), points[:, 48:].mean(axis=1)
     assert (eyes[:, 1] < mouth[:, 1]).mean() > 0.97
     assert (points[:, 36, 0] < points[:, 45, 0]).all()

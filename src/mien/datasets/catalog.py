@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from mien.datasets.arrow import read_schema
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import OWN
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
     ),
     "hf": DatasetFormat(
         "emotions in Hugging Face Parquet: train-….parquet, test-….parquet with image and label columns",
-        "as the dataset's own card says",
+        "see the dataset's own card",
         lambda path, options: hf.read_hugging_face(path, options.labels, options.size),
         frozenset({"size", "labels"}),
     ),
@@ -122,6 +125,7 @@ def read_dataset(path: str | os.PathLike[str], kind: str = "auto", options: Read
     for option in ("size", "labels", "crop"):
         if getattr(options, option) is not None and option not in format_.takes:
             raise InputError(f"{option} has no meaning for {name}", advice="leave it out")
+    _logger.info("%s: read as %s", source, name)
     return format_.read(source, options)
 
 

@@ -214,4 +214,4 @@ def _expect(name: str, column: NDArray[Any], dtype: np.dtype[Any] | None, shape:
 def _expect_index(name: str, column: NDArray[Any], n: int, classes: int) -> None:
     _expect(name, column, np.dtype(np.int8), (n,))
     if n and (int(column.min()) < 0 or int(column.max()) >= classes):
-        raise InputError(f"{name} must lie in 0–{classes - 1}, got {int(column.min())}–{int(column.max())}")
+        raise InputError(f"{name} must be in 0–{classes - 1}, got {int(column.min())}–{int(column.max())}")

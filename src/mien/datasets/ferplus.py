@@ -109,7 +109,7 @@ def join_votes(dataset: Dataset, votes: NDArray[np.int8]) -> Dataset:
         votes: ``(n, 10)`` int8, as `read_votes` returns them.
 
     Raises:
-        DataError: the votes are not of this dataset: another number of rows, or images that carry no row of the CSV.
+        DataError: the votes are not of this dataset: another number of rows, or images without a row of the CSV.
     """
     if dataset.info.name != "fer2013":
         raise DataError(
@@ -159,8 +159,8 @@ def vote_targets(votes: NDArray[np.integer], rule: TargetRule, classes: int = 8)
     Args:
         votes: ``(n, 10)`` integers ≥ 0 in the order of `mien.labels.FERPLUS_COLUMNS`.
         rule: one of `TARGET_RULES`.
-        classes: 8 emotions, or 7 without contempt: its votes are taken out of the target, and a row that contempt
-            wins (one that has nothing else left, under "distribution") is dropped.
+        classes: 8 emotions, or 7 without contempt: its votes are removed from the target, and a row that contempt
+            wins (or, under "distribution", a row with no other votes) is dropped.
 
     Returns:
         Targets in the order of `mien.labels.FERPLUS` or `mien.labels.FERPLUS_7`, and which rows are kept.

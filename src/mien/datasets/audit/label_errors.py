@@ -106,7 +106,9 @@ def check_labels(context: AuditContext) -> CheckReport:
         summary.append("This is a weak model: use its list as an order of review, not as a list of errors.")
     few = [names[classes[k]] for k in np.flatnonzero(np.bincount(label) < _FEW_IMAGES)]
     if few:
-        summary.append(f"Fewer than {_FEW_IMAGES} images of {', '.join(few)} were checked: too few to say much.")
+        summary.append(
+            f"Fewer than {_FEW_IMAGES} images of {', '.join(few)} were checked, which is too few for conclusions."
+        )
     raters = _compare_with_raters(context, rows, rows[suspected], suggestions) if kind == "emotion" else None
     if raters is not None:
         figures["raters"] = raters

@@ -39,7 +39,7 @@ _FIVE: Mapping[str, float] = {"hog": 0.344, "landmarks": 0.469, "landmarks-hog":
 _SEVEN: Mapping[str, float] = {"hog": 0.290, "landmarks": 0.392, "landmarks-hog": 0.482, "landmarks-sliding": 0.505}
 _STEPS = 10_000
 _STEPS_OF_LANDMARKS = 1_000
-_OPEN = "the source does not say whether its figure is of PublicTest or PrivateTest"
+_OPEN = "the source does not state whether its figure is of PublicTest or PrivateTest"
 _FIRST_LIMIT = "; solver ended at 1,000 steps, the source's limit when it reported this figure"
 
 

@@ -199,7 +199,7 @@ def scores(
 
     Rows under a source's own protocol have "validation" and "test" (the roles of the recipe, "test" alone where both
     are the same images); Mien's have "ferplus", "fer2013" or "age". Each has "… leak-free" beside it where some of its
-    images stand in the training set too.
+    images are in the training set too.
     """
     model = open_model(folder / (files.BEST if row.keep == "best" else files.LAST), threads)
     if row.improves is not None:

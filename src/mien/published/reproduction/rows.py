@@ -172,7 +172,7 @@ ROWS: Mapping[str, ReproductionRow] = {
         ReproductionRow("fusion-b-seven", "horseman", PLAIN, published={"test": 0.614}),
         _improved("fusion-a", "horseman"),
         _improved("fusion-b", "horseman"),
-        _improved("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features stand still"),
+        _improved("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features do not follow"),
         ReproductionRow("stack-baseline", "touchy", PLAIN, published={"validation": 0.3982}),
         _improved("stack-baseline", "touchy"),
         ReproductionRow("stack-pooled", "touchy", PLAIN, published={"validation": 0.51}),
