@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mien.errors import ImageError, ImageTooLargeError, InputError
 from mien.media.addresses import without_password
 from mien.media.arrays import Color, rgb_from_array
+from mien.media.container_check import check_container
 from mien.media.decoding_cost import check_jpeg_scans, is_jpeg_header
 from mien.media.filetype import HEADER_BYTES, RAW_SUFFIXES, diagnose_unreadable_image, is_heif_header
 from mien.media.frame import Frame
@@ -171,6 +172,12 @@ def _decode(stream: BinaryIO, path: str, source: str | None, max_pixels: int, re
         raise ImageError(f"cannot be read: {error.strerror or error}", path=path) from None
     if not head:
         raise ImageError("is empty (0 bytes)", path=path, advice="copy or download it again")
+    try:
+        check_container(head, stream)
+    except ImageError as error:
+        raise error.with_path(path) from None
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}", path=path) from None
     formats = [*FORMATS]
     if is_heif_header(head):
         _register_heif(path)
