@@ -37,6 +37,7 @@ def _app(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
+TILES = b"\xff\x4f\xff\x51\0\x2f\0\0" + struct.pack(">8I", 5000, 5000, 0, 0, 20, 20, 0, 0)
 RESOURCES = _app(0xED, b"Photoshop 3.0\0" + b"8BIM\0\0\0\0\0\0\0\0" * 5000)
 FILES: dict[str, Callable[[], bytes]] = {
     "PNG of texts": lambda: PNG[:33] + chunk(b"tEXt", b"a\0") * N + PNG[33:],
@@ -58,7 +59,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "PPM of comments": lambda: b"P6\n" + b"#\n" * N + b"2 1\n255\n" + bytes(6),
     "QOI": lambda: b"qoif" + struct.pack(">IIBB", 4000, 1000, 3, 0) + b"\x40" * (15 * N),
     "BMP with run lengths": lambda: b"BM" + bytes(28) + b"\1\0\0\0" + b"\1\1" * (8 * N),
-    "JPEG 2000 of tiles": lambda: b"\xff\x4f\xff\x51\0\x2f\0\0" + struct.pack(">8I", 5000, 5000, 0, 0, 20, 20, 0, 0) + bytes(N * 5),
+    "JPEG 2000 of tiles": lambda: TILES + bytes(N * 5),
     "JPEG 2000": lambda: b"\xff\x4f\xff\x51" + bytes(17 << 20),
 }  # fmt: skip
 
