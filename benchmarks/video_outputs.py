@@ -24,7 +24,7 @@ from mien.draw.annotated_video import AnnotatedVideo
 from mien.draw.overlay import VideoOverlay
 from mien.draw.timeline import save_timeline
 from mien.draw.video_page import write_html
-from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
+from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter
 from mien.results.video import Rows
 
 
@@ -61,7 +61,7 @@ def main() -> None:
             one = f"{took[0] / each[0] * 1e3:.2f} ms ({took[1] / each[0] * 1e3:.2f} of the processor) {each[1]}"
             print(f"{what:34} {took[0]:6.2f} s  {one:58} {size}")
 
-        for kind, suffix in ((CsvRows, "csv"), (JsonlRows, "jsonl"), (ParquetRows, "parquet"), (Spool, "rows")):
+        for kind, suffix in ((CsvRows, "csv"), (JsonlRows, "jsonl"), (ParquetRows, "parquet"), (RawRows, "rows")):
             path = folder / f"a.{suffix}"
             took = best(lambda kind=kind, path=path: write(kind(path), rows))
             told(f"{count:,} rows, {kind.__name__}", took, (count / 1000, "a 1,000 rows"), path)

@@ -19,7 +19,7 @@ def available_cpus(root: Path = Path("/")) -> int:
     1.5 processors counts as 2.
 
     Args:
-        root: where ``proc`` and ``sys`` are mounted; another folder in tests.
+        root: folder in which ``proc`` and ``sys`` are mounted; another one in tests.
     """
     affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have no affinity call
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """Every default once: Python, the command line and the service read it here.
 
-An option has one name in all three. Defaults of a single class that no one else reads stand on that class.
+An option has one name in all three. Defaults of a single class that no other module reads are in that class.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MODELS: Final = ("emotion", "age")
 MIN_FACE: Final = 40
 """Side of the smallest face to detect in photos and videos, pixels."""
 LIVE_MIN_FACE: Final = 60
-"""The same for cameras and streams, where time is short."""
+"""The same for cameras and streams, which have to be analysed in real time."""
 CHECK_MIN_FACE: Final = 60
 """The same where a dataset is checked for pictures without a face; they are enlarged first."""
 DETECT_EVERY: Final = 1
@@ -28,13 +28,13 @@ FRAME_RATE: Final = 25.0
 MAX_GAP: Final = 3.0
 """Seconds that a face may be hidden and still be the same track."""
 MIN_TRACK: Final = 0.4
-"""Seconds that a face must be seen to be reported as a track."""
+"""Seconds that a face must be visible to be reported as a track."""
 TIME_CONSTANT: Final = 0.5
 """Time constant of the filter on the emotions of a track, seconds; 0 disables it."""
 WINDOW: Final = 4.0
 """Length of the sliding window over which frames vote, seconds."""
 MIN_EPISODE: Final = 0.5
-"""Seconds below which a stretch of one label is no episode."""
+"""Least length of an episode, seconds."""
 POOLED_INTERVAL: Final = 0.2
 """Seconds between two predictions of an ordered head, such as age, for the same face: it changes slowly."""
 MARGIN: Final = 0.15
@@ -44,15 +44,15 @@ HOLD: Final = 0.5
 SETTLE: Final = 0.2
 """Seconds that a face is observed before it gets its first stable label."""
 VOTE_SECONDS: Final = 0.4
-"""Seconds of frames that are worth one independent vote, as long as the votes themselves do not show it."""
+"""Seconds of frames that count as one independent vote, as long as the votes themselves do not show it."""
 BRIDGE: Final = 0.5
 """Longest gap between two stretches of one label that are one episode, seconds."""
 MAX_THREADS: Final = 4
-"""Processor threads at most where none are asked for."""
+"""Processor threads at most where their number is not given."""
 TOP: Final = 3
 """Number of labels to show per face."""
 SHARD_SIZE: Final = 500
-"""Photos in a shard of a batch; about the work of ten to twenty seconds."""
+"""Photos per shard of a batch; about ten to twenty seconds of work."""
 ABSTAIN: Final = 0.0
 """Probability below which a label is shown as uncertain."""
 PORT: Final = 8000

@@ -1,4 +1,4 @@
-"""Entropy of distributions over labels: those of a network, and those of raters' votes."""
+"""Entropy of distributions over labels: predictions of a network, and votes of raters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_LEAST = 1e-12
-"""What a probability counts as at least, in a logarithm."""
+_MIN_PROBABILITY = 1e-12
+"""Lower bound of a probability in a logarithm."""
 
 
 def entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
@@ -26,7 +26,7 @@ def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32
     """``(n,)`` Shannon entropies of ``(n, k)`` distributions divided by log k: 0 is certain, 1 all equally likely."""
     if probabilities.shape[1] < 2:  # a single label is certain
         return np.where(np.isnan(probabilities).any(axis=1), np.nan, 0.0).astype(np.float32)
-    p = np.clip(probabilities, _LEAST, 1.0)
+    p = np.clip(probabilities, _MIN_PROBABILITY, 1.0)
     values = -(p * np.log(p)).sum(axis=1) / np.log(p.shape[1])
     return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
 

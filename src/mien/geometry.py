@@ -14,7 +14,7 @@ Array = NDArray[np.float32]
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 _BLOCK = 256
-"""Boxes compared at once: few calls for a handful of boxes, and memory that grows with a crowd, not with its square."""
+"""Boxes compared at once: few calls for a handful of boxes, and memory that is linear in the number of boxes."""
 
 
 def clip_boxes(boxes: NDArray[np.floating], size: tuple[int, int]) -> Array:
@@ -25,16 +25,21 @@ def clip_boxes(boxes: NDArray[np.floating], size: tuple[int, int]) -> Array:
 
 
 def areas(boxes: NDArray[np.floating]) -> Array:
-    """``(n,)`` pixels²; 0 for a box that is turned inside out."""
+    """``(n,)`` pixels²; 0 for a box with a negative side."""
     sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
     return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
 def iou(a: NDArray[np.floating], b: NDArray[np.floating], *, over_smaller: bool = False) -> Array:
-    """``(len(a), len(b))`` intersection over union, or over the smaller box's area."""
+    """``(len(a), len(b))`` intersection over union, or over the smaller box's area, 0–1.
+
+    Example:
+        >>> iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [0, 0, 1, 1]]), over_smaller=True).tolist()
+        [[0.5, 1.0]]
+    """
     x1, y1, x2, y2 = np.ascontiguousarray(np.asarray(b, np.float32).T)
     a = np.asarray(a, np.float32)
-    # one coordinate at a time and in place: a row of numbers each, no (n, m, 2) in between
+    # one coordinate at a time and in place, without a temporary (n, m, 2) array
     shared = np.minimum(a[:, 2:3], x2)
     shared -= np.maximum(a[:, 0:1], x1)
     np.maximum(shared, 0, out=shared)
@@ -49,12 +54,12 @@ def iou(a: NDArray[np.floating], b: NDArray[np.floating], *, over_smaller: bool 
 def nms(
     boxes: NDArray[np.floating], scores: NDArray[np.floating], threshold: float, *, over_smaller: bool = False
 ) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression: by OpenCV, or, over the smaller area, with one overlap matrix a block.
+    """Greedy non-maximum suppression: by OpenCV, or, over the smaller area, with one overlap matrix per block.
 
     Args:
         boxes: ``(n, 4)`` xyxy pixels.
         scores: ``(n,)``, any scale.
-        threshold: a box falls when its overlap (0–1) with a better one that is kept is above it.
+        threshold: a box is dropped when its overlap (0–1) with a better one that is kept is above it.
         over_smaller: overlap over the smaller box's area instead of over the union.
 
     Returns:
@@ -79,12 +84,12 @@ def nms(
 
 
 def _nms_over_union(boxes: NDArray[np.float64], order: NDArray[np.intp], threshold: float) -> NDArray[np.intp]:
-    """`nms` by OpenCV, which takes x, y, width, height and drops what has a score of 0 or below."""
+    """`nms` by OpenCV, which takes x, y, width, height and drops boxes with a score of 0 or below."""
     if not len(order):
         return order
     rectangles = np.concatenate([boxes[:, :2], np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)], axis=1)[order]
     ranks = np.arange(len(order), 0, -1, dtype=np.float32)
-    kept = cv2.dnn.NMSBoxes(rectangles, ranks, 0.0, threshold)  # type: ignore[arg-type]  # arrays are taken as well
+    kept = cv2.dnn.NMSBoxes(rectangles, ranks, 0.0, threshold)  # type: ignore[arg-type]  # it also accepts arrays
     return order[np.asarray(kept, np.intp)]
 
 
@@ -114,7 +119,7 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     zc, wc = z - z_mean, w - w_mean
     spread = (np.abs(zc) ** 2).sum(axis=1)
     if np.any(spread <= 1e-12):
-        raise InputError("the points of a face coincide: no similarity transform can be found from them")
+        raise InputError("the points of a face coincide, so they define no similarity transform")
     a = (np.conj(zc) * wc).sum(axis=1) / spread
     shift = w_mean - a * z_mean[:, 0]
     matrices = np.empty((len(points), 2, 3))
@@ -138,7 +143,7 @@ def resize(
         enlarge: interpolation along a side that grows; "cubic" is sharper, and may overshoot where "linear" may not.
 
     Returns:
-        The image itself where it has this size, else a new one of the same kind.
+        The image itself where it has this size, else a new one of the same dtype.
     """
     height, width = image.shape[:2]
     if size == (width, height):
@@ -167,8 +172,8 @@ def sample(
         image: uint8 ``(h, w)`` or ``(h, w, channels)``.
         matrix: ``(2, 3)`` from square to image, both in pixels with (0, 0) the outer corner of the first pixel.
         size: side of the square in pixels.
-        border: what lies outside the image: its border repeated, or black.
-        out: where to put the samples; by default a new array.
+        border: values outside the image: its border repeated, or black.
+        out: array for the samples; by default a new one.
 
     Returns:
         uint8 ``(size, size)`` or ``(size, size, channels)``.
@@ -182,9 +187,9 @@ def sample(
 
 
 def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """A square out of an image: bilinear, from a region that is averaged over blocks first where it shrinks.
+    """A square of an image by bilinear sampling; where the transform shrinks, blocks of pixels are averaged first.
 
-    What lies outside the image repeats its border.
+    Outside the image its border is repeated.
 
     Args:
         image: uint8 ``(h, w)`` or ``(h, w, channels)``.
@@ -197,8 +202,8 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> ND
     """
     inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
     step = float(np.hypot(inverse[0, 0], inverse[1, 0]))
-    # Averaging whole blocks is cheaper than resizing to the exact size, and what the bilinear sampling then still skips
-    # (1 to 1.8 pixels a step) costs less than averaging too much.
+    # Averaging whole blocks is cheaper than resizing to the exact size, and the bilinear sampling's remaining step
+    # (1 to 1.8 pixels) loses less than averaging too much.
     block = max(round(step / 1.2), 1)
     low, high = _region(inverse, size, margin=step + block, limit=np.array([image.shape[1], image.shape[0]]))
     cells = np.maximum((high - low) // block, 1)
@@ -215,9 +220,9 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> ND
 def _region(
     inverse: NDArray[np.float64], size: int, *, margin: float, limit: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Corners (x, y) of the part of an image that a warp needs; at least one pixel of it, however far off it is.
+    """Corners (x, y) of the part of an image that a warp needs; at least one pixel, even where it lies outside.
 
-    The margin keeps the region's own edge from being repeated where the image has more.
+    The margin prevents the region's own edge from being repeated inside the image.
     """
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ inverse[:, :2].T + inverse[:, 2]
     low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limit - 1).astype(np.intp)

@@ -62,7 +62,7 @@ ALIASES: Mapping[str, str] = {
     "fearful": "fear",
     "disgusted": "disgust",
 }
-"""Other spellings met in the field → Mien's name."""
+"""Other spellings in use → Mien's name."""
 
 AGE_BINS: tuple[tuple[int, int], ...] = (
     (0, 2), (3, 9), (10, 19), (20, 29), (30, 39), (40, 49), (50, 59), (60, 69), (70, 99),
@@ -96,12 +96,16 @@ def canonical(label: str) -> str:
     name = label.strip().lower()
     name = ALIASES.get(name, name)
     if name not in FERPLUS.index:
-        raise InputError(f"unknown emotion label {label!r}: expected one of {', '.join(FERPLUS.names)}")
+        raise InputError(
+            f"unknown emotion label {label!r}",
+            advice=f"expected one of {', '.join(FERPLUS.names)}",
+            code="label-unknown",
+        )
     return name
 
 
 def remap(probabilities: NDArray[np.floating], source: Taxonomy, target: Taxonomy) -> NDArray[np.float32]:
-    """Carry ``(n, len(source))`` probabilities into ``target``'s order.
+    """``(n, len(source))`` probabilities in the order of ``target``.
 
     Labels that ``target`` lacks are dropped and the rest renormalised; labels that ``source`` lacks get 0. A row with
     nothing left becomes all zeros.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 NONE = "–"
-"""What stands for a figure that does not exist."""
+"""Placeholder of a figure that does not exist."""
 
 
 def percent(share: float | None, interval: Sequence[float] | None = None, *, digits: int = 1) -> str:
@@ -48,7 +48,7 @@ def signed_span(interval: Sequence[float], factor: float = 1, digits: int = 3) -
 
 
 def short_percent(share: float) -> str:
-    """A share 0–1 in per cent with two digits that count: a decimal below 10 %.
+    """A share 0–1 in per cent with two significant digits: one decimal below 10 %.
 
     Example:
         >>> short_percent(0.934), short_percent(0.034), short_percent(0)

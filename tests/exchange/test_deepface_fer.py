@@ -70,7 +70,7 @@ def test_models_that_did_not_run_leave_no_keys() -> None:
     bare = replace(one_face(), predictions={})
     (row,) = to_deepface(bare)
     assert list(row) == ["region", "face_confidence"]
-    with pytest.raises(InputError, match="these faces carry no emotions: analyse them with an emotion model first"):
+    with pytest.raises(InputError, match="these faces have no emotions; analyse them with an emotion model first"):
         to_fer(bare)
 
 

@@ -21,7 +21,7 @@ from mien.results.face_columns import AGE, EMOTION, FaceTable, Heads, face_colum
 from mien.results.faces import Faces
 from mien.results.json_schema import results_schema
 from mien.results.prediction import Predictions
-from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, Spool, read_spool
+from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, read_raw_rows
 from mien.results.tables import write_csv, write_json, write_parquet
 from mien.results.track import NO_VOTE, Episode, Track, TrackPrediction, Vote
 from mien.results.track_columns import EPISODE_COLUMNS, track_columns
@@ -358,10 +358,10 @@ def test_a_video_of_a_made_up_model_agrees_in_every_form(tmp_path: Path) -> None
     with (
         CsvRows(tmp_path / "a.csv") as to_csv,
         ParquetRows(tmp_path / "a.parquet") as to_parquet,
-        Spool(tmp_path / "a.rows") as spool,
+        RawRows(tmp_path / "a.rows") as raw,
     ):
         for start in (0, 2, 4):  # whole frames
-            for writer in (to_csv, to_parquet, spool):
+            for writer in (to_csv, to_parquet, raw):
                 writer.write(table.rows(start, start + 2))
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as stream:
         header, *lines = csv.reader(stream)
@@ -371,7 +371,7 @@ def test_a_video_of_a_made_up_model_agrees_in_every_form(tmp_path: Path) -> None
     parquet = pa.parquet.read_table(tmp_path / "a.parquet")
     assert parquet.schema.equals(arrow_schema(TABLES["video"]))
     assert parquet.to_pylist() == expected
-    back = read_spool(tmp_path / "a.rows")
+    back = read_raw_rows(tmp_path / "a.rows")
     assert back.records.tobytes() == table.records.tobytes()
     assert back.to_columns() == columns
     assert {name: (head.labels, head.ordered, head.interval) for name, head in back.heads.items()} == {

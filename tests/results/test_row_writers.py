@@ -24,13 +24,13 @@ from helpers.videos import made_frame, made_frames, made_rows, rows_of
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
 from mien.results import row_writers as stream
 from mien.results.face_columns import FaceTable
-from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool, frame_lines, read_spool
+from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter, frame_lines, read_raw_rows
 from mien.results.video import VideoFrame
 
 pa = pytest.importorskip("pyarrow")
 pd = pytest.importorskip("pandas")
 
-WRITERS = {"a.csv": CsvRows, "a.jsonl": JsonlRows, "a.parquet": ParquetRows, "a.rows": Spool}
+WRITERS = {"a.csv": CsvRows, "a.jsonl": JsonlRows, "a.parquet": ParquetRows, "a.rows": RawRows}
 FRAMES = list(made_frames(40, size=(64, 48)))
 ROWS = rows_of(FRAMES)
 
@@ -63,7 +63,7 @@ def read_back(path: Path) -> list[dict[str, object]]:
         return pa.parquet.read_table(path).to_pylist()
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    return read_spool(path).to_pandas().to_dict("records")
+    return read_raw_rows(path).to_pandas().to_dict("records")
 
 
 # ---------------------------------------------------------------- what is written
@@ -110,13 +110,13 @@ def test_parquet_holds_what_csv_holds(tmp_path: Path) -> None:
     assert frame["track"].isna().sum() == 3
 
 
-def test_spool_is_exact(tmp_path: Path) -> None:
-    with Spool(tmp_path / "a.rows") as spool:
+def test_raw_rows_are_exact(tmp_path: Path) -> None:
+    with RawRows(tmp_path / "a.rows") as raw:
         for rows in batches(FRAMES):
-            spool.write(rows)
-        assert spool.read().records.tobytes() == ROWS.records.tobytes()
+            raw.write(rows)
+        assert raw.read().records.tobytes() == ROWS.records.tobytes()
     for mapped in (True, False):
-        rows = read_spool(tmp_path / "a.rows", mapped=mapped)
+        rows = read_raw_rows(tmp_path / "a.rows", mapped=mapped)
         assert rows.records.tobytes() == ROWS.records.tobytes()
         assert {name: head.labels for name, head in rows.heads.items()} == {
             name: head.labels for name, head in ROWS.heads.items()
@@ -126,33 +126,33 @@ def test_spool_is_exact(tmp_path: Path) -> None:
         assert isinstance(rows.records, np.memmap) == mapped
 
 
-def test_spool_without_a_row(tmp_path: Path) -> None:
-    with Spool(tmp_path / "a.rows") as spool:
-        spool.write(rows_of([]))
-        assert len(spool.read()) == 0
+def test_raw_rows_without_a_row(tmp_path: Path) -> None:
+    with RawRows(tmp_path / "a.rows") as raw:
+        raw.write(rows_of([]))
+        assert len(raw.read()) == 0
 
 
 @given(st.integers(0, 300))
 @settings(max_examples=30, deadline=None)
 def test_half_a_record_at_the_end_is_left_out(tmp_path_factory: pytest.TempPathFactory, lost: int) -> None:
-    path = tmp_path_factory.mktemp("spool") / "a.rows"
-    with Spool(path) as spool:
-        spool.write(ROWS)
+    path = tmp_path_factory.mktemp("raw") / "a.rows"
+    with RawRows(path) as raw:
+        raw.write(ROWS)
     os.truncate(path, path.stat().st_size - lost)
     left = len(ROWS) - -(-lost // ROWS.records.dtype.itemsize)
-    assert read_spool(path).records.tobytes() == ROWS.records[:left].tobytes()
+    assert read_raw_rows(path).records.tobytes() == ROWS.records[:left].tobytes()
 
 
-def test_what_is_no_spool(tmp_path: Path) -> None:
+def test_a_file_without_raw_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"a\.rows: no such file of rows"):
-        read_spool(tmp_path / "a.rows")
+        read_raw_rows(tmp_path / "a.rows")
     whole(tmp_path, "a.rows")
     good = (tmp_path / "a.rows").read_bytes()
     older, odd = good.replace(b"rows 2", b"rows 1"), good.replace(b"score", b"scorn")
     for bad in (b"", b"{}\n", b"[]\n", b"\xff\xfe", good[:40], older, odd):
         (tmp_path / "bad").write_bytes(bad)
-        with pytest.raises(InputError, match="holds no rows that this version of mien has written"):
-            read_spool(tmp_path / "bad")
+        with pytest.raises(InputError, match="holds no rows written by this version of mien"):
+            read_raw_rows(tmp_path / "bad")
 
 
 @each_writer
@@ -208,7 +208,7 @@ def test_after_the_end(tmp_path: Path, name: str) -> None:
     writer.write(ROWS)
     writer.close()
     writer.close()
-    with pytest.raises(InputError, match=rf"is closed: open it again with keep={len(ROWS)} to go on"):
+    with pytest.raises(InputError, match=rf"is closed; open it again with keep={len(ROWS)} to continue"):
         writer.write(ROWS)
     with pytest.raises(InputError, match="is a folder"):
         WRITERS[name](tmp_path)
@@ -306,17 +306,17 @@ def test_a_real_kill(tmp_path: Path) -> None:
 
 @each_writer
 def test_less_than_the_checkpoint_counts(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"start it anew"):
+    with pytest.raises(InputError, match=r"start the run again"):
         WRITERS[name](tmp_path / name, keep=3)
     whole(tmp_path, name)
-    with pytest.raises(InputError, match=rf"holds {len(ROWS)} rows where the run to go on with had written 999"):
+    with pytest.raises(InputError, match=rf"holds {len(ROWS)} rows, but the run to resume had written 999"):
         WRITERS[name](tmp_path / name, keep=999)
     assert content(tmp_path / name) == whole(tmp_path, name)
 
 
 def test_lines_do_not_end_inside_a_frame(tmp_path: Path) -> None:
     whole(tmp_path, "a.jsonl")
-    with pytest.raises(InputError, match="no frame ends after 1 rows: start the run anew"):
+    with pytest.raises(InputError, match="no frame ends after 1 rows; start the run again"):
         JsonlRows(tmp_path / "a.jsonl", keep=1)
 
 
@@ -431,7 +431,7 @@ def test_a_disk_that_is_full(tmp_path: Path, name: str) -> None:
 def test_no_space_left() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    for make in (CsvRows, JsonlRows, Spool):
+    for make in (CsvRows, JsonlRows, RawRows):
         writer = make("/dev/full")
         with pytest.raises(OutputError, match="/dev/full: cannot be written: No space left on device"):
             writer.write(ROWS)

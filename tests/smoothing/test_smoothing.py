@@ -24,7 +24,7 @@ from mien.results.track import Episode, Track, Vote
 from mien.smoothing import Smoother, SmoothingOptions
 from mien.smoothing.episodes import EpisodeLog
 from mien.smoothing.head_state import NominalState, OrderedState
-from mien.smoothing.voting import MOST_BLOCKS, MajorityVote, wilson
+from mien.smoothing.voting import MAX_BLOCKS, MajorityVote, wilson
 
 AB = ("a", "b")
 ABC = ("a", "b", "c")
@@ -319,7 +319,7 @@ def test_a_window_counts_the_votes_that_lie_in_it(cast: list[tuple[int, float]],
         counts = [sum(vote[0] == i for vote in inside) for i in range(3)]
         assert found.label == ABC[counts.index(max(counts))]
         assert found.share == max(counts) / len(inside)
-        if len(afresh.state()["blocks"]) < MOST_BLOCKS // 2:
+        if len(afresh.state()["blocks"]) < MAX_BLOCKS // 2:
             assert found.effective == pytest.approx(expected.effective)
         assert 1 <= found.effective <= found.n
         assert 0 <= found.low <= found.share <= found.high <= 1
@@ -392,7 +392,7 @@ def test_a_vote_without_a_window_is_bounded_and_exact_in_its_counts() -> None:
     votes = rng.choice(3, 40_000, p=[0.2, 0.5, 0.3]).tolist()
     box = ballot(votes)
     state = box.state()
-    assert len(state["blocks"]) <= MOST_BLOCKS
+    assert len(state["blocks"]) <= MAX_BLOCKS
     assert state["votes"] == []
     vote = box.result()
     assert (vote.label, vote.n) == ("b", 40_000)
@@ -563,7 +563,7 @@ def test_ended_tracks_keep_their_summary_and_free_the_rest() -> None:
     assert smoother.tracks() == before
     assert [saved["id"] for saved in smoother.state()["live"]] == [2]
     assert [(track.id, track.frames) for track in before] == [(1, 50), (2, 100)]
-    with pytest.raises(InputError, match="track 1 has ended: a face that comes back needs a new number"):
+    with pytest.raises(InputError, match="track 1 has ended; give a face that returns a new number"):
         smoother.known(100, 4.0, faces(told(0.5)))
     smoother.end([2])
     assert smoother.state()["live"] == []
@@ -736,17 +736,17 @@ def test_frames_at_the_same_time_are_taken_once() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ((0.5, faces(told(0.5))), "a frame at 0.5 s after one at 1.0 s: frames must come in order of time"),
-        ((math.nan, faces(told(0.5))), "frames must come in order of time"),
+        ((0.5, faces(told(0.5))), "a frame at 0.5 s follows one at 1.0 s; pass frames in order of time"),
+        ((math.nan, faces(told(0.5))), "pass frames in order of time"),
         ((2.0, replace(faces(told(0.5)), tracks=None)), "the faces of a video frame need their tracks"),
         ((2.0, faces([told(0.5)] * 2, (3, 3))), "a track can be in a frame only once"),
         (
             (2.0, faces([0.2, 0.3, 0.5], names=ABC)),
-            "predictions of 'emotion' (a, b, c) where other heads were announced",
+            "predictions of 'emotion' (a, b, c) are not those of the given heads",
         ),
         (
             (2.0, faces(told(0.5), ages=[0.1, 0.9])),
-            "predictions of 'age' (0-19, 20-39) where other heads were announced",
+            "predictions of 'age' (0-19, 20-39) are not those of the given heads",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
 from mien.file_lock import FileLock
-from mien.files import atomic_path, sync, writing
+from mien.files import atomic_path, output_errors, sync
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
 """Protocols whose files appear whole or not at all; elsewhere a file is written under another name and renamed."""
@@ -97,7 +97,7 @@ class LocalFolder:
     def write(self, name: str, content: bytes) -> None:
         """See `OutputFolder`."""
         path = self._folder / name
-        with writing(path):
+        with output_errors(path):
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 stream.write(content)
                 stream.flush()
@@ -111,7 +111,7 @@ class LocalFolder:
 
     def claim(self) -> None:
         """See `OutputFolder`; the system releases the lock when the process ends."""
-        with writing(self._folder):
+        with output_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             free = self._lock.acquire()
         if not free:

@@ -191,14 +191,14 @@ class AnnotatedPictures:
 
     def save(self, faces: Faces) -> None:
         """Write one annotated picture."""
-        from mien.files import writing
+        from mien.files import output_errors
 
         target = self._file
         if target is None:
             source = Path(faces.source or "picture")
             suffix = source.suffix if source.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
             target = self._folder / unique_name(source.stem, suffix, self._used)
-        with writing(target):
+        with output_errors(target):
             faces.save(target)
 
 

@@ -112,10 +112,14 @@ def command(
 
 def _write_kept(path: Path, before: Dataset, after: Dataset) -> None:
     """Position in the file that was cleaned, row in the source, old and new split, emotion."""
-    from mien.files import atomic_path, writing
+    from mien.files import atomic_path, output_errors
 
     position = {int(row): i for i, row in enumerate(before.row)}
-    with writing(path), atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        output_errors(path),
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.writer(stream)
         writer.writerow(["index", "row", "split_before", "split", "emotion"])
         for i, row in enumerate(after.row.tolist()):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OutputError
-from mien.files import sync, writing
+from mien.files import output_errors, sync
 
 TICKS = 90_000
 """Time stamps a second: whole numbers for the frame rates of film, PAL and NTSC, and fine enough for any other."""
@@ -103,7 +103,7 @@ def encoding(path: Path) -> Iterator[None]:
     """What FFmpeg or the system says while ``path`` is written becomes one `OutputError`."""
     from av.error import FFmpegError
 
-    with writing(path):
+    with output_errors(path):
         try:
             yield
         except FFmpegError as error:

@@ -13,7 +13,7 @@ from mien.draw.clock import clock, duration
 from mien.draw.palette import colour_of, luminance
 from mien.draw.track_series import LabelRun, TrackSeries, cuts_of, episode_runs, series_of, span_of, ticks
 from mien.errors import InputError, MissingExtraError
-from mien.files import atomic_path, output_file, writing
+from mien.files import atomic_path, output_errors, output_file
 from mien.results.face_columns import nominal_heads
 from mien.results.track import Track
 from mien.results.video import VideoReport
@@ -65,7 +65,7 @@ def save_timeline(
         else draw_track(report, track, head=head, columns=_COLUMNS[suffix])
     )
     dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with writing(target), atomic_path(target) as temporary:
+    with output_errors(target), atomic_path(target) as temporary:
         figure.savefig(temporary, dpi=_DPI, facecolor="white", metadata=dates[suffix])
     return target
 

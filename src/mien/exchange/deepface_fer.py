@@ -1,8 +1,8 @@
-"""Results in the shapes of deepface and fer, for code that was written for them.
+"""Results in the formats of deepface and fer, for code that was written for them.
 
-Both know the seven emotions of FER2013. Contempt, which Mien's network tells as well, is dropped and the others are
-renormalised, so that they add up to one again. Keys of models that did not run are left out; nothing is made up for
-what Mien does not tell (deepface's gender and race).
+Both have the seven emotions of FER2013. Contempt, which Mien's network also predicts, is dropped and the others are
+renormalised, so that they sum to 1 again. Keys of models that did not run are left out, and so are deepface's gender
+and race, which Mien does not predict.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Point = tuple[int, int]
 
 
 def to_deepface(faces: Faces) -> list[dict[str, Any]]:
-    """One dictionary a face, as ``DeepFace.analyze`` gives it for one picture; an empty list where there is no face.
+    """One dictionary per face, as ``DeepFace.analyze`` returns for one picture; an empty list without a face.
 
     Keys: ``emotion`` (name → percent, 0–100) and ``dominant_emotion`` where an emotion model ran, ``age`` (whole years,
     the expected age) where an age model ran, ``region`` (``x``, ``y``, ``w``, ``h`` in whole pixels inside the picture,
     ``left_eye`` and ``right_eye`` as the person's own, None where they are not known; ``nose``, ``mouth_left`` and
     ``mouth_right`` where they are) and ``face_confidence`` (0–1, two decimals).
 
-    A face whose whole probability was on contempt has 0 everywhere and counts as neutral.
+    A face whose whole probability was on contempt has 0 for every emotion and counts as neutral.
 
     Raises:
         InputError: the faces' emotions have no name in common with FER2013's.
@@ -37,7 +37,7 @@ def to_deepface(faces: Faces) -> list[dict[str, Any]]:
         deepface 0.0.103, ``modules/demography.py`` and ``modules/detection.py``.
     """
     boxes = _whole_boxes(faces)
-    emotions = None if faces.emotions is None else _seven(faces)
+    emotions = None if faces.emotions is None else _fer2013_probabilities(faces)
     rows: list[dict[str, Any]] = []
     for i, face in enumerate(faces):
         row: dict[str, Any] = {}
@@ -55,7 +55,7 @@ def to_deepface(faces: Faces) -> list[dict[str, Any]]:
 
 
 def to_fer(faces: Faces) -> list[dict[str, Any]]:
-    """One dictionary a face, as ``FER.detect_emotions`` gives it; an empty list where there is no face.
+    """One dictionary per face, as ``FER.detect_emotions`` returns it; an empty list without a face.
 
     Keys: ``box`` (``[x, y, w, h]`` in whole pixels inside the picture) and ``emotions`` (name → probability, 0–1, two
     decimals).
@@ -67,19 +67,19 @@ def to_fer(faces: Faces) -> list[dict[str, Any]]:
         fer 25.10.3, ``fer/fer.py``.
     """
     if faces.emotions is None:
-        raise InputError("these faces carry no emotions: analyse them with an emotion model first")
+        raise InputError("these faces have no emotions", advice="analyse them with an emotion model first")
     return [
         {"box": box, "emotions": {name: round(float(p), 2) for name, p in zip(FER2013.names, row, strict=True)}}
-        for box, row in zip(_whole_boxes(faces), _seven(faces), strict=True)
+        for box, row in zip(_whole_boxes(faces), _fer2013_probabilities(faces), strict=True)
     ]
 
 
-def _seven(faces: Faces) -> NDArray[np.float32]:
+def _fer2013_probabilities(faces: Faces) -> NDArray[np.float32]:
     """``(n, 7)`` probabilities in FER2013's order."""
     if faces.emotions is None or not set(faces.emotion_labels) & set(FER2013.names):
         raise InputError(
-            f"none of the emotions {', '.join(faces.emotion_labels)} is one of {', '.join(FER2013.names)}: "
-            "use an emotion model that knows these"
+            f"none of the emotions {', '.join(faces.emotion_labels)} is one of {', '.join(FER2013.names)}",
+            advice="use an emotion model with these labels",
         )
     return remap(faces.emotions, Taxonomy("result", faces.emotion_labels), FER2013)
 
@@ -94,7 +94,7 @@ def _landmarks(points: tuple[tuple[float, float], ...] | None, size: tuple[int, 
     if points is None:
         return {"left_eye": None, "right_eye": None}
     whole = [_inside(point, size) for point in points]
-    # Mien names no sides and puts the point further left in the picture first: that is the person's right
+    # Mien's first eye and mouth corner are those further left in the picture: the person's right
     right_eye, left_eye, nose, mouth_right, mouth_left = whole
     return {
         "left_eye": left_eye,

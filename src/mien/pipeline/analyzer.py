@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from mien.smoothing import SmoothingOptions
     from mien.tracking.options import TrackingOptions
 
-LEAST_SIDE = 64
-"""Pixels of a face below which the networks would see less of it."""
+MIN_DECODED_FACE = 64
+"""Side that the smallest faces keep in a picture that is decoded smaller, pixels: no less than the networks' input."""
 _REDUCTIONS: tuple[Literal[8, 4, 2], ...] = (8, 4, 2)
 
 
@@ -46,7 +46,7 @@ class Analyzer:
         models: the models that run on every face: names of shipped ones, paths of ``.onnx`` files with a card, loaded
             ones, or a mapping from the name in results to such a model. The first one is shown first. Empty for
             detection alone.
-        detector: a name in `mien.detect.DETECTORS`, or any object that keeps the `Detector` protocol.
+        detector: a name in `mien.detect.DETECTORS`, or any object that implements the `Detector` protocol.
         min_face: side of the smallest face to detect, pixels; smaller is slower.
         threshold: least score of a face, 0–1; None for the detector's own.
         max_side: pixels of the longer side above which a picture is shrunk before detection; None for no limit.
@@ -57,7 +57,7 @@ class Analyzer:
 
     Raises:
         InputError: an unknown name, an option out of range, or two models with heads of one name.
-        MissingFileError: a model file that is not there.
+        MissingFileError: a model file that does not exist.
         ModelError: a model file that is damaged.
 
     Example:
@@ -79,53 +79,64 @@ class Analyzer:
         flip: bool = False,
     ) -> None:
         if isinstance(models, str):
-            raise InputError(f"models is a list of models, got the text {models!r}", advice=f"give [{models!r}]")
+            raise InputError(f"models is a list of models, got the string {models!r}", advice=f"give [{models!r}]")
         self._threads = thread_count(threads)
-        self._own_detector = None if isinstance(detector, str) else detector
+        self._user_detector = None if isinstance(detector, str) else detector
         name = detector if isinstance(detector, str) else defaults.DETECTOR
         weights = None if detector_model is None else Path(detector_model)
         self._detection = DetectionOptions(name, min_face, threshold, max_side, weights)
-        self._others: dict[tuple[int, int], Detector] = {}
+        self._detectors: dict[tuple[int, int], Detector] = {}
         self._lock = threading.Lock()
         self._detector = self._make_detector(self._detection, self._threads)
         self._models = models if isinstance(models, ModelSet) else ModelSet.open(models, threads=threads)
         self._flip = flip
 
     def analyze(self, image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
-        """The faces of one picture; empty when there is none.
+        """The faces of one picture; empty where there is none.
 
         Args:
             image: a path, encoded bytes, an open binary file, an array, or a `Frame`.
-            color: "rgb" or "bgr"; must be given for an array of three or four channels.
+            color: "rgb" or "bgr"; required for an array of three or four channels.
 
         Raises:
-            MissingFileError, ImageError, InputError: the picture cannot be read.
+            MissingFileError: no such file.
+            ImageError: the file is not a readable picture.
+            InputError: an array that is not a picture, or no ``color``.
         """
-        frame = _frame(image, color)
-        faces = self._predicted([frame], [self._detected(frame, self._threads)])[0]
+        frame = _load_frame(image, color)
+        faces = self._predict([frame], [self._detect(frame, self._threads)])[0]
         return replace(faces, image=frame.rgb if frame.full_size is None else None)
 
     def analyze_batch(self, images: Iterable[ImageInput | Frame], *, color: Color | None = None) -> list[Faces]:
-        """The faces of several pictures, in order: pictures are read and detected side by side, a thread each, and each
-        classifier runs on the faces of all of them at once.
+        """The faces of several pictures, in order.
 
-        All pictures are in memory together, so give a large collection in parts. The results do not hold their
-        pictures: `Faces.draw` reads the file again, or takes the picture as argument. So JPEG files are decoded no
-        larger than faces of ``min_face`` pixels need; see `reduction`.
+        Pictures are read and faces detected in parallel, one thread per picture, and each model runs on the faces of
+        all pictures at once. All pictures are in memory together, so pass a large collection in parts. The results do
+        not hold their pictures: `Faces.draw` reads the file again, or takes the picture as argument. Therefore JPEG
+        files are decoded no larger than faces of ``min_face`` pixels need; see `reduction`.
+
+        Args:
+            images: as for `analyze`.
+            color: as for `analyze`.
+
+        Raises:
+            MissingFileError: as `analyze`.
+            ImageError: as `analyze`.
+            InputError: as `analyze`.
         """
         given = list(images)
         threads = self._threads if len(given) == 1 else 1
 
-        def detected(image: ImageInput | Frame) -> tuple[Frame, Faces]:
-            frame = _frame(image, color, self.reduction)
-            return frame, self._detected(frame, threads)
+        def read_and_detect(image: ImageInput | Frame) -> tuple[Frame, Faces]:
+            frame = _load_frame(image, color, self.reduction)
+            return frame, self._detect(frame, threads)
 
         if len(given) < 2 or self._threads == 1:
-            pairs = [detected(image) for image in given]
+            pairs = [read_and_detect(image) for image in given]
         else:
             with ThreadPoolExecutor(min(self._threads, len(given)), "mien-batch") as pool:
-                pairs = list(pool.map(detected, given))
-        return self._predicted([frame for frame, _ in pairs], [faces for _, faces in pairs])
+                pairs = list(pool.map(read_and_detect, given))
+        return self._predict([frame for frame, _ in pairs], [faces for _, faces in pairs])
 
     def stream(
         self,
@@ -138,10 +149,10 @@ class Analyzer:
         tracking: TrackingOptions | None = None,
         smoothing: SmoothingOptions | None = None,
     ) -> VideoStream:
-        """The frames of a video or camera, analysed one after the other as they are asked for.
+        """The frames of a video or camera, analysed one after the other during iteration.
 
-        A file loses no frame. A camera or an address gives its newest frame each time, and counts those that it dropped
-        meanwhile; it ends when the caller stops, so use it as a context manager::
+        Of a file no frame is lost. Of a camera or an address the newest frame is analysed each time, and those dropped
+        meanwhile are counted; it ends when the caller stops, so use it as a context manager::
 
             with analyzer.stream(0) as frames:
                 for frame in frames:
@@ -150,15 +161,17 @@ class Analyzer:
         Args:
             source: the path of a video file or of a folder of numbered pictures, the number of a camera, an address
                 (rtsp://, http://, …), or any open `mien.media.source.FrameSource`.
-            every: take every N-th frame of a file.
-            fps: take about this many frames a second of a file; of numbered pictures, their rate.
+            every: analyse every N-th frame of a file.
+            fps: analyse about this many frames per second of a file; for numbered pictures, their rate.
             start: seconds to start a file at.
             end: seconds to end a file at.
-            tracking: how faces are followed.
+            tracking: how faces are tracked.
             smoothing: how predictions are smoothed over time.
 
         Raises:
-            MissingFileError, VideoError, InputError: the source cannot be read, or an option is out of range.
+            MissingFileError: no such file.
+            VideoError: the source cannot be read.
+            InputError: an option out of range.
         """
         from mien.media.open import open_source
         from mien.media.selection import FrameSelection
@@ -181,7 +194,7 @@ class Analyzer:
         """Analyse a whole video: its tracks, its table, its episodes; arguments as for `stream`.
 
         The report holds some hundred bytes per face and frame, and no picture. A video without a face, or one of which
-        nothing could be decoded, gives a report that shows it.
+        nothing could be decoded, also has a report, which shows that.
         """
         with self.stream(
             source, every=every, fps=fps, start=start, end=end, tracking=tracking, smoothing=smoothing
@@ -197,33 +210,40 @@ class Analyzer:
         live: bool = False,
         interval: float = 0.04,
     ) -> VideoPipeline:
-        """Fresh stages for one video, for `resume`; ``interval`` is about the seconds from frame to frame."""
+        """New stages for one video, for `resume`.
+
+        Args:
+            tracking: how faces are tracked.
+            smoothing: how predictions are smoothed over time.
+            live: whether frames come from a camera or an address.
+            interval: about the seconds from frame to frame.
+        """
         from mien.pipeline.video import VideoPipeline
 
-        # frames of a file are detected side by side, one thread each; a live frame has all threads to itself
+        # faces in frames of a file are detected in parallel, one thread per frame; a live frame has all threads
         detector = self._detector_for(self._threads if live else 1)
         return VideoPipeline(detector, self._models, tracking, smoothing, flip=self._flip, interval=interval)
 
     def resume(self, source: FrameSource, pipeline: VideoPipeline, *, progress: Progress | None = None) -> VideoStream:
-        """Analyse an open source with stages that are fresh, or restored to the ``progress`` of an earlier stream."""
+        """Analyse an open source with stages that are new, or restored to the ``progress`` of an earlier stream."""
         from mien.pipeline.video import VideoStream
 
         return VideoStream(source, pipeline, threads=self._threads, progress=progress)
 
     @property
     def threads(self) -> int:
-        """Processor threads that it takes."""
+        """Processor threads that it uses."""
         return self._threads
 
     @property
     def reduction(self) -> Literal[1, 2, 4, 8]:
-        """How many times smaller a picture may be decoded: the smallest faces to detect keep `LEAST_SIDE` pixels.
+        """Factor by which pictures may be decoded smaller: the smallest faces keep `MIN_DECODED_FACE` pixels.
 
         1 with a detector of the user's own, whose smallest face is not known.
         """
-        if self._own_detector is not None:
+        if self._user_detector is not None:
             return 1
-        return next((by for by in _REDUCTIONS if self._detection.min_face >= by * LEAST_SIDE), 1)
+        return next((by for by in _REDUCTIONS if self._detection.min_face >= by * MIN_DECODED_FACE), 1)
 
     @property
     def models(self) -> ModelSet:
@@ -236,7 +256,7 @@ class Analyzer:
         return self._models.heads
 
     def describe(self) -> dict[str, Any]:
-        """What the results depend on; JSON-ready."""
+        """The options and models that the results depend on; JSON-ready."""
         options = self._detection
         return {
             "detector": self._detector.name,
@@ -248,32 +268,32 @@ class Analyzer:
         }
 
     def _make_detector(self, options: DetectionOptions, threads: int) -> Detector:
-        return self._own_detector or make_detector(options, threads=threads)
+        return self._user_detector or make_detector(options, threads=threads)
 
     def _detector_for(self, threads: int, reduction: int = 1) -> Detector:
-        """The detector with so many threads, for pictures so many times smaller."""
+        """The detector for a number of threads and pictures that are ``reduction`` times smaller."""
         if (threads, reduction) == (self._threads, 1):
             return self._detector
         with self._lock:
-            if (threads, reduction) not in self._others:
+            if (threads, reduction) not in self._detectors:
                 min_face = max(round(self._detection.min_face / reduction), 1)
                 options = replace(self._detection, min_face=min_face)
-                self._others[threads, reduction] = self._make_detector(options, threads)
-            return self._others[threads, reduction]
+                self._detectors[threads, reduction] = self._make_detector(options, threads)
+            return self._detectors[threads, reduction]
 
-    def _detected(self, frame: Frame, threads: int) -> Faces:
-        """The faces of a frame, in its own pixels."""
+    def _detect(self, frame: Frame, threads: int) -> Faces:
+        """The faces of a frame, in pixels of the frame."""
         reduction = 1 if frame.full_size is None else round(frame.full_size[0] / frame.size[0])
         return replace(self._detector_for(threads, reduction).detect(frame.rgb), source=frame.source)
 
-    def _predicted(self, frames: list[Frame], detections: list[Faces]) -> list[Faces]:
-        """Frames and their faces in their own pixels → faces with predictions, in pixels of the pictures."""
-        predicted = predict(frames, detections, self._detector.name, self._models.models, flip=self._flip)
+    def _predict(self, frames: list[Frame], detections: list[Faces]) -> list[Faces]:
+        """Frames and their faces in pixels of the frames → faces with predictions, in pixels of the full pictures."""
+        results = predict(frames, detections, self._detector.name, self._models.models, flip=self._flip)
         sizes = [frame.full_size for frame in frames]
-        return [faces if size is None else faces.scaled(size) for faces, size in zip(predicted, sizes, strict=True)]
+        return [faces if size is None else faces.scaled(size) for faces, size in zip(results, sizes, strict=True)]
 
 
-def _frame(image: ImageInput | Frame, color: Color | None, reduce: Literal[1, 2, 4, 8] = 1) -> Frame:
+def _load_frame(image: ImageInput | Frame, color: Color | None, reduce: Literal[1, 2, 4, 8] = 1) -> Frame:
     if isinstance(image, Frame):
         return image
     return load_image(image, color=color, reduce=1 if isinstance(image, np.ndarray) else reduce)
@@ -281,7 +301,7 @@ def _frame(image: ImageInput | Frame, color: Color | None, reduce: Literal[1, 2,
 
 @functools.lru_cache(maxsize=1)
 def default_analyzer() -> Analyzer:
-    """The analyzer behind `analyze` and `analyze_batch`, built on first use."""
+    """The analyzer of `analyze` and `analyze_batch`, built on first use."""
     return Analyzer()
 
 

@@ -1,8 +1,8 @@
-"""Videos → files, written as the analysis goes: tables, annotated videos, reports; resumes after a kill.
+"""Videos → files, written during the analysis: tables, annotated videos, reports; resumes after a kill.
 
-With a report folder, a checkpoint is written after every flush: the state of trackers and filters, and how many rows
-and frames each file held. A run that resumes opens the files at those counts, throws away what lies beyond, and
-analyses from the next frame on, so that no row is lost or doubled.
+With a report folder, a checkpoint is written after every flush: the state of trackers and filters, and the number of
+rows and frames in each file. A run that resumes truncates the files to those numbers and analyses from the next frame
+on, so that no row is lost or duplicated.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MienError, OutputError
-from mien.files import atomic_path, writing
+from mien.files import atomic_path, output_errors
 from mien.media.open import open_source
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import Progress, VideoPipeline, VideoStream
-from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RowWriter, Spool
+from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter
 from mien.results.video import VideoFrame, VideoReport
 from mien.smoothing import SmoothingOptions
 from mien.tracking.options import TrackingOptions
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     from mien.draw.annotated_video import AnnotatedVideo
 
 FLUSH_SECONDS = 2.0
-"""Time between two flushes: what a kill costs at most, besides the frames in flight."""
-MOST_TIMELINES = 40
-"""Faces with a timeline picture of their own, those observed longest; page and tables have all."""
-_PROGRESS, _SPOOL, _SUMMARY = "progress.json", "rows.bin", "summary.json"
+"""Seconds between two flushes: the most work that a kill loses, besides the frames being analysed."""
+MAX_TIMELINES = 40
+"""Tracks with a timeline picture of their own, the longest ones; page and tables have all."""
+_PROGRESS, _RAW_ROWS, _SUMMARY = "progress.json", "rows.bin", "summary.json"
 _VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class VideoOutputs:
-    """What is written, for all videos of a run.
+    """The files to write, for all videos of a run.
 
     Attributes:
         csv: one table of all videos.
-        jsonl: one JSON object a frame.
+        jsonl: one JSON object per frame.
         parquet: one table of all videos.
-        report: folder with one folder a video (page, timelines, table) and tables of all tracks and episodes.
-        annotated: where the annotated video of a source goes; None for none.
+        report: folder with one folder per video (page, timelines, table) and tables of all tracks and episodes.
+        annotated: video → path of its annotated video; None for none.
         thumbnails: whether reports show one picture of each face.
     """
 
@@ -62,13 +62,13 @@ class VideoOutputs:
 
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
-    """What a checkpoint knows of the video that was being analysed.
+    """The part of a checkpoint about the video that was being analysed.
 
     Attributes:
-        clip: its number in the call.
-        progress: what had been analysed.
+        clip: index of the video in the call.
+        progress: how much of it was analysed.
         pipeline: state of the stages; see `VideoPipeline.state`.
-        rows: how many of its rows were written.
+        rows: number of its rows that were written.
         complete: whether its last frame was analysed, so that only the report was missing.
     """
 
@@ -83,17 +83,17 @@ class VideoJob:
     """The analysis of one or more videos into files. A context manager; use it once.
 
     Args:
-        analyzer: what analyses.
+        analyzer: analyses the frames.
         clips: the videos, in order.
-        outputs: what is written.
-        selection: which frames are taken.
-        tracking: how faces are followed.
+        outputs: the files to write.
+        selection: which frames are analysed.
+        tracking: how faces are tracked.
         smoothing: how predictions are smoothed over time.
-        resume: go on from the checkpoint in the report folder, where there is one.
-        flush_seconds: time between two flushes.
+        resume: continue from the checkpoint in the report folder, where there is one.
+        flush_seconds: seconds between two flushes.
 
     Attributes:
-        skipped: videos that an earlier run had finished.
+        skipped: number of videos that an earlier run had finished.
 
     Raises:
         InputError: ``resume`` without a report folder, or one that holds the progress of another call.
@@ -113,13 +113,15 @@ class VideoJob:
         flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
         if resume and outputs.report is None:
-            raise InputError("to resume, a run needs a report folder, which keeps what was done: add --report DIR")
+            raise InputError(
+                "a run can only resume with a report folder, which holds its checkpoint", advice="add --report DIR"
+            )
         self._analyzer, self._outputs = analyzer, outputs
         self._clips, self._flush_seconds = list(clips), flush_seconds
         self._selection = selection
         self._tracking, self._smoothing = tracking or TrackingOptions(), smoothing or SmoothingOptions()
         self._folders = _folders(outputs.report, self._clips)
-        self._progress = None if outputs.report is None else outputs.report / _PROGRESS
+        self._checkpoint_path = None if outputs.report is None else outputs.report / _PROGRESS
         self._call = self._fingerprint()
         self._finished: list[int] = []
         self._keep: int | None = None
@@ -134,32 +136,35 @@ class VideoJob:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for table in self._tables:
-            if kind is None or self._progress is None:
+            if kind is None or self._checkpoint_path is None:
                 table.close()
             else:
                 table.stop()
 
     def reports(self, watch: Watch | None = None) -> Iterator[VideoReport | MienError]:
-        """Analyse the videos one after the other; one that cannot be read gives its error, and the next one follows.
+        """Analyse the videos one after the other; one that cannot be read yields its error, and the next one follows.
 
         Args:
-            watch: called after every batch with the stream and the frames it gave.
+            watch: called after every batch with the stream and the frames of the batch.
+
+        Raises:
+            OutputError: a file cannot be written.
         """
         for number, clip in enumerate(self._clips):
             if number in self._finished:
                 continue
             try:
-                yield self._one(number, clip, watch or _ignore)
+                yield self._analyse_clip(number, clip, watch or _ignore)
             except OutputError:
                 raise
             except MienError as error:
                 yield error
 
-    def _one(self, number: int, clip: Path, watch: Watch) -> VideoReport:
+    def _analyse_clip(self, number: int, clip: Path, watch: Watch) -> VideoReport:
         saved, self._saved = self._saved, None
         if saved is not None and saved.clip != number:
             saved = None
-        # faces are propagated from the frame before, so the last one is decoded once more
+        # faces are propagated from the previous frame, so the last frame is decoded again
         after = saved.progress.before if saved is not None and saved.progress.before >= 0 else None
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(open_source(clip, self._selection, after=after))
@@ -168,15 +173,17 @@ class VideoJob:
                 self._restore(pipeline, saved)
             progress = saved.progress if saved else None
             stream = stack.enter_context(self._analyzer.resume(source, pipeline, progress=progress))
-            spool = video = None
+            raw_rows = video = None
             if self._folders is not None:
-                spool = stack.enter_context(Spool(self._folders[number] / _SPOOL, keep=saved.rows if saved else None))
+                raw_rows = stack.enter_context(
+                    RawRows(self._folders[number] / _RAW_ROWS, keep=saved.rows if saved else None)
+                )
             if self._outputs.annotated is not None:
-                kept = saved.progress.frames if saved else None
-                video = stack.enter_context(_annotated(self._outputs.annotated(clip), kept))
+                keep = saved.progress.frames if saved else None
+                video = stack.enter_context(_open_annotated(self._outputs.annotated(clip), keep))
             if saved is None or not saved.complete:
-                self._analyse(number, stream, spool, video, watch)
-            report = stream.report(stream.rows([]) if spool is None else spool.read())
+                self._write_frames(number, stream, raw_rows, video, watch)
+            report = stream.report(stream.rows([]) if raw_rows is None else raw_rows.read())
             if video is not None:
                 video.close(audio_from=clip)
             if self._folders is not None:
@@ -185,10 +192,10 @@ class VideoJob:
         self._save(None)
         return report
 
-    def _analyse(
-        self, number: int, stream: VideoStream, spool: Spool | None, video: AnnotatedVideo | None, watch: Watch
+    def _write_frames(
+        self, number: int, stream: VideoStream, raw_rows: RawRows | None, video: AnnotatedVideo | None, watch: Watch
     ) -> None:
-        tables: list[RowWriter] = [*self._tables, *([] if spool is None else [spool])]
+        tables: list[RowWriter] = [*self._tables, *([] if raw_rows is None else [raw_rows])]
         flushed = time.monotonic()
         for batch in stream.batches():
             rows = stream.rows(batch)
@@ -198,31 +205,32 @@ class VideoJob:
                 for frame in batch:
                     video.write(frame)
             if time.monotonic() - flushed >= self._flush_seconds:
-                self._flush(number, stream, spool, video)
+                self._flush(number, stream, raw_rows, video)
                 flushed = time.monotonic()
             watch(stream, batch)
-        self._flush(number, stream, spool, video, complete=True)
+        self._flush(number, stream, raw_rows, video, complete=True)
 
     def _flush(
         self,
         number: int,
         stream: VideoStream,
-        spool: Spool | None,
+        raw_rows: RawRows | None,
         video: AnnotatedVideo | None,
         *,
         complete: bool = False,
     ) -> None:
-        """Everything on the disk, then the checkpoint that counts it."""
+        """Write everything to the disk, then the checkpoint."""
         for table in self._tables:
             table.flush()
         if video is not None:
             video.flush()
-        if spool is not None:
-            spool.flush()
-            self._save(_Checkpoint(number, stream.saved(), stream.pipeline.state(), spool.rows, complete))
+        if raw_rows is not None:
+            raw_rows.flush()
+            progress = stream.total_progress()
+            self._save(_Checkpoint(number, progress, stream.pipeline.state(), raw_rows.rows, complete))
 
     def _save(self, current: _Checkpoint | None) -> None:
-        if self._progress is None:
+        if self._checkpoint_path is None:
             return
         document = {
             "version": _VERSION,
@@ -231,22 +239,24 @@ class VideoJob:
             "rows": self._tables[0].rows if self._tables else 0,
             "current": None if current is None else asdict(current),
         }
-        with writing(self._progress), atomic_path(self._progress) as temporary:
+        with output_errors(self._checkpoint_path), atomic_path(self._checkpoint_path) as temporary:
             temporary.write_text(json.dumps(document), encoding="utf-8")
 
     def _load(self) -> None:
-        if self._progress is None or not self._progress.is_file():
+        if self._checkpoint_path is None or not self._checkpoint_path.is_file():
             return
         try:
-            document = json.loads(self._progress.read_text(encoding="utf-8"))
+            document = json.loads(self._checkpoint_path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise self._damaged(error) from error
+            raise self._damaged_error(error) from error
         if not isinstance(document, dict):
-            raise self._damaged("not an object")
+            raise self._damaged_error("not an object")
         if document.get("version") != _VERSION or document.get("call") != self._call:
             raise InputError(
-                f"{self._progress}: belongs to a call with other videos, models or options: repeat that call, or run "
-                "without --resume to start anew"
+                "belongs to a call with other videos, models or options",
+                path=self._checkpoint_path,
+                advice="repeat that call, or run without --resume to start again",
+                code="run-differs",
             )
         try:
             self._finished, self._keep = [int(n) for n in document["finished"]], int(document["rows"])
@@ -257,9 +267,9 @@ class VideoJob:
                 self._saved = _Checkpoint(progress=Progress(**progress), **current)
                 size = self._saved.progress.size
                 if len(size) != 2 or not all(isinstance(side, int) for side in size):
-                    raise ValueError(f"a size of {size}")
+                    raise ValueError(f"size is {size}")
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise self._damaged(error) from error
+            raise self._damaged_error(error) from error
 
     def _restore(self, pipeline: VideoPipeline, saved: _Checkpoint) -> None:
         try:
@@ -267,17 +277,23 @@ class VideoJob:
         except MienError:
             raise
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise self._damaged(error) from error
+            raise self._damaged_error(error) from error
 
-    def _damaged(self, why: object) -> InputError:
-        return InputError(f"{self._progress}: is damaged ({why}): run without --resume to start anew")
+    def _damaged_error(self, reason: object) -> InputError:
+        return InputError(
+            f"is damaged ({reason})",
+            path=self._checkpoint_path,
+            advice="run without --resume to start again",
+            code="checkpoint-damaged",
+        )
 
     def _open_tables(self) -> list[RowWriter]:
-        wanted = ((CsvRows, self._outputs.csv), (JsonlRows, self._outputs.jsonl), (ParquetRows, self._outputs.parquet))
-        return [make(path, keep=self._keep) for make, path in wanted if path is not None]
+        outputs = self._outputs
+        tables = ((CsvRows, outputs.csv), (JsonlRows, outputs.jsonl), (ParquetRows, outputs.parquet))
+        return [writer(path, keep=self._keep) for writer, path in tables if path is not None]
 
     def _fingerprint(self) -> dict[str, Any]:
-        """What two calls must share for one to go on with the other's work; JSON-ready."""
+        """What must be equal in two calls for one to resume the other; JSON-ready."""
         return {
             "videos": [[str(clip), *_size_and_time(clip)] for clip in self._clips],
             "analyzer": self._analyzer.describe(),
@@ -294,10 +310,10 @@ class VideoJob:
         from mien.draw.timeline import save_timeline
         from mien.draw.video_page import write_html
 
-        with writing(folder):
+        with output_errors(folder):
             (folder / _SUMMARY).write_text(report.to_json() + "\n", encoding="utf-8")
         save_timeline(report, folder / "timeline.png")
-        for track in sorted(report.tracks, key=lambda track: -track.seen)[:MOST_TIMELINES]:
+        for track in sorted(report.tracks, key=lambda track: -track.seen)[:MAX_TIMELINES]:
             save_timeline(report, folder / f"timeline-{track.id}.png", track=track.id)
         faces = face_pictures(report, clip) if self._outputs.thumbnails else None
         write_html(report, folder / "report.html", thumbnails=faces)
@@ -306,21 +322,21 @@ class VideoJob:
 
 
 Watch = Callable[[VideoStream, Sequence[VideoFrame]], None]
-"""Told of every batch: the stream, and the frames that it gave."""
+"""Called after every batch with the stream and the frames of the batch."""
 
 
 def _ignore(stream: VideoStream, frames: Sequence[VideoFrame]) -> None:
-    """Watch nothing."""
+    """A `Watch` that does nothing."""
 
 
-def _annotated(path: Path, keep: int | None) -> AnnotatedVideo:
+def _open_annotated(path: Path, keep: int | None) -> AnnotatedVideo:
     from mien.draw.annotated_video import AnnotatedVideo
 
     return AnnotatedVideo(path, keep=keep)
 
 
 def _folders(report: Path | None, clips: Sequence[Path]) -> list[Path] | None:
-    """One folder a video, named as it is; equal names are numbered."""
+    """One folder per video, with the name of the video; equal names are numbered."""
     if report is None:
         return None
     folders: list[Path] = []
@@ -333,6 +349,6 @@ def _folders(report: Path | None, clips: Sequence[Path]) -> list[Path] | None:
 def _size_and_time(clip: Path) -> tuple[int, int]:
     try:
         status = clip.stat()
-    except OSError:  # it is told when its turn comes
+    except OSError:  # reported when the video is opened
         return 0, 0
     return status.st_size, status.st_mtime_ns

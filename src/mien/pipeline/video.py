@@ -37,10 +37,10 @@ from mien.tracking.scene_cuts import SceneCutDetector
 from mien.tracking.tracker import Tracker
 
 BATCH = 8
-"""Frames analysed together in a file; a live source is analysed frame by frame."""
+"""Frames of a file that are analysed together; a live source is analysed frame by frame."""
 _BATCH_BYTES = 64 << 20
-_GAPS = 2.5
-"""A face may be missed on one frame in between, however far the frames are apart."""
+_MIN_GAP_FRAMES = 2.5
+"""Least gap of a track, in intervals of the frames: a face may be missed in one frame, however long the interval is."""
 _FUZZ = 1e-6
 
 
@@ -49,12 +49,12 @@ class VideoPipeline:
 
     Args:
         detector: detects the faces; called from several threads at once.
-        models: predict for every face.
-        tracking: how faces are followed.
+        models: the models that run on every face.
+        tracking: how faces are tracked.
         smoothing: how predictions are smoothed over time.
         flip: average every distribution with that of the mirrored face.
-        interval: seconds from frame to frame, where that is known beforehand: frames that are taken seldom count for
-            longer, and faces may be gone for longer.
+        interval: seconds from frame to frame, where that is known beforehand: with long intervals a frame counts for
+            longer, and faces may be hidden for longer.
     """
 
     def __init__(
@@ -71,22 +71,24 @@ class VideoPipeline:
         self._tracking = tracking or TrackingOptions()
         self.heads = models.heads
         self._cuts = SceneCutDetector()
-        self._tracker = Tracker(max_gap=max(self._tracking.max_gap, _GAPS * interval))
+        self._tracker = Tracker(max_gap=max(self._tracking.max_gap, _MIN_GAP_FRAMES * interval))
         self._propagator = BoxPropagator(detector)
-        self._smoother = Smoother(self.heads, smoothing, interval=interval, max_interval=max(1.0, _GAPS * interval))
+        self._smoother = Smoother(
+            self.heads, smoothing, interval=interval, max_interval=max(1.0, _MIN_GAP_FRAMES * interval)
+        )
         self._position = 0
-        # model → track → time of its last prediction, for models whose heads are predicted seldom
-        self._predicted: dict[str, dict[int, float]] = {
+        # model → track → time of its last prediction, for models that do not run on every frame
+        self._last_prediction: dict[str, dict[int, float]] = {
             name: {} for name, model in models.models.items() if _interval(model) > 0
         }
         self._live: set[int] = set()
 
     def detect(self, frame: Frame) -> Faces:
-        """The faces of a frame alone; stateless, so it may run in any thread."""
+        """The faces of a frame; stateless, so it may run in any thread."""
         return self._detector.detect(frame.rgb)
 
     def detects(self, offset: int) -> bool:
-        """Whether the detector runs on the frame ``offset`` places after the last one that was analysed."""
+        """Whether the detector runs on the frame that comes ``offset`` frames after the next one to be analysed."""
         return (self._position + offset) % self._tracking.detect_every == 0
 
     def step(self, frames: Sequence[Frame], detections: Sequence[Callable[[], Faces] | None]) -> list[VideoFrame]:
@@ -94,19 +96,20 @@ class VideoPipeline:
 
         Args:
             frames: in order.
-            detections: for each frame that `detects` names, what returns its faces; None for the others.
+            detections: for each frame on which the detector runs (see `detects`) a function that returns its faces;
+                None for the others.
         """
         tracked = [self._track(frame, detect) for frame, detect in zip(frames, detections, strict=True)]
-        every_frame = {name: one for name, one in self._models.models.items() if name not in self._predicted}
-        faces = predict(
-            frames, [one.faces for one in tracked], self._detector.name, every_frame, flip=self._flip, auxiliary=False
+        every_frame = {name: model for name, model in self._models.models.items() if name not in self._last_prediction}
+        results = predict(
+            frames, [each.faces for each in tracked], self._detector.name, every_frame, flip=self._flip, auxiliary=False
         )
-        for name in self._predicted:
-            faces = self._with_seldom(name, frames, faces)
-        return [self._smooth(one, theirs) for one, theirs in zip(tracked, faces, strict=True)]
+        for name in self._last_prediction:
+            results = self._predict_when_due(name, frames, results)
+        return [self._smooth(each, faces) for each, faces in zip(tracked, results, strict=True)]
 
     def tracks(self) -> tuple[Track, ...]:
-        """The faces followed so far for at least ``min_track`` seconds, in order of appearance."""
+        """The tracks so far of at least ``min_track`` seconds, in order of appearance."""
         return tuple(track for track in self._smoother.tracks() if track.seen >= self._tracking.min_track)
 
     def set_previous_frame(self, frame: Frame) -> None:
@@ -114,11 +117,11 @@ class VideoPipeline:
         self._propagator.set_previous_frame(frame.rgb)
 
     def state(self) -> dict[str, Any]:
-        """JSON-ready; `restore` continues from it as if nothing had happened."""
+        """JSON-ready: all that `restore` needs to continue bit for bit."""
         return {
             "position": self._position,
             "live": sorted(self._live),
-            "predicted": {n: {str(t): time for t, time in times.items()} for n, times in self._predicted.items()},
+            "predicted": {n: {str(t): time for t, time in times.items()} for n, times in self._last_prediction.items()},
             "cuts": self._cuts.state(),
             "tracker": self._tracker.state(),
             "propagator": self._propagator.state(),
@@ -129,14 +132,14 @@ class VideoPipeline:
         """Continue from a `state`."""
         self._position, self._live = state["position"], set(state["live"])
         for name, times in state["predicted"].items():
-            self._predicted[name] = {int(track): time for track, time in times.items()}
+            self._last_prediction[name] = {int(track): time for track, time in times.items()}
         self._cuts.restore(state["cuts"])
         self._tracker.restore(state["tracker"])
         self._propagator.restore(state["propagator"])
         self._smoother.restore(state["smoother"])
 
     def _track(self, frame: Frame, detect: Callable[[], Faces] | None) -> _TrackedFrame:
-        """Where the faces are and whose they are."""
+        """Detect or propagate the faces of a frame, and assign them to tracks."""
         cut = self._cuts.update(frame.rgb)
         if cut:
             self._tracker.end_tracks()
@@ -145,7 +148,7 @@ class VideoPipeline:
         else:
             faces = self.detect(frame) if detect is None else detect()
             if not cut:
-                # a detector misses a face now and then; where one is expected a second look is cheap
+                # a detector misses a face now and then; detecting again only where one is expected is cheap
                 faces = self._propagator.recover_missed(frame.rgb, faces, *self._tracker.predict(frame.time))
         tracks = self._tracker.update(faces, frame.time, frame.rgb)
         live = set(self._tracker.live_tracks(frame.time).tolist())
@@ -155,44 +158,44 @@ class VideoPipeline:
         self._propagator.remember(frame.rgb, faces)
         return _TrackedFrame(frame, faces, ended, cut, detected=cut or detect is not None)
 
-    def _with_seldom(self, name: str, frames: Sequence[Frame], all_faces: Sequence[Faces]) -> list[Faces]:
+    def _predict_when_due(self, name: str, frames: Sequence[Frame], all_faces: Sequence[Faces]) -> list[Faces]:
         """Predictions of one model for the faces whose track is due; NaN for the others."""
         model = self._models.models[name]
-        due = [self._due(name, frame.time, faces) for frame, faces in zip(frames, all_faces, strict=True)]
-        seen = [faces[which] for faces, which in zip(all_faces, due, strict=True)]
-        predicted = predict(frames, seen, self._detector.name, {name: model}, flip=self._flip, auxiliary=False)
+        masks = [self._due(name, frame.time, faces) for frame, faces in zip(frames, all_faces, strict=True)]
+        due = [faces[mask] for faces, mask in zip(all_faces, masks, strict=True)]
+        results = predict(frames, due, self._detector.name, {name: model}, flip=self._flip, auxiliary=False)
         completed = []
-        for faces, which, some in zip(all_faces, due, predicted, strict=True):
+        for faces, mask, result in zip(all_faces, masks, results, strict=True):
             full = {}
             for key, head in named_heads(name, model.card).items():
                 if head.auxiliary:
                     continue
                 rows = np.full((len(faces), len(head.labels)), np.nan, np.float32)
-                rows[which] = some.predictions[key].probabilities
+                rows[mask] = result.predictions[key].probabilities
                 full[key] = Predictions(head, rows)
             completed.append(faces.with_predictions(full))
         return completed
 
     def _due(self, name: str, time: float, faces: Faces) -> NDArray[np.bool_]:
-        """``(n,)`` whether the model is to predict for each face of a frame now."""
-        before, interval = self._predicted[name], _interval(self._models.models[name])
+        """``(n,)`` whether the model has to predict for each face of a frame now."""
+        times, interval = self._last_prediction[name], _interval(self._models.models[name])
         due = np.zeros(len(faces), np.bool_)
         for i, track in enumerate([] if faces.tracks is None else faces.tracks.tolist()):
-            last = before.get(track)
+            last = times.get(track)
             if last is None or time - last >= interval - _FUZZ or time < last:
                 due[i] = True
-                before[track] = time
+                times[track] = time
         return due
 
     def _smooth(self, tracked: _TrackedFrame, faces: Faces) -> VideoFrame:
         frame = tracked.frame
         smoothed = self._smoother.update(frame.index, frame.time, faces)
         self._smoother.end(tracked.ended)
-        for before in self._predicted.values():
+        for times in self._last_prediction.values():
             for track in tracked.ended:
-                before.pop(track, None)
+                times.pop(track, None)
         predictions = {**faces.predictions, **smoothed.pooled}
-        # in the order of the models, although what is predicted seldom comes last
+        # in the order of the models, although models that do not run on every frame come last
         faces = replace(faces, predictions={name: predictions[name] for name in self.heads if name in predictions})
         return VideoFrame(frame, faces, smoothed.nominal, tracked.detected, tracked.cut)
 
@@ -219,10 +222,10 @@ class VideoStream:
     A context manager; leaving it, or the end of the iteration, closes the source.
 
     Args:
-        source: where the frames come from.
-        pipeline: the stages; fresh, or restored to the point where ``source`` continues.
-        threads: threads that detect faces; 1 detects in the caller's.
-        progress: what was analysed before, when this resumes it; ``source`` then starts with the last frame of that.
+        source: the source of the frames.
+        pipeline: the stages; new, or restored to the point where ``source`` continues.
+        threads: threads that detect faces; with 1 the caller's thread detects.
+        progress: the part that was analysed before, when this resumes it; ``source`` then starts with its last frame.
     """
 
     def __init__(
@@ -233,32 +236,32 @@ class VideoStream:
 
     @property
     def info(self) -> SourceInfo:
-        """What is known of the source."""
+        """Properties of the source."""
         return self._source.info
 
     @property
     def coverage(self) -> Coverage:
         """How much has been analysed so far."""
-        done, source = self.saved(), self._source
+        total, source = self.total_progress(), self._source
         # the last frame lasts as long as the one before; of a live source that may have been an interruption
-        seconds = done.last - done.first + (0.0 if self.info.live else done.step)
-        return Coverage(done.frames, done.without_face, done.lost, source.dropped, seconds, done.problems)
+        seconds = total.last - total.first + (0.0 if self.info.live else total.step)
+        return Coverage(total.frames, total.without_face, total.lost, source.dropped, seconds, total.problems)
 
-    def saved(self) -> Progress:
-        """What has been analysed, for a later stream to resume."""
+    def total_progress(self) -> Progress:
+        """The progress so far, including losses of this stream's source, for a later stream to resume."""
         lost = self.progress.lost + self._source.lost
         return replace(self.progress, lost=lost, problems=(*self.progress.problems, *self._source.problems))
 
     def tracks(self) -> tuple[Track, ...]:
-        """The faces followed so far, in order of appearance."""
+        """The tracks so far, in order of appearance."""
         return self.pipeline.tracks()
 
     def report(self, rows: FaceTable) -> VideoReport:
-        """The report on what has been analysed so far, around its table."""
+        """The report on the frames analysed so far; ``rows`` is its table."""
         return VideoReport(self.info.name, self.progress.size, self.tracks(), rows, self.coverage)
 
     def rows(self, frames: Iterable[VideoFrame]) -> FaceTable:
-        """These frames as a stretch of the table."""
+        """The rows of these frames."""
         table = FaceTable.empty(self.pipeline.heads, self.info.name, video=True)
         records = [frame.to_records(table.heads) for frame in frames]
         return replace(table, records=np.concatenate(records)) if records else table
@@ -268,9 +271,9 @@ class VideoStream:
             yield from batch
 
     def batches(self) -> Iterator[list[VideoFrame]]:
-        """The frames as they are analysed, some at a time; between two batches `state` may be taken."""
+        """The analysed frames in batches; between two batches the state may be saved (`VideoPipeline.state`)."""
         try:
-            for batch in self._analysed(self._new(self._source)):
+            for batch in self._analyse(self._new_frames(self._source)):
                 self.progress = self.progress.after(batch)
                 yield batch
         finally:
@@ -288,22 +291,22 @@ class VideoStream:
     ) -> None:
         self.close()
 
-    def _new(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames after those that are done."""
+    def _new_frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames after those that were analysed before."""
         for frame in frames:
             if frame.index > self.progress.index or self.info.live:
                 yield frame
             elif frame.index == self.progress.index:
                 self.pipeline.set_previous_frame(frame)
 
-    def _analysed(self, frames: Iterable[Frame]) -> Iterator[list[VideoFrame]]:
+    def _analyse(self, frames: Iterable[Frame]) -> Iterator[list[VideoFrame]]:
         pipeline = self.pipeline
         if self.info.live:
             for frame in frames:
                 detect = functools.partial(pipeline.detect, frame) if pipeline.detects(0) else None
                 yield pipeline.step([frame], [detect])
             return
-        with _pool(self._threads) as submit:
+        with _detection_threads(self._threads) as submit:
             position = 0
             waiting: _Batch | None = None
             for batch in _batches(frames):
@@ -325,16 +328,16 @@ class Progress:
     """How much of a video has been analysed.
 
     Attributes:
-        frames: how many.
-        without_face: of these, without a face.
-        size: (width, height) of the first.
-        first: its time, seconds.
-        last: time of the last one, seconds.
-        step: time between the last two, seconds.
-        index: number of the last one in the video, −1 before the first.
-        before: number of the one before the last, −1 before the second.
+        frames: number of frames.
+        without_face: number of these without a face.
+        size: (width, height) of the first frame, pixels.
+        first: time of the first frame, seconds.
+        last: time of the last frame, seconds.
+        step: time between the last two frames, seconds.
+        index: number of the last frame in the video, −1 before the first.
+        before: number of the frame before the last, −1 before the second.
         lost: frames that earlier streams could not decode.
-        problems: what went wrong in earlier streams.
+        problems: problems of earlier streams, one sentence each.
     """
 
     frames: int = 0
@@ -349,22 +352,22 @@ class Progress:
     problems: tuple[str, ...] = ()
 
     def after(self, batch: Sequence[VideoFrame]) -> Progress:
-        """With the frames of one more batch."""
-        done = self
-        for moment in batch:
-            begun = done.frames > 0
-            done = replace(
-                done,
-                frames=done.frames + 1,
-                without_face=done.without_face + (not moment.faces),
-                size=done.size if begun else moment.frame.size,
-                first=done.first if begun else moment.time,
-                last=moment.time,
-                step=max(moment.time - done.last, 0.0) if begun else 0.0,
-                index=moment.index,
-                before=done.index,
+        """The progress after one more batch."""
+        progress = self
+        for frame in batch:
+            started = progress.frames > 0
+            progress = replace(
+                progress,
+                frames=progress.frames + 1,
+                without_face=progress.without_face + (not frame.faces),
+                size=progress.size if started else frame.frame.size,
+                first=progress.first if started else frame.time,
+                last=frame.time,
+                step=max(frame.time - progress.last, 0.0) if started else 0.0,
+                index=frame.index,
+                before=progress.index,
             )
-        return done
+        return progress
 
 
 _Batch = tuple[list[Frame], list[Callable[[], Faces] | None]]
@@ -385,8 +388,8 @@ def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
 
 
 @contextlib.contextmanager
-def _pool(threads: int) -> Iterator[Callable[[Callable[[Frame], Faces], Frame], Callable[[], Faces]]]:
-    """What starts a detection and returns what waits for its result."""
+def _detection_threads(threads: int) -> Iterator[Callable[[Callable[[Frame], Faces], Frame], Callable[[], Faces]]]:
+    """A function that starts a detection and returns a function that waits for its result."""
     if threads == 1:
         yield functools.partial
         return

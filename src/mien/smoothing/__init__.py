@@ -1,4 +1,4 @@
-"""What the frames of a video show together about each face."""
+"""Smoothing over time: filtered predictions, stable labels, votes, episodes and pooled predictions of each track."""
 
 from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.smoother import SmoothedFaces, Smoother

@@ -1,8 +1,8 @@
-"""Episodes of one track: stretches of one stable label, put together while the frames come in.
+"""Episodes of one track: stretches of one stable label, collected frame by frame.
 
-A stretch ends where the label changes or the face is away for longer than `bridge`. Then the same label joins its last
-stretch again if no more than `bridge` seconds lie between and nothing that lasted does; what is left of less than
-`shortest` is dropped. Episodes of a track never overlap.
+A stretch ends where the label changes or the face is hidden for longer than `bridge`. When the label returns within
+`bridge` seconds, and no stretch of at least `shortest` seconds lies in between, its last stretch continues. Shorter
+stretches are dropped. Episodes of a track never overlap.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Stretch:
     end: float
     peak: float
     peak_time: float
-    weight: float = 0.0  # seconds in which the face was seen
+    weight: float = 0.0  # seconds in which the face was visible
     total: float = 0.0  # probability × seconds
 
     @property
@@ -46,11 +46,17 @@ class EpisodeLog:
         self._shortest = shortest - _FUZZ
         self._bridge = bridge + _FUZZ
         self._stretches: list[_Stretch] = []
-        self._fixed = 0  # how many stretches nothing can change any more
+        self._fixed = 0  # number of stretches that cannot change any more
         self._open = False
 
     def add_frame(self, label: int, time: float, probability: float) -> None:
-        """A frame at this time shows a stable label (an index, −1 for none) of this smoothed probability."""
+        """Add a frame with the face.
+
+        Args:
+            label: index of the stable label, −1 for none.
+            time: of the frame, seconds.
+            probability: smoothed probability of the label, 0–1.
+        """
         top = self._stretches[-1] if self._open else None
         if top is None or top.label != label or time - top.end > self._bridge:
             self._open = label >= 0
@@ -62,7 +68,7 @@ class EpisodeLog:
             top.peak, top.peak_time = probability, time
 
     def close_frame(self, probability: float, end: float, seconds: float) -> None:
-        """The last frame with the face lasted so many seconds and ended at ``end``."""
+        """Set the length of the last frame with the face: ``seconds``, up to the time ``end``."""
         if self._open:
             top = self._stretches[-1]
             top.end = end
@@ -70,11 +76,11 @@ class EpisodeLog:
             top.total += seconds * probability
 
     def episodes(self, track: int, head: str, labels: Sequence[str]) -> tuple[Episode, ...]:
-        """All that lasted, in order of time, the last one as if it ended now."""
+        """All stretches that are long enough, in order of time, the last one as if it ended now."""
         return tuple(
             Episode(track, head, labels[s.label], s.start, s.end, s.peak, s.peak_time, s.mean)
             for s in self._stretches
-            if self._lasted(s)
+            if self._is_long_enough(s)
         )
 
     def copy(self) -> EpisodeLog:
@@ -97,29 +103,29 @@ class EpisodeLog:
         self._open, self._fixed = state["open"], state["fixed"]
         self._stretches = [_Stretch(*values) for values in state["stretches"]]
 
-    def _lasted(self, stretch: _Stretch) -> bool:
+    def _is_long_enough(self, stretch: _Stretch) -> bool:
         return stretch.end - stretch.start >= self._shortest
 
     def _begin(self, label: int, time: float, probability: float) -> _Stretch:
         stretches = self._stretches
         for i in range(len(stretches) - 1, -1, -1):
-            one = stretches[i]
-            if time - one.end > self._bridge:
+            stretch = stretches[i]
+            if time - stretch.end > self._bridge:
                 break
-            if one.label == label:
+            if stretch.label == label:
                 del stretches[i + 1 :]
-                return one
-            if self._lasted(one):
+                return stretch
+            if self._is_long_enough(stretch):
                 break
         tail: list[_Stretch] = []
-        for one in stretches[self._fixed :]:
-            if self._lasted(one):
-                tail = [*(s for s in tail if self._lasted(s)), one]
-            elif time - one.end <= self._bridge:
-                tail.append(one)
+        for stretch in stretches[self._fixed :]:
+            if self._is_long_enough(stretch):
+                tail = [*(s for s in tail if self._is_long_enough(s)), stretch]
+            elif time - stretch.end <= self._bridge:
+                tail.append(stretch)
         stretches[self._fixed :] = tail
-        lasting = [i for i in range(self._fixed, len(stretches)) if self._lasted(stretches[i])]
-        self._fixed = lasting[-1] if lasting else self._fixed
+        long_enough = [i for i in range(self._fixed, len(stretches)) if self._is_long_enough(stretches[i])]
+        self._fixed = long_enough[-1] if long_enough else self._fixed
         new = _Stretch(label, time, time, probability, time)
         stretches.append(new)
         return new

@@ -1,5 +1,5 @@
-"""What is remembered of one track's predictions in one head: `NominalState` for labels without an order, which are
-filtered, voted on and divided into episodes, and `OrderedState` for ordered ones, which are pooled.
+"""The state of one track in one head: `NominalState` for labels without an order, which are filtered, voted on and
+divided into episodes, and `OrderedState` for ordered ones, which are pooled.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.voting import MajorityVote
 
 _FUZZ = 1e-9
-_LEAST = 1e-4
-"""A label never counts as less probable than this in a pool: one frame cannot rule it out."""
+_MIN_PROBABILITY = 1e-4
+"""Lower bound of a probability in a pool: a single frame cannot rule out a label."""
 
 
 def decay(seconds: float, time_constant: float) -> float:
@@ -28,7 +28,7 @@ def decay(seconds: float, time_constant: float) -> float:
 class NominalState:
     """Filter, stable label, votes and episodes of one track in one head.
 
-    Its attributes are read, not written, from outside.
+    Its attributes are read-only for other classes.
 
     Attributes:
         filtered: k filtered probabilities; None before the first usable prediction.
@@ -44,9 +44,9 @@ class NominalState:
         self._name, self._head, self._options = name, head, options
         k = len(head.labels)
         self.filtered: list[float] | None = None
-        self._mass = 0.0  # weight of the observations in `filtered`, 1 for endless ones
+        self._mass = 0.0  # weight of the observations in `filtered`, 1 after infinitely many
         self._last_time = time  # of the last usable prediction
-        self._seconds = 0.0  # with usable predictions, the last frame included
+        self._seconds = 0.0  # with usable predictions, including the last frame
         self.label = -1
         self._behind: float | None = None  # seconds since the stable label led; None while it leads
         self._raw: list[float] | None = None  # probabilities of the last frame
@@ -58,25 +58,25 @@ class NominalState:
         self._episodes = EpisodeLog(shortest=options.min_episode, bridge=options.bridge)
 
     def add_frame(self, time: float, seconds: float, kept: float, probabilities: list[float] | None) -> None:
-        """The face in a frame.
+        """Add a frame with the face.
 
         Args:
-            time: of the frame.
-            seconds: since the frame before.
+            time: of the frame, seconds.
+            seconds: since the previous frame.
             kept: weight that an observation still has after these seconds, see `decay`.
             probabilities: k values that sum to 1; None where this frame has no prediction.
         """
         self._raw = probabilities
         if probabilities is not None:
             self._filter(time, seconds, kept, probabilities)
-            self._settle(seconds)
+            self._update_label(seconds)
             winner = probabilities.index(max(probabilities))
             self._window.cast(winner, time, seconds)
             self._all_votes.cast(winner, time, seconds)
         self._episodes.add_frame(self.label, time, self.filtered[self.label] if self.filtered is not None else 0.0)
 
     def close_frame(self, seconds: float, end: float) -> None:
-        """The last frame with the face lasted so long and ended then."""
+        """Set the length of the last frame with the face: ``seconds``, up to the time ``end``."""
         if self._raw is not None:
             self._total_seconds += seconds
             self._totals = [total + seconds * p for total, p in zip(self._totals, self._raw, strict=True)]
@@ -141,7 +141,7 @@ class NominalState:
         self._episodes.restore(state["episodes"])
 
     def _filter(self, time: float, seconds: float, kept: float, probabilities: list[float]) -> None:
-        """Filtered p ← p + g (x − p), where g is the weight of this frame among all that are still remembered."""
+        """Filtered p ← p + g (x − p), where g is the weight of this frame relative to all frames with decay."""
         weight = 1.0 - kept
         if self.filtered is None:
             self.filtered, self._mass = probabilities, weight
@@ -154,8 +154,8 @@ class NominalState:
         self._last_time = time
         self._seconds += seconds
 
-    def _settle(self, seconds: float) -> None:
-        """Give the first stable label, or let another one take over."""
+    def _update_label(self, seconds: float) -> None:
+        """Set the first stable label, or change to another one."""
         filtered, options = self.filtered or [], self._options
         most = max(filtered)
         leader = filtered.index(most)
@@ -187,10 +187,10 @@ class OrderedState:
         self._weight = 0.0
 
     def add_frame(self, probabilities: Sequence[float], weight: float) -> None:
-        """The prediction of one frame, and how much it counts."""
+        """Add the prediction of one frame with this weight."""
         self._weight += weight
         self._logs = [
-            total + weight * math.log(p if p > _LEAST else _LEAST)
+            total + weight * math.log(p if p > _MIN_PROBABILITY else _MIN_PROBABILITY)
             for total, p in zip(self._logs, probabilities, strict=True)
         ]
         means = [total / self._weight for total in self._logs]
@@ -219,10 +219,10 @@ class OrderedState:
 
 
 def are_numbers(values: Any, count: int) -> bool:
-    """Whether these are so many numbers."""
+    """Whether ``values`` is a list of ``count`` numbers."""
     return isinstance(values, list) and len(values) == count and all(isinstance(v, int | float) for v in values)
 
 
 def other_heads() -> InputError:
-    """A saved state does not fit the models of this run."""
+    """The error for a saved state that does not fit the models of this run."""
     return InputError("the saved state is of other models", advice="start the video again, without it")

@@ -19,8 +19,8 @@ class SmoothingOptions:
         hold: or when the stable label has not led for this many seconds.
         settle: seconds that a face is observed before it gets its first stable label.
         window: length of the sliding window over which frames vote, seconds.
-        vote_seconds: seconds of frames that are worth one independent vote, as long as the votes do not show it.
-        min_episode: seconds that an episode lasts at least.
+        vote_seconds: seconds of frames that count as one independent vote, as long as the votes do not show it.
+        min_episode: least length of an episode, seconds.
         bridge: longest gap in seconds between two stretches of one label that are one episode.
 
     Raises:

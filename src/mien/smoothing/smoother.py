@@ -1,8 +1,8 @@
-"""What the frames of a video show together about each face: filtered predictions, a stable label, a vote, a summary.
+"""Smoothing of predictions over the frames of a video: filtered predictions, stable label, vote and summary per track.
 
-All spans are seconds of the video, so the same film gives the same results at any frame rate. A frame counts as long as
-the time until the next frame. The state of a track is plain Python numbers: a face has some ten of each kind, for which
-NumPy would be slower, and JSON keeps them exactly.
+All times are seconds of the video, so the same film has the same results at any frame rate. A frame lasts until the
+next frame. The state of a track is plain Python numbers: a face has some ten of each kind, for which NumPy would be
+slower, and JSON keeps them exactly.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from mien.smoothing.head_state import decay
 from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.track_state import TrackState
 
-_LEAST = 1e-6
-"""Weight of a prediction for a face that the detector gave no score or no size."""
+_MIN_WEIGHT = 1e-6
+"""Weight of a prediction for a face without score or size."""
 _LARGE = 160.0
-"""Pixels of the shorter side from which a larger face is no better view."""
+"""Shorter side above which a larger face is no better view, pixels."""
 _PLAIN = ("id", "start", "end", "frames", "seen")
-"""Attributes of a `Track` that JSON holds as they are."""
+"""Attributes of a `Track` that JSON holds unchanged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SmoothedFaces:
-    """What is known of the faces of one frame with all frames before it.
+    """Predictions for the faces of one frame, smoothed over all frames so far.
 
     Attributes:
         nominal: head → filtered predictions, stable labels and votes.
-        pooled: ordered head → distributions pooled over each track so far, NaN rows for faces without any yet; a head
-            is missing as long as no face of the frame has any.
+        pooled: ordered head → distributions pooled over each track so far, NaN rows for faces without a prediction yet;
+            a head is missing where no face of the frame has one.
     """
 
     nominal: Mapping[str, SmoothedPredictions]
@@ -50,13 +50,13 @@ class SmoothedFaces:
 class Smoother:
     """Smooths the predictions for the tracks of a video; one call of `update` per frame, in order of time.
 
-    Every analysed frame is given, also one without a face, because a frame lasts until the next one.
+    Call it for every analysed frame, also for one without a face, because a frame lasts until the next one.
 
     Args:
-        heads: name → the heads that faces have predictions of.
+        heads: name → head, of all heads that faces have predictions of.
         options: how to smooth.
-        interval: seconds between frames that are assumed until a second frame shows it.
-        max_interval: most seconds that a single frame counts for; set it higher for slower sampling.
+        interval: seconds between frames that are assumed until the second frame.
+        max_interval: greatest length of a frame, seconds; set it higher for slower sampling.
     """
 
     def __init__(
@@ -74,15 +74,15 @@ class Smoother:
         self._options = options or SmoothingOptions()
         self._first_interval, self._max_interval = interval, max_interval
         self._live: dict[int, TrackState] = {}
-        # as text, a third of what the values take: of a camera that runs for days there are many
+        # as JSON, a third of the memory of the values: a camera that runs for days has many tracks
         self._ended: dict[int, str] = {}
-        self._seen: list[TrackState] = []  # the tracks of the last frame: its length is not known yet
+        self._current: list[TrackState] = []  # the tracks of the last frame, whose length is not known yet
         self._time: float | None = None
         self._interval = min(interval, max_interval)  # before the last frame
-        self._earlier: float | None = None  # before the frame before it
+        self._previous_interval: float | None = None  # before the frame before it
 
     def update(self, frame_index: int, time: float, faces: Faces) -> SmoothedFaces:
-        """Take in the faces of one frame and return what is known of them now.
+        """Add the faces of one frame and return their smoothed predictions.
 
         Args:
             frame_index: number of the frame in the video.
@@ -92,7 +92,7 @@ class Smoother:
         Raises:
             InputError: faces without tracks, of an ended track, of other heads, or a frame out of order.
         """
-        tracks = self._checked(time, faces)
+        tracks = self._check(time, faces)
         self._advance(time)
         rows: dict[str, list[list[float] | None]] = {
             name: [_distribution(row) for row in faces.predictions[name].probabilities.tolist()]
@@ -102,7 +102,7 @@ class Smoother:
         }
         seconds = self._interval
         kept = decay(seconds, self._options.time_constant)
-        self._seen = []
+        self._current = []
         for i, (track, box, score) in enumerate(zip(tracks, faces.boxes.tolist(), faces.scores.tolist(), strict=True)):
             live = self._live.get(track)
             if live is None:
@@ -110,30 +110,30 @@ class Smoother:
             live.add_frame(time)
             for name, nominal in live.nominal.items():
                 nominal.add_frame(time, seconds, kept, rows[name][i])
-            weight = max(score * min(box[2] - box[0], box[3] - box[1], _LARGE), _LEAST)
+            weight = max(score * min(box[2] - box[0], box[3] - box[1], _LARGE), _MIN_WEIGHT)
             for name, ordered in live.ordered.items():
                 probabilities = rows[name][i]
                 if probabilities is not None:
                     ordered.add_frame(probabilities, weight)
             live.add_view(frame_index, time, box, _quality(box, score, faces.landmarks[i].tolist(), faces.image_size))
-            self._seen.append(live)
-        return self._smoothed()
+            self._current.append(live)
+        return self._smoothed_faces()
 
     def end(self, ids: Iterable[int]) -> None:
-        """These tracks are over: only their summary stays. Unknown numbers and ended ones are passed over."""
+        """End these tracks: only their summary is kept. Unknown and ended numbers are ignored."""
         for track in ids:
             live = self._live.pop(int(track), None)
             if live is not None:
-                if live in self._seen:
-                    self._seen.remove(live)
+                if live in self._current:
+                    self._current.remove(live)
                     live.close_frame(self._length)
-                self._ended[live.id] = json.dumps(_packed(live.summary()))
+                self._ended[live.id] = json.dumps(_pack(live.summary()))
 
     def tracks(self) -> tuple[Track, ...]:
-        """All tracks so far by number, those that still live as if they ended now."""
-        every = {track: self._unpacked(json.loads(text)) for track, text in self._ended.items()}
+        """All tracks so far by number, live ones as if they ended now."""
+        every = {track: self._unpack(json.loads(text)) for track, text in self._ended.items()}
         for track, live in self._live.items():
-            if live in self._seen:
+            if live in self._current:
                 live = live.copy()
                 live.close_frame(self._length)
             every[track] = live.summary()
@@ -143,8 +143,8 @@ class Smoother:
         """All that `restore` needs to continue exactly so; JSON-ready."""
         return self._key() | {
             "time": self._time,
-            "intervals": [self._interval, self._earlier],
-            "seen": [live.id for live in self._seen],
+            "intervals": [self._interval, self._previous_interval],
+            "seen": [live.id for live in self._current],
             "live": [live.state() for live in self._live.values()],
             "ended": [json.loads(text) for text in self._ended.values()],
         }
@@ -157,17 +157,17 @@ class Smoother:
                     f"the saved state is of other {name}", advice="resume with the models and options of that run"
                 )
         self._time = state["time"]
-        self._interval, self._earlier = state["intervals"]
+        self._interval, self._previous_interval = state["intervals"]
         self._live = {}
         for saved in state["live"]:
             live = TrackState(saved["id"], saved["start"], self._heads, self._options)
             live.restore(saved)
             self._live[live.id] = live
-        self._seen = [self._live[track] for track in state["seen"]]
-        self._ended = {saved["id"]: json.dumps(_packed(self._unpacked(saved))) for saved in state["ended"]}
+        self._current = [self._live[track] for track in state["seen"]]
+        self._ended = {saved["id"]: json.dumps(_pack(self._unpack(saved))) for saved in state["ended"]}
 
     def _key(self) -> dict[str, Any]:
-        """What must be the same for a state to fit."""
+        """The heads and options that must be equal for a state to fit."""
         heads = {name: [list(head.labels), head.ordered] for name, head in self._heads.items()}
         options = asdict(self._options) | {"interval": self._first_interval, "max_interval": self._max_interval}
         return {"heads": heads, "options": options}
@@ -175,46 +175,48 @@ class Smoother:
     @property
     def _length(self) -> float:
         # a lost frame doubles one interval, so the shorter of the last two is a frame's usual length
-        return self._interval if self._earlier is None else min(self._interval, self._earlier)
+        return self._interval if self._previous_interval is None else min(self._interval, self._previous_interval)
 
-    def _checked(self, time: float, faces: Faces) -> list[int]:
+    def _check(self, time: float, faces: Faces) -> list[int]:
         if not math.isfinite(time) or (self._time is not None and time < self._time):
-            raise InputError(f"a frame at {time} s after one at {self._time} s: frames must come in order of time")
+            raise InputError(
+                f"a frame at {time} s follows one at {self._time} s", advice="pass frames in order of time"
+            )
         if faces.tracks is None:
             raise InputError("the faces of a video frame need their tracks")
         for name, head in faces.heads.items():
             if name not in self._heads or head.labels != self._heads[name].labels:
-                raise InputError(f"predictions of {name!r} ({', '.join(head.labels)}) where other heads were announced")
+                raise InputError(f"predictions of {name!r} ({', '.join(head.labels)}) are not those of the given heads")
         tracks: list[int] = faces.tracks.tolist()
         if len(set(tracks)) != len(tracks):
             raise InputError(f"a track can be in a frame only once, got {tracks}")
         for track in tracks:
             if track in self._ended:
-                raise InputError(f"track {track} has ended: a face that comes back needs a new number")
+                raise InputError(f"track {track} has ended", advice="give a face that returns a new number")
         return tracks
 
     def _advance(self, time: float) -> None:
-        """The last frame ends where this one begins, or after the longest time that a frame can count for."""
+        """End the last frame where this one begins, or after its greatest length."""
         if self._time is not None:
             passed = min(time - self._time, self._max_interval)
-            for live in self._seen:
+            for live in self._current:
                 live.close_frame(passed)
             if passed > 0.0:
-                self._earlier = passed if self._earlier is None else self._interval
+                self._previous_interval = passed if self._previous_interval is None else self._interval
                 self._interval = passed
         self._time = time
 
-    def _smoothed(self) -> SmoothedFaces:
+    def _smoothed_faces(self) -> SmoothedFaces:
         nominal, pooled = {}, {}
         for name, head in self._heads.items():
             k = len(head.labels)
             unknown = [math.nan] * k
             if head.ordered:
-                found = [live.ordered[name].pooled for live in self._seen]
-                if any(found):
-                    pooled[name] = Predictions(head, np.array([row or unknown for row in found], np.float32))
+                rows = [live.ordered[name].pooled for live in self._current]
+                if any(rows):
+                    pooled[name] = Predictions(head, np.array([row or unknown for row in rows], np.float32))
                 continue
-            states = [live.nominal[name] for live in self._seen]
+            states = [live.nominal[name] for live in self._current]
             nominal[name] = SmoothedPredictions(
                 head,
                 np.array([state.filtered or unknown for state in states], np.float32).reshape(-1, k),
@@ -223,7 +225,7 @@ class Smoother:
             )
         return SmoothedFaces(nominal, pooled)
 
-    def _unpacked(self, state: Mapping[str, Any]) -> Track:
+    def _unpack(self, state: Mapping[str, Any]) -> Track:
         frame, time, (x1, y1, x2, y2) = state["best"]
         predictions = {}
         for name, saved in state["predictions"].items():
@@ -241,7 +243,7 @@ class Smoother:
 
 
 def _distribution(row: list[float]) -> list[float] | None:
-    """The row scaled to the sum 1 in double precision; None where it holds NaN or is no distribution."""
+    """The row normalised to the sum 1 in double precision; None where it holds NaN or is no distribution."""
     total = math.fsum(row) if row else 0.0
     if not 0.0 < total < math.inf or min(row) < 0.0:
         return None
@@ -251,7 +253,7 @@ def _distribution(row: list[float]) -> list[float] | None:
 def _quality(
     box: Sequence[float], score: float, landmarks: Sequence[Sequence[float]], image_size: tuple[int, int]
 ) -> float:
-    """How well a view shows a face: score × shorter side × part inside the picture × frontalness."""
+    """Quality of a view of a face: score × shorter side × share inside the picture × frontalness."""
     x1, y1, x2, y2 = box
     width, height = x2 - x1, y2 - y1
     if not (width > 0.0 and height > 0.0):
@@ -263,7 +265,7 @@ def _quality(
 
 
 def _frontalness(landmarks: Sequence[Sequence[float]]) -> float:
-    """1 where the nose lies midway between the eyes, down to 0.1 in profile; 0.5 where nothing is known."""
+    """1 where the nose lies midway between the eyes, down to 0.1 in profile; 0.5 without landmarks."""
     (ax, ay), (bx, by), (x, y) = landmarks[:3]
     dx, dy = bx - ax, by - ay
     length = dx * dx + dy * dy
@@ -273,16 +275,16 @@ def _frontalness(landmarks: Sequence[Sequence[float]]) -> float:
     return max(0.1, 1.0 - 2.0 * off) if math.isfinite(off) else 0.5
 
 
-def _packed(track: Track) -> dict[str, Any]:
-    """All of a track, JSON-ready and unrounded."""
+def _pack(track: Track) -> dict[str, Any]:
+    """All values of a track, JSON-ready and unrounded."""
     predictions = {}
-    for name, one in track.predictions.items():
-        vote = one.vote
+    for name, prediction in track.predictions.items():
+        vote = prediction.vote
         predictions[name] = {
-            "probabilities": dict(one.probabilities),
-            "shares": dict(one.shares),
+            "probabilities": dict(prediction.probabilities),
+            "shares": dict(prediction.shares),
             "vote": None if vote is None else [vote.label, vote.share, vote.low, vote.high, vote.n, vote.effective],
-            "episodes": [[e.label, e.start, e.end, e.peak, e.peak_time, e.mean] for e in one.episodes],
+            "episodes": [[e.label, e.start, e.end, e.peak, e.peak_time, e.mean] for e in prediction.episodes],
         }
     best = [track.best[0], track.best[1], list(track.best[2])]
     return {name: getattr(track, name) for name in _PLAIN} | {"predictions": predictions, "best": best}

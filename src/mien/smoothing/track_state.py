@@ -1,4 +1,4 @@
-"""One live track: everything that is remembered of a face while it may still come back."""
+"""The state of one live track, kept as long as its face may return."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mien.smoothing.options import SmoothingOptions
 
 
 class TrackState:
-    """What is known of one track so far.
+    """The state of one track.
 
-    A frame is added by `add_frame`, `add_prediction` for each head and `add_view`, and `close_frame` once its length is
-    known. Its attributes are read, not written, from outside.
+    A frame is added by `add_frame`, `NominalState.add_frame` or `OrderedState.add_frame` for each head, and `add_view`;
+    `close_frame` follows once its length is known. Its attributes are read-only for other classes.
 
     Attributes:
         id: number of the track.
@@ -30,27 +30,27 @@ class TrackState:
     def __init__(self, track: int, time: float, heads: Mapping[str, Head], options: SmoothingOptions) -> None:
         self.id = track
         self._heads, self._options = heads, options
-        self._start = self._stop = time  # the end of the last frame's time, so far as it is known
+        self._start = self._stop = time  # the end of the last frame, as far as it is known
         self._frames = 0
-        self._seen = 0.0  # seconds, those of the last frame once they are known
+        self._seen = 0.0  # seconds, without the last frame until its length is known
         self.nominal = {n: NominalState(n, head, options, time) for n, head in heads.items() if not head.ordered}
         self.ordered = {name: OrderedState(head) for name, head in heads.items() if head.ordered}
         self._quality = -1.0
         self._best: tuple[int, float, tuple[float, float, float, float]] = (0, time, (0.0, 0.0, 0.0, 0.0))
 
     def add_frame(self, time: float) -> None:
-        """The face is in the frame of this time."""
+        """Count a frame with the face at this time, seconds."""
         self._frames += 1
         self._stop = time
 
     def add_view(self, frame: int, time: float, box: Sequence[float], quality: float) -> None:
-        """How well the frame shows the face: the best view is kept."""
+        """Keep the view of this frame where its quality is the best so far; see `Track.best`."""
         if quality > self._quality:
             self._quality = quality
             self._best = (frame, time, (box[0], box[1], box[2], box[3]))
 
     def close_frame(self, seconds: float) -> None:
-        """The last frame with the face lasted so long."""
+        """Set the length of the last frame with the face, seconds."""
         self._seen += seconds
         self._stop += seconds
         for state in self.nominal.values():
@@ -70,7 +70,7 @@ class TrackState:
             end=self._stop,
             frames=self._frames,
             seen=self._seen,
-            predictions={name: one for name, one in predictions.items() if one is not None},
+            predictions={name: each for name, each in predictions.items() if each is not None},
             best=self._best,
         )
 

@@ -1,16 +1,17 @@
-"""Majority votes of frames, with an interval that knows that neighbouring frames repeat each other.
+"""Majority votes of frames, with an interval that accounts for the correlation of neighbouring frames.
 
 Each frame votes for one label. If frames were independent, the share s of the winner among n votes would have the
-Wilson score interval (E. B. Wilson, JASA 22, 1927). They are not: a turned head or a blink spoils many frames in a row.
-So the interval is taken at a smaller effective number of votes, as for a survey whose answers come in clusters
-(L. Kish, Survey Sampling, 1965). The clusters are blocks of time. Frame by frame the winner's votes deviate from its
-share; if those of block b sum to d_b, then the B blocks say that one independent vote takes
+Wilson score interval (E. B. Wilson, JASA 22, 1927). They are not: a turned head or a blink affects many frames in a
+row. So the interval is computed for a smaller effective number of votes, as in cluster sampling (L. Kish, Survey
+Sampling, 1965). The clusters are blocks of time. In each frame the winner's vote deviates from its share; with d_b the
+sum of the deviations in block b, the estimate from B blocks is that one independent vote takes
 
     D = (B/(B − 1) · Σ d_b² + 2 max(0, Σ d_b d_{b+1} + Σ d_b² / (B − 1))) / (n s (1 − s))  frames,
 
-where the second term catches what reaches over the edge of a block (W. K. Newey and K. D. West, Econometrica 55, 1987).
-Few blocks tell little, and unanimous ones nothing about D. So a prior D is mixed in, and what the blocks did say is
-widened by Student's t of B − 1 degrees of freedom (E. L. Korn and B. I. Graubard, Survey Methodology 24, 1998).
+where the second term is the covariance of neighbouring blocks (W. K. Newey and K. D. West, Econometrica 55, 1987).
+Few blocks are little evidence about D, and unanimous ones are none. So a prior D is mixed in, and the estimate from the
+blocks is widened by Student's t of B − 1 degrees of freedom (E. L. Korn and B. I. Graubard, Survey Methodology 24,
+1998).
 """
 
 from __future__ import annotations
@@ -29,16 +30,22 @@ STUDENT = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.26
            2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423)  # fmt: skip
 """Two-sided 95 % quantiles of Student's t of 1, 2, … degrees of freedom."""
 BLOCK = 0.5
-"""Seconds a block."""
-MOST_BLOCKS = 32
-"""A vote without a window joins its blocks in pairs when it has this many, so its memory is bounded."""
+"""Length of a block, seconds."""
+MAX_BLOCKS = 32
+"""A vote without a window merges its blocks in pairs when it has this many, so its memory is bounded."""
 PRIOR = 0.1
-"""What the prior D weighs: seconds of frames, each of them times the variance s (1 − s) of a vote."""
+"""Weight of the prior D: seconds of frames, each of them times the variance s (1 − s) of a vote."""
 _FUZZ = 1e-9
 
 
 def wilson(share: float, n: float, z: float = Z) -> tuple[float, float]:
-    """Ends of the Wilson score interval of a ``share`` (0–1) of ``n`` votes; n need not be whole, (0, 1) for none."""
+    """Ends of the Wilson score interval of a ``share`` (0–1) of ``n`` votes; n need not be whole, (0, 1) for none.
+
+    Example:
+        >>> low, high = wilson(0.5, 10)
+        >>> round(low, 3), round(high, 3)
+        (0.237, 0.763)
+    """
     if n <= 0.0:
         return 0.0, 1.0
     zz = z * z / n
@@ -53,9 +60,9 @@ class MajorityVote:
     A vote costs constant time on average, and memory grows with the window only.
 
     Args:
-        names: the labels that are voted for.
-        window: seconds that a vote counts; None for ever.
-        vote_seconds: seconds of frames that are worth one independent vote, as long as the votes do not tell.
+        names: the labels.
+        window: seconds for which a vote counts; None for all time.
+        vote_seconds: seconds of frames that count as one independent vote, as long as the votes do not show it.
     """
 
     __slots__ = ("_block", "_blocks", "_counts", "_n", "_names", "_vote_seconds", "_votes", "_window")
@@ -71,7 +78,13 @@ class MajorityVote:
         self._blocks: deque[list[Any]] = deque()  # number, votes, seconds, votes of each label
 
     def cast(self, label: int, time: float, seconds: float) -> None:
-        """One frame votes: index of its label, its time, the seconds since the frame before it."""
+        """Add the vote of one frame.
+
+        Args:
+            label: index of the label.
+            time: of the frame, seconds.
+            seconds: since the previous frame.
+        """
         number = math.floor(time / self._block)
         if not self._blocks or self._blocks[-1][0] != number:
             self._blocks.append([number, 0, 0.0, [0] * len(self._counts)])
@@ -83,11 +96,11 @@ class MajorityVote:
         self._counts[label] += 1
         if self._window is not None:
             self._votes.append((time, label, seconds))
-        elif len(self._blocks) >= MOST_BLOCKS:
-            self._join()
+        elif len(self._blocks) >= MAX_BLOCKS:
+            self._merge_blocks()
 
     def forget(self, now: float) -> None:
-        """Votes that have left the window at this time no longer count."""
+        """Remove the votes that have left the window at this time."""
         if self._window is None:
             return
         oldest, votes = now - self._window + _FUZZ, self._votes
@@ -110,48 +123,48 @@ class MajorityVote:
         most = max(self._counts)
         winner = self._counts.index(most)
         share = most / n
-        effective = self._effective(winner, share)
+        effective = self._effective_votes(winner, share)
         low, high = wilson(share, effective)
         return Vote(self._names[winner], share, low, high, n, effective)
 
-    def _effective(self, winner: int, share: float) -> float:
-        """Independent votes that would know as much as these."""
+    def _effective_votes(self, winner: int, share: float) -> float:
+        """Number of independent votes with the same information as these."""
         n, seconds, sizes = self._n, 0.0, 0
-        squares = joint = stray = 0.0
+        squares = joint = deviation = 0.0
         before = -2
         for block, votes, length, counts in self._blocks:
-            last, stray = stray, counts[winner] - share * votes
-            squares += stray * stray
+            last, deviation = deviation, counts[winner] - share * votes
+            squares += deviation * deviation
             if block == before + 1:
-                joint += last * stray
+                joint += last * deviation
             before = block
             seconds += length
             sizes += votes * votes
-        number = n * n / sizes  # as many blocks of equal size
-        worth, trust = self._vote_seconds, 0.0
+        number = n * n / sizes  # the equivalent number of blocks of equal size
+        vote_seconds, trust = self._vote_seconds, 0.0
         if number > 1.5:
-            # strays sum to zero, so neighbours seem to differ by as much as one block in so many
+            # deviations sum to zero, which biases the covariance of neighbours by - squares / (number - 1)
             joint = max(joint + squares / (number - 1.0), 0.0)
-            found = (squares * number / (number - 1.0) + 2.0 * joint) * (seconds / n) ** 2
+            estimate = (squares * number / (number - 1.0) + 2.0 * joint) * (seconds / n) ** 2
             variance = share * (1.0 - share) * seconds
-            worth = (found + PRIOR * self._vote_seconds) / (variance + PRIOR)
+            vote_seconds = (estimate + PRIOR * self._vote_seconds) / (variance + PRIOR)
             trust = variance / (variance + PRIOR)
         student = STUDENT[min(max(round(number - 1.0), 1), len(STUDENT)) - 1]
-        effective: float = seconds / worth * (1.0 - trust + trust * (Z / student) ** 2)
+        effective: float = seconds / vote_seconds * (1.0 - trust + trust * (Z / student) ** 2)
         return min(max(effective, 1.0), float(n))
 
-    def _join(self) -> None:
+    def _merge_blocks(self) -> None:
         self._block *= 2.0
-        joined: deque[list[Any]] = deque()
+        merged: deque[list[Any]] = deque()
         for number, votes, seconds, counts in self._blocks:
-            if joined and joined[-1][0] == number // 2:
-                block = joined[-1]
+            if merged and merged[-1][0] == number // 2:
+                block = merged[-1]
                 block[1] += votes
                 block[2] += seconds
                 block[3] = [a + b for a, b in zip(block[3], counts, strict=True)]
             else:
-                joined.append([number // 2, votes, seconds, list(counts)])
-        self._blocks = joined
+                merged.append([number // 2, votes, seconds, list(counts)])
+        self._blocks = merged
 
     def state(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputError, MissingFileError, TrainingError
-from mien.files import writing
+from mien.files import output_errors
 from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
 from mien.training.run_folder import write_json
 
@@ -28,7 +28,7 @@ def is_recipe_file(name: str) -> bool:
 def write_recipe(recipe: Recipe, path: str | os.PathLike[str], origin: Mapping[str, Any]) -> Path:
     """Write the recipe and its provenance; returns the path."""
     target = Path(path)
-    with writing(target):
+    with output_errors(target):
         write_json(target, {"recipe": recipe_to_dict(recipe, space=True), "origin": dict(origin)})
     return target
 

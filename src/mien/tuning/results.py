@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mien.datasets.prepared_file import read_prepared_info
 from mien.errors import TrainingError
-from mien.files import atomic_path, writing
+from mien.files import atomic_path, output_errors
 from mien.training.config import Recipe
 from mien.training.environment import collect_environment
 from mien.training.recipe_file import write_recipe
@@ -55,7 +55,7 @@ def write_results(search: Search, study: Study, *, pictures: bool) -> dict[str, 
     """Write the table and the document, and the pictures where asked for; returns the document."""
     trials = study.get_trials()
     document = _document(search, study, trials, whole=pictures)
-    with writing(search.folder):
+    with output_errors(search.folder):
         write_json(search.folder / STUDY, document)
         _write_table(search, document["trials"], search.folder / TRIALS)
         if pictures and document["best"] is not None:

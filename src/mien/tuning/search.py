@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from mien.datasets.prepared_file import read_prepared, read_prepared_info, write_prepared
 from mien.datasets.subsets import subsample
 from mien.errors import InputError
-from mien.files import writing
+from mien.files import output_errors
 from mien.networks.catalog import get_network
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.data import select_role
@@ -161,7 +161,7 @@ def trial_data(search: Search) -> Path:
         return path
     prepared = subsample(read_prepared(search.data), search.images, search.seed, splits=("train", "validation"))
     _check_roles(search, prepared)
-    with writing(path):
+    with output_errors(path):
         return write_prepared(prepared, path)
 
 

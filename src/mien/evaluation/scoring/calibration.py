@@ -18,7 +18,7 @@ from mien.evaluation.calibration import apply_temperature, fit_temperature
 from mien.evaluation.predictions import LEAK_FREE, HeadPredictions, full_protocol, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
 from mien.evaluation.scoring.scored_model import ScoredModel
-from mien.files import atomic_path, writing
+from mien.files import atomic_path, output_errors
 from mien.models.card import METADATA_KEY, Card
 from mien.models.catalog import read_model
 
@@ -205,7 +205,7 @@ def rewrite_card(model: str | Path, change: Callable[[Card], Card], out: Path) -
     content = loaded.SerializeToString(deterministic=True)
     if onnx.load_model_from_string(content).graph.SerializeToString(deterministic=True) != graph:
         raise ModelError("its graph changes when it is written again", path=model, advice="export the model again")
-    with writing(out), atomic_path(out) as temporary:
+    with output_errors(out), atomic_path(out) as temporary:
         temporary.write_bytes(content)
     return card
 

@@ -18,7 +18,7 @@ from mien.evaluation.predictions import is_subset
 from mien.evaluation.scoring.evaluate import SplitPredictions, score_predictions
 from mien.evaluation.scoring.plots import confusion_png, groups_png, reliability_png, selective_png
 from mien.evaluation.scoring.report_page import report_page
-from mien.files import atomic_path, writing
+from mien.files import atomic_path, output_errors
 
 JSON, HTML = "report.json", "report.html"
 _WIDTH = 110
@@ -83,7 +83,7 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
     html = report_page(document, pictures)
     contents = {**named, JSON: to_json(document).encode(), HTML: html.encode()}
     for name, content in contents.items():
-        with writing(target / name), atomic_path(target / name) as temporary:
+        with output_errors(target / name), atomic_path(target / name) as temporary:
             temporary.write_bytes(content)
     return target / HTML
 
