@@ -11,7 +11,7 @@ import pytest
 from mien.errors import InputError, OutputError
 from mien.files import (
     OUTPUT_IS_INPUT,
-    Appended,
+    AppendFile,
     atomic_path,
     output_file,
     output_folder,
@@ -82,7 +82,7 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     write_text(pipe, "rows")
     thread.join(10)
     thread = read_pipe(pipe, received)
-    rows = Appended(pipe)
+    rows = AppendFile(pipe)
     rows.append(b"more ")
     rows.append(b"rows")
     rows.sync()
@@ -110,7 +110,7 @@ def test_an_open_file_is_written_at_its_place(tmp_path):
         log.write(b"before ")
         log.flush()
         write_text(f"/dev/fd/{log.fileno()}", "table ")
-        rows = Appended(Path(f"/dev/fd/{log.fileno()}"))
+        rows = AppendFile(Path(f"/dev/fd/{log.fileno()}"))
         rows.append(b"rows ")
         rows.close()
         log.write(b"after")
@@ -149,9 +149,9 @@ def test_a_folder_that_holds_an_input_is_refused(tmp_path):
 def test_a_file_opened_for_rows_keeps_its_content_until_the_first_of_them(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("old content")
-    Appended(path).close()
+    AppendFile(path).close()
     assert path.read_text() == "old content"
-    rows = Appended(path)
+    rows = AppendFile(path)
     rows.append(b"new")
     rows.close()
     assert path.read_text() == "new"

@@ -1,8 +1,8 @@
-"""Files: written so that an interrupted run leaves no half one, and believed no further than their size goes.
+"""Writing files so that an interrupted run leaves no partial file, and checks of what files state about themselves.
 
-Every writer of the package goes through `atomic_path` or `Appended`, which treat targets alike: links are followed,
-devices and pipes are written through, an input is never overwritten (`refuse_inputs`), and what the system reports
-becomes one `OutputError`.
+Every writer of the package uses `atomic_path` or `AppendFile`, which treat targets alike: links are followed, devices
+and pipes are written through, an input is never overwritten (`refuse_inputs`), and errors of the system become one
+`OutputError`.
 """
 
 from __future__ import annotations
@@ -38,22 +38,26 @@ def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> 
     """Yield a temporary path beside ``path``; on success it is moved into place, on any error it is removed.
 
     The temporary name keeps the suffix, because encoders choose the format by it. Parent folders are made. Links are
-    followed. A device or a pipe is written to when all is there. A kill leaves the temporary file; ``folder``, which
-    must be on the same disk, puts it where it will be found and removed.
+    followed. A device or a pipe is written at the end, with the whole content.
+
+    Args:
+        path: the file to write.
+        folder: folder of the temporary file, on the same disk; by default that of ``path``. A kill leaves the temporary
+            file, so a folder that is cleaned up later is a good place.
 
     Raises:
         InputError: ``path`` is a folder.
         OutputError: the system refuses to write; also for an `OSError` of the body.
     """
     target = output_file(path)
-    with writing(target):
+    with output_errors(target):
         special = is_special(target)
         if special:
-            where = Path(tempfile.gettempdir())
+            parent = Path(tempfile.gettempdir())
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
-            where = target.parent if folder is None else folder
-        handle, name = tempfile.mkstemp(*_temporary_name(target), dir=where)
+            parent = target.parent if folder is None else folder
+        handle, name = tempfile.mkstemp(*_temporary_name(target), dir=parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -78,8 +82,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What the system says while ``path`` is written (disk full, no permission) becomes one `OutputError`.
+def output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn errors of the system while ``path`` is written (disk full, no permission) into one `OutputError`.
 
     Its ``details`` hold the name of the system's error, such as "ENOSPC", as ``errno``.
     """
@@ -99,11 +103,13 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
 def output_file(path: str | os.PathLike[str]) -> Path:
     """The path of a file to be written, with links followed; `InputError` where it is a folder.
 
-    What is known to be impossible is refused: an `OutputError` where a file stands in the place of a folder, or the
-    nearest folder that exists may not be written to.
+    Raises:
+        InputError: ``path`` is a folder.
+        OutputError: it cannot be written: one of its parents is a file, or the nearest folder that exists may not be
+            written to.
     """
     target = _follow_links(Path(path))
-    with writing(path):
+    with output_errors(path):
         if target.is_dir():
             raise InputError("is a folder", path=path, advice="give the name of a file in it")
         if is_special(target):
@@ -115,14 +121,14 @@ def output_file(path: str | os.PathLike[str]) -> Path:
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:
-    """The path of a folder to write into, which need not exist; refuses what is known to be impossible.
+    """The path of a folder to write into, which need not exist.
 
     Raises:
         InputError: it is a file.
         OutputError: it, or the nearest folder that exists, may not be written to.
     """
     target = Path(path)
-    with writing(path):
+    with output_errors(path):
         if target.exists() and not target.is_dir():
             raise InputError("is a file", path=path, advice="give a folder to write to")
         _check_folder(path, target)
@@ -136,7 +142,7 @@ def _check_folder(path: str | os.PathLike[str], folder: Path) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return
         if os.path.lexists(parent):
-            raise NotADirectoryError(errno.ENOTDIR, f"{parent} is no folder")
+            raise NotADirectoryError(errno.ENOTDIR, f"{parent} is not a folder")
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
@@ -162,9 +168,9 @@ def descriptor_of(path: str | os.PathLike[str]) -> int | None:
 
 
 def parts_folder(path: Path) -> Path:
-    """The folder for the parts of a file that is not finished: ``<name>.parts`` beside it, or a temporary one.
+    """The folder for the parts of a file that is not finished: ``<name>.parts`` beside it.
 
-    Parts of a device or a pipe are no use to a later run.
+    For a device or a pipe it is a temporary one, because a later run cannot continue it.
     """
     if is_special(path):
         return Path(tempfile.mkdtemp(prefix="mien-"))
@@ -181,18 +187,18 @@ def refuse_inputs(
 
     Args:
         output: a file, or with ``folder`` a folder that files are written into.
-        inputs: files and folders that are read; what does not exist is left out.
+        inputs: files and folders that are read; missing ones are ignored.
         folder: ``output`` is a folder: it must not be an input, nor hold one.
 
     Raises:
         InputError: with the code "output-is-input".
     """
-    found = _identity(output)
-    if found is None:
+    identity = _identity(output)
+    if identity is None:
         return
     for given in inputs:
-        same = found == _identity(given)
-        if same or (folder and found == _identity(Path(given).parent)):
+        same = identity == _identity(given)
+        if same or (folder and identity == _identity(Path(given).parent)):
             raise InputError(
                 "holds an input, which must not be overwritten" if not same else "is an input: it would be overwritten",
                 path=output,
@@ -203,7 +209,7 @@ def refuse_inputs(
 
 
 def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """What all names of a file or a folder share; None where there is no such file, or it is a device or a pipe."""
+    """Device and inode of a file or folder; None where there is none, or it is a device or a pipe."""
     try:
         status = os.stat(path)  # noqa: PTH116 - names from results need not be paths
     except (OSError, ValueError):
@@ -245,7 +251,7 @@ def _copy_into(temporary: Path, target: Path) -> None:
 
 
 def sync(path: str | os.PathLike[str]) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     if os.name != "posix" and Path(path).is_dir():
         return  # only POSIX opens folders
     handle = os.open(path, os.O_RDONLY)
@@ -255,29 +261,29 @@ def sync(path: str | os.PathLike[str]) -> None:
         os.close(handle)
 
 
-def discard(folder: Path) -> None:
-    """Remove a folder so that it is never seen half empty."""
-    doomed = folder.with_name(f".{folder.name}.done")
-    shutil.rmtree(doomed, ignore_errors=True)
+def remove_folder(folder: Path) -> None:
+    """Remove a folder atomically: it is renamed first, so that no other process reads it half empty."""
+    renamed = folder.with_name(f".{folder.name}.done")
+    shutil.rmtree(renamed, ignore_errors=True)
     if folder.is_dir():
-        with writing(folder):
-            folder.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        with output_errors(folder):
+            folder.rename(renamed)
+        shutil.rmtree(renamed, ignore_errors=True)
 
 
-class Appended:
-    """A file that grows at its end. What a failed or interrupted `append` left of its data is taken back."""
+class AppendFile:
+    """A file that grows at its end. A failed or interrupted `append` leaves the file as it was before."""
 
     def __init__(self, path: Path, keep: int = 0) -> None:
         """Open ``path`` for appending after its first ``keep`` bytes.
 
-        What lies beyond them is thrown away by the first `append` or `sync`.
+        The rest is truncated by the first `append` or `sync`.
         """
         self._path = path
-        self._is_cut = False
+        self._truncated = False
         self._end = keep
-        with writing(path):
-            # a pipe or a terminal can be written too, but neither cut nor synchronised
+        with output_errors(path):
+            # a pipe or a terminal can be written too, but neither truncated nor synchronised
             self._regular = not is_special(path)
             if self._regular:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -290,49 +296,49 @@ class Appended:
         """Write all of ``data``, or, with an `OutputError`, none of it."""
         rest = memoryview(data)
         try:
-            with writing(self._path):
-                self._cut_once()
+            with output_errors(self._path):
+                self._truncate_once()
                 while rest:
                     rest = rest[os.write(self._handle, rest) :]
         except BaseException:
             with contextlib.suppress(OSError):
-                self._cut()
+                self._truncate()
             raise
         self._end += len(data)
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""
         if self._regular:
-            with writing(self._path):
-                self._cut_once()
+            with output_errors(self._path):
+                self._truncate_once()
                 os.fsync(self._handle)
 
     def close(self) -> None:
-        """Close the file; once is enough, more do no harm."""
+        """Close the file; without effect where it is closed."""
         if self._handle >= 0:
             handle, self._handle = self._handle, -1
-            with writing(self._path):
+            with output_errors(self._path):
                 os.close(handle)
 
-    def _cut_once(self) -> None:
-        if not self._is_cut:
-            self._cut()
-            self._is_cut = True
+    def _truncate_once(self) -> None:
+        if not self._truncated:
+            self._truncate()
+            self._truncated = True
 
-    def _cut(self) -> None:
+    def _truncate(self) -> None:
         if self._regular:
             os.ftruncate(self._handle, self._end)
             os.lseek(self._handle, self._end, os.SEEK_SET)
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether there is such a file; a name that no file can have, such as one that is too long, names none."""
-    return os.path.isfile(path)  # noqa: PTH113 - that of Path raises for names from a damaged list
+    """Whether there is such a file; False for a name that no file can have, such as one that is too long."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for impossible names, as from a damaged list
 
 
 def can_hold(size: int, rows: Sequence[int]) -> bool:
-    """Whether a Parquet file of ``size`` bytes can hold row groups of so many rows: no row is less than a bit.
+    """Whether a Parquet file of ``size`` bytes can hold row groups of so many rows, with at least one bit per row.
 
-    Memory and time are taken for as many rows as a file states, so that it has to be believable.
+    Readers allocate memory for as many rows as a file states, so a damaged number has to be refused first.
     """
     return all(count >= 0 for count in rows) and sum(rows) <= 8 * size

@@ -21,7 +21,7 @@ from mien.draw.overlay import VideoOverlay
 from mien.draw.overlay import draw_video_frame as draw_video_frame
 from mien.draw.video_parts import join, part_name, part_start, picture_size, shorten, stamps
 from mien.errors import InputError, OutputError
-from mien.files import discard, is_special, output_file, parts_folder, refuse_inputs, writing
+from mien.files import is_special, output_errors, output_file, parts_folder, refuse_inputs, remove_folder
 from mien.results.video import VideoFrame
 
 if TYPE_CHECKING:
@@ -86,11 +86,11 @@ class AnnotatedVideo:
         self._size: tuple[int, int] | None = None
         self._last: int | None = None
         self._open, self._finished = True, False
-        with writing(self.path):
+        with output_errors(self.path):
             if keep:
                 self._keep(keep)
             else:
-                discard(self.folder)
+                remove_folder(self.folder)
             if not self._finished:
                 self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -140,7 +140,7 @@ class AnnotatedVideo:
             self.flush()
             if parts := self._parts():
                 self.problems = join(parts, self.path, audio_from)
-            discard(self.folder)
+            remove_folder(self.folder)
             self._finished = True
         self._open = False
         return self.path if self._finished and self.frames else None

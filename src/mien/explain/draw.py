@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.errors import InputError
-from mien.files import atomic_path, writing
+from mien.files import atomic_path, output_errors
 from mien.geometry import resize
 
 TILE = 192
@@ -118,13 +118,13 @@ def tile_grid(rows: Sequence[Sequence[Tile]], *, title: str = "") -> Rgb:
 
 def save_png(rgb: Rgb, path: Path) -> None:
     """Write a PNG; `OutputError` where it cannot be written."""
-    with writing(path), atomic_path(path) as temporary:
+    with output_errors(path), atomic_path(path) as temporary:
         Image.fromarray(rgb).save(temporary, optimize=True)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write a compressed .npz; `OutputError` where it cannot be written."""
-    with writing(path), atomic_path(path) as temporary:
+    with output_errors(path), atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
 
@@ -167,7 +167,7 @@ def draw_sanity(document: Mapping[str, Any], path: Path) -> None:
 
 
 def _save_figure(figure: Any, path: Path) -> None:
-    with writing(path), atomic_path(path) as temporary:
+    with output_errors(path), atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
@@ -175,6 +175,6 @@ def make_folder(path: Path) -> Path:
     """Make the folder of the results; `InputError` where it is a file."""
     if path.exists() and not path.is_dir():
         raise InputError("is a file", path=path, advice="give a folder as --out")
-    with writing(path):
+    with output_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path

@@ -1,9 +1,9 @@
-"""The table of a video written as it grows: CSV, JSON lines, Parquet and raw records.
+"""The table of a video written during the analysis: CSV, JSON lines, Parquet and raw records.
 
-A long analysis must survive a kill. Each writer puts whole frames at the end of its file, `RowWriter.flush` waits until
-they are on the disk, and a writer that is opened again with ``keep``, the number of rows that a checkpoint counted,
-throws away what lies beyond them and goes on; the finished file is the one that an uninterrupted run would have made.
-Several videos may share a file: rows name their source.
+A long analysis must survive a kill. Each writer appends whole frames to its file, and `RowWriter.flush` waits until
+they are on the disk. A writer that is opened again with ``keep``, the number of rows in a checkpoint, truncates the
+file to them and continues; the finished file is identical to that of an uninterrupted run. Several videos may share a
+file: rows name their source.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ import numpy as np
 
 from mien.errors import InputError, MissingExtraError, MissingFileError, OutputError
 from mien.files import (
-    Appended,
+    AppendFile,
     atomic_path,
-    discard,
     is_special,
+    output_errors,
     output_file,
     parts_folder,
     refuse_inputs,
+    remove_folder,
     sync,
-    writing,
 )
 from mien.models.card import Head
 from mien.results.columns import arrow_schema
@@ -43,19 +43,20 @@ from mien.results.video import frame_object, json_line
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_NOTHING = FaceTable.empty({}, None, video=True)
-"""What the columns are where no row was ever written."""
+_NO_ROWS = FaceTable.empty({}, None, video=True)
+"""The table whose columns a file without rows has."""
 _CHUNK = 1 << 20
 _PART, _ROW_GROUP = 4_096, 65_536
-"""Rows of a Parquet part, which is what a flush writes again at most, and of a row group of the joined file."""
+"""Rows of a Parquet part, the most that a flush writes again, and of a row group of the joined file."""
+_START_AGAIN = "start the run again, without --resume"
 
 
 class RowWriter(ABC):
-    """Where the rows of a video go. A context manager: closed at its end, or, after an error, stopped.
+    """Writes the rows of a video. A context manager: closed at its end, or, after an error, stopped.
 
     Attributes:
         path: the file.
-        rows: rows written so far, with those that were kept: what a checkpoint remembers.
+        rows: number of rows so far, including those that were kept; checkpoints store it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, keep: int | None = None) -> None:
@@ -63,10 +64,10 @@ class RowWriter(ABC):
 
         Args:
             path: the file; its folder is made.
-            keep: rows of an existing file to go on after; None starts anew, and what the file held is lost.
+            keep: number of rows of an existing file to keep; None starts an empty file, and replaces an existing one.
 
         Raises:
-            InputError: ``path`` is a folder, or holds fewer rows than are to be kept.
+            InputError: ``path`` is a folder, or holds fewer than ``keep`` rows.
             OutputError: it cannot be written.
         """
         if keep is not None and keep < 0:
@@ -74,7 +75,7 @@ class RowWriter(ABC):
         self.path = output_file(path)
         self.rows = keep or 0
         self._open = True
-        self._fixed: np.dtype[np.void] | None = None
+        self._dtype: np.dtype[np.void] | None = None
         self._sources: set[str] = set()
         self._start(self.rows)
 
@@ -86,32 +87,32 @@ class RowWriter(ABC):
             OutputError: they cannot be written.
         """
         if not self._open:
-            raise InputError(f"{self.path}: is closed: open it again with keep={self.rows} to go on")
-        columns = rows.records.dtype
-        if self._fixed not in (None, columns):
-            raise self._other_columns()
+            raise InputError("is closed", path=self.path, advice=f"open it again with keep={self.rows} to continue")
+        dtype = rows.records.dtype
+        if self._dtype not in (None, dtype):
+            raise self._other_columns_error()
         if rows.source is not None and rows.source not in self._sources:
             refuse_inputs(self.path, [rows.source])
             self._sources.add(rows.source)
         self._append(rows)
-        self._fixed = columns
+        self._dtype = dtype
         self.rows += len(rows)
 
     @abstractmethod
     def flush(self) -> None:
-        """Return when what was written is on the disk and others can read it; `OutputError` where that fails."""
+        """Wait until all rows are on the disk, where others can read them; `OutputError` where that fails."""
 
     def close(self) -> None:
-        """Finish the file; again does no harm."""
+        """Finish and close the file; without effect where it is closed."""
         if self._open:
             self._finish()
             self.stop()
 
     def stop(self) -> None:
-        """Let go without finishing: what was written stays for a later run to go on with."""
+        """Close the file without finishing it: a later run can continue it."""
         if self._open:
             self._open = False
-            self._leave()
+            self._release()
 
     @abstractmethod
     def _start(self, keep: int) -> None: ...
@@ -123,12 +124,13 @@ class RowWriter(ABC):
     def _finish(self) -> None: ...
 
     @abstractmethod
-    def _leave(self) -> None: ...
+    def _release(self) -> None: ...
 
-    def _other_columns(self) -> InputError:
+    def _other_columns_error(self) -> InputError:
         return InputError(
-            f"{self.path}: these rows have other predictions than those before: "
-            "write the results of each model to a file of their own"
+            "these rows have other predictions than those before",
+            path=self.path,
+            advice="write the results of each model to a file of their own",
         )
 
     def __enter__(self) -> Self:
@@ -141,32 +143,32 @@ class RowWriter(ABC):
             self.stop()
 
 
-class _Growing(RowWriter):
-    """A file that is whole after every row."""
+class _AppendedRows(RowWriter):
+    """Rows in a file that is complete after every row."""
 
-    _file: Appended
+    _file: AppendFile
 
     def flush(self) -> None:
-        """Return when what was written is on the disk and others can read it; `OutputError` where that fails."""
+        """Wait until all rows are on the disk, where others can read them; `OutputError` where that fails."""
         self._file.sync()
 
     def _finish(self) -> None:
         self._file.sync()
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         self._file.close()
 
 
-class CsvRows(_Growing):
-    """One line a face and frame, with the columns of `FaceTable.to_columns`: UTF-8, RFC 4180 quoting, a header."""
+class CsvRows(_AppendedRows):
+    """One line per face and frame, with the columns of `FaceTable.to_columns`: UTF-8, RFC 4180 quoting, a header."""
 
     def _start(self, keep: int) -> None:
         end, self._header = _csv_rows_end(self.path, keep) if keep else (0, b"")
-        self._file = Appended(self.path, end)
+        self._file = AppendFile(self.path, end)
 
     def _append(self, rows: FaceTable) -> None:
         columns = rows.to_columns()
-        self._begin(columns)
+        self._write_header(columns)
         text = io.StringIO(newline="")
         # before Python 3.13 a lone carriage return, which a file name may hold, was not quoted
         odd = "\r" in (rows.source or "")
@@ -176,10 +178,10 @@ class CsvRows(_Growing):
 
     def _finish(self) -> None:
         if not self._header:
-            self._begin(_NOTHING.to_columns())
+            self._write_header(_NO_ROWS.to_columns())
         super()._finish()
 
-    def _begin(self, names: Iterable[str]) -> None:
+    def _write_header(self, names: Iterable[str]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerow(names)
         header = text.getvalue().encode("utf-8")
@@ -187,72 +189,74 @@ class CsvRows(_Growing):
             self._file.append(header)
             self._header = header
         if self._header != header:
-            raise self._other_columns()
+            raise self._other_columns_error()
 
 
-class JsonlRows(_Growing):
-    """One JSON object a frame and line, with its faces: `frame_lines`."""
+class JsonlRows(_AppendedRows):
+    """One JSON object per frame on a line of its own, with its faces: `frame_lines`."""
 
     def _start(self, keep: int) -> None:
-        self._file = Appended(self.path, _jsonl_rows_end(self.path, keep) if keep else 0)
+        self._file = AppendFile(self.path, _jsonl_rows_end(self.path, keep) if keep else 0)
 
     def _append(self, rows: FaceTable) -> None:
         self._file.append("".join(f"{line}\n" for line in frame_lines(rows)).encode("utf-8"))
 
 
-class Spool(_Growing):
-    """Raw records at the end of a file, after one line of JSON that tells their columns.
+class RawRows(_AppendedRows):
+    """Raw records in a file, after one line of JSON that describes their columns.
 
-    It holds the rows of one video, nothing is rounded, and reading it costs no time: memory-mapped, a table of any
-    length is there at once (`read_spool`).
+    The file holds the rows of one video, nothing is rounded, and it is read without delay by memory-mapping
+    (`read_raw_rows`).
     """
 
     def read(self, *, mapped: bool = True) -> FaceTable:
-        """All rows written so far, as `read_spool` gives them."""
-        return read_spool(self.path, mapped=mapped)
+        """All rows written so far, as from `read_raw_rows`."""
+        return read_raw_rows(self.path, mapped=mapped)
 
     def _start(self, keep: int) -> None:
         self._header, end = b"", 0
         if keep:
-            self._header, there = _spool(_existing(self.path, keep))
-            if len(there) < keep:
-                raise _too_few(self.path, len(there), keep)
-            end = len(self._header) + keep * there.records.dtype.itemsize
-        self._file = Appended(self.path, end)
+            self._header, rows = _read_raw(_existing(self.path, keep))
+            if len(rows) < keep:
+                raise _too_few_rows_error(self.path, len(rows), keep)
+            end = len(self._header) + keep * rows.records.dtype.itemsize
+        self._file = AppendFile(self.path, end)
 
     def _append(self, rows: FaceTable) -> None:
-        header = _spool_header(rows)
+        header = _raw_header(rows)
         if not self._header:
             self._file.append(header)
             self._header = header
         if self._header != header:
-            raise InputError(f"{self.path}: holds rows of another video or model: write these to a file of their own")
+            raise InputError(
+                "holds rows of another video or model", path=self.path, advice="write these to a file of their own"
+            )
         self._file.append(rows.records.tobytes())
 
 
 class ParquetRows(RowWriter):
-    """One row a face and frame as Parquet (zstd), with the columns of `FaceTable.to_columns`; needs pyarrow.
+    """One row per face and frame as Parquet (zstd), with the columns of `FaceTable.to_columns`; needs pyarrow.
 
-    Until it is closed the rows are in the folder ``<name>.parts``, as Parquet files that readers take as one table
+    Until it is closed the rows are in the folder ``<name>.parts``, as Parquet files that can be read as one table
     (``pandas.read_parquet`` on the folder); closing joins them into the file and removes the folder.
     """
 
     _schema: Any
-    _held: list[Any]
-    _fresh: list[Any]
+    _last_part: list[Any]
+    _unsaved: list[Any]
     _part: int
 
     def flush(self) -> None:
-        """Return when what was written is on the disk and others can read it; `OutputError` where that fails."""
-        if self._fresh:
+        """Wait until all rows are on the disk, where others can read them; `OutputError` where that fails."""
+        if self._unsaved:
             import pyarrow as pa
 
-            table = pa.concat_tables([*self._held, *self._fresh]).combine_chunks()
+            table = pa.concat_tables([*self._last_part, *self._unsaved]).combine_chunks()
             self._save(self._part_path(self._part), self._schema, [table])
-            # a small part is written again with the next rows, or a long video would leave thousands
-            self._held, self._fresh = [table], []
+            # a small part is written again together with the next rows; a long video would leave thousands otherwise
+            self._last_part, self._unsaved = [table], []
             if len(table) >= _PART:
-                self._held, self._part = [], self._part + 1
+                self._last_part, self._part = [], self._part + 1
 
     def _start(self, keep: int) -> None:
         try:
@@ -260,35 +264,35 @@ class ParquetRows(RowWriter):
         except ImportError:
             raise MissingExtraError("pyarrow", "tables", "Parquet output") from None
         self.folder = parts_folder(self.path)
-        self._schema, self._held, self._fresh, self._part = None, [], [], 0
-        with writing(self.folder):
+        self._schema, self._last_part, self._unsaved, self._part = None, [], [], 0
+        with output_errors(self.folder):
             if keep:
-                self._keep(keep)
+                self._keep_rows(keep)
             else:
-                discard(self.folder)
+                remove_folder(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def _append(self, rows: FaceTable) -> None:
         schema = arrow_schema(rows.columns)
         if self._schema is not None and not self._schema.equals(schema):
-            raise self._other_columns()
+            raise self._other_columns_error()
         self._schema = schema
         for start in range(0, len(rows), _PART):
-            self._fresh.append(_arrow_table(rows, start, start + _PART, schema))
-        if sum(len(table) for table in self._fresh) >= _PART:
+            self._unsaved.append(_arrow_table(rows, start, start + _PART, schema))
+        if sum(len(table) for table in self._unsaved) >= _PART:
             self.flush()
 
     def _finish(self) -> None:
         self.flush()
         tables = (table for part in self._parts() for table in _groups(part))
-        self._save(self.path, self._schema or arrow_schema(_NOTHING.columns), tables)
-        discard(self.folder)
+        self._save(self.path, self._schema or arrow_schema(_NO_ROWS.columns), tables)
+        remove_folder(self.folder)
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         with suppress(OutputError):
             self.flush()
         if is_special(self.path):
-            discard(self.folder)
+            remove_folder(self.folder)
 
     def _save(self, path: Path, schema: Any, tables: Iterable[Any]) -> None:
         """All tables as one file, in row groups of even size; at most one group is in memory."""
@@ -296,34 +300,34 @@ class ParquetRows(RowWriter):
         import pyarrow.parquet as pq
 
         texts = [field.name for field in schema if pa.types.is_dictionary(field.type)]
-        # Arrow opens only names that are text, Python all
-        with writing(path), atomic_path(path, folder=self.folder) as temporary, temporary.open("wb") as stream:
+        # Arrow opens only file names that are valid text, Python all
+        with output_errors(path), atomic_path(path, folder=self.folder) as temporary, temporary.open("wb") as stream:
             with pq.ParquetWriter(stream, schema, compression="zstd", use_dictionary=texts) as writer:
-                held: list[Any] = []
+                pending: list[Any] = []
                 for table in tables:
-                    held.append(table)
-                    if sum(len(part) for part in held) >= _ROW_GROUP:
-                        whole = pa.concat_tables(held)
+                    pending.append(table)
+                    if sum(len(part) for part in pending) >= _ROW_GROUP:
+                        whole = pa.concat_tables(pending)
                         writer.write_table(whole.slice(0, _ROW_GROUP).unify_dictionaries())
-                        held = [whole.slice(_ROW_GROUP)]
-                if rest := [part for part in held if len(part)]:
+                        pending = [whole.slice(_ROW_GROUP)]
+                if rest := [part for part in pending if len(part)]:
                     writer.write_table(pa.concat_tables(rest).unify_dictionaries())
             stream.flush()
             os.fsync(stream.fileno())
         if not is_special(path):
-            with writing(path):
+            with output_errors(path):
                 sync(path.parent)
 
-    def _keep(self, keep: int) -> None:
-        """Leave parts that hold exactly the first ``keep`` rows."""
+    def _keep_rows(self, keep: int) -> None:
+        """Reduce the parts to the first ``keep`` rows."""
         import pyarrow.parquet as pq
 
         counts = {part: pq.read_metadata(part).num_rows for part in self._parts()}
         if not counts and self.path.is_file():
-            # the run before had joined the parts: the file takes their place
+            # an earlier run had already joined the parts: the file replaces them
             counts = {self.path: pq.read_metadata(self.path).num_rows}
         if sum(counts.values()) < keep:
-            raise _too_few(self.path, sum(counts.values()), keep)
+            raise _too_few_rows_error(self.path, sum(counts.values()), keep)
         if self.path in counts:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.path.replace(self._part_path(0))
@@ -345,45 +349,51 @@ class ParquetRows(RowWriter):
         return self.folder / f"{number:06d}.parquet"
 
 
-def read_spool(path: str | os.PathLike[str], *, mapped: bool = True) -> FaceTable:
-    """The rows of a `Spool`; half a record at its end, which a kill may leave, is left out.
+def read_raw_rows(path: str | os.PathLike[str], *, mapped: bool = True) -> FaceTable:
+    """The rows of a file of `RawRows`, without a partial record at its end, which a kill may leave.
 
     Args:
         path: the file.
-        mapped: records stay in the file and are read when they are looked at; otherwise all are loaded.
+        mapped: memory-map the records; otherwise all are loaded.
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: the file is no spool, or one of another version.
+        InputError: the file holds no raw rows, or those of another version.
     """
     file = Path(path)
     if not file.is_file():
-        raise MissingFileError(f"{file}: no such file of rows")
-    _, rows = _spool(file)
+        raise MissingFileError("no such file of rows", path=file)
+    _, rows = _read_raw(file)
     if mapped or not len(rows):
         return rows
     return replace(rows, records=np.array(rows.records))
 
 
 def frame_lines(rows: FaceTable) -> Iterator[str]:
-    """One JSON object per frame, without the end of the line: what `VideoFrame.to_json` returns."""
+    """One JSON object per frame without the line end, as from `VideoFrame.to_json`."""
     if not len(rows):
         return
     frames = rows.records["frame"]
     bounds = [0, *(np.flatnonzero(np.diff(frames)) + 1).tolist(), len(rows)]
     faces = face_objects(rows)
     for first, last in itertools.pairwise(bounds):
-        shown = [face for face in itertools.islice(faces, last - first) if face]
-        yield json_line(frame_object(rows.records[first], rows.source, shown))
+        present = [face for face in itertools.islice(faces, last - first) if face]
+        yield json_line(frame_object(rows.records[first], rows.source, present))
 
 
-def _too_few(path: Path, there: int, keep: int) -> InputError:
-    return InputError(f"{path}: holds {there} rows where the run to go on with had written {keep}: start it anew")
+def _too_few_rows_error(path: Path, rows: int, keep: int) -> InputError:
+    return InputError(
+        f"holds {rows} rows, but the run to resume had written {keep}",
+        path=path,
+        advice=_START_AGAIN,
+        code="rows-missing",
+        details={"rows": rows, "expected": keep},
+    )
 
 
 def _csv_rows_end(path: Path, rows: int) -> tuple[int, bytes]:
     """The byte after the header and the first rows, and the header itself."""
-    header_end, seen, quotes, at = 0, 0, 0, 0
+    header_end, lines, quotes, offset = 0, 0, 0, 0
     header = b""
     with _existing(path, rows).open("rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -393,43 +403,49 @@ def _csv_rows_end(path: Path, rows: int) -> tuple[int, bytes]:
             outside = (np.cumsum(marks) + quotes) % 2 == 0
             ends = np.flatnonzero((codes == ord("\n")) & outside)
             if not header_end and len(ends):
-                header_end = at + int(ends[0]) + 1
-            if seen + len(ends) > rows:
-                end = at + int(ends[rows - seen]) + 1
+                header_end = offset + int(ends[0]) + 1
+            if lines + len(ends) > rows:
+                end = offset + int(ends[rows - lines]) + 1
                 stream.seek(0)
                 header = stream.read(header_end)
                 return end, header
-            seen += len(ends)
+            lines += len(ends)
             quotes += int(marks.sum())
-            at += len(chunk)
-    raise _too_few(path, max(seen - 1, 0), rows)
+            offset += len(chunk)
+    raise _too_few_rows_error(path, max(lines - 1, 0), rows)
 
 
 def _jsonl_rows_end(path: Path, rows: int) -> int:
     """The byte after the lines that hold the first rows."""
-    seen = end = 0
+    count = end = 0
     with _existing(path, rows).open("rb") as stream:
         for line in stream:
             try:
                 faces = len(json.loads(line)["faces"])
             except (ValueError, KeyError, TypeError):
-                break  # half a line
-            seen += max(faces, 1)
+                break  # a partial line
+            count += max(faces, 1)
             end += len(line)
-            if seen == rows:
+            if count == rows:
                 return end
-            if seen > rows:
-                raise InputError(f"{path}: no frame ends after {rows} rows: start the run anew")
-    raise _too_few(path, seen, rows)
+            if count > rows:
+                raise InputError(f"no frame ends after {rows} rows", path=path, advice=_START_AGAIN, code="rows-differ")
+    raise _too_few_rows_error(path, count, rows)
 
 
 def _existing(path: Path, rows: int) -> Path:
     if not path.is_file():
-        raise InputError(f"{path}: is gone, but the run to go on with had written {rows} rows to it: start it anew")
+        raise InputError(
+            f"does not exist, but the run to resume had written {rows} rows to it",
+            path=path,
+            advice=_START_AGAIN,
+            code="rows-missing",
+            details={"rows": 0, "expected": rows},
+        )
     return path
 
 
-def _spool_header(rows: FaceTable) -> bytes:
+def _raw_header(rows: FaceTable) -> bytes:
     header = {
         "format": "mien rows 2",
         "source": rows.source,
@@ -439,8 +455,8 @@ def _spool_header(rows: FaceTable) -> bytes:
     return f"{json.dumps(header)}\n".encode()
 
 
-def _spool(path: Path) -> tuple[bytes, FaceTable]:
-    """The first line, and the whole records behind it, memory-mapped."""
+def _read_raw(path: Path) -> tuple[bytes, FaceTable]:
+    """The header line, and the complete records after it, memory-mapped."""
     with path.open("rb") as stream:
         line = stream.readline()
         size = os.fstat(stream.fileno()).st_size
@@ -451,14 +467,14 @@ def _spool(path: Path) -> tuple[bytes, FaceTable]:
             for name, (labels, ordered, interval) in header["heads"].items()
         }
         empty = FaceTable.empty(heads, header["source"], video=True)
-        known = _spool_header(empty) == line
+        known = _raw_header(empty) == line
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         known = False
     if not known:
-        raise InputError("holds no rows that this version of mien has written", path=path)
+        raise InputError("holds no rows written by this version of mien", path=path)
     dtype = empty.records.dtype
     n = (size - len(line)) // dtype.itemsize
-    if not n:  # nothing cannot be mapped
+    if not n:  # an empty range cannot be mapped
         return line, empty
     return line, replace(empty, records=np.memmap(path, dtype, "r", len(line), (n,)))
 
