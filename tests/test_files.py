@@ -38,7 +38,7 @@ def test_a_text_is_written_whole_and_its_folder_is_made(tmp_path):
 def test_what_the_system_reports_is_one_error_with_fields(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(
-        OutputError, match=r"figures\.json: cannot be written: .* is no folder; what was written"
+        OutputError, match=r"figures\.json: cannot be written: .* is not a folder; what was written"
     ) as caught:
         write_text(tmp_path / "file" / "figures.json", "")
     assert caught.value.details == {"errno": "ENOTDIR"}
@@ -171,13 +171,13 @@ def test_temporary_names_fit_where_the_final_ones_do(tmp_path, name):
 
 def test_what_cannot_be_written_is_known_before_the_work(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="file is no folder"):
+    with pytest.raises(OutputError, match="file is not a folder"):
         output_file(tmp_path / "file" / "a.csv")
     with pytest.raises(InputError, match="is a folder"):
         output_file(tmp_path)
     with pytest.raises(InputError, match="is a file; give a folder to write to"):
         output_folder(tmp_path / "file")
-    with pytest.raises(OutputError, match="file is no folder"):
+    with pytest.raises(OutputError, match="file is not a folder"):
         output_folder(tmp_path / "file" / "below")
     assert output_folder(tmp_path / "new" / "folder") == tmp_path / "new" / "folder"
     assert output_file(tmp_path / "new" / "a.csv") == tmp_path / "new" / "a.csv"
