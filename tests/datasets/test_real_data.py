@@ -23,7 +23,7 @@ from mien.datasets.resplit import resplit
 from mien.datasets.subsets import limit_per_emotion, select_emotions
 from mien.published.features import FEATURES, compute_features
 from mien.published.recipes.svm import SVM_RECIPES
-from mien.published.svm.training import fit_svm
+from mien.published.svm.training import train_svm
 
 pytestmark = pytest.mark.data
 
@@ -107,7 +107,7 @@ def test_features_of_real_faces_tell_emotions_apart(fer: Dataset, tmp_path: Path
     assert (sums > 0.999).mean() > 0.99
     assert vectors.shape == (1500, FEATURES["hog_sliding"].length)
     path = write_prepared(replace(faces, features={"hog_sliding": vectors}), tmp_path / "some.parquet")
-    run = fit_svm(SVM_RECIPES["svm-sliding-scaled"], path, tmp_path / "run")
+    run = train_svm(SVM_RECIPES["svm-sliding-scaled"], path, tmp_path / "run")
     scores = json.loads((run / "result.json").read_text())["runs"][0]["scores"]["test"]
     assert scores["n"] > 200
     assert scores["accuracy"] > 0.45

@@ -79,7 +79,7 @@ def command(
             raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
         if any((teacher, resume, epochs, batch_size)):
             raise click.UsageError(f"{recipe} has no epochs: leave out --teacher, --resume, --epochs and --batch-size.")
-        click.echo(_fit_svm(recipe, data, out, seed, line))
+        click.echo(_train_svm(recipe, data, out, seed, line))
         return
     try:
         from mien.training.ranks import read_rank
@@ -104,10 +104,10 @@ def command(
         click.echo(folder)
 
 
-def _fit_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:
+def _train_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:
     """Support-vector machines have no epochs and no torch."""
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.published.svm.training import fit_svm
+    from mien.published.svm.training import train_svm
 
     recipe = SVM_RECIPES[name] if seed is None else replace(SVM_RECIPES[name], seed=seed)
-    return fit_svm(recipe, data, out or Path("runs") / name, command=line)
+    return train_svm(recipe, data, out or Path("runs") / name, command=line)

@@ -12,11 +12,11 @@ from helpers.svm_data import RECIPE
 from mien.errors import ModelError
 from mien.published.svm.model_file import load_svm_model, save_svm_model
 from mien.published.svm.run_folder import load_svm
-from mien.published.svm.training import fit_svm
+from mien.published.svm.training import train_svm
 
 
 def test_untrusted_types_are_refused(data: Path, tmp_path: Path) -> None:
-    folder = fit_svm(RECIPE, data, tmp_path / "run")
+    folder = train_svm(RECIPE, data, tmp_path / "run")
     forest = Pipeline([("svm", RandomForestClassifier(2).fit([[0.0], [1.0]], [0, 1]))])
     save_svm_model(forest, folder / "model.skops")
     with pytest.raises(ModelError, match=r"names the type .*; do not use a file from a source you do not trust"):
@@ -24,7 +24,7 @@ def test_untrusted_types_are_refused(data: Path, tmp_path: Path) -> None:
 
 
 def test_an_untrusted_type_deep_in_the_schema_is_refused(data: Path, tmp_path: Path) -> None:
-    folder = fit_svm(RECIPE, data, tmp_path / "run")
+    folder = train_svm(RECIPE, data, tmp_path / "run")
     changed = tmp_path / "changed.skops"
     with zipfile.ZipFile(folder / "model.skops") as old, zipfile.ZipFile(changed, "w") as new:
         for name in old.namelist():

@@ -9,7 +9,7 @@ from helpers.svm_data import CODES, RECIPE, clusters
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.evaluation.scoring.evaluate import score_predictions
 from mien.published.svm.scoring import evaluate_svm, predict_svm
-from mien.published.svm.training import fit_svm
+from mien.published.svm.training import train_svm
 
 
 def test_images_that_are_in_training_too_are_scored_separately(tmp_path: Path) -> None:
@@ -18,13 +18,13 @@ def test_images_that_are_in_training_too_are_scored_separately(tmp_path: Path) -
     rows = np.flatnonzero((base.split == "test") & (base.emotion == 3))[:3]
     images[rows] = images[np.flatnonzero(base.split == "train")[1]]
     data = write_prepared(replace(base, images=images), tmp_path / "a.parquet")
-    scores = evaluate_svm(fit_svm(RECIPE, data, tmp_path / "run"), read_prepared(data))["results"]
+    scores = evaluate_svm(train_svm(RECIPE, data, tmp_path / "run"), read_prepared(data))["results"]
     assert scores["emotion leak-free"]["n"] <= scores["emotion"]["n"] - 3
 
 
 def test_predictions_are_matched_to_images_by_position(data: Path, tmp_path: Path) -> None:
     prepared = read_prepared(data)
-    given = predict_svm(fit_svm(RECIPE, data, tmp_path / "run"), prepared, slices=["emotion"])
+    given = predict_svm(train_svm(RECIPE, data, tmp_path / "run"), prepared, slices=["emotion"])
     (one,) = given.by_protocol
     assert prepared.emotion is not None
     emotion = prepared.emotion[prepared.split == "test"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mien.published.recipes.shared import CONSTANT, EMOTIONS, adam, improved
+from mien.published.recipes.shared import CONSTANT, EMOTIONS, adam, improved_recipe
 from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe
 from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
@@ -80,7 +80,7 @@ RECIPES = (
     DEEP,
     DEEP_FASTER,
     *(
-        replace(improved(network, epochs=60), precision="float32")
+        replace(improved_recipe(network, epochs=60), precision="float32")
         for network in ("attention-sequential", "attention-parallel", "attention-deep")
     ),
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import FERPLUS_7, RAFDB
-from mien.published.recipes.shared import adam, improved
+from mien.published.recipes.shared import adam, improved_recipe
 from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe, ScheduleConfig, SplitRoles
 from mien.training.search_space import Choice, Integer, LogUniform, SearchSpace, Uniform
 
@@ -58,4 +58,4 @@ COMPACT_VGG_RAFDB = replace(
     splits=SplitRoles(validation=("test",), test=("test",)),
 )
 
-RECIPES = (COMPACT_VGG, COMPACT_VGG_RAFDB, improved("compact-vgg", epochs=30, channels=3))
+RECIPES = (COMPACT_VGG, COMPACT_VGG_RAFDB, improved_recipe("compact-vgg", epochs=30, channels=3))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import FERPLUS
-from mien.published.recipes.shared import improved
+from mien.published.recipes.shared import improved_recipe
 from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
 
 FERPLUS_VGG13 = Recipe(
@@ -33,4 +33,4 @@ FERPLUS_VGG13 = Recipe(
     gradient_clip=None,
 )
 
-RECIPES = (FERPLUS_VGG13, improved("ferplus-vgg13", epochs=30, lr=1e-3))
+RECIPES = (FERPLUS_VGG13, improved_recipe("ferplus-vgg13", epochs=30, lr=1e-3))

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.networks.catalog import NETWORKS
-from mien.published.recipes.shared import EMOTIONS, RAW_MEAN, RAW_STD, improved, space_for
+from mien.published.recipes.shared import EMOTIONS, RAW_MEAN, RAW_STD, improved_recipe, space_for
 from mien.recipes.emotion import EMOTION_CPU
 from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
 from mien.training.search_space import SearchSpace, Uniform
@@ -81,9 +81,9 @@ SEVEN_CLASSES = replace(
 
 # features are those of the original image, so augmentation must not move its pixels
 STILL = replace(
-    improved("fusion-b-landmarks-sliding", epochs=30),
-    augment=replace(improved("fusion-b").augment, flip=0.0, rotate=0.0, translate=0.0, scale=(1.0, 1.0)),
+    improved_recipe("fusion-b-landmarks-sliding", epochs=30),
+    augment=replace(improved_recipe("fusion-b").augment, flip=0.0, rotate=0.0, translate=0.0, scale=(1.0, 1.0)),
     space=space_for("fusion-b", EMOTION_CPU.space, without=("augment.rotate", "augment.translate")),
 )
 
-RECIPES = (*VARIANTS, SEVEN_CLASSES, improved("fusion-a"), improved("fusion-b", epochs=30), STILL)
+RECIPES = (*VARIANTS, SEVEN_CLASSES, improved_recipe("fusion-a"), improved_recipe("fusion-b", epochs=30), STILL)

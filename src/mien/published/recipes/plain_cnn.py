@@ -20,7 +20,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mien.published.recipes.shared import BOTH_TESTS, EMOTIONS, FLIP, RAW_MEAN, RAW_STD, adam, improved, space_for
+from mien.published.recipes.shared import (
+    BOTH_TESTS,
+    EMOTIONS,
+    FLIP,
+    RAW_MEAN,
+    RAW_STD,
+    adam,
+    improved_recipe,
+    space_for,
+)
 from mien.recipes.age import AGE_CPU
 from mien.training.config import NO_AUGMENTATION, Recipe, ScheduleConfig
 from mien.training.search_space import Choice, Integer, LogUniform, SearchSpace, Uniform
@@ -110,9 +119,9 @@ RECIPES = (
     SMALL_CNN,
     LARGE_CNN,
     MINI_XCEPTION,
-    improved("small-cnn", epochs=30),
-    improved("large-cnn", epochs=30),
-    improved("mini-xception", epochs=60),
+    improved_recipe("small-cnn", epochs=30),
+    improved_recipe("large-cnn", epochs=30),
+    improved_recipe("mini-xception", epochs=60),
     AGE_CNN,
     AGE_CNN_SMALL,
 )

@@ -41,7 +41,7 @@ def space_for(network: str, space: SearchSpace | None, *, without: Collection[st
     return SearchSpace(tuple(one for one in kept if has_dropout or one.field != "dropout"))
 
 
-def improved(network: str, *, epochs: int = 40, lr: float = 3e-3, channels: int = 1) -> Recipe:
+def improved_recipe(network: str, *, epochs: int = 40, lr: float = 3e-3, channels: int = 1) -> Recipe:
     """The network with the training of Mien's own emotion model."""
     return replace(
         EMOTION_CPU,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mien.published.recipes.shared import CONSTANT, EMOTIONS, RAW_MEAN, RAW_STD, adam, improved, space_for
+from mien.published.recipes.shared import CONSTANT, EMOTIONS, RAW_MEAN, RAW_STD, adam, improved_recipe, space_for
 from mien.training.config import NO_AUGMENTATION, Recipe
 from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
@@ -57,8 +57,8 @@ STATIONS = tuple(
 RECIPES = (
     FINAL,
     *STATIONS,
-    improved("stack-final", epochs=30),
-    improved("stack-normed"),
+    improved_recipe("stack-final", epochs=30),
+    improved_recipe("stack-normed"),
     # without normalisation after the pixels, training does not start at a high rate
-    *(improved(f"stack-{name}", epochs=30, lr=1e-3) for name in ("baseline", "pooled", "lean")),
+    *(improved_recipe(f"stack-{name}", epochs=30, lr=1e-3) for name in ("baseline", "pooled", "lean")),
 )

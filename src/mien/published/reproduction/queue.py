@@ -23,7 +23,7 @@ from mien.networks.catalog import get_network
 from mien.published.reproduction.results import RowResult, parse_result, read_result, write_curve, write_result
 from mien.published.reproduction.rows import OPTIONS, DatasetKey, ReproductionRow
 from mien.published.svm.run_folder import RESULT
-from mien.published.svm.training import fit_svm
+from mien.published.svm.training import train_svm
 from mien.training import run_folder as files
 from mien.training.config import Recipe
 from mien.training.curves import read_epochs
@@ -177,7 +177,7 @@ def _run_svm(row: ReproductionRow, data: Path, out: Path, results: Path, report:
             # the remains of an interrupted fit
             shutil.rmtree(folder)
         report(f"{row.name}: fitting")
-        fit_svm(svm, data, folder, command=_command(row, data))
+        train_svm(svm, data, folder, command=_command(row, data))
     result = parse_result(files.read_json(folder / RESULT))
     write_result(results, result)
     report(f"{row.name}: {_figures(result.runs[0])}")

@@ -111,7 +111,7 @@ class ReproductionRow:
         return per_image * IMAGES[self.data] * recipe.epochs * len(self.seeds)
 
 
-def _improved(
+def _improved_row(
     of: str, source: str, data: DatasetKey = "fer2013", protocol: str = MIEN, note: str = ""
 ) -> ReproductionRow:
     return ReproductionRow(f"{of}-improved", source, protocol, data, keep="best", improves=of, note=note)
@@ -146,21 +146,21 @@ ROWS: Mapping[str, ReproductionRow] = {
             "compact-vgg-rafdb", "vgg", "RAF-DB basic", "rafdb", {"validation": 0.8299, "test": 0.8272},
             confusion=True, note="needs RAF-DB, given on application",
         ),
-        _improved("compact-vgg", "vgg"),
+        _improved_row("compact-vgg", "vgg"),
         ReproductionRow("small-cnn", "bassani", BOTH, published={"test": 0.621}),
-        _improved("small-cnn", "bassani"),
+        _improved_row("small-cnn", "bassani"),
         ReproductionRow("large-cnn", "bassani", BOTH, published={"test": 0.632}, keep="best"),
-        _improved("large-cnn", "bassani"),
+        _improved_row("large-cnn", "bassani"),
         ReproductionRow("mini-xception", "arriaga", BOTH, published={"test": 0.66}, keep="best"),
-        _improved("mini-xception", "arriaga"),
+        _improved_row("mini-xception", "arriaga"),
         ReproductionRow(
             "age-cnn", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5765}, note=_NO_READER,
         ),
-        _improved("age-cnn", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
+        _improved_row("age-cnn", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
         ReproductionRow(
             "age-cnn-small", "bassani", "UTKFace, 7 age ranges", "utkface", {"validation": 0.5409}, note=_NO_READER,
         ),
-        _improved("age-cnn-small", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
+        _improved_row("age-cnn-small", "bassani", "fairface", "FairFace, 9 age bins, validation set", _NOT_THESE_BINS),
         *(_fusion(variant.name) for variant in VARIANTS),
         *(
             ReproductionRow(
@@ -170,26 +170,26 @@ ROWS: Mapping[str, ReproductionRow] = {
             if svm.published
         ),
         ReproductionRow("fusion-b-seven", "horseman", PLAIN, published={"test": 0.614}),
-        _improved("fusion-a", "horseman"),
-        _improved("fusion-b", "horseman"),
-        _improved("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features do not follow"),
+        _improved_row("fusion-a", "horseman"),
+        _improved_row("fusion-b", "horseman"),
+        _improved_row("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features do not follow"),
         ReproductionRow("stack-baseline", "touchy", PLAIN, published={"validation": 0.3982}),
-        _improved("stack-baseline", "touchy"),
+        _improved_row("stack-baseline", "touchy"),
         ReproductionRow("stack-pooled", "touchy", PLAIN, published={"validation": 0.51}),
-        _improved("stack-pooled", "touchy"),
+        _improved_row("stack-pooled", "touchy"),
         ReproductionRow("stack-normed", "touchy", PLAIN, published={"validation": 0.5542}),
-        _improved("stack-normed", "touchy"),
+        _improved_row("stack-normed", "touchy"),
         ReproductionRow("stack-lean", "touchy", PLAIN, published={"validation": 0.565}),
-        _improved("stack-lean", "touchy"),
+        _improved_row("stack-lean", "touchy"),
         ReproductionRow(
             "stack-final", "touchy", PLAIN, published={"validation": 0.6037, "test": 0.6105}, seeds=(0, 1, 2, 3),
             confusion=True, note="mean of four runs, as the source's validation figure; its test figure is one run's",
         ),
-        _improved("stack-final", "touchy"),
+        _improved_row("stack-final", "touchy"),
         ReproductionRow("attention-sequential", "attention", PLAIN, published={"test": 0.487}),
-        _improved("attention-sequential", "attention"),
+        _improved_row("attention-sequential", "attention"),
         ReproductionRow("attention-parallel", "attention", PLAIN, published={"test": 0.578}),
-        _improved("attention-parallel", "attention"),
+        _improved_row("attention-parallel", "attention"),
         ReproductionRow(
             "attention-deep", "attention", "FER2013 cleaned, 4 classes (angry, happy, sad, neutral)", "clean",
             {"test": 0.643}, note="needs a file that `mien data clean` wrote",
@@ -198,12 +198,12 @@ ROWS: Mapping[str, ReproductionRow] = {
             "attention-deep-faster", "attention", "the same, at the learning rate of the two rows above", "clean",
             {"test": 0.643}, note="needs a file that `mien data clean` wrote",
         ),
-        _improved("attention-deep", "attention"),
+        _improved_row("attention-deep", "attention"),
         ReproductionRow(
             "ferplus-vgg13", "barsoum", "FER+ majority, 8 classes, official splits", published={"test": 0.84716},
             keep="best", seeds=(0, 1, 2, 3, 4), note="mean of five runs; pixels normalised in another way",
         ),
-        _improved("ferplus-vgg13", "barsoum"),
+        _improved_row("ferplus-vgg13", "barsoum"),
     )
 }  # fmt: skip
 """Every published result, followed by the same network with Mien's training."""

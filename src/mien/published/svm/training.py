@@ -25,7 +25,7 @@ from mien.training.run_folder import CONFIG, ENVIRONMENT, write_json
 _CACHE_MB = 1500
 
 
-def fit_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "") -> Path:
+def train_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "") -> Path:
     """Train ``recipe`` on the prepared file ``data``, score it on validation and test, and return the run folder.
 
     Args:
