@@ -172,7 +172,7 @@ ROWS: Mapping[str, ReproductionRow] = {
         ReproductionRow("fusion-b-seven", "horseman", PLAIN, published={"test": 0.614}),
         _improved_row("fusion-a", "horseman"),
         _improved_row("fusion-b", "horseman"),
-        _improved_row("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features do not follow"),
+        _improved_row("fusion-b-landmarks-sliding", "horseman", note="no geometric augmentation: features stay"),
         ReproductionRow("stack-baseline", "touchy", PLAIN, published={"validation": 0.3982}),
         _improved_row("stack-baseline", "touchy"),
         ReproductionRow("stack-pooled", "touchy", PLAIN, published={"validation": 0.51}),
