@@ -20,6 +20,8 @@ def mien(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def call(*arguments: object) -> CommandRun:
         monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        # or it would end the tests
+        monkeypatch.setattr("mien.cli._exit_at_once", sys.exit)
         with pytest.raises(SystemExit) as stopped:
             main()
         captured = capfd.readouterr()

@@ -6,9 +6,11 @@ itself was wrong; 130 interrupted. Data goes to stdout, everything else to stder
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +38,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("mien.cli.export", "Write a trained network as one ONNX file with its card inside."),
 }
 """Command → (module that holds it, one line for the overview)."""
+
+
+INTERRUPTED_EXIT = 130
+"""Exit code after Ctrl-C."""
 
 
 class LazyGroup(click.Group):
@@ -92,7 +98,7 @@ def main() -> None:
         code = 1
     except click.exceptions.Abort:
         errors.print(MienError("interrupted", code=INTERRUPTED))
-        code = 130
+        code = INTERRUPTED_EXIT
     except click.ClickException as error:
         errors.print_click_error(error)
         code = error.exit_code
@@ -100,7 +106,19 @@ def main() -> None:
         # the reader of our output has ended (`| head`): there is nothing to report
         sys.stderr.close()
         code = 0
+    if code == INTERRUPTED_EXIT:
+        _exit_at_once(INTERRUPTED_EXIT)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_at_once(code: int) -> None:
+    """End without waiting for threads, if there are any: one that decodes a picture cannot be interrupted."""
+    if not any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _command_name(arguments: Sequence[str]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from mien.cli.options import (
 from mien.cli.output import Failures, progress_bar, unique_name
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from mien.detect.options import DetectionOptions
     from mien.media.frame import Frame
     from mien.pipeline.analyzer import Analyzer
@@ -218,7 +220,7 @@ def _analyse_photos(
         return replace(frame, source="stdin") if stream else frame
 
     progress, show_progress = _progress(len(paths))
-    with progress, ThreadPoolExecutor(analyzer.threads, "mien-load") as pool:
+    with progress, _abandoned_on_error(ThreadPoolExecutor(analyzer.threads, "mien-load")) as pool:
         for start in range(0, len(paths), BATCH):
             frames = []
             for loading in [pool.submit(load, path) for path in paths[start : start + BATCH]]:
@@ -234,6 +236,17 @@ def _analyse_photos(
                         failures.add(error)
                 yield faces
             show_progress(min(start + BATCH, len(paths)))
+
+
+@contextmanager
+def _abandoned_on_error(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+    """A pool whose work is waited for, but not after an error or Ctrl-C."""
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int], None]]:
