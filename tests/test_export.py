@@ -71,14 +71,14 @@ def test_export_is_deterministic(run: Path, exported: Path) -> None:
 
 def test_onnx_computes_what_torch_does(run: Path, exported: Path) -> None:
     chosen, module, _ = files.load_run(run)
-    assert exporting.parity(exported.read_bytes(), module, chosen) <= exporting.TOLERANCE
+    assert exporting.logit_difference(exported.read_bytes(), module, chosen) <= exporting.TOLERANCE
 
 
 def test_a_file_that_differs_is_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "parity", lambda *_: 2e-4)
+    monkeypatch.setattr(exporting, "logit_difference", lambda *_: 2e-4)
     with pytest.raises(ExportError, match=r"2\.0e-04"):
         exporting.export(run, tmp_path / "bad.onnx", name="bad")
-    monkeypatch.setattr(exporting, "parity", lambda *_: float("nan"))
+    monkeypatch.setattr(exporting, "logit_difference", lambda *_: float("nan"))
     with pytest.raises(ExportError, match="nothing was written"):
         exporting.export(run, tmp_path / "bad.onnx", name="bad")
     assert not list(tmp_path.iterdir())
@@ -88,7 +88,7 @@ def test_parity_sees_other_weights(run: Path, exported: Path) -> None:
     chosen, module, _ = files.load_run(run)
     with torch.no_grad():
         module.heads["age"].bias += 0.01
-    assert exporting.parity(exported.read_bytes(), module, chosen) > exporting.TOLERANCE
+    assert exporting.logit_difference(exported.read_bytes(), module, chosen) > exporting.TOLERANCE
 
 
 def test_probabilities_follow_logits_and_temperature(exported: Path) -> None:

@@ -22,7 +22,7 @@ from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, ExportError
 from mien.models.catalog import read_model
 from mien.models.model import Model
-from mien.quantize import losses, quantize
+from mien.quantize import accuracy_losses, quantize
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_photo_is_read_with_it(small: bytes, tmp_path: Path) -> None:
 
 def test_the_loss_is_counted_in_points(faces: Dataset, small: bytes) -> None:
     # labels are the float network's own, so its accuracy is 1 and every other answer is a loss
-    found = losses(read_model("emotion"), small, faces, "train")["fer2013"]
+    found = accuracy_losses(read_model("emotion"), small, faces, "train")["fer2013"]
     wrong = (Model(small, threads=1)(faces.images)["fer2013"].argmax(1) != faces.emotion)[faces.split == "train"]
     assert found["before"] == 1.0
     assert found["loss"] == pytest.approx(100 * wrong.mean(), abs=1e-3)

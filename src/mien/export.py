@@ -1,4 +1,4 @@
-"""torch → ONNX: one file with the card inside, refused when it does not compute what the trained network does."""
+"""torch → ONNX: one file with the card inside, refused if it does not compute the same as the trained network."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ DATASETS = {
     "fairface": "FairFace (Kärkkäinen & Joo 2021, CC BY 4.0)",
     "rafdb": "RAF-DB (Li et al. 2017)",
 }
-"""Name of a prepared dataset → what a card calls it."""
+"""Name of a prepared dataset → its name on cards."""
 FERPLUS_VOTES = "FER+ votes (Barsoum et al. 2016)"
 
 
-class _Tuple(nn.Module):
-    """ONNX outputs are a tuple; the network's is a dictionary. Features, where it takes any, stay one."""
+class _TupleOutput(nn.Module):
+    """The network with a tuple as output, as ONNX needs it; features, where it takes any, remain a dictionary."""
 
     def __init__(self, module: nn.Module, heads: tuple[str, ...]) -> None:
         super().__init__()
@@ -94,11 +94,13 @@ def export(
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, card.to_json()
     content = model.SerializeToString(deterministic=True)
-    difference = parity(content, module, recipe)
+    difference = logit_difference(content, module, recipe)
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"{out}: ONNX Runtime's logits differ from torch's by {difference:.1e}, more than {TOLERANCE:.0e}; "
-            "nothing was written"
+            f"ONNX Runtime's logits differ from torch's by {difference:.1e}, more than {TOLERANCE:.0e}, so nothing "
+            "was written",
+            path=out,
+            details={"difference": difference, "tolerance": TOLERANCE},
         )
     with atomic_path(out) as temporary:
         temporary.write_bytes(content)
@@ -122,7 +124,7 @@ def make_card(
         name=name,
         task=recipe.task,
         size=row.size,
-        # gray pictures, repeated for a network of RGB, are not what colour would be to it
+        # a network of RGB that was trained on repeated gray does not know colour
         channels="gray" if facts.get("data", {}).get("channels") == 1 else row.channels,
         mean=recipe.mean,
         std=recipe.std,
@@ -157,7 +159,7 @@ def _head(spec: HeadSpec, temperature: float) -> Head:
 
 
 def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:
-    """What a network learned from, for its card: the dataset, what was done to it, and the classes that were taken."""
+    """The training data for the card: the dataset, how it was processed, and the classes used."""
     name = facts.get("name", "fairface" if recipe.task == "age" else "fer2013")
     text = DATASETS.get(name, name)
     if any(head.target in ("majority", "crossentropy", "distribution") for head in recipe.heads):
@@ -167,7 +169,7 @@ def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def parity(content: bytes, module: nn.Module, recipe: Recipe) -> float:
+def logit_difference(content: bytes, module: nn.Module, recipe: Recipe) -> float:
     """Greatest difference of any logit between torch and the ONNX file, on 64 seeded random images; see `TOLERANCE`."""
     row = get_network(recipe.network)
     random = np.random.default_rng(0)
@@ -176,38 +178,40 @@ def parity(content: bytes, module: nn.Module, recipe: Recipe) -> float:
     features = {
         name: torch.from_numpy(random.random((64, length), np.float32)) for name, length in row.features.items()
     }
-    return onnx_parity(content, module, x, features)
+    return onnx_logit_difference(content, module, x, features)
 
 
-def onnx_parity(content: bytes, module: nn.Module, pixels: torch.Tensor, features: Mapping[str, torch.Tensor]) -> float:
+def onnx_logit_difference(
+    content: bytes, module: nn.Module, pixels: torch.Tensor, features: Mapping[str, torch.Tensor]
+) -> float:
     """Greatest difference of any logit between a network and its ONNX file, on given inputs; see `TOLERANCE`.
 
     Args:
         content: the ONNX file.
-        module: what it was made from.
+        module: the network it was exported from.
         pixels: ``(n, channels, size, size)`` normalised.
         features: name → ``(n, length)``; empty for networks that take none.
     """
-    given = dict(features)
+    vectors = dict(features)
     with torch.inference_mode():
-        logits = module.eval()(pixels, given) if given else module.eval()(pixels)
-    inputs = {IMAGES: pixels.numpy()} | {FEATURE_PREFIX + name: value.numpy() for name, value in given.items()}
-    got = open_session(content, threads=1, name="the exported model").run(list(logits), inputs)
-    pairs = zip(logits.values(), got, strict=True)
+        logits = module.eval()(pixels, vectors) if vectors else module.eval()(pixels)
+    inputs = {IMAGES: pixels.numpy()} | {FEATURE_PREFIX + name: value.numpy() for name, value in vectors.items()}
+    outputs = open_session(content, threads=1, name="the exported model").run(list(logits), inputs)
+    pairs = zip(logits.values(), outputs, strict=True)
     differences = [np.abs(w.numpy() - other).max() / max(1.0, np.abs(w.numpy()).max()) for w, other in pairs]
-    # a NaN in either comes through
+    # a NaN in either is passed on
     return float(np.max(differences))
 
 
 def to_onnx(
     module: nn.Module, pixels: torch.Tensor, features: Mapping[str, torch.Tensor], heads: tuple[str, ...]
 ) -> onnx.ModelProto:
-    """The network as ONNX: inputs ``images`` and one ``feature_…`` a feature, an output a head, any batch size.
+    """The network as ONNX: inputs ``images`` and one ``feature_…`` per feature, one output per head, any batch size.
 
     Args:
         module: the network.
         pixels: an example of two images or more.
-        features: as many examples of each feature vector; empty for networks that take none.
+        features: as many examples of each feature vector; empty for networks without.
         heads: names of the outputs.
     """
     given = dict(features)
@@ -215,7 +219,7 @@ def to_onnx(
     shapes: dict[str, Any] = {"x": {0: n}} | ({"features": {name: {0: n} for name in given}} if given else {})
     with _quiet():
         program = torch.onnx.export(
-            _Tuple(module.eval(), heads).eval(),
+            _TupleOutput(module.eval(), heads).eval(),
             (pixels,),
             kwargs={"features": given} if given else None,
             dynamo=True,
@@ -225,7 +229,7 @@ def to_onnx(
             opset_version=OPSET,
         )
     if program is None:
-        raise ExportError("torch could not export this network")
+        raise ExportError("torch could not export this network", code="export-failed")
     model: onnx.ModelProto = program.model_proto
     _strip(model)
     onnx.checker.check_model(model)
@@ -233,7 +237,7 @@ def to_onnx(
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out what depends on the machine: source paths and stack traces that the exporter leaves on nodes."""
+    """Remove what depends on the machine: source paths and stack traces that the exporter adds to nodes."""
     model.producer_version = ""
     model.doc_string = ""
     del model.metadata_props[:]
@@ -247,7 +251,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter reports progress on stdout and warns about its own internals; errors still come through."""
+    """Silence the exporter, which prints progress and warns about its internals; errors are still raised."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,10 +1,10 @@
 """float32 → int8: a network's weights and activations in 8 bits, with ranges measured on training images.
 
-Static quantisation of ONNX Runtime: weights signed, one scale a channel; activations unsigned, one scale a tensor, for
-all values of the calibration images but the most extreme 0.001 %. Weights use 7 of the 8 bits, so that older
-x86 processors, which add pairs of products in 16 bits, do not overflow: the file says the same everywhere. Layers with
-less than a hundredth of the multiplications stay in float32: the first convolution and small dense layers lose
-the most and gain the least. Processors with VNNI (x86 since about 2019) or its like on ARM gain the most speed.
+Static quantisation of ONNX Runtime: weights signed, one scale per channel; activations unsigned, one scale per tensor,
+for all values of the calibration images except the most extreme 0.001 %. Weights use 7 of the 8 bits, so that older x86
+processors, which add pairs of products in 16 bits, do not overflow: the results are the same everywhere. Layers with
+less than a hundredth of the multiplications stay in float32: the first convolution and small dense layers lose the most
+and gain the least. Processors with VNNI (x86 since about 2019) or its equivalent on ARM gain the most speed.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ from mien.models.model import CHUNK, Model
 from mien.training.environment import source_commit
 from mien.training.resize import resize_images
 
-IMAGES = defaults.CALIBRATION_IMAGES
-"""Calibration images."""
 PERCENTILE = 99.999
-SMALL = 0.01
+MIN_SHARE = 0.01
 """Share of the multiplications below which a layer stays in float32."""
 
 
-def quantize(content: bytes, data: Dataset, *, images: int = IMAGES, split: str = "train", name: str = "") -> bytes:
+def quantize(
+    content: bytes, data: Dataset, *, images: int = defaults.CALIBRATION_IMAGES, split: str = "train", name: str = ""
+) -> bytes:
     """An exported network in 8 bits; the same input gives the same bytes.
 
     Args:
         content: an ONNX file that `mien export` wrote.
         data: a prepared dataset; ranges are measured on evenly spaced images of ``split``.
-        images: how many.
-        split: whose images.
-        name: what messages call the model.
+        images: number of images.
+        split: of the images.
+        name: of the model, for messages.
 
     Returns:
         An ONNX file with the same inputs and outputs. Its card is the network's, named "…-int8" and without scores,
-        and tells of the quantisation.
+        and describes the quantisation.
 
     Raises:
         ModelError: not an ONNX file with a card.
@@ -70,37 +70,42 @@ def quantize(content: bytes, data: Dataset, *, images: int = IMAGES, split: str 
     model = Model(content, threads=1, name=name)
     card = model.card
     if "quantized" in card.training:
-        raise ExportError(f"{card.name} is in 8 bits already: quantise the network it was made from")
+        raise ExportError(
+            f"{card.name} is in 8 bits already",
+            advice="quantise the network it was made from",
+            code="already-quantised",
+        )
     rows = np.flatnonzero(data.split == split)
     if len(rows) == 0:
-        raise DataError(f"{data.info.name} has no {split} images to measure ranges on")
+        raise DataError(f"{data.info.name} has no {split} images to measure ranges on", code="split-missing")
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(images, len(rows))).round().astype(np.int64))]
     crops = resize_images(data.images[rows], card.size, card.n_channels)
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        given, ready, made = (Path(folder) / file for file in ("given.onnx", "ready.onnx", "made.onnx"))
-        given.write_bytes(content)
-        # shapes are known already, and folding constants and batch norms is the point
-        quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
-        adds = multiply_adds(ready.read_bytes())
-        small = [name for name, count in adds.items() if count < SMALL * sum(adds.values())]
+        source, prepared, quantized = (Path(folder) / f"{name}.onnx" for name in ("source", "prepared", "quantized"))
+        source.write_bytes(content)
+        # shapes are known already; the purpose is to fold constants and batch norms
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        adds = multiply_adds(prepared.read_bytes())
+        small = [name for name, count in adds.items() if count < MIN_SHARE * sum(adds.values())]
         quantize_static(
-            str(ready), str(made), _Calibration(model, crops), quant_format=QuantFormat.QDQ, per_channel=True,
+            str(prepared), str(quantized), _CalibrationBatches(model, crops), quant_format=QuantFormat.QDQ,
+            per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=True, nodes_to_exclude=small,
             calibrate_method=CalibrationMethod.Percentile, extra_options={"CalibPercentile": PERCENTILE},
         )  # fmt: skip
-        graph = onnx.load(made)
-    told = {
+        graph = onnx.load(quantized)
+    quantisation = {
         "images": len(rows),
         "split": split,
         "data": data.info.name,
         "from": hashlib.sha256(content).hexdigest(),
         "commit": source_commit(),
     }
-    training = {**card.training, "quantized": told}
-    less = replace(card, name=f"{card.name}-int8", scores={}, training=training)
+    training = {**card.training, "quantized": quantisation}
+    new_card = replace(card, name=f"{card.name}-int8", scores={}, training=training)
     del graph.metadata_props[:]
     entry = graph.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, less.to_json()
+    entry.key, entry.value = METADATA_KEY, new_card.to_json()
     return bytes(graph.SerializeToString(deterministic=True))
 
 
@@ -110,16 +115,18 @@ def multiply_adds(content: bytes) -> dict[str, int]:
     weights = {each.name: tuple(each.dims) for each in graph.initializer}
     known = (*graph.value_info, *graph.output)
     shapes = {each.name: [d.dim_value for d in each.type.tensor_type.shape.dim] for each in known}
-    found = {}
+    counts = {}
     for node in graph.node:
         if node.op_type in ("Conv", "Gemm", "MatMul") and node.input[1] in weights:
-            places = int(np.prod(shapes[node.output[0]][2:])) if node.op_type == "Conv" else 1
-            found[node.name] = int(np.prod(weights[node.input[1]])) * places
-    return found
+            positions = int(np.prod(shapes[node.output[0]][2:])) if node.op_type == "Conv" else 1
+            counts[node.name] = int(np.prod(weights[node.input[1]])) * positions
+    return counts
 
 
-def losses(before: bytes, after: bytes, data: Dataset, split: str, threads: int | None = None) -> dict[str, Any]:
-    """What 8 bits cost on one split.
+def accuracy_losses(
+    before: bytes, after: bytes, data: Dataset, split: str, threads: int | None = None
+) -> dict[str, Any]:
+    """Loss of accuracy through 8 bits on one split.
 
     Returns:
         Protocol → ``{"n", "before", "after", "loss"}``: accuracies 0–1, and the loss in points.
@@ -138,8 +145,8 @@ def losses(before: bytes, after: bytes, data: Dataset, split: str, threads: int 
     }
 
 
-class _Calibration(CalibrationDataReader):  # type: ignore[misc]
-    """Hands out the calibration images batch by batch."""
+class _CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
+    """The calibration images in batches."""
 
     def __init__(self, model: Model, crops: NDArray[np.uint8]) -> None:
         self._batches = (model.network_inputs(crops[start : start + CHUNK]) for start in range(0, len(crops), CHUNK))
@@ -151,7 +158,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The library advises on the root logger and prints."""
+    """Silence the library, which logs on the root logger and prints."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -63,7 +63,7 @@ LONG = ("emotion", "emotion-wide", "age", "large-cnn", "fusion-b-plain", "stack-
     "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in FAMILIES]
 )
 def test_onnx_parity(name: str) -> None:
-    from mien.export import onnx_parity, to_onnx
+    from mien.export import onnx_logit_difference, to_onnx
 
     torch.manual_seed(1)
     row = NETWORKS[name]
@@ -78,4 +78,4 @@ def test_onnx_parity(name: str) -> None:
     x, features = example(row, 3, seed=4)
     model = to_onnx(module, x[:2], {key: v[:2] for key, v in features.items()}, ("one", "two"))
     assert [i.name for i in model.graph.input] == ["images", *(f"feature_{key}" for key in row.features)]
-    assert onnx_parity(model.SerializeToString(), module, x, features) <= 1e-4
+    assert onnx_logit_difference(model.SerializeToString(), module, x, features) <= 1e-4

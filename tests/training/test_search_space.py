@@ -83,10 +83,10 @@ def test_unknown_fields_say_what_there_is(path: str, value: object, match: str) 
 
 @pytest.mark.parametrize("name", TUNABLE)
 def test_every_space_fits_its_recipe(name: str) -> None:
-    from mien.tuning.search import check
+    from mien.tuning.search import check_search_space
 
     one = get_recipe(name)
-    check(one)
+    check_search_space(one)
     assert one.space is not None
     fixed = {d.field: value_at(one, d.field) for d in one.space.dimensions if d.field != "dropout"}
     if any(d.field == "dropout" for d in one.space.dimensions):

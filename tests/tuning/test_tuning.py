@@ -36,9 +36,9 @@ from mien.training.recipe_file import read_recipe, write_recipe
 from mien.training.run import train
 from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 from mien.tuning import run as tuning
-from mien.tuning.results import HISTORY, IMPORTANCE, SETTINGS, STUDY, TRIALS, apply_best
-from mien.tuning.search import Search
-from mien.tuning.storage import address, open_storage, shown
+from mien.tuning.results import HISTORY, IMPORTANCE, SETTINGS, STUDY, TRIALS, write_best_recipe
+from mien.tuning.search import SearchConfig
+from mien.tuning.storage import database_url, hide_password, open_storage
 
 LR, BATCH, FLIP = (
     LogUniform("optimizer.lr", 1e-4, 1e-1),
@@ -68,10 +68,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_prepared(pictures(), tmp_path_factory.mktemp("data") / "data.parquet")
 
 
-def search(data: Path, folder: Path, **changes: Any) -> Search:
-    base = Search(
-        recipe=QUICK, data=data, folder=folder, url=address(None, folder), study="s", trials=4, epochs=2, threads=1,
-        heartbeat=1,
+def search(data: Path, folder: Path, **changes: Any) -> SearchConfig:
+    base = SearchConfig(
+        recipe=QUICK, data=data, folder=folder, url=database_url(None, folder), study="s", trials=4, epochs=2,
+        threads=1, heartbeat=1,
     )  # fmt: skip
     return replace(base, **changes)
 
@@ -107,7 +107,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
 def test_a_search_trains_for_real_and_its_recipe_can_be_trained(data: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     one = search(data, tmp_path / "out", images=30, trials=3)
-    tuning.tune(one, say=lines.append)
+    tuning.tune(one, report=lines.append)
     told = document(one.folder)
     assert len(told["trials"]) == len(lines) == 3
     assert told["trials"][0]["settings"] == {"optimizer.lr": 1e-3, "batch_size": 16, "augment.flip": 0.0}
@@ -124,7 +124,7 @@ def test_a_search_trains_for_real_and_its_recipe_can_be_trained(data: Path, tmp_
     assert told["best"]["run"] == f"trials/{left.name}"
     assert files.load_run(left)[0].splits.validation == ("validation",)
 
-    tuned = apply_best(one, tmp_path / "tuned.json")
+    tuned = write_best_recipe(one, tmp_path / "tuned.json")
     assert tuned.name == "quick-tuned"
     assert tuned.optimizer.lr == told["best"]["settings"]["optimizer.lr"]
     assert (tuned.epochs, tuned.splits, tuned.space) == (QUICK.epochs, QUICK.splits, QUICK.space)
@@ -224,7 +224,7 @@ def test_no_finished_trial_gives_no_recipe(data: Path, tmp_path: Path, monkeypat
     with pytest.raises(TrainingError, match=r"no trial finished.*diverged"):
         tuning.tune(one)
     with pytest.raises(TrainingError, match="no trial finished"):
-        apply_best(one, tmp_path / "tuned.json")
+        write_best_recipe(one, tmp_path / "tuned.json")
     assert not (tmp_path / "tuned.json").exists()
 
 
@@ -268,18 +268,18 @@ def test_what_cannot_be_searched_says_so(data: Path, tmp_path: Path) -> None:
 
 
 def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
-    url = address("postgresql://me:secret@127.0.0.1:1/searches", tmp_path)
-    assert "secret" not in shown(url)
+    url = database_url("postgresql://me:secret@127.0.0.1:1/searches", tmp_path)
+    assert "secret" not in hide_password(url)
     with pytest.raises(TrainingError, match=r"127\.0\.0\.1:1/searches: the database cannot be used") as caught:
         open_storage(url, heartbeat=1)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     (tmp_path / "text.db").write_text("this is no database, and long enough to look at")
     with pytest.raises(TrainingError, match="not a database"):
-        open_storage(address(f"sqlite:///{tmp_path}/text.db", tmp_path), heartbeat=1)
+        open_storage(database_url(f"sqlite:///{tmp_path}/text.db", tmp_path), heartbeat=1)
     for wrong in ("mysql://host/base", "nonsense", "sqlite://"):
         with pytest.raises(InputError, match="give sqlite"):
-            address(wrong, tmp_path)
+            database_url(wrong, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -317,12 +317,12 @@ def two_workers(data: Path, tmp_path: Path, storage: str, trials: int = 6) -> No
     worker = start(data, tmp_path, tmp_path / "a", "--storage", storage, "--trials", str(trials))
     try:
         own = read_recipe(tmp_path / "quick.json")
-        url = address(storage, tmp_path)
+        url = database_url(storage, tmp_path)
         wait_for(lambda: worker.poll() is not None or (tmp_path / "a" / STUDY).exists())
         tuning.tune(
             search(data, tmp_path / "b", recipe=own, url=url, study="shared", trials=trials, heartbeat=10),
             resume=True,
-            say=lines.append,
+            report=lines.append,
         )
         output, errors = worker.communicate(timeout=120)
     finally:
@@ -395,11 +395,11 @@ def test_killed_in_a_trial_its_settings_are_tried_again(data: Path, tmp_path: Pa
     lines: list[str] = []
     own = read_recipe(tmp_path / "quick.json")
     wanted = max(cut) + 2
-    same = search(data, out, recipe=own, url=address(f"sqlite:///{path}", out), study="shared", trials=wanted)
-    tuning.tune(same, resume=True, say=lines.append)
+    same = search(data, out, recipe=own, url=database_url(f"sqlite:///{path}", out), study="shared", trials=wanted)
+    tuning.tune(same, resume=True, report=lines.append)
     told = document(out)
     for number in cut:
-        assert f"trial {number} was cut off; its settings are tried again" in lines
+        assert f"trial {number} was cut off; its settings will be tried again" in lines
     kept = {row["number"]: row for row in told["trials"]}
     assert all(kept[row["number"]] == row for row in done)
     assert not set(cut) & set(kept)

@@ -70,14 +70,14 @@ def command(
         from mien.evaluation.scoring.evaluate import evaluate, open_model
         from mien.evaluation.scoring.report import to_json
         from mien.models.catalog import read_model
-        from mien.quantize import losses, quantize
+        from mien.quantize import accuracy_losses, quantize
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "train", "quantisation") from error
 
     content, prepared = read_model(model), read_prepared(data)
     small = quantize(content, prepared, images=images, name=model)
     splits = [each for each in (split, test_split) if (prepared.split == each).any()]
-    measured = {each: losses(content, small, prepared, each, threads) for each in splits}
+    measured = {each: accuracy_losses(content, small, prepared, each, threads) for each in splits}
     document = {"model": model, "images": images, "bytes": [len(content), len(small)], "losses": measured}
     if json_file is not None:
         write_text(json_file, to_json(document))

@@ -100,22 +100,22 @@ def command(
     if apply is not None and output_file(apply).suffix != ".json":
         raise click.UsageError("--apply FILE must end in .json: `mien train FILE` takes it by that.")
     try:
-        from mien.tuning.results import apply_best
+        from mien.tuning.results import write_best_recipe
         from mien.tuning.run import tune
-        from mien.tuning.search import PRUNERS, Search
-        from mien.tuning.storage import address, shown
+        from mien.tuning.search import PRUNERS, SearchConfig
+        from mien.tuning.storage import database_url, hide_password
     except ImportError as error:
         raise MissingExtraError(error.name or "optuna", "tune", "a search") from error
 
     settings = get_recipe(recipe)
     name = study or settings.name
     folder = out or Path("runs") / "tune" / name
-    url = address(storage, folder)
+    url = database_url(storage, folder)
     if threads is None and jobs > 1:
         threads = max(1, available_cpus() // jobs)
     # a password on the command line is written nowhere
-    line = [shown(address(one, folder)) if one == storage else one for one in sys.argv[1:]]
-    search = Search(
+    line = [hide_password(database_url(one, folder)) if one == storage else one for one in sys.argv[1:]]
+    search = SearchConfig(
         recipe=settings,
         data=data,
         folder=folder,
@@ -134,11 +134,11 @@ def command(
     )
     status = _StatusLine()
     try:
-        tune(search, resume=resume, jobs=jobs, say=_print_line, show=status.show)
+        tune(search, resume=resume, jobs=jobs, report=_print_line, show_status=status.show)
     finally:
         status.clear()
     if apply is not None:
-        tuned = apply_best(search, apply)
+        tuned = write_best_recipe(search, apply)
         _print_line(f"{apply}: recipe {tuned.name!r}; `mien train {apply} --data {data.name}` trains it")
     click.echo(folder)
 

@@ -237,7 +237,7 @@ def calibration_table(scores: Mapping[str, Mapping[str, Any]], title: str = "") 
 
 
 def quantisation_table(losses: Mapping[str, Mapping[str, Any]], title: str = "") -> Table:
-    """Split → protocol → what `mien.quantize.losses` returns."""
+    """Split → protocol → what `mien.quantize.accuracy_losses` returns."""
     rows = []
     for split, protocols in losses.items():
         for protocol, one in protocols.items():

@@ -1,4 +1,4 @@
-"""What a search leaves behind: ``study.json``, ``trials.csv``, three pictures, and a recipe with the best settings."""
+"""The results of a search: ``study.json``, ``trials.csv``, three pictures, and a recipe with the best settings."""
 
 from __future__ import annotations
 
@@ -28,33 +28,28 @@ from mien.training.recipe_file import write_recipe
 from mien.training.run_folder import read_json, write_json
 from mien.training.search_space import Setting, with_settings
 from mien.tuning.plots import draw_history, draw_importance, draw_settings
-from mien.tuning.search import Search
-from mien.tuning.study import best, latest, retries, settings_of
+from mien.tuning.search import SearchConfig
+from mien.tuning.study import best_trial, earlier_attempts, last_attempts, trial_settings
 
 STUDY, TRIALS, RUNS = "study.json", "trials.csv", "trials"
 HISTORY, IMPORTANCE, SETTINGS = "history.png", "importance.png", "settings.png"
-_FEWEST = 4
+_MIN_TRIALS = 4
 """Finished trials below which no importance is computed."""
 
 
-# asked for once: it runs git, and a document is written after every trial
+# collected once: it runs git, and a document is written after every trial
 _environment = cache(collect_environment)
 
 
-def percent(score: float) -> str:
-    """A score for people."""
-    return f"{100 * score:.1f} %"
-
-
-def spoken(settings: Mapping[str, Setting]) -> str:
+def settings_text(settings: Mapping[str, Setting]) -> str:
     """Settings on one line."""
     return ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in settings.items())
 
 
-def write_results(search: Search, study: Study, *, pictures: bool) -> dict[str, Any]:
-    """Write the table and the document, and the pictures where asked for; returns the document."""
+def write_results(search: SearchConfig, study: Study, *, pictures: bool) -> dict[str, Any]:
+    """Write the table and the document, and the pictures if ``pictures``; returns the document."""
     trials = study.get_trials()
-    document = _document(search, study, trials, whole=pictures)
+    document = _document(search, study, trials, importance=pictures)
     with output_errors(search.folder):
         write_json(search.folder / STUDY, document)
         _write_table(search, document["trials"], search.folder / TRIALS)
@@ -66,9 +61,9 @@ def write_results(search: Search, study: Study, *, pictures: bool) -> dict[str, 
     return document
 
 
-def _document(search: Search, study: Study, trials: Sequence[FrozenTrial], *, whole: bool) -> dict[str, Any]:
-    rows = [_row(trial) for trial in latest(trials) if trial.state != TrialState.WAITING]
-    top = best(trials)
+def _document(search: SearchConfig, study: Study, trials: Sequence[FrozenTrial], *, importance: bool) -> dict[str, Any]:
+    rows = [_row(trial) for trial in last_attempts(trials) if trial.state != TrialState.WAITING]
+    top = best_trial(trials)
     facts = _environment()
     document: dict[str, Any] = {
         "study": search.study,
@@ -83,13 +78,13 @@ def _document(search: Search, study: Study, trials: Sequence[FrozenTrial], *, wh
         "data": {"file": search.data.name, "sha256": read_prepared_info(search.data)["sha256"]},
         "states": dict(Counter(row["state"] for row in rows)),
         "waiting": sum(trial.state == TrialState.WAITING for trial in trials),
-        "tried_again": sum(bool(retries(trial)) for trial in trials if trial.state.is_finished()),
+        "tried_again": sum(bool(earlier_attempts(trial)) for trial in trials if trial.state.is_finished()),
         "workers": len({row["worker"] for row in rows if row["worker"]}),
         "seconds": round(sum(row["seconds"] or 0 for row in rows), 1),
         "cpu_seconds": round(sum(row["cpu_seconds"] or 0 for row in rows), 1),
         "own": next((row["score"] for row in rows if _is_own(search, row)), None),
         "best": None if top is None else _best(search, top),
-        "importance": _importance(study, trials) if whole else {},
+        "importance": _importance(study, trials) if importance else {},
         "trials": rows,
         "command": search.command,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -109,25 +104,25 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "score": facts.get("score"),
         "epoch": facts.get("epoch"),
         "scores": [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)],
-        "settings": settings_of(trial),
+        "settings": trial_settings(trial),
         "seconds": facts.get("seconds"),
         "cpu_seconds": facts.get("cpu_seconds"),
         "worker": facts.get("worker"),
-        "again_after": retries(trial),
+        "again_after": earlier_attempts(trial),
     }
 
 
-def _is_own(search: Search, row: Mapping[str, Any]) -> bool:
-    return bool(row["settings"]) and row["settings"] == search.own_settings()
+def _is_own(search: SearchConfig, row: Mapping[str, Any]) -> bool:
+    return bool(row["settings"]) and row["settings"] == search.recipe_settings()
 
 
-def _best(search: Search, trial: FrozenTrial) -> dict[str, Any]:
+def _best(search: SearchConfig, trial: FrozenTrial) -> dict[str, Any]:
     run = search.folder / RUNS / f"{trial.number:04}"
     return {
         "number": trial.number,
         "score": trial.value,
-        "settings": settings_of(trial),
-        # another worker's best is in its own folder
+        "settings": trial_settings(trial),
+        # the best run of another worker is in its folder
         "run": f"{RUNS}/{trial.number:04}" if run.is_dir() else None,
     }
 
@@ -135,14 +130,14 @@ def _best(search: Search, trial: FrozenTrial) -> dict[str, Any]:
 def _importance(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float]:
     """Field → share of the scores' variance that it explains, by functional ANOVA; empty for too few trials."""
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if len(done) < _FEWEST or len({trial.value for trial in done}) < 2:
+    if len(done) < _MIN_TRIALS or len({trial.value for trial in done}) < 2:
         return {}
     evaluator = FanovaImportanceEvaluator(seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     return {name: round(float(share), 4) for name, share in shares.items() if math.isfinite(share)}
 
 
-def _write_table(search: Search, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def _write_table(search: SearchConfig, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     fields = [one.field for one in search.space.dimensions]
     plain = ["number", "state", "reason", "score", "epoch", "seconds", "cpu_seconds", "worker"]
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -152,8 +147,8 @@ def _write_table(search: Search, rows: Sequence[Mapping[str, Any]], path: Path) 
             writer.writerow([*(row[name] for name in plain), *(row["settings"].get(name) for name in fields)])
 
 
-def apply_best(search: Search, path: Path) -> Recipe:
-    """Write the recipe with the best settings found so far; its epochs and splits are the recipe's own.
+def write_best_recipe(search: SearchConfig, path: Path) -> Recipe:
+    """Write the recipe with the best settings so far; epochs and splits remain those of the recipe.
 
     Raises:
         TrainingError: no trial finished.
@@ -161,12 +156,14 @@ def apply_best(search: Search, path: Path) -> Recipe:
     document = read_json(search.folder / STUDY)
     top = document["best"]
     if top is None:
-        raise TrainingError(f"{search.folder}: no trial finished, so there are no best settings to write")
+        raise TrainingError(
+            "no trial finished, so there are no best settings to write", path=search.folder, code="no-trial-finished"
+        )
     changed: Recipe = with_settings(search.recipe, top["settings"])
     name = search.recipe.name if search.recipe.name.endswith("-tuned") else f"{search.recipe.name}-tuned"
     summary = f"{search.recipe.name} with the settings of trial {top['number']} of the search {search.study!r}"
     tuned = replace(changed, name=name, summary=summary)
-    wanted = ("study", "recipe", "epochs", "images", "data", "states", "own", "command", "date", "commit", "packages")
-    origin = {"best": top, **{key: document[key] for key in wanted}}
+    copied = ("study", "recipe", "epochs", "images", "data", "states", "own", "command", "date", "commit", "packages")
+    origin = {"best": top, **{key: document[key] for key in copied}}
     write_recipe(tuned, path, json.loads(json.dumps(origin)))
     return tuned

@@ -1,4 +1,4 @@
-"""Runs the trials of a search, in one process or several, on one machine or many. Killed at any moment, it resumes."""
+"""Runs the trials of a search, in one or more processes on one or more machines; resumes after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -22,44 +22,52 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mien.errors import MienError, TrainingError
+from mien.text import percent
 from mien.training.run import train
 from mien.training.search_space import Setting
-from mien.tuning.results import RUNS, percent, spoken, write_results
-from mien.tuning.search import Search, best_row, suggest, trial_data
-from mien.tuning.storage import Storage, open_storage, reachable
+from mien.tuning.results import RUNS, settings_text, write_results
+from mien.tuning.search import SearchConfig, best_epoch, prepare_trial_data, suggest_value
+from mien.tuning.storage import SearchStorage, database_errors, open_storage
 from mien.tuning.study import (
     SURPLUS,
-    CutOff,
-    begun,
-    best,
+    StaleTrialMonitor,
+    best_trial,
+    earlier_attempts,
+    first_attempts,
+    make_sampler,
     open_study,
-    queue_again,
-    retries,
-    sampler,
-    settings_of,
+    requeue,
+    trial_settings,
 )
 
-Say = Callable[[str], None]
+TextCallback = Callable[[str], None]
 _POLL_SECONDS = 1.0
 
 
-class Surplus(Exception):  # noqa: N818
-    """Two workers began a last trial at the same moment: the second steps back."""
+class SurplusTrial(Exception):  # noqa: N818
+    """Two workers began a last trial at the same moment: the second gives up its own."""
 
 
-def nothing(line: str) -> None:
-    """Says nothing; a function with a name, because workers of their own process are given it."""
+def ignore_text(line: str) -> None:
+    """Ignores the text; a named function, because it is passed to other processes."""
 
 
-def tune(search: Search, *, resume: bool = False, jobs: int = 1, say: Say = nothing, show: Say = nothing) -> Path:
-    """Run the search, or what is left of it, and write its results.
+def tune(
+    search: SearchConfig,
+    *,
+    resume: bool = False,
+    jobs: int = 1,
+    report: TextCallback = ignore_text,
+    show_status: TextCallback = ignore_text,
+) -> Path:
+    """Run the search, or the rest of it, and write its results.
 
     Args:
-        search: what is searched.
-        resume: go on with the study, or join it, where it is there already.
+        search: the search.
+        resume: continue or join the study where it exists already.
         jobs: processes on this machine.
-        say: takes one line about each trial; with several jobs a function of a module, which they import.
-        show: takes what is going on, for a line that is overwritten.
+        report: called with one line about each trial; with several jobs a function of a module, which they import.
+        show_status: called with the current state, for a line that is overwritten.
 
     Returns:
         The folder of the results.
@@ -68,124 +76,139 @@ def tune(search: Search, *, resume: bool = False, jobs: int = 1, say: Say = noth
         TrainingError: the database cannot be used, the study is another search, or no trial finished.
         InputError, DataError: recipe, space or data do not fit together.
     """
-    file = trial_data(search)
-    with _study(search, resume, say) as (study, storage):
-        helpers = _helpers(search, jobs - 1, say)
+    file = prepare_trial_data(search)
+    with _study(search, resume, report) as (study, storage):
+        workers = _start_workers(search, jobs - 1, report)
         try:
-            _work(search, file, study, storage, say, show)
+            _work(search, file, study, storage, report, show_status)
         except BaseException:
-            for one in helpers:
+            for one in workers:
                 one.terminate()
             raise
         finally:
-            for one in helpers:
+            for one in workers:
                 one.join()
-        show("writing the results")
+        show_status("writing the results")
         document = write_results(search, study, pictures=True)
         _sweep(search, study)
     if document["best"] is None:
-        raise TrainingError(f"{search.folder}: no trial finished, so there are no best settings{_why(document)}")
-    if any(one.exitcode for one in helpers):
-        raise TrainingError(f"{search.folder}: a worker failed; `--resume` tries what it left again")
+        raise TrainingError(
+            f"no trial finished, so there are no best settings{_reasons(document)}",
+            path=search.folder,
+            code="no-trial-finished",
+        )
+    if any(one.exitcode for one in workers):
+        raise TrainingError(
+            "a worker failed", path=search.folder, advice="`--resume` tries its settings again", code="worker-failed"
+        )
     return search.folder
 
 
-def _why(document: Mapping[str, Any]) -> str:
+def _reasons(document: Mapping[str, Any]) -> str:
     reasons = sorted({str(one["reason"]) for one in document["trials"] if one["reason"]})
     if document["waiting"]:
-        reasons.append(f"{document['waiting']} wait")
+        reasons.append(f"{document['waiting']} waiting")
     return f" ({', '.join(reasons)})" if reasons else ""
 
 
 @contextlib.contextmanager
-def _study(search: Search, resume: bool, say: Say) -> Iterator[tuple[Study, Storage]]:
+def _study(search: SearchConfig, resume: bool, report: TextCallback) -> Iterator[tuple[Study, SearchStorage]]:
     def cut_off(study: Study, trial: FrozenTrial) -> None:
-        say(f"trial {trial.number} was cut off; its settings are tried again")
+        report(f"trial {trial.number} was cut off; its settings will be tried again")
 
     storage = open_storage(search.url, heartbeat=search.heartbeat, stale=cut_off)
     try:
-        with reachable(search.url):
+        with database_errors(search.url):
             yield open_study(search, storage, resume=resume), storage
     finally:
         storage.remove_session()
         storage.engine.dispose()
 
 
-def _helpers(search: Search, count: int, say: Say) -> list[Any]:
-    """More workers on this machine. Started afresh, because torch's threads do not survive a fork."""
+def _start_workers(search: SearchConfig, count: int, report: TextCallback) -> list[Any]:
+    """More workers on this machine; spawned, because torch's threads do not survive a fork."""
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_help, args=(search, say)) for _ in range(count)]
+    processes = [context.Process(target=_work_in_process, args=(search, report)) for _ in range(count)]
     for one in processes:
         one.start()
     return processes
 
 
-def _help(search: Search, say: Say) -> None:
+def _work_in_process(search: SearchConfig, report: TextCallback) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        # a worker whose command was killed ends too; its trial is tried again like any that was cut off
+        # a worker whose parent was killed ends too; its trial is tried again like any that was cut off
         threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     try:
-        with _study(search, True, say) as (study, storage):
-            _work(search, trial_data(search), study, storage, say, nothing)
+        with _study(search, True, report) as (study, storage):
+            _work(search, prepare_trial_data(search), study, storage, report, ignore_text)
     except MienError as error:
-        say(f"mien: {error}")
+        report(f"mien: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _work(search: Search, file: Path, study: Study, storage: Storage, say: Say, show: Say) -> None:
+def _work(
+    search: SearchConfig,
+    file: Path,
+    study: Study,
+    storage: SearchStorage,
+    report: TextCallback,
+    show_status: TextCallback,
+) -> None:
     """Run trials until the search has enough, and wait for those of other workers."""
     worker = secrets.token_hex(3)
     ends = None if search.seconds is None else time.monotonic() + search.seconds
     waited = False
-    cut_off = CutOff(study, storage)
+    monitor = StaleTrialMonitor(study, storage)
     while ends is None or time.monotonic() < ends:
-        cut_off.sweep()
+        monitor.sweep()
         trials = study.get_trials(deepcopy=False)
         queued = any(trial.state == TrialState.WAITING for trial in trials)
-        if len(begun(trials)) >= search.trials and not queued:
+        if len(first_attempts(trials)) >= search.trials and not queued:
             running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
             if not running:
                 return
-            # settings whose worker dies now are tried here, and what is written in the end is whole
+            # settings whose worker dies now are tried here, and the results written in the end are complete
             if not waited:
-                say(f"waiting for trial {', '.join(map(str, running))} of another worker, or one that was cut off")
+                report(f"waiting for trial {', '.join(map(str, running))} of another worker, or one that was cut off")
                 waited = True
             time.sleep(_POLL_SECONDS)
             continue
-        _one(search, file, study, worker, say, show)
+        _run_trial(search, file, study, worker, report, show_status)
         write_results(search, study, pictures=False)
         _sweep(search, study)
-    say("the time is up; `--resume` goes on")
+    report("the time is up; `--resume` continues")
 
 
-def _one(search: Search, file: Path, study: Study, worker: str, say: Say, show: Say) -> None:
+def _run_trial(
+    search: SearchConfig, file: Path, study: Study, worker: str, report: TextCallback, show_status: TextCallback
+) -> None:
     numbers: list[int] = []
 
     def objective(trial: Trial) -> float:
         numbers.append(trial.number)
         *before, this = study.get_trials(deepcopy=False)[: trial.number + 1]
-        if not retries(this) and len(begun(before)) >= search.trials:
+        if not earlier_attempts(this) and len(first_attempts(before)) >= search.trials:
             trial.set_user_attr(SURPLUS, True)
-            raise Surplus
-        return _trial(search, file, study, trial, worker, show)
+            raise SurplusTrial
+        return _score(search, file, study, trial, worker, show_status)
 
     try:
-        study.optimize(objective, n_trials=1, catch=(Surplus,))
+        study.optimize(objective, n_trials=1, catch=(SurplusTrial,))
     except BaseException as error:
-        # interrupted, disk full, database gone …: nothing that the settings are to blame for
+        # interrupted, disk full, database gone …: not the fault of the settings
         if numbers:
             with contextlib.suppress(Exception):
                 _hand_back(study, numbers[0])
         if isinstance(error, SystemExit):
-            # what Lightning makes of an interrupt
+            # Lightning turns an interrupt into it
             raise KeyboardInterrupt from None
         raise
     ended = study.get_trials(deepcopy=False)[numbers[0]]
     if not ended.user_attrs.get(SURPLUS):
-        say(_line(search, study, ended))
+        report(_trial_line(search, study, ended))
 
 
 def _hand_back(study: Study, number: int) -> None:
@@ -193,13 +216,15 @@ def _hand_back(study: Study, number: int) -> None:
         study.tell(number, state=TrialState.FAIL)
     trial = study.get_trials()[number]
     if trial.state == TrialState.FAIL:
-        queue_again(study, trial)
+        requeue(study, trial)
 
 
-def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, show: Say) -> float:
-    """Train the trial's recipe; its score is the validation score of the epoch that the run keeps."""
-    study.sampler = sampler(search, trial.number)
-    settings: dict[str, Setting] = {one.field: suggest(trial, one) for one in search.space.dimensions}
+def _score(
+    search: SearchConfig, file: Path, study: Study, trial: Trial, worker: str, show_status: TextCallback
+) -> float:
+    """Train the trial's recipe; returns the validation score of its best epoch."""
+    study.sampler = make_sampler(search, trial.number)
+    settings: dict[str, Setting] = {one.field: suggest_value(trial, one) for one in search.space.dimensions}
     recipe = search.trial_recipe(settings)
     folder = search.folder / RUNS / f"{trial.number:04}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -207,22 +232,22 @@ def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, 
     reason = ""
     wall, processor = time.monotonic(), time.process_time()
 
-    def watch(row: Mapping[str, float]) -> bool:
+    def on_epoch(row: Mapping[str, float]) -> bool:
         nonlocal reason
-        # float32 as it is written down: 0.207, not 0.2070000022
+        # float32 in short form: 0.207, not 0.2070000022
         rows.append({name: round(value, 6) for name, value in row.items()})
         epoch = len(rows)
         if not np.isfinite(row["train_loss"]):
             reason = "diverged"
             return False
         trial.report(rows[-1]["val_score"], epoch)
-        show(f"trial {trial.number}: epoch {epoch} of {search.epochs}, {percent(row['val_score'])}")
+        show_status(f"trial {trial.number}: epoch {epoch} of {search.epochs}, {percent(row['val_score'])}")
         if epoch < search.epochs and trial.should_prune():
             reason = "pruned"
             return False
         return True
 
-    show(f"trial {trial.number}: {spoken(settings)}")
+    show_status(f"trial {trial.number}: {settings_text(settings)}")
     try:
         train(
             recipe,
@@ -232,7 +257,7 @@ def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, 
             threads=search.threads,
             progress=False,
             command=search.command,
-            on_epoch=watch,
+            on_epoch=on_epoch,
         )
     except TrainingError:
         if reason != "diverged":
@@ -240,9 +265,9 @@ def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, 
     except torch.cuda.OutOfMemoryError:
         reason = "out of memory"
     if rows:
-        kept = best_row(recipe, rows)
-        trial.set_user_attr("score", kept["val_score"])
-        trial.set_user_attr("epoch", int(kept["epoch"]))
+        best = best_epoch(recipe, rows)
+        trial.set_user_attr("score", best["val_score"])
+        trial.set_user_attr("epoch", int(best["epoch"]))
     facts = {
         "epochs": len(rows),
         "seconds": round(time.monotonic() - wall, 1),
@@ -254,33 +279,33 @@ def _trial(search: Search, file: Path, study: Study, trial: Trial, worker: str, 
         trial.set_user_attr(name, value)
     if reason:
         raise TrialPruned(reason)
-    return kept["val_score"]
+    return best["val_score"]
 
 
-def _line(search: Search, study: Study, trial: FrozenTrial) -> str:
+def _trial_line(search: SearchConfig, study: Study, trial: FrozenTrial) -> str:
     trials = study.get_trials(deepcopy=False)
     facts = trial.user_attrs
     score = percent(facts["score"]) if "score" in facts else "no score"
     ended = facts.get("reason") or "finished"
     after = f"{facts.get('epochs', 0)} epoch{'s' if facts.get('epochs') != 1 else ''}"
-    again = f", again after {retries(trial)[-1]}" if retries(trial) else ""
-    top = best(trials)
+    again = f", again after {earlier_attempts(trial)[-1]}" if earlier_attempts(trial) else ""
+    top = best_trial(trials)
     leader = "no trial finished yet"
     if top is not None and top.value is not None:
-        leader = f"best {percent(top.value)} in trial {top.number}: {spoken(settings_of(top))}"
+        leader = f"best {percent(top.value)} in trial {top.number}: {settings_text(trial_settings(top))}"
     done = sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in trials)
     return f"[{done}/{search.trials}] trial {trial.number}{again}: {score}, {ended} after {after}; {leader}"
 
 
-def _sweep(search: Search, study: Study) -> None:
-    """Remove the run folders of finished trials, but for the best one's."""
+def _sweep(search: SearchConfig, study: Study) -> None:
+    """Remove the run folders of finished trials except the best."""
     runs = search.folder / RUNS
     if search.keep or not runs.is_dir():
         return
     trials = study.get_trials(deepcopy=False)
-    top = best(trials)
+    top = best_trial(trials)
     for folder in runs.iterdir():
         number = int(folder.name) if folder.name.isdigit() else -1
-        over = 0 <= number < len(trials) and trials[number].state.is_finished()
-        if over and (top is None or number != top.number):
+        finished = 0 <= number < len(trials) and trials[number].state.is_finished()
+        if finished and (top is None or number != top.number):
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a search is: everything that its workers must agree on."""
+"""The configuration of a search: everything that its workers must agree on."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ PRUNERS: tuple[PrunerName, ...] = ("median", "hyperband", "none")
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """A search and how it is run.
+class SearchConfig:
+    """A search and how it runs.
 
     Attributes:
-        recipe: what is trained; its space says what may change.
+        recipe: to train; its space defines what may change.
         data: file written by `mien data prepare`.
-        folder: where the results, the trials' run folders and, without another database, the SQLite file are.
+        folder: of the results, the trials' run folders and, without another database, the SQLite file.
         url: the database.
         study: name of the search in the database.
         trials: settings to try, those of earlier calls included.
         epochs: of a trial.
-        images: at most so many random images of each split, None for all.
-        seed: of what is tried and of the random images.
-        pruner: ends trials early that do worse than others did at the same epoch.
-        keep: keep the run folders of all trials and not of the best alone.
-        seconds: no trial is begun after so much time, None for no limit.
+        images: random images of each split at most, None for all.
+        seed: of the settings to try and of the random images.
+        pruner: stops trials early that are worse than others at the same epoch.
+        keep: keep the run folders of all trials, not only that of the best.
+        seconds: time after which no trial begins, None for no limit.
         threads: processor threads of a trial, None for torch's own choice.
         teacher: run folder of the teacher, for recipes that distil.
-        heartbeat: seconds between signs of life; a trial that misses three was cut off.
+        heartbeat: seconds between heartbeats; a trial that misses three was cut off.
         command: command line to record.
     """
 
@@ -80,33 +80,33 @@ class Search:
         if self.trials < 1 or self.epochs < 1 or self.heartbeat < 1:
             raise InputError("a search needs at least one trial, one epoch and a heartbeat of one second")
         if self.pruner not in PRUNERS:
-            raise InputError(f"no pruner {self.pruner!r}: there are {', '.join(PRUNERS)}")
-        check(self.recipe)
+            raise InputError(f"no pruner {self.pruner!r}", advice=f"choose one of {', '.join(PRUNERS)}")
+        check_search_space(self.recipe)
 
     @property
     def space(self) -> SearchSpace:
-        """The recipe's space, which is there: `check` ran."""
+        """The recipe's space; `check_search_space` made sure that it exists."""
         space = self.recipe.space
         if space is None:
             raise InputError(f"recipe {self.recipe.name!r} declares no search space")
         return space
 
     def trial_recipe(self, settings: Mapping[str, Setting]) -> Recipe:
-        """What a trial trains: it validates on validation images, whatever its source did."""
+        """The recipe of a trial; it always validates on validation images."""
         changed: Recipe = with_settings(self.recipe, settings)
         splits = replace(changed.splits, train=("train",), validation=("validation",))
         return replace(changed, epochs=self.epochs, splits=splits)
 
-    def own_settings(self) -> dict[str, Setting] | None:
-        """What the recipe itself says, as settings; None where that lies outside its space."""
+    def recipe_settings(self) -> dict[str, Setting] | None:
+        """The recipe's own values as settings; None where they lie outside its space."""
         settings = {one.field: value_at(self.recipe, one.field) for one in self.space.dimensions}
         if "dropout" in settings and settings["dropout"] is None:
             settings["dropout"] = get_network(self.recipe.network).dropout
         return settings if settings in self.space else None
 
     def identity(self) -> dict[str, Any]:
-        """What every worker of the search must say alike, as JSON has it."""
-        said = {
+        """Everything in which the workers of a search must agree, JSON-ready."""
+        values = {
             "recipe": recipe_to_dict(replace(self.recipe, epochs=self.epochs)),
             "space": {one.field: dataclasses.asdict(one) for one in self.space.dimensions},
             "images": self.images,
@@ -114,28 +114,32 @@ class Search:
             "pruner": self.pruner,
             "data": read_prepared_info(self.data)["sha256"],
         }
-        plain: dict[str, Any] = json.loads(json.dumps(said))
+        plain: dict[str, Any] = json.loads(json.dumps(values))
         return plain
 
 
-def check(recipe: Recipe) -> None:
-    """`InputError` unless the recipe has a space whose every field it has and whose values fit them."""
+def check_search_space(recipe: Recipe) -> None:
+    """`InputError` unless the recipe has a space over fields that it has, with values that fit them."""
     if recipe.space is None:
-        raise InputError(f"recipe {recipe.name!r} declares no search space: give its `space`, or tune another recipe")
+        raise InputError(
+            f"recipe {recipe.name!r} declares no search space", advice="give its `space`, or tune another recipe"
+        )
     for one in recipe.space.dimensions:
         if one.field.split(".")[0] in ("name", "summary", "task", "epochs", "splits", "select", "space"):
-            raise InputError(f"recipe {recipe.name!r}: a search cannot vary {one.field}: trials would not compare")
+            raise InputError(
+                f"recipe {recipe.name!r}: a search cannot vary {one.field}, because trials would not be comparable"
+            )
         try:
             for value in one.values if isinstance(one, Choice) else (one.low, one.high):
                 changed: Recipe = with_settings(recipe, {one.field: value})
                 if one.field == "dropout" and get_network(changed.network).dropout is None:
                     raise InputError(f"the network {changed.network!r} has no dropout to set")
         except InputError as error:
-            raise InputError(f"recipe {recipe.name!r}: {error}") from None
+            raise InputError(f"recipe {recipe.name!r}: {error.reason}", advice=error.advice) from None
 
 
-def suggest(trial: Trial, one: Dimension) -> Setting:
-    """What the trial is to set the dimension's field to."""
+def suggest_value(trial: Trial, one: Dimension) -> Setting:
+    """The value of a dimension for a trial."""
     if isinstance(one, Choice):
         value: Setting = trial.suggest_categorical(one.field, one.values)
         return value
@@ -144,11 +148,11 @@ def suggest(trial: Trial, one: Dimension) -> Setting:
     return trial.suggest_float(one.field, one.low, one.high, log=isinstance(one, LogUniform))
 
 
-def trial_data(search: Search) -> Path:
-    """The file that trials read: the data, or the seeded part of it, which is written once; test images are not in it.
+def prepare_trial_data(search: SearchConfig) -> Path:
+    """The file that trials read: the data, or a seeded sample of it without test images, which is written once.
 
     Raises:
-        DataError: no training or no validation images with the labels the recipe learns from.
+        DataError: no training or no validation images with the labels of the recipe.
     """
     if search.images is None:
         prepared = read_prepared(search.data)
@@ -165,14 +169,14 @@ def trial_data(search: Search) -> Path:
         return write_prepared(prepared, path)
 
 
-def _check_roles(search: Search, prepared: Any) -> None:
+def _check_roles(search: SearchConfig, prepared: Any) -> None:
     recipe = search.trial_recipe({})
     for role in ("train", "validation"):
         select_role(prepared, recipe, role)
 
 
-def best_row(recipe: Recipe, rows: list[dict[str, float]]) -> dict[str, float]:
-    """The epoch whose weights the run keeps, of rows with ``val_score`` and ``val_loss``."""
+def best_epoch(recipe: Recipe, rows: list[dict[str, float]]) -> dict[str, float]:
+    """The epoch whose weights the run saves, of rows with ``val_score`` and ``val_loss``."""
     if recipe.select == "score":
         return max(rows, key=operator.itemgetter("val_score"))
     return min(rows, key=lambda row: row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf)

@@ -1,6 +1,6 @@
-"""Where a search is kept: a SQLite file, or a PostgreSQL database that many workers share.
+"""The database of a search: a SQLite file, or PostgreSQL shared by many workers.
 
-What the database says when something is wrong becomes one line, without the password of its address.
+Errors of the database become one line, without the password of its address.
 """
 
 from __future__ import annotations
@@ -24,81 +24,81 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from mien.errors import InputError, MissingExtraError, TrainingError
 from mien.files import output_errors
 
-FILE = "study.db"
+SQLITE_FILE = "study.db"
 """The SQLite file of a search without ``--storage``, in its folder."""
-ATTEMPTS = 3
-"""How often settings are tried whose trials were cut off (killed, machine lost)."""
+MAX_ATTEMPTS = 3
+"""Attempts with settings whose trials are cut off (killed, machine lost)."""
 _CONNECT_SECONDS = 10
 _BUSY_SECONDS = 60
 
-_SILENT = text(
+_NO_HEARTBEAT = text(
     "SELECT t.number FROM trials t JOIN studies s ON s.study_id = t.study_id "
     "LEFT JOIN trial_heartbeats h ON h.trial_id = t.trial_id "
     "WHERE s.study_name = :study AND t.state = 'RUNNING' AND h.trial_id IS NULL ORDER BY t.number"
 )
-Stale = Callable[[Study, FrozenTrial], None]
+TrialCallback = Callable[[Study, FrozenTrial], None]
 
 
-class Storage(RDBStorage):
-    """Optuna's storage, whose heartbeat thread leaves a lost database to the trial itself to report."""
+class SearchStorage(RDBStorage):
+    """Optuna's storage; its heartbeat thread ignores a lost database, which the trial itself reports."""
 
     @property
-    def patience(self) -> float:
-        """Seconds without a sign of life after which a trial was cut off."""
+    def grace_seconds(self) -> float:
+        """Seconds without a heartbeat after which a trial counts as cut off."""
         return float(self.grace_period or 0)
 
-    def silent(self, study: str) -> list[int]:
-        """Numbers of the running trials that never gave a sign of life."""
+    def without_heartbeat(self, study: str) -> list[int]:
+        """Numbers of the running trials that never sent a heartbeat."""
         with self.engine.connect() as connection:
-            return [row[0] for row in connection.execute(_SILENT, {"study": study})]
+            return [row[0] for row in connection.execute(_NO_HEARTBEAT, {"study": study})]
 
-    def cut_off(self, study: Study, trial: FrozenTrial) -> None:
-        """Queue the settings of a trial that was cut off again, unless they were cut off too often."""
+    def queue_stale(self, study: Study, trial: FrozenTrial) -> None:
+        """Queue the settings of a trial that was cut off again, unless it happened too often."""
         if self.heartbeat_stale_trial_callback is not None:
             self.heartbeat_stale_trial_callback(study, trial)
 
     def record_heartbeat(self, trial_id: int) -> None:
-        """Say that the trial is still running."""
+        """Record that the trial is still running."""
         with contextlib.suppress(SQLAlchemyError, StorageInternalError, sqlite3.Error):
             super().record_heartbeat(trial_id)
 
 
-def address(storage: str | None, folder: Path) -> URL:
+def database_url(storage: str | None, folder: Path) -> URL:
     """The database's address: ``storage``, or the file in ``folder``.
 
     Raises:
         InputError: not an address of SQLite or PostgreSQL.
     """
     if storage is None:
-        return URL.create("sqlite", database=str(folder / FILE))
-    wanted = "give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        return URL.create("sqlite", database=str(folder / SQLITE_FILE))
+    advice = "give sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     try:
         url = make_url(storage)
     except ArgumentError:
-        raise InputError(f"--storage is no database's address: {wanted}") from None
+        raise InputError("--storage is not the address of a database", advice=advice) from None
     backend = url.get_backend_name()
     if backend in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
     if backend == "sqlite":
         if not url.database or url.database == ":memory:":
-            raise InputError(f"--storage in memory would be lost: {wanted}")
+            raise InputError("--storage in memory would be lost", advice=advice)
         return url
-    raise InputError(f"--storage: {backend} is not supported: {wanted}")
+    raise InputError(f"--storage: {backend} is not supported", advice=advice)
 
 
-def shown(url: URL) -> str:
+def hide_password(url: URL) -> str:
     """The address without its password and its driver."""
     if url.get_backend_name() == "postgresql":
         url = url.set(drivername="postgresql")
     return url.render_as_string(hide_password=True)
 
 
-def open_storage(url: URL, *, heartbeat: int, stale: Stale | None = None) -> Storage:
-    """Connect and make the tables where there are none.
+def open_storage(url: URL, *, heartbeat: int, stale: TrialCallback | None = None) -> SearchStorage:
+    """Connect and create missing tables.
 
     Args:
-        url: from `address`.
-        heartbeat: seconds between signs of life of a running trial; after three without one it counts as cut off.
+        url: from `database_url`.
+        heartbeat: seconds between heartbeats of a running trial; after three missing ones it counts as cut off.
         stale: called with a trial that was cut off, after its settings were queued again.
 
     Raises:
@@ -113,25 +113,27 @@ def open_storage(url: URL, *, heartbeat: int, stale: Stale | None = None) -> Sto
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     else:
         options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
-    again = _retry(stale)
+    on_stale = _requeue_then(stale)
     for attempt in range(5):
         try:
-            with reachable(url), warnings.catch_warnings():
+            with database_errors(url), warnings.catch_warnings():
                 # heartbeats are an experimental part of Optuna
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                return Storage(
+                return SearchStorage(
                     url.render_as_string(hide_password=False),
                     options,
                     heartbeat_interval=heartbeat,
                     grace_period=3 * heartbeat,
-                    heartbeat_stale_trial_callback=again,
+                    heartbeat_stale_trial_callback=on_stale,
                 )
         except ImportError:
             raise MissingExtraError("psycopg", "postgres", "a search in PostgreSQL") from None
         except _TablesAppeared:
-            # two workers made the tables at the same moment: the second finds them on its next try
+            # two workers created the tables at the same moment: the second finds them on its next attempt
             time.sleep(0.2 * (attempt + 1))
-    raise TrainingError(f"{shown(url)}: the tables of the search could not be made")
+    raise TrainingError(
+        "the tables of the search could not be created", path=hide_password(url), code="database-failed"
+    )
 
 
 class _TablesAppeared(Exception):  # noqa: N818
@@ -139,17 +141,19 @@ class _TablesAppeared(Exception):  # noqa: N818
 
 
 @contextlib.contextmanager
-def reachable(url: URL) -> Iterator[None]:
-    """What the database says when it cannot be used becomes one `TrainingError`."""
+def database_errors(url: URL) -> Iterator[None]:
+    """Turn errors of the database into a `TrainingError`."""
     try:
         yield
     except (SQLAlchemyError, StorageInternalError, sqlite3.Error) as error:
-        said = _reason(error)
-        if "already exists" in said or "pg_type_typname_nsp_index" in said or "UNIQUE constraint" in said:
-            raise _TablesAppeared(said) from error
+        reason = _reason(error)
+        if "already exists" in reason or "pg_type_typname_nsp_index" in reason or "UNIQUE constraint" in reason:
+            raise _TablesAppeared(reason) from error
         raise TrainingError(
-            f"{shown(url)}: the database cannot be used ({said}); check the address and the server; trials that ended "
-            "are kept, and `--resume` goes on with them"
+            f"the database cannot be used ({reason})",
+            path=hide_password(url),
+            advice="check the address and the server; finished trials are kept, and `--resume` continues with them",
+            code="database-failed",
         ) from None
 
 
@@ -163,10 +167,10 @@ def _reason(error: BaseException) -> str:
     return lines[0].removeprefix("connection failed: ") if lines else type(original).__name__
 
 
-def _retry(stale: Stale | None) -> Stale:
+def _requeue_then(stale: TrialCallback | None) -> TrialCallback:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        queue = RetryHeartbeatStaleTrialCallback(max_retry=ATTEMPTS - 1)
+        queue = RetryHeartbeatStaleTrialCallback(max_retry=MAX_ATTEMPTS - 1)
 
     def callback(study: Study, trial: FrozenTrial) -> None:
         queue(study, trial)
