@@ -135,7 +135,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         read_prepared(rewritten(fresh(), image=pa.array(small, pa.binary())))
     with pytest.raises(DataError, match="split"):
         read_prepared(rewritten(fresh(), split=None))
-    with pytest.raises(DataError, match="emotion must lie in 0–6"):
+    with pytest.raises(DataError, match="emotion must be in 0–6"):
         read_prepared(rewritten(fresh(), emotion=pa.array([9] * 20, pa.int8())))
     with pytest.raises(DataError, match="unknown taxonomy"):
         read_prepared(described(fresh(), taxonomy="feelings"))

@@ -91,3 +91,9 @@ def test_the_time_to_answer_a_request_is_limited(threads: ThreadPoolExecutor) ->
         assert_problem(answer, 503, "too-slow")
         assert "retry-after" in answer.headers
         detector.resume.set()
+
+
+def test_a_file_name_in_an_encoding_alone_makes_a_file(client: TestClient) -> None:
+    head = b"--B\r\nContent-Disposition: form-data; name=\"image\"; filename*=UTF-8''%C3%A4.jpg\r\n\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=B"}
+    assert faces_of(client.post("/v1/analyze", content=head + photo() + _END, headers=kind))

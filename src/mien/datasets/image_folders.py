@@ -115,5 +115,7 @@ def _label(folder: Path) -> str:
         return canonical(folder.name)
     except InputError as error:
         raise DataError(
-            f"the folder's name is its label, and this one is none ({error.reason})", path=folder, advice="rename it"
+            f"the folder's name is its label, and this one is none ({error.reason})",
+            path=folder,
+            advice=f"{error.advice}: rename it",
         ) from None

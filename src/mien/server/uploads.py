@@ -250,7 +250,8 @@ class _FormHandler:
         if b"name" not in options:
             raise ProblemError("form-malformed", "a part of the form has no name: let the HTTP library write it")
         name = options[b"name"][:_MAX_NAME].decode("utf-8", "replace")
-        self._part = FormPart(name, b"filename" in options)
+        # the parser does not know the parameter with an encoding (RFC 5987), which some clients send alone
+        self._part = FormPart(name, b"filename" in options or b"filename*=" in self._disposition.lower())
         self.parts.append(self._part)
         if sum(part.is_file for part in self.parts) > self._max_files:
             raise ProblemError("too-large", f"the form has more than {self._max_files} files: send them in parts")
