@@ -23,11 +23,10 @@ from hypothesis import strategies as st
 from helpers.clips import clip, number_of, numbered, scrambled, shortened
 from helpers.faces import predictions
 from helpers.videos import background, made_frame, made_frames
-from mien.draw import soundtrack
-from mien.draw import video_parts as join
+from mien.draw import soundtrack, video_parts
 from mien.draw.annotated_video import AnnotatedVideo
-from mien.draw.encoder import TICKS, check_whole
-from mien.draw.frame_size import even_size, fitted
+from mien.draw.encoder import TICKS, check_complete
+from mien.draw.frame_size import even_size, fit_frame
 from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.overlay import VideoOverlay, draw_video_frame
 from mien.draw.panel import Detail
@@ -124,7 +123,7 @@ def places_of(frames: Sequence[VideoFrame]) -> list[dict[int, PanelPlacement]]:
     places = []
     for frame in frames:
         overlay.draw(frame)
-        places.append({track: held.placement for track, held in overlay._held.items()})
+        places.append({track: held.placement for track, held in overlay._previous.items()})
     return places
 
 
@@ -201,10 +200,10 @@ def test_a_cut_and_faces_that_left_are_forgotten() -> None:
     overlay = VideoOverlay()
     overlay.draw(made_frame(0))
     overlay.draw(made_frame(1, tracks=(5,), cut=True))
-    assert set(overlay._held) == {5}
+    assert set(overlay._previous) == {5}
     for i in range(60):
         overlay.draw(made_frame(i, tracks=(6,)))
-    assert set(overlay._held) == {6}
+    assert set(overlay._previous) == {6}
 
 
 @given(st.lists(st.tuples(*[st.floats(-50, 700, width=32)] * 4), max_size=5), st.integers(1, 400), st.integers(1, 300))
@@ -215,7 +214,7 @@ def test_any_boxes_in_any_frame(boxes: list[tuple[float, ...]], width: int, heig
     overlay = VideoOverlay()
     for moment in (frame, wild, frame, wild):
         assert overlay.draw(moment).shape == (height, width, 3)
-        for held in overlay._held.values():
+        for held in overlay._previous.values():
             if held.placement is not None:
                 x1, y1, x2, y2 = held.placement.rect
                 assert 0 <= x1 < x2 <= width
@@ -290,11 +289,11 @@ def test_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 
 def test_odd_sizes_are_not_scaled() -> None:
     frame = made_frame(5, size=(63, 47))
-    grown = fitted(frame, (64, 48))
+    grown = fit_frame(frame, (64, 48))
     assert np.array_equal(grown.frame.rgb[:47, :63], frame.frame.rgb)
     assert np.array_equal(grown.frame.rgb[47, :63], frame.frame.rgb[46])
     assert np.array_equal(grown.faces.boxes, frame.faces.boxes)
-    assert fitted(made_frame(5, size=(64, 48)), (64, 48)).frame.rgb.shape == (48, 64, 3)
+    assert fit_frame(made_frame(5, size=(64, 48)), (64, 48)).frame.rgb.shape == (48, 64, 3)
 
 
 def test_frames_of_another_size_are_fitted_in(tmp_path: Path) -> None:
@@ -306,7 +305,7 @@ def test_frames_of_another_size_are_fitted_in(tmp_path: Path) -> None:
     assert pictures[1][24].mean() > 60
     assert pictures[2][:, :18].max() < 30  # and beside the tall one
     frame = made_frame(1, size=(200, 100))
-    wide = fitted(frame, (64, 48))
+    wide = fit_frame(frame, (64, 48))
     assert wide.faces.image_size == (64, 48)
     middle = (wide.faces.boxes[:, :2] + wide.faces.boxes[:, 2:]) / 2
     before = (frame.faces.boxes[:, :2] + frame.faces.boxes[:, 2:]) / 2
@@ -334,7 +333,7 @@ def test_no_frames(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     for path, message in (
-        (tmp_path / "a.avi", "an annotated video is an MP4 file: use the suffix .mp4"),
+        (tmp_path / "a.avi", "an annotated video is an MP4 file; use the suffix .mp4"),
         (tmp_path, "is a folder"),
     ):
         with pytest.raises(InputError, match=message):
@@ -413,7 +412,7 @@ def test_going_on_with_a_finished_file(tmp_path: Path) -> None:
     assert video.close(audio_from=tmp_path / "none.mp4") == tmp_path / "a.mp4"
     assert (tmp_path / "a.mp4").read_bytes() == data
     for keep in (4, 6):
-        with pytest.raises(InputError, match=f"holds 0 frames where the run to go on with had written {keep}"):
+        with pytest.raises(InputError, match=f"holds 0 frames, but the run to resume had written {keep}"):
             AnnotatedVideo(tmp_path / "a.mp4", keep=keep)
 
 
@@ -538,11 +537,11 @@ def test_the_last_bytes_that_cannot_be_written(tmp_path: Path) -> None:
 def test_files_that_end_too_early(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", FRAMES[:4])
     data = (tmp_path / "a.mp4").read_bytes()
-    check_whole(tmp_path / "a.mp4")
+    check_complete(tmp_path / "a.mp4")
     for size in range(0, len(data), 997):
         (tmp_path / "b.mp4").write_bytes(data[:size])
         with pytest.raises(OSError, match="it ends too early: is the disk full"):
-            check_whole(tmp_path / "b.mp4")
+            check_complete(tmp_path / "b.mp4")
 
 
 # ---------------------------------------------------------------- sound
@@ -674,7 +673,7 @@ def test_originals_without_sound(tmp_path: Path) -> None:
         with av.open(str(tmp_path / "out.mp4")) as source:
             assert len(source.streams.audio) == 0
             assert sum(1 for _ in source.decode(video=0)) == 5
-    assert video.problems[0].startswith("text.mp4: the sound could not be taken over: Invalid data")
+    assert video.problems[0].startswith("text.mp4: the sound could not be copied: Invalid data")
 
 
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le", "mp2"])
@@ -693,20 +692,20 @@ def test_damaged_sound_does_not_cost_the_pictures(tmp_path: Path, codec: str) ->
 def test_sound_that_mp4_turns_down_is_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = beeping(tmp_path / "in.mkv", "flac")
     monkeypatch.setattr(soundtrack, "COPIED", ("flac",))
-    refused = join._mux_sound
+    refused = video_parts._mux_sound
 
     def turn_down(output: object, packet: av.Packet | None = None) -> None:
         if packet is None or packet.stream.codec_context.name == "flac":
-            raise join._SoundRefusedError("the sound could not be taken over: not in MP4")
+            raise video_parts._SoundRefusedError("the sound could not be copied: not in MP4")
         refused(output, packet)
 
-    monkeypatch.setattr(join, "_mux_sound", turn_down)
+    monkeypatch.setattr(video_parts, "_mux_sound", turn_down)
     video = write(tmp_path / "out.mp4", analysed(original), audio=original)
     assert video.problems == ()
     with av.open(str(tmp_path / "out.mp4")) as source:
         assert source.streams.audio[0].codec_context.name == "aac"
-    monkeypatch.setattr(join, "_mux_sound", lambda *_: turn_down(None))
+    monkeypatch.setattr(video_parts, "_mux_sound", lambda *_: turn_down(None))
     video = write(tmp_path / "out.mp4", analysed(original), audio=original)
-    assert video.problems == ("the sound could not be taken over: not in MP4",)
+    assert video.problems == ("the sound could not be copied: not in MP4",)
     assert len(decoded(tmp_path / "out.mp4")[0]) == 50
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["in.mkv", "out.mp4"]

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.faces import predictions
-from mien.draw.boxes import draw_faces, label_places
+from mien.draw.boxes import draw_faces, place_labels
 from mien.draw.label_layout import text_size
 from mien.draw.palette import COLOURS, PLAIN, colour_of
-from mien.draw.panel import Detail, Panel, percent, plain
+from mien.draw.panel import Detail, Panel, panel_percent, plain_text
 from mien.draw.rounded_rectangles import rounded_rectangle, stroke
 from mien.errors import ImageError, InputError, MissingFileError
 from mien.geometry import clip_boxes, iou
@@ -38,7 +38,7 @@ def canvas(size: tuple[int, int], value: int = 127) -> np.ndarray:
 
 
 def rects(faces: Faces) -> np.ndarray:
-    return np.array([p.rect for p in label_places(faces) if p], np.float32).reshape(-1, 4)
+    return np.array([p.rect for p in place_labels(faces) if p], np.float32).reshape(-1, 4)
 
 
 def assert_inside(faces: Faces) -> None:
@@ -64,7 +64,7 @@ def test_labels_stay_inside_at_every_corner(size: tuple[int, int], share: float)
         faces = classified([box], size)
         assert len(rects(faces)) == 1
         assert_inside(faces)
-        (place,) = label_places(faces)
+        (place,) = place_labels(faces)
         assert place is not None
         # what is drawn is exactly as large as what was placed
         assert Panel.of(faces[0], place.detail, place.em).render().shape[1::-1] == (
@@ -105,7 +105,7 @@ def test_huge_picture_has_large_text() -> None:
     faces = classified([[2800, 1800, 3300, 2400]], size)
     drawn = draw_faces(faces, canvas(size))
     assert_inside(faces)
-    (place,) = label_places(faces)
+    (place,) = place_labels(faces)
     assert place is not None
     assert place.detail is Detail.FULL
     assert place.em >= 60
@@ -116,7 +116,7 @@ def test_the_face_is_left_free_where_there_is_room() -> None:
     for box in corner_boxes(800, 600, 150):
         faces = classified([box], (800, 600))
         assert iou(rects(faces), faces.boxes).max() == 0
-        assert label_places(faces)[0].detail is Detail.FULL  # type: ignore[union-attr]
+        assert place_labels(faces)[0].detail is Detail.FULL  # type: ignore[union-attr]
 
 
 def test_labels_keep_off_one_another_and_off_other_faces() -> None:
@@ -218,15 +218,15 @@ def test_uncertain_faces_and_long_foreign_labels() -> None:
     [(0.0, "0 %"), (0.001, "<1 %"), (0.934, "93 %"), (0.996, "100 %"), (1.2, "100 %"), (-1.0, "0 %"), (np.nan, "?")],
 )
 def test_percent(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert panel_percent(share) == text
 
 
 def test_plain_text() -> None:
-    assert plain("20-29") == "20–29"
-    assert plain("self-assured") == "self-assured"
-    assert plain("dégoût") == "degout"
-    assert plain("厌恶") == "?"
-    assert plain("a very long label") == "a very long l…"
+    assert plain_text("20-29") == "20–29"
+    assert plain_text("self-assured") == "self-assured"
+    assert plain_text("dégoût") == "degout"
+    assert plain_text("厌恶") == "?"
+    assert plain_text("a very long label") == "a very long l…"
 
 
 def test_text_grows_with_the_face_and_the_picture() -> None:
@@ -291,16 +291,18 @@ def test_save(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no picture format has the suffix"):
         faces.save(tmp_path / "out.txt")
     wide = replace(Faces.empty((20_000, 1)), image=canvas((20_000, 1)))
-    with pytest.raises(InputError, match=r"out\.webp: WEBP holds at most 16383 pixels a side; use \.png"):
+    with pytest.raises(InputError, match=r"out\.webp: WEBP holds at most 16383 pixels per side; use \.png"):
         wide.save(tmp_path / "out.webp")
     wide.save(tmp_path / "out.png")
 
 
 def test_missing_pictures(tmp_path: Path) -> None:
     faces = classified([[50, 80, 90, 120]], (200, 200))
-    with pytest.raises(InputError, match=r"carry no picture: pass the one they were found in, as draw\(image\)"):
+    with pytest.raises(InputError, match=r"hold no picture; pass the picture that they come from, as draw\(image\)"):
         faces.draw()
-    with pytest.raises(InputError, match=r"come from camera 0, which is not a file: pass it, as draw\(image\)"):
+    with pytest.raises(
+        InputError, match=r"camera 0: .* their source is not a file; pass the picture, as draw\(image\)"
+    ):
         replace(faces, source="camera 0").draw()
     (tmp_path / "text.jpg").write_text("hello")
     with pytest.raises(ImageError, match="holds text"):
@@ -311,7 +313,7 @@ def test_missing_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (canvas((200, 100)), "the picture has 200 × 100 pixels, but the faces were found in 200 × 200: pass the same"),
+        (canvas((200, 100)), "the picture has 200 × 100 pixels, that of the faces 200 × 200; pass the same"),
         (np.zeros((200, 200), np.uint8), "is an RGB uint8 array (height, width, 3), got uint8 (200, 200)"),
         (np.zeros((200, 200, 3)), "got float64 (200, 200, 3)"),
         (np.zeros((200, 200, 4), np.uint8), "got uint8 (200, 200, 4)"),
@@ -340,7 +342,7 @@ def test_boxes_that_are_none_do_no_harm(box: list[float]) -> None:
     faces = classified([box, [50, 80, 90, 120]], (200, 200))
     drawn = draw_faces(faces, canvas((200, 200)))
     assert (drawn != 127).any()
-    assert label_places(faces)[1] is not None
+    assert place_labels(faces)[1] is not None
     assert_inside(faces)
 
 

@@ -25,9 +25,9 @@ from helpers.videos import made_frame, made_frames, made_rows, report_of, rows_o
 from mien.cli.video_summary import coverage_line, print_report
 from mien.draw.clock import clock, duration
 from mien.draw.palette import COLOURS, luminance
-from mien.draw.thumbnails import face_pictures
+from mien.draw.thumbnails import crop_thumbnails
 from mien.draw.timeline import draw_timeline, draw_track, save_timeline
-from mien.draw.track_series import LabelRun, TrackSeries, episode_runs, series_of, span_of, ticks
+from mien.draw.track_series import LabelRun, TrackSeries, episode_runs, series_by_track, time_span, time_ticks
 from mien.draw.video_page import write_html
 from mien.errors import InputError, MissingExtraError, OutputError
 from mien.labels import FERPLUS
@@ -116,7 +116,7 @@ def test_the_summary_comes_first(page: Page) -> None:
     assert "not what a person feels" in page.plain
     assert "AI Act, Article 5(1)(f)" in page.plain
     order = [
-        page.plain.index(word) for word in ("Length analysed", "All faces", "Face 1", "Emotions over the whole time")
+        page.plain.index(word) for word in ("Length analysed", "All faces", "Face 1", "Emotion over the whole time")
     ]
     assert order == sorted(order)
 
@@ -258,7 +258,7 @@ def test_thumbnails_only_when_asked_for(tmp_path: Path, page: Page) -> None:
 
     with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
         assert shown.size == (144, 192)
-    with pytest.raises(InputError, match="the thumbnail of face 1 is no RGB uint8 picture"):
+    with pytest.raises(InputError, match="the thumbnail of face 1 is not an RGB uint8 picture"):
         write_html(REPORT, tmp_path / "r.html", thumbnails={1: np.zeros((3, 3))})
 
 
@@ -279,13 +279,13 @@ def test_pictures_of_faces(tmp_path: Path) -> None:
     wanted = replace(track, best=(33, 33 / 25, (0.0, 0.0, 64.0, 48.0)))
     gone = replace(track, id=2, best=(33, 5.0, (0.0, 0.0, 64.0, 48.0)))
     outside = replace(track, id=3, best=(33, 33 / 25, (90.0, 90.0, 95.0, 95.0)))
-    pictures = face_pictures(replace(report, tracks=(wanted, gone, outside)), path)
+    pictures = crop_thumbnails(replace(report, tracks=(wanted, gone, outside)), path)
     assert list(pictures) == [1]
     assert number_of(pictures[1]) == 33
-    small = face_pictures(replace(report, tracks=(replace(track, best=(3, 3 / 25, (20.0, 20.0, 30.0, 28.0))),)), path)
+    small = crop_thumbnails(replace(report, tracks=(replace(track, best=(3, 3 / 25, (20.0, 20.0, 30.0, 28.0))),)), path)
     assert small[1].shape == (15, 15, 3)
-    assert face_pictures(report, tmp_path / "gone.mp4") == {}
-    assert face_pictures(report, path, most=0) == {}
+    assert crop_thumbnails(report, tmp_path / "gone.mp4") == {}
+    assert crop_thumbnails(report, path, most=0) == {}
 
 
 # ---------------------------------------------------------------- timelines
@@ -319,7 +319,7 @@ def test_timelines_of_strange_videos(tmp_path: Path, report: VideoReport) -> Non
 def test_timelines_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no track 9: there are 1, 2"):
         save_timeline(REPORT, tmp_path / "a.png", track=9)
-    with pytest.raises(InputError, match=r"a\.gif: a timeline is a picture: use the suffix \.png or \.svg"):
+    with pytest.raises(InputError, match=r"a\.gif: a timeline is a picture; use the suffix \.png or \.svg"):
         save_timeline(REPORT, tmp_path / "a.gif")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(
@@ -362,20 +362,20 @@ def test_figures_say_what_they_show() -> None:
 
 
 def test_series_leave_gaps_where_a_face_was_not_seen() -> None:
-    both = series_of(REPORT)
-    second = both[2].seen()
+    both = series_by_track(REPORT, "emotion")
+    second = both[2].visible_spans()
     assert np.allclose(second, [(0.0, 0.4), (0.52, 8.0)])
-    first = both[1].seen()
+    first = both[1].visible_spans()
     assert len(first) == 29  # face 1 is missing in every seventh frame
     assert all(b[0] - a[1] == pytest.approx(0.04) or a[1] == pytest.approx(0.4) for a, b in itertools.pairwise(first))
-    assert np.allclose(both[1].seen(gap=0.05), [(0.0, 0.4), (0.52, 7.96)])
+    assert np.allclose(both[1].visible_spans(gap=0.05), [(0.0, 0.4), (0.52, 7.96)])
     assert np.array_equal(both[2].smoothed[0], REPORT.rows.records["emotion/smoothed"][1])
 
 
 def test_frames_that_come_late_leave_a_gap() -> None:
     rows = rows_of([made_frame(i, tracks=(1,)) for i in (0, 1, 2, 3, 30, 31, 32)])
-    (series,) = series_of(report_of(rows)).values()
-    assert np.allclose(series.seen(), [(0.0, 0.16), (1.2, 1.32)])
+    (series,) = series_by_track(report_of(rows)).values()
+    assert np.allclose(series.visible_spans(), [(0.0, 0.16), (1.2, 1.32)])
 
 
 @given(st.integers(1, 400), st.integers(1, 40), st.integers(0, 10))
@@ -385,7 +385,7 @@ def test_thinning_keeps_every_peak(n: int, columns: int, seed: int) -> None:
     times = np.sort(rng.uniform(0, 100, n))
     values = rng.dirichlet(np.ones(4), n).astype(np.float32)
     series = TrackSeries(times, times + 0.01, np.arange(n) == 0, values, np.zeros(n, np.int64), ("a", "b", "c", "d"))
-    rows = series.thinned((0, n), (0.0, 100.0), columns)
+    rows = series.thin((0, n), (0.0, 100.0), columns)
     assert rows[0] == 0
     assert rows[-1] == n - 1
     assert (np.diff(rows) > 0).all()
@@ -398,13 +398,16 @@ def test_votes_are_runs_and_undecided_ones_have_no_label() -> None:
     votes = np.array([1, 1, -1, -1, 1, 2])
     times = np.arange(6.0)
     series = TrackSeries(times, times + 1, np.arange(6) == 0, np.zeros((6, 3), np.float32), votes, ("a", "b", "c"))
-    assert series.voted((0, 6), 100) == [
+    assert series.vote_runs((0, 6), 100) == [
         LabelRun(0, 2, "b"),
         LabelRun(2, 4, None),
         LabelRun(4, 5, "b"),
         LabelRun(5, 6, "c"),
     ]
-    assert series.voted((0, 6), 2) == [LabelRun(0, 3, "b"), LabelRun(3, 6, None)] or len(series.voted((0, 6), 2)) <= 2
+    assert (
+        series.vote_runs((0, 6), 2) == [LabelRun(0, 3, "b"), LabelRun(3, 6, None)]
+        or len(series.vote_runs((0, 6), 2)) <= 2
+    )
 
 
 def test_many_episodes_become_columns() -> None:
@@ -418,15 +421,15 @@ def test_many_episodes_become_columns() -> None:
 
 
 def test_the_span_covers_what_was_analysed() -> None:
-    assert span_of(REPORT) == pytest.approx((0.0, 8.0))
-    assert span_of(NOTHING) == (0.0, 1.0)
+    assert time_span(REPORT) == pytest.approx((0.0, 8.0))
+    assert time_span(NOTHING) == (0.0, 1.0)
     later = report_of(rows_of([made_frame(i, tracks=(1,)) for i in range(100, 150)]))
-    assert span_of(later) == pytest.approx((4.0, 6.0))
+    assert time_span(later) == pytest.approx((4.0, 6.0))
 
 
 @given(st.floats(0, 1e5), st.floats(0.05, 1e5), st.integers(2, 15))
 def test_ticks_are_few_and_inside(start: float, length: float, most: int) -> None:
-    marks = ticks(start, start + length, most)
+    marks = time_ticks(start, start + length, most)
     assert len(marks) <= most + 1
     assert all(start - 1e-6 <= mark <= start + length + 1e-6 for mark in marks)
 

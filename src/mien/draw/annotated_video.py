@@ -1,9 +1,10 @@
-"""A video with its faces drawn on it, written while it is analysed: H.264 in MP4, the times and sound of the original.
+"""A video with its faces drawn on it, written during the analysis: H.264 in MP4, with the times and sound of the
+original.
 
-Until it is closed, the frames are in the folder ``<name>.parts``: every flush ends a part, which is an MP4 file that
-any player shows. Closing copies the packets of all parts into one file, beside the sound. A kill therefore costs what
-came after the last flush, and a run that goes on makes the file that an uninterrupted one would have made, with the
-same frames at the same times.
+Until it is closed, the frames are in the folder ``<name>.parts``: every flush ends a part, which is a playable MP4
+file. Closing copies the packets of all parts and the sound into one file. A kill therefore loses only the frames since
+the last flush, and a run that resumes makes the same file as an uninterrupted one, with the same frames at the same
+times.
 """
 
 from __future__ import annotations
@@ -15,11 +16,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from mien.draw.encoder import TICKS, EncodedPart, encoding
-from mien.draw.frame_size import even_size, fitted
+from mien.draw.encoder import TICKS, EncodedPart, encoder_errors
+from mien.draw.frame_size import even_size, fit_frame
 from mien.draw.overlay import VideoOverlay
 from mien.draw.overlay import draw_video_frame as draw_video_frame
-from mien.draw.video_parts import join, part_name, part_start, picture_size, shorten, stamps
+from mien.draw.video_parts import (
+    first_timestamp,
+    join_parts,
+    part_name,
+    read_frame_size,
+    read_timestamps,
+    truncate_part,
+)
 from mien.errors import InputError, OutputError
 from mien.files import is_special, output_errors, output_file, parts_folder, refuse_inputs, remove_folder
 from mien.results.video import VideoFrame
@@ -31,16 +39,16 @@ _SUFFIXES = (".mp4", ".m4v")
 
 
 class AnnotatedVideo:
-    """An annotated video being written. A context manager: closed at its end, or, after an error, stopped.
+    """Writes an annotated video. A context manager: closed at its end, or, after an error, stopped.
 
-    Frames are shown at their own times, so a variable frame rate stays one, and the file starts with the first. All
-    have the size of the first: one of another size is fitted into it. Odd sizes grow by one row or column.
+    Frames are shown at their own times, so a variable frame rate is preserved, and the file starts with the first
+    frame. All have the size of the first: one of another size is fitted into it. Odd sizes grow by one row or column.
 
     Attributes:
         path: the file, which appears when it is closed.
-        folder: where the parts are.
-        frames: frames written so far, with those that were kept: what a checkpoint remembers.
-        problems: one line each: what went wrong with the sound.
+        folder: folder of the parts.
+        frames: number of frames so far, including those that were kept; checkpoints store it.
+        problems: problems with the sound, one line each.
     """
 
     def __init__(
@@ -57,21 +65,21 @@ class AnnotatedVideo:
 
         Args:
             path: the file, with the suffix .mp4 or .m4v; its folder is made.
-            keep: frames of an existing file to go on after; None starts anew.
-            limit: greatest side in pixels; larger frames are made smaller. Few players show more than 4096.
+            keep: number of frames of an existing file to keep; None starts an empty file.
+            limit: greatest side in pixels; larger frames are shrunk. Few players show more than 4096.
             quality: x264's constant rate factor; less is better and larger.
             preset: x264's, from ultrafast (large files) to veryslow.
-            threads: of the encoder, 0 for as many as it finds useful.
+            threads: of the encoder, 0 for its own choice.
 
         Raises:
-            InputError: ``path`` is no MP4 file, or holds fewer frames than are to be kept.
+            InputError: ``path`` is no MP4 file, or holds fewer than ``keep`` frames.
             OutputError: it cannot be written.
         """
         self.path = output_file(path)
-        # parts are named after the path that was given, which may be a link with any name behind it
+        # parts have the suffix of the given path, which may be a link to a file with any name
         self._suffix = ".mp4" if is_special(path) else Path(path).suffix
         if self._suffix.lower() not in _SUFFIXES:
-            raise InputError(f"{self.path}: an annotated video is an MP4 file: use the suffix .mp4")
+            raise InputError("an annotated video is an MP4 file", path=self.path, advice="use the suffix .mp4")
         if keep is not None and keep < 0:
             raise InputError(f"keep is a number of frames, at least 0, got {keep}")
         if limit < 2:
@@ -88,7 +96,7 @@ class AnnotatedVideo:
         self._open, self._finished = True, False
         with output_errors(self.path):
             if keep:
-                self._keep(keep)
+                self._keep_frames(keep)
             else:
                 remove_folder(self.folder)
             if not self._finished:
@@ -102,16 +110,16 @@ class AnnotatedVideo:
             OutputError: it cannot be written; the frames since the last flush are lost.
         """
         if not self._open or self._finished:
-            raise InputError(f"{self.path}: is closed: start it anew to write to it")
+            raise InputError("is closed", path=self.path, advice="make a new one to write to it")
         if self._size is None:
             if moment.faces.source is not None:
                 refuse_inputs(self.path, [moment.faces.source])
             self._size = even_size(moment.frame.size, self._limit)
         ticks = round(moment.time * TICKS)
-        # players need time stamps that grow
+        # players need increasing time stamps
         ticks = ticks if self._last is None else max(ticks, self._last + 1)
-        picture = self._overlay.draw(fitted(moment, self._size))
-        with self._writing():
+        picture = self._overlay.draw(fit_frame(moment, self._size))
+        with self._part_errors():
             if self._part is None:
                 name = part_name(len(self._parts()), ticks, self._suffix)
                 self._part = EncodedPart(self.folder / name, self._size, ticks, self._options)
@@ -120,18 +128,18 @@ class AnnotatedVideo:
         self.frames += 1
 
     def flush(self) -> None:
-        """Return when all frames are on the disk and can be played; `OutputError` where that fails."""
+        """Wait until all frames are on the disk and playable; `OutputError` where that fails."""
         if self._part is not None:
-            with self._writing():
+            with self._part_errors():
                 self._part.finish()
             self._part = None
 
     def close(self, audio_from: str | os.PathLike[str] | None = None) -> Path | None:
-        """Finish the file; again does no harm. Without a single frame there is no video, and None is returned.
+        """Finish the file and return its path, None without a single frame; without effect where it is closed.
 
         Args:
-            audio_from: the original, whose sound between the first and the last frame is taken over: copied where MP4
-                can hold it, else encoded as AAC. Sound that cannot be read is left out, and told in ``problems``.
+            audio_from: the original, whose sound between the first and the last frame is added: copied where MP4 can
+                hold it, else encoded as AAC. Sound that cannot be read is left out and reported in ``problems``.
 
         Raises:
             OutputError: the file cannot be written; the parts stay.
@@ -139,14 +147,14 @@ class AnnotatedVideo:
         if self._open and not self._finished:
             self.flush()
             if parts := self._parts():
-                self.problems = join(parts, self.path, audio_from)
+                self.problems = join_parts(parts, self.path, audio_from)
             remove_folder(self.folder)
             self._finished = True
         self._open = False
         return self.path if self._finished and self.frames else None
 
     def stop(self) -> None:
-        """Let go without finishing: what was written stays for a later run to go on with."""
+        """Close the file without finishing it: a later run can continue it."""
         if self._open:
             self._open = False
             with contextlib.suppress(OutputError):
@@ -162,21 +170,22 @@ class AnnotatedVideo:
             self.stop()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _part_errors(self) -> Iterator[None]:
+        """Turn errors of the encoder into `OutputError`, and discard the part and its frames."""
         try:
-            with encoding(self.path):
+            with encoder_errors(self.path):
                 yield
         except BaseException:
             part, self._part = self._part, None
             if part is not None:
                 self.frames -= part.frames
-                part.abandon()
+                part.discard()
             raise
 
-    def _keep(self, keep: int) -> None:
-        """Leave parts that hold exactly the first ``keep`` frames."""
+    def _keep_frames(self, keep: int) -> None:
+        """Reduce the parts to the first ``keep`` frames."""
         parts = self._parts()
-        if not parts and self.path.is_file() and len(stamps(self.path)) == keep:
+        if not parts and self.path.is_file() and len(read_timestamps(self.path)) == keep:
             self._finished = True
             return
         left = keep
@@ -184,17 +193,21 @@ class AnnotatedVideo:
             if left <= 0:
                 part.unlink()
                 continue
-            times = stamps(part)
+            times = read_timestamps(part)
             if len(times) > left:
-                shorten(part, left)
-            self._last = part_start(part) + times[: max(left, 1)][-1]
+                truncate_part(part, left)
+            self._last = first_timestamp(part) + times[: max(left, 1)][-1]
             left -= len(times)
         if left > 0:
-            there = keep - left
+            frames = keep - left
             raise InputError(
-                f"{self.path}: holds {there} frames where the run to go on with had written {keep}: start it anew"
+                f"holds {frames} frames, but the run to resume had written {keep}",
+                path=self.path,
+                advice="start the run again, without --resume",
+                code="frames-missing",
+                details={"frames": frames, "expected": keep},
             )
-        self._size = picture_size(parts[0])
+        self._size = read_frame_size(parts[0])
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob(f"[0-9]*_*{self._suffix}"))

@@ -15,14 +15,14 @@ from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.palette import Rgb
 from mien.draw.panel import Detail, Panel
 from mien.draw.rounded_rectangles import blend, stroke
-from mien.errors import InputError, display_path
+from mien.errors import InputError
 from mien.files import atomic_path, output_file, refuse_inputs
 from mien.geometry import clip_boxes
 from mien.media.image import FORMATS, load_image
 from mien.results.faces import Faces
 
 _CASING = (0, 0, 0)
-"""A dark rim on both sides of the line: a light box is seen on a light wall."""
+"""A dark rim on both sides of the line, so that a light box is visible on a light background."""
 _QUALITY: Mapping[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
@@ -42,28 +42,29 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
 
     Args:
         faces: the faces, in pixels of the picture.
-        image: RGB uint8 ``(h, w, 3)``; by default the picture that ``faces`` carries, or the file it came from.
+        image: RGB uint8 ``(h, w, 3)``; by default ``faces.image``, or the file that the faces come from.
 
     Returns:
         RGB uint8 ``(h, w, 3)``.
 
     Raises:
-        InputError: no picture is at hand, or it has another size than the faces were found in.
-        ImageError, MissingFileError: the file that the faces came from cannot be read any more.
+        InputError: there is no picture, or it has another size than the faces' picture.
+        ImageError: the file that the faces come from cannot be read any more.
+        MissingFileError: it does not exist any more.
     """
-    rgb = _picture(faces, image).copy()
-    boxes, shown_faces = drawable(faces)
-    places = label_places(faces)
+    rgb = _picture_to_draw_on(faces, image).copy()
+    boxes, rows = drawable_boxes(faces)
+    placements = place_labels(faces)
     width = line_width(faces.image_size)
-    for i, box in zip(shown_faces, boxes, strict=True):
-        outline(rgb, box, width, Panel.of(faces[i], Detail.NAME, 1).colour)
-    for i, at in enumerate(places):
-        if at is not None:
-            blend(rgb, Panel.of(faces[i], at.detail, at.em).render(), at.rect[:2])
+    for row, box in zip(rows, boxes, strict=True):
+        draw_outline(rgb, box, width, Panel.of(faces[row], Detail.NAME, 1).colour)
+    for i, placement in enumerate(placements):
+        if placement is not None:
+            blend(rgb, Panel.of(faces[i], placement.detail, placement.em).render(), placement.rect[:2])
     return rgb
 
 
-def outline(rgb: NDArray[np.uint8], box: NDArray[np.float32], width: float, colour: Rgb) -> None:
+def draw_outline(rgb: NDArray[np.uint8], box: NDArray[np.float32], width: float, colour: Rgb) -> None:
     """Draw the line around a face, inside its box (xyxy pixels), on RGB uint8 pixels in place."""
     x1, y1, x2, y2 = (float(v) for v in box)
     inset = width / 2
@@ -85,11 +86,11 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
 
     target = Path(path)
     name = Image.registered_extensions().get(target.suffix.lower())
-    # Pillow also registers suffixes it only reads, or hands to another program
+    # Pillow also registers suffixes that it only reads, or passes to another program
     if name not in FORMATS or name not in Image.SAVE or name == "ICO":
-        raise InputError(f"{target}: no picture format has the suffix {target.suffix!r}; use .png or .jpg")
+        raise InputError(f"no picture format has the suffix {target.suffix!r}", path=target, advice="use .png or .jpg")
     if max(faces.image_size) > _LONGEST_SIDE.get(name, math.inf):
-        raise InputError(f"{target}: {name} holds at most {_LONGEST_SIDE[name]} pixels a side; use .png")
+        raise InputError(f"{name} holds at most {_LONGEST_SIDE[name]} pixels per side", path=target, advice="use .png")
     if faces.source is not None:
         refuse_inputs(target, [faces.source])
     output_file(target)
@@ -99,28 +100,28 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def label_places(faces: Faces) -> list[PanelPlacement | None]:
-    """Where `draw_faces` puts the label of each face; None where there is no room for any, or no box to speak of."""
-    boxes, rows = drawable(faces)
-    chosen = place_panels(
+def place_labels(faces: Faces) -> list[PanelPlacement | None]:
+    """The position of each face's label in `draw_faces`; None where there is no room for one, or no visible box."""
+    boxes, rows = drawable_boxes(faces)
+    placed = place_panels(
         boxes,
         faces.image_size,
         lambda k, detail, em: Panel.of(faces[rows[k]], detail, em).size,
         gap=max(2, round(1.5 * line_width(faces.image_size))),
     )
-    places: list[PanelPlacement | None] = [None] * len(faces)
-    for row, at in zip(rows, chosen, strict=True):
-        places[row] = at
-    return places
+    placements: list[PanelPlacement | None] = [None] * len(faces)
+    for row, placement in zip(rows, placed, strict=True):
+        placements[row] = placement
+    return placements
 
 
 def line_width(size: tuple[int, int]) -> float:
-    """Pixels of the line around a face in a picture of (width, height)."""
+    """Width of the line around a face in a picture of (width, height), pixels."""
     short = min(size)
     return max(1.0, min(2.0, short / 60), round(short / 220, 1))
 
 
-def drawable(faces: Faces) -> tuple[NDArray[np.float32], list[int]]:
+def drawable_boxes(faces: Faces) -> tuple[NDArray[np.float32], list[int]]:
     """The boxes inside the picture, and their rows; boxes that are not finite or lie outside are left out."""
     clipped = clip_boxes(faces.boxes, faces.image_size)
     finite = np.isfinite(faces.boxes).all(axis=1)
@@ -128,17 +129,19 @@ def drawable(faces: Faces) -> tuple[NDArray[np.float32], list[int]]:
     return clipped[visible], [int(i) for i in np.flatnonzero(visible)]
 
 
-def _picture(faces: Faces, image: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    rgb, what = image, "the picture"
+def _picture_to_draw_on(faces: Faces, image: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    rgb, path = image, None
     if rgb is None:
         rgb = faces.image
     if rgb is None and faces.source is None:
-        raise InputError("these faces carry no picture: pass the one they were found in, as draw(image)")
+        raise InputError("these faces hold no picture", advice="pass the picture that they come from, as draw(image)")
     if rgb is None and faces.source is not None:
-        what = display_path(faces.source)
+        path = faces.source
         if not Path(faces.source).is_file():
             raise InputError(
-                f"these faces carry no picture and come from {what}, which is not a file: pass it, as draw(image)"
+                "these faces hold no picture, and their source is not a file",
+                path=path,
+                advice="pass the picture, as draw(image)",
             )
         rgb = load_image(faces.source).rgb
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
@@ -147,7 +150,8 @@ def _picture(faces: Faces, image: NDArray[np.uint8] | None) -> NDArray[np.uint8]
     width, height = faces.image_size
     if rgb.shape[:2] != (height, width):
         raise InputError(
-            f"{what} has {rgb.shape[1]} × {rgb.shape[0]} pixels, but the faces were found in {width} × {height}: "
-            "pass the same picture"
+            f"the picture has {rgb.shape[1]} × {rgb.shape[0]} pixels, that of the faces {width} × {height}",
+            path=path,
+            advice="pass the same picture",
         )
     return rgb

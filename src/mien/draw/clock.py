@@ -1,4 +1,4 @@
-"""Seconds as people write them."""
+"""Times and durations as text for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One part of an annotated video: H.264 in MP4, under a hidden name until it is whole."""
+"""One part of an annotated video: H.264 in MP4, under a hidden name until it is complete."""
 
 from __future__ import annotations
 
@@ -15,21 +15,31 @@ from mien.errors import OutputError
 from mien.files import output_errors, sync
 
 TICKS = 90_000
-"""Time stamps a second: whole numbers for the frame rates of film, PAL and NTSC, and fine enough for any other."""
-_KEY = 150
-"""Frames from which a player can start are at most so far apart."""
+"""Ticks per second: whole numbers for the frame rates of film, PAL and NTSC, and fine enough for any other."""
+_KEYFRAME_INTERVAL = 150
+"""Greatest distance of keyframes, frames."""
 _BT709, _LIMITED = 1, 1
 
 
 class EncodedPart:
-    """One part being encoded.
+    """Encodes one part.
 
     Attributes:
-        frames: how many it holds.
+        frames: number of frames so far.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], start: int, options: dict[str, str]) -> None:
-        """Begin the part ``path``: (width, height), the time stamp of the first frame, and the encoder's options."""
+        """Start a part.
+
+        Args:
+            path: file of the part.
+            size: (width, height) of the frames.
+            start: time stamp of the first frame, ticks.
+            options: of the encoder.
+
+        Raises:
+            OutputError: this build of PyAV has no H.264 encoder.
+        """
         import av
         from av.video.reformatter import VideoReformatter
 
@@ -38,12 +48,16 @@ class EncodedPart:
         self._reformatter = VideoReformatter()
         self.frames = 0
         if "libx264" not in av.codecs_available:
-            raise OutputError(f"{path}: this build of PyAV has no H.264 encoder: install its wheel, pip install av")
-        # fragments: should the machine stop before the part is whole, a player can still show it
+            raise OutputError(
+                "this build of PyAV has no H.264 encoder", path=path, advice="install its wheel: pip install av"
+            )
+        # fragments: a part that is not complete because the machine stopped is still playable
         fragments = {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}
         self._output = av.open(f"file:{self._hidden}", "w", format="mp4", options=fragments)
-        # without B-frames packets are in the order of time, so parts can be cut and joined anywhere
-        stream = self._output.add_stream("libx264", rate=30, options=options | {"bf": "0", "g": str(_KEY)})
+        # without B-frames packets are in the order of time, so parts can be truncated and joined anywhere
+        stream = self._output.add_stream(
+            "libx264", rate=30, options=options | {"bf": "0", "g": str(_KEYFRAME_INTERVAL)}
+        )
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
@@ -53,7 +67,7 @@ class EncodedPart:
         self._stream = stream
 
     def write(self, rgb: NDArray[np.uint8], ticks: int) -> None:
-        """Add an RGB uint8 frame at this time stamp."""
+        """Add an RGB uint8 ``(h, w, 3)`` frame at this time stamp, ticks."""
         import av
         from av.video.reformatter import ColorRange, Colorspace
 
@@ -68,39 +82,39 @@ class EncodedPart:
         self.frames += 1
 
     def finish(self) -> None:
-        """Return when the part is whole and on the disk."""
+        """Wait until the part is complete and on the disk."""
         self._output.mux(self._stream.encode(None))
         self._output.close()
-        check_whole(self._hidden)
+        check_complete(self._hidden)
         sync(self._hidden)
         self._hidden.replace(self._path)
         sync(self._path.parent)
 
-    def abandon(self) -> None:
-        """Throw the part away."""
-        with contextlib.suppress(OSError, OutputError), encoding(self._path):
+    def discard(self) -> None:
+        """Delete the part."""
+        with contextlib.suppress(OSError, OutputError), encoder_errors(self._path):
             self._output.close()
         self._hidden.unlink(missing_ok=True)
 
 
-def check_whole(path: Path) -> None:
-    """Raise `OSError` for an MP4 file that ends too early: FFmpeg does not tell when its last bytes are lost."""
+def check_complete(path: Path) -> None:
+    """Raise `OSError` for an MP4 file that ends too early: FFmpeg does not report that its last bytes are lost."""
     size = path.stat().st_size
-    at = 0
+    offset = 0
     with path.open("rb") as file:
-        while at + 8 <= size:
-            file.seek(at)
+        while offset + 8 <= size:
+            file.seek(offset)
             header = file.read(16)
             length = int.from_bytes(header[:4], "big")
-            # a length of 1 announces 64 bits behind the name of the box
-            at += int.from_bytes(header[8:], "big") if length == 1 else max(length, 8)
-    if at != size or size == 0:
+            # a length of 1 means that the length follows the name of the box in 64 bits
+            offset += int.from_bytes(header[8:], "big") if length == 1 else max(length, 8)
+    if offset != size or size == 0:
         raise OSError(errno.ENOSPC, "it ends too early: is the disk full?")
 
 
 @contextlib.contextmanager
-def encoding(path: Path) -> Iterator[None]:
-    """What FFmpeg or the system says while ``path`` is written becomes one `OutputError`."""
+def encoder_errors(path: Path) -> Iterator[None]:
+    """Turn errors of FFmpeg and of the system while ``path`` is written into `OutputError`."""
     from av.error import FFmpegError
 
     with output_errors(path):

@@ -1,4 +1,4 @@
-"""Where the label of each face goes: inside the picture, beside the face, off other faces and labels."""
+"""Layout of the labels of faces: inside the picture, beside the face, not on other faces and labels."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from mien.draw.panel import Detail
 
 Rect = tuple[int, int, int, int]
 _OWN, _FACE, _LABEL = 2.0, 1.5, 3.0
-"""Price of a covered pixel: of the label's own face, of another face, of another label."""
+"""Cost of a covered pixel: of the label's own face, of another face, of another label."""
 _TOLERABLE = 0.2
-"""Share of its own face that a label may cover where there is no free place at all."""
-_LARGEST = 0.4
-"""Share of the picture that one label may take."""
-_SMALLEST_EM = 7
+"""Share of its own face that a label may cover where there is no free position."""
+_MAX_AREA = 0.4
+"""Greatest share of the picture for one label."""
+_MIN_EM = 7
 _WORSE = 1.3
-"""A label that follows its face moves elsewhere when its place covers so many times more than the best one would."""
+"""Factor on the cost of the best position above which a label moves there."""
 _SLACK = 0.015
-"""Share of a face's side that its box may tremble before the label moves with it."""
+"""Share of a face's side by which its box may jitter before the label moves with it."""
 _PATIENCE = 25
-"""Frames for which a label must have had room for more detail before it tells more."""
+"""Frames for which a label must have had room for more detail before it shows more."""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelPlacement:
-    """Where a label is; it lies inside the picture.
+    """Position of a label; it lies inside the picture.
 
     Attributes:
-        detail: how much it tells.
+        detail: how much it shows.
         em: text size, pixels.
         rect: xyxy pixels.
-        side: which of the positions around the face it is.
+        side: index of the position around the face.
         waited: frames for which there has been room for more detail.
     """
 
@@ -46,7 +46,7 @@ class PanelPlacement:
 
 
 def text_size(box: NDArray[np.float32], size: tuple[int, int]) -> int:
-    """Pixels of the small text: grows with the face, within what is legible in a picture of (width, height)."""
+    """Size of the small text, pixels: grows with the face, within the legible range in a picture of (width, height)."""
     short = min(size)
     face = float(min(box[2] - box[0], box[3] - box[1]))
     return max(11, round(min(max(0.1 * face, 0.016 * short), 0.032 * short)))
@@ -59,39 +59,39 @@ def place_panels(
     gap: int,
     before: Sequence[PanelPlacement | None] | None = None,
 ) -> list[PanelPlacement | None]:
-    """A place for each face's label, None where the picture is too small for any.
+    """A position for each face's label, None where the picture is too small for any.
 
-    Large faces choose first. Each takes the most detailed label that covers nothing in any of its positions; where
-    there is none, the most detailed that covers a little of its own face alone; then the one that covers least. A face
-    that had a label in the frame before keeps its place beside the face as long as another is not clearly better.
+    Large faces are placed first. Each gets the most detailed label that covers nothing in any of its positions; where
+    there is none, the most detailed that covers only a little of its own face; then the one that covers least. A label
+    of the previous frame keeps its position beside the face unless another is clearly better.
 
     Args:
         boxes: ``(n, 4)`` float32 xyxy pixels inside the picture.
         size: (width, height) of the picture, pixels.
         measure: (face, detail, text size) → (width, height) of the label, pixels.
         gap: pixels between a box and its label.
-        before: the label of each face in the frame before, None for a new face.
+        before: the label of each face in the previous frame, None for a new face.
     """
     before = [None] * len(boxes) if before is None else before
-    places: list[PanelPlacement | None] = [None] * len(boxes)
-    taken: list[Rect] = []
+    placements: list[PanelPlacement | None] = [None] * len(boxes)
+    occupied: list[Rect] = []
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    # faces that are new look for room among the labels that are there
-    order = np.lexsort((-areas, np.array([held is None for held in before], np.bool_)))
+    # new faces are placed after those that had a label
+    order = np.lexsort((-areas, np.array([previous is None for previous in before], np.bool_)))
     for i in order:
-        scene = _Scene(int(i), boxes, size, measure, gap, np.array(taken, np.float32).reshape(-1, 4))
-        held = before[int(i)]
-        found = scene.best() if held is None else scene.follow(held)
-        if found is not None:
-            places[int(i)] = found
-            x1, y1, x2, y2 = found.rect
-            taken.append((x1 - 1, y1 - 1, x2 + 1, y2 + 1))  # labels that touch read as one
-    return places
+        placer = _PanelPlacer(int(i), boxes, size, measure, gap, np.array(occupied, np.float32).reshape(-1, 4))
+        previous = before[int(i)]
+        placement = placer.best() if previous is None else placer.keep_place(previous)
+        if placement is not None:
+            placements[int(i)] = placement
+            x1, y1, x2, y2 = placement.rect
+            occupied.append((x1 - 1, y1 - 1, x2 + 1, y2 + 1))  # labels that touch read as one
+    return placements
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Scene:
-    """What the panel of one face must avoid: arguments of `place_panels`, and the panels that are placed already."""
+class _PanelPlacer:
+    """Places the panel of face ``i``: arguments of `place_panels`, and the panels that are placed already."""
 
     i: int
     boxes: NDArray[np.float32]
@@ -101,7 +101,7 @@ class _Scene:
     labels: NDArray[np.float32]
 
     def best(self) -> PanelPlacement | None:
-        """The place for a face that had none."""
+        """The best position for a face without a previous one."""
         box = self.boxes[self.i]
         tolerable: PanelPlacement | None = None
         best: PanelPlacement | None = None
@@ -111,7 +111,7 @@ class _Scene:
             if not _fits(extent, self.size, detail):
                 continue
             for side, rect in enumerate(_positions(box, extent, self.size, self.gap)):
-                own, foreign = self.covered(rect)
+                own, foreign = self._coverage(rect)
                 if own + foreign < 1:
                     return PanelPlacement(detail, em, rect, side)
                 if tolerable is None and foreign < 1 and own <= _TOLERABLE * _area(box):
@@ -122,39 +122,39 @@ class _Scene:
                 break  # smaller text would only be harder to read
         return tolerable or best
 
-    def follow(self, held: PanelPlacement) -> PanelPlacement | None:
-        """The place for a face that had one: the same one beside the face, unless another is clearly better."""
+    def keep_place(self, previous: PanelPlacement) -> PanelPlacement | None:
+        """The previous position beside the face, unless another is clearly better."""
         best = self.best()
         box = self.boxes[self.i]
         em = text_size(box, self.size)
-        if abs(em - held.em) <= max(1, 0.2 * held.em) or held.em < min(em, 11):
-            em = held.em
-        extent = self.measure(self.i, held.detail, em)
-        if best is None or not _fits(extent, self.size, held.detail):
+        if abs(em - previous.em) <= max(1, 0.2 * previous.em) or previous.em < min(em, 11):
+            em = previous.em
+        extent = self.measure(self.i, previous.detail, em)
+        if best is None or not _fits(extent, self.size, previous.detail):
             return best
-        rect = list(_positions(box, extent, self.size, self.gap))[held.side]
-        rect = _lag(rect, held.rect, self.size, slack=round(_SLACK * float(min(box[2] - box[0], box[3] - box[1]))))
-        cost, least = self._price(rect), self._price(best.rect)
+        rect = list(_positions(box, extent, self.size, self.gap))[previous.side]
+        rect = _lag(rect, previous.rect, self.size, slack=round(_SLACK * float(min(box[2] - box[0], box[3] - box[1]))))
+        cost, least = self._cost(rect), self._cost(best.rect)
         small = 0.03 * (rect[2] - rect[0]) * (rect[3] - rect[1])
-        if cost > max(_WORSE * least, small) and best.detail <= held.detail + 1:
+        if cost > max(_WORSE * least, small) and best.detail <= previous.detail + 1:
             return best
-        more = best.detail < held.detail and least <= cost
-        if more and held.waited >= _PATIENCE:
+        more = best.detail < previous.detail and least <= cost
+        if more and previous.waited >= _PATIENCE:
             return best
-        return PanelPlacement(held.detail, em, rect, held.side, held.waited + 1 if more else 0)
+        return PanelPlacement(previous.detail, em, rect, previous.side, previous.waited + 1 if more else 0)
 
-    def covered(self, rect: Rect) -> tuple[float, float]:
-        """Pixels² of the own face under a label, and the price of what else lies there."""
-        others = _FACE * (_covered(rect, self.boxes) - _covered(rect, self.boxes[self.i : self.i + 1]))
-        return _covered(rect, self.boxes[self.i : self.i + 1]), others + _LABEL * _covered(rect, self.labels)
+    def _coverage(self, rect: Rect) -> tuple[float, float]:
+        """Pixels² of its own face under a label, and the cost of other faces and labels under it."""
+        own = _covered(rect, self.boxes[self.i : self.i + 1])
+        return own, _FACE * (_covered(rect, self.boxes) - own) + _LABEL * _covered(rect, self.labels)
 
-    def _price(self, rect: Rect) -> float:
-        own, foreign = self.covered(rect)
+    def _cost(self, rect: Rect) -> float:
+        own, foreign = self._coverage(rect)
         return _OWN * own + foreign
 
 
 def _lag(rect: Rect, before: Rect, size: tuple[int, int], *, slack: int) -> Rect:
-    """A rectangle moved only as far as to be within ``slack`` pixels of where it should be."""
+    """The rectangle ``before`` moved just far enough to be within ``slack`` pixels of ``rect``."""
     width, height = rect[2] - rect[0], rect[3] - rect[1]
     x = min(max(before[0], rect[0] - slack, 0), rect[0] + slack, size[0] - width)
     y = min(max(before[1], rect[1] - slack, 0), rect[1] + slack, size[1] - height)
@@ -168,14 +168,14 @@ def _area(box: NDArray[np.float32]) -> float:
 def _levels(em: int) -> Iterator[tuple[Detail, int]]:
     for detail in Detail:
         yield detail, em
-    for smaller in range(em - 1, _SMALLEST_EM - 1, -1):
+    for smaller in range(em - 1, _MIN_EM - 1, -1):
         yield Detail.NAME, smaller
 
 
 def _fits(extent: tuple[int, int], size: tuple[int, int], detail: Detail) -> bool:
     if extent[0] > size[0] or extent[1] > size[1]:
         return False
-    return detail is Detail.NAME or extent[0] * extent[1] <= _LARGEST * size[0] * size[1]
+    return detail is Detail.NAME or extent[0] * extent[1] <= _MAX_AREA * size[0] * size[1]
 
 
 def _positions(box: NDArray[np.float32], extent: tuple[int, int], size: tuple[int, int], gap: int) -> Iterator[Rect]:

@@ -1,4 +1,4 @@
-"""The faces of a video drawn frame by frame: panels show the stable label, and stay where they are."""
+"""The faces of a video drawn frame by frame: panels show the stable label and keep their positions."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.draw.boxes import drawable, line_width, outline
+from mien.draw.boxes import draw_outline, drawable_boxes, line_width
 from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.palette import colour_of
-from mien.draw.panel import Detail, Panel, percent, plain
+from mien.draw.panel import Detail, Panel, panel_percent, plain_text
 from mien.draw.rounded_rectangles import blend
 from mien.results.faces import Faces
 from mien.results.video import VideoFrame
 
 _FORGET = 50
-"""Frames after which the label of a face that is not seen any more is forgotten."""
+"""Frames without a face after which the position of its label is forgotten."""
 _AHEAD = 0.03
-"""An emotion moves up in the list when its probability is greater by this: two equal ones do not dance."""
+"""Lead of probability with which a label moves up in the list, so that equal ones do not swap in every frame."""
 _BARS = 3
 
 
@@ -33,33 +33,34 @@ class VideoOverlay:
     """
 
     def __init__(self) -> None:
-        self._held: dict[int, _Held] = {}
+        self._previous: dict[int, _FaceMemory] = {}
         self._frame = 0
 
     def draw(self, moment: VideoFrame) -> NDArray[np.uint8]:
         """The frame with its faces drawn on it: RGB uint8 ``(h, w, 3)``, a copy."""
         if moment.cut:
-            self._held = {}
+            self._previous = {}
         self._frame += 1
         faces = moment.faces
         size = moment.frame.size
         rgb = moment.frame.rgb.copy()
-        boxes, rows = drawable(faces)
-        contents = [_PanelContent.of(moment, row, self._held) for row in rows]
-        places = place_panels(
+        boxes, rows = drawable_boxes(faces)
+        contents = [_PanelContent.of(moment, row, self._previous) for row in rows]
+        previous = [self._previous.get(content.track) for content in contents]
+        placements = place_panels(
             boxes,
             size,
             lambda k, detail, em: contents[k].panel(detail, em).size,
             gap=max(2, round(1.5 * line_width(size))),
-            before=[None if held is None else held.placement for held in (self._held.get(t.track) for t in contents)],
+            before=[None if memory is None else memory.placement for memory in previous],
         )
         for box, face in zip(boxes, contents, strict=True):
-            outline(rgb, box, line_width(size), colour_of(face.label, face.names))
-        for face, at in zip(contents, places, strict=True):
-            if at is not None:
-                blend(rgb, face.panel(at.detail, at.em).render(), at.rect[:2])
-            self._held[face.track] = _Held(at, face.order, self._frame)
-        self._held = {track: held for track, held in self._held.items() if held.frame > self._frame - _FORGET}
+            draw_outline(rgb, box, line_width(size), colour_of(face.label, face.names))
+        for face, placement in zip(contents, placements, strict=True):
+            if placement is not None:
+                blend(rgb, face.panel(placement.detail, placement.em).render(), placement.rect[:2])
+            self._previous[face.track] = _FaceMemory(placement, face.order, self._frame)
+        self._previous = {t: memory for t, memory in self._previous.items() if memory.frame > self._frame - _FORGET}
         return rgb
 
 
@@ -68,14 +69,14 @@ def draw_video_frame(moment: VideoFrame, overlay: VideoOverlay | None = None) ->
 
     Args:
         moment: the frame.
-        overlay: what remembers where the labels of the frame before were; None draws the frame by itself.
+        overlay: keeps the positions of the labels in the previous frame; None draws the frame alone.
     """
     return (overlay or VideoOverlay()).draw(moment)
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What is remembered of a face: its label, the order of its emotions, and when it was seen."""
+class _FaceMemory:
+    """The last label of a face, the order of its bars, and the frame in which it was drawn."""
 
     placement: PanelPlacement | None
     order: tuple[int, ...]
@@ -84,7 +85,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _PanelContent:
-    """What the panel of one face shows."""
+    """Content of the panel of one face."""
 
     track: int
     label: str | None
@@ -95,32 +96,32 @@ class _PanelContent:
     others: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, moment: VideoFrame, row: int, held: dict[int, _Held]) -> _PanelContent:
+    def of(cls, moment: VideoFrame, row: int, previous: dict[int, _FaceMemory]) -> _PanelContent:
         faces = moment.faces
         track = -1 if faces.tracks is None else int(faces.tracks[row])
         shown = next(iter(moment.smoothed.values()), None)
         names = () if shown is None else shown.head.labels
         smoothed = () if shown is None else tuple(shown.probabilities[row].tolist())
         label = None if shown is None else shown.labels[row]
-        before = held[track].order if track in held and len(held[track].order) == len(names) else ()
+        before = previous[track].order if track in previous and len(previous[track].order) == len(names) else ()
         return cls(
             track=track,
             label=label,
             share=float(faces.scores[row]) if not names else smoothed[names.index(label)] if label else np.nan,
             smoothed=smoothed,
-            order=_ranked(smoothed, before),
+            order=_stable_order(smoothed, before),
             names=names,
-            others=_others(faces, row, next(iter(moment.smoothed), None)),
+            others=_other_labels(faces, row, next(iter(moment.smoothed), None)),
         )
 
     def panel(self, detail: Detail, em: int) -> Panel:
         """The label at one level of detail, with text of ``em`` pixels."""
-        name = "face" if not self.names else plain(self.label) if self.label else "…"
+        name = "face" if not self.names else plain_text(self.label) if self.label else "…"
         known = self.share == self.share
         bars = self.order[:_BARS] if detail is Detail.FULL else ()
         return Panel(
-            title=(name, percent(self.share) if known and detail is not Detail.NAME else ""),
-            bars=tuple((plain(self.names[i]), self.smoothed[i]) for i in bars),
+            title=(name, panel_percent(self.share) if known and detail is not Detail.NAME else ""),
+            bars=tuple((plain_text(self.names[i]), self.smoothed[i]) for i in bars),
             others=self.others if detail <= Detail.SHORT else (),
             colour=colour_of(self.label, self.names),
             em=em,
@@ -130,8 +131,8 @@ class _PanelContent:
         )
 
 
-def _ranked(shares: Sequence[float], before: Sequence[int]) -> tuple[int, ...]:
-    """Indices, the greatest share first; in the order of the frame before as long as that is nearly right."""
+def _stable_order(shares: Sequence[float], before: Sequence[int]) -> tuple[int, ...]:
+    """Indices, the greatest share first; in the order of the previous frame as long as that is nearly right."""
     if not before:
         return tuple(int(i) for i in np.argsort(-np.asarray(shares), kind="stable"))
     order = list(before)
@@ -143,11 +144,11 @@ def _ranked(shares: Sequence[float], before: Sequence[int]) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _others(faces: Faces, row: int, shown: str | None) -> tuple[tuple[str, str], ...]:
+def _other_labels(faces: Faces, row: int, shown: str | None) -> tuple[tuple[str, str], ...]:
     """(head, label) of the heads that have no bars."""
-    found = []
+    labels = []
     for name, head in faces.heads.items():
         best = int(faces.predictions[name].best[row])
         if name != shown and best >= 0:
-            found.append((plain(name), plain(head.labels[best])))
-    return tuple(found)
+            labels.append((plain_text(name), plain_text(head.labels[best])))
+    return tuple(labels)

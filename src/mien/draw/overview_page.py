@@ -1,6 +1,6 @@
-"""The videos of one run beside each other: a table of all faces, one of all episodes, a page that links the reports.
+"""Overview of the videos of one run: a table of all faces, one of all episodes, a page that links the reports.
 
-Written from the summaries of the single videos, so that a resumed run gives the same as an uninterrupted one.
+Made from the summaries of the single videos, so that a resumed run has the same overview as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
 
     Args:
         folder: of the run.
-        summaries: one JSON file a video, as `VideoReport.to_json` gives it; those not there yet are left out.
+        summaries: one JSON file per video, from `VideoReport.to_json`; those that do not exist yet are left out.
 
     Raises:
         OutputError: a file cannot be written.

@@ -1,7 +1,7 @@
-"""HTML pages from Jinja templates: every page extends ``base.html``, escapes what it is given, and loads nothing.
+"""HTML pages from Jinja templates: every page extends ``base.html``, escapes its variables, and loads nothing.
 
-A template is a file of the package, named by its path below ``mien``, such as "draw/video_page.html"; it lies beside
-the module that fills it.
+A template is a file of the package, named by its path below ``mien``, such as "draw/video_page.html"; it is in the
+folder of the module that fills it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def render(template: str, **values: Any) -> str:
 
     Args:
         template: path below the package, such as "draw/video_page.html".
-        values: its variables. Text is escaped, unless the template says ``| safe`` where it holds SVG of our own.
+        values: its variables. Text is escaped, unless the template marks it as ``| safe``, as it does our own SVG.
     """
     return _environment().get_template(template).render(values)
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """Bytes as an address that stands inside a page, such as ``data:image/png;base64,…``."""
+    """Bytes as a data URI, such as ``data:image/png;base64,…``."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -1,4 +1,4 @@
-"""One colour per label; those of emotions can be told apart with any common colour blindness."""
+"""One colour per label; those of emotions are distinguishable with any common colour blindness."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ COLOURS: Mapping[str, Rgb] = {
     "fear": (204, 121, 167),
     "contempt": (40, 130, 200),
 }
-"""RGB, after Okabe and Ito (2008), "Color Universal Design"; grey stands for their black, and their blue is a little
-lighter here, because bars lie on a dark ground."""
+"""RGB, after Okabe and Ito (2008), "Color Universal Design"; grey replaces their black, and their blue is a little
+lighter, because bars lie on a dark background."""
 
 PLAIN: Rgb = (235, 235, 235)
-"""A face without a label."""
+"""Colour of a face without a label."""
 
 
 @functools.lru_cache(maxsize=256)
 def label_colours(labels: tuple[str, ...]) -> Mapping[str, Rgb]:
-    """Label → RGB for the labels of one head: emotions have their own colours, others the first that are free.
+    """Label → RGB for the labels of one head: emotions have their own colours, other labels the first free ones.
 
     Example:
         >>> label_colours(("calm", "happy"))
         {'calm': (230, 159, 0), 'happy': (240, 228, 66)}
     """
     free = [colour for name, colour in COLOURS.items() if name not in labels and name != "neutral"]
-    found = {}
+    colours: dict[str, Rgb] = {}
     for label in labels:
         if label in COLOURS:
-            found[label] = COLOURS[label]
+            colours[label] = COLOURS[label]
         elif free:
-            found[label] = free.pop(0)
-        else:  # hues apart by the golden ratio stay distinct however many there are
-            red, green, blue = colorsys.hls_to_rgb(len(found) * 0.618 % 1.0, 0.6, 0.6)
-            found[label] = round(255 * red), round(255 * green), round(255 * blue)
-    return found
+            colours[label] = free.pop(0)
+        else:  # hues at steps of the golden ratio stay distinct however many there are
+            red, green, blue = colorsys.hls_to_rgb(len(colours) * 0.618 % 1.0, 0.6, 0.6)
+            colours[label] = round(255 * red), round(255 * green), round(255 * blue)
+    return colours
 
 
 def colour_of(label: str | None, labels: Sequence[str] = ()) -> Rgb:

@@ -45,17 +45,17 @@ class Detail(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What will be drawn for one face, and how large it is.
+    """The content and size of the label of one face.
 
     Attributes:
         title: left and right part of the first line.
         bars: (name, probability) of the lines with a bar.
-        others: (head, label) of the heads that have no bars, such as ("age", "20–29"), a line each.
+        others: (head, label) of the heads that have no bars, such as ("age", "20–29"), one line each.
         colour: RGB of the stripe.
         em: size of the small text, pixels.
         number: of the track, None in a photo.
-        labels: all that title and bars may show in other frames; room is kept for the longest, so that a label keeps
-            its size in a video, and colours are taken from it.
+        labels: all labels of the head of title and bars, in order; they decide the colours.
+        keep_size: reserve room for the longest of ``labels``, so that a panel keeps its size in a video.
     """
 
     title: tuple[str, str]
@@ -79,11 +79,13 @@ class Panel:
         labels = () if first is None else first.head.labels
         return cls(
             title=(
-                plain(first.label if first else "face"),
-                "" if detail is Detail.NAME else percent(first.confidence if first else face.score),
+                plain_text(first.label if first else "face"),
+                "" if detail is Detail.NAME else panel_percent(first.confidence if first else face.score),
             ),
-            bars=tuple((plain(label), p) for label, p in ranked) if detail is Detail.FULL else (),
-            others=tuple((plain(name), plain(label)) for name, label in others) if detail <= Detail.SHORT else (),
+            bars=tuple((plain_text(label), p) for label, p in ranked) if detail is Detail.FULL else (),
+            others=tuple((plain_text(name), plain_text(label)) for name, label in others)
+            if detail <= Detail.SHORT
+            else (),
             colour=colour_of(first.label if first else None, labels),
             em=em,
             labels=labels,
@@ -106,19 +108,19 @@ class Panel:
 
     def render(self) -> Tile:
         """The panel as RGBA uint8 ``(height, width, 4)`` of `size`."""
-        # in a video only the numbers change from frame to frame
-        still = replace(self, title=(self.title[0], ""), bars=tuple((name, 0.0) for name, _ in self.bars))
-        tile = _ground(still, self.size).copy()
+        # in a video only the numbers change from frame to frame, so the rest is cached
+        fixed = replace(self, title=(self.title[0], ""), bars=tuple((name, 0.0) for name, _ in self.bars))
+        tile = _background(fixed, self.size).copy()
         left, right = self._stripe + self._pad, tile.shape[1] - self._pad
         middle = self._pad_y + self._title_height / 2
         _write(tile, (right, middle), self.title[1], self._large, _TEXT, right=True)
         for (name, share), middle in zip(self.bars, self._rows, strict=False):
-            _write(tile, (right, middle), percent(share), self.em, _QUIET, right=True)
+            _write(tile, (right, middle), panel_percent(share), self.em, _QUIET, right=True)
             self._bar(tile, left + self._name_width + 0.55 * self.em, middle, share, (*self._bar_colour(name), 255))
         return tile
 
-    def ground(self, size: tuple[int, int]) -> Tile:
-        """What does not change with the numbers, as RGBA uint8."""
+    def background(self, size: tuple[int, int]) -> Tile:
+        """Everything but the numbers and bars, as RGBA uint8 ``(height, width, 4)``."""
         width, height = size
         tile = np.empty((height, width, 4), np.uint8)
         tile[:] = _GROUND
@@ -143,7 +145,7 @@ class Panel:
         width, height = round(self._bar_width), max(2, round(0.5 * self.em))
         filled = round(width * min(share, 1.0)) if share > 0 else 0  # nothing for NaN
         if filled > 0:
-            # never shorter than its round ends, so that a trace is still seen
+            # never shorter than its round ends, so that a small share stays visible
             filled = max(filled, height)
             _stamp(tile, _pill(filled, height), (round(left), round(middle - height / 2)), colour)
 
@@ -157,11 +159,13 @@ class Panel:
 
     @property
     def _names(self) -> tuple[str, ...]:
-        """Texts that room is kept for."""
-        return tuple(plain(label) for label in self.labels) if self.keep_size else ()
+        """Texts for which room is reserved."""
+        return tuple(plain_text(label) for label in self.labels) if self.keep_size else ()
 
     def _bar_colour(self, name: str) -> Rgb:
-        return next((colour_of(label, self.labels) for label in self.labels if plain(label) == name), colour_of(name))
+        return next(
+            (colour_of(label, self.labels) for label in self.labels if plain_text(label) == name), colour_of(name)
+        )
 
     @property
     def _number_width(self) -> float:
@@ -212,16 +216,16 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)  # type: ignore[return-value]
 
 
-def percent(share: float) -> str:
-    """``0.934`` → ``93 %``; a trace is ``<1 %``, and what is no number ``?``."""
+def panel_percent(share: float) -> str:
+    """``0.934`` → ``93 %``; a small share is ``<1 %``, and NaN is ``?``."""
     if share != share:
         return "?"
     return "<1 %" if 0 < share < 0.005 else f"{min(max(share, 0.0), 1.0) * 100:.0f} %"
 
 
 @functools.lru_cache(maxsize=1024)
-def plain(text: str) -> str:
-    """Text in the characters the bundled font has, a dash between numbers, cut to a label's length."""
+def plain_text(text: str) -> str:
+    """Text in the characters of the bundled font, with an en dash between numbers, shortened to a label's length."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip() or "?"
     short = letters if len(letters) <= _LONGEST else letters[: _LONGEST - 1] + "…"
     low, dash, high = short.partition("-")
@@ -234,8 +238,8 @@ def _length(text: str, em: int) -> float:
 
 
 @functools.lru_cache(maxsize=256)
-def _ground(panel: Panel, size: tuple[int, int]) -> Tile:
-    return panel.ground(size)
+def _background(panel: Panel, size: tuple[int, int]) -> Tile:
+    return panel.background(size)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -275,13 +279,13 @@ def _text(text: str, em: int) -> tuple[Tile, int]:
 
 
 def _stamp(tile: Tile, mask: Tile, at: tuple[int, int], colour: Rgba) -> None:
-    """Lay a colour on an RGBA tile where a mask (0–255) covers it, in place; what lies outside is left out."""
+    """Paint a colour on an RGBA tile where a mask (0–255) covers it, in place; parts outside are left out."""
     (x, y), (height, width) = at, mask.shape
     left, top = max(-x, 0), max(-y, 0)
     region = tile[y + top : y + height, x + left : x + width]
     cover = mask[top : top + region.shape[0], left : left + region.shape[1], None] / np.float32(255)
     ink = np.array(colour, np.float32)
-    if colour[3] < 255:  # a glaze: the ground keeps its own opacity
+    if colour[3] < 255:  # translucent: the background keeps its own opacity
         cover, ink = cover * np.float32(colour[3] / 255), np.append(ink[:3], 0)
         ink = np.broadcast_to(ink, region.shape).copy()
         ink[..., 3] = region[..., 3]

@@ -38,15 +38,15 @@ def rounded_rectangle(width: int, height: int, radius: float) -> NDArray[np.uint
 
 
 def blend(rgb: NDArray[np.uint8], tile: NDArray[np.uint8], at: tuple[int, int]) -> None:
-    """Lay an RGBA uint8 ``(h, w, 4)`` tile on RGB uint8 pixels, in place, its top left corner at (x, y)."""
+    """Blend an RGBA uint8 ``(h, w, 4)`` tile over RGB uint8 pixels, in place, with its top left corner at (x, y)."""
     import cv2
 
     (x, y), (height, width) = at, tile.shape[:2]
     region = rgb[y : y + height, x : x + width]
     # ten times as fast as the same sum in NumPy
     cover = cv2.cvtColor(tile[..., 3], cv2.COLOR_GRAY2RGB)
-    laid = cv2.multiply(cv2.cvtColor(tile, cv2.COLOR_RGBA2RGB), cover, scale=1 / 255)
-    region[...] = cv2.add(laid, cv2.multiply(region, cv2.bitwise_not(cover), scale=1 / 255))
+    weighted = cv2.multiply(cv2.cvtColor(tile, cv2.COLOR_RGBA2RGB), cover, scale=1 / 255)
+    region[...] = cv2.add(weighted, cv2.multiply(region, cv2.bitwise_not(cover), scale=1 / 255))
 
 
 def stroke(
@@ -63,7 +63,7 @@ def stroke(
 
     Args:
         rgb: the picture.
-        box: xyxy pixels of the middle of the line; what lies outside the picture is left out.
+        box: xyxy pixels of the middle of the line; parts outside the picture are left out.
         width: of the line, pixels.
         radius: of the corners, pixels.
         colour: RGB.
@@ -76,7 +76,7 @@ def stroke(
     lines = [*([casing] if casing else []), (width, colour, opacity)]
     left, top = int(np.floor(x1 - reach)), int(np.floor(y1 - reach))
     right, bottom = int(np.ceil(x2 + reach)), int(np.ceil(y2 + reach))
-    # only the frame is visited: the inside of a large face is most of its pixels
+    # only the border is computed: the inside of a large face is most of its pixels
     depth = int(np.ceil(radius + 2 * reach))
     inner_top, inner_bottom = min(top + depth, bottom), max(bottom - depth, top + depth)
     inner_left, inner_right = min(left + depth, right), max(right - depth, left + depth)

@@ -1,4 +1,4 @@
-"""The sound of a video, for a copy of its pictures: the stretch between two times, copied or encoded as AAC."""
+"""The sound of a video between two times, copied or encoded as AAC, for the annotated copy of its frames."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 COPIED = ("aac", "mp3", "opus", "ac3", "eac3")
-"""Codecs that MP4 players know."""
+"""Codecs that MP4 players support."""
 _AAC_RATES = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 _BITS = 96_000
-"""Bits a second and channel of sound that is encoded."""
+"""Bits per second and channel of encoded sound."""
 _GAP = 0.05
-"""Seconds by which sound may be off before silence is put in, or sound left out, to keep it beside the pictures."""
+"""Seconds by which sound may be off before silence is inserted, or sound dropped, to follow the frames."""
 
 
 class Soundtrack:
-    """The packets of the sound, with time stamps from the start of the stretch; a context manager.
+    """Iterates over the packets of the sound, with time stamps relative to ``start``; a context manager.
 
-    Making it adds a stream to the output, unless the original has no sound or cannot be read.
+    Its construction adds a stream to the output, unless the original has no sound or cannot be read.
 
     Attributes:
-        stream: the one it added to the output, None without sound.
+        stream: the stream that it added to the output, None without sound.
         copied: whether packets are copied.
-        problems: one line each: what went wrong and what it cost.
+        problems: problems with the sound, one line each.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Soundtrack:
         *,
         copy: bool = True,
     ) -> None:
-        """Take the sound of ``original``.
+        """Open the sound of ``original``.
 
         Args:
             original: a video file.
-            output: what the packets are for.
-            start: seconds on the clock of the original's frames.
-            end: seconds.
+            output: the container that the packets are written to.
+            start: time of the first frame in the original, seconds.
+            end: end of the last frame in the original, seconds.
             copy: copy packets where MP4 can hold them.
         """
         import av
@@ -81,7 +81,7 @@ class Soundtrack:
                 self.stream = output.add_stream("aac", rate=self._rate, layout=self._layout)
                 self.stream.bit_rate = _BITS * (1 if codec.channels == 1 else 2)
         except (FFmpegError, OSError, ValueError) as error:
-            self._failed(error)
+            self._add_problem(error)
 
     def __enter__(self) -> Self:
         return self
@@ -98,15 +98,15 @@ class Soundtrack:
         try:
             yield from self._copy() if self.copied else self._encode()
         except (FFmpegError, OSError, ValueError) as error:
-            self._failed(error)
+            self._add_problem(error)
 
-    def _failed(self, error: Exception) -> None:
+    def _add_problem(self, error: Exception) -> None:
         name = self._file.name.encode("utf-8", "backslashreplace").decode("utf-8")
-        why = getattr(error, "strerror", None) or str(error)
-        self.problems = (*self.problems, f"{name}: the sound could not be taken over: {why}")
+        reason = getattr(error, "strerror", None) or str(error)
+        self.problems = (*self.problems, f"{name}: the sound could not be copied: {reason}")
 
     def _packets(self) -> Iterator[tuple[float, Any]]:
-        """The packets that the stretch touches, and their times in it."""
+        """The packets that overlap the time between start and end, and their times relative to the start."""
         if self._begin > 1.0:
             self._source.seek(int((self._begin - 1.0) * 1_000_000), backward=True)
         for packet in self._source.demux(self._track):
@@ -126,7 +126,7 @@ class Soundtrack:
         for time, packet in self._packets():
             stamp = round(time * rate)
             if last is not None and stamp <= last:
-                continue  # MP4 needs time stamps that grow
+                continue  # MP4 needs increasing time stamps
             duration = round((packet.duration or 0) * packet.time_base * rate)
             packet.stream, packet.time_base = self.stream, Fraction(1, rate)
             packet.pts = packet.dts = last = stamp
@@ -145,7 +145,7 @@ class Soundtrack:
         yield from self.stream.encode(None)
 
     def _sound(self) -> Iterator[Any]:
-        """``(channels, n)`` float32 samples of the stretch without a gap from its start on."""
+        """``(channels, n)`` float32 samples from the start on, without gaps."""
         from av.audio.resampler import AudioResampler
         from av.error import FFmpegError
 
@@ -174,4 +174,4 @@ class Soundtrack:
                         yield samples
                         written += samples.shape[1]
         if damaged:
-            self._failed(ValueError(f"{damaged} damaged packets are silent"))
+            self._add_problem(ValueError(f"{damaged} damaged packets are silent"))

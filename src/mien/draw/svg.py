@@ -1,4 +1,4 @@
-"""Timelines as small inline SVG: no text in it, so that it may be stretched to any width."""
+"""Timelines as small inline SVG without text, so that it can be stretched to any width."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from mien.draw.clock import clock
-from mien.draw.track_series import LabelRun, TrackSeries, ticks
+from mien.draw.track_series import LabelRun, TrackSeries, time_ticks
 
 Span = tuple[float, float]
 WIDTH, HEIGHT = 2_000, 200
@@ -19,7 +19,7 @@ def ribbon(
     series: TrackSeries, runs: Iterable[LabelRun], span: Span, cuts: Sequence[float], kinds: Mapping[str, str]
 ) -> str:
     """A bar where the face was visible, and on it one for each run, in the colour of the class of its label."""
-    shapes = [_rect(start, end, span, "seen") for start, end in series.seen(_least(span))]
+    shapes = [_rect(start, end, span, "seen") for start, end in series.visible_spans(_least(span))]
     for run in runs:
         if run.label is not None:
             title = f"{run.label} {clock(run.start, tenths=True)}–{clock(run.end, tenths=True)}"
@@ -28,21 +28,21 @@ def ribbon(
 
 
 def names(runs: Iterable[LabelRun], span: Span) -> str:
-    """The names of runs that are wide enough for theirs, as elements to lay on a `ribbon`."""
-    told = []
+    """The names of runs that are wide enough for them, as HTML elements to show over a `ribbon`."""
+    elements = []
     for run in runs:
         share = 100 * (run.end - run.start) / (span[1] - span[0])
         if run.label is not None and share > 1.1 * len(run.label):
             left = 100 * (run.start - span[0]) / (span[1] - span[0])
-            told.append(f'<span style="left:{left:.2f}%;width:{share:.2f}%">{escape(run.label)}</span>')
-    return "".join(told)
+            elements.append(f'<span style="left:{left:.2f}%;width:{share:.2f}%">{escape(run.label)}</span>')
+    return "".join(elements)
 
 
 def shares(series: TrackSeries, span: Span, cuts: Sequence[float], columns: int, kinds: Mapping[str, str]) -> str:
     """The smoothed probabilities as areas on top of each other."""
     paths = [""] * len(series.labels)
     for a, b in series.stretches(_least(span)):
-        rows = series.thinned((a, b), span, columns)
+        rows = series.thin((a, b), span, columns)
         times = np.append(series.times[rows], series.ends[b - 1])
         x = np.round((times - span[0]) / (span[1] - span[0]) * WIDTH).astype(int)
         known = np.nan_to_num(series.smoothed[rows].astype(np.float64))
@@ -59,18 +59,18 @@ def shares(series: TrackSeries, span: Span, cuts: Sequence[float], columns: int,
 
 def axis(span: Span, most: int = 8) -> str:
     """The times below a drawing, as text."""
-    marks = ticks(*span, most=most)
+    marks = time_ticks(*span, most=most)
     tenths = any(mark % 1 for mark in marks)
-    told = []
+    elements = []
     for mark in marks:
         left = 100 * (mark - span[0]) / (span[1] - span[0])
         last = ' class="last"' if left > 97 else ""
-        told.append(f'<span{last} style="left:{left:.2f}%">{clock(mark, tenths=tenths)}</span>')
-    return f'<div class="axis" aria-hidden="true">{"".join(told)}</div>'
+        elements.append(f'<span{last} style="left:{left:.2f}%">{clock(mark, tenths=tenths)}</span>')
+    return f'<div class="axis" aria-hidden="true">{"".join(elements)}</div>'
 
 
 def _least(span: Span) -> float:
-    """Seconds of a gap too short to be seen."""
+    """Length of a gap that is too short to be visible, seconds."""
     return (span[1] - span[0]) / WIDTH
 
 
@@ -83,10 +83,10 @@ def _area(x: np.ndarray, y: np.ndarray) -> str:
     return f"M{x[0]},{HEIGHT}V{y[0]}{'l' + moves if moves else ''}V{HEIGHT}z"
 
 
-def _rect(start: float, end: float, span: Span, kind: str, told: str | None = None) -> str:
+def _rect(start: float, end: float, span: Span, kind: str, tooltip: str | None = None) -> str:
     x = (start - span[0]) / (span[1] - span[0]) * WIDTH
     width = max((end - start) / (span[1] - span[0]) * WIDTH, 0.5)
-    title = "" if told is None else f"<title>{escape(told)}</title>"
+    title = "" if tooltip is None else f"<title>{escape(tooltip)}</title>"
     return f'<rect class="{kind}" x="{x:.1f}" width="{width:.1f}" height="10">{title}</rect>'
 
 
@@ -96,5 +96,5 @@ def _cuts(cuts: Sequence[float], span: Span) -> list[str]:
 
 
 def _svg(shapes: Sequence[str], height: int) -> str:
-    drawn = "".join(shapes)
-    return f'<svg viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
+    content = "".join(shapes)
+    return f'<svg viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" aria-hidden="true">{content}</svg>'

@@ -1,4 +1,4 @@
-"""One picture of each face of a video, taken from the frame that shows it best."""
+"""One picture of each face of a video, cropped from the frame that shows it best."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from mien.results.track import Track
 from mien.results.video import VideoReport
 
 _MARGIN = 0.25
-"""Room around a box, as a share of its longer side."""
+"""Margin around a box, as a share of its longer side."""
 _TICK = 1e-4
 
 
-def face_pictures(report: VideoReport, clip: str | os.PathLike[str], *, most: int = 60) -> dict[int, NDArray[np.uint8]]:
-    """The faces of the longest tracks, cut out of the video again: number → RGB uint8, square.
+def crop_thumbnails(
+    report: VideoReport, clip: str | os.PathLike[str], *, most: int = 60
+) -> dict[int, NDArray[np.uint8]]:
+    """The faces of the longest tracks, cropped from the video again: track → RGB uint8 ``(h, w, 3)``, square.
 
     A face whose frame cannot be read any more is left out.
 
     Args:
         report: of the video.
         clip: the video file, or folder of numbered pictures.
-        most: tracks at most, those seen longest; each costs a search for its frame.
+        most: greatest number of tracks, the longest ones; each costs a seek to its frame.
     """
     longest = sorted(report.tracks, key=lambda track: -track.seen)[:most]
     pictures = {track.id: _picture(track, clip) for track in sorted(longest, key=lambda track: track.id)}
@@ -40,11 +42,11 @@ def _picture(track: Track, clip: str | os.PathLike[str]) -> NDArray[np.uint8] | 
             frame = next(iter(source), None)
     except MienError:
         return None
-    return None if frame is None or frame.index != index else _cut(frame.rgb, box)
+    return None if frame is None or frame.index != index else _crop(frame.rgb, box)
 
 
-def _cut(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8] | None:
-    """A square around a box, as far as it lies in the picture."""
+def _crop(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8] | None:
+    """The part of the square around a box that lies inside the picture."""
     height, width = rgb.shape[:2]
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     half = (0.5 + _MARGIN) * max(box[2] - box[0], box[3] - box[1])

@@ -11,7 +11,15 @@ import numpy as np
 
 from mien.draw.clock import clock, duration
 from mien.draw.palette import colour_of, luminance
-from mien.draw.track_series import LabelRun, TrackSeries, cuts_of, episode_runs, series_of, span_of, ticks
+from mien.draw.track_series import (
+    LabelRun,
+    TrackSeries,
+    episode_runs,
+    scene_cut_times,
+    series_by_track,
+    time_span,
+    time_ticks,
+)
 from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path, output_errors, output_file
 from mien.results.face_columns import nominal_heads
@@ -25,14 +33,14 @@ if TYPE_CHECKING:
 _WIDTH, _DPI = 12.0, 120
 """Inches, and pixels an inch."""
 _COLUMNS = {".png": 400, ".pdf": 160, ".svg": 160}
-"""Stretches of time that are drawn apart; within each, every emotion keeps its extremes. Points cost bytes in SVG."""
+"""Number of columns of time; within each, every label keeps its extremes. Points cost bytes in SVG."""
 _SHARP = 2_000
-"""Gaps shorter than this part of the video would not be seen."""
+"""Gaps shorter than this fraction of the video would not be visible."""
 _LINES = 100
-"""Changes of the leading emotion above which areas are drawn without lines between them."""
+"""Changes of the leading label above which areas are drawn without lines between them."""
 _EPISODES, _FACES = 2_000, 40
-"""Episodes of a face that are drawn one by one at most, and faces: those seen longest."""
-_INK, _QUIET, _SEEN, _GRID = "#1f2328", "#59636e", "#e4e7eb", "#d0d7de"
+"""Most episodes of a face that are drawn one by one, and most faces: the longest tracks."""
+_INK, _QUIET, _VISIBLE, _GRID = "#1f2328", "#59636e", "#e4e7eb", "#d0d7de"
 
 
 def save_timeline(
@@ -40,9 +48,9 @@ def save_timeline(
 ) -> Path:
     """Write a timeline as PNG, SVG or PDF, by the suffix, and return the path; needs matplotlib (extra ``plots``).
 
-    The picture of one face has its episodes on top, the emotions filtered over time below, and the vote of the sliding
-    window at the bottom, grey where its majority may be chance. Where the face was not seen, nothing is drawn. The
-    picture of all faces has a row with the episodes of each. Dotted lines are cuts.
+    The picture of one face has its episodes on top, the filtered probabilities below, and the vote of the sliding
+    window at the bottom, grey where its majority may be chance. Where the face was not visible, nothing is drawn. The
+    picture of all faces has one row per face with its episodes. Dotted lines are scene cuts.
 
     Args:
         report: of one video.
@@ -58,7 +66,7 @@ def save_timeline(
     target = output_file(path)
     suffix = target.suffix.lower()
     if suffix not in _COLUMNS:
-        raise InputError(f"{target}: a timeline is a picture: use the suffix .png or .svg")
+        raise InputError("a timeline is a picture", path=target, advice="use the suffix .png or .svg")
     figure = (
         draw_timeline(report, head=head)
         if track is None
@@ -71,12 +79,12 @@ def save_timeline(
 
 
 def draw_track(report: VideoReport, number: int, *, head: str | None = None, columns: int = 400) -> Figure:
-    """The timeline of one face as a matplotlib figure; ``columns`` bounds the points it is drawn with."""
+    """The timeline of one face as a matplotlib figure; ``columns`` limits the number of points."""
     track = report.track(number)
     name = _head(report, head)
-    series = series_of(report, name)[number]
+    series = series_by_track(report, name)[number]
     prediction = None if name is None else track.predictions.get(name)
-    span = span_of(report)
+    span = time_span(report)
     labelled = len(series.labels) > 0
     figure = _figure(3.9 if labelled else 1.4)
     heights = [0.3, 2.4, 0.16] if labelled else [0.3]
@@ -85,14 +93,14 @@ def draw_track(report: VideoReport, number: int, *, head: str | None = None, col
     )
     _title(figure, _name(report), _summary(track, name))
     _frame(panels[0], "episodes" if labelled else "seen", 0)
-    _draw_seen(panels[0], series, 0, span)
+    _draw_visible(panels[0], series, 0, span)
     episodes = () if prediction is None else prediction.episodes
     _ribbon(panels[0], episode_runs(episodes, span, _EPISODES), 0, span, series.labels, names=True)
     if labelled:
         _shares(panels[1], series, span, columns)
         _frame(panels[2], "vote", 0)
-        _draw_seen(panels[2], series, 0, span)
-        votes = series.voted(span, 2 * columns)
+        _draw_visible(panels[2], series, 0, span)
+        votes = series.vote_runs(span, 2 * columns)
         _ribbon(panels[2], votes, 0, span, series.labels)
         unsure = any(run.label is None for run in votes)
         _legend(panels[1], series.labels, tuple(reversed(series.labels)), "undecided" if unsure else None)
@@ -102,10 +110,10 @@ def draw_track(report: VideoReport, number: int, *, head: str | None = None, col
 
 def draw_timeline(report: VideoReport, *, head: str | None = None) -> Figure:
     """The timelines of all faces as a matplotlib figure."""
-    span = span_of(report)
+    span = time_span(report)
     name = _head(report, head)
     labels = () if name is None else report.heads[name].labels
-    every = series_of(report, name)
+    every = series_by_track(report, name)
     episodes = {t.id: t.predictions[name].episodes if name and name in t.predictions else () for t in report.tracks}
     tracks = sorted(sorted(report.tracks, key=lambda t: -t.seen)[:_FACES], key=lambda t: t.id)
     left_out = len(report.tracks) - len(tracks)
@@ -114,7 +122,7 @@ def draw_timeline(report: VideoReport, *, head: str | None = None) -> Figure:
     more = f", the {len(tracks)} seen longest" if left_out else ""
     _title(figure, _name(report), f"{len(report.tracks):,} {'face' if len(report.tracks) == 1 else 'faces'}{more}")
     for row, track in enumerate(tracks):
-        _draw_seen(axes, every[track.id], row, span)
+        _draw_visible(axes, every[track.id], row, span)
         _ribbon(axes, episode_runs(episodes[track.id], span, _EPISODES), row, span, labels)
     axes.set_ylim(max(len(tracks), 1) - 0.4, -0.6)
     axes.set_yticks(range(len(tracks)), [f"face {track.id}" for track in tracks])
@@ -135,7 +143,7 @@ def _head(report: VideoReport, head: str | None) -> str | None:
     if head is None:
         return nominal[0] if nominal else None
     if head not in nominal:
-        raise InputError(f"no timeline of {head!r}", advice=f"take one of {', '.join(nominal) or 'none'}")
+        raise InputError(f"no timeline of {head!r}", advice=f"choose one of {', '.join(nominal) or 'none'}")
     return head
 
 
@@ -151,19 +159,19 @@ def _figure(height: float) -> Figure:
     return figure
 
 
-def _title(figure: Figure, name: str, told: str) -> None:
-    # a dollar sign in a file name would begin a formula
+def _title(figure: Figure, name: str, summary: str) -> None:
+    # a dollar sign in a file name would start a formula
     top = 1 - 0.1 / figure.get_figheight()
-    name, told = name.replace("$", r"\$"), told.replace("$", r"\$")
+    name, summary = name.replace("$", r"\$"), summary.replace("$", r"\$")
     figure.text(0.012, top, name, ha="left", va="top", fontsize=12, fontweight="bold", color=_INK)
-    figure.text(0.988, top, told, ha="right", va="top", fontsize=10, color=_QUIET)
+    figure.text(0.988, top, summary, ha="right", va="top", fontsize=10, color=_QUIET)
 
 
 def _name(report: VideoReport) -> str:
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     name = Path(report.source).name if report.source else "video"
-    # characters that the font lacks would be boxes, and a warning each
+    # characters that the font lacks would be drawn as boxes, with a warning each
     known = get_font(findfont(FontProperties())).get_charmap()
     text = "".join(letter if ord(letter) in known and letter.isprintable() else "?" for letter in name)
     return text if len(text) <= 60 else f"{text[:28]}…{text[-28:]}"
@@ -182,10 +190,10 @@ def _summary(track: Track, head: str | None) -> str:
     return ", ".join(parts)
 
 
-def _draw_seen(axes: Axes, series: TrackSeries, row: float, span: tuple[float, float]) -> None:
+def _draw_visible(axes: Axes, series: TrackSeries, row: float, span: tuple[float, float]) -> None:
     least = (span[1] - span[0]) / _SHARP
-    spans = [(start, end - start) for start, end in series.seen(least)]
-    axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=_SEEN, linewidth=0)
+    spans = [(start, end - start) for start, end in series.visible_spans(least)]
+    axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=_VISIBLE, linewidth=0)
 
 
 def _ribbon(
@@ -218,7 +226,7 @@ def _shares(axes: Axes, series: TrackSeries, span: tuple[float, float], columns:
     leading = np.count_nonzero(np.diff(series.smoothed.argmax(axis=1)))
     line = 0.5 if leading <= _LINES else 0.0
     for stretch in series.stretches((span[1] - span[0]) / _SHARP):
-        rows = series.thinned(stretch, span, columns)
+        rows = series.thin(stretch, span, columns)
         # the last frame lasts until the next one
         times = np.append(series.times[rows], series.ends[stretch[1] - 1])
         layers = np.concatenate([series.smoothed[rows], series.smoothed[rows[-1:]]]).T.astype(float)
@@ -243,11 +251,11 @@ def _frame(axes: Axes, label: str, row: float) -> None:
 
 def _time_axis(panels: Sequence[Any], report: VideoReport, span: tuple[float, float]) -> None:
     last = panels[-1]
-    marks = ticks(*span, most=12)
+    marks = time_ticks(*span, most=12)
     tenths = any(mark % 1 for mark in marks)
     for axes in panels:
         axes.set_xlim(*span)
-        for cut in cuts_of(report)[:200]:
+        for cut in scene_cut_times(report)[:200]:
             axes.axvline(cut, color=_INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=3)
         axes.tick_params(axis="x", length=0, labelbottom=False)
     last.set_xticks(marks, [clock(mark, tenths=tenths) for mark in marks])
@@ -261,7 +269,7 @@ def _legend(axes: Axes, labels: Sequence[str], shown: Sequence[str], rest: str |
 
     handles = [Patch(facecolor=_hex(label, labels), label=label) for label in shown]
     if rest is not None:
-        handles.append(Patch(facecolor=_SEEN, label=rest))
+        handles.append(Patch(facecolor=_VISIBLE, label=rest))
     if handles:
         axes.legend(
             handles=handles, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False, fontsize=9.5,
@@ -275,5 +283,5 @@ def _hex(label: str | None, labels: Sequence[str]) -> str:
 
 
 def _on(label: str, labels: Sequence[str]) -> str:
-    """Dark or white, whichever has more contrast to a label's colour."""
+    """Dark or white, whichever has more contrast with a label's colour."""
     return _INK if luminance(colour_of(label, labels)) > 0.18 else "white"

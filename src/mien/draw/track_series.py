@@ -1,4 +1,4 @@
-"""The table of a video as what a timeline draws: when each face was seen, its emotions thinned out, runs of a label."""
+"""The table of a video as time series for drawing: when each face was visible, its probabilities, runs of a label."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mien.results.video import VideoReport
 
 Float = NDArray[np.float64]
 _LATE = 3.0
-"""A frame that comes so many usual steps after the one before leaves a gap."""
+"""A frame that comes this many usual steps after the previous one leaves a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class LabelRun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackSeries:
-    """One face over time, a row for each frame in which it was seen.
+    """One face over time, one row per frame in which it was visible.
 
     Attributes:
-        times: ``(n,)`` seconds, growing.
-        ends: ``(n,)`` seconds at which the frame after each one starts.
-        first: ``(n,)`` whether the face was not seen in the frame before.
-        smoothed: ``(n, k)`` probabilities, filtered over time; k is 0 without an emotion model.
+        times: ``(n,)`` seconds, increasing.
+        ends: ``(n,)`` start of the next frame, seconds.
+        first: ``(n,)`` whether the face was not visible in the previous frame.
+        smoothed: ``(n, k)`` probabilities, filtered over time; k is 0 without a head.
         votes: ``(n,)`` index of the label that the sliding window votes for, −1 where its majority may be chance.
         labels: names of the columns of ``smoothed``.
     """
@@ -54,20 +54,20 @@ class TrackSeries:
     labels: tuple[str, ...]
 
     def stretches(self, gap: float = 0.0) -> list[tuple[int, int]]:
-        """Rows [first, last) of each stretch of time in which the face was seen without a gap of so many seconds."""
+        """Rows [first, last) of each stretch of time in which the face was visible without a gap of ``gap`` seconds."""
         starts = np.flatnonzero(self.first)
         kept = starts[self.times[starts] - self.ends[starts - 1] >= gap] if gap > 0 else starts
         return list(itertools.pairwise([*sorted({*starts[:1].tolist(), *kept.tolist()}), len(self.times)]))
 
-    def seen(self, gap: float = 0.0) -> list[tuple[float, float]]:
-        """Start and end in seconds of each stretch."""
+    def visible_spans(self, gap: float = 0.0) -> list[tuple[float, float]]:
+        """Start and end of each of the `stretches`, seconds."""
         return [(float(self.times[a]), float(self.ends[b - 1])) for a, b in self.stretches(gap)]
 
-    def voted(self, span: tuple[float, float], columns: int) -> list[LabelRun]:
+    def vote_runs(self, span: tuple[float, float], columns: int) -> list[LabelRun]:
         """Runs of the vote's label, None while it is undecided; no more than there are columns between two times."""
         votes, starts, ends = self.votes, self.times, self.ends
         if len(votes) > columns:
-            votes, starts, ends = self._most(votes, span, columns)
+            votes, starts, ends = self._most_frequent_votes(votes, span, columns)
         runs: list[LabelRun] = []
         for vote, start, end in zip(votes.tolist(), starts.tolist(), ends.tolist(), strict=True):
             label = self.labels[vote] if vote >= 0 else None
@@ -77,8 +77,8 @@ class TrackSeries:
                 runs.append(LabelRun(start, end, label))
         return runs
 
-    def thinned(self, stretch: tuple[int, int], span: tuple[float, float], columns: int) -> NDArray[np.int64]:
-        """Rows of a stretch that are enough to draw it: in each column its ends, and every emotion's extremes."""
+    def thin(self, stretch: tuple[int, int], span: tuple[float, float], columns: int) -> NDArray[np.int64]:
+        """Rows of a stretch that suffice to draw it: in each column its ends, and the extremes of every label."""
         a, b = stretch
         if b - a <= 2 * columns or not self.labels:
             return np.arange(a, b)
@@ -90,10 +90,10 @@ class TrackSeries:
             kept += [order[edges[:-1]], order[edges[1:] - 1]]
         return np.asarray(a + np.unique(np.concatenate(kept)), np.int64)
 
-    def _most(
+    def _most_frequent_votes(
         self, votes: NDArray[np.int64], span: tuple[float, float], columns: int
     ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
-        """The most frequent vote of each column that the face was seen in, and the column's start and end."""
+        """The most frequent vote of each column in which the face was visible, and the column's start and end."""
         column = _columns(self.times, span, columns)
         counts = np.zeros((columns, len(self.labels) + 1), np.int64)
         np.add.at(counts, (column, votes + 1), 1)
@@ -103,8 +103,8 @@ class TrackSeries:
         return votes, np.asarray(span[0] + used * width), np.asarray(span[0] + (used + 1) * width)
 
 
-def series_of(report: VideoReport, head: str | None = None) -> dict[int, TrackSeries]:
-    """Every track's series, by number; tracks without a row are empty ones.
+def series_by_track(report: VideoReport, head: str | None = None) -> dict[int, TrackSeries]:
+    """Number of a track → its series, empty for a track without rows.
 
     Args:
         report: of one video.
@@ -125,25 +125,25 @@ def series_of(report: VideoReport, head: str | None = None) -> dict[int, TrackSe
     smoothed = records[f"{head}/smoothed"] if head else nothing
     votes = records[f"{head}/vote"] if head else np.full(len(records), -1)
     decided = records[f"{head}/vote_low"] > 0.5 if head else np.zeros(len(records), np.bool_)
-    found: dict[int, TrackSeries] = {}
+    series: dict[int, TrackSeries] = {}
     for track in report.tracks:
-        mine = order[np.searchsorted(numbers, track.id, "left") : np.searchsorted(numbers, track.id, "right")]
-        mine = mine[np.argsort(ordinal[mine], kind="stable")]
-        position = ordinal[mine]
+        own = order[np.searchsorted(numbers, track.id, "left") : np.searchsorted(numbers, track.id, "right")]
+        own = own[np.argsort(ordinal[own], kind="stable")]
+        position = ordinal[own]
         gap = np.diff(position, prepend=-2) > 1
         gap[1:] |= late[position[:-1]]
-        found[track.id] = TrackSeries(
+        series[track.id] = TrackSeries(
             times=times[position],
             ends=ends[position],
             first=gap,
-            smoothed=np.asarray(smoothed[mine], np.float32),
-            votes=np.where(decided[mine], votes[mine], -1).astype(np.int64),
+            smoothed=np.asarray(smoothed[own], np.float32),
+            votes=np.where(decided[own], votes[own], -1).astype(np.int64),
             labels=labels,
         )
-    return found
+    return series
 
 
-def span_of(report: VideoReport) -> tuple[float, float]:
+def time_span(report: VideoReport) -> tuple[float, float]:
     """Seconds from the first frame to the end of the last; a short time for a video without one."""
     times = report.rows.records["time"]
     ends = [track.end for track in report.tracks]
@@ -153,14 +153,14 @@ def span_of(report: VideoReport) -> tuple[float, float]:
     return start, max([float(times.max()), start + report.coverage.seconds, start + 0.04, *ends])
 
 
-def cuts_of(report: VideoReport) -> list[float]:
+def scene_cut_times(report: VideoReport) -> list[float]:
     """Seconds at which new scenes start."""
     records = report.rows.records
     return np.unique(records["time"][records["cut"]]).tolist()  # type: ignore[no-any-return]
 
 
-def ticks(start: float, end: float, most: int = 10) -> list[float]:
-    """Round times between two, at most so many; in seconds."""
+def time_ticks(start: float, end: float, most: int = 10) -> list[float]:
+    """At most ``most`` round times between ``start`` and ``end``, seconds."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
     step = next((s for s in steps if (end - start) / s <= most), (end - start) / most)
     first = int(np.ceil(start / step - 1e-9))
@@ -168,7 +168,7 @@ def ticks(start: float, end: float, most: int = 10) -> list[float]:
 
 
 def episode_runs(episodes: Sequence[Episode], span: tuple[float, float], columns: int) -> list[LabelRun]:
-    """Episodes as runs; of more than there are columns, what covers most of each column."""
+    """Episodes as runs; where there are more than columns, the label that covers most of each column."""
     if len(episodes) <= columns:
         return [LabelRun(e.start, e.end, e.label) for e in episodes]
     labels = sorted({e.label for e in episodes})
@@ -179,17 +179,17 @@ def episode_runs(episodes: Sequence[Episode], span: tuple[float, float], columns
         a, b = _columns(np.array([e.start, e.end]), span, columns).tolist()
         shared = np.minimum(starts[a : b + 1] + width, e.end) - np.maximum(starts[a : b + 1], e.start)
         covered[labels.index(e.label), a : b + 1] += np.maximum(shared, 0.0)
-    # a face that was not seen for most of a column has no label there
+    # a face that was not visible for most of a column has no label there
     most = np.where(covered.sum(axis=0) >= 0.5 * width, covered.argmax(axis=0), -1)
     edges = [0, *(np.flatnonzero(np.diff(most)) + 1).tolist(), columns]
     runs = ((starts[a], starts[b - 1] + width, int(most[a])) for a, b in itertools.pairwise(edges))
     return [LabelRun(float(start), float(end), labels[k]) for start, end, k in runs if k >= 0]
 
 
-def longest(episodes: Sequence[Episode], count: int) -> list[Episode]:
-    """At most so many episodes, the longest, in order of time."""
-    chosen = sorted(episodes, key=lambda e: -e.duration)[:count]
-    return sorted(chosen, key=lambda e: e.start)
+def longest_episodes(episodes: Sequence[Episode], count: int) -> list[Episode]:
+    """The ``count`` longest episodes, in order of time."""
+    selected = sorted(episodes, key=lambda e: -e.duration)[:count]
+    return sorted(selected, key=lambda e: e.start)
 
 
 def _columns(times: Float, span: tuple[float, float], columns: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The report on a video as one HTML page that loads nothing: summary, all faces, and a section for each."""
+"""The report on a video as one self-contained HTML page: summary, all faces, and one section per face."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mien.draw import svg
 from mien.draw.clock import clock, duration
 from mien.draw.pages import data_uri, render
 from mien.draw.palette import colour_of
-from mien.draw.track_series import cuts_of, episode_runs, longest, series_of, span_of
+from mien.draw.track_series import episode_runs, longest_episodes, scene_cut_times, series_by_track, time_span
 from mien.errors import InputError
 from mien.files import atomic_path, output_errors, output_file
 from mien.results.columns import readable
@@ -25,15 +25,15 @@ from mien.results.video import VideoReport
 from mien.text import percent, short_percent
 
 _SECTIONS, _ROWS, _EPISODES = 60, 300, 2_000
-"""Faces that get a section and a row of the table at most, the longest seen, and episodes that are listed in all."""
+"""Most faces with a section, most with a row of the table (the longest tracks), and most episodes listed in all."""
 _COLUMNS = 4_000
-"""Stretches of time in which emotions keep their extremes, over all faces."""
+"""Columns of time in which labels keep their extremes, over all faces."""
 _PROBLEMS = 100
-"""Problems that are listed."""
+"""Most problems that are listed."""
 _FEW = 12
-"""Episodes that are listed openly; a longer table is folded."""
+"""Most episodes that are listed unfolded; a longer table is folded."""
 _THUMBNAIL = 192
-"""Pixels of the longer side of a picture of a face."""
+"""Longer side of a picture of a face, pixels."""
 
 
 def write_html(
@@ -44,16 +44,16 @@ def write_html(
 ) -> Path:
     """Write the report as one self-contained page and return its path.
 
-    However long the video, the page stays small: it shows the longest episodes and the faces seen longest, and says so.
+    However long the video, the page stays small: it shows the longest episodes and tracks, and states that it does.
 
     Args:
         report: of one video.
         path: the file; its folder is made.
-        thumbnails: number of a track → a picture of its face, RGB uint8 ``(h, w, 3)``. None shows none: a face in a
-            file that is passed on is personal data.
+        thumbnails: number of a track → a picture of its face, RGB uint8 ``(h, w, 3)``. None shows none: faces in a
+            file that is shared are personal data.
 
     Raises:
-        InputError: ``path`` is a folder, or a thumbnail is no picture.
+        InputError: ``path`` is a folder, or a thumbnail is not a picture.
         OutputError: the file cannot be written.
     """
     target = output_file(path)
@@ -74,7 +74,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Timeline:
-    """What stands about one face in one head whose labels have no order.
+    """The part of a section about one head whose labels have no order.
 
     Attributes:
         head: its name.
@@ -83,9 +83,9 @@ class _Timeline:
         bars: (label, mean probability, share of time), most probable first.
         episodes: the longest, in order of time.
         count: number of all episodes.
-        folded: there are too many to list them openly.
+        folded: whether the list of episodes is folded because it is long.
         ribbon: SVG of the episodes.
-        names: the episodes' names, to lay over it.
+        names: HTML of the episodes' names, shown over ``ribbon``.
         shares: SVG of the probabilities.
         votes: SVG of the votes.
     """
@@ -105,14 +105,14 @@ class _Timeline:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """What stands about one face.
+    """The section of one face.
 
     Attributes:
         track: the face.
         picture: address of its picture, None for none.
         hidden: seconds between its first and last frame in which it was not visible.
-        seen: SVG of when it was visible, for a video without timelines.
-        text: what the drawings show, in words.
+        seen: SVG of the times at which it was visible, for a video without timelines.
+        text: text alternative of the drawings.
         timelines: one per head.
     """
 
@@ -125,10 +125,10 @@ class _Section:
 
 
 def _page(report: VideoReport, thumbnails: Mapping[int, NDArray[np.uint8]]) -> str:
-    span, cuts, heads = span_of(report), cuts_of(report)[:200], report.heads
+    span, cuts, heads = time_span(report), scene_cut_times(report)[:200], report.heads
     nominal = nominal_heads(heads)
-    plain = series_of(report)
-    series = {name: series_of(report, name) for name in nominal}
+    plain = series_by_track(report)
+    series = {name: series_by_track(report, name) for name in nominal}
     colours = [colour_of(label, heads[name].labels) for name in nominal for label in heads[name].labels]
     classes = (f"e{i}" for i in range(len(colours)))
     kinds = {name: {label: next(classes) for label in heads[name].labels} for name in nominal}
@@ -154,13 +154,13 @@ def _page(report: VideoReport, thumbnails: Mapping[int, NDArray[np.uint8]]) -> s
             prediction=prediction,
             kinds=kinds[name],
             bars=[(label, mean, prediction.shares.get(label, 0.0)) for label, mean in means],
-            episodes=longest(prediction.episodes, listed),
+            episodes=longest_episodes(prediction.episodes, listed),
             count=len(prediction.episodes),
             folded=len(prediction.episodes) > _FEW,
             ribbon=svg.ribbon(own, runs, span, cuts, kinds[name]),
             names=svg.names(runs, span),
             shares=svg.shares(own, span, cuts, columns, kinds[name]),
-            votes=svg.ribbon(own, own.voted(span, columns), span, cuts, kinds[name]),
+            votes=svg.ribbon(own, own.vote_runs(span, columns), span, cuts, kinds[name]),
         )
 
     def section(track: Track) -> _Section:
@@ -219,7 +219,7 @@ def _facts(report: VideoReport) -> list[tuple[str, str]]:
 
 
 def _timeline_text(track: Track, span: tuple[float, float], head: str | None) -> str:
-    """The drawings of a face for those who cannot see them."""
+    """Text alternative of the drawings of a face."""
     text = f"Timeline of face {track.id} from {clock(span[0])} to {clock(span[1])}"
     if head is not None and head in track.predictions:
         most = sorted(track.predictions[head].shares.items(), key=lambda item: -item[1])[:3]
@@ -237,7 +237,7 @@ def _jpeg(picture: NDArray[np.uint8], track: int) -> str:
     from PIL import Image
 
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or 0 in picture.shape:
-        raise InputError(f"the thumbnail of face {track} is no RGB uint8 picture: {picture.dtype} {picture.shape}")
+        raise InputError(f"the thumbnail of face {track} is not an RGB uint8 picture: {picture.dtype} {picture.shape}")
     image = Image.fromarray(picture)
     image.thumbnail((_THUMBNAIL, _THUMBNAIL))
     data = io.BytesIO()

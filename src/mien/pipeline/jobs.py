@@ -306,7 +306,7 @@ class VideoJob:
 
     def _write_report(self, folder: Path, report: VideoReport, clip: Path) -> None:
         from mien.draw.overview_page import write_overview
-        from mien.draw.thumbnails import face_pictures
+        from mien.draw.thumbnails import crop_thumbnails
         from mien.draw.timeline import save_timeline
         from mien.draw.video_page import write_html
 
@@ -315,7 +315,7 @@ class VideoJob:
         save_timeline(report, folder / "timeline.png")
         for track in sorted(report.tracks, key=lambda track: -track.seen)[:MAX_TIMELINES]:
             save_timeline(report, folder / f"timeline-{track.id}.png", track=track.id)
-        faces = face_pictures(report, clip) if self._outputs.thumbnails else None
+        faces = crop_thumbnails(report, clip) if self._outputs.thumbnails else None
         write_html(report, folder / "report.html", thumbnails=faces)
         if self._outputs.report is not None and self._folders is not None:
             write_overview(self._outputs.report, [f / _SUMMARY for f in self._folders])
