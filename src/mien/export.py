@@ -34,6 +34,7 @@ TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and ONNX Runtime, as a share of the greatest logit where that is above
 1: some networks take raw pixels and give logits in the hundreds, whose rounding alone is more than this."""
 OPSET = 18
+_log = logging.getLogger(__name__)
 IMAGES = "images"
 """Name of the input of pixels."""
 
@@ -104,6 +105,7 @@ def export(
         )
     with atomic_path(out) as temporary:
         temporary.write_bytes(content)
+    _log.info("exported %s to %s; greatest difference of a logit %.1e", run, out, difference)
     return card
 
 

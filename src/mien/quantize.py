@@ -44,6 +44,7 @@ from mien.training.resize import resize_images
 PERCENTILE = 99.999
 MIN_SHARE = 0.01
 """Share of the multiplications below which a layer stays in float32."""
+_log = logging.getLogger(__name__)
 
 
 def quantize(
@@ -94,6 +95,7 @@ def quantize(
             calibrate_method=CalibrationMethod.Percentile, extra_options={"CalibPercentile": PERCENTILE},
         )  # fmt: skip
         graph = onnx.load(quantized)
+    _log.info("%s in 8 bits, except the layers %s", card.name, ", ".join(small) or "none")
     quantisation = {
         "images": len(rows),
         "split": split,

@@ -18,8 +18,8 @@ from mien.datasets.audit import CHECKS
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError, MienError
-from mien.evaluation.scoring.evaluate import ScoredModel
 from mien.evaluation.scoring.label_check import make_label_model
+from mien.evaluation.scoring.scored_model import ScoredModel
 
 N = 70
 
@@ -160,14 +160,14 @@ def test_a_model_judges_what_it_has_not_seen(data: Dataset) -> None:
     # 13 stands in train too
     held_out = set(np.flatnonzero(data.split != "train").tolist()) - {13}
     assert set(np.flatnonzero(model.predicted).tolist()) == held_out
-    assert "may have learned" in model.caveat
+    assert "may have been trained" in model.caveat
     assert make_label_model(scorable(fer2013=FER), data, unseen=True).predicted.all()
 
 
 @pytest.mark.parametrize(
     ("change", "heads", "error", "message"),
     [
-        (lambda d: d, {"fer2013": FER[:6]}, DataError, "no head of net knows neutral.*--probabilities"),
+        (lambda d: d, {"fer2013": FER[:6]}, DataError, "no head of net has the labels neutral.*--probabilities"),
         (lambda d: replace(d, split=np.full(N, "train")), {"fer2013": FER}, DataError, "--unseen"),
         (
             lambda d: replace(d, emotion=None, info=DatasetInfo("x")),

@@ -15,7 +15,8 @@ from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.fairface import open_fairface
 from mien.datasets.fer2013 import read_fer2013
 from mien.detect import DetectionOptions, make_detector
-from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
+from mien.evaluation.scoring.evaluate import evaluate
+from mien.evaluation.scoring.scored_model import open_model, predict
 from mien.models.catalog import read_model
 from mien.models.crop_frames import AGE_FRAME
 from mien.models.model import Model

@@ -16,7 +16,7 @@ from helpers.labelled_pictures import pictures
 from helpers.pictures import astronaut, hopper
 from mien import export as exporting
 from mien.errors import MissingExtraError, ModelError
-from mien.evaluation.scoring.evaluate import open_model, predict
+from mien.evaluation.scoring.scored_model import open_model, predict
 from mien.models.card import Card
 from mien.models.model import Model, softmax
 from mien.networks.catalog import get_network

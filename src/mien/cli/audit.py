@@ -181,8 +181,8 @@ def _label_model(
     from mien.errors import MissingExtraError
 
     try:
-        from mien.evaluation.scoring.evaluate import open_model
         from mien.evaluation.scoring.label_check import make_label_model
+        from mien.evaluation.scoring.scored_model import open_model
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "checking labels with a model") from error
     return make_label_model(open_model(model, threads), data, unseen=unseen)

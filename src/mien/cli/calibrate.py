@@ -103,7 +103,8 @@ def _write(
     import tempfile
 
     from mien.evaluation.scoring.calibration import rewrite_card, with_temperatures
-    from mien.evaluation.scoring.evaluate import evaluate, open_model
+    from mien.evaluation.scoring.evaluate import evaluate
+    from mien.evaluation.scoring.scored_model import open_model
 
     calibration = {key: document[key] for key in ("fitted_on", "target", "heads")}
     with tempfile.TemporaryDirectory() as folder:

@@ -146,7 +146,8 @@ def _prepared(
 ) -> list[SplitPredictions]:
     """Every model on the images of a prepared file."""
     from mien.datasets.prepared_file import read_prepared
-    from mien.evaluation.scoring.evaluate import open_model, predict_split
+    from mien.evaluation.scoring.evaluate import predict_split
+    from mien.evaluation.scoring.scored_model import open_model
     from mien.published.svm.run_folder import is_svm_run
     from mien.published.svm.scoring import predict_svm
 
@@ -186,7 +187,7 @@ def _whole_photos(
     from mien.detect import make_detector
     from mien.errors import DataError
     from mien.evaluation.scoring.end_to_end import predict_pasted_faces, predict_photos
-    from mien.evaluation.scoring.evaluate import open_model
+    from mien.evaluation.scoring.scored_model import open_model
     from mien.published.svm.run_folder import is_svm_run
 
     if any(is_svm_run(Path(model)) for model in models):

@@ -275,7 +275,7 @@ def _run_tests(
 def _write_sheets(part: Any, options: ExplainOptions) -> None:
     """Contact sheets need no gradient: any model that can be evaluated works."""
     from mien.errors import InputError
-    from mien.evaluation.scoring.evaluate import open_model, predict
+    from mien.evaluation.scoring.scored_model import open_model, predict
     from mien.explain.contact_sheets import select_faces
     from mien.explain.output_folder import write_contact_sheet
     from mien.published.svm.run_folder import is_svm_run

@@ -67,8 +67,9 @@ def command(
     try:
         from mien.datasets.prepared_file import read_prepared
         from mien.evaluation.scoring.calibration import rewrite_card
-        from mien.evaluation.scoring.evaluate import evaluate, open_model
+        from mien.evaluation.scoring.evaluate import evaluate
         from mien.evaluation.scoring.report import to_json
+        from mien.evaluation.scoring.scored_model import open_model
         from mien.models.catalog import read_model
         from mien.quantize import accuracy_losses, quantize
     except ImportError as error:

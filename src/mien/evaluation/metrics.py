@@ -155,10 +155,10 @@ def score_labels(
     if n == 0:
         raise InputError("no image of this split has a label for this head, so there is nothing to score")
     matrix = confusion_matrix(truth, predicted, classes)
-    hits, occurs, said = np.diag(matrix).astype(float), matrix.sum(axis=1), matrix.sum(axis=0)
-    recall = np.divide(hits, occurs, out=np.full(classes, np.nan), where=occurs > 0)
-    precision = np.divide(hits, said, out=np.full(classes, np.nan), where=said > 0)
-    f1 = np.divide(2 * hits, occurs + said, out=np.full(classes, np.nan), where=occurs + said > 0)
+    hits, true, given = np.diag(matrix).astype(float), matrix.sum(axis=1), matrix.sum(axis=0)
+    recall = np.divide(hits, true, out=np.full(classes, np.nan), where=true > 0)
+    precision = np.divide(hits, given, out=np.full(classes, np.nan), where=given > 0)
+    f1 = np.divide(2 * hits, true + given, out=np.full(classes, np.nan), where=true + given > 0)
     return Scores(
         n=n,
         accuracy=float((predicted == truth).mean()),

@@ -32,7 +32,7 @@ def is_subset(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadPredictions:
-    """Predictions beside true labels, one row per image.
+    """Predictions with true labels, one row per image.
 
     Attributes:
         protocol: what the figures are called, such as "ferplus" or "ferplus leak-free".

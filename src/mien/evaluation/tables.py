@@ -1,6 +1,6 @@
 """The tables of an evaluation, laid out once: titles and cells of text, from result documents.
 
-The console, the report page and the documentation only draw them: `as_text` says how a cell is written on one line.
+The console, the report page and the documentation only draw them; `as_text` writes a cell on one line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mien.evaluation.figures import BY_KEY, OF_GROUPS, Figure, reported
 from mien.text import NONE, percent, signed_span
 
 NO_IMAGE = "no image"
-"""What stands for the count of a class or group without one."""
+"""In place of the count of a class or group without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; ``empty`` where no image stands behind it."""
+    """One row; ``empty`` where it is about no image."""
 
     cells: tuple[Cell, ...]
     empty: bool = False
@@ -174,7 +174,7 @@ DISTRIBUTIONS_NOTE = (
     "Mean probability in per cent; with it the difference to all other faces in points, {mark} where its 95 % interval "
     "excludes 0"
 )
-"""What has to stand at a `distribution_table`; ``{mark}`` is how marked cells look."""
+"""Caption of a `distribution_table`; ``{mark}`` is how marked cells look."""
 
 
 def _difference_cell(one: Mapping[str, Any], label: str) -> Cell:

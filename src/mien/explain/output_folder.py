@@ -90,7 +90,7 @@ def _tile(
     crop: NDArray[np.uint8], values: NDArray[np.float32], name: str, quads: NDArray[np.float32] | None, size: int
 ) -> draw.Tile:
     if name == REGIONS and quads is not None:
-        return draw.Tile(draw.draw_outlines(crop, quads, width=2), (name, "where the transformer looks"))
+        return draw.Tile(draw.draw_outlines(crop, quads, width=2), (name, "region of the transformer"))
     note = "red for, blue against" if is_signed(name) else ""
     note = note if np.any(values) else "nothing above 0"
     return draw.Tile(draw.overlay_map(crop, values, signed=is_signed(name)), (name, note))

@@ -33,7 +33,9 @@ EpochCallback = Callable[[Mapping[str, float]], bool]
 _DRAW_EVERY = 20.0
 """Seconds between two drawings of the curves; on a GPU an epoch of a small network is shorter than one drawing."""
 _RESUME = "`--resume` continues after the last finished epoch"
+_log = logging.getLogger(__name__)
 _RESUME = "`--resume` continues after the last finished epoch"
+_log = logging.getLogger(__name__)
 
 
 class RunFolderWriter(Callback):
@@ -166,6 +168,7 @@ def train(
         teacher_module = _teacher(recipe, teacher)
         prepared = read_prepared(data)
         L.seed_everything(recipe.seed, verbose=False)
+        _log.info("%s recipe %s in %s", "resuming" if resume_from is not None else "training", recipe.name, folder)
         if process.is_first:
             _write_environment(folder, data, prepared, process, command, resumed=resume_from is not None)
         # Lightning and TensorBoard log and warn a lot; everything relevant is in the folder

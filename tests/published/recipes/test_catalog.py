@@ -10,7 +10,8 @@ from helpers.labelled_pictures import pictures
 from mien.datasets.dataset import DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError
-from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
+from mien.evaluation.scoring.evaluate import evaluate
+from mien.evaluation.scoring.scored_model import open_model, predict
 from mien.networks.catalog import NETWORKS, get_network
 from mien.published.recipes.catalog import PUBLISHED_RECIPES
 from mien.recipes.catalog import get_recipe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from mien.models.catalog import read_model
 FitTarget = Literal["label", "raters"]
 _LEAST = 1e-12
 """Lower limit of a probability in a logarithm."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def fit_temperatures(
             temperature = round(fit_temperature(probabilities, truth), 4)
         except InputError as error:
             failure = error
+            _log.info("head %s stays at temperature 1: %s", head, error)
             fits.append(TemperatureFit(head, one.protocol, len(one), 1.0, 0.0, None, False))
             continue
         before, after = _loss(probabilities, truth), _loss(apply_temperature(probabilities, temperature), truth)

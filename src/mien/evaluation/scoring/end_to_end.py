@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,7 @@ from mien.results.faces import Faces
 
 Progress = Callable[[int, int], None]
 """Called with (faces done, faces in all)."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +94,7 @@ def detect_and_crop(
         done += len(scene.rows)
         if progress is not None:
             progress(done, n)
+    _log.info("%s found %d of %d faces, and %d where there is none", detector.name, found.sum(), n, spurious)
     return DetectedFaces(found, cropped, spurious)
 
 
@@ -194,7 +197,7 @@ def _predictions(
     facts: Mapping[str, Any],
 ) -> SplitPredictions:
     if model.features:
-        raise InputError(f"{model.name} takes features beside the pixels, which whole photos do not have")
+        raise InputError(f"{model.name} takes features in addition to pixels, which whole photos do not have")
     protocols, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
     outputs = model.predict(cropped[detected.found], {}, flip)
     probabilities = {}

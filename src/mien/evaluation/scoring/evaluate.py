@@ -25,23 +25,9 @@ from mien.evaluation.scoring.protocols import (
     has_labels,
     match_head,
 )
-from mien.evaluation.scoring.scored_model import Features, Predict, ScoredModel, from_callable, open_model, predict
+from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.evaluation.slices import Grouping, group_distributions, group_miss_rates, group_scores, worst_groups
 from mien.models.model import Probabilities
-
-__all__ = [
-    "Features",
-    "Predict",
-    "ScoredModel",
-    "SplitPredictions",
-    "evaluate",
-    "from_callable",
-    "match_protocols",
-    "open_model",
-    "predict",
-    "predict_split",
-    "score_predictions",
-]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Okabe and Ito's, told apart by most colour-blind readers."""
+"""Of Okabe and Ito, distinguishable by most colour-blind readers."""
 _INK, _QUIET = "#1f2328", "#57606a"
 _DPI = 100
 _PALETTE = 96

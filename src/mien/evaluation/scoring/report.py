@@ -89,7 +89,7 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
 
 
 def to_json(document: Mapping[str, Any]) -> str:
-    """JSON of result files: what fits into one line stands on one, so that a file is readable and small."""
+    """JSON of result files: values that fit on one line stay on one, so that files are readable and small."""
     return _lines(document, "") + "\n"
 
 

@@ -20,7 +20,7 @@ from mien.training.config import HeadSpec
 from mien.training.resize import resize_images
 
 Features = Mapping[str, NDArray[np.float32]]
-"""Name → ``(n, length)`` vectors that a network takes beside the pixels; empty for most networks."""
+"""Name → ``(n, length)`` vectors that a network takes in addition to pixels; empty for most networks."""
 Predict = Callable[[NDArray[np.uint8], Features, bool], Probabilities]
 """uint8 ``(n, size, size, channels)`` images, features, whether to average with the mirrored → head → probabilities."""
 ModelOutput = NDArray[np.floating] | Mapping[str, NDArray[np.floating]]
@@ -39,7 +39,7 @@ class ScoredModel:
         channels: 1 (gray) or 3 (RGB).
         heads: name → labels, in the order of the columns.
         predict: the model.
-        features: name → length of the vectors it takes beside the pixels.
+        features: name → length of the vectors that it takes in addition to pixels.
         frame: where a face lies in its input, for whole photos; None where that is not known.
         specs: name of a head → the head in the recipe that trained it.
     """

@@ -18,7 +18,8 @@ from mien.datasets.prepared_file import FEATURE_PREFIX, read_column_names, read_
 from mien.errors import MienError
 from mien.evaluation.metrics import score_probabilities
 from mien.evaluation.predictions import LEAK_FREE, subset_name
-from mien.evaluation.scoring.evaluate import evaluate, open_model, predict
+from mien.evaluation.scoring.evaluate import evaluate
+from mien.evaluation.scoring.scored_model import open_model, predict
 from mien.networks.catalog import get_network
 from mien.published.reproduction.results import RowResult, parse_result, read_result, write_curve, write_result
 from mien.published.reproduction.rows import OPTIONS, DatasetKey, ReproductionRow
