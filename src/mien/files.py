@@ -22,6 +22,8 @@ from mien.errors import InputError, MienError, OutputError
 
 STDOUT = Path("/dev/stdout")
 """The path that means standard output, on every system."""
+OUTPUT_MARKER = ".mien-output"
+"""File in a folder of annotated pictures or videos: folders that have it are no inputs of a later run."""
 OUTPUT_IS_INPUT = "output-is-input"
 """Code of the error where an output would overwrite an input."""
 FULL = frozenset({"ENOSPC", "EDQUOT", "EROFS"})
@@ -57,7 +59,7 @@ def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> 
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             parent = target.parent if folder is None else folder
-        handle, name = tempfile.mkstemp(*_temporary_name(target), dir=parent)
+        handle, name = tempfile.mkstemp(*_temporary_name(target, Path(path).suffix), dir=parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -133,6 +135,36 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
             raise InputError("is a file", path=path, advice="give a folder to write to")
         _check_folder(path, target)
     return target
+
+
+@contextlib.contextmanager
+def marked_folder(folder: Path, inputs: Iterable[Path]) -> Iterator[None]:
+    """Make a folder for results; where it lies beside or below inputs, mark it, so that it is not analysed later.
+
+    A folder that holds something already is never marked: its files may be originals. Where nothing is written, a new
+    folder is removed again.
+    """
+    marker = folder / OUTPUT_MARKER
+    is_new = not folder.exists()
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        mark = is_new or not any(folder.iterdir())
+        if mark and _is_inside(folder, inputs):
+            marker.touch()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if mark and {path.name for path in folder.iterdir()} <= {OUTPUT_MARKER}:
+                marker.unlink(missing_ok=True)
+                if is_new:
+                    folder.rmdir()
+
+
+def _is_inside(folder: Path, inputs: Iterable[Path]) -> bool:
+    """Whether a folder lies below one of the inputs, or below the folder of one that is a file."""
+    above = set(folder.resolve().parents)
+    return any((path if path.is_dir() else path.parent).resolve() in above for path in inputs)
 
 
 def _check_folder(path: str | os.PathLike[str], folder: Path) -> None:
@@ -227,9 +259,9 @@ def _follow_links(path: Path) -> Path:
     return path
 
 
-def _temporary_name(target: Path) -> tuple[str, str]:
+def _temporary_name(target: Path, suffix: str) -> tuple[str, str]:
     """Suffix and prefix for mkstemp: a hidden name, not longer than the final one or than a few characters."""
-    suffix = target.suffix if len(os.fsencode(target.suffix)) <= _SHORT_NAME // 2 else ""
+    suffix = suffix if len(os.fsencode(suffix)) <= _SHORT_NAME // 2 else ""
     room = max(len(os.fsencode(target.name)), _SHORT_NAME) - len(os.fsencode(f".-12345678{suffix}"))
     stem = target.stem
     while len(os.fsencode(stem)) > room:

@@ -178,7 +178,9 @@ def test_bad_input_is_one_line(photo: Path, data: Path, run: Path, tmp_path: Pat
     assert "no spatial transformer" in refused(photo, "--method", "regions", *out)
     assert "give emotion, age" in refused(photo, "--model", "nobody", *out)
     assert "mien data prepare" in refused("--data", tmp_path / "absent.parquet", "--average", *out)
-    assert "give a folder as --out" in refused(photo, "--out", photo)
+    (tmp_path / "file").touch()
+    assert "is a file; give a folder" in refused(photo, "--out", tmp_path / "file")
+    assert "is an input" in refused(photo, "--out", photo)
     assert "no labels of head 'age'" in refused("--data", data, "--model", "age", "--average", *out)
     assert "one class per face" in refused("--data", data, "--model", run, "--sanity", "--target", "all", *out)
     assert "choose one of emotion" in refused(

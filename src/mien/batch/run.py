@@ -19,6 +19,7 @@ from mien.batch.storage import is_address, open_output_folder
 from mien.batch.types import ResultCounts, Shard, ShardResult
 from mien.defaults import SHARD_SIZE
 from mien.errors import InputError
+from mien.files import OUTPUT_IS_INPUT
 
 _log = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ def _check_target_outside(source: str, target: str) -> None:
         inside = folder.is_dir() and (where == folder or folder in where.parents)
     if inside:
         advice = "give a folder beside it, or the results become inputs"
-        raise InputError("lies inside the source", path=target, advice=advice)
+        raise InputError("lies inside the source", path=target, advice=advice, code=OUTPUT_IS_INPUT)
 
 
 def _now() -> str:

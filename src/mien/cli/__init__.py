@@ -6,8 +6,12 @@ itself was wrong; 130 interrupted. Data goes to stdout, everything else to stder
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import errno
 import importlib
+import io
+import json
 import os
 import sys
 import threading
@@ -17,7 +21,8 @@ from typing import Any
 import click
 
 from mien.cli.error_output import INTERRUPTED, ErrorOutput, json_errors_option, wants_json, without_flag
-from mien.errors import MienError
+from mien.errors import MienError, OutputError
+from mien.files import OUTPUT_IS_INPUT
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Detect the faces in photos and videos and report their emotions and age ranges."),
@@ -90,12 +95,18 @@ def cli(context: click.Context, json_errors: bool) -> None:
 def main() -> None:
     """Entry point of the ``mien`` command."""
     arguments = sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # what the encoding lacks is written as JSON would escape it, so that JSON lines stay JSON
+            stream.reconfigure(errors=ESCAPE)
     errors = ErrorOutput(wants_json(arguments, os.environ), _command_name(arguments))
     try:
         code = cli.main(without_flag(arguments), standalone_mode=False, obj=errors)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except MienError as error:
         errors.print(error)
-        code = 1
+        code = 2 if error.code == OUTPUT_IS_INPUT else 1
     except click.exceptions.Abort:
         errors.print(MienError("interrupted", code=INTERRUPTED))
         code = INTERRUPTED_EXIT
@@ -106,6 +117,13 @@ def main() -> None:
         # the reader of our output has ended (`| head`): there is nothing to report
         sys.stderr.close()
         code = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF) or error.filename is not None:
+            raise
+        errors.print(OutputError(f"cannot be written: {error.strerror}", path="standard output"))
+        # what is left in its buffer cannot be written either, and would be reported a second time
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
     if code == INTERRUPTED_EXIT:
         _exit_at_once(INTERRUPTED_EXIT)
     sys.exit(code if isinstance(code, int) else 0)
@@ -119,6 +137,18 @@ def _exit_at_once(code: int) -> None:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(json.dumps(character)[1:-1] for character in text), error.end
+
+
+ESCAPE = "mien.escape"
+"""Name of the handler of characters that the encoding of stdout or stderr lacks."""
+codecs.register_error(ESCAPE, _escape)
 
 
 def _command_name(arguments: Sequence[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +13,10 @@ import click
 
 from mien import defaults
 from mien.cli.options import (
+    OUTPUT_FOLDER,
     PATH,
+    TABLE,
+    OutputCommand,
     detector_options,
     flip_option,
     frame_options,
@@ -21,7 +24,8 @@ from mien.cli.options import (
     threads_option,
     tracking_options,
 )
-from mien.cli.output import Failures, progress_bar, unique_name
+from mien.cli.output import Failures, one_file, progress_bar, unique_name
+from mien.files import STDOUT, marked_folder, refuse_inputs
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +64,7 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 """
 
 
-@click.command("analyze", epilog=EPILOG)
+@click.command("analyze", cls=OutputCommand, epilog=EPILOG)
 @click.argument("inputs", nargs=-1, required=True, metavar="PHOTO|VIDEO|FOLDER|GLOB...")
 @click.option(
     "--json",
@@ -68,8 +72,8 @@ Exit codes: 0 every input was analysed (also when it shows no face);
     is_flag=True,
     help="Print one JSON object per line, for each picture or frame, instead of a table.",
 )
-@click.option("--csv", "csv_file", type=PATH, help="Write one row per face (and frame) to this CSV file.")
-@click.option("--parquet", "parquet_file", type=PATH, help="Write one row per face (and frame) to this Parquet file.")
+@click.option("--csv", "csv_file", type=TABLE, help="Write one row per face (and frame) to this CSV file.")
+@click.option("--parquet", "parquet_file", type=TABLE, help="Write one row per face (and frame) to this Parquet file.")
 @click.option("--save", type=PATH, help="Write the annotated picture or video here; for several inputs, a folder.")
 @detector_options()
 @models_option
@@ -89,7 +93,7 @@ Exit codes: 0 every input was analysed (also when it shows no face);
     help="Number of emotions to show per face.",
 )
 @threads_option()
-@click.option("--report", type=PATH, help="Folder for pages, timelines and tables (videos).")
+@click.option("--report", type=OUTPUT_FOLDER, help="Folder for pages, timelines and tables (videos).")
 @click.option("--resume", is_flag=True, help="Continue the run whose progress is in the --report folder (videos).")
 @click.option("--thumbnails", is_flag=True, help="Show one picture of each face in the report (videos).")
 @frame_options
@@ -121,7 +125,7 @@ def command(
     from mien.cli.videos import VideoOptions, analyse_videos
     from mien.pipeline.analyzer import Analyzer
 
-    _check_writable(csv_file, parquet_file)
+    _check_stdout(as_json, csv_file, parquet_file)
     options = VideoOptions(**video)
     failures = Failures()
     stream = inputs == ("-",)
@@ -132,6 +136,7 @@ def command(
         )
     if photos and clips and (csv_file or parquet_file):
         raise click.UsageError("photos and videos have different columns: write their tables in two calls")
+    _refuse_inputs([*photos, *clips, *map(Path, inputs)], save, csv_file, parquet_file)
     if photos or clips:
         analyzer = Analyzer(
             models=models,
@@ -143,18 +148,21 @@ def command(
         annotated = (
             None
             if save is None
-            else AnnotatedPictures(save, single=len(photos) == 1 and len(inputs) == 1 and not clips)
+            else AnnotatedPictures(
+                save, [*photos, *map(Path, inputs)], single=len(photos) == 1 and len(inputs) == 1 and not clips
+            )
         )
         results = []
-        for faces in _analyse_photos(analyzer, photos, stream, failures, annotated):
-            if as_json:
-                click.echo(faces.to_json())
-            results.append(faces)
-        _write(results, csv_file, parquet_file)
-        if not as_json and results:
+        with nullcontext() if annotated is None else annotated:
+            for faces in _analyse_photos(analyzer, photos, stream, failures, annotated):
+                if as_json:
+                    click.echo(faces.to_json())
+                results.append(faces)
+        if not as_json and results and STDOUT not in (csv_file, parquet_file):
             from mien.cli.photo_table import print_table
 
             print_table(results, top=top, abstain=abstain)
+        _write(results, csv_file, parquet_file, failures)
     if clips:
         analyse_videos(
             analyzer,
@@ -184,24 +192,41 @@ def _split_inputs(inputs: tuple[str, ...], sequence: float | None, failures: Fai
 
 
 class AnnotatedPictures:
-    """Writes annotated pictures: to one file for one picture, else into a folder."""
+    """Writes annotated pictures: to one file for one picture, else into a folder; a context manager.
 
-    def __init__(self, target: Path, *, single: bool) -> None:
-        self._file = target if single and target.suffix and not target.is_dir() else None
+    Nothing more is written after an error that every other picture would meet too, such as a full disk.
+    """
+
+    def __init__(self, target: Path, inputs: Sequence[Path], *, single: bool) -> None:
+        self._file = target if one_file(target, single=single) else None
         self._folder = target
         self._used: set[str] = set()
+        self._marked: AbstractContextManager[None] = nullcontext() if self._file else marked_folder(target, inputs)
+        self._full = False
+
+    def __enter__(self) -> None:
+        self._marked.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._marked.__exit__(*error)
 
     def save(self, faces: Faces) -> None:
-        """Write one annotated picture."""
-        from mien.files import output_errors
+        """Write one annotated picture; `MienError` where that fails."""
+        from mien.errors import OutputError
+        from mien.files import FULL
 
+        if self._full:
+            return
         target = self._file
         if target is None:
             source = Path(faces.source or "picture")
             suffix = source.suffix if source.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
             target = self._folder / unique_name(source.stem, suffix, self._used)
-        with output_errors(target):
+        try:
             faces.save(target)
+        except OutputError as error:
+            self._full = error.details.get("errno") in FULL
+            raise
 
 
 def _analyse_photos(
@@ -260,21 +285,29 @@ def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int
     return progress, lambda done: progress.update(task, completed=done)
 
 
-def _check_writable(*files: Path | None) -> None:
-    """Raise now, not after an hour of work, where a result cannot be written."""
-    from mien.files import output_file
+def _check_stdout(as_json: bool, *tables: Path | None) -> None:
+    if as_json + tables.count(STDOUT) > 1:
+        raise click.UsageError("only one of --json, --csv - and --parquet - can go to stdout")
 
-    for file in files:
+
+def _refuse_inputs(inputs: list[Path], save: Path | None, *tables: Path | None) -> None:
+    """Raise before anything is opened where an output is one of the inputs, or would lie among them."""
+    for table in tables:
+        if table is not None:
+            refuse_inputs(table, inputs)
+    if save is not None:
+        refuse_inputs(save, inputs)
+        refuse_inputs(save, [path for path in inputs if path.is_file()], folder=True)
+
+
+def _write(results: list[Faces], csv_file: Path | None, parquet_file: Path | None, failures: Failures) -> None:
+    """Write the tables; one that cannot be written does not keep the other from being written."""
+    from mien.errors import OutputError
+    from mien.results.tables import write_csv, write_parquet
+
+    for write, file in ((write_csv, csv_file), (write_parquet, parquet_file)):
         if file is not None:
-            output_file(file)
-
-
-def _write(results: list[Faces], csv_file: Path | None, parquet_file: Path | None) -> None:
-    if csv_file is not None:
-        from mien.results.tables import write_csv
-
-        write_csv(results, csv_file)
-    if parquet_file is not None:
-        from mien.results.tables import write_parquet
-
-        write_parquet(results, parquet_file)
+            try:
+                write(results, file)
+            except OutputError as error:
+                failures.add(error)

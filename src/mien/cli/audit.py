@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, detector_options, seed_option, split_names, threads_option
+from mien.cli.options import OUTPUT, PATH, OutputCommand, detector_options, seed_option, split_names, threads_option
 from mien.cli.output import Failures, progress_bar, table_console
 from mien.files import write_text
 
@@ -36,7 +36,7 @@ Examples:
 """
 
 
-@click.command("audit", epilog=EPILOG)
+@click.command("audit", cls=OutputCommand, epilog=EPILOG)
 @click.argument("prepared", type=PATH)
 @click.option("--checks", help=f"Some of {', '.join(CHECKS)}.", show_default="all")
 @click.option(
@@ -86,9 +86,9 @@ Examples:
 @click.option(
     "--show", type=click.IntRange(0), default=3, show_default=True, help="Number of findings to print per check."
 )
-@click.option("--json", "json_file", type=PATH, help="Write all findings to this JSON file.")
-@click.option("--json-summary", type=PATH, help="Write the counts alone to this JSON file.")
-@click.option("--html", type=PATH, help="Write a self-contained page, without faces.")
+@click.option("--json", "json_file", type=OUTPUT, help="Write all findings to this JSON file.")
+@click.option("--json-summary", type=OUTPUT, help="Write the counts alone to this JSON file.")
+@click.option("--html", type=OUTPUT, help="Write a self-contained page, without faces.")
 @click.option("--thumbnails", is_flag=True, help="Show faces on that page; do not publish it.")
 def command(
     prepared: Path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.options import PATH, data_option, figures_option, threads_option
+from mien.cli.options import OUTPUT, OutputCommand, data_option, figures_option, threads_option
 from mien.files import write_text
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Examples:
 """
 
 
-@click.command("calibrate", epilog=EPILOG)
+@click.command("calibrate", cls=OutputCommand, epilog=EPILOG)
 @click.argument("model")
 @data_option
 @click.option("--split", default="validation", show_default=True, help="Images to fit on.")
@@ -33,7 +33,7 @@ Examples:
     type=click.Choice(["label", "raters"]),
     help="What the probabilities should match: the true label, or the distribution of FER+ raters' votes.",
 )
-@click.option("--out", type=PATH, help="Write MODEL, an ONNX file, with its new card to this file.")
+@click.option("--out", type=OUTPUT, help="Write MODEL, an ONNX file, with its new card to this file.")
 @figures_option
 @threads_option(default=None)
 def command(

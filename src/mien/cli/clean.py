@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, Decorator, detector_options, seed_option, split_names
+from mien.cli.options import OUTPUT, PATH, Decorator, OutputCommand, detector_options, seed_option, split_names
 from mien.cli.output import progress_bar, table_console
 from mien.files import write_text
 
@@ -37,9 +37,9 @@ def _threshold(rule: str, default: float, text: str) -> Decorator:
     return click.option(f"--{rule}", type=float, help=f"{text}  [default: {default:g}]")
 
 
-@click.command("clean", epilog=EPILOG)
+@click.command("clean", cls=OutputCommand, epilog=EPILOG)
 @click.argument("prepared", type=PATH)
-@click.option("--out", required=True, type=PATH, help="The file to write.")
+@click.option("--out", required=True, type=OUTPUT, help="The file to write.")
 @click.option("--expressions", help="Keep only these emotions, before anything else, such as angry,happy,sad,neutral.")
 @click.option("--rules", help=f"Some of {', '.join(RULES)}.", show_default="those that suit the dataset")
 @_threshold("constant", defaults.MIN_CONTRAST, "Least standard deviation of the gray levels, 0-255.")
@@ -51,8 +51,8 @@ def _threshold(rule: str, default: float, text: str) -> Decorator:
 @click.option("--limit", help="Keep at most so many random images of an emotion after the rules, such as neutral=4700.")
 @click.option("--split", help="Make new splits after that: images or shares of train,validation,test.")
 @seed_option("--limit and --split")
-@click.option("--kept", type=PATH, help="Write which images are kept to this CSV file.")
-@click.option("--json", "json_file", type=PATH, help="Write the counts to this JSON file.")
+@click.option("--kept", type=OUTPUT, help="Write which images are kept to this CSV file.")
+@click.option("--json", "json_file", type=OUTPUT, help="Write the counts to this JSON file.")
 def command(
     prepared: Path,
     out: Path,

@@ -9,7 +9,7 @@ import click
 
 from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
-from mien.cli.options import PATH, split_names
+from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, split_names
 from mien.cli.output import progress_bar
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ command.add_command(audit)
 command.add_command(clean)
 
 
-@command.command("prepare", epilog=EPILOG)
+@command.command("prepare", cls=OutputCommand, epilog=EPILOG)
 @click.argument("source", type=PATH)
-@click.option("--out", type=PATH, help="The file to write, such as fer2013.parquet.")
+@click.option("--out", type=OUTPUT, help="The file to write, such as fer2013.parquet.")
 @click.option("--kind", default="auto", show_default=True, type=click.Choice(KINDS), help="Layout of SOURCE.")
 @click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv), joined by row.")
 @click.option("--targets", type=click.Choice(RULES), help="Leave out the rows that this rule for FER+ votes drops.")
@@ -62,7 +62,7 @@ command.add_command(clean)
     "--workers", type=click.IntRange(1), help="Number of processes for --features.", show_default="one per core"
 )
 @click.option("--cache/--no-cache", default=True, show_default=True, help="Keep computed features for later calls.")
-@click.option("--images", type=PATH, help="Write the pictures to class folders in this folder.")
+@click.option("--images", type=OUTPUT_FOLDER, help="Write the pictures to class folders in this folder.")
 @click.option(
     "--image-kind",
     default="face",

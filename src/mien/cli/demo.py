@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mien.cli.options import PATH
+from mien.cli.options import OUTPUT, PATH, OutputCommand
 
 PORTRAITS = (
     ("skimage", "data/astronaut.png", "scikit-image"),
@@ -22,9 +22,9 @@ Examples:
 """
 
 
-@click.command("demo", epilog=EPILOG)
+@click.command("demo", cls=OutputCommand, epilog=EPILOG)
 @click.option("--photo", type=PATH, help="Analyse this photo instead of the portrait.")
-@click.option("--out", type=PATH, default=Path("demo.png"), show_default=True, help="The annotated picture to write.")
+@click.option("--out", type=OUTPUT, default=Path("demo.png"), show_default=True, help="The annotated picture to write.")
 def command(photo: Path | None, out: Path) -> None:
     """Analyse a public-domain portrait, or your own photo, and save the annotated picture."""
     from mien.cli.photo_table import print_table

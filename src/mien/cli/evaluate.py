@@ -9,7 +9,8 @@ import click
 
 from mien import defaults
 from mien.cli.options import (
-    PATH,
+    OUTPUT_FOLDER,
+    OutputCommand,
     data_option,
     detector_options,
     figures_option,
@@ -37,13 +38,13 @@ Examples:
 """
 
 
-@click.command("evaluate", epilog=EPILOG)
+@click.command("evaluate", cls=OutputCommand, epilog=EPILOG)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @data_option
 @click.option("--split", default="test", show_default=True, help="Images to use: train, validation or test.")
 @click.option("--flip/--no-flip", default=False, show_default=True, help="Average with the mirrored images.")
 @figures_option
-@click.option("--report", type=PATH, help="Write report.html, report.json and pictures to this folder.")
+@click.option("--report", type=OUTPUT_FOLDER, help="Write report.html, report.json and pictures to this folder.")
 @click.option("--slices", help="Groups to report: race, gender, age, emotion; race+gender crosses two.")
 @click.option(
     "--labels",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.options import PATH, detector_options, seed_option, threads_option
+from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
 from mien.cli.output import Failures, progress_bar, table_console, unique_name
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ Sheets show faces of the dataset: keep them to yourself.
 """
 
 
-@click.command("explain", epilog=EPILOG)
+@click.command("explain", cls=OutputCommand, epilog=EPILOG)
 @click.argument("photos", nargs=-1, metavar="[PHOTO|FOLDER|GLOB]...")
 @click.option("--data", type=PATH, help="File written by `mien data prepare`, instead of photos.")
-@click.option("--out", required=True, type=PATH, help="Folder to write to.")
+@click.option("--out", required=True, type=OUTPUT_FOLDER, help="Folder to write to.")
 @click.option("--model", default="emotion", show_default=True, help="Model name, .onnx file or run folder.")
 @click.option("--head", help="Head of the model.", show_default="its first")
 @click.option(

@@ -13,7 +13,9 @@ import click
 from mien import defaults
 from mien.cli.error_output import error_output
 from mien.cli.options import (
-    PATH,
+    OUTPUT,
+    TABLE,
+    OutputCommand,
     detector_options,
     models_option,
     threads_option,
@@ -47,13 +49,13 @@ be opened, or was lost for good; 2 wrong call.
 """
 
 
-@click.command("live", epilog=EPILOG)
+@click.command("live", cls=OutputCommand, epilog=EPILOG)
 @click.argument("source", default="0", metavar="[CAMERA|URL]")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per frame and line on stdout, without a window."
 )
-@click.option("--csv", "csv_file", type=PATH, help="Write one row per face and frame to this CSV file.")
-@click.option("--record", type=PATH, help="Write the annotated video to this .mp4 file.")
+@click.option("--csv", "csv_file", type=TABLE, help="Write one row per face and frame to this CSV file.")
+@click.option("--record", type=OUTPUT, help="Write the annotated video to this .mp4 file.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
 @detector_options(defaults.LIVE_MIN_FACE)
 @models_option

@@ -11,6 +11,7 @@ import click
 
 from mien import defaults
 from mien.detect import DETECTORS
+from mien.files import STDOUT, is_file, output_file, output_folder, refuse_inputs
 
 if TYPE_CHECKING:
     from mien.detect.options import DetectionOptions
@@ -21,6 +22,54 @@ if TYPE_CHECKING:
 Decorator = Callable[[Any], Any]
 
 PATH = click.Path(path_type=Path)
+
+
+class OutputPath(click.Path):
+    """A file or a folder that a command writes; `OutputCommand` checks it before the command runs.
+
+    Attributes:
+        folder: it is a folder.
+        stdout: ``-`` means standard output.
+    """
+
+    def __init__(self, *, folder: bool = False, stdout: bool = False) -> None:
+        super().__init__(path_type=Path, allow_dash=stdout)
+        self.folder, self.stdout = folder, stdout
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; that of standard output for ``-``."""
+        path = super().convert(value, param, ctx)
+        return STDOUT if self.stdout and path == Path("-") else path
+
+
+OUTPUT, TABLE, OUTPUT_FOLDER = OutputPath(), OutputPath(stdout=True), OutputPath(folder=True)
+"""A file that is written; a table, ``-`` for stdout; a folder that files are written into."""
+
+
+class OutputCommand(click.Command):
+    """A command that writes files: outputs that are inputs, or known to be unwritable, are refused before it runs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Check the outputs, then run."""
+        outputs = [p for p in self.params if isinstance(p.type, OutputPath)]
+        inputs = [path for p in self.params if p not in outputs for path in _paths(ctx.params.get(p.name or ""))]
+        for parameter in outputs:
+            output, kind = ctx.params.get(parameter.name or ""), parameter.type
+            if isinstance(kind, OutputPath) and isinstance(output, Path):
+                refuse_inputs(output, inputs)
+                output_folder(output) if kind.folder else output_file(output)
+        return super().invoke(ctx)
+
+
+def _paths(value: Any) -> list[Path]:
+    """The paths in the value of a parameter; text counts where there is such a file: it may be a name of ours."""
+    if isinstance(value, (list, tuple)):
+        return [path for one in value for path in _paths(one)]
+    if isinstance(value, Path):
+        return [value]
+    if isinstance(value, str) and is_file(file := value.rpartition("=")[2]):
+        return [Path(file)]
+    return []
 
 
 def combine(*options: Decorator) -> Decorator:
@@ -208,7 +257,7 @@ def seed_option(what: str, default: int | None = 0) -> Decorator:
 
 
 data_option = click.option("--data", required=True, type=PATH, help="File written by `mien data prepare`.")
-figures_option = click.option("--json", "json_file", type=PATH, help="Write every figure to this JSON file.")
+figures_option = click.option("--json", "json_file", type=OUTPUT, help="Write every figure to this JSON file.")
 teacher_option = click.option("--teacher", type=PATH, help="Run folder of the teacher, for recipes that distil.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.cli.error_output import error_output
@@ -33,6 +34,13 @@ def unique_name(stem: str, suffix: str, used: set[str]) -> str:
     name = next(name + suffix for name in names if name + suffix not in used)
     used.add(name)
     return name
+
+
+def one_file(target: Path, *, single: bool) -> bool:
+    """Whether the result of a ``single`` input goes to this very path; otherwise it is a folder for the results."""
+    from mien.files import is_special
+
+    return single and not target.is_dir() and (target.suffix != "" or is_special(target))
 
 
 def table_console(width: int, *, highlight: bool = True, markup: bool = True) -> Console:

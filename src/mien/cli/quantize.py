@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, data_option, figures_option, threads_option
+from mien.cli.options import OUTPUT, OutputCommand, data_option, figures_option, threads_option
 from mien.files import write_text
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ Examples:
 """
 
 
-@click.command("quantize", epilog=EPILOG)
+@click.command("quantize", cls=OutputCommand, epilog=EPILOG)
 @click.argument("model")
 @data_option
-@click.option("--out", required=True, type=PATH, help="ONNX file to write.")
+@click.option("--out", required=True, type=OUTPUT, help="ONNX file to write.")
 @click.option(
     "--images",
     default=defaults.CALIBRATION_IMAGES,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mien.cli.options import PATH, threads_option
+from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, threads_option
 from mien.cli.output import table_console
 
 EPILOG = """\b
@@ -18,13 +18,15 @@ Examples:
 """
 
 
-@click.command("reproduce", epilog=EPILOG)
+@click.command("reproduce", cls=OutputCommand, epilog=EPILOG)
 @click.argument("rows", nargs=-1, metavar="[ROW]...")
 @click.option("--data", type=PATH, help="FER2013 with FER+ votes, written by `mien data prepare`.")
 @click.option("--age-data", type=PATH, help="FairFace, written by `mien data prepare --crop age`.")
 @click.option("--clean-data", type=PATH, help="FER2013 without ambiguous images, written by `mien data clean`.")
 @click.option("--rafdb-data", type=PATH, help="RAF-DB, written by `mien data prepare`.")
-@click.option("--out", default="runs/reproduce", show_default=True, type=PATH, help="Folder of the run folders.")
+@click.option(
+    "--out", default="runs/reproduce", show_default=True, type=OUTPUT_FOLDER, help="Folder of the run folders."
+)
 @click.option(
     "--results", default="docs/results/reproduction", show_default=True, type=PATH, help="Folder of the result files."
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mien.cli.options import PATH, data_option, teacher_option, threads_option
+from mien.cli.options import OUTPUT_FOLDER, OutputCommand, data_option, teacher_option, threads_option
 
 EPILOG = """\b
 Examples:
@@ -38,10 +38,10 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
         context.exit()
 
 
-@click.command("train", epilog=EPILOG)
+@click.command("train", cls=OutputCommand, epilog=EPILOG)
 @click.argument("recipe")
 @data_option
-@click.option("--out", type=PATH, help="Run folder.", show_default="runs/RECIPE")
+@click.option("--out", type=OUTPUT_FOLDER, help="Run folder.", show_default="runs/RECIPE")
 @teacher_option
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs.", show_default="the recipe's")

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import click
 
-from mien.cli.options import PATH, data_option, seed_option, teacher_option, threads_option
+from mien.cli.options import (
+    OUTPUT,
+    OUTPUT_FOLDER,
+    OutputCommand,
+    data_option,
+    seed_option,
+    teacher_option,
+    threads_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -24,7 +32,7 @@ def _print_line(line: str) -> None:
     click.echo(f"\r\x1b[2K{line}" if sys.stderr.isatty() else line, err=True)
 
 
-@click.command("tune", epilog=EPILOG)
+@click.command("tune", cls=OutputCommand, epilog=EPILOG)
 @click.argument("recipe")
 @data_option
 @click.option(
@@ -44,7 +52,7 @@ def _print_line(line: str) -> None:
     help="Database: sqlite:///FILE, or postgresql://USER@HOST/DATABASE for many workers.",
     show_default="OUT/study.db",
 )
-@click.option("--out", type=PATH, help="Folder of the results.", show_default="runs/tune/STUDY")
+@click.option("--out", type=OUTPUT_FOLDER, help="Folder of the results.", show_default="runs/tune/STUDY")
 @click.option("--resume", is_flag=True, help="Continue the search, or join its other workers.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Minutes after which no trial is started.")
 @click.option(
@@ -54,7 +62,7 @@ def _print_line(line: str) -> None:
     type=click.Choice(["median", "hyperband", "none"]),
     help="How trials that do worse than others are ended early.",
 )
-@click.option("--apply", type=PATH, help="Write the recipe with the best settings to this .json file.")
+@click.option("--apply", type=OUTPUT, help="Write the recipe with the best settings to this .json file.")
 @click.option("--keep", is_flag=True, help="Keep the run folders of all trials, not only that of the best.")
 @teacher_option
 @seed_option("the settings to try and of --images")

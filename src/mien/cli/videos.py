@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.error_output import INTERRUPTED, error_output
-from mien.cli.output import Failures, progress_bar, unique_name
+from mien.cli.output import Failures, one_file, progress_bar, unique_name
 from mien.draw.clock import clock
+from mien.files import STDOUT, marked_folder
 from mien.media.selection import FrameSelection
 
 if TYPE_CHECKING:
@@ -61,11 +63,13 @@ def analyse_videos(
     from mien.errors import MienError
     from mien.pipeline.jobs import VideoJob, VideoOutputs
 
+    annotated = None if save is None else AnnotatedVideoNames(save, clips)
+    marked = nullcontext() if annotated is None or annotated.folder is None else marked_folder(annotated.folder, clips)
     outputs = VideoOutputs(
         csv=csv_file,
         parquet=parquet_file,
         report=options.report,
-        annotated=None if save is None else AnnotatedVideoNames(save, clips),
+        annotated=annotated,
         thumbnails=options.thumbnails,
     )
     run = VideoJob(
@@ -79,7 +83,7 @@ def analyse_videos(
     )
     bar = VideoProgress(len(clips) - run.skipped, as_json=as_json)
     try:
-        with run, bar:
+        with marked, run, bar:
             for result in run.reports(bar.update):
                 bar.finish_video()
                 if isinstance(result, MienError):
@@ -87,7 +91,7 @@ def analyse_videos(
                     continue
                 for problem in result.coverage.problems:
                     click.echo(f"mien: {result.source}: {problem}", err=True)
-                if not as_json:
+                if not as_json and STDOUT not in (csv_file, parquet_file):
                     print_report(result)
     except KeyboardInterrupt:
         error_output().print(
@@ -105,14 +109,18 @@ def analyse_videos(
 
 
 class AnnotatedVideoNames:
-    """Names of annotated videos: one file for one clip, else files in a folder."""
+    """Names of annotated videos: one file for one clip, else files in a folder.
+
+    Attributes:
+        folder: the folder, None for one file.
+    """
 
     def __init__(self, target: Path, clips: Sequence[Path]) -> None:
+        self.folder = None if one_file(target, single=len(clips) == 1) else target
         self._names: dict[Path, Path] = {}
         used: set[str] = set()
         for clip in clips:
-            single = len(clips) == 1 and target.suffix != "" and not target.is_dir()
-            self._names[clip] = target if single else target / unique_name(clip.stem, ".mp4", used)
+            self._names[clip] = target if self.folder is None else target / unique_name(clip.stem, ".mp4", used)
 
     def __call__(self, clip: Path) -> Path:
         """The file of this clip's annotated video."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mien.errors import MienError, MissingFileError
+from mien.files import OUTPUT_MARKER
 from mien.media.filetype import HEADER_BYTES, is_video_header
 from mien.media.image import image_suffixes
 
@@ -20,6 +22,7 @@ VIDEO_SUFFIXES = frozenset({
 })  # fmt: skip
 """Lower-case suffixes, with the dot, of the files that `open_video` reads. GIFs count as pictures."""
 
+_log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"([0-9]+)")
 
 
@@ -41,9 +44,9 @@ def expand_paths(
     """The files behind paths, folders and glob patterns.
 
     A named file is included whatever its suffix. A folder or pattern stands for the files that have one of
-    ``suffixes``, in natural order (``img2`` before ``img10``), without hidden files and folders; links to folders are
-    followed, each folder is read once. An input without files raises nothing: its error is returned beside the files,
-    so that the others can be processed.
+    ``suffixes``, in natural order (``img2`` before ``img10``), without hidden files and folders and without folders of
+    annotated results; links to folders are followed, each folder is read once. An input without files raises nothing:
+    its error is returned beside the files, so that the others can be processed.
 
     Args:
         inputs: paths of files or folders, or patterns with ``*``, ``?``, ``[…]`` or ``**``.
@@ -124,7 +127,10 @@ def _expand_folder(folder: Path, recursive: bool, wanted: frozenset[str]) -> Exp
 
 
 def walk_files(folder: Path, recursive: bool, wanted: frozenset[str], errors: list[MienError]) -> Iterator[Path]:
-    """The files of a folder with a suffix in ``wanted``, in no order; folders that cannot be read go to ``errors``."""
+    """The files of a folder with a suffix in ``wanted``, in no order; folders that cannot be read go to ``errors``.
+
+    Folders inside it that `mien.files.marked_folder` marked hold results, and are left out.
+    """
 
     def unreadable(error: OSError) -> None:
         errors.append(MissingFileError(f"cannot be read: {error.strerror}", path=str(error.filename)))
@@ -140,6 +146,10 @@ def walk_files(folder: Path, recursive: bool, wanted: frozenset[str], errors: li
             folders.clear()  # a link back to a folder that was read already
             continue
         visited.add((status.st_dev, status.st_ino))
+        if OUTPUT_MARKER in files and where != os.fspath(folder):
+            _log.info("skipped %s: it holds annotated results", where)
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
         for name in files:
             path = Path(where, name)

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MienError, OutputError
-from mien.files import atomic_path, output_errors
+from mien.files import atomic_path, output_errors, output_folder, refuse_inputs
 from mien.media.open import open_source
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.pipeline.analyzer import Analyzer
@@ -96,7 +96,8 @@ class VideoJob:
         skipped: number of videos that an earlier run had finished.
 
     Raises:
-        InputError: ``resume`` without a report folder, or one that holds the progress of another call.
+        InputError: ``resume`` without a report folder, one that holds the progress of another call, or an output that
+            is one of the videos.
         OutputError: a file cannot be written.
     """
 
@@ -121,6 +122,7 @@ class VideoJob:
         self._selection = selection
         self._tracking, self._smoothing = tracking or TrackingOptions(), smoothing or SmoothingOptions()
         self._folders = _folders(outputs.report, self._clips)
+        self._refuse_inputs()
         self._checkpoint_path = None if outputs.report is None else outputs.report / _PROGRESS
         self._call = self._fingerprint()
         self._finished: list[int] = []
@@ -286,6 +288,19 @@ class VideoJob:
             advice="run without --resume to start again",
             code="checkpoint-damaged",
         )
+
+    def _refuse_inputs(self) -> None:
+        """Raise before anything is opened where an output is one of the videos, or a report would lie among them."""
+        outputs = self._outputs
+        files = [path for path in (outputs.csv, outputs.jsonl, outputs.parquet) if path is not None]
+        if outputs.annotated is not None:
+            files += [outputs.annotated(clip) for clip in self._clips]
+        for file in files:
+            refuse_inputs(file, self._clips)
+        for folder in self._folders or ():
+            refuse_inputs(folder, self._clips, folder=True)
+        if outputs.report is not None:
+            output_folder(outputs.report)
 
     def _open_tables(self) -> list[RowWriter]:
         outputs = self._outputs

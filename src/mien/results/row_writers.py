@@ -349,6 +349,15 @@ class ParquetRows(RowWriter):
         return self.folder / f"{number:06d}.parquet"
 
 
+def write_rows(rows: FaceTable, path: str | os.PathLike[str]) -> Path:
+    """Write a whole table at once as .csv, .jsonl or .parquet, by the suffix; the file appears when all is written."""
+    target = Path(path)
+    kinds: dict[str, type[RowWriter]] = {".csv": CsvRows, ".jsonl": JsonlRows, ".parquet": ParquetRows}
+    with atomic_path(target) as temporary, kinds[target.suffix.lower()](temporary) as writer:
+        writer.write(rows)
+    return target
+
+
 def read_raw_rows(path: str | os.PathLike[str], *, mapped: bool = True) -> FaceTable:
     """The rows of a file of `RawRows`, without a partial record at its end, which a kill may leave.
 

@@ -30,6 +30,9 @@ from mien.results.track_columns import track_objects
 if TYPE_CHECKING:
     import pandas as pd
 
+_REPORT_SUFFIXES = (".html", ".json", ".jsonl", ".csv", ".parquet")
+"""Suffixes of `VideoReport.save`."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SmoothedPredictions:
@@ -246,7 +249,31 @@ class VideoReport:
         return self.rows.to_pandas()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report as one self-contained HTML page and return its path; needs matplotlib (extra ``plots``)."""
-        from mien.draw.video_page import write_html
+        """Write the report and return its path; the suffix says what is written.
 
-        return write_html(self, path)
+        ``.html``: one self-contained page. ``.json``: `to_json`. ``.csv``, ``.parquet`` (extra ``tables``): the table,
+        one row per face and frame. ``.jsonl``: one JSON object per frame.
+
+        Raises:
+            InputError: another suffix, a folder, or the video itself.
+            OutputError: the file cannot be written.
+        """
+        from mien.draw.video_page import write_html
+        from mien.files import refuse_inputs, write_text
+        from mien.results.row_writers import write_rows
+
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix not in _REPORT_SUFFIXES:
+            raise InputError(
+                f"a report has no form for the suffix {target.suffix!r}",
+                path=target,
+                advice=f"use {', '.join(_REPORT_SUFFIXES[:-1])} or {_REPORT_SUFFIXES[-1]}",
+            )
+        if self.source is not None:
+            refuse_inputs(target, [self.source])
+        if suffix == ".html":
+            return write_html(self, target)
+        if suffix == ".json":
+            return write_text(target, self.to_json() + "\n")
+        return write_rows(self.rows, target)
