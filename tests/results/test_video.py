@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.faces import EMOTION_HEAD, HEADS, age_head, predictions
+from helpers.videos import made_frames, report_of, rows_of
 from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
 from mien.media.frame import Frame
@@ -500,3 +504,28 @@ def test_a_report_as_a_data_frame() -> None:
 def test_numbers_of_a_frame_are_numbers() -> None:
     for face in shot(classified(2)).to_dict()["faces"]:
         assert all(math.isfinite(v) for v in face["predictions"]["emotion"]["smoothed"].values())
+
+
+def test_a_report_is_saved_as_its_suffix_says(tmp_path: Path) -> None:
+    report = report_of(rows_of(list(made_frames(30, size=(64, 48)))))
+    for suffix in (".csv", ".CSV"):
+        with report.save(tmp_path / f"r{suffix}").open(newline="", encoding="utf-8") as file:
+            assert len(list(csv.DictReader(file))) == len(report.rows)
+    lines = report.save(tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == list(range(30))
+    assert json.loads(report.save(tmp_path / "r.json").read_text(encoding="utf-8")) == report.to_dict()
+    assert pq.read_metadata(report.save(tmp_path / "r.parquet")).num_rows == len(report.rows)
+    assert report.save(tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r.CSV", "r.csv", "r.html", "r.json", "r.jsonl", "r.parquet"]
+    for name in ("r.txt", "r", "r.xlsx"):
+        with pytest.raises(InputError, match=r"no form for the suffix .*; use \.html, \.json, \.jsonl, \.csv or"):
+            report.save(tmp_path / name)
+
+
+def test_a_report_never_overwrites_its_video(tmp_path: Path) -> None:
+    video = tmp_path / "clip.json"
+    video.write_text("frames")
+    report = replace(report_of(rows_of(list(made_frames(3, size=(64, 48))))), source=str(video))
+    with pytest.raises(InputError, match="is an input: it would be overwritten"):
+        report.save(video)
+    assert video.read_text() == "frames"
