@@ -242,7 +242,7 @@ def test_many_faces_and_episodes_are_cut_with_a_note(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(html, "_ROWS", 50)
     monkeypatch.setattr(html, "_SECTIONS", 20)
-    assert "40 more faces were seen for a shorter time" in Page(write_html(CROWD, tmp_path / "c.html")).plain
+    assert "40 more faces were visible for a shorter time" in Page(write_html(CROWD, tmp_path / "c.html")).plain
     monkeypatch.setattr(html, "_EPISODES", 15)
     count = len(LONG.tracks[0].episodes)
     assert f"The 15 longest of {count} episodes of face 1" in Page(write_html(LONG, tmp_path / "l.html")).plain
@@ -317,7 +317,7 @@ def test_timelines_of_strange_videos(tmp_path: Path, report: VideoReport) -> Non
 
 
 def test_timelines_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="no track 9: there are 1, 2"):
+    with pytest.raises(InputError, match="no track 9; the tracks are 1, 2"):
         save_timeline(REPORT, tmp_path / "a.png", track=9)
     with pytest.raises(InputError, match=r"a\.gif: a timeline is a picture; use the suffix \.png or \.svg"):
         save_timeline(REPORT, tmp_path / "a.gif")
@@ -347,7 +347,7 @@ def test_figures_say_what_they_show() -> None:
     figure = draw_track(REPORT, 1)
     texts = [text.get_text() for text in figure.texts]
     assert texts[0] == "clip.mp4"
-    assert texts[1].startswith("face 1, seen for ")
+    assert texts[1].startswith("face 1, visible for ")
     panels = figure.axes
     assert [axes.get_yticklabels()[0].get_text() for axes in panels] == ["episodes", "0", "vote"]
     legend = [text.get_text() for text in panels[1].get_legend().get_texts()]

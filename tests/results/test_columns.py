@@ -262,9 +262,9 @@ def test_labels_that_clash_in_videos_alone_are_fine_in_photos(label: str) -> Non
 
 @pytest.mark.parametrize("name", ["face", "box", "score", "landmarks"])
 def test_a_head_with_the_name_of_a_column_of_every_record_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=f"two heads of one name, or one of the name of a column: .*{name}"):
+    with pytest.raises(InputError, match=f"two heads have the same name, or one has that of a column .*{name}"):
         record_dtype({name: MOOD}, video=False)
-    with pytest.raises(InputError, match="one of the name of a column"):
+    with pytest.raises(InputError, match="has that of a column"):
         faces(1, heads={name: MOOD}).to_table()
 
 

@@ -267,9 +267,9 @@ def test_filter() -> None:
     assert len(faces.filter(min_confidence=0.7)) == 2
     assert len(faces.filter(max_entropy=0.8)) == 2
     assert len(faces.filter(label="neutral", min_confidence=0.7, min_score=0.5)) == 1
-    with pytest.raises(InputError, match="no label 'joy': expected one of neutral, happy"):
+    with pytest.raises(InputError, match="no label 'joy'; use one of neutral, happy"):
         faces.filter(label="joy")
-    with pytest.raises(InputError, match="no label '20-29': expected one of neutral, happy"):
+    with pytest.raises(InputError, match="no label '20-29'; use one of neutral, happy"):
         faces.filter(label="20-29")
     ages = [face.age_range for face in faces]
     assert len(faces.filter(label=ages[0], head="age")) == ages.count(ages[0])

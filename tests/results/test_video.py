@@ -466,7 +466,7 @@ def test_a_report() -> None:
     found = report()
     assert len(found) == 3
     assert found.track(4).id == 4
-    with pytest.raises(InputError, match="no track 3: there are 1, 2, 4"):
+    with pytest.raises(InputError, match="no track 3; the tracks are 1, 2, 4"):
         found.track(3)
     assert [(e.track, e.start) for e in found.episodes] == [(1, 0.2), (2, 0.7), (1, 3.0), (2, 3.5)]
     document = json.loads(found.to_json())
@@ -486,7 +486,7 @@ def test_a_report_of_nothing() -> None:
     document = json.loads(nothing.to_json())
     assert document["tracks"] == []
     assert document["heads"] == {}
-    with pytest.raises(InputError, match="no track 1: there are none"):
+    with pytest.raises(InputError, match="no track 1; the tracks are none"):
         nothing.track(1)
 
 

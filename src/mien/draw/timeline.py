@@ -92,7 +92,7 @@ def draw_track(report: VideoReport, number: int, *, head: str | None = None, col
         figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     )
     _title(figure, _name(report), _summary(track, name))
-    _frame(panels[0], "episodes" if labelled else "seen", 0)
+    _frame(panels[0], "episodes" if labelled else "visible", 0)
     _draw_visible(panels[0], series, 0, span)
     episodes = () if prediction is None else prediction.episodes
     _ribbon(panels[0], episode_runs(episodes, span, _EPISODES), 0, span, series.labels, names=True)
@@ -119,7 +119,7 @@ def draw_timeline(report: VideoReport, *, head: str | None = None) -> Figure:
     left_out = len(report.tracks) - len(tracks)
     figure = _figure(1.35 + 0.3 * max(len(tracks), 2))
     axes = figure.subplots()
-    more = f", the {len(tracks)} seen longest" if left_out else ""
+    more = f", the {len(tracks)} visible longest" if left_out else ""
     _title(figure, _name(report), f"{len(report.tracks):,} {'face' if len(report.tracks) == 1 else 'faces'}{more}")
     for row, track in enumerate(tracks):
         _draw_visible(axes, every[track.id], row, span)
@@ -130,7 +130,7 @@ def draw_timeline(report: VideoReport, *, head: str | None = None) -> Figure:
     axes.spines[["left", "right", "top"]].set_visible(False)
     _time_axis([axes], report, span)
     if not tracks:
-        axes.text(0.5, 0.5, "no face was seen", transform=axes.transAxes, ha="center", va="center", color=_QUIET)
+        axes.text(0.5, 0.5, "no face", transform=axes.transAxes, ha="center", va="center", color=_QUIET)
     used = {episode.label for track in tracks for episode in episodes[track.id]}
     bare = sum(t.seen for t in tracks) - sum(e.duration for t in tracks for e in episodes[t.id])
     rest = "no episode" if used and bare > 0.01 * (span[1] - span[0]) else None
@@ -178,7 +178,7 @@ def _name(report: VideoReport) -> str:
 
 
 def _summary(track: Track, head: str | None) -> str:
-    parts = [f"face {track.id}", f"seen for {duration(track.seen)}"]
+    parts = [f"face {track.id}", f"visible for {duration(track.seen)}"]
     shown = None if head is None else track.predictions.get(head)
     vote = None if shown is None else shown.vote
     if vote is not None and vote.label is not None:

@@ -1,5 +1,5 @@
-"""What a column of results is, and everything that follows from a table of columns: values, JSON objects, their schema,
-Arrow types. The tables themselves stand in `mien.results.face_columns` and `mien.results.track_columns`.
+"""Columns of results, and everything that is made from a table of columns: values, JSON objects, their schema, Arrow
+types. The tables themselves are in `mien.results.face_columns` and `mien.results.track_columns`.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 
 Dtype = Literal["string", "category", "int32", "int64", "float64", "bool"]
-"""Type of a column's values; a category is a text of which there are few different ones."""
+"""Type of a column's values; a category is a string with few different values."""
 T = TypeVar("T")
 
 
 class Wild(str):
-    """A key of a JSON object that stands for any: the name of a head or of a label."""
+    """A key of a JSON object that stands for any name: that of a head or of a label."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """One column: stated once, read by everything that writes, reads or documents a table.
+    """One column, used by everything that writes, reads or documents a table.
 
     Attributes:
         name: in CSV, Parquet and data frames.
@@ -103,15 +103,15 @@ def json_objects(columns: Sequence[Column[T]], table: T) -> Iterator[dict[str, A
             if isinstance(members[0][0], int):
                 _put(document, parent, [row[i] for _, i in members])
                 continue
-            found = {key: row[i] for key, i in members if row[i] is not None}
-            if not found and parent:
+            values = {key: row[i] for key, i in members if row[i] is not None}
+            if not values and parent:
                 continue
-            if len(found) < len(members):
-                found = {key: row[i] for key, i in members if row[i] is not None or null[i]}
+            if len(values) < len(members):
+                values = {key: row[i] for key, i in members if row[i] is not None or null[i]}
             if parent:
-                _put(document, parent, found)
+                _put(document, parent, values)
             else:
-                document |= found
+                document |= values
         yield {key: document[key] for key in order if key in document}
 
 
@@ -204,5 +204,5 @@ def pandas_types(columns: Sequence[Column[Any]]) -> dict[str, str]:
 
 
 def readable(source: str | None) -> str | None:
-    """A path as UTF-8 text: a file name need not be text, and its stray bytes are shown as escapes."""
+    """A path as UTF-8 text: a file name need not be valid text, and its invalid bytes become escapes."""
     return None if source is None else source.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -62,11 +62,11 @@ def record_dtype(heads: Heads, *, video: bool) -> np.dtype[np.void]:
     try:
         return np.dtype(fields)
     except ValueError as error:
-        raise InputError(f"two heads of one name, or one of the name of a column: {error}") from error
+        raise InputError(f"two heads have the same name, or one has that of a column ({error})") from error
 
 
 def empty_records(n: int, dtype: np.dtype[np.void]) -> Records:
-    """``(n,)`` records in which nothing is known."""
+    """``(n,)`` records of unknown values: NaN, or −1 for indices."""
     records = np.zeros(n, dtype)
     for name in dtype.names or ():
         kind = dtype[name].base.kind
@@ -79,7 +79,7 @@ def empty_records(n: int, dtype: np.dtype[np.void]) -> Records:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceTable:
-    """Records with what is needed to read them.
+    """Records with the heads and the source that they need to be read.
 
     Attributes:
         records: ``(n,)`` of `record_dtype`.
@@ -100,7 +100,7 @@ class FaceTable:
 
     def __post_init__(self) -> None:
         if self.records.dtype != record_dtype(self.heads, video=self.video):
-            raise InputError("the records have other columns than these heads: they come from another model")
+            raise InputError("the records have other columns than these heads, so they come from another model")
 
     def __len__(self) -> int:
         return len(self.records)

@@ -1,7 +1,7 @@
 """The values that cross stage boundaries: the faces of one picture, and a single face.
 
-`Faces` is columnar, one row per face. A detector fills boxes, scores and landmarks; prediction returns a new value that
-holds distributions as well, one per head of the models that ran. Nothing is mutated.
+`Faces` is columnar, one row per face. A detector returns boxes, scores and landmarks; prediction returns a new value
+that also holds distributions, one per head of the models that ran. Nothing is mutated.
 """
 
 from __future__ import annotations
@@ -61,53 +61,53 @@ class Face:
     @property
     def emotions(self) -> dict[str, float]:
         """Emotion → probability; empty when no emotion model ran on this face."""
-        found = self.predictions.get(EMOTION)
-        return {} if found is None else dict(found.probabilities)
+        prediction = self.predictions.get(EMOTION)
+        return {} if prediction is None else dict(prediction.probabilities)
 
     @property
     def emotion(self) -> str | None:
         """The most probable emotion, None when no emotion model ran."""
-        found = self.predictions.get(EMOTION)
-        return None if found is None else found.label
+        prediction = self.predictions.get(EMOTION)
+        return None if prediction is None else prediction.label
 
     @property
     def confidence(self) -> float | None:
         """The probability of `emotion`."""
-        found = self.predictions.get(EMOTION)
-        return None if found is None else found.confidence
+        prediction = self.predictions.get(EMOTION)
+        return None if prediction is None else prediction.confidence
 
     @property
     def entropy(self) -> float | None:
         """Uncertainty of the emotions, 0 (one emotion certain) to 1 (all equally likely)."""
-        found = self.predictions.get(EMOTION)
-        return None if found is None else found.entropy
+        prediction = self.predictions.get(EMOTION)
+        return None if prediction is None else prediction.entropy
 
     @property
     def ages(self) -> dict[str, float]:
         """Age range such as "20-29" → probability; empty when no age model ran on this face."""
-        found = self.predictions.get(AGE)
-        return {} if found is None else dict(found.probabilities)
+        prediction = self.predictions.get(AGE)
+        return {} if prediction is None else dict(prediction.probabilities)
 
     @property
     def age_range(self) -> str | None:
         """The most probable age range, such as "20-29"; None when no age model ran."""
-        found = self.predictions.get(AGE)
-        return None if found is None else found.label
+        prediction = self.predictions.get(AGE)
+        return None if prediction is None else prediction.label
 
     @property
     def age(self) -> float | None:
         """The expected age in years (middles of the ranges weighted by probability)."""
-        found = self.predictions.get(AGE)
-        return None if found is None else found.expected
+        prediction = self.predictions.get(AGE)
+        return None if prediction is None else prediction.expected
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values; keys that no model filled are left out."""
+        """JSON-ready values; keys of models that did not run are left out."""
         points = np.full((1, N_LANDMARKS, 2), np.nan) if self.landmarks is None else np.array([self.landmarks])
         faces = replace(
             Faces.detected(np.array([self.box]), np.array([self.score]), points, (0, 0)),
             predictions={
-                name: Predictions(one.head, np.array([list(one.probabilities.values())], np.float32))
-                for name, one in self.predictions.items()
+                name: Predictions(each.head, np.array([list(each.probabilities.values())], np.float32))
+                for name, each in self.predictions.items()
             },
             tracks=None if self.track is None else np.array([self.track], np.int64),
         )
@@ -124,7 +124,7 @@ class Faces:
         landmarks: ``(n, 5, 2)`` float32 xy pixels, NaN where the detector has none.
         image_size: (width, height) in pixels.
         predictions: head → distributions of all faces; empty before prediction. The first head is shown first. Rows
-            are NaN for faces of a video that the model did not see.
+            are NaN for faces of a video on which the model did not run.
         tracks: ``(n,)`` int64 numbers of the tracks that the faces of a video belong to, None in a photo.
         source: path or name of the picture, None for an array.
         image: the picture itself as RGB uint8 (h, w, 3), kept for drawing; None in batches.
@@ -180,7 +180,7 @@ class Faces:
         return replace(self, boxes=boxes, landmarks=landmarks, image_size=size, image=None)
 
     def with_predictions(self, more: Mapping[str, Predictions]) -> Faces:
-        """With further heads; one of the same name takes the place of the earlier."""
+        """The same faces with further heads; a head of the same name is replaced."""
         return replace(self, predictions={**self.predictions, **more})
 
     def __len__(self) -> int:
@@ -197,7 +197,7 @@ class Faces:
     @overload
     def __getitem__(self, index: slice | NDArray[Any] | Sequence[int]) -> Faces: ...
     def __getitem__(self, index: int | slice | NDArray[Any] | Sequence[int]) -> Face | Faces:
-        """A `Face` for an integer; for a slice, a boolean mask or indices the `Faces` that are left."""
+        """A `Face` for an integer; for a slice, a boolean mask or indices the selected `Faces`."""
         if isinstance(index, (int, np.integer)):
             return self._row(int(index))
         keep = index if isinstance(index, slice) else np.asarray(index)
@@ -208,7 +208,7 @@ class Faces:
             boxes=self.boxes[keep],
             scores=self.scores[keep],
             landmarks=self.landmarks[keep],
-            predictions={name: one[keep] for name, one in self.predictions.items()},
+            predictions={name: each[keep] for name, each in self.predictions.items()},
             tracks=None if self.tracks is None else self.tracks[keep],
         )
 
@@ -220,7 +220,7 @@ class Faces:
             box=(x1, y1, x2, y2),
             score=float(self.scores[i]),
             landmarks=None if np.isnan(points).any() else tuple((float(x), float(y)) for x, y in points),
-            predictions={name: one for name, one in rows.items() if one is not None},
+            predictions={name: row for name, row in rows.items() if row is not None},
             track=None if self.tracks is None else int(self.tracks[i]),
         )
 
@@ -252,8 +252,8 @@ class Faces:
     @property
     def age_bins(self) -> tuple[tuple[int, int], ...]:
         """Inclusive years of the columns of `ages`."""
-        found = self.predictions.get(AGE)
-        return () if found is None else found.head.ranges or ()
+        prediction = self.predictions.get(AGE)
+        return () if prediction is None else prediction.head.ranges or ()
 
     @property
     def fer2013(self) -> NDArray[np.float32] | None:
@@ -274,10 +274,11 @@ class Faces:
         """
         if not 0.0 <= abstain <= 1.0:
             raise InputError(f"abstain is a probability between 0 and 1, got {abstain}")
-        found = self._head(head)
-        sure = np.nan_to_num(found.probabilities, nan=-1.0).max(axis=1, initial=-1.0) >= abstain
-        best = found.best.tolist()
-        return [found.head.labels[i] if i >= 0 and known else None for i, known in zip(best, sure, strict=True)]
+        predictions = self._head(head)
+        labels = predictions.head.labels
+        sure = np.nan_to_num(predictions.probabilities, nan=-1.0).max(axis=1, initial=-1.0) >= abstain
+        best = predictions.best.tolist()
+        return [labels[i] if i >= 0 and is_sure else None for i, is_sure in zip(best, sure, strict=True)]
 
     def filter(
         self,
@@ -289,13 +290,13 @@ class Faces:
         min_confidence: float = 0.0,
         max_entropy: float = 1.0,
     ) -> Faces:
-        """The faces that pass every test.
+        """The faces that meet all conditions.
 
         Args:
             min_score: least detector score, 0–1.
             min_size: least shorter side of the box, pixels.
             label: keep only faces whose most probable label is this one, such as "happy".
-            head: the head that ``label`` and the next two are about; None for the first one.
+            head: the head that ``label``, ``min_confidence`` and ``max_entropy`` refer to; None for the first one.
             min_confidence: least probability of the most probable label, 0–1.
             max_entropy: greatest uncertainty, 0–1.
         """
@@ -303,10 +304,10 @@ class Faces:
         if label is not None:
             known = self._head(head).head.labels
             if label not in known:
-                raise InputError(f"no label {label!r}: expected one of {', '.join(known)}")
-            keep &= np.array([one == label for one in self.labels(head=head)], bool)
+                raise InputError(f"no label {label!r}", advice=f"use one of {', '.join(known)}", code="label-unknown")
+            keep &= np.array([best == label for best in self.labels(head=head)], bool)
         if min_confidence > 0.0:
-            keep &= np.array([one is not None for one in self.labels(min_confidence, head=head)], bool)
+            keep &= np.array([best is not None for best in self.labels(min_confidence, head=head)], bool)
         if max_entropy < 1.0:
             keep &= self._head(head).entropy <= max_entropy
         return self[keep]
@@ -332,7 +333,7 @@ class Faces:
         return FaceTable(records, wanted, self.source, video=False)
 
     def fill_records(self, records: Records) -> Records:
-        """``records``, one per face, with what is known of the faces written into them."""
+        """``records``, one per face, after writing the faces into them."""
         if len(self):
             records["face"] = np.arange(len(self))
             records["box"], records["score"], records["landmarks"] = self.boxes, self.scores, self.landmarks
@@ -353,7 +354,7 @@ class Faces:
         document = {
             "schema": PHOTO, "source": self.source, "width": width, "height": height, "faces": self.to_dicts(),
         }  # fmt: skip
-        # a file name need not be text; its stray bytes stay JSON escapes, so that the rest is UTF-8
+        # a file name need not be valid text; its invalid bytes stay JSON escapes, so that the rest is UTF-8
         return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 
     def to_rows(self) -> list[dict[str, Any]]:
@@ -395,12 +396,12 @@ class Faces:
         return self.predictions[wanted]
 
     def _probabilities(self, name: str) -> NDArray[np.float32] | None:
-        found = self.predictions.get(name)
-        return None if found is None else found.probabilities
+        prediction = self.predictions.get(name)
+        return None if prediction is None else prediction.probabilities
 
     def _labels(self, name: str) -> tuple[str, ...]:
-        found = self.predictions.get(name)
-        return () if found is None else found.head.labels
+        prediction = self.predictions.get(name)
+        return () if prediction is None else prediction.head.labels
 
 
 def _expect(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

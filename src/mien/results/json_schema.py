@@ -145,15 +145,15 @@ def _close(schema: dict[str, Any]) -> None:
 
 
 def _needed(wanted: list[str], shapes: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The shapes that the wanted ones are made of."""
-    found: dict[str, dict[str, Any]] = {}
+    """The wanted shapes and all shapes that they refer to."""
+    needed: dict[str, dict[str, Any]] = {}
     waiting = list(wanted)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found[name] = shapes[name]
+        if name not in needed:
+            needed[name] = shapes[name]
             waiting += [ref.rpartition("/")[2] for ref in _refs(shapes[name])]
-    return found
+    return needed
 
 
 def _refs(schema: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a model predicts about faces, one value per head: for all faces of a picture, and for one face."""
+"""Predictions of a model for faces, one value per head: for all faces of a picture, and for one face."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Predictions:
 
     Attributes:
         head: labels, and whether they have an order.
-        probabilities: ``(n, len(head.labels))`` float32; NaN rows for faces that the model did not see.
+        probabilities: ``(n, len(head.labels))`` float32; NaN rows for faces on which the model did not run.
     """
 
     head: Head
@@ -36,17 +36,17 @@ class Predictions:
         return len(self.probabilities)
 
     def __getitem__(self, index: slice | NDArray[np.generic]) -> Predictions:
-        """Those of some of the faces."""
+        """The predictions for some of the faces."""
         return replace(self, probabilities=self.probabilities[index])
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """``(n,)`` whether the model saw each face."""
+        """``(n,)`` whether the model ran on each face."""
         return np.asarray(~np.isnan(self.probabilities).any(axis=1), np.bool_)
 
     @property
     def best(self) -> NDArray[np.intp]:
-        """``(n,)`` index of the most probable label, −1 for faces that the model did not see."""
+        """``(n,)`` index of the most probable label, −1 for faces on which the model did not run."""
         filled = np.nan_to_num(self.probabilities, nan=-1.0)
         return np.where(self.known, filled.argmax(axis=1) if filled.size else 0, -1)
 
@@ -64,7 +64,7 @@ class Predictions:
         return np.asarray(self.probabilities @ range_middles(ranges), np.float64)
 
     def row(self, i: int) -> Prediction | None:
-        """The prediction for face ``i``, None where the model did not see it."""
+        """The prediction for face ``i``, None where the model did not run on it."""
         values = self.probabilities[i]
         if np.isnan(values).any():
             return None

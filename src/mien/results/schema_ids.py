@@ -1,13 +1,13 @@
-"""Names of the schemas that results keep to. Every JSON result says its own under ``schema``.
+"""Names of the schemas of results. Every JSON result has the name of its own under ``schema``.
 
 `mien.results.json_schema` describes the results of the command line and the library, the OpenAPI description of the
-service its answers.
+service its responses.
 """
 
 from __future__ import annotations
 
 VERSION = 2
-"""Rises when a key goes or changes its meaning. New keys may come without it: readers pass over unknown keys."""
+"""Increased when a key is removed or changes its meaning, but not for new keys: readers ignore unknown keys."""
 
 
 def schema_id(kind: str) -> str:

@@ -27,7 +27,7 @@ _ROW_GROUP = 65_536
 def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
     """Write one row per face as CSV (UTF-8, RFC 4180 quoting, a header) and return the path.
 
-    Results are taken one at a time, so any number of pictures fits into memory; the file appears when all are written.
+    Results are consumed one at a time, so their number is not limited by memory. The file appears when it is complete.
 
     Raises:
         InputError: ``path`` is a folder or one of the pictures, or results of different models are mixed.
@@ -50,7 +50,7 @@ def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
 def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
     """Write one row per face as Parquet (zstd) and return the path; needs pyarrow (extra ``tables``).
 
-    Results are taken one at a time; at most one row group is held in memory. The file appears when all are written.
+    Results are consumed one at a time; at most one row group is in memory. The file appears when it is complete.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -84,15 +84,15 @@ def _to_parquet(heads: Heads, tables: Iterator[FaceTable], target: Path | io.Byt
         raise MissingExtraError("pyarrow", "tables", "Parquet output") from None
     schema = arrow_schema(face_columns(heads, video=False))
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        held, rows = [], 0
+        pending, rows = [], 0
         for table in tables:
-            held.append(pa.Table.from_pydict(table.to_columns(), schema=schema))
+            pending.append(pa.Table.from_pydict(table.to_columns(), schema=schema))
             rows += len(table)
             if rows >= _ROW_GROUP:
-                writer.write_table(pa.concat_tables(held).unify_dictionaries())
-                held, rows = [], 0
-        if held:
-            writer.write_table(pa.concat_tables(held).unify_dictionaries())
+                writer.write_table(pa.concat_tables(pending).unify_dictionaries())
+                pending, rows = [], 0
+        if pending:
+            writer.write_table(pa.concat_tables(pending).unify_dictionaries())
 
 
 def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:

@@ -1,4 +1,4 @@
-"""The values of one followed face: a vote over frames, an episode of one label, the whole track."""
+"""The values of one tracked face: a vote over frames, an episode of one label, the whole track."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mien.results.track_columns import episode_objects, track_objects
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """The majority vote of the frames of a window about one face.
+    """The majority vote of the frames of a window for one face.
 
     Attributes:
         label: the label with most votes; None before the first vote.
-        share: the fraction of the window's votes that it has, 0–1.
+        share: its fraction of the window's votes, 0–1.
         low: lower end of the interval of ``share``, 0–1.
         high: upper end.
         n: votes in the window (frames in which the face was observed).
-        effective: independent votes that would know as much, 1 to ``n``: neighbouring frames repeat each other. 0 where
-            it is not known.
+        effective: number of independent votes with the same information, 1 to ``n``, because neighbouring frames are
+            correlated. 0 where it is not known.
     """
 
     label: str | None
@@ -35,7 +35,7 @@ class Vote:
 
     @property
     def decided(self) -> bool:
-        """Whether the label has a majority beyond doubt: the whole interval lies above one half."""
+        """Whether the label has a significant majority: the whole interval lies above one half."""
         return self.label is not None and self.low > 0.5
 
 
@@ -52,9 +52,9 @@ class Episode:
         head: name of the head, such as "emotion".
         label: the label.
         start: seconds.
-        end: seconds; the end of the last frame's time.
+        end: seconds; the end of the last frame.
         peak: greatest smoothed probability of the label, 0–1.
-        peak_time: when, seconds.
+        peak_time: time of the peak, seconds.
         mean: time-weighted mean of the smoothed probability, 0–1.
     """
 
@@ -79,12 +79,12 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class TrackPrediction:
-    """What one head predicts about a face over its whole track.
+    """The prediction of one head for a face over its whole track.
 
     Attributes:
         head: labels, and whether they have an order.
-        probabilities: label → probability; sums to 1. The time-weighted mean of a nominal head, and what the frames
-            say together (pooled) of an ordered one.
+        probabilities: label → probability; sums to 1. The time-weighted mean for a nominal head, the pooled
+            distribution of all frames for an ordered one.
         shares: label → fraction of the observed time with this stable label, sums to at most 1; empty for an ordered
             head.
         vote: the vote over the whole track; None for an ordered head.
@@ -110,16 +110,16 @@ class TrackPrediction:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One face followed through a video.
+    """One face tracked through a video.
 
     Attributes:
         id: its number, from 1 in the order of appearance.
-        start: seconds, its first frame.
-        end: seconds, the end of its last frame's time.
+        start: time of its first frame, seconds.
+        end: end of its last frame, seconds.
         frames: frames in which it was observed.
         seen: seconds in which it was observed; less than ``end - start`` where it was hidden for a while.
-        predictions: head → what it predicts over the track; heads without any prediction are missing.
-        best: (frame, time in seconds, box xyxy pixels) of the view that shows the face best, for a thumbnail.
+        predictions: head → its prediction over the track; heads without any prediction are missing.
+        best: (frame, time in seconds, box xyxy pixels) of the best view of the face, for a thumbnail.
     """
 
     id: int
@@ -143,14 +143,14 @@ class Track:
     @property
     def shares(self) -> dict[str, float]:
         """Emotion → fraction of the observed time with this stable label."""
-        found = self.predictions.get(EMOTION)
-        return {} if found is None else dict(found.shares)
+        prediction = self.predictions.get(EMOTION)
+        return {} if prediction is None else dict(prediction.shares)
 
     @property
     def vote(self) -> Vote:
         """The vote of all frames on the emotion."""
-        found = self.predictions.get(EMOTION)
-        return NO_VOTE if found is None or found.vote is None else found.vote
+        prediction = self.predictions.get(EMOTION)
+        return NO_VOTE if prediction is None or prediction.vote is None else prediction.vote
 
     @property
     def episodes(self) -> tuple[Episode, ...]:
@@ -171,17 +171,17 @@ class Track:
     @property
     def age(self) -> float | None:
         """The expected age in years (middles of the ranges weighted by probability)."""
-        found = self.predictions.get(AGE)
-        return None if found is None else found.expected
+        prediction = self.predictions.get(AGE)
+        return None if prediction is None else prediction.expected
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         return track_objects([self])[0]
 
     def _probabilities(self, head: str) -> dict[str, float]:
-        found = self.predictions.get(head)
-        return {} if found is None else dict(found.probabilities)
+        prediction = self.predictions.get(head)
+        return {} if prediction is None else dict(prediction.probabilities)
 
     def _label(self, head: str) -> str | None:
-        found = self.predictions.get(head)
-        return None if found is None else found.label
+        prediction = self.predictions.get(head)
+        return None if prediction is None else prediction.label

@@ -19,8 +19,8 @@ def _of(get: Callable[[Any], Any]) -> Any:
     """Reads one value of each track or episode; None where ``get`` finds nothing."""
 
     def values(rows: Sequence[Any], digits: int | None) -> list[Any]:
-        found = [get(row) for row in rows]
-        return found if digits is None else [None if value is None else round(value, digits) for value in found]
+        read = [get(row) for row in rows]
+        return read if digits is None else [None if value is None else round(value, digits) for value in read]
 
     return values
 

@@ -1,8 +1,8 @@
-"""The values of a video: one analysed frame, what was analysed, the whole report.
+"""The values of a video: one analysed frame, the coverage, the whole report.
 
 A row of the table is a record of one NumPy structured dtype (`mien.results.face_columns.record_dtype`), so that a long
-video costs some hundred bytes per face and frame, and memory, files and data frames all hold the same columns. A frame
-without a face is one row too: time is complete.
+video takes some hundred bytes per face and frame, and memory, files and data frames all hold the same columns. A frame
+without a face also has one row, so that all frames are in the table.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _REPORT_SUFFIXES = (".html", ".json", ".jsonl", ".csv", ".parquet")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SmoothedPredictions:
-    """One nominal head's predictions for the faces of a frame, with all frames before it.
+    """One nominal head's predictions for the faces of a frame, smoothed over all frames so far.
 
     Attributes:
         head: its labels.
@@ -153,7 +153,7 @@ def frame_object(row: np.void, source: str | None, faces: list[dict[str, Any]]) 
 
 
 def json_line(document: Mapping[str, Any]) -> str:
-    """One line of JSON. A file name need not be text; its stray bytes stay JSON escapes, so that the rest is UTF-8."""
+    """One line of JSON as valid UTF-8: invalid bytes of a file name stay JSON escapes."""
     return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -165,9 +165,9 @@ class Coverage:
         frames: frames analysed.
         without_face: of these, frames without a face.
         lost: frames that could not be decoded.
-        dropped: frames that a live source threw away because the analysis was busy.
-        seconds: length of the stretch that was analysed.
-        problems: one line each: what went wrong and what it cost.
+        dropped: frames that a live source dropped because the analysis was busy.
+        seconds: length of the analysed part.
+        problems: problems and their effects, one line each.
     """
 
     frames: int
@@ -191,12 +191,12 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoReport:
-    """What a video shows.
+    """The results of a video.
 
     Attributes:
         source: path or address.
         size: (width, height) in pixels of the first frame; (0, 0) when there was none.
-        tracks: the faces that were followed, in order of appearance.
+        tracks: the tracked faces, in order of appearance.
         rows: the table, one row per face and frame.
         coverage: how much was analysed.
     """
@@ -209,7 +209,7 @@ class VideoReport:
 
     @property
     def episodes(self) -> tuple[Episode, ...]:
-        """Those of all tracks, in order of time."""
+        """The episodes of all tracks, in order of time."""
         every = [episode for track in self.tracks for episode in track.episodes]
         return tuple(sorted(every, key=lambda e: (e.start, e.track)))
 
@@ -222,11 +222,12 @@ class VideoReport:
         return len(self.tracks)
 
     def track(self, number: int) -> Track:
-        """The track with this number; `InputError` when there is none."""
+        """The track with this number; `InputError` where there is none."""
         for track in self.tracks:
             if track.id == number:
                 return track
-        raise InputError(f"no track {number}: there are {', '.join(str(t.id) for t in self.tracks) or 'none'}")
+        numbers = ", ".join(str(track.id) for track in self.tracks) or "none"
+        raise InputError(f"no track {number}", advice=f"the tracks are {numbers}", code="track-unknown")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready summary: everything but the table."""
