@@ -1,14 +1,10 @@
-"""YuNet around its network: the model file, the download and the rows.
+"""YuNet without its network: the model file, the download and the rows.
 
-Its weights are not at hand, so the network itself is replaced here; what it finds in pictures is not tested.
+Its weights are not available to the tests, so the network is replaced; its detections are not tested.
 """
 
 from __future__ import annotations
 
-import hashlib
-import http.server
-import io
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,16 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
+from helpers.model_server import CONTENT, HASH, model_server
 from helpers.pictures import noise
 from mien.detect import DetectionOptions, make_detector
 from mien.detect import yunet as module
 from mien.detect.yunet import FILENAME, SHA256, YuNet, find_model
 from mien.errors import DownloadError, MissingFileError, ModelError
-from mien.models import file_cache as fetching
-from mien.models.file_cache import cache_dir, fetch_file, find_cached
-
-CONTENT = b"a model, let us say" * 1000
-HASH = hashlib.sha256(CONTENT).hexdigest()
+from mien.models import file_cache
 
 
 @pytest.fixture(autouse=True)
@@ -38,97 +31,9 @@ def cache(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def server(monkeypatch) -> Iterator[str]:
     """A server on the loopback; only the tests may fetch without TLS."""
-    monkeypatch.setattr(fetching, "_SCHEMES", ("http",))
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/elsewhere":
-                self.send_response(302)
-                self.send_header("Location", "/model")
-                self.end_headers()
-                return
-            if self.path == "/short":
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(CONTENT)))
-                self.end_headers()
-                self.wfile.write(CONTENT[:-10])
-                return
-            self.send_response(200 if self.path == "/model" else 404)
-            self.end_headers()
-            self.wfile.write(CONTENT)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize("path", ["/model", "/elsewhere"])
-def test_a_good_file_is_kept_and_not_fetched_again(server, cache, path):
-    where = fetch_file(server + path, "m.onnx", HASH)
-    assert where == cache / "m.onnx"
-    assert where.read_bytes() == CONTENT
-    assert fetch_file("https://nowhere.invalid/m.onnx", "m.onnx", HASH) == where
-    assert find_cached("m.onnx", HASH) == where
-
-
-@pytest.mark.parametrize(
-    ("path", "sha256", "limit", "message"),
-    [
-        ("/model", "0" * 64, 1 << 20, "another file"),
-        ("/absent", HASH, 1 << 20, "404"),
-        ("/short", HASH, 1 << 20, "another file"),
-        ("/model", HASH, 100, "longer than 100 bytes"),
-    ],
-)
-def test_a_bad_response_leaves_nothing_behind(server, cache, path, sha256, limit, message):
-    with pytest.raises(DownloadError, match=message):
-        fetch_file(server + path, "m.onnx", sha256, max_bytes=limit)
-    assert list(cache.iterdir()) == []
-
-
-def test_a_damaged_cache_is_fetched_again(server, cache):
-    cache.mkdir()
-    (cache / "m.onnx").write_bytes(b"half")
-    assert find_cached("m.onnx", HASH) is None
-    assert fetch_file(server + "/model", "m.onnx", HASH).read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("url", ["http://example.org/m", "file:///etc/hostname", "ftp://example.org/m"])
-def test_only_https_is_fetched(url):
-    with pytest.raises(DownloadError, match="https"):
-        fetch_file(url, "m.onnx", HASH)
-
-
-def test_a_redirect_away_from_https_is_refused(monkeypatch, cache):
-    class Response(io.BytesIO):
-        def geturl(self) -> str:
-            return "http://example.org/m"
-
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Response(CONTENT))
-    with pytest.raises(DownloadError, match=r"redirects to http://example\.org"):
-        fetch_file("https://example.org/m", "m.onnx", HASH)
-    assert list(cache.iterdir()) == []
-
-
-def test_the_error_of_an_unreachable_host_advises(server, cache):
-    with pytest.raises(DownloadError, match=r"check the network.*m\.onnx"):
-        fetch_file("http://127.0.0.1:1/m", "m.onnx", HASH)
-
-
-def test_the_cache_is_the_platforms_own_without_the_variable(monkeypatch, tmp_path):
-    monkeypatch.delenv("MIEN_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for platform, variable in (("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")):
-        monkeypatch.setattr(fetching.sys, "platform", platform)
-        monkeypatch.setenv(variable, str(tmp_path / platform))
-        assert cache_dir() == tmp_path / platform / "mien"
-    monkeypatch.setattr(fetching.sys, "platform", "darwin")
-    assert cache_dir().parts[-3:] == ("Library", "Caches", "mien")
+    monkeypatch.setattr(file_cache, "_SCHEMES", ("http",))
+    with model_server() as address:
+        yield address
 
 
 def test_a_file_with_another_hash_is_refused(tmp_path):
