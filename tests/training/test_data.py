@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.labelled_pictures import pictures
+from helpers.labelled_pictures import fabricated, pictures
+from helpers.tiny_recipe import TINY
 from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.errors import DataError
 from mien.recipes.catalog import get_recipe
-from mien.training.config import SplitRoles
-from mien.training.data import make_loader, select_role
+from mien.training.config import (
+    SplitRoles,
+)
+from mien.training.data import EpochBatchSampler, make_loader, select_role
 from mien.training.module import TrainingModule
 from mien.training.preprocessing import unit_range
 
@@ -57,3 +61,27 @@ def test_colour_is_made_gray_for_a_gray_network() -> None:
     assert batch["images"].shape == (2, 1, 200, 200)
     luma = images[2].astype(float) @ [0.299, 0.587, 0.114]
     assert float(batch["images"][0].float().mean()) == pytest.approx(luma.mean(), abs=1)
+
+
+def test_epoch_batches_depend_on_seed_and_epoch_alone() -> None:
+    one, two = EpochBatchSampler(50, 8, seed=3), EpochBatchSampler(50, 8, seed=3)
+    assert len(one) == 6
+    one.set_epoch(2)
+    two.set_epoch(2)
+    assert torch.equal(torch.cat(list(one)), torch.cat(list(two)))
+    two.set_epoch(3)
+    assert not torch.equal(torch.cat(list(one)), torch.cat(list(two)))
+    assert torch.equal(torch.cat(list(EpochBatchSampler(50, 8, seed=None))), torch.arange(50))
+
+
+def test_loader_leaves_out_images_without_a_target() -> None:
+    data = fabricated()
+    votes = data.votes.copy()  # type: ignore[union-attr]
+    votes[:4] = 0
+    part = replace(data, votes=votes)
+    only_plus = replace(TINY, heads=(TINY.heads[0],))
+    assert len(make_loader(part, only_plus, "train").dataset) == len(make_loader(data, only_plus, "train").dataset) - 4  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="test"):
+        make_loader(data[data.split != "test"], TINY, "test")
+    with pytest.raises(DataError, match="--ferplus"):
+        make_loader(replace(data, votes=None), TINY, "train")

@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mien.networks.catalog import NETWORKS
 from mien.recipes.catalog import get_recipe
-from mien.training.config import ScheduleConfig
-from mien.training.module import make_schedule
+from mien.training.config import (
+    OptimizerConfig,
+    ScheduleConfig,
+)
+from mien.training.module import make_optimizer, make_schedule
 
 
 def rates(schedule: ScheduleConfig, steps: int, epochs: int) -> list[float]:
@@ -39,3 +43,28 @@ def test_a_plateau_has_a_floor() -> None:
         seen.append(optimizer.param_groups[0]["lr"])
     # the first value is the best so far; two bad epochs later the rate falls
     assert seen == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5, 1e-5, 1e-5])
+
+
+def test_weight_decay_spares_biases_and_norms() -> None:
+    module = NETWORKS["age"].build({"age": 9})
+    optimizer = make_optimizer(module, OptimizerConfig())
+    decayed, free = optimizer.param_groups
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert all(p.ndim <= 1 for p in free["params"])
+    assert free["weight_decay"] == 0
+
+
+def test_warm_up_and_cosine() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler = make_schedule(optimizer, ScheduleConfig("cosine", warmup_epochs=1, final=0.1), 100, 10)["lr_scheduler"][
+        "scheduler"
+    ]
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from helpers.labelled_pictures import pictures
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS_7
-from mien.training.config import HeadSpec
+from mien.recipes.catalog import get_recipe
+from mien.training.config import (
+    HeadSpec,
+)
 from mien.training.targets import head_targets
 
 
@@ -38,3 +42,20 @@ def test_distribution_heads_can_be_scored_on_their_own_target() -> None:
     assert head_targets(data, head).label.tolist() == [0, 1, -1]
     # four of ten votes are no majority
     assert head_targets(data, replace(head, scored_on="majority")).label.tolist() == [0, -1, -1]
+
+
+def test_neighbour_smoothing_keeps_distributions() -> None:
+    n = 9
+    ages = np.arange(9, dtype=np.int8)
+    data = Dataset(
+        np.zeros((n, 4, 4, 3), np.uint8),
+        np.array(["train"] * n),
+        np.arange(n, dtype=np.int32),
+        DatasetInfo("fairface"),
+        age=ages,
+    )
+    head = replace(get_recipe("age-cpu").heads[0], neighbour_smoothing=0.2)
+    soft = head_targets(data, head).soft
+    np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(soft[4, 3:6], [0.1, 0.8, 0.1], atol=1e-6)
+    np.testing.assert_allclose(soft[0, :2], [0.9, 0.1], atol=1e-6)

@@ -1,4 +1,4 @@
-"""Searches on a fabricated dataset: seeded, resumed after a kill, shared by workers, and clear about what is wrong."""
+"""Searches: they find, resume, share a database, and survive kills."""
 
 from __future__ import annotations
 
@@ -17,71 +17,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from helpers.searches import QUICK, document, pictures, search, settings
 from mien.cli import cli
-from mien.datasets.dataset import Dataset, DatasetInfo
-from mien.datasets.prepared_file import read_prepared, write_prepared
+from mien.datasets.prepared_file import read_prepared
 from mien.datasets.subsets import subsample
-from mien.errors import DataError, InputError, MienError, TrainingError
-from mien.labels import FER2013
-from mien.recipes.catalog import get_recipe
+from mien.errors import DataError, TrainingError
 from mien.training import run_folder as files
 from mien.training.config import Recipe
 from mien.training.curves import read_epochs
 from mien.training.recipe_file import read_recipe, write_recipe
 from mien.training.run import train
-from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 from mien.tuning import run as tuning
 from mien.tuning.results import HISTORY, IMPORTANCE, SETTINGS, STUDY, TRIALS, write_best_recipe
-from mien.tuning.search import SearchConfig
-from mien.tuning.storage import database_url, hide_password, open_storage
+from mien.tuning.storage import database_url
 
-LR, BATCH, FLIP = (
-    LogUniform("optimizer.lr", 1e-4, 1e-1),
-    Choice("batch_size", (8, 16)),
-    Uniform("augment.flip", 0.0, 0.5),
-)
-SPACE = SearchSpace((LR, BATCH, FLIP))
-# the smallest network: a step takes milliseconds
-QUICK = replace(get_recipe("stack-baseline"), name="quick", epochs=2, batch_size=16, space=SPACE)
 POSTGRES = os.environ.get("MIEN_POSTGRES")
-
-
-def pictures(n: int = 80) -> Dataset:
-    """Bright left half is happy, bright right half is sad; half of the rows to train on."""
-    rng = np.random.default_rng(0)
-    right = rng.integers(0, 2, n)
-    images = rng.integers(0, 60, (n, 48, 48, 1)).astype(np.uint8)
-    images[right == 1, :, 24:] += np.uint8(150)
-    images[right == 0, :, :24] += np.uint8(150)
-    emotion = np.where(right, FER2013.index["sad"], FER2013.index["happy"]).astype(np.int8)
-    split = np.array(["train", "validation", "train", "test"] * (n // 4))
-    return Dataset(images, split, np.arange(n, dtype=np.int32), DatasetInfo("fer2013", "fer2013"), emotion)
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_prepared(pictures(), tmp_path_factory.mktemp("data") / "data.parquet")
-
-
-def search(data: Path, folder: Path, **changes: Any) -> SearchConfig:
-    base = SearchConfig(
-        recipe=QUICK, data=data, folder=folder, url=database_url(None, folder), study="s", trials=4, epochs=2,
-        threads=1, heartbeat=1,
-    )  # fmt: skip
-    return replace(base, **changes)
-
-
-def document(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / STUDY).read_text())
-
-
-def settings(folder: Path) -> list[dict[str, Any]]:
-    return [row["settings"] for row in document(folder)["trials"]]
 
 
 @pytest.fixture
@@ -253,54 +207,6 @@ def test_another_search_of_the_same_name_is_refused(data: Path, tmp_path: Path, 
     assert len(trained) == 1
 
 
-def test_what_cannot_be_searched_says_so(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no search space"):
-        search(data, tmp_path, recipe=replace(QUICK, space=None))
-    wrong = {"optimizer.beta": "optimizer has name", "epochs": "cannot vary", "dropout": "no dropout"}
-    for field, match in wrong.items():
-        with pytest.raises(InputError, match=match):
-            search(data, tmp_path, recipe=replace(QUICK, space=SearchSpace((Uniform(field, 0.1, 0.2),))))
-    part = pictures()
-    lacking = write_prepared(part[part.split != "validation"], tmp_path / "lacking.parquet")
-    with pytest.raises(DataError, match="validation"):
-        tuning.tune(search(lacking, tmp_path / "out"))
-    assert not (tmp_path / "out" / "study.db").exists()
-
-
-def test_databases_that_cannot_be_used(tmp_path: Path) -> None:
-    url = database_url("postgresql://me:secret@127.0.0.1:1/searches", tmp_path)
-    assert "secret" not in hide_password(url)
-    with pytest.raises(TrainingError, match=r"127\.0\.0\.1:1/searches: the database cannot be used") as caught:
-        open_storage(url, heartbeat=1)
-    assert "secret" not in str(caught.value)
-    assert "\n" not in str(caught.value)
-    (tmp_path / "text.db").write_text("this is no database, and long enough to look at")
-    with pytest.raises(TrainingError, match="not a database"):
-        open_storage(database_url(f"sqlite:///{tmp_path}/text.db", tmp_path), heartbeat=1)
-    for wrong in ("mysql://host/base", "nonsense", "sqlite://"):
-        with pytest.raises(InputError, match="give sqlite"):
-            database_url(wrong, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "words"),
-    [
-        (["nonsense"], InputError, "no recipe"),
-        (["svm-landmarks"], click.UsageError, "support-vector"),
-        (["ferplus-vgg13"], InputError, "no search space"),
-        (["stack-baseline", "--apply", "tuned.txt"], click.UsageError, ".json"),
-        (["stack-baseline", "--storage", "mysql://a/b"], InputError, "give sqlite"),
-        (["stack-baseline", "--trials", "0"], click.UsageError, "--trials"),
-    ],
-)
-def test_bad_calls_say_what_is_wrong(arguments: list[str], error: type[Exception], words: str, data: Path) -> None:
-    with pytest.raises(error) as caught:
-        cli.main(["tune", *arguments, "--data", str(data)], standalone_mode=False)
-    assert words in (
-        caught.value.format_message() if isinstance(caught.value, click.ClickException) else str(caught.value)
-    )
-
-
 def start(data: Path, folder: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     """A worker as a user starts it."""
     path = folder / "quick.json"
@@ -406,13 +312,3 @@ def test_killed_in_a_trial_its_settings_are_tried_again(data: Path, tmp_path: Pa
     assert sorted(row["again_after"] for row in told["trials"] if row["again_after"]) == [[number] for number in cut]
     assert len(told["trials"]) == told["states"]["complete"] + told["states"].get("pruned", 0) == wanted
     assert len({json.dumps(row["settings"]) for row in told["trials"]}) == wanted
-
-
-def test_a_missing_extra_says_what_to_install(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("mien.tuning")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MienError, match=r"mien\[tune\]"):
-        CliRunner().invoke(
-            cli, ["tune", "stack-baseline", "--data", str(data)], catch_exceptions=False, standalone_mode=False
-        )
