@@ -208,5 +208,6 @@ def _canonical(location: RowLocation, text: str) -> str:
         return canonical(text)
     except InputError as error:
         raise location.error(
-            error.reason, advice="give the label order if the file has other names for its labels"
+            error.reason,
+            advice=f"{error.advice}; give the label order if the file has other names for its labels",
         ) from None
