@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mien.text import percent
+
 
 def explain_section(measured: dict[str, Any]) -> str:
     faithful, sane = measured["faithfulness"], measured["sanity"]
@@ -26,7 +28,7 @@ def explain_section(measured: dict[str, Any]) -> str:
             better = one[way]["better"]
             cells += [
                 f"**{one[way]['auc']:.3f}** ({low:.3f}–{high:.3f})",
-                "–" if better is None else f"{100 * better:.0f} %",
+                percent(better, digits=0),
             ]
         lines.append(f"| {' | '.join(cells)} |")
     total = len(sane["layers"])

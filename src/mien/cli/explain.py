@@ -12,6 +12,7 @@ import click
 
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
 from mien.cli.output import Failures, progress_bar, table_console, unique_name
+from mien.text import number, percent, span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +172,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
         for i, crop in enumerate(face_crops, 1):
             name = f"{stem}-face{i}"
             label, share = write_face(model, head, crop, options.target, methods, options.layer, options.out / name)
-            click.echo(f"{options.out / name}.png: {label} {share:.1%}")
+            click.echo(f"{options.out / name}.png: {label} {percent(share)}")
         all_crops.extend(face_crops)
     if all_crops:
         _run_tests(model, head, np.stack(all_crops), options, {"photos": len(used)})
@@ -324,9 +325,8 @@ def _print_faithfulness(document: dict[str, Any]) -> None:
     for name, one in document["orders"].items():
         cells = []
         for way in ("deletion", "insertion"):
-            low, high = one[way]["interval"]
-            better = "–" if one[way]["better"] is None else f"{one[way]['better']:.0%}"
-            cells += [f"{one[way]['auc']:.3f}", f"{low:.3f}–{high:.3f}", better]
+            better = percent(one[way]["better"], digits=0)
+            cells += [number(one[way]["auc"]), span(one[way]["interval"]), better]
         table.add_row(name, *cells)
     _show(table)
 

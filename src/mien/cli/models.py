@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mien.cli.output import table_console
+from mien.text import percent
 
 EPILOG = """\b
 Examples:
@@ -45,7 +46,7 @@ def command(name: str | None, fetch: str | None) -> None:
     for key, row in MODELS.items():
         card = Model(read_model(key), threads=1).card
         results = card.scores.get("results", {})
-        scores = "\n".join(f"{protocol} {one['accuracy']:.1%}" for protocol, one in results.items())
+        scores = "\n".join(f"{protocol} {percent(one['accuracy'])}" for protocol, one in results.items())
         shape = f"{card.size}×{card.size} {card.channels}"
         table.add_row(key, row.summary, shape, f"{card.parameters:,}", scores, card.data, card.licence)
     table_console(160).print(table)

@@ -19,6 +19,7 @@ from mien.datasets.dataset import Dataset
 from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
+from mien.text import percent
 
 TargetRule = Literal["majority", "crossentropy", "distribution"]
 """How votes become a target; see `vote_targets`."""
@@ -257,8 +258,8 @@ def _same_order(dataset: Dataset, votes: NDArray[np.int8]) -> None:
     agreeing = int((np.array(FER2013.names)[dataset.emotion] == names).sum())
     if len(votes) >= _MIN_ROWS and agreeing < _MIN_AGREEMENT * len(votes):
         raise DataError(
-            f"the FER+ votes agree with the labels in only {agreeing / len(votes):.0%} of the rows: the two files are "
-            "not in the same order",
+            f"the FER+ votes agree with the labels in only {percent(agreeing / len(votes), digits=0)} of the rows: "
+            "the two files are not in the same order",
             advice="get both again in their original order",
         )
 

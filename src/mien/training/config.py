@@ -274,4 +274,4 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
     except InputError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise TrainingError(f"config.json is not a recipe of this version ({error}): train again") from error
+        raise TrainingError(f"config.json is not a recipe of this version ({error})", advice="train again") from error

@@ -25,6 +25,7 @@ from mien.published.reproduction.results import RowResult, parse_result, read_re
 from mien.published.reproduction.rows import OPTIONS, DatasetKey, ReproductionRow
 from mien.published.svm.run_folder import RESULT
 from mien.published.svm.training import train_svm
+from mien.text import percent
 from mien.training import run_folder as files
 from mien.training.config import Recipe
 from mien.training.curves import read_epochs
@@ -190,7 +191,7 @@ def _command(row: ReproductionRow, data: Path) -> str:
 
 
 def _figures(run: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {each['accuracy']:.2%}" for name, each in run["scores"].items())
+    return ", ".join(f"{name} {percent(each['accuracy'], digits=2)}" for name, each in run["scores"].items())
 
 
 def scores(

@@ -128,7 +128,7 @@ def _photos(file: Path) -> list[str]:
         for name in photos:
             top = [sorted(face["emotions"].items(), key=lambda pair: -pair[1])[:3] for face in row["photos"][name]]
             predictions.append(
-                "; ".join(", ".join(f"{label} {100 * p:.0f} %" for label, p in face) for face in top) or "–"
+                "; ".join(", ".join(f"{label} {percent(p, digits=0)}" for label, p in face) for face in top) or "–"
             )
         epochs = f"{row['epochs']} of {row['of']}"
         cells.append([f"`{row['network']}`", row["source"], f"{row['parameters']:,}", epochs, *predictions])
