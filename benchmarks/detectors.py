@@ -1,6 +1,6 @@
 """Face detectors on the photos that the detector's recipe holds out: precision, recall by size, false boxes, points.
 
-    python benchmarks/detectors.py photos.parquet --models src/mien/weights/files --out docs/results
+    python benchmarks/detectors.py photos.parquet --models src/mien/models/files --out docs/results
 
 Writes ``detector.json`` (a row per detector; rows of detectors that are not run again stay) and
 ``detector_curves.csv``. The photos' labels come from detectors: what YuNet proposed and MTCNN or CenterFace confirmed.
@@ -28,7 +28,7 @@ from mien.datasets.detection import (
     read_detection,
     split_by_source,
 )
-from mien.detect import make_detector, single_shot
+from mien.detect import DetectionOptions, make_detector, single_shot
 from mien.detect.landmark_refinement import refine
 from mien.evaluation.detection import (
     Found,
@@ -77,7 +77,7 @@ def mien_detector(models: Path, name: str, refined: bool) -> Detect:
 
 
 def existing_detector(name: str, min_face: int) -> Detect:
-    detector = make_detector(name, min_face=min_face, threads=1)
+    detector = make_detector(DetectionOptions(name, min_face), threads=1)
 
     def detect(rgb: NDArray[np.uint8]) -> Found:
         faces = detector.detect(rgb)
@@ -140,7 +140,7 @@ def curve(matches: Matches, points: int = 60) -> list[list[float | None]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--models", type=Path, default=Path("src/mien/weights/files"))
+    parser.add_argument("--models", type=Path, default=Path("src/mien/models/files"))
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--detectors", nargs="*", choices=list(ROWS), default=list(ROWS))
     options = parser.parse_args()

@@ -20,6 +20,7 @@ from typing import Any
 import click
 from generate_audit import audit_page
 from generate_batch import batch_parts
+from generate_detectors import detectors_section
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
 from generate_faults import faults_parts
@@ -203,6 +204,7 @@ def benchmarks_page() -> str:
         *table(["part", "ms"], [[row["part"], f"{row['ms']:.2f}"] for row in speed["profile"]]),
         *whole_path_section(json.loads((DOCS / "results" / "whole_path.json").read_text(encoding="utf-8"))),
         *networks_section(),
+        *detectors_section(json.loads((DOCS / "results" / "detector.json").read_text(encoding="utf-8"))),
         "## Does the network see what it was trained on?",
         "",
         "`python benchmarks/end_to_end.py --data fer2013.parquet --json docs/results/end_to_end.json`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from mien.training.detection.assignment import assign, cell_centres
 from mien.training.detection.augment import augment_pixels, cover_faces
 from mien.training.detection.compositing import paste_faces
 from mien.training.detection.crops import Crop, CropMix, CropSampler
-from mien.training.detection.export import INPUT, export_detector, fold_batch_norm, quantize_detector
+from mien.training.detection.export import INPUT, describe, export_detector, fold_batch_norm, quantize_detector
 from mien.training.detection.faces import FaceTiles, load_tiles, locate_faces, save_tiles
 from mien.training.detection.hard_negatives import false_alarm_weights
 from mien.training.detection.losses import BatchTargets, LossWeights, detector_losses, flatten
@@ -308,6 +309,7 @@ def test_a_file_that_is_no_checkpoint_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_export_computes_what_the_network_does_in_float_and_nearly_so_in_8_bits() -> None:
+    import onnx
     import onnxruntime
 
     torch.manual_seed(0)
@@ -322,7 +324,8 @@ def test_the_export_computes_what_the_network_does_in_float_and_nearly_so_in_8_b
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(flatten(fold_batch_norm(net)(x)), flatten(net(x)), rtol=1e-4, atol=1e-4)
-    content = export_detector(net)
+    content = describe(export_detector(net), {"name": "made"})
+    assert json.loads(onnx.load_from_string(content).metadata_props[0].value) == {"name": "made"}
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (64, 64, 3)).astype(np.uint8) for _ in range(4)]
     small = quantize_detector(content, pictures)

@@ -43,6 +43,12 @@ def _mtcnn(options: DetectionOptions, threads: int | None) -> Detector:
     return MTCNN(options.min_face, threads, (*first, last if options.threshold is None else options.threshold))
 
 
+def _mien(options: DetectionOptions, threads: int | None) -> Detector:
+    from mien.detect.mien import CONFIDENCE, MienDetector
+
+    return MienDetector(options.min_face, threads, CONFIDENCE if options.threshold is None else options.threshold)
+
+
 def _yunet(options: DetectionOptions, threads: int | None) -> Detector:
     from mien.detect.yunet import CONFIDENCE, YuNet
 
@@ -71,6 +77,14 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             needs="",
             takes_model=False,
             make=_mtcnn,
+        ),
+        "mien": DetectorInfo(
+            summary="Mien's own network; box and landmarks, also small faces and turned ones",
+            licence="Apache-2.0, trained on photos under free licences",
+            landmarks=True,
+            needs="",
+            takes_model=False,
+            make=_mien,
         ),
         "yunet": DetectorInfo(
             summary="one tiny network; box and landmarks, the cleanest licence",

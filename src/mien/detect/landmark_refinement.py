@@ -15,12 +15,16 @@ SIDE = 48
 """Pixels of a crop's side."""
 REACH = 1.25
 """Side of the crop over the longer side of the box."""
+_MIRROR = (1, 0, 2, 4, 3)
+"""Order of the five points in a mirrored picture."""
 
 Forward = Callable[[NDArray[np.uint8]], Floats]
 """From RGB uint8 ``(n, 48, 48, 3)`` to ``(n, 10)`` float32: five xy in sides of the crop, from its centre."""
 
 
-def refine(forward: Forward, rgb: NDArray[np.uint8], boxes: Floats, landmarks: Floats) -> Floats:
+def refine(
+    forward: Forward, rgb: NDArray[np.uint8], boxes: Floats, landmarks: Floats, *, mirror: bool = True
+) -> Floats:
     """Better landmarks.
 
     Args:
@@ -28,6 +32,7 @@ def refine(forward: Forward, rgb: NDArray[np.uint8], boxes: Floats, landmarks: F
         rgb: RGB uint8 ``(h, w, 3)``.
         boxes: ``(n, 4)`` xyxy pixels.
         landmarks: ``(n, 5, 2)`` xy pixels, the first guess; only the turn of the head is taken from it.
+        mirror: look at each face mirrored as well, and take the mean: twice the cost, a tenth less error.
 
     Returns:
         ``(n, 5, 2)`` xy pixels.
@@ -35,7 +40,13 @@ def refine(forward: Forward, rgb: NDArray[np.uint8], boxes: Floats, landmarks: F
     if not len(boxes):
         return landmarks
     matrices = crop_matrices(boxes, roll_angles(landmarks))
-    return points_in_picture(forward(face_crops(rgb, matrices)), matrices)
+    crops = face_crops(rgb, matrices)
+    outputs = forward(crops)
+    if mirror:
+        mirrored = forward(np.ascontiguousarray(crops[:, :, ::-1])).reshape(-1, 5, 2)[:, list(_MIRROR)]
+        back = (mirrored * np.array([-1, 1], np.float32)).reshape(-1, 10)
+        outputs = np.asarray((outputs + back) / 2, np.float32)
+    return points_in_picture(outputs, matrices)
 
 
 def roll_angles(landmarks: Floats) -> NDArray[np.float64]:

@@ -10,10 +10,11 @@ import contextlib
 import copy
 import io
 import itertools
+import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from mien.networks.landmarks import SIDE, LandmarkNetwork
 INPUT = "images"
 OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
 OPSET = 18
+METADATA_KEY = "mien.detector"
 PERCENTILE = 99.999
 """Share of the activations, in percent, that the range of a tensor covers."""
 
@@ -162,6 +164,15 @@ def quantize_detector(content: bytes, pictures: Iterable[NDArray[np.uint8]]) -> 
     _take_bytes(quantized)
     onnx.checker.check_model(quantized)
     return bytes(quantized.SerializeToString(deterministic=True))
+
+
+def describe(content: bytes, description: Mapping[str, object]) -> bytes:
+    """The same ONNX file with a description as JSON in its metadata, under `METADATA_KEY`."""
+    model = onnx.load_from_string(content)
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, json.dumps(description, ensure_ascii=False, sort_keys=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _take_bytes(model: onnx.ModelProto) -> None:
