@@ -709,3 +709,14 @@ def test_sound_that_mp4_turns_down_is_encoded(tmp_path: Path, monkeypatch: pytes
     assert video.problems == ("the sound could not be copied: not in MP4",)
     assert len(decoded(tmp_path / "out.mp4")[0]) == 50
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["in.mkv", "out.mp4"]
+
+
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="devices of POSIX")
+def test_a_device_is_written_through_and_no_parts_are_left() -> None:
+    for end in (AnnotatedVideo.close, AnnotatedVideo.stop):
+        video = AnnotatedVideo("/dev/null")
+        video.write(next(iter(made_frames(1, size=(64, 48)))))
+        assert video.folder.is_dir()
+        end(video)
+        assert not video.folder.exists()
+    assert Path("/dev/null").is_char_device()

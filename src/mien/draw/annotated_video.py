@@ -159,6 +159,8 @@ class AnnotatedVideo:
             self._open = False
             with contextlib.suppress(OutputError):
                 self.flush()
+            if is_special(self.path):
+                remove_folder(self.folder)
 
     def __enter__(self) -> Self:
         return self

@@ -36,3 +36,10 @@ def test_the_cache_returns_the_computed_vectors(tmp_path: Path, monkeypatch: pyt
     file.write_bytes(file.read_bytes()[:200])
     np.testing.assert_array_equal(compute_features_cached("hog", FACES, folder=tmp_path), first)
     assert len(np.load(file)) == len(FACES)
+
+
+def test_a_cache_that_cannot_be_written_does_not_end_the_work(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    vectors = compute_features_cached("hog", FACES, folder=tmp_path / "file")
+    np.testing.assert_array_equal(vectors, compute_features("hog", FACES))
+    assert "features are not kept for later calls" in caplog.text

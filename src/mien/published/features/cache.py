@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import OutputError
 from mien.files import atomic_path
 from mien.models.file_cache import cache_dir
 from mien.published.features.catalog import FEATURES, ProgressCallback, compute_features, parse_feature_names
@@ -41,8 +42,11 @@ def compute_features_cached(
     vectors = _load(path, (len(images), FEATURES[name].length))
     if vectors is None:
         vectors = compute_features(name, images, workers=workers, progress=progress)
-        with atomic_path(path) as temporary:
-            np.save(temporary, vectors, allow_pickle=False)
+        try:
+            with atomic_path(path) as temporary:
+                np.save(temporary, vectors, allow_pickle=False)
+        except OutputError as error:
+            _logger.warning("features are not kept for later calls: %s", error)
     elif progress is not None:
         progress(len(images), len(images))
     return vectors
