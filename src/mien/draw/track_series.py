@@ -163,8 +163,9 @@ def time_ticks(start: float, end: float, most: int = 10) -> list[float]:
     """At most ``most`` round times between ``start`` and ``end``, seconds."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
     step = next((s for s in steps if (end - start) / s <= most), (end - start) / most)
-    first = int(np.ceil(start / step - 1e-9))
-    return [round(i * step, 6) for i in range(first, int(np.floor(end / step + 1e-9)) + 1)]
+    slack = 1e-7 / step  # a tenth of a microsecond, whatever the step
+    first = int(np.ceil(start / step - slack))
+    return [round(i * step, 6) for i in range(first, int(np.floor(end / step + slack)) + 1)]
 
 
 def episode_runs(episodes: Sequence[Episode], span: tuple[float, float], columns: int) -> list[LabelRun]:
