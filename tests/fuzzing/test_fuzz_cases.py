@@ -140,7 +140,7 @@ def test_a_network_whose_names_are_no_text_is_refused(tmp_path: Path):
         refused(
             lambda name=name: analysed(tmp_path, good.replace(name, b"\xff" + name[1:])),
             ModelError,
-            "no text|cannot be",
+            "not UTF-8 text|cannot be",
         )
 
 
