@@ -16,7 +16,7 @@ import pytest
 from helpers.commands import runner
 from mien import defaults
 from mien.cli import cli
-from mien.cli.options import detector_options, frame_options, split_names, tracking_options
+from mien.cli.options import detector_options, frame_options, models_option, split_names, tracking_options
 from mien.detect import DETECTORS
 from mien.detect.options import DetectionOptions
 from mien.media.selection import FrameSelection
@@ -147,3 +147,23 @@ def test_options_of_the_detector_reach_it_as_one_value() -> None:
             "selection": FrameSelection(fps=5.0),
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "models"),
+    [
+        ([], ("emotion", "age")),
+        (["--emotion", "mine.onnx"], ("emotion=mine.onnx", "age")),
+        (["--age", "none"], ("emotion",)),
+        (["--models", "own.onnx", "--age", "b.onnx"], ("own.onnx", "age=b.onnx")),
+        (["--models", "none"], ()),
+    ],
+)
+def test_one_of_the_models_can_be_replaced(arguments: list[str], models: tuple[str, ...]) -> None:
+    @click.command()
+    @models_option
+    def command(models: tuple[str, ...]) -> None:
+        click.echo(repr(models))
+
+    result = runner().invoke(command, arguments)
+    assert result.output.strip() == repr(models)

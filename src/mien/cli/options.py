@@ -158,13 +158,32 @@ def _model_names(context: click.Context, option: click.Parameter, value: str) ->
     return () if value == "none" else split_names(value) or ()
 
 
-models_option = click.option(
-    "--models",
-    default=",".join(defaults.MODELS),
-    show_default=True,
-    metavar="MODEL,…",
-    callback=_model_names,
-    help="Models to run on every face: names, .onnx files or NAME=FILE; the first is shown first; 'none' for none.",
+def _models(models: tuple[str, ...], **instead: str | None) -> tuple[str, ...]:
+    """The models, with another one, or none, in the place of those that have a short option of their own."""
+    for name, model in instead.items():
+        if model is not None:
+            chosen = () if model == "none" else (f"{name}={model}",)
+            at = models.index(name) if name in models else len(models)
+            models = (*models[:at], *chosen, *models[at + 1 :])
+    return models
+
+
+models_option = combine(
+    click.option(
+        "--models",
+        default=",".join(defaults.MODELS),
+        show_default=True,
+        metavar="MODEL,…",
+        callback=_model_names,
+        help="Models to run on every face: names, .onnx files or NAME=FILE; the first is shown first; 'none' for none.",
+    ),
+    *(
+        click.option(
+            f"--{name}", metavar="MODEL", help=f"Model in the place of {name!r} in --models; 'none' to leave it out."
+        )
+        for name in defaults.MODELS
+    ),
+    _as_one("models", ("models", *defaults.MODELS), _models),
 )
 """Which models run on every face."""
 
