@@ -148,10 +148,11 @@ def accuracy_losses(
 
 
 class _CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
-    """The calibration images in batches."""
+    """The calibration images in batches of one size: ONNX Runtime cannot merge ranges from tensors of several shapes."""
 
     def __init__(self, model: Model, crops: NDArray[np.uint8]) -> None:
-        self._batches = (model.network_inputs(crops[start : start + CHUNK]) for start in range(0, len(crops), CHUNK))
+        size = next(size for size in range(CHUNK, 0, -1) if len(crops) % size == 0)
+        self._batches = (model.network_inputs(crops[start : start + size]) for start in range(0, len(crops), size))
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next batch, None after the last."""
