@@ -63,7 +63,9 @@ def test_the_card_tells_of_it_and_holds_no_score_of_the_other(small: bytes) -> N
 
 def test_any_number_of_images_calibrates(faces: Dataset) -> None:
     twice = replace(made(120, side=48), images=np.tile(faces.images, (2, 1, 1, 1)), emotion=np.tile(faces.emotion, 2))
-    assert Model(quantize(read_model("emotion"), twice, images=67), threads=1).card.training["quantized"]["images"] == 67
+    assert (
+        Model(quantize(read_model("emotion"), twice, images=67), threads=1).card.training["quantized"]["images"] == 67
+    )
 
 
 def test_the_same_input_gives_the_same_bytes(small: bytes, faces: Dataset) -> None:

@@ -148,7 +148,7 @@ def accuracy_losses(
 
 
 class _CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
-    """The calibration images in batches of one size: ONNX Runtime cannot merge ranges from tensors of several shapes."""
+    """The calibration images in batches of one size: ONNX Runtime cannot merge ranges of several shapes."""
 
     def __init__(self, model: Model, crops: NDArray[np.uint8]) -> None:
         size = next(size for size in range(CHUNK, 0, -1) if len(crops) % size == 0)
