@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from mien.labels import AGE_BINS, FERPLUS
 from mien.results.faces import Faces
 from mien.smoothing import Smoother
-from mien.smoothing.voting import Ballot, wilson
+from mien.smoothing.voting import MajorityVote, wilson
 
 K = len(FERPLUS.names)
 SECONDS = 1200
@@ -315,7 +315,7 @@ def held(
     """
     covered, naive, decided, effective = [], [], [], []
     for row in votes.tolist():
-        ballot = Ballot(("this", "other"), window=window, vote_seconds=0.4)
+        ballot = MajorityVote(("this", "other"), window=window, vote_seconds=0.4)
         start = rng.uniform(0, 10)
         for i, this in enumerate(row):
             ballot.cast(0 if this else 1, start + i / fps, 1 / fps)
@@ -346,7 +346,7 @@ def races(sequences: int = 1000) -> list[dict[str, Any]]:
                 drawn = rng.choice(len(shares), 100, p=shares)
                 kept = rng.random(100) < keep_of(25, constant)
                 kept[0] = False
-                ballot = Ballot(FERPLUS.names[: len(shares)], window=4.0, vote_seconds=0.4)
+                ballot = MajorityVote(FERPLUS.names[: len(shares)], window=4.0, vote_seconds=0.4)
                 for i, label in enumerate(drawn[np.maximum.accumulate(np.where(kept, 0, np.arange(100)))].tolist()):
                     ballot.cast(label, i / 25, 1 / 25)
                 vote = ballot.result()

@@ -30,11 +30,12 @@ from PIL import Image
 
 from mien.cli.demo import portrait
 from mien.detect.mtcnn import MTCNN
+from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.pipeline.analyzer import Analyzer
-from mien.predict.classify import cut, with_ages, with_emotions
+from mien.predict.classify import crop_faces, predict
 from mien.results.faces import Faces
 
 PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pillow")
@@ -190,17 +191,16 @@ def main() -> None:
     assert len(found) == 1, "the benchmark's picture must show one face"
 
     def classify(faces: Faces = found, picture: np.ndarray = frame) -> Faces:
-        faces = with_emotions(faces, emotion, cut(emotion, picture, faces, "mtcnn"))
-        return with_ages(faces, age, cut(age, picture, faces, "mtcnn"))
+        return predict([Frame(picture)], [faces], "mtcnn", {"emotion": emotion, "age": age})[0]
 
     detection, classification = median_ms(lambda: detector.detect(frame)), median_ms(classify)
     rows.append(("640×480, one face, one thread: detection at min_face 48", detection, "ms", "≤ 35"))
     rows.append(("the same: emotion + age with alignment", classification, "ms", "≤ 12"))
-    crops_e, crops_a = cut(emotion, frame, found, "mtcnn"), cut(age, frame, found, "mtcnn")
+    crops_e, crops_a = crop_faces(emotion, frame, found, "mtcnn"), crop_faces(age, frame, found, "mtcnn")
     parts = {
         "decode a 512×512 JPEG": decode,
-        "align for emotion": median_ms(lambda: cut(emotion, frame, found, "mtcnn")),
-        "align for age": median_ms(lambda: cut(age, frame, found, "mtcnn")),
+        "align for emotion": median_ms(lambda: crop_faces(emotion, frame, found, "mtcnn")),
+        "align for age": median_ms(lambda: crop_faces(age, frame, found, "mtcnn")),
         "emotion network": median_ms(lambda: emotion(crops_e)),
         "age network": median_ms(lambda: age(crops_a)),
     }

@@ -32,9 +32,10 @@ from shots import film
 from mien.detect.detector import Detector
 from mien.detect.mtcnn import MTCNN
 from mien.geometry import iou
+from mien.media.frame import Frame
 from mien.models.catalog import read_model
 from mien.models.model import Model
-from mien.predict.classify import cut, with_emotions
+from mien.predict.classify import predict
 from mien.results.faces import Faces
 from mien.tracking.assignment import assign
 from mien.tracking.propagation import BoxPropagator
@@ -285,8 +286,8 @@ def follow(
         def emotions(
             which: Faces, rgb: NDArray[np.uint8] = rgb, truth: Truth = truth
         ) -> dict[int, NDArray[np.float32]]:
-            told = with_emotions(which, model, cut(model, rgb, which, detector.name)).emotions
-            return {who: told[row] for who, row in people_seen(truth, which).items()} if len(which) else {}
+            predicted = predict([Frame(rgb)], [which], detector.name, {"emotion": model})[0].emotions
+            return {who: predicted[row] for who, row in people_seen(truth, which).items()} if len(which) else {}
 
         now = emotions(found)
         if index % 15 in (2, 8, 14):

@@ -24,8 +24,8 @@ from mien.draw.annotated_video import AnnotatedVideo
 from mien.draw.overlay import VideoOverlay
 from mien.draw.timeline import save_timeline
 from mien.draw.video_page import write_html
+from mien.results.face_columns import FaceTable
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter
-from mien.results.video import Rows
 
 
 def best(what: Callable[[], object]) -> tuple[float, float]:
@@ -39,10 +39,10 @@ def best(what: Callable[[], object]) -> tuple[float, float]:
     return min(clocks), min(processors)
 
 
-def write(writer: RowWriter, rows: Rows) -> None:
+def write(writer: RowWriter, rows: FaceTable) -> None:
     with writer:
         for start in range(0, len(rows), 300):
-            writer.write(Rows(rows.records[start : start + 300], rows.emotion_labels, rows.age_bins, rows.source))
+            writer.write(rows.rows(start, start + 300))
             writer.flush()
 
 
