@@ -13,9 +13,12 @@ import importlib
 import io
 import json
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import click
@@ -47,6 +50,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 INTERRUPTED_EXIT = 130
 """Exit code after Ctrl-C."""
+REPEAT_SECONDS = 1.0
+"""Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
 
 
 class LazyGroup(click.Group):
@@ -100,6 +105,8 @@ def main() -> None:
             # what the encoding lacks is written as JSON would escape it, so that JSON lines stay JSON
             stream.reconfigure(errors=ESCAPE)
     errors = ErrorOutput(wants_json(arguments, os.environ), _command_name(arguments))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _InterruptHandler())
     try:
         code = cli.main(without_flag(arguments), standalone_mode=False, obj=errors)
         if sys.stdout is not None:
@@ -127,6 +134,21 @@ def main() -> None:
     if code == INTERRUPTED_EXIT:
         _exit_at_once(INTERRUPTED_EXIT)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _InterruptHandler:
+    """Raises `KeyboardInterrupt` once; a second interrupt, later than `REPEAT_SECONDS`, ends the process at once."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+            raise KeyboardInterrupt
+        if now - self._first > REPEAT_SECONDS:
+            os._exit(INTERRUPTED_EXIT)
 
 
 def _exit_at_once(code: int) -> None:
