@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import mien.models
 from mien.datasets.detection import DetectionPhotos, PhotoLabels, from_labels
 from mien.errors import InputError, TrainingError
 from mien.networks.detector import DetectorShape, FaceDetector
@@ -21,6 +23,7 @@ from mien.training.detection.crops import Crop, CropMix, CropSampler
 from mien.training.detection.export import INPUT, describe, export_detector, fold_batch_norm, quantize_detector
 from mien.training.detection.faces import FaceTiles, load_tiles, locate_faces, save_tiles
 from mien.training.detection.hard_negatives import false_alarm_weights
+from mien.training.detection.initial_weights import load_exported
 from mien.training.detection.losses import BatchTargets, LossWeights, detector_losses, flatten
 from mien.training.detection.module import Trainer, Trapezoid, collate
 from mien.training.detection.muon import orthogonal
@@ -89,12 +92,14 @@ def test_a_photo_and_its_labels_move_together() -> None:
     np.testing.assert_allclose(index_matrix(np.array([[1.0, 0, 0], [0, 1, 0]])), [[1, 0, 0], [0, 1, 0]])
 
 
+@pytest.mark.parametrize("closeup", [False, True])
 @pytest.mark.parametrize("number", range(12))
 def test_the_box_of_a_crop_lies_around_the_face_in_its_pixels(
-    photos: DetectionPhotos, store: PhotoStore, number: int
+    photos: DetectionPhotos, store: PhotoStore, number: int, closeup: bool
 ) -> None:
-    mix = CropMix(negatives=0, composites=0, places=0, smallest=30, largest=60)
-    crop = CropSampler(photos, store, None, 128, mix)._around_face(np.random.default_rng(number))
+    rng = np.random.default_rng(number)
+    sampler = CropSampler(photos, store, None, 128)
+    crop = sampler._closeup(rng) if closeup else sampler._around_face(float(rng.uniform(30, 60)), rng)
     if not len(crop.boxes):
         pytest.skip("less than 60 % of the face is in this crop")
     bright = np.argwhere(crop.pixels[..., 0] > 140)
@@ -117,6 +122,24 @@ def test_a_crop_follows_from_its_seed_and_number(photos: DetectionPhotos, store:
         assert (crop.boxes >= 0).all()
         assert (crop.boxes <= 96).all()
         assert len(crop.boxes) == len(crop.landmarks) == len(crop.trust)
+
+
+def test_crops_of_small_faces_and_of_faces_that_fill_the_crop_are_added(
+    photos: DetectionPhotos, store: PhotoStore, tiles: FaceTiles
+) -> None:
+    def heights(**shares: float) -> np.ndarray:
+        mix = CropMix(negatives=0, composites=0, places=0, rotate=0, smallest=30, largest=34, **shares)
+        sampler = CropSampler(photos, store, tiles, 128, mix)
+        crops = [sampler.crop(1, i) for i in range(60)]
+        return np.concatenate([crop.boxes[:, 3] - crop.boxes[:, 1] for crop in crops])
+
+    neither = heights(closeups=0, small=0)
+    assert ((neither > 20) & (neither < 40)).all()
+    closeups = heights(closeups=0.5, small=0)
+    assert 0.3 < (closeups > 0.6 * 128).mean() < 0.7
+    small = heights(closeups=0, small=0.5, small_height=31)
+    assert small.max() < 40
+    assert CropSampler(photos, store, None, 128, CropMix(closeups=1, negatives=0, places=0)).crop(0, 0).pixels.any()
 
 
 def test_photos_that_are_weighted_are_drawn_more_often(photos: DetectionPhotos, store: PhotoStore) -> None:
@@ -255,13 +278,22 @@ def test_an_orthogonal_update_has_singular_values_near_one() -> None:
 
 def test_steps_on_one_batch_lower_its_losses(photos: DetectionPhotos, store: PhotoStore) -> None:
     torch.manual_seed(0)
-    mix = CropMix(negatives=0, composites=0, places=0, smallest=30, largest=60)
+    mix = CropMix(negatives=0, composites=0, places=0, closeups=0, small=0, smallest=30, largest=60)
     sampler = CropSampler(photos, store, None, 96, mix)
     batch = collate([sampler.crop(0, i) for i in range(4)])
     trainer = Trainer(FaceDetector(TINY), LossWeights(), bfloat16=False)
     schedule = Trapezoid(peak=3e-3, warmup=1)
     losses = [trainer.train_step(batch, schedule, 0.0)[0]["total"] for _ in range(25)]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def randomise_statistics(net: FaceDetector) -> None:
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 2)
+                module.weight.uniform_(0.5, 1.5)
 
 
 CONFIG = DetectorConfig(shape=TINY, side=64, batch=4, large_side=96, large_batch=2, large_every=3, steps=6)
@@ -301,6 +333,60 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
     assert isinstance(load_detector(whole), FaceDetector)
 
 
+@pytest.mark.slow
+def test_training_continues_from_an_export_that_it_computes_exactly(
+    photos: DetectionPhotos, store: PhotoStore, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    net = FaceDetector(TINY)
+    randomise_statistics(net)
+    path = tmp_path / "detector.onnx"
+    path.write_bytes(export_detector(net.eval()))
+    pictures = [np.random.default_rng(i).integers(0, 256, (64, 64, 3)).astype(np.uint8) for i in range(20)]
+    again = load_exported(path, iter(pictures), TINY, batch=8)
+    assert not again.training
+    x = torch.randn(2, 3, 64, 96)
+    with torch.inference_mode():
+        torch.testing.assert_close(flatten(again(x)), flatten(net(x)), rtol=1e-4, atol=1e-4)
+    # the statistics are those of the pictures: with them computed from the batch the network does the same
+    pixels = (torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() - 128) / 128
+    with torch.inference_mode():
+        expected = flatten(again(pixels))
+        torch.testing.assert_close(flatten(again.train()(pixels)), expected, rtol=0.02, atol=0.02)
+    # kernels have the size that they have in a new network
+    for name, value in FaceDetector(TINY).state_dict().items():
+        if name.startswith(("stem.", "stages.", "towers.")) and value.ndim == 4:
+            size = again.state_dict()[name].square().mean().sqrt()
+            assert float(size / value.square().mean().sqrt()) == pytest.approx(1, abs=0.3), name
+    calls = []
+
+    def initial() -> FaceDetector:
+        calls.append(1)
+        return load_exported(path, pictures, TINY)
+
+    data = TrainingPhotos(photos, store, None)
+    still = replace(CONFIG, schedule=Trapezoid(peak=0.0), steps=1)
+    checkpoint = train_detector(data, still, tmp_path / "run", workers=0, initial=initial)
+    with torch.inference_mode():
+        torch.testing.assert_close(flatten(load_detector(checkpoint)(x)), flatten(net(x)), rtol=0.05, atol=0.05)
+    train_detector(data, replace(still, steps=2), tmp_path / "run", workers=0, initial=initial)
+    assert len(calls) == 1, "a run that is resumed does not start from the export again"
+
+
+def test_what_is_no_export_of_this_network_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(b"no model")
+    with pytest.raises(TrainingError, match="not a readable ONNX file"):
+        load_exported(path, [])
+    shipped = Path(mien.models.__file__).with_name("files")
+    with pytest.raises(TrainingError, match="not part of a float32 export"):
+        load_exported(shipped / "detector-int8.onnx", [])
+    with pytest.raises(TrainingError, match="not part of a float32 export"):
+        load_exported(shipped / "detector.onnx", [], TINY)
+    with pytest.raises(TrainingError, match="no picture"):
+        load_exported(shipped / "detector.onnx", [])
+
+
 def test_a_file_that_is_no_checkpoint_is_reported(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match="not a checkpoint"):
@@ -314,12 +400,7 @@ def test_the_export_computes_what_the_network_does_in_float_and_nearly_so_in_8_b
 
     torch.manual_seed(0)
     net = FaceDetector(TINY)
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
-                module.weight.uniform_(0.5, 1.5)
+    randomise_statistics(net)
     net.eval()
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():

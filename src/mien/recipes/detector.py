@@ -9,6 +9,8 @@ Commands:
         losses in docs/results/detector_training.csv)
     torchrun … --minutes 30 --hard-negatives runs/detector/detector.onnx
         goes on in the same folder; photos in which that export finds faces wrongly are drawn more often
+    python -m mien.recipes.detector … --init detector.onnx --learning-rate 0.0015
+        starts from the weights of an export, for instance of the file that ships, where no checkpoint is left
     python -m mien.recipes.detector … --steps 20000 --workers 4
         one process, by steps: nothing depends on the clock
 
@@ -30,6 +32,8 @@ from numpy.typing import NDArray
 from mien.datasets.detection import DetectionPhotos, read_detection, split_by_source
 from mien.detect.single_shot import Forward
 from mien.errors import InputError
+from mien.networks.detector import FaceDetector
+from mien.training.detection.crops import CropSampler
 from mien.training.detection.hard_negatives import false_alarm_weights
 from mien.training.detection.module import rank, world_size
 from mien.training.detection.run import HARD, DetectorConfig, TrainingPhotos, train_detector
@@ -49,6 +53,8 @@ HELD_OUT = (
 without faces."""
 
 CONFIG = DetectorConfig()
+_STATISTICS_SEED, _STATISTICS_CROPS = 98, 800
+"""Training crops on which the batch statistics of an export are measured."""
 
 
 def prepare(photos: Path, faces: Path | None, cache: Path) -> tuple[TrainingPhotos, DetectionPhotos]:
@@ -82,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--faces", type=Path, help="Parquet file of faces to paste onto photos without faces")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; a run in it is continued")
     parser.add_argument("--cache", type=Path, help="folder for decoded photos (default: OUT/cache)")
+    parser.add_argument("--init", type=Path, help="float32 export whose weights a new run starts from")
+    parser.add_argument("--learning-rate", type=float, default=CONFIG.schedule.peak, help="of the plateau")
     parser.add_argument("--minutes", type=float, help="end this many minutes from now")
     parser.add_argument("--steps", type=int, default=CONFIG.steps, help="length of the run without --minutes")
     parser.add_argument("--workers", type=int, default=1, help="processes that make crops")
@@ -102,8 +110,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.distributed.barrier()
     if hard.is_file():
         data = TrainingPhotos(data.photos, data.store, data.tiles, np.load(hard))
+    config = replace(CONFIG, steps=options.steps, schedule=replace(CONFIG.schedule, peak=options.learning_rate))
+
+    def initial() -> FaceDetector:
+        from mien.training.detection.initial_weights import load_exported
+
+        sampler = CropSampler(data.photos, data.store, data.tiles, config.side, config.mix)
+        return load_exported(options.init, (sampler.crop(_STATISTICS_SEED, i).pixels for i in range(_STATISTICS_CROPS)))
+
     train_detector(
-        data, replace(CONFIG, steps=options.steps), options.out, workers=options.workers, minutes=options.minutes
+        data,
+        config,
+        options.out,
+        workers=options.workers,
+        minutes=options.minutes,
+        initial=None if options.init is None else initial,
     )
 
 

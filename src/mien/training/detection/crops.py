@@ -31,7 +31,10 @@ class CropMix:
         negatives: share from photos without faces.
         composites: share of faces pasted onto photos without faces.
         places: share from anywhere in photos with faces.
+        closeups: share in which one face fills the crop, as far as its height goes from 0.7 to 1.3 of the crop's side.
         smallest, largest: face heights in pixels, log-uniform between them.
+        small: share of the crops around a face whose height lies below ``small_height`` instead.
+        small_height: pixels.
         enlarge: photos are enlarged at most this many times.
         rotate: largest rotation in degrees, of half of the crops.
         hard: share of the negatives that are drawn by their weights.
@@ -40,10 +43,13 @@ class CropMix:
     negatives: float = 0.14
     composites: float = 0.14
     places: float = 0.10
+    closeups: float = 0.04
     smallest: float = 8.0
     largest: float = 250.0
+    small: float = 0.2
+    small_height: float = 24.0
     enlarge: float = 1.6
-    rotate: float = 20.0
+    rotate: float = 30.0
     hard: float = 0.5
 
 
@@ -119,7 +125,13 @@ class CropSampler:
         if kind < mix.negatives + mix.composites + mix.places:
             photo = int(self._positives[rng.integers(len(self._positives))])
             return self._finish(self._place(photo, rng), rng)
-        return self._finish(self._around_face(rng), rng)
+        if kind < mix.negatives + mix.composites + mix.places + mix.closeups:
+            return self._finish(self._closeup(rng), rng)
+        if rng.random() < mix.small:
+            height = self._height(rng, mix.smallest, mix.small_height)
+        else:
+            height = self._height(rng, mix.smallest, mix.largest)
+        return self._finish(self._around_face(height, rng), rng)
 
     def _finish(self, crop: Crop, rng: np.random.Generator) -> Crop:
         pixels = augment_pixels(crop.pixels, rng)
@@ -130,10 +142,9 @@ class CropSampler:
     def _height(self, rng: np.random.Generator, low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
-    def _around_face(self, rng: np.random.Generator) -> Crop:
-        """A crop in which a drawn face has a drawn height."""
+    def _around_face(self, height: float, rng: np.random.Generator) -> Crop:
+        """A crop in which a drawn face has a height."""
         mix = self._mix
-        height = self._height(rng, mix.smallest, mix.largest)
         low, high = np.searchsorted(self._sorted_heights, [height / mix.enlarge, height * 2.5])
         if high <= low:
             low, high = (max(len(self._sorted_heights) - 50, 0), len(self._sorted_heights))
@@ -153,6 +164,36 @@ class CropSampler:
                 corner = min(max(corner, 0.0), length - reach) if length > reach else (length - reach) * rng.random()
                 place[axis] = (middle[axis] - corner) / reach
         return self._cut(photo, middle, (float(place[0] * self._side), float(place[1] * self._side)), scale, rng)
+
+    def _closeup(self, rng: np.random.Generator) -> Crop:
+        """A crop that one face fills, from a photo or from a face to paste."""
+        side = self._side
+        height = self._height(rng, 0.7 * side, 1.3 * side)
+        middle = side / 2 + rng.normal(0, 0.06 * side, 2)
+        if self._tiles is not None and rng.random() < 0.5:
+            row = int(rng.integers(len(self._tiles)))
+            box = self._tiles.boxes[row]
+            source, flip = self._tiles.pixels[row], bool(rng.random() < 0.5)
+            matrix, _ = warp_matrix(
+                (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2),
+                (float(middle[0]), float(middle[1])),
+                height / float(box[3] - box[1]),
+                self._angle(rng),
+                flip=flip,
+            )
+            pixels = _warp(source, index_matrix(matrix), side, rng)
+            boxes = move_boxes(box[None], matrix)
+            points = move_points(self._tiles.landmarks[row][None], matrix, flip=flip)
+            nothing = np.empty((0, 4), np.float32)
+            return Crop(pixels, *_visible(boxes, points, np.ones(1, np.float32), nothing, side))
+        low = min(int(np.searchsorted(self._sorted_heights, height / 3)), max(len(self._sorted_heights) - 50, 0))
+        drawn = int(rng.integers(low, len(self._sorted_heights)))
+        photo, box = int(self._face_photo[drawn]), self._photos.boxes[self._face_row[drawn]]
+        centre = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
+        return self._cut(photo, centre, (float(middle[0]), float(middle[1])), height / float(box[3] - box[1]), rng)
+
+    def _angle(self, rng: np.random.Generator) -> float:
+        return float(rng.uniform(-self._mix.rotate, self._mix.rotate)) if rng.random() < 0.5 else 0.0
 
     def _place(self, photo: int, rng: np.random.Generator) -> Crop:
         """A crop from anywhere in a photo, at a scale at which it shows at least a third of the shorter side."""
@@ -192,7 +233,7 @@ class CropSampler:
     ) -> Crop:
         """The part of a photo in which ``middle`` lies at ``target``, with rotation and mirroring."""
         side = self._side
-        angle = float(rng.uniform(-self._mix.rotate, self._mix.rotate)) if rng.random() < 0.5 else 0.0
+        angle = self._angle(rng)
         stretch = float(np.exp(rng.uniform(-0.12, 0.12)))
         flip = bool(rng.random() < 0.5)
         if flip:

@@ -13,7 +13,7 @@ import csv
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ def train_detector(
     *,
     workers: int = 1,
     minutes: float | None = None,
+    initial: Callable[[], FaceDetector] | None = None,
     checkpoint_every: float = 180.0,
     log_every: int = 50,
 ) -> Path:
@@ -115,6 +116,7 @@ def train_detector(
         out: folder of the run.
         workers: processes that make crops; 0 makes them in this one.
         minutes: end this many minutes from now instead of after ``config.steps`` steps.
+        initial: makes the network that a new run starts from; without it the weights are random.
         checkpoint_every: seconds between checkpoints.
         log_every: steps per row of the curves.
 
@@ -126,8 +128,9 @@ def train_detector(
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    trainer = Trainer(FaceDetector(config.shape), config.weights, weight_decay=config.weight_decay, ema=config.ema)
     checkpoint = out / CHECKPOINT
+    network = FaceDetector(config.shape) if initial is None or checkpoint.is_file() else initial()
+    trainer = Trainer(network, config.weights, weight_decay=config.weight_decay, ema=config.ema)
     spent = _restore(trainer, checkpoint) if checkpoint.is_file() else 0.0
     leads = rank() == 0
     if leads:
