@@ -289,6 +289,21 @@ def test_analysing_loads_no_training_package(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=True)
 
 
+def test_photos_load_nothing_that_only_videos_need(tmp_path: Path) -> None:
+    Image.fromarray(noise(64, 64)).save(tmp_path / "a.png")
+    code = (
+        "import sys; from mien.cli import main\n"
+        "sys.argv = ['mien', 'analyze', sys.argv[1], '--json']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "videos = {n for n in sys.modules if n.startswith(('mien.smoothing.', 'mien.tracking.'))} "
+        "- {'mien.smoothing.options', 'mien.tracking.options'}; sys.exit(str(videos) if videos else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], capture_output=True, text=True)
+    assert '"faces"' in done.stdout
+    assert done.returncode == 0, done.stderr
+
+
 def test_public_names() -> None:
     assert all(getattr(mien, name) is not None for name in mien.__all__)
     assert mien.__version__.count(".") == 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import mien
 from helpers.clips import Pan, clip, side_by_side
 from mien.errors import InputError
 from mien.media.frame import Frame
@@ -103,6 +106,61 @@ def test_a_first_frame_without_a_face_is_an_empty_one() -> None:
     assert [len(f.faces) for f in frames] == [0] * 10 + [1] * 10
     assert frames[0].labels == ()
     assert frames[0].smoothed == {}
+
+
+def test_a_cancelled_analysis_ends_within_a_few_frames_and_reports_it() -> None:
+    cancel = threading.Event()
+    stream = VideoStream(Made(500), stages())
+    frames = []
+    for batch in stream.batches(cancel):
+        frames += batch
+        if len(frames) >= 20:
+            cancel.set()
+    assert 20 <= len(frames) <= 20 + 4 * BATCH
+    assert [f.index for f in frames] == list(range(len(frames)))
+    assert stream.coverage.frames == len(frames)
+    assert stream.coverage.problems == (f"cancelled at {frames[-1].time:.2f} s, after {len(frames)} frames",)
+
+
+def test_cancelling_ends_a_source_that_gives_no_frame() -> None:
+    class Stalled(Made):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from super().__iter__()
+            released.wait(30)
+
+    released, cancel = threading.Event(), threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    start = time.monotonic()
+    # a live source may drop frames, a file may not
+    assert len(list(VideoStream(Stalled(3), stages()).batches(cancel))) in range(4)
+    released.set()
+    assert time.monotonic() - start < 10
+
+
+def test_video_reports_its_progress_and_may_be_cancelled() -> None:
+    pictures = np.stack([frame.rgb for frame in Made(60)])
+    analyzer = mien.Analyzer(models=(), detector=Told(), threads=1)
+    seen: list[tuple[int, int | None]] = []
+    report = analyzer.video(pictures, color="rgb", fps=30, on_progress=lambda n, total: seen.append((n, total)))
+    assert seen[-1] == (60, 60)
+    assert [n for n, _ in seen] == sorted({n for n, _ in seen})
+    assert len(seen) >= 5
+    assert (report.coverage.frames, report.coverage.seconds) == (60, pytest.approx(2.0))
+    cancel = threading.Event()
+    report = analyzer.video(pictures, color="rgb", on_progress=lambda n, total: cancel.set(), cancel=cancel)
+    assert 0 < report.coverage.frames < 60
+    assert report.coverage.problems[0].startswith("cancelled at")
+    assert len(report.rows) == report.coverage.frames
+
+
+def test_an_error_in_the_callback_ends_the_analysis() -> None:
+    def stop(frames: int, total: int | None) -> None:
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        mien.Analyzer(models=(), detector=Told(), threads=1).video(
+            np.stack([frame.rgb for frame in Made(60)]), color="rgb", on_progress=stop
+        )
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -1,38 +1,67 @@
-"""A path, a camera's number or an address → an open source of frames."""
+"""Whatever a caller names or passes as a video → an open source of frames."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.media.addresses import scheme_of
+from mien.media.arrays import Color
+from mien.media.frame import Frame
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.media.source import FrameSource
 
-VideoInput = str | os.PathLike[str] | int | FrameSource
-"""A video file, a folder or pattern of numbered pictures, a camera's number, an address, or an open source."""
+if TYPE_CHECKING:
+    from mien.media.memory_video import VideoBytes
+
+VideoInput = str | os.PathLike[str] | int | bytes | bytearray | memoryview | BinaryIO | NDArray[Any] | FrameSource
+"""A video file, its bytes or an open binary file, a folder or pattern of numbered pictures, an array of frames
+``(n, h, w, 3)``, a camera's number, an address, or an open source."""
 
 
-def open_source(source: VideoInput, selection: FrameSelection = ALL_FRAMES, *, after: int | None = None) -> FrameSource:
-    """Open a video, numbered pictures, a camera or an address.
+def open_source(
+    source: VideoInput,
+    selection: FrameSelection = ALL_FRAMES,
+    *,
+    after: int | None = None,
+    color: Color | None = None,
+) -> FrameSource:
+    """Open a video, numbered pictures, an array of frames, a camera or an address.
 
     Args:
         source: see `VideoInput`; an open source is returned as it is.
-        selection: which frames of a file to take; of numbered pictures, ``fps`` is their rate.
-        after: number of the last frame that an earlier run has taken: resume with the next one.
+        selection: which frames of a file to take; of numbered pictures and arrays, ``fps`` is their rate.
+        after: number of the last frame that an earlier run has taken: resume with the next one. Not for videos from
+            memory.
+        color: order of the channels of an array.
 
     Raises:
         MissingFileError, VideoError: it cannot be read.
-        InputError: an option out of range, or a selection for a live or an open source.
+        InputError: an option out of range, a selection for a live or an open source, or something else than a video.
     """
     whole = selection == ALL_FRAMES and after is None
+    if isinstance(source, np.ndarray):
+        from mien.media.memory_video import ArrayFrames
+
+        return ArrayFrames(source, color, selection)
     if not isinstance(source, (str, os.PathLike, int)):
+        from mien.media.memory_video import TemporaryVideo, is_video_bytes
+
+        if is_video_bytes(source):
+            return TemporaryVideo(cast("VideoBytes", source), selection)
+        if not hasattr(source, "info"):
+            raise _wrong_input(source)
+        opened = cast("FrameSource", source)
         if not whole:
             raise InputError(
-                "an open source has a selection already", path=source.info.name, advice="select frames when opening it"
+                "an open source has a selection already", path=opened.info.name, advice="select frames when opening it"
             )
-        return source
+        return opened
     if is_live(source):
         from mien.media.live import open_live, source_name
 
@@ -55,3 +84,15 @@ def open_source(source: VideoInput, selection: FrameSelection = ALL_FRAMES, *, a
 def is_live(source: VideoInput) -> bool:
     """Whether it is a camera or an address, not a file."""
     return isinstance(source, int) or (isinstance(source, str) and scheme_of(source) is not None)
+
+
+def _wrong_input(source: object) -> InputError:
+    wanted = "expected a path, a camera's number, an address, the bytes of a file, a binary file object, an array of "
+    wanted += f"frames or an open source, got {type(source).__name__}"
+    if isinstance(source, Frame):
+        return InputError(wanted, advice="a Frame is one picture: pass it to analyze")
+    if isinstance(source, (list, tuple)):
+        return InputError(
+            wanted, advice="pass numpy.stack(frames) with color and fps, or a list of files to analyze_batch"
+        )
+    return InputError(wanted)

@@ -24,7 +24,8 @@ _MIN_QUEUE_FRAMES = 2
 _CLOSE_TIMEOUT = 2.0
 """Seconds that closing waits for a read that stalls; after that the thread ends on its own."""
 _POLL_INTERVAL = 0.2
-"""Seconds between checks for signals while waiting: on some systems only a wait that ends handles Ctrl-C."""
+"""Seconds between checks for signals and `end_when` while waiting: on some systems only a wait that ends handles
+Ctrl-C."""
 
 
 class ReadAhead:
@@ -66,6 +67,7 @@ class ReadAhead:
         self._closed = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+        self._cancel: threading.Event | None = None
 
     @property
     def info(self) -> SourceInfo:
@@ -96,6 +98,10 @@ class ReadAhead:
         while (frame := self._take()) is not None:
             yield frame
 
+    def end_when(self, cancel: threading.Event | None) -> None:
+        """End the iteration when this is set, also while no frame arrives; None for never."""
+        self._cancel = cancel
+
     def close(self) -> None:
         """Stop reading and empty the queue; never waits long, even where the source does not respond."""
         with self._changed:
@@ -118,10 +124,16 @@ class ReadAhead:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @property
+    def _is_cancelled(self) -> bool:
+        return self._cancel is not None and self._cancel.is_set()
+
     def _take(self) -> Frame | None:
         with self._changed:
-            while not self._queue and not self._at_end and not self._closed:
+            while not self._queue and not self._at_end and not self._closed and not self._is_cancelled:
                 self._changed.wait(_POLL_INTERVAL)
+            if self._is_cancelled:
+                return None
             if self._queue:
                 frame = self._queue.popleft()
                 self._bytes -= frame.rgb.nbytes

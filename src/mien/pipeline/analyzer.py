@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MIN_DECODED_FACE = 64
 """Side that the smallest faces keep in a picture that is decoded smaller, pixels: no less than the networks' input."""
+ProgressCallback = Callable[[int, int | None], object]
+"""Called with the number of frames so far, and with the expected number of all of them, None where it is not known."""
 _REDUCTIONS: tuple[Literal[8, 4, 2], ...] = (8, 4, 2)
 
 
@@ -142,6 +144,7 @@ class Analyzer:
         self,
         source: VideoInput,
         *,
+        color: Color | None = None,
         every: int = 1,
         fps: float | None = None,
         start: float | None = None,
@@ -159,10 +162,12 @@ class Analyzer:
                     print(frame.time, frame.labels)
 
         Args:
-            source: the path of a video file or of a folder of numbered pictures, the number of a camera, an address
-                (rtsp://, http://, …), or any open `mien.media.source.FrameSource`.
+            source: the path of a video file or of a folder of numbered pictures, the bytes of a video file, an open
+                binary file, an array of frames ``(n, h, w, 3)``, the number of a camera, an address (rtsp://,
+                http://, …), or any open `mien.media.source.FrameSource`.
+            color: "rgb" or "bgr"; required for an array of three or four channels.
             every: analyse every N-th frame of a file.
-            fps: analyse about this many frames per second of a file; for numbered pictures, their rate.
+            fps: analyse about this many frames per second of a file; for numbered pictures and arrays, their rate.
             start: seconds to start a file at.
             end: seconds to end a file at.
             tracking: how faces are tracked.
@@ -171,12 +176,12 @@ class Analyzer:
         Raises:
             MissingFileError: no such file.
             VideoError: the source cannot be read.
-            InputError: an option out of range.
+            InputError: an option out of range, or something else than a video.
         """
         from mien.media.open import open_source
         from mien.media.selection import FrameSelection
 
-        frames = open_source(source, FrameSelection(every, fps, start, end))
+        frames = open_source(source, FrameSelection(every, fps, start, end), color=color)
         pipeline = self.pipeline(tracking, smoothing, live=frames.info.live, interval=frames.info.interval)
         return self.resume(frames, pipeline)
 
@@ -184,23 +189,50 @@ class Analyzer:
         self,
         source: VideoInput,
         *,
+        color: Color | None = None,
         every: int = 1,
         fps: float | None = None,
         start: float | None = None,
         end: float | None = None,
         tracking: TrackingOptions | None = None,
         smoothing: SmoothingOptions | None = None,
+        on_progress: ProgressCallback | None = None,
+        cancel: threading.Event | None = None,
     ) -> VideoReport:
-        """Analyse a whole video: its tracks, its table, its episodes; arguments as for `stream`.
+        """Analyse a whole video: its tracks, its table, its episodes.
 
         The report holds some hundred bytes per face and frame, and no picture. A video without a face, or one of which
         nothing could be decoded, also has a report, which shows that.
+
+        Args:
+            source: as for `stream`.
+            color: as for `stream`.
+            every: as for `stream`.
+            fps: as for `stream`.
+            start: as for `stream`.
+            end: as for `stream`.
+            tracking: as for `stream`.
+            smoothing: as for `stream`.
+            on_progress: called after every few frames, in this thread, with the number of frames so far and the
+                expected number of all of them, None where that is not known. An exception from it ends the analysis.
+            cancel: setting it, in any thread, ends the analysis within a few frames; the report is then that of the
+                frames so far, and a line of ``coverage.problems`` states it.
+
+        Raises:
+            MissingFileError: as `stream`.
+            VideoError: as `stream`.
+            InputError: as `stream`.
         """
         with self.stream(
-            source, every=every, fps=fps, start=start, end=end, tracking=tracking, smoothing=smoothing
+            source, color=color, every=every, fps=fps, start=start, end=end, tracking=tracking, smoothing=smoothing
         ) as stream:
-            parts = [stream.rows(batch) for batch in stream.batches()]
-            return stream.report(stream.rows([]).followed_by(parts))
+            table = stream.rows([])
+            parts = []
+            for batch in stream.batches(cancel):
+                parts.append(stream.rows(batch))
+                if on_progress is not None:
+                    on_progress(stream.progress.frames, stream.info.frames)
+            return stream.report(table.followed_by(parts))
 
     def pipeline(
         self,

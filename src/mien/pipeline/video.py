@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -270,12 +271,21 @@ class VideoStream:
         for batch in self.batches():
             yield from batch
 
-    def batches(self) -> Iterator[list[VideoFrame]]:
-        """The analysed frames in batches; between two batches the state may be saved (`VideoPipeline.state`)."""
+    def batches(self, cancel: threading.Event | None = None) -> Iterator[list[VideoFrame]]:
+        """The analysed frames in batches; between two batches the state may be saved (`VideoPipeline.state`).
+
+        Args:
+            cancel: setting it, in any thread, ends the source after the frame that is being read; a line of
+                ``coverage.problems`` states it.
+        """
         try:
+            self._source.end_when(cancel)
             for batch in self._analyse(self._new_frames(self._source)):
                 self.progress = self.progress.after(batch)
                 yield batch
+            if cancel is not None and cancel.is_set():
+                line = f"cancelled at {self.progress.last:.2f} s, after {self.progress.frames:,} frames"
+                self.progress = replace(self.progress, problems=(*self.progress.problems, line))
         finally:
             self.close()
 
