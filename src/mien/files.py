@@ -77,9 +77,12 @@ def atomic_path(path: str | os.PathLike[str], *, folder: Path | None = None) -> 
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a UTF-8 file, whole or not at all, and return its path; `OutputError` where that fails."""
+    """Write a UTF-8 file, whole or not at all, and return its path; `OutputError` where that fails.
+
+    Bytes of a file name that are not valid text become escapes.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

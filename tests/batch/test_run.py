@@ -19,6 +19,7 @@ from mien.batch.run import BatchRun
 from mien.batch.settings import AnalysisSettings
 from mien.batch.types import ShardResult
 from mien.errors import InputError, MienError
+from mien.files import OUTPUT_IS_INPUT
 
 
 def call(*arguments: object, **options: object) -> subprocess.Popen[str]:
@@ -111,6 +112,9 @@ def test_a_target_that_cannot_be(source: Path, tmp_path: Path) -> None:
             BatchRun(str(source), str(tmp_path / target))
     with pytest.raises(InputError, match="lies inside the source"):
         BatchRun(str(source), str(source / "results"))
+    with pytest.raises(InputError, match="is the source") as same:
+        BatchRun(str(source), str(source))
+    assert same.value.code == OUTPUT_IS_INPUT
 
 
 def test_shards_with_an_error_once_more(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
 import mien
+from mien.draw.overview_page import write_overview
 from mien.draw.pages import data_uri, render
+from mien.files import write_text
+from mien.results.face_columns import FaceTable
+from mien.results.video import Coverage, VideoReport
 
 PACKAGE = Path(mien.__file__).parent
 PAGES = sorted(
@@ -18,6 +23,7 @@ PAGES = sorted(
     for file in PACKAGE.rglob("*.html")
     if "{%" in file.read_text(encoding="utf-8") and file.name != "base.html"
 )
+NO_ROWS = FaceTable.empty({}, None, video=True)
 
 
 def test_there_are_pages() -> None:
@@ -42,6 +48,15 @@ def test_values_are_escaped() -> None:
     assert "&lt;b&gt;&amp;&#34;&#39;.mp4" in text
     assert 'href="a%20b%231/report.html"' in text
     assert '<td class="n">1,200</td>' in text
+
+
+def test_a_link_holds_the_bytes_of_a_folder_that_is_not_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    folder = tmp_path / name
+    write_text(folder / "summary.json", VideoReport(f"{name}.mp4", (8, 8), (), NO_ROWS, Coverage(1, 1)).to_json())
+    write_overview(tmp_path, [folder / "summary.json"])
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="caf%E9/report.html">caf\\udce9.mp4<' in page
 
 
 def test_a_page_needs_its_values_and_its_template() -> None:

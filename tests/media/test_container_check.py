@@ -49,6 +49,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "JPEG of lone markers": lambda: JPEG[:2] + b"\xff\x01" * N + JPEG[2:],
     "JPEG of resources": lambda: JPEG[:2] + RESOURCES * 5 + JPEG[2:],
     "JPEG of fractions": lambda: JPEG[:2] + _app(0xE1, b"Exif\0\0" + _tiff(0x011A, 5, 8000, 8)) + JPEG[2:],
+    "JPEG of segments behind damaged EXIF": (
+        lambda: JPEG[:2] + _app(0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff") + _app(0xE5, b"") * N + JPEG[2:]
+    ),
     "GIF of comments": lambda: GIF[:GIF_START] + b"!\xfe\1a\0" * N + GIF[GIF_START:],
     "GIF of a comment": lambda: GIF[:GIF_START] + b"!\xfe" + b"\1a" * N + b"\0" + GIF[GIF_START:],
     "GIF of junk": lambda: GIF[:GIF_START] + b"x" * N + GIF[GIF_START:],

@@ -66,8 +66,20 @@ def test_unknown_orientation_changes_nothing(value: int) -> None:
     assert np.array_equal(load_image(encoded(upright, "PNG", exif=exif(value))).rgb, upright)
 
 
-def test_damaged_exif_beside_good_pixels() -> None:
-    data = encoded(quadrants(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f garbage", quality=95)
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"II*\0\xff\xff\xff\x7f garbage",
+        b"II*\0\x08\0\0\0\xff\xff" + bytes(20),
+        b"MM\0*\0\0\0\x08\xff\xff" + bytes(20),
+        b"II*\0\x08\0\0\0",
+    ],
+    ids=["no directory", "more tags than bytes", "the same, big-endian", "cut short"],
+)
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_beside_good_pixels(block: bytes, fmt: str) -> None:
+    options: dict[str, object] = {"lossless": True} if fmt == "WEBP" else {"quality": 95}
+    data = encoded(quadrants(), fmt, exif=b"Exif\0\0" + block, **options)
     assert load_image(data).size == (96, 64)
 
 

@@ -173,3 +173,13 @@ def test_videos_by_suffix_and_by_content(tmp_path: Path) -> None:
     assert not is_video_file(tmp_path)
     found, _ = expand_paths([str(tmp_path)], suffixes=VIDEO_SUFFIXES)
     assert names(found, tmp_path) == ["a.mkv", "a.MP4"]
+
+
+def test_folders_that_no_user_filled_are_left_out(tmp_path: Path) -> None:
+    for folder in ("@eaDir/a.jpg", "$RECYCLE.BIN", "__MACOSX/photos", "System Volume Information", "holiday"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "x.jpg").touch()
+    holiday = [tmp_path / "holiday" / "x.jpg"]
+    assert expand_paths([tmp_path]).paths == holiday
+    assert expand_paths([f"{tmp_path}/**/*.jpg"]).paths == holiday
+    assert expand_paths([tmp_path / "@eaDir"]).paths == [tmp_path / "@eaDir" / "a.jpg" / "x.jpg"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from mien.batch.storage import convert_remote_errors, filesystem, is_address, ro
 from mien.batch.types import InputFile
 from mien.errors import InputError, MienError, MissingFileError
 from mien.media.image import image_suffixes
-from mien.media.paths import VIDEO_SUFFIXES, walk_files
+from mien.media.paths import VIDEO_SUFFIXES, in_skipped_folder, walk_files
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 TAR_SUFFIXES = frozenset({".tar", ".tgz", ".tar.gz"})
@@ -63,6 +64,8 @@ def _list_local(source: str) -> list[InputFile]:
     if glob.has_magic(source):
         files = []
         for match in glob.iglob(str(path), recursive=True):  # noqa: PTH207 - Path.glob refuses absolute ones
+            if in_skipped_folder(match, str(path)):
+                continue
             if Path(match).is_dir():
                 files += _list_folder(Path(match))
             elif suffix_of(match) in known_suffixes():
@@ -87,24 +90,36 @@ def _list_folder(folder: Path) -> list[InputFile]:
 
 def _read_list_file(path: Path) -> list[InputFile]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", path=path, advice=_LIST_FORMAT) from None
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path) from None
-    files = _parse_list(text)
+    return _parse_list(content, str(path))
+
+
+def _parse_list(content: bytes, path: str) -> list[InputFile]:
+    """The files that a list names; its text is that of Linux, Windows or PowerShell, or holds names of any bytes."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = content.decode("utf-16", "replace")
+    else:
+        text = os.fsdecode(content.removeprefix(codecs.BOM_UTF8))
+    if "\0" in text:
+        raise InputError("is not a list of names", path=path, advice=f"{_LIST_FORMAT}, as UTF-8 text")
+    # str.splitlines would also split at characters that a name may hold
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    files = [_listed_file(line) for line in lines if line.strip()]
     if not files:
         raise MissingFileError("names no file", path=path, advice=_LIST_FORMAT)
     return files
 
 
-def _parse_list(text: str) -> list[InputFile]:
-    lines = [line.strip() for line in text.splitlines()]
-    return [
-        InputFile(line) if is_address(line) else _local_file(os.path.abspath(line))  # noqa: PTH100
-        for line in lines
-        if line
-    ]
+def _listed_file(line: str) -> InputFile:
+    """The file of one line; blanks and quotes around a name, as "copy as path" writes them, are no part of it."""
+    name = line.strip()
+    if len(name) > 2 and name[0] == name[-1] and name[0] in "\"'":
+        name = name[1:-1]
+    if name != line and os.path.lexists(line):
+        name = line
+    return InputFile(name) if is_address(name) else _local_file(os.path.abspath(name))  # noqa: PTH100
 
 
 def _local_file(path: str) -> InputFile:
@@ -123,10 +138,7 @@ def _list_remote(address: str) -> list[InputFile]:
         # an object store has no folders, only names with a common prefix
         if files.isfile(path):
             if suffix_of(path) in LIST_SUFFIXES:
-                listed = _parse_list(files.cat_file(path).decode("utf-8"))
-                if not listed:
-                    raise MissingFileError("names no file", path=address, advice=_LIST_FORMAT)
-                return listed
+                return _parse_list(files.cat_file(path), address)
             return [_remote_file(address, files.info(path))]
         if not files.exists(path):
             raise MissingFileError("no such file or folder", path=address, advice="check the address")
@@ -141,6 +153,7 @@ def _analysable(address: str, listing: Iterable[dict[str, Any]], where: str) -> 
         if info.get("type") != "directory"
         and suffix_of(info["name"]) in suffixes
         and not PurePosixPath(info["name"]).name.startswith(".")
+        and not in_skipped_folder(info["name"], address, hidden=True)
     ]
     if not files:
         raise MissingFileError(f"{_NOTHING} {where}", path=address)

@@ -155,13 +155,19 @@ def _check_target_outside(source: str, target: str) -> None:
     if is_address(source) != is_address(target):
         return
     if is_address(source):
+        same = source.rstrip("/") == target.rstrip("/")
         inside = f"{target.rstrip('/')}/".startswith(f"{source.rstrip('/')}/")
     else:
         folder, where = Path(source).resolve(), Path(target).resolve()
-        inside = folder.is_dir() and (where == folder or folder in where.parents)
+        same = where == folder
+        inside = folder.is_dir() and (same or folder in where.parents)
     if inside:
-        advice = "give a folder beside it, or the results become inputs"
-        raise InputError("lies inside the source", path=target, advice=advice, code=OUTPUT_IS_INPUT)
+        raise InputError(
+            "is the source" if same else "lies inside the source",
+            path=target,
+            advice="give a folder beside it, or the results become inputs",
+            code=OUTPUT_IS_INPUT if same else None,
+        )
 
 
 def _now() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.draw.pages import render
-from mien.files import atomic_path, output_errors
+from mien.files import atomic_path, output_errors, write_text
 from mien.models.card import Head
 from mien.results.columns import flat_row
 from mien.results.track_columns import EPISODE_COLUMNS, track_columns
@@ -43,9 +43,8 @@ def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
         ]
     _write_csv(folder / "tracks.csv", tracks)
     _write_csv(folder / "episodes.csv", episodes)
-    with output_errors(folder / "index.html"), atomic_path(folder / "index.html") as temporary:
-        videos_by_folder = [(path.parent.name, summary) for path, summary in known]
-        temporary.write_text(render("draw/overview_page.html", videos=videos_by_folder), encoding="utf-8")
+    videos_by_folder = [(path.parent.name, summary) for path, summary in known]
+    write_text(folder / "index.html", render("draw/overview_page.html", videos=videos_by_folder))
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

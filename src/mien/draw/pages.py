@@ -7,10 +7,12 @@ folder of the module that fills it.
 from __future__ import annotations
 
 import base64
+import os
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mien.draw.clock import clock, duration
 from mien.text import number, percent, short_percent
@@ -49,6 +51,7 @@ def _environment() -> Environment:
     )
     environment.globals["version"] = version("mien")
     environment.filters |= {
+        "address": _address,
         "clock": clock,
         "duration": duration,
         "number": number,
@@ -57,6 +60,11 @@ def _environment() -> Environment:
         "thousands": "{:,.0f}".format,
     }
     return environment
+
+
+def _address(name: str) -> str:
+    """A file name in a link: its bytes, which need not be valid text."""
+    return quote(os.fsencode(name))
 
 
 def _source(name: str) -> str | None:

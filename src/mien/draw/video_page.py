@@ -17,7 +17,7 @@ from mien.draw.pages import data_uri, render
 from mien.draw.palette import colour_of
 from mien.draw.track_series import episode_runs, longest_episodes, scene_cut_times, series_by_track, time_span
 from mien.errors import InputError
-from mien.files import atomic_path, output_errors, output_file
+from mien.files import output_file, write_text
 from mien.results.columns import readable
 from mien.results.face_columns import nominal_heads
 from mien.results.track import Episode, Track, TrackPrediction
@@ -58,9 +58,7 @@ def write_html(
     """
     target = output_file(path)
     text = _page(report, thumbnails or {})
-    with output_errors(target), atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return target
+    return write_text(target, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from mien.explain.class_averages import MIN_IMAGES, ClassAverages
 from mien.explain.methods import REGIONS, attribution_maps, is_signed
 from mien.explain.model import ExplainedNetwork, target_classes
 from mien.explain.regions import affine_maps, coverage, quadrilaterals, region_statistics
-from mien.files import atomic_path, output_errors
+from mien.files import write_text
 from mien.models.card import Head
 from mien.text import percent
 
@@ -28,8 +28,7 @@ _SHOWN = 40
 
 def write_json(value: Any, path: Path) -> None:
     """Write indented JSON atomically; `OutputError` where it cannot be written."""
-    with output_errors(path), atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_face(

@@ -151,7 +151,8 @@ def _check_gif(stream: BinaryIO) -> None:
 
 def _check_exif(content: bytes) -> None:
     if content.startswith((b"II", b"MM")):
-        _check_tiff(io.BytesIO(content))
+        with contextlib.suppress(struct.error):  # damaged metadata beside pixels that may be good
+            _check_tiff(io.BytesIO(content))
 
 
 def _check_embedded_exif(stream: BinaryIO) -> None:
@@ -178,7 +179,8 @@ def _check_tiff(stream: BinaryIO, start: int = 0) -> None:
     if offset > 1 << 62:
         return
     stream.seek(start + offset)
-    (entries,) = count_format.unpack(stream.read(count_format.size))
+    (stated,) = count_format.unpack(stream.read(count_format.size))
+    entries = min(stated, size // entry.size)  # no more are read, whatever a damaged directory states
     if entries > MAX_PARTS:
         raise _too_complex(f"has {entries:,} tags", limit=MAX_PARTS)
     for _ in range(entries):

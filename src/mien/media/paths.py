@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from mien.errors import MienError, MissingFileError
@@ -21,6 +21,12 @@ VIDEO_SUFFIXES = frozenset({
     ".mjpeg", ".mjpg", ".ivf", ".nut",
 })  # fmt: skip
 """Lower-case suffixes, with the dot, of the files that `open_video` reads. GIFs count as pictures."""
+
+_SYSTEM_FOLDERS = frozenset({
+    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "$recycle.bin", "recycler",
+    "system volume information", "lost+found", "__macosx",
+})  # fmt: skip
+"""Lower-case names of folders that disk stations and operating systems make: thumbnails, waste, parts of archives."""
 
 _log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"([0-9]+)")
@@ -44,8 +50,9 @@ def expand_paths(
     """The files behind paths, folders and glob patterns.
 
     A named file is included whatever its suffix. A folder or pattern stands for the files that have one of
-    ``suffixes``, in natural order (``img2`` before ``img10``), without hidden files and folders and without folders of
-    annotated results; links to folders are followed, each folder is read once. An input without files raises nothing:
+    ``suffixes``, in natural order (``img2`` before ``img10``), without hidden files and folders, folders that disk
+    stations and operating systems make (``@eaDir``, ``$RECYCLE.BIN``, ``__MACOSX`` …) and folders of annotated results;
+    links to folders are followed, each folder is read once. An input without files raises nothing:
     its error is returned beside the files, so that the others can be processed.
 
     Args:
@@ -76,6 +83,28 @@ def is_video_file(path: Path) -> bool:
         return False  # reading it as a picture raises the error
 
 
+def is_skipped_folder(name: str) -> bool:
+    """Whether a folder of this name is left out of a search: a hidden one, or one that no user filled."""
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS
+
+
+def in_skipped_folder(path: str, given: str, *, hidden: bool = False) -> bool:
+    """Whether ``path``, found by the pattern or below the address ``given``, lies in a folder that no user filled.
+
+    A folder that ``given`` names itself counts as wanted.
+
+    Args:
+        path: the file.
+        given: what it was found by.
+        hidden: also whether it lies in a hidden folder.
+    """
+    named = {part.lower() for part in PurePath(given).parts}
+    folders = [part.lower() for part in PurePath(path).parts[:-1]]
+    return any(
+        folder not in named and (folder in _SYSTEM_FOLDERS or (hidden and folder.startswith("."))) for folder in folders
+    )
+
+
 def natural_sort_key(path: Path) -> list[tuple[list[tuple[int, str]], str]]:
     """Sorts numbers inside names by their value, and letters without regard to case, folder by folder."""
     return [([_piece(piece) for piece in _DIGITS.split(part.casefold())], part) for part in path.parts]
@@ -103,7 +132,8 @@ def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded
 
 
 def _expand_pattern(given: str, recursive: bool, wanted: frozenset[str]) -> ExpandedPaths:
-    matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - Path.glob refuses absolute ones
+    found = glob.iglob(given, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute ones
+    matches = [Path(match) for match in found if not in_skipped_folder(match, given)]
     if not matches:
         return _no_files("no file matches this pattern", given, "check it, and quote it in a shell")
     result = ExpandedPaths([], [])
@@ -150,7 +180,7 @@ def walk_files(folder: Path, recursive: bool, wanted: frozenset[str], errors: li
             _log.info("skipped %s: it holds annotated results", where)
             folders.clear()
             continue
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        folders[:] = sorted(name for name in folders if not is_skipped_folder(name)) if recursive else []
         for name in files:
             path = Path(where, name)
             if not name.startswith(".") and path.suffix.lower() in wanted:

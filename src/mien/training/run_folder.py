@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, MissingFileError, ModelError, TrainingError
-from mien.files import atomic_path
+from mien.files import atomic_path, write_text
 from mien.training.config import Recipe, recipe_from_dict
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "last.ckpt"
 
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -15,7 +15,7 @@ from mien.datasets.audit.report import AuditReport
 from mien.datasets.audit.types import AuditFinding
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.draw.pages import data_uri, render
-from mien.files import atomic_path, output_errors, output_file
+from mien.files import output_file, write_text
 
 LISTED = 200
 """Maximum findings per check on the page; JSON has all."""
@@ -53,9 +53,7 @@ def write_audit_page(report: AuditReport, path: str | os.PathLike[str], *, thumb
         thumbnails=partial(_thumbnails, dataset=dataset) if thumbnails else None,
         numeric=_is_numeric,
     )
-    with output_errors(target), atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return target
+    return write_text(target, text)
 
 
 def _thumbnails(finding: AuditFinding, dataset: Dataset) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 from mien.errors import DataError
-from mien.files import atomic_path
+from mien.files import atomic_path, write_text
 from mien.published.reproduction.rows import ROWS, ReproductionRow
 
 Runs = tuple[Mapping[str, Any], ...]
@@ -75,9 +75,7 @@ def write_result(folder: Path, result: RowResult) -> Path:
     """Write the row's file atomically."""
     path = folder / f"{result.row}.json"
     document = {"row": result.row, "parameters": dict(result.parameters), "runs": list(result.runs)}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    return write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def curve_path(folder: Path, row: str, seed: int) -> Path:
