@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
@@ -79,3 +81,17 @@ def test_the_description_has_examples_that_are_true(client: TestClient) -> None:
     assert (face["age"], face["region"]) == (example["age"], example["region"])
     assert face["emotion"] == pytest.approx(example["emotion"], abs=0.1)
     assert set(face) == set(example)
+
+
+def test_behind_a_path_prefix_all_links_hold(client: TestClient) -> None:
+    """A proxy that strips a prefix: whatever a page links to has to lie below the prefix."""
+    prefix = "http://127.0.0.1/tools/mien"
+    for page in ("/", "/docs"):
+        links = re.findall(r'(?:href|src)="([^"#]+)"', client.get(page).text)
+        assert len(links) >= 3
+        for link in links:
+            address = urljoin(prefix + page, link)
+            assert address.startswith(f"{prefix}/"), f"{page} links to {link}"
+            assert client.get(address.removeprefix(prefix)).status_code == 200
+    (server,) = client.get("/openapi.json").json()["servers"]
+    assert urljoin(f"{prefix}/openapi.json", server["url"] + "/v1/analyze") == f"{prefix}/v1/analyze"

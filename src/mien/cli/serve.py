@@ -112,7 +112,7 @@ def command(
 
     limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
     hosts = tuple(name.lower() for name in allow_host)
-    access = AccessPolicy(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key)
+    access = AccessPolicy(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key, proxy)
     with contextlib.closing(listen(access, port)) as listener:
         engine = InferenceEngine.load(
             limits,
@@ -128,6 +128,6 @@ def command(
             listener,
             limits,
             on_started=lambda: click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True),
-            proxy=proxy,
+            proxy=access.proxy,
         )
     click.echo("mien: stopped", err=True)

@@ -29,6 +29,7 @@ class AccessPolicy:
         allow_hosts: names of this service besides its address, as clients write them in the Host header; "*" for any.
         allow_origins: other sites whose pages may use it, such as ``https://lab.example``.
         insecure_no_key: whether an address that others can reach may go without a key.
+        proxy: address of a proxy whose X-Forwarded-For is trusted; None for none.
 
     Raises:
         InputError: others could reach the service without a key; a key that is too short; an invalid origin.
@@ -39,6 +40,7 @@ class AccessPolicy:
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
     insecure_no_key: bool = False
+    proxy: str | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and (len(self.key) < MIN_KEY_LENGTH or not _KEY.fullmatch(self.key)):

@@ -8,12 +8,12 @@ import time
 import traceback
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.server.access import AccessPolicy
+from mien.server.clients import client_address
 from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
 from mien.server.problems import ProblemError
@@ -140,7 +140,7 @@ class AdmissionMiddleware:
 
     async def _run_counted(self, scope: Scope, body: _LimitedBody, response: _SecuredResponse) -> None:
         """Run a request that uploads or computes, if there is room for it."""
-        in_flight, limits, address = self.in_flight, self._limits, _client_address(scope)
+        in_flight, limits, address = self.in_flight, self._limits, client_address(scope)
         of_client = in_flight.by_client.get(address, 0)
         if in_flight.total >= limits.requests:
             raise ProblemError("busy", f"{limits.requests} requests are in progress: try again", retry_after=1)
@@ -196,7 +196,7 @@ class AdmissionMiddleware:
         if not self._access.accepts_host(headers.get("host", "")):
             raise ProblemError("host-unknown", "this service does not have that name: --allow-host NAME adds one")
         if scope["path"] not in UNMETERED_PATHS and not scope["path"].startswith(STATIC_PREFIX):
-            wait = self._rate_limiter.acquire(_client_address(scope), time.monotonic())
+            wait = self._rate_limiter.acquire(client_address(scope), time.monotonic())
             if wait:
                 detail = f"more than {self._limits.rate:g} requests per second from your address: wait a moment"
                 raise ProblemError("too-many-requests", detail, retry_after=wait)
@@ -311,11 +311,6 @@ class _SecuredResponse:
             await self._body.drain()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
-
-
-def _client_address(scope: Scope) -> str:
-    client: Any = scope.get("client")
-    return client[0] if client else ""
 
 
 def _max_body_bytes(scope: Scope, limits: ServiceLimits) -> int:

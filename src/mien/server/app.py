@@ -57,6 +57,7 @@ def create_app(
         title="Mien",
         version=version("mien"),
         description=_DESCRIPTION,
+        servers=[{"url": "."}],  # relative to the description's own address, which may lie below any path
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
@@ -87,9 +88,9 @@ def create_app(
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine, access, limits, metrics = app.state.parts
-    with temporary_workdir() as root:
-        jobs = JobQueue(engine, limits, metrics, root)
-        service = ServiceState(engine, limits, access, metrics, jobs)
+    with temporary_workdir() as workdir:
+        jobs = JobQueue(engine, limits, metrics, workdir)
+        service = ServiceState(engine, limits, access, metrics, jobs, workdir)
         metrics.set_gauges(engine.pool.waiting, lambda: len(jobs))
         app.state.service = service
         app.openapi()  # built now and not while a client waits

@@ -1,4 +1,4 @@
-"""Videos that are analysed one after the other: uploads, progress, results, and when they are removed.
+"""Videos and their turns: uploads, progress, results, and when they are removed.
 
 Everything of a video lies in a folder of its own, which is removed when the video is deleted, when its time is over and
 when the service ends; the upload is removed as soon as it is analysed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import secrets
 import shutil
@@ -18,17 +19,34 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.server.clients import CHOSEN_ID
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
 from mien.server.problems import ProblemError, problem_from
 from mien.server.video_analysis import UPLOAD, VideoAnalysis, VideoProgress, VideoRequest, check_container
+from mien.server.workdir import Workdir
 from mien.server.worker_pool import NORMAL
 
 log = logging.getLogger(__name__)
 
 _NUMBER_BYTES = 18
 """Random bytes in the number of a video."""
+_RETRY_SECONDS = 30.0
+"""Seconds after which a client may try again where too many videos wait or run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploader:
+    """Who uploads a video.
+
+    Attributes:
+        address: its share of videos is counted by this.
+        owner: may list and remove its videos; None for one that cannot be told from others.
+    """
+
+    address: str
+    owner: str | None = None
 
 
 @dataclass(eq=False)
@@ -36,25 +54,31 @@ class AnalysisJob:
     """One video.
 
     Attributes:
-        id: its number, which cannot be guessed.
+        id: its number, which cannot be guessed unless its client chose it so.
         folder: the folder of its files.
         request: which frames are analysed, and how.
+        uploader: who sent it.
+        tag: changes with every result; for entity tags.
         status: queued, running, done, failed or cancelled.
         problem: why it failed.
         progress: how far the analysis is.
         started: when the analysis started, monotonic seconds.
         ended: when it ended.
+        turn: set when it may start.
         task: the analysis.
     """
 
     id: str
     folder: Path
     request: VideoRequest
+    uploader: Uploader
+    tag: str = field(default_factory=lambda: secrets.token_hex(8))
     status: str = "queued"
     problem: ProblemError | None = None
     progress: VideoProgress = field(default_factory=VideoProgress)
     started: float = 0.0
     ended: float | None = None
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
     def progress_dict(self) -> dict[str, Any]:
@@ -73,51 +97,88 @@ class AnalysisJob:
         }
 
 
+@dataclass(eq=False)
+class Upload:
+    """A video that is being uploaded.
+
+    Attributes:
+        folder: gets its files.
+        uploader: who sends it.
+        id: as the client chose it, None where it did not.
+    """
+
+    folder: Path
+    uploader: Uploader
+    id: str | None
+
+
 class JobQueue:
     """The videos of a service.
+
+    No address has more than its share of them, and addresses take turns. Where there is no room for a new one, the
+    one that ended first is removed; those that wait or run are not.
 
     Args:
         engine: analyses them.
         limits: what is allowed.
         metrics: where they are counted.
-        root: the folder of their folders.
+        workdir: holds their folders.
     """
 
-    def __init__(self, engine: InferenceEngine, limits: ServiceLimits, metrics: ServiceMetrics, root: Path) -> None:
-        self._engine, self._limits, self._metrics, self._root = engine, limits, metrics, root
+    def __init__(
+        self, engine: InferenceEngine, limits: ServiceLimits, metrics: ServiceMetrics, workdir: Workdir
+    ) -> None:
+        self._engine, self._limits, self._metrics, self._workdir = engine, limits, metrics, workdir
         self._jobs: dict[str, AnalysisJob] = {}
-        self._uploading = 0
-        self._running = asyncio.Semaphore(limits.jobs_running)
+        self._uploads: list[Upload] = []
+        self._running = 0
+        self._turns = itertools.count(1)
+        self._last_turn: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     @contextlib.contextmanager
-    def upload_folder(self) -> Iterator[Path]:
-        """A folder for a video that is being uploaded; it is removed unless `add` takes it.
+    def upload(self, uploader: Uploader, chosen_id: str | None = None) -> Iterator[Upload]:
+        """Room and a folder for a video that is being uploaded; the folder is removed unless `add` takes it.
 
         Raises:
-            ProblemError: too many videos are kept.
+            ProblemError: there is no room, the id is taken, or the folder cannot be made.
         """
         self.expire()
-        if len(self._jobs) + self._uploading >= self._limits.jobs:
-            detail = f"{self._limits.jobs} videos are kept: delete one, or wait until one is removed"
-            raise ProblemError("too-many-videos", detail, retry_after=self._seconds_to_next_expiry())
-        self._uploading += 1
-        folder = self._root / secrets.token_urlsafe(_NUMBER_BYTES)
+        self._check_id(chosen_id)
+        self._check_room(uploader)
+        upload: Upload | None = None
         try:
+            self._workdir.ensure()
+            folder = self._workdir.path / secrets.token_urlsafe(_NUMBER_BYTES)
             folder.mkdir(mode=0o700)
-            yield folder
+            upload = Upload(folder, uploader, chosen_id)
+            self._uploads.append(upload)
+            yield upload
+        except OSError:
+            raise ProblemError("output-unwritable") from None
         finally:
-            self._uploading -= 1
-            if folder.name not in self._jobs:
-                _remove(folder)
+            if upload in self._uploads:
+                self._uploads.remove(upload)
+                _remove(upload.folder)
 
-    def add(self, folder: Path, request: VideoRequest) -> AnalysisJob:
-        """Queue a video whose upload is complete."""
-        job = AnalysisJob(folder.name, folder, request)
+    def add(self, upload: Upload, request: VideoRequest, chosen_id: str | None = None) -> AnalysisJob:
+        """Queue a video whose upload is complete.
+
+        Raises:
+            ProblemError: the id is taken.
+        """
+        if chosen_id != upload.id:
+            self._check_id(chosen_id)
+        number = chosen_id or upload.id or secrets.token_urlsafe(_NUMBER_BYTES)
+        job = AnalysisJob(number, upload.folder, request, upload.uploader)
+        self._uploads.remove(upload)
+        self._make_room(job.uploader)
         self._jobs[job.id] = job
         job.task = asyncio.get_running_loop().create_task(self._run(job))
+        job.task.add_done_callback(lambda _: self._end_turn(job))
+        self._give_turns()
         return job
 
     def get(self, number: str) -> AnalysisJob:
@@ -128,15 +189,30 @@ class JobQueue:
         """
         self.expire()
         job = self._jobs.get(number)
+        if job is not None and not job.folder.is_dir():
+            # something else removed its files; a video that runs fails by itself
+            if job.ended is None:
+                return job
+            del self._jobs[number]
+            job = None
         if job is None:
             raise ProblemError("video-unknown", "no such video: it was deleted, or its time is over")
         return job
+
+    def of_owner(self, owner: str) -> list[AnalysisJob]:
+        """The videos that this owner uploaded, oldest first."""
+        self.expire()
+        return [job for job in self._jobs.values() if job.uploader.owner == owner]
 
     async def remove(self, number: str) -> None:
         """Cancel a video and remove everything of it; returns when that is done."""
         job = self.get(number)
         del self._jobs[number]
         await self._stop(job)
+
+    async def remove_of_owner(self, owner: str) -> None:
+        """`remove` for all videos of an owner."""
+        await asyncio.gather(*(self.remove(job.id) for job in self.of_owner(owner)))
 
     async def close(self) -> None:
         """Cancel and remove all."""
@@ -148,8 +224,7 @@ class JobQueue:
         now = time.monotonic()
         for job in list(self._jobs.values()):
             if job.ended is not None and now - job.ended > self._limits.keep_seconds:
-                del self._jobs[job.id]
-                _remove(job.folder)
+                self._forget(job)
 
     def start_expiring(self) -> asyncio.Task[None]:
         """Call `expire` again and again until the task is cancelled."""
@@ -161,10 +236,60 @@ class JobQueue:
 
         return asyncio.get_running_loop().create_task(forever())
 
-    def _seconds_to_next_expiry(self) -> float:
-        now = time.monotonic()
-        ends = [job.ended + self._limits.keep_seconds - now for job in self._jobs.values() if job.ended is not None]
-        return max(1.0, min(ends, default=30.0))
+    def _check_id(self, chosen: str | None) -> None:
+        if chosen is None:
+            return
+        if not CHOSEN_ID.fullmatch(chosen):
+            raise ProblemError("input-invalid", "id is 16 to 64 letters, digits, - or _, best random ones")
+        if chosen in self._jobs:
+            detail = "a video with this id is here: ask for its state, or choose another id"
+            raise ProblemError("video-exists", detail, headers={"Location": f"videos/{chosen}"})
+        if any(upload.id == chosen for upload in self._uploads):
+            raise ProblemError("video-exists", "a video with this id is being uploaded: ask for its state in a moment")
+
+    def _check_room(self, uploader: Uploader) -> None:
+        """Refuse an upload for which no video that ended can make room."""
+        address = uploader.address
+        busy = [one.uploader.address for one in self._jobs.values() if one.ended is None]
+        busy += [one.uploader.address for one in self._uploads]
+        if busy.count(address) >= self._limits.client_jobs:
+            detail = f"{self._limits.client_jobs} of your videos wait or run: delete one, or wait until one is done"
+        elif len(busy) >= self._limits.jobs:
+            detail = f"{self._limits.jobs} videos wait or run: try again later"
+        else:
+            return
+        raise ProblemError("too-many-videos", detail, retry_after=_RETRY_SECONDS)
+
+    def _make_room(self, uploader: Uploader) -> None:
+        """Remove those that ended first, until one more video of this client keeps to the limits."""
+        ended = sorted((one for one in self._jobs.values() if one.ended is not None), key=lambda one: one.ended or 0.0)
+        own = [one for one in self._jobs.values() if one.uploader.address == uploader.address]
+        for job in [one for one in ended if one in own][: max(0, len(own) + 1 - self._limits.client_jobs)]:
+            self._forget(job)
+            ended.remove(job)
+        for job in ended[: max(0, len(self._jobs) + 1 - self._limits.jobs)]:
+            self._forget(job)
+
+    def _forget(self, job: AnalysisJob) -> None:
+        del self._jobs[job.id]
+        _remove(job.folder)
+
+    def _give_turns(self) -> None:
+        """Start what may start: the oldest video of the address whose last turn is longest ago."""
+        waiting = [job for job in self._jobs.values() if job.status == "queued" and not job.turn.is_set()]
+        while waiting and self._running < self._limits.jobs_running:
+            job = min(waiting, key=lambda one: self._last_turn.get(one.uploader.address, 0))
+            waiting.remove(job)
+            self._last_turn[job.uploader.address] = next(self._turns)
+            self._running += 1
+            job.turn.set()
+        present = {job.uploader.address for job in self._jobs.values()}
+        self._last_turn = {address: turn for address, turn in self._last_turn.items() if address in present}
+
+    def _end_turn(self, job: AnalysisJob) -> None:
+        if job.turn.is_set():
+            self._running -= 1
+        self._give_turns()
 
     async def _stop(self, job: AnalysisJob) -> None:
         if job.task is not None:
@@ -175,9 +300,9 @@ class JobQueue:
 
     async def _run(self, job: AnalysisJob) -> None:
         try:
-            async with self._running:
-                job.status, job.started = "running", time.monotonic()
-                await self._analyse(job)
+            await job.turn.wait()
+            job.status, job.started = "running", time.monotonic()
+            await self._analyse(job)
             job.status = "done"
         except asyncio.CancelledError:
             job.status = "cancelled"

@@ -53,6 +53,7 @@ class ServiceLimits:
     live_idle_seconds: float = _limit(30.0, "pause between live frames", "seconds", 0.1)
     live_seconds: float = _limit(14_400.0, "length of a live connection", "seconds", 1)
     jobs: int = _limit(8, "videos kept: queued, running and done", "videos")
+    client_jobs: int = _limit(4, "the same, from one address", "videos")
     jobs_running: int = _limit(1, "videos analysed at once", "videos")
     job_seconds: float = _limit(3600.0, "time to analyse a video", "seconds", 0.01)
     job_bytes: int = _limit(256 * _MIB, "size of the tables of a video", "bytes", 1024)

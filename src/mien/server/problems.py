@@ -77,6 +77,8 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "no-face": ProblemType(400, "No face detected"),
     # videos
     "video-unknown": ProblemType(404, "Unknown video"),
+    "video-exists": ProblemType(409, "Video exists"),
+    "client-unknown": ProblemType(400, "Unknown client"),
     "video-not-done": ProblemType(409, "Video not analysed yet"),
     "video-too-large": ProblemType(413, "Video too large"),
     "video-too-long": ProblemType(413, "Video too long"),
@@ -85,6 +87,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "too-many-requests": ProblemType(429, "Too many requests"),
     "too-many-videos": ProblemType(429, "Too many videos"),
     "busy": ProblemType(503, "Service busy"),
+    "workdir-missing": ProblemType(503, "Temporary folder missing"),
     "too-slow": ProblemType(503, "Analysis timed out"),
     "live-idle": ProblemType(408, "Live connection idle"),
     "live-over": ProblemType(503, "Live connection ended"),

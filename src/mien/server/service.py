@@ -14,6 +14,7 @@ from mien.server.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
     from mien.server.job_queue import JobQueue
+    from mien.server.workdir import Workdir
 
 
 @dataclass
@@ -26,6 +27,7 @@ class ServiceState:
         access: who may use the service.
         metrics: the counters.
         jobs: the videos.
+        workdir: the folder of their files.
         ready: whether it accepts work; False before the start and after the signal to stop.
         live: number of live connections.
     """
@@ -35,6 +37,7 @@ class ServiceState:
     access: AccessPolicy
     metrics: ServiceMetrics
     jobs: JobQueue
+    workdir: Workdir
     ready: bool = False
     live: int = 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import VideoError
+from mien.files import write_text
 from mien.media.selection import FrameSelection
 from mien.pipeline.video import VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, RowWriter
@@ -141,7 +142,7 @@ class VideoAnalysis:
             self._video.close(audio_from=self._folder / UPLOAD)
         summary = self._stream.report(self._stream.rows([])).to_dict()
         del summary["schema"], summary["source"]
-        (self._folder / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
+        write_text(self._folder / SUMMARY, json.dumps(summary))
 
     def close(self) -> None:
         """Close all files; may be called more than once."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from mien.server.conditional import not_modified, weak_tag
 from mien.server.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
@@ -43,7 +44,7 @@ def static_files() -> dict[str, StaticFile]:
     for file in _STATIC.iterdir():
         if file.suffix in _TYPES:
             content = file.read_bytes()
-            tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+            tag = weak_tag(hashlib.sha256(content).hexdigest()[:32])
             files[file.name] = StaticFile(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
     return files
 
@@ -76,11 +77,10 @@ def _respond(request: Request, name: str) -> Response:
     file = static_files().get(name)
     if file is None:
         raise ProblemError("not-found", "there is no such file of the page")
+    response = not_modified(request, file.tag) or Response(file.content, media_type=file.type)
     # browsers ask every time, and get an empty answer while the file is the same
-    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == file.tag:
-        return Response(status_code=304, headers=headers)
-    return Response(file.content, media_type=file.type, headers=headers)
+    response.headers["ETag"], response.headers["Cache-Control"] = file.tag, "no-cache"
+    return response
 
 
 def _interface_page(openapi: dict[str, Any]) -> str:
@@ -90,9 +90,9 @@ def _interface_page(openapi: dict[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{text(about['title'])} – interface</title>",
-        '<link rel="stylesheet" href="/static/style.css"></head><body><main class="interface">',
+        '<link rel="stylesheet" href="static/style.css"></head><body><main class="interface">',
         f"<h1>{text(about['title'])} {text(about['version'])}: interface</h1><p>{text(about['description'])}</p>",
-        '<p><a href="/">The page</a> · <a href="/openapi.json">OpenAPI</a></p>',
+        '<p><a href="./">The page</a> · <a href="openapi.json">OpenAPI</a></p>',
         "<h2>WS /v1/live</h2><p>Frames in (binary: JPEG, PNG, WebP), results out (JSON); the newest frame wins.</p>",
     ]
     for path, methods in openapi["paths"].items():

@@ -1,40 +1,90 @@
-"""A folder that only the user of the service can read, removed with the service."""
+"""A folder that only the user of the service can read; it is removed with the service."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mien.file_lock import FileLock
 
-_PREFIX, _LOCK = "mien-serve-", "lock"
+log = logging.getLogger(__name__)
+
+_PREFIX, _NEW_PREFIX, _LOCK = "mien-serve-", ".mien-serve-new-", "lock"
+_NEW_SECONDS = 3600.0
+"""Age of a folder without its final name after which its service is taken for dead; it has that name for milliseconds."""
+
+
+class Workdir:
+    """A folder in the system's temporary one, mode 0700, that other starts of the service do not remove.
+
+    A folder gets the name that starts sweep only when its lock is held: so no start finds one that is not locked yet.
+
+    Attributes:
+        path: the folder.
+        made_again: how often it had vanished and was made again.
+    """
+
+    def __init__(self) -> None:
+        self.made_again = 0
+        self.path, self._lock = _locked_folder()
+
+    def ensure(self) -> None:
+        """Make the folder again where something removed it, such as a cleaner of temporary files.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        if (self.path / _LOCK).exists():
+            return
+        self._lock.release()
+        self.path, self._lock = _locked_folder()
+        self.made_again += 1
+        log.warning("the temporary folder had vanished and was made again; videos in it are lost")
+
+    def remove(self) -> None:
+        """Remove the folder and everything in it."""
+        self._lock.release()  # Windows removes no open file
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def temporary_workdir() -> Iterator[Path]:
-    """A new folder, mode 0700, in the system's temporary one; removed at the end, as are those of killed services."""
+def temporary_workdir() -> Iterator[Workdir]:
+    """A new folder, removed at the end; those of killed services are removed at the start."""
     _remove_stale(Path(tempfile.gettempdir()))
-    root = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = FileLock(root / _LOCK)
+    workdir = Workdir()
     try:
-        lock.acquire()
-        yield root
+        yield workdir
     finally:
-        lock.release()  # Windows removes no open file
-        shutil.rmtree(root, ignore_errors=True)
+        workdir.remove()
+
+
+def _locked_folder() -> tuple[Path, FileLock]:
+    new = Path(tempfile.mkdtemp(prefix=_NEW_PREFIX))
+    lock = FileLock(new / _LOCK)
+    lock.acquire()
+    path = new.with_name(_PREFIX + new.name.removeprefix(_NEW_PREFIX))
+    if os.name == "posix":
+        new.rename(path)
+        return path, lock
+    return new, lock  # Windows renames no folder with an open file; there none is swept
 
 
 def _remove_stale(parent: Path) -> None:
     """Remove the folders of services whose lock no running service holds."""
     if os.name != "posix":
         return
-    for old in parent.glob(f"{_PREFIX}*"):
+    stale = time.time() - _NEW_SECONDS
+    for old in (*parent.glob(f"{_PREFIX}*"), *parent.glob(f"{_NEW_PREFIX}*")):
         try:
-            if old.is_symlink() or old.stat().st_uid != os.getuid():
+            status = old.lstat()
+            is_new = old.name.startswith(_NEW_PREFIX)
+            if old.is_symlink() or status.st_uid != os.getuid() or (is_new and status.st_mtime > stale):
                 continue
             lock = FileLock(old / _LOCK, create=False)
             # where the disk has no locks, the service may still run
@@ -42,4 +92,4 @@ def _remove_stale(parent: Path) -> None:
                 shutil.rmtree(old, ignore_errors=True)
                 lock.release()
         except OSError:
-            continue  # it has just been made, or has just been removed
+            continue  # another start has just removed it

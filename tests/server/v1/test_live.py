@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 from typing import Any
@@ -159,6 +160,16 @@ def test_invalid_text_ends_the_connection(text: str) -> None:
         socket.send_text(text)
         problem, code = ends(socket)
         assert (problem["type"], code) == ("urn:mien:problem:message-unknown", 1008)
+
+
+@pytest.mark.parametrize("form", ["{}", "data:image/jpeg;base64,{}", '{{"image": "{}"}}'])
+def test_a_frame_sent_as_base64_is_answered_that_frames_are_binary(form: str) -> None:
+    text = form.format(base64.b64encode(photo()).decode())
+    with service(PausableDetector(0), with_models=False) as client, client.websocket_connect(PATH) as socket:
+        socket.send_text(text)
+        problem, code = ends(socket)
+        assert (problem["code"], code) == ("message-unknown", 1008)
+        assert "binary" in problem["detail"]
 
 
 def test_a_frame_too_large_ends_the_connection() -> None:

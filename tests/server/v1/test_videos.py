@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import errno
 import io
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import av
 import pytest
@@ -16,9 +20,16 @@ from fastapi.testclient import TestClient
 
 import mien
 from helpers.clips import Pan, clip
-from helpers.serving import PausableDetector, assert_problem, photo, service, wait_until, workdirs
+from helpers.serving import HERE, PausableDetector, assert_problem, photo, service, wait_until, workdirs
+from mien.predict.model_set import ModelSet
+from mien.server.engine import InferenceEngine
+from mien.server.job_queue import AnalysisJob, JobQueue, Uploader
 from mien.server.limits import ServiceLimits
-from mien.server.v1.schemas import VideoResponse, VideoState
+from mien.server.metrics import ServiceMetrics
+from mien.server.problems import ProblemError
+from mien.server.v1.schemas import VideoList, VideoResponse, VideoState
+from mien.server.video_analysis import VideoRequest
+from mien.server.workdir import Workdir, temporary_workdir
 
 
 @pytest.fixture(autouse=True)
@@ -54,14 +65,23 @@ def send(client: TestClient, video: Path | bytes, **options: Any) -> Any:
     return client.post("/v1/videos", files={"video": ("secret name.mp4", data)}, data=options)
 
 
+def followed(answer: Any, link: str) -> str:
+    """The address that a link in an answer leads to."""
+    return urljoin(str(answer.url), link)
+
+
 def ended(client: TestClient, answer: Any) -> dict[str, Any]:
     """The state of a video when it has ended."""
     assert answer.status_code == 202, answer.text
-    here = answer.headers["location"]
+    here = followed(answer, answer.headers["location"])
 
     def state() -> dict[str, Any] | None:
-        document: dict[str, Any] = client.get(here).json()
+        answer = client.get(here)
+        document: dict[str, Any] = answer.json()
         VideoState.model_validate(document)
+        document["links"] = {
+            name: None if link is None else followed(answer, link) for name, link in document["links"].items()
+        }
         return None if document["status"] in ("queued", "running") else document
 
     final: dict[str, Any] = wait_until(state)
@@ -241,20 +261,21 @@ def test_videos_wait_for_their_turn_and_can_be_cancelled(numbers: Path, temporar
     with service(detector, with_models=False, threads=2, jobs=3) as client:
         first, second, third = (send(client, numbers) for _ in range(3))
         detector.wait_for(1)
-        wait_until(lambda: client.get(first.headers["location"]).json()["status"] == "running")
-        assert client.get(second.headers["location"]).json()["status"] == "queued"
-        assert_problem(client.get(first.json()["links"]["result"]), 409, "video-not-done")
+        addresses = [followed(one, one.headers["location"]) for one in (first, second)]
+        wait_until(lambda: client.get(addresses[0]).json()["status"] == "running")
+        assert client.get(addresses[1]).json()["status"] == "queued"
+        assert_problem(client.get(followed(first, first.json()["links"]["result"])), 409, "video-not-done")
         full = send(client, numbers)
         assert_problem(full, 429, "too-many-videos")
         assert int(full.headers["retry-after"]) >= 1
-        assert client.delete(second.headers["location"]).status_code == 204
+        assert client.delete(addresses[1]).status_code == 204
         assert len({one.json()["id"] for one in (first, second, third)}) == 3
         assert len(first.json()["id"]) >= 20
         detector.resume.set()
-        assert client.delete(first.headers["location"]).status_code == 204
+        assert client.delete(addresses[0]).status_code == 204
         assert ended(client, third)["status"] == "done"
         (root,) = workdirs(temporary)
-        assert {path.name for path in root.iterdir()} == {"lock", third.json()["id"]}
+        assert len([path for path in root.iterdir() if path.name != "lock"]) == 1
 
 
 def test_the_service_ends_with_videos_in_progress(numbers: Path, temporary: Path) -> None:
@@ -269,7 +290,154 @@ def test_the_service_ends_with_videos_in_progress(numbers: Path, temporary: Path
 def test_results_are_kept_for_a_while(numbers: Path, temporary: Path) -> None:
     with service(PausableDetector(0), with_models=False, keep_seconds=0.1) as client:
         answer = send(client, numbers, every="50")
-        wait_until(lambda: client.get(answer.headers["location"]).status_code == 404)
+        wait_until(lambda: client.get(followed(answer, answer.headers["location"])).status_code == 404)
         (root,) = workdirs(temporary)
         wait_until(lambda: [path.name for path in root.iterdir()] == ["lock"])
     assert ServiceLimits().keep_seconds == 3600
+
+
+MINE, THEIRS = "my-own-random-name", "another-random-name"
+HOLIDAY = "holiday-film-4711"
+
+
+def test_a_client_chooses_the_id_so_that_a_lost_answer_leaves_no_orphan(client: TestClient, numbers: Path) -> None:
+    data, kind = numbers.read_bytes(), {"Content-Type": "video/mp4"}
+    client.post(f"/v1/videos?id={HOLIDAY}&every=50", content=data, headers=kind)  # its answer is lost
+    state = client.get(f"/v1/videos/{HOLIDAY}")
+    assert (state.status_code, state.json()["id"]) == (200, HOLIDAY)
+    again = client.post(f"/v1/videos?id={HOLIDAY}", content=data, headers=kind)
+    assert_problem(again, 409, "video-exists")
+    assert followed(again, again.headers["location"]) == f"{HERE}/v1/videos/{HOLIDAY}"
+    assert_problem(send(client, numbers, id=HOLIDAY), 409, "video-exists")
+    assert client.delete(f"/v1/videos/{HOLIDAY}").status_code == 204
+    assert ended(client, send(client, numbers, id=HOLIDAY, every="50"))["id"] == HOLIDAY
+    for wrong in ("short", "../../etc/passwd-passwd", "with space with space", "x" * 65, "é" * 20):
+        assert_problem(
+            client.post("/v1/videos", params={"id": wrong}, content=data, headers=kind), 422, "input-invalid"
+        )
+        assert_problem(send(client, numbers, id=wrong), 422, "input-invalid")
+
+
+def test_clients_list_and_delete_their_own_videos(client: TestClient, numbers: Path) -> None:
+    def listed(**headers: str) -> list[str]:
+        answer = client.get("/v1/videos", headers=headers)
+        VideoList.model_validate(answer.json())
+        for one in answer.json()["videos"]:
+            assert client.get(followed(answer, one["links"]["self"])).json()["id"] == one["id"]
+        return [one["id"] for one in answer.json()["videos"]]
+
+    def posted(**headers: str) -> str:
+        content = {"content": numbers.read_bytes(), "headers": {"Content-Type": "video/mp4"} | headers}
+        return str(client.post("/v1/videos?every=50", **content).json()["id"])  # type: ignore[arg-type]
+
+    of_address = [posted(), posted()]
+    of_id = posted(**{"X-Client-Id": MINE})
+    assert listed() == of_address
+    assert listed(**{"X-Client-Id": MINE}) == [of_id]
+    assert listed(**{"X-Client-Id": THEIRS}) == []
+    assert client.delete("/v1/videos", headers={"X-Client-Id": THEIRS}).status_code == 204
+    assert client.delete("/v1/videos").status_code == 204
+    assert listed() == []
+    assert client.get(f"/v1/videos/{of_id}").status_code == 200
+    assert_problem(client.get("/v1/videos", headers={"X-Client-Id": "short"}), 422, "input-invalid")
+    # an address that stands for many people lists nothing
+    for header in ("X-Forwarded-For", "Forwarded"):
+        assert_problem(client.get("/v1/videos", headers={header: "192.0.2.7"}), 400, "client-unknown")
+        assert_problem(client.delete("/v1/videos", headers={header: "192.0.2.7"}), 400, "client-unknown")
+
+
+def test_what_ended_first_makes_room_and_what_runs_does_not(numbers: Path, temporary: Path) -> None:
+    with service(PausableDetector(0), with_models=False, jobs=3, client_jobs=3) as client:
+        done = [ended(client, send(client, numbers, every="50")) for _ in range(4)]
+        states = [client.get(f"/v1/videos/{one['id']}").status_code for one in done]
+        assert states == [404, 200, 200, 200]
+        (root,) = workdirs(temporary)
+        assert len([path for path in root.iterdir() if path.is_dir()]) == 3
+        # an upload that is refused removes nothing
+        assert_problem(send(client, b""), 422, "video-missing")
+        assert client.get(f"/v1/videos/{done[1]['id']}").status_code == 200
+
+
+def test_an_address_has_a_share_of_the_videos_and_addresses_take_turns(numbers: Path) -> None:
+    started: list[str] = []
+
+    class Recording(JobQueue):
+        async def _analyse(self, job: AnalysisJob) -> None:
+            started.append(job.id)
+            await asyncio.sleep(0)
+
+    def add(jobs: JobQueue, address: str, number: str) -> AnalysisJob:
+        with jobs.upload(Uploader(address), number) as upload:
+            return jobs.add(upload, VideoRequest(), number)
+
+    async def run(workdir: Workdir) -> None:
+        limits = ServiceLimits(jobs=8, client_jobs=4)
+        engine = InferenceEngine(PausableDetector(0), ModelSet(), limits, threads=1)
+        jobs = Recording(engine, limits, ServiceMetrics(), workdir)
+        kept = [add(jobs, "a", f"a-video-number-{i}-") for i in range(4)]
+        with pytest.raises(ProblemError, match="4 of your videos"):
+            add(jobs, "a", "one-too-many-for-a")
+        kept += [add(jobs, "b", f"b-video-number-{i}-") for i in range(2)]
+        await asyncio.gather(*(one.task for one in kept if one.task is not None))
+        assert [number[0] + number[-2] for number in started] == ["a0", "b0", "a1", "b1", "a2", "a3"]
+        # a fifth one of a takes the place of its own first, not of one of b's, which ended before others of a
+        add(jobs, "a", "one-more-video-of-a")
+        assert [one.uploader.address for one in jobs._jobs.values()].count("b") == 2
+        assert "a-video-number-0-" not in jobs._jobs
+        await jobs.close()
+
+    with temporary_workdir() as workdir:
+        asyncio.run(run(workdir))
+
+
+def test_results_have_entity_tags(client: TestClient, numbers: Path) -> None:
+    state = ended(client, send(client, numbers, every="50", annotate="true"))
+    other = ended(client, send(client, numbers, every="50"))
+    tags = set()
+    for name in ("result", "csv", "annotated"):
+        answer = client.get(state["links"][name])
+        tag = answer.headers["etag"]
+        tags.add(tag)
+        for known in (tag, f'"x", {tag}', "*", tag.removeprefix("W/")):
+            again = client.get(state["links"][name], headers={"If-None-Match": known})
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        assert client.get(state["links"][name], headers={"If-None-Match": '"x"'}).content == answer.content
+    tags.add(client.get(other["links"]["result"]).headers["etag"])
+    assert len(tags) == 4
+
+
+def test_a_temporary_folder_that_vanished_is_made_again_and_readiness_reports_it(
+    client: TestClient, numbers: Path, temporary: Path
+) -> None:
+    lost = ended(client, send(client, numbers, every="50"))
+    assert client.get("/readyz").json()["temporary_folder_made_again"] == 0
+    (root,) = workdirs(temporary)
+    shutil.rmtree(root)
+    assert_problem(client.get(lost["links"]["result"]), 404, "video-unknown")
+    assert client.get("/readyz").json()["temporary_folder_made_again"] == 1
+    assert ended(client, send(client, numbers, every="50"))["status"] == "done"
+    shutil.rmtree(workdirs(temporary)[0])
+    assert ended(client, send(client, numbers, every="50"))["status"] == "done"
+    shutil.rmtree(temporary)
+    answer = client.get("/readyz")
+    assert_problem(answer, 503, "workdir-missing")
+    assert str(temporary) not in answer.text
+    assert_problem(send(client, numbers), 507, "output-unwritable")
+    temporary.mkdir()
+    assert client.get("/readyz").json()["temporary_folder_made_again"] == 3
+
+
+def test_a_full_disk_in_a_job_is_507_without_a_path(
+    client: TestClient, numbers: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(temporary / "secret"))
+
+    for where in ("mien.server.video_analysis.CsvRows.write", "mien.server.video_analysis.write_text"):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, full)
+            state = ended(client, send(client, numbers, every="50"))
+        assert (state["status"], state["error"]["status"]) == ("failed", 507)
+        assert_problem(client.get(state["links"]["result"]), 507, "output-unwritable")
+        assert "secret" not in str(state)
+        assert str(temporary) not in str(state)

@@ -82,11 +82,22 @@ async def healthz() -> JSONResponse:
 
 @router.get("/readyz", response_model=ReadyResponse)
 async def readyz(request: Request) -> JSONResponse:
-    """Whether the service accepts work: 503 while it starts or stops."""
+    """Whether the service accepts work: 503 while it starts or stops, and where videos cannot be stored."""
     service = service_state(request)
     if not service.ready:
         raise ProblemError("busy", "the service starts or stops", retry_after=2)
-    return JSONResponse({"status": "ready", "models": service.engine.describe()})
+    try:
+        service.workdir.ensure()
+    except OSError:
+        detail = "the temporary folder vanished and cannot be made again: photos are answered, videos are not"
+        raise ProblemError("workdir-missing", detail, retry_after=5) from None
+    return JSONResponse(
+        {
+            "status": "ready",
+            "models": service.engine.describe(),
+            "temporary_folder_made_again": service.workdir.made_again,
+        }
+    )
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -279,7 +279,10 @@ def _parse_time(text: str) -> float | None:
     if "t" not in message:
         if "key" in message:
             return None
-        raise _message_unknown('text is {"t": seconds} before a frame, or {"key": "…"}')
+        raise _message_unknown(
+            "frames are binary messages, the bytes of a JPEG, PNG or WebP, not base64 or JSON; "
+            'text is {"t": seconds} before a frame, or {"key": "…"}'
+        )
     seconds = message["t"]
     finite = isinstance(seconds, int) or (isinstance(seconds, float) and math.isfinite(seconds))
     if isinstance(seconds, bool) or not finite:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mien import defaults
 from mien.results.schema_ids import schema_id
+from mien.server.clients import CHOSEN_ID
 
 PHOTOS_SCHEMA_ID, VIDEO_SCHEMA_ID, LIVE_SCHEMA_ID = map(schema_id, ("analysis", "video", "live"))
 """Values of ``schema`` in answers."""
@@ -52,7 +53,7 @@ TRACKED_FACE_EXAMPLE: dict[str, JsonValue] = {
 }  # fmt: skip
 """The same face in a frame of a video."""
 
-_VIDEO = "/v1/videos/u9Wq3rXn0cPzJ5sYb2LkVtHd"
+_VIDEO = "videos/u9Wq3rXn0cPzJ5sYb2LkVtHd"
 VIDEO_STATE_EXAMPLE: dict[str, JsonValue] = {
     "id": "u9Wq3rXn0cPzJ5sYb2LkVtHd",
     "status": "running",
@@ -121,6 +122,11 @@ class VideoParameters(BaseModel):
     time_constant: float = TIME_CONSTANT
     window: float = WINDOW
     annotate: bool = Field(False, description="make the annotated video")
+    id: str | None = Field(
+        None,
+        pattern=f"^{CHOSEN_ID.pattern}$",
+        description="of the video, as the client chooses it; by default the service does",
+    )
 
 
 class ProblemDetails(BaseModel):
@@ -237,7 +243,7 @@ class VideoProgress(StrictModel):
 
 
 class VideoLinks(StrictModel):
-    """The addresses of a video."""
+    """The addresses of a video, relative to that of this answer."""
 
     self: str
     result: str
@@ -254,6 +260,12 @@ class VideoState(StrictModel):
     progress: VideoProgress
     links: VideoLinks
     error: ProblemDetails | None = None
+
+
+class VideoList(StrictModel):
+    """The videos of a client."""
+
+    videos: list[VideoState] = Field(description="oldest first")
 
 
 class TrackedFace(Face):
@@ -311,6 +323,9 @@ class ReadyResponse(StrictModel):
 
     status: Literal["ready"]
     models: ModelNames
+    temporary_folder_made_again: int = Field(
+        description="how often the folder of the videos had vanished; videos of before are lost"
+    )
 
 
 class LimitsResponse(StrictModel):
