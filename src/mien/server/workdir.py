@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _PREFIX, _NEW_PREFIX, _LOCK = "mien-serve-", ".mien-serve-new-", "lock"
 _NEW_SECONDS = 3600.0
-"""Age of a folder without its final name after which its service is taken for dead; it has that name for milliseconds."""
+"""Age at which a folder that has its first name, which should last for milliseconds, counts as left behind."""
 
 
 class Workdir:

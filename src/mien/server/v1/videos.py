@@ -67,7 +67,10 @@ async def post(request: Request, parameters: Annotated[VideoParameters, Query()]
 
 @router.get("", response_model=VideoList, operation_id="listVideos")
 async def list_own(request: Request) -> JSONResponse:
-    """The videos of this client, oldest first: those uploaded with the same `X-Client-Id`, or without from its address."""
+    """The videos of this client, oldest first.
+
+    They are those that were uploaded with the same `X-Client-Id`, or without from its address.
+    """
     jobs = service_state(request).jobs.of_owner(_known_owner(request))
     return JSONResponse({"videos": [_state(job, "videos/") for job in jobs]})
 
