@@ -277,7 +277,9 @@ def seed_option(what: str, default: int | None = 0) -> Decorator:
 
 data_option = click.option("--data", required=True, type=PATH, help="File written by `mien data prepare`.")
 figures_option = click.option("--json", "json_file", type=OUTPUT, help="Write every figure to this JSON file.")
-teacher_option = click.option("--teacher", type=PATH, help="Run folder of the teacher, for recipes that distil.")
+teacher_option = click.option(
+    "--teacher", type=PATH, help="Run folder or stored predictions (.npz) of the teacher, for recipes that distil."
+)
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mien.cli.options import OUTPUT_FOLDER, OutputCommand, data_option, teacher_option, threads_option
+from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, data_option, teacher_option, threads_option
 
 EPILOG = """\b
 Examples:
@@ -43,6 +43,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @data_option
 @click.option("--out", type=OUTPUT_FOLDER, help="Run folder.", show_default="runs/RECIPE")
 @teacher_option
+@click.option("--init", type=PATH, help="Exported model of the same network to start from.")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder.")
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs.", show_default="the recipe's")
 @click.option("--batch-size", type=click.IntRange(1), help="Batch size.", show_default="the recipe's")
@@ -55,6 +56,7 @@ def command(
     data: Path,
     out: Path | None,
     teacher: Path | None,
+    init: Path | None,
     resume: bool,
     epochs: int | None,
     batch_size: int | None,
@@ -77,8 +79,8 @@ def command(
     if recipe in SVM_RECIPES:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
-        if any((teacher, resume, epochs, batch_size)):
-            raise click.UsageError(f"{recipe} has no epochs: leave out --teacher, --resume, --epochs and --batch-size.")
+        if any((teacher, init, resume, epochs, batch_size)):
+            raise click.UsageError(f"{recipe} has no epochs: leave out --teacher, --init, --resume, --epochs and --batch-size.")
         click.echo(_train_svm(recipe, data, out, seed, line))
         return
     try:
@@ -95,6 +97,7 @@ def command(
         data,
         out or Path("runs") / settings.name,
         teacher=teacher,
+        initial=init,
         resume=resume,
         threads=threads,
         progress=progress,

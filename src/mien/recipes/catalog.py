@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from mien.errors import InputError
 from mien.published.recipes.catalog import PUBLISHED_RECIPES
 from mien.recipes.age import AGE, AGE_CPU
-from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_TEACHER
+from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_STUDENT, EMOTION_TEACHER
 from mien.training.config import Recipe
 from mien.training.recipe_file import is_recipe_file, read_recipe
 
-SHIPPED = (EMOTION_CPU, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
+SHIPPED = (EMOTION_CPU, EMOTION_STUDENT, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
 """Recipes of the models that Mien ships."""
 RECIPES: Mapping[str, Recipe] = {one.name: one for one in (*SHIPPED, *PUBLISHED_RECIPES)}
 

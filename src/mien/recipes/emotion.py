@@ -57,6 +57,26 @@ EMOTION_CPU = Recipe(
     space=SPACE,
 )
 
+EMOTION_STUDENT = replace(
+    EMOTION_CPU,
+    name="emotion-student",
+    summary="emotion-cpu taught by the stored predictions of larger networks, on images of any quality",
+    heads=(HEADS[0], replace(HEADS[1], weight=1.0)),
+    epochs=100,
+    augment=replace(
+        EMOTION_CPU.augment,
+        contrast=(0.6, 1.5),
+        brightness=(0.75, 1.3),
+        noise=0.16,
+        sharpness=(-1.0, 1.5),
+        resolution=0.4,
+        light=0.4,
+    ),
+    optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.05),
+    schedule=ScheduleConfig(warmup_epochs=1.0),
+    distill=Distillation("emotion-teacher", weight=0.8, stored=True),
+)
+
 EMOTION_TEACHER = replace(
     EMOTION_CPU,
     name="emotion-teacher",

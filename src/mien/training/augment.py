@@ -7,6 +7,7 @@ from torch import nn
 
 from mien.training.config import Augmentation
 from mien.training.data import Batch
+from mien.training.image_quality import RandomLight, RandomNoise, RandomResolution, RandomSharpness
 
 IDENTITY = (1.0, 1.0)
 
@@ -30,6 +31,14 @@ def make_augmentation(config: Augmentation) -> nn.Module:
         steps.append(K.RandomSaturation(config.saturation, p=0.5))
     if config.gamma != IDENTITY:
         steps.append(K.RandomGamma(config.gamma, p=0.5))
+    if config.light:
+        steps.append(RandomLight(config.light))
+    if config.resolution < 1:
+        steps.append(RandomResolution(config.resolution))
+    if config.sharpness != (0.0, 0.0):
+        steps.append(RandomSharpness(*config.sharpness))
+    if config.noise:
+        steps.append(RandomNoise(config.noise))
     if config.erase:
         steps.append(K.RandomErasing(config.erase_area, value=0.5, p=config.erase))
     return K.ImageSequential(*steps) if steps else nn.Identity()

@@ -66,6 +66,11 @@ class Augmentation:
         erase: probability that a rectangle is erased.
         erase_area: its area as a fraction of the image.
         mixup: Beta parameter of mixup, 0 for none.
+        noise: largest standard deviation of Gaussian noise, of the range 0–1; this and the three below change three
+            images in ten each.
+        sharpness: range of the amount of sharpening, from -1 (blurred) upwards.
+        resolution: smallest fraction of the side to which images are reduced before they are enlarged again.
+        light: largest slope of a ramp of light across half the image.
     """
 
     flip: float = 0.5
@@ -80,6 +85,10 @@ class Augmentation:
     erase_area: tuple[float, float] = (0.02, 0.12)
     mixup: float = 0.0
     shear: float = 0.0
+    noise: float = 0.0
+    sharpness: tuple[float, float] = (0.0, 0.0)
+    resolution: float = 1.0
+    light: float = 0.0
 
 
 NO_AUGMENTATION = Augmentation(
@@ -151,12 +160,15 @@ class Distillation:
     Attributes:
         teacher: recipe that trains the teacher; its run folder is given to the train command.
         weight: share of the teacher in the loss, 0–1.
-        temperature: softens both distributions.
+        temperature: softens both distributions; of a teacher that runs alone.
+        stored: the teacher is a file of predictions (`mien.training.stored_predictions`), which become a share of the
+            targets.
     """
 
     teacher: str
     weight: float = 0.7
     temperature: float = 2.0
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from mien.networks.spec import NetworkSpec
 from mien.training.config import Recipe, SplitRoles
 from mien.training.ranks import SINGLE_PROCESS, ProcessRank
 from mien.training.resize import resize_images
+from mien.training.stored_predictions import StoredPredictions, blend
 from mien.training.targets import HeadTargets, head_targets
 
 
@@ -113,12 +114,21 @@ class EpochBatchSampler(Sampler[Tensor]):
             yield self.process.slice_of(order[i * self.batch_size : end])
 
 
-def make_loader(data: Dataset, recipe: Recipe, role: str, process: ProcessRank = SINGLE_PROCESS) -> DataLoader[Batch]:
+def make_loader(
+    data: Dataset,
+    recipe: Recipe,
+    role: str,
+    process: ProcessRank = SINGLE_PROCESS,
+    teacher: StoredPredictions | None = None,
+) -> DataLoader[Batch]:
     """Batches of one role ("train", "validation" or "test") of the recipe's splits: shuffled for "train".
 
     Images without a target for any head are left out. With several processes each gets its slices of the batches.
+    Predictions of a ``teacher`` become a share of the targets.
     """
     part, targets = select_role(data, recipe, role)
+    if teacher is not None and recipe.distill is not None:
+        targets = blend(targets, part.row, teacher, recipe.distill.weight)
     row = get_network(recipe.network)
     images = part.images
     if row.channels == "gray" and part.channels == 3:

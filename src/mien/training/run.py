@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared
@@ -23,17 +24,20 @@ from mien.errors import InputError, TrainingError
 from mien.training import run_folder as files
 from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
 from mien.training.curves import append_epoch, draw_curves, read_epochs
-from mien.training.data import make_loader
+from mien.training.data import Batch, make_loader
 from mien.training.environment import collect_environment
+from mien.training.initial_weights import load_exported
 from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
+from mien.training.preprocessing import unit_range
 from mien.training.ranks import ProcessRank, process_group, run_on_first
+from mien.training.stored_predictions import StoredPredictions, read_stored_predictions
 
 EpochCallback = Callable[[Mapping[str, float]], bool]
 """Takes the row of metrics of an epoch and returns whether training continues."""
 _DRAW_EVERY = 20.0
 """Seconds between two drawings of the curves; on a GPU an epoch of a small network is shorter than one drawing."""
-_RESUME = "`--resume` continues after the last finished epoch"
-_log = logging.getLogger(__name__)
+_STATISTICS_IMAGES = 2048
+"""Training images on which the norms of an exported model are measured."""
 _RESUME = "`--resume` continues after the last finished epoch"
 _log = logging.getLogger(__name__)
 
@@ -133,6 +137,7 @@ def train(
     folder: Path,
     *,
     teacher: Path | None = None,
+    initial: Path | None = None,
     resume: bool = False,
     threads: int | None = None,
     progress: bool = True,
@@ -149,7 +154,8 @@ def train(
         recipe: what to train and how.
         data: file written by ``mien data prepare``.
         folder: the run folder; must be new or empty unless ``resume``.
-        teacher: run folder of the teacher, for a recipe that distils.
+        teacher: run folder of the teacher, for a recipe that distils, or the file of its stored predictions.
+        initial: exported model of the same network whose weights a new run starts from.
         resume: continue after the folder's last finished epoch; the metrics are those of an uninterrupted run.
         threads: processor threads, None for torch's own choice.
         progress: show a progress bar on stderr.
@@ -165,17 +171,21 @@ def train(
         torch.set_num_threads(threads)
     with process_group() as process:
         resume_from = run_on_first(process, lambda: _prepare_folder(recipe, folder, resume))
-        teacher_module = _teacher(recipe, teacher)
+        teacher_module, predictions = _teacher(recipe, teacher)
         prepared = read_prepared(data)
         L.seed_everything(recipe.seed, verbose=False)
         _log.info("%s recipe %s in %s", "resuming" if resume_from is not None else "training", recipe.name, folder)
         if process.is_first:
-            _write_environment(folder, data, prepared, process, command, resumed=resume_from is not None)
+            sources = {"teacher": teacher, "initial": initial}
+            _write_environment(folder, data, prepared, process, command, sources, resumed=resume_from is not None)
         # Lightning and TensorBoard log and warn a lot; everything relevant is in the folder
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         limit = None if seconds is None else TimeLimit(seconds)
         trainer = _trainer(recipe, folder, progress, limit, on_epoch, process)
         module = TrainingModule(recipe, teacher_module)
+        loader = make_loader(prepared, recipe, "train", process, predictions)
+        if initial is not None and resume_from is None:
+            _load_initial(module, initial, loader)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
@@ -187,7 +197,7 @@ def train(
             warnings.filterwarnings("ignore", category=FutureWarning)
             trainer.fit(
                 module,
-                make_loader(prepared, recipe, "train", process),
+                loader,
                 make_loader(prepared, recipe, "validation", process),
                 ckpt_path=resume_from,
                 weights_only=False if resume_from is not None else None,
@@ -207,7 +217,14 @@ def train(
 
 
 def _write_environment(
-    folder: Path, data: Path, prepared: Dataset, process: ProcessRank, command: str, *, resumed: bool
+    folder: Path,
+    data: Path,
+    prepared: Dataset,
+    process: ProcessRank,
+    command: str,
+    sources: Mapping[str, Path | None],
+    *,
+    resumed: bool,
 ) -> None:
     facts = collect_environment() | {
         "processes": process.world,
@@ -217,6 +234,11 @@ def _write_environment(
             "sha256": _sha256(data),
             "channels": prepared.channels,
             **dataclasses.asdict(prepared.info),
+        },
+        **{
+            name: {"file": path.name, "sha256": _sha256(path)}
+            for name, path in sources.items()
+            if path is not None and path.is_file()
         },
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "earlier": _earlier(folder) if resumed else [],
@@ -317,17 +339,31 @@ def _earlier(folder: Path) -> list[dict[str, Any]]:
     return [*old.get("earlier", []), {"commit": old.get("commit"), "started": old.get("started")}]
 
 
-def _teacher(recipe: Recipe, folder: Path | None) -> torch.nn.Module | None:
+def _teacher(recipe: Recipe, path: Path | None) -> tuple[torch.nn.Module | None, StoredPredictions | None]:
+    """The network to learn from, or its stored predictions."""
     if recipe.distill is None:
-        if folder is not None:
+        if path is not None:
             raise InputError(f"recipe {recipe.name!r} does not distil", advice="leave --teacher out")
-        return None
-    if folder is None:
+        return None, None
+    if path is None:
+        kind = "the .npz file of its predictions" if recipe.distill.stored else "its run folder"
         raise InputError(
             f"recipe {recipe.name!r} learns from a teacher",
-            advice=f"train {recipe.distill.teacher!r} first and give its run folder as --teacher",
+            advice=f"train {recipe.distill.teacher!r} first and give {kind} as --teacher",
         )
-    other, module, _ = files.load_run(folder)
+    if recipe.distill.stored:
+        return None, read_stored_predictions(path, recipe.head_sizes)
+    other, module, _ = files.load_run(path)
     if other.head_sizes != recipe.head_sizes or (other.mean, other.std) != (recipe.mean, recipe.std):
-        raise InputError(f"the teacher's heads or normalisation differ from those of {recipe.name!r}", path=folder)
-    return module
+        raise InputError(f"the teacher's heads or normalisation differ from those of {recipe.name!r}", path=path)
+    return module, None
+
+
+def _load_initial(module: TrainingModule, path: Path, loader: DataLoader[Batch]) -> None:
+    """Start from an exported model; the norms are measured on augmented training images."""
+    batches: list[Tensor] = []
+    for batch in loader:
+        batches.append(module.normalize(module.augment(unit_range(batch["images"]))))
+        if sum(map(len, batches)) >= _STATISTICS_IMAGES:
+            break
+    load_exported(module.network, path, torch.cat(batches))

@@ -1,0 +1,106 @@
+"""The weights of an exported model as the start of a run.
+
+An export has its batch norms folded into the convolutions before them. They are unfolded by measuring: each norm gets
+the mean and variance of its input on training images, and a scale and shift that undo them, so that the network
+computes what the export computes and its norms are trained as before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mien.errors import InputError, MissingFileError
+
+_PREFIX = "module."
+_TOLERANCE = 0.05
+"""Largest difference of a logit between the export and the network made from it."""
+
+
+def load_exported(module: nn.Module, path: Path, images: Tensor) -> None:
+    """Give ``module`` the weights of an exported float32 model of the same network.
+
+    Args:
+        module: network whose batch norms each follow the convolution that is defined before them.
+        path: the ONNX file.
+        images: ``(n, c, h, w)`` normalised training images on which the norms' statistics are measured.
+
+    Raises:
+        MissingFileError: no such file.
+        InputError: the file holds another network.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    if not path.is_file():
+        raise MissingFileError("no such file", path=path, advice="give a model that `mien export` wrote")
+    try:
+        graph = onnx.load(path).graph
+        stored = {one.name.removeprefix(_PREFIX): numpy_helper.to_array(one) for one in graph.initializer}
+        _copy(module, stored, images)
+    except InputError as error:
+        raise InputError(error.reason, path=path, advice=error.advice) from None
+    except Exception as error:
+        # onnx raises protobuf's errors, and others besides
+        raise InputError(f"cannot be read as a model ({error})", path=path) from None
+    _check(module, path, images[:32])
+
+
+def _copy(module: nn.Module, stored: dict[str, np.ndarray], images: Tensor) -> None:
+    names = dict(module.named_modules())
+    state = module.state_dict()
+    handles = []
+    convolution = ""
+    for name, layer in names.items():
+        if isinstance(layer, nn.Conv2d):
+            convolution = name
+            continue
+        if not isinstance(layer, nn.BatchNorm2d):
+            continue
+        shift = torch.from_numpy(_array(stored, f"{convolution}.weight_bias", layer.bias.shape).copy())
+        handles.append(layer.register_forward_pre_hook(_unfold(layer, shift)))
+    for name, parameter in module.named_parameters():
+        owner = names[name.rpartition(".")[0]]
+        if not isinstance(owner, nn.BatchNorm2d):
+            state[name].copy_(torch.from_numpy(_array(stored, name, parameter.shape).copy()))
+    module.eval()
+    with torch.no_grad():
+        module(images)
+    for handle in handles:
+        handle.remove()
+    module.train()
+
+
+def _array(stored: dict[str, np.ndarray], name: str, shape: torch.Size) -> np.ndarray:
+    if name not in stored or stored[name].shape != tuple(shape):
+        raise InputError(f"has no weights {name} of shape {tuple(shape)}", advice="give an export of the same network")
+    return stored[name]
+
+
+def _unfold(layer: nn.BatchNorm2d, shift: Tensor):  # type: ignore[no-untyped-def]
+    def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
+        assert layer.running_mean is not None and layer.running_var is not None
+        layer.running_mean.copy_(mean)
+        layer.running_var.copy_(variance)
+        layer.weight.copy_((variance + layer.eps).sqrt())
+        layer.bias.copy_(mean + shift)
+
+    return hook
+
+
+def _check(module: nn.Module, path: Path, images: Tensor) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    expected = session.run(names, {"images": images.numpy()})
+    with torch.no_grad():
+        found = module.eval()(images)
+    module.train()
+    difference = max(float(np.abs(found[name].numpy() - e).max()) for name, e in zip(names, expected, strict=True))
+    if difference > _TOLERANCE:
+        raise InputError(f"logits differ by {difference:.3f} after loading", path=path, advice="give a float32 export")
