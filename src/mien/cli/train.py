@@ -80,7 +80,9 @@ def command(
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
         if any((teacher, init, resume, epochs, batch_size)):
-            raise click.UsageError(f"{recipe} has no epochs: leave out --teacher, --init, --resume, --epochs and --batch-size.")
+            raise click.UsageError(
+                f"{recipe} has no epochs: leave out --teacher, --init, --resume, --epochs and --batch-size."
+            )
         click.echo(_train_svm(recipe, data, out, seed, line))
         return
     try:

@@ -1,7 +1,7 @@
 """Random quality of a training batch: noise, blur and sharpness, resolution, uneven light.
 
-FER2013's faces are small and soft; photographs are sharp, bright, dim, noisy or enlarged from few pixels. A network that
-is to read both has to see both. Images are float ``(n, c, h, w)`` in 0–1; each image draws its own strength.
+FER2013's faces are small and soft; photographs are sharp, bright, dim, noisy or enlarged from few pixels. A network
+that is to read both has to see both. Images are float ``(n, c, h, w)`` in 0–1; each image draws its own strength.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class RandomNoise(nn.Module):
 class RandomSharpness(nn.Module):
     """Blur or sharpen: ``image + amount · (image − blurred)``; the amount lies between ``low`` ≥ -1 and ``high``."""
 
+    kernel: Tensor
+
     def __init__(self, low: float, high: float, probability: float = PROBABILITY) -> None:
         super().__init__()
         if not -1 <= low <= high:
@@ -55,8 +57,7 @@ class RandomSharpness(nn.Module):
         """Same shape, 0–1."""
         n, c, h, w = images.shape
         padded = F.pad(images.reshape(n * c, 1, h, w), (2, 2, 2, 2), mode="replicate")
-        kernel: Tensor = self.kernel  # type: ignore[assignment]
-        blurred = F.conv2d(padded, kernel.to(images.dtype)).reshape(n, c, h, w)
+        blurred = F.conv2d(padded, self.kernel.to(images.dtype)).reshape(n, c, h, w)
         amount = _chosen(images, self.probability) * _uniform(images, self.low, self.high)
         return (images + amount * (images - blurred)).clamp(0, 1)
 

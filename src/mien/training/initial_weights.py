@@ -7,10 +7,13 @@ computes what the export computes and its norms are trained as before.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import InputError, MissingFileError
@@ -49,7 +52,7 @@ def load_exported(module: nn.Module, path: Path, images: Tensor) -> None:
     _check(module, path, images[:32])
 
 
-def _copy(module: nn.Module, stored: dict[str, np.ndarray], images: Tensor) -> None:
+def _copy(module: nn.Module, stored: Mapping[str, NDArray[Any]], images: Tensor) -> None:
     names = dict(module.named_modules())
     state = module.state_dict()
     handles = []
@@ -74,20 +77,23 @@ def _copy(module: nn.Module, stored: dict[str, np.ndarray], images: Tensor) -> N
     module.train()
 
 
-def _array(stored: dict[str, np.ndarray], name: str, shape: torch.Size) -> np.ndarray:
+def _array(stored: Mapping[str, NDArray[Any]], name: str, shape: torch.Size) -> NDArray[Any]:
     if name not in stored or stored[name].shape != tuple(shape):
         raise InputError(f"has no weights {name} of shape {tuple(shape)}", advice="give an export of the same network")
     return stored[name]
 
 
-def _unfold(layer: nn.BatchNorm2d, shift: Tensor):  # type: ignore[no-untyped-def]
+def _unfold(layer: nn.BatchNorm2d, shift: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
     def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
-        assert layer.running_mean is not None and layer.running_var is not None
-        layer.running_mean.copy_(mean)
-        layer.running_var.copy_(variance)
-        layer.weight.copy_((variance + layer.eps).sqrt())
-        layer.bias.copy_(mean + shift)
+        values = {
+            "running_mean": mean,
+            "running_var": variance,
+            "weight": (variance + layer.eps).sqrt(),
+            "bias": mean + shift,
+            "num_batches_tracked": layer.num_batches_tracked,
+        }
+        layer.load_state_dict(values)
 
     return hook
 

@@ -1,7 +1,7 @@
 """Predictions of a teacher, stored in a file, as part of the targets of training.
 
-The file is a NumPy ``.npz``: ``row`` ``(n,)`` whole numbers, the rows of the dataset's source; and for each head an array
-of its name, ``(n, classes)`` probabilities in the order of the head's labels.
+The file is a NumPy ``.npz``: ``row`` ``(n,)`` whole numbers, the rows of the dataset's source; and for each head an
+array of its name, ``(n, classes)`` probabilities in the order of the head's labels.
 """
 
 from __future__ import annotations
