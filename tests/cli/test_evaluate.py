@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from click.testing import CliRunner
 
 from helpers.datasets import noise
 from helpers.scoring import labelled_faces, write_fairface
+from helpers.tiny_recipe import TINY
 from mien.cli import cli
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import MienError
+from mien.labels import FER2013
 from mien.models.catalog import read_model
 from mien.models.model import Model, softmax
+from mien.networks.catalog import get_network
+from mien.training.config import HeadSpec, recipe_to_dict
+from mien.training.run_folder import BEST, CONFIG, save_weights, write_json
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +116,24 @@ def test_calibrate_on_the_command_line(tmp_path: Path) -> None:
     assert card.scores["results"]["fer2013"]["n"] == 100
     assert run("calibrate", "emotion", "--data", tmp_path / "none.parquet")[0] == 1
     assert run("calibrate", tmp_path, "--data", path, "--out", tmp_path / "n.onnx")[0] == 2
+
+
+def test_a_temperature_that_is_not_adopted_is_no_change(tmp_path: Path) -> None:
+    """Random labels: whatever temperature fits 20 of them best may be chance."""
+    images = noise(40, 48, 48, 1, seed=8)
+    emotion = (np.arange(40) % 7).astype(np.int8)
+    split = np.array(["validation", "test"])[np.arange(40) // 20]
+    data = Dataset(images, split, np.arange(40, dtype=np.int32), DatasetInfo("fer2013", "fer2013"), emotion=emotion)
+    path = write_prepared(data, tmp_path / "f.parquet")
+    fitted = replace(TINY, heads=(HeadSpec("fer2013", FER2013.names, "emotion"),))
+    module = get_network(fitted.network).module(fitted.head_sizes)
+    save_weights(module.state_dict(), tmp_path / BEST)
+    write_json(tmp_path / CONFIG, recipe_to_dict(fitted))
+    code, out = run("calibrate", tmp_path, "--data", path, "--threads", 1)
+    assert code == 0, out
+    assert "No temperature is adopted" in out
+    assert "--temperature" not in out
+    assert "→" not in out
 
 
 def test_the_example_of_the_page_runs(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,16 @@ def test_the_hash_covers_every_column() -> None:
     assert replace(data, info=replace(data.info, notes=("a note",))).sha256() == data.sha256()
 
 
+def test_the_hash_tells_names_and_texts_apart() -> None:
+    def own(*classes: str) -> str:
+        emotion = np.zeros(4, np.int8)
+        return replace(made(4), info=DatasetInfo("folders", "own", classes=classes), emotion=emotion).sha256()
+
+    assert len({own("a b", "c"), own("a", "b c"), own("a", "b", "c"), own("a b c")}) == 4
+    texts = [["a\nb", "c"], ["a", "b\nc"], ["a\\nb", "c"]]
+    assert len({replace(made(2), race=np.array(text)).sha256() for text in texts}) == 3
+
+
 def test_size_is_width_then_height() -> None:
     data = made(2)
     wide = Dataset(np.zeros((2, 6, 9, 3), np.uint8), data.split, data.row, DatasetInfo("x"))

@@ -10,13 +10,15 @@ from helpers.labelled_pictures import fabricated, pictures
 from helpers.tiny_recipe import TINY
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.errors import DataError
+from mien.networks.catalog import get_network
 from mien.recipes.catalog import get_recipe
 from mien.training.config import (
     SplitRoles,
 )
-from mien.training.data import EpochBatchSampler, make_loader, select_role
+from mien.training.data import EpochBatchSampler, _check_batch_norm, make_loader, select_role
 from mien.training.module import TrainingModule
 from mien.training.preprocessing import unit_range
+from mien.training.ranks import SINGLE_PROCESS
 
 
 def test_splits_play_the_roles_of_the_recipe() -> None:
@@ -85,3 +87,24 @@ def test_loader_leaves_out_images_without_a_target() -> None:
         make_loader(data[data.split != "test"], TINY, "test")
     with pytest.raises(DataError, match="--ferplus"):
         make_loader(replace(data, votes=None), TINY, "train")
+
+
+@pytest.mark.parametrize("recipe", ["small-cnn", "stack-normed", "mini-xception", "attention-parallel", "emotion-cpu"])
+def test_batches_of_one_image_are_trained_on_or_refused_by_what_is_wrong(recipe: str) -> None:
+    """What is refused is what torch refuses in training."""
+    one = replace(get_recipe(recipe), batch_size=1)
+    row = get_network(one.network)
+    module = row.module(one.head_sizes, one.dropout).train()
+    features = {name: torch.zeros(1, length) for name, length in row.features.items()}
+    images = torch.zeros(1, len(one.mean), row.size, row.size)
+    try:
+        module(images, features) if features else module(images)
+        refused = False
+    except ValueError:
+        refused = True
+    if refused:
+        with pytest.raises(DataError, match="batch norm needs two; give a larger batch size"):
+            _check_batch_norm(one, row, 1, SINGLE_PROCESS)
+    else:
+        _check_batch_norm(one, row, 1, SINGLE_PROCESS)
+    _check_batch_norm(one, row, 2, SINGLE_PROCESS)

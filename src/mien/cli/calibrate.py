@@ -51,7 +51,7 @@ def command(
     Logits are divided by the temperature before the softmax: order, labels and accuracies do not change. Images that
     are also in the training set are left out of the fit. A head stays at 1 where the gain may be chance; before → after
     is temperature 1 → the fitted one. With --out the card holds the temperatures and the scores of the test images with
-    them. For a run folder, pass the options that are printed to `mien export`.
+    them. For a run folder, the line of `mien export` that applies them is printed.
     """
     from mien.errors import MissingExtraError
 
@@ -86,8 +86,9 @@ def command(
         _write(model, out, temperatures, document, prepared, test_split, threads)
         click.echo(f"wrote {out}", err=True)
     elif not file:
-        options = " ".join(f"--temperature {head}={value:.4g}" for head, value in temperatures.items())
-        click.echo(f"mien export {model} {options} --out MODEL.onnx")
+        adopted = {head: value for head, value in temperatures.items() if document["heads"][head]["adopted"]}
+        options = " ".join(f"--temperature {head}={value:.4g}" for head, value in adopted.items())
+        click.echo(" ".join(filter(None, ["mien export", model, options, "--out MODEL.onnx"])))
 
 
 def _write(
@@ -123,7 +124,13 @@ def _print(document: dict[str, Any]) -> None:
     from mien.evaluation.tables import calibration_table, temperature_line
 
     for head, one in document["heads"].items():
-        verdict = "a gain" if one["adopted"] else "left at 1: the gain may be chance"
+        if one["interval"] is None:
+            print_lines([f"{head}: stays at 1, no temperature fits {one['n']:,} images ({one['protocol']})."])
+            continue
+        verdict = "a gain" if one["adopted"] else "not adopted, the head stays at 1: the gain may be chance"
         print_lines([f"{head}: {temperature_line(one)}; {verdict}."])
+    if not any(one["adopted"] for one in document["heads"].values()):
+        print_lines(["No temperature is adopted: probabilities are those of temperature 1."])
+        return
     title = f"{document['model']} on {document['dataset']}, temperature 1 → fitted"
     print_table(calibration_table(document["scores"], title))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -188,13 +189,16 @@ class Dataset:
 
     def sha256(self) -> str:
         """Hash of the decoded pixels, splits, rows and labels: the same on every machine for the same dataset."""
-        digest = hashlib.sha256(" ".join(["mien.dataset", str(self.info.taxonomy), *self.info.classes]).encode())
+        classes = f" {json.dumps(self.info.classes)}" if self.info.classes else ""
+        digest = hashlib.sha256(f"mien.dataset {self.info.taxonomy}{classes}".encode())
         features = {f"feature_{name}": self.features[name] for name in sorted(self.features)}
         columns = {"images": self.images, "split": self.split, "row": self.row, **self.labels(), **features}
         for name, column in columns.items():
             digest.update(f"|{name} {column.shape}|".encode())
             if column.dtype.kind == "U":
-                digest.update("\n".join(column.tolist()).encode())
+                # escaped, so that one text with a line end is not two texts
+                texts = (text.replace("\\", "\\\\").replace("\n", "\\n") for text in column.tolist())
+                digest.update("\n".join(texts).encode())
             else:
                 digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"), copy=False)).data)
         return digest.hexdigest()

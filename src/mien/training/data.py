@@ -138,9 +138,34 @@ def make_loader(
         len(pixels), recipe.batch_size, seed=recipe.seed if role == "train" else None, process=process
     )
     # its own generator: an iterator draws a number when it is made, and that moment differs in a resumed run
+    if role == "train":
+        _check_batch_norm(recipe, row, min(len(pixels), recipe.batch_size), process)
     generator = torch.Generator().manual_seed(recipe.seed)
     dataset = InMemoryDataset(pixels, targets, _features(part, row), row.size)
     return DataLoader(dataset, sampler=sampler, batch_size=None, generator=generator)
+
+
+def _check_batch_norm(recipe: Recipe, row: NetworkSpec, batch: int, process: ProcessRank) -> None:
+    """Refuse batches of one image for a network that then normalises a single value per channel.
+
+    Raises:
+        DataError: the smallest part of a batch is one image, and the network cannot be trained on that.
+    """
+    synchronised = process.world > 1 and torch.cuda.is_available()
+    if batch // (1 if synchronised else process.world) > 1:
+        return
+    with torch.device("meta"):  # shapes without values
+        module = row.module(recipe.head_sizes, recipe.dropout).train()
+        images = torch.zeros(1, len(recipe.mean), row.size, row.size)
+        features = {name: torch.zeros(1, length) for name, length in row.features.items()}
+        try:
+            module(images, features) if features else module(images)
+        except ValueError:
+            raise DataError(
+                f"network {recipe.network!r} cannot be trained on batches of one image: its batch norm needs two",
+                advice="give a larger batch size (--batch-size), or more training images",
+                code="batch-too-small",
+            ) from None
 
 
 def select_role(data: Dataset, recipe: Recipe, role: str) -> tuple[Dataset, dict[str, HeadTargets]]:
