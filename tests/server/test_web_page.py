@@ -105,10 +105,21 @@ def expect(locator: Any) -> Any:
 
 def add_photos(page: Any, *files: Any) -> None:
     """Choose photos and wait until all are answered."""
-    before = page.locator(".photo").count()
+    before = page.locator("#photos-list > li").count()
     page.set_input_files("#photo-files", list(files))
-    expect(page.locator(".photo")).to_have_count(before + len(files))
-    expect(page.locator(".photo[data-state=busy]")).to_have_count(0)
+    expect(page.locator("#photos-list > li")).to_have_count(before + len(files))
+    expect(page.locator(".tile[data-state=busy]")).to_have_count(0)
+
+
+def tile(page: Any, name: str) -> Any:
+    """The tile of a photo."""
+    return page.locator(".tile", has=page.get_by_text(name, exact=True))
+
+
+def open_photo(page: Any, name: str) -> Any:
+    """Click the tile of a photo; the photo as it is shown large."""
+    tile(page, name).click()
+    return page.get_by_role("article", name=name)
 
 
 def saved(page: Any, button: str, within: str = "body") -> Path:
@@ -186,7 +197,7 @@ def test_a_photo_is_read_drawn_and_saved(visit: Open, media: Media) -> None:
     card = page.locator(".photo .face")
     expect(card).to_have_count(1)
     expect(card.get_by_role("heading")).to_have_text("Face 1: happy")
-    expect(card.locator(".certainty")).to_contain_text("uncertainty")
+    expect(card.locator(".certainty")).to_have_text("Clear: far ahead of the other labels")
     expect(card.locator(".scale")).to_have_attribute("data-head", "age")
     expect(card.locator(".scale strong")).to_have_text(re.compile(r"\d+–\d+"))
     expect(card.locator(".bars tr")).to_have_count(8)
@@ -195,13 +206,12 @@ def test_a_photo_is_read_drawn_and_saved(visit: Open, media: Media) -> None:
 
     # the box lies over the face as it is shown
     picture = page.locator(".photo img").bounding_box()
-    box = page.locator(".boxes rect.over").bounding_box()
+    expect(page.locator(".box")).to_have_text("1happy")
+    box = page.locator(".box").bounding_box()
     for x, y in ASTRONAUT_EYES:
         shown = picture["x"] + x * picture["width"] / 512, picture["y"] + y * picture["height"] / 512
         assert box["x"] < shown[0] < box["x"] + box["width"]
         assert box["y"] < shown[1] < box["y"] + box["height"]
-    card.hover()
-    expect(page.locator(".boxes g.lit")).to_have_count(1)
 
     document = json.loads(saved(page, "Save JSON").read_text())["results"]
     assert [one["source"] for one in document] == ["smiling.png"]
@@ -220,26 +230,179 @@ def test_a_photo_is_read_drawn_and_saved(visit: Open, media: Media) -> None:
     assert not changed[y2 + 8 :].any()
 
 
+def test_the_result_takes_the_place_of_the_drop_zone(visit: Open, media: Media) -> None:
+    page = visit(viewport={"width": 1280, "height": 800})
+    empty = page.locator("#photo-drop").bounding_box()["height"]
+    expect(page.get_by_role("button", name="Grace Hopper")).to_be_visible()
+    add_photos(page, media.stern)
+    assert page.locator("#photo-drop").bounding_box()["height"] < min(70, empty / 2)
+    expect(page.locator("#photo-samples")).to_be_hidden()
+    card = page.locator(".photo .face")
+    top = card.bounding_box()["y"]
+    assert 0 < top < 400, "the card is not in view"
+    assert page.locator(".photo img").bounding_box()["y"] < 400
+    expect(page.locator("#use")).not_to_have_attribute("open", "")
+    # the newest photo is the one that is shown, and it is in view again
+    page.mouse.wheel(0, 600)
+    add_photos(page, media.smiling)
+    expect(page.locator(".photo h3")).to_have_text("smiling.png")
+    assert page.evaluate("scrollY") == 0
+    expect(page.locator(".tile-name")).to_have_text(["smiling.png", "stern.jpg"])
+
+
+def test_a_sample_needs_no_file(visit: Open) -> None:
+    page = visit()
+    samples = page.locator(".sample")
+    expect(samples).to_have_count(4)
+    for picture in samples.locator("img").all():
+        assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+    page.get_by_role("button", name="Two faces").click()
+    expect(page.locator(".photo .face h4")).to_have_text([re.compile("Face 1: "), re.compile("Face 2: ")])
+    expect(page.locator("#photos-live")).to_have_text("Two faces.webp: 2 faces: happy, neutral.")
+    page.get_by_role("button", name="Clear all").click()
+    page.get_by_role("button", name="No face at all").click()
+    expect(page.locator(".photo .none")).to_contain_text("No face found")
+
+
+def test_boxes_and_cards_lead_to_one_another(visit: Open, media: Media) -> None:
+    page = visit(viewport={"width": 1200, "height": 700})
+    add_photos(page, media.crowd)
+    box, card = page.locator('.box[data-number="15"]'), page.locator('.face[data-number="15"]')
+    expect(card).to_be_hidden()  # folded
+    box.click()
+    expect(card).to_be_in_viewport()
+    expect(card).to_have_class(re.compile("selected"))
+    expect(box).to_have_attribute("aria-pressed", "true")
+    assert page.locator(".selected").count() == 2
+    page.locator('.face[data-number="2"]').click()
+    expect(page.locator('.box[data-number="2"]')).to_have_class(re.compile("selected"))
+    expect(page.locator('.box[data-number="2"]')).to_be_in_viewport()
+    expect(box).to_have_attribute("aria-pressed", "false")
+
+    # the same with keys: one box is a stop of the Tab key, arrows go on from it, Enter goes to the card and back
+    boxes = page.get_by_role("group", name="Faces in the picture")
+    assert boxes.locator("[tabindex='0']").count() == 1
+    boxes.locator("[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    focused = page.locator(":focus")
+    expect(focused).to_have_attribute("aria-label", re.compile(r"Face 3: happy, \d+ %"))
+    page.keyboard.press("Enter")
+    expect(focused).to_have_text("Face 3: happy")
+    expect(page.locator('.face[data-number="3"]')).to_have_class(re.compile("selected"))
+    page.keyboard.press("Enter")
+    expect(focused).to_have_attribute("data-number", "3")
+    page.keyboard.press("End")
+    expect(focused).to_have_attribute("data-number", "16")
+
+
 def test_many_photos_and_warnings_about_hard_ones(visit: Open, media: Media) -> None:
     page = visit()
     add_photos(page, media.stern, media.dark, media.small, media.crowd, media.nobody, media.text)
-    photo = [page.locator(".photo").nth(i) for i in range(6)]
-    expect(photo[0].locator(".face h4")).to_have_text("Face 1: neutral")
-    expect(photo[1].locator(".face .hint")).to_have_text("Low light: less certain.")
-    expect(photo[2].locator(".face .hint")).to_contain_text("Small face")
-    expect(photo[3].locator("summary")).to_have_text("4 more faces")
-    expect(photo[3].locator(".photo-body > .cards > .face")).to_have_count(12)
-    expect(photo[3].locator(".boxes g")).to_have_count(16)
-    expect(photo[4].locator(".none")).to_contain_text("No face found")
-    expect(photo[4].get_by_role("button", name="Annotated picture")).to_have_count(0)
-    expect(photo[5].locator(".notice")).to_contain_text("not a picture")
-    expect(photo[5].locator(".facts-line")).to_have_text("Not read")
+    expect(page.locator(".photo")).to_have_count(0)  # of many none is shown large
+    expect(page.locator(".tile-facts")).to_have_text(
+        ["Not read", "No face", "16 faces · happy", "1 face · happy", "1 face · happy", "1 face · neutral"]
+    )
+    expect(open_photo(page, "stern.jpg").locator(".face h4")).to_have_text("Face 1: neutral")
+    expect(open_photo(page, "dark.png").locator(".face .hint")).to_have_text("Low light: less certain.")
+    expect(open_photo(page, "small.png").locator(".face .hint")).to_contain_text("Small face")
+    crowd = open_photo(page, "crowd.jpg")
+    expect(crowd.locator("summary")).to_have_text("4 more faces")
+    expect(crowd.locator(".photo-body > .cards > .face")).to_have_count(12)
+    expect(crowd.locator(".box")).to_have_count(16)
+    nobody = open_photo(page, "nobody.png")
+    expect(nobody.locator(".none")).to_contain_text("No face found")
+    expect(nobody.get_by_role("button", name="Annotated picture")).to_have_count(0)
+    text = open_photo(page, "text.jpg")
+    expect(text.locator(".notice")).to_contain_text("not a picture")
+    expect(text.locator(".facts-line")).to_have_text("Not read")
     expect(page.locator("#photos-count")).to_have_text("6 photos, 19 faces")
-    page.get_by_role("button", name="Remove nobody.png").click()
-    expect(page.get_by_role("button", name="Remove text.jpg")).to_be_focused()
+    open_photo(page, "nobody.png").get_by_role("button", name="Remove").click()
+    expect(page.locator(":focus")).to_have_text("Remove")
+    expect(page.locator(".photo h3")).to_have_text("crowd.jpg")
     page.get_by_role("button", name="Clear all").click()
+    expect(page.locator(".tile")).to_have_count(0)
     expect(page.locator(".photo")).to_have_count(0)
     expect(page.locator("#photos-tools")).to_be_hidden()
+    expect(page.locator("#photo-samples")).to_be_visible()
+
+
+def test_tiles_are_filtered_ordered_and_gone_through(visit: Open, media: Media) -> None:
+    page = visit()
+    add_photos(page, media.stern, media.smiling)
+    expect(page.locator("#photos-choice")).to_be_hidden()
+    add_photos(page, media.crowd, media.nobody, media.text)
+    names = page.locator(".tile-name")
+    expect(names).to_have_text(["text.jpg", "nobody.png", "crowd.jpg", "smiling.png", "stern.jpg"])
+    order, show = page.get_by_label("Order"), page.get_by_label("Show")
+    order.select_option("By name")
+    expect(names).to_have_text(["crowd.jpg", "nobody.png", "smiling.png", "stern.jpg", "text.jpg"])
+    order.select_option("Most faces first")
+    expect(names.first).to_have_text("crowd.jpg")
+    order.select_option("Least certain first")
+    expect(names.first).to_have_text("stern.jpg")
+    order.select_option("Oldest first")
+    expect(names.first).to_have_text("stern.jpg")
+    for filter_, left in {
+        "Looks happy (2)": ["smiling.png", "crowd.jpg"],
+        "Without a face (1)": ["nobody.png"],
+        "Not read (1)": ["text.jpg"],
+        "With faces (3)": ["stern.jpg", "smiling.png", "crowd.jpg"],
+    }.items():
+        show.select_option(filter_)
+        expect(names).to_have_text(left)
+        expect(page.locator("#photos-shown")).to_have_text(f"{len(left)} of 5 photos")
+    # arrows move among the tiles, Enter opens, the buttons go on, Escape comes back
+    tile(page, "stern.jpg").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator(".photo h3")).to_have_text("smiling.png")
+    expect(page.locator(".photo h3")).to_be_focused()
+    page.get_by_role("button", name="Next photo").click()
+    expect(page.locator(".photo h3")).to_have_text("crowd.jpg")
+    expect(page.get_by_role("button", name="Next photo")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(page.locator(".photo")).to_have_count(0)
+    expect(tile(page, "crowd.jpg")).to_be_focused()
+
+
+def test_a_photo_beyond_the_limits_is_sent_smaller(visit: Open, tmp_path: Path) -> None:
+    """A photo of 27 megapixels, with its orientation in EXIF; the limit is 25, and 1.9 MB."""
+    width, height = 6000, 4500
+    turned = np.rot90(np.asarray(Image.fromarray(astronaut()[:384]).resize((width, height))))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter
+    Image.fromarray(turned).save(tmp_path / "large.jpg", quality=95, exif=exif)
+    assert (tmp_path / "large.jpg").stat().st_size > LARGEST
+    page = visit()
+    expect(page.locator("#photo-limits")).to_contain_text("25 megapixels")
+    with page.expect_response(lambda answer: "analyze" in answer.url) as sent:
+        add_photos(page, tmp_path / "large.jpg")
+    (received,) = sent.value.json()["results"]
+    assert received["width"] * received["height"] <= 25_000_000
+    expect(page.locator(".photo .facts-line")).to_contain_text("6000 × 4500 · analysed at ")
+    (result,) = json.loads(saved(page, "Save JSON").read_text())["results"]
+    assert (result["width"], result["height"]) == (width, height)
+    (face,) = result["faces"]
+    assert face["emotion"] == "happy"
+    (expected,) = mien.analyze(astronaut(), color="rgb")
+    scale = width / 512
+    for shown, whole in zip(face["box"], expected.box, strict=True):
+        assert abs(shown / scale - whole) < 5
+    assert face["landmarks"][0][0] / scale == pytest.approx(ASTRONAUT_EYES[0][0], abs=8)
+
+
+def test_heic_is_shown(visit: Open, tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.fromarray(astronaut())).save(tmp_path / "phone.heic")
+    page = visit()
+    add_photos(page, tmp_path / "phone.heic")
+    picture = page.locator(".photo img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 512
+    expect(page.locator(".box")).to_have_text("1happy")
+    expect(page.locator(".face .crop canvas")).to_have_count(1)
+    with Image.open(saved(page, "Annotated picture")) as drawn:
+        assert drawn.size == (512, 512)
 
 
 def test_a_file_that_is_too_large_is_not_sent(visit: Open) -> None:
@@ -264,10 +427,37 @@ def test_a_photo_is_dropped_or_pasted(visit: Open, media: Media) -> None:
       document.querySelector(target).dispatchEvent(event);
     }"""
     content = base64.b64encode(media.stern.read_bytes()).decode()
-    page.evaluate(give, ["drop", "#photo-drop", content])
-    page.evaluate(give, ["paste", "body", content])
-    expect(page.locator(".photo[data-state=done]")).to_have_count(2)
-    expect(page.locator(".photo h3")).to_have_text(["<b>drop</b>.jpg", "<b>paste</b>.jpg"])
+    page.evaluate(give, ["drop", "footer", content])
+    expect(page.locator(".tile[data-state=done]")).to_have_count(1)
+    page.get_by_role("link", name="Camera").click()
+    page.evaluate(give, ["paste", "body", content])  # from another view, too
+    expect(page.locator(".tile[data-state=done]")).to_have_count(2)
+    expect(page.locator(".photo h3")).to_have_text("<b>paste</b>.jpg")
+    expect(page.locator(".tile-name")).to_have_text(["<b>paste</b>.jpg", "<b>drop</b>.jpg"])
+
+
+def test_what_is_dropped_goes_where_it_belongs(visit: Open, media: Media) -> None:
+    page = visit("camera")
+    give = """([phase, name, type, base64]) => {
+      const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], name, { type }));
+      document.body.dispatchEvent(new DragEvent(phase, { dataTransfer: data, bubbles: true, cancelable: true }));
+    }"""
+    clip = ["clip.webm", "video/webm", base64.b64encode(media.clip.read_bytes()).decode()]
+    sheet = page.locator("#drop-sheet")
+    page.evaluate(give, ["dragenter", *clip])
+    expect(sheet).to_be_visible()
+    page.evaluate(give, ["dragleave", *clip])
+    expect(sheet).to_be_hidden()
+    page.evaluate(give, ["dragenter", *clip])
+    page.evaluate(give, ["drop", *clip])
+    expect(sheet).to_be_hidden()
+    expect(page.locator("#view-clip")).to_be_visible()
+    expect(page.locator("#clip-result")).to_be_visible()
+    page.evaluate(give, ["drop", "a.jpg", "image/jpeg", base64.b64encode(media.stern.read_bytes()).decode()])
+    expect(page.locator("#view-photos")).to_be_visible()
+    expect(page.locator(".photo .face")).to_have_count(1)
 
 
 # ---------------------------------------------------------------- camera

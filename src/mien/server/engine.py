@@ -8,6 +8,7 @@ once on all of them.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -34,6 +35,8 @@ from mien.server.worker_pool import NORMAL, URGENT, WorkerPool
 
 _MAX_SIDE = 32_766
 """Pixels of the longest side that OpenCV can crop faces from."""
+_RENDITION_QUALITY = 88
+"""Of a JPEG that is made to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,24 @@ class InferenceEngine:
             full = len(self._waiting) >= self.limits.batch
             self._schedule_batch(0.0 if full or not self._in_progress else self.limits.batch_ms / 1000)
         return await asyncio.wrap_future(future)
+
+    async def render(self, data: bytes, max_side: int) -> bytes:
+        """One photo as JPEG, upright, with at most ``max_side`` pixels on its longer side.
+
+        Raises:
+            ProblemError: the photo is too large or cannot be read.
+        """
+        jpeg: bytes = await self.pool.run(NORMAL, self._render, data, max_side)
+        return jpeg
+
+    def _render(self, data: bytes, max_side: int) -> bytes:
+        from PIL import Image
+
+        picture = Image.fromarray(self.load_frame(data, self.limits.pixels).rgb)
+        picture.thumbnail((max_side, max_side))
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=_RENDITION_QUALITY)
+        return file.getvalue()
 
     def close(self, seconds: float) -> None:
         """Stop the threads."""

@@ -20,7 +20,13 @@ from mien.server.problems import ProblemError
 router = APIRouter(include_in_schema=False)
 
 _STATIC = Path(__file__).parent / "static"
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+    ".webp": "image/webp",
+}
 
 
 class StaticFile(NamedTuple):
@@ -45,7 +51,7 @@ def static_files() -> dict[str, StaticFile]:
         if file.suffix in _TYPES:
             content = file.read_bytes()
             tag = weak_tag(hashlib.sha256(content).hexdigest()[:32])
-            files[file.name] = StaticFile(content, f"{_TYPES[file.suffix]}; charset=utf-8", tag)
+            files[file.name] = StaticFile(content, _TYPES[file.suffix], tag)
     return files
 
 

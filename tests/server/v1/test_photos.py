@@ -1,8 +1,9 @@
-"""``POST /v1/analyze``: what it answers to photos and to everything else."""
+"""``POST /v1/analyze`` and ``/v1/rendition``: what they answer to photos and to everything else."""
 
 from __future__ import annotations
 
 import base64
+import io
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 import mien
 from helpers.hostile import KINDS, bomb, corrupted, saved
@@ -87,6 +89,22 @@ def test_the_answer_follows_the_parameters(client: TestClient) -> None:
     assert face["age"] > 0
     assert ask("min_face=200") == []
     assert ask("min_score=1") == []
+
+
+def test_a_rendition_is_an_upright_jpeg_that_any_browser_shows(client: TestClient) -> None:
+    turned = np.rot90(astronaut())
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    answer = client.post("/v1/rendition?max_side=256", content=encoded(turned.copy(), exif=exif), headers=JPEG)
+    assert answer.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (256, 256))
+        upright = np.asarray(Image.fromarray(astronaut()).resize((256, 256)), float)
+        assert np.abs(np.asarray(picture.convert("RGB"), float) - upright).mean() < 6
+    assert_problem(client.post("/v1/rendition", content=b"x", headers=JPEG), 422, "image-unreadable")
+    two = [("image", photo()), ("image", photo())]
+    assert_problem(client.post("/v1/rendition", files=two), 422, "input-invalid")
+    assert_problem(client.post("/v1/rendition?max_side=5000", content=photo(), headers=JPEG), 422, "input-invalid")
 
 
 def test_the_orientation_of_a_photo_is_applied(client: TestClient) -> None:

@@ -4,6 +4,7 @@ import { checkServer, forgetModels, loadLimits, loadModels } from "./api.js";
 import * as camera from "./camera.js";
 import * as clip from "./clip.js";
 import { $ } from "./dom.js";
+import { acceptFiles, isVideo } from "./drops.js";
 import * as photos from "./photos.js";
 
 // ---------------------------------------------------------------- views
@@ -27,6 +28,31 @@ function showView(moveFocus) {
 }
 
 window.addEventListener("hashchange", () => showView(true));
+window.addEventListener("popstate", () => showView(true));
+
+// ---------------------------------------------------------------- files from anywhere
+
+/** Dropped and pasted files go to the view that takes them: a video to the clips, everything else to the photos. */
+function addFiles(files) {
+  const [video] = files.filter(isVideo);
+  const others = files.filter((file) => !isVideo(file));
+  go(video && (!others.length || shown === "clip") ? "clip" : "photos");
+  if (shown === "clip") clip.add(video);
+  else photos.add(others);
+}
+
+function go(name) {
+  if (shown === name) return;
+  history.pushState(null, "", `#${name}`);
+  showView(false);
+}
+
+// what is said about responsible use stays open until there is something to look at, or until it is closed
+let useTouched = false;
+$("use").addEventListener("click", () => (useTouched = true));
+document.addEventListener("filled", ({ detail }) => {
+  if (!useTouched) $("use").open = !detail;
+});
 
 // ---------------------------------------------------------------- theme
 
@@ -71,6 +97,7 @@ async function loadServerFacts() {
   $("models").textContent = `Models: ${[models.detector, ...Object.values(models.models)].join(", ")}`;
 }
 
+acceptFiles(addFiles);
 photos.setUp();
 camera.setUp();
 clip.setUp();

@@ -2,7 +2,7 @@
 
 import { ProblemError, limits, loadModels, request, retry, upload } from "./api.js";
 import { drawBoxes } from "./boxes.js";
-import { $, acceptDrops, h, saveBlob, showMessage, sleep } from "./dom.js";
+import { $, h, saveBlob, showMessage, sleep } from "./dom.js";
 import { byteSize, capitalize, clock, count, duration, labelText, percent, sentence, stem } from "./format.js";
 import { primaryOf, settledLabel, shownProbabilities } from "./heads.js";
 import { drawTimeline, showLegend } from "./timeline.js";
@@ -23,7 +23,6 @@ export function setUp() {
     event.target.value = "";
     if (file) startJob(file);
   });
-  acceptDrops($("view-clip"), ([file]) => startJob(file));
   $("clip-cancel").addEventListener("click", () => {
     dropJob();
     $("clip-live").textContent = "Cancelled.";
@@ -66,6 +65,9 @@ function showLimits() {
   if (limits.video_seconds) parts.push(duration(limits.video_seconds));
   $("clip-limits").textContent = `MP4, WebM, MKV, MOV and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
 }
+
+/** Analyses a video in place of the one before. */
+export const add = (file) => startJob(file);
 
 function startJob(file) {
   dropJob();

@@ -44,29 +44,6 @@ export function saveBlob(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Accepts files dropped on an element; `onFiles` gets them. */
-export function acceptDrops(element, onFiles) {
-  let depth = 0;
-  const highlight = (on) => element.classList.toggle("over", on);
-  element.addEventListener("dragenter", (event) => {
-    event.preventDefault();
-    depth += 1;
-    highlight(true);
-  });
-  element.addEventListener("dragleave", () => {
-    depth -= 1;
-    if (depth <= 0) highlight(false);
-  });
-  element.addEventListener("dragover", (event) => event.preventDefault());
-  element.addEventListener("drop", (event) => {
-    event.preventDefault();
-    depth = 0;
-    highlight(false);
-    const files = [...(event.dataTransfer?.files ?? [])];
-    if (files.length) onFiles(files);
-  });
-}
-
 /** A promise that resolves after some milliseconds, and rejects when the signal is aborted. */
 export const sleep = (ms, signal) =>
   new Promise((resolve, reject) => {

@@ -11,17 +11,22 @@ import { textColourOn } from "./palette.js";
 const SMALL = 56;
 /** The part of the probability that the shortest run of labels on a scale holds. */
 const MOST = 0.8;
+/** Probabilities of the first label from which on it is clear, and below which none stands out; how close two are. */
+const CLEAR = 0.8;
+const WEAK = 0.35;
+const CLOSE = 0.15;
 
 /** Labels with their probabilities, from the most to the least probable. */
 const ranked = (probabilities) => Object.entries(probabilities ?? {}).sort((a, b) => b[1] - a[1]);
 
-/** How certain a distribution is, in words. */
-export function certainty(probabilities, entropy) {
+/** How certain a distribution is: a word, and what it means for this one. */
+export function certainty(probabilities) {
   const [first, second] = ranked(probabilities);
-  if (!first) return "";
-  if (second && first[1] - second[1] < 0.15) return `Undecided: ${first[0]} or ${second[0]}`;
-  if (first[1] >= 0.8) return "Clear";
-  return entropy !== undefined && entropy > 0.7 ? `Weakly ${first[0]}` : `Leans to ${first[0]}`;
+  if (!first) return ["", ""];
+  if (!second || first[1] >= CLEAR) return ["Clear", "far ahead of the other labels"];
+  if (first[1] < WEAK) return ["Unsure", `no label stands out; ${first[0]} and ${second[0]} come first`];
+  if (first[1] - second[1] < CLOSE) return ["Undecided", `${first[0]} or ${second[0]}`];
+  return [`Leans to ${first[0]}`, `${second[0]} is possible, too`];
 }
 
 /** The shortest run of labels on a scale that holds four fifths of the probability: ["10–39", 0.86]. */
@@ -90,21 +95,14 @@ function bars(head, rows, caption) {
 function nominalPart(head, prediction, { name, title, sorted, most }) {
   const probabilities = shownProbabilities(prediction);
   if (!probabilities) return [];
-  const words = certainty(probabilities, prediction.entropy);
+  const [word, meaning] = certainty(probabilities);
   const rows = sorted ? ranked(probabilities).slice(0, most) : Object.entries(probabilities);
   const label = shownLabel(prediction);
   return [
     title
       ? h("p", { class: "head" }, `${title}: `, h("strong", null, label ?? "undecided"), ` ${percent(probabilities[label] ?? 0)}`)
       : null,
-    h(
-      "p",
-      { class: "certainty" },
-      words,
-      prediction.entropy !== undefined
-        ? h("span", { class: "quiet" }, ` · uncertainty ${prediction.entropy.toFixed(2)}`)
-        : null,
-    ),
+    h("p", { class: "certainty" }, h("strong", null, word), h("span", { class: "quiet" }, `: ${meaning}`)),
     bars(head, rows, `${capitalize(head)} of ${name}`),
   ];
 }
@@ -130,7 +128,7 @@ function orderedPart(head, prediction) {
         h(
           "span",
           { class: "quiet" },
-          `${range && range[0] !== labelText(label) ? `${range[0]} with ` : ""}${percent(range ? range[1] : probabilities[label])}`,
+          `${percent(range ? range[1] : probabilities[label])} for ${range ? range[0] : labelText(label)}`,
         ),
       ),
       svg(
@@ -153,9 +151,13 @@ function orderedPart(head, prediction) {
 
 /**
  * A card: number, label of the first head, then every head, then warnings. `sorted` puts the most probable label first,
- * `most` of them at most; unsorted, a live card does not jump.
+ * `most` of them at most; unsorted, a live card does not jump. `picture` is a small picture of the face. With `onSelect`,
+ * which gets whether a key was used, the card can be selected.
  */
-export function faceCard(face, { name, number, brightness = null, sorted = true, most = Infinity, level = "h4" }) {
+export function faceCard(
+  face,
+  { name, number, brightness = null, sorted = true, most = Infinity, level = "h4", picture = null, onSelect = null },
+) {
   const [first, primary] = primaryOf(face);
   const label = shownLabel(primary);
   const probabilities = shownProbabilities(primary);
@@ -165,14 +167,32 @@ export function faceCard(face, { name, number, brightness = null, sorted = true,
       ? orderedPart(head, prediction)
       : nominalPart(head, prediction, { name, title: head === first ? "" : capitalize(head), sorted, most }),
   );
+  const title = [h("span", { class: "hidden" }, `${name}: `), label === null ? "face" : labelText(label)];
+  const select = (event) => {
+    event.stopPropagation();
+    onSelect(event.detail === 0); // a click without a pointer comes from a key
+  };
   return h(
     "article",
-    { class: "face", "aria-label": name, "data-number": number },
+    {
+      class: onSelect ? "face selectable" : "face",
+      "aria-label": name,
+      "data-number": number,
+      style: { "--label": colour, "--on-label": textColourOn(colour) },
+      onclick: onSelect && select,
+    },
     h(
       "header",
       null,
-      h("span", { class: "tag", style: { background: colour, color: textColourOn(colour) } }, String(number)),
-      h(level, null, h("span", { class: "hidden" }, `${name}: `), label === null ? "face" : labelText(label)),
+      picture && h("span", { class: "crop", "aria-hidden": "true" }, picture),
+      h("span", { class: "tag" }, String(number)),
+      h(
+        level,
+        null,
+        onSelect
+          ? h("button", { type: "button", class: "face-button", "aria-pressed": "false", onclick: select }, title)
+          : title,
+      ),
       probabilities ? h("span", { class: "share" }, percent(probabilities[label] ?? 0)) : null,
     ),
     parts,

@@ -38,6 +38,9 @@ export function byteSize(bytes) {
   return `${value < 9.95 && value % 1 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
+/** Pixels → "24 megapixels". */
+export const megapixels = (pixels) => `${pixels < 9.95e6 ? (pixels / 1e6).toFixed(1) : Math.round(pixels / 1e6)} megapixels`;
+
 /** 3, "face" → "3 faces". */
 export const count = (n, noun, plural = `${noun}s`) => `${number.format(n)} ${n === 1 ? noun : plural}`;
 

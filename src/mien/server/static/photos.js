@@ -1,75 +1,82 @@
-// Photos: any number at once, two sent to the server at a time, each with the cards of its faces.
+// Photos: any number, two sent to the server at a time; one shown large, and all of them as tiles with a filter and an order.
 
-import { ProblemError, limits, loadModels, retry, upload } from "./api.js";
-import { boxLayer, drawBoxes } from "./boxes.js";
-import { DARK, brightnessOf } from "./brightness.js";
-import { $, acceptDrops, h, saveBlob, showMessage } from "./dom.js";
-import { faceCard, summary } from "./face_card.js";
-import { byteSize, count, labelText, sentence, stem } from "./format.js";
-import { predictionsOf, shownLabel } from "./heads.js";
+import { limits, loadModels } from "./api.js";
+import { moveAlong } from "./boxes.js";
+import { $, h, saveBlob } from "./dom.js";
+import { byteSize, count, labelText, megapixels } from "./format.js";
+import { Photo } from "./photo.js";
 
 /** Photos that are sent at once. */
 const CONCURRENT = 2;
-/** Cards that are shown openly, the rest is folded; with more faces than `FULL` a card has the `BRIEF` likeliest labels. */
-const OPEN = 12;
-const FULL = 4;
-const BRIEF = 3;
+/** Photos added at once from which on none is shown large, and photos from which on they can be filtered and ordered. */
+const MANY = 5;
+const FILTERED = 4;
 
-const items = new Set();
+const photos = []; // in the order in which they were added
 const queue = [];
 let running = 0;
+let shown = null; // the photo that is shown large
 
 export function setUp() {
   $("photo-files").addEventListener("change", (event) => {
     add([...event.target.files]);
     event.target.value = "";
   });
-  acceptDrops($("view-photos"), add);
-  document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length && !$("view-photos").hidden) {
-      event.preventDefault();
-      add(files);
-    }
-  });
   document.addEventListener("limits", showLimits);
   $("photos-json").addEventListener("click", () => saveJson());
   $("photos-csv").addEventListener("click", () => saveCsv());
   $("photos-clear").addEventListener("click", clear);
+  $("photos-list").addEventListener("keydown", moveAlong);
+  for (const id of ["photos-filter", "photos-sort"]) $(id).addEventListener("change", showTiles);
+  $("photo-detail").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && photos.length > 1) close();
+  });
+  for (const button of document.querySelectorAll(".sample"))
+    button.addEventListener("click", () => addSample(button.dataset.sample, button.dataset.name));
 }
 
 function showLimits() {
   const parts = [];
   if (limits.body_bytes) parts.push(`up to ${byteSize(limits.body_bytes)}`);
-  if (limits.pixels) parts.push(`${Math.round(limits.pixels / 1e6)} megapixels`);
   if (limits.faces) parts.push(`${count(limits.faces, "face")} a photo`);
-  $("photo-limits").textContent = `JPEG, PNG, WebP, AVIF and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
+  if (limits.pixels) parts.push(`analysed at up to ${megapixels(limits.pixels)}`);
+  $("photo-limits").textContent = `JPEG, PNG, WebP, AVIF, HEIC and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
 }
 
 // ---------------------------------------------------------------- queue
 
-function add(files) {
-  for (const file of files) {
-    const item = new Item(file);
-    items.add(item);
-    $("photos-list").append(item.element);
-    if (limits.body_bytes && file.size > limits.body_bytes) {
-      item.refuse(
-        `This file has ${byteSize(file.size)}; the server takes up to ${byteSize(limits.body_bytes)}. Save it smaller and try again.`,
-      );
-    } else {
-      queue.push(item);
-    }
-  }
+/** Adds files; the first of a few is shown large at once. */
+export function add(files) {
+  if (!files.length) return;
+  const added = files.map((file) => {
+    const photo = new Photo(file, {
+      name: file.name || "Pasted photo",
+      actions: actionsOf(() => photo),
+      onOpen: () => open(photo, true),
+      onAnnounce: (line) => ($("photos-live").textContent = line),
+    });
+    return photo;
+  });
+  photos.push(...added);
+  queue.push(...added);
+  if (added.length < MANY) open(added[0], false);
+  else close(false);
   showCount();
+  scrollTo({ top: 0 });
   startNext();
+}
+
+/** One of the pictures that come with the page. */
+async function addSample(path, name) {
+  const answer = await fetch(path);
+  if (answer.ok) add([new File([await answer.blob()], name, { type: answer.headers.get("Content-Type") ?? "" })]);
 }
 
 function startNext() {
   while (running < CONCURRENT && queue.length) {
-    const item = queue.shift();
+    const photo = queue.shift();
     running += 1;
-    item.analyse().finally(() => {
+    photo.analyse().finally(() => {
       running -= 1;
       showCount();
       startNext();
@@ -79,210 +86,181 @@ function startNext() {
 
 function clear() {
   queue.length = 0;
-  for (const item of items) item.remove();
+  for (const photo of photos.splice(0)) photo.remove();
+  close(false);
   showCount();
   $("photos-live").textContent = "Cleared.";
   $("photos-title").focus();
 }
 
-const analysed = () => [...items].filter((item) => item.result);
+const analysed = () => photos.filter((photo) => photo.result);
 
 function showCount() {
   const finished = analysed();
-  const faces = finished.reduce((sum, item) => sum + item.result.faces.length, 0);
-  const left = [...items].filter((item) => item.element.dataset.state === "busy").length;
-  $("photos-tools").hidden = items.size === 0;
+  const faces = finished.reduce((sum, photo) => sum + photo.result.faces.length, 0);
+  const left = photos.filter((photo) => photo.state === "busy").length;
+  $("view-photos").classList.toggle("filled", photos.length > 0);
+  document.dispatchEvent(new CustomEvent("filled", { detail: photos.length > 0 }));
+  $("photo-samples").hidden = photos.length > 0;
+  $("photo-words").hidden = faces === 0;
+  $("photos-tools").hidden = photos.length === 0;
   $("photos-count").textContent =
-    `${count(items.size, "photo")}, ${count(faces, "face")}` + (left ? `; ${left} to go` : "");
+    `${count(photos.length, "photo")}, ${count(faces, "face")}` + (left ? `; ${left} to go` : "");
+  $("photos-add").textContent = photos.length ? "Add photos" : "Choose photos";
   for (const id of ["photos-json", "photos-csv"]) $(id).disabled = finished.length === 0;
+  showTiles();
 }
 
-// ---------------------------------------------------------------- one photo
+// ---------------------------------------------------------------- one of them, large
 
-class Item {
-  constructor(file) {
-    this.file = file;
-    this.name = file.name || "Pasted photo";
-    this.result = null;
-    this.abort = new AbortController();
-    this.url = URL.createObjectURL(file);
-    this.picture = h("img", { src: this.url, alt: this.name, class: "photo-picture", decoding: "async" });
-    this.displayed = new Promise((resolve) => {
-      this.picture.addEventListener("load", () => resolve(true), { once: true });
-      this.picture.addEventListener("error", () => resolve(false), { once: true });
-    });
-    this.facts = h("p", { class: "quiet facts-line" }, "Waiting");
-    this.actions = h("div", { class: "actions" });
-    this.stage = h("div", { class: "stage" }, this.picture);
-    this.cards = h("div", { class: "cards" });
-    this.element = h(
-      "li",
-      { class: "photo", "data-state": "busy" },
-      h("div", { class: "photo-head" }, h("h3", null, this.name), this.facts, this.actions),
-      h("div", { class: "photo-body" }, this.stage, this.cards),
-    );
-    this.actions.append(
-      h(
-        "button",
-        { type: "button", class: "plain", onclick: () => this.#removeByButton(), "aria-label": `Remove ${this.name}` },
-        "Remove",
-      ),
-    );
-    this.displayed.then((ok) => {
-      if (!ok) this.stage.replaceChildren(h("p", { class: "empty" }, "This browser cannot show the picture."));
-    });
-  }
+/** What can be done with a photo that is shown large; nodes. */
+function actionsOf(photoOf) {
+  const button = (text, label, onclick) =>
+    h("button", { type: "button", class: text.length > 1 ? "plain" : "plain arrow", "aria-label": label, onclick }, text);
+  return [
+    h(
+      "span",
+      { class: "among" },
+      button("‹", "Previous photo", () => step(photoOf(), -1)),
+      button("›", "Next photo", () => step(photoOf(), 1)),
+      button("Close", "Close the photo", () => close()),
+    ),
+    h("button", { type: "button", class: "plain remove", onclick: () => removeByButton(photoOf()) }, "Remove"),
+  ];
+}
 
-  async analyse() {
-    if (this.abort.signal.aborted) return;
-    this.facts.textContent = "Reading";
-    const began = performance.now();
-    try {
-      const { results } = await retry(
-        (signal) => {
-          const form = new FormData();
-          form.append("image", this.file, "photo"); // its name stays here
-          return upload("v1/analyze", form, { signal });
-        },
-        { signal: this.abort.signal, onWait: (line) => (this.facts.textContent = line || "Reading") },
-      );
-      const [result] = results;
-      if (result.error) throw new ProblemError(result.error.status ?? 422, result.error);
-      await this.#show(result, performance.now() - began);
-    } catch (error) {
-      if (this.abort.signal.aborted) return;
-      this.refuse(sentence(error.message));
-    }
-  }
+function open(photo, moveFocus) {
+  shown = photo;
+  $("photo-detail").replaceChildren(photo.element);
+  $("photo-detail").hidden = false;
+  markTile();
+  if (!moveFocus) return;
+  $("view-photos").scrollIntoView({ block: "start" });
+  photo.element.querySelector("h3").focus({ preventScroll: true });
+}
 
-  async #show(result, ms) {
-    await loadModels();
-    this.result = result;
-    const { faces, width, height } = result;
-    const displayed = await this.displayed;
-    if (this.abort.signal.aborted) return;
-    const light = displayed ? brightnessOf(this.picture, faces, width, height) : faces.map(() => null);
-    if (!displayed) {
-      this.stage.replaceChildren(
-        h("p", { class: "empty" }, "This browser cannot show the picture; the boxes are correct all the same."),
-      );
-    }
-    this.stage.append(boxLayer(faces, width, height));
-    this.stage.style.setProperty("aspect-ratio", `${width} / ${height}`);
-    this.element.style.setProperty("--ratio", width / height);
-    if (displayed) this.picture.alt = `${this.name}, ${summary(faces)}`;
-    this.facts.textContent = `${width} × ${height} · ${count(faces.length, "face")} · ${Math.round(ms)} ms`;
-    const most = faces.length > FULL ? BRIEF : undefined;
-    const cards = faces.map((face, i) =>
-      faceCard(face, { name: `Face ${i + 1}`, number: i + 1, brightness: light[i], most }),
-    );
-    if (!faces.length) {
-      const [all] = displayed ? brightnessOf(this.picture, [{ box: [0, 0, width, height] }], width, height) : [null];
-      const why =
-        all !== null && all < DARK
-          ? "The photo is dark; more light may help."
-          : "Faces turned away, covered, or only a few pixels wide are often missed. A closer photo may help.";
-      this.cards.append(
-        h("div", { class: "none" }, h("p", { class: "lead" }, "No face found."), h("p", { class: "quiet" }, why)),
-      );
-    }
-    this.cards.append(...cards.slice(0, OPEN));
-    if (cards.length > OPEN) {
-      const rest = h(
-        "details",
-        { class: "rest" },
-        h("summary", null, `${cards.length - OPEN} more faces`),
-        h("div", { class: "cards" }, cards.slice(OPEN)),
-      );
-      this.cards.append(rest);
-    }
-    if (faces.length && displayed) {
-      this.actions.prepend(h("button", { type: "button", onclick: () => this.#saveAnnotated() }, "Annotated picture"));
-    }
-    if (result.left_out) {
-      this.cards.prepend(
-        h(
-          "p",
-          { class: "hint" },
-          `${count(result.left_out, "more face")} found; the server returns the ${faces.length} with the best scores.`,
-        ),
-      );
-    }
-    this.#linkCardsAndBoxes();
-    this.element.dataset.state = "done";
-    $("photos-live").textContent = `${this.name}: ${summary(faces)}.`;
-  }
+/** Shows the tiles alone; the focus goes to that of the photo that was shown. */
+function close(moveFocus = true) {
+  const before = shown;
+  shown = null;
+  $("photo-detail").replaceChildren();
+  $("photo-detail").hidden = true;
+  markTile();
+  if (moveFocus) before?.tile.focus();
+}
 
-  /** Pointing at a card highlights its box, and vice versa. */
-  #linkCardsAndBoxes() {
-    const highlight = (number, on) => {
-      for (const part of this.element.querySelectorAll(`[data-number="${number}"]`)) part.classList.toggle("lit", on);
-    };
-    for (const part of this.element.querySelectorAll("[data-number]")) {
-      part.addEventListener("pointerenter", () => highlight(part.dataset.number, true));
-      part.addEventListener("pointerleave", () => highlight(part.dataset.number, false));
-    }
-  }
+function step(photo, by) {
+  const order = visible();
+  const next = order[order.indexOf(photo) + by];
+  if (!next) return;
+  open(next, false);
+  const label = by < 0 ? "Previous photo" : "Next photo";
+  const button = next.element.querySelector(`[aria-label="${label}"]`);
+  (button.disabled ? next.element.querySelector("h3") : button).focus({ preventScroll: true });
+}
 
-  refuse(line) {
-    this.element.dataset.state = "refused";
-    this.facts.textContent = "Not read";
-    showMessage(this.cards, h("p", { class: "notice bad" }, line));
-    $("photos-live").textContent = `${this.name} was not read: ${line}`;
-  }
+/** Removed by its own button: the focus moves to what is shown next. */
+function removeByButton(photo) {
+  const order = visible();
+  const next = order[order.indexOf(photo) + 1] ?? order[order.indexOf(photo) - 1];
+  photos.splice(photos.indexOf(photo), 1);
+  if (queue.includes(photo)) queue.splice(queue.indexOf(photo), 1);
+  photo.remove();
+  if (next) open(next, false);
+  else close(false);
+  showCount();
+  (next?.element.querySelector(".remove") ?? $("photos-title")).focus();
+}
 
-  async #saveAnnotated() {
-    const { faces, width, height } = this.result;
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [width, height];
-    const context = canvas.getContext("2d");
-    context.drawImage(this.picture, 0, 0, width, height);
-    const unit = Math.max(0.8, Math.max(width, height) / 900);
-    drawBoxes(context, faces, {
-      unit,
-      label: (face, i) =>
-        [
-          faces.length > 1 ? `${i + 1}` : "",
-          ...predictionsOf(face).map(([, prediction]) => labelText(shownLabel(prediction))),
-        ]
-          .filter(Boolean)
-          .join(" · "),
-    });
-    const type = this.file.type === "image/png" ? "image/png" : "image/jpeg";
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, type, 0.92));
-    if (blob) saveBlob(blob, `${stem(this.name)}-annotated.${type === "image/png" ? "png" : "jpg"}`);
-  }
+// ---------------------------------------------------------------- all of them, as tiles
 
-  /** Removed by its own button: the focus moves to an element that is still there. */
-  #removeByButton() {
-    const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
-    this.remove();
-    showCount();
-    (next?.querySelector("button.plain") ?? $("photos-title")).focus();
-  }
+const FILTERS = {
+  all: ["All photos", () => true],
+  faces: ["With faces", (photo) => photo.result?.faces.length > 0],
+  none: ["Without a face", (photo) => photo.result?.faces.length === 0],
+  refused: ["Not read", (photo) => photo.state === "refused"],
+};
 
-  remove() {
-    this.abort.abort();
-    URL.revokeObjectURL(this.url);
-    this.element.remove();
-    items.delete(this);
+const collator = new Intl.Collator("en", { numeric: true });
+const ORDERS = {
+  newest: null, // the order of `photos`, turned round
+  oldest: () => 0,
+  name: (a, b) => collator.compare(a.name, b.name),
+  faces: (a, b) => (b.result?.faces.length ?? -1) - (a.result?.faces.length ?? -1),
+  unsure: (a, b) => a.certainty - b.certainty,
+};
+
+/** The photos that pass the filter, in the order that is chosen. */
+function visible() {
+  const filter = $("photos-filter").value;
+  const passes = FILTERS[filter]?.[1] ?? ((photo) => photo.labels.includes(filter.replace(/^label /, "")));
+  const passed = photos.filter((photo) => filter === "" || passes(photo));
+  const order = ORDERS[$("photos-sort").value];
+  return order ? passed.sort(order) : passed.reverse();
+}
+
+function showTiles() {
+  $("photos-all").hidden = photos.length < 2;
+  $("photos-choice").hidden = photos.length < FILTERED;
+  if (photos.length < FILTERED) [$("photos-filter").value, $("photos-sort").value] = ["all", "newest"];
+  showFilters();
+  const order = visible();
+  const items = order.map((photo) => photo.listItem);
+  // moving an element takes the focus from it, so that only another order moves them
+  if (items.length !== $("photos-list").children.length || items.some((one, i) => one !== $("photos-list").children[i]))
+    $("photos-list").replaceChildren(...items);
+  $("photos-shown").textContent =
+    order.length < photos.length ? `${order.length} of ${count(photos.length, "photo")}` : "";
+  markTile();
+}
+
+/** The filters that leave something, with how much. */
+function showFilters() {
+  const select = $("photos-filter");
+  const labels = new Map();
+  for (const photo of photos) for (const label of new Set(photo.labels)) labels.set(label, (labels.get(label) ?? 0) + 1);
+  const options = Object.entries(FILTERS)
+    .map(([value, [text, passes]]) => [value, text, photos.filter(passes).length])
+    .concat([...labels].map(([label, n]) => [`label ${label}`, `Looks ${labelText(label)}`, n]))
+    .filter(([value, , n]) => n || value === "all" || value === select.value);
+  const wanted = options.map(([value, text, n]) => [value, `${text} (${n})`]);
+  const same =
+    wanted.length === select.options.length &&
+    wanted.every(([value, text], i) => select.options[i].value === value && select.options[i].text === text);
+  if (same) return;
+  const chosen = select.value || "all";
+  select.replaceChildren(...wanted.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+}
+
+function markTile() {
+  const order = visible();
+  const at = order.indexOf(shown);
+  for (const photo of photos) {
+    if (photo === shown) photo.tile.setAttribute("aria-current", "true");
+    else photo.tile.removeAttribute("aria-current");
   }
+  const first = at < 0 ? order[0] : shown;
+  for (const photo of photos) photo.tile.tabIndex = photo === first ? 0 : -1;
+  if (!shown) return;
+  shown.element.querySelector(".among").hidden = photos.length < 2;
+  shown.element.querySelector('[aria-label="Previous photo"]').disabled = at <= 0;
+  shown.element.querySelector('[aria-label="Next photo"]').disabled = at < 0 || at === order.length - 1;
 }
 
 // ---------------------------------------------------------------- files
 
 function saveJson() {
-  const documents = analysed().map((item) => ({ ...item.result, source: item.name }));
+  const documents = analysed().map((photo) => ({ ...photo.result, source: photo.name }));
   saveBlob(new Blob([JSON.stringify({ results: documents }, null, 1)], { type: "application/json" }), "faces.json");
 }
 
 /** The columns of `mien analyze --csv`, as the server lists them. */
 async function saveCsv() {
   const { columns } = await loadModels();
-  const rows = analysed().flatMap((item) =>
-    item.result.faces.map((face, i) =>
+  const rows = analysed().flatMap((photo) =>
+    photo.result.faces.map((face, i) =>
       columns.map(({ name, path }) => {
-        if (name === "source") return item.name;
+        if (name === "source") return photo.name;
         if (name === "face") return i;
         return path.reduce((value, key) => value?.[key], face);
       }),

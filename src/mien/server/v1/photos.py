@@ -1,4 +1,4 @@
-"""``POST /v1/analyze``: photos → faces."""
+"""``POST /v1/analyze``: photos → faces; ``POST /v1/rendition``: a photo → JPEG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 
 from mien.server.engine import PhotoRequest, PhotoResult
@@ -108,6 +108,27 @@ async def analyze(request: Request, parameters: Annotated[PhotoParameters, Query
             "seconds": round(time.perf_counter() - began, 4),
         }
     )
+
+
+@router.post(
+    "/v1/rendition",
+    operation_id="renderPhoto",
+    response_class=Response,
+    openapi_extra=BODY,
+    responses={200: {"content": {"image/jpeg": {}}, "description": "the photo as JPEG"}},
+)
+async def rendition(
+    request: Request,
+    max_side: Annotated[int, Query(ge=16, le=4096, description="pixels of the longer side at most")] = 2048,
+) -> Response:
+    """One photo as a JPEG, upright, for clients that cannot decode its format, such as HEIC in most browsers."""
+    service = service_state(request)
+    photos = await _read_photos(request, service)
+    if len(photos) > 1:
+        raise ProblemError("input-invalid", "a rendition is of one photo: send them one by one")
+    work = service.engine.render(photos[0], max_side)
+    jpeg: bytes = await run_until_disconnect(request, work, service.limits.request_seconds)
+    return Response(jpeg, media_type="image/jpeg")
 
 
 def _model_names(names: str | None, service: ServiceState) -> frozenset[str] | None:
