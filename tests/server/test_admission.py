@@ -90,6 +90,24 @@ def test_bytes_held_are_limited_in_total(threads: ThreadPoolExecutor) -> None:
         assert post(client).status_code == 200
 
 
+def test_json_counts_with_the_memory_that_its_parsing_takes(threads: ThreadPoolExecutor) -> None:
+    detector = PausableDetector(paused=True)
+    size = len(blank())
+    with service(detector, with_models=False, memory_bytes=7 * size) as client:
+        first = threads.submit(post, client)
+        detector.wait_for(1)
+        body = b'{"images": ["' + b"A" * (size - 15) + b'"]}'
+        assert_problem(
+            client.post("/v1/analyze", content=body, headers={"Content-Type": "application/json"}), 503, "busy"
+        )
+        second = threads.submit(post, client)
+        detector.resume.set()
+        assert [one.result(PATIENCE).status_code for one in (first, second)] == [200, 200]
+        # alone, a request within its own limit is always read
+        alone = client.post("/v1/analyze", content=body * 2, headers={"Content-Type": "application/json"})
+        assert_problem(alone, 422, "json-malformed")
+
+
 def test_the_rate_of_an_address_is_limited() -> None:
     with service(PausableDetector(), with_models=False, rate=0.001, burst=3) as client:
         assert [post(client).status_code for _ in range(5)] == [200, 200, 200, 429, 429]

@@ -93,6 +93,19 @@ def test_the_time_to_answer_a_request_is_limited(threads: ThreadPoolExecutor) ->
         detector.resume.set()
 
 
+@pytest.mark.parametrize("path", ["/v1/analyze", "/analyze"])
+def test_the_time_limit_holds_for_the_parsing_of_json_too(threads: ThreadPoolExecutor, path: str) -> None:
+    detector = PausableDetector(paused=True)
+    with service(detector, with_models=False, request_seconds=0.3) as client:
+        first = threads.submit(post, client)
+        detector.wait_for(1)
+        # the one thread is busy, so the body waits to be parsed
+        answer = client.post(path, json={"images": ["AAAA"]})
+        assert_problem(answer, 503, "too-slow")
+        detector.resume.set()
+        first.result()
+
+
 def test_a_file_name_in_an_encoding_alone_makes_a_file(client: TestClient) -> None:
     head = b"--B\r\nContent-Disposition: form-data; name=\"image\"; filename*=UTF-8''%C3%A4.jpg\r\n\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=B"}

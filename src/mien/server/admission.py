@@ -43,6 +43,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"
 _MAX_ADDRESSES = 10_000
 _DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 64 << 20
 _VIDEOS_PATH = "/v1/videos"
+_COPIES, _JSON_COPIES = 2, 6
+"""Copies of a body in memory: while its pieces are joined; while JSON and base64 are parsed."""
 _FORM_BYTES = 65_536
 """Bytes of a form around the video in it."""
 _CLIENT_CLOSED_REQUEST = 499
@@ -115,10 +117,12 @@ class AdmissionMiddleware:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        body = _LimitedBody(receive, self._limits, self.in_flight, _max_body_bytes(scope, self._limits))
+        headers = Headers(scope=scope)
+        copies = _copies(headers.get("content-type", ""))
+        body = _LimitedBody(receive, self._limits, self.in_flight, _max_body_bytes(scope, self._limits), copies)
         response = _SecuredResponse(send, scope, body)
         try:
-            self._check_request(scope, Headers(scope=scope), body)
+            self._check_request(scope, headers, body)
             if scope["method"] in ("GET", "HEAD", "OPTIONS"):
                 await self._app(scope, body.receive, response.send)
             else:
@@ -236,7 +240,10 @@ class AdmissionMiddleware:
 class _LimitedBody:
     """The body of a request, as long as it keeps to the limits."""
 
-    def __init__(self, receive: Receive, limits: ServiceLimits, in_flight: InFlight, max_bytes: int) -> None:
+    def __init__(
+        self, receive: Receive, limits: ServiceLimits, in_flight: InFlight, max_bytes: int, copies: int
+    ) -> None:
+        self._copies = copies
         self._receive, self._limits, self._in_flight, self.max_bytes = receive, limits, in_flight, max_bytes
         self._received_bytes = self._held_bytes = 0
         self._started = time.monotonic()
@@ -261,9 +268,10 @@ class _LimitedBody:
         if self._received_bytes > self.max_bytes:
             raise ProblemError("too-large", f"the request has more than {self.max_bytes:,} bytes: send less at once")
         if self.max_bytes == self._limits.body_bytes:  # what goes into a file is not held
-            self._held_bytes += size
-            self._in_flight.held_bytes += size
-            if self._in_flight.held_bytes > self._limits.memory_bytes:
+            self._held_bytes += size * self._copies
+            self._in_flight.held_bytes += size * self._copies
+            # one request alone is always read: its size is limited, and it could never be answered otherwise
+            if self._held_bytes < self._in_flight.held_bytes > self._limits.memory_bytes:
                 raise ProblemError("busy", "too much is being uploaded at once: try again", retry_after=2)
         return message
 
@@ -311,6 +319,12 @@ class _SecuredResponse:
             await self._body.drain()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+
+def _copies(content_type: str) -> int:
+    """How many bytes are in memory at once for each byte of a body, at most."""
+    # the text of JSON takes four bytes a character when one of them is outside the first planes
+    return _JSON_COPIES if "json" in content_type.lower() else _COPIES
 
 
 def _max_body_bytes(scope: Scope, limits: ServiceLimits) -> int:

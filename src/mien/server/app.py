@@ -28,6 +28,7 @@ from mien.server.uploads import ClientGoneError
 from mien.server.v1 import info, live, photos, videos
 from mien.server.v1.schemas import ProblemDetails
 from mien.server.workdir import temporary_workdir
+from mien.server.worker_pool import Kind
 
 _DESCRIPTION = (
     "How faces look to raters, not what people feel: photos, videos and live frames. Nothing leaves the machine that "
@@ -91,7 +92,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with temporary_workdir() as workdir:
         jobs = JobQueue(engine, limits, metrics, workdir)
         service = ServiceState(engine, limits, access, metrics, jobs, workdir)
-        metrics.set_gauges(engine.pool.waiting, lambda: len(jobs))
+        metrics.set_gauges(lambda: sum(map(engine.pool.waiting, Kind)), lambda: len(jobs))
         app.state.service = service
         app.openapi()  # built now and not while a client waits
         service.ready = True

@@ -1,6 +1,10 @@
 """``POST /analyze`` as deepface's service has it, so that its clients need only another address.
 
-Differences: paths are not opened, addresses are not fetched, and gender and race are not predicted.
+Errors of the request have deepface's status, 400, and its keys: ``exception`` where there is no photo in the request,
+``error`` for everything else. They are problems (RFC 9457) at the same time.
+
+Differences: paths are not opened, addresses are not fetched, and gender and race are not predicted. Such actions are
+answered with the others, and listed as ``unsupported_actions``.
 
 Source:
     deepface 0.0.103, ``api/src/modules/core/routes.py``.
@@ -9,14 +13,16 @@ Source:
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from mien.exchange.deepface_fer import to_deepface
-from mien.server.engine import PhotoRequest, PhotoResult
+from mien.server.clients import client_address
+from mien.server.engine import PhotoRequest
 from mien.server.json_structure import check_json_structure
 from mien.server.problems import ProblemError
 from mien.server.service import ServiceState, service_state
@@ -29,11 +35,17 @@ from mien.server.uploads import (
     unsupported_media_type,
 )
 from mien.server.v1.schemas import ONE_PIXEL_PNG
-from mien.server.worker_pool import NORMAL
+from mien.server.worker_pool import Kind, Task
 
 router = APIRouter(tags=["deepface"])
 
-_ACTIONS, _UNSUPPORTED_ACTIONS = ("emotion", "age"), ("gender", "race")
+_ACTIONS = ("age", "gender", "emotion", "race")
+"""What deepface predicts, and does by default."""
+_OWN_STATUSES = frozenset({413, 415, 422})
+"""Statuses of problems with the content of a request, for which deepface answers 400."""
+_NO_PHOTO = frozenset({"image-missing", "media-type", "form-malformed", "json-malformed"})
+"""Codes of problems that deepface answers with the key ``exception``."""
+_Form = tuple[dict[str, Any], bytes | None]
 _IMAGE_FIELDS = ("img", "img_path")
 DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
     "emotion": {
@@ -54,8 +66,11 @@ class DeepfaceRequest(BaseModel):
     """What deepface's clients send; other keys, such as detector_backend, are ignored."""
 
     img: str = Field(description="base64 as a data URL; older clients call it img_path")
-    actions: list[str] | str = Field(list(_ACTIONS), description="emotion, age")
-    enforce_detection: bool = Field(True, description="whether a photo without a face is an error")
+    actions: list[str] | str = Field(list(_ACTIONS), description="emotion and age are predicted")
+    enforce_detection: bool = Field(
+        True, description="whether a photo without a face is an error; otherwise the whole photo counts as one"
+    )
+    anti_spoofing: Literal[False] = Field(False, description="not offered: true is refused")
 
 
 class DeepfaceResponse(BaseModel):
@@ -63,6 +78,7 @@ class DeepfaceResponse(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"results": [DEEPFACE_EXAMPLE]}]})
     results: list[dict[str, Any]]
+    unsupported_actions: list[str] = Field([], description="actions of the request that are not predicted here")
 
 
 BODY: dict[str, Any] = {
@@ -83,6 +99,7 @@ BODY: dict[str, Any] = {
                         "img": {"type": "string", "format": "binary"},
                         "actions": {"type": "string"},
                         "enforce_detection": {"type": "string"},
+                        "anti_spoofing": {"type": "string", "enum": ["false"]},
                     },
                 }
             },
@@ -91,44 +108,65 @@ BODY: dict[str, Any] = {
 }
 
 
-@router.post("/analyze", response_model=DeepfaceResponse, openapi_extra=BODY)
+@router.post("/analyze", response_model=DeepfaceResponse, openapi_extra=BODY, operation_id="analyzeAsDeepface")
 async def analyze(request: Request) -> JSONResponse:
-    """The faces of one photo in deepface's shape."""
+    """The faces of one photo in deepface's shape; without `enforce_detection` the whole photo where it has none."""
     service = service_state(request)
     try:
-        data, fields = await _read_request(request, service)
-        actions = _actions(fields.get("actions", list(_ACTIONS)))
-        work = service.engine.analyze(data, PhotoRequest(frozenset(actions)))
-        result: PhotoResult = await run_until_disconnect(request, work, service.limits.request_seconds)
-        if not result.faces and str(fields.get("enforce_detection", True)).lower() == "true":
-            raise ProblemError("no-face", "no face was detected: check the photo, or set enforce_detection to false")
+        body = await _read_request(request)
+        answer = await run_until_disconnect(
+            request, _answer(service, body, client_address(request.scope)), service.limits.request_seconds
+        )
     except ProblemError as problem:
-        # deepface's clients look for the reason under this name
-        problem.extensions["error"] = problem.detail
+        problem.extensions["exception" if problem.code in _NO_PHOTO else "error"] = problem.detail
+        if problem.status in _OWN_STATUSES:
+            problem.kind = replace(problem.kind, status=400)
         raise
-    return JSONResponse({"results": to_deepface(result.faces)})
+    return JSONResponse(answer)
 
 
-async def _read_request(request: Request, service: ServiceState) -> tuple[bytes, dict[str, Any]]:
-    """The photo and the other fields of the request."""
+async def _answer(service: ServiceState, body: bytes | _Form, client: str) -> dict[str, Any]:
+    """The JSON-ready answer: everything after the upload, so that the request's time limit bounds it."""
+    run, task = service.engine.pool.run, Task(Kind.PHOTO, client)
+    fields, data = (await run(task, _parse_object, body), None) if isinstance(body, bytes) else body
+    if data is None:
+        text = next((fields[name] for name in _IMAGE_FIELDS if fields.get(name)), None)
+        if not isinstance(text, str):
+            raise _image_missing()
+        data = await run(task, decode_base64, text, "img")
+    if _is_true(fields.get("anti_spoofing", False)):
+        raise ProblemError("action-unsupported", "anti_spoofing is not offered here: leave it out, or set it to false")
+    actions = _actions(fields.get("actions", list(_ACTIONS)))
+    supported = frozenset(actions) & frozenset(service.engine.models.models)
+    unsupported = [one for one in actions if one not in supported]
+    if not supported:
+        raise ProblemError(
+            "action-unsupported", f"{', '.join(unsupported)}: not predicted here; ask for emotion or age"
+        )
+    enforce = _is_true(fields.get("enforce_detection", True))
+    request = PhotoRequest(supported, whole_if_no_face=not enforce)
+    result = await service.engine.analyze(data, request, client)
+    if not result.faces:
+        # deepface's clients look for the first words
+        detail = "Face could not be detected: check the photo, or consider to set enforce_detection to False"
+        raise ProblemError("no-face", detail)
+    answer: dict[str, Any] = {"results": to_deepface(result.faces)}
+    return answer | ({"unsupported_actions": unsupported} if unsupported else {})
+
+
+async def _read_request(request: Request) -> bytes | _Form:
+    """The body of JSON; of a form its fields, and the photo where it is a file."""
     kind = media_type(request)[0]
-    if kind == "multipart/form-data":
-        parts = await read_form(request, max_files=1)
-        fields: dict[str, Any] = {p.name: bytes(p.data).decode("utf-8", "replace") for p in parts if not p.is_file}
-        file = next((part for part in parts if part.is_file), None)
-        if file is not None:
-            if file.name not in _IMAGE_FIELDS:
-                raise _image_missing()
-            return bytes(file.data), fields
-    elif kind == "application/json":
-        body = await read_body(request)
-        fields = await service.engine.pool.run(NORMAL, _parse_object, body)
-    else:
+    if kind == "application/json":
+        return await read_body(request)
+    if kind != "multipart/form-data":
         raise unsupported_media_type("JSON or a form")
-    text = next((fields[name] for name in _IMAGE_FIELDS if fields.get(name)), None)
-    if not isinstance(text, str):
+    parts = await read_form(request, max_files=1)
+    fields: dict[str, Any] = {p.name: bytes(p.data).decode("utf-8", "replace") for p in parts if not p.is_file}
+    file = next((part for part in parts if part.is_file), None)
+    if file is not None and file.name not in _IMAGE_FIELDS:
         raise _image_missing()
-    return await service.engine.pool.run(NORMAL, decode_base64, text, "img"), fields
+    return fields, None if file is None else bytes(file.data)
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
@@ -142,19 +180,18 @@ def _parse_object(body: bytes) -> dict[str, Any]:
     return document
 
 
+def _is_true(value: Any) -> bool:
+    """Truth values as forms write them."""
+    return str(value).lower() == "true"
+
+
 def _actions(value: Any) -> list[str]:
     """The names of the actions, which forms write in several ways."""
     if isinstance(value, str):
         value = [word for word in value.translate(str.maketrans("", "", "[]()\"' ")).split(",") if word]
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-        raise ProblemError("input-invalid", f"actions is a list of {' and '.join(_ACTIONS)}")
-    unknown = [one for one in value if one not in _ACTIONS]
-    if any(one in _UNSUPPORTED_ACTIONS for one in unknown):
-        detail = "gender and race are not predicted here: leave them out of actions"
-        raise ProblemError("action-unsupported", detail)
-    if unknown:
-        raise ProblemError("input-invalid", f"actions are {' and '.join(_ACTIONS)}")
-    return value
+    if not isinstance(value, list) or not value or not all(one in _ACTIONS for one in value):
+        raise ProblemError("input-invalid", f"actions is a list of some of {', '.join(_ACTIONS)}")
+    return list(dict.fromkeys(value))
 
 
 def _image_missing() -> ProblemError:

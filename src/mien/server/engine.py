@@ -8,9 +8,11 @@ once on all of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +33,10 @@ from mien.predict.model_set import ModelInput, ModelSet
 from mien.results.faces import Faces
 from mien.server.limits import ServiceLimits
 from mien.server.problems import ProblemError, problem_from
-from mien.server.worker_pool import NORMAL, URGENT, WorkerPool
+from mien.server.worker_pool import Kind, Task, WorkerPool
 
+_FINISHING = Task(Kind.PHOTO, first=True)
+"""Classification of photos whose faces are detected."""
 _MAX_SIDE = 32_766
 """Pixels of the longest side that OpenCV can crop faces from."""
 _RENDITION_QUALITY = 88
@@ -47,11 +51,13 @@ class PhotoRequest:
         models: names of the models that run; None for all.
         min_face: least shorter side of a face, pixels; 0 returns all that are detected.
         min_score: least detection score, 0–1.
+        whole_if_no_face: whether the whole photo counts as a face, of score 0, where none is detected.
     """
 
     models: frozenset[str] | None = None
     min_face: float = 0.0
     min_score: float = 0.0
+    whole_if_no_face: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +142,7 @@ class InferenceEngine:
 
     Attributes:
         on_batch: called after every batch with the number of photos that were classified together.
+        on_stage: called after every stage of inference with its name and its seconds.
     """
 
     def __init__(
@@ -152,6 +159,7 @@ class InferenceEngine:
         self.analyzer = Analyzer(detector=limited(detector, limits.faces), models=models, min_face=min_face, threads=1)
         self.pool = WorkerPool(thread_count(threads))
         self.on_batch: Callable[[int], None] = lambda _: None
+        self.on_stage: Callable[[str, float], None] = lambda _, __: None
         self._waiting: deque[tuple[_CroppedPhoto, Future[PhotoResult]]] = deque()
         self._in_progress = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -186,8 +194,13 @@ class InferenceEngine:
         """What the results depend on; JSON-ready."""
         return self.analyzer.describe()
 
-    async def analyze(self, data: bytes, request: PhotoRequest) -> PhotoResult:
+    async def analyze(self, data: bytes, request: PhotoRequest, client: str = "") -> PhotoResult:
         """The faces of one photo.
+
+        Args:
+            data: bytes of its file.
+            request: what is analysed.
+            client: takes turns with others.
 
         Raises:
             ProblemError: the photo is too large or cannot be read.
@@ -195,7 +208,7 @@ class InferenceEngine:
         self._in_progress += 1
         future: Future[PhotoResult] = Future()
         try:
-            photo = await self.pool.run(NORMAL, self._detect, data, request)
+            photo = await self.pool.run(Task(Kind.PHOTO, client), self._detect, data, request)
             if not photo.faces:
                 return PhotoResult(photo.faces, photo.left_out)
             self._waiting.append((photo, future))
@@ -205,13 +218,18 @@ class InferenceEngine:
             self._schedule_batch(0.0 if full or not self._in_progress else self.limits.batch_ms / 1000)
         return await asyncio.wrap_future(future)
 
-    async def render(self, data: bytes, max_side: int) -> bytes:
+    async def render(self, data: bytes, max_side: int, client: str = "") -> bytes:
         """One photo as JPEG, upright, with at most ``max_side`` pixels on its longer side.
+
+        Args:
+            data: bytes of its file.
+            max_side: pixels.
+            client: takes turns with others.
 
         Raises:
             ProblemError: the photo is too large or cannot be read.
         """
-        jpeg: bytes = await self.pool.run(NORMAL, self._render, data, max_side)
+        jpeg: bytes = await self.pool.run(Task(Kind.PHOTO, client), self._render, data, max_side)
         return jpeg
 
     def _render(self, data: bytes, max_side: int) -> bytes:
@@ -226,6 +244,13 @@ class InferenceEngine:
     def close(self, seconds: float) -> None:
         """Stop the threads."""
         self.pool.close(seconds)
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Report the time of a stage of inference to `on_stage`."""
+        began = time.perf_counter()
+        yield
+        self.on_stage(stage, time.perf_counter() - began)
 
     def load_frame(self, data: bytes, max_pixels: int) -> Frame:
         """Decode one picture of a request; runs in a worker.
@@ -248,9 +273,14 @@ class InferenceEngine:
 
     def _detect(self, data: bytes, request: PhotoRequest) -> _CroppedPhoto:
         """In a worker: decode, detect, crop."""
-        frame = self.load_frame(data, self.limits.pixels)
-        detected = self.detector.detect(frame.rgb)
+        with self.timed("decode"):
+            frame = self.load_frame(data, self.limits.pixels)
+        with self.timed("detect"):
+            detected = self.detector.detect(frame.rgb)
         detected = detected.filter(min_score=request.min_score, min_size=request.min_face)
+        if not detected and request.whole_if_no_face:
+            whole = np.array([[0, 0, *frame.size]], np.float32)
+            detected = Faces.detected(whole, np.zeros(1), None, frame.size)
         faces = detected[: self.limits.faces]
 
         crops = {
@@ -273,7 +303,7 @@ class InferenceEngine:
         if seconds > 0:
             self._timer = loop.call_later(seconds, self._schedule_batch, 0.0)
         else:
-            self.pool.submit(URGENT, self._run_batch)
+            self.pool.submit(_FINISHING, self._run_batch)
 
     def _run_batch(self) -> None:
         """In a worker: classify the photos that wait now, which may be more than when the batch was scheduled."""
@@ -289,7 +319,8 @@ class InferenceEngine:
             return
         self.on_batch(len(batch))
         try:
-            results = self._classify([photo for photo, _ in batch])
+            with self.timed("classify"):
+                results = self._classify([photo for photo, _ in batch])
         except BaseException as error:  # whatever it is, the requests that wait must get it
             for _, future in batch:
                 future.set_exception(error)
@@ -297,7 +328,7 @@ class InferenceEngine:
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)
         if self._waiting:
-            self.pool.submit(URGENT, self._run_batch)
+            self.pool.submit(_FINISHING, self._run_batch)
 
     def _classify(self, photos: Sequence[_CroppedPhoto]) -> list[PhotoResult]:
         faces = [photo.faces for photo in photos]

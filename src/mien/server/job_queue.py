@@ -26,7 +26,7 @@ from mien.server.metrics import ServiceMetrics
 from mien.server.problems import ProblemError, problem_from
 from mien.server.video_analysis import UPLOAD, VideoAnalysis, VideoProgress, VideoRequest, check_container
 from mien.server.workdir import Workdir
-from mien.server.worker_pool import NORMAL
+from mien.server.worker_pool import Kind, Task
 
 log = logging.getLogger(__name__)
 
@@ -325,17 +325,17 @@ class JobQueue:
             (job.folder / UPLOAD).unlink(missing_ok=True)
 
     async def _analyse(self, job: AnalysisJob) -> None:
-        run, limits = self._engine.pool.run, self._limits
-        await self._step(run(NORMAL, check_container, job.folder / UPLOAD, limits))
+        run, limits, task = self._engine.pool.run, self._limits, Task(Kind.VIDEO, job.id)
+        await self._step(run(task, check_container, job.folder / UPLOAD, limits))
         analysis = await self._step(
-            run(NORMAL, VideoAnalysis, self._engine, job.folder, job.request, limits, job.progress)
+            run(task, VideoAnalysis, self._engine, job.folder, job.request, limits, job.progress)
         )
         try:
-            while await self._step(run(NORMAL, analysis.step)):
+            while await self._step(run(task, analysis.step)):
                 if time.monotonic() - job.started > limits.job_seconds:
                     detail = f"the analysis took longer than {limits.job_seconds:g} s: send a shorter part (start, end)"
                     raise ProblemError("video-too-long", detail)
-            await self._step(run(NORMAL, analysis.finish))
+            await self._step(run(task, analysis.finish))
         finally:
             analysis.close()
 

@@ -37,7 +37,9 @@ class ServiceLimits:
     client_requests: int = _limit(32, "the same, from one address", "requests")
     rate: float = _limit(50.0, "requests per second from one address, over time; 0 for no limit", "per second", 0)
     burst: int = _limit(100, "requests that one address may send at once before the rate counts", "requests")
-    memory_bytes: int = _limit(512 * _MIB, "bytes of all requests with photos in memory at once", "bytes", 1024)
+    memory_bytes: int = _limit(
+        512 * _MIB, "memory for the bodies of all requests with photos at once, parsed", "bytes", 1024
+    )
     request_seconds: float = _limit(30.0, "time to answer a request after its upload", "seconds", 0.1)
     idle_seconds: float = _limit(10.0, "pause in an upload, or while a client reads an answer", "seconds", 0.1)
     upload_seconds: float = _limit(300.0, "time to upload a request", "seconds", 0.1)

@@ -90,7 +90,7 @@ class VideoAnalysis:
         limits: ServiceLimits,
         progress: VideoProgress,
     ) -> None:
-        self._folder, self._limits, self._progress = folder, limits, progress
+        self._engine, self._folder, self._limits, self._progress = engine, folder, limits, progress
         self._stream: VideoStream = engine.analyzer.stream(
             folder / UPLOAD,
             **asdict(request.selection),
@@ -114,7 +114,8 @@ class VideoAnalysis:
             MienError: the video cannot be read, or a result cannot be written.
             ProblemError: it exceeds a limit.
         """
-        batch = next(self._batches, None)
+        with self._engine.timed("video-step"):
+            batch = next(self._batches, None)
         if batch is None:
             return False
         self._check_limits(batch)

@@ -2,51 +2,134 @@
 
 Everything that takes time runs in one pool: decoding photos, detecting and classifying faces, live frames, the steps of
 a video. Every network in it runs on one thread, so that no more threads compute than the pool has.
+
+No kind of work starves another. Each kind has a share of the computing time: where several wait, the one that had the
+least for its share is next, so that the longer a kind waits, the sooner it is next. Within a kind clients take turns,
+and the work of one client is done in its order. While photos come, one thread of several is kept for them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import queue
+import enum
 import threading
-from collections.abc import Callable
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, ParamSpec, TypeVar
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-URGENT, NORMAL, _STOP = 0, 1, 2
-"""Priorities: live frames and what finishes a request in progress; photos and steps of videos; the signal to stop."""
+
+class Kind(enum.Enum):
+    """Kinds of work; the names are those of metrics."""
+
+    PHOTO = "photo"
+    LIVE = "live"
+    VIDEO = "video"
+
+
+SHARES: Mapping[Kind, float] = {Kind.PHOTO: 0.5, Kind.LIVE: 0.3, Kind.VIDEO: 0.2}
+"""Shares of the computing time, where all kinds wait."""
+RESERVE_SECONDS = 1.0
+"""Time after a photo during which one thread is kept for the next one."""
+_SMOOTHING = 0.2
+"""Weight of the newest task in the mean time of a kind's tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a piece of work belongs to.
+
+    Attributes:
+        kind: what its time is counted as.
+        client: takes turns with others of this kind.
+        first: whether it finishes something in progress, and so goes before everything that does not.
+    """
+
+    kind: Kind
+    client: str = ""
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    call: Callable[[], None]
+    kind: Kind
+    since: float
+
+
+@dataclass
+class _Line:
+    """What waits of one kind.
+
+    Attributes:
+        share: of the computing time.
+        clock: computing time had so far, divided by the share.
+        mean_seconds: mean time of a task; charged when one starts, and corrected when it ends.
+        running: number of its tasks that run.
+        clients: what waits by client; the client whose turn it is comes first.
+    """
+
+    share: float
+    clock: float = 0.0
+    mean_seconds: float = 0.0
+    running: int = 0
+    clients: OrderedDict[str, deque[_Waiting]] = field(default_factory=OrderedDict)
+
+    def add(self, client: str, waiting: _Waiting) -> None:
+        self.clients.setdefault(client, deque()).append(waiting)
+
+    def take(self) -> _Waiting:
+        client, line = next(iter(self.clients.items()))
+        waiting = line.popleft()
+        if line:
+            self.clients.move_to_end(client)
+        else:
+            del self.clients[client]
+        return waiting
 
 
 class WorkerPool:
-    """Threads that take work by its priority, then by its age.
+    """Threads that take work by the shares of its kinds, then by turns of clients, then by its age.
 
     Args:
         threads: how many.
+        shares: shares of the computing time.
+
+    Attributes:
+        on_start: called when a thread starts a task, with its kind and the seconds that it waited.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, shares: Mapping[Kind, float] = SHARES) -> None:
         self.threads = threads
-        self._queue: queue.PriorityQueue[tuple[int, int, Callable[[], None] | None]] = queue.PriorityQueue()
-        self._count = itertools.count()
+        self.on_start: Callable[[Kind, float], None] = lambda _, __: None
+        self._lines = {kind: _Line(share) for kind, share in shares.items()}
+        self._first: deque[_Waiting] = deque()
+        self._change = threading.Condition()
+        self._now = 0.0
+        self._photo_until = 0.0
+        self._closing = False
         self._threads = [
             threading.Thread(target=self._work, name=f"mien-serve-{i}", daemon=True) for i in range(threads)
         ]
         for thread in self._threads:
             thread.start()
 
-    def waiting(self) -> int:
-        """Number of tasks that no thread has started."""
-        return self._queue.qsize()
+    def waiting(self, kind: Kind) -> int:
+        """Number of tasks of a kind that no thread has started."""
+        with self._change:
+            first = sum(one.kind is kind for one in self._first)
+            return first + sum(len(line) for line in self._lines[kind].clients.values())
 
-    async def run(self, priority: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, task: Task, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``work`` returns or raises. Cancelled before a thread starts it, it is skipped."""
-        return await asyncio.wrap_future(self.submit(priority, work, *args, **kwargs))
+        return await asyncio.wrap_future(self.submit(task, work, *args, **kwargs))
 
-    def submit(self, priority: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit(self, task: Task, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As `run`, for callers without an event loop."""
         future: Future[T] = Future()
 
@@ -58,20 +141,71 @@ class WorkerPool:
             except BaseException as error:  # whatever it is, the caller must get it
                 future.set_exception(error)
 
-        self._queue.put((priority, next(self._count), call))
+        now = time.monotonic()
+        waiting = _Waiting(call, task.kind, now)
+        with self._change:
+            if task.kind is Kind.PHOTO:
+                self._photo_until = now + RESERVE_SECONDS
+            if task.first:
+                self._first.append(waiting)
+            else:
+                line = self._lines[task.kind]
+                if not line.clients and not line.running:
+                    # time in which it had nothing to do is not made up for
+                    line.clock = max(line.clock, self._now)
+                line.add(task.client, waiting)
+            self._change.notify_all()
         return future
 
     def close(self, seconds: float) -> None:
         """Stop the threads after the work that waits, or after the given time."""
-        for _ in self._threads:
-            self._queue.put((_STOP, next(self._count), None))
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
         for thread in self._threads:
             thread.join(seconds)
 
     def _work(self) -> None:
-        while True:
-            call: Any = self._queue.get()[2]
-            if call is None:
-                return
-            call()
-            del call  # or it would keep its picture until the next one comes
+        while (started := self._next()) is not None:
+            waiting, charged = started
+            began = time.monotonic()
+            self.on_start(waiting.kind, began - waiting.since)
+            waiting.call()
+            self._end(waiting.kind, charged, time.monotonic() - began)
+            del started, waiting  # or they would keep their picture until the next one comes
+
+    def _next(self) -> tuple[_Waiting, float] | None:
+        """Wait for the task that is next, and what it is charged; None when the pool is closed and nothing waits."""
+        with self._change:
+            while True:
+                if self._first:
+                    return self._start(self._first.popleft())
+                lines = {kind: line for kind, line in self._lines.items() if line.clients}
+                allowed = [kind for kind in lines if kind is Kind.PHOTO or not self._is_reserved()]
+                if allowed:
+                    kind = min(allowed, key=lambda one: self._lines[one].clock)
+                    self._now = max(self._now, self._lines[kind].clock)
+                    return self._start(self._lines[kind].take())
+                if self._closing and not lines:
+                    return None
+                self._change.wait(max(0.001, self._photo_until - time.monotonic()) if lines else None)
+
+    def _is_reserved(self) -> bool:
+        """Whether the thread that is free is kept for photos."""
+        others = sum(line.running for kind, line in self._lines.items() if kind is not Kind.PHOTO)
+        return others >= self.threads - 1 > 0 and not self._closing and time.monotonic() < self._photo_until
+
+    def _start(self, waiting: _Waiting) -> tuple[_Waiting, float]:
+        line = self._lines[waiting.kind]
+        charged = line.mean_seconds
+        line.running += 1
+        line.clock += charged / line.share
+        return waiting, charged
+
+    def _end(self, kind: Kind, charged: float, seconds: float) -> None:
+        with self._change:
+            line = self._lines[kind]
+            line.running -= 1
+            line.clock += (seconds - charged) / line.share
+            line.mean_seconds += _SMOOTHING * (seconds - line.mean_seconds)
+            self._change.notify_all()

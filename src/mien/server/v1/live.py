@@ -30,7 +30,7 @@ from mien.server.limits import ServiceLimits
 from mien.server.problems import ProblemError, problem_from
 from mien.server.service import ServiceState, service_state
 from mien.server.v1.schemas import LIVE_SCHEMA_ID, LiveParameters
-from mien.server.worker_pool import URGENT
+from mien.server.worker_pool import Kind, Task
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
@@ -127,7 +127,8 @@ class LiveSession:
         Raises:
             ProblemError: it is not a picture, or too large.
         """
-        frame = self._engine.load_frame(received.data, self._engine.limits.live_pixels)
+        with self._engine.timed("decode"):
+            frame = self._engine.load_frame(received.data, self._engine.limits.live_pixels)
         if self._first_arrival is None:
             self._first_arrival = received.arrival
         time_ = received.arrival - self._first_arrival if received.client_time is None else received.client_time
@@ -135,7 +136,8 @@ class LiveSession:
         self._last_time = max(time_, self._last_time + _MIN_STEP)
         frame = Frame(frame.rgb, None, received.index, self._last_time)
         detect = functools.partial(self._pipeline.detect, frame) if self._pipeline.detects(0) else None
-        return self._pipeline.step([frame], [detect])[0], self._last_time
+        with self._engine.timed("live-frame"):
+            return self._pipeline.step([frame], [detect])[0], self._last_time
 
 
 @router.websocket("/v1/live")
@@ -229,11 +231,12 @@ async def _read(socket: WebSocket, latest: LatestFrame, limits: ServiceLimits) -
 
 async def _answer(socket: WebSocket, latest: LatestFrame, service: ServiceState, session: LiveSession) -> None:
     """Analyse the newest frame and answer it, again and again."""
+    task = Task(Kind.LIVE, f"{id(socket):x}")
     while True:
         received = await latest.get()
         problem: ProblemError | None = None
         try:
-            frame, at = await service.engine.pool.run(URGENT, session.analyze, received)
+            frame, at = await service.engine.pool.run(task, session.analyze, received)
         except ProblemError as error:
             problem = error
         except MienError as error:

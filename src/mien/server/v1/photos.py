@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import ValidationError
 
+from mien.server.clients import client_address
 from mien.server.engine import PhotoRequest, PhotoResult
 from mien.server.json_structure import check_json_structure
 from mien.server.problems import ProblemError
@@ -31,9 +33,12 @@ from mien.server.v1.schemas import (
     PhotoParameters,
     PhotosResponse,
 )
-from mien.server.worker_pool import NORMAL
+from mien.server.worker_pool import Kind, Task
 
 router = APIRouter(tags=["photos"])
+
+_FEW_FACES = 50
+"""Faces up to which an answer is written in the event loop; more take it longer than a worker needs to begin."""
 
 _BINARY = {"schema": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}}
 BODY: dict[str, Any] = {
@@ -78,36 +83,56 @@ EXAMPLE = {
     "/v1/analyze",
     response_model=PhotosResponse,
     openapi_extra=BODY,
+    operation_id="analyzePhotos",
     responses={200: {"content": {"application/json": {"example": EXAMPLE}}}},
 )
-async def analyze(request: Request, parameters: Annotated[PhotoParameters, Query()]) -> JSONResponse:
+async def analyze(request: Request, parameters: Annotated[PhotoParameters, Query()]) -> Response:
     """The faces of one photo or several: their boxes, and what each model predicts.
 
     A photo without a face is an empty list, not an error. Of several photos those that cannot be read have an `error`
     instead of faces; when none can be read, the answer is a problem.
     """
     service, began = service_state(request), time.perf_counter()
-    photos = await _read_photos(request, service)
+    limits = service.limits
     models = _model_names(parameters.models, service)
     photo_request = PhotoRequest(models, parameters.min_face, parameters.min_score)
-    work = _analyze_all(service, photos, photo_request)
-    results: list[PhotoResult | ProblemError] = await run_until_disconnect(
-        request, work, service.limits.request_seconds
+    body = await _read_photos(request, limits.images)
+    content = await run_until_disconnect(
+        request, _answer(request, service, body, photo_request, parameters.abstain, began), limits.request_seconds
     )
+    return Response(content, media_type="application/json")
+
+
+async def _answer(
+    request: Request,
+    service: ServiceState,
+    body: list[bytes] | bytes,
+    photo_request: PhotoRequest,
+    abstain: float,
+    began: float,
+) -> bytes:
+    """The JSON of the answer: everything after the upload, so that the request's time limit bounds it."""
+    client = client_address(request.scope)
+    photos = await _parsed(service, body, client)
+    results = await _analyze_all(service, photos, photo_request, client)
     problems = [one for one in results if isinstance(one, ProblemError)]
     if len(problems) == len(results):
         raise problems[0] if len(problems) == 1 else _none_readable(problems)
-    return JSONResponse(
-        {
+
+    def rendered() -> bytes:
+        document = {
             "schema": PHOTOS_SCHEMA_ID,
             "results": [
-                {"error": one.to_dict()} if isinstance(one, ProblemError) else one.to_dict(parameters.abstain)
-                for one in results
+                {"error": one.to_dict()} if isinstance(one, ProblemError) else one.to_dict(abstain) for one in results
             ],
             "models": service.engine.describe(),
             "seconds": round(time.perf_counter() - began, 4),
         }
-    )
+        return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+    if sum(len(one.faces) for one in results if isinstance(one, PhotoResult)) <= _FEW_FACES:
+        return rendered()
+    return await service.engine.pool.run(Task(Kind.PHOTO, client, first=True), rendered)
 
 
 @router.post(
@@ -122,12 +147,16 @@ async def rendition(
     max_side: Annotated[int, Query(ge=16, le=4096, description="pixels of the longer side at most")] = 2048,
 ) -> Response:
     """One photo as a JPEG, upright, for clients that cannot decode its format, such as HEIC in most browsers."""
-    service = service_state(request)
-    photos = await _read_photos(request, service)
-    if len(photos) > 1:
-        raise ProblemError("input-invalid", "a rendition is of one photo: send them one by one")
-    work = service.engine.render(photos[0], max_side)
-    jpeg: bytes = await run_until_disconnect(request, work, service.limits.request_seconds)
+    service, client = service_state(request), client_address(request.scope)
+    body = await _read_photos(request, service.limits.images)
+
+    async def render() -> bytes:
+        photos = await _parsed(service, body, client)
+        if len(photos) > 1:
+            raise ProblemError("input-invalid", "a rendition is of one photo: send them one by one")
+        return await service.engine.render(photos[0], max_side, client)
+
+    jpeg: bytes = await run_until_disconnect(request, render(), service.limits.request_seconds)
     return Response(jpeg, media_type="image/jpeg")
 
 
@@ -149,11 +178,11 @@ def _none_readable(problems: Sequence[ProblemError]) -> ProblemError:
 
 
 async def _analyze_all(
-    service: ServiceState, photos: Sequence[bytes], photo_request: PhotoRequest
+    service: ServiceState, photos: Sequence[bytes], photo_request: PhotoRequest, client: str
 ) -> list[PhotoResult | ProblemError]:
     async def analyze_one(data: bytes) -> PhotoResult | ProblemError:
         try:
-            result = await service.engine.analyze(data, photo_request)
+            result = await service.engine.analyze(data, photo_request, client)
         except ProblemError as problem:
             if problem.status == 503:
                 raise
@@ -171,27 +200,31 @@ async def _analyze_all(
             task.cancel()
 
 
-async def _read_photos(request: Request, service: ServiceState) -> list[bytes]:
-    """The files in a request, undecoded.
+async def _parsed(service: ServiceState, body: list[bytes] | bytes, client: str) -> list[bytes]:
+    """The photos of a body, where that is JSON; one with photos as they are is returned as it is."""
+    if isinstance(body, list):
+        return body
+    return await service.engine.pool.run(Task(Kind.PHOTO, client), _photos_from_json, body, service.limits.images)
+
+
+async def _read_photos(request: Request, max_images: int) -> list[bytes] | bytes:
+    """The files in a request, undecoded; or its body, where that is JSON.
 
     Raises:
         ProblemError: there is none, there are too many, or they come as another type.
     """
-    max_images = service.limits.images
     kind = media_type(request)[0]
     if kind == "multipart/form-data":
         parts = await read_form(request, max_files=max_images)
         photos = [bytes(part.data) for part in parts if part.name == "image" and part.is_file]
         if not photos:
             raise ProblemError("image-missing", "send photos as files, in one or more fields 'image'")
-    elif kind.startswith("image/") or kind == "application/octet-stream":
-        photos = [await read_body(request)]
-    elif kind == "application/json":
-        body = await read_body(request)
-        photos = await service.engine.pool.run(NORMAL, _photos_from_json, body, max_images)
-    else:
-        raise unsupported_media_type("photos as a form, as image/*, or as JSON with base64")
-    return photos
+        return photos
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        return [await read_body(request)]
+    if kind == "application/json":
+        return await read_body(request)
+    raise unsupported_media_type("photos as a form, as image/*, or as JSON with base64")
 
 
 def _photos_from_json(body: bytes, max_images: int) -> list[bytes]:
