@@ -11,12 +11,16 @@ import pytest
 from mien.errors import InputError, OutputError
 from mien.files import (
     OUTPUT_IS_INPUT,
+    OUTPUT_MARKER,
     AppendFile,
+    PartsFolder,
     atomic_path,
+    marked_folder,
     output_file,
     output_folder,
-    parts_folder,
+    refuse_foreign_files,
     refuse_inputs,
+    refuse_inside,
     write_text,
 )
 
@@ -165,8 +169,80 @@ def test_temporary_names_fit_where_the_final_ones_do(tmp_path, name):
         assert temporary.suffix in (Path(name).suffix, "")
         temporary.write_text("x")
     assert [p.name for p in tmp_path.iterdir()] == [name]
-    parts_folder(tmp_path / name).mkdir()
-    assert parts_folder(tmp_path / name) == parts_folder(tmp_path / name)
+    PartsFolder(tmp_path / name, keep=False).stop()
+    PartsFolder(tmp_path / name, keep=True).remove()
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_of_parts_that_is_not_ours_is_never_touched(tmp_path):
+    own = tmp_path / "clip.mp4.parts"
+    own.mkdir()
+    (own / "000001_0.mp4").write_text("mine")
+    with pytest.raises(InputError, match=r"clip\.mp4\.parts: holds files that Mien did not write; move them"):
+        PartsFolder(tmp_path / "clip.mp4", keep=False)
+    assert [path.name for path in own.iterdir()] == ["000001_0.mp4"]
+
+
+def test_parts_of_an_earlier_run_are_removed_or_kept(tmp_path):
+    first = PartsFolder(tmp_path / "a.parquet", keep=False)
+    (first.path / "000000.parquet").write_text("rows")
+    first.stop()
+    kept = PartsFolder(tmp_path / "a.parquet", keep=True)
+    assert (kept.path / "000000.parquet").read_text() == "rows"
+    kept.stop()
+    fresh = PartsFolder(tmp_path / "a.parquet", keep=False)
+    assert [path.name for path in fresh.path.iterdir()] == [OUTPUT_MARKER]
+    fresh.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_run_into_one_output_is_refused_by_name(tmp_path):
+    rows = AppendFile(tmp_path / "a.csv")
+    rows.append(b"first")
+    parts = PartsFolder(tmp_path / "a.parquet", keep=False)
+    with marked_folder(tmp_path / "annotated"):
+        for second in (
+            lambda: AppendFile(tmp_path / "a.csv"),
+            lambda: PartsFolder(tmp_path / "a.parquet", keep=False),
+            lambda: marked_folder(tmp_path / "annotated").__enter__(),
+        ):
+            with pytest.raises(InputError, match="another run is writing to it; wait until that run ends") as caught:
+                second()
+            assert caught.value.code == "output-locked"
+            assert Path(caught.value.path).name in ("a.csv", "a.parquet.parts", "annotated")
+    rows.close()
+    parts.remove()
+    assert (tmp_path / "a.csv").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    AppendFile(tmp_path / "a.csv").close()
+
+
+def test_a_new_file_without_content_is_not_left(tmp_path):
+    AppendFile(tmp_path / "a.csv").close()
+    assert not (tmp_path / "a.csv").exists()
+    empty = AppendFile(tmp_path / "a.csv")
+    empty.sync()
+    empty.close()
+    assert (tmp_path / "a.csv").read_bytes() == b""
+
+
+def test_a_place_inside_a_folder_that_is_read_whole_is_refused(tmp_path):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for output in (frames / "report", frames / "a" / "b.csv"):
+        with pytest.raises(InputError, match="lies inside an input; choose a place beside it") as caught:
+            refuse_inside(output, [frames])
+        assert caught.value.code == OUTPUT_IS_INPUT
+    refuse_inside(tmp_path / "report", [frames, tmp_path / "clip.mp4"])
+
+
+def test_files_that_need_not_be_results_are_not_replaced(tmp_path):
+    (tmp_path / "a.png").write_text("original")
+    with pytest.raises(InputError, match=r"a\.png: exists already, and need not be a result of mien; choose a new"):
+        refuse_foreign_files(tmp_path, ["b.png", "a.png"])
+    refuse_foreign_files(tmp_path, ["b.png"])
+    (tmp_path / OUTPUT_MARKER).touch()
+    refuse_foreign_files(tmp_path, ["a.png"])
 
 
 def test_what_cannot_be_written_is_known_before_the_work(tmp_path):

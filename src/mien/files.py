@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import InputError, MienError, OutputError
+from mien.file_lock import FileLock, lock_descriptor, lock_folder, output_locked_error
 
 STDOUT = Path("/dev/stdout")
 """The path that means standard output, on every system."""
@@ -29,6 +31,9 @@ OUTPUT_IS_INPUT = "output-is-input"
 """Code of the error where an output would overwrite an input."""
 FULL = frozenset({"ENOSPC", "EDQUOT", "EROFS"})
 """``details["errno"]`` of an `OutputError` after which no other file can be written there either."""
+
+PARTS = ".parts"
+"""End of the name of a `PartsFolder`."""
 
 _LONGEST_NAME = 255
 _SHORT_NAME = 32
@@ -142,33 +147,33 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
 
 
 @contextlib.contextmanager
-def marked_folder(folder: Path, inputs: Iterable[Path]) -> Iterator[None]:
-    """Make a folder for results; where it lies beside or below inputs, mark it, so that it is not analysed later.
+def marked_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for results, lock it, and mark it, so that it is not analysed later as a part of its parent.
 
     A folder that holds something already is never marked: its files may be originals. Where nothing is written, a new
     folder is removed again.
+
+    Raises:
+        InputError: with the code "output-locked": another run writes into it.
+        OutputError: it cannot be made.
     """
     marker = folder / OUTPUT_MARKER
     is_new = not folder.exists()
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        lock = lock_folder(folder)
         mark = is_new or not any(folder.iterdir())
-        if mark and _is_inside(folder, inputs):
+        if mark:
             marker.touch()
     try:
         yield
     finally:
+        lock.release()
         with contextlib.suppress(OSError):
             if mark and {path.name for path in folder.iterdir()} <= {OUTPUT_MARKER}:
                 marker.unlink(missing_ok=True)
                 if is_new:
                     folder.rmdir()
-
-
-def _is_inside(folder: Path, inputs: Iterable[Path]) -> bool:
-    """Whether a folder lies below one of the inputs, or below the folder of one that is a file."""
-    above = set(folder.resolve().parents)
-    return any((path if path.is_dir() else path.parent).resolve() in above for path in inputs)
 
 
 def _check_folder(path: str | os.PathLike[str], folder: Path) -> None:
@@ -203,17 +208,75 @@ def descriptor_of(path: str | os.PathLike[str]) -> int | None:
     return int(match[1]) if match else None
 
 
-def parts_folder(path: Path) -> Path:
-    """The folder for the parts of a file that is not finished: ``<name>.parts`` beside it.
-
-    For a device or a pipe it is a temporary one, because a later run cannot continue it.
-    """
-    if is_special(path):
-        return Path(tempfile.mkdtemp(prefix="mien-"))
-    name = f"{path.name}.parts"
+def companion(path: Path, suffix: str) -> Path:
+    """The file or folder ``<name><suffix>`` beside a file that is not finished; a hash where the name is too long."""
+    name = f"{path.name}{suffix}"
     if len(os.fsencode(name)) + len("..done") > _LONGEST_NAME:
-        name = f"{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.parts"
+        name = f"{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}{suffix}"
     return path.with_name(name)
+
+
+class PartsFolder:
+    """The folder for the parts of a file that is not finished, ``<name>.parts`` beside it; one run holds it at a time.
+
+    For a device or a pipe it is a temporary one, because a later run cannot continue it. A folder of that name that
+    Mien did not make is never touched: `OUTPUT_MARKER` is in those that it made.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, file: Path, *, keep: bool) -> None:
+        """Make the folder.
+
+        Args:
+            file: the file that its parts will become.
+            keep: leave what an earlier run wrote into it.
+
+        Raises:
+            InputError: another run holds it, or it holds something else.
+            OutputError: it cannot be made.
+        """
+        self._temporary = is_special(file)
+        self._lock: FileLock | None = None
+        with output_errors(file):
+            if self._temporary:
+                self.path = Path(tempfile.mkdtemp(prefix="mien-"))
+                return
+            self.path = companion(file, PARTS)
+            self._claim(keep)
+
+    def _claim(self, keep: bool) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not (self.path / OUTPUT_MARKER).exists() and any(self.path.iterdir()):
+            raise InputError(
+                "holds files that Mien did not write", path=self.path, advice="move them, or choose another output"
+            )
+        self._lock = lock_folder(self.path)
+        (self.path / OUTPUT_MARKER).touch()
+        if not keep:
+            for old in self.path.iterdir():
+                if old.name != OUTPUT_MARKER and not old.is_dir():
+                    old.unlink()
+
+    def remove(self) -> None:
+        """Remove the folder and its parts; others may write the file from now on."""
+        if os.name != "posix":
+            self.release()  # folders with open files are not renamed there
+        remove_folder(self.path)
+        self.release()
+
+    def stop(self) -> None:
+        """Leave the parts to a later run, where there are any and it can find them."""
+        empty = self.path.is_dir() and all(one.name == OUTPUT_MARKER for one in self.path.iterdir())
+        if self._temporary or empty:
+            self.remove()
+        self.release()
+
+    def release(self) -> None:
+        """Let another run have the folder."""
+        if self._lock is not None:
+            self._lock.release()
 
 
 def refuse_inputs(
@@ -241,6 +304,63 @@ def refuse_inputs(
                 advice="choose another folder for the output" if folder else "choose another name for the output",
                 code=OUTPUT_IS_INPUT,
                 details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
+            )
+
+
+def unique_name(stem: str, suffix: str, used: set[str]) -> str:
+    """``stem + suffix``, or with a number where that is in ``used``; the name is added to it.
+
+    Example:
+        >>> unique_name("a", ".png", {"a.png"})
+        'a-2.png'
+    """
+    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
+    name = next(name + suffix for name in names if name + suffix not in used)
+    used.add(name)
+    return name
+
+
+def refuse_foreign_files(folder: Path, names: Sequence[str]) -> None:
+    """Raise where a file of a folder would be replaced that Mien need not have written.
+
+    Args:
+        folder: the folder to write into. One that Mien made has `OUTPUT_MARKER`: what it holds are results.
+        names: the files to write into it.
+
+    Raises:
+        InputError: with the code "output-exists".
+    """
+    if (folder / OUTPUT_MARKER).exists():
+        return
+    for name in names:
+        if os.path.lexists(folder / name):
+            raise InputError(
+                "exists already, and need not be a result of mien",
+                path=folder / name,
+                advice="choose a new or an empty folder, or move the file",
+                code="output-exists",
+            )
+
+
+def refuse_inside(output: str | os.PathLike[str], folders: Iterable[Path]) -> None:
+    """Raise where ``output`` would lie inside one of these folders, whose whole content is read.
+
+    Args:
+        output: a file or folder to write.
+        folders: folders that are read; files among them are ignored.
+
+    Raises:
+        InputError: with the code "output-is-input".
+    """
+    above = set(Path(output).resolve().parents)
+    for folder in folders:
+        if folder.resolve() in above and folder.is_dir():
+            raise InputError(
+                "lies inside an input",
+                path=output,
+                advice="choose a place beside it",
+                code=OUTPUT_IS_INPUT,
+                details={"input": os.fspath(folder).encode("utf-8", "backslashreplace").decode()},
             )
 
 
@@ -281,6 +401,15 @@ def _open_special(path: Path) -> int:
     return os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
 
 
+def _open_or_create(path: Path) -> tuple[int, bool]:
+    """A handle for writing, and whether the file is new."""
+    flags = os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+    except FileExistsError:
+        return os.open(path, flags), False
+
+
 def _copy_into(temporary: Path, target: Path) -> None:
     with temporary.open("rb") as content, os.fdopen(_open_special(target), "wb") as stream:
         shutil.copyfileobj(content, stream)
@@ -314,16 +443,23 @@ class AppendFile:
         """Open ``path`` for appending after its first ``keep`` bytes.
 
         The rest is truncated by the first `append` or `sync`.
+
+        Raises:
+            InputError: with the code "output-locked": another run writes to it.
+            OutputError: it cannot be written.
         """
         self._path = path
-        self._truncated = False
+        self._truncated = self._created = False
         self._end = keep
         with output_errors(path):
             # a pipe or a terminal can be written too, but neither truncated nor synchronised
             self._regular = not is_special(path)
             if self._regular:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+                self._handle, self._created = _open_or_create(path)
+                if not lock_descriptor(self._handle):
+                    os.close(self._handle)
+                    raise output_locked_error(path)
                 sync(path.parent)
             else:
                 self._handle = _open_special(path)
@@ -350,10 +486,12 @@ class AppendFile:
                 os.fsync(self._handle)
 
     def close(self) -> None:
-        """Close the file; without effect where it is closed."""
+        """Close the file, and remove it where it is new and nothing was written; without effect where it is closed."""
         if self._handle >= 0:
             handle, self._handle = self._handle, -1
             with output_errors(self._path):
+                if self._created and not self._truncated:
+                    self._path.unlink(missing_ok=True)
                 os.close(handle)
 
     def _truncate_once(self) -> None:

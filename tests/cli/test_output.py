@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mien.cli.output import table_console, unique_name
+from mien.cli.output import table_console
+from mien.files import unique_name
 
 
 def test_names_that_are_used_get_a_number() -> None:

@@ -59,7 +59,7 @@ def test_a_folder_of_clips(folder: Path, tmp_path: Path) -> None:
     result = call(folder, "--csv", tmp_path / "rows.csv", "--save", tmp_path / "out", "--report", tmp_path / "report")
     assert result.exit_code == 0
     assert len(rows_of(tmp_path / "rows.csv")) == 50
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.mp4", "b.mp4"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["a.mp4", "b.mp4"]
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
         "a", "b", "episodes.csv", "index.html", "progress.json", "tracks.csv",
     ]  # fmt: skip
@@ -110,7 +110,7 @@ def test_photos_and_clips_in_one_call(folder: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(mixed / "photo.png"), cv2.cvtColor(astronaut(), cv2.COLOR_RGB2BGR))
     result = call(mixed, "--save", tmp_path / "out")
     assert result.exit_code == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["b.mp4", "photo.png"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["b.mp4", "photo.png"]
     refused = call(mixed, "--csv", tmp_path / "rows.csv")
     assert refused.exit_code == 2
     assert "different columns" in refused.stderr

@@ -7,17 +7,22 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from helpers.clips import Pan, clip, shortened, sound
-from mien.errors import InputError, MienError, MissingFileError
+from mien.errors import InputError, MienError, MissingFileError, VideoError
+from mien.files import OUTPUT_IS_INPUT
 from mien.media.selection import FrameSelection
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.jobs import VideoJob, VideoOutputs
-from mien.results.video import VideoReport
+from mien.pipeline.video import BATCH, VideoStream
+from mien.results.video import VideoFrame, VideoReport
 from mien.tracking.options import TrackingOptions
 
 SIZE = (192, 144)
@@ -203,6 +208,139 @@ def test_resuming_another_call_is_refused(analyzer: Analyzer, clips: list[Path],
     (tmp_path / "report" / "progress.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
         VideoJob(analyzer, clips[1:], outputs, resume=True)
+
+
+def test_what_differs_is_named(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
+    outputs = VideoOutputs(report=tmp_path / "report")
+    one(VideoJob(analyzer, clips[1:], outputs))
+    with pytest.raises(InputError, match=r"\(detect_every: 1, now 2\)") as caught:
+        VideoJob(analyzer, clips[1:], outputs, tracking=TrackingOptions(detect_every=2), resume=True)
+    assert caught.value.code == "run-differs"
+    assert caught.value.details == {"differences": ["detect_every: 1, now 2"]}
+    with pytest.raises(InputError, match=r"\(the videos, their sizes or times: .*, now .*\)"):
+        VideoJob(analyzer, clips, outputs, resume=True)
+    with pytest.raises(InputError, match=r"\(min_face: 40, now 64\)"):
+        VideoJob(Analyzer(threads=1, min_face=64), clips[1:], outputs, resume=True)
+
+
+def test_a_report_needs_no_matplotlib(
+    analyzer: Analyzer, clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    outputs = VideoOutputs(csv=tmp_path / "rows.csv", report=tmp_path / "report")
+    for attempt in range(3):
+        with VideoJob(analyzer, clips, outputs, resume=attempt > 0) as job:
+            assert all(isinstance(result, VideoReport) for result in job.reports())
+        assert len(rows_of(tmp_path / "rows.csv")) == 120 + 90
+    assert sorted(path.name for path in (tmp_path / "report" / "one").iterdir()) == [
+        "report.html",
+        "rows.bin",
+        "summary.json",
+    ]
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+def test_a_report_that_failed_is_written_by_the_run_that_resumes(
+    analyzer: Analyzer, clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = VideoOutputs(
+        csv=tmp_path / "rows.csv",
+        parquet=tmp_path / "rows.parquet",
+        report=tmp_path / "report",
+        annotated=lambda clip: tmp_path / f"{clip.stem}.mp4",
+    )
+
+    def refuse(*_: object, **__: object) -> None:
+        raise InputError("no page")
+
+    for attempt in range(3):
+        with monkeypatch.context() as patch, VideoJob(analyzer, clips, outputs, resume=attempt > 0) as job:
+            patch.setattr("mien.draw.video_page.write_html", refuse)
+            assert [str(result) for result in job.reports()] == ["no page", "no page"]
+        assert len(rows_of(tmp_path / "rows.csv")) == 120 + 90
+    with VideoJob(analyzer, clips, outputs, resume=True) as job:
+        frames: list[int] = []
+        reports = list(job.reports(lambda stream, batch: frames.extend(frame.index for frame in batch)))
+    assert all(isinstance(report, VideoReport) for report in reports)
+    assert frames == []  # none is analysed again
+    assert len(rows_of(tmp_path / "rows.csv")) == len(pq.read_table(tmp_path / "rows.parquet")) == 120 + 90
+    assert [len(times_of(tmp_path / name)) for name in ("one.mp4", "two.mp4")] == [120, 90]
+    assert all((tmp_path / "report" / name / "report.html").is_file() for name in ("one", "two"))
+
+
+def test_a_video_that_breaks_off_keeps_its_rows_once(
+    analyzer: Analyzer, clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = VideoOutputs(csv=tmp_path / "rows.csv", parquet=tmp_path / "rows.parquet", report=tmp_path / "report")
+    batches = VideoStream.batches
+
+    def broken(stream: VideoStream) -> Iterator[Sequence[VideoFrame]]:
+        for batch in batches(stream):
+            yield batch
+            if "one" in stream.info.name:
+                raise VideoError("cannot be read any more", path=stream.info.name)
+
+    monkeypatch.setattr(VideoStream, "batches", broken)
+    for attempt in range(3):
+        with VideoJob(analyzer, clips, outputs, resume=attempt > 0) as job:
+            results = list(job.reports())
+        assert isinstance(results[0], VideoError)
+        assert "cannot be read any more" in str(results[0])
+        assert ("in an earlier run" in str(results[0])) == (attempt > 0)
+        assert len(rows_of(tmp_path / "rows.csv")) == len(pq.read_table(tmp_path / "rows.parquet")) == BATCH + 90
+
+
+def test_a_second_run_into_one_output_is_refused_and_leaves_nothing(
+    analyzer: Analyzer, clips: list[Path], tmp_path: Path
+) -> None:
+    first = VideoOutputs(
+        csv=tmp_path / "rows.csv", parquet=tmp_path / "rows.parquet", report=tmp_path / "report",
+        annotated=lambda clip: tmp_path / f"{clip.stem}.mp4",
+    )  # fmt: skip
+    with VideoJob(analyzer, clips[1:], first) as job:
+        reports = job.reports(lambda stream, batch: started.append(len(batch)))
+        started: list[int] = []
+        for number, second in enumerate(
+            (
+                VideoOutputs(csv=first.csv),
+                VideoOutputs(parquet=first.parquet),
+                VideoOutputs(report=first.report),
+                VideoOutputs(csv=tmp_path / "other.csv", parquet=first.parquet),
+            )
+        ):
+            with pytest.raises(InputError, match="another run is writing to it") as caught:
+                VideoJob(analyzer, clips[1:], second, resume=number == 2)
+            assert caught.value.code == "output-locked"
+        assert all(isinstance(report, VideoReport) for report in reports)
+    assert started
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "rows.csv", "rows.parquet", "two.mp4"]
+
+
+def test_nothing_is_written_among_numbered_pictures(analyzer: Analyzer, tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(3):
+        Image.new("RGB", SIZE).save(frames / f"{number}.png")
+    for outputs in (
+        VideoOutputs(csv=frames / "rows.csv"),
+        VideoOutputs(report=frames / "report"),
+        VideoOutputs(annotated=lambda _: frames / "a.mp4"),
+    ):
+        with pytest.raises(InputError, match="lies inside an input") as caught:
+            VideoJob(analyzer, [frames], outputs, selection=FrameSelection(fps=25))
+        assert caught.value.code == OUTPUT_IS_INPUT
+    assert sorted(path.name for path in frames.iterdir()) == ["0.png", "1.png", "2.png"]
+
+
+def test_a_report_replaces_only_reports(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:
+    for name, make in (("index.html", lambda path: path.write_text("mine")), ("two", Path.mkdir)):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        make(folder / name)
+        with pytest.raises(InputError, match=f"{name}: exists already, and need not be a result of mien"):
+            VideoJob(analyzer, clips[1:], VideoOutputs(report=folder))
+        assert [path.name for path in folder.iterdir()] == [name]
 
 
 def test_resume_needs_a_report_folder(analyzer: Analyzer, clips: list[Path], tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mien import defaults
+from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import (
     OUTPUT_FOLDER,
     PATH,
@@ -24,19 +25,16 @@ from mien.cli.options import (
     threads_option,
     tracking_options,
 )
-from mien.cli.output import Failures, one_file, progress_bar, unique_name
-from mien.files import STDOUT, marked_folder, refuse_inputs
+from mien.cli.output import Failures, one_file, progress_bar
+from mien.files import STDOUT, is_special, refuse_inputs
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from mien.detect.options import DetectionOptions
     from mien.media.frame import Frame
     from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.photos import PhotoOutputs
     from mien.results.faces import Faces
 
-BATCH = 16
-"""Pictures in memory at once."""
 PROGRESS_FROM = 6
 """Number of pictures from which on there is a progress bar."""
 
@@ -45,6 +43,7 @@ Examples:
   mien analyze photo.jpg
   mien analyze photo.jpg --json | jq '.faces[].emotion'
   mien analyze holiday/ --csv faces.csv --save annotated/
+  mien analyze holiday/ --csv faces.csv --save annotated/ --resume
   mien analyze 'party/*.jpg' --min-face 24 --parquet faces.parquet
   cat photo.jpg | mien analyze -
   mien analyze clip.mp4 --save annotated.mp4 --csv rows.csv
@@ -54,8 +53,8 @@ Examples:
 
 \b
 A video gives one row per face and frame, also for frames without a face.
-After Ctrl-C or a kill, what was analysed is kept; with --report, --resume
-continues the run.
+After Ctrl-C or a kill, what was analysed is kept; --resume continues the
+run: of photos with --csv or --parquet, of videos with --report.
 
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
@@ -72,8 +71,15 @@ Exit codes: 0 every input was analysed (also when it shows no face);
     is_flag=True,
     help="Print one JSON object per line, for each picture or frame, instead of a table.",
 )
-@click.option("--csv", "csv_file", type=TABLE, help="Write one row per face (and frame) to this CSV file.")
-@click.option("--parquet", "parquet_file", type=TABLE, help="Write one row per face (and frame) to this Parquet file.")
+@click.option(
+    "--csv", "csv_file", type=TABLE, help="Write one row per face (and frame) to this CSV file; '-' is stdout."
+)
+@click.option(
+    "--parquet",
+    "parquet_file",
+    type=TABLE,
+    help="Write one row per face (and frame) to this Parquet file; '-' is stdout.",
+)
 @click.option("--save", type=PATH, help="Write the annotated picture or video here; for several inputs, a folder.")
 @detector_options()
 @models_option
@@ -94,7 +100,11 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 )
 @threads_option()
 @click.option("--report", type=OUTPUT_FOLDER, help="Folder for pages, timelines and tables (videos).")
-@click.option("--resume", is_flag=True, help="Continue the run whose progress is in the --report folder (videos).")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue an interrupted run: of photos the one into --csv or --parquet, of videos the one into --report.",
+)
 @click.option("--thumbnails", is_flag=True, help="Show one picture of each face in the report (videos).")
 @frame_options
 @click.option(
@@ -124,15 +134,16 @@ def command(
     """
     from mien.cli.videos import VideoOptions, analyse_videos
     from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.photos import PhotoOutputs
 
     _check_stdout(as_json, csv_file, parquet_file)
     options = VideoOptions(**video)
     failures = Failures()
     stream = inputs == ("-",)
-    photos, clips = ([Path("-")], []) if stream else _split_inputs(inputs, sequence, failures)
-    if options.any_set and photos and not clips:
+    photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
+    if options.for_videos and photos and not clips:
         raise click.UsageError(
-            "--report, --resume, --every, --fps, --start and --end are for videos, and none was given"
+            "--report, --thumbnails, --every, --fps, --start and --end are for videos, and none was given"
         )
     if photos and clips and (csv_file or parquet_file):
         raise click.UsageError("photos and videos have different columns: write their tables in two calls")
@@ -145,24 +156,16 @@ def command(
             flip=flip,
         )
     if photos:
-        annotated = (
-            None
-            if save is None
-            else AnnotatedPictures(
-                save, [*photos, *map(Path, inputs)], single=len(photos) == 1 and len(inputs) == 1 and not clips
-            )
+        single = len(inputs) == len(photos) == 1 and not clips
+        _analyse_photos(
+            analyzer,
+            photos,
+            PhotoOutputs(csv_file, parquet_file, save, save is not None and one_file(save, single=single)),
+            failures,
+            PhotoTable(as_json=as_json, shown=STDOUT not in (csv_file, parquet_file), top=top, abstain=abstain),
+            resume=options.resume and not (clips and options.report and not (csv_file or parquet_file)),
+            load=_read_stdin if stream else None,
         )
-        results = []
-        with nullcontext() if annotated is None else annotated:
-            for faces in _analyse_photos(analyzer, photos, stream, failures, annotated):
-                if as_json:
-                    click.echo(faces.to_json())
-                results.append(faces)
-        if not as_json and results and STDOUT not in (csv_file, parquet_file):
-            from mien.cli.photo_table import print_table
-
-            print_table(results, top=top, abstain=abstain)
-        _write(results, csv_file, parquet_file, failures)
     if clips:
         analyse_videos(
             analyzer,
@@ -191,87 +194,81 @@ def _split_inputs(inputs: tuple[str, ...], sequence: float | None, failures: Fai
     return [path for path in paths if not is_video_file(path)], [path for path in paths if is_video_file(path)]
 
 
-class AnnotatedPictures:
-    """Writes annotated pictures: to one file for one picture, else into a folder; a context manager.
+@dataclass(frozen=True, slots=True)
+class PhotoTable:
+    """How the results of photos are printed.
 
-    Nothing more is written after an error that every other picture would meet too, such as a full disk.
+    Attributes:
+        as_json: one JSON object per picture, as soon as it is analysed, instead of a table at the end.
+        shown: whether a table is printed; not where stdout has another one.
+        top: number of emotions per face.
+        abstain: an emotion below this probability is uncertain.
     """
 
-    def __init__(self, target: Path, inputs: Sequence[Path], *, single: bool) -> None:
-        self._file = target if one_file(target, single=single) else None
-        self._folder = target
-        self._used: set[str] = set()
-        self._marked: AbstractContextManager[None] = nullcontext() if self._file else marked_folder(target, inputs)
-        self._full = False
+    as_json: bool
+    shown: bool
+    top: int
+    abstain: float
 
-    def __enter__(self) -> None:
-        self._marked.__enter__()
+    def print(self, results: Sequence[Faces]) -> None:
+        """Print the table of all results."""
+        if results and self.shown and not self.as_json:
+            from mien.cli.photo_table import print_table
 
-    def __exit__(self, *error: Any) -> None:
-        self._marked.__exit__(*error)
-
-    def save(self, faces: Faces) -> None:
-        """Write one annotated picture; `MienError` where that fails."""
-        from mien.errors import OutputError
-        from mien.files import FULL
-
-        if self._full:
-            return
-        target = self._file
-        if target is None:
-            source = Path(faces.source or "picture")
-            suffix = source.suffix if source.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
-            target = self._folder / unique_name(source.stem, suffix, self._used)
-        try:
-            faces.save(target)
-        except OutputError as error:
-            self._full = error.details.get("errno") in FULL
-            raise
+            print_table(results, top=self.top, abstain=self.abstain)
 
 
 def _analyse_photos(
-    analyzer: Analyzer, paths: list[Path], stream: bool, failures: Failures, annotated: AnnotatedPictures | None
-) -> Iterator[Faces]:
-    """The faces of every picture that can be read, in order; one batch of pictures is in memory at a time."""
-    from concurrent.futures import ThreadPoolExecutor
+    analyzer: Analyzer,
+    photos: list[Path],
+    outputs: PhotoOutputs,
+    failures: Failures,
+    table: PhotoTable,
+    *,
+    resume: bool,
+    load: Callable[[Path], Frame] | None,
+) -> None:
+    """Analyse photos as `mien.pipeline.photos.PhotoJob` does, and print their results."""
+    from mien.errors import MienError, OutputError
+    from mien.pipeline.photos import PhotoJob
 
-    from mien.errors import MienError
+    job = PhotoJob(analyzer, photos, outputs, resume=resume, load=load)
+    for unwritable in job.left_out:
+        failures.add(unwritable)
+    if job.skipped:
+        click.echo(f"mien: {job.skipped:,} of {len(photos):,} photos were analysed before", err=True)
+    results: list[Faces] = []
+    progress, show_progress = _progress(len(photos))
+    try:
+        with progress, job:
+            for result in job.results(show_progress):
+                if isinstance(result, MienError):
+                    failures.add(result)
+                    continue
+                if table.as_json:
+                    click.echo(result.to_json())
+                results.append(result)
+    except OutputError as error:
+        failures.add(error)
+    except KeyboardInterrupt:
+        table.print(results)
+        in_file = [file for file in (outputs.csv, outputs.parquet) if file is not None and not is_special(file)]
+        error_output().print(
+            MienError(
+                f"interrupted: {job.skipped + job.analysed:,} of {len(photos):,} photos are analysed"
+                + (f"; their rows are in {in_file[0]}" if in_file and job.analysed else ""),
+                advice="the same call with --resume continues the run" if in_file else None,
+                code=INTERRUPTED,
+            )
+        )
+        raise click.exceptions.Exit(130) from None
+    table.print(results)
+
+
+def _read_stdin(_: Path) -> Frame:
     from mien.media.image import load_image
 
-    def load(path: Path) -> Frame:
-        given = sys.stdin.buffer.read() if stream else path
-        # annotations are drawn on the picture at its full size
-        frame = load_image(given, reduce=1 if annotated is not None else analyzer.reduction)
-        return replace(frame, source="stdin") if stream else frame
-
-    progress, show_progress = _progress(len(paths))
-    with progress, _abandoned_on_error(ThreadPoolExecutor(analyzer.threads, "mien-load")) as pool:
-        for start in range(0, len(paths), BATCH):
-            frames = []
-            for loading in [pool.submit(load, path) for path in paths[start : start + BATCH]]:
-                try:
-                    frames.append(loading.result())
-                except MienError as error:
-                    failures.add(error)
-            for frame, faces in zip(frames, analyzer.analyze_batch(frames), strict=True):
-                if annotated is not None:
-                    try:
-                        annotated.save(replace(faces, image=frame.rgb))
-                    except MienError as error:
-                        failures.add(error)
-                yield faces
-            show_progress(min(start + BATCH, len(paths)))
-
-
-@contextmanager
-def _abandoned_on_error(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose work is waited for, but not after an error or Ctrl-C."""
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
+    return replace(load_image(sys.stdin.buffer.read()), source="stdin")
 
 
 def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int], None]]:
@@ -298,16 +295,3 @@ def _refuse_inputs(inputs: list[Path], save: Path | None, *tables: Path | None) 
     if save is not None:
         refuse_inputs(save, inputs)
         refuse_inputs(save, [path for path in inputs if path.is_file()], folder=True)
-
-
-def _write(results: list[Faces], csv_file: Path | None, parquet_file: Path | None, failures: Failures) -> None:
-    """Write the tables; one that cannot be written does not keep the other from being written."""
-    from mien.errors import OutputError
-    from mien.results.tables import write_csv, write_parquet
-
-    for write, file in ((write_csv, csv_file), (write_parquet, parquet_file)):
-        if file is not None:
-            try:
-                write(results, file)
-            except OutputError as error:
-                failures.add(error)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
-from mien.cli.output import Failures, progress_bar, table_console, unique_name
+from mien.cli.output import Failures, progress_bar, table_console
+from mien.files import unique_name
 from mien.text import number, percent, span
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +25,6 @@ class Failures:
         """One more."""
         self.count += 1
         self._output.print(error)
-
-
-def unique_name(stem: str, suffix: str, used: set[str]) -> str:
-    """``stem + suffix``, or with a number where that is in ``used``; the name is added to it."""
-    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
-    name = next(name + suffix for name in names if name + suffix not in used)
-    used.add(name)
-    return name
 
 
 def one_file(target: Path, *, single: bool) -> bool:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.error_output import INTERRUPTED, error_output
-from mien.cli.output import Failures, one_file, progress_bar, unique_name
+from mien.cli.output import Failures, one_file, progress_bar
 from mien.draw.clock import clock
-from mien.files import STDOUT, marked_folder
+from mien.files import STDOUT, marked_folder, refuse_foreign_files, unique_name
 from mien.media.selection import FrameSelection
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class VideoOptions:
     thumbnails: bool
 
     @property
-    def any_set(self) -> bool:
+    def for_videos(self) -> bool:
         """Whether an option is set that makes no sense without a video."""
-        return self.selection != FrameSelection() or self.report is not None or self.resume or self.thumbnails
+        return self.selection != FrameSelection() or self.report is not None or self.thumbnails
 
 
 def analyse_videos(
@@ -64,7 +64,9 @@ def analyse_videos(
     from mien.pipeline.jobs import VideoJob, VideoOutputs
 
     annotated = None if save is None else AnnotatedVideoNames(save, clips)
-    marked = nullcontext() if annotated is None or annotated.folder is None else marked_folder(annotated.folder, clips)
+    marked = nullcontext() if annotated is None or annotated.folder is None else marked_folder(annotated.folder)
+    if annotated is not None and annotated.folder is not None and not options.resume:
+        refuse_foreign_files(annotated.folder, [annotated(clip).name for clip in clips])
     outputs = VideoOutputs(
         csv=csv_file,
         parquet=parquet_file,
@@ -102,6 +104,8 @@ def analyse_videos(
             )
         )
         raise click.exceptions.Exit(130) from None
+    for missing in run.left_out:
+        click.echo(f"mien: the reports have no pictures of timelines: {missing}", err=True)
     if run.skipped:
         click.echo(f"mien: {run.skipped} of {len(clips)} videos were finished before", err=True)
     if options.report is not None:

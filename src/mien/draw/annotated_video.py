@@ -29,7 +29,7 @@ from mien.draw.video_parts import (
     truncate_part,
 )
 from mien.errors import InputError, OutputError
-from mien.files import is_special, output_errors, output_file, parts_folder, refuse_inputs, remove_folder
+from mien.files import PartsFolder, is_special, output_errors, output_file, refuse_inputs
 from mien.results.video import VideoFrame
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class AnnotatedVideo:
             raise InputError(f"keep is a number of frames, at least 0, got {keep}")
         if limit < 2:
             raise InputError(f"limit is a number of pixels, at least 2, got {limit}")
-        self.folder = parts_folder(self.path)
+        self._parts_folder = PartsFolder(self.path, keep=bool(keep))
+        self.folder = self._parts_folder.path
         self.frames = keep or 0
         self.problems: tuple[str, ...] = ()
         self._limit = limit
@@ -94,13 +95,15 @@ class AnnotatedVideo:
         self._size: tuple[int, int] | None = None
         self._last: int | None = None
         self._open, self._finished = True, False
-        with output_errors(self.path):
-            if keep:
-                self._keep_frames(keep)
-            else:
-                remove_folder(self.folder)
-            if not self._finished:
-                self.folder.mkdir(parents=True, exist_ok=True)
+        if keep:
+            try:
+                with output_errors(self.path):
+                    self._keep_frames(keep)
+                if self._finished:
+                    self._parts_folder.remove()
+            except BaseException:
+                self._parts_folder.stop()
+                raise
 
     def write(self, moment: VideoFrame) -> None:
         """Draw the faces of a frame on it and add it.
@@ -148,7 +151,7 @@ class AnnotatedVideo:
             self.flush()
             if parts := self._parts():
                 self.problems = join_parts(parts, self.path, audio_from)
-            remove_folder(self.folder)
+            self._parts_folder.remove()
             self._finished = True
         self._open = False
         return self.path if self._finished and self.frames else None
@@ -157,10 +160,11 @@ class AnnotatedVideo:
         """Close the file without finishing it: a later run can continue it."""
         if self._open:
             self._open = False
-            with contextlib.suppress(OutputError):
-                self.flush()
-            if is_special(self.path):
-                remove_folder(self.folder)
+            try:
+                with contextlib.suppress(OutputError):
+                    self.flush()
+            finally:
+                self._parts_folder.stop()
 
     def __enter__(self) -> Self:
         return self

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mien.draw.pages import render
-from mien.files import atomic_path, output_errors, write_text
+from mien.files import atomic_path, write_text
 from mien.models.card import Head
 from mien.results.columns import flat_row
 from mien.results.track_columns import EPISODE_COLUMNS, track_columns
+
+TRACKS, EPISODES, PAGE = OVERVIEW_FILES = ("tracks.csv", "episodes.csv", "index.html")
+"""The files of an overview."""
 
 
 def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
@@ -41,15 +44,15 @@ def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
             for track in summary["tracks"]
             for episode in track.get("episodes", [])
         ]
-    _write_csv(folder / "tracks.csv", tracks)
-    _write_csv(folder / "episodes.csv", episodes)
+    _write_csv(folder / TRACKS, tracks)
+    _write_csv(folder / EPISODES, episodes)
     videos_by_folder = [(path.parent.name, summary) for path, summary in known]
-    write_text(folder / "index.html", render("draw/overview_page.html", videos=videos_by_folder))
+    write_text(folder / PAGE, render("draw/overview_page.html", videos=videos_by_folder))
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with output_errors(path), atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names or ["source", "track"], lineterminator="\n", restval="")
         writer.writeheader()
         writer.writerows(rows)

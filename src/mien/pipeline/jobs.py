@@ -2,7 +2,8 @@
 
 With a report folder, a checkpoint is written after every flush: the state of trackers and filters, and the number of
 rows and frames in each file. A run that resumes truncates the files to those numbers and analyses from the next frame
-on, so that no row is lost or duplicated.
+on, so that no row is lost or duplicated. A video whose frames were analysed while its report could not be written
+gets the report alone; one that could not be read to its end stays in the tables as far as it was read.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputError, MienError, OutputError
-from mien.files import atomic_path, output_errors, output_folder, refuse_inputs
+from mien.draw.overview_page import OVERVIEW_FILES, write_overview
+from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
+from mien.file_lock import FileLock, lock_folder
+from mien.files import output_errors, output_folder, refuse_foreign_files, refuse_inputs, refuse_inside, write_text
 from mien.media.open import open_source
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import Progress, VideoPipeline, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter
 from mien.results.video import VideoFrame, VideoReport
+from mien.run_differences import differences, list_differences
 from mien.smoothing import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
@@ -36,7 +40,13 @@ FLUSH_SECONDS = 2.0
 MAX_TIMELINES = 40
 """Tracks with a timeline picture of their own, the longest ones; page and tables have all."""
 _PROGRESS, _RAW_ROWS, _SUMMARY = "progress.json", "rows.bin", "summary.json"
-_VERSION = 2
+_VERSION = 3
+_CALL_NAMES = {
+    "videos": "the videos, their sizes or times",
+    "tables": "the tables",
+    "annotated": "the annotated videos",
+}
+"""Parts of a call → how a message names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +72,15 @@ class VideoOutputs:
 
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
-    """The part of a checkpoint about the video that was being analysed.
+    """The part of a checkpoint about a video that is not finished.
 
     Attributes:
-        clip: index of the video in the call.
         progress: how much of it was analysed.
         pipeline: state of the stages; see `VideoPipeline.state`.
         rows: number of its rows that were written.
         complete: whether its last frame was analysed, so that only the report was missing.
     """
 
-    clip: int
     progress: Progress
     pipeline: Mapping[str, Any]
     rows: int
@@ -94,10 +102,11 @@ class VideoJob:
 
     Attributes:
         skipped: number of videos that an earlier run had finished.
+        left_out: why reports lack something, such as a package that is not installed.
 
     Raises:
-        InputError: ``resume`` without a report folder, one that holds the progress of another call, or an output that
-            is one of the videos.
+        InputError: ``resume`` without a report folder, one that holds the progress of another call, an output that is
+            one of the videos or lies in a folder of numbered pictures, or one that another run writes to.
         OutputError: a file cannot be written.
     """
 
@@ -125,23 +134,33 @@ class VideoJob:
         self._refuse_inputs()
         self._checkpoint_path = None if outputs.report is None else outputs.report / _PROGRESS
         self._call = self._fingerprint()
+        self.left_out: list[MienError] = []
         self._finished: list[int] = []
+        self._unreadable: dict[int, MienError] = {}
         self._keep: int | None = None
-        self._saved: _Checkpoint | None = None
-        if resume:
-            self._load()
-        self.skipped = len(self._finished)
-        self._tables = self._open_tables()
+        self._unfinished: dict[int, _Checkpoint] = {}
+        self._lock = self._lock_report()
+        try:
+            if resume:
+                self._load()
+            self.skipped = len(self._finished)
+            self._tables = self._open_tables()
+        except BaseException:
+            self._release()
+            raise
 
     def __enter__(self) -> VideoJob:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for table in self._tables:
-            if kind is None or self._checkpoint_path is None:
-                table.close()
-            else:
-                table.stop()
+        try:
+            for table in self._tables:
+                if kind is None or self._checkpoint_path is None:
+                    table.close()
+                else:
+                    table.stop()
+        finally:
+            self._release()
 
     def reports(self, watch: Watch | None = None) -> Iterator[VideoReport | MienError]:
         """Analyse the videos one after the other; one that cannot be read yields its error, and the next one follows.
@@ -155,17 +174,27 @@ class VideoJob:
         for number, clip in enumerate(self._clips):
             if number in self._finished:
                 continue
+            if number in self._unreadable:
+                yield self._unreadable[number]
+                continue
             try:
                 yield self._analyse_clip(number, clip, watch or _ignore)
             except OutputError:
                 raise
             except MienError as error:
+                self._keep_rows_of(number, error)
                 yield error
 
+    def _keep_rows_of(self, number: int, error: MienError) -> None:
+        """After an error: rows of a video that was not read to its end are kept, and it is not analysed again."""
+        saved = self._unfinished.get(number)
+        if saved is not None and not saved.complete:
+            del self._unfinished[number]
+            self._unreadable[number] = error
+            self._save()
+
     def _analyse_clip(self, number: int, clip: Path, watch: Watch) -> VideoReport:
-        saved, self._saved = self._saved, None
-        if saved is not None and saved.clip != number:
-            saved = None
+        saved = self._unfinished.get(number)
         # faces are propagated from the previous frame, so the last frame is decoded again
         after = saved.progress.before if saved is not None and saved.progress.before >= 0 else None
         with contextlib.ExitStack() as stack:
@@ -190,8 +219,9 @@ class VideoJob:
                 video.close(audio_from=clip)
             if self._folders is not None:
                 self._write_report(self._folders[number], report, clip)
+        self._unfinished.pop(number, None)
         self._finished.append(number)
-        self._save(None)
+        self._save()
         return report
 
     def _write_frames(
@@ -199,17 +229,21 @@ class VideoJob:
     ) -> None:
         tables: list[RowWriter] = [*self._tables, *([] if raw_rows is None else [raw_rows])]
         flushed = time.monotonic()
-        for batch in stream.batches():
-            rows = stream.rows(batch)
-            for table in tables:
-                table.write(rows)
-            if video is not None:
-                for frame in batch:
-                    video.write(frame)
-            if time.monotonic() - flushed >= self._flush_seconds:
-                self._flush(number, stream, raw_rows, video)
-                flushed = time.monotonic()
-            watch(stream, batch)
+        try:
+            for batch in stream.batches():
+                rows = stream.rows(batch)
+                for table in tables:
+                    table.write(rows)
+                if video is not None:
+                    for frame in batch:
+                        video.write(frame)
+                if time.monotonic() - flushed >= self._flush_seconds:
+                    self._flush(number, stream, raw_rows, video)
+                    flushed = time.monotonic()
+                watch(stream, batch)
+        except VideoError:
+            self._flush(number, stream, raw_rows, video)
+            raise
         self._flush(number, stream, raw_rows, video, complete=True)
 
     def _flush(
@@ -229,9 +263,10 @@ class VideoJob:
         if raw_rows is not None:
             raw_rows.flush()
             progress = stream.total_progress()
-            self._save(_Checkpoint(number, progress, stream.pipeline.state(), raw_rows.rows, complete))
+            self._unfinished[number] = _Checkpoint(progress, stream.pipeline.state(), raw_rows.rows, complete)
+            self._save()
 
-    def _save(self, current: _Checkpoint | None) -> None:
+    def _save(self) -> None:
         if self._checkpoint_path is None:
             return
         document = {
@@ -239,10 +274,10 @@ class VideoJob:
             "call": self._call,
             "finished": self._finished,
             "rows": self._tables[0].rows if self._tables else 0,
-            "current": None if current is None else asdict(current),
+            "unfinished": {number: asdict(checkpoint) for number, checkpoint in self._unfinished.items()},
+            "unreadable": {number: error.to_dict() for number, error in self._unreadable.items()},
         }
-        with output_errors(self._checkpoint_path), atomic_path(self._checkpoint_path) as temporary:
-            temporary.write_text(json.dumps(document), encoding="utf-8")
+        write_text(self._checkpoint_path, json.dumps(document))
 
     def _load(self) -> None:
         if self._checkpoint_path is None or not self._checkpoint_path.is_file():
@@ -253,23 +288,32 @@ class VideoJob:
             raise self._damaged_error(error) from error
         if not isinstance(document, dict):
             raise self._damaged_error("not an object")
-        if document.get("version") != _VERSION or document.get("call") != self._call:
+        if document.get("version") != _VERSION:
             raise InputError(
-                "belongs to a call with other videos, models or options",
+                "was written by another version of mien",
+                path=self._checkpoint_path,
+                advice="run without --resume to start again",
+                code="run-differs",
+            )
+        if found := differences(document.get("call"), self._call, _CALL_NAMES):
+            raise InputError(
+                f"belongs to a call with other videos, models or options ({list_differences(found)})",
                 path=self._checkpoint_path,
                 advice="repeat that call, or run without --resume to start again",
                 code="run-differs",
+                details={"differences": found},
             )
         try:
             self._finished, self._keep = [int(n) for n in document["finished"]], int(document["rows"])
-            current = document["current"]
-            if current is not None:
-                progress = current.pop("progress")
+            self._unreadable = {int(n): _failed_before(error) for n, error in document["unreadable"].items()}
+            for number, unfinished in document["unfinished"].items():
+                progress = unfinished.pop("progress")
                 progress |= {name: tuple(progress[name]) for name in ("size", "problems")}
-                self._saved = _Checkpoint(progress=Progress(**progress), **current)
-                size = self._saved.progress.size
+                checkpoint = _Checkpoint(progress=Progress(**progress), **unfinished)
+                size = checkpoint.progress.size
                 if len(size) != 2 or not all(isinstance(side, int) for side in size):
                     raise ValueError(f"size is {size}")
+                self._unfinished[int(number)] = checkpoint
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._damaged_error(error) from error
 
@@ -299,13 +343,38 @@ class VideoJob:
             refuse_inputs(file, self._clips)
         for folder in self._folders or ():
             refuse_inputs(folder, self._clips, folder=True)
+        for output in (*files, *(self._folders or ())):
+            # numbered pictures: a file among them would be a frame of the next run
+            refuse_inside(output, self._clips)
         if outputs.report is not None:
             output_folder(outputs.report)
+            if self._folders is not None and not (outputs.report / _PROGRESS).exists():
+                refuse_foreign_files(outputs.report, [*OVERVIEW_FILES, *(folder.name for folder in self._folders)])
 
     def _open_tables(self) -> list[RowWriter]:
         outputs = self._outputs
-        tables = ((CsvRows, outputs.csv), (JsonlRows, outputs.jsonl), (ParquetRows, outputs.parquet))
-        return [writer(path, keep=self._keep) for writer, path in tables if path is not None]
+        kinds = ((CsvRows, outputs.csv), (JsonlRows, outputs.jsonl), (ParquetRows, outputs.parquet))
+        tables: list[RowWriter] = []
+        try:
+            for writer, path in kinds:
+                if path is not None:
+                    tables.append(writer(path, keep=self._keep))
+        except BaseException:
+            for table in tables:
+                table.stop()
+            raise
+        return tables
+
+    def _lock_report(self) -> FileLock | None:
+        if self._outputs.report is None:
+            return None
+        with output_errors(self._outputs.report):
+            self._outputs.report.mkdir(parents=True, exist_ok=True)
+            return lock_folder(self._outputs.report)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _fingerprint(self) -> dict[str, Any]:
         """What must be equal in two calls for one to resume the other; JSON-ready."""
@@ -320,16 +389,16 @@ class VideoJob:
         }
 
     def _write_report(self, folder: Path, report: VideoReport, clip: Path) -> None:
-        from mien.draw.overview_page import write_overview
         from mien.draw.thumbnails import crop_thumbnails
-        from mien.draw.timeline import save_timeline
         from mien.draw.video_page import write_html
 
-        with output_errors(folder):
-            (folder / _SUMMARY).write_text(report.to_json() + "\n", encoding="utf-8")
-        save_timeline(report, folder / "timeline.png")
-        for track in sorted(report.tracks, key=lambda track: -track.seen)[:MAX_TIMELINES]:
-            save_timeline(report, folder / f"timeline-{track.id}.png", track=track.id)
+        write_text(folder / _SUMMARY, report.to_json() + "\n")
+        try:
+            _save_timelines(report, folder)
+        except MissingExtraError as error:
+            # the page draws its own timelines
+            if not self.left_out:
+                self.left_out.append(error)
         faces = crop_thumbnails(report, clip) if self._outputs.thumbnails else None
         write_html(report, folder / "report.html", thumbnails=faces)
         if self._outputs.report is not None and self._folders is not None:
@@ -342,6 +411,24 @@ Watch = Callable[[VideoStream, Sequence[VideoFrame]], None]
 
 def _ignore(stream: VideoStream, frames: Sequence[VideoFrame]) -> None:
     """A `Watch` that does nothing."""
+
+
+def _save_timelines(report: VideoReport, folder: Path) -> None:
+    from mien.draw.timeline import save_timeline
+
+    save_timeline(report, folder / "timeline.png")
+    for track in sorted(report.tracks, key=lambda track: -track.seen)[:MAX_TIMELINES]:
+        save_timeline(report, folder / f"timeline-{track.id}.png", track=track.id)
+
+
+def _failed_before(error: Mapping[str, Any]) -> VideoError:
+    """The error of a video that an earlier run could not read to its end."""
+    return VideoError(
+        f"{error['reason']} (in an earlier run)",
+        path=error.get("path"),
+        advice="its rows until then are in the tables; run without --resume to analyse it again",
+        code=error["code"],
+    )
 
 
 def _open_annotated(path: Path, keep: int | None) -> AnnotatedVideo:

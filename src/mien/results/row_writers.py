@@ -1,4 +1,4 @@
-"""The table of a video written during the analysis: CSV, JSON lines, Parquet and raw records.
+"""The table of a video, or of photos, written during the analysis: CSV, JSON lines, Parquet and raw records.
 
 A long analysis must survive a kill. Each writer appends whole frames to its file, and `RowWriter.flush` waits until
 they are on the disk. A writer that is opened again with ``keep``, the number of rows in a checkpoint, truncates the
@@ -26,13 +26,12 @@ import numpy as np
 from mien.errors import InputError, MissingExtraError, MissingFileError, OutputError
 from mien.files import (
     AppendFile,
+    PartsFolder,
     atomic_path,
     is_special,
     output_errors,
     output_file,
-    parts_folder,
     refuse_inputs,
-    remove_folder,
     sync,
 )
 from mien.models.card import Head
@@ -59,15 +58,16 @@ class RowWriter(ABC):
         rows: number of rows so far, including those that were kept; checkpoints store it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, keep: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, keep: int | None = None, empty: FaceTable = _NO_ROWS) -> None:
         """Write to ``path``.
 
         Args:
             path: the file; its folder is made.
             keep: number of rows of an existing file to keep; None starts an empty file, and replaces an existing one.
+            empty: the table whose columns a file without rows has.
 
         Raises:
-            InputError: ``path`` is a folder, or holds fewer than ``keep`` rows.
+            InputError: ``path`` is a folder, holds fewer than ``keep`` rows, or another run writes to it.
             OutputError: it cannot be written.
         """
         if keep is not None and keep < 0:
@@ -77,6 +77,7 @@ class RowWriter(ABC):
         self._open = True
         self._dtype: np.dtype[np.void] | None = None
         self._sources: set[str] = set()
+        self._empty = empty
         self._start(self.rows)
 
     def write(self, rows: FaceTable) -> None:
@@ -178,7 +179,7 @@ class CsvRows(_AppendedRows):
 
     def _finish(self) -> None:
         if not self._header:
-            self._write_header(_NO_ROWS.to_columns())
+            self._write_header(self._empty.to_columns())
         super()._finish()
 
     def _write_header(self, names: Iterable[str]) -> None:
@@ -263,14 +264,16 @@ class ParquetRows(RowWriter):
             import pyarrow as pa  # noqa: F401
         except ImportError:
             raise MissingExtraError("pyarrow", "tables", "Parquet output") from None
-        self.folder = parts_folder(self.path)
+        self._parts_folder = PartsFolder(self.path, keep=keep > 0)
+        self.folder = self._parts_folder.path
         self._schema, self._last_part, self._unsaved, self._part = None, [], [], 0
-        with output_errors(self.folder):
-            if keep:
-                self._keep_rows(keep)
-            else:
-                remove_folder(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
+        if keep:
+            try:
+                with output_errors(self.folder):
+                    self._keep_rows(keep)
+            except BaseException:
+                self._parts_folder.stop()
+                raise
 
     def _append(self, rows: FaceTable) -> None:
         schema = arrow_schema(rows.columns)
@@ -285,14 +288,15 @@ class ParquetRows(RowWriter):
     def _finish(self) -> None:
         self.flush()
         tables = (table for part in self._parts() for table in _groups(part))
-        self._save(self.path, self._schema or arrow_schema(_NO_ROWS.columns), tables)
-        remove_folder(self.folder)
+        self._save(self.path, self._schema or arrow_schema(self._empty.columns), tables)
+        self._parts_folder.remove()
 
     def _release(self) -> None:
-        with suppress(OutputError):
-            self.flush()
-        if is_special(self.path):
-            remove_folder(self.folder)
+        try:
+            with suppress(OutputError):
+                self.flush()
+        finally:
+            self._parts_folder.stop()
 
     def _save(self, path: Path, schema: Any, tables: Iterable[Any]) -> None:
         """All tables as one file, in row groups of even size; at most one group is in memory."""

@@ -1,0 +1,52 @@
+"""What differs between the call that a run began with and the one that resumes it, for the error that refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LONGEST, _START = 60, 12
+"""Characters of a value in a message, and of its start where it is longer."""
+_SHOWN = 3
+"""Differences in a message; its details have all."""
+
+
+def differences(theirs: Any, ours: Any, names: Mapping[str, str] | None = None) -> list[str]:
+    """``min_face: 40, now 60`` for every value that differs in two JSON-ready documents.
+
+    Args:
+        theirs: what the run began with.
+        ours: what resumes it.
+        names: key → what it is called in a message; by default the key itself.
+
+    Example:
+        >>> differences({"detector": {"min_face": 40}, "flip": False}, {"detector": {"min_face": 60}, "flip": False})
+        ['min_face: 40, now 60']
+    """
+    return list(_differences(theirs, ours, "", names or {}))
+
+
+def list_differences(found: list[str]) -> str:
+    """The first of them, as part of a message.
+
+    Example:
+        >>> list_differences(["a: 1, now 2", "b: 1, now 2", "c: 1, now 2", "d: 1, now 2"])
+        'a: 1, now 2; b: 1, now 2; c: 1, now 2 and 1 more'
+    """
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return "; ".join(found[:_SHOWN]) + more
+
+
+def _differences(theirs: Any, ours: Any, key: str, names: Mapping[str, str]) -> Iterator[str]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for name in dict.fromkeys((*theirs, *ours)):
+            yield from _differences(theirs.get(name), ours.get(name), name, names)
+    elif theirs != ours:
+        yield f"{names.get(key, key)}: {_short(theirs)}, now {_short(ours)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and any(isinstance(one, (list, tuple, dict)) for one in value):
+        return f"{len(value)} others"
+    text = "none" if value is None else str(value)
+    return text if len(text) < _LONGEST else f"{text[:_START]}…"
