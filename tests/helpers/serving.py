@@ -129,8 +129,10 @@ def wait_until(condition: Callable[[], Any]) -> Any:
 class ServeProcess:
     """``mien serve`` as a process. A context manager; it is killed where it does not end."""
 
-    def __init__(self, *options: str, **environment: str) -> None:
+    def __init__(self, *options: str, open_files: int | None = None, **environment: str) -> None:
         command = [sys.executable, "-W", "error", "-m", "mien", "serve", "--port", "0", "--threads", "1", *options]
+        if open_files is not None:
+            command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
         self._run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
         self.log: list[str] = []
         self._logged = threading.Condition()

@@ -109,6 +109,66 @@ def test_many_slow_clients_do_not_block_others(server: ServeProcess) -> None:
             one.close()
 
 
+def test_silent_connections_give_way_to_those_that_ask(server: ServeProcess) -> None:
+    """Against more silent connections than there are places, kept alive and without a request alike."""
+    with contextlib.ExitStack() as stack:
+        for i in range(60):
+            silent = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+            if i % 2:
+                with contextlib.suppress(ConnectionError):
+                    silent.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        for _ in range(5):
+            assert healthy(server.port)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="ulimit is POSIX")
+def test_few_open_files_are_reported_at_start_and_idle_connections_fill_no_log(tmp_path: Path) -> None:
+    with ServeProcess(open_files=256, TMPDIR=str(tmp_path)) as server, contextlib.ExitStack() as stack:
+        assert "at most 55 connections instead of 256" in server.wait_for("ulimit")
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+        for _ in range(5):
+            assert healthy(server.port)
+        assert len("\n".join(server.log)) < 4000
+        assert not any("Traceback" in line for line in server.log)
+
+
+def test_too_few_open_files_prevent_the_start() -> None:
+    command = ["sh", "-c", 'ulimit -n 100 && exec "$@"', "sh", sys.executable, "-m", "mien", "serve", "--port", "0"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert run.returncode == 1
+    assert "ulimit -n" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_the_soft_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    code = (
+        "import resource\n"
+        "from mien.server.limits import ServiceLimits\n"
+        "from mien.server.open_files import fit_open_files\n"
+        "limits = ServiceLimits(connections=700)\n"
+        "assert fit_open_files(limits) == (limits, None)\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    command = ["sh", "-c", 'ulimit -S -n 256 && exec "$@"', "sh", sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert run.stderr == ""
+    assert int(run.stdout) > 1400
+
+
+def test_errors_of_the_event_loop_are_one_line_and_rare(caplog: pytest.LogCaptureFixture) -> None:
+    import asyncio
+
+    from mien.server.run import _LoopErrors
+
+    loop, report = asyncio.new_event_loop(), _LoopErrors()
+    for _ in range(300):
+        report(loop, {"message": "socket.accept() out of system resource", "exception": OSError(24, "secret")})
+    loop.close()
+    (record,) = caplog.records
+    assert record.getMessage() == "event loop: OSError EMFILE (1 in all)"
+
+
 def test_connections_beyond_the_limit_are_closed(server: ServeProcess) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(50):

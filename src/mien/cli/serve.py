@@ -108,9 +108,13 @@ def command(
     from mien.server.app import create_app
     from mien.server.engine import InferenceEngine
     from mien.server.limits import load_limits
+    from mien.server.open_files import fit_open_files
     from mien.server.run import base_url, listen, log_to_stderr, serve
 
     limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
+    limits, shortage = fit_open_files(limits)
+    if shortage:
+        click.echo(f"mien: {shortage}", err=True)
     hosts = tuple(name.lower() for name in allow_host)
     access = AccessPolicy(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key, proxy)
     with contextlib.closing(listen(access, port)) as listener:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ def client_address(scope: Scope) -> str:
     return normalized_address(client[0]) if client else ""
 
 
+@functools.lru_cache(maxsize=4096)
 def normalized_address(text: str) -> str:
     """An address without what one client can vary: of IPv6 the /64 network, of an IPv4 address in IPv6 the former.
 

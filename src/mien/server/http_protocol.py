@@ -1,42 +1,105 @@
-"""uvicorn's HTTP protocol with limits it lacks: time to send a head, time to read an answer, number of connections."""
+"""uvicorn's HTTP protocol with limits it lacks: time to send a head, time to read an answer, number of connections.
+
+An address has a share of the connections, and some places are kept for addresses that have none. Where there is no
+place, the connection that has been silent longest is closed, of the address that has the most.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mien.server.clients import normalized_address
+from mien.server.limits import ServiceLimits
 from mien.server.problems import MEDIA_TYPE, ProblemError
 
+_KEPT = 16
+"""One place of so many is kept for addresses that have no connection."""
 
-def limited_protocol(header_seconds: float, idle_seconds: float, connections: int) -> type[H11Protocol]:
+
+class Connection(Protocol):
+    """What the choice of a connection to close depends on."""
+
+    @property
+    def address(self) -> str:
+        """Of the client."""
+
+    @property
+    def silent_since(self) -> float | None:
+        """Loop time of the connection or of its last answer; None while a request is in progress."""
+
+
+def find_place(
+    connections: Sequence[Connection], address: str, limits: ServiceLimits, proxy: str | None = None
+) -> tuple[bool, Connection | None]:
+    """Whether a new connection gets a place, and the connection that is closed for it, if any.
+
+    Args:
+        connections: those that are open.
+        address: of the new one.
+        limits: how many there may be.
+        proxy: address without a share of its own, because it stands for many clients.
+    """
+    count = Counter(one.address for one in connections)
+    free = limits.connections - len(connections)
+    beyond_share = address != proxy and count[address] >= limits.client_connections
+    if not beyond_share and free > (limits.connections // _KEPT if count[address] else 0):
+        return True, None
+    silent = [one for one in connections if one.silent_since is not None]
+    if beyond_share:
+        silent = [one for one in silent if one.address == address]
+    closed = min(silent, key=lambda one: (-count[one.address], one.silent_since or 0.0), default=None)
+    return closed is not None, closed
+
+
+def limited_protocol(limits: ServiceLimits, proxy: str | None = None) -> type[H11Protocol]:
     """The class for `uvicorn.Config`.
 
     Args:
-        header_seconds: time from the first byte of a head, or from the connection, to its end.
-        idle_seconds: pause of a client that is to read an answer.
-        connections: open connections; further ones are closed at once.
+        limits: times and numbers.
+        proxy: address that is exempt from the share of an address.
     """
+    header_seconds, idle_seconds = limits.header_seconds, limits.idle_seconds
+    exempt = None if proxy is None else normalized_address(proxy)
 
     class LimitedH11Protocol(H11Protocol):
         """One connection."""
 
+        address: str = ""
         _head_timer: asyncio.TimerHandle | None = None
         _write_timer: asyncio.TimerHandle | None = None
         _counted = False
         _upgraded = False
+        _idle_since = 0.0
+
+        @property
+        def silent_since(self) -> float | None:
+            cycle: Any = self.cycle  # None before the first request, whatever its type says
+            return self._idle_since if cycle is None or cycle.response_complete else None
 
         def connection_made(self, transport: Any) -> None:
-            if len(self.connections) >= connections:
+            self.address = normalized_address(str((transport.get_extra_info("peername") or ("",))[0]))
+            connected = [_as_connection(one) for one in self.connections]
+            has_place, closed = find_place(connected, self.address, limits, exempt)
+            if closed is not None:
+                protocol = cast(LimitedH11Protocol, closed)
+                self.connections.discard(protocol)  # it is lost only in the next turn of the event loop
+                protocol.transport.abort()
+            if not has_place:
                 # nothing was read, so no answer is due; to send one would mean to wait for the client
                 transport.abort()
                 self.transport = transport
                 return
             self._counted = True
+            self._idle_since = self.loop.time()
             # head and body are two writes: without this the second waits 40 ms for the client's acknowledgement, and
             # asyncio sets it only on sockets created with an explicit protocol of TCP
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -48,6 +111,10 @@ def limited_protocol(header_seconds: float, idle_seconds: float, connections: in
                 return
             super().data_received(data)
             self._update_head_timer()
+
+        def on_response_complete(self) -> None:
+            self._idle_since = self.loop.time()
+            super().on_response_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_head_timer()
@@ -115,3 +182,17 @@ def limited_protocol(header_seconds: float, idle_seconds: float, connections: in
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
 
     return LimitedH11Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class _Upgraded:
+    """A WebSocket, which is never silent."""
+
+    address: str
+    silent_since: None = None
+
+
+def _as_connection(protocol: Any) -> Connection:
+    if isinstance(protocol, H11Protocol):
+        return cast(Connection, protocol)
+    return _Upgraded(normalized_address(str((protocol.client or ("",))[0])))

@@ -46,6 +46,7 @@ class ServiceLimits:
     header_bytes: int = _limit(16_384, "size of a request's head", "bytes", 1024)
     header_seconds: float = _limit(10.0, "time to send a request's head", "seconds", 0.1)
     connections: int = _limit(256, "open connections", "connections")
+    client_connections: int = _limit(128, "the same, from one address", "connections")
     keep_alive_seconds: float = _limit(5.0, "time an idle connection stays open", "seconds", 0.1)
     batch: int = _limit(16, "photos whose faces are classified together", "photos")
     batch_ms: float = _limit(5.0, "wait for more photos to classify together, while more are in progress", "ms", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
@@ -17,8 +18,13 @@ from mien.errors import InputError
 from mien.server.access import AccessPolicy
 from mien.server.http_protocol import limited_protocol
 from mien.server.limits import ServiceLimits
+from mien.server.open_files import ACCEPTED_AT_ONCE
+
+log = logging.getLogger(__name__)
 
 _BACKLOG = 256
+_ERROR_SECONDS = 10.0
+"""Seconds between two lines about errors of the event loop."""
 
 
 class _Server(uvicorn.Server):
@@ -30,6 +36,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            # more may wait in the system than asyncio accepts at once
+            listener.listen(_BACKLOG)
+        asyncio.get_running_loop().set_exception_handler(_LoopErrors())
         self._on_started()
 
     @contextlib.contextmanager
@@ -40,6 +50,27 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _LoopErrors:
+    """Logs errors of the event loop in one line each, and not more often than a person reads.
+
+    asyncio reports every connection that it cannot accept with a traceback.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._unreported = 0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._unreported += 1
+        if loop.time() - self._last < _ERROR_SECONDS and self._last:
+            return
+        error = context.get("exception")
+        # its text may hold what a client sent
+        kind = f"{type(error).__name__} {errno.errorcode.get(getattr(error, 'errno', None) or 0, '')}".strip()
+        log.error("event loop: %s (%d in all)", kind if error is not None else "error", self._unreported)
+        self._last = loop.time()
 
 
 def listen(access: AccessPolicy, port: int) -> socket.socket:
@@ -83,7 +114,8 @@ def serve(
     """
     config = uvicorn.Config(
         cast(Any, app),
-        http=limited_protocol(limits.header_seconds, limits.idle_seconds, limits.connections),
+        http=limited_protocol(limits, proxy),
+        backlog=ACCEPTED_AT_ONCE,
         ws="websockets-sansio",
         loop="asyncio",
         lifespan="on",

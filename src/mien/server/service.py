@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
@@ -29,7 +30,7 @@ class ServiceState:
         jobs: the videos.
         workdir: the folder of their files.
         ready: whether it accepts work; False before the start and after the signal to stop.
-        live: number of live connections.
+        live: the live connections; the event of one that has not sent its key yet is set to end it.
     """
 
     engine: InferenceEngine
@@ -39,7 +40,7 @@ class ServiceState:
     jobs: JobQueue
     workdir: Workdir
     ready: bool = False
-    live: int = 0
+    live: dict[object, asyncio.Event | None] = field(default_factory=dict)
 
 
 def service_state(connection: HTTPConnection) -> ServiceState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import threading
 from typing import Any
 
@@ -214,6 +215,29 @@ def test_connections_are_limited_and_counted() -> None:
         with client.websocket_connect(PATH) as third:
             third.send_bytes(blank())
             assert third.receive_json()["index"] == 0
+
+
+def test_connections_count_from_when_they_are_accepted_and_those_without_a_key_give_way() -> None:
+    with service(PausableDetector(0), access=AccessPolicy(key=KEY), with_models=False, live=2) as client:
+
+        def count() -> str:
+            text = client.get("/metrics", headers={"X-API-Key": KEY}).text
+            return str(re.findall(r"^mien_live_connections (\S+)", text, re.MULTILINE)[0])
+
+        with client.websocket_connect(PATH) as silent, client.websocket_connect(PATH) as other:
+            wait_until(lambda: count() == "2.0")
+            with client.websocket_connect(PATH, headers={"X-API-Key": KEY}) as first:
+                assert ends(silent)[0]["code"] == "key-missing"
+                first.send_bytes(blank())
+                assert first.receive_json()["index"] == 0
+                assert count() == "2.0"
+                other.send_json({"key": KEY})
+                other.send_bytes(blank())
+                assert other.receive_json()["index"] == 0
+                # now both places are taken by clients with the key
+                with client.websocket_connect(PATH) as third:
+                    assert ends(third)[0]["code"] == "busy"
+        wait_until(lambda: count() == "0.0")
 
 
 def test_the_key_comes_as_a_header_or_as_the_first_message() -> None:

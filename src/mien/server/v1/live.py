@@ -148,26 +148,41 @@ async def live(socket: WebSocket) -> None:
     ``{"t": seconds}`` before a frame, where the client knows its time better than the network.
     """
     service = service_state(socket)
-    await socket.accept()
+    waits_for_key = None if getattr(socket.state, "key", False) else asyncio.Event()
+    has_place = service.ready and _find_place(service)
+    if has_place:
+        # counted before anything is waited for, so that no more are open than allowed
+        service.live[socket] = waits_for_key
+        service.metrics.live.set(len(service.live))
     try:
+        await socket.accept()
         parameters = _parameters(socket)
-        if not service.ready or service.live >= service.limits.live:
+        if not has_place:
             detail = f"{service.limits.live} live connections are open: close one, or try again later"
             raise ConnectionEnded(WS_1013_TRY_AGAIN_LATER, ProblemError("busy", detail, retry_after=5))
-        if not getattr(socket.state, "key", False):
-            await _receive_key(socket, service)
+        if waits_for_key is not None:
+            await _receive_key(socket, service, waits_for_key)
+            service.live[socket] = None
+        await _run(socket, service, parameters)
     except ConnectionEnded as ended:
         await _close(socket, service, ended)
-        return
     except WebSocketDisconnect:
-        return
-    service.live += 1
-    service.metrics.live.set(service.live)
-    try:
-        await _run(socket, service, parameters)
+        pass
     finally:
-        service.live -= 1
-        service.metrics.live.set(service.live)
+        service.live.pop(socket, None)
+        service.metrics.live.set(len(service.live))
+
+
+def _find_place(service: ServiceState) -> bool:
+    """Whether one more live connection may be open; the oldest one that has sent no key gives way."""
+    if len(service.live) < service.limits.live:
+        return True
+    for socket, waits_for_key in service.live.items():
+        if waits_for_key is not None:
+            waits_for_key.set()
+            del service.live[socket]
+            return True
+    return False
 
 
 async def _run(socket: WebSocket, service: ServiceState, parameters: LiveParameters) -> None:
@@ -195,7 +210,7 @@ async def _run(socket: WebSocket, service: ServiceState, parameters: LiveParamet
     await _close(socket, service, ConnectionEnded(WS_1001_GOING_AWAY, ProblemError("live-over", detail)))
 
 
-async def cancel_all(tasks: set[asyncio.Task[None]]) -> None:
+async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended.
 
     Before Python 3.12 `asyncio.wait_for` loses a cancellation where what it waits for ends at the same moment; the task
@@ -261,14 +276,18 @@ def _frame_dict(frame: VideoFrame, at: float, received: ReceivedFrame, dropped: 
     return head | document | {"latency_ms": latency, "dropped": dropped}
 
 
-async def _receive_key(socket: WebSocket, service: ServiceState) -> None:
-    """Wait for the key, which a browser cannot send as a header."""
+async def _receive_key(socket: WebSocket, service: ServiceState, give_way: asyncio.Event) -> None:
+    """Wait for the key, which a browser cannot send as a header; not for long, and less where others need the place."""
     problem = ProblemError("key-missing", 'send the key of this service first: {"key": "…"}')
     ended = ConnectionEnded(WS_1008_POLICY_VIOLATION, problem)
+    waits = {asyncio.ensure_future(socket.receive()), asyncio.ensure_future(give_way.wait())}
     try:
-        message = await asyncio.wait_for(socket.receive(), _KEY_SECONDS)
-    except asyncio.TimeoutError:
-        raise ended from None
+        done, _ = await asyncio.wait(waits, timeout=_KEY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel_all(waits)
+    message = next((result for result in (task.result() for task in done) if isinstance(result, dict)), None)
+    if message is None or give_way.is_set():
+        raise ended
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1000))
     key = _parse_object(message.get("text") or "").get("key")
