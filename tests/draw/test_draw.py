@@ -16,7 +16,7 @@ from mien.draw.boxes import draw_faces, place_labels
 from mien.draw.label_layout import text_size
 from mien.draw.palette import COLOURS, PLAIN, colour_of
 from mien.draw.panel import Detail, Panel, panel_percent, plain_text
-from mien.draw.rounded_rectangles import rounded_rectangle, stroke
+from mien.draw.rounded_rectangles import blend, rounded_rectangle, stroke
 from mien.errors import ImageError, InputError, MissingFileError
 from mien.geometry import clip_boxes, iou
 from mien.labels import FERPLUS
@@ -67,11 +67,28 @@ def test_labels_stay_inside_at_every_corner(size: tuple[int, int], share: float)
         (place,) = place_labels(faces)
         assert place is not None
         # what is drawn is exactly as large as what was placed
-        assert Panel.of(faces[0], place.detail, place.em).render().shape[1::-1] == (
+        panel = replace(Panel.of(faces[0], place.detail, place.em), number=1)
+        assert panel.render().shape[1::-1] == (
             place.rect[2] - place.rect[0],
             place.rect[3] - place.rect[1],
         )
     assert_inside(classified(corner_boxes(*size, side), size))
+
+
+def test_panels_show_the_numbers_that_faces_have_in_tables() -> None:
+    faces = classified([[60, 60, 160, 160], [400, 60, 500, 160], [230, 250, 330, 350]], (640, 480))
+    drawn = draw_faces(faces, canvas((640, 480)))
+    numbers = faces.to_table().to_columns()["face"]
+    assert numbers == [1, 2, 3]
+    for face, number, placement in zip(faces, numbers, place_labels(faces), strict=True):
+        assert placement is not None
+        panel = replace(Panel.of(face, placement.detail, placement.em), number=number)
+        alone = canvas((640, 480))
+        blend(alone, panel.render(), placement.rect[:2])
+        x1, y1, x2, y2 = placement.rect
+        assert np.array_equal(drawn[y1:y2, x1:x2], alone[y1:y2, x1:x2])
+        blend(alone := canvas((640, 480)), replace(panel, number=None).render(), placement.rect[:2])
+        assert not np.array_equal(drawn[y1:y2, x1:x2], alone[y1:y2, x1:x2])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mien.csv_cells import csv_cells
 from mien.errors import InputError
 from mien.media.frame import Frame
 from mien.models.card import Head
-from mien.results.columns import Column, Wild, arrow_schema, flat_row, flat_values, json_schema
+from mien.results.columns import (
+    Column,
+    Wild,
+    arrow_schema,
+    column_names,
+    flat_row,
+    flat_values,
+    json_schema,
+)
 from mien.results.face_columns import AGE, EMOTION, FaceTable, Heads, face_columns, record_dtype
 from mien.results.faces import Faces
 from mien.results.json_schema import results_schema
@@ -53,7 +63,7 @@ each_table = pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
 PHOTO_NAMES = [
     "source", "face", "x1", "y1", "x2", "y2", "score",
     "mood", "mood_confidence", "mood_entropy", "mood_calm", "mood_tense", "mood_bored",
-    "years_range", "years", "years_0-9", "years_10-19", "years_20-99",
+    "years_range", "years", "years_0_9", "years_10_19", "years_20_99",
     "pain", "pain_confidence", "pain_entropy", "pain_none", "pain_mild", "pain_severe",
 ]  # fmt: skip
 OVER_TIME = [
@@ -132,6 +142,15 @@ def names(columns: Sequence[Column[Any]]) -> list[str]:
     return [column.name for column in columns if column.flat]
 
 
+def as_csv(columns: Sequence[Column[Any]], rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """What a reader of CSV gets of these rows."""
+    kept = [column for column in columns if column.flat]
+    return [
+        ["" if cell is None else str(cell) for c in kept for cell in csv_cells([row.get(c.name)], labels=c.is_label)]
+        for row in rows
+    ]
+
+
 def strict(text: str) -> Any:
     """Parsed JSON, without the NaN that Python alone would read."""
     return json.loads(text, parse_constant=pytest.fail)
@@ -170,14 +189,27 @@ def test_the_columns_follow_from_the_heads() -> None:
         "emotion", "emotion_confidence", "emotion_entropy", "emotion_calm",
     ]  # fmt: skip
     assert [name for name in shipped if name.startswith("age")] == [
-        "age_range", "age", "age_0-9", "age_10-19", "age_20-99",
+        "age_range", "age", "age_0_9", "age_10_19", "age_20_99",
     ]  # fmt: skip
     assert names(TABLES["track"])[5:] == [
         "mood", "mood_calm", "mood_tense", "mood_bored", "mood_share_calm", "mood_share_tense", "mood_share_bored",
         "mood_vote", "mood_vote_share", "mood_vote_low", "mood_vote_high", "mood_vote_n", "mood_vote_decided",
-        "mood_episodes", "years_range", "years", "years_0-9", "years_10-19", "years_20-99",
+        "mood_episodes", "years_range", "years", "years_0_9", "years_10_19", "years_20_99",
         "pain", "pain_none", "pain_mild", "pain_severe",
     ]  # fmt: skip
+
+
+@each_table
+def test_names_are_those_that_r_and_sql_read_unquoted(columns: Sequence[Column[Any]]) -> None:
+    assert [name for name in names(columns) if not re.fullmatch(r"[a-z][a-z0-9_]*", name)] == []
+
+
+def test_heads_and_labels_of_any_name_give_names_that_r_reads() -> None:
+    odd = ("3-9", "not sure", "not-sure", "70+", "70", "☺", "Größe", "a_", "_a", "=1")
+    for head in ("mine", "1st", "my head", "_", "ünï", "-"):
+        found = names(face_columns({head: Head(head, odd)}, video=True))
+        assert len(found) == len(set(found))
+        assert [name for name in found if not re.fullmatch(r"[^\W\d_]\w*", name)] == []
 
 
 @each_table
@@ -285,7 +317,7 @@ def test_photos_of_a_made_up_model_agree_in_every_form(tmp_path: Path) -> None:
     assert parquet.schema.equals(arrow_schema(TABLES["photo"]))
     every = [row for found in PHOTOS for row in (found.to_rows() or [{"source": found.source}])]
     assert parquet.to_pylist() == [{name: row.get(name) for name in PHOTO_NAMES} for row in every]
-    assert lines == [["" if row.get(name) is None else str(row[name]) for name in PHOTO_NAMES] for row in every]
+    assert lines == as_csv(TABLES["photo"], every)
     assert frame.astype(object).where(frame.notna(), None).to_dict("records") == rows
 
 
@@ -321,10 +353,10 @@ def test_flat_columns_hold_what_the_predictions_do() -> None:
             label = f"{name}_range" if head.ranges else name
             if prediction is None:
                 assert row[label] is None
-                assert all(row[f"{name}_{one}"] is None for one in head.labels)
+                assert all(row[f"{name}_{one}"] is None for one in column_names(head.labels))
                 continue
             assert row[label] == prediction.label
-            assert [row[f"{name}_{one}"] for one in head.labels] == [
+            assert [row[f"{name}_{one}"] for one in column_names(head.labels)] == [
                 round(value, 5) for value in prediction.probabilities.values()
             ]
             if not head.ranges:
@@ -367,7 +399,9 @@ def test_a_video_of_a_made_up_model_agrees_in_every_form(tmp_path: Path) -> None
         header, *lines = csv.reader(stream)
     assert header == VIDEO_NAMES
     expected = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    assert lines == [["" if value is None else str(value) for value in row.values()] for row in expected]
+    assert lines == as_csv(TABLES["video"], expected)
+    assert {line[header.index("cut")] for line in lines} <= {"TRUE", "FALSE"}
+    assert all(" to " in line[header.index("years_range")] for line in lines if line[header.index("years_range")])
     parquet = pa.parquet.read_table(tmp_path / "a.parquet")
     assert parquet.schema.equals(arrow_schema(TABLES["video"]))
     assert parquet.to_pylist() == expected
@@ -442,7 +476,7 @@ def test_other_models_under_the_names_of_the_shipped_ones_keep_to_the_schema(hea
 
 def test_labels_with_commas_quotes_and_foreign_letters_come_back(tmp_path: Path) -> None:
     heads = {"mood": Head("mood", ("calm, or so", 'so "tense"', "gelangweilt, müde 猫"))}
-    expected = ["mood_calm, or so", 'mood_so "tense"', "mood_gelangweilt, müde 猫"]
+    expected = ["mood_calm_or_so", "mood_so_tense", "mood_gelangweilt_müde_猫"]
     found = faces(2, heads=heads)
     write_csv([found], tmp_path / "photo.csv")
     with CsvRows(tmp_path / "video.csv") as writer:

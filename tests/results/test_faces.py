@@ -16,6 +16,7 @@ from helpers.faces import emotion_head, predictions
 from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
 from mien.media.frame import Frame
+from mien.results.columns import column_names
 from mien.results.face_columns import N_LANDMARKS
 from mien.results.faces import Face, Faces
 from mien.results.prediction import Predictions
@@ -375,10 +376,10 @@ def test_to_pandas() -> None:
     faces = sample()
     frame = faces.to_pandas()
     assert len(frame) == 3
-    assert frame["face"].tolist() == [0, 1, 2]
+    assert frame["face"].tolist() == [1, 2, 3]
     names = [f"emotion_{name}" for name in FERPLUS.names]
     assert np.allclose(frame[names].to_numpy(), faces.emotions, atol=1e-5)
-    ages = [f"age_{name}" for name in age_bin_names()]
+    ages = [f"age_{name}" for name in column_names(age_bin_names())]
     assert np.allclose(frame[ages].to_numpy(), faces.ages, atol=1e-5)
     assert frame["emotion"].tolist() == faces.labels()
     assert frame["emotion_confidence"].tolist() == [round(face.confidence, 4) for face in faces]

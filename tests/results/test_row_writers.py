@@ -73,8 +73,10 @@ def test_csv_holds_the_columns_of_the_rows(tmp_path: Path) -> None:
     whole(tmp_path, "a.csv")
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
-    columns = ROWS.to_columns()
+    columns = ROWS.to_csv_columns()
     assert list(read[0]) == list(columns)
+    assert {row["detected"] for row in read} <= {"TRUE", "FALSE"}
+    assert {row["age_range"] for row in read} & {"20 to 29", "30 to 39", "40 to 49", "3 to 9", "10 to 19"}
     for name, values in columns.items():
         assert [row[name] for row in read] == ["" if value is None else str(value) for value in values]
     blank = read[[frame.index for frame in FRAMES].index(10) * 2 - 1]

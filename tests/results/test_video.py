@@ -21,7 +21,7 @@ from mien.errors import InputError, MissingExtraError
 from mien.labels import AGE_BINS, FERPLUS, age_bin_names
 from mien.media.frame import Frame
 from mien.models.card import Head
-from mien.results.columns import readable
+from mien.results.columns import column_names, readable
 from mien.results.face_columns import FaceTable, record_dtype
 from mien.results.faces import Faces
 from mien.results.track import NO_VOTE, Episode, Track, TrackPrediction, Vote
@@ -183,7 +183,7 @@ def test_what_no_model_predicted_for_one_face_is_left_out_and_never_nan() -> Non
     ):
         assert columns[name][0] is None
         assert columns[name][1] is not None
-    for name in ("age_range", "age", "age_20-29"):
+    for name in ("age_range", "age", "age_20_29"):
         assert columns[name][0] is not None
         assert columns[name][1] is None
 
@@ -224,7 +224,7 @@ def test_records_hold_what_the_frame_does() -> None:
         "age": frame.faces.ages,
     }.items():  # fmt: skip
         assert np.array_equal(records[name], values)
-    assert records["face"].tolist() == [0, 1, 2]
+    assert records["face"].tolist() == [1, 2, 3]
     assert records["frame"].tolist() == [7] * 3
     assert records["time"].tolist() == [7 / 25] * 3
     assert records["track"].tolist() == [1, 2, 3]
@@ -247,7 +247,7 @@ def test_a_frame_without_a_face_is_one_row() -> None:
 
 def test_faces_without_models_have_rows_of_nan() -> None:
     records = shot(detected(2)).to_records(HEADS)
-    assert records["face"].tolist() == [0, 1]
+    assert records["face"].tolist() == [1, 2]
     assert (records["emotion/label"] == -1).all()
     assert (records["emotion/vote"] == -1).all()
     for name in PREDICTED:
@@ -313,7 +313,9 @@ def test_columns_hold_what_the_frames_do(counts: list[int]) -> None:
         assert row["emotion_vote_low"] == pytest.approx(VOTE.low, abs=1e-4)
         assert row["age_range"] == face.age_range
         assert row["age"] == pytest.approx(face.age, abs=0.06)
-        assert [row[f"age_{name}"] for name in age_bin_names()] == pytest.approx(list(face.ages.values()), abs=6e-6)
+        assert [row[f"age_{name}"] for name in column_names(age_bin_names())] == pytest.approx(
+            list(face.ages.values()), abs=6e-6
+        )
     json.dumps(columns, allow_nan=False)
 
 

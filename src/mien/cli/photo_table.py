@@ -78,8 +78,8 @@ def _print(results: Sequence[Faces], top: int, abstain: float, console: Console 
         name = Text(one_line(faces.source or style.dash))
         if not faces:
             table.add_row(name, "", Text("no face", style="dim"))
-        for i, face in enumerate(faces):
-            cells: list[Text | str] = [name if i == 0 else "", str(i)]
+        for i, face in enumerate(faces, 1):
+            cells: list[Text | str] = [name if i == 1 else "", str(i)]
             if where:
                 cells += [style.size(face), f"{face.score:.2f}"]
             if first is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,10 @@ _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """A copy of the picture with a box and a label for each face.
 
-    The panel shows the most probable label and its probability, the three most probable ones as bars, and the labels of
-    other heads such as the age range, as far as the models ran and the room allows; a face without predictions shows
-    the detector's score. Panels
-    lie inside the picture, beside their face where there is room, and off other faces and labels where possible.
+    The panel shows the number that the face has in tables, the most probable label and its probability, the three most
+    probable ones as bars, and the labels of other heads such as the age range, as far as the models ran and the room
+    allows; a face without predictions shows the detector's score. Panels lie inside the picture, beside their face
+    where there is room, and off other faces and labels where possible.
 
     Args:
         faces: the faces, in pixels of the picture.
@@ -57,10 +58,10 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
     placements = place_labels(faces)
     width = line_width(faces.image_size)
     for row, box in zip(rows, boxes, strict=True):
-        draw_outline(rgb, box, width, Panel.of(faces[row], Detail.NAME, 1).colour)
-    for i, placement in enumerate(placements):
+        draw_outline(rgb, box, width, _panel(faces, row, Detail.NAME, 1).colour)
+    for row, placement in enumerate(placements):
         if placement is not None:
-            blend(rgb, Panel.of(faces[i], placement.detail, placement.em).render(), placement.rect[:2])
+            blend(rgb, _panel(faces, row, placement.detail, placement.em).render(), placement.rect[:2])
     return rgb
 
 
@@ -106,13 +107,18 @@ def place_labels(faces: Faces) -> list[PanelPlacement | None]:
     placed = place_panels(
         boxes,
         faces.image_size,
-        lambda k, detail, em: Panel.of(faces[rows[k]], detail, em).size,
+        lambda k, detail, em: _panel(faces, rows[k], detail, em).size,
         gap=max(2, round(1.5 * line_width(faces.image_size))),
     )
     placements: list[PanelPlacement | None] = [None] * len(faces)
     for row, placement in zip(rows, placed, strict=True):
         placements[row] = placement
     return placements
+
+
+def _panel(faces: Faces, row: int, detail: Detail, em: int) -> Panel:
+    """The label of one face, with its number in tables."""
+    return replace(Panel.of(faces[row], detail, em), number=row + 1)
 
 
 def line_width(size: tuple[int, int]) -> float:

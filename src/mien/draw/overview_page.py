@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.csv_cells import csv_cells
 from mien.draw.pages import render
 from mien.files import atomic_path, write_text
 from mien.models.card import Head
-from mien.results.columns import flat_row
+from mien.results.columns import Column, flat_row
 from mien.results.track_columns import EPISODE_COLUMNS, track_columns
 
 TRACKS, EPISODES, PAGE = OVERVIEW_FILES = ("tracks.csv", "episodes.csv", "index.html")
@@ -37,10 +38,10 @@ def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
         heads = {
             name: Head(name, tuple(head["labels"]), ordered=head["ordered"]) for name, head in summary["heads"].items()
         }
-        source = {"source": summary["source"]}
-        tracks += [source | flat_row(track_columns(heads), track) for track in summary["tracks"]]
+        source = {"source": csv_cells([summary["source"]])[0]}
+        tracks += [source | _cells(track_columns(heads), track) for track in summary["tracks"]]
         episodes += [
-            source | flat_row(EPISODE_COLUMNS, episode)
+            source | _cells(EPISODE_COLUMNS, episode)
             for track in summary["tracks"]
             for episode in track.get("episodes", [])
         ]
@@ -48,6 +49,12 @@ def write_overview(folder: Path, summaries: Sequence[Path]) -> None:
     _write_csv(folder / EPISODES, episodes)
     videos_by_folder = [(path.parent.name, summary) for path, summary in known]
     write_text(folder / PAGE, render("draw/overview_page.html", videos=videos_by_folder))
+
+
+def _cells(columns: Sequence[Column[Any]], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Column name → cell, from one JSON object."""
+    row = flat_row(columns, document)
+    return {c.name: csv_cells([row[c.name]], labels=c.is_label)[0] for c in columns if c.flat}
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

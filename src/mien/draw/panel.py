@@ -53,7 +53,7 @@ class Panel:
         others: (head, label) of the heads that have no bars, such as ("age", "20–29"), one line each.
         colour: RGB of the stripe.
         em: size of the small text, pixels.
-        number: of the track, None in a photo.
+        number: of the track, or of the face in a photo; None for none.
         labels: all labels of the head of title and bars, in order; they decide the colours.
         keep_size: reserve room for the longest of ``labels``, so that a panel keeps its size in a video.
     """

@@ -4,7 +4,9 @@ types. The tables themselves are in `mien.results.face_columns` and `mien.result
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -12,11 +14,13 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.csv_cells import csv_cells
 from mien.errors import InputError
 
 Dtype = Literal["string", "category", "int32", "int64", "float64", "bool"]
 """Type of a column's values; a category is a string with few different values."""
 T = TypeVar("T")
+_NOT_IN_NAMES = re.compile(r"\W+")
 
 
 class Wild(str):
@@ -61,6 +65,11 @@ class Column(Generic[T]):
     schema: Mapping[str, Any] | None = None
     any_description: str = ""
 
+    @property
+    def is_label(self) -> bool:
+        """Whether its values are labels of a head."""
+        return self.dtype == "category" and bool(self.path)
+
     def read(self, table: T) -> list[Any]:
         """Its values, one per row, rounded to `digits`."""
         return self.values(table, self.digits)
@@ -77,6 +86,34 @@ def check_names(columns: Sequence[Column[Any]]) -> None:
 def flat_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
     """Column name → one value per row: what CSV, Parquet and data frames hold."""
     return {column.name: column.read(table) for column in columns if column.flat}
+
+
+def csv_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
+    """`flat_values` as cells of a CSV file; see `mien.csv_cells`."""
+    return {column.name: csv_cells(column.read(table), labels=column.is_label) for column in columns if column.flat}
+
+
+def column_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """Labels as parts of column names, in letters, digits and underscores, so that R and SQL read them unquoted.
+
+    Example:
+        >>> column_names(["happy", "20-29", "not sure", "not-sure", "☺"])
+        ('happy', '20_29', 'not_sure', 'not_sure_2', 'label_5')
+    """
+    used: set[str] = set()
+    names = []
+    for number, label in enumerate(labels, 1):
+        stem = _NOT_IN_NAMES.sub("_", label).strip("_") or f"label_{number}"
+        name = next(n for n in itertools.chain([stem], (f"{stem}_{i}" for i in itertools.count(2))) if n not in used)
+        used.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def head_name(name: str) -> str:
+    """The name of a head as the begin of column names: as `column_names`, with a letter first."""
+    stem = column_names([name])[0]
+    return stem if stem[0].isalpha() else f"x{stem}"
 
 
 def plain_numbers(values: NDArray[Any], known: NDArray[np.bool_], digits: int | None = None) -> list[Any]:

@@ -19,7 +19,10 @@ from mien.results.columns import (
     Column,
     Wild,
     check_names,
+    column_names,
+    csv_values,
     flat_values,
+    head_name,
     json_objects,
     pandas_types,
     plain_numbers,
@@ -43,7 +46,7 @@ Heads = Mapping[str, Head]
 def record_dtype(heads: Heads, *, video: bool) -> np.dtype[np.void]:
     """The fields of one record, little-endian and packed.
 
-    ``face`` is the number of the face in its picture, −1 in the record of a picture or frame without a face;
+    ``face`` is the number of the face in its picture, from 1; −1 in the record of a picture or frame without a face;
     ``landmarks`` are NaN where the detector has none. Each head has a field of its name with its distribution. In
     videos a nominal head has ``NAME/smoothed``, ``NAME/label`` and ``NAME/vote`` (indices of labels, −1 for none) and
     ``NAME/vote_share``, ``/vote_low``, ``/vote_high`` as well.
@@ -131,6 +134,10 @@ class FaceTable:
         """Column name → one Python value per row, None where nothing is known."""
         return flat_values(self.columns, self)
 
+    def to_csv_columns(self) -> dict[str, list[Any]]:
+        """`to_columns` as cells of a CSV file; see `mien.csv_cells`."""
+        return csv_values(self.columns, self)
+
     def to_pandas(self) -> pd.DataFrame:
         """`to_columns` as a data frame; needs pandas (extra ``tables``)."""
         try:
@@ -192,7 +199,7 @@ _FIVE_POINTS: Mapping[str, Any] = {
 _CORNERS = ("left", "top", "right", "bottom")
 _PHOTO: tuple[Column[FaceTable], ...] = (
     Column("source", "string", "path or name of the picture; empty for one from memory", _source, required=True),
-    Column("face", "int32", "number of the face in the picture, from 0; empty without a face", _of_faces("face")),
+    Column("face", "int32", "number of the face in the picture, from 1; empty without a face", _of_faces("face")),
 )
 _VIDEO: tuple[Column[FaceTable], ...] = (
     Column("source", "category", "path or address of the video", _source, required=True),
@@ -234,7 +241,8 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     """The columns of one head."""
     ranges = head.ranges is not None
     root = ("predictions", Wild(name))
-    label = f"{name}_range" if ranges else name
+    stem, parts = head_name(name), column_names(head.labels)
+    label, column = f"{name}_range" if ranges else name, f"{stem}_range" if ranges else stem
     pooled = ", pooled over the track so far" if video and head.ordered else ""
 
     def frame(field: str) -> str:
@@ -268,47 +276,47 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     if name == AGE and ranges:
         yield Column("", "float64", "expected age, years", expected, (name,), digits=1, low=0, flat=False)
     what = f"the most probable {label.replace('_', ' ')}{pooled}"
-    yield Column(label, "category", what, best, (*root, "label"), any_description="the most probable label")
+    yield Column(column, "category", what, best, (*root, "label"), any_description="the most probable label")
     if ranges:
         yield Column(
-            name, "float64", f"expected {name}{pooled}", expected, (*root, "expected"), digits=1, low=0,
+            stem, "float64", f"expected {name}{pooled}", expected, (*root, "expected"), digits=1, low=0,
             any_description="mean under the distribution, for labels that are ranges of numbers",
         )  # fmt: skip
     share: Mapping[str, Any] = {"digits": 4, "low": 0, "high": 1}
     fine: Mapping[str, Any] = {"digits": 5, "low": 0, "high": 1}
     sure = not ranges
     yield Column(
-        f"{name}_confidence", "float64", f"probability of the most probable {name}", confidence, (*root, "confidence"),
+        f"{stem}_confidence", "float64", f"probability of the most probable {name}", confidence, (*root, "confidence"),
         flat=sure, any_description="probability of the most probable label", **share,
     )  # fmt: skip
     yield Column(
-        f"{name}_entropy", "float64", f"uncertainty of {name}: 0 one label certain, 1 all equally likely", entropy,
+        f"{stem}_entropy", "float64", f"uncertainty of {name}: 0 one label certain, 1 all equally likely", entropy,
         (*root, "entropy"), flat=sure, any_description="0: one label certain; 1: all equally likely", **share,
     )  # fmt: skip
-    for i, one in enumerate(head.labels):
+    for i, (one, part) in enumerate(zip(head.labels, parts, strict=True)):
         yield Column(
-            f"{name}_{one}", "float64", f"probability of {one}{pooled}", probability(name, i),
+            f"{stem}_{part}", "float64", f"probability of {one}{pooled}", probability(name, i),
             (*root, "probabilities", Wild(one)), any_description="probability of the label", **fine,
         )  # fmt: skip
     if not video or head.ordered:
         return
     yield Column(
-        f"{name}_stable", "category", f"{name} with hysteresis over time: does not flicker", index(frame("label")),
+        f"{stem}_stable", "category", f"{name} with hysteresis over time: does not flicker", index(frame("label")),
         (*root, "stable"), null=True, any_description="label with hysteresis over time: does not flicker",
     )  # fmt: skip
-    for i, one in enumerate(head.labels):
+    for i, (one, part) in enumerate(zip(head.labels, parts, strict=True)):
         yield Column(
-            f"{name}_smoothed_{one}", "float64", f"probability of {one}, filtered over time",
+            f"{stem}_smoothed_{part}", "float64", f"probability of {one}, filtered over time",
             probability(frame("smoothed"), i), (*root, "smoothed", Wild(one)),
             any_description="probability of the label, filtered over time", **fine,
         )  # fmt: skip
     yield Column(
-        f"{name}_vote", "category", "label with most votes of the frames in the sliding window", index(frame("vote")),
+        f"{stem}_vote", "category", "label with most votes of the frames in the sliding window", index(frame("vote")),
         (*root, "vote", "label"), null=True,
     )  # fmt: skip
     for end, what in (("share", "its share of the votes"), ("low", "lower end of the 95 % interval of the share"),
                       ("high", "upper end of the interval")):  # fmt: skip
-        yield Column(f"{name}_vote_{end}", "float64", what, number(frame(f"vote_{end}")), (*root, "vote", end), **share)
+        yield Column(f"{stem}_vote_{end}", "float64", what, number(frame(f"vote_{end}")), (*root, "vote", end), **share)
 
 
 def _labels(table: FaceTable, indices: NDArray[Any], head: Head) -> list[Any]:

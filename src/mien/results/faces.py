@@ -335,7 +335,7 @@ class Faces:
     def fill_records(self, records: Records) -> Records:
         """``records``, one per face, after writing the faces into them."""
         if len(self):
-            records["face"] = np.arange(len(self))
+            records["face"] = np.arange(1, len(self) + 1)
             records["box"], records["score"], records["landmarks"] = self.boxes, self.scores, self.landmarks
             for name in self.heads:
                 records[name] = self.predictions[name].probabilities

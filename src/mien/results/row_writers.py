@@ -168,7 +168,7 @@ class CsvRows(_AppendedRows):
         self._file = AppendFile(self.path, end)
 
     def _append(self, rows: FaceTable) -> None:
-        columns = rows.to_columns()
+        columns = rows.to_csv_columns()
         self._write_header(columns)
         text = io.StringIO(newline="")
         # before Python 3.13 a lone carriage return, which a file name may hold, was not quoted

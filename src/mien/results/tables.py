@@ -43,7 +43,7 @@ def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
         usual.writerow(names)
         for table in tables:
             writer = quoted if "\r" in (table.source or "") else usual
-            writer.writerows(zip(*table.to_columns().values(), strict=True))
+            writer.writerows(zip(*table.to_csv_columns().values(), strict=True))
     return Path(path)
 
 

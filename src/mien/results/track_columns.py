@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mien.models.card import Head
-from mien.results.columns import Column, Wild, check_names, json_objects
+from mien.results.columns import Column, Wild, check_names, column_names, head_name, json_objects
 from mien.results.face_columns import AGE, EMOTION
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def track_columns(heads: Mapping[str, Head]) -> tuple[Column[Sequence[Track]], .
 def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
     ranges = head.ranges is not None
     root = ("predictions", Wild(name))
-    label = f"{name}_range" if ranges else name
+    stem, parts = head_name(name), dict(zip(head.labels, column_names(head.labels), strict=True))
+    label, column = f"{name}_range" if ranges else name, f"{stem}_range" if ranges else stem
     text = label.replace("_", " ")
 
     def of(get: Callable[[TrackPrediction], Any]) -> Any:
@@ -77,44 +78,44 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
 
     what = f"the most probable {text}"
     get_label = of(lambda p: p.label)
-    columns = [Column(label, "category", what, get_label, (*root, "label"), any_description="the most probable label")]
+    columns = [Column(column, "category", what, get_label, (*root, "label"), any_description="the most probable label")]
     if (name, ranges) in ((EMOTION, False), (AGE, True)):  # views of the shipped heads
         columns.insert(0, Column("", "category", what, get_label, (label,), flat=False))
     if ranges:
         mean = of(lambda p: p.expected)
         columns.append(
-            Column(name, "float64", f"expected {name}", mean, (*root, "expected"), digits=1, low=0,
+            Column(stem, "float64", f"expected {name}", mean, (*root, "expected"), digits=1, low=0,
                    any_description="mean under the distribution, for labels that are ranges of numbers")
         )  # fmt: skip
         if name == AGE:
             columns.append(Column("", "float64", "expected age, years", mean, (name,), digits=1, low=0, flat=False))
     what = "pooled probability" if head.ordered else "time-weighted mean probability"
     columns += [
-        Column(f"{name}_{one}", "float64", f"{what} of {one}", probability(one), (*root, "probabilities", Wild(one)),
-               any_description="probability of the label over the track", **_SHARE)
+        Column(f"{stem}_{parts[one]}", "float64", f"{what} of {one}", probability(one),
+               (*root, "probabilities", Wild(one)), any_description="probability of the label over the track", **_SHARE)
         for one in head.labels
     ]  # fmt: skip
     if head.ordered:
         return tuple(columns)
     columns += [
-        Column(f"{name}_share_{one}", "float64", f"fraction of the observed time with {one} as stable label",
+        Column(f"{stem}_share_{parts[one]}", "float64", f"fraction of the observed time with {one} as stable label",
                share(one), (*root, "shares", Wild(one)),
                any_description="fraction of the observed time with this stable label", **_SHARE)
         for one in head.labels
     ]  # fmt: skip
     columns += [
-        Column(f"{name}_vote", "category", "label with most votes of all frames",
+        Column(f"{stem}_vote", "category", "label with most votes of all frames",
                of(lambda p: p.vote and p.vote.label), (*root, "vote", "label"), null=True),
         *(
-            Column(f"{name}_vote_{end}", "float64", text, vote(end), (*root, "vote", end), **_SHARE)
+            Column(f"{stem}_vote_{end}", "float64", text, vote(end), (*root, "vote", end), **_SHARE)
             for end, text in (("share", "its share of the votes"), ("low", "lower end of the 95 % interval"),
                               ("high", "upper end of the interval"))
         ),
-        Column(f"{name}_vote_n", "int64", "frames that voted", of(lambda p: p.vote and p.vote.n), (*root, "vote", "n"),
+        Column(f"{stem}_vote_n", "int64", "frames that voted", of(lambda p: p.vote and p.vote.n), (*root, "vote", "n"),
                low=0),
-        Column(f"{name}_vote_decided", "bool", "whether the whole interval lies above one half",
+        Column(f"{stem}_vote_decided", "bool", "whether the whole interval lies above one half",
                of(lambda p: p.vote and p.vote.decided), (*root, "vote", "decided")),
-        Column(f"{name}_episodes", "int32", "number of episodes", of(lambda p: len(p.episodes)),
+        Column(f"{stem}_episodes", "int32", "number of episodes", of(lambda p: len(p.episodes)),
                (*root, "episodes"), low=0),
     ]  # fmt: skip
     return tuple(columns)

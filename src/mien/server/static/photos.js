@@ -2,6 +2,7 @@
 
 import { limits, loadModels } from "./api.js";
 import { moveAlong } from "./boxes.js";
+import { csvText } from "./csv.js";
 import { $, h, saveBlob } from "./dom.js";
 import { byteSize, count, labelText, megapixels } from "./format.js";
 import { Photo } from "./photo.js";
@@ -261,17 +262,10 @@ async function saveCsv() {
     photo.result.faces.map((face, i) =>
       columns.map(({ name, path }) => {
         if (name === "source") return photo.name;
-        if (name === "face") return i;
+        if (name === "face") return i + 1;
         return path.reduce((value, key) => value?.[key], face);
       }),
     ),
   );
-  const lines = [columns.map(({ name }) => name), ...rows];
-  const text = lines.map((line) => line.map(quoted).join(",")).join("\r\n");
-  saveBlob(new Blob([`${text}\r\n`], { type: "text/csv;charset=utf-8" }), "faces.csv");
+  saveBlob(new Blob([csvText(columns, rows)], { type: "text/csv;charset=utf-8" }), "faces.csv");
 }
-
-const quoted = (value) => {
-  const text = value === undefined || value === null ? "" : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};

@@ -71,6 +71,7 @@ def _column(column: Column[Any]) -> dict[str, Any]:
         "path": list(column.path),
         "description": column.description,
         "unit": column.unit or None,
+        "label": column.is_label,
     }
 
 

@@ -354,6 +354,7 @@ class ColumnDescription(StrictModel):
     )
     description: str
     unit: str | None
+    label: bool = Field(description="whether its values are labels of a head")
 
 
 class ModelCard(BaseModel):

@@ -1,0 +1,51 @@
+"""Values as cells of a CSV file, so that R, pandas and spreadsheets read what was written.
+
+Truth values are TRUE and FALSE, which all of them know. A spreadsheet runs text that begins like a formula and turns
+text that looks like a date into one, and a file name or a label may be either.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import Any
+
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+_RANGE = re.compile(r"(\d{1,4})-(\d{1,4})")
+_DATE = re.compile(
+    r"\d{1,4}\s?[-/.:]\s?\d{1,4}(?:\s?[-/.:]\s?\d{1,4})?"
+    r"|(?=\D*\d)(?:\d{1,4}[\s./-]?)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[\s./-]?(?:\d{1,4})?",
+    re.IGNORECASE,
+)
+
+
+def csv_cells(values: Iterable[Any], *, labels: bool = False) -> list[Any]:
+    """Values as `csv.writer` gets them.
+
+    Text that a spreadsheet would run or turn into a date gets an apostrophe before it.
+
+    Args:
+        values: of one column; None is an empty cell.
+        labels: they are names of classes: a range of numbers such as "3-9" is written as "3 to 9".
+
+    Example:
+        >>> csv_cells([True, None, 0.5, "a.jpg", "=1+1.jpg"]), csv_cells(["3-9", "happy"], labels=True)
+        (['TRUE', None, 0.5, 'a.jpg', "'=1+1.jpg"], ['3 to 9', 'happy'])
+    """
+    text = _label if labels else _text
+    return [
+        text(value) if isinstance(value, str) else str(value).upper() if isinstance(value, bool) else value
+        for value in values
+    ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _label(text: str) -> str:
+    found = _RANGE.fullmatch(text)
+    return f"{found[1]} to {found[2]}" if found else _text(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _text(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) or _DATE.fullmatch(text) else text
