@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import glob
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from mien.batch.storage import convert_remote_errors, filesystem, is_address, root_of
 from mien.batch.types import InputFile
 from mien.errors import InputError, MienError, MissingFileError
+from mien.files import decode_text
 from mien.media.image import image_suffixes
 from mien.media.paths import VIDEO_SUFFIXES, in_skipped_folder, walk_files
 
@@ -98,10 +99,10 @@ def _read_list_file(path: Path) -> list[InputFile]:
 
 def _parse_list(content: bytes, path: str) -> list[InputFile]:
     """The files that a list names; its text is that of Linux, Windows or PowerShell, or holds names of any bytes."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = content.decode("utf-16", "replace")
-    else:
-        text = os.fsdecode(content.removeprefix(codecs.BOM_UTF8))
+    try:
+        text = decode_text(content, sys.getfilesystemencodeerrors())
+    except UnicodeDecodeError:
+        text = "\0"
     if "\0" in text:
         raise InputError("is not a list of names", path=path, advice=f"{_LIST_FORMAT}, as UTF-8 text")
     # str.splitlines would also split at characters that a name may hold
