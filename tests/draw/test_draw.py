@@ -117,6 +117,17 @@ def test_tiny_pictures(size: tuple[int, int]) -> None:
     assert_inside(faces)
 
 
+@pytest.mark.parametrize("by", [2, 4, 8])
+def test_boxes_of_a_whole_picture_are_drawn_on_a_smaller_version(by: int) -> None:
+    faces = classified([[160, 80, 480, 400]], (801, 603))
+    small = canvas((-(-801 // by), -(-603 // by)))
+    drawn = draw_faces(faces, small)
+    assert drawn.shape == small.shape
+    assert np.array_equal(drawn, draw_faces(faces.scaled((small.shape[1], small.shape[0])), small))
+    with pytest.raises(InputError, match="801 × 603"):
+        draw_faces(faces, small[1:])
+
+
 def test_huge_picture_has_large_text() -> None:
     size = (6000, 4000)
     faces = classified([[2800, 1800, 3300, 2400]], size)

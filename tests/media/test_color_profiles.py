@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from helpers.encoded_images import (
     near,
     quadrants,
 )
+from helpers.pictures import noise
 from mien.media.image import load_image
 
 
@@ -117,3 +119,32 @@ def test_cmyk_profile_and_lab() -> None:
     assert load_image(encoded(paper, "TIFF", icc_profile=profile)).rgb.min() > 248
     lab = Image.merge("LAB", [Image.new("L", (8, 8), v) for v in (255, 128, 128)])
     assert load_image(encoded(lab, "TIFF")).rgb.min() > 250
+
+
+def steps(n: int) -> bytes:
+    """Display P3 with a transform of so many steps beside it, all of them the same 96 bytes."""
+    raw = bytearray(display_p3())
+    (count,) = struct.unpack(">I", raw[128:132])
+    curve = b"curf\0\0\0\0" + struct.pack(">HH", 1, 0) + b"parf\0\0\0\0" + struct.pack(">HH4f", 0, 0, 1.001, 1, 0, 0)
+    step = b"cvst\0\0\0\0" + struct.pack(">HH", 3, 3) + struct.pack(">II", 36, len(curve)) * 3 + curve
+    table = struct.pack(">II", 16 + 8 * n, len(step)) * n
+    transform = b"mpet\0\0\0\0" + struct.pack(">HHI", 3, 3, n) + table + step
+    # the new entry of the table of tags moves everything behind it by 12 bytes
+    tags = b"".join(
+        raw[at : at + 4] + struct.pack(">I", struct.unpack(">I", raw[at + 4 : at + 8])[0] + 12) + raw[at + 8 : at + 12]
+        for at in range(132, 132 + 12 * count, 12)
+    )
+    rest = bytes(raw[132 + 12 * count :])
+    entry = b"D2B0" + struct.pack(">II", 144 + 12 * count + len(rest), len(transform))
+    body = struct.pack(">I", count + 1) + tags + entry + rest + transform
+    raw[8:10] = b"\4\x30"
+    return struct.pack(">I", 128 + len(body)) + bytes(raw[4:128]) + body
+
+
+def test_a_transform_of_many_steps_takes_no_time() -> None:
+    picture = noise(20, 30)
+    began = time.perf_counter()
+    rgb = load_image(encoded(picture, "PNG", icc_profile=steps(3000))).rgb
+    assert time.perf_counter() - began < 2
+    assert np.array_equal(rgb, load_image(encoded(picture, "PNG", icc_profile=display_p3())).rgb)
+    assert not np.array_equal(rgb, picture)

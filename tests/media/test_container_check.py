@@ -37,6 +37,10 @@ def _app(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
+def _icon(picture: bytes) -> bytes:
+    return b"\0\0\1\0\1\0" + struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(picture), 22) + picture
+
+
 TILES = b"\xff\x4f\xff\x51\0\x2f\0\0" + struct.pack(">8I", 5000, 5000, 0, 0, 20, 20, 0, 0)
 RESOURCES = _app(0xED, b"Photoshop 3.0\0" + b"8BIM\0\0\0\0\0\0\0\0" * 5000)
 FILES: dict[str, Callable[[], bytes]] = {
@@ -58,10 +62,10 @@ FILES: dict[str, Callable[[], bytes]] = {
     "WebP of fractions": lambda: encoded(noise(16, 16), "WEBP", exif=b"Exif\0\0" + _tiff(0x0112, 5, N, 8)),
     "TIFF of strips": lambda: _tiff(273, 4, 2 * N, 4),
     "TIFF of fractions": lambda: _tiff(282, 5, N, 8),
-    "PPM in text": lambda: b"P3\n2000 1000\n255\n" + b"1 " * (8 * N),
     "PPM of comments": lambda: b"P6\n" + b"#\n" * N + b"2 1\n255\n" + bytes(6),
-    "QOI": lambda: b"qoif" + struct.pack(">IIBB", 4000, 1000, 3, 0) + b"\x40" * (15 * N),
-    "BMP with run lengths": lambda: b"BM" + bytes(28) + b"\1\0\0\0" + b"\1\1" * (8 * N),
+    "icon of many": lambda: b"\0\0\1\0" + struct.pack("<H", 4000) + bytes(16 * 4000),
+    "icon of a large PNG": lambda: _icon(png(12_000, 12_000, b"")),
+    "icon of a PNG of texts": lambda: _icon(PNG[:33] + chunk(b"tEXt", b"a\0") * N + PNG[33:]),
     "JPEG 2000 of tiles": lambda: TILES + bytes(N * 5),
     "JPEG 2000": lambda: b"\xff\x4f\xff\x51" + bytes(17 << 20),
 }  # fmt: skip

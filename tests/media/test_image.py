@@ -490,6 +490,33 @@ def test_max_pixels() -> None:
         load_image(data, max_pixels=4999)
 
 
+@pytest.mark.parametrize(
+    ("max_pixels", "size"), [(5000, (100, 50)), (4999, (50, 25)), (1249, (25, 13)), (300, (13, 7))]
+)
+@pytest.mark.parametrize("fmt", ["JPEG", "MPO"])
+def test_a_jpeg_of_more_pixels_is_decoded_smaller(fmt: str, max_pixels: int, size: tuple[int, int]) -> None:
+    frame = load_image(encoded(quadrants(100, 50), fmt, quality=95, subsampling=0), max_pixels=max_pixels)
+    assert (frame.size, frame.full_size) == (size, None if size == (100, 50) else (100, 50))
+    assert frame.rgb[0, 0, 0] > 200 > 55 > frame.rgb[0, 0, 1]
+
+
+def test_a_turned_jpeg_of_more_pixels_states_its_upright_size() -> None:
+    data = encoded(stored_for(6, quadrants(100, 50)), "JPEG", exif=exif(6))
+    frame = load_image(data, max_pixels=4999)
+    assert (frame.size, frame.full_size) == ((50, 25), (100, 50))
+
+
+def test_a_jpeg_that_is_too_large_at_an_eighth_is_refused() -> None:
+    with pytest.raises(ImageTooLargeError, match="declares 100 × 50 pixels"):
+        load_image(encoded(quadrants(100, 50), "JPEG"), max_pixels=80)
+
+
+def test_a_jpeg_beyond_pillows_own_limit_is_decoded_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    frame = load_image(encoded(quadrants(100, 50), "JPEG"), max_pixels=2000)
+    assert (frame.size, frame.full_size) == ((50, 25), (100, 50))
+
+
 def test_large_but_allowed_picture_does_not_warn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)  # between this and twice it Pillow warns
     assert load_image(encoded(quadrants(100, 50), "PNG")).size == (100, 50)

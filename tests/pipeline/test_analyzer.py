@@ -135,7 +135,24 @@ def test_large_files_are_decoded_no_larger_than_faces_need(tmp_path: Path, orien
     smaller = load_image(path, reduce=2)
     assert (smaller.size, smaller.full_size) == ((801, 751), (1601, 1501))
     same(analyzer.analyze(smaller), found)
-    assert analyzer.analyze(smaller).image is None
+    assert analyzer.analyze(smaller).draw().shape == (751, 801, 3)
+
+
+def test_a_photo_above_the_limit_is_analysed_smaller_and_drawn(
+    analyzer: mien.Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.jpg"
+    Image.fromarray(cv2.resize(astronaut(), (2001, 2001), interpolation=cv2.INTER_CUBIC)).save(path, quality=92)
+    expected = analyzer.analyze(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # as if it had 200 megapixels
+    monkeypatch.setattr(
+        "mien.media.image.load_image.__kwdefaults__", {**load_image.__kwdefaults__, "max_pixels": 2_000_000}
+    )
+    for found in (analyzer.analyze(path), *analyzer.analyze_batch([path])):
+        assert found.image_size == (2001, 2001)
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=12)
+        assert found.labels() == expected.labels()
+        assert found.draw().shape == (1001, 1001, 3)
 
 
 def test_a_detector_of_ones_own_sees_whole_pictures(tmp_path: Path) -> None:

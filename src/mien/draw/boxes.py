@@ -43,10 +43,12 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
 
     Args:
         faces: the faces, in pixels of the picture.
-        image: RGB uint8 ``(h, w, 3)``; by default ``faces.image``, or the file that the faces come from.
+        image: RGB uint8 ``(h, w, 3)``; by default ``faces.image``, or the file that the faces come from. It may be the
+            picture at a half, a quarter or an eighth of its size, as `mien.media.image.load_image` decodes very large
+            ones.
 
     Returns:
-        RGB uint8 ``(h, w, 3)``.
+        RGB uint8 of the shape of the picture that was drawn on.
 
     Raises:
         InputError: there is no picture, or it has another size than the faces' picture.
@@ -54,6 +56,8 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
         MissingFileError: it does not exist any more.
     """
     rgb = _picture_to_draw_on(faces, image).copy()
+    if rgb.shape[1::-1] != faces.image_size:
+        faces = faces.scaled((rgb.shape[1], rgb.shape[0]))
     boxes, rows = drawable_boxes(faces)
     placements = place_labels(faces)
     width = line_width(faces.image_size)
@@ -154,7 +158,7 @@ def _picture_to_draw_on(faces: Faces, image: NDArray[np.uint8] | None) -> NDArra
         got = f"{rgb.dtype} {rgb.shape}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
         raise InputError(f"a picture to draw on is an RGB uint8 array (height, width, 3), got {got}")
     width, height = faces.image_size
-    if rgb.shape[:2] != (height, width):
+    if all(rgb.shape[:2] != (-(-height // by), -(-width // by)) for by in (1, 2, 4, 8)):
         raise InputError(
             f"the picture has {rgb.shape[1]} × {rgb.shape[0]} pixels, that of the faces {width} × {height}",
             path=path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab "}
 """Pillow's mode → the colour space a profile must be for to mean that mode's pixels."""
+_TAGS, _TAG_BYTES, _MAX_TAGS, _COUNT = 128, 12, 100, struct.Struct(">I")
+"""Where the table of tags of a profile starts, the size of an entry, the most that LittleCMS reads, their number."""
 _TOLERANCE = 2
 """Levels of 255: a profile that changes no colour by more than this is sRGB under another name."""
 
@@ -43,7 +46,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
         srgb = ImageCms.createProfile("sRGB")
         if profile:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            source = ImageCms.ImageCmsProfile(io.BytesIO(_without_float_transforms(profile)))
         else:
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         if source.profile.xcolor_space != _SPACES[mode]:
@@ -59,3 +62,22 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         if np.abs(converted - grid).max() <= _TOLERANCE:
             return None
     return transform
+
+
+def _without_float_transforms(profile: bytes) -> bytes:
+    """The profile with the tags of its floating-point transforms renamed, so that its other tags are used.
+
+    Such a transform may have 32,767 steps in 240 KB, which LittleCMS takes minutes to compute for every profile that
+    names it. No common profile has one, and one that does has to have another transform beside it.
+    """
+    content = bytearray(profile)
+    floating = (bytearray(b"D2B"), bytearray(b"B2D"))
+    try:
+        (count,) = _COUNT.unpack_from(content, _TAGS)
+        for i in range(min(count, _MAX_TAGS)):
+            at = _TAGS + _COUNT.size + _TAG_BYTES * i
+            if content[at : at + 3] in floating:
+                content[at : at + 4] = b"mi%02d" % i
+    except struct.error:
+        pass  # cut short, which LittleCMS reports
+    return bytes(content)

@@ -1,7 +1,6 @@
 """Pictures whose container, not whose pixels, takes minutes to read: refused from their structure.
 
-Pillow reads chunks, segments, comments and tags in Python, one by one, and decodes a few old formats so as well. A file
-of 32 MiB can hold millions of them.
+Pillow reads chunks, segments, comments and tags in Python, one by one. A file of 32 MiB can hold millions of them.
 """
 
 from __future__ import annotations
@@ -18,12 +17,14 @@ from mien.media.decoding_cost import COMPLEX, is_jpeg_header
 
 MAX_PARTS = 20_000
 """Chunks of a PNG, segments of a JPEG before its first scan, blocks of a GIF before its picture; 1 to 5 µs each."""
-MAX_SLOW_BYTES = 2 << 20
-"""Bytes of a file whose pixels Pillow decodes in Python: QOI, text PPM, BMP with run lengths; 1 to 5 µs each."""
 MAX_JPEG_2000_BYTES = 16 << 20
 """Bytes of a JPEG 2000 file; about half a second each MiB."""
 MAX_JPEG_2000_TILES = 10_000
 """Tiles of a JPEG 2000 file; about 0.1 ms each."""
+MAX_ICONS = 100
+"""Pictures in an icon."""
+MAX_ICON_SIDE = 4096
+"""Pixels of the side of a picture in an icon; they have 256 at most, but for the largest of some programs."""
 MAX_TAG_VALUES = 262_144
 """Values of a tag of a TIFF, such as the places of its strips."""
 MAX_TAG_FRACTIONS = 1_000
@@ -32,7 +33,7 @@ MAX_TAG_FRACTIONS = 1_000
 _CHUNK = struct.Struct(">I4s")
 _BYTES_PER_CHUNK = 1024
 """Bytes of pixels for which a PNG may have one more chunk; encoders write 4 KiB or more at a time."""
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG, _ICON = b"\x89PNG\r\n\x1a\n", b"\0\0\1\0"
 _BYTE_TYPES, _FRACTION_TYPES = frozenset({1, 2, 6, 7}), frozenset({5, 10})
 _TYPE_BYTES = {4: 4, 5: 8, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _TIFF, _MAX_EXIF = re.compile(rb"II\*\0|MM\0\*"), 100
@@ -66,11 +67,9 @@ def check_container(head: bytes, stream: BinaryIO) -> None:
         elif head[:4] == b"RIFF" or head[4:8] == b"ftyp":
             _check_embedded_exif(stream)
         elif re.match(rb"P[1-6fF]\s", head):
-            _check_ppm(head, stream)
-        elif head.startswith(b"qoif"):
-            _check_size(stream, MAX_SLOW_BYTES, "QOI file")
-        elif head.startswith(b"BM") and head[30:34] in (b"\1\0\0\0", b"\2\0\0\0"):
-            _check_size(stream, MAX_SLOW_BYTES, "BMP file with run lengths")
+            _check_ppm(stream)
+        elif head.startswith(_ICON):
+            _check_icon(head, stream)
         elif head[4:8] == b"jP  " or head.startswith(_CODESTREAM):
             _check_jpeg_2000(stream)
     except (struct.error, IndexError):
@@ -116,8 +115,9 @@ def _check_jpeg(stream: BinaryIO) -> None:
     raise _too_complex(f"has more than {MAX_PARTS:,} segments", limit=MAX_PARTS)
 
 
-def _check_png(stream: BinaryIO) -> None:
-    stream.seek(len(_PNG))
+def _check_png(stream: BinaryIO, start: int = 0) -> None:
+    """The number of chunks of the PNG that begins at ``start``."""
+    stream.seek(start + len(_PNG))
     allowed, kind = float(MAX_PARTS), b""
     while kind != b"IEND":
         length, kind = _CHUNK.unpack(stream.read(_CHUNK.size))
@@ -131,6 +131,24 @@ def _check_png(stream: BinaryIO) -> None:
         allowed -= 1
         if allowed < 0:
             raise _too_complex(f"has more than {MAX_PARTS:,} chunks", limit=MAX_PARTS)
+
+
+def _check_icon(head: bytes, stream: BinaryIO) -> None:
+    """The pictures of an icon, each a PNG or a bitmap; the size that the icon states need not be that of its PNG."""
+    (count,) = struct.unpack_from("<H", head, 4)
+    if count > MAX_ICONS:
+        raise _too_complex(f"has {count:,} icons", limit=MAX_ICONS)
+    stream.seek(6)
+    entries = stream.read(16 * count)
+    for _, at in struct.iter_unpack("<8xII", entries[: len(entries) // 16 * 16]):
+        stream.seek(at)
+        start = stream.read(24)
+        if not start.startswith(_PNG) or len(start) < 24:
+            continue
+        width, height = struct.unpack_from(">II", start, 16)
+        if max(width, height) > MAX_ICON_SIDE:
+            raise _too_complex(f"has an icon of {width} × {height} pixels", limit=MAX_ICON_SIDE)
+        _check_png(stream, at)
 
 
 def _check_gif(stream: BinaryIO) -> None:
@@ -191,10 +209,7 @@ def _check_tiff(stream: BinaryIO, start: int = 0) -> None:
             raise _too_complex(f"has {values:,} values in its tag {tag}", tag=tag, limit=limit)
 
 
-def _check_ppm(head: bytes, stream: BinaryIO) -> None:
-    if head[1:2] in b"123":
-        _check_size(stream, MAX_SLOW_BYTES, "PPM file in text")
-    stream.seek(0)
+def _check_ppm(stream: BinaryIO) -> None:
     words = len(_COMMENT.sub(b" ", stream.read(_MAX_HEADER)).split(maxsplit=4))
     if words < 4 and len(stream.read(1)):
         raise _too_complex(f"has a header of more than {_MAX_HEADER:,} bytes", limit=_MAX_HEADER)

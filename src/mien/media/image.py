@@ -24,9 +24,10 @@ from mien.media.frame import Frame
 from mien.media.local_file import open_file
 from mien.media.pixels import apply_orientation, rgb_pixels, to_rgb
 from mien.media.silence_logs import silence_pillow
+from mien.media.slow_formats import decode_slow_format
 
 if TYPE_CHECKING:
-    from PIL import ImageFile
+    from PIL import Image, ImageFile
 
 ImageInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[Any]
 """A path, the bytes of a file, an open binary file, or an array (which needs ``color``)."""
@@ -34,7 +35,7 @@ BYTES_NAME, FILE_OBJECT_NAME = "<bytes>", "<file object>"
 """What errors have as path where the input has none."""
 
 MAX_PIXELS = 178_000_000
-"""Pixels a file may declare, about what Pillow itself refuses to go beyond."""
+"""Pixels of a decoded picture, about what Pillow itself refuses to go beyond."""
 
 FORMATS = (
     "JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "PPM", "QOI", "TGA", "SGI", "PCX", "ICO",
@@ -43,6 +44,8 @@ FORMATS = (
 anything but pictures (HDF5, MPEG, PDF, FITS)."""
 
 _HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+_SHRINKABLE = frozenset({"JPEG", "MPO"})
+"""Formats that are decoded at a half, a quarter or an eighth of their width and height in less time."""
 _ORIENTATION = 0x0112
 _QUOTED_ERRORS = (OSError, SyntaxError, ValueError, RuntimeError)
 _DECODER_ERRORS = (*_QUOTED_ERRORS, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
@@ -68,9 +71,10 @@ def load_image(
             of shape ``(h, w)``, ``(h, w, 1)``, ``(h, w, 3)`` or ``(h, w, 4)``.
         color: the channel order of an array with three or four channels. Nothing in the pixels distinguishes RGB from
             BGR, so it must be given; a file states it itself.
-        max_pixels: a file that declares more pixels is refused before it is decoded.
-        reduce: divide width and height by this; JPEG files decode several times faster so. The frame then states the
-            whole picture's size too, so that an analyzer's results are in pixels of that.
+        max_pixels: pixels of the frame at most. A JPEG file that declares more is decoded at a half, a quarter or an
+            eighth of its width and height; a file of another format is refused before it is decoded.
+        reduce: divide width and height by this at least; JPEG files decode several times faster so. The frame of a
+            smaller picture states the whole picture's size too, so that an analyzer's results are in pixels of that.
 
     Returns:
         A `Frame`; its source is the path, or the file object's name, or None.
@@ -78,7 +82,7 @@ def load_image(
     Raises:
         MissingFileError: no such file.
         InputError: a folder, a URL, or an array or object that is no picture.
-        ImageTooLargeError: a file that declares more than ``max_pixels``.
+        ImageTooLargeError: a file that declares more than ``max_pixels`` and cannot be decoded smaller.
         ImageError: a file that is empty, damaged, cut short, of a format that cannot be read, or made so that it would
             take minutes to decode (``code`` is "image-too-complex"). The ``path`` of an error is `BYTES_NAME` or
             `FILE_OBJECT_NAME` where the input has no other.
@@ -183,14 +187,14 @@ def _decode(stream: BinaryIO, path: str, source: str | None, max_pixels: int, re
         _register_heif(path)
         formats.append("HEIF")
     try:
-        with silence_pillow(), Image.open(stream, formats=formats) as image:
-            _check_size(image.size, max_pixels)
+        with silence_pillow(), _open(stream, head, formats) as image:
+            reduce = _sufficient_reduction(image, max_pixels, reduce)
             if is_jpeg_header(head):
                 position = stream.tell()
                 stream.seek(0)
                 check_jpeg_scans(stream)
                 stream.seek(position)
-            rgb, full_size = _pixels_of(image, reduce)
+            rgb, full_size = _pixels_of(image, stream, reduce)
             return Frame(rgb, source=source, full_size=full_size)
     except ImageError as error:
         raise error.with_path(path) from None
@@ -210,15 +214,59 @@ def _decode(stream: BinaryIO, path: str, source: str | None, max_pixels: int, re
         raise _damage(path, error) from None
 
 
-def _pixels_of(image: ImageFile.ImageFile, reduce: int) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
+def _open(stream: BinaryIO, head: bytes, formats: list[str]) -> ImageFile.ImageFile:
+    """The opened picture, not decoded."""
+    from PIL import Image, JpegImagePlugin
+
+    try:
+        return Image.open(stream, formats=formats)
+    except Image.DecompressionBombError:
+        if not is_jpeg_header(head):
+            raise
+    # Pillow refuses by the size that a file declares, and a JPEG can be decoded smaller
+    stream.seek(0)
+    image: ImageFile.ImageFile = JpegImagePlugin.jpeg_factory(stream)
+    return image
+
+
+def _sufficient_reduction(image: ImageFile.ImageFile, max_pixels: int, reduce: int) -> int:
+    """The factor of at least ``reduce`` at which a picture has no more than ``max_pixels``.
+
+    Raises:
+        ImageTooLargeError: there is none.
+    """
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(
+            f"declares a size of {width} × {height}", advice="the file is damaged, copy or download it again"
+        )
+    if width * height <= max_pixels:
+        return reduce
+    if image.format in _SHRINKABLE:
+        for by in (2, 4, 8):
+            if by >= reduce and min(width, height) >= by and -(-width // by) * -(-height // by) <= max_pixels:
+                return by
+    raise ImageTooLargeError(
+        f"declares {width} × {height} pixels, above the limit of {max_pixels:,}, and was not decoded",
+        advice="shrink it, or raise max_pixels if you trust the file",
+        details={"pixels": width * height, "limit": max_pixels},
+    )
+
+
+def _pixels_of(
+    image: ImageFile.ImageFile, stream: BinaryIO, reduce: int
+) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
     """The pixels, and the whole picture's (width, height) where they are fewer."""
     width, height = image.size
     smaller = reduce > 1
-    if reduce > 1 and image.format in ("JPEG", "MPO") and min(width, height) >= reduce:
+    if reduce > 1 and image.format in _SHRINKABLE and min(width, height) >= reduce:
         image.draft(None, (width // reduce, height // reduce))
         reduce = 1
-    image.load()
-    rgb = to_rgb(image)
+    decoded: Image.Image | None = decode_slow_format(image, stream)
+    if decoded is None:
+        image.load()
+        decoded = image
+    rgb = to_rgb(decoded)
     if reduce > 1:
         rgb = rgb.reduce(reduce)
     orientation = _orientation(image)
@@ -240,20 +288,6 @@ def _shrink(rgb: NDArray[np.uint8], reduce: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     return rgb_pixels(Image.fromarray(rgb).reduce(reduce))
-
-
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width < 1 or height < 1:
-        raise ImageError(
-            f"declares a size of {width} × {height}", advice="the file is damaged, copy or download it again"
-        )
-    if width * height > max_pixels:
-        raise ImageTooLargeError(
-            f"declares {width} × {height} pixels, above the limit of {max_pixels:,}, and was not decoded",
-            advice="shrink it, or raise max_pixels if you trust the file",
-            details={"pixels": width * height, "limit": max_pixels},
-        )
 
 
 def _register_heif(path: str) -> None:

@@ -11,13 +11,15 @@ import os
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.defaults import FRAME_RATE
 from mien.errors import VideoError, display_path
 from mien.media.demuxer import VideoDemuxer, VideoPacket, codec_name
-from mien.media.filetype import is_image_header
+from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video, is_image_header
 from mien.media.frame_converter import FrameConverter
+from mien.media.silence_logs import silence_ffmpeg
 from mien.media.source import SourceInfo
 from mien.media.unreadable_video import encrypted, encryption_error, no_decodable_frame, not_a_video, read_header
 
@@ -101,6 +103,33 @@ def probe_video(path: str | os.PathLike[str]) -> VideoProbe:
         if isinstance(error, OSError) and error.strerror:
             raise VideoError(f"cannot be read: {error.strerror}", path=given) from None
         raise not_a_video(given, head) from None
+
+
+def frame_sizes(path: Path, containers: str) -> list[tuple[int, int]]:
+    """(width, height) of each video track, as its header states them; nothing else is opened by what the file names.
+
+    Args:
+        path: the file.
+        containers: FFmpeg's names of the containers that are opened, with commas between them.
+
+    Raises:
+        VideoError: it is none of these, or damaged; without a path.
+    """
+    import av
+    from av.error import FFmpegError
+
+    only = {"protocol_whitelist": "file", "format_whitelist": containers}
+    try:
+        with (
+            silence_ffmpeg(),
+            av.open(f"file:{path}", metadata_errors="replace", container_options=only) as container,
+        ):
+            contexts = [stream.codec_context for stream in container.streams.video]
+            return [(context.width, context.height) for context in contexts if context is not None]
+    except FFmpegError:
+        with path.open("rb") as file:
+            diagnosis = diagnose_unreadable_video(file.read(HEADER_BYTES))
+        raise VideoError(diagnosis.reason, advice=diagnosis.advice) from None
 
 
 def _probe(given: str, head: bytes, demuxer: VideoDemuxer) -> VideoProbe:

@@ -107,7 +107,7 @@ class Analyzer:
         """
         frame = _load_frame(image, color)
         faces = self._predict([frame], [self._detect(frame, self._threads)])[0]
-        return replace(faces, image=frame.rgb if frame.full_size is None else None)
+        return replace(faces, image=frame.rgb)
 
     def analyze_batch(self, images: Iterable[ImageInput | Frame], *, color: Color | None = None) -> list[Faces]:
         """The faces of several pictures, in order.

@@ -127,7 +127,8 @@ class Faces:
             are NaN for faces of a video on which the model did not run.
         tracks: ``(n,)`` int64 numbers of the tracks that the faces of a video belong to, None in a photo.
         source: path or name of the picture, None for an array.
-        image: the picture itself as RGB uint8 (h, w, 3), kept for drawing; None in batches.
+        image: the picture itself as RGB uint8 (h, w, 3), kept for drawing; smaller where it was too large to be
+            decoded whole; None in batches.
     """
 
     boxes: NDArray[np.float32]

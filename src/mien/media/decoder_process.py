@@ -1,0 +1,179 @@
+"""A process that decodes for this one, and that can be ended whatever its decoder does."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MienError
+from mien.media.messages import Channel, error_from_dict
+
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from mien.media.decoder_program import main; main(int(sys.argv[2]))"
+)
+_START_SECONDS, _END_SECONDS = 60.0, 5.0
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Threads that no decoder uses, and that would take memory."""
+
+
+class DecodingTimeoutError(Exception):
+    """The process was ended because it passed its clock."""
+
+
+class DecoderEndedError(Exception):
+    """The process has ended by itself, or by `DecoderProcess.kill`.
+
+    Args:
+        returncode: of the process, None where it is not known.
+    """
+
+    def __init__(self, returncode: int | None) -> None:
+        super().__init__(f"the process ended with code {returncode}")
+        self.returncode = returncode
+
+
+class DecoderProcess:
+    """One process; for one thread at a time, but for `kill`.
+
+    Args:
+        memory_bytes: bytes of memory that decoding may take, where the system can bound it (Linux).
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, memory_bytes: int) -> None:
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise OSError("this program is not run by a Python interpreter that could run another one")
+        self._popen = subprocess.Popen(
+            [sys.executable, "-I", "-c", _PROGRAM, json.dumps([*map(str, sys.path)]), str(memory_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=os.environ | _ONE_THREAD,
+        )
+        self._channel = Channel(self._popen.stdout, self._popen.stdin)
+        self._timed_out = self._killed = False
+        self._lock = threading.Lock()
+        try:
+            with self._clock(_START_SECONDS):
+                self._receive(0)
+        except (DecodingTimeoutError, DecoderEndedError) as error:
+            self.close()
+            raise OSError(f"a process for decoding did not start: {error}") from None
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended, and nothing has ended it."""
+        return not self._killed and self._popen.poll() is None
+
+    def request(
+        self, operation: str, arguments: Mapping[str, Any], payload: Any = b"", *, seconds: float, max_bytes: int
+    ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+        """Send a request and wait for its first answer.
+
+        Args:
+            operation: a name in `mien.media.decoder_program`.
+            arguments: of the operation, JSON-ready.
+            payload: bytes that the operation works on.
+            seconds: how long it may take.
+            max_bytes: bytes of pixels that an answer may have.
+
+        Returns:
+            The answer, and its pixels, ``(0,)`` where it has none.
+
+        Raises:
+            MienError: what the operation raises.
+            DecodingTimeoutError: it took longer; the process was ended.
+            DecoderEndedError: the process has ended.
+        """
+        with self._clock(seconds):
+            self._channel.send({"operation": operation, "arguments": arguments, "seconds": seconds}, payload)
+            return self._receive(max_bytes)
+
+    def next_answer(self, *, seconds: float, max_bytes: int) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+        """A further answer to the last request; arguments and errors as of `request`."""
+        with self._clock(seconds):
+            return self._receive(max_bytes)
+
+    def kill(self) -> None:
+        """End it at once; from any thread."""
+        with self._lock:
+            self._killed = True
+            if self._popen.poll() is None:
+                self._popen.kill()
+
+    def close(self) -> None:
+        """End it and release its pipes."""
+        self.kill()
+        self._popen.wait(_END_SECONDS)
+        self._channel.close()
+
+    @contextmanager
+    def _clock(self, seconds: float) -> Iterator[None]:
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except MienError:
+            raise
+        except (EOFError, OSError):
+            self.kill()
+            code = self._popen.wait(_END_SECONDS)
+            if self._timed_out:
+                raise DecodingTimeoutError from None
+            raise DecoderEndedError(code) from None
+        except BaseException:
+            # such as Ctrl-C: its answer would be taken for that of the next request
+            self.kill()
+            raise
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self._timed_out = True
+        self.kill()
+
+    def _receive(self, max_bytes: int) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+        head, size = self._channel.receive_head()
+        if "error" in head:
+            raise error_from_dict(head["error"])
+        shape = tuple(head.get("shape", (0,)))
+        if size > max_bytes or math.prod(shape) != size:
+            raise EOFError
+        pixels = np.empty(shape, np.uint8)
+        self._channel.receive_into(pixels)
+        return head, pixels
+
+
+def describe_end(error: DecodingTimeoutError | DecoderEndedError, seconds: float) -> tuple[str, dict[str, float]]:
+    """Why a process ended that did not answer: the reason and the details of an error about the file.
+
+    Args:
+        error: what `DecoderProcess.request` raised.
+        seconds: how long it was allowed to take.
+    """
+    if isinstance(error, DecodingTimeoutError):
+        return f"took longer than {seconds:g} s to decode and was stopped", {"seconds": seconds, "limit": seconds}
+    code = error.returncode
+    if code is not None and code < 0:
+        return f"ended the process that decoded it (signal {-code})", {"signal": -code}
+    return "ended the process that decoded it", {}

@@ -1,0 +1,144 @@
+"""The program of a process that decodes pictures and videos for another one, which can end it at any time.
+
+It reads requests from its standard input and answers on its standard output; when the input ends, so does it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mien.errors import ImageError, MienError, VideoError
+from mien.media.decoding_cost import COMPLEX, VIDEO_COMPLEX
+from mien.media.messages import Channel, error_to_dict
+
+_ORPHAN_SECONDS = 5.0
+"""Seconds behind its clock after which a process ends that the other one should have ended."""
+_POLL_SECONDS = 1.0
+
+
+def main(memory_bytes: int) -> None:
+    """Answer requests until the input ends.
+
+    Args:
+        memory_bytes: bytes of memory that decoding may take, where the system can bound it (Linux).
+    """
+    # Ctrl-C in a terminal goes to all processes; the other one decides what becomes of this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel = Channel(os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0))
+    # nothing that a library prints may come between the messages
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    _end_with(os.getppid())
+    import PIL.Image  # noqa: F401 - now, so that it takes no time of the first picture
+
+    _limit_memory(memory_bytes)
+    channel.send({"ready": True})
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            head, size = channel.receive_head()
+            payload = bytearray(size)
+            channel.receive_into(payload)
+            _set_alarm(head["seconds"])
+            _answer(channel, head, payload, memory_bytes)
+            _set_alarm(None)
+
+
+def _answer(channel: Channel, head: Mapping[str, Any], payload: bytearray, memory_bytes: int) -> None:
+    operation = head["operation"]
+    try:
+        _OPERATIONS[operation](channel, head["arguments"], payload)
+        return
+    except MienError as error:
+        answer = error
+    except MemoryError:
+        kind, code = (ImageError, COMPLEX) if operation == "image" else (VideoError, VIDEO_COMPLEX)
+        answer = kind(
+            f"needs more than {memory_bytes:,} bytes of memory to decode",
+            advice="make it smaller",
+            code=code,
+            details={"bytes": memory_bytes, "limit": memory_bytes},
+        )
+    channel.send({"error": error_to_dict(answer)})
+
+
+def _image(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -> None:
+    from mien.media.image import load_image
+
+    path, options = arguments["path"], {name: arguments[name] for name in ("max_pixels", "reduce")}
+    frame = load_image(payload if path is None else path, **options)
+    channel.send({"shape": frame.rgb.shape, "full_size": frame.full_size}, frame.rgb)
+
+
+def _video(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -> None:
+    from mien.media.selection import FrameSelection
+    from mien.media.video import open_video
+
+    selection = FrameSelection(**arguments["selection"])
+    with open_video(arguments["path"], selection, after=arguments["after"]) as video:
+        channel.send({"info": asdict(video.info)})
+        for frame in video:
+            # the clock is for one frame, and waiting until the other process takes it does not count
+            _set_alarm(None)
+            losses = {"lost": video.lost, "problems": video.problems}
+            channel.send({"shape": frame.rgb.shape, "index": frame.index, "time": frame.time, **losses}, frame.rgb)
+            _set_alarm(arguments["seconds"])
+        channel.send({"end": True, "lost": video.lost, "problems": video.problems})
+
+
+def _frame_sizes(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -> None:
+    from mien.media.probe import frame_sizes
+
+    channel.send({"sizes": frame_sizes(Path(arguments["path"]), arguments["containers"])})
+
+
+_OPERATIONS: Mapping[str, Callable[[Channel, Mapping[str, Any], bytearray], None]] = {
+    "image": _image,
+    "video": _video,
+    "frame_sizes": _frame_sizes,
+}
+
+
+def _set_alarm(seconds: float | None) -> None:
+    """Let the system end this process after so many seconds: also where the other process no longer can."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0.0 if seconds is None else seconds + _ORPHAN_SECONDS)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended, also while it decodes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    if sys.platform != "win32":
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _limit_memory(more: int) -> None:
+    """Let this process take so many bytes more than it has now; beyond them allocation fails."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        found = re.search(r"VmData:\s+(\d+) kB", status)
+        now = 1024 * int(found[1]) if found else 0
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        wanted = now + more
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
