@@ -63,6 +63,14 @@ class Service:
             with refused:
                 return refused.code
 
+    def removals(self) -> int:
+        """How many requests to remove a video were answered, by its metrics."""
+        with urllib.request.urlopen(f"{self.url}metrics", timeout=SECONDS) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(
+            int(float(line.split()[-1])) for line in lines if 'method="DELETE"' in line and 'status="204"' in line
+        )
+
     def stop(self) -> None:
         """End it as a supervisor does."""
         if self.process is not None:

@@ -468,6 +468,8 @@ def test_camera_follows_a_face(visit: Open) -> None:
     start_camera(page)
     expect(page.locator("#camera-faces .face h3")).to_have_text(HAPPY)
     expect(page.locator("#camera-timeline")).to_have_attribute("aria-label", HAPPY)
+    expect(page.locator("#camera-timeline")).to_have_attribute("aria-label", re.compile("in view"))
+    expect(page.locator("#camera-faces .crop canvas")).to_have_count(1)
     expect(page.locator("#camera-delay")).to_contain_text(" ms")
     expect(page.locator("#camera-rate")).not_to_have_text("–")
     expect(page.locator("#camera-faces-count")).to_have_text("1")
@@ -490,6 +492,27 @@ def test_camera_follows_a_face(visit: Open) -> None:
     page.get_by_role("link", name="Photos").click()
     expect(page.locator("#view-camera")).to_be_hidden()
     assert page.evaluate("window.shown.readyState") == "ended", "the camera stays on behind another view"
+
+
+def test_the_history_shows_who_is_there(visit: Open) -> None:
+    """Eight faces leave, and a ninth comes: that one is first, and those who left last follow."""
+    page = visit("camera")
+    description = page.evaluate("""async () => {
+      const { LiveHistory } = await import("./static/live_history.js");
+      const { loadModels } = await import("./static/api.js");
+      await loadModels();
+      const face = (track) => ({
+        track, box: [0, 0, 9, 9], predictions: { emotion: { label: "happy", probabilities: { happy: 1, sad: 0 } } },
+      });
+      const history = new LiveHistory("emotion"), now = performance.now() / 1000, taken = [];
+      const pictureOf = ({ box }) => (taken.push(box), document.createElement("canvas"));
+      for (let i = 1; i <= 8; i += 1) history.add({ faces: [face(i)] }, now - 20 + i, pictureOf);
+      history.add({ faces: [face(9)] }, now, pictureOf);
+      history.draw();
+      return [document.getElementById("camera-timeline").getAttribute("aria-label"), taken.length];
+    }""")
+    words = [f"Face {number}: happy, {'in view' if number == 9 else 'gone'}" for number in (9, 8, 7, 6, 5, 4)]
+    assert description == [f"Emotion of each face over the last 30 seconds. {'; '.join(words)}", 9]
 
 
 def test_a_refused_camera_shows_what_to_do(visit: Open, media: Media) -> None:
@@ -597,14 +620,68 @@ def test_a_clip_that_cannot_be_played_or_read_and_what_is_left(visit: Open, medi
     expect(page.get_by_role("alert")).to_contain_text("Try again")
     expect(page.locator("#clip-drop")).to_be_visible()
 
-    # whoever leaves the page leaves nothing behind
+    # whoever leaves the page leaves nothing behind: the server removes the clip unless the page comes back
     with page.expect_response(lambda answer: answer.request.method == "POST") as accepted:
         analyse(page, media.clip)
     second = accepted.value.headers["location"]
-    assert service.status(first) == 404
-    assert service.status(second) == 200
+    assert service.status(f"v1/{first}") == 404
+    assert service.status(f"v1/{second}") == 200
+    before = service.removals()
     page.goto("about:blank")
-    wait_until(lambda: service.status(second) == 404)
+    wait_until(lambda: service.removals() == before + 1)
+    assert service.status(f"v1/{second}") == 200, "it did not wait"
+
+
+def test_a_clip_survives_a_reload(visit: Open, media: Media) -> None:
+    page = visit("clip")
+    sent: list[str] = []
+    analyse(page, media.clip)
+    expect(page.locator("#clip-table .crop canvas")).to_have_count(2)
+    copied = "JSON.parse(sessionStorage.getItem('clip')).key ?? ''"
+    wait_until(lambda: page.evaluate(copied) != "")
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.reload()
+    expect(page.locator("#clip-count")).to_have_text("clip.webm: 2.0 s, 2 faces followed, 50 frames analysed")
+    expect(page.locator("#clip-stage")).to_be_visible()
+    expect(page.locator("#clip-table .crop canvas")).to_have_count(2)
+    page.get_by_role("slider", name="Emotion over time").press("End")
+    wait_until(lambda: page.evaluate("document.getElementById('clip-video').currentTime") > 1.9)
+    assert len(saved(page, "Save CSV").read_text().splitlines()) == 101
+    assert sent == []
+
+    # what lies on the disk is unreadable without the session of the tab
+    stored = """async () => {
+      const open = indexedDB.open("mien-clip");
+      await new Promise((resolve) => open.addEventListener("success", resolve));
+      const all = open.result.transaction("pieces").objectStore("pieces").getAll();
+      await new Promise((resolve) => all.addEventListener("success", resolve));
+      open.result.close();
+      return all.result.map(({ data }) => [data.byteLength, ...new Uint8Array(data.slice(0, 4))]);
+    }"""
+    (piece,) = page.evaluate(stored)
+    assert piece[0] > media.clip.stat().st_size
+    assert bytes(piece[1:]) != media.clip.read_bytes()[:4]
+    page.get_by_role("button", name="Another clip").click()
+    wait_until(lambda: page.evaluate(stored) == [])
+    page.reload()
+    expect(page.locator("#clip-drop")).to_be_visible()
+    expect(page.locator("#clip-job")).to_be_hidden()
+
+
+def test_a_reload_while_a_clip_is_analysed(visit: Open, media: Media) -> None:
+    page = visit("clip")
+    page.set_input_files("#clip-file", str(media.long_clip))
+    expect(page.locator("#clip-phase")).to_contain_text("Analysing")
+    page.reload()
+    expect(page.locator("#clip-phase")).to_contain_text("Analysing")
+    with page.expect_request(lambda request: request.method == "DELETE") as cancelled:
+        page.get_by_role("button", name="Cancel").click()
+    assert cancelled.value.response().status == 204
+    # a clip whose file was not copied and that the server no longer has
+    page.evaluate("sessionStorage.setItem('clip', JSON.stringify({ id: 'a'.repeat(32), name: 'gone.mp4' }))")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("choose it again")
+    expect(page.locator("#clip-drop")).to_be_visible()
 
 
 # ---------------------------------------------------------------- heads that the page does not know

@@ -66,6 +66,7 @@ class AnalysisJob:
         ended: when it ended.
         turn: set when it may start.
         task: the analysis.
+        removal: takes place unless the video is asked for before.
     """
 
     id: str
@@ -80,6 +81,13 @@ class AnalysisJob:
     ended: float | None = None
     turn: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    removal: asyncio.TimerHandle | None = None
+
+    def cancel_removal(self) -> None:
+        """The video stays after all."""
+        if self.removal is not None:
+            self.removal.cancel()
+            self.removal = None
 
     def progress_dict(self) -> dict[str, Any]:
         """JSON-ready progress; ``eta`` is the estimate of the seconds left."""
@@ -131,6 +139,7 @@ class JobQueue:
         self._engine, self._limits, self._metrics, self._workdir = engine, limits, metrics, workdir
         self._jobs: dict[str, AnalysisJob] = {}
         self._uploads: list[Upload] = []
+        self._removals: set[asyncio.Task[None]] = set()
         self._running = 0
         self._turns = itertools.count(1)
         self._last_turn: dict[str, int] = {}
@@ -197,6 +206,7 @@ class JobQueue:
             job = None
         if job is None:
             raise ProblemError("video-unknown", "no such video: it was deleted, or its time is over")
+        job.cancel_removal()
         return job
 
     def of_owner(self, owner: str) -> list[AnalysisJob]:
@@ -210,6 +220,22 @@ class JobQueue:
         del self._jobs[number]
         await self._stop(job)
 
+    def remove_later(self, number: str, seconds: float) -> None:
+        """`remove` a video after so many seconds, unless it is asked for before.
+
+        Raises:
+            ProblemError: there is none, or no longer.
+        """
+        job, loop = self.get(number), asyncio.get_running_loop()
+
+        def remove() -> None:
+            if self._jobs.get(number) is job:
+                removal = loop.create_task(self.remove(number))
+                self._removals.add(removal)
+                removal.add_done_callback(self._removals.discard)
+
+        job.removal = loop.call_later(seconds, remove)
+
     async def remove_of_owner(self, owner: str) -> None:
         """`remove` for all videos of an owner."""
         await asyncio.gather(*(self.remove(job.id) for job in self.of_owner(owner)))
@@ -217,6 +243,8 @@ class JobQueue:
     async def close(self) -> None:
         """Cancel and remove all."""
         jobs, self._jobs = list(self._jobs.values()), {}
+        for job in jobs:
+            job.cancel_removal()
         await asyncio.gather(*(self._stop(job) for job in jobs))
 
     def expire(self) -> None:
@@ -271,6 +299,7 @@ class JobQueue:
             self._forget(job)
 
     def _forget(self, job: AnalysisJob) -> None:
+        job.cancel_removal()
         del self._jobs[job.id]
         _remove(job.folder)
 

@@ -9,6 +9,7 @@ import io
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,24 @@ def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> No
             assert_problem(client.get(call), 404, "video-unknown")
         assert_problem(client.delete(links["self"]), 404, "video-unknown")
     assert workdirs(temporary) == []
+
+
+def test_a_video_is_removed_later_unless_it_is_asked_for(client: TestClient, numbers: Path) -> None:
+    def post() -> str:
+        answer = client.post("/v1/videos?every=50", content=numbers.read_bytes(), headers={"Content-Type": "video/mp4"})
+        return f"/v1/videos/{answer.json()['id']}"
+
+    left, kept = post(), post()
+    wait_until(lambda: client.get(left).json()["status"] == "done")
+    for address in (left, kept):
+        assert client.delete(f"{address}?after=0.3").status_code == 204
+    # who comes back in time finds the video, for as long as any other
+    assert client.get(kept).status_code == 200
+    time.sleep(0.6)
+    assert_problem(client.get(left), 404, "video-unknown")
+    assert client.get(kept).status_code == 200
+    assert_problem(client.delete(f"{kept}?after=3600"), 422, "input-invalid")
+    assert client.delete(kept).status_code == 204
 
 
 def test_the_body_may_be_the_video_itself(client: TestClient, numbers: Path) -> None:

@@ -101,5 +101,6 @@ acceptFiles(addFiles);
 photos.setUp();
 camera.setUp();
 clip.setUp();
+clip.restore();
 showView(false);
 checkServer();

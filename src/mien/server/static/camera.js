@@ -8,6 +8,7 @@ import { faceCard, warnings } from "./face_card.js";
 import { capitalize, count, labelText } from "./format.js";
 import { nominalHeads, primaryOf, settledLabel, shownLabel } from "./heads.js";
 import { LiveHistory } from "./live_history.js";
+import { faceCrop } from "./picture.js";
 
 /** Pixels of the longer side of a frame that is sent. */
 const SIDE = 640;
@@ -181,6 +182,7 @@ class Session {
     $("camera-stage").dataset.state = "on";
     $("camera-empty").hidden = true;
     this.#last.face = performance.now();
+    document.dispatchEvent(new CustomEvent("filled", { detail: true }));
     this.#connect();
     this.#sendEveryFrame();
     this.#redraw();
@@ -302,7 +304,11 @@ class Session {
     this.#answers.push(now);
     showMessage($("camera-notice"));
     if (result.faces.length) this.#last.face = now;
-    this.#history?.add(result, now / 1000);
+    // the canvas still holds the frame that was answered
+    const fresh = !this.#capturing;
+    this.#history?.add(result, now / 1000, ({ box }) =>
+      fresh ? faceCrop(canvas, box, result.width, result.height) : null,
+    );
     if (now - this.#last.brightness > BRIGHTNESS_EVERY) this.#measureBrightness(result, now);
     this.drawOverlay();
     this.#showFigures(now);
@@ -396,7 +402,13 @@ class Session {
       .sort((a, b) => a.track - b.track);
     $("camera-faces").replaceChildren(
       ...largest.map((face) =>
-        faceCard(face, { name: `Face ${face.track}`, number: face.track, sorted: false, level: "h3" }),
+        faceCard(face, {
+          name: `Face ${face.track}`,
+          number: face.track,
+          sorted: false,
+          level: "h3",
+          picture: this.#history?.pictureOf(face.track),
+        }),
       ),
     );
     const hints = [];

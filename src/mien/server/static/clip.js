@@ -2,6 +2,8 @@
 
 import { ProblemError, limits, loadModels, request, retry, upload } from "./api.js";
 import { drawBoxes } from "./boxes.js";
+import { largestViews, takeFaces } from "./clip_faces.js";
+import { forget, keepFile, keptFile, remember, remembered } from "./clip_store.js";
 import { $, h, saveBlob, showMessage, sleep } from "./dom.js";
 import { byteSize, capitalize, clock, count, duration, labelText, percent, sentence, stem } from "./format.js";
 import { primaryOf, settledLabel, shownProbabilities } from "./heads.js";
@@ -10,8 +12,13 @@ import { episodeList, trackTable } from "./track_table.js";
 
 /** Milliseconds between two questions for the state of a job. */
 const ASK_EVERY = 400;
-/** Faces that get a lane at most. */
+/** Faces that get a lane, and a small picture, at most. */
 const LANES = 12;
+const PICTURES = 50;
+const UNPLAYABLE = "This browser cannot play the file. The analysis below is complete.";
+const NOT_KEPT = "The video itself was not kept when the page was loaded again. The analysis below is complete.";
+/** Seconds for which the server keeps a clip whose page was left or is loaded again. */
+const RETURN = 60;
 /** Seconds without an observation over which the areas are not joined. */
 const GAP = 0.6;
 
@@ -38,7 +45,7 @@ export function setUp() {
   document.addEventListener("limits", showLimits);
   document.addEventListener("theme", () => job?.draw());
   window.addEventListener("resize", () => job?.draw());
-  window.addEventListener("pagehide", () => job?.deleteFromServer(true));
+  window.addEventListener("pagehide", () => job?.leave());
   $("clip-lines").addEventListener("pointerdown", seekByPointer);
   $("clip-lines").addEventListener("keydown", seekByKey);
   const video = $("clip-video");
@@ -69,6 +76,15 @@ function showLimits() {
 /** Analyses a video in place of the one before. */
 export const add = (file) => startJob(file);
 
+/** Goes on with the clip that the page had before it was loaded again; whether there is one. */
+export function restore() {
+  const clip = remembered();
+  if (!clip) return false;
+  job = new Job(null, clip);
+  job.resume();
+  return true;
+}
+
 function startJob(file) {
   dropJob();
   if (limits.video_bytes && file.size > limits.video_bytes) {
@@ -78,45 +94,82 @@ function startJob(file) {
     );
     return;
   }
-  job = new Job(file);
+  const clip = { id: newId(), name: file.name || "clip", type: file.type, annotate: $("clip-annotate").checked };
+  remember(clip);
+  job = new Job(file, clip);
+  keepFile(clip.id, file, job.abort.signal);
   job.run();
 }
+
+/** A number that no one guesses, as the id of a clip. */
+const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (one) => one.toString(16).padStart(2, "0")).join("");
 
 function dropJob() {
   job?.close();
   job = null;
+  forget();
   showMessage($("clip-notice"));
   $("clip-job").hidden = true;
   $("clip-result").hidden = true;
   $("clip-drop").hidden = false;
+  $("view-clip").classList.remove("filled");
 }
 
 // ---------------------------------------------------------------- one clip
 
 class Job {
-  constructor(file) {
+  /** `file` may be null where the page was loaded again; a clip is { id, name, annotate }. */
+  constructor(file, clip) {
     this.file = file;
-    this.name = file.name || "clip";
+    this.clip = clip;
+    this.name = clip.name;
     this.abort = new AbortController();
-    this.address = null;
+    this.address = `v1/videos/${clip.id}`;
     this.result = null;
     this.url = "";
+    this.pictures = new Map(); // track → a small picture of its face
   }
 
   async run() {
+    $("clip-cancel").focus();
+    await this.#try(async (signal) => {
+      await this.#send(signal);
+      await this.#finish(signal);
+    });
+  }
+
+  /** Goes on where the page was left: the server may have the clip, or it is sent again. */
+  async resume() {
+    await this.#try(async (signal) => {
+      this.#showPhase(`Opening ${this.name}`);
+      this.file = await keptFile(this.clip);
+      try {
+        await this.#finish(signal);
+      } catch (error) {
+        if (!(error instanceof ProblemError && error.status === 404)) throw error;
+        if (!this.file) throw new Error("the clip is no longer here; choose it again");
+        await this.#send(signal);
+        await this.#finish(signal);
+      }
+    });
+  }
+
+  async #finish(signal) {
+    await this.#waitUntilDone(signal);
+    this.result = await this.#fetch(signal);
+    await loadModels();
+    this.#show();
+  }
+
+  async #try(work) {
     const { signal } = this.abort;
     $("clip-drop").hidden = true;
     $("clip-job").hidden = false;
-    $("clip-cancel").focus();
     try {
-      await this.#send(signal);
-      await this.#waitUntilDone(signal);
-      this.result = await this.#fetch(signal);
-      await loadModels();
-      this.#show();
+      await work(signal);
     } catch (error) {
       if (signal.aborted) return;
-      const again = h("button", { type: "button", onclick: () => startJob(this.file) }, "Try again");
+      const again = this.file && h("button", { type: "button", onclick: () => startJob(this.file) }, "Try again");
       const lost = error instanceof ProblemError && error.status === 404;
       const line = lost ? "The server was started again and no longer knows this clip." : sentence(error.message);
       dropJob();
@@ -132,10 +185,11 @@ class Job {
   }
 
   async #send(signal) {
-    const accepted = await retry(
+    await retry(
       () => {
         const form = new FormData();
-        if ($("clip-annotate").checked) form.append("annotate", "true");
+        form.append("id", this.clip.id);
+        if (this.clip.annotate) form.append("annotate", "true");
         form.append("video", this.file, "clip"); // its name stays here
         return upload("v1/videos", form, {
           signal,
@@ -144,12 +198,13 @@ class Job {
               share < 1 ? `Sending ${this.name}, ${percent(share)}` : "Sent; waiting for the server",
               share < 1 ? share : null,
             ),
+        }).catch((error) => {
+          // the answer to an upload that arrived was lost
+          if (!(error instanceof ProblemError && error.problem.code === "video-exists")) throw error;
         });
       },
       { signal, onWait: (line) => this.#showPhase(line || `Sending ${this.name}`) },
     );
-    this.address = `v1/videos/${encodeURIComponent(accepted.id)}`;
-    $("clip-annotated").hidden = !accepted.links.annotated;
     $("clip-live").textContent = "The clip was sent and is being analysed.";
   }
 
@@ -188,7 +243,8 @@ class Job {
 
   close() {
     this.abort.abort(new DOMException("closed", "AbortError"));
-    this.deleteFromServer(false);
+    // a server that is gone has deleted it
+    request(this.address, { method: "DELETE" }).catch(() => {});
     const video = $("clip-video");
     video.removeAttribute("src");
     video.load();
@@ -196,11 +252,9 @@ class Job {
     this.url = "";
   }
 
-  /** Deletes the clip and its result on the server. */
-  deleteFromServer(leaving) {
-    if (!this.address) return;
-    request(this.address, { method: "DELETE", keepalive: leaving }).catch(() => {}); // a server that is gone has deleted it
-    this.address = null;
+  /** The page is left, or loaded again: the server deletes the clip unless it is asked for soon. */
+  leave() {
+    request(`${this.address}?after=${RETURN}`, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 
   // ------------------------------------------------------------ result
@@ -216,16 +270,25 @@ class Job {
     $("clip-count").textContent =
       `${this.name}: ${duration(coverage.seconds)}, ${count(tracks.length, "face")} followed, ${count(coverage.frames, "frame")} analysed`;
     $("clip-problems").replaceChildren(...(coverage.problems ?? []).map((line) => h("p", { class: "hint" }, line)));
-    this.url = URL.createObjectURL(this.file);
+    $("clip-annotated").hidden = !this.clip.annotate;
+    document.dispatchEvent(new CustomEvent("filled", { detail: true }));
+    $("view-clip").classList.add("filled");
     const video = $("clip-video");
-    $("clip-stage").hidden = $("clip-player").hidden = false;
-    $("clip-unplayable").hidden = true;
+    $("clip-stage").hidden = $("clip-player").hidden = !this.file;
+    showMessage($("clip-unplayable"), this.file ? "" : NOT_KEPT);
     $("clip-stage").style.setProperty(
       "aspect-ratio",
       summary.width ? `${summary.width} / ${summary.height}` : "16 / 9",
     );
     $("clip-stage").style.setProperty("--ratio", summary.width ? summary.width / summary.height : 16 / 9);
-    video.src = this.url;
+    if (this.file) {
+      this.url = URL.createObjectURL(this.file);
+      video.src = this.url;
+      const shown = tracks.map(({ track }) => track).slice(0, PICTURES);
+      takeFaces(this.url, largestViews(this.frames, shown), summary.width, summary.height, this.abort.signal, (...face) =>
+        this.#addPicture(...face),
+      );
+    }
     const seek = (time) => this.seek(time);
     $("clip-table").replaceChildren(...trackTable(tracks, summary.heads, seek));
     $("clip-episodes").replaceChildren(...episodeList(tracks, seek));
@@ -250,6 +313,15 @@ class Job {
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
   }
 
+  /** Shows a small picture of a face in the table and at its lane. */
+  #addPicture(track, picture) {
+    this.pictures.set(track, picture);
+    for (const place of document.querySelectorAll(`#clip-table [data-track="${track}"]`)) place.replaceChildren(picture);
+    const lane = this.lanes?.find((one) => one.track === track);
+    if (lane) lane.picture = picture;
+    this.draw();
+  }
+
   /** Shows the timeline of a nominal head; lanes without areas where there is none. */
   showHead(head) {
     this.head = head;
@@ -267,7 +339,9 @@ class Job {
       .sort((a, b) => a.track - b.track);
     return shown.map((track) => {
       const runs = (track.episodes ?? []).filter((episode) => episode.head === this.head);
-      const lane = { name: `Face ${track.track}`, times: [], shares: [], runs };
+      const { track: number } = track;
+      const picture = this.pictures.get(number);
+      const lane = { track: number, name: `Face ${number}`, picture, times: [], shares: [], runs };
       for (const { time, faces } of this.frames) {
         const face = faces.find((one) => one.track === track.track);
         const shares = shownProbabilities(face?.predictions?.[this.head]);
@@ -348,7 +422,7 @@ class Job {
   showUnplayable() {
     if (!this.result || !this.url) return;
     $("clip-stage").hidden = $("clip-player").hidden = true;
-    $("clip-unplayable").hidden = false;
+    showMessage($("clip-unplayable"), UNPLAYABLE);
     this.showTime();
   }
 
@@ -356,14 +430,14 @@ class Job {
 
   async saveCsv() {
     await this.#trySaving(async () => {
-      const answer = await request(`${this.#addressOnServer}/result?format=csv`, { headers: { Accept: "text/csv" } });
+      const answer = await request(`${this.address}/result?format=csv`, { headers: { Accept: "text/csv" } });
       saveBlob(await answer.blob(), `${stem(this.name)}.csv`);
     });
   }
 
   async saveAnnotated() {
     await this.#trySaving(async () => {
-      const answer = await request(`${this.#addressOnServer}/annotated.mp4`);
+      const answer = await request(`${this.address}/annotated.mp4`);
       saveBlob(await answer.blob(), `${stem(this.name)}-annotated.mp4`);
     });
   }
@@ -372,11 +446,6 @@ class Job {
     await this.#trySaving(async () =>
       saveBlob(new Blob([JSON.stringify(this.result, null, 1)], { type: "application/json" }), `${stem(this.name)}.json`),
     );
-  }
-
-  get #addressOnServer() {
-    if (!this.address) throw new Error("the server no longer has the clip; send it again");
-    return this.address;
   }
 
   async #trySaving(make) {

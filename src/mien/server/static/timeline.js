@@ -3,7 +3,8 @@
 import { h } from "./dom.js";
 import { labelColour } from "./heads.js";
 
-const NAME = 20;
+const NAME = 32;
+const PICTURE = 26;
 const AREA = 44;
 const RIBBON = 7;
 const SPACE = 8;
@@ -25,8 +26,9 @@ export function showLegend(list, head, labels) {
 /**
  * Draws lanes over a span of time.
  *
- * A lane is { name, times, shares, runs }: ascending seconds; a flat array with a share of each label for each time;
- * runs of { start, end, label } for the ribbon. Samples further apart than `gap` seconds are not joined.
+ * A lane is { name, note, picture, times, shares, runs }: a text beside the name and a small picture of the face, where
+ * there are any; ascending seconds; a flat array with a share of each label for each time; runs of { start, end, label }
+ * for the ribbon. Samples further apart than `gap` seconds are not joined.
  * `ticks` are [seconds, text].
  */
 export function drawTimeline(canvas, { lanes, head, labels, span, gap, ticks }) {
@@ -47,10 +49,7 @@ export function drawTimeline(canvas, { lanes, head, labels, span, gap, ticks }) 
   const colours = labels.map((label) => labelColour(head, label));
   lanes.forEach((lane, i) => {
     const top = i * LANE;
-    context.fillStyle = colour("--ink");
-    context.textBaseline = "alphabetic";
-    context.textAlign = "left";
-    context.fillText(lane.name, 0, top + 14);
+    drawName(context, lane, top, colour);
     context.fillStyle = colour("--track");
     context.fillRect(0, top + NAME, width, AREA);
     context.fillRect(0, top + NAME + AREA + 2, width, RIBBON);
@@ -61,6 +60,7 @@ export function drawTimeline(canvas, { lanes, head, labels, span, gap, ticks }) 
       context.fillRect(from, top + NAME + AREA + 2, Math.max(1, Math.min(width, x(run.end)) - from), RIBBON);
     }
   });
+  context.textBaseline = "alphabetic";
   context.fillStyle = colour("--quiet");
   context.font = `12px ${css.fontFamily}`;
   ticks.forEach(([time, text]) => {
@@ -70,6 +70,28 @@ export function drawTimeline(canvas, { lanes, head, labels, span, gap, ticks }) 
     context.fillText(text, Math.min(Math.max(at, half), width - half), height - 6);
     context.fillRect(Math.min(Math.max(at, 0), width - 1), height - AXIS - SPACE + 2, 1, 5);
   });
+}
+
+function drawName(context, { name, note, picture }, top, colour) {
+  let left = 0;
+  const middle = top + 2 + PICTURE / 2;
+  if (picture) {
+    context.save();
+    context.beginPath();
+    context.roundRect(0, top + 2, PICTURE, PICTURE, 5);
+    context.clip();
+    context.drawImage(picture, 0, top + 2, PICTURE, PICTURE);
+    context.restore();
+    left = PICTURE + 8;
+  }
+  context.textBaseline = "middle";
+  context.textAlign = "left";
+  context.fillStyle = colour("--ink");
+  context.fillText(name, left, middle);
+  if (!note) return;
+  left += context.measureText(name).width + 8;
+  context.fillStyle = colour("--quiet");
+  context.fillText(note, left, middle);
 }
 
 function drawAreas(context, lane, { colours, span, gap, width, top }) {

@@ -22,7 +22,16 @@ export function trackTable(tracks, heads, seek) {
     h(
       "tr",
       null,
-      h("th", { scope: "row" }, seekButton(seek, track.start, `Face ${track.track}`)),
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "span",
+          { class: "who" },
+          h("span", { class: "crop small-crop", "data-track": track.track, "aria-hidden": "true" }),
+          seekButton(seek, track.start, `Face ${track.track}`),
+        ),
+      ),
       h("td", { class: "n" }, clock(track.start)),
       h("td", { class: "n" }, clock(track.end)),
       h("td", { class: "n" }, duration(track.seen)),
@@ -88,6 +97,6 @@ function rangeText(prediction) {
   const label = labelText(prediction.label);
   const range = likelyRange(prediction.probabilities);
   return range && range[0] !== label
-    ? [label, h("span", { class: "quiet" }, ` (${range[0]} with ${percent(range[1])})`)]
+    ? [label, h("span", { class: "quiet" }, ` (${percent(range[1])} for ${range[0]})`)]
     : label;
 }

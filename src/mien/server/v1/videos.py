@@ -47,6 +47,7 @@ BODY: dict[str, Any] = {
         },
     }
 }
+_MAX_REMOVAL_SECONDS = 600.0
 Number = Annotated[str, PathParameter(description="number of the video, from the answer to its upload")]
 
 
@@ -131,9 +132,18 @@ async def annotated(request: Request, video: Number) -> Response:
 
 
 @router.delete("/{video}", status_code=204, response_class=Response, operation_id="deleteVideo")
-async def delete(request: Request, video: Number) -> Response:
-    """Cancel a video and remove everything of it."""
-    await service_state(request).jobs.remove(video)
+async def delete(
+    request: Request,
+    video: Number,
+    after: Annotated[
+        float, Query(ge=0, le=_MAX_REMOVAL_SECONDS, description="seconds to wait; being asked for meanwhile keeps it")
+    ] = 0.0,
+) -> Response:
+    """Cancel a video and remove everything of it, at once or after a while in which no one asks for it."""
+    if after:
+        service_state(request).jobs.remove_later(video, after)
+    else:
+        await service_state(request).jobs.remove(video)
     return Response(status_code=204)
 
 
