@@ -12,6 +12,7 @@ from mien import defaults
 from mien.detect.options import DetectionOptions
 from mien.errors import MissingFileError
 from mien.media.selection import FrameSelection
+from mien.models.readout import DEFAULT
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
@@ -31,6 +32,7 @@ class AnalysisSettings:
         tracking: how faces are followed.
         smoothing: how predictions are smoothed over time.
         flip: average every distribution with that of the mirrored face.
+        prior: how often labels are expected, see `mien.Analyzer`.
     """
 
     models: tuple[str, ...] = defaults.MODELS
@@ -39,10 +41,11 @@ class AnalysisSettings:
     tracking: TrackingOptions = TrackingOptions()
     smoothing: SmoothingOptions = SmoothingOptions()
     flip: bool = False
+    prior: str = DEFAULT
 
     def describe(self) -> dict[str, Any]:
         """Option → value, JSON-ready."""
-        values: dict[str, Any] = {"models": list(self.models), "flip": self.flip}
+        values: dict[str, Any] = {"models": list(self.models), "flip": self.flip, "prior": self.prior}
         for options in (self.detection, self.selection, self.tracking, self.smoothing):
             values |= asdict(options)
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
@@ -74,10 +77,14 @@ class AnalysisSetup:
         """The analyzer of one worker."""
         from mien.models.model import Model
         from mien.pipeline.analyzer import Analyzer
+        from mien.predict.model_set import ModelSet
 
+        prior = self.settings.prior
         detection = self.settings.detection
         return Analyzer(
-            models={name: Model(content, threads=threads, name=name) for name, content in self.models.items()},
+            models=ModelSet.open(
+                {name: Model(content, threads=threads, name=name, prior=prior) for name, content in self.models.items()}
+            ),
             detector=detection.detector,
             detector_model=detection.detector_model,
             min_face=detection.min_face,
@@ -96,7 +103,7 @@ def load_setup(settings: AnalysisSettings) -> AnalysisSetup:
     """
     from mien.predict.model_set import ModelSet
 
-    setup = AnalysisSetup(settings, ModelSet.read(settings.models))
+    setup = AnalysisSetup(settings, ModelSet.read(settings.models, prior=settings.prior))
     setup.analyzer(threads=1)  # an error is reported now, not by every worker
     return setup
 

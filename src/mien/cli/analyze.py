@@ -22,6 +22,7 @@ from mien.cli.options import (
     flip_option,
     frame_options,
     models_option,
+    prior_option,
     threads_option,
     tracking_options,
 )
@@ -84,6 +85,7 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 @detector_options()
 @models_option
 @flip_option
+@prior_option
 @click.option(
     "--abstain",
     type=click.FloatRange(0, 1),
@@ -122,6 +124,7 @@ def command(
     detection: DetectionOptions,
     models: tuple[str, ...],
     flip: bool,
+    prior: str,
     abstain: float,
     top: int,
     threads: int | None,
@@ -154,6 +157,7 @@ def command(
             **asdict(detection),
             threads=threads,
             flip=flip,
+            prior=prior,
         )
     if photos:
         single = len(inputs) == len(photos) == 1 and not clips

@@ -17,6 +17,7 @@ from mien.cli.options import (
     flip_option,
     frame_options,
     models_option,
+    prior_option,
     tracking_options,
 )
 from mien.cli.output import progress_bar
@@ -88,6 +89,7 @@ _RECENT = 60.0
 @detector_options()
 @models_option
 @flip_option
+@prior_option
 @frame_options
 @tracking_options()
 def command(
@@ -104,6 +106,7 @@ def command(
     detection: DetectionOptions,
     models: tuple[str, ...],
     flip: bool,
+    prior: str,
     selection: FrameSelection,
     tracking: TrackingOptions,
     smoothing: SmoothingOptions,
@@ -125,6 +128,7 @@ def command(
         tracking=tracking,
         smoothing=smoothing,
         flip=flip,
+        prior=prior,
     )
     run = BatchRun(
         source,

@@ -33,6 +33,9 @@ Examples:
     type=click.Choice(["label", "raters"]),
     help="What the probabilities should match: the true label, or the distribution of FER+ raters' votes.",
 )
+@click.option(
+    "--priors", is_flag=True, help="Fit read-outs as well: how often labels are expected (photos, balanced, between)."
+)
 @click.option("--out", type=OUTPUT, help="Write MODEL, an ONNX file, with its new card to this file.")
 @figures_option
 @threads_option(default=None)
@@ -42,6 +45,7 @@ def command(
     split: str,
     test_split: str,
     target: Any,
+    priors: bool,
     out: Path | None,
     json_file: Path | None,
     threads: int | None,
@@ -51,7 +55,11 @@ def command(
     Logits are divided by the temperature before the softmax: order, labels and accuracies do not change. Images that
     are also in the training set are left out of the fit. A head stays at 1 where the gain may be chance; before → after
     is temperature 1 → the fitted one. With --out the card holds the temperatures and the scores of the test images with
-    them. For a run folder, the line of `mien export` that applies them is printed.
+    them. With --priors the card also holds the read-outs among which `--prior` chooses, fitted on the same images: one
+    that keeps the frequencies of the training data, one that takes them out, and the default between them, which has
+    the best mean of accuracy and balanced accuracy; here labels do change.
+
+    For a run folder, the line of `mien export` that applies the temperatures is printed.
     """
     from mien.errors import MissingExtraError
 
@@ -59,7 +67,7 @@ def command(
         from mien.datasets.prepared_file import read_prepared
         from mien.evaluation.scoring.calibration import calibrate, fitted_temperatures
         from mien.evaluation.scoring.report import to_json
-        from mien.evaluation.scoring.scored_model import open_model, wrap_onnx
+        from mien.evaluation.scoring.scored_model import open_model, wrap_uncalibrated
         from mien.models.catalog import MODELS, read_model
         from mien.models.model import Model
         from mien.published.svm.run_folder import is_svm_run
@@ -72,18 +80,17 @@ def command(
     if out is not None and not file:
         raise click.UsageError("--out is for ONNX files: export the run with `mien export RUN --temperature HEAD=T`.")
     if file:
-        loaded = Model(read_model(model), threads=threads, name=model)
-        network, current = wrap_onnx(loaded), {head.name: head.temperature for head in loaded.card.heads}
+        network = wrap_uncalibrated(Model(read_model(model), threads=threads, name=model))
     else:
-        network, current = open_model(model, threads), {}
+        network = open_model(model, threads)
     prepared = read_prepared(data)
-    document = calibrate(network, prepared, current=current, split=split, check=(split, test_split), target=target)
+    document = calibrate(network, prepared, split=split, check=(split, test_split), target=target, priors=priors)
     if json_file is not None:
         write_text(json_file, to_json(document))
     _print(document)
     temperatures = fitted_temperatures(document)
     if out is not None:
-        _write(model, out, temperatures, document, prepared, test_split, threads)
+        _write(model, out, document, prepared, test_split, threads)
         click.echo(f"wrote {out}", err=True)
     elif not file:
         adopted = {head: value for head, value in temperatures.items() if document["heads"][head]["adopted"]}
@@ -94,34 +101,33 @@ def command(
 def _write(
     model: str,
     out: Path,
-    temperatures: dict[str, float],
     document: dict[str, Any],
     prepared: Dataset,
     test_split: str,
     threads: int | None,
 ) -> None:
-    """The ONNX file with the temperatures, and the scores that it has with them, on its card."""
+    """The ONNX file with what was fitted, and the scores that it has with it, on its card."""
     import tempfile
 
-    from mien.evaluation.scoring.calibration import rewrite_card, with_temperatures
+    from mien.evaluation.scoring.calibration import calibrated_card, rewrite_card
     from mien.evaluation.scoring.evaluate import evaluate
     from mien.evaluation.scoring.scored_model import open_model
 
-    calibration = {key: document[key] for key in ("fitted_on", "target", "heads")}
+    calibration = {key: document[key] for key in ("fitted_on", "target", "heads", "priors") if key in document}
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "draft.onnx"
-        rewrite_card(model, lambda card: with_temperatures(card, temperatures), draft)
+        rewrite_card(model, lambda card: calibrated_card(card, document), draft)
         scores = None
         if (prepared.split == test_split).any():
             scores = evaluate(open_model(draft, threads), prepared, split=test_split)
             scores.pop("details")
             scores["calibration"] = calibration | {"scores": document["scores"]}
-    rewrite_card(model, lambda card: with_temperatures(card, temperatures, scores), out)
+    rewrite_card(model, lambda card: calibrated_card(card, document, scores), out)
 
 
 def _print(document: dict[str, Any]) -> None:
     from mien.cli.evaluation_tables import print_lines, print_table
-    from mien.evaluation.tables import calibration_table, temperature_line
+    from mien.evaluation.tables import calibration_table, prior_table, readout_line, temperature_line
 
     for head, one in document["heads"].items():
         if one["interval"] is None:
@@ -129,8 +135,12 @@ def _print(document: dict[str, Any]) -> None:
             continue
         verdict = "a gain" if one["adopted"] else "not adopted, the head stays at 1: the gain may be chance"
         print_lines([f"{head}: {temperature_line(one)}; {verdict}."])
-    if not any(one["adopted"] for one in document["heads"].values()):
+    for head, readouts in document.get("readouts", {}).items():
+        print_lines(f"{head}: {readout_line(one)}." for one in readouts)
+    if "readouts" not in document and not any(one["adopted"] for one in document["heads"].values()):
         print_lines(["No temperature is adopted: probabilities are those of temperature 1."])
         return
     title = f"{document['model']} on {document['dataset']}, temperature 1 → fitted"
     print_table(calibration_table(document["scores"], title))
+    if "priors" in document:
+        print_table(prior_table(document["priors"], f"{document['model']} on {document['dataset']}, by prior"))

@@ -14,6 +14,7 @@ from mien.cli.options import (
     data_option,
     detector_options,
     figures_option,
+    prior_option,
     seed_option,
     split_names,
     threads_option,
@@ -43,6 +44,7 @@ Examples:
 @data_option
 @click.option("--split", default="test", show_default=True, help="Images to use: train, validation or test.")
 @click.option("--flip/--no-flip", default=False, show_default=True, help="Average with the mirrored images.")
+@prior_option
 @figures_option
 @click.option("--report", type=OUTPUT_FOLDER, help="Write report.html, report.json and pictures to this folder.")
 @click.option("--slices", help="Groups to report: race, gender, age, emotion; race+gender crosses two.")
@@ -89,6 +91,7 @@ def command(
     data: Path,
     split: str,
     flip: bool,
+    prior: str,
     json_file: Path | None,
     report: Path | None,
     slices: str | None,
@@ -129,9 +132,9 @@ def command(
         "slices": split_names(slices),
     }
     if end_to_end:
-        given = _whole_photos(models, data, detection, face_size, turn, threads, options)
+        given = _whole_photos(models, data, detection, face_size, turn, threads, prior, options)
     else:
-        given = _prepared(models, data, threads, options)
+        given = _prepared(models, data, threads, prior, options)
     document = compare_models(given, samples=bootstrap, seed=seed)
     if json_file is not None:
         write_text(json_file, to_json(document))
@@ -143,7 +146,7 @@ def command(
 
 
 def _prepared(
-    models: tuple[str, ...], data: Path, threads: int | None, options: Mapping[str, Any]
+    models: tuple[str, ...], data: Path, threads: int | None, prior: str, options: Mapping[str, Any]
 ) -> list[SplitPredictions]:
     """Every model on the images of a prepared file."""
     from mien.datasets.prepared_file import read_prepared
@@ -162,7 +165,7 @@ def _prepared(
             raise click.UsageError(
                 "--labels and --map are for networks: a support-vector machine learnt its own labels."
             )
-        network = None if machine else open_model(model, threads)
+        network = None if machine else open_model(model, threads, prior)
         if prepared is None:
             prepared = read_prepared(data)
         if network is None:
@@ -179,6 +182,7 @@ def _whole_photos(
     face_size: int | None,
     turn: float,
     threads: int | None,
+    prior: str,
     options: dict[str, Any],
 ) -> list[SplitPredictions]:
     """Every model through detector and crop."""
@@ -193,7 +197,7 @@ def _whole_photos(
 
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
-    networks = [open_model(model, threads) for model in models]
+    networks = [open_model(model, threads, prior) for model in models]
     finder = make_detector(detection, threads=threads)
     kind = detect_format(data)
     if kind not in ("prepared", "fairface"):

@@ -18,6 +18,7 @@ from mien.cli.options import (
     OutputCommand,
     detector_options,
     models_option,
+    prior_option,
     threads_option,
     tracking_options,
 )
@@ -59,6 +60,7 @@ be opened, or was lost for good; 2 wrong call.
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
 @detector_options(defaults.LIVE_MIN_FACE)
 @models_option
+@prior_option
 @tracking_options(defaults.LIVE_DETECT_EVERY, note="")
 @threads_option()
 def command(
@@ -69,6 +71,7 @@ def command(
     seconds: float | None,
     detection: DetectionOptions,
     models: tuple[str, ...],
+    prior: str,
     tracking: TrackingOptions,
     smoothing: SmoothingOptions,
     threads: int | None,
@@ -89,7 +92,7 @@ def command(
         raise click.UsageError(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )
-    analyzer = Analyzer(models=models, **asdict(detection), threads=threads)
+    analyzer = Analyzer(models=models, **asdict(detection), threads=threads, prior=prior)
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(analyzer.stream(address, tracking=tracking, smoothing=smoothing))
         screen = None if as_json else Window.open(stream.info.name)

@@ -12,6 +12,7 @@ import click
 from mien import defaults
 from mien.detect import DETECTORS
 from mien.files import STDOUT, is_file, output_file, output_folder, refuse_inputs
+from mien.models.readout import DEFAULT, PRIORS
 
 if TYPE_CHECKING:
     from mien.detect.options import DetectionOptions
@@ -187,6 +188,13 @@ models_option = combine(
 )
 """Which models run on every face."""
 
+prior_option = click.option(
+    "--prior",
+    default=DEFAULT,
+    show_default=True,
+    type=click.Choice(list(PRIORS)),
+    help="How often emotions are expected: as in photos, balanced (posed or acted faces, experiments), or between.",
+)
 flip_option = click.option("--flip", is_flag=True, help="Average with the mirrored face: slightly better, slower.")
 
 

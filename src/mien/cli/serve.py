@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, detector_options, models_option, threads_option
+from mien.cli.options import PATH, detector_options, models_option, prior_option, threads_option
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--proxy", metavar="ADDRESS", help="Address of a proxy whose X-Forwarded-For header is trusted.")
 @detector_options()
 @models_option
+@prior_option
 @threads_option()
 @click.option("--quiet", is_flag=True, help="Print no line per request.")
 @_limit_options
@@ -80,6 +81,7 @@ def command(
     proxy: str | None,
     detection: DetectionOptions,
     models: tuple[str, ...],
+    prior: str,
     threads: int | None,
     quiet: bool,
     **limit_values: float | None,
@@ -122,6 +124,7 @@ def command(
             limits,
             detection=detection,
             models=models,
+            prior=prior,
             threads=threads,
         )
         engine.warm_up()

@@ -64,7 +64,9 @@ def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
-def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.number]) -> float:
+def fit_temperature(
+    probabilities: NDArray[np.floating], truth: NDArray[np.number], weights: NDArray[np.floating] | None = None
+) -> float:
     """The temperature that makes the true labels likeliest; below 1 sharpens, above 1 softens.
 
     The mean negative log-likelihood is convex in 1 / temperature, so the root of its slope is found by bisection.
@@ -72,6 +74,7 @@ def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.numbe
     Args:
         probabilities: ``(n, k)`` from a softmax; their logarithms are the logits up to a constant, which is enough.
         truth: ``(n,)`` class indices, or ``(n, k)`` distributions whose rows sum to 1, such as those of raters.
+        weights: ``(n,)`` of the images; None where all count the same.
 
     Raises:
         InputError: no image, shapes that do not fit, or a slope without a root: then the predictions are all right, or
@@ -80,15 +83,14 @@ def fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.numbe
     if len(truth) == 0 or truth.shape not in (probabilities.shape[:1], probabilities.shape):
         raise InputError(f"{probabilities.shape} probabilities do not fit {truth.shape} labels, or there are none")
     logits: NDArray[np.float64] = _logits(probabilities)
-    if truth.ndim == 2:
-        own = float((truth * logits).sum(axis=1).mean())
-    else:
-        own = float(logits[np.arange(len(truth)), truth.astype(np.int64)].mean())
+    rows = np.arange(len(truth))
+    each = (truth * logits).sum(axis=1) if truth.ndim == 2 else logits[rows, truth.astype(np.int64)]
+    own = float(np.average(each, weights=weights))
 
     def slope(sharpness: float) -> float:
         scaled = np.exp(sharpness * (logits - logits.max(axis=1, keepdims=True)))
         scaled /= scaled.sum(axis=1, keepdims=True)
-        return float((scaled * logits).sum(axis=1).mean()) - own
+        return float(np.average((scaled * logits).sum(axis=1), weights=weights)) - own
 
     low, high = 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE
     if not slope(low) < 0 < slope(high):

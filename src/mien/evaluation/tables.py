@@ -236,6 +236,19 @@ def calibration_table(scores: Mapping[str, Mapping[str, Any]], title: str = "") 
     return Table(title, header, tuple(rows), text_columns=2)
 
 
+def prior_table(scores: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str = "") -> Table:
+    """Split → protocol → prior → figures, as `mien.evaluation.scoring.calibration.calibrate` returns them."""
+    shown = [BY_KEY[key] for key in ("accuracy", "balanced_accuracy", "log_loss", "ece")]
+    rows = [
+        Row((Cell(split), Cell(protocol), Cell(prior), _count(one["n"]), *(Cell(c.value(one[c.key])) for c in shown)))
+        for split, protocols in scores.items()
+        for protocol, priors in protocols.items()
+        for prior, one in priors.items()
+    ]
+    header = ("split", "protocol", "prior", "images", *(figure.title for figure in shown))
+    return Table(title, header, tuple(rows), text_columns=3)
+
+
 def quantisation_table(losses: Mapping[str, Mapping[str, Any]], title: str = "") -> Table:
     """Split → protocol → what `mien.quantize.accuracy_losses` returns."""
     rows = []
@@ -282,6 +295,15 @@ def temperature_line(fit: Mapping[str, Any]) -> str:
     return (
         f"temperature {fit['temperature']:.4f} on {fit['n']:,} images ({fit['protocol']}); log loss "
         f"{fit['change']:+.4f}{interval}"
+    )
+
+
+def readout_line(readout: Mapping[str, Any]) -> str:
+    """A `mien.models.readout.Readout` as a dictionary."""
+    joined = f", {readout['share']:g} of {readout['joined']}" if readout["joined"] else ""
+    return (
+        f"prior {readout['prior']}: frequencies^{readout['removed']:g} removed{joined}, "
+        f"temperature {readout['temperature']:.4f}"
     )
 
 

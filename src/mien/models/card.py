@@ -12,6 +12,7 @@ from typing import Any
 from mien.defaults import POOLED_INTERVAL
 from mien.errors import ModelError
 from mien.labels import number_ranges
+from mien.models.readout import DEFAULT, PHOTOS, Readout
 
 METADATA_KEY = "mien.card"
 """The ONNX metadata property that holds the card as JSON."""
@@ -38,6 +39,9 @@ class Head:
             is predicted seldom.
         auxiliary: whether the head answers the question of the model's first head in another way, such as with the
             labels of another dataset. `Faces.predictions` has it; tables, files and videos leave it out.
+        frequencies: of the labels in the training data, above 0 and summing to 1; empty where they are not known.
+        readouts: the head's read-outs, one for each prior that can be chosen; empty where there is no choice: then
+            logits are divided by ``temperature``. Each read-out has a temperature of its own.
 
     Raises:
         ModelError: a value of the wrong type or out of range.
@@ -53,6 +57,8 @@ class Head:
     ordered: bool = False
     interval: float = 0.0
     auxiliary: bool = False
+    frequencies: tuple[float, ...] = ()
+    readouts: tuple[Readout, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.auxiliary, bool):
@@ -65,6 +71,21 @@ class Head:
             raise ModelError(f"card: head {self.name!r} has a label twice")
         if not math.isfinite(self.temperature) or self.temperature <= 0:
             raise ModelError(f"card: head {self.name!r}: temperature is a number above 0, got {self.temperature}")
+        if self.frequencies and not (
+            len(self.frequencies) == len(self.labels)
+            and min(self.frequencies) > 0
+            and abs(sum(self.frequencies) - 1) < 1e-3
+        ):
+            raise ModelError(f"card: head {self.name!r}: frequencies are one for each label, above 0, and sum to 1")
+        if any(readout.removed for readout in self.readouts) and not self.frequencies:
+            raise ModelError(f"card: head {self.name!r}: read-outs that remove frequencies need them")
+        if len({readout.prior for readout in self.readouts}) < len(self.readouts):
+            raise ModelError(f"card: head {self.name!r} has two read-outs for one prior")
+
+    def readout(self, prior: str = DEFAULT) -> Readout:
+        """The read-out for a prior; where the head has no choice, that of its temperature alone."""
+        plain = Readout(PHOTOS, temperature=self.temperature)
+        return next((readout for readout in self.readouts if readout.prior == prior), plain)
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...] | None:
@@ -81,7 +102,16 @@ class Head:
         labels = tuple(raw["labels"])
         ordered = raw["ordered"] if "ordered" in raw else number_ranges(labels) is not None
         interval = float(raw.get("interval", POOLED_INTERVAL if ordered else 0.0))
-        return cls(raw["name"], labels, float(raw["temperature"]), ordered, interval, raw.get("auxiliary", not first))
+        return cls(
+            raw["name"],
+            labels,
+            float(raw["temperature"]),
+            ordered,
+            interval,
+            raw.get("auxiliary", not first),
+            tuple(float(value) for value in raw.get("frequencies", ())),
+            tuple(Readout.from_dict(readout) for readout in raw.get("readouts", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +219,10 @@ class Card:
             raise ModelError(f"card {self.name!r}: mean and std need {counts} values each, those of std above 0")
         if not self.heads:
             raise ModelError(f"card {self.name!r}: a model needs at least one head")
+        names = {head.name for head in self.heads}
+        joined = {readout.joined for head in self.heads for readout in head.readouts if readout.joined}
+        if not joined <= names:
+            raise ModelError(f"card {self.name!r}: a read-out joins a head that the model does not have")
 
     @property
     def n_channels(self) -> int:
@@ -207,6 +241,11 @@ class Card:
             code="head-unknown",
             details={"heads": names},
         )
+
+    @property
+    def priors(self) -> tuple[str, ...]:
+        """The priors that can be chosen, the default first; empty where there is no choice."""
+        return tuple(dict.fromkeys(readout.prior for head in self.heads for readout in head.readouts))
 
     def to_json(self) -> str:
         """Deterministic JSON."""

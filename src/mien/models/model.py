@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, ModelError
-from mien.models.card import METADATA_KEY, Card
+from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.extra_inputs import ExtraInput, find_extra_input
 from mien.models.preprocessing import normalize
+from mien.models.readout import DEFAULT, PRIORS, apply_readout
 from mien.models.session import open_session, run_session
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ class Model:
         model: the ONNX file, or its content.
         threads: threads inside one operator; None takes the available CPUs, at most 4.
         name: stands for the path in error messages, such as the name of a shipped model; by default the path.
+        prior: how often its labels are expected, a key of `mien.models.readout.PRIORS`; of no effect on models whose
+            card offers no choice.
 
     Raises:
+        InputError: no such prior.
         ModelError: not an ONNX file, or one without a card, or one whose features are not those of this version.
         MissingFileError: no such file.
         MissingExtraError: the network takes a feature that needs a package that is not installed.
@@ -55,7 +59,12 @@ class Model:
         (2, 8)
     """
 
-    def __init__(self, model: bytes | Path, *, threads: int | None = None, name: str = "") -> None:
+    def __init__(
+        self, model: bytes | Path, *, threads: int | None = None, name: str = "", prior: str = DEFAULT
+    ) -> None:
+        if prior not in PRIORS:
+            raise InputError(f"no prior {prior!r}", advice=f"choose one of {', '.join(PRIORS)}", code="prior-unknown")
+        self.prior = prior
         path = name or (None if isinstance(model, bytes) else str(model))
         self._session = open_session(model, threads=threads, name=name)
         try:
@@ -129,8 +138,18 @@ class Model:
     def _probabilities(
         self, crops: NDArray[np.uint8], vectors: Vectors | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        logits = self.logits(crops, vectors)
-        return {head.name: softmax(logits[head.name] / head.temperature) for head in self.card.heads}
+        return read_out(self.card.heads, self.logits(crops, vectors), self.prior)
+
+
+def read_out(heads: Sequence[Head], logits: Probabilities, prior: str = DEFAULT) -> Probabilities:
+    """Probabilities of every head from the logits (or logarithms of probabilities) of all of them."""
+    labels = {head.name: head.labels for head in heads}
+    probabilities = {}
+    for head in heads:
+        readout = head.readout(prior)
+        other = (logits[readout.joined], labels[readout.joined]) if readout.joined else None
+        probabilities[head.name] = apply_readout(readout, logits[head.name], head.labels, head.frequencies, other)
+    return probabilities
 
 
 def average_with_mirror(predict: Predict, images: NDArray[np.uint8]) -> Probabilities:

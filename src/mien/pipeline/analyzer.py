@@ -21,6 +21,7 @@ from mien.errors import InputError
 from mien.media.arrays import Color
 from mien.media.frame import Frame
 from mien.media.image import ImageInput, load_image
+from mien.models.readout import DEFAULT
 from mien.predict.classify import predict
 from mien.predict.model_set import ModelInput, ModelSet
 from mien.results.face_columns import Heads
@@ -56,6 +57,9 @@ class Analyzer:
         threads: processor threads, None for the available CPUs, at most 4.
         flip: average every distribution with that of the mirrored face: a little more accurate, twice the time
             of the classifiers.
+        prior: how often labels are expected, a key of `mien.models.readout.PRIORS`: "photos", "balanced" for posed or
+            acted faces and experiments, or "default" between the two. Of no effect on models without the choice, and on
+            loaded ones.
 
     Raises:
         InputError: an unknown name, an option out of range, or two models with heads of one name.
@@ -79,6 +83,7 @@ class Analyzer:
         detector_model: str | os.PathLike[str] | None = None,
         threads: int | None = None,
         flip: bool = False,
+        prior: str = DEFAULT,
     ) -> None:
         if isinstance(models, str):
             raise InputError(f"models is a list of models, got the string {models!r}", advice=f"give [{models!r}]")
@@ -90,7 +95,7 @@ class Analyzer:
         self._detectors: dict[tuple[int, int], Detector] = {}
         self._lock = threading.Lock()
         self._detector = self._make_detector(self._detection, self._threads)
-        self._models = models if isinstance(models, ModelSet) else ModelSet.open(models, threads=threads)
+        self._models = models if isinstance(models, ModelSet) else ModelSet.open(models, threads=threads, prior=prior)
         self._flip = flip
 
     def analyze(self, image: ImageInput | Frame, *, color: Color | None = None) -> Faces:

@@ -12,8 +12,11 @@ from mien.errors import InputError
 from mien.models.card import Card, Head
 from mien.models.catalog import read_model
 from mien.models.model import Model
+from mien.models.readout import DEFAULT
 from mien.results.face_columns import Heads
 
+PRIORS_FLAG = "--priors"
+"""Option of ``mien calibrate`` that fits read-outs."""
 _log = logging.getLogger(__name__)
 
 ModelInput = str | os.PathLike[str] | Model
@@ -45,16 +48,24 @@ class ModelSet:
         object.__setattr__(self, "heads", {name: head for name, head in heads.items() if not head.auxiliary})
 
     @classmethod
-    def open(cls, models: Iterable[ModelInput] | Mapping[str, ModelInput], *, threads: int | None = None) -> ModelSet:
+    def open(
+        cls,
+        models: Iterable[ModelInput] | Mapping[str, ModelInput],
+        *,
+        threads: int | None = None,
+        prior: str = DEFAULT,
+    ) -> ModelSet:
         """Load models.
 
         Args:
             models: a mapping from the name in results to the model, or models alone, which are named by the task in
                 their cards ("emotion", "age", …); a string ``NAME=FILE`` also names one.
             threads: processor threads per model, None for the available CPUs, at most 4.
+            prior: how often labels are expected, a key of `mien.models.readout.PRIORS`; loaded models keep their own,
+                and it is of no effect on models whose card offers no choice.
 
         Raises:
-            InputError: an unknown name, or two models with heads of one name.
+            InputError: an unknown name, two models with heads of one name, or a prior that none of them offers.
             MissingFileError: a model file that does not exist.
             ModelError: a model file that is damaged.
         """
@@ -62,16 +73,22 @@ class ModelSet:
         for name, model in _named_models(models):
             if not isinstance(model, Model):
                 content = read_model(model if isinstance(model, str) else Path(model))
-                model = Model(content, threads=threads, name=os.fspath(model))
+                model = Model(content, threads=threads, name=os.fspath(model), prior=prior)
             key = name or model.card.task
             if key in loaded:
                 raise _same_head_error(key)
             loaded[key] = model
             _log.info("loaded model %s %s as %r", model.card.name, model.card.project_version, key)
+        if prior != DEFAULT and not any(prior in model.card.priors for model in loaded.values()):
+            raise InputError(
+                f"none of the models offers the prior {prior!r}",
+                advice=f"leave it out, or fit it with `mien calibrate MODEL --data FILE {PRIORS_FLAG} --out FILE`",
+                code="prior-unknown",
+            )
         return cls(loaded)
 
     @staticmethod
-    def read(models: Iterable[str]) -> dict[str, bytes]:
+    def read(models: Iterable[str], *, prior: str = DEFAULT) -> dict[str, bytes]:
         """Name in results → content of the ONNX file, for other processes that load the same models.
 
         Raises:
@@ -80,12 +97,12 @@ class ModelSet:
             ModelError: as `open`.
         """
         given = list(_named_models(models))
-        names = ModelSet.open(models, threads=1).models
+        names = ModelSet.open(models, threads=1, prior=prior).models
         return {key: read_model(str(model)) for key, (_, model) in zip(names, given, strict=True)}
 
     def describe(self) -> dict[str, str]:
-        """Name → name and version of the model; JSON-ready."""
-        return {name: f"{model.card.name} {model.card.project_version}".strip() for name, model in self.models.items()}
+        """Name → name and version of the model, and its prior where another than the default was chosen; JSON-ready."""
+        return {name: _describe(model) for name, model in self.models.items()}
 
 
 def named_heads(name: str, card: Card) -> Heads:
@@ -105,6 +122,12 @@ def _split_name(model: ModelInput) -> tuple[str | None, ModelInput]:
         if equals and name.isidentifier():
             return name, file
     return None, model
+
+
+def _describe(model: Model) -> str:
+    card = model.card
+    chosen = f"prior {model.prior}" if model.prior != DEFAULT and model.prior in card.priors else ""
+    return " ".join(filter(None, (card.name, card.project_version, chosen)))
 
 
 def _same_head_error(head: str) -> InputError:

@@ -27,6 +27,7 @@ from mien.detect.detector import Detector, RefiningDetector
 from mien.errors import MienError
 from mien.media.frame import Frame
 from mien.media.image import load_image
+from mien.models.readout import DEFAULT
 from mien.pipeline.analyzer import Analyzer
 from mien.predict.classify import crop_faces, predict_crops, split
 from mien.predict.model_set import ModelInput, ModelSet
@@ -171,6 +172,7 @@ class InferenceEngine:
         *,
         detection: DetectionOptions | None = None,
         models: Iterable[ModelInput] = defaults.MODELS,
+        prior: str = DEFAULT,
         threads: int | None = None,
     ) -> InferenceEngine:
         """Load detector and models by name; errors as of `mien.Analyzer`."""
@@ -179,7 +181,7 @@ class InferenceEngine:
         # OpenCV would start threads of its own in every worker
         cv2.setNumThreads(1)
         options = detection or DetectionOptions()
-        detector, loaded = make_detector(options, threads=1), ModelSet.open(models, threads=1)
+        detector, loaded = make_detector(options, threads=1), ModelSet.open(models, threads=1, prior=prior)
         return cls(detector, loaded, limits, threads=threads, min_face=options.min_face)
 
     def warm_up(self) -> None:

@@ -18,10 +18,12 @@ from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
 from mien.evaluation.calibration import apply_temperature, fit_temperature
 from mien.evaluation.predictions import LEAK_FREE, HeadPredictions, full_protocol, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
+from mien.evaluation.scoring.readouts import ReadoutFits, fit_readouts, predict_with
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, output_errors
 from mien.models.card import METADATA_KEY, Card
 from mien.models.catalog import read_model
+from mien.models.readout import DEFAULT, PRIORS, Readout
 
 FitTarget = Literal["label", "raters"]
 _LEAST = 1e-12
@@ -126,43 +128,52 @@ def calibrate(
     model: ScoredModel,
     data: Dataset,
     *,
-    current: Mapping[str, float] | None = None,
     split: str = "validation",
     check: Sequence[str] = ("validation", "test"),
     target: FitTarget = "label",
+    priors: bool = False,
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> dict[str, Any]:
     """Fit on one split and compare before with after on others.
 
     Args:
-        model: any model.
+        model: any model, with the probabilities of its network alone (`wrap_uncalibrated`).
         data: the whole dataset, so that images that are in training too are known and left out of the fit.
-        current: head → the temperature that the model already divides its logits by; 1 where absent. It is undone
-            first, so that "before" is the network as it was trained, and fitting again gives the same.
         split: images to fit on.
         check: splits to report; those the dataset does not have are left out.
         target: see `fit_temperatures`.
+        priors: whether to fit read-outs as well, see `mien.evaluation.scoring.readouts`; "after" is the default's.
         samples: bootstrap resamples.
         seed: of the resampling.
 
     Returns:
         JSON-ready: ``{"model", "dataset", "fitted_on", "target", "heads": {head: Fit}, "scores": {split: {protocol:
-        {"before": …, "after": …}}}}`` with ``n``, ``accuracy``, ``log_loss``, ``ece`` and ``kl`` of each.
+        {"before": …, "after": …}}}}`` with ``n``, ``accuracy``, ``balanced_accuracy``, ``log_loss``, ``ece`` and ``kl``
+        of each; with ``priors`` also ``"frequencies"`` and ``"readouts"`` by head, and ``"priors"``: {split: {protocol:
+        {prior: figures}}}.
     """
     splits = [name for name in dict.fromkeys((split, *check)) if (data.split == name).any()]
     if split not in splits:
         have = ", ".join(sorted(set(data.split.tolist())))
         raise DataError(f"the dataset has no {split!r} images to fit on, only {have}", code="split-missing")
-    undo = {head: 1 / value for head, value in (current or {}).items()}
-    before = {name: rescale(predict_split(model, data, split=name), undo) for name in splits}
+    before = {name: predict_split(model, data, split=name) for name in splits}
     fits = fit_temperatures(before[split], target=target, samples=samples, seed=seed)
     factors = {one.head: one.temperature for one in fits if one.adopted}
+    fitted = fit_readouts(model, data, before[split]) if priors else ReadoutFits()
     scores: dict[str, Any] = {}
+    by_prior: dict[str, Any] = {}
     for name in splits:
         if name not in check:
             continue
         after = rescale(before[name], factors)
+        if fitted.readouts:
+            chosen = {prior: predict_with(fitted, model, data, before[name], prior) for prior in PRIORS}
+            by_prior[name] = {
+                one.protocol: {prior: _figures(each.by_protocol[i]) for prior, each in chosen.items()}
+                for i, one in enumerate(after.by_protocol)
+            }
+            after = chosen[DEFAULT]
         scores[name] = {
             one.protocol: {"before": _figures(one), "after": _figures(other)}
             for one, other in zip(before[name].by_protocol, after.by_protocol, strict=True)
@@ -174,6 +185,7 @@ def calibrate(
         "target": target,
         "heads": {one.head: dataclasses.asdict(one) for one in fits},
         "scores": scores,
+        **({"priors": by_prior, **fitted.to_dict()} if fitted.readouts else {}),
     }
 
 
@@ -213,12 +225,24 @@ def rewrite_card(model: str | Path, change: Callable[[Card], Card], out: Path) -
     return card
 
 
-def with_temperatures(card: Card, temperatures: Mapping[str, float], scores: Mapping[str, Any] | None = None) -> Card:
-    """The card with other temperatures and, where given, other scores; `ModelError` for a head that it lacks."""
+def calibrated_card(card: Card, document: Mapping[str, Any], scores: Mapping[str, Any] | None = None) -> Card:
+    """The card with what `calibrate` fitted, its earlier read-outs gone, and, where given, other scores.
+
+    Raises:
+        ModelError: a head was fitted that the card lacks.
+    """
+    temperatures = fitted_temperatures(document)
     for head in temperatures:
         card.head(head)
+    frequencies, readouts = document.get("frequencies", {}), document.get("readouts", {})
     heads = tuple(
-        dataclasses.replace(head, temperature=temperatures.get(head.name, head.temperature)) for head in card.heads
+        dataclasses.replace(
+            head,
+            temperature=temperatures.get(head.name, head.temperature),
+            frequencies=tuple(frequencies.get(head.name, ())),
+            readouts=tuple(Readout.from_dict(one) for one in readouts.get(head.name, ())),
+        )
+        for head in card.heads
     )
     return dataclasses.replace(card, heads=heads, scores=dict(card.scores if scores is None else scores))
 
@@ -248,4 +272,4 @@ def _probabilities(one: HeadPredictions) -> NDArray[np.float32]:
 
 def _figures(one: HeadPredictions) -> dict[str, Any]:
     scores = one.scores()
-    return {name: getattr(scores, name) for name in ("n", "accuracy", "log_loss", "ece", "kl")}
+    return {name: getattr(scores, name) for name in ("n", "accuracy", "balanced_accuracy", "log_loss", "ece", "kl")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import Model, Probabilities, average_with_mirror, softmax
 from mien.models.preprocessing import normalize
+from mien.models.readout import DEFAULT
 from mien.training.config import HeadSpec
 from mien.training.resize import resize_images
 
@@ -54,11 +55,14 @@ class ScoredModel:
     specs: Mapping[str, HeadSpec] = field(default_factory=dict)
 
 
-def open_model(model: str | Path, threads: int | None = None) -> ScoredModel:
-    """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`."""
+def open_model(model: str | Path, threads: int | None = None, prior: str = DEFAULT) -> ScoredModel:
+    """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`.
+
+    The ``prior``, a key of `mien.models.readout.PRIORS`, counts for models whose card offers the choice.
+    """
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
-        return wrap_onnx(Model(read_model(model), threads=threads, name=str(model)))
+        return wrap_onnx(Model(read_model(model), threads=threads, name=str(model), prior=prior))
     if not path.exists():
         raise InputError(
             "no such model",
@@ -72,14 +76,30 @@ def open_model(model: str | Path, threads: int | None = None) -> ScoredModel:
 def wrap_onnx(loaded: Model) -> ScoredModel:
     """An ONNX model that is already loaded."""
     card = loaded.card
+    chosen = loaded.prior in card.priors and loaded.prior != DEFAULT
     return ScoredModel(
-        card.name,
+        f"{card.name}, prior {loaded.prior}" if chosen else card.name,
         card.size,
         card.n_channels,
         {head.name: head.labels for head in card.heads},
         lambda images, features, flip: loaded(images, flip=flip, vectors=None if flip else features),
         card.features,
         card.frame,
+    )
+
+
+def wrap_uncalibrated(loaded: Model) -> ScoredModel:
+    """The same with the network's own probabilities: no temperature, no read-out."""
+
+    def once(images: NDArray[np.uint8], features: Features | None) -> Probabilities:
+        return {name: softmax(logits) for name, logits in loaded.logits(images, features).items()}
+
+    return replace(
+        wrap_onnx(loaded),
+        name=loaded.card.name,
+        predict=lambda images, features, flip: (
+            average_with_mirror(lambda mirrored: once(mirrored, None), images) if flip else once(images, features)
+        ),
     )
 
 
