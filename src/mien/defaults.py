@@ -58,6 +58,10 @@ ABSTAIN: Final = 0.0
 PORT: Final = 8000
 """TCP port of the service."""
 
+SPLIT_SHARES: Final = (80.0, 10.0, 10.0)
+"""Shares of train, validation and test where a dataset has no splits, per cent."""
+SPLIT_SEED: Final = 0
+"""Seed of the choice."""
 MAX_HASH_BITS: Final = 16
 """Of 64 bits in which the perceptual hashes of near duplicates differ at most."""
 MIN_SIMILARITY: Final = 0.9

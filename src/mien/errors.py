@@ -7,7 +7,7 @@ fields, people the message.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 _LONGEST, _END = 1500, 300
@@ -106,6 +106,35 @@ def one_line(text: str) -> str:
     if not text.isprintable():
         text = _printable(" ".join(text.split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} … {text[-_END:]}"
+
+
+def nearest_names(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names that one may have been meant as, the nearest first.
+
+    Example:
+        >>> nearest_names("emotoin-cpu", ("emotion-cpu", "age-cpu", "svm"))
+        ['emotion-cpu']
+    """
+    import difflib  # only where something is wrong already
+
+    own = {each.lower(): each for each in known}
+    return [own[each] for each in difflib.get_close_matches(name.lower(), own, count, 0.6)]
+
+
+def unknown_name(
+    what: str, name: str, known: Iterable[str], *, code: str | None = None, details: Mapping[str, Any] | None = None
+) -> InputError:
+    """The error about a name that is not among the known ones, with the nearest of them.
+
+    Example:
+        >>> str(unknown_name("recipe", "emotoin", ("emotion", "age")))
+        "unknown recipe 'emotoin'; did you mean 'emotion'? There are emotion, age"
+    """
+    names = list(known)
+    near = " or ".join(map(repr, nearest_names(name, names)))
+    there_are = f"here are {', '.join(names)}"
+    advice = f"did you mean {near}? T{there_are}" if near else f"t{there_are}"
+    return InputError(f"unknown {what} {name!r}", advice=advice, code=code, details=details)
 
 
 def display_path(path: str) -> str:

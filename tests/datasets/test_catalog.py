@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +72,80 @@ def rafdb_folder(folder: Path) -> Path:
     return rafdb(folder, ["train_1.png 1", "test_1.png 2"], noise(2, 20, 20, 3))
 
 
+def rafdb_numbers(folder: Path) -> Path:
+    """As on Kaggle: the folders of numbers in one folder, the label files beside it."""
+    rows: dict[str, list[str]] = {"train": ["image,label"], "test": ["image,label"]}
+    for i, image in enumerate(noise(14, 20, 20, 3)):
+        split, name = ("train", "test")[i // 7], f"{('train', 'test')[i // 7]}_{i:05}_aligned.png"
+        write_image(folder / "DATASET" / split / str(i % 7 + 1) / name, image)
+        rows[split].append(f"{name},{i % 7 + 1}")
+    for split, lines in rows.items():
+        (folder / f"{split}_labels.csv").write_text("\n".join(lines))
+    return folder
+
+
+def listed_folder(folder: Path) -> Path:
+    for i, image in enumerate(GRAY):
+        write_image(folder / "pictures" / f"{i}.png", image)
+    (folder / "metadata.csv").write_text("file_name,label\npictures/0.png,happy\npictures/1.png,sad\n")
+    return folder
+
+
+def listed_lines(folder: Path) -> Path:
+    write_image(folder / "train" / "a.png", GRAY[0])
+    (folder / "train" / "metadata.jsonl").write_text('{"file_name": "a.png", "label": "Happiness"}\n')
+    return folder
+
+
+def fer2013_tar(folder: Path) -> Path:
+    """The official download: two files of text beside the CSV, in a folder."""
+    fer2013_csv(folder / "fer2013" / "fer2013.csv", fer2013_rows(5))
+    (folder / "fer2013" / "README").write_text("The data, in, three, and, more, columns\n")
+    with tarfile.open(folder / "fer2013.tar.gz", "w:gz") as archive:
+        archive.add(folder / "fer2013", "fer2013")
+    return folder / "fer2013.tar.gz"
+
+
+def fer2013_misnamed(folder: Path) -> Path:
+    """The official download, of which people remove the .gz alone."""
+    return Path(shutil.copy(fer2013_tar(folder), folder / "fer2013.csv"))
+
+
+def kaggle_competition(folder: Path) -> Path:
+    """The archive of Kaggle's competition: the official one inside, with parts of it as CSV."""
+    inner = folder / "in"
+    inner.mkdir()
+    fer2013_tar(inner)
+    rows = fer2013_rows(5)
+    fer2013_csv(inner / "icml_face_data.csv", [[e, u, p] for e, p, u in rows], ("emotion", " Usage", " pixels"))
+    fer2013_csv(inner / "train.csv", [row[:2] for row in rows], ("emotion", "pixels"))
+    fer2013_csv(inner / "test.csv", [row[1:2] for row in rows], ("pixels",))
+    with zipfile.ZipFile(folder / "challenge.zip", "w") as archive:
+        for name in ("fer2013.tar.gz", "icml_face_data.csv", "test.csv", "train.csv"):
+            archive.write(inner / name, name)
+    return folder / "challenge.zip"
+
+
+def zipped_folders(folder: Path) -> Path:
+    image_folders(folder / "archive")
+    return Path(shutil.make_archive(str(folder / "archive"), "zip", folder, "archive"))
+
+
+def arrow_folder(folder: Path) -> Path:
+    """What `datasets.DatasetDict.save_to_disk` writes."""
+    for split in ("train", "test"):
+        path = hf_parquet(folder / "x.parquet", GRAY, {"label": [0, 1]}, {"label": ("angry", "happy")})
+        table = pq.read_table(path)
+        path.unlink()
+        (folder / split).mkdir()
+        (folder / split / "state.json").write_text("{}")
+        target = str(folder / split / "data-00000-of-00001.arrow")
+        with pa.OSFile(target, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    (folder / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    return folder
+
+
 def prepared_file(folder: Path) -> Path:
     return write_prepared(made(5), folder / "data.parquet")
 
@@ -86,6 +163,14 @@ LAYOUTS = [
     (fairface_csv, "fairface"),
     (fairface_csv_file, "fairface"),
     (rafdb_folder, "rafdb"),
+    (rafdb_numbers, "rafdb"),
+    (listed_folder, "listed"),
+    (listed_lines, "listed"),
+    (fer2013_tar, "fer2013"),
+    (fer2013_misnamed, "fer2013"),
+    (kaggle_competition, "fer2013"),
+    (zipped_folders, "folders"),
+    (arrow_folder, "hf"),
     (prepared_file, "prepared"),
 ]
 
@@ -135,12 +220,12 @@ def test_options(tmp_path: Path) -> None:
     data = read_dataset(path, "hf", ReadOptions(size=24, labels=("happy", "sad")))
     assert data.size == (24, 24)
     assert data.emotion.tolist() == [3, 4]
-    with pytest.raises(InputError, match="labels has no meaning for fer2013"):
-        read_dataset(fer2013_plain(tmp_path), options=ReadOptions(labels=("happy",)))
+    with pytest.raises(InputError, match="labels of FER2013's CSV are emotions"):
+        read_dataset(fer2013_plain(tmp_path), options=ReadOptions(labels=("own",)))
     with pytest.raises(InputError, match="size has no meaning for fer2013"):
         read_dataset(tmp_path / "fer2013.csv", options=ReadOptions(size=64))
-    with pytest.raises(InputError, match="unknown kind 'ck'"):
-        read_dataset(path, "ck")
+    with pytest.raises(InputError, match=r"unknown kind 'folder'; did you mean 'folders'\?"):
+        read_dataset(path, "folder")
     faces = fairface_parquet(_folder(tmp_path))
     cropped = read_dataset(faces, options=ReadOptions(size=8, crop=lambda rgb: rgb[:8, :8].copy()))
     assert cropped.found.tolist() == [True, True]

@@ -124,10 +124,12 @@ def test_unreadable_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("train/2.png,3-9", "train/2.png,old", r"train\.csv: line 3: unknown age range 'old'"),
-        ("train/2.png", "elsewhere/2.png", "line 3: no image"),
+        ("train/2.png,3-9", "train/2.png,old", r"train\.csv: row 2 \(line 3\): unknown age range 'old'"),
+        ("train/2.png", "elsewhere/2.png", r"row 2 \(line 3\): no image"),
+        ("train/2.png,3-9,Female", "train/2.png,3-9,", "an empty or missing cell"),
+        ("train/3.png", "train/2.png", "train/2.png is named a second time"),
         ("file,age", "name,age", "no column 'file'"),
-        ("train/2.png,3-9,Female,Latino_Hispanic,True", "train/2.png,3-9", "line 3: an empty or missing cell"),
+        ("train/2.png,3-9,Female,Latino_Hispanic,True", "train/2.png,3-9", r"row 2 \(line 3\): 2 columns instead of 5"),
     ],
 )
 def test_csv_errors(old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -140,7 +142,9 @@ def test_csv_errors(old: str, new: str, message: str, tmp_path: Path) -> None:
 def test_csv_split_and_missing_image(tmp_path: Path) -> None:
     published(tmp_path)
     (tmp_path / "val" / "2.png").unlink()
-    with pytest.raises(MissingFileError, match=r"fairface_label_val\.csv: line 3: no image .*unpack FairFace's images"):
+    with pytest.raises(
+        MissingFileError, match=r"fairface_label_val\.csv: row 2 \(line 3\): no image .*unpack FairFace's images"
+    ):
         read_fairface(tmp_path)
     write_image(tmp_path / "other" / "1.png", IMAGES[0])
     (tmp_path / "labels.csv").write_text("file,age,gender,race\nother/1.png,3-9,Male,White\n")
@@ -149,3 +153,26 @@ def test_csv_split_and_missing_image(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,age,gender,race\n")
     with pytest.raises(DataError, match="no rows below the header"):
         read_fairface(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_that_went_through_a_spreadsheet(separator: str, encoding: str, tmp_path: Path) -> None:
+    """It takes "3-9" and "10-19" for dates, and leaves rows of empty cells."""
+    published(tmp_path)
+    for split in ("train", "val"):
+        listing = tmp_path / f"fairface_label_{split}.csv"
+        text = listing.read_text().replace(",3-9,", ",09-Mar,").replace(",10-19,", ",Oct-19,").replace("/", "\\")
+        lines = [*text.splitlines(), ",,,,", ""]
+        listing.write_bytes("\r\n".join(lines).replace(",", separator).encode(encoding))
+    check(read_fairface(tmp_path))
+
+
+def test_csv_of_other_names_and_without_a_column_that_is_not_needed(tmp_path: Path) -> None:
+    published(tmp_path)
+    for split, name in (("train", "train_labels.csv"), ("val", "val_labels.csv")):
+        listing = tmp_path / f"fairface_label_{split}.csv"
+        rows = [line.rpartition(",")[0] for line in listing.read_text().splitlines()]
+        listing.unlink()
+        (tmp_path / name).write_text("\n".join(rows))
+    check(read_fairface(tmp_path))

@@ -41,14 +41,14 @@ def test_text_labels_plain_binary_and_several_files(tmp_path: Path) -> None:
 
 def test_label_order_given_by_hand(tmp_path: Path) -> None:
     path = hf_parquet(tmp_path / "train.parquet", IMAGES, {"label": list(range(7))})
-    with pytest.raises(DataError, match="holds numbers and the file does not name them; give the label order"):
+    with pytest.raises(DataError, match="holds numbers and the file does not name them; give the names in their order"):
         read_hugging_face(path)
     data = read_hugging_face(path, labels=FOLDERS.names)
     assert [data.taxonomy.names[i] for i in data.emotion] == list(FOLDERS.names)
-    with pytest.raises(DataError, match=r"row 4: label is 3, expected 0–2 \(angry, happy, sad\)"):
+    with pytest.raises(DataError, match=r"row 4: label is 3, expected one of 0 angry, 1 happy, 2 sad"):
         read_hugging_face(path, labels=("angry", "happy", "sad"))
     named = hf_parquet(tmp_path / "test.parquet", IMAGES, {"label": list(range(7))}, {"label": list("0123456")})
-    with pytest.raises(DataError, match=r"row 1: unknown emotion label '0'.*give the label order"):
+    with pytest.raises(DataError, match=r"row 1: unknown emotion label '0'.*give the names in their order"):
         read_hugging_face(named)
     assert len(read_hugging_face(named, labels=FOLDERS.names)) == 7
 
@@ -69,10 +69,10 @@ def test_splits_from_names(name: str, split: str) -> None:
     assert split_from_name(Path(name)) == split
 
 
-@pytest.mark.parametrize("name", ["0000.parquet", "train-test.parquet", "trainer.parquet"])
-def test_names_without_a_split(name: str) -> None:
-    with pytest.raises(DataError, match=r"does not contain one split.*rename the file"):
-        split_from_name(Path(name))
+def test_names_without_a_split_or_with_two() -> None:
+    assert split_from_name(Path("0000.parquet")) is split_from_name(Path("trainer.parquet")) is None
+    with pytest.raises(DataError, match=r"contains several splits; rename the file"):
+        split_from_name(Path("train-test.parquet"))
 
 
 def test_colour_and_size(tmp_path: Path) -> None:
@@ -93,7 +93,8 @@ def test_errors(tmp_path: Path) -> None:
         read_hugging_face(path)
     hf_parquet(path, IMAGES, {"target": [0] * 7})
     with pytest.raises(
-        DataError, match="no label column: expected one of label, labels, emotion, emotions, found image, target"
+        DataError,
+        match="no label column: expected one of label, labels, emotion, emotions, expression, found image, target",
     ):
         read_hugging_face(path)
     pq.write_table(pa.table({"label": ["happy"]}), path)
@@ -118,3 +119,37 @@ def test_errors(tmp_path: Path) -> None:
     pq.write_table(pa.table({"label": pa.array([], pa.string()), "image": pa.array([], pa.binary())}), path)
     with pytest.raises(DataError, match="the files hold no rows"):
         read_hugging_face(path)
+
+
+def test_splits_of_a_column_or_made_where_there_are_none(tmp_path: Path) -> None:
+    columns = {"label": ["happy", "sad"] * 3 + ["sad"], "split": ["train", "validation", "test"] * 2 + ["Training"]}
+    path = hf_parquet(tmp_path / "faces.parquet", IMAGES, columns)
+    assert read_hugging_face(path).split.tolist() == ["train", "validation", "test"] * 2 + ["train"]
+    hf_parquet(path, IMAGES, columns | {"split": ["some"] * 7})
+    with pytest.raises(DataError, match="row 1: unknown split 'some'"):
+        read_hugging_face(path)
+    hf_parquet(path, noise(20, 8, 8, seed=3), {"label": ["happy", "sad"] * 10})
+    data = read_hugging_face(path)
+    assert np.unique(data.split, return_counts=True)[1].tolist() == [2, 16, 2]
+    assert data.info.notes == ("new splits train:validation:test 80:10:10 with seed 0: the source has none",)
+    hf_parquet(tmp_path / "test.parquet", noise(7, 8, 8), {"label": ["happy"] * 7})
+    with pytest.raises(DataError, match="no split in the name of its file, while others have one"):
+        read_hugging_face(tmp_path)
+
+
+def test_classes_of_ones_own(tmp_path: Path) -> None:
+    path = hf_parquet(
+        tmp_path / "train.parquet", IMAGES, {"label": [0, 1, 1, 0, 0, 0, 0]}, {"label": ("hat", "no hat")}
+    )
+    with pytest.raises(DataError, match=r"row 1: unknown emotion label 'hat'.*--labels own"):
+        read_hugging_face(path)
+    data = read_hugging_face(path, own=True)
+    assert (data.info.classes, data.emotion.tolist()) == (("hat", "no hat"), [0, 1, 1, 0, 0, 0, 0])
+
+
+def test_a_damaged_arrow_file(tmp_path: Path) -> None:
+    path = tmp_path / "train" / "data-00000-of-00001.arrow"
+    path.parent.mkdir()
+    path.write_bytes(b"ARROW1 and no more")
+    with pytest.raises(DataError, match="not a readable Arrow file"):
+        read_hugging_face(tmp_path)

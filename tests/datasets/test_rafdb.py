@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.datasets import noise, rafdb
+from helpers.datasets import noise, rafdb, write_image
 from mien.datasets.rafdb import read_rafdb
 from mien.errors import DataError, MissingFileError
 
@@ -58,3 +58,49 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "EmoLabel" / "list_patition_label.txt").write_text("\n\n")
     with pytest.raises(DataError, match="no lines"):
         read_rafdb(tmp_path)
+
+
+def numbered(root: Path) -> Path:
+    """As on Kaggle: folders of numbers, and the label files above them."""
+    rows: dict[str, list[str]] = {"train": ["image,label"], "test": ["image,label"]}
+    for i, image in enumerate(noise(10, 20, 20, 3)):
+        split = "train" if i < 7 else "test"
+        name = f"{split}_{i:05}_aligned.png"
+        write_image(root / "DATASET" / split / str(i % 7 + 1) / name, image)
+        rows[split].append(f"{name},{i % 7 + 1}")
+    for split, lines in rows.items():
+        (root / f"{split}_labels.csv").write_text("\n".join(lines))
+    return root
+
+
+def test_folders_of_numbers(tmp_path: Path) -> None:
+    numbered(tmp_path)
+    for root in (tmp_path, tmp_path / "DATASET"):
+        data = read_rafdb(root)
+        by_split = {
+            split: [data.taxonomy.names[i] for i in data.emotion[data.split == split]] for split in ("train", "test")
+        }
+        assert by_split == {"train": NAMES, "test": NAMES[:3]}
+        assert data.info.notes == ()
+
+
+def test_folders_and_label_files_must_agree(tmp_path: Path) -> None:
+    listing = numbered(tmp_path) / "test_labels.csv"
+    lines = listing.read_text().splitlines()
+    listing.write_text("\n".join(lines[:-1]))
+    assert read_rafdb(tmp_path).info.notes == ("1 images are in no label file; their folders are their labels",)
+    listing.write_text("\n".join([*lines, "test_99.png,1"]))
+    with pytest.raises(MissingFileError, match=r"row 4 \(line 5\): no image 'test_99.png' in the folders of test"):
+        read_rafdb(tmp_path)
+    listing.write_text("\n".join([*lines[:-1], f"{lines[-1][:-1]}7"]))
+    with pytest.raises(DataError, match=r"row 3 \(line 4\): label '7', but .* is in the folder 3"):
+        read_rafdb(tmp_path)
+
+
+def test_a_third_column_of_numbers_in_the_list(tmp_path: Path) -> None:
+    rafdb(tmp_path, LINES, IMAGES)
+    listing = tmp_path / "EmoLabel" / "list_patition_label.txt"
+    listing.write_text("\n".join(f"{line} 1" for line in LINES))
+    data = read_rafdb(tmp_path)
+    assert [NAMES[i] for i in data.emotion] == [*NAMES, "happy", "neutral"]
+    assert data.info.notes == ("further columns of the label list were left out",)

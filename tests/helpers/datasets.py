@@ -61,6 +61,7 @@ def fer2013_csv(
             archive.writestr("fer2013/README", "not this")
             archive.writestr("fer2013/fer2013.csv", text)
     else:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, newline="")
     return path
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from mien import defaults
-from mien.cli.options import OUTPUT, PATH, Decorator, OutputCommand, detector_options, seed_option, split_names
+from mien.cli.options import (
+    OUTPUT,
+    PATH,
+    Decorator,
+    OutputCommand,
+    detector_options,
+    parse_shares,
+    seed_option,
+    split_names,
+)
 from mien.cli.output import progress_bar, table_console
 from mien.files import write_text
 
@@ -49,7 +58,9 @@ def _threshold(rule: str, default: float, text: str) -> Decorator:
 @_threshold("disagreement", defaults.MAX_LABEL_ODDS, "How many times likelier a classifier may find another label.")
 @detector_options(defaults.CHECK_MIN_FACE, note="rule 'undetected'", optional=True, fixed_size=True)
 @click.option("--limit", help="Keep at most so many random images of an emotion after the rules, such as neutral=4700.")
-@click.option("--split", help="Make new splits after that: images or shares of train,validation,test.")
+@click.option(
+    "--split", callback=parse_shares, help="Make new splits after that: images or shares of train,validation,test."
+)
 @seed_option("--limit and --split")
 @click.option("--kept", type=OUTPUT, help="Write which images are kept to this CSV file.")
 @click.option("--json", "json_file", type=OUTPUT, help="Write the counts to this JSON file.")
@@ -60,7 +71,7 @@ def command(
     rules: str | None,
     detection: DetectionOptions | None,
     limit: str | None,
-    split: str | None,
+    split: tuple[float, float, float] | None,
     seed: int,
     kept: Path | None,
     json_file: Path | None,
@@ -78,7 +89,7 @@ def command(
     from mien.datasets.resplit import resplit
     from mien.datasets.subsets import limit_per_emotion, select_emotions
 
-    limits, shares = _limits(limit), _shares(split)
+    limits = _limits(limit)
     data = read_prepared(prepared)
     emotions = split_names(expressions)
     if emotions is not None:
@@ -99,8 +110,8 @@ def command(
     result = cleaned.dataset
     if limits:
         result = limit_per_emotion(result, limits, seed)
-    if shares is not None:
-        result = resplit(result, shares, seed)
+    if split is not None:
+        result = resplit(result, split, seed)
     write_prepared(result, out)
     if kept is not None:
         _write_kept(kept, data, result)
@@ -178,15 +189,3 @@ def _limits(text: str | None) -> dict[str, int]:
             raise click.BadParameter(f"{part!r} is not EMOTION=COUNT, such as neutral=4700.", param_hint="--limit")
         limits[name.strip()] = int(count)
     return limits
-
-
-def _shares(text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        train, validation, test = (float(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not three numbers, such as 16500,3500,3000.", param_hint="--split"
-        ) from None
-    return train, validation, test

@@ -9,7 +9,7 @@ import click
 
 from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
-from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, split_names
+from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, parse_shares, seed_option, split_names
 from mien.cli.output import progress_bar
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mien.datasets.dataset import Dataset
 
-KINDS = ("auto", "fer2013", "folders", "hf", "fairface", "rafdb", "prepared")
+KINDS = ("auto", "fer2013", "folders", "listed", "hf", "fairface", "rafdb", "prepared")
 RULES = ("majority", "crossentropy", "distribution")
 PICTURES = ("face", "hog")
 
@@ -27,6 +27,8 @@ Examples:
   mien data prepare fer2013.zip --ferplus fer2013new.csv --targets majority --out ferplus.parquet
   mien data prepare fer2013.csv --expressions angry,happy,sad,surprise,neutral --out five.parquet
   mien data prepare archive/ --out folders.parquet
+  mien data prepare own/ --labels own --split 70,15,15 --out own.parquet
+  mien data prepare DATASET/ --validation 0.1 --out rafdb.parquet
   mien data prepare fer2013.csv --features landmarks,hog,hog-sliding --out features.parquet
   mien data prepare fer2013.csv --features landmarks --images faces/ --image-format jpg
   mien data prepare fairface/ --crop age --out fairface.parquet
@@ -90,8 +92,20 @@ command.add_command(clean)
 )
 @click.option(
     "--labels",
-    help="'own': folder names are classes of your own. A list such as angry,disgust: labels 0, 1, … of Parquet.",
+    help="'own': labels are classes of your own. A list such as angry,disgust or 1=surprise,2=fear: what numbers mean.",
 )
+@click.option(
+    "--split",
+    callback=parse_shares,
+    help="Make new splits: shares of train,validation,test.",
+    show_default="the dataset's own; 80,10,10 where it has none",
+)
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Move this share of the training images to validation, for datasets without validation images.",
+)
+@seed_option("--split and --validation")
 def prepare(
     source: Path,
     out: Path | None,
@@ -110,19 +124,24 @@ def prepare(
     size: int | None,
     crop: str | None,
     labels: str | None,
+    split: tuple[float, float, float] | None,
+    validation: float | None,
+    seed: int,
 ) -> None:
     """Read the dataset SOURCE and write it as one compact file for `mien train`.
 
-    SOURCE is a file or a folder: FER2013's CSV (plain, .gz or .zip), image folders named by emotion, Hugging Face
-    Parquet, FairFace, RAF-DB, or a file that this command wrote. Prints a summary of the file, and for FER+ what
-    each rule keeps and drops. With --images the pictures are written too, or instead of the file, with labels and
-    features beside them; label columns are in the order of --expressions.
+    SOURCE is a file, a folder or an archive (.zip, .tar.gz): FER2013's CSV, image folders named by emotion, images with
+    a table of their labels, Hugging Face Parquet, FairFace, RAF-DB, or a file that this command wrote. Prints a summary
+    of the file, and for FER+ what each rule keeps and drops; on stderr, what was left out and which splits were made.
+    With --images the pictures are written too, or instead of the file, with labels and features beside them; label
+    columns are in the order of --expressions.
     """
     from rich.console import Console
 
     from mien.datasets import ferplus as votes
     from mien.datasets.catalog import ReadOptions, read_dataset
     from mien.datasets.prepared_file import write_prepared
+    from mien.datasets.resplit import hold_out, resplit
     from mien.datasets.subsets import first_per_emotion, select_emotions
     from mien.datasets.summary import render_summary, render_target_rules, summarise_dataset, summarise_target_rules
 
@@ -146,11 +165,23 @@ def prepare(
         prepared = select_emotions(prepared, emotions)
     if per_class is not None:
         prepared = first_per_emotion(prepared, per_class)
+    if split is not None:
+        prepared = resplit(prepared, split, seed)
+    if validation is not None:
+        prepared = hold_out(prepared, validation, seed)
     if features is not None:
         prepared = _with_features(prepared, features, workers, cache)
     if out is not None:
         write_prepared(prepared, out)
     console.print(render_summary(summarise_dataset(prepared)))
+    for note in prepared.info.notes:
+        click.echo(f"note: {note}", err=True)
+    if not (prepared.split == "validation").any():
+        click.echo(
+            "note: no validation images, which training needs: --validation 0.1 moves a tenth of the training images "
+            "there, --split makes new splits",
+            err=True,
+        )
     if out is not None:
         click.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)", err=True)
     if images is not None:

@@ -293,3 +293,16 @@ teacher_option = click.option(
 def split_names(text: str | None) -> tuple[str, ...] | None:
     """``"angry, happy"`` → ``("angry", "happy")``; None stays None."""
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_shares(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[float, float, float] | None:
+    """``"70,15,15"`` → ``(70.0, 15.0, 15.0)``, the shares of train, validation and test."""
+    if value is None:
+        return None
+    try:
+        train, validation, test = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not three numbers, such as 80,10,10.") from None
+    return train, validation, test

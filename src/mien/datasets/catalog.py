@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mien.datasets import fairface, fer2013, image_folders, prepared_file, rafdb
+from mien.datasets import archives, fairface, fer2013, image_folders, listed, prepared_file, rafdb
 from mien.datasets import hugging_face as hf
 from mien.datasets.arrow import read_schema
 from mien.datasets.dataset import Dataset
-from mien.errors import DataError, InputError, MissingFileError
+from mien.datasets.text_tables import read_header
+from mien.errors import DataError, InputError, MissingFileError, unknown_name
 from mien.labels import OWN
 
 _logger = logging.getLogger(__name__)
@@ -24,8 +26,8 @@ class ReadOptions:
 
     Attributes:
         size: side in pixels to resize to; None keeps the size.
-        labels: names of the labels 0, 1, … of Parquet files that do not name them; ``("own",)`` for image folders whose
-            names are classes of the dataset's own.
+        labels: names of labels that are numbers, in their order or as ``NUMBER=NAME``; ``("own",)`` where the labels
+            are classes of the dataset's own.
         crop: crops the face of each image, see `mien.datasets.fairface.read_fairface`; needs ``size``.
         progress: called with (images done, images in all) while cropping.
     """
@@ -34,6 +36,16 @@ class ReadOptions:
     labels: tuple[str, ...] | None = None
     crop: fairface.CropFunction | None = None
     progress: Callable[[int, int], None] | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether the labels are classes of the dataset's own."""
+        return self.labels == (OWN,)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of labels that are numbers."""
+        return None if self.own else self.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +65,34 @@ class DatasetFormat:
     takes: frozenset[str] = frozenset()
 
 
-def _read_folders(path: Path, options: ReadOptions) -> Dataset:
-    if options.labels not in (None, (OWN,)):
-        raise InputError("labels of image folders are their names", advice="leave labels out, or give 'own'")
-    return image_folders.read_image_folders(path, options.size, own=options.labels is not None)
-
-
 _FER2013_LICENCE = "public research set (Goodfellow et al. 2013); the photos belong to others"
 
 DATASET_FORMATS: Mapping[str, DatasetFormat] = {
     "fer2013": DatasetFormat(
-        "FER2013: fer2013.csv (emotion,pixels,Usage), plain, .gz or .zip, or the folder that holds it",
+        "FER2013: fer2013.csv or icml_face_data.csv (emotion,pixels,Usage), plain, .gz, .zip or .tar.gz, or the folder "
+        "that holds it",
         _FER2013_LICENCE,
-        lambda path, options: fer2013.read_fer2013(_fer2013_csv(path) or path),
+        lambda path, options: fer2013.read_fer2013(_fer2013_csv(path) or path, options.names),
+        frozenset({"labels"}),
     ),
     "folders": DatasetFormat(
-        "image folders named by emotion: train/angry/*.jpg, test/…, as FER2013 on Kaggle",
+        "image folders named by emotion: train/angry/*.jpg, test/…, as FER2013 on Kaggle; or angry/*.jpg, no splits",
         _FER2013_LICENCE,
-        _read_folders,
+        lambda path, options: image_folders.read_image_folders(
+            path, options.size, own=options.own, labels=options.names
+        ),
+        frozenset({"size", "labels"}),
+    ),
+    "listed": DatasetFormat(
+        "images with a table of their labels: metadata.csv, labels.csv or .jsonl with the columns file_name and label",
+        "see where the dataset comes from",
+        lambda path, options: listed.read_listed(path, options.size, own=options.own, labels=options.names),
         frozenset({"size", "labels"}),
     ),
     "hf": DatasetFormat(
-        "emotions in Hugging Face Parquet: train-….parquet, test-….parquet with image and label columns",
+        "emotions in Hugging Face Parquet or Arrow: train-….parquet, test-….parquet with image and label columns",
         "see the dataset's own card",
-        lambda path, options: hf.read_hugging_face(path, options.labels, options.size),
+        lambda path, options: hf.read_hugging_face(path, options.names, options.size, own=options.own),
         frozenset({"size", "labels"}),
     ),
     "fairface": DatasetFormat(
@@ -88,7 +104,8 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
         frozenset({"size", "crop"}),
     ),
     "rafdb": DatasetFormat(
-        "RAF-DB basic: EmoLabel/list_patition_label.txt and Image/aligned/*.jpg",
+        "RAF-DB basic: EmoLabel/list_patition_label.txt and Image/aligned/*.jpg, or train/1 to train/7 with "
+        "train_labels.csv, as on Kaggle",
         "non-commercial research, on application (Li, Deng & Du 2017)",
         lambda path, options: rafdb.read_rafdb(path, options.size),
         frozenset({"size"}),
@@ -101,14 +118,12 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
 }
 """Name of the format → its description and reader."""
 
-_FER2013_FILES = ("fer2013.csv", "fer2013.csv.gz", "fer2013.csv.zip", "fer2013.zip", "icml_face_data.csv")
-
 
 def read_dataset(path: str | os.PathLike[str], kind: str = "auto", options: ReadOptions | None = None) -> Dataset:
     """Read a dataset in any known layout.
 
     Args:
-        path: file or folder.
+        path: file or folder; an archive (.zip, .tar, .tar.gz) is unpacked into a temporary folder where it has to be.
         kind: a key of `DATASET_FORMATS`, or "auto" to detect it.
         options: of the reader.
 
@@ -118,66 +133,117 @@ def read_dataset(path: str | os.PathLike[str], kind: str = "auto", options: Read
         DataError: an unknown layout (code "dataset-unrecognised"), or a damaged dataset.
     """
     source, options = Path(path), options or ReadOptions()
-    name = detect_format(source) if kind == "auto" else kind
-    if name not in DATASET_FORMATS:
-        raise InputError(f"unknown kind {name!r}: expected one of auto, {', '.join(DATASET_FORMATS)}")
-    format_ = DATASET_FORMATS[name]
-    for option in ("size", "labels", "crop"):
-        if getattr(options, option) is not None and option not in format_.takes:
-            raise InputError(f"{option} has no meaning for {name}", advice="leave it out")
-    _logger.info("%s: read as %s", source, name)
-    return format_.read(source, options)
+    if kind not in ("auto", *DATASET_FORMATS):
+        raise unknown_name("kind", kind, ("auto", *DATASET_FORMATS))
+    with _unpacked(source) as place:
+        name = detect_format(place, own=options.own) if kind == "auto" else kind
+        format_ = DATASET_FORMATS[name]
+        for option in ("size", "labels", "crop"):
+            if getattr(options, option) is not None and option not in format_.takes:
+                raise InputError(f"{option} has no meaning for {name}", advice="leave it out")
+        if options.own and name == "fer2013":
+            raise InputError("labels of FER2013's CSV are emotions", advice="leave labels out, or give their names")
+        _logger.info("%s: read as %s", source, name)
+        return format_.read(place, options)
 
 
-def detect_format(path: str | os.PathLike[str]) -> str:
+def detect_format(path: str | os.PathLike[str], *, own: bool = False) -> str:
     """The key of `DATASET_FORMATS` that a file or folder has the layout of.
+
+    Args:
+        path: file or folder.
+        own: names of folders may be classes of the dataset's own.
 
     Raises:
         MissingFileError: no such file or folder.
         DataError: none of them (code "dataset-unrecognised").
     """
     source = Path(path)
-    if source.is_dir():
-        kind = _folder_kind(source)
-    elif source.is_file():
-        kind = _file_kind(source)
-    else:
+    if not source.exists():
         raise MissingFileError("no such file or folder", path=source)
-    if kind is None:
-        known = "; ".join(f"{name} – {one.description}" for name, one in DATASET_FORMATS.items())
-        raise DataError(
-            "not a known dataset", path=source, advice=f"expected one of: {known}", code="dataset-unrecognised"
-        )
+    with _unpacked(source) as place:
+        kind = _folder_kind(place, own=own) if place.is_dir() else _file_kind(place)
+        if kind is None:
+            raise _unrecognised(place)
     return kind
 
 
-def _folder_kind(folder: Path) -> str | None:
+def _unrecognised(place: Path) -> DataError:
+    """What is there, and what was looked for."""
+    known = "; ".join(f"{name} – {one.description}" for name, one in DATASET_FORMATS.items())
+    reason = "not a known dataset"
+    if place.is_dir():
+        folders = [folder.name for folder in image_folders.subfolders(place) if image_folders.holds_images(folder)]
+        if folders:
+            shown = f"{', '.join(folders[:5])}{', …' if len(folders) > 5 else ''}"
+            reason += f": its folders of images ({shown}) are no emotions; give --labels own if they are classes"
+    return DataError(reason, path=place, advice=f"expected one of: {known}", code="dataset-unrecognised")
+
+
+@contextlib.contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """The path itself, or for an archive of more than one table the folder that it was unpacked into."""
+    names = archives.member_names(path) if path.is_file() else None
+    if names is None or _is_one_table(names):
+        yield path
+        return
+    with archives.extracted(path) as folder:
+        yield folder
+
+
+def _is_one_table(names: Sequence[str]) -> bool:
+    """Whether the files of an archive are a CSV of FER2013 and what describes it."""
+    own = [PurePosixPath(name).name.lower() for name in names]
+    if set(own) & set(fer2013.FILES):
+        return True
+    tables = [name for name in own if name.endswith(".csv")]
+    others = [name for name in own if PurePosixPath(name).suffix in image_folders.SUFFIXES | hf.SUFFIXES]
+    return len(tables) == 1 and not others
+
+
+def _folder_kind(folder: Path, *, own: bool) -> str | None:
     if rafdb.find_root(folder) is not None:
         return "rafdb"
     if fairface.csv_files(folder):
         return "fairface"
     if _fer2013_csv(folder) is not None:
         return "fer2013"
-    if image_folders.split_folders(folder) and not any(folder.rglob("*.parquet")):
+    tables = hf.find_tables(folder)
+    kind = _parquet_kind(tables[0]) if tables else None
+    if kind is not None:
+        return kind
+    root = None if own else image_folders.find_root(folder)
+    names = [] if root is None else image_folders.collect_classes(root).names
+    if root is not None and not any(name.isdecimal() for name in names):
         return "folders"
-    tables = sorted(folder.rglob("*.parquet"))
-    return _parquet_kind(tables[0]) if tables else None
+    if rafdb.is_numbered(folder):
+        return "rafdb"
+    if listed.find_tables(folder):
+        return "listed"
+    return "folders" if image_folders.find_root(folder, own=own) is not None else None
 
 
 def _file_kind(path: Path) -> str | None:
     with path.open("rb") as stream:
-        magic = stream.read(4)
-    if magic == b"PAR1":
+        magic = stream.read(6)
+    if magic[:4] == b"PAR1":
         return _parquet_kind(path)
-    with fer2013.open_csv(path) as stream:
-        line = stream.readline(1 << 12).decode("utf-8-sig", "replace")
-    words = {word.strip().strip('"') for word in line.split(",")}
+    if path.suffix.lower() == ".arrow":
+        return "hf"
+    if path.suffix.lower() == ".jsonl":
+        return "listed" if listed.is_table(path) else None
+    with fer2013.open_text(path) as text:
+        words = set(read_header(text)[0])
     if "pixels" in words:
         return "fer2013"
-    return "fairface" if {"file", "age"} <= words else None
+    if {"file", "age"} <= words:
+        return "fairface"
+    return "listed" if listed.is_table(path) else None
 
 
 def _parquet_kind(path: Path) -> str | None:
+    if path.suffix.lower() == ".arrow":
+        return "hf"
     schema = read_schema(path)
     columns = set(schema.names)
     if prepared_file.METADATA_KEY in (schema.metadata or {}):
@@ -188,4 +254,9 @@ def _parquet_kind(path: Path) -> str | None:
 
 
 def _fer2013_csv(path: Path) -> Path | None:
-    return next((path / name for name in _FER2013_FILES if (path / name).is_file()), None)
+    """The file of FER2013 in a folder, or in the only folder in it."""
+    if not path.is_dir():
+        return None
+    below = image_folders.subfolders(path)
+    folders = [path, *(below if len(below) == 1 or (path / "fer2013").is_dir() else ())]
+    return next((folder / name for folder in folders for name in fer2013.FILES if (folder / name).is_file()), None)

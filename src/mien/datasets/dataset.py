@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,10 +24,14 @@ SPLIT_NAMES = {
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
+    "publictest": "validation",
     "test": "test",
     "testing": "test",
+    "privatetest": "test",
 }
-"""Names of splits in folders and files → the split."""
+"""Names of splits in folders, files and columns, in small letters → the split."""
 LABEL_COLUMNS = ("emotion", "votes", "age", "gender", "race", "found")
 """The optional columns of `Dataset`."""
 
@@ -202,6 +207,19 @@ class Dataset:
             else:
                 digest.update(np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"), copy=False)).data)
         return digest.hexdigest()
+
+
+def split_of(name: str) -> str | None:
+    """The split that a name of a folder or a file contains; None for none, or several.
+
+    Example:
+        >>> [split_of(name) for name in ("train-00000-of-00001", "FER2013Valid", "Test set", "trainer", "train-test")]
+        ['train', 'validation', 'test', None, None]
+    """
+    whole = SPLIT_NAMES.get(re.sub(r"[^a-z]", "", name.lower()))
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+    splits = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
+    return whole or (splits.pop() if len(splits) == 1 else None)
 
 
 def _columns(columns: dict[str, NDArray[Any]]) -> dict[str, Any]:

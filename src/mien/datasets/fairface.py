@@ -7,7 +7,6 @@ validation set is what results are reported on.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets import hugging_face as hf
-from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
+from mien.datasets.dataset import Dataset, DatasetInfo, split_of
 from mien.datasets.image_codec import decode_at, load_images, parallel_map
 from mien.datasets.row_location import DAMAGED, RowLocation
+from mien.datasets.text_tables import open_table, read_header, read_rows
 from mien.errors import DataError, InputError, MissingFileError
 from mien.files import is_file
 from mien.geometry import resize
@@ -27,7 +27,14 @@ from mien.labels import AGE_BINS, age_bin_names
 
 AGES = {name: i for i, name in enumerate(age_bin_names())} | {"more than 70": len(AGE_BINS) - 1}
 """FairFace's name of an age range → index in `mien.labels.AGE_BINS`."""
-CSV_FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
+SPREADSHEET_AGES = {
+    **dict.fromkeys(("3-sep", "03-sep", "sep-3", "sep-03", "9-mar", "09-mar", "mar-9", "mar-09"), "3-9"),
+    **dict.fromkeys(("10-oct", "19-oct", "oct-19"), "10-19"),
+    **dict.fromkeys((">70", "70+", "over 70", "70-"), "more than 70"),
+}
+"""What spreadsheets, which take "3-9" and "10-19" for dates, make of them, and other names of the last → FairFace's."""
+CSV_PREFIX = "fairface_label_"
+"""How the names of the authors' CSV files begin."""
 CSV_COLUMNS = ("file", "age", "gender", "race")
 
 CropFunction = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
@@ -125,10 +132,16 @@ def open_fairface(path: hf.ParquetPaths) -> EncodedFairFace:
 
 
 def csv_files(path: Path) -> list[Path]:
-    """The label files in a folder, or the file itself when it is a CSV; empty where there are none."""
+    """The CSV files of a folder with FairFace's columns, or the file itself when it is one; empty for none."""
     if path.is_dir():
-        return [path / name for name in CSV_FILES if (path / name).is_file()]
+        return [file for file in sorted(path.glob("*.csv")) if file.name.startswith(CSV_PREFIX) or has_columns(file)]
     return [path] if path.suffix.lower() == ".csv" and path.is_file() else []
+
+
+def has_columns(file: Path) -> bool:
+    """Whether a CSV has the columns of a file and an age."""
+    with open_table(file) as stream:
+        return {"file", "age"} <= set(read_header(stream)[0])
 
 
 def _crop_images(
@@ -154,7 +167,7 @@ def _crop_images(
 def _open_parquet(files: Sequence[Path]) -> EncodedFairFace:
     blobs: list[NDArray[np.uint8]] = []
     locations: list[RowLocation] = []
-    split: list[str] = []
+    split: list[str | None] = []
     columns: dict[str, list[str]] = {"age": [], "gender": [], "race": []}
     for file in files:
         table = hf.read_table(file)
@@ -163,13 +176,19 @@ def _open_parquet(files: Sequence[Path]) -> EncodedFairFace:
             values += hf.label_texts(file, table, name)
         blobs += hf.image_bytes(file, table)
         locations += [RowLocation(file, i + 1) for i in range(len(table))]
-        split += [hf.split_from_name(file)] * len(table)
+        split += hf.table_splits(file, table)
     if not blobs:
         raise DataError("the files hold no rows", path=files[0], advice="get them again")
+    if not any(split):
+        raise DataError(
+            "the name contains no split",
+            path=files[0],
+            advice="rename the file to train….parquet or validation….parquet",
+        )
     return EncodedFairFace(
         locations=tuple(locations),
         fetch=blobs.__getitem__,
-        split=np.array(split),
+        split=hf.known_splits(split, locations),
         age=_ages(columns["age"], locations),
         gender=np.array(columns["gender"]),
         race=np.array(columns["race"]),
@@ -179,12 +198,19 @@ def _open_parquet(files: Sequence[Path]) -> EncodedFairFace:
 def _open_csv(files: Sequence[Path]) -> EncodedFairFace:
     locations: list[RowLocation] = []
     images: list[Path] = []
+    named: set[Path] = set()
     split: list[str] = []
     columns: dict[str, list[str]] = {"age": [], "gender": [], "race": []}
     for file in files:
         for where, row in _rows(file):
+            image = _image(file.parent, row["file"], where)
+            if image in named:
+                raise where.error(
+                    f"{row['file']} is named a second time", advice="give one CSV alone, or remove the row"
+                )
+            named.add(image)
             locations.append(where)
-            images.append(_image(file.parent, row["file"], where))
+            images.append(image)
             split.append(_split(row["file"], where))
             for name, values in columns.items():
                 values.append(row[name])
@@ -202,21 +228,11 @@ def _open_csv(files: Sequence[Path]) -> EncodedFairFace:
 
 def _rows(file: Path) -> Iterator[tuple[RowLocation, dict[str, str]]]:
     """The rows of a label file, each with its location."""
-    with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
-        reader = csv.DictReader(stream)
-        try:
-            missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(
-                    f"no column {missing[0]!r}", path=file, advice=f"FairFace's CSV has {','.join(CSV_COLUMNS)}"
-                )
-            for row in reader:
-                where = RowLocation(file, line=reader.line_num)
-                if any(not row[name] for name in CSV_COLUMNS):
-                    raise where.error("an empty or missing cell", advice=_DAMAGE, code=DAMAGED)
-                yield where, row
-        except csv.Error as error:
-            raise RowLocation(file, line=reader.line_num).error(str(error), advice=_DAMAGE, code=DAMAGED) from None
+    for where, row in read_rows(file, CSV_COLUMNS, lambda: f"FairFace's CSV has {','.join(CSV_COLUMNS)}"):
+        if any(not row[name] for name in CSV_COLUMNS):
+            raise where.error("an empty or missing cell", advice=_DAMAGE, code=DAMAGED)
+        row["file"] = row["file"].replace("\\", "/")
+        yield where, row
 
 
 def _image(folder: Path, name: str, where: RowLocation) -> Path:
@@ -230,14 +246,22 @@ def _image(folder: Path, name: str, where: RowLocation) -> Path:
 
 
 def _split(name: str, where: RowLocation) -> str:
-    folder = Path(name).parent.name.lower()
-    if folder not in SPLIT_NAMES:
+    split = split_of(Path(name).parent.name) or split_of(where.path.stem)
+    if split is None:
         raise where.error(f"the split of {name!r} is unknown", advice="expected train/… or val/…")
-    return SPLIT_NAMES[folder]
+    return split
 
 
 def _ages(texts: Sequence[str], locations: Sequence[RowLocation]) -> NDArray[np.int8]:
-    for text, location in zip(texts, locations, strict=True):
-        if text not in AGES:
+    ages = [AGES.get(_age_range(text)) for text in texts]
+    for text, age, location in zip(texts, ages, locations, strict=True):
+        if age is None:
             raise location.error(f"unknown age range {text!r}", advice=f"expected one of {', '.join(AGES)}")
-    return np.array([AGES[text] for text in texts], np.int8)
+    return np.array(ages, np.int8)
+
+
+def _age_range(text: str) -> str:
+    """FairFace's name of an age range, from that of a spreadsheet or with other dashes and blanks."""
+    plain = text.strip().lower().replace("–", "-").replace("_", "-")
+    plain = plain.replace(" ", "") if any(char.isdigit() for char in plain[:1]) else plain
+    return SPREADSHEET_AGES.get(plain, plain)

@@ -5,13 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import lzma
 import os
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -19,34 +15,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.arrow import import_csv
-from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
+from mien.datasets.label_names import emotion_numbers
+from mien.datasets.resplit import make_splits
 from mien.datasets.row_location import DAMAGED, RowLocation
+from mien.datasets.text_tables import SEPARATORS, open_table, read_header
 from mien.errors import DataError, MissingFileError
-from mien.labels import FER2013
+from mien.labels import FER2013, Taxonomy
 
 SIZE = 48
 """Width and height of every image in pixels."""
-USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
-"""The CSV's ``Usage`` → the split."""
 COLUMNS = ("emotion", "pixels", "Usage")
+FILES = ("fer2013.csv", "icml_face_data.csv", "fer2013.tar.gz", "fer2013.csv.gz", "fer2013.csv.zip", "fer2013.zip")
+"""Names under which it is distributed, the ones that are read first in front."""
 
 _PIXELS = SIZE * SIZE
 _BLOCK_BYTES = 16 << 20
+_LONGEST_ROW = 64 << 20
 _SPACE = 32
 _ZERO = 48
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, UnicodeDecodeError)
-"""What the readers of .gz and .zip raise; an unknown or encrypting method of a zip is a RuntimeError, and its names
-need not be text."""
+_EMPTY_LINES = " \t\r\n" + "".join(SEPARATORS)
+"""What lines without content consist of."""
 _ADVICE = "the file is damaged or was edited; get it again"
 
 
-def read_fer2013(path: str | os.PathLike[str]) -> Dataset:
-    """Read ``fer2013.csv``, plain, ``.gz`` or ``.zip`` (the zip may hold other files beside it).
+def read_fer2013(path: str | os.PathLike[str], labels: Sequence[str] | None = None) -> Dataset:
+    """Read FER2013's CSV, or another with its columns: plain or packed (.gz, .zip, .tar.gz as it is distributed).
 
-    The columns may be in any order. Rows keep the order of the file, by which FER+ votes are joined.
+    The columns may be in any order, separated by commas, semicolons or tabs, with further ones between them. Rows keep
+    the order of the file, by which FER+ votes are joined. Without a column Usage new splits are made, see
+    `mien.datasets.resplit.make_splits`.
 
     Args:
         path: the file.
+        labels: names of the labels 0, 1, … where they are not FER2013's; see `mien.datasets.label_names`.
 
     Returns:
         Gray images ``(n, 48, 48, 1)`` with ``emotion`` in the order of `mien.labels.FER2013`.
@@ -58,105 +60,108 @@ def read_fer2013(path: str | os.PathLike[str]) -> Dataset:
     """
     source = Path(path)
     if not source.is_file():
-        raise MissingFileError("no such file", path=source, advice="give fer2013.csv, plain, as .gz or as .zip")
+        raise MissingFileError("no such file", path=source, advice="give fer2013.csv, plain or packed as .gz or .zip")
+    taxonomy, numbers = emotion_numbers(FER2013.names if labels is None else labels)
     images, emotions, splits = [], [], []
+    has_splits = True
     done = 0
     for emotion, pixels, usage in _batches(source):
         images.append(_parse_pixels(source, pixels, done))
-        emotions.append(_parse_emotions(source, emotion, done))
-        splits.append(_parse_usages(source, usage, done))
+        emotions.append(_parse_emotions(source, emotion, done, taxonomy, numbers))
+        has_splits = usage is not None
+        splits.append(_parse_usages(source, usage, done) if has_splits else np.full(len(emotion), "train"))
         done += len(emotion)
     if not done:
         raise DataError("no rows below the header", path=source, advice=_ADVICE, code=DAMAGED)
-    return Dataset(
+    data = Dataset(
         images=np.concatenate(images).reshape(done, SIZE, SIZE, 1),
         split=np.concatenate(splits),
         row=np.arange(done, dtype=np.int32),
         emotion=np.concatenate(emotions),
-        info=DatasetInfo("fer2013", taxonomy=FER2013.name, source="FER2013, CSV layout"),
+        info=DatasetInfo("fer2013", taxonomy=taxonomy.name, source="FER2013, CSV layout"),
     )
+    return data if has_splits else make_splits(data)
+
+
+def open_text(path: Path) -> AbstractContextManager[IO[bytes]]:
+    """The text of the CSV; of an archive that holds several, the one that all of FER2013 is in."""
+    return open_table(path, FILES)
 
 
 def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
-    """Arrow arrays (emotion, pixels, usage) of a few thousand rows each, as strings."""
+    """Arrow arrays (emotion, pixels, usage) of a few thousand rows each, as strings; None for an absent usage."""
     pa, pc = import_csv("reading fer2013.csv")
-    short: list[Any] = []
+    done = 0
+    with open_text(path) as stream:
+        names, separator = _header(path, stream)
+        for block in _blocks(path, stream):
+            short: list[Any] = []
 
-    def refuse(row: Any) -> str:
-        short.append(row)
-        return "error"
+            def refuse(row: Any, short: list[Any] = short) -> str:
+                short.append(row)
+                return "error"
 
-    with open_csv(path) as stream:
-        names = _header(path, stream)
-        try:
-            reader = pc.open_csv(
-                stream,
-                read_options=pc.ReadOptions(column_names=names, block_size=_BLOCK_BYTES, use_threads=False),
-                parse_options=pc.ParseOptions(invalid_row_handler=refuse, ignore_empty_lines=False),
-                convert_options=pc.ConvertOptions(
-                    column_types={name: pa.binary() if name == "pixels" else pa.string() for name in names},
-                    include_columns=list(COLUMNS),
-                ),
-            )
-            for batch in reader:
-                yield tuple(batch.column(name) for name in COLUMNS)
-        except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error):
-                return
-            if short and short[0].number is not None:
-                # the header was read before, so Arrow's first row is the file's second line
-                _fail(path, int(short[0].number) - 1, f"{short[0].actual_columns} columns instead of {len(names)}")
-            reason = f"not the CSV of FER2013 ({str(error)[:120]})"
-            raise DataError(reason, path=path, advice=_ADVICE, code=DAMAGED) from None
-
-
-@contextlib.contextmanager
-def open_csv(path: Path) -> Iterator[IO[bytes]]:
-    """The CSV's bytes, decompressed by what the file holds and not by its suffix."""
-    with path.open("rb") as raw:
-        magic = raw.read(4)
-        raw.seek(0)
-        try:
-            if magic[:2] == b"\x1f\x8b":
-                with gzip.open(raw) as stream:
-                    yield stream  # type: ignore[misc]
-            elif magic == b"PK\x03\x04":
-                with zipfile.ZipFile(raw) as archive, archive.open(_member(path, archive)) as member:
-                    yield member
-            else:
-                yield raw
-        except _DAMAGE as error:
-            raise DataError(
-                f"the compressed file is damaged ({error})", path=path, advice="get it again", code=DAMAGED
-            ) from None
+            try:
+                # from memory: Arrow reads ahead from a file of Python on a thread of its own, which a program that
+                # ends meanwhile does not survive
+                table = pc.read_csv(
+                    pa.BufferReader(block),
+                    read_options=pc.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
+                    parse_options=pc.ParseOptions(
+                        delimiter=separator, invalid_row_handler=refuse, ignore_empty_lines=False
+                    ),
+                    convert_options=pc.ConvertOptions(
+                        column_types={name: pa.binary() if name == "pixels" else pa.string() for name in names},
+                        include_columns=[name.lower() for name in COLUMNS if name.lower() in names],
+                    ),
+                ).combine_chunks()
+            except pa.ArrowInvalid as error:
+                if short and short[0].number is not None:
+                    row = done + int(short[0].number) - 1
+                    _fail(path, row, f"{short[0].actual_columns} columns instead of {len(names)}")
+                reason = f"not the CSV of FER2013 ({str(error)[:120]})"
+                raise DataError(reason, path=path, advice=_ADVICE, code=DAMAGED) from None
+            for batch in table.to_batches():
+                usage = batch.column("usage") if "usage" in names else None
+                yield batch.column("emotion"), batch.column("pixels"), usage
+            done += len(table)
 
 
-def _member(path: Path, archive: zipfile.ZipFile) -> str:
-    names = [
-        name for name in archive.namelist() if name.lower().endswith(".csv") and not Path(name).name.startswith(".")
-    ]
-    candidates = [name for name in names if Path(name).name.lower() == "fer2013.csv"] or names
-    if len(candidates) != 1:
+def _blocks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines of the file, some megabytes at once, without empty lines at its end."""
+    rest = b""
+    while chunk := stream.read(_BLOCK_BYTES):
+        text = rest + chunk
+        # lines that may be the empty ones at the end wait for what follows
+        solid = len(text.rstrip(_EMPTY_LINES.encode()))
+        end = (text.find(b"\n", solid) + 1 or text.rfind(b"\n") + 1) if solid else 0
+        if not end and len(text) > _LONGEST_ROW:
+            raise DataError("holds no line ends", path=path, advice=_ADVICE, code=DAMAGED)
+        if end:
+            yield text[:end]
+        rest = text[end:]
+    if rest.strip(_EMPTY_LINES.encode()):
+        yield rest
+
+
+def _header(path: Path, stream: IO[bytes]) -> tuple[list[str], str]:
+    """The names of the columns in small letters, and what separates them."""
+    names, separator = read_header(stream)
+    wanted = f"FER2013's CSV has the columns {','.join(COLUMNS)}"
+    missing = [name for name in COLUMNS[:2] if name not in names]
+    if missing == ["emotion"]:
         raise DataError(
-            f"expected one CSV in the zip, found {', '.join(candidates) or 'none'}",
+            "has pixels and no column 'emotion', so nothing can be learnt from it",
             path=path,
-            advice="unpack it and give the CSV itself",
+            advice=f"{wanted}; Kaggle's test.csv has no labels, icml_face_data.csv holds all of them",
         )
-    return candidates[0]
-
-
-def _header(path: Path, stream: IO[bytes]) -> list[str]:
-    line = stream.readline(1 << 16)
-    text = line.decode("utf-8-sig", "replace")
-    names = [name.strip().strip('"') for name in text.split(",")]
-    missing = [name for name in COLUMNS if name not in names]
     if missing:
-        raise DataError(
-            f"no column {missing[0]!r} in the header {text.strip()[:60]!r}",
-            path=path,
-            advice=f"FER2013's CSV has the columns {','.join(COLUMNS)}",
-        )
-    return names
+        header = separator.join(names)[:60]
+        raise DataError(f"no column {missing[0]!r} in the header {header!r}", path=path, advice=wanted)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"has two columns {', '.join(map(repr, repeated))}", path=path, advice=wanted)
+    return names, separator
 
 
 def _parse_pixels(path: Path, column: Any, done: int) -> NDArray[np.uint8]:
@@ -208,24 +213,31 @@ def _explain_pixels(path: Path, text: bytes, row: int) -> NoReturn:
     _fail(path, row, "the pixels must be numbers of at most three digits, separated by single spaces")
 
 
-def _parse_emotions(path: Path, column: Any, done: int) -> NDArray[np.int8]:
-    names = {str(i): i for i in range(len(FER2013))}
-    known = ", ".join(f"{i} {name}" for i, name in enumerate(FER2013.names))
-    return np.array(_lookup(path, column, done, names, "emotion", known), np.int8)
+def _parse_emotions(
+    path: Path, column: Any, done: int, taxonomy: Taxonomy, numbers: Mapping[int, int]
+) -> NDArray[np.int8]:
+    names = {str(number): index for number, index in numbers.items()}
+    known = ", ".join(f"{number} {taxonomy.names[index]}" for number, index in numbers.items())
+    advice = f"{_ADVICE}, or give the names of other labels in their order (--labels)"
+    return np.array(_lookup(path, column, done, names, ("emotion", known, advice)), np.int8)
 
 
 def _parse_usages(path: Path, column: Any, done: int) -> NDArray[np.str_]:
-    return np.array(_lookup(path, column, done, USAGES, "Usage", ", ".join(USAGES)), np.str_)
+    known = "Training, PublicTest, PrivateTest"
+    return np.array(_lookup(path, column, done, SPLIT_NAMES, ("Usage", known, _ADVICE)), np.str_)
 
 
-def _lookup(path: Path, column: Any, done: int, names: dict[str, Any], what: str, known: str) -> list[Any]:
-    values = [names.get(text.strip()) if text is not None else None for text in column.to_pylist()]
+def _lookup(path: Path, column: Any, done: int, names: Mapping[str, Any], texts: tuple[str, str, str]) -> list[Any]:
+    """Names of what is in a column, of what is known, and advice are in ``texts``."""
+    values = [None if text is None else names.get(text.strip().lower()) for text in column.to_pylist()]
     if None in values:
         i = values.index(None)
-        _fail(path, done + i, f"unknown {what} {str(column[i].as_py())[:30]!r}; expected one of {known}")
+        what, known, advice = texts
+        cell = str(column[i].as_py())[:30].strip()
+        _fail(path, done + i, f"unknown {what} {cell!r}; expected one of {known}", advice)
     return values
 
 
-def _fail(path: Path, row: int, problem: str) -> NoReturn:
+def _fail(path: Path, row: int, problem: str, advice: str = _ADVICE) -> NoReturn:
     """Raise for data row ``row``, counted from 0."""
-    raise RowLocation(path, row + 1, row + 2).error(problem, advice=_ADVICE, code=DAMAGED)
+    raise RowLocation(path, row + 1, row + 2).error(problem, advice=advice, code=DAMAGED)

@@ -1,4 +1,4 @@
-"""Parquet files as Hugging Face writes them.
+"""Parquet files as Hugging Face writes them, and the Arrow files of ``Dataset.save_to_disk``.
 
 ``image`` is a ``struct{bytes, path}``; labels are text, or numbers named in the schema's metadata (``ClassLabel``).
 """
@@ -16,33 +16,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.arrow import import_parquet, read_schema, unreadable_error
-from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
+from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo, split_of
 from mien.datasets.image_codec import gray_if_colourless, load_images
-from mien.datasets.image_folders import label_indices, smallest_taxonomy
+from mien.datasets.label_names import (
+    label_from_name,
+    label_indices,
+    number_names,
+    own_taxonomy,
+    smallest_taxonomy,
+)
+from mien.datasets.resplit import make_splits
 from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, InputError, MissingFileError
-from mien.labels import canonical
 
-IMAGE_COLUMNS = ("image", "img", "img_bytes")
+SUFFIXES = frozenset({".parquet", ".arrow"})
+IMAGE_COLUMNS = ("image", "img", "img_bytes", "images")
 _EMBED = "export the dataset with its images embedded"
 
-LABEL_COLUMNS = ("label", "labels", "emotion", "emotions")
+LABEL_COLUMNS = ("label", "labels", "emotion", "emotions", "expression")
+SPLIT_COLUMN = "split"
 
 ParquetPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def read_hugging_face(path: ParquetPaths, labels: Sequence[str] | None = None, size: int | None = None) -> Dataset:
-    """Read emotions from Hugging Face Parquet files.
+def read_hugging_face(
+    path: ParquetPaths, labels: Sequence[str] | None = None, size: int | None = None, *, own: bool = False
+) -> Dataset:
+    """Read emotions from Hugging Face Parquet or Arrow files.
 
     Args:
-        path: a file, several, or a folder that holds them. A file's split is in its name (``train-00000-of-…``) or in
-            that of its folder.
+        path: a file, several, or a folder that holds them. A file's split is in its column "split", in its name
+            (``train-00000-of-…``) or in that of its folder; where no file has one, new splits are made, see
+            `mien.datasets.resplit.make_splits`.
         labels: names of the labels 0, 1, …; required where the files do not name them, and used instead where they do.
         size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
+        own: whether the labels are classes of the dataset's own, whatever they are, instead of emotions.
 
     Returns:
         Images in the order of the files, gray where all of them are gray; ``row`` counts over all files. ``emotion`` is
-        in the order of `mien.labels.FER2013`, or of `mien.labels.FERPLUS` where contempt is among the labels.
+        in the order of `mien.labels.FER2013`, of `mien.labels.FERPLUS` where contempt is among the labels, or of the
+        names of its own classes.
 
     Raises:
         MissingFileError: no such file, or none in the folder.
@@ -51,35 +64,38 @@ def read_hugging_face(path: ParquetPaths, labels: Sequence[str] | None = None, s
     blobs: list[NDArray[np.uint8]] = []
     locations: list[RowLocation] = []
     names: list[str] = []
-    splits: list[str] = []
+    splits: list[str | None] = []
     files = parquet_files(path)
     for file in files:
         table = read_table(file)
         column = pick_column(file, table, LABEL_COLUMNS, "label")
-        texts = label_texts(file, table, column, labels)
-        names += [_canonical(RowLocation(file, i), text) for i, text in enumerate(texts, 1)]
+        texts = label_texts(file, table, column, labels, own=own)
+        names += texts if own else [_canonical(RowLocation(file, i), text) for i, text in enumerate(texts, 1)]
         blobs += image_bytes(file, table)
         locations += [RowLocation(file, i + 1) for i in range(len(table))]
-        splits += [split_from_name(file)] * len(table)
+        splits += table_splits(file, table)
     if not blobs:
         raise DataError("the files hold no rows", path=files[0], advice="get them again")
-    taxonomy = smallest_taxonomy(names)
-    return Dataset(
+    taxonomy = own_taxonomy(names) if own else smallest_taxonomy(names)
+    data = Dataset(
         images=gray_if_colourless(load_images(locations, blobs.__getitem__, size)),
-        split=np.array(splits),
+        split=known_splits(splits, locations),
         row=np.arange(len(blobs), dtype=np.int32),
         emotion=label_indices(names, taxonomy),
-        info=DatasetInfo("hf", taxonomy=taxonomy.name, source="Hugging Face Parquet"),
+        info=DatasetInfo(
+            "hf", taxonomy=taxonomy.name, source="Hugging Face Parquet", classes=taxonomy.names if own else ()
+        ),
     )
+    return data if any(splits) else make_splits(data)
 
 
 def parquet_files(path: ParquetPaths) -> list[Path]:
-    """The given Parquet files, and those in given folders (searched recursively, sorted by path)."""
+    """The given Parquet and Arrow files, and those in given folders (searched recursively, sorted by path)."""
     given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     files: list[Path] = []
     for item in map(Path, given):
         if item.is_dir():
-            files += sorted(p for p in item.rglob("*.parquet") if not p.name.startswith("."))
+            files += find_tables(item)
         elif item.is_file():
             files.append(item)
         else:
@@ -91,24 +107,64 @@ def parquet_files(path: ParquetPaths) -> list[Path]:
     return files
 
 
-def split_from_name(path: Path) -> str:
-    """The split in a file's name, or else in its folder's; raises `DataError` when neither has one."""
-    for name in (path.stem, path.parent.name):
-        splits = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
-        if len(splits) == 1:
-            return splits.pop()
-        if splits:
-            break
-    raise DataError(
-        "the name does not contain one split",
-        path=path,
-        advice="rename the file to train….parquet, validation….parquet or test….parquet",
-    )
+def find_tables(folder: Path) -> list[Path]:
+    """The Parquet files in and below a folder, or where there is none its Arrow files, sorted by path."""
+    for suffix in (".parquet", ".arrow"):
+        files = sorted(p for p in folder.rglob(f"*{suffix}") if not p.name.startswith((".", "cache-")))
+        if files:
+            return files
+    return []
+
+
+def split_from_name(path: Path) -> str | None:
+    """The split in a file's name, or else in its folder's; None where neither has one, `DataError` for several."""
+    folder = path.parent.name.lower().removeprefix("partial-")
+    # the folder of a file may be any folder of the user's: its whole name must be that of a split
+    for name in (path.stem, folder if folder in SPLIT_NAMES else ""):
+        split = split_of(name)
+        if split is not None:
+            return split
+        if re.search(r"train|test|valid", name.lower()) and len(_split_words(name)) > 1:
+            raise DataError(
+                "the name contains several splits",
+                path=path,
+                advice="rename the file to train….parquet, validation….parquet or test….parquet",
+            )
+    return None
+
+
+def table_splits(path: Path, table: Any) -> list[str | None]:
+    """The split of each row: of the column "split", or of the file's name; None where neither has one."""
+    if SPLIT_COLUMN not in table.column_names:
+        return [split_from_name(path)] * len(table)
+    splits: list[str | None] = []
+    for i, value in enumerate(table.column(SPLIT_COLUMN).to_pylist(), 1):
+        split = split_of(str(value))
+        if split is None:
+            raise RowLocation(path, i).error(f"unknown split {value!r}", advice="expected train, validation or test")
+        splits.append(split)
+    return splits
+
+
+def known_splits(splits: Sequence[str | None], locations: Sequence[RowLocation]) -> NDArray[np.str_]:
+    """``(n,)`` str: the splits, "train" where no row has one; `DataError` where some have one and some do not."""
+    if any(splits) and not all(splits):
+        raise locations[splits.index(None)].error(
+            "no split in the name of its file, while others have one",
+            advice="rename the file to train….parquet, validation….parquet or test….parquet",
+        )
+    return np.array([split or "train" for split in splits])
+
+
+def _split_words(name: str) -> set[str]:
+    return {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
 
 
 def read_table(path: Path) -> Any:
-    """One file as an Arrow table; raises `DataError` for a file that is not Parquet."""
+    """One file as an Arrow table; raises `DataError` for a file that is neither Parquet nor Arrow."""
     pa, pq = import_parquet("reading Parquet")
+    if path.suffix.lower() == ".arrow":
+        return _read_arrow(path)
     read_schema(path)
     try:
         # hive partitioning off: a folder named a=b must not become a column
@@ -126,6 +182,21 @@ def read_table(path: Path) -> Any:
             code=DAMAGED,
             details={"rows": len(table), "stated": stated},
         )
+    return table
+
+
+def _read_arrow(path: Path) -> Any:
+    """An Arrow file, as a stream or with a footer."""
+    pa, _ = import_parquet("reading Arrow files")
+    try:
+        with pa.OSFile(str(path), "rb") as source:
+            opener = pa.ipc.open_file if source.read(6) == b"ARROW1" else pa.ipc.open_stream
+            source.seek(0)
+            with opener(source) as reader:
+                table = reader.read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable_error(path, error, "Arrow file") from None
     return table
 
 
@@ -160,8 +231,12 @@ def image_bytes(path: Path, table: Any) -> list[NDArray[np.uint8]]:
     return [np.frombuffer(value.as_buffer(), np.uint8) for value in values]
 
 
-def label_texts(path: Path, table: Any, column: str, names: Sequence[str] | None = None) -> list[str]:
+def label_texts(
+    path: Path, table: Any, column: str, names: Sequence[str] | None = None, *, own: bool = False
+) -> list[str]:
     """A label column as text: text as it is, numbers through ``names`` or the names in the schema's metadata.
+
+    With ``own`` numbers without names are names themselves.
 
     Raises:
         DataError: numbers without names, a number out of range, or an empty cell.
@@ -169,12 +244,12 @@ def label_texts(path: Path, table: Any, column: str, names: Sequence[str] | None
     pa, _ = import_parquet("reading Parquet")
     values = table.column(column).to_pylist()
     numbers = pa.types.is_integer(table.column(column).type)
-    known = list(names) if names is not None else class_names(table, column)
-    if numbers and known is None:
+    known = class_names(table, column) if names is None else number_names(names)
+    if numbers and known is None and not own:
         raise DataError(
             f"column {column!r} holds numbers and the file does not name them",
             path=path,
-            advice="give the label order",
+            advice="give the names in their order, such as --labels angry,disgust,fear",
             code="labels-unnamed",
         )
     texts: list[str] = []
@@ -183,15 +258,16 @@ def label_texts(path: Path, table: Any, column: str, names: Sequence[str] | None
             raise RowLocation(path, i).error(f"no {column}", advice="remove the row or get the file again")
         if not numbers or known is None:
             texts.append(str(value))
-        elif 0 <= value < len(known):
+        elif value in known:
             texts.append(known[value])
         else:
-            raise RowLocation(path, i).error(f"{column} is {value}, expected 0–{len(known) - 1} ({', '.join(known)})")
+            shown = ", ".join(f"{number} {name}" for number, name in known.items())
+            raise RowLocation(path, i).error(f"{column} is {value}, expected one of {shown}")
     return texts
 
 
-def class_names(table: Any, column: str) -> list[str] | None:
-    """Names of the labels 0, 1, … that ``ClassLabel`` leaves in the metadata, None where there are none."""
+def class_names(table: Any, column: str) -> dict[int, str] | None:
+    """Number → name of the labels, as ``ClassLabel`` leaves them in the metadata; None where there are none."""
     text = (table.schema.metadata or {}).get(b"huggingface")
     if text is None:
         return None
@@ -200,14 +276,15 @@ def class_names(table: Any, column: str) -> list[str] | None:
         names = feature.get("names")
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
-    return [str(name) for name in names] if isinstance(names, list) else None
+    return {i: str(name) for i, name in enumerate(names)} if isinstance(names, list) else None
 
 
 def _canonical(location: RowLocation, text: str) -> str:
     try:
-        return canonical(text)
+        return label_from_name(text)
     except InputError as error:
         raise location.error(
             error.reason,
-            advice=f"{error.advice}; give the label order if the file has other names for its labels",
+            advice=f"{error.advice}; give the names in their order (--labels) if the file has others, or --labels own "
+            "for classes of your own",
         ) from None

@@ -127,7 +127,7 @@ def load_images(
                 height, width = image.shape[:2]
                 raise locations[i].error(
                     f"{width}×{height} pixels, but {locations[0].name} has {first.shape[1]}×{first.shape[0]}",
-                    advice="give a size that all are resized to",
+                    advice="give a size that all are resized to (--size)",
                 )
             out[i] = image
 

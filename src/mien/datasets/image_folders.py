@@ -1,4 +1,10 @@
-"""Image folders in the Kaggle layout: ``train/angry/*.jpg``, ``test/angry/*.jpg``, and optionally a validation folder.
+"""Folders of images named by class, as people have them: with splits above or below the classes, or without.
+
+    train/angry/*.jpg, test/angry/*.jpg        as FER2013 on Kaggle; also Training, valid, PublicTest, "Test set" …
+    angry/*.jpg, happy/*.jpg                   without splits: new ones are made
+    angry/train/*.jpg, angry/test/*.jpg        splits below the classes
+    archive/images/train/angry/*.jpg           the same in other folders
+    train/0_neutral/*.jpg, train/3/*.jpg       numbers before the names, or alone with names given for them
 
 Labels come from the *names* of the folders: the alphabetical order that loaders number them by is not FER2013's.
 """
@@ -7,36 +13,87 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo
+from mien.datasets.dataset import Dataset, DatasetInfo, split_of
 from mien.datasets.image_codec import gray_if_colourless, load_images
+from mien.datasets.label_names import (
+    is_label,
+    label_from_name,
+    label_indices,
+    names_of_numbers,
+    own_taxonomy,
+    smallest_taxonomy,
+)
+from mien.datasets.resplit import make_splits
 from mien.datasets.row_location import RowLocation
-from mien.errors import DataError, InputError, MissingFileError
-from mien.labels import FER2013, FERPLUS, OWN, Taxonomy, canonical
+from mien.errors import DataError, InputError, MienError, MissingFileError
+from mien.labels import OWN
 
 _logger = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-"""Suffixes of images; other files are skipped."""
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"}
+)
+"""Suffixes of images; other files are left out, with a note."""
+_DEEPEST = 4
+"""Folders inside one another that are searched for the one that holds the classes."""
+_NAMED = 3
+"""Names of files or folders that a note quotes."""
 
 
-def read_image_folders(path: str | os.PathLike[str], size: int | None = None, *, own: bool = False) -> Dataset:
+@dataclass(slots=True)
+class ClassFolders:
+    """What was found below a folder.
+
+    Attributes:
+        files: images.
+        splits: split of each; None for none.
+        names: name of the folder that is the class of each.
+        left_out: files that are no images, and folders and images that belong to no class.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    splits: list[str | None] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
+
+    def add(self, folder: Path, split: str | None, name: str) -> None:
+        """All images below a folder, in the order of their paths."""
+        before = len(self.files)
+        for path in sorted(folder.rglob("*")):
+            if path.is_dir() or _hidden(path, folder):
+                continue
+            if path.suffix.lower() in SUFFIXES:
+                self.files.append(path)
+                self.splits.append(split)
+                self.names.append(name)
+            else:
+                self.left_out.append(path)
+        if len(self.files) == before:
+            self.left_out.append(folder)
+
+
+def read_image_folders(
+    path: str | os.PathLike[str], size: int | None = None, *, own: bool = False, labels: Sequence[str] | None = None
+) -> Dataset:
     """Read image folders.
 
     Args:
-        path: the folder that holds ``train`` and, where present, ``test`` and ``validation`` (or ``valid``, ``val``).
+        path: a folder of one of the layouts above.
         size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
         own: whether the folders' names are classes of the dataset's own, whatever they are, instead of emotions.
+        labels: names of the classes where the folders are numbers, in their order, or as ``NUMBER=NAME``.
 
     Returns:
         Images in the order of their paths, gray where all of them are gray. ``emotion`` is in the order of
         `mien.labels.FER2013`, of `mien.labels.FERPLUS` where there is a folder of contempt, or of the names of its own
-        classes.
+        classes. Without splits new ones are made, see `mien.datasets.resplit.make_splits`. What was left out is noted.
 
     Raises:
         MissingFileError: no such folder, or no images in it.
@@ -45,77 +102,188 @@ def read_image_folders(path: str | os.PathLike[str], size: int | None = None, *,
     root = Path(path)
     if not root.is_dir():
         raise MissingFileError("no such folder", path=root, advice="give the one that holds train/ and test/")
-    folders = split_folders(root)
-    if not folders:
+    base = find_root(root, own=own)
+    if base is None:
         raise DataError(
-            "no folder train, validation or test in it", path=root, advice="expected train/angry/*.jpg and so on"
+            "no folders of classes in it",
+            path=root,
+            advice="expected train/angry/*.jpg, test/angry/*.jpg, or angry/*.jpg without splits",
         )
-    files: list[Path] = []
-    splits: list[str] = []
-    names: list[str] = []
-    for folder, split in folders:
-        for label_folder in _subfolders(folder):
-            label = label_folder.name if own else _label(label_folder)
-            content = [p for p in label_folder.iterdir() if p.name[0] != "."]
-            images_here = sorted(p for p in content if p.suffix.lower() in SUFFIXES)
-            if len(images_here) < len(content):
-                _logger.info("%s: skipped %d files that are no images", label_folder, len(content) - len(images_here))
-            files += images_here
-            splits += [split] * len(images_here)
-            names += [label] * len(images_here)
-    if not files:
+    found = collect_classes(base)
+    if not found.files:
         raise MissingFileError(
-            "no images below train/<emotion>/", path=root, advice=f"expected {', '.join(sorted(SUFFIXES))}"
+            "no images below its folders of classes", path=root, advice=f"expected {', '.join(sorted(SUFFIXES))}"
         )
+    if own:
+        names = found.names
+    else:
+        known = {name: _label(base, found, name, labels) for name in dict.fromkeys(found.names)}
+        names = [known[name] for name in found.names]
+    try:
+        taxonomy = own_taxonomy(names) if own else smallest_taxonomy(names)
+    except MienError as error:
+        raise error.with_path(root) from None
     images = load_images(
-        [RowLocation(file) for file in files],
-        lambda i: np.frombuffer(files[i].read_bytes(), np.uint8),
+        [RowLocation(file) for file in found.files],
+        lambda i: np.frombuffer(found.files[i].read_bytes(), np.uint8),
         size,
     )
-    taxonomy = Taxonomy(OWN, tuple(sorted(set(names)))) if own else smallest_taxonomy(names)
-    if own and len(taxonomy) < 2:
-        raise DataError("has images of one class alone", path=root, advice="a model needs at least two classes")
-    return Dataset(
+    data = Dataset(
         images=gray_if_colourless(images),
-        split=np.array(splits),
-        row=np.arange(len(files), dtype=np.int32),
+        split=np.array([split or "train" for split in found.splits]),
+        row=np.arange(len(found.files), dtype=np.int32),
         emotion=label_indices(names, taxonomy),
         info=DatasetInfo(
             "folders",
             taxonomy=taxonomy.name,
             source="image folders named by class" if own else "image folders named by emotion",
-            classes=taxonomy.names if own else (),
+            notes=left_out_notes(base, found.left_out),
+            classes=taxonomy.names if taxonomy.name == OWN else (),
         ),
     )
+    return data if all(found.splits) else make_splits(data)
 
 
-def split_folders(root: Path) -> list[tuple[Path, str]]:
-    """The sub-folders that are splits, each with its split."""
-    return [
-        (folder, SPLIT_NAMES[folder.name.lower()]) for folder in _subfolders(root) if folder.name.lower() in SPLIT_NAMES
-    ]
+def find_root(path: Path, *, own: bool = False, depth: int = _DEEPEST) -> Path | None:
+    """The folder that holds splits or classes: ``path``, or the only one below it that does; None for none.
 
+    Args:
+        path: where to search.
+        own: any name of a folder is a class.
+        depth: folders inside one another at most.
 
-def smallest_taxonomy(names: Iterable[str]) -> Taxonomy:
-    """`mien.labels.FER2013`, or `mien.labels.FERPLUS` when "contempt" is among the names."""
-    return FER2013 if set(names) <= set(FER2013.names) else FERPLUS
-
-
-def label_indices(names: Iterable[str], taxonomy: Taxonomy) -> NDArray[np.int8]:
-    """``(n,)`` int8: canonical emotion names as indices of the taxonomy."""
-    return np.array([taxonomy.index[name] for name in names], np.int8)
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
-
-
-def _label(folder: Path) -> str:
-    try:
-        return canonical(folder.name)
-    except InputError as error:
+    Raises:
+        DataError: several folders below do, such as those of two datasets.
+    """
+    if _split_folders(path) or _class_folders(path, own=own):
+        return path
+    if depth == 0:
+        return None
+    found = [root for folder in subfolders(path) if (root := find_root(folder, own=own, depth=depth - 1)) is not None]
+    if len(found) > 1:
         raise DataError(
-            f"the folder's name is its label, and this one is none ({error.reason})",
+            f"holds several datasets: {', '.join(str(root.relative_to(path)) for root in found[:_NAMED])}",
+            path=path,
+            advice="give the folder of one of them",
+        )
+    return found[0] if found else None
+
+
+def left_out_notes(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
+    """One note on the files and folders of a source that were left out, by suffix; none where there are none."""
+    kinds: dict[str, list[Path]] = {}
+    for path in paths:
+        if path.is_dir():
+            kind = "folders of other names" if holds_images(path) else "folders without images"
+        elif path.suffix.lower() in SUFFIXES:
+            kind = "images outside of the folders of classes"
+        else:
+            kind = f"files of kind {path.suffix.lower()}" if path.suffix else "files of no kind"
+        kinds.setdefault(kind, []).append(path)
+    notes = []
+    for kind, found in kinds.items():
+        names = ", ".join(path.relative_to(root).as_posix() for path in found[:_NAMED])
+        more = ", …" if len(found) > _NAMED else ""
+        notes.append(f"left out {len(found):,} {kind} ({names}{more})")
+    return tuple(notes)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, without hidden ones."""
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not _hidden(p, folder))
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether there are images in a folder or below it."""
+    return any(path.suffix.lower() in SUFFIXES and not _hidden(path, folder) for path in folder.rglob("*.*"))
+
+
+def _split_folders(root: Path) -> list[tuple[Path, str]]:
+    """The folders that are splits, each with its split: train among them, or splits alone; with classes inside."""
+    folders = subfolders(root)
+    splits = [(folder, split) for folder in folders if (split := split_of(folder.name)) is not None]
+    if not any(split == "train" for _, split in splits) and len(splits) < len(folders):
+        return []
+    return splits if any(subfolders(folder) for folder, _ in splits) else []
+
+
+def _class_folders(root: Path, *, own: bool) -> list[Path]:
+    """The folders that are classes: named as emotions or numbers, or of any names where there are two with images."""
+    folders = subfolders(root)
+    if own:
+        classes = [folder for folder in folders if holds_images(folder)]
+        return classes if len(classes) > 1 else []
+    classes = [folder for folder in folders if is_label(folder.name) or folder.name.isdecimal()]
+    return classes if any(holds_images(folder) for folder in classes) else []
+
+
+def _only_splits(folder: Path) -> bool:
+    below = subfolders(folder)
+    return bool(below) and all(split_of(one.name) is not None for one in below)
+
+
+def _images_in(folder: Path) -> bool:
+    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+
+
+def collect_classes(root: Path) -> ClassFolders:
+    """The images of the classes below a folder that `find_root` returned, and what else is there."""
+    found = ClassFolders()
+    splits = _split_folders(root)
+    if splits:
+        _leave_out(found, root, {folder for folder, _ in splits})
+        for folder, split in splits:
+            inner = _below_wrappers(folder)
+            _leave_out(found, inner, set(subfolders(inner)))
+            for label_folder in subfolders(inner):
+                found.add(label_folder, split, label_folder.name)
+        return found
+    folders = subfolders(root)
+    _leave_out(found, root, set(folders))
+    for label_folder in folders:
+        if _only_splits(label_folder):
+            _leave_out(found, label_folder, set(subfolders(label_folder)))
+            for folder in subfolders(label_folder):
+                found.add(folder, split_of(folder.name), label_folder.name)
+        else:
+            found.add(label_folder, None, label_folder.name)
+    return found
+
+
+def _below_wrappers(folder: Path) -> Path:
+    """The folder of the classes in that of a split: ``train/images`` where that alone is in it."""
+    below = subfolders(folder)
+    while len(below) == 1 and not is_label(below[0].name) and not _images_in(below[0]) and subfolders(below[0]):
+        folder = below[0]
+        below = subfolders(folder)
+    return folder
+
+
+def _leave_out(found: ClassFolders, folder: Path, taken: set[Path]) -> None:
+    found.left_out += sorted(path for path in folder.iterdir() if path not in taken and not _hidden(path, folder))
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
+
+
+def _label(root: Path, found: ClassFolders, name: str, labels: Sequence[str] | None) -> str:
+    """The emotion that a folder's name means."""
+    if name.isdecimal():
+        numbers = {int(each) for each in found.names if each.isdecimal()}
+        try:
+            return label_from_name(names_of_numbers(numbers, labels)[int(name)])
+        except MienError as error:
+            raise error.with_path(root) from None
+    try:
+        return label_from_name(name)
+    except InputError as error:
+        others = Counter(each for each in found.names if not is_label(each))
+        unknown = "" if len(others) < 2 else f"; neither are {', '.join(list(others)[:10])}"
+        folder = next(file for file, each in zip(found.files, found.names, strict=True) if each == name).parent
+        raise DataError(
+            f"the folder's name is its label, and this one is none ({error.reason}{unknown})",
             path=folder,
-            advice=f"{error.advice}: rename it",
+            advice=f"{error.advice}: rename it, or give --labels own for classes of your own",
+            code="label-unknown",
         ) from None

@@ -178,7 +178,13 @@ def select_role(data: Dataset, recipe: Recipe, role: str) -> tuple[Dataset, dict
     names: tuple[str, ...] = getattr(splits, role)
     part = data[np.isin(data.split, names)]
     if len(part) == 0:
-        raise DataError(f"the dataset has no {' or '.join(map(repr, names))} images", code="split-missing")
+        have = ", ".join(sorted(set(data.split.tolist())))
+        raise DataError(
+            f"the dataset has no {' or '.join(map(repr, names))} images, only {have}",
+            advice="`mien data prepare FILE --validation 0.1 --out NEW` moves a tenth of the training images to "
+            "validation; with --split 80,10,10 it makes new splits",
+            code="split-missing",
+        )
     targets = {head.name: head_targets(part, head) for head in recipe.heads}
     used = np.any([t.weight > 0 for t in targets.values()], axis=0)
     if splits.cap is not None:
