@@ -57,7 +57,7 @@ def test_requests_in_flight_are_limited_in_total(threads: ThreadPoolExecutor) ->
     with service(detector, with_models=False, requests=2) as client:
         under_way: list[Future[Any]] = [threads.submit(post, client) for _ in range(2)]
         detector.wait_for(1)
-        wait_until(lambda: "mien_requests_in_flight 2.0" in client.get("/metrics").text)
+        wait_until(lambda: "mien_http_requests_in_flight 2.0" in client.get("/metrics").text)
         answer = post(client)
         assert_problem(answer, 503, "busy")
         assert int(answer.headers["retry-after"]) >= 1

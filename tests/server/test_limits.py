@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mien.errors import InputError
-from mien.server.limits import ServiceLimits, describe_limits, load_limits
+from mien.server.access import KEY_VARIABLE
+from mien.server.limits import ServiceLimits, describe_limits, load_limits, unread_variables
 
 
 def test_limits_come_from_options_then_the_environment_then_defaults() -> None:
@@ -27,3 +28,19 @@ def test_limits_out_of_range_are_refused(environment: dict[str, str], chosen: di
 def test_every_limit_is_described() -> None:
     assert len({one.name for one in describe_limits()}) == len(describe_limits()) > 30
     assert all(one.text and one.unit and one.text[0].islower() for one in describe_limits())
+
+
+def test_variables_that_are_not_read_are_found_with_the_one_that_may_be_meant() -> None:
+    read = {"MIEN_SERVE_IMAGES": "3", "MIEN_SERVE_KEY": "k", "MIEN_CACHE": "/", "MIEN_JSON_ERRORS": "1", "HOME": "/",
+            "SERVER_NAME": "x", "MIEN_DATA": "/"}  # fmt: skip
+    assert unread_variables(read, [KEY_VARIABLE]) == {}
+    misspelt = {
+        "MIEN_SERVE_VIDEO_SECOND": "MIEN_SERVE_VIDEO_SECONDS",
+        "MIEN_SERV_KEY": "MIEN_SERVE_KEY",
+        "MIEN_SERVER_RATE": "MIEN_SERVE_RATE",
+        "mien_serve_images": "MIEN_SERVE_IMAGES",
+        "MIEN_SERVE_BODYBYTES": "MIEN_SERVE_BODY_BYTES",
+        "MIEN_VIDEO_SECONDS": "MIEN_SERVE_VIDEO_SECONDS",
+        "MIEN_SERVE_COLOUR_OF_THE_SKY": None,
+    }
+    assert unread_variables(dict.fromkeys(misspelt, "1") | read, [KEY_VARIABLE]) == misspelt

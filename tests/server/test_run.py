@@ -269,7 +269,7 @@ def test_requests_in_progress_finish_after_the_signal_to_stop(tmp_path: Path, nu
         asking = [threading.Thread(target=lambda: results.append(analysed(server.port, big))) for _ in range(2)]
         for thread in asking:
             thread.start()
-        wait_until(lambda: b"mien_requests_in_flight 2.0" in _metrics(server.port))
+        wait_until(lambda: b"mien_http_requests_in_flight 2.0" in _metrics(server.port))
         with connect(f"ws://127.0.0.1:{server.port}/v1/live", open_timeout=PATIENCE) as live:
             assert server.stop(number) == 0
             with pytest.raises(ConnectionClosed) as closed:
@@ -290,6 +290,26 @@ def _metrics(port: int) -> bytes:
     with contextlib.closing(connection):
         connection.request("GET", "/metrics")
         return connection.getresponse().read()
+
+
+def test_a_misspelt_variable_is_reported_at_start(tmp_path: Path) -> None:
+    with ServeProcess(TMPDIR=str(tmp_path), MIEN_SERVE_VIDEO_SECOND="3") as server:
+        line = server.wait_for("MIEN_SERVE_VIDEO_SECOND")
+        assert line == "mien: MIEN_SERVE_VIDEO_SECOND is not read; did you mean MIEN_SERVE_VIDEO_SECONDS?"
+        assert server.log[0] == line
+
+
+def test_head_is_get_without_the_body(server: ServeProcess) -> None:
+    for path in (b"/", b"/v1/limits", b"/static/app.js", b"/openapi.json"):
+        get, head = (
+            raw(server.port, method + b" " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            for method in (b"GET", b"HEAD")
+        )
+        assert head.startswith(b"HTTP/1.1 200")
+        assert head.endswith(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        assert length is not None
+        assert int(length[1]) == len(get.split(b"\r\n\r\n", 1)[1])
 
 
 def test_what_prevents_the_start_is_one_line(server: ServeProcess) -> None:

@@ -95,7 +95,7 @@ def command(
     import logging
     import os
 
-    from mien.errors import MissingExtraError
+    from mien.errors import MissingExtraError, display_path
 
     try:
         import fastapi  # noqa: F401
@@ -106,14 +106,17 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "mien serve") from None
 
-    from mien.server.access import AccessPolicy, read_key
+    from mien.server.access import KEY_VARIABLE, AccessPolicy, read_key
     from mien.server.app import create_app
     from mien.server.engine import InferenceEngine
-    from mien.server.limits import load_limits
+    from mien.server.limits import load_limits, unread_variables
     from mien.server.open_files import fit_open_files
     from mien.server.run import base_url, listen, log_to_stderr, serve
 
     limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
+    for variable, meant in unread_variables(os.environ, [KEY_VARIABLE]).items():
+        advice = f"; did you mean {meant}?" if meant else "; `mien serve --help` lists those that are"
+        click.echo(f"mien: {display_path(variable)} is not read{advice}", err=True)
     limits, shortage = fit_open_files(limits)
     if shortage:
         click.echo(f"mien: {shortage}", err=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import secrets
 import time
 import traceback
 from collections import OrderedDict
@@ -39,6 +41,9 @@ STATIC_PREFIX = "/static/"
 UNMETERED_PATHS = ("/healthz", "/readyz", "/")
 """What the rate limit does not count, besides the files of the page: a supervisor must not take a busy service for a
 dead one, and a page without one of its files is broken. They are answered from memory."""
+REQUEST_ID = "X-Request-Id"
+"""Header with the id of a request."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 _MAX_ADDRESSES = 10_000
 _DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 64 << 20
@@ -118,6 +123,10 @@ class AdmissionMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         headers = Headers(scope=scope)
+        _set_request_id(scope, headers)
+        if scope["method"] == "HEAD":
+            # answered as GET, without the body; endpoints need not know
+            scope = {**scope, "method": "GET", "state": {**scope["state"], "head": True}}
         copies = _copies(headers.get("content-type", ""))
         body = _LimitedBody(receive, self._limits, self.in_flight, _max_body_bytes(scope, self._limits), copies)
         response = _SecuredResponse(send, scope, body)
@@ -129,15 +138,16 @@ class AdmissionMiddleware:
                 await self._run_counted(scope, body, response)
         except ProblemError as problem:
             self._metrics.problems.labels(problem.code).inc()
-            await problem.response()(scope, receive, response.send)
+            await problem.response(request_id(scope))(scope, receive, response.send)
         except ClientGoneError:
             pass
         except Exception as error:
             # the message may hold what the client sent, so only the place is logged
             where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s while answering; this is a bug in mien\n%s", type(error).__name__, where)
+            kind = type(error).__name__
+            log.error("%s while answering %s; this is a bug in mien\n%s", kind, request_id(scope), where)
             if not response.status:
-                await ProblemError("internal").response()(scope, receive, response.send)
+                await ProblemError("internal").response(request_id(scope))(scope, receive, response.send)
         finally:
             body.release()
             self._record(scope, response.status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - began)
@@ -164,28 +174,25 @@ class AdmissionMiddleware:
             self._metrics.in_flight.dec()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, headers = time.perf_counter(), Headers(scope=scope)
+        _set_request_id(scope, headers)
+        opening = _Opening(receive, send, scope, self._metrics)
         try:
-            headers = Headers(scope=scope)
             self._check_head(scope, headers)
-            scope.setdefault("state", {})["key"] = self._access.accepts_headers(headers)
+            scope["state"]["key"] = self._access.accepts_headers(headers)
             if len(headers.getlist("origin")) > 0 and not self._access.accepts_origin(
                 headers["origin"], headers.get("host", "")
             ):
                 raise ProblemError("origin-refused", "pages of other sites may not use this service")
+            await self._app(scope, opening.receive, opening.send)
         except ProblemError as problem:
-            self._metrics.problems.labels(problem.code).inc()
-            await receive()  # the request to open
-            if "websocket.http.response" not in scope.get("extensions", {}):
-                await send({"type": "websocket.close", "code": 1008, "reason": problem.code})
-                return
-            response = problem.response()
-            # the server counts the bytes itself, and uvicorn before 0.53 would send their number twice
-            raw_headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
-            head = {"status": response.status_code, "headers": raw_headers}
-            await send({"type": "websocket.http.response.start", **head})
-            await send({"type": "websocket.http.response.body", "body": response.body})
-            return
-        await self._app(scope, receive, send)
+            if opening.status:
+                raise
+            await opening.refuse(problem)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            seconds = 1000 * (time.perf_counter() - began)
+            log.info("WS %s %d %.0f ms %s", route, opening.status, seconds, request_id(scope))
 
     def _check_head(self, scope: Scope, headers: Headers) -> None:
         """Check size of the head, host and rate."""
@@ -231,10 +238,10 @@ class AdmissionMiddleware:
         # the route, not the path: that may hold the number of a video, which opens its result
         known = scope["path"] if scope["path"] in PUBLIC_PATHS else "other"
         route = getattr(scope.get("route"), "path", "") or known
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = "HEAD" if _is_head(scope) else scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
-        log.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
+        log.info("%s %s %d %.0f ms %s", method, route, status, 1000 * seconds, request_id(scope))
 
 
 class _LimitedBody:
@@ -308,17 +315,73 @@ class _SecuredResponse:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers[name] = value
+            headers[REQUEST_ID] = request_id(self._scope)
             if "cache-control" not in headers:
                 headers["Cache-Control"] = "no-store"
             if not self._body.ended and self._scope["method"] not in ("GET", "HEAD"):
                 headers["Connection"] = "close"
                 # a client that waits for 100 Continue will not send any more
                 self._drains = "expect" not in Headers(scope=self._scope)
+        elif _is_head(self._scope):
+            message = {**message, "body": b""}
         elif self._drains and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._body.drain()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+
+class _Opening:
+    """A WebSocket until it is open: refused, it is answered with a problem over HTTP."""
+
+    def __init__(self, receive: Receive, send: Send, scope: Scope, metrics: ServiceMetrics) -> None:
+        self._receive, self._send, self._scope, self._metrics = receive, send, scope, metrics
+        self._asked = False
+        self.status = 0
+
+    async def receive(self) -> Message:
+        self._asked = True
+        return await self._receive()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self.status = 101
+        elif message["type"] == "websocket.close" and not self.status:
+            # the router closes what no route answers
+            await self.refuse(ProblemError("not-found", "there is no WebSocket here: /docs lists what there is"))
+            return
+        await self._send(message)
+
+    async def refuse(self, problem: ProblemError) -> None:
+        self._metrics.problems.labels(problem.code).inc()
+        self.status = problem.status
+        if not self._asked:
+            await self._receive()  # the request to open
+        if "websocket.http.response" not in self._scope.get("extensions", {}):
+            await self._send({"type": "websocket.close", "code": 1008, "reason": problem.code})
+            return
+        response = problem.response(request_id(self._scope))
+        response.headers[REQUEST_ID] = request_id(self._scope)
+        # the server counts the bytes itself, and uvicorn before 0.53 would send their number twice
+        raw_headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
+        head = {"status": response.status_code, "headers": raw_headers}
+        await self._send({"type": "websocket.http.response.start", **head})
+        await self._send({"type": "websocket.http.response.body", "body": response.body})
+
+
+def _set_request_id(scope: Scope, headers: Headers) -> None:
+    """Keep the id that the client or a proxy gave, if it is one, or make one."""
+    given = headers.get(REQUEST_ID, "")
+    scope.setdefault("state", {})["request_id"] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def request_id(scope: Scope) -> str:
+    """The id of a request: in the header `REQUEST_ID` of the answer, in problems, and in the log."""
+    return str(scope["state"]["request_id"])
+
+
+def _is_head(scope: Scope) -> bool:
+    return bool(scope["state"].get("head"))
 
 
 def _copies(content_type: str) -> int:

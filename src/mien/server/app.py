@@ -8,7 +8,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -17,18 +17,20 @@ from starlette.responses import Response
 from mien.errors import MienError
 from mien.server import deepface, web_page
 from mien.server.access import AccessPolicy
-from mien.server.admission import AdmissionMiddleware
+from mien.server.admission import PUBLIC_PATHS, REQUEST_ID, UNMETERED_PATHS, AdmissionMiddleware, request_id
+from mien.server.clients import OWNER_HEADER
+from mien.server.compression import CompressionMiddleware
 from mien.server.engine import InferenceEngine
 from mien.server.job_queue import JobQueue
 from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
-from mien.server.problems import MEDIA_TYPE, ProblemError, problem_from
+from mien.server.openapi import WILDCARDS, complete_description
+from mien.server.parameters import refuse_unknown_parameters
+from mien.server.problems import ProblemError, problem_from
 from mien.server.service import ServiceState
 from mien.server.uploads import ClientGoneError
 from mien.server.v1 import info, live, photos, videos
-from mien.server.v1.schemas import ProblemDetails
 from mien.server.workdir import temporary_workdir
-from mien.server.worker_pool import Kind
 
 _DESCRIPTION = (
     "How faces look to raters, not what people feel: photos, videos and live frames. Nothing leaves the machine that "
@@ -54,7 +56,8 @@ def create_app(
         limits: what is allowed; by default those of the engine.
     """
     limits, access, metrics = limits or engine.limits, access or AccessPolicy(), ServiceMetrics()
-    app = FastAPI(
+    app = _DescribedApp(
+        access,
         title="Mien",
         version=version("mien"),
         description=_DESCRIPTION,
@@ -62,28 +65,54 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        responses={"4XX": _problem_schema("the request cannot be answered"), "5XX": _problem_schema("not now")},
+        responses=WILDCARDS,
     )
     engine.on_batch = metrics.batches.observe
+    engine.on_stage = lambda stage, seconds: metrics.inference.labels(stage).observe(seconds)
+    engine.pool.on_start = lambda kind, seconds: metrics.waits.labels(kind.value).observe(seconds)
+    metrics.set_build(engine.describe())
     # the work folder and the videos are made when the app starts
     app.state.parts = engine, access, limits, metrics
-    for router in (photos.router, videos.router, live.router, info.router, deepface.router, web_page.router):
-        app.include_router(router)
+    for router in (photos.router, videos.router, live.router, info.router, deepface.router):
+        app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
+    app.include_router(web_page.router)
     app.add_exception_handler(ProblemError, _answer_problem)
     app.add_exception_handler(MienError, _answer_error)
     app.add_exception_handler(ClientGoneError, _answer_gone)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(AdmissionMiddleware, access=access, limits=limits, metrics=metrics)
     if access.allow_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(access.allow_origins),
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Content-Type", "X-API-Key", "Authorization"],
-            expose_headers=["Location", "Retry-After"],
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Content-Type", "X-API-Key", "Authorization", OWNER_HEADER, REQUEST_ID, "If-None-Match"],
+            expose_headers=["Location", "Retry-After", "ETag", REQUEST_ID],
         )
     return app
+
+
+class _DescribedApp(FastAPI):
+    """FastAPI's, whose description holds keys and problems too.
+
+    Args:
+        access: who may use the service.
+        options: of `fastapi.FastAPI`.
+    """
+
+    def __init__(self, access: AccessPolicy, **options: Any) -> None:
+        self._access = access
+        super().__init__(**options)
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            key_required = self._access.key is not None
+            complete_description(document, key_required=key_required, public=PUBLIC_PATHS, unmetered=UNMETERED_PATHS)
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
 @contextlib.asynccontextmanager
@@ -92,7 +121,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with temporary_workdir() as workdir:
         jobs = JobQueue(engine, limits, metrics, workdir)
         service = ServiceState(engine, limits, access, metrics, jobs, workdir)
-        metrics.set_gauges(lambda: sum(map(engine.pool.waiting, Kind)), lambda: len(jobs))
+        metrics.set_gauges(engine.pool.waiting, lambda: len(jobs))
         app.state.service = service
         app.openapi()  # built now and not while a client waits
         service.ready = True
@@ -106,15 +135,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             engine.close(_STOP_SECONDS)
 
 
-def _problem_schema(text: str) -> dict[str, Any]:
-    return {"description": text, "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
-
-
 async def _answer_problem(request: Request, problem: Exception) -> Response:
     if not isinstance(problem, ProblemError):
         raise problem
     request.app.state.service.metrics.problems.labels(problem.code).inc()
-    return problem.response()
+    return problem.response(request_id(request.scope))
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -145,7 +170,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     described = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""))
     if status == 405 and described:
         # the router names the methods of the first route alone
-        headers["Allow"] = ", ".join(sorted(method.upper() for method in described))
+        methods = {method.upper() for method in described}
+        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
     code = _HTTP_CODES.get(status, "request-invalid" if status < 500 else "internal")
     detail = _HTTP_DETAILS.get(status, HTTPStatus(status).phrase)
     return await _answer_problem(request, ProblemError(code, detail, headers=headers))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -12,6 +13,8 @@ ENVIRONMENT_PREFIX = "MIEN_SERVE_"
 """Start of the names of the environment variables; the rest is the limit's name in capitals."""
 
 _MIB = 1 << 20
+_NEAR = 0.8
+"""Similarity of a name to one that is read, from which it counts as misspelt."""
 
 
 def _limit(default: float, text: str, unit: str, minimum: float = 1) -> Any:
@@ -123,3 +126,19 @@ def load_limits(environment: Mapping[str, str], options: Mapping[str, float | No
                 raise InputError(f"{variable} is a {kind} of {one.unit}, got {text!r}") from None
     values |= {name: value for name, value in options.items() if value is not None}
     return ServiceLimits(**values)
+
+
+def unread_variables(environment: Mapping[str, str], others: Collection[str] = ()) -> dict[str, str | None]:
+    """Variables of the environment that look like those of the service but are not read → the one that may be meant.
+
+    Args:
+        environment: the environment.
+        others: variables of the service that are no limits.
+    """
+    known = [*others, *(ENVIRONMENT_PREFIX + one.name.upper() for one in describe_limits())]
+    unread: dict[str, str | None] = {}
+    for name in environment:
+        near = difflib.get_close_matches(name.upper(), known, 1, _NEAR) if "MIEN" in name.upper() else []
+        if name not in known and (near or name.upper().startswith(ENVIRONMENT_PREFIX)):
+            unread[name] = near[0] if near else None
+    return unread

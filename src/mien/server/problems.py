@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _URN = "urn:mien:problem:"
+_REQUEST_URN = "urn:mien:request:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "key-missing": ProblemType(401, "API key missing or wrong"),
     "not-found": ProblemType(404, "Not found"),
     "method-not-allowed": ProblemType(405, "Method not allowed"),
+    "upgrade-required": ProblemType(426, "Upgrade required"),
     "request-invalid": ProblemType(400, "Invalid request"),
     "media-type": ProblemType(415, "Unsupported media type"),
     "too-large": ProblemType(413, "Request too large"),
@@ -140,8 +142,12 @@ class ProblemError(Exception):
         """Of HTTP."""
         return self.kind.status
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object."""
+    def to_dict(self, request_id: str | None = None) -> dict[str, Any]:
+        """The JSON object.
+
+        Args:
+            request_id: of the request that it answers; None leaves ``instance`` out.
+        """
         members = {
             "type": _URN + self.code,
             "title": self.kind.title,
@@ -149,11 +155,11 @@ class ProblemError(Exception):
             "detail": self.detail,
             "code": self.code,
         }
-        return members | self.extensions
+        return members | ({"instance": f"{_REQUEST_URN}{request_id}"} if request_id else {}) | self.extensions
 
-    def response(self) -> Response:
-        """The HTTP response."""
-        content = json.dumps(self.to_dict(), ensure_ascii=False).encode("utf-8", "backslashreplace")
+    def response(self, request_id: str | None = None) -> Response:
+        """The HTTP response; arguments as of `to_dict`."""
+        content = json.dumps(self.to_dict(request_id), ensure_ascii=False).encode("utf-8", "backslashreplace")
         return Response(content, self.status, self.headers, MEDIA_TYPE)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 
 import mien
 from helpers.serving import JPEG, photo, service
@@ -58,10 +60,36 @@ def test_metrics_count_by_route_and_never_by_what_was_sent(client: TestClient) -
     client.get("/no/such/page")
     client.request("BREW", "/healthz")
     text = client.get("/metrics").text
-    assert 'mien_requests_total{method="POST",route="/v1/analyze",status="200"}' in text
+    assert 'mien_http_requests_total{method="POST",route="/v1/analyze",status="200"}' in text
     assert 'route="/v1/videos/{video}",status="404"' in text
-    assert 'mien_requests_total{method="GET",route="other",status="404"}' in text
+    assert 'mien_http_requests_total{method="GET",route="other",status="404"}' in text
     assert 'method="other"' in text
     assert "mien_batch_photos_count" in text
     assert "secret" not in text
     assert "BREW" not in text
+
+
+def test_metrics_are_named_as_prometheus_names_them(client: TestClient) -> None:
+    client.post("/v1/analyze", content=photo(), headers=JPEG)
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    own = {name: family for name, family in families.items() if name.startswith("mien_")}
+    for name, family in own.items():
+        assert family.documentation, name
+        assert not re.search(r"_(ms|milliseconds|minutes|mb|kb|percent)$", name)
+        if family.type == "counter":
+            assert all(sample.name.endswith(("_total", "_created")) for sample in family.samples), name
+    assert {"mien_http_requests", "mien_http_request_duration_seconds", "mien_http_requests_in_flight"} <= set(own)
+    (build,) = own["mien_build_info"].samples
+    assert build.value == 1
+    assert build.labels["version"] == mien.__version__
+    assert build.labels["detector"] == "mtcnn"
+    stages = {sample.labels["stage"] for sample in own["mien_inference_duration_seconds"].samples}
+    assert stages == {"decode", "detect", "classify"}
+    waits = [one for one in own["mien_queue_wait_seconds"].samples if one.name.endswith("_count")]
+    assert {one.labels["kind"]: one.value > 0 for one in waits} == {"photo": True}
+    assert {one.labels["kind"] for one in own["mien_queue_tasks"].samples} == {"photo", "live", "video"}
+    new = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert new.headers["content-type"].startswith("application/openmetrics-text")
+    assert new.text.endswith("# EOF\n")

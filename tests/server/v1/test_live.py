@@ -280,6 +280,18 @@ def test_an_invalid_parameter_ends_the_connection() -> None:
                 assert ends(socket)[0]["type"] == "urn:mien:problem:input-invalid"
 
 
+def test_unknown_parameters_end_the_connection_and_problems_have_its_id() -> None:
+    with (
+        service(PausableDetector(0), with_models=False) as client,
+        client.websocket_connect(f"{PATH}?detect_evry=2", headers={"X-Request-Id": "trace-1"}) as socket,
+    ):
+        assert dict(socket.extra_headers or [])[b"x-request-id"] == b"trace-1"
+        problem, code = ends(socket)
+        assert (problem["code"], code) == ("input-invalid", 1008)
+        assert "did you mean detect_every?" in problem["detail"]
+        assert problem["instance"] == "urn:mien:request:trace-1"
+
+
 def test_a_client_that_goes_away_frees_its_place() -> None:
     detector = PausableDetector(0, paused=True)
     with service(detector, with_models=False, live=1) as client:

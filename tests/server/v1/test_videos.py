@@ -261,7 +261,7 @@ def test_over_a_limit_a_video_fails(numbers: Path, limit: dict[str, float], stat
 def test_unsupported_methods_of_a_video(client: TestClient) -> None:
     answer = client.put("/v1/videos/x")
     assert_problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "DELETE, GET"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD"
 
 
 def test_an_upload_over_the_limit_is_cut_off(temporary: Path) -> None:

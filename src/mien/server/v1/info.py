@@ -12,7 +12,6 @@ from mien.draw.palette import Rgb, label_colours
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.columns import Column
 from mien.results.face_columns import face_columns
-from mien.server.metrics import MEDIA_TYPE
 from mien.server.problems import ProblemError
 from mien.server.service import service_state
 from mien.server.v1.schemas import HealthResponse, LimitsResponse, ModelsResponse, ReadyResponse
@@ -20,14 +19,14 @@ from mien.server.v1.schemas import HealthResponse, LimitsResponse, ModelsRespons
 router = APIRouter(tags=["info"])
 
 
-@router.get("/v1/limits", response_model=LimitsResponse)
+@router.get("/v1/limits", response_model=LimitsResponse, operation_id="getLimits")
 async def limits(request: Request) -> JSONResponse:
     """What is allowed, and whether a key is needed. Needs no key."""
     service = service_state(request)
     return JSONResponse({"limits": service.limits.to_dict(), "key_required": service.access.key is not None})
 
 
-@router.get("/v1/models", response_model=ModelsResponse)
+@router.get("/v1/models", response_model=ModelsResponse, operation_id="getModels")
 async def models(request: Request) -> JSONResponse:
     """The models of this service: their heads, the columns of tables, and their cards.
 
@@ -75,13 +74,13 @@ def _column(column: Column[Any]) -> dict[str, Any]:
     }
 
 
-@router.get("/healthz", response_model=HealthResponse)
+@router.get("/healthz", response_model=HealthResponse, operation_id="getHealth")
 async def healthz() -> JSONResponse:
     """Whether the process answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz", response_model=ReadyResponse)
+@router.get("/readyz", response_model=ReadyResponse, operation_id="getReadiness")
 async def readyz(request: Request) -> JSONResponse:
     """Whether the service accepts work: 503 while it starts or stops, and where videos cannot be stored."""
     service = service_state(request)
@@ -101,7 +100,13 @@ async def readyz(request: Request) -> JSONResponse:
     )
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
+    operation_id="getMetrics",
+)
 async def metrics(request: Request) -> Response:
-    """Counters in Prometheus's text format."""
-    return Response(service_state(request).metrics.exposition(), media_type=MEDIA_TYPE)
+    """Counters for Prometheus, in its text format or, by Accept, in that of OpenMetrics."""
+    content, media_type = service_state(request).metrics.exposition(request.headers.get("accept", ""))
+    return Response(content, media_type=media_type)

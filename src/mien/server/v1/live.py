@@ -25,8 +25,10 @@ from mien.errors import MienError
 from mien.media.frame import Frame
 from mien.pipeline.video import VideoPipeline
 from mien.results.video import VideoFrame
+from mien.server.admission import REQUEST_ID, request_id
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
+from mien.server.parameters import unknown_name
 from mien.server.problems import ProblemError, problem_from
 from mien.server.service import ServiceState, service_state
 from mien.server.v1.schemas import LIVE_SCHEMA_ID, LiveParameters
@@ -140,6 +142,13 @@ class LiveSession:
             return self._pipeline.step([frame], [detect])[0], self._last_time
 
 
+@router.get("/v1/live", include_in_schema=False)
+async def live_without_upgrade() -> None:
+    """What a request that opens no WebSocket is answered."""
+    detail = "this is a WebSocket: connect to it with ws:// or wss:// and a client for WebSockets"
+    raise ProblemError("upgrade-required", detail, headers={"Upgrade": "websocket"})
+
+
 @router.websocket("/v1/live")
 async def live(socket: WebSocket) -> None:
     """Frames in (binary: JPEG, PNG, WebP), results out (text: JSON).
@@ -155,7 +164,7 @@ async def live(socket: WebSocket) -> None:
         service.live[socket] = waits_for_key
         service.metrics.live.set(len(service.live))
     try:
-        await socket.accept()
+        await socket.accept(headers=[(REQUEST_ID.lower().encode(), request_id(socket.scope).encode())])
         parameters = _parameters(socket)
         if not has_place:
             detail = f"{service.limits.live} live connections are open: close one, or try again later"
@@ -327,7 +336,10 @@ def _parameters(socket: WebSocket) -> LiveParameters:
         return LiveParameters.model_validate_strings(dict(socket.query_params))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        problem = ProblemError("input-invalid", f"{first['loc'][0]}: {first['msg']}")
+        name = str(first["loc"][0])
+        unknown = first["type"] == "extra_forbidden"
+        detail = unknown_name(name, LiveParameters.model_fields) if unknown else f"{name}: {first['msg']}"
+        problem = ProblemError("input-invalid", detail)
         raise ConnectionEnded(WS_1008_POLICY_VIOLATION, problem) from None
 
 
@@ -339,7 +351,7 @@ async def _close(socket: WebSocket, service: ServiceState, ended: ConnectionEnde
     """Send the reason, then close; the client may be gone already."""
     service.metrics.problems.labels(ended.problem.code).inc()
     try:
-        await socket.send_text(json.dumps({"error": ended.problem.to_dict()}))
+        await socket.send_text(json.dumps({"error": ended.problem.to_dict(request_id(socket.scope))}))
         await socket.close(ended.close_code, ended.problem.code)
     except (RuntimeError, WebSocketDisconnect):
         pass

@@ -104,7 +104,7 @@ WINDOW: Any = Field(
 class LiveParameters(BaseModel):
     """Options of a live connection."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, extra="forbid")
     detect_every: int = DETECT_EVERY
     time_constant: float = TIME_CONSTANT
     window: float = WINDOW
@@ -151,6 +151,7 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str = Field(description="for people, with what to do next")
     code: str = Field(description="for programs; stable")
+    instance: str | None = Field(None, description="urn:mien:request: and the id of the request, as in X-Request-Id")
     details: dict[str, JsonValue] = Field({}, description="facts for programs, where there are any")
 
 
