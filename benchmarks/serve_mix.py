@@ -3,11 +3,12 @@
     python benchmarks/serve_mix.py --json docs/results/serve_mix.json               # the whole grid, about 8 minutes
     python benchmarks/serve_mix.py --cameras 4 --clients 8 --videos 2               # one mix
 
-A process `mien serve --threads 2 --max-jobs-running 2`, otherwise with its defaults except that rates are not limited; the
-clients in this process on the same machine, over loopback. For every mix of cameras, photo clients and videos: each photo
-client sends its next photo (640×480, one face about 90 pixels wide) when it has its answer; each camera sends the same
-picture 15 times a second and counts the time from a frame that is answered to its answer; each video (640×480, 25 frames
-a second) is longer than the measurement and is deleted afterwards. The clients take their share of the same processors.
+A process `mien serve --threads 2 --max-jobs-running 2`, otherwise with its defaults except that rates are not limited;
+the clients in this process on the same machine, over loopback. For every mix of cameras, photo clients and videos: each
+photo client sends its next photo (640×480, one face about 90 pixels wide) when it has its answer; each camera sends the
+same picture 15 times a second and counts the time from a frame that is answered to its answer; each video (640×480, 25
+frames a second) is longer than the measurement and is deleted afterwards. The clients take their share of the same
+processors.
 """
 
 from __future__ import annotations
