@@ -68,7 +68,7 @@ def test_tables_without_pictures_are_skipped_and_reported(photos: Path, tmp_path
         ("torn.parquet", DataError, "not a readable Parquet file"),
         ("torn.tar", DataError, "not a readable tar file"),
         ("blank.txt", MissingFileError, "names no file"),
-        ("binary.txt", InputError, "not UTF-8 text; write one path"),
+        ("binary.txt", InputError, "not a list of names; write one path"),
         ("foo://bar", InputError, "not known"),
         ("memory://void/", MissingFileError, "no such file or folder"),
         ("", InputError, "empty"),
