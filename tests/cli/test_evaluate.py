@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from helpers.datasets import noise
@@ -17,6 +18,7 @@ from helpers.scoring import labelled_faces, write_fairface
 from helpers.tiny_recipe import TINY
 from mien.cli import cli
 from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.ferplus import SCORING_RULES
 from mien.datasets.prepared_file import write_prepared
 from mien.errors import MienError
 from mien.labels import FER2013
@@ -126,6 +128,7 @@ def test_a_temperature_that_is_not_adopted_is_no_change(tmp_path: Path) -> None:
     data = Dataset(images, split, np.arange(40, dtype=np.int32), DatasetInfo("fer2013", "fer2013"), emotion=emotion)
     path = write_prepared(data, tmp_path / "f.parquet")
     fitted = replace(TINY, heads=(HeadSpec("fer2013", FER2013.names, "emotion"),))
+    torch.manual_seed(11)
     module = get_network(fitted.network).module(fitted.head_sizes)
     save_weights(module.state_dict(), tmp_path / BEST)
     write_json(tmp_path / CONFIG, recipe_to_dict(fitted))
@@ -144,3 +147,23 @@ def test_the_example_of_the_page_runs(file: Path, tmp_path: Path, monkeypatch: p
     exec(compile(code, "docs/evaluation.md", "exec"), {"__name__": "example"})
     document = json.loads((tmp_path / "out" / "compared" / "report.json").read_text())
     assert {one["protocol"] for one in document["comparisons"]} == {"emotion / ferplus on emotion", "emotion / fer2013"}
+
+
+def test_protocols_are_chosen_by_name(file: Path, tmp_path: Path) -> None:
+    def protocols(*options: str) -> list[str]:
+        code, out = run(
+            "evaluate", "emotion", "--data", file, "--bootstrap", 0, "--json", tmp_path / "a.json", *options
+        )
+        assert code == 0, out
+        return [name for name in json.loads((tmp_path / "a.json").read_text())["results"] if "leak-free" not in name]
+
+    assert protocols("--protocol", "argmax", "--protocol", "fer2013") == ["ferplus argmax", "fer2013"]
+    assert protocols("--protocol", "all") == [*(f"ferplus {rule}" for rule in SCORING_RULES), "fer2013"]
+    seven = protocols("--protocol", "majority-7", "--map", "neutral=-")
+    assert seven == ["ferplus majority-7"]
+    code, out = run("evaluate", "emotion", "--data", file, "--protocol", "best")
+    assert code == 1
+    assert "no protocol 'best'" in out
+    assert "argmax-untied" in out
+    code, out = run("evaluate", "emotion", "--data", file, "--protocol", "argmax", "--end-to-end")
+    assert code == 2

@@ -12,7 +12,15 @@ from hypothesis.extra.numpy import arrays
 from helpers.datasets import fer2013_csv, fer2013_rows, ferplus_csv, made, votes_for
 from mien.datasets import ferplus
 from mien.datasets.fer2013 import read_fer2013
-from mien.datasets.ferplus import TARGET_RULES, apply_target_rule, join_votes, read_votes, vote_targets
+from mien.datasets.ferplus import (
+    SCORING_RULES,
+    TARGET_RULES,
+    apply_target_rule,
+    join_votes,
+    read_votes,
+    scoring_labels,
+    vote_targets,
+)
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FERPLUS, FERPLUS_7
 
@@ -205,3 +213,24 @@ def test_wrong_vote_files(change, message: str, tmp_path: Path) -> None:
 def test_missing_vote_file(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"get fer2013new\.csv from"):
         read_votes(tmp_path / "fer2013new.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("clear", (0, 0, 0, 0, 0, 0)),
+        ("half", (-1, -1, 0, -1, 0, 0)),
+        ("half of what is left", (0, 0, 0, 0, 0, 0)),
+        ("three", (-1, -1, 0, 0, 0, 0)),
+        ("unknown first", (-1, -1, -1, -1, 0, -1)),
+        ("unknown second", (-1, -1, 0, -1, 0, 0)),
+        ("no face", (-1, -1, -1, -1, -1, -1)),
+        ("contempt", (7, -1, 7, 7, 7, -1)),
+        ("none", (-1, -1, -1, -1, -1, -1)),
+    ],
+)
+def test_the_label_depends_on_the_scoring_rule(name: str, labels: tuple[int, ...]) -> None:
+    votes = np.array([ROWS[name]])
+    assert tuple(int(scoring_labels(votes, rule)[0]) for rule in SCORING_RULES) == labels
+    with pytest.raises(InputError, match="no FER\\+ protocol 'mean'"):
+        scoring_labels(votes, "mean")

@@ -25,8 +25,13 @@ from mien.files import write_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mien.datasets.dataset import Dataset
     from mien.detect.options import DetectionOptions
     from mien.evaluation.scoring.evaluate import SplitPredictions
+    from mien.evaluation.scoring.scored_model import ScoredModel
+
+ALL = "all"
+"""Name that stands for every protocol of a model."""
 
 EPILOG = """\b
 Examples:
@@ -53,6 +58,14 @@ Examples:
     type=click.Choice(["ferplus", "emotion", "age"]),
     help="Labels to score on: the majority of FER+ raters, or the dataset's own.",
     show_default="those of each head",
+)
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    metavar="NAME",
+    help="What to score on, repeatable: fer2013, age, and for FER+ votes majority, majority-7, argmax, argmax-untied, "
+    "emotions, argmax-7; all for all of them.",
 )
 @click.option(
     "--map",
@@ -96,6 +109,7 @@ def command(
     report: Path | None,
     slices: str | None,
     labels: Any,
+    protocols: tuple[str, ...],
     maps: tuple[str, ...],
     bootstrap: int,
     seed: int,
@@ -131,10 +145,12 @@ def command(
         "mapping": parse_label_map(maps),
         "slices": split_names(slices),
     }
+    if end_to_end and protocols:
+        raise click.UsageError("--protocol is for prepared images, not for --end-to-end.")
     if end_to_end:
         given = _whole_photos(models, data, detection, face_size, turn, threads, prior, options)
     else:
-        given = _prepared(models, data, threads, prior, options)
+        given = _prepared(models, data, threads, prior, options | {"protocols": protocols or None})
     document = compare_models(given, samples=bootstrap, seed=seed)
     if json_file is not None:
         write_text(json_file, to_json(document))
@@ -171,8 +187,23 @@ def _prepared(
         if network is None:
             given.append(predict_svm(Path(model), prepared, split=options["split"], slices=options["slices"]))
         else:
-            given.append(predict_split(network, prepared, **options))
+            given.append(predict_split(network, prepared, **_with_all(options, network, prepared)))
     return given
+
+
+def _with_all(options: Mapping[str, Any], model: ScoredModel, data: Dataset) -> dict[str, Any]:
+    """The options with the word ``all`` replaced by the protocols that the model has on the dataset."""
+    from mien.datasets.ferplus import SCORING_RULES
+    from mien.evaluation.scoring.evaluate import match_protocols, split_rows
+
+    names = options["protocols"]
+    if not names or ALL not in names:
+        return dict(options)
+    part = data[split_rows(data, options["split"])]
+    table, _ = match_protocols(model, part, labels=options["labels"], mapping=options["mapping"])
+    rated = any(protocol.raters is not None for protocol in table.values())
+    official = [protocol.name for protocol in table.values() if protocol.raters is None]
+    return {**options, "protocols": (*(SCORING_RULES if rated else ()), *official)}
 
 
 def _whole_photos(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -142,6 +143,59 @@ def apply_target_rule(dataset: Dataset, rule: TargetRule, classes: int = 8) -> D
         raise InputError(f"{dataset.info.name} has no FER+ votes", advice="give fer2013new.csv as well")
     kept = dataset.drop(vote_targets(dataset.votes, rule, classes).reasons)
     return kept.with_note(f"rows kept by the FER+ rule {rule} with {classes} classes")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRule:
+    """One of the ways in which publications turn FER+ votes into the label that a network is scored on.
+
+    Attributes:
+        meaning: for people.
+        classes: 8 emotions, or 7 without contempt.
+        images: how many of FER2013's 3,589 test images it keeps.
+    """
+
+    meaning: str
+    classes: int
+    images: int
+
+
+MAJORITY = "majority"
+SCORING_RULES: Mapping[str, ScoringRule] = {
+    MAJORITY: ScoringRule("votes of 1 dropped, the largest count is more than half of what is left", 8, 3153),
+    "majority-7": ScoringRule("the same without the images that contempt wins: the published list of 3,137", 7, 3137),
+    "argmax": ScoringRule("the largest of the ten columns, the first of equal ones; unknown and NF dropped", 8, 3546),
+    "argmax-untied": ScoringRule("the same without images in which two columns are the largest", 8, 3376),
+    "emotions": ScoringRule("the largest of the eight emotions, whatever unknown and NF have", 8, 3573),
+    "argmax-7": ScoringRule("argmax without the images that contempt wins", 7, 3519),
+}
+"""Name → rule. The same network scores several points more or less by the rule."""
+
+
+def scoring_labels(votes: NDArray[np.integer], rule: str) -> NDArray[np.int64]:
+    """``(n,)`` index of the label in `mien.labels.FERPLUS`, -1 for images that the rule leaves out.
+
+    Args:
+        votes: ``(n, 10)`` integers ≥ 0 in the order of `mien.labels.FERPLUS_COLUMNS`.
+        rule: a key of `SCORING_RULES`.
+
+    Raises:
+        InputError: no such rule.
+    """
+    if rule not in SCORING_RULES:
+        raise InputError(
+            f"no FER+ protocol {rule!r}", advice=f"choose one of {', '.join(SCORING_RULES)}", code="protocol-unknown"
+        )
+    classes = SCORING_RULES[rule].classes
+    if rule.startswith(MAJORITY):
+        targets = vote_targets(votes, "majority", classes)
+        return np.where(targets.keep, targets.targets.argmax(axis=1), -1).astype(np.int64)
+    counts = votes[:, :_EMOTIONS] if rule == "emotions" else votes
+    winner, largest = counts.argmax(axis=1), counts.max(axis=1, keepdims=True)
+    keep = (largest[:, 0] > 0) & (winner < classes)
+    if rule == "argmax-untied":
+        keep &= (counts == largest).sum(axis=1) == 1
+    return np.where(keep, winner, -1).astype(np.int64)
 
 
 def vote_targets(votes: NDArray[np.integer], rule: TargetRule, classes: int = 8) -> VoteTargets:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
 from mien.datasets.exact_duplicates import leaked_rows
-from mien.errors import DataError
+from mien.datasets.ferplus import SCORING_RULES
+from mien.errors import DataError, InputError
 from mien.evaluation.bootstrap import LEVEL, SEED, mean_interval, score_intervals
 from mien.evaluation.calibration import reliability_bins
 from mien.evaluation.predictions import FOUND, LEAK_FREE, HeadPredictions, is_subset, miss_rates
@@ -28,6 +29,8 @@ from mien.evaluation.scoring.protocols import (
 from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.evaluation.slices import Grouping, group_distributions, group_miss_rates, group_scores, worst_groups
 from mien.models.model import Probabilities
+
+FERPLUS: LabelKind = "ferplus"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +80,7 @@ def evaluate(
     labels: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     slices: Sequence[str] | None = None,
+    protocols: Sequence[str] | None = None,
     samples: int = 0,
     seed: int = SEED,
 ) -> dict[str, Any]:
@@ -91,6 +95,8 @@ def evaluate(
         mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
         slices: groups to report, as `mien.evaluation.scoring.groups.make_groupings` takes them; by default race, gender
             and both.
+        protocols: what to score on: "fer2013", "age" and the like as the heads are called, and keys of
+            `mien.datasets.ferplus.SCORING_RULES` for FER+ votes; None for every head once, FER+ by the majority.
         samples: bootstrap resamples for 95 % intervals; 0 for none.
         seed: of the resampling.
 
@@ -103,7 +109,9 @@ def evaluate(
     Raises:
         DataError: the dataset has no such split, or its images or labels do not fit the network.
     """
-    predictions = predict_split(model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices)
+    predictions = predict_split(
+        model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices, protocols=protocols
+    )
     return score_predictions(predictions, samples=samples, seed=seed)
 
 
@@ -116,16 +124,18 @@ def predict_split(
     labels: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     slices: Sequence[str] | None = None,
+    protocols: Sequence[str] | None = None,
 ) -> SplitPredictions:
     """Predictions of ``model`` on one split; arguments and errors as for `evaluate`."""
     rows = split_rows(data, split)
     part = data[rows]
-    protocols, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
+    table, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
+    matched = list(table.items()) if protocols is None else _chosen(table, model, part, protocols, labels, mapping)
     groupings = default_groupings(data, rows) if slices is None else make_groupings(data, rows, slices)
     leaked = leaked_rows(data)[rows]
     probabilities = predict(model, part, flip=flip)
     by_protocol: list[HeadPredictions] = []
-    for head, protocol in protocols.items():
+    for head, protocol in matched:
         by_protocol += with_subsets(protocol.predictions(probabilities[head]), leaked, part.found)
     return SplitPredictions(
         model.name,
@@ -140,6 +150,52 @@ def predict_split(
         compare_distributions=slices is not None,
         notes=notes,
     )
+
+
+def _chosen(
+    table: Mapping[str, Protocol],
+    model: ScoredModel,
+    part: Dataset,
+    names: Sequence[str],
+    labels: LabelKind | None,
+    mapping: Mapping[str, str] | None,
+) -> list[tuple[str, Protocol]]:
+    """The heads with the protocols of these names, in their order."""
+    rated = [h for h in table if (labels or default_label_kind(h, model.heads[h], part, model.specs.get(h))) == FERPLUS]
+    chosen: list[tuple[str, Protocol]] = []
+    for name in names:
+        if name in SCORING_RULES:
+            found = [
+                (
+                    head,
+                    match_head(
+                        head,
+                        model.heads[head],
+                        part,
+                        spec=model.specs.get(head),
+                        kind=labels,
+                        mapping=_known(mapping, model.heads[head]),
+                        rule=name,
+                    ),
+                )
+                for head in rated
+            ]
+        else:
+            found = [(head, protocol) for head, protocol in table.items() if protocol.name == name]
+        if not found:
+            have = [*(protocol.name for protocol in table.values()), *(SCORING_RULES if rated else ())]
+            raise InputError(
+                f"{model.name} has no protocol {name!r} on this dataset",
+                advice=f"choose among {', '.join(have)}",
+                code="protocol-unknown",
+            )
+        chosen += found
+    return chosen
+
+
+def _known(mapping: Mapping[str, str] | None, labels: Sequence[str]) -> Mapping[str, str] | None:
+    """The part of a mapping that is about these labels."""
+    return None if mapping is None else {k: v for k, v in mapping.items() if k in [label.lower() for label in labels]}
 
 
 def split_rows(data: Dataset, split: str) -> NDArray[np.bool_]:

@@ -128,6 +128,7 @@ def match_head(
     spec: HeadSpec | None = None,
     kind: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
+    rule: str | None = None,
 ) -> Protocol:
     """Match a head with the labels of a dataset.
 
@@ -138,6 +139,8 @@ def match_head(
         spec: the head in the recipe that trained it, where there is one.
         kind: which labels to score on; None for those that the head predicts.
         mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
+        rule: key of `mien.datasets.ferplus.SCORING_RULES` for FER+ votes; None for the majority, or for what the recipe
+            says. One of seven classes leaves the model's contempt out.
 
     Raises:
         DataError: the dataset has no such labels, or lacks a label of the head; the message names it and how to map it.
@@ -145,6 +148,10 @@ def match_head(
     own = default_label_kind(head, labels, data, spec)
     name = head if kind in (None, own) else f"{head} on {kind}"
     kind = kind or own
+    if rule is not None:
+        name = f"{name} {rule}"
+        if ferplus.SCORING_RULES[rule].classes == 7:
+            mapping = {"contempt": LEAVE_OUT} | dict(mapping or {})
     if not has_labels(data, kind):
         raise DataError(
             f"head {head!r} is scored on {_KINDS[kind]}, and {data.info.name} has none", code="labels-missing"
@@ -174,7 +181,7 @@ def match_head(
     for i, meaning in enumerate(meant):
         if meaning != LEAVE_OUT:
             merge[i, kept.index(meaning)] = 1.0
-    index, raters = _index(data, kind, classes, spec)
+    index, raters = _index(data, kind, classes, spec, rule)
     columns = np.array([kept.index(label) if label in kept else -1 for label in known] + [-1], np.int64)
     truth = columns[index]  # -1, no label, takes the last one
     absent = [label for label in known if label not in kept]
@@ -213,15 +220,18 @@ def _meanings(head: str, labels: Sequence[str], kind: LabelKind, mapping: Mappin
 
 
 def _index(
-    data: Dataset, kind: LabelKind, classes: int, spec: HeadSpec | None
+    data: Dataset, kind: LabelKind, classes: int, spec: HeadSpec | None, rule: str | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
     """``(n,)`` class numbers, -1 where there is none, and the raters' ``(n, classes)`` distributions."""
     if kind == "ferplus" and data.votes is not None:
-        rule: ferplus.TargetRule = "majority"
-        if spec is not None and spec.scored_on == "target" and spec.target in ferplus.TARGET_RULES:
-            rule = spec.target
-        targets = ferplus.vote_targets(data.votes, rule, classes)
         raters = ferplus.vote_targets(data.votes, "distribution", classes).targets
+        if rule is not None:
+            labels = ferplus.scoring_labels(data.votes, rule)
+            return np.where(labels < classes, labels, -1), raters
+        target: ferplus.TargetRule = "majority"
+        if spec is not None and spec.scored_on == "target" and spec.target in ferplus.TARGET_RULES:
+            target = spec.target
+        targets = ferplus.vote_targets(data.votes, target, classes)
         return np.where(targets.keep, targets.targets.argmax(axis=1), -1).astype(np.int64), raters
     column = data.emotion if kind == "emotion" else data.age
     if column is None:
