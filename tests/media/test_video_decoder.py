@@ -159,3 +159,18 @@ def test_where_no_process_starts_this_one_decodes(film: Path, monkeypatch: pytes
         assert decoder.frame_sizes(film, "mov,mp4") == [(160, 120)]
         with decoder.open(film) as video:
             assert len(list(video)) == FRAMES
+
+
+def test_many_packets_before_a_frame_that_is_selected_do_not_count_as_one(
+    pool: DecoderPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clip(tmp_path / "a.avi", draw=lambda i: noise(480, 640, seed=i), frames=150, size=(640, 480), codec="ffv1")
+    began = time.perf_counter()
+    with open_video(path, FrameSelection(149)) as video:
+        assert [frame.index for frame in video] == [0, 149]
+    whole = time.perf_counter() - began
+    with pool.video() as decoder:
+        there = decoder.open(path, FrameSelection(149))
+        # more than one packet takes, and less than all of them
+        decoder._seconds = max(0.5 * whole, 0.5)
+        assert [frame.index for frame in there] == [0, 149]

@@ -6,7 +6,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from threading import Event
@@ -62,7 +62,11 @@ class FrameTimes:
 
 
 def find_seek_point(
-    probe: VideoProbe, selection: FrameSelection, after: int | None = None, stop: Event | None = None
+    probe: VideoProbe,
+    selection: FrameSelection,
+    after: int | None = None,
+    stop: Event | None = None,
+    on_packet: Callable[[], None] = lambda: None,
 ) -> SeekPoint | None:
     """Where to decode from so that the first selected frame is what it would be from the beginning; None at the end.
 
@@ -73,6 +77,7 @@ def find_seek_point(
         selection: which frames to take.
         after: number of the last frame that an earlier run has taken, None for none.
         stop: when it is set, reading ends.
+        on_packet: called with each packet that is read.
     """
     target = 0 if after is None else after + 1
     if probe.numbering is not FrameNumbering.TIMESTAMPS or (target == 0 and not selection.start):
@@ -85,7 +90,7 @@ def find_seek_point(
     timestamps: array[int] = array("q")
     keys: list[tuple[int, int, int]] = []  # number, how many frames were before it, timestamp
     behind = 0
-    with VideoDemuxer(probe.path, probe.stream, stop) as demuxer:
+    with VideoDemuxer(probe.path, probe.stream, stop, on_packet) as demuxer:
         for packet in demuxer.packets():
             if packet.pts is None or not packet.visible:
                 continue
@@ -161,18 +166,18 @@ def decode_frames(
         broken = frame.is_corrupt or frame.pts in damaged
         yield from order.add_picture(frame.pts, None if broken else frame)
     if isinstance(order, TimestampOrder) and order.oldest_pending is not None and context.thread_count != 1:
-        yield from _decode_end_again(probe, order, keys, demuxer.stop)
+        yield from _decode_end_again(probe, order, keys, demuxer)
     else:
         yield from order.finish()
 
 
 def _decode_end_again(
-    probe: VideoProbe, order: TimestampOrder[av.VideoFrame], keys: Iterable[tuple[int, int]], stop: Event
+    probe: VideoProbe, order: TimestampOrder[av.VideoFrame], keys: Iterable[tuple[int, int]], first: VideoDemuxer
 ) -> Iterator[OrderedFrame[av.VideoFrame]]:
     """The last frames by a decoder without threads: one with threads loses whole ones beside a damaged one."""
     before = [key for key in keys if key[0] <= (order.oldest_pending or 0)]
     packet, rank = before[-2] if len(before) > 1 else (0, 0)
-    with VideoDemuxer(probe.path, probe.stream, stop) as demuxer:
+    with VideoDemuxer(probe.path, probe.stream, first.stop, first.on_packet) as demuxer:
         for frame in decode_frames(demuxer, probe, SeekPoint(packet, rank), threads=1):
             if frame.index >= order.next_index:
                 yield frame

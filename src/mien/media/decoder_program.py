@@ -24,6 +24,8 @@ from mien.media.messages import Channel, error_to_dict
 _ORPHAN_SECONDS = 5.0
 """Seconds behind its clock after which a process ends that the other one should have ended."""
 _POLL_SECONDS = 1.0
+_PROGRESS_SECONDS = 0.2
+"""Seconds between two messages that a video is still being read."""
 
 
 def main(memory_bytes: int) -> None:
@@ -84,15 +86,25 @@ def _video(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -
     from mien.media.selection import FrameSelection
     from mien.media.video import open_video
 
-    selection = FrameSelection(**arguments["selection"])
-    with open_video(arguments["path"], selection, after=arguments["after"]) as video:
+    selection, last = FrameSelection(**arguments["selection"]), time.monotonic()
+
+    def show_progress() -> None:
+        # the clock is for each packet: many of them may come before a frame that is selected
+        nonlocal last
+        if time.monotonic() - last > _PROGRESS_SECONDS:
+            channel.send({"progress": True})
+            last = time.monotonic()
+            _set_alarm(arguments["seconds"])
+
+    with open_video(arguments["path"], selection, after=arguments["after"], on_packet=show_progress) as video:
         channel.send({"info": asdict(video.info)})
         for frame in video:
-            # the clock is for one frame, and waiting until the other process takes it does not count
+            # waiting until the other process takes it does not count
             _set_alarm(None)
             losses = {"lost": video.lost, "problems": video.problems}
             channel.send({"shape": frame.rgb.shape, "index": frame.index, "time": frame.time, **losses}, frame.rgb)
             _set_alarm(arguments["seconds"])
+            last = time.monotonic()
         channel.send({"end": True, "lost": video.lost, "problems": video.problems})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event
@@ -82,18 +82,26 @@ class VideoDemuxer:
         path: the file.
         stream: index of the video stream, None to select it.
         stop: when it is set, the packets end.
+        on_packet: called with each packet of any stream, which shows that reading goes on.
 
     Attributes:
         container: PyAV's.
         stream: PyAV's video stream, None where there is none.
         stop: as above.
+        on_packet: as above.
         statistics: what has been read so far.
 
     Raises:
         av.error.FFmpegError: FFmpeg cannot open it.
     """
 
-    def __init__(self, path: str, stream: int | None = None, stop: Event | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        stream: int | None = None,
+        stop: Event | None = None,
+        on_packet: Callable[[], None] = lambda: None,
+    ) -> None:
         import av
 
         self._silence = silence_ffmpeg()
@@ -106,6 +114,7 @@ class VideoDemuxer:
             raise
         self.statistics = ReadStatistics()
         self.stop = stop or Event()
+        self.on_packet = on_packet
         self.stream: Any = best_video_stream(self.container) if stream is None else self.container.streams[stream]
         if self.stream is not None and self.stream.codec_context is not None:
             # a damaged header may state any size, and a decoder allocates some pictures before it returns the first
@@ -168,6 +177,7 @@ class VideoDemuxer:
             if packet is None:
                 return
             failures = 0
+            self.on_packet()
             if packet.size == 0:
                 continue  # the signal to flush the decoder, which the caller does
             if packet.pts is not None and packet.stream_index < len(bases):

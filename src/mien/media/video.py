@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -32,7 +32,11 @@ _MAX_MISSING_FACTOR = 1000
 
 
 def open_video(
-    path: str | os.PathLike[str], selection: FrameSelection = ALL_FRAMES, *, after: int | None = None
+    path: str | os.PathLike[str],
+    selection: FrameSelection = ALL_FRAMES,
+    *,
+    after: int | None = None,
+    on_packet: Callable[[], None] = lambda: None,
 ) -> VideoFile:
     """Open a video file of any container and codec that FFmpeg reads.
 
@@ -51,13 +55,14 @@ def open_video(
             second key frame before; with ``fps``, all frames are taken where the video has fewer.
         after: number of the last frame that an earlier run has taken: resume behind it, with the same numbers, times
             and selection of frames as one uninterrupted run.
+        on_packet: called with each packet that is read; many may be read for one frame that is selected.
 
     Raises:
         MissingFileError: no such file.
         InputError: a folder, an address or a pipe, a file that may not be read, or an option out of range.
         VideoError: not a video, or one without a frame that can be decoded.
     """
-    return VideoFile(probe_video(path), selection, after)
+    return VideoFile(probe_video(path), selection, after, on_packet)
 
 
 class VideoFile:
@@ -67,6 +72,7 @@ class VideoFile:
         probe: what is known of the file.
         selection: which frames to take.
         after: number of the last frame that an earlier run has taken, None for none.
+        on_packet: called with each packet that is read.
 
     Attributes:
         info: what the file states about itself.
@@ -75,7 +81,13 @@ class VideoFile:
         InputError: a selection that starts behind the end of the video.
     """
 
-    def __init__(self, probe: VideoProbe, selection: FrameSelection = ALL_FRAMES, after: int | None = None) -> None:
+    def __init__(
+        self,
+        probe: VideoProbe,
+        selection: FrameSelection = ALL_FRAMES,
+        after: int | None = None,
+        on_packet: Callable[[], None] = lambda: None,
+    ) -> None:
         whole = probe.info
         known_seconds = whole.seconds if probe.until is not None else None
         if selection.start and known_seconds and selection.start > known_seconds:
@@ -83,7 +95,7 @@ class VideoFile:
                 f"start lies behind the end of the video, at {known_seconds:.2f} s: got {selection.start}",
                 path=probe.path,
             )
-        self._probe, self._selection, self._after = probe, selection, after
+        self._probe, self._selection, self._after, self._on_packet = probe, selection, after, on_packet
         expected = selection.expected_frames(whole.frames, whole.seconds, whole.rate)
         self.info: SourceInfo = replace(whole, frames=expected, selection=selection)
         self._losses = LossReport(whole.rate, known_seconds)
@@ -136,7 +148,7 @@ class VideoFile:
             log_problems(logger, self)
 
     def _read(self) -> Generator[Frame, None, None]:
-        start = find_seek_point(self._probe, self._selection, self._after, self._stop)
+        start = find_seek_point(self._probe, self._selection, self._after, self._stop, self._on_packet)
         if start is None or self._stop.is_set():
             return
         if self._probe.numbering is FrameNumbering.RATE:
@@ -144,7 +156,7 @@ class VideoFile:
                 f"has no usable timestamps: its frames are timed at {self._probe.rate:g} per second"
             )
         for attempt in (start, SeekPoint(target=start.target)):
-            with VideoDemuxer(self._probe.path, self._probe.stream, self._stop) as demuxer:
+            with VideoDemuxer(self._probe.path, self._probe.stream, self._stop, self._on_packet) as demuxer:
                 try:
                     yield from self._decode_from(demuxer, attempt)
                     return

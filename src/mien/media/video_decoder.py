@@ -30,7 +30,7 @@ class VideoDecoder:
     Args:
         take: returns a process, or None where none can be started: then this process decodes.
         give_back: called with the process when it is no longer needed.
-        seconds: time that each request, and each frame, may take.
+        seconds: time that each request, and each packet of the video, may take.
     """
 
     def __init__(
@@ -94,10 +94,12 @@ class VideoDecoder:
         process = self._process
         if self._killed or process is None:
             return {"end": True}, None
-        answer = self._call(lambda: process.next_answer(seconds=self._seconds, max_bytes=_MAX_FRAME_BYTES))
-        if "end" in answer[0]:
-            self._in_use = False
-        return answer
+        while True:
+            answer = self._call(lambda: process.next_answer(seconds=self._seconds, max_bytes=_MAX_FRAME_BYTES))
+            if "end" in answer[0]:
+                self._in_use = False
+            if "progress" not in answer[0]:
+                return answer
 
     def kill(self) -> None:
         """End decoding at once."""
