@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
 
 
 def jpeg_of_scans(width: int, height: int, scans: int, between: bytes = b"") -> bytes:
@@ -30,3 +34,22 @@ def jpeg_of_scans(width: int, height: int, scans: int, between: bytes = b"") -> 
     bits += "1" * (-len(bits) % 8)
     data = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
     return head + (between + segment(0xDA, bytes([1, 1, 0, 1, 63, 0])) + data) * scans + b"\xff\xd9"
+
+
+def motion_jpeg(path: Path, pictures: list[bytes], size: tuple[int, int]) -> None:
+    """A video whose frames are these JPEG files.
+
+    Args:
+        path: of the video.
+        pictures: the files.
+        size: (width, height) that the container states.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuvj420p"
+        for i, data in enumerate(pictures):
+            packet = av.Packet(data)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, i, i, Fraction(1, 10)
+            packet.is_keyframe = True
+            container.mux(packet)

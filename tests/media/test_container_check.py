@@ -15,7 +15,7 @@ from PIL import Image
 from helpers.encoded_images import encoded
 from helpers.hostile import KINDS, chunk, corrupted, png, saved
 from helpers.pictures import noise
-from mien.errors import ImageError
+from mien.errors import ImageError, ImageTooLargeError
 from mien.media.container_check import check_container
 from mien.media.decoding_cost import COMPLEX
 from mien.media.filetype import HEADER_BYTES
@@ -64,7 +64,6 @@ FILES: dict[str, Callable[[], bytes]] = {
     "TIFF of fractions": lambda: _tiff(282, 5, N, 8),
     "PPM of comments": lambda: b"P6\n" + b"#\n" * N + b"2 1\n255\n" + bytes(6),
     "icon of many": lambda: b"\0\0\1\0" + struct.pack("<H", 4000) + bytes(16 * 4000),
-    "icon of a large PNG": lambda: _icon(png(12_000, 12_000, b"")),
     "icon of a PNG of texts": lambda: _icon(PNG[:33] + chunk(b"tEXt", b"a\0") * N + PNG[33:]),
     "JPEG 2000 of tiles": lambda: TILES + bytes(N * 5),
     "JPEG 2000": lambda: b"\xff\x4f\xff\x51" + bytes(17 << 20),
@@ -114,3 +113,9 @@ def test_damaged_containers_are_left_to_the_decoder(kind: str) -> None:
         except ImageError as error:
             codes.add(error.code)
     assert codes <= {COMPLEX}
+
+
+def test_the_size_of_a_png_in_an_icon_is_bounded() -> None:
+    with pytest.raises(ImageTooLargeError, match="has an icon of 12000 × 12000 pixels and was not decoded"):
+        load_image(_icon(png(12_000, 12_000, b"")))
+    assert load_image(_icon(encoded(noise(300, 400), "PNG"))).size == (400, 300)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import time
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.costly_files import jpeg_of_scans
+from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from helpers.encoded_images import encoded
 from helpers.pictures import noise
 from mien.datasets.image_codec import decode_image
@@ -91,22 +89,10 @@ def test_datasets_refuse_the_same() -> None:
     assert time.perf_counter() - began < 1
 
 
-def _motion_jpeg(path: Path, pictures: list[bytes], size: tuple[int, int]) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mjpeg", rate=10)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuvj420p"
-        for i, data in enumerate(pictures):
-            packet = av.Packet(data)
-            packet.stream, packet.pts, packet.dts, packet.time_base = stream, i, i, Fraction(1, 10)
-            packet.is_keyframe = True
-            container.mux(packet)
-
-
 def test_such_a_picture_in_a_motion_jpeg_is_a_lost_frame(tmp_path: Path) -> None:
     good, bad = encoded(noise(480, 640), "JPEG"), jpeg_of_scans(4000, 4000, 5_000)
     path = tmp_path / "a.avi"
-    _motion_jpeg(path, [good, bad, good, good], (640, 480))
+    motion_jpeg(path, [good, bad, good, good], (640, 480))
     began = time.perf_counter()
     with open_video(path) as video:
         assert [frame.index for frame in video] == [0, 2, 3]
@@ -116,7 +102,7 @@ def test_such_a_picture_in_a_motion_jpeg_is_a_lost_frame(tmp_path: Path) -> None
 
 def test_a_motion_jpeg_of_nothing_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.avi"
-    _motion_jpeg(path, [jpeg_of_scans(4000, 4000, 5_000)] * 5, (4000, 4000))
+    motion_jpeg(path, [jpeg_of_scans(4000, 4000, 5_000)] * 5, (4000, 4000))
     began = time.perf_counter()
     with pytest.raises(VideoError):
         open_video(path)

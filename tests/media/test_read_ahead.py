@@ -246,3 +246,13 @@ print("end")
     done = subprocess.run([sys.executable, "-c", script, str(path), how], capture_output=True, text=True, timeout=20)
     assert done.returncode == (0 if how == "forgotten" else -2 if done.returncode < 0 else 1)
     assert ("KeyboardInterrupt" in done.stderr) == (how == "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("frames", "max_bytes", "ready"), [(20, 1 << 30, 8), (3, 1 << 30, 3), (20, 5 * 64 * 48 * 3, 5)]
+)
+def test_wait_returns_when_frames_are_there_or_no_more_come(frames: int, max_bytes: int, ready: int) -> None:
+    with ReadAhead(Numbers(frames), max_bytes=max_bytes) as ahead:
+        ahead.wait(8)
+        assert len(ahead._queue) >= ready
+        assert len(list(ahead)) == frames

@@ -12,7 +12,7 @@ import re
 import struct
 from typing import BinaryIO
 
-from mien.errors import ImageError
+from mien.errors import ImageError, ImageTooLargeError
 from mien.media.decoding_cost import COMPLEX, is_jpeg_header
 
 MAX_PARTS = 20_000
@@ -53,6 +53,7 @@ def check_container(head: bytes, stream: BinaryIO) -> None:
 
     Raises:
         ImageError: it does; ``code`` is `mien.media.decoding_cost.COMPLEX`.
+        ImageTooLargeError: an icon of more than `MAX_ICON_SIDE` pixels.
     """
     try:
         stream.seek(0)
@@ -147,7 +148,11 @@ def _check_icon(head: bytes, stream: BinaryIO) -> None:
             continue
         width, height = struct.unpack_from(">II", start, 16)
         if max(width, height) > MAX_ICON_SIDE:
-            raise _too_complex(f"has an icon of {width} × {height} pixels", limit=MAX_ICON_SIDE)
+            raise ImageTooLargeError(
+                f"has an icon of {width} × {height} pixels and was not decoded",
+                advice="shrink it",
+                details={"pixels": width * height, "limit": MAX_ICON_SIDE**2},
+            )
         _check_png(stream, at)
 
 

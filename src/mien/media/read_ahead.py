@@ -63,7 +63,7 @@ class ReadAhead:
         self._bytes = 0
         self._dropped = 0
         self._changed = threading.Condition()
-        self._at_end = False
+        self._at_end = self._full = False
         self._closed = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -91,16 +91,20 @@ class ReadAhead:
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames; a second loop continues where the first one stopped."""
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._fill, name=f"mien {self.info.name}", daemon=True)
-            atexit.register(self.close)
-            self._thread.start()
+        self._start()
         while (frame := self._take()) is not None:
             yield frame
 
     def end_when(self, cancel: threading.Event | None) -> None:
         """End the iteration when this is set, also while no frame arrives; None for never."""
         self._cancel = cancel
+
+    def wait(self, frames: int) -> None:
+        """Start reading, and wait until so many frames are in the queue, it is full, or there are no more."""
+        self._start()
+        with self._changed:
+            while len(self._queue) < frames and not (self._full or self._at_end or self._closed or self._is_cancelled):
+                self._changed.wait(_POLL_INTERVAL)
 
     def close(self) -> None:
         """Stop reading and empty the queue; never waits long, even where the source does not respond."""
@@ -127,6 +131,12 @@ class ReadAhead:
     @property
     def _is_cancelled(self) -> bool:
         return self._cancel is not None and self._cancel.is_set()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._fill, name=f"mien {self.info.name}", daemon=True)
+            atexit.register(self.close)
+            self._thread.start()
 
     def _take(self) -> Frame | None:
         with self._changed:
@@ -165,7 +175,10 @@ class ReadAhead:
                     self._bytes -= self._queue.popleft().rgb.nbytes
                     self._dropped += 1
                 else:
+                    self._full = True
+                    self._changed.notify_all()
                     self._changed.wait()
+            self._full = False
             if self._closed:
                 return False
             self._queue.append(frame)

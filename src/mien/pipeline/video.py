@@ -289,6 +289,10 @@ class VideoStream:
         finally:
             self.close()
 
+    def wait(self) -> None:
+        """Wait until the frames of the next batch are read, or the source has no more."""
+        self._source.wait(BATCH)
+
     def close(self) -> None:
         """Close the source."""
         self._source.close()

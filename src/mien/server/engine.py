@@ -2,20 +2,23 @@
 
 A worker decodes a photo, detects its faces and crops them; the pixels are released there, so that as many photos are in
 memory as there are workers. The crops then wait a moment for those of other photos in progress, and each model runs
-once on all of them.
+once on all of them. A picture whose header does not bound the time of decoding it is decoded by a process that can be
+ended, before a worker gets it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,7 @@ from mien.cpus import thread_count
 from mien.detect import DetectionOptions, make_detector
 from mien.detect.detector import Detector, RefiningDetector
 from mien.errors import MienError
+from mien.media.decoder_pool import DecoderPool
 from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.models.readout import DEFAULT
@@ -36,6 +40,7 @@ from mien.server.limits import ServiceLimits
 from mien.server.problems import ProblemError, problem_from
 from mien.server.worker_pool import Kind, Task, WorkerPool
 
+_Result = TypeVar("_Result")
 _FINISHING = Task(Kind.PHOTO, first=True)
 """Classification of photos whose faces are detected."""
 _MAX_SIDE = 32_766
@@ -131,6 +136,10 @@ class LimitedRefiningDetector(LimitedDetector):
         return faces[: self._max_faces], origin[: self._max_faces]
 
 
+class _CostlyPictureError(Exception):
+    """A picture that a process has to decode."""
+
+
 class InferenceEngine:
     """The one analyzer of the service and the threads that it runs on.
 
@@ -142,6 +151,9 @@ class InferenceEngine:
         min_face: what the detector was built with; reported with the results.
 
     Attributes:
+        pool: the threads that compute.
+        decoders: the processes that decode what may take long.
+        decoding: the threads that wait for these processes.
         on_batch: called after every batch with the number of photos that were classified together.
         on_stage: called after every stage of inference with its name and its seconds.
     """
@@ -159,6 +171,10 @@ class InferenceEngine:
         limited = LimitedRefiningDetector if isinstance(detector, RefiningDetector) else LimitedDetector
         self.analyzer = Analyzer(detector=limited(detector, limits.faces), models=models, min_face=min_face, threads=1)
         self.pool = WorkerPool(thread_count(threads))
+        self.decoders = DecoderPool(
+            limits.decoders, seconds=limits.decode_seconds, memory_bytes=int(limits.decode_bytes)
+        )
+        self.decoding = WorkerPool(limits.decoders + limits.jobs_running)
         self.on_batch: Callable[[int], None] = lambda _: None
         self.on_stage: Callable[[str, float], None] = lambda _, __: None
         self._waiting: deque[tuple[_CroppedPhoto, Future[PhotoResult]]] = deque()
@@ -210,7 +226,8 @@ class InferenceEngine:
         self._in_progress += 1
         future: Future[PhotoResult] = Future()
         try:
-            photo = await self.pool.run(Task(Kind.PHOTO, client), self._detect, data, request)
+            detect = functools.partial(self._detect, request=request)
+            photo = await self.run_on_frame(Task(Kind.PHOTO, client), data, self.limits.pixels, detect)
             if not photo.faces:
                 return PhotoResult(photo.faces, photo.left_out)
             self._waiting.append((photo, future))
@@ -231,20 +248,49 @@ class InferenceEngine:
         Raises:
             ProblemError: the photo is too large or cannot be read.
         """
-        jpeg: bytes = await self.pool.run(Task(Kind.PHOTO, client), self._render, data, max_side)
-        return jpeg
+        render = functools.partial(_render, max_side=max_side)
+        return await self.run_on_frame(Task(Kind.PHOTO, client), data, self.limits.pixels, render)
 
-    def _render(self, data: bytes, max_side: int) -> bytes:
-        from PIL import Image
+    async def run_on_frame(self, task: Task, data: bytes, max_pixels: int, work: Callable[[Frame], _Result]) -> _Result:
+        """Decode one picture, and return what ``work`` returns for it in a worker.
 
-        picture = Image.fromarray(self.load_frame(data, self.limits.pixels).rgb)
-        picture.thumbnail((max_side, max_side))
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=_RENDITION_QUALITY)
-        return file.getvalue()
+        Args:
+            task: what it belongs to.
+            data: bytes of its file.
+            max_pixels: as of `mien.media.image.load_image`.
+            work: is given the picture.
+
+        Raises:
+            ProblemError: the picture is too large or cannot be read.
+        """
+        given_up = threading.Event()
+
+        def in_worker() -> _Result:
+            if not self.decoders.is_cheap(data):
+                raise _CostlyPictureError
+            return work(self._load_frame(load_image, data, max_pixels))
+
+        def by_process() -> _Result:
+            frame = self._load_frame(self.decoders.load_image, data, max_pixels)
+            if given_up.is_set():
+                raise _CostlyPictureError
+            # as long as a worker has not taken it, the next picture is not decoded, so that few are in memory
+            return self.pool.submit(task, work, frame).result()
+
+        try:
+            return await self.pool.run(task, in_worker)
+        except _CostlyPictureError:
+            pass
+        try:
+            return await self.decoding.run(task, by_process)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
 
     def close(self, seconds: float) -> None:
-        """Stop the threads."""
+        """Stop the threads and processes."""
+        self.decoders.close()
+        self.decoding.close(seconds)
         self.pool.close(seconds)
 
     @contextlib.contextmanager
@@ -254,14 +300,15 @@ class InferenceEngine:
         yield
         self.on_stage(stage, time.perf_counter() - began)
 
-    def load_frame(self, data: bytes, max_pixels: int) -> Frame:
-        """Decode one picture of a request; runs in a worker.
+    def _load_frame(self, load: Callable[..., Frame], data: bytes, max_pixels: int) -> Frame:
+        """Decode one picture of a request.
 
         Raises:
             ProblemError: it is too large or cannot be read.
         """
         try:
-            frame = load_image(data, max_pixels=max_pixels)
+            with self.timed("decode"):
+                frame = load(data, max_pixels=max_pixels)
         except MienError as error:
             raise problem_from(error) from None
         except MemoryError:
@@ -273,13 +320,13 @@ class InferenceEngine:
             raise ProblemError("image-too-large", detail, facts={"side": side, "limit": _MAX_SIDE})
         return frame
 
-    def _detect(self, data: bytes, request: PhotoRequest) -> _CroppedPhoto:
-        """In a worker: decode, detect, crop."""
-        with self.timed("decode"):
-            frame = self.load_frame(data, self.limits.pixels)
+    def _detect(self, frame: Frame, request: PhotoRequest) -> _CroppedPhoto:
+        """In a worker: detect, crop. The faces are in pixels of the whole photo where ``frame`` is smaller."""
+        whole_size = frame.full_size or frame.size
         with self.timed("detect"):
             detected = self.detector.detect(frame.rgb)
-        detected = detected.filter(min_score=request.min_score, min_size=request.min_face)
+        min_size = request.min_face * frame.size[0] / whole_size[0]
+        detected = detected.filter(min_score=request.min_score, min_size=min_size)
         if not detected and request.whole_if_no_face:
             whole = np.array([[0, 0, *frame.size]], np.float32)
             detected = Faces.detected(whole, np.zeros(1), None, frame.size)
@@ -290,7 +337,7 @@ class InferenceEngine:
             for name, model in self.models.models.items()
             if request.models is None or name in request.models
         }
-        return _CroppedPhoto(faces, len(detected) - len(faces), crops)
+        return _CroppedPhoto(faces.scaled(whole_size), len(detected) - len(faces), crops)
 
     def _schedule_batch(self, seconds: float) -> None:
         """Classify the photos that wait, after the given time at most; in the event loop."""
@@ -342,3 +389,13 @@ class InferenceEngine:
             for i, one in zip(which, split(predictions, [faces[i] for i in which]), strict=True):
                 faces[i] = one
         return [PhotoResult(one, photo.left_out) for one, photo in zip(faces, photos, strict=True)]
+
+
+def _render(frame: Frame, max_side: int) -> bytes:
+    from PIL import Image
+
+    picture = Image.fromarray(frame.rgb)
+    picture.thumbnail((max_side, max_side))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=_RENDITION_QUALITY)
+    return file.getvalue()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.media.video_decoder import VideoDecoder
 from mien.server.clients import CHOSEN_ID
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
@@ -67,6 +68,7 @@ class AnalysisJob:
         turn: set when it may start.
         task: the analysis.
         removal: takes place unless the video is asked for before.
+        decoder: decodes it, while it is analysed.
     """
 
     id: str
@@ -82,6 +84,7 @@ class AnalysisJob:
     turn: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     removal: asyncio.TimerHandle | None = None
+    decoder: VideoDecoder | None = None
 
     def cancel_removal(self) -> None:
         """The video stays after all."""
@@ -321,6 +324,8 @@ class JobQueue:
         self._give_turns()
 
     async def _stop(self, job: AnalysisJob) -> None:
+        if job.decoder is not None:
+            job.decoder.kill()
         if job.task is not None:
             job.task.cancel()
             # the step that is being computed has to end before its files can be removed
@@ -354,13 +359,24 @@ class JobQueue:
             (job.folder / UPLOAD).unlink(missing_ok=True)
 
     async def _analyse(self, job: AnalysisJob) -> None:
-        run, limits, task = self._engine.pool.run, self._limits, Task(Kind.VIDEO, job.id)
-        await self._step(run(task, check_container, job.folder / UPLOAD, limits))
-        analysis = await self._step(
-            run(task, VideoAnalysis, self._engine, job.folder, job.request, limits, job.progress)
-        )
+        # what waits for a decoder holds no worker
+        wait, limits, task = self._engine.decoding.run, self._limits, Task(Kind.VIDEO, job.id)
+        with self._engine.decoders.video() as decoder:
+            job.decoder = decoder
+            await self._step(wait(task, check_container, decoder, job.folder / UPLOAD, limits))
+            analysis = await self._step(
+                wait(task, VideoAnalysis, self._engine, job.folder, decoder, job.request, limits, job.progress)
+            )
+            await self._analyse_steps(job, analysis)
+
+    async def _analyse_steps(self, job: AnalysisJob, analysis: VideoAnalysis) -> None:
+        run, wait, limits = self._engine.pool.run, self._engine.decoding.run, self._limits
+        task = Task(Kind.VIDEO, job.id)
         try:
-            while await self._step(run(task, analysis.step)):
+            while True:
+                await self._step(wait(task, analysis.wait))
+                if not await self._step(run(task, analysis.step)):
+                    break
                 if time.monotonic() - job.started > limits.job_seconds:
                     detail = f"the analysis took longer than {limits.job_seconds:g} s: send a shorter part (start, end)"
                     raise ProblemError("video-too-long", detail)

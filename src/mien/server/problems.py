@@ -49,6 +49,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "image-too-complex": ProblemType(
         422, "Image too complex", "the image", "save it again as an ordinary JPEG or PNG", facts=("limit",)
     ),
+    "extra-missing": ProblemType(
+        422, "Unsupported format", "the image", "this service does not read that format: save it as JPEG or PNG"
+    ),
+    "video-too-complex": ProblemType(
+        422, "Video too complex", "the video", "convert it to H.264 in MP4", facts=("limit",)
+    ),
     "video-unreadable": ProblemType(422, "Unreadable video", "the video", "check the file, or convert it to MP4"),
     "output-unwritable": ProblemType(
         507, "Insufficient storage", detail="the video or its results cannot be stored; the disk may be full"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import VideoError
 from mien.files import write_text
 from mien.media.selection import FrameSelection
+from mien.media.video_decoder import VideoDecoder
 from mien.pipeline.video import VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, RowWriter
 from mien.results.video import VideoFrame
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
-from mien.server.problems import ProblemError, problem_from
+from mien.server.problems import ProblemError
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
@@ -73,6 +73,7 @@ class VideoAnalysis:
     Args:
         engine: whose analyzer is used.
         folder: holds the upload, and gets the results.
+        decoder: decodes the upload.
         request: which frames are analysed, and how.
         limits: what is allowed.
         progress: is kept up to date.
@@ -86,16 +87,15 @@ class VideoAnalysis:
         self,
         engine: InferenceEngine,
         folder: Path,
+        decoder: VideoDecoder,
         request: VideoRequest,
         limits: ServiceLimits,
         progress: VideoProgress,
     ) -> None:
         self._engine, self._folder, self._limits, self._progress = engine, folder, limits, progress
+        source = decoder.open(folder / UPLOAD, request.selection)
         self._stream: VideoStream = engine.analyzer.stream(
-            folder / UPLOAD,
-            **asdict(request.selection),
-            tracking=request.tracking,
-            smoothing=request.smoothing,
+            source, tracking=request.tracking, smoothing=request.smoothing
         )
         self._batches: Any = self._stream.batches()
         self._tables: list[RowWriter] = [CsvRows(folder / CSV), JsonlRows(folder / JSONL)]
@@ -106,6 +106,10 @@ class VideoAnalysis:
         progress.total_seconds = None if end is None else max(end - self._start, 0.0)
         if progress.total_seconds is not None and progress.total_seconds > limits.video_seconds:
             raise _too_long(progress.total_seconds, limits)
+
+    def wait(self) -> None:
+        """Wait until `step` has the frames that it analyses, so that it holds no worker while they are decoded."""
+        self._stream.wait()
 
     def step(self) -> bool:
         """Analyse the next frames; False where there are none.
@@ -162,28 +166,16 @@ class VideoAnalysis:
             raise _too_wide(*batch[0].frame.size, self._limits)
 
 
-def check_container(path: Path, limits: ServiceLimits) -> None:
+def check_container(decoder: VideoDecoder, path: Path, limits: ServiceLimits) -> None:
     """Refuse what must not be opened as a video, before anything decodes it.
 
     Raises:
-        ProblemError: it is not a video, or its frames are too large.
+        MienError: it is not a video.
+        ProblemError: its frames are too large.
     """
-    import av
-    from av.error import FFmpegError
-
-    from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video
-
-    only = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-    try:
-        with av.open(f"file:{path}", metadata_errors="replace", container_options=only) as container:
-            for stream in container.streams.video:
-                context = stream.codec_context
-                if context is not None and context.width * context.height > limits.video_pixels:
-                    raise _too_wide(context.width, context.height, limits)
-    except FFmpegError:
-        with path.open("rb") as file:
-            diagnosis = diagnose_unreadable_video(file.read(HEADER_BYTES))
-        raise problem_from(VideoError(diagnosis.reason)) from None
+    for width, height in decoder.frame_sizes(path, _CONTAINERS):
+        if width * height > limits.video_pixels:
+            raise _too_wide(width, height, limits)
 
 
 def _annotated_video(path: Path) -> AnnotatedVideo:

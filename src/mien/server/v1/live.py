@@ -123,20 +123,27 @@ class LiveSession:
         self._first_arrival: float | None = None
         self._last_time = -_MIN_STEP
 
-    def analyze(self, received: ReceivedFrame) -> tuple[VideoFrame, float]:
+    def analyze(self, received: ReceivedFrame, picture: Frame) -> tuple[VideoFrame, float]:
         """The analysed frame and its time in seconds; runs in a worker.
 
+        Args:
+            received: the frame as it arrived.
+            picture: its picture.
+
         Raises:
-            ProblemError: it is not a picture, or too large.
+            ProblemError: it is too large.
         """
-        with self._engine.timed("decode"):
-            frame = self._engine.load_frame(received.data, self._engine.limits.live_pixels)
+        if picture.full_size is not None:
+            width, height = picture.full_size
+            limit = self._engine.limits.live_pixels
+            detail = f"the frame has {width} × {height} pixels; the limit is {limit:,}: send smaller ones"
+            raise ProblemError("image-too-large", detail, facts={"pixels": width * height, "limit": limit})
         if self._first_arrival is None:
             self._first_arrival = received.arrival
         time_ = received.arrival - self._first_arrival if received.client_time is None else received.client_time
         # filters need increasing times
         self._last_time = max(time_, self._last_time + _MIN_STEP)
-        frame = Frame(frame.rgb, None, received.index, self._last_time)
+        frame = Frame(picture.rgb, None, received.index, self._last_time)
         detect = functools.partial(self._pipeline.detect, frame) if self._pipeline.detects(0) else None
         with self._engine.timed("live-frame"):
             return self._pipeline.step([frame], [detect])[0], self._last_time
@@ -260,7 +267,8 @@ async def _answer(socket: WebSocket, latest: LatestFrame, service: ServiceState,
         received = await latest.get()
         problem: ProblemError | None = None
         try:
-            frame, at = await service.engine.pool.run(task, session.analyze, received)
+            work = functools.partial(session.analyze, received)
+            frame, at = await service.engine.run_on_frame(task, received.data, service.limits.live_pixels, work)
         except ProblemError as error:
             problem = error
         except MienError as error:
