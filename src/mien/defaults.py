@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-DETECTOR: Final = "mtcnn"
+DETECTOR: Final = "mien"
 """Name of the face detector."""
 MODELS: Final = ("emotion", "age")
 """Names of the models that run on every face."""
-MIN_FACE: Final = 40
-"""Side of the smallest face to detect in photos and videos, pixels."""
-LIVE_MIN_FACE: Final = 60
+MIN_FACE: Final[int | None] = None
+"""Height of the smallest face to detect in photos and videos, pixels; None for the two values below."""
+SMALLEST_FACE: Final = 16
+"""Height of the smallest face to detect in pictures whose longer side is at most `SMALLEST_FACE_SIDE`, pixels."""
+SMALLEST_FACE_SIDE: Final = 1280
+"""Longer side above which the smallest face grows in proportion, so that a picture's size does not change the cost."""
+LIVE_MIN_FACE: Final = 40
 """The same for cameras and streams, which have to be analysed in real time."""
 CHECK_MIN_FACE: Final = 60
 """The same where a dataset is checked for pictures without a face; they are enlarged first."""

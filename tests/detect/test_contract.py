@@ -14,7 +14,7 @@ from helpers.pictures import astronaut, hopper, noise
 from mien import defaults
 from mien.detect import DETECTORS, DetectionOptions, Detector, make_detector
 from mien.errors import InputError, ModelError
-from mien.geometry import iou
+from mien.geometry import iou, resize
 
 ASTRONAUT_BOX = np.array([[179, 63, 265, 173]], np.float32)
 ASTRONAUT_BESIDE = np.array([[691, 63, 777, 173]], np.float32)
@@ -91,6 +91,33 @@ def test_pictures_too_small_for_a_face_are_empty(detector, shape):
 
 def test_faces_below_min_face_are_not_found(detector):
     assert len(make_detector(DetectionOptions(detector.name, 300), threads=1).detect(astronaut())) == 0
+
+
+@pytest.mark.parametrize("min_face", [24, 40, 100])
+def test_a_face_of_min_face_pixels_is_found_in_pictures_of_any_size(detector, min_face):
+    face = resize(astronaut(), (round(512 * min_face / 110),) * 2)
+    side = len(face)
+    for width, height, x, y in ((640, 480, 150, 11), (1000, 700, 517, 223)):
+        picture = np.full((height, width, 3), 110, np.uint8)
+        picture[y : y + side, x : x + side] = face[: height - y, : width - x]
+        faces = make_detector(DetectionOptions(detector.name, min_face), threads=1).detect(picture)
+        expected = ASTRONAUT_BOX * (side / 512) + np.array([x, y, x, y])
+        assert len(faces), (width, height)
+        assert iou(faces.boxes, expected).max() > 0.5, (width, height)
+
+
+@pytest.mark.parametrize(("picture", "box"), [(astronaut, ASTRONAUT_BOX), (hopper, HOPPER_BOX)])
+@pytest.mark.parametrize("margin", [-0.05, 0.0, 0.15, 0.4])
+def test_every_box_in_a_close_up_is_the_face(detector, picture, box, margin):
+    x1, y1, x2, y2 = box[0]
+    w, h = margin * (x2 - x1), margin * (y2 - y1)
+    left, top, right, bottom = (int(max(v, 0)) for v in (x1 - w, y1 - h, x2 + w, y2 + h))
+    faces = detector.detect(np.ascontiguousarray(picture()[top:bottom, left:right]))
+    place = box - np.array([left, top, left, top])
+    for found in faces.boxes:
+        assert iou(found[None], place)[0, 0] > 0.3, (faces.boxes, place)
+    if detector.name == defaults.DETECTOR:
+        assert len(faces) == 1
 
 
 def test_the_picture_is_not_changed_and_may_be_a_view(detector):

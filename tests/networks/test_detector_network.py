@@ -126,5 +126,5 @@ def test_a_picture_is_padded_to_the_right_and_below() -> None:
         seen.append(batch.shape)
         return [o[None] for o in outputs_for((64, 64), [(0, 1, 2, 2.0)])]
 
-    assert len(detect(forward, picture, 0.5)) == 1
+    assert [len(found) for found in detect(forward, [picture], 0.5, [1.0])] == [1]
     assert seen == [(1, 64, 64, 3)]

@@ -70,17 +70,17 @@ def test_refinement_returns_the_networks_points_in_the_picture() -> None:
 
     inside = points_in_crop(truth, crop_matrices(boxes, roll_angles(guess)))
     mirrored = (inside.reshape(2, 5, 2)[:, [1, 0, 2, 4, 3]] * [-1, 1]).reshape(2, 10).astype(np.float32)
-    answers = [inside, inside, mirrored]
+    answers = [inside, np.concatenate([inside, mirrored])]
 
     def forward(crops: np.ndarray) -> np.ndarray:
-        assert crops.shape == (2, SIDE, SIDE, 3)
+        assert crops.shape == (len(answers[0]), SIDE, SIDE, 3)
         return answers.pop(0)
 
     picture = np.zeros((300, 400, 3), np.uint8)
-    np.testing.assert_allclose(refine(forward, picture, boxes, guess, mirror=False), truth, atol=1e-3)
-    np.testing.assert_allclose(refine(forward, picture, boxes, guess), truth, atol=1e-3)
+    np.testing.assert_allclose(refine(forward, [picture], [boxes], [guess], mirror=False)[0], truth, atol=1e-3)
+    np.testing.assert_allclose(refine(forward, [picture], [boxes], [guess])[0], truth, atol=1e-3)
     assert not answers
-    assert len(refine(forward, picture, boxes[:0], guess[:0])) == 0
+    assert len(refine(forward, [picture], [boxes[:0]], [guess[:0]])[0]) == 0
 
 
 def test_the_network_starts_from_an_average_face_and_every_parameter_learns() -> None:

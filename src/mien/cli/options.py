@@ -105,8 +105,15 @@ def _detection(detector: str | None, **values: Any) -> DetectionOptions | None:
     return None if detector is None else DetectionOptions(detector, **values)
 
 
+_OWN_SMALLEST = (
+    f"the detector's own; mien: {defaults.SMALLEST_FACE}, above {defaults.SMALLEST_FACE_SIDE:,} pixels 1/"
+    f"{defaults.SMALLEST_FACE_SIDE // defaults.SMALLEST_FACE} of the longer side"
+)
+"""Default of ``--min-face``, in words."""
+
+
 def detector_options(
-    min_face: int = defaults.MIN_FACE, *, note: str = "", optional: bool = False, fixed_size: bool = False
+    min_face: int | None = defaults.MIN_FACE, *, note: str = "", optional: bool = False, fixed_size: bool = False
 ) -> Decorator:
     """Which detector runs and how; the command gets ``detection``, a `mien.detect.options.DetectionOptions`.
 
@@ -132,8 +139,8 @@ def detector_options(
             "--min-face",
             type=click.IntRange(8),
             default=min_face,
-            show_default=True,
-            help=f"Side of the smallest face to detect, in pixels{after}",
+            show_default=_OWN_SMALLEST if min_face is None else True,
+            help=f"Height of the smallest face to detect, in pixels{after}",
         ),
         "threshold": click.option(
             "--threshold",

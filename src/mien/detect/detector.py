@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     # imported for types only: the command line reads the names of detectors without loading NumPy
     import numpy as np
     from numpy.typing import NDArray
@@ -26,8 +28,22 @@ class Detector(Protocol):
 
 
 @runtime_checkable
+class BatchDetector(Protocol):
+    """A detector that also takes several pictures at once."""
+
+    def detect_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Faces]:
+        """As `Detector.detect` for each RGB uint8 ``(h, w, 3)`` picture."""
+        ...
+
+
+@runtime_checkable
 class RefiningDetector(Protocol):
     """A detector that can also detect faces only where some are expected."""
+
+    @property
+    def recovery_score(self) -> float:
+        """Least score, 0–1, of a face that `refine` finds where `detect` found none: most others are parts of faces."""
+        ...
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
         """The faces near ``(m, 4)`` boxes, and ``(n,)`` the index of the box that led to each."""

@@ -15,14 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.defaults import MIN_FACE
-from mien.detect.arguments import check_min_face, picture_size
+from mien.detect.arguments import check_min_face, picture_size, smallest_face
 from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError, ModelError
+from mien.geometry import resize
 from mien.results.faces import Faces
 
 CASCADE = "haarcascade_frontalface_default.xml"
 _WEIGHT_UNIT = 2.0
+_WINDOW, _RELIABLE = 24, 32
+"""Side of the cascade's window, and height that the smallest faces are enlarged to, pixels."""
+_DEFAULT = 40
+_TOLERANCE = 0.8
+"""Smallest window over the smallest face: the sizes of windows go in steps of ``factor``."""
 
 
 class Haar:
@@ -32,7 +38,8 @@ class Haar:
     threshold, about 0.9 for a clear face): it ranks the faces of one picture and is not calibrated.
 
     Args:
-        min_face: side of the smallest face to detect, pixels.
+        min_face: height of the smallest face to detect, pixels; None for 40, and 1/32 of the longer side of pictures
+            above 1,280 pixels: among smaller ones most are false alarms. Below 32 pictures are enlarged.
         threads: threads of OpenCV's pool, which the whole process shares; None leaves it alone.
         factor: ratio of one size of the search window to the one before, above 1.
         neighbours: least number of overlapping hits for a face.
@@ -45,7 +52,7 @@ class Haar:
     name = "haar"
 
     def __init__(
-        self, min_face: int = MIN_FACE, threads: int | None = None, factor: float = 1.1, neighbours: int = 5
+        self, min_face: int | None = MIN_FACE, threads: int | None = None, factor: float = 1.1, neighbours: int = 5
     ) -> None:
         self._min_face = check_min_face(min_face)
         if factor <= 1.0:
@@ -67,16 +74,21 @@ class Haar:
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""
         size = picture_size(rgb)
+        least = smallest_face(self._min_face, size, _DEFAULT)
+        scale = max(_RELIABLE / least, 1.0)
         gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        if scale > 1.0:
+            gray = resize(gray, (round(size[0] * scale), round(size[1] * scale)))
+        window = max(int(_TOLERANCE * least * scale), _WINDOW)
         with self._lock:
             found, _, weights = self._cascade.detectMultiScale3(
                 gray,
                 scaleFactor=self._factor,
                 minNeighbors=self._neighbours,
-                minSize=(self._min_face, self._min_face),
+                minSize=(window, window),
                 outputRejectLevels=True,
             )
-        rows = np.asarray(found, np.float32).reshape(-1, 4)
+        rows = np.asarray(found, np.float32).reshape(-1, 4) / np.float32(scale)
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1)
         votes = np.asarray(weights, np.float64).reshape(-1)
         return faces_from_rows(boxes, 1.0 - np.exp(-np.maximum(votes, 0.0) / _WEIGHT_UNIT), None, size)

@@ -43,7 +43,7 @@ class MaxSideRefiningDetector(MaxSideDetector):
 
     def __init__(self, detector: Any, max_side: int) -> None:
         super().__init__(detector, max_side)
-        self._refine = detector.refine
+        self._refine, self.recovery_score = detector.refine, float(detector.recovery_score)
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
         """As the detector's; boxes and faces in pixels of ``rgb``."""

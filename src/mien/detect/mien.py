@@ -7,18 +7,25 @@ other detectors, so it shares some of their mistakes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.defaults import MIN_FACE
-from mien.detect.arguments import check_min_face, check_probability, picture_size
+from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.landmark_refinement import refine
-from mien.detect.raw_output import faces_from_rows
-from mien.detect.single_shot import STRIDES, Floats, detect
-from mien.geometry import resize
+from mien.detect.raw_output import faces_from_rows, rows_of_faces
+from mien.detect.single_shot import (
+    STRIDES,
+    Candidates,
+    Floats,
+    concatenate,
+    detect,
+    detect_again,
+    detect_near,
+    suppress,
+)
 from mien.models.packaged_files import PackagedFile
 from mien.models.session import open_session, run_session
 from mien.results.faces import Faces
@@ -38,16 +45,26 @@ LANDMARKS = PackagedFile(
 
 CONFIDENCE = 0.565
 """Least score of a face: 0.08 false boxes per photo without faces, on the photos held out."""
-MAX_PIXELS = 8_000_000
-"""Larger pictures are shrunk to this many pixels: memory and time stay bounded (about 0.3 GB)."""
+SECOND_CONFIDENCE = 0.75
+"""Least score of a face that only the second look finds."""
+_SMALLEST, _RELIABLE = 16, 20
+"""Height in pixels of the smallest faces that the network finds, and that a picture is shrunk to for larger ones."""
+_MAX_SCALE = 2.0
+"""Pictures are enlarged at most this many times for faces below `_SMALLEST`."""
+_FACES_AT_ONCE = 32
+"""Faces in one run of the network of landmarks: activations of more do not stay in the processor's cache."""
 _OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
 
 
 class MienDetector:
     """Mien's own detector in ONNX Runtime. Safe to call from several threads.
 
+    Where no face is certain it looks again at small copies: for a face larger than the picture, and for faces that are
+    turned by a quarter or upside down; their landmarks then show by how much.
+
     Args:
-        min_face: least shorter side of a box in pixels; smaller ones are dropped. It does not change the cost.
+        min_face: height of the smallest face to detect, pixels; None for 16, and 1/80 of the longer side of pictures
+            above 1,280 pixels. It sets the scale at which a picture is scanned, and so the cost.
         threads: threads of ONNX Runtime inside one operator; None takes the available CPUs, at most 4.
         confidence: least score, 0–1.
 
@@ -62,8 +79,12 @@ class MienDetector:
     """
 
     name = "mien"
+    recovery_score = 0.7
+    """Least score of a face that `refine` finds where `detect` found none."""
 
-    def __init__(self, min_face: int = MIN_FACE, threads: int | None = None, confidence: float = CONFIDENCE) -> None:
+    def __init__(
+        self, min_face: int | None = MIN_FACE, threads: int | None = None, confidence: float = CONFIDENCE
+    ) -> None:
         self._min_face = check_min_face(min_face)
         self._confidence = check_probability("confidence", confidence)
         self._network = open_session(NETWORK.read(), threads=threads, name=NETWORK.filename)
@@ -71,19 +92,70 @@ class MienDetector:
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""
+        return self.detect_batch([rgb])[0]
+
+    def detect_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Faces]:
+        """As `detect` for several pictures; those of one size go through the networks together."""
+        sizes = [picture_size(rgb) for rgb in pictures]
+        least = [smallest_face(self._min_face, size) for size in sizes]
+        found = detect(self._forward, pictures, self._threshold, [_scale(face) for face in least])
+        sure = max(SECOND_CONFIDENCE, self._confidence)
+        unsure = [i for i, each in enumerate(found) if not len(each) or each.scores[0] < sure]
+        again = detect_again(self._forward, [pictures[i] for i in unsure], sure)
+        for i, more in zip(unsure, again, strict=True):
+            found[i] = _merge(found[i], more)
+        boxes = [each.boxes for each in found]
+        points = refine(self._points, pictures, boxes, [each.landmarks for each in found])
+        return [
+            faces_from_rows(each.boxes, each.scores, five, size, min_face=face)
+            for each, five, size, face in zip(found, points, sizes, least, strict=True)
+        ]
+
+    def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
+        """Detect faces only where some are expected, such as near those of the previous frame.
+
+        The network runs on a small crop around each box. Several boxes that lead to the same face leave one.
+
+        Args:
+            rgb: RGB uint8 ``(h, w, 3)``.
+            boxes: ``(m, 4)`` finite xyxy pixels, about as `detect` returns them; they may extend beyond the picture.
+
+        Returns:
+            The faces as from `detect`, best score first, and ``(n,)`` the index of the box that led to each.
+
+        Raises:
+            InputError: another kind of picture, or boxes that are not finite.
+        """
         size = picture_size(rgb)
-        scale = min(1.0, math.sqrt(MAX_PIXELS / (size[0] * size[1])))
-        width, height = (max(1, round(side * scale)) for side in size)
-        shrunk = rgb if scale == 1.0 else resize(rgb, (width, height))
-        found = detect(self._forward, shrunk, self._confidence)
-        stretch = np.array([size[0] / width, size[1] / height], np.float32)
-        boxes, points = found.boxes * np.tile(stretch, 2), found.landmarks * stretch
-        return faces_from_rows(
-            boxes, found.scores, refine(self._points, rgb, boxes, points), size, min_face=self._min_face
-        )
+        found, origin = detect_near(self._forward, rgb, np.asarray(boxes, np.float64).reshape(-1, 4), self._threshold)
+        points = refine(self._points, [rgb], [found.boxes], [found.landmarks])[0]
+        faces = faces_from_rows(found.boxes, found.scores, points, size)
+        return faces, origin[rows_of_faces(found.boxes, found.scores, size)]
+
+    @property
+    def _threshold(self) -> float:
+        """The least score as the network's decoding takes it: above 0 and below 1."""
+        return min(max(self._confidence, 1e-4), 1 - 1e-6)
 
     def _forward(self, images: NDArray[np.uint8]) -> Sequence[Floats]:
         return run_session(self._network, _OUTPUTS, {"images": images}, NETWORK.filename)
 
     def _points(self, crops: NDArray[np.uint8]) -> Floats:
-        return np.asarray(run_session(self._landmarks, ("points",), {"images": crops}, LANDMARKS.filename)[0])
+        parts = [crops[start : start + _FACES_AT_ONCE] for start in range(0, len(crops), _FACES_AT_ONCE)]
+        run = [run_session(self._landmarks, ("points",), {"images": part}, LANDMARKS.filename)[0] for part in parts]
+        return np.asarray(np.concatenate(run), np.float32)
+
+
+def _scale(min_face: int) -> float:
+    """Factor by which a picture is scaled so that faces of ``min_face`` pixels are found."""
+    if min_face < _SMALLEST:
+        return min(_SMALLEST / min_face, _MAX_SCALE)
+    return min(1.0, _RELIABLE / min_face)
+
+
+def _merge(first: Candidates, second: Candidates) -> Candidates:
+    """The faces of two looks, of those that overlap the better one."""
+    if not len(second):
+        return first
+    both = concatenate([first, second])
+    return suppress(both.select(np.argsort(-both.scores, kind="stable")), vote=1.0)

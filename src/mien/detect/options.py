@@ -15,7 +15,8 @@ class DetectionOptions:
 
     Attributes:
         detector: a name in `mien.detect.DETECTORS`.
-        min_face: side of the smallest face to detect, pixels; smaller is slower.
+        min_face: height of the smallest face to detect, pixels; smaller is slower. None for 16 pixels, and 1/80 of the
+            longer side of pictures above 1,280 pixels.
         threshold: least score of a face, 0–1; None for the detector's own.
         max_side: pixels of the longer side above which a picture is shrunk before detection; None for no limit.
         detector_model: file of the detector's weights, for detectors that need one from the user.
@@ -25,13 +26,13 @@ class DetectionOptions:
     """
 
     detector: str = defaults.DETECTOR
-    min_face: int = defaults.MIN_FACE
+    min_face: int | None = defaults.MIN_FACE
     threshold: float | None = None
     max_side: int | None = None
     detector_model: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.min_face < 1:
+        if self.min_face is not None and self.min_face < 1:
             raise InputError(f"min_face is a size in pixels and must be at least 1, got {self.min_face}")
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
             raise InputError(f"threshold is a score between 0 and 1, got {self.threshold}")

@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 from mien.geometry import clip_boxes
 from mien.results.faces import Faces
 
+MIN_VISIBLE = 0.5
+"""Least share of a box that lies inside the picture: what is cut further is not a face that can be seen."""
+_TOLERANCE = 0.8
+"""Measured height over true height of a face, at least: one of ``min_face`` pixels may come out that much smaller."""
+
 
 def faces_from_rows(
     boxes: NDArray[np.floating],
@@ -16,25 +21,43 @@ def faces_from_rows(
     size: tuple[int, int],
     *,
     min_face: float = 0.0,
+    min_visible: float = MIN_VISIBLE,
 ) -> Faces:
-    """Clamp boxes, drop those that are empty or small, and sort.
+    """Drop boxes that are empty, small or mostly outside, clamp the others, and sort.
 
     Args:
         boxes: ``(n, 4)`` xyxy pixels, anywhere.
         scores: ``(n,)``, 0–1.
         landmarks: ``(n, 5, 2)`` xy pixels, not clamped; None where the detector has none.
         size: (width, height) of the picture.
-        min_face: least shorter side in pixels, of the box before it is clamped, so that a face cut by the border counts
-            with its whole size.
+        min_face: height of the smallest face to keep, pixels; see `rows_of_faces`.
+        min_visible: least share of a box that lies inside the picture.
 
     Returns:
-        The faces with some area inside the picture, best score first.
+        The faces, best score first.
     """
-    raw = np.asarray(boxes, np.float32).reshape(-1, 4)
-    clamped = clip_boxes(raw, size)
-    inside = (clamped[:, 2:] > clamped[:, :2]).all(axis=1)
-    large = (raw[:, 2:] - raw[:, :2]).min(axis=1) >= min_face
-    keep = np.flatnonzero(inside & large)
-    keep = keep[np.argsort(-np.asarray(scores)[keep], kind="stable")]
+    keep = rows_of_faces(boxes, scores, size, min_face=min_face, min_visible=min_visible)
+    clamped = clip_boxes(np.asarray(boxes, np.float32).reshape(-1, 4)[keep], size)
     points = None if landmarks is None else landmarks[keep]
-    return Faces.detected(clamped[keep], np.clip(np.asarray(scores)[keep], 0.0, 1.0), points, size)
+    return Faces.detected(clamped, np.clip(np.asarray(scores)[keep], 0.0, 1.0), points, size)
+
+
+def rows_of_faces(
+    boxes: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    size: tuple[int, int],
+    *,
+    min_face: float = 0.0,
+    min_visible: float = MIN_VISIBLE,
+) -> NDArray[np.intp]:
+    """Indices of the boxes that `faces_from_rows` keeps, best score first.
+
+    A box counts with its whole size, also where the border cuts it. Its longer side may be a fifth below ``min_face``,
+    because it is measured with an error.
+    """
+    raw = np.asarray(boxes, np.float64).reshape(-1, 4)
+    sides, seen = raw[:, 2:] - raw[:, :2], np.clip(raw[:, 2:], 0, size) - np.clip(raw[:, :2], 0, size)
+    # a pixel at least: as float32 a box may become empty
+    visible = (seen.prod(axis=1) >= min_visible * sides.prod(axis=1)) & (seen > 1e-3).all(axis=1)
+    keep = np.flatnonzero(visible & (sides.max(axis=1, initial=0) >= _TOLERANCE * min_face))
+    return keep[np.argsort(-np.asarray(scores)[keep], kind="stable")]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.geometry import iou, nms, resize
 
 Floats = NDArray[np.float32]
 
@@ -24,10 +24,26 @@ PADDING = 128
 """Pixel value right of and below a picture whose sides are no such multiples: zero to the network."""
 MAX_CANDIDATES = 2000
 """Cells of one picture that suppression compares, the best first: more means a threshold near zero."""
+PIXELS_AT_ONCE = 1_500_000
+"""Pixels in one run of the network: they bound memory (about 100 bytes per pixel)."""
 _MAX_LOG_DISTANCE = 4.0
-COARSE_SIDE = 224
+_COARSEST = 224
+"""Longer side in pixels of the smallest copy: faces that fill the picture have a usual size in it."""
+_STEP = 5
+"""Longer side of a copy over that of the next smaller one, at most."""
 _COARSE_FACE = 32
-"""Height in pixels from which a face of the small copy counts: the smaller ones are seen better in the picture."""
+"""Height in pixels from which a face of a smaller copy counts: smaller ones are better visible in the larger one."""
+_OVERLAP = 192
+"""Pixels by which strips overlap; taller faces (`_STEP` times `_COARSE_FACE` or more) count in the smaller copy."""
+_PADDED_SIDE, _PADDED_MARGIN = 128, 64
+"""Copy in which faces larger than the picture are detected: longer side, and gray margin all around, pixels."""
+_TURNED_SIDE = 192
+"""Longer side in pixels of the copies that are turned."""
+_CROP_SIDE, _CROP_REACH = 96, 2.4
+"""Crop around an expected face: side in pixels, and over the longer side of the box."""
+_CROPS_AT_ONCE = 16
+_SAME_FACE_IOU, _DUPLICATE_IOU = 0.3, 0.45
+"""Intersection over union with an expected box from which a face is the expected one, and of two that are one face."""
 
 Forward = Callable[[NDArray[np.uint8]], Sequence[Floats]]
 """From RGB uint8 ``(n, h, w, 3)`` to the outputs per stride, ``(n, 15, h / stride, w / stride)`` float32."""
@@ -53,10 +69,6 @@ class Candidates:
     def select(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Candidates:
         """These rows."""
         return Candidates(self.boxes[rows], self.scores[rows], self.landmarks[rows])
-
-    def scaled(self, factor: float) -> Candidates:
-        """Coordinates times a factor."""
-        return Candidates(self.boxes * np.float32(factor), self.scores, self.landmarks * np.float32(factor))
 
 
 def concatenate(parts: Sequence[Candidates]) -> Candidates:
@@ -148,29 +160,219 @@ def suppress(candidates: Candidates, overlap: float = 0.45, *, vote: float = 0.6
     return Candidates(boxes.astype(np.float32), candidates.scores[rows], points.astype(np.float32))
 
 
-def detect(forward: Forward, rgb: NDArray[np.uint8], threshold: float, *, coarse: int = COARSE_SIDE) -> Candidates:
-    """The faces of one picture, best score first: at its own scale, and large ones in a small copy as well.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tile:
+    """A part of a copy of a picture.
+
+    Attributes:
+        picture: index of the picture.
+        pixels: RGB uint8, both sides multiples of 32.
+        matrix: ``(2, 3)`` from pixels of the tile to pixels of the picture.
+        heights: least and greatest height of the faces that count, pixels of the tile.
+        rows: first and last row of the centres of the faces that count, pixels of the tile.
+    """
+
+    picture: int
+    pixels: NDArray[np.uint8]
+    matrix: NDArray[np.float64]
+    heights: tuple[float, float] = (0.0, np.inf)
+    rows: tuple[float, float] = (-np.inf, np.inf)
+
+    def candidates(self, outputs: Sequence[Floats], threshold: float) -> Candidates:
+        """What the network found in this tile, in pixels of the picture."""
+        found = decode(outputs, threshold)
+        tall = found.boxes[:, 3] - found.boxes[:, 1]
+        row = (found.boxes[:, 1] + found.boxes[:, 3]) / 2
+        low, high = self.heights
+        first, last = self.rows
+        found = found.select((tall >= low) & (tall <= high) & (row >= first) & (row < last))
+        linear, shift = self.matrix[:, :2].astype(np.float32), self.matrix[:, 2].astype(np.float32)
+        # a turn by quarters maps corners to corners
+        corners = found.boxes.reshape(-1, 2, 2) @ linear.T + shift
+        boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        return Candidates(boxes, found.scores, found.landmarks @ linear.T + shift)
+
+
+def detect(
+    forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: float, scales: Sequence[float]
+) -> list[Candidates]:
+    """The faces of several pictures, best score first.
+
+    Each picture is scaled once, and large faces are also detected in smaller copies of it. Copies of one size, of
+    whichever picture, go through the network together; large ones go in strips.
+
+    Args:
+        forward: the network.
+        pictures: RGB uint8 ``(h, w, 3)``.
+        threshold: score, between 0 and 1.
+        scales: per picture the factor by which it is scaled before.
+    """
+    tiles = []
+    for i, (rgb, scale) in enumerate(zip(pictures, scales, strict=True)):
+        tiles += _split(i, rgb, scale)
+    return [suppress(each) for each in _run(forward, tiles, len(pictures), threshold)]
+
+
+def detect_again(
+    forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: float, *, turned: bool = True
+) -> list[Candidates]:
+    """Faces that a first look misses: those that are larger than the picture, and turned ones. Small copies suffice.
+
+    Args:
+        forward: the network.
+        pictures: RGB uint8 ``(h, w, 3)``.
+        threshold: score, between 0 and 1; such faces are rare, so it is to be higher than that of the first look.
+        turned: also detect in the picture turned by one, two and three quarters.
+
+    Returns:
+        Per picture the faces. Landmarks of a turned face are in its own order: the eye and the mouth corner that are
+        left in an upright picture come first.
+    """
+    tiles = []
+    for i, rgb in enumerate(pictures):
+        tiles.append(_padded_tile(i, rgb))
+        if turned:
+            tiles += [_turned_tile(i, rgb, quarters) for quarters in (1, 2, 3)]
+    # boxes of different turns are not averaged: their landmarks are in different order
+    return [suppress(each, vote=1.0) for each in _run(forward, tiles, len(pictures), threshold)]
+
+
+def detect_near(
+    forward: Forward, rgb: NDArray[np.uint8], boxes: NDArray[np.float64], threshold: float
+) -> tuple[Candidates, NDArray[np.intp]]:
+    """The faces near boxes, from one small crop around each.
 
     Args:
         forward: the network.
         rgb: RGB uint8 ``(h, w, 3)``.
+        boxes: ``(m, 4)`` finite xyxy pixels.
         threshold: score, between 0 and 1.
-        coarse: longer side in pixels of the small copy, in which faces that fill the picture have a usual size; 0 for
-            none. It costs a few percent of the first look.
+
+    Returns:
+        The faces, best score first, and ``(n,)`` the index of the box that led to each. Several boxes that lead to the
+        same face leave one.
+
+    Raises:
+        InputError: boxes that are not finite.
     """
-    found = [decode([output[0] for output in forward(pad_picture(rgb)[None])], threshold)]
+    if not np.isfinite(boxes).all():
+        raise InputError("a face is detected near finite boxes", advice="leave out faces without a box")
+    sides = boxes[:, 2:] - boxes[:, :2]
+    in_view = (sides > 0).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    in_view &= (boxes[:, :2] < (rgb.shape[1], rgb.shape[0])).all(axis=1)
+    rows = np.flatnonzero(in_view)
+    found, origin = [], []
+    for start in range(0, len(rows), _CROPS_AT_ONCE):
+        part = rows[start : start + _CROPS_AT_ONCE]
+        tiles = [_crop_tile(rgb, boxes[row]) for row in part]
+        outputs = forward(np.stack([tile.pixels for tile in tiles]))
+        for i, (row, tile) in enumerate(zip(part, tiles, strict=True)):
+            near = suppress(tile.candidates([output[i] for output in outputs], threshold))
+            overlap = iou(boxes[row : row + 1], near.boxes)[0]
+            value = np.where(overlap >= _SAME_FACE_IOU, overlap * near.scores, 0)
+            if len(near) and value.max() > 0:
+                found.append(near.select(np.array([value.argmax()])))
+                origin.append(row)
+    if not found:
+        return Candidates(*(np.empty((0, *shape), np.float32) for shape in ((4,), (), (5, 2)))), np.empty(0, np.intp)
+    every = concatenate(found)
+    kept = nms(every.boxes, every.scores, _DUPLICATE_IOU)
+    return every.select(kept), np.asarray(origin, np.intp)[kept]
+
+
+def _crop_tile(rgb: NDArray[np.uint8], box: NDArray[np.float64]) -> _Tile:
+    """The square around a box; gray beyond the picture."""
+    limit = np.array([rgb.shape[1], rgb.shape[0]])
+    middle, side = (box[:2] + box[2:]) / 2, max(float((box[2:] - box[:2]).max()) * _CROP_REACH, 4.0)
+    low = np.floor(np.clip(middle - side / 2, 0, limit - 1)).astype(np.intp)
+    high = np.clip(np.ceil(middle + side / 2), low + 1, limit).astype(np.intp)
+    part = rgb[low[1] : high[1], low[0] : high[0]]
+    scale = _CROP_SIDE / side
+    size = np.clip(np.round((high - low) * scale), 1, _CROP_SIDE).astype(np.intp)
+    small = resize(part, (int(size[0]), int(size[1])), enlarge="linear")
+    # where the part lies in the crop: the crop's own corner may be beyond the picture
+    place = np.clip(np.round((low - (middle - side / 2)) * scale), 0, _CROP_SIDE - size).astype(np.intp)
+    pixels = np.full((_CROP_SIDE, _CROP_SIDE, 3), PADDING, np.uint8)
+    pixels[place[1] : place[1] + size[1], place[0] : place[0] + size[0]] = small
+    x, y = ((high - low) / size).tolist()
+    return _Tile(0, pixels, np.array([[x, 0, low[0] - x * place[0]], [0, y, low[1] - y * place[1]]]))
+
+
+def _split(picture: int, rgb: NDArray[np.uint8], scale: float) -> list[_Tile]:
+    """The tiles of a picture: the scaled picture, and smaller copies for larger faces."""
     height, width = rgb.shape[:2]
-    scale = coarse / max(height, width)
-    if 0 < scale <= 0.7:
-        size = max(round(width * scale), 1), max(round(height * scale), 1)
-        small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-        seen = decode([output[0] for output in forward(pad_picture(small)[None])], threshold)
-        tall = seen.boxes[:, 3] - seen.boxes[:, 1] >= _COARSE_FACE
-        found.append(seen.select(tall).scaled(1 / scale))
-    if len(found) == 1:
-        return suppress(found[0])
-    both = concatenate(found)
-    return suppress(both.select(np.argsort(-both.scores, kind="stable")))
+    copy, longest = rgb, max(round(max(height, width) * scale), 1)
+    tiles: list[_Tile] = []
+    least = 0.0
+    while True:
+        copy = _shrink(copy, longest)
+        smaller = max(_COARSEST, round(longest / _STEP)) if longest > _COARSEST / 0.7 else None
+        tiles += _strips(picture, copy, (width, height), least, whole=smaller is None)
+        if smaller is None:
+            return tiles
+        longest, least = smaller, _COARSE_FACE
+
+
+def _strips(picture: int, copy: NDArray[np.uint8], size: tuple[int, int], least: float, *, whole: bool) -> list[_Tile]:
+    """A copy of a picture as one tile, or as overlapping strips where it is large."""
+    height, width = copy.shape[:2]
+    matrix = np.array([[size[0] / width, 0, 0], [0, size[1] / height, 0]])
+    if whole or height * width <= PIXELS_AT_ONCE:
+        return [_Tile(picture, pad_picture(copy), matrix, (least, np.inf))]
+    step = max(PIXELS_AT_ONCE // width - _OVERLAP, _OVERLAP) // MULTIPLE * MULTIPLE
+    tiles = []
+    for top in range(0, max(height - _OVERLAP, 1), step):
+        bottom = min(top + step + _OVERLAP, height)
+        placed = matrix.copy()
+        placed[1, 2] = matrix[1, 1] * top
+        rows = (-np.inf if top == 0 else _OVERLAP / 2, np.inf if bottom == height else bottom - top - _OVERLAP / 2)
+        tiles.append(_Tile(picture, pad_picture(copy[top:bottom]), placed, (least, _OVERLAP), rows))
+    return tiles
+
+
+def _padded_tile(picture: int, rgb: NDArray[np.uint8]) -> _Tile:
+    copy = _shrink(rgb, _PADDED_SIDE)
+    margin = _PADDED_MARGIN
+    x, y = rgb.shape[1] / copy.shape[1], rgb.shape[0] / copy.shape[0]
+    pixels = np.pad(copy, ((margin, margin), (margin, margin), (0, 0)), constant_values=PADDING)
+    return _Tile(picture, pad_picture(pixels), np.array([[x, 0, -x * margin], [0, y, -y * margin]]))
+
+
+def _turned_tile(picture: int, rgb: NDArray[np.uint8], quarters: int) -> _Tile:
+    """The picture turned counter-clockwise by quarters."""
+    copy = _shrink(rgb, _TURNED_SIDE)
+    height, width = copy.shape[:2]
+    back = {
+        1: [[0.0, -1, width], [1, 0, 0]],
+        2: [[-1.0, 0, width], [0, -1, height]],
+        3: [[0.0, 1, 0], [-1, 0, height]],
+    }[quarters]
+    matrix = np.array(back) * np.array([[rgb.shape[1] / width], [rgb.shape[0] / height]])
+    return _Tile(picture, pad_picture(np.ascontiguousarray(np.rot90(copy, quarters))), matrix)
+
+
+def _shrink(rgb: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """The picture with a longer side of ``longest`` pixels."""
+    height, width = rgb.shape[:2]
+    scale = longest / max(height, width)
+    return resize(rgb, (max(round(width * scale), 1), max(round(height * scale), 1)), enlarge="linear")
+
+
+def _run(forward: Forward, tiles: Sequence[_Tile], pictures: int, threshold: float) -> list[Candidates]:
+    """Candidates per picture, best score first; tiles of one shape go through the network together."""
+    groups: dict[tuple[int, ...], list[_Tile]] = {}
+    for tile in tiles:
+        groups.setdefault(tile.pixels.shape, []).append(tile)
+    found: list[list[Candidates]] = [[] for _ in range(pictures)]
+    for shape, group in groups.items():
+        count = max(PIXELS_AT_ONCE // (shape[0] * shape[1]), 1)
+        for start in range(0, len(group), count):
+            part = group[start : start + count]
+            outputs = forward(np.stack([tile.pixels for tile in part]))
+            for i, tile in enumerate(part):
+                found[tile.picture].append(tile.candidates([output[i] for output in outputs], threshold))
+    merged = [concatenate(parts) for parts in found]
+    return [each.select(np.argsort(-each.scores, kind="stable")) for each in merged]
 
 
 def _overlaps(boxes: Floats) -> Floats:

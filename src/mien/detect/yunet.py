@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.defaults import MIN_FACE
-from mien.detect.arguments import check_min_face, check_probability, picture_size
+from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import MissingFileError, ModelError
@@ -32,8 +32,10 @@ SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 
 CONFIDENCE = 0.7
 """Least score of a face."""
-_SMALLEST = 16.0
-"""Pixels that a face of ``min_face`` still has after shrinking; the network was trained on faces from about 10."""
+_RELIABLE, _SMALLEST = 32.0, 16.0
+"""Pixels that a face of ``min_face`` still has after shrinking, and that a picture is enlarged for: it misses half of
+the faces of 16 pixels and few of 32."""
+_MAX_SCALE = 2.0
 _MAX_BYTES = 10 << 20
 
 
@@ -41,8 +43,8 @@ class YuNet:
     """YuNet in OpenCV's FaceDetectorYN. Safe to call from several threads; calls run one at a time.
 
     Args:
-        min_face: least shorter side of a box in pixels. Pictures are shrunk until such a face has 16 pixels, so a
-            larger value is faster.
+        min_face: height of the smallest face to detect, pixels; None for 16, and 1/80 of the longer side of pictures
+            above 1,280 pixels. Pictures are shrunk until such a face has 32 pixels, so a larger value is faster.
         threads: threads of OpenCV's pool, which the whole process shares; None leaves it alone.
         model: the ONNX file; None takes it from the cache.
         download: without ``model`` and with none in the cache, fetch it from the OpenCV model zoo (230 kB).
@@ -59,7 +61,7 @@ class YuNet:
 
     def __init__(
         self,
-        min_face: int = MIN_FACE,
+        min_face: int | None = MIN_FACE,
         threads: int | None = None,
         model: Path | None = None,
         download: bool = False,
@@ -80,7 +82,8 @@ class YuNet:
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""
         size = picture_size(rgb)
-        scale = min(1.0, _SMALLEST / self._min_face)
+        least = smallest_face(self._min_face, size)
+        scale = min(max(min(1.0, _RELIABLE / least), _SMALLEST / least), _MAX_SCALE)
         width, height = (max(1, round(side * scale)) for side in size)
         shrunk = resize(rgb, (width, height))
         bgr = cv2.cvtColor(shrunk, cv2.COLOR_RGB2BGR)
@@ -93,7 +96,7 @@ class YuNet:
         corners, sides = rows[:, :2] * stretch, rows[:, 2:4] * stretch
         boxes = np.concatenate([corners, corners + sides], axis=1)
         landmarks = rows[:, 4:14].reshape(-1, 5, 2) * stretch
-        return faces_from_rows(boxes, rows[:, 14], landmarks, size, min_face=self._min_face)
+        return faces_from_rows(boxes, rows[:, 14], landmarks, size, min_face=least)
 
 
 def find_model(model: Path | None = None, *, download: bool = False) -> Path:

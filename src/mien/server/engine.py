@@ -128,7 +128,7 @@ class LimitedRefiningDetector(LimitedDetector):
 
     def __init__(self, detector: Any, max_faces: int) -> None:
         super().__init__(detector, max_faces)
-        self._refine = detector.refine
+        self._refine, self.recovery_score = detector.refine, float(detector.recovery_score)
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
         """The faces near the boxes; see `mien.detect.detector.RefiningDetector`."""
@@ -165,7 +165,7 @@ class InferenceEngine:
         limits: ServiceLimits,
         *,
         threads: int | None = None,
-        min_face: int = defaults.MIN_FACE,
+        min_face: int | None = defaults.MIN_FACE,
     ) -> None:
         self.detector, self.models, self.limits = detector, models, limits
         limited = LimitedRefiningDetector if isinstance(detector, RefiningDetector) else LimitedDetector

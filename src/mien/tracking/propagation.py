@@ -1,7 +1,7 @@
 """Faces propagated from the previous frame into this one, without running the detector on the whole picture.
 
-A `RefiningDetector` (such as MTCNN) detects faces again where they are expected: box, score and landmarks are measured
-in this frame, so nothing drifts. For other detectors, optical flow moves box and landmarks
+A `RefiningDetector` (such as Mien's own) detects faces again where they are expected: box, score and landmarks are
+measured in this frame, so nothing drifts. For other detectors, optical flow moves box and landmarks
 (`mien.tracking.optical_flow`); that drifts, and a face that turns away is kept, so detect in every few frames.
 """
 
@@ -25,8 +25,6 @@ _SAME_FACE_IOU = 0.3
 """Intersection over union above which two boxes count as the same face."""
 _SAME_FACE_COVER = 0.5
 """Share of the smaller of two boxes that the other covers, above which they count as the same face."""
-_MIN_RECOVERED_SCORE = 0.9
-"""Least score of a recovered face: below it are mostly halves of faces behind others."""
 
 
 class BoxPropagator:
@@ -76,7 +74,7 @@ class BoxPropagator:
         if not missed.any():
             return faces
         recovered, _ = self._detector.refine(rgb, boxes[missed])
-        new = (recovered.scores >= _MIN_RECOVERED_SCORE) & ~_same_face_as_any(recovered.boxes, faces.boxes)
+        new = (recovered.scores >= self._detector.recovery_score) & ~_same_face_as_any(recovered.boxes, faces.boxes)
         recovered = recovered[new]
         if not recovered:
             return faces

@@ -43,7 +43,7 @@ def check_faces(context: AuditContext) -> CheckReport:
     if not masks:
         raise InputError(
             "no FER+ votes, and the dataset does not record in which images a face was detected",
-            advice="give --detector mtcnn",
+            advice="give --detector mien",
         )
     texts = {
         "raters": "raters found none",

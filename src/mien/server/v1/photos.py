@@ -68,8 +68,8 @@ EXAMPLE = {
     "schema": PHOTOS_SCHEMA_ID,
     "results": [{"width": 512, "height": 512, "faces": [FACE_EXAMPLE]}],
     "models": {
-        "detector": "mtcnn",
-        "min_face": 40,
+        "detector": "mien",
+        "min_face": None,
         "threshold": None,
         "max_side": None,
         "flip": False,

@@ -211,7 +211,7 @@ class ModelNames(StrictModel):
     """What the results depend on."""
 
     detector: str
-    min_face: int
+    min_face: int | None = Field(description="height of the smallest face in pixels; null for the detector's own")
     threshold: float | None = None
     max_side: int | None = None
     flip: bool
