@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mien import defaults
 from mien.datasets.prepared_file import read_prepared
 from mien.detect import DetectionOptions, make_detector
 
@@ -25,7 +26,7 @@ SCALE, MARGIN = 5, 120
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--detectors", default="mtcnn", help="comma-separated names")
+    parser.add_argument("--detectors", default=defaults.DETECTOR, help="comma-separated names")
     parser.add_argument("--step", default=8, type=int, help="take every STEPth training image")
     parser.add_argument("--json", type=Path, help="write the numbers here as well")
     options = parser.parse_args()
@@ -34,7 +35,7 @@ def main() -> None:
     side = images.shape[1] * SCALE
     document = {}
     for name in options.detectors.split(","):
-        detector = make_detector(DetectionOptions(name, 80), threads=1)
+        detector = make_detector(DetectionOptions(name, 40), threads=1)
         boxes, landmarks = [], []
         for image in images:
             gray = cv2.resize(image[..., 0], (side, side), interpolation=cv2.INTER_CUBIC)
