@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from mien import defaults
 from mien.cpus import available_cpus
 from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared
@@ -49,7 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--model", default="emotion")
-    parser.add_argument("--detector", default="mtcnn")
+    parser.add_argument("--detector", default=defaults.DETECTOR)
+    parser.add_argument("--min-face", type=int, help="None for the detector's own")
     parser.add_argument("--step", type=int, default=1, help="take every STEPth test face")
     parser.add_argument("--split", default="test", help="which images: validation to choose, test to report")
     parser.add_argument("--zoom", type=float, help="instead of the card's frame: FER2013's, this much larger")
@@ -65,7 +67,7 @@ def main() -> None:
     weight = frame.box_weight if options.box_weight is None else options.box_weight
     model = replace(wrap_onnx(loaded), frame=replace(frame, box_weight=weight))
     direct = predict(model, part)
-    detector = make_detector(DetectionOptions(options.detector, 30), threads=1)
+    detector = make_detector(DetectionOptions(options.detector, options.min_face), threads=1)
     print(f"{len(part)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end")
     settings = [(side, angle) for side in options.sizes for angle in options.angles]
     rows = []

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from helpers.datasets import noise
 from helpers.scoring import labelled_faces, write_fairface
 from helpers.tiny_recipe import TINY
+from mien import defaults
 from mien.cli import cli
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.ferplus import SCORING_RULES
@@ -88,7 +89,7 @@ def test_end_to_end_on_the_command_line(file: Path, tmp_path: Path) -> None:
                     "--json", tmp_path / "a.json")  # fmt: skip
     assert code == 0, out
     found = json.loads((tmp_path / "a.json").read_text())["detection"]
-    assert (found["faces"], found["side"], found["detector"]) == (12, 96, "mtcnn")
+    assert (found["faces"], found["side"], found["detector"]) == (12, 96, defaults.DETECTOR)
     assert found["missed"] >= 10, "noise is no face"
     photos = write_fairface(tmp_path, 6)
     code, out = run("evaluate", "age", "--data", photos, "--split", "validation", "--end-to-end", "--threads", 1)

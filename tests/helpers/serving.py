@@ -80,9 +80,9 @@ def service(
     """A client of a service in this process; ``with_models=False`` leaves the models out."""
     allowed = ServiceLimits(**{"rate": 0.0, **limits})  # type: ignore[arg-type]
     if detector is None:
-        from mien.detect.mtcnn import MTCNN
+        from mien.detect.mien import MienDetector
 
-        detector = MTCNN(40, 1)
+        detector = MienDetector(threads=1)
     engine = InferenceEngine(detector, models() if with_models else ModelSet(), allowed, threads=threads)
     with TestClient(create_app(engine, access), base_url=HERE) as client:
         yield client

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from helpers.pictures import astronaut, noise
+from mien.detect.detector import RefiningDetector
+from mien.detect.mien import MienDetector
 from mien.detect.mtcnn import MTCNN, _crop_from_picture, _crop_from_pyramid, _image_pyramid
 from mien.errors import InputError
 from mien.geometry import iou
@@ -20,9 +22,11 @@ from mien.tracking.tracker import Tracker
 SIZE = 640, 480
 
 
-@pytest.fixture(scope="module")
-def mtcnn() -> MTCNN:
-    return MTCNN(min_face=40, threads=1)
+@pytest.fixture(scope="module", params=[MTCNN, MienDetector], ids=["mtcnn", "mien"])
+def refining(request: pytest.FixtureRequest) -> RefiningDetector:
+    detector = request.param(min_face=40, threads=1)
+    assert isinstance(detector, RefiningDetector)
+    return detector
 
 
 class Plain:
@@ -30,7 +34,7 @@ class Plain:
 
     name = "plain"
 
-    def __init__(self, detector: MTCNN | None = None) -> None:
+    def __init__(self, detector: MienDetector | None = None) -> None:
         self._detector = detector
 
     def detect(self, rgb: np.ndarray) -> Faces:
@@ -54,52 +58,52 @@ def moved(faces: Faces, x: float, y: float = 0.0) -> np.ndarray:
 
 
 class TestRefine:
-    def test_leads_to_what_a_search_finds(self, mtcnn):
+    def test_leads_to_what_a_search_finds(self, refining):
         picture = scene(0, times=2)
-        found = mtcnn.detect(picture)
+        found = refining.detect(picture)
         assert len(found) == 2
         size = found.sizes[:, None]
         for shift in (-0.12, 0.0, 0.12):
             boxes = found.boxes + size * np.array([shift, 0.5 * shift, shift, 0.5 * shift], np.float32)
-            refined, origin = mtcnn.refine(picture, boxes)
+            refined, origin = refining.refine(picture, boxes)
             assert sorted(origin.tolist()) == [0, 1]
             assert (iou(refined.boxes, found.boxes[origin]).diagonal() > 0.8).all()
             np.testing.assert_allclose(refined.landmarks, found.landmarks[origin], atol=0.07 * size.max())
             assert (refined.scores > 0.8).all()
             assert (np.diff(refined.scores) <= 0).all()
 
-    def test_does_not_drift(self, mtcnn):
+    def test_does_not_drift(self, refining):
         picture = scene(0)
-        found = mtcnn.detect(picture)
+        found = refining.detect(picture)
         faces = found
         for _ in range(40):
-            faces, _ = mtcnn.refine(picture, faces.boxes)
+            faces, _ = refining.refine(picture, faces.boxes)
         assert iou(faces.boxes, found.boxes)[0, 0] > 0.8
 
-    def test_nothing_where_there_is_no_face(self, mtcnn):
+    def test_nothing_where_there_is_no_face(self, refining):
         boxes = np.array([[20, 20, 110, 120], [500, 300, 600, 420], [-900, -900, -800, -800]])
-        faces, origin = mtcnn.refine(scene(0), boxes)
+        faces, origin = refining.refine(scene(0), boxes)
         assert len(faces) == len(origin) == 0
         assert faces.image_size == SIZE
 
-    def test_two_boxes_on_one_face_leave_one(self, mtcnn):
+    def test_two_boxes_on_one_face_leave_one(self, refining):
         picture = scene(0)
-        box = mtcnn.detect(picture).boxes
-        faces, origin = mtcnn.refine(picture, np.concatenate([box + 300, box + 3, box]))
+        box = refining.detect(picture).boxes
+        faces, origin = refining.refine(picture, np.concatenate([box + 300, box + 3, box]))
         assert len(faces) == 1
         assert origin[0] in (1, 2)
 
     @pytest.mark.parametrize(
         "boxes", [[], [[5, 5, 5, 5]], [[9, 9, 3, 3]], [[-1e7, -1e7, 1e7, 1e7]], [[0, 0, 1e-6, 1e-6]]]
     )
-    def test_odd_boxes_give_nothing(self, mtcnn, boxes):
-        faces, origin = mtcnn.refine(scene(0), np.array(boxes, np.float64).reshape(-1, 4))
+    def test_odd_boxes_give_nothing(self, refining, boxes):
+        faces, origin = refining.refine(scene(0), np.array(boxes, np.float64).reshape(-1, 4))
         assert len(faces) == 0
         assert origin.dtype == np.intp
 
-    def test_boxes_that_are_none(self, mtcnn):
+    def test_boxes_that_are_none(self, refining):
         with pytest.raises(InputError, match="finite"):
-            mtcnn.refine(scene(0), np.array([[0, 0, np.nan, 5]]))
+            refining.refine(scene(0), np.array([[0, 0, np.nan, 5]]))
 
     @pytest.mark.parametrize("side", [24, 48])
     def test_local_crops_are_those_of_the_pyramid(self, side):
@@ -118,9 +122,10 @@ class TestRefine:
         whole = _crop_from_pyramid(_image_pyramid(picture, 12), boxes, side)
         assert np.abs(local.astype(int) - whole).max() <= 3
 
-    def test_costs_a_fraction_of_a_search(self, mtcnn):
+    def test_costs_a_fraction_of_a_search(self, refining):
         picture = scene(0)
-        boxes = mtcnn.detect(picture).boxes
+        boxes = refining.detect(picture).boxes
+        whole = type(refining)(min_face=20, threads=1)
 
         def cost(work, runs):
             work()
@@ -129,7 +134,7 @@ class TestRefine:
                 work()
             return (time.process_time() - start) / runs
 
-        assert cost(lambda: mtcnn.refine(picture, boxes), 20) < 0.3 * cost(lambda: mtcnn.detect(picture), 5)
+        assert cost(lambda: refining.refine(picture, boxes), 20) < 0.6 * cost(lambda: whole.detect(picture), 5)
 
 
 class TestFlow:
@@ -176,33 +181,33 @@ class TestFlow:
 
 
 class TestCarrier:
-    def play(self, carrier: BoxPropagator, mtcnn: MTCNN, frames: int, *, every: int) -> list[Faces]:
+    def play(self, carrier: BoxPropagator, refining: MienDetector, frames: int, *, every: int) -> list[Faces]:
         tracker, out = Tracker(), []
         for k in range(frames):
             picture, t = scene(4.0 * k, times=2), k / 25
-            faces = carrier.propagate(picture, *tracker.predict(t)) if k % every else mtcnn.detect(picture)
+            faces = carrier.propagate(picture, *tracker.predict(t)) if k % every else refining.detect(picture)
             faces = replace(faces, tracks=tracker.update(faces, t, picture))
             carrier.remember(picture, faces)
             out.append(faces)
         return out
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
-    def test_faces_are_carried_with_their_numbers(self, mtcnn, plain):
-        frames = self.play(BoxPropagator(Plain() if plain else mtcnn), mtcnn, 11, every=5)
+    def test_faces_are_carried_with_their_numbers(self, refining, plain):
+        frames = self.play(BoxPropagator(Plain() if plain else refining), refining, 11, every=5)
         numbers = [dict(zip(f.tracks.tolist(), f.boxes[:, 0].tolist(), strict=True)) for f in frames]
         assert all(set(row) == {1, 2} for row in numbers)
         for k, row in enumerate(numbers):
             assert row[1] < row[2]
-            searched = mtcnn.detect(scene(4.0 * k, times=2))
+            searched = refining.detect(scene(4.0 * k, times=2))
             overlap = iou(frames[k].boxes, searched.boxes).max(axis=1)
             assert (overlap > 0.7).all()
             assert np.isfinite(frames[k].landmarks).all()
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
-    def test_a_lost_face_is_left_out(self, mtcnn, plain):
-        carrier = BoxPropagator(Plain() if plain else mtcnn)
+    def test_a_lost_face_is_left_out(self, refining, plain):
+        carrier = BoxPropagator(Plain() if plain else refining)
         first, gone = scene(0), scene(2000)
-        faces = replace(mtcnn.detect(first), tracks=np.array([7]))
+        faces = replace(refining.detect(first), tracks=np.array([7]))
         carrier.remember(first, faces)
         carried = carrier.propagate(first, np.array([7]), faces.boxes)
         assert carried.tracks is not None
@@ -213,22 +218,22 @@ class TestCarrier:
         assert empty.image_size == SIZE
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
-    def test_nobody_to_carry(self, mtcnn, plain):
-        carrier = BoxPropagator(Plain() if plain else mtcnn)
+    def test_nobody_to_carry(self, refining, plain):
+        carrier = BoxPropagator(Plain() if plain else refining)
         assert len(carrier.propagate(scene(0), np.zeros(0, np.int64), np.zeros((0, 4), np.float32))) == 0
         carrier.remember(scene(0), replace(Faces.empty(SIZE), tracks=np.zeros(0, np.int64)))
         assert len(carrier.propagate(scene(0), np.array([3]), np.array([[20, 20, 90, 100]], np.float32))) == 0
 
-    def test_flow_has_nothing_to_go_by_when_the_size_of_frames_changes(self, mtcnn):
+    def test_flow_has_nothing_to_go_by_when_the_size_of_frames_changes(self, refining):
         carrier = BoxPropagator(Plain())
-        faces = replace(mtcnn.detect(scene(0)), tracks=np.array([1]))
+        faces = replace(refining.detect(scene(0)), tracks=np.array([1]))
         carrier.remember(scene(0), faces)
         assert len(carrier.propagate(scene(0)[:400], np.array([1]), faces.boxes)) == 0
 
-    def test_rescue_adds_what_the_search_missed_and_nothing_else(self, mtcnn):
+    def test_rescue_adds_what_the_search_missed_and_nothing_else(self, refining):
         picture = scene(0, times=2)
-        both = mtcnn.detect(picture)
-        carrier = BoxPropagator(mtcnn)
+        both = refining.detect(picture)
+        carrier = BoxPropagator(refining)
         ids, expected = np.array([1, 2, 3]), np.concatenate([both.boxes + 4, [[500, 20, 580, 110]]]).astype(np.float32)
         again = carrier.recover_missed(picture, both[[1]], ids, expected)
         assert len(again) == 2
@@ -240,12 +245,12 @@ class TestCarrier:
         assert BoxPropagator(Plain()).recover_missed(picture, nobody, ids, expected) is nobody
 
     @pytest.mark.parametrize("plain", [False, True], ids=["refine", "flow"])
-    def test_a_restored_one_continues(self, mtcnn, plain):
+    def test_a_restored_one_continues(self, refining, plain):
         def make() -> BoxPropagator:
-            return BoxPropagator(Plain() if plain else mtcnn)
+            return BoxPropagator(Plain() if plain else refining)
 
         first, second = scene(0, times=2), scene(6, times=2)
-        faces = replace(mtcnn.detect(first), tracks=np.array([4, 9]))
+        faces = replace(refining.detect(first), tracks=np.array([4, 9]))
         faces = replace(faces, landmarks=np.where(np.arange(2)[:, None, None] == 1, np.nan, faces.landmarks))
         whole = make()
         whole.remember(first, faces)

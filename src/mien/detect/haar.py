@@ -76,7 +76,7 @@ class Haar:
         size = picture_size(rgb)
         least = smallest_face(self._min_face, size, _DEFAULT)
         scale = max(_RELIABLE / least, 1.0)
-        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
         if scale > 1.0:
             gray = resize(gray, (round(size[0] * scale), round(size[1] * scale)))
         window = max(int(_TOLERANCE * least * scale), _WINDOW)

@@ -98,9 +98,9 @@ def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> No
         links = state["links"]
         result = client.get(links["result"]).json()
         VideoResponse.model_validate(result)
-        from mien.detect.mtcnn import MTCNN
+        from mien.detect.mien import MienDetector
 
-        report = mien.Analyzer(detector=MTCNN(40, 1), threads=1).video(film)
+        report = mien.Analyzer(detector=MienDetector(threads=1), threads=1).video(film)
         assert result["tracks"] == [track.to_dict() for track in report.tracks]
         assert result["summary"]["coverage"] == report.coverage.to_dict()
         assert [row["frame"] for row in result["rows"]] == list(range(20))

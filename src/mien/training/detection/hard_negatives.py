@@ -27,6 +27,6 @@ def false_alarm_weights(photos: DetectionPhotos, store: PhotoStore, forward: For
     free = (photos.face_counts == 0) & (np.diff(photos.ignored_starts) == 0)
     weights = np.zeros(len(photos), np.float32)
     for photo in np.flatnonzero(free).tolist():
-        scores = detect(forward, store.level(photo, 0), _LEAST_SCORE, coarse=0).scores
+        scores = detect(forward, [store.level(photo, 0)], _LEAST_SCORE, [1.0])[0].scores
         weights[photo] = min(float((scores**2).sum()), _MOST) + _EVERY
     return weights
