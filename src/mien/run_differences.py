@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_LONGEST, _START = 60, 12
-"""Characters of a value in a message, and of its start where it is longer."""
+_LONGEST, _ENDS = 60, 24
+"""Characters of a value in a message, and of its start and its end where it is longer."""
 _SHOWN = 3
 """Differences in a message; its details have all."""
 
@@ -41,12 +42,16 @@ def _differences(theirs: Any, ours: Any, key: str, names: Mapping[str, str]) -> 
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for name in dict.fromkeys((*theirs, *ours)):
             yield from _differences(theirs.get(name), ours.get(name), name, names)
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        # one of several that differ is enough
+        pairs = zip(theirs, ours, strict=True)
+        yield from itertools.islice((found for a, b in pairs for found in _differences(a, b, key, names)), 1)
     elif theirs != ours:
         yield f"{names.get(key, key)}: {_short(theirs)}, now {_short(ours)}"
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, (list, tuple)) and any(isinstance(one, (list, tuple, dict)) for one in value):
-        return f"{len(value)} others"
+    if isinstance(value, (list, tuple)):
+        return f"{len(value)} of them"
     text = "none" if value is None else str(value)
-    return text if len(text) < _LONGEST else f"{text[:_START]}…"
+    return text if len(text) <= _LONGEST else f"{text[:_ENDS]}…{text[-_ENDS:]}"

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import torch
 
-from helpers.tiny_recipe import TINY, metrics_of
-from mien.errors import TrainingError
+from helpers.tiny_recipe import metrics_of
 from mien.training import run_folder as files
-from mien.training.run import train
 
 
 def test_a_run_folder_holds_what_it_promises(finished: Path) -> None:
@@ -28,13 +24,6 @@ def test_a_run_folder_holds_what_it_promises(finished: Path) -> None:
     assert {"train_loss", "val_loss", "val_score", "val_ferplus_accuracy", "val_fer2013_macro_f1", "lr"} <= set(
         table[0]
     )
-
-
-def test_a_run_folder_in_use_is_refused(finished: Path, data: Path) -> None:
-    with pytest.raises(TrainingError, match="--resume"):
-        train(TINY, data, finished, threads=1, progress=False)
-    with pytest.raises(TrainingError, match="other settings"):
-        train(replace(TINY, seed=7), data, finished, resume=True, threads=1, progress=False)
 
 
 def test_the_recipe_is_read_back(finished: Path) -> None:

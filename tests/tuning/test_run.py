@@ -114,7 +114,7 @@ def test_an_interrupted_search_ends_like_one_that_was_not(
     quick = tuning.train
 
     def stopped(*arguments: Any, **options: Any) -> Path:
-        raise SystemExit(1)  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(tuning, "train", stopped)
     with pytest.raises(KeyboardInterrupt):

@@ -11,13 +11,16 @@ from typing import Any
 
 import click
 
+from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, data_option, teacher_option, threads_option
+from mien.errors import MienError
 
 EPILOG = """\b
 Examples:
   mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu --resume
+  mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu --resume --epochs 40
   mien train svm-landmarks --data features.parquet
   mien train tuned.json --data fer2013.parquet
   mien train --list
@@ -44,7 +47,11 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @click.option("--out", type=OUTPUT_FOLDER, help="Run folder.", show_default="runs/RECIPE")
 @teacher_option
 @click.option("--init", type=PATH, help="Exported model of the same network to start from.")
-@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue the run in the folder, on the same data; start one where there is none.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs.", show_default="the recipe's")
 @click.option("--batch-size", type=click.IntRange(1), help="Batch size.", show_default="the recipe's")
 @click.option("--seed", type=int, help="Seed of the run.", show_default="the recipe's")
@@ -87,6 +94,7 @@ def command(
         return
     try:
         from mien.training.ranks import read_rank
+        from mien.training.resumption import count_epochs
         from mien.training.run import train
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
@@ -94,19 +102,44 @@ def command(
     settings = get_recipe(recipe)
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
-    folder = train(
-        settings,
-        data,
-        out or Path("runs") / settings.name,
-        teacher=teacher,
-        initial=init,
-        resume=resume,
-        threads=threads,
-        progress=progress,
-        command=line,
-    )
+    folder = out or Path("runs") / settings.name
+    before = count_epochs(folder)
+    try:
+        train(
+            settings,
+            data,
+            folder,
+            teacher=teacher,
+            initial=init,
+            resume=resume,
+            threads=threads,
+            progress=progress,
+            command=line,
+        )
+    except KeyboardInterrupt:
+        _report_interrupt(folder, settings.epochs)
+        raise click.exceptions.Exit(130) from None
+    if resume and 0 < before == count_epochs(folder) and read_rank(os.environ).is_first:
+        click.echo(f"mien: {folder}: is complete after {before} epochs; a larger --epochs lengthens it", err=True)
     if read_rank(os.environ).is_first:
         click.echo(folder)
+
+
+def _report_interrupt(folder: Path, epochs: int) -> None:
+    from mien.training.resumption import count_epochs
+
+    done = count_epochs(folder)
+    error_output().print(
+        MienError(
+            f"interrupted after epoch {done} of {epochs}"
+            if done
+            else "interrupted before its first epoch was finished",
+            path=folder,
+            advice="the same call with --resume continues the run" if done else "the same call starts it again",
+            code=INTERRUPTED,
+            details={"epochs": done},
+        )
+    )
 
 
 def _train_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mien.files import atomic_path
 
 
 def append_epoch(path: Path, row: Mapping[str, float]) -> None:
     """Add an epoch; a row of the same or a later epoch (from before a resume) is replaced."""
-    rows = [old for old in read_epochs(path) if old["epoch"] < row["epoch"]] if path.exists() else []
+    rows: list[Mapping[str, Any]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            # as text: earlier rows stay as they were written
+            rows = [old for old in csv.DictReader(file) if float(old["epoch"]) < row["epoch"]]
     rows.append(dict(row))
     columns = list(dict.fromkeys(name for one in rows for name in one))
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import logging
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,14 +17,17 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError, TrainingError
+from mien.file_lock import lock_folder
+from mien.files import output_errors
 from mien.training import run_folder as files
-from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
+from mien.training.config import Recipe, recipe_to_dict
 from mien.training.curves import append_epoch, draw_curves, read_epochs
 from mien.training.data import Batch, make_loader
 from mien.training.environment import collect_environment
@@ -30,6 +35,7 @@ from mien.training.initial_weights import load_exported
 from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
 from mien.training.preprocessing import unit_range
 from mien.training.ranks import ProcessRank, process_group, run_on_first
+from mien.training.resumption import FINISHED, RunStart, count_epochs, describe_source, find_start
 from mien.training.stored_predictions import StoredPredictions, read_stored_predictions
 
 EpochCallback = Callable[[Mapping[str, float]], bool]
@@ -163,21 +169,33 @@ def train(
         seconds: end after the epoch in which this time has passed; None for no limit.
         on_epoch: called with every epoch's row of metrics; training ends after the epoch for which it returns False.
 
+    A run that is complete stays as it is; with more epochs it is lengthened, and the learning rate follows the schedule
+    of the new length from there on.
+
     Raises:
-        TrainingError: the folder is in use, holds another recipe, the time ran out, or the loss became infinite.
-        InputError: a distilling recipe without a teacher.
+        TrainingError: the folder is in use, holds a run on other data or settings, the time ran out, the process was
+            asked to end, or the loss became infinite.
+        InputError: a distilling recipe without a teacher, or another process trains in the folder.
+        OutputError: the folder cannot be written.
+        KeyboardInterrupt: after Ctrl-C; the folder holds the epochs that were finished.
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    with process_group() as process:
-        resume_from = run_on_first(process, lambda: _prepare_folder(recipe, folder, resume))
-        teacher_module, predictions = _teacher(recipe, teacher)
+    with process_group() as process, contextlib.ExitStack() as stack:
         prepared = read_prepared(data)
+        teacher_module, predictions = _teacher(recipe, teacher)
+        given = {"data": data, "teacher": teacher, "initial": initial}
+        sources = {name: describe_source(path) for name, path in given.items() if path is not None}
+        start = run_on_first(process, lambda: _start(recipe, sources, folder, resume, stack))
+        if start.finished:
+            _log.info("%s is complete", folder)
+            return folder
+        resume_from = start.state
         L.seed_everything(recipe.seed, verbose=False)
         _log.info("%s recipe %s in %s", "resuming" if resume_from is not None else "training", recipe.name, folder)
         if process.is_first:
-            sources = {"teacher": teacher, "initial": initial}
-            _write_environment(folder, data, prepared, process, command, sources, resumed=resume_from is not None)
+            _write_environment(folder, prepared, process, command, sources, resumed=resume_from is not None)
+            files.write_json(folder / files.CONFIG, recipe_to_dict(recipe))
         # Lightning and TensorBoard log and warn a lot; everything relevant is in the folder
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         limit = None if seconds is None else TimeLimit(seconds)
@@ -190,22 +208,16 @@ def train(
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory.*")
+            # a run folder that was moved or copied
+            warnings.filterwarnings("ignore", message="The dirpath has changed from")
             warnings.filterwarnings("ignore", message=".*number of training batches.*")
             # kernels of one input channel are laid out both ways at once
             warnings.filterwarnings("ignore", message="Grad strides do not match")
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", category=FutureWarning)
-            trainer.fit(
-                module,
-                loader,
-                make_loader(prepared, recipe, "validation", process),
-                ckpt_path=resume_from,
-                weights_only=False if resume_from is not None else None,
-            )
+            _fit(trainer, module, loader, make_loader(prepared, recipe, "validation", process), resume_from, folder)
         if limit is not None and limit.reached:
             raise TrainingError("the time ran out", path=folder, advice=_RESUME, code="time-over")
-        if trainer.interrupted:
-            raise TrainingError("stopped", path=folder, advice=_RESUME, code="training-stopped")
         if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
             raise TrainingError(
                 "the loss is not finite",
@@ -213,41 +225,71 @@ def train(
                 advice="lower the learning rate of the recipe",
                 code="loss-not-finite",
             )
+        if process.is_first and not (on_epoch is not None and count_epochs(folder) < recipe.epochs):
+            environment = files.read_json(folder / files.ENVIRONMENT)
+            files.write_json(folder / files.ENVIRONMENT, environment | {FINISHED: _now()})
         return folder
+
+
+def _start(
+    recipe: Recipe, sources: Mapping[str, Mapping[str, Any]], folder: Path, resume: bool, stack: contextlib.ExitStack
+) -> RunStart:
+    """Make and lock the folder, and find where training starts."""
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        stack.callback(lock_folder(folder).release)
+        return find_start(recipe, sources, folder, resume=resume)
+
+
+def _fit(
+    trainer: L.Trainer,
+    module: TrainingModule,
+    training: DataLoader[Batch],
+    validation: DataLoader[Batch],
+    resume_from: Path | None,
+    folder: Path,
+) -> None:
+    """Train; Ctrl-C is a `KeyboardInterrupt`, of which Lightning makes a `SystemExit`, and ignores further ones."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with output_errors(folder):
+            trainer.fit(
+                module,
+                training,
+                validation,
+                ckpt_path=resume_from,
+                weights_only=False if resume_from is not None else None,
+            )
+    except SIGTERMException:
+        raise TrainingError("was asked to end", path=folder, advice=_RESUME, code="training-stopped") from None
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
 
 
 def _write_environment(
     folder: Path,
-    data: Path,
     prepared: Dataset,
     process: ProcessRank,
     command: str,
-    sources: Mapping[str, Path | None],
+    sources: Mapping[str, Mapping[str, Any]],
     *,
     resumed: bool,
 ) -> None:
-    facts = collect_environment() | {
-        "processes": process.world,
-        "command": command,
-        "data": {
-            "file": data.name,
-            "sha256": _sha256(data),
-            "channels": prepared.channels,
-            **dataclasses.asdict(prepared.info),
-        },
-        **{
-            name: {"file": path.name, "sha256": _sha256(path)}
-            for name, path in sources.items()
-            if path is not None and path.is_file()
-        },
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "earlier": _earlier(folder) if resumed else [],
-    }
+    facts = collect_environment() | {"processes": process.world, "command": command, **sources}
+    facts["data"] = {**sources["data"], "channels": prepared.channels, **dataclasses.asdict(prepared.info)}
+    facts |= {"started": _now(), "earlier": _earlier(folder) if resumed else []}
     files.write_json(folder / files.ENVIRONMENT, facts)
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def bf16_supported() -> bool:
@@ -297,7 +339,7 @@ def _trainer(
         precision="bf16-mixed" if bf16 else "32-true",
         gradient_clip_val=recipe.gradient_clip,
         callbacks=callbacks,
-        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        logger=TensorBoardLogger(folder, name="", version=files.TENSORBOARD),
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -305,38 +347,17 @@ def _trainer(
     )
 
 
-def _prepare_folder(recipe: Recipe, folder: Path, resume: bool) -> Path | None:
-    config, state = folder / files.CONFIG, folder / files.RESUME
-    settings = recipe_to_dict(recipe)
-    if resume and config.exists():
-        # as recipes, so that a folder without a newer field gets its default
-        if recipe_from_dict(files.read_json(config)) != recipe_from_dict(settings):
-            raise TrainingError(
-                "holds a run of other settings",
-                path=folder,
-                advice="give the same recipe and options to resume it",
-                code="run-differs",
-            )
-        return state if state.exists() else None
-    if folder.exists() and any(folder.iterdir()):
-        raise TrainingError(
-            "is not empty",
-            path=folder,
-            advice="give another --out, or --resume to continue the run in it",
-            code="run-exists",
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(config, settings)
-    return None
-
-
 def _earlier(folder: Path) -> list[dict[str, Any]]:
-    """Commit and start of each part of the run before this one, oldest first."""
+    """Commit, start and planned epochs of each part of the run before this one, oldest first."""
     path = folder / files.ENVIRONMENT
     if not path.is_file():
         return []
     old = files.read_json(path)
-    return [*old.get("earlier", []), {"commit": old.get("commit"), "started": old.get("started")}]
+    epochs = files.read_json(folder / files.CONFIG).get("epochs")
+    return [
+        *old.get("earlier", []),
+        {"commit": old.get("commit"), "started": old.get("started"), "epochs": epochs},
+    ]
 
 
 def _teacher(recipe: Recipe, path: Path | None) -> tuple[torch.nn.Module | None, StoredPredictions | None]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONFIG, ENVIRONMENT, METRICS, CURVES = "config.json", "environment.json", "metrics.csv", "curves.png"
 BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "last.ckpt"
+TENSORBOARD = "tensorboard"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -197,14 +197,11 @@ def _run_trial(
 
     try:
         study.optimize(objective, n_trials=1, catch=(SurplusTrial,))
-    except BaseException as error:
+    except BaseException:
         # interrupted, disk full, database gone …: not the fault of the settings
         if numbers:
             with contextlib.suppress(Exception):
                 _hand_back(study, numbers[0])
-        if isinstance(error, SystemExit):
-            # Lightning turns an interrupt into it
-            raise KeyboardInterrupt from None
         raise
     ended = study.get_trials(deepcopy=False)[numbers[0]]
     if not ended.user_attrs.get(SURPLUS):

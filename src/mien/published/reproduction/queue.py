@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -175,9 +174,6 @@ def _run_svm(row: ReproductionRow, data: Path, out: Path, results: Path, report:
         raise ValueError(f"{row.name} is no support-vector machine")
     folder = out / row.name
     if not (folder / RESULT).is_file():
-        if (folder / files.CONFIG).is_file():
-            # the remains of an interrupted fit
-            shutil.rmtree(folder)
         report(f"{row.name}: fitting")
         train_svm(svm, data, folder, command=_command(row, data))
     result = parse_result(files.read_json(folder / RESULT))

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from mien.datasets.prepared_file import read_prepared
-from mien.errors import DataError, MissingExtraError, TrainingError
+from mien.errors import DataError, MissingExtraError
+from mien.files import output_errors
 from mien.models.file_cache import file_sha256
 from mien.published.svm.model_file import import_skops, save_svm_model
 from mien.published.svm.recipe import SvmRecipe
@@ -20,6 +21,7 @@ from mien.published.svm.run_folder import MODEL, RESULT
 from mien.published.svm.samples import select_samples, vectors_and_labels
 from mien.published.svm.scoring import score_held_out
 from mien.training.environment import collect_environment
+from mien.training.resumption import clear_failed_start
 from mien.training.run_folder import CONFIG, ENVIRONMENT, write_json
 
 _CACHE_MB = 1500
@@ -39,8 +41,6 @@ def train_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "")
         DataError: the file lacks a feature, an emotion of the recipe, or images of a split.
         MissingExtraError: scikit-learn or skops is not installed.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise TrainingError("is not empty", path=folder, advice="give another --out")
     pipeline = _make_pipeline(recipe)
     prepared = read_prepared(data)
     x, y = vectors_and_labels(recipe, select_samples(recipe, prepared, "train"))
@@ -48,7 +48,9 @@ def train_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "")
     if absent:
         name = recipe.classes[absent[0]]
         raise DataError(f"no training images of {name!r}, which {recipe.name!r} learns", path=data)
-    folder.mkdir(parents=True, exist_ok=True)
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        clear_failed_start(folder)
     write_json(folder / CONFIG, dataclasses.asdict(recipe))
     facts = collect_environment() | {
         "command": command,
