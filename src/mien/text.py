@@ -47,6 +47,38 @@ def signed_span(interval: Sequence[float], factor: float = 1, digits: int = 3) -
     return f"{low:+.{digits}f} to {high:+.{digits}f}"
 
 
+def count(n: int, what: str, plural: str = "s") -> str:
+    """A number with its noun.
+
+    Example:
+        >>> count(1, "face"), count(2000, "face")
+        ('1 face', '2,000 faces')
+    """
+    return f"{n:,} {what}" + ("" if n == 1 else plural)
+
+
+def listing(parts: Sequence[str], most: int = 5) -> str:
+    """The first parts of a list, for a line such as that of ``repr``.
+
+    Example:
+        >>> listing(["a", "b"]), listing(list("abcdefg"))
+        ('a, b', 'a, b, c, d, e, 2 more')
+    """
+    left = len(parts) - most
+    return ", ".join([*parts[:most], *([f"{left:,} more"] if left > 0 else [])])
+
+
+def quoted_end(text: str, most: int = 60) -> str:
+    """A path or name in quotes as ASCII, without its beginning where it is long.
+
+    Example:
+        >>> quoted_end("photo.jpg"), quoted_end("a" * 80 + ".jpg", 10)
+        ("'photo.jpg'", "'...aaaaaa.jpg'")
+    """
+    shown = ascii(text)[1:-1]
+    return f"'{shown}'" if len(shown) <= most else f"'...{shown[-most:]}'"
+
+
 def short_percent(share: float) -> str:
     """A share 0–1 in per cent with two significant digits: one decimal below 10 %.
 

@@ -17,7 +17,7 @@ def as_trained(file, outputs, pixels):
     """The outputs of a file as it is, for pictures that were not transposed: channels last."""
     session = open_session(file.read(), threads=1)
     transposed = (pixels.transpose(0, 2, 1, 3).astype(np.float32) - 127.5) / 128
-    return session.run(outputs, {session.get_inputs()[0].name: transposed})
+    return session.run(outputs, {session.inputs[0].name: transposed})
 
 
 def run_rebuilt(model, pixels):

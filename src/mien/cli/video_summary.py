@@ -13,6 +13,7 @@ from mien.draw.palette import colour_of
 from mien.results.face_columns import nominal_heads
 from mien.results.track import Track, TrackPrediction
 from mien.results.video import Coverage, VideoReport
+from mien.text import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +86,7 @@ def print_report(report: VideoReport, console: Console | None = None) -> None:
 
 def coverage_line(coverage: Coverage) -> str:
     """How much was analysed: ``1,500 frames in 1:00 min, 12 without a face, 3 could not be decoded``."""
-    parts = [f"{_count(coverage.frames, 'frame')} in {duration(coverage.seconds)}"]
+    parts = [f"{count(coverage.frames, 'frame')} in {duration(coverage.seconds)}"]
     if coverage.frames:
         everywhere = "a face in each" if not coverage.without_face else f"{coverage.without_face:,} without a face"
         parts.append("no face in any" if coverage.without_face == coverage.frames else everywhere)
@@ -116,7 +117,7 @@ class _CellFormat:
     def size(self, report: VideoReport) -> str:
         width, height = report.size
         size = f"{width}{'x' if self.ascii_only else '×'}{height}, " if width else ""
-        return f"{size}{_count(len(report.tracks), 'face')}"
+        return f"{size}{count(len(report.tracks), 'face')}"
 
     def span(self, track: Track) -> str:
         return f"{clock(track.start, tenths=self.tenths)}{self.dash}{clock(track.end, tenths=self.tenths)}"
@@ -158,7 +159,3 @@ class _CellFormat:
             return str(len(episodes))
         text = ", ".join(f"{n} {label}" for label, n in counts[:3])
         return f"{text}, {sum(n for _, n in counts[3:])} more" if len(counts) > 3 else text
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

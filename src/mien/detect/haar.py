@@ -7,8 +7,8 @@ Source:
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError, ModelError
 from mien.geometry import resize
+from mien.models.thread_pool import ForkSafeLock
 from mien.results.faces import Faces
 
 CASCADE = "haarcascade_frontalface_default.xml"
@@ -54,6 +55,7 @@ class Haar:
     def __init__(
         self, min_face: int | None = MIN_FACE, threads: int | None = None, factor: float = 1.1, neighbours: int = 5
     ) -> None:
+        self._arguments = min_face, threads, factor, neighbours
         self._min_face = check_min_face(min_face)
         if factor <= 1.0:
             raise InputError(f"factor must be above 1, got {factor}")
@@ -69,7 +71,10 @@ class Haar:
             raise _no_cascade() from error
         if self._cascade.empty():
             raise _no_cascade()
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments  # OpenCV's networks cannot be pickled
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""

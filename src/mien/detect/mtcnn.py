@@ -18,7 +18,6 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +30,9 @@ from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
 from mien.geometry import clip_boxes, iou, nms, resize, sample
 from mien.models.packaged_files import PackagedFile
-from mien.models.session import open_session
+from mien.models.session import Session, open_session
 from mien.models.thread_pool import ThreadPool
 from mien.results.faces import Faces
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -195,7 +191,7 @@ class MTCNN:
         output = self._run_in_chunks(self._rnet, crop, boxes, 24)
         return _to_squares(_apply_shifts(boxes, output[:, 1:])), _probability(output[:, 0])
 
-    def _run_in_chunks(self, session: onnxruntime.InferenceSession, crop: Cropper, boxes: Floats, side: int) -> Floats:
+    def _run_in_chunks(self, session: Session, crop: Cropper, boxes: Floats, side: int) -> Floats:
         """``(n, outputs)`` of R-Net or O-Net for crops of square boxes, ``side`` pixels each."""
         chunk = min(max(math.ceil(len(boxes) / self._pool.threads), _MIN_CHUNK), _MAX_CHUNK)
         parts = [boxes[start : start + chunk] for start in range(0, max(len(boxes), 1), chunk)]

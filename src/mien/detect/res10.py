@@ -14,7 +14,7 @@ Weights:
 from __future__ import annotations
 
 import math
-import threading
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from mien.detect.raw_output import faces_from_rows
 from mien.errors import ModelError
 from mien.geometry import nms
 from mien.models.packaged_files import PackagedFile
+from mien.models.thread_pool import ForkSafeLock
 from mien.results.faces import Faces
 
 _REQUIREMENT = "mien[res10]"
@@ -76,6 +77,7 @@ class Res10:
     def __init__(
         self, min_face: int | None = MIN_FACE, threads: int | None = None, confidence: float = CONFIDENCE
     ) -> None:
+        self._arguments = min_face, threads, confidence
         self._min_face = check_min_face(min_face)
         self._confidence = check_probability("confidence", confidence)
         set_opencv_threads(threads)
@@ -87,7 +89,10 @@ class Res10:
                 f"OpenCV {cv2.__version__} cannot read Caffe models",
                 advice="pip install 'opencv-python-headless>=4.8,<5'",
             ) from error
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments  # OpenCV's networks cannot be pickled
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""

@@ -10,8 +10,8 @@ Weights:
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from mien.detect.raw_output import faces_from_rows
 from mien.errors import MissingFileError, ModelError
 from mien.geometry import resize
 from mien.models.file_cache import CACHE_VARIABLE, fetch_file, file_sha256, find_cached
+from mien.models.thread_pool import ForkSafeLock
 from mien.results.faces import Faces
 
 URL = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
@@ -67,6 +68,7 @@ class YuNet:
         download: bool = False,
         confidence: float = CONFIDENCE,
     ) -> None:
+        self._arguments = min_face, threads, model, download, confidence
         self._min_face = check_min_face(min_face)
         confidence = check_probability("confidence", confidence)
         set_opencv_threads(threads)
@@ -77,7 +79,10 @@ class YuNet:
             raise ModelError(
                 f"OpenCV {cv2.__version__} cannot load the model", path=path, advice="update opencv-python-headless"
             ) from error
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments  # OpenCV's networks cannot be pickled
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.text import quoted_end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,12 @@ class Frame:
             raise InputError(f"a frame is an RGB uint8 array (height, width, 3), got {dtype} {shape}")
         if 0 in shape:
             raise InputError(f"a frame needs at least one pixel, got shape {shape}")
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        parts = [] if self.source is None else [quoted_end(self.source)]
+        parts += [f"{width}x{height}"] + ([] if self.full_size is None else ["of {}x{}".format(*self.full_size)])
+        return f"Frame({', '.join([*parts, f'index={self.index}', f'time={self.time:.3f}'])})"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from mien.defaults import POOLED_INTERVAL
 from mien.errors import ModelError
 from mien.labels import number_ranges
 from mien.models.readout import DEFAULT, PHOTOS, Readout
+from mien.text import listing
 
 METADATA_KEY = "mien.card"
 """The ONNX metadata property that holds the card as JSON."""
@@ -223,6 +224,10 @@ class Card:
         joined = {readout.joined for head in self.heads for readout in head.readouts if readout.joined}
         if not joined <= names:
             raise ModelError(f"card {self.name!r}: a read-out joins a head that the model does not have")
+
+    def __repr__(self) -> str:
+        heads = listing([ascii(head.name)[1:-1] for head in self.heads])
+        return f"Card({self.name!a}, {self.size}x{self.size} {self.channels}, heads {heads})"
 
     @property
     def n_channels(self) -> int:

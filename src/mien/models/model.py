@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,8 @@ from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.extra_inputs import ExtraInput, find_extra_input
 from mien.models.preprocessing import normalize
 from mien.models.readout import DEFAULT, PRIORS, apply_readout
-from mien.models.session import open_session, run_session
-
-if TYPE_CHECKING:
-    import onnxruntime
+from mien.models.session import Session, open_session, run_session
+from mien.text import listing
 
 Probabilities = dict[str, NDArray[np.float32]]
 """Head name → ``(n, classes)``, rows sum to 1."""
@@ -78,6 +76,10 @@ class Model:
                 path=path,
                 advice="get the file again",
             ) from error
+
+    def __repr__(self) -> str:
+        heads = listing([ascii(head.name)[1:-1] for head in self.card.heads])
+        return f"Model({self.card.name!a}, heads {heads})"
 
     def logits(self, crops: NDArray[np.uint8], vectors: Vectors | None = None) -> dict[str, NDArray[np.float32]]:
         """Raw outputs of the network, before temperature and softmax.
@@ -164,8 +166,8 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
-def _read_card(session: onnxruntime.InferenceSession, path: str | None) -> Card:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+def _read_card(session: Session, path: str | None) -> Card:
+    text = session.metadata.get(METADATA_KEY)
     if text is None:
         raise ModelError(
             "the model holds no card", path=path, advice="use a file that `mien export` wrote", code="card-missing"
@@ -173,9 +175,9 @@ def _read_card(session: onnxruntime.InferenceSession, path: str | None) -> Card:
     return Card.from_json(text)
 
 
-def _pixel_input(session: onnxruntime.InferenceSession, card: Card) -> str:
+def _pixel_input(session: Session, card: Card) -> str:
     """Name of the pixel input; `ModelError` where the network has other inputs than its card specifies."""
-    pixels, *others = session.get_inputs() or [None]
+    pixels, *others = session.inputs or [None]
     declared = [] if pixels is None else [pixels, *others]
     expected = [FEATURE_PREFIX + name for name in card.features]
     if (
@@ -189,8 +191,8 @@ def _pixel_input(session: onnxruntime.InferenceSession, card: Card) -> str:
     return str(pixels.name)
 
 
-def _check_outputs(session: onnxruntime.InferenceSession, card: Card) -> None:
-    outputs = {output.name: output for output in session.get_outputs()}
+def _check_outputs(session: Session, card: Card) -> None:
+    outputs = {output.name: output for output in session.outputs}
     missing = [head.name for head in card.heads if head.name not in outputs]
     if missing:
         raise ModelError(f"model {card.name!r} has no output {', '.join(missing)}", advice=_EXPORT_AGAIN)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,72 @@ _log = logging.getLogger(__name__)
 _ERRORS_ONLY = 3
 
 
-def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "") -> onnxruntime.InferenceSession:
-    """Load an ONNX model for the CPU. The session's ``run`` may be called from several threads.
+class Session:
+    """A network in ONNX Runtime, on the CPU. ``run`` may be called from several threads.
+
+    It is pickled with its model and may be forked: threads of a process do not exist in its forks, so a session that
+    has threads is loaded again there, on first use.
+    """
+
+    def __init__(self, model: bytes | Path, threads: int, name: str | None) -> None:
+        self._arguments = model, threads, name
+        self._loaded: onnxruntime.InferenceSession | None = _load(model, threads, name)
+        _sessions.add(self)
+
+    def run(self, outputs: Sequence[str] | None, inputs: Mapping[str, Any]) -> list[Any]:
+        """One array per name in ``outputs``, or of all outputs for None; errors are those of ONNX Runtime."""
+        arrays: list[Any] = self._session.run(None if outputs is None else list(outputs), dict(inputs))
+        return arrays
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Name, type and shape of each input."""
+        return list(self._session.get_inputs())
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Name, type and shape of each output."""
+        return list(self._session.get_outputs())
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Text that the model's file holds beside the network."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    @property
+    def _session(self) -> onnxruntime.InferenceSession:
+        # two threads that load it at once do no harm
+        if self._loaded is None:
+            self._loaded = _load(*self._arguments)
+        return self._loaded
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Session, self._arguments
+
+    def leave_to_parent(self) -> None:
+        """Give up what a fork has inherited, without ending it: that would wait for threads which only the parent has.
+
+        ONNX Runtime crashes the process where it does; so the object is kept until the process ends.
+        """
+        if self._loaded is not None and self._arguments[1] > 1:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._loaded))
+            self._loaded = None
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for session in _sessions:
+        session.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "") -> Session:
+    """Load an ONNX model for the CPU.
 
     Args:
         model: the file, or its content.
@@ -32,6 +98,10 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
         ModelError: the file is not an ONNX model, or one this ONNX Runtime cannot run.
         InputError: ``threads`` is below 1.
     """
+    return Session(model, thread_count(threads), name or (None if isinstance(model, bytes) else str(model)))
+
+
+def _load(model: bytes | Path, threads: int, path: str | None) -> onnxruntime.InferenceSession:
     # ONNX Runtime (1.29 and later, on Windows all) sends data on models and machine to Microsoft unless both are off;
     # the variable has to be set before it is loaded, or it writes an identifier of the machine into the home folder
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -39,14 +109,13 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
 
     ort.disable_telemetry_events()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = thread_count(threads)
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = _ERRORS_ONLY
     # threads that spin between calls take the CPU from OpenCV, decoding and the other sessions
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-    path = name or (None if isinstance(model, bytes) else str(model))
     if isinstance(model, Path) and not model.is_file():
         raise MissingFileError("no such model file", path=model, advice="check the path")
     try:
@@ -63,9 +132,7 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
     return session
 
 
-def run_session(
-    session: onnxruntime.InferenceSession, outputs: Sequence[str], inputs: Mapping[str, Any], model: str
-) -> list[Any]:
+def run_session(session: Session, outputs: Sequence[str], inputs: Mapping[str, Any], model: str) -> list[Any]:
     """Run a network once.
 
     Args:
@@ -81,12 +148,11 @@ def run_session(
         ModelError: the network cannot be computed.
     """
     try:
-        arrays: list[Any] = session.run(list(outputs), dict(inputs))
+        return session.run(outputs, inputs)
     except _onnxruntime_errors() as error:
         raise ModelError(
             f"model {model!r} cannot be computed ({_one_sentence(error)})", advice="export it again"
         ) from error
-    return arrays
 
 
 def _one_sentence(error: Exception) -> str:

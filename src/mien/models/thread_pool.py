@@ -1,14 +1,34 @@
-"""Independent pieces of one task, side by side on a few threads."""
+"""Independent pieces of one task, side by side on a few threads; threads and locks that are whole in forks."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class ForkSafeLock:
+    """A lock that is open in forks and in pickled copies, whatever thread holds it here; a context manager."""
+
+    def __init__(self) -> None:
+        self._lock, self._process = threading.Lock(), os.getpid()
+
+    def __enter__(self) -> None:
+        if self._process != os.getpid():
+            self.__init__()  # type: ignore[misc]
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ForkSafeLock, ()
 
 
 class ThreadPool:
@@ -19,12 +39,19 @@ class ThreadPool:
     after each operator.
 
     Args:
-        threads: number of threads that work, including the caller's.
+        threads: number of threads that work, including the caller's; forks and pickled copies have others.
     """
 
     def __init__(self, threads: int) -> None:
         self._helpers = threads - 1
+        self._start()
+
+    def _start(self) -> None:
         self._pool = ThreadPoolExecutor(self._helpers, "mien-worker") if self._helpers else None
+        self._process = os.getpid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ThreadPool, (self.threads,)
 
     @property
     def threads(self) -> int:
@@ -36,7 +63,10 @@ class ThreadPool:
 
         The first exception that an item raises is raised here, once no item runs any more.
         """
-        if self._pool is None or len(items) < 2:
+        if self._process != os.getpid():
+            self._start()  # a fork: the threads exist in the parent alone
+        pool = self._pool
+        if pool is None or len(items) < 2:
             return [work(item) for item in items]
         results: dict[int, Result] = {}
         waiting = deque(enumerate(items))
@@ -49,7 +79,7 @@ class ThreadPool:
                     return
                 results[i] = work(item)
 
-        helping = [self._pool.submit(take) for _ in range(min(self._helpers, len(items) - 1))]
+        helping = [pool.submit(take) for _ in range(min(self._helpers, len(items) - 1))]
         try:
             take()
         finally:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 
@@ -19,17 +19,21 @@ from mien.cpus import thread_count
 from mien.detect import Detector, make_detector
 from mien.detect.detector import BatchDetector
 from mien.detect.options import DetectionOptions
-from mien.errors import InputError
+from mien.errors import InputError, MienError
 from mien.media.arrays import Color
 from mien.media.frame import Frame
 from mien.media.image import ImageInput, load_image
 from mien.models.readout import DEFAULT
+from mien.models.thread_pool import ForkSafeLock
 from mien.predict.classify import predict
 from mien.predict.model_set import ModelInput, ModelSet
 from mien.results.face_columns import Heads
 from mien.results.faces import Faces
+from mien.text import listing
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from mien.media.open import VideoInput
     from mien.media.source import FrameSource
     from mien.pipeline.video import Progress, VideoPipeline, VideoStream
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from mien.smoothing import SmoothingOptions
     from mien.tracking.options import TrackingOptions
 
+OnError = Literal["raise", "return"]
+"""What `Analyzer.analyze_batch` does with the error of one picture."""
 MIN_DECODED_FACE = 64
 """Side that the smallest faces keep in a picture that is decoded smaller, pixels: no less than the networks' input."""
 ProgressCallback = Callable[[int, int | None], object]
@@ -48,6 +54,10 @@ _REDUCTIONS: tuple[Literal[8, 4, 2], ...] = (8, 4, 2)
 
 class Analyzer:
     """Detects faces in pictures and predicts their emotions and age ranges. Construct once, reuse; thread-safe.
+
+    It is a context manager; `close` frees its networks and threads. It can be pickled, with its networks, and it works
+    in forks of the process that made it, such as those of ``multiprocessing`` and of servers that load the application
+    before they fork.
 
     Args:
         models: the models that run on every face: names of shipped ones, paths of ``.onnx`` files with a card, loaded
@@ -98,10 +108,45 @@ class Analyzer:
         weights = None if detector_model is None else Path(detector_model)
         self._detection = DetectionOptions(name, min_face, threshold, max_side, weights)
         self._detectors: dict[tuple[int, int], Detector] = {}
-        self._lock = threading.Lock()
-        self._detector = self._make_detector(self._detection, self._threads)
-        self._models = models if isinstance(models, ModelSet) else ModelSet.open(models, threads=threads, prior=prior)
+        self._lock = ForkSafeLock()
         self._flip = flip
+        detector = self._make_detector(self._detection, self._threads)
+        loaded = models if isinstance(models, ModelSet) else ModelSet.open(models, threads=threads, prior=prior)
+        self._loaded: tuple[Detector, ModelSet] | None = (detector, loaded)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free networks and threads; what runs at that moment ends as usual. Without effect where it is closed.
+
+        A detector and models that were given as objects stay as they are.
+        """
+        with self._lock:
+            self._loaded = None
+            self._detectors.clear()
+
+    def __repr__(self) -> str:
+        if self._loaded is None:
+            return "Analyzer(closed)"
+        models = listing([ascii(name)[1:-1] for name in self.models.models]) or "none"
+        options = f"detector={self._detector.name!a}, min_face={self._detection.min_face}, threads={self._threads}"
+        return f"Analyzer(models={models}; {options})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_detectors": {}}
+
+    def _get_loaded(self) -> tuple[Detector, ModelSet]:
+        if self._loaded is None:
+            raise InputError("this analyzer is closed", advice="make a new one", code="analyzer-closed")
+        return self._loaded
+
+    @property
+    def _detector(self) -> Detector:
+        return self._get_loaded()[0]
 
     def analyze(self, image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
         """The faces of one picture; empty where there is none.
@@ -119,7 +164,17 @@ class Analyzer:
         faces = self._predict([frame], [self._detect(frame, self._threads)])[0]
         return replace(faces, image=frame.rgb)
 
-    def analyze_batch(self, images: Iterable[ImageInput | Frame], *, color: Color | None = None) -> list[Faces]:
+    @overload
+    def analyze_batch(
+        self, images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: Literal["raise"] = "raise"
+    ) -> list[Faces]: ...
+    @overload
+    def analyze_batch(
+        self, images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: OnError
+    ) -> list[Faces | MienError]: ...
+    def analyze_batch(
+        self, images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: OnError = "raise"
+    ) -> list[Faces] | list[Faces | MienError]:
         """The faces of several pictures, in order.
 
         Pictures are read and faces detected in parallel, some pictures per thread and, where the detector can, in one
@@ -131,29 +186,50 @@ class Analyzer:
         Args:
             images: as for `analyze`.
             color: as for `analyze`.
+            on_error: "raise" ends the call at a picture that cannot be read; with "return" its error stands in its
+                place in the result, and the others are analysed.
 
         Raises:
             MissingFileError: as `analyze`.
             ImageError: as `analyze`.
-            InputError: as `analyze`.
+            InputError: as `analyze`, or another ``on_error``.
+
+        Example:
+            >>> results = analyzer.analyze_batch(paths, on_error="return")  # doctest: +SKIP
+            >>> broken = [result for result in results if isinstance(result, MienError)]  # doctest: +SKIP
         """
+        if on_error not in get_args(OnError):
+            raise InputError(f'on_error is "raise" or "return", got {on_error!r}')
         given = list(images)
         threads = self._threads if len(given) == 1 else 1
         size = min(math.ceil(len(given) / self._threads), _PICTURES_AT_ONCE) or 1
         parts = [given[start : start + size] for start in range(0, len(given), size)]
 
-        def read_and_detect(part: list[ImageInput | Frame]) -> tuple[list[Frame], list[Faces]]:
-            frames = [_load_frame(image, color, self.reduction) for image in part]
-            return frames, self._detect_batch(frames, threads)
+        def read_and_detect(part: list[ImageInput | Frame]) -> tuple[list[Frame], list[Faces], list[MienError | None]]:
+            frames: list[Frame] = []
+            errors: list[MienError | None] = []
+            for image in part:
+                try:
+                    frames.append(_load_frame(image, color, self.reduction))
+                    errors.append(None)
+                except MienError as error:
+                    if on_error == "raise":
+                        raise
+                    errors.append(error)
+            return frames, self._detect_batch(frames, threads), errors
 
+        self._get_loaded()
         if len(parts) < 2 or self._threads == 1:
             found = [read_and_detect(part) for part in parts]
         else:
             with ThreadPoolExecutor(min(self._threads, len(parts)), "mien-batch") as pool:
                 found = list(pool.map(read_and_detect, parts))
-        return self._predict(
-            [frame for frames, _ in found for frame in frames], [faces for _, each in found for faces in each]
+        results = iter(
+            self._predict(
+                [frame for frames, _, _ in found for frame in frames], [faces for _, each, _ in found for faces in each]
+            )
         )
+        return [next(results) if error is None else error for _, _, errors in found for error in errors]
 
     def stream(
         self,
@@ -269,7 +345,7 @@ class Analyzer:
 
         # faces in frames of a file are detected in parallel, one thread per frame; a live frame has all threads
         detector = self._detector_for(self._threads if live else 1)
-        return VideoPipeline(detector, self._models, tracking, smoothing, flip=self._flip, interval=interval)
+        return VideoPipeline(detector, self.models, tracking, smoothing, flip=self._flip, interval=interval)
 
     def resume(self, source: FrameSource, pipeline: VideoPipeline, *, progress: Progress | None = None) -> VideoStream:
         """Analyse an open source with stages that are new, or restored to the ``progress`` of an earlier stream."""
@@ -296,12 +372,12 @@ class Analyzer:
     @property
     def models(self) -> ModelSet:
         """The models that run on every face."""
-        return self._models
+        return self._get_loaded()[1]
 
     @property
     def heads(self) -> Heads:
         """The heads that faces will have predictions of; the first one is shown first."""
-        return self._models.heads
+        return self.models.heads
 
     def describe(self) -> dict[str, Any]:
         """The options and models that the results depend on; JSON-ready."""
@@ -312,7 +388,7 @@ class Analyzer:
             "threshold": options.threshold,
             "max_side": options.max_side,
             "flip": self._flip,
-            "models": self._models.describe(),
+            "models": self.models.describe(),
         }
 
     def _make_detector(self, options: DetectionOptions, threads: int) -> Detector:
@@ -349,7 +425,7 @@ class Analyzer:
 
     def _predict(self, frames: list[Frame], detections: list[Faces]) -> list[Faces]:
         """Frames and their faces in pixels of the frames → faces with predictions, in pixels of the full pictures."""
-        results = predict(frames, detections, self._detector.name, self._models.models, flip=self._flip)
+        results = predict(frames, detections, self._detector.name, self.models.models, flip=self._flip)
         sizes = [frame.full_size for frame in frames]
         return [faces if size is None else faces.scaled(size) for faces, size in zip(results, sizes, strict=True)]
 
@@ -376,6 +452,16 @@ def analyze(image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
     return default_analyzer().analyze(image, color=color)
 
 
-def analyze_batch(images: Iterable[ImageInput | Frame], *, color: Color | None = None) -> list[Faces]:
+@overload
+def analyze_batch(
+    images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: Literal["raise"] = "raise"
+) -> list[Faces]: ...
+@overload
+def analyze_batch(
+    images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: OnError
+) -> list[Faces | MienError]: ...
+def analyze_batch(
+    images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: OnError = "raise"
+) -> list[Faces] | list[Faces | MienError]:
     """The faces of several pictures with the default models; see `Analyzer.analyze_batch`."""
-    return default_analyzer().analyze_batch(images, color=color)
+    return default_analyzer().analyze_batch(images, color=color, on_error=on_error)

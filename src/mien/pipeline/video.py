@@ -32,6 +32,7 @@ from mien.results.prediction import Predictions
 from mien.results.track import Track
 from mien.results.video import Coverage, VideoFrame, VideoReport
 from mien.smoothing import Smoother, SmoothingOptions
+from mien.text import count, quoted_end
 from mien.tracking.options import TrackingOptions
 from mien.tracking.propagation import BoxPropagator
 from mien.tracking.scene_cuts import SceneCutDetector
@@ -234,6 +235,9 @@ class VideoStream:
     ) -> None:
         self._source, self.pipeline, self._threads = ReadAhead(source), pipeline, threads
         self.progress = progress or Progress()
+
+    def __repr__(self) -> str:
+        return f"VideoStream({quoted_end(self.info.name)}, {count(self.progress.frames, 'frame')} so far)"
 
     @property
     def info(self) -> SourceInfo:

@@ -14,6 +14,7 @@ from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.models.readout import DEFAULT
 from mien.results.face_columns import Heads
+from mien.text import listing
 
 PRIORS_FLAG = "--priors"
 """Option of ``mien calibrate`` that fits read-outs."""
@@ -46,6 +47,10 @@ class ModelSet:
                     raise _same_head_error(head_name)
                 heads[head_name] = head
         object.__setattr__(self, "heads", {name: head for name, head in heads.items() if not head.auxiliary})
+
+    def __repr__(self) -> str:
+        shown = [f"{ascii(name)[1:-1]}={model!a}" for name, model in self.describe().items()]
+        return f"ModelSet({listing(shown)})"
 
     @classmethod
     def open(

@@ -29,6 +29,7 @@ from mien.results.columns import (
     readable,
 )
 from mien.results.prediction import Predictions
+from mien.text import count, listing, quoted_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +96,11 @@ class FaceTable:
     heads: Heads
     source: str | None
     video: bool
+
+    def __repr__(self) -> str:
+        parts = [] if self.source is None else [quoted_end(self.source)]
+        parts += [count(len(self), "row"), f"heads {listing([ascii(name)[1:-1] for name in self.heads]) or 'none'}"]
+        return f"FaceTable({', '.join(parts)})"
 
     @property
     def is_face(self) -> NDArray[np.bool_]:

@@ -30,8 +30,9 @@ from mien.results.face_columns import (
     primary_head,
     record_dtype,
 )
-from mien.results.prediction import Prediction, Predictions
+from mien.results.prediction import SHOWN, Prediction, Predictions
 from mien.results.schema_ids import PHOTO
+from mien.text import count, listing, quoted_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +58,16 @@ class Face:
     landmarks: tuple[tuple[float, float], ...] | None
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
     track: int | None = None
+
+    def __repr__(self) -> str:
+        parts = [] if self.track is None else [f"track={self.track}"]
+        parts += [f"box=({', '.join(f'{side:.0f}' for side in self.box)})", f"score={self.score:.2f}"]
+        parts += [
+            f"{name}={one.label!a} {one.confidence:.0%}"
+            for name, one in self.predictions.items()
+            if not one.head.auxiliary
+        ]
+        return f"Face({listing(parts, 8)})"
 
     @property
     def emotions(self) -> dict[str, float]:
@@ -186,6 +197,16 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __repr__(self) -> str:
+        width, height = self.image_size
+        source = [] if self.source is None else [quoted_end(self.source)]
+        first = primary_head(self.heads)
+        labels = [] if first is None else [str(label) for label in self[:SHOWN].labels(head=first)]
+        faces = count(len(self), "face")
+        if labels:
+            faces += f": {listing([ascii(label) for label in labels] + [''] * (len(self) - SHOWN), SHOWN)}"
+        return f"Faces({', '.join([*source, f'{width}x{height}', faces])})"
 
     def __bool__(self) -> bool:
         return len(self) > 0

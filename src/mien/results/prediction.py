@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from mien.distributions import normalised_entropy
 from mien.errors import InputError
 from mien.models.card import Head
+from mien.text import count, listing
+
+SHOWN = 5
+"""Faces that ``repr`` shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +38,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.probabilities)
+
+    def __repr__(self) -> str:
+        rows = [self.row(i) for i in range(min(len(self), SHOWN))]
+        shown = [_label_and_share(row.probabilities) if row else "none" for row in rows] + [""] * (len(self) - SHOWN)
+        return f"Predictions({self.head.name!a}, {count(len(self), 'face')}: {listing(shown, SHOWN)})"
 
     def __getitem__(self, index: slice | NDArray[np.generic]) -> Predictions:
         """The predictions for some of the faces."""
@@ -84,6 +93,10 @@ class Prediction:
     head: Head
     probabilities: Mapping[str, float]
 
+    def __repr__(self) -> str:
+        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        return f"Prediction({listing([_label_and_share(dict([one])) for one in ranked], 3)})"
+
     @property
     def label(self) -> str:
         """The most probable label."""
@@ -106,6 +119,11 @@ class Prediction:
         if ranges is None:
             return None
         return float(sum(p * (a + b + 1) / 2 for p, (a, b) in zip(self.probabilities.values(), ranges, strict=True)))
+
+
+def _label_and_share(probabilities: Mapping[str, float]) -> str:
+    label = max(probabilities, key=probabilities.__getitem__)
+    return f"{label!a} {probabilities[label]:.0%}"
 
 
 def range_middles(ranges: tuple[tuple[int, int], ...]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from mien.models.card import Head
 from mien.results.face_columns import AGE, EMOTION
 from mien.results.prediction import Prediction
 from mien.results.track_columns import episode_objects, track_objects
+from mien.text import count, listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,12 @@ class TrackPrediction:
     vote: Vote | None = None
     episodes: tuple[Episode, ...] = ()
 
+    def __repr__(self) -> str:
+        parts = [f"{self.label!a} {self.probabilities[self.label]:.0%}"]
+        parts += [] if self.vote is None else [f"vote {self.vote.label!a}"]
+        parts += [count(len(self.episodes), "episode")] if self.episodes else []
+        return f"TrackPrediction({', '.join(parts)})"
+
     @property
     def label(self) -> str:
         """The label with the greatest probability."""
@@ -129,6 +136,11 @@ class Track:
     seen: float
     predictions: Mapping[str, TrackPrediction]
     best: tuple[int, float, tuple[float, float, float, float]]
+
+    def __repr__(self) -> str:
+        parts = [f"id={self.id}", f"{self.start:.2f}-{self.end:.2f} s", count(self.frames, "frame")]
+        parts += [f"{name}={one.label!a}" for name, one in self.predictions.items()]
+        return f"Track({listing(parts, 8)})"
 
     @property
     def emotions(self) -> dict[str, float]:

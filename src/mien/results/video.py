@@ -26,6 +26,7 @@ from mien.results.faces import Faces
 from mien.results.schema_ids import FRAME, REPORT
 from mien.results.track import Episode, Track, Vote
 from mien.results.track_columns import track_objects
+from mien.text import count, listing, quoted_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,9 @@ class SmoothedPredictions:
     probabilities: NDArray[np.float32]
     labels: tuple[str | None, ...]
     votes: tuple[Vote, ...]
+
+    def __repr__(self) -> str:
+        return f"SmoothedPredictions({self.head.name!a}, {listing([ascii(label) for label in self.labels])})"
 
     def __post_init__(self) -> None:
         shape = (len(self.labels), len(self.head.labels))
@@ -84,6 +88,11 @@ class VideoFrame:
         for name, one in self.smoothed.items():
             if len(one.labels) != n:
                 raise InputError(f"{n} faces need as many smoothed predictions of {name!r}, got {len(one.labels)}")
+
+    def __repr__(self) -> str:
+        faces = count(len(self.faces), "face")
+        labels = f": {listing([ascii(label) for label in self.labels])}" if self.smoothed and len(self.faces) else ""
+        return f"VideoFrame(index={self.index}, time={self.time:.3f}, {faces}{labels})"
 
     @property
     def index(self) -> int:
@@ -220,6 +229,11 @@ class VideoReport:
 
     def __len__(self) -> int:
         return len(self.tracks)
+
+    def __repr__(self) -> str:
+        parts = [] if self.source is None else [quoted_end(self.source)]
+        parts += ["{}x{}".format(*self.size), f"{self.coverage.seconds:.1f} s", count(self.coverage.frames, "frame")]
+        return f"VideoReport({', '.join([*parts, count(len(self.tracks), 'track')])})"
 
     def track(self, number: int) -> Track:
         """The track with this number; `InputError` where there is none."""
