@@ -20,20 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.detection import (
-    SIZE_EDGES,
-    SIZE_NAMES,
-    DetectionPhotos,
     count_licences,
     count_sizes,
     read_detection,
     split_by_source,
 )
-from mien.detect import DetectionOptions, make_detector, single_shot
-from mien.detect.landmark_refinement import refine
+from mien.detect import DetectionOptions, make_detector
+from mien.detect.mien import MienDetector
 from mien.evaluation.detection import (
     Found,
     Matches,
-    Truth,
     average_precision,
     false_boxes_per_photo,
     landmark_error,
@@ -42,6 +38,8 @@ from mien.evaluation.detection import (
     recall,
     threshold_for,
 )
+from mien.evaluation.scoring.detectors import by_size, photo_truth
+from mien.models.session import open_session
 from mien.recipes.detector import HELD_OUT
 
 FALSE_BOXES = 0.08
@@ -49,34 +47,24 @@ FALSE_BOXES = 0.08
 LEAST_SCORE = 0.1
 PORTRAITS = "london"
 """The subset whose points were set by hand: landmarks are measured on it, recall is not."""
-BOUNDS = tuple(zip((0, *SIZE_EDGES), (*SIZE_EDGES, float("inf")), strict=True))
 
 Detect = Callable[[NDArray[np.uint8]], Found]
 
 
-def onnx_session(path: Path):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def mien_detector(models: Path, name: str, refined: bool) -> Detect:
-    session = onnx_session(models / name)
-    landmarks = onnx_session(models / "landmarks.onnx") if refined else None
+def mien_detector(models: Path, name: str) -> Detect:
+    """Both networks of a folder as the detector runs them, but with every score from `LEAST_SCORE`."""
+    detector = MienDetector(threads=1, confidence=LEAST_SCORE)
+    for attribute, file in (("_network", name), ("_landmarks", "landmarks.onnx")):
+        setattr(detector, attribute, open_session((models / file).read_bytes(), threads=1, name=file))
 
     def detect(rgb: NDArray[np.uint8]) -> Found:
-        found = single_shot.detect(lambda images: session.run(None, {"images": images}), rgb, LEAST_SCORE)
-        points = found.landmarks
-        if landmarks is not None:
-            points = refine(lambda crops: landmarks.run(None, {"images": crops})[0], rgb, found.boxes, points)
-        return Found(found.boxes, found.scores, points)
+        faces = detector.detect(rgb)
+        return Found(faces.boxes, faces.scores, faces.landmarks)
 
     return detect
 
 
-def existing_detector(name: str, min_face: int) -> Detect:
+def other_detector(name: str, min_face: int | None) -> Detect:
     detector = make_detector(DetectionOptions(name, min_face), threads=1)
 
     def detect(rgb: NDArray[np.uint8]) -> Found:
@@ -87,34 +75,14 @@ def existing_detector(name: str, min_face: int) -> Detect:
 
 
 ROWS: dict[str, Callable[[Path], Detect]] = {
-    "mien": lambda models: mien_detector(models, "detector.onnx", False),
-    "mien, points refined": lambda models: mien_detector(models, "detector.onnx", True),
-    "mien, 8 bits": lambda models: mien_detector(models, "detector-int8.onnx", False),
-    "mien, 8 bits, points refined": lambda models: mien_detector(models, "detector-int8.onnx", True),
-    "mtcnn, min_face 20": lambda _: existing_detector("mtcnn", 20),
-    "mtcnn, min_face 40": lambda _: existing_detector("mtcnn", 40),
-    "res10, min_face 20": lambda _: existing_detector("res10", 20),
-    "haar, min_face 20": lambda _: existing_detector("haar", 20),
+    "mien": lambda models: mien_detector(models, "detector-int8.onnx"),
+    "mien, float": lambda models: mien_detector(models, "detector.onnx"),
+    "mtcnn, min_face 16": lambda _: other_detector("mtcnn", 16),
+    "mtcnn, min_face 40": lambda _: other_detector("mtcnn", 40),
+    "res10": lambda _: other_detector("res10", None),
+    "haar": lambda _: other_detector("haar", None),
+    "haar, min_face 24": lambda _: other_detector("haar", 24),
 }
-
-
-def truth(photos: DetectionPhotos, i: int, *, trusted: bool = False) -> Truth:
-    rows = photos.faces(i)
-    points = photos.landmarks[rows]
-    if trusted:
-        points = np.where((photos.trust[rows] >= 1)[:, None, None], points, np.nan)
-    return Truth(photos.boxes[rows], points, photos.ignored_boxes(i))
-
-
-def by_size(measure: Callable[..., float], matches: Matches, threshold: float) -> dict[str, float]:
-    return {
-        "all": number(measure(matches, threshold)),
-        ">=32": number(measure(matches, threshold, 32)),
-        **{
-            name: number(measure(matches, threshold, low, high))
-            for name, (low, high) in zip(SIZE_NAMES, BOUNDS, strict=True)
-        },
-    }
 
 
 def number(value: float) -> float | None:
@@ -174,9 +142,9 @@ def main() -> None:
                 start = time.process_time()
                 found[part].append(detect(rgb))
                 seconds += time.process_time() - start
-        matches = match([truth(sites, i) for i in range(len(sites))], found["sites"])
-        trusted = match([truth(sites, i, trusted=True) for i in range(len(sites))], found["sites"])
-        hand = match([truth(portraits, i) for i in range(len(portraits))], found["portraits"])
+        matches = match([photo_truth(sites, i) for i in range(len(sites))], found["sites"])
+        trusted = match([photo_truth(sites, i, trusted=True) for i in range(len(sites))], found["sites"])
+        hand = match([photo_truth(portraits, i) for i in range(len(portraits))], found["portraits"])
         threshold = threshold_for(matches, FALSE_BOXES)
         kept = np.isfinite(trusted.errors) & (trusted.face_scores >= threshold) & (trusted.heights >= 32)
         result["detectors"][name] = {

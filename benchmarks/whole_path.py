@@ -145,14 +145,11 @@ def parts(folder: Path) -> dict[str, dict[str, float]]:
             self.run = timed(name, session.run)
 
     analyzer: Any = Analyzer(threads=1)
-    detector = analyzer._detector
-    for attribute, name in (("_pnet", "P-Net"), ("_rnet", "R-Net"), ("_onet", "O-Net")):
-        setattr(detector, attribute, Timed(name, getattr(detector, attribute)))
-    for model, name in ((analyzer._emotion, "emotion network"), (analyzer._age, "age network")):
-        model._session = Timed(name, model._session)
-    detector.detect = timed("detection", detector.detect)
+    analyzer._detector.detect = timed("detection", analyzer._detector.detect)
+    for name, model in analyzer.models.models.items():
+        model._session = Timed(f"{name} network", model._session)
     mien.pipeline.analyzer.load_image = timed("decoding", mien.pipeline.analyzer.load_image)
-    mien.predict.classify.cut = timed("crops, turned upright", mien.predict.classify.cut)
+    mien.predict.classify.crop_faces = timed("crops, turned upright", mien.predict.classify.crop_faces)
     told = {}
     for case in ("portrait", "crowd", "large"):
         path, runs = str(folder / f"{case}.jpg"), 4 * REPEATS[case]
@@ -162,8 +159,6 @@ def parts(folder: Path) -> dict[str, dict[str, float]]:
         for _ in range(runs):
             analyzer.analyze(path)
         whole = (time.process_time_ns() - start) / 1e6
-        inside = sum(spent[name] for name in ("P-Net", "R-Net", "O-Net"))
-        spent["pyramid, candidates, squares"] = spent.pop("detection") - inside
         spent["the rest"] = whole - sum(spent.values())
         told[case] = {name: ms / runs for name, ms in spent.items()}
     return told

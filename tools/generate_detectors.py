@@ -6,7 +6,7 @@ from typing import Any
 
 from markdown_tables import table
 
-_SHIPPED = "mien, 8 bits, points refined"
+_SHIPPED = "mien"
 _SIZES = ("all", "<16", "16-32", "32-64", "64-128", ">=128")
 
 

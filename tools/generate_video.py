@@ -86,7 +86,7 @@ def tracking_section(results: dict[str, Any]) -> str:
         "",
         "The scenes in which no detection is dropped, together. On frames with detection `BoxPropagator.recover_missed` detects again "
         "where a track expects a face and the detector found none, as `Analyzer` does, except in *no second look*; *flow* is how "
-        "boxes are propagated for detectors other than MTCNN, without a second look:",
+        "boxes are propagated for detectors without `refine`, without a second look:",
         "",
     ]
     header = ["detection in", "switches", "mergers", "gaps", "recall", "precision", "IDF1", "MOTA", "mean overlap"]
@@ -99,9 +99,9 @@ def tracking_section(results: dict[str, Any]) -> str:
     lines += [
         "### What propagation saves and costs",
         "",
-        "Between detections MTCNN runs only where the tracks expect their faces (`MTCNN.refine`): two of its three networks on "
-        "one crop per face give a new box, score and landmarks, so nothing drifts. For other detectors box and landmarks move "
-        "along with the optical flow.",
+        "Between detections a detector that can (`refine`: Mien's own, MTCNN) runs only where the tracks expect their faces: small "
+        "crops give new boxes, scores and landmarks, so nothing drifts. For other detectors box and landmarks move along with the "
+        "optical flow. The figures are MTCNN's.",
         "",
         f"Processor time of one thread, mean over these videos ({results['faces_a_frame']:.1f} faces per frame): one "
         f"detection {results['ms']['search']:.1f} ms and its second look {results['ms']['second look']:.2f} ms; one face propagated "

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from helpers.datasets import noise
+from helpers.pictures import astronaut
 from helpers.scoring import labelled_faces, write_fairface
 from helpers.tiny_recipe import TINY
 from mien import defaults
@@ -168,3 +170,21 @@ def test_protocols_are_chosen_by_name(file: Path, tmp_path: Path) -> None:
     assert "argmax-untied" in out
     code, out = run("evaluate", "emotion", "--data", file, "--protocol", "argmax", "--end-to-end")
     assert code == 2
+
+
+def test_detectors_are_scored_by_name_in_one_table(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(astronaut()).save(tmp_path / "images" / "one.png")
+    x, y, w, h = 222 / 512, 118 / 512, 88 / 512, 110 / 512
+    (tmp_path / "labels" / "one.txt").write_text(f"0 {x} {y} {w} {h}\n")
+    Image.fromarray(noise(1, 200, 300, 3)[0]).save(tmp_path / "images" / "none.png")
+    code, out = run("evaluate", "mien", "haar", "--data", tmp_path, "--threads", 1, "--json", tmp_path / "scores.json")
+    assert code == 0, out
+    document = json.loads((tmp_path / "scores.json").read_text())
+    assert list(document["detectors"]) == ["mien", "haar"]
+    assert document["detectors"]["mien"]["recall"]["all"] == 1
+    assert document["detectors"]["mien"]["false boxes"] == 0
+    assert "2 photos, 1 faces, 1 photos without faces" in out
+    assert "mien" in out
+    assert "average precision" in out

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mien.datasets.coco import read_coco
+from mien.datasets.detection_layouts import open_detection
 from mien.datasets.widerface import read_widerface
 from mien.datasets.yolo import read_yolo
 from mien.errors import DataError, InputError, MissingFileError
@@ -114,3 +115,28 @@ def test_yolo_shares_become_pixels_and_classes_to_ignore_become_regions(tmp_path
         read_yolo(tmp_path)
     with pytest.raises(MissingFileError, match="no photo"):
         read_yolo(tmp_path / "elsewhere")
+
+
+def test_every_layout_is_read_by_what_the_path_is(tmp_path: Path) -> None:
+    yolo = tmp_path / "yolo"
+    for name in ("images", "labels"):
+        (yolo / name).mkdir(parents=True)
+    Image.new("RGB", (100, 50)).save(yolo / "images" / "a.png")
+    (yolo / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.4\n")
+    np.testing.assert_allclose(open_detection(yolo).boxes, [[40, 15, 60, 35]], atol=1e-4)
+    wider = yolo / "wider.txt"
+    wider.write_text("a.png\n1\n40 15 20 20 0 0 0 0 0 0\n")
+    np.testing.assert_allclose(open_detection(wider).boxes, [[40, 15, 60, 35]])
+    coco = yolo / "faces.json"
+    coco.write_text(
+        json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 50}],
+                "categories": [{"id": 1, "name": "face"}],
+                "annotations": [{"image_id": 1, "category_id": 1, "bbox": [40, 15, 20, 20]}],
+            }
+        )
+    )
+    np.testing.assert_allclose(open_detection(coco).boxes, [[40, 15, 60, 35]])
+    with pytest.raises(MissingFileError):
+        open_detection(tmp_path / "none.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ Examples:
   mien evaluate emotion runs/mine --data fer2013.parquet --labels emotion --map contempt=- --report report/
   mien evaluate emotion --data fer2013.parquet --end-to-end --face-size 96
   mien evaluate age emotion --data fairface/ --split validation --end-to-end --slices race,gender,race+gender
+  mien evaluate mien mtcnn haar --data photos.parquet
 """
 
 
@@ -125,7 +127,19 @@ def command(
     without those that are also in the training set ("leak-free"). Several models are compared with McNemar's
     test. With --end-to-end the faces of a prepared dataset are enlarged into whole pictures; FairFace's own files
     (Parquet, or CSV beside the image folders) are used as they are.
+
+    Names of detectors score those instead, on photos with boxes of all faces: a Parquet file of Mien's own layout, a
+    COCO-style .json, WIDER FACE's .txt, or a folder in YOLO's layout.
     """
+    from mien.detect import DETECTORS
+
+    if set(models) <= set(DETECTORS):
+        from mien.cli.detector_scores import score_detectors
+
+        scores = score_detectors(models, data, detection, threads)
+        if json_file is not None:
+            write_text(json_file, json.dumps(scores, indent=2) + "\n")
+        return
     from mien.errors import InputError, MissingExtraError
 
     try:
