@@ -9,7 +9,7 @@ Weights:
     package states MIT; the authors published the original weights without a clear licence, so their status is disputed
     upstream.
 
-The networks run in the form in which `mien.detect.mtcnn_graphs` rebuilds them from the weights.
+The networks were trained on transposed pictures, so their input is transposed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from mien.cpus import thread_count
 from mien.defaults import MIN_FACE
-from mien.detect import mtcnn_graphs as graphs
 from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
@@ -56,6 +55,8 @@ _CELL = 12
 """Side of P-Net's receptive field, pixels."""
 _STRIDE = 2
 """Distance of P-Net's cells, pixels."""
+_INPUTS = {24: "input_2", 48: "input_3"}
+"""Side of the crops of R-Net and O-Net → name of the network's input."""
 _STRIP_PIXELS = 64_000
 """Pixels of a level in one run of P-Net; bounds memory on a large picture."""
 _SAME_FACE_IOU = 0.7
@@ -99,11 +100,10 @@ class MTCNN:
         self._min_face = check_min_face(min_face)
         self._thresholds = tuple(check_probability("a threshold", t) for t in thresholds)
         self._factor = factor
-        self._min_logit = _logit(self._thresholds[0])
         self._pool = ThreadPool(thread_count(threads))
-        self._pnet = open_session(graphs.build_pnet(PNET.read()), threads=1, name=PNET.filename)
-        self._rnet = open_session(graphs.build_rnet(RNET.read()), threads=1, name=RNET.filename)
-        self._onet = open_session(graphs.build_onet(ONET.read()), threads=1, name=ONET.filename)
+        self._pnet = open_session(PNET.read(), threads=1, name=PNET.filename)
+        self._rnet = open_session(RNET.read(), threads=1, name=RNET.filename)
+        self._onet = open_session(ONET.read(), threads=1, name=ONET.filename)
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture.
@@ -168,18 +168,21 @@ class MTCNN:
         return _to_squares(_apply_shifts(boxes[keep], shifts[keep]))
 
     def _run_pnet(self, strip: _Strip) -> tuple[Floats, Floats, Floats]:
-        """P-Net on a strip: cells that may hold a face as ``(n, 2)`` xy pixels, ``(n,)`` logits, ``(n, 4)`` shifts."""
-        ((output,),) = self._pnet.run(None, {graphs.INPUT: strip.pixels[None]})
-        rows, columns = np.nonzero(output[0] >= self._min_logit)
+        """P-Net on a strip: cells that may hold a face as ``(n, 2)`` xy pixels, ``(n,)`` scores, ``(n, 4)`` shifts."""
+        shifts, probabilities = self._pnet.run(None, {"input_1": _network_input(strip.pixels[None])})
+        scores = probabilities[0, ..., 1]
+        columns, rows = np.nonzero(scores >= self._thresholds[0])
+        order = np.lexsort((columns, rows))
+        columns, rows = columns[order], rows[order]
         corners = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE
         corners[:, 1] += strip.top
-        return corners, output[0, rows, columns], output[1:, rows, columns].T
+        return corners, scores[columns, rows], shifts[0, columns, rows]
 
     @staticmethod
     def _merge_strips(
         parts: Sequence[tuple[Floats, Floats, Floats]], picture: Picture, size: tuple[int, int]
     ) -> tuple[Floats, Floats, Floats]:
-        """P-Net's output of a level's strips: boxes in pixels of the whole picture, logits, shifts, after NMS."""
+        """P-Net's output of a level's strips: boxes in pixels of the whole picture, scores, shifts, after NMS."""
         corners, scores, shifts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         stretch = np.array([size[0] / picture.shape[1], size[1] / picture.shape[0]], np.float32)
         boxes = np.concatenate([corners * stretch, (corners + _CELL) * stretch], axis=1)
@@ -189,16 +192,16 @@ class MTCNN:
     def _run_rnet(self, crop: Cropper, boxes: Floats) -> tuple[Floats, Floats]:
         """R-Net: ``(n, 4)`` squares → corrected squares ``(n, 4)``, ``(n,)`` scores."""
         output = self._run_in_chunks(self._rnet, crop, boxes, 24)
-        return _to_squares(_apply_shifts(boxes, output[:, 1:])), _probability(output[:, 0])
+        return _to_squares(_apply_shifts(boxes, output[:, 1:])), output[:, 0]
 
     def _run_in_chunks(self, session: Session, crop: Cropper, boxes: Floats, side: int) -> Floats:
-        """``(n, outputs)`` of R-Net or O-Net for crops of square boxes, ``side`` pixels each."""
+        """``(n, 1 + outputs)`` of R-Net or O-Net for crops of square boxes, ``side`` pixels each; the score first."""
         chunk = min(max(math.ceil(len(boxes) / self._pool.threads), _MIN_CHUNK), _MAX_CHUNK)
         parts = [boxes[start : start + chunk] for start in range(0, max(len(boxes), 1), chunk)]
 
         def run(part: Floats) -> Floats:
-            output: Floats = session.run(None, {graphs.INPUT: crop(part, side)})[0]
-            return output
+            *shifts, probabilities = session.run(None, {_INPUTS[side]: _network_input(crop(part, side))})
+            return np.concatenate([probabilities[:, 1:], *shifts], axis=1)
 
         return np.concatenate(self._pool.map(run, parts))
 
@@ -219,13 +222,13 @@ class MTCNN:
         indices = np.arange(len(boxes)) if ranks is None else nms(boxes, ranks, _SAME_FACE_IOU)
         output = self._run_in_chunks(self._onet, crop, boxes[indices], 48)
         if len(indices) < len(boxes):
-            accepted = indices[_probability(output[:, 0]) > self._thresholds[2]]
+            accepted = indices[output[:, 0] > self._thresholds[2]]
             others = np.delete(np.arange(len(boxes)), indices)
             others = others[(iou(boxes[others], boxes[accepted]) <= _SAME_FACE_IOU).all(axis=1)]
             if len(others):
                 output = np.concatenate([output, self._run_in_chunks(self._onet, crop, boxes[others], 48)])
                 indices = np.concatenate([indices, others])
-        scores = _probability(output[:, 0])
+        scores = output[:, 0]
         passed = np.flatnonzero(scores > self._thresholds[2])
         squares, scores, origin = boxes[indices[passed]], scores[passed], indices[passed]
         sides = squares[:, 2:] - squares[:, :2]
@@ -237,10 +240,12 @@ class MTCNN:
         return final[keep], scores[keep], landmarks[keep], origin[keep]
 
 
-def _logit(probability: float) -> float:
-    """Inverse of the sigmoid; -∞ and ∞ for 0 and 1."""
-    with np.errstate(divide="ignore"):
-        return float(np.log(probability) - np.log1p(-probability))
+def _network_input(pictures: Picture) -> Floats:
+    """``(n, h, w, 3)`` pixels → float32 ``(n, w, h, 3)``, normalised."""
+    turned = np.ascontiguousarray(pictures.transpose(0, 2, 1, 3), np.float32)
+    turned -= 127.5
+    turned *= 1 / 128
+    return turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,10 +312,6 @@ def _to_squares(boxes: Floats) -> Floats:
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([centre - half, centre + half], axis=1)
-
-
-def _probability(logits: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))), np.float32)
 
 
 def _overlaps_picture(boxes: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
