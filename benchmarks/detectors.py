@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--detectors", nargs="*", choices=list(ROWS), default=list(ROWS))
     options = parser.parse_args()
-    _, held_out = split_by_source(read_detection(options.photos), HELD_OUT)
+    train, held_out = split_by_source(read_detection(options.photos), HELD_OUT)
     portrait = np.array([subset == PORTRAITS for subset in held_out.subsets])
     sites, portraits = held_out.select(~portrait), held_out.select(portrait)
     path, curves_path = options.out / "detector.json", options.out / "detector_curves.csv"
@@ -125,6 +125,11 @@ def main() -> None:
         "photos without faces": int(free.sum()),
         "portraits": len(portraits),
         "licences": count_licences(held_out),
+    }
+    result["trained on"] = {
+        "photos": len(train),
+        "faces": count_sizes(train),
+        "licences": count_licences(train),
     }
     result["false boxes per photo without faces, at most"] = FALSE_BOXES
     curves = {}

@@ -63,8 +63,9 @@ class MienDetector:
     turned by a quarter or upside down; their landmarks then show by how much.
 
     Args:
-        min_face: height of the smallest face to detect, pixels; None for 16, and 1/80 of the longer side of pictures
-            above 1,280 pixels. It sets the scale at which a picture is scanned, and so the cost.
+        min_face: height of the smallest face to detect, pixels: it sets the scale at which a picture is scanned, and so
+            the cost; smaller faces are dropped. None scans for 16 pixels, and 1/80 of the longer side of pictures above
+            1,280 pixels, and drops none.
         threads: threads of ONNX Runtime inside one operator; None takes the available CPUs, at most 4.
         confidence: least score, 0–1.
 
@@ -96,9 +97,11 @@ class MienDetector:
 
     def detect_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Faces]:
         """As `detect` for several pictures; those of one size go through the networks together."""
+        if not pictures:
+            return []
         sizes = [picture_size(rgb) for rgb in pictures]
-        least = [smallest_face(self._min_face, size) for size in sizes]
-        found = detect(self._forward, pictures, self._threshold, [_scale(face) for face in least])
+        scales = [_scale(smallest_face(self._min_face, size)) for size in sizes]
+        found = detect(self._forward, pictures, self._threshold, scales)
         sure = max(SECOND_CONFIDENCE, self._confidence)
         unsure = [i for i, each in enumerate(found) if not len(each) or each.scores[0] < sure]
         again = detect_again(self._forward, [pictures[i] for i in unsure], sure)
@@ -106,9 +109,11 @@ class MienDetector:
             found[i] = _merge(found[i], more)
         boxes = [each.boxes for each in found]
         points = refine(self._points, pictures, boxes, [each.landmarks for each in found])
+        # without a size asked for, smaller faces that are found all the same are kept
+        smallest = self._min_face or 0
         return [
-            faces_from_rows(each.boxes, each.scores, five, size, min_face=face)
-            for each, five, size, face in zip(found, points, sizes, least, strict=True)
+            faces_from_rows(each.boxes, each.scores, five, size, min_face=smallest)
+            for each, five, size in zip(found, points, sizes, strict=True)
         ]
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:

@@ -1,0 +1,115 @@
+"""Mien's own detector: scales, strips, batches, the second look, faces near boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.pictures import astronaut, hopper, noise
+from mien.detect import single_shot
+from mien.detect.arguments import smallest_face
+from mien.detect.mien import MienDetector
+from mien.detect.single_shot import STRIDES, detect, detect_near
+from mien.errors import InputError
+from mien.geometry import iou, resize
+
+BOX = np.array([[179, 63, 265, 173]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def detector() -> MienDetector:
+    return MienDetector(threads=1)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_face_is_found_and_its_landmarks_are_in_its_own_order(detector: MienDetector, quarters: int) -> None:
+    upright = detector.detect(astronaut())
+    turned = detector.detect(np.ascontiguousarray(np.rot90(astronaut(), quarters)))
+    assert len(turned) == 1
+    # back to the upright picture: a quarter is (x, y) -> (y, 512 - x)
+    points = turned.landmarks[0].astype(np.float64)
+    for _ in range(quarters):
+        points = np.stack([512 - points[:, 1], points[:, 0]], axis=1)
+    size = upright.boxes[0, 3] - upright.boxes[0, 1]
+    assert np.abs(points - upright.landmarks[0]).max() < 0.06 * size
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.04, 0.08])
+def test_a_face_larger_than_the_picture_is_found(detector: MienDetector, cut: float) -> None:
+    x1, y1, x2, y2 = 176, 107, 357, 339
+    dx, dy = int(cut * (x2 - x1)), int(cut * (y2 - y1))
+    faces = detector.detect(np.ascontiguousarray(hopper()[y1 + dy : y2 - dy, x1 + dx : x2 - dx]))
+    assert len(faces) == 1
+    height, width = y2 - y1 - 2 * dy, x2 - x1 - 2 * dx
+    assert iou(faces.boxes, np.array([[0, 0, width, height]]))[0, 0] > 0.8
+
+
+def test_pictures_given_together_give_what_each_gives_alone(detector: MienDetector) -> None:
+    pictures = [astronaut(), hopper(), noise(80, 120), astronaut()[:, ::-1], hopper()[:300, :200], astronaut()]
+    together = detector.detect_batch(pictures)
+    for rgb, faces in zip(pictures, together, strict=True):
+        alone = detector.detect(rgb)
+        assert faces.image_size == (rgb.shape[1], rgb.shape[0])
+        np.testing.assert_allclose(faces.boxes, alone.boxes, atol=0.01)
+        np.testing.assert_allclose(faces.landmarks, alone.landmarks, atol=0.01)
+    assert detector.detect_batch([]) == []
+
+
+def test_pictures_of_one_size_are_one_run_of_the_network() -> None:
+    runs: list[tuple[int, ...]] = []
+
+    def forward(images: np.ndarray) -> list[np.ndarray]:
+        runs.append(images.shape)
+        return [np.full((len(images), 15, images.shape[1] // s, images.shape[2] // s), -9, np.float32) for s in STRIDES]
+
+    assert [len(each) for each in detect(forward, [noise(96, 128)] * 5, 0.5, [1.0] * 5)] == [0] * 5
+    assert runs == [(5, 96, 128, 3)]
+    runs.clear()
+    detect(forward, [np.zeros((1200, 1600, 3), np.uint8)], 0.5, [1.0])
+    assert all(n * h * w <= single_shot.PIXELS_AT_ONCE for n, h, w, _ in runs), "memory is bounded"
+    assert sum(n for n, h, w, _ in runs if w == 1600) > 1
+
+
+def test_strips_of_a_large_picture_find_every_face_once(detector: MienDetector, monkeypatch) -> None:
+    monkeypatch.setattr(single_shot, "PIXELS_AT_ONCE", 1100 * 420)
+    picture = resize(noise(110, 110, blur=2), (1100, 1100))
+    small, large = resize(astronaut(), (186, 186)), resize(astronaut()[:300], (1000, 586))
+    places = [(20, 20), (300, 190), (700, 210), (500, 330), (850, 20)]
+    expected = []
+    for x, y in places:
+        picture[y : y + 186, x : x + 186] = small
+        expected.append(BOX[0] * 186 / 512 + np.array([x, y, x, y]))
+    picture[514:1100, 50:1050] = large
+    expected.append(BOX[0] * 1000 / 512 + np.array([50, 514, 50, 514]))
+    faces = MienDetector(16, threads=1).detect(picture)
+    overlap = iou(np.array(expected), faces.boxes)
+    assert (overlap.max(axis=1) > 0.6).all()
+    assert len(faces) == len(expected)
+
+
+def test_without_min_face_the_smallest_face_grows_with_large_pictures_only() -> None:
+    assert smallest_face(None, (640, 480)) == smallest_face(None, (1280, 720)) == 16
+    assert smallest_face(None, (4000, 3000)) == 50
+    assert smallest_face(24, (4000, 3000)) == 24
+
+
+def test_a_box_beside_the_picture_or_without_area_leads_to_no_run() -> None:
+    def forward(images: np.ndarray) -> list[np.ndarray]:
+        raise AssertionError("nothing to look at")
+
+    boxes = np.array([[-90, -90, -50, -50], [700, 10, 800, 90], [9, 9, 3, 3], [5, 5, 5, 9]], np.float64)
+    found, origin = detect_near(forward, noise(480, 640), boxes, 0.5)
+    assert len(found) == len(origin) == 0
+    with pytest.raises(InputError, match="finite"):
+        detect_near(forward, noise(48, 64), np.array([[0, 0, np.inf, 9]]), 0.5)
+
+
+@pytest.mark.parametrize("side", [60, 512, 1600])
+def test_near_its_box_a_face_of_any_size_is_found_where_the_whole_look_finds_it(
+    detector: MienDetector, side: int
+) -> None:
+    rgb = resize(astronaut(), (side, side))
+    whole = MienDetector(max(110 * side // 512 - 2, 8), threads=1).detect(rgb)
+    near, origin = detector.refine(rgb, whole.boxes + 0.1 * (whole.boxes[0, 2] - whole.boxes[0, 0]))
+    assert origin.tolist() == [0]
+    assert iou(near.boxes, whole.boxes)[0, 0] > 0.8
