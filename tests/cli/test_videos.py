@@ -111,9 +111,6 @@ def test_photos_and_clips_in_one_call(folder: Path, tmp_path: Path) -> None:
     result = call(mixed, "--save", tmp_path / "out")
     assert result.exit_code == 0
     assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["b.mp4", "photo.png"]
-    refused = call(mixed, "--csv", tmp_path / "rows.csv")
-    assert refused.exit_code == 2
-    assert "different columns" in refused.stderr
 
 
 def test_video_options_without_a_video(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.photos import PhotoOutputs
     from mien.results.faces import Faces
+    from mien.results.row_writers import RowWriter
 
 PROGRESS_FROM = 6
 """Number of pictures from which on there is a progress bar."""
@@ -54,6 +55,7 @@ Examples:
 
 \b
 A video gives one row per face and frame, also for frames without a face.
+A table of photos and videos has the columns of both, photos first.
 After Ctrl-C or a kill, what was analysed is kept; --resume continues the
 run: of photos with --csv or --parquet, of videos with --report.
 
@@ -137,7 +139,8 @@ def command(
     """
     from mien.cli.videos import VideoOptions, analyse_videos
     from mien.pipeline.analyzer import Analyzer
-    from mien.pipeline.photos import PhotoOutputs
+    from mien.pipeline.jobs import has_checkpoint
+    from mien.pipeline.photos import PhotoOutputs, has_progress
 
     _check_stdout(as_json, csv_file, parquet_file)
     options = VideoOptions(**video)
@@ -148,8 +151,9 @@ def command(
         raise click.UsageError(
             "--report, --thumbnails, --every, --fps, --start and --end are for videos, and none was given"
         )
-    if photos and clips and (csv_file or parquet_file):
-        raise click.UsageError("photos and videos have different columns: write their tables in two calls")
+    mixed = bool(photos and clips and (csv_file or parquet_file))
+    if mixed and options.resume and options.report is None:
+        raise click.UsageError("one table of photos and videos can be resumed with --report alone")
     _refuse_inputs([*photos, *clips, *map(Path, inputs)], save, csv_file, parquet_file)
     if photos or clips:
         analyzer = Analyzer(
@@ -159,12 +163,16 @@ def command(
             flip=flip,
             prior=prior,
         )
-    if photos:
-        single = len(inputs) == len(photos) == 1 and not clips
-        _analyse_photos(
+    tables: list[RowWriter] | None = None
+    single = len(inputs) == len(photos) == 1 and not clips
+    outputs = PhotoOutputs(csv_file, parquet_file, save, save is not None and one_file(save, single=single), mixed)
+    if mixed and options.resume and options.report and has_checkpoint(options.report) and not has_progress(outputs):
+        click.echo(f"mien: {len(photos):,} of {len(photos):,} photos were analysed before", err=True)
+    elif photos:
+        tables = _analyse_photos(
             analyzer,
             photos,
-            PhotoOutputs(csv_file, parquet_file, save, save is not None and one_file(save, single=single)),
+            outputs,
             failures,
             PhotoTable(as_json=as_json, shown=STDOUT not in (csv_file, parquet_file), top=top, abstain=abstain),
             resume=options.resume and not (clips and options.report and not (csv_file or parquet_file)),
@@ -180,6 +188,8 @@ def command(
             csv_file=csv_file,
             parquet_file=parquet_file,
             save=save,
+            photos=photos if mixed else (),
+            tables=tables if mixed else None,
         )
     if failures.count:
         raise click.exceptions.Exit(1)
@@ -231,8 +241,8 @@ def _analyse_photos(
     *,
     resume: bool,
     load: Callable[[Path], Frame] | None,
-) -> None:
-    """Analyse photos as `mien.pipeline.photos.PhotoJob` does, and print their results."""
+) -> list[RowWriter]:
+    """Analyse photos as `mien.pipeline.photos.PhotoJob` does, and print their results; returns its open tables."""
     from mien.errors import MienError, OutputError
     from mien.pipeline.photos import PhotoJob
 
@@ -267,6 +277,7 @@ def _analyse_photos(
         )
         raise click.exceptions.Exit(130) from None
     table.print(results)
+    return job.tables
 
 
 def _read_stdin(_: Path) -> Frame:

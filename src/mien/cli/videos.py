@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.video import VideoStream
+    from mien.results.row_writers import RowWriter
     from mien.results.video import VideoFrame
     from mien.smoothing.options import SmoothingOptions
     from mien.tracking.options import TrackingOptions
@@ -54,35 +55,43 @@ def analyse_videos(
     csv_file: Path | None,
     parquet_file: Path | None,
     save: Path | None,
+    photos: Sequence[Path] = (),
+    tables: Sequence[RowWriter] | None = None,
 ) -> None:
     """Analyse videos as `mien.pipeline.jobs.VideoJob` does; prints a table of the faces of each, or JSON lines.
 
-    Failures of single videos are added to ``failures``.
+    Failures of single videos are added to ``failures``. Tables that are open behind the rows of ``photos`` are closed.
     """
     from mien.cli.video_summary import print_report
     from mien.errors import MienError
     from mien.pipeline.jobs import VideoJob, VideoOutputs
 
-    annotated = None if save is None else AnnotatedVideoNames(save, clips)
-    marked = nullcontext() if annotated is None or annotated.folder is None else marked_folder(annotated.folder)
-    if annotated is not None and annotated.folder is not None and not options.resume:
-        refuse_foreign_files(annotated.folder, [annotated(clip).name for clip in clips])
-    outputs = VideoOutputs(
-        csv=csv_file,
-        parquet=parquet_file,
-        report=options.report,
-        annotated=annotated,
-        thumbnails=options.thumbnails,
-    )
-    run = VideoJob(
-        analyzer,
-        clips,
-        outputs,
-        selection=options.selection,
-        tracking=options.tracking,
-        smoothing=options.smoothing,
-        resume=options.resume,
-    )
+    with ExitStack() as stack:
+        for table in tables or ():
+            stack.callback(table.close)
+        annotated = None if save is None else AnnotatedVideoNames(save, clips)
+        marked = nullcontext() if annotated is None or annotated.folder is None else marked_folder(annotated.folder)
+        if annotated is not None and annotated.folder is not None and not options.resume:
+            refuse_foreign_files(annotated.folder, [annotated(clip).name for clip in clips])
+        outputs = VideoOutputs(
+            csv=csv_file,
+            parquet=parquet_file,
+            report=options.report,
+            annotated=annotated,
+            thumbnails=options.thumbnails,
+            photos=tuple(photos),
+        )
+        run = VideoJob(
+            analyzer,
+            clips,
+            outputs,
+            selection=options.selection,
+            tracking=options.tracking,
+            smoothing=options.smoothing,
+            resume=options.resume,
+            tables=tables,
+        )
+        stack.pop_all()  # the run closes them
     bar = VideoProgress(len(clips) - run.skipped, as_json=as_json)
     try:
         with marked, run, bar:

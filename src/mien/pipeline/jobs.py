@@ -43,6 +43,7 @@ _PROGRESS, _RAW_ROWS, _SUMMARY = "progress.json", "rows.bin", "summary.json"
 _VERSION = 3
 _CALL_NAMES = {
     "videos": "the videos, their sizes or times",
+    "photos": "the photos, their sizes or times",
     "tables": "the tables",
     "annotated": "the annotated videos",
 }
@@ -60,6 +61,8 @@ class VideoOutputs:
         report: folder with one folder per video (page, timelines, table) and tables of all tracks and episodes.
         annotated: video → path of its annotated video; None for none.
         thumbnails: whether reports show one picture of each face.
+        photos: photos whose rows come before those of the videos in ``csv`` and ``parquet``, which then have the
+            columns of both.
     """
 
     csv: Path | None = None
@@ -68,6 +71,7 @@ class VideoOutputs:
     report: Path | None = None
     annotated: Callable[[Path], Path] | None = None
     thumbnails: bool = False
+    photos: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class VideoJob:
         smoothing: how predictions are smoothed over time.
         resume: continue from the checkpoint in the report folder, where there is one.
         flush_seconds: seconds between two flushes.
+        tables: the tables of ``outputs``, open behind the rows of its photos, as `PhotoJob` leaves them. They are
+            closed with the job, and a checkpoint is not loaded.
 
     Attributes:
         skipped: number of videos that an earlier run had finished.
@@ -121,6 +127,7 @@ class VideoJob:
         smoothing: SmoothingOptions | None = None,
         resume: bool = False,
         flush_seconds: float = FLUSH_SECONDS,
+        tables: Sequence[RowWriter] | None = None,
     ) -> None:
         if resume and outputs.report is None:
             raise InputError(
@@ -141,10 +148,15 @@ class VideoJob:
         self._unfinished: dict[int, _Checkpoint] = {}
         self._lock = self._lock_report()
         try:
-            if resume:
+            if resume and tables is None:
                 self._load()
+            elif self._checkpoint_path is not None:
+                with output_errors(self._checkpoint_path):
+                    self._checkpoint_path.unlink(missing_ok=True)  # of a run that is not continued
             self.skipped = len(self._finished)
-            self._tables = self._open_tables()
+            self._tables = self._open_tables() if tables is None else list(tables)
+            if tables:
+                self._save()
         except BaseException:
             self._release()
             raise
@@ -358,7 +370,7 @@ class VideoJob:
         try:
             for writer, path in kinds:
                 if path is not None:
-                    tables.append(writer(path, keep=self._keep))
+                    tables.append(writer(path, keep=self._keep, mixed=bool(outputs.photos)))
         except BaseException:
             for table in tables:
                 table.stop()
@@ -380,6 +392,7 @@ class VideoJob:
         """What must be equal in two calls for one to resume the other; JSON-ready."""
         return {
             "videos": [[str(clip), *_size_and_time(clip)] for clip in self._clips],
+            "photos": [[str(photo), *_size_and_time(photo)] for photo in self._outputs.photos],
             "analyzer": self._analyzer.describe(),
             "selection": asdict(self._selection),
             "tracking": asdict(self._tracking),
@@ -403,6 +416,11 @@ class VideoJob:
         write_html(report, folder / "report.html", thumbnails=faces)
         if self._outputs.report is not None and self._folders is not None:
             write_overview(self._outputs.report, [f / _SUMMARY for f in self._folders])
+
+
+def has_checkpoint(report: Path) -> bool:
+    """Whether a report folder holds the progress of a run."""
+    return (report / _PROGRESS).is_file()
 
 
 Watch = Callable[[VideoStream, Sequence[VideoFrame]], None]

@@ -57,12 +57,14 @@ class PhotoOutputs:
         parquet: one row per face.
         annotated: the annotated picture, or a folder for those of several.
         one_picture: whether ``annotated`` is the picture itself.
+        mixed: the tables have the columns of photos and of videos, and stay open for a `VideoJob`.
     """
 
     csv: Path | None = None
     parquet: Path | None = None
     annotated: Path | None = None
     one_picture: bool = False
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class PhotoJob:
         skipped: number of pictures that an earlier run had analysed.
         analysed: number of pictures that this run has analysed.
         left_out: the errors of tables that cannot be opened; the others are written.
+        tables: the tables; after a complete run of mixed ones they are still open, else none is left.
 
     Raises:
         InputError: ``resume`` without a table, or with other options than before; an output that is an input, that
@@ -116,7 +119,7 @@ class PhotoJob:
     ) -> None:
         self._analyzer, self._photos, self._outputs = analyzer, list(photos), outputs
         self._load, self._flush_seconds = load or self._load_image, flush_seconds
-        files = [path for path in (outputs.csv, outputs.parquet) if path is not None and not is_special(path)]
+        files = _files_of(outputs)
         if resume and not files:
             raise InputError("only a run with a table in a file can be resumed", advice="add --csv or --parquet")
         for table in (outputs.csv, outputs.parquet):
@@ -137,7 +140,7 @@ class PhotoJob:
         self._stack = contextlib.ExitStack()
         self._full = False
         self._names = self._annotated_names()
-        self._tables = self._open_tables()
+        self.tables = self._open_tables()
 
     def __enter__(self) -> PhotoJob:
         try:
@@ -153,18 +156,27 @@ class PhotoJob:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._stack:
-            if isinstance(error, OutputError) or not (self.analysed or self._before):
+            nothing = not (self.analysed or self._before or self._hand_over)
+            if isinstance(error, OutputError) or nothing:
                 with contextlib.suppress(OutputError):
                     self._flush()
                 self._stop()
                 return
             try:
                 self._flush()
-                for table in self._tables:
+                if self._hand_over:
+                    self._close_progress(remove=True)
+                    return
+                for table in self.tables:
                     table.close()
                 self._close_progress(remove=kind is None and self._complete)
             finally:
-                self._stop()
+                if not self._hand_over:
+                    self._stop()
+
+    @property
+    def _hand_over(self) -> bool:
+        return self._complete and self._outputs.mixed
 
     def results(self, watch: Callable[[int], None] | None = None) -> Iterator[Faces | MienError]:
         """The faces of every picture, in order, after their rows are written; an error for one that cannot be read.
@@ -216,11 +228,11 @@ class PhotoJob:
 
     def _write(self, photo: Path, faces: Faces) -> None:
         rows = faces.to_table(self._analyzer.heads)
-        for table in self._tables:
+        for table in self.tables:
             table.write(rows)
         self.analysed += 1
         if self._progress_path is not None:
-            written = max((table.rows for table in self._tables), default=0)
+            written = max((table.rows for table in self.tables), default=0)
             name = self._names.get(photo)
             self._pending.append(_Analysed(_key(photo), *_size_and_time(photo), written, name))
 
@@ -259,7 +271,7 @@ class PhotoJob:
             for kind, path in ((CsvRows, self._outputs.csv), (ParquetRows, self._outputs.parquet)):
                 if path is not None:
                     try:
-                        tables.append(kind(path, keep=self._keep or None, empty=empty))
+                        tables.append(kind(path, keep=self._keep or None, empty=empty, mixed=self._outputs.mixed))
                     except OutputError as error:
                         self.left_out.append(error)
         except BaseException:
@@ -272,7 +284,7 @@ class PhotoJob:
         """Write everything to the disk, then the progress."""
         if not self.analysed:
             return  # the tables of an earlier run stay until there are other rows
-        for table in self._tables:
+        for table in self.tables:
             table.flush()
         if not self._pending or self._progress_path is None or self.left_out:
             return
@@ -293,8 +305,9 @@ class PhotoJob:
                 self._progress_path.unlink(missing_ok=True)
 
     def _stop(self) -> None:
-        for table in self._tables:
+        for table in self.tables:
             table.stop()
+        self.tables = []
         if self._progress is not None:
             self._progress.close()
 
@@ -305,6 +318,7 @@ class PhotoJob:
             "analyzer": self._analyzer.describe(),
             "tables": [None if path is None else _key(path) for path in tables],
             "annotated": None if self._outputs.annotated is None else _key(self._outputs.annotated),
+            "columns": "photos and videos" if self._outputs.mixed else "photos",
         }
 
     def _read_progress(self) -> None:
@@ -343,6 +357,16 @@ class PhotoJob:
             )
         self._before = {one.source: one for one in before}
         self._progress_end = len(whole)
+
+
+def has_progress(outputs: PhotoOutputs) -> bool:
+    """Whether a run into these files was interrupted and can be resumed."""
+    files = _files_of(outputs)
+    return bool(files) and companion(files[0], PROGRESS).is_file()
+
+
+def _files_of(outputs: PhotoOutputs) -> list[Path]:
+    return [path for path in (outputs.csv, outputs.parquet) if path is not None and not is_special(path)]
 
 
 @contextlib.contextmanager

@@ -162,6 +162,25 @@ def face_columns(heads: Heads, *, video: bool) -> tuple[Column[FaceTable], ...]:
     return columns
 
 
+def mixed_columns(heads: Heads) -> tuple[Column[FaceTable], ...]:
+    """The flat columns of a table of photos and videos: those of both, empty where they do not apply."""
+    photo = {column.name: column for column in face_columns(heads, video=False) if column.flat}
+    video = {column.name: column for column in face_columns(heads, video=True) if column.flat}
+    names = dict.fromkeys([*(column.name for column in _PHOTO), *video])
+    return tuple(
+        replace(photo.get(name) or video[name], values=_where_it_applies(photo.get(name), video.get(name)))
+        for name in names
+    )
+
+
+def _where_it_applies(photo: Column[FaceTable] | None, video: Column[FaceTable] | None) -> Any:
+    def values(table: FaceTable, digits: int | None) -> list[Any]:
+        column = video if table.video else photo
+        return [None] * len(table) if column is None else column.values(table, digits)
+
+    return values
+
+
 def face_objects(table: FaceTable) -> Iterator[dict[str, Any]]:
     """The JSON object of each face; an empty one for a record without a face."""
     columns = [c for c in face_columns(table.heads, video=table.video) if c.path]

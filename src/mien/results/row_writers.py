@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,8 +35,8 @@ from mien.files import (
     sync,
 )
 from mien.models.card import Head
-from mien.results.columns import arrow_schema
-from mien.results.face_columns import FaceTable, face_objects
+from mien.results.columns import Column, arrow_schema, csv_values, flat_values
+from mien.results.face_columns import FaceTable, face_objects, mixed_columns
 from mien.results.video import frame_object, json_line
 
 if TYPE_CHECKING:
@@ -58,13 +58,21 @@ class RowWriter(ABC):
         rows: number of rows so far, including those that were kept; checkpoints store it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, keep: int | None = None, empty: FaceTable = _NO_ROWS) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        keep: int | None = None,
+        empty: FaceTable = _NO_ROWS,
+        mixed: bool = False,
+    ) -> None:
         """Write to ``path``.
 
         Args:
             path: the file; its folder is made.
             keep: number of rows of an existing file to keep; None starts an empty file, and replaces an existing one.
             empty: the table whose columns a file without rows has.
+            mixed: the rows are those of photos and of videos, with the columns of both.
 
         Raises:
             InputError: ``path`` is a folder, holds fewer than ``keep`` rows, or another run writes to it.
@@ -75,7 +83,8 @@ class RowWriter(ABC):
         self.path = output_file(path)
         self.rows = keep or 0
         self._open = True
-        self._dtype: np.dtype[np.void] | None = None
+        self._dtypes: dict[bool, np.dtype[np.void]] = {}
+        self._mixed = mixed
         self._sources: set[str] = set()
         self._empty = empty
         self._start(self.rows)
@@ -90,13 +99,14 @@ class RowWriter(ABC):
         if not self._open:
             raise InputError("is closed", path=self.path, advice=f"open it again with keep={self.rows} to continue")
         dtype = rows.records.dtype
-        if self._dtype not in (None, dtype):
+        other = {video: known for video, known in self._dtypes.items() if video == rows.video or not self._mixed}
+        if any(known != dtype for known in other.values()):
             raise self._other_columns_error()
         if rows.source is not None and rows.source not in self._sources:
             refuse_inputs(self.path, [rows.source])
             self._sources.add(rows.source)
         self._append(rows)
-        self._dtype = dtype
+        self._dtypes[rows.video] = dtype
         self.rows += len(rows)
 
     @abstractmethod
@@ -126,6 +136,9 @@ class RowWriter(ABC):
 
     @abstractmethod
     def _release(self) -> None: ...
+
+    def _columns(self, rows: FaceTable) -> tuple[Column[FaceTable], ...]:
+        return mixed_columns(rows.heads) if self._mixed else rows.columns
 
     def _other_columns_error(self) -> InputError:
         return InputError(
@@ -168,7 +181,7 @@ class CsvRows(_AppendedRows):
         self._file = AppendFile(self.path, end)
 
     def _append(self, rows: FaceTable) -> None:
-        columns = rows.to_csv_columns()
+        columns = csv_values(self._columns(rows), rows)
         self._write_header(columns)
         text = io.StringIO(newline="")
         # before Python 3.13 a lone carriage return, which a file name may hold, was not quoted
@@ -179,7 +192,7 @@ class CsvRows(_AppendedRows):
 
     def _finish(self) -> None:
         if not self._header:
-            self._write_header(self._empty.to_columns())
+            self._write_header(csv_values(self._columns(self._empty), self._empty))
         super()._finish()
 
     def _write_header(self, names: Iterable[str]) -> None:
@@ -276,19 +289,20 @@ class ParquetRows(RowWriter):
                 raise
 
     def _append(self, rows: FaceTable) -> None:
-        schema = arrow_schema(rows.columns)
+        columns = self._columns(rows)
+        schema = arrow_schema(columns)
         if self._schema is not None and not self._schema.equals(schema):
             raise self._other_columns_error()
         self._schema = schema
         for start in range(0, len(rows), _PART):
-            self._unsaved.append(_arrow_table(rows, start, start + _PART, schema))
+            self._unsaved.append(_arrow_table(columns, rows.rows(start, start + _PART), schema))
         if sum(len(table) for table in self._unsaved) >= _PART:
             self.flush()
 
     def _finish(self) -> None:
         self.flush()
         tables = (table for part in self._parts() for table in _groups(part))
-        self._save(self.path, self._schema or arrow_schema(self._empty.columns), tables)
+        self._save(self.path, self._schema or arrow_schema(self._columns(self._empty)), tables)
         self._parts_folder.remove()
 
     def _release(self) -> None:
@@ -492,10 +506,10 @@ def _read_raw(path: Path) -> tuple[bytes, FaceTable]:
     return line, replace(empty, records=np.memmap(path, dtype, "r", len(line), (n,)))
 
 
-def _arrow_table(rows: FaceTable, start: int, stop: int, schema: Any) -> Any:
+def _arrow_table(columns: Sequence[Column[FaceTable]], rows: FaceTable, schema: Any) -> Any:
     import pyarrow as pa
 
-    return pa.Table.from_pydict(rows.rows(start, stop).to_columns(), schema=schema)
+    return pa.Table.from_pydict(flat_values(columns, rows), schema=schema)
 
 
 def _groups(path: Path) -> Iterator[Any]:
