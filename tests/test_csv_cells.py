@@ -57,7 +57,7 @@ def test_cells(value: Any, label: bool, cell: Any) -> None:
 
 @pytest.mark.browser
 def test_the_page_writes_the_same_cells(chromium: Path, tmp_path: Path) -> None:
-    script = (Path(mien.__file__).parent / "server" / "static" / "csv.js").read_text(encoding="utf-8")
+    script = (Path(mien.__file__).parent / "web" / "static" / "csv.js").read_text(encoding="utf-8")
     (tmp_path / "csv.html").write_text("<meta charset=utf-8><title>csv</title>", encoding="utf-8")
     with browser(chromium, tmp_path / "none.mjpeg") as chrome:
         page = chrome.new_page()

@@ -1,4 +1,4 @@
-"""Writes src/mien/server/static/sample-*.webp: the pictures that the page offers to who has none at hand.
+"""Writes src/mien/web/static/sample-*.webp: the pictures that the page offers to who has none at hand.
 
 They come with scikit-image and matplotlib: two portraits that are in the public domain (NASA, US Navy), and a cat (CC0).
 
@@ -31,7 +31,7 @@ def main() -> None:
         "cat": Image.fromarray(data.chelsea()),
     }
     for name, picture in pictures.items():
-        target = ROOT / "src" / "mien" / "server" / "static" / f"sample-{name}.webp"
+        target = ROOT / "src" / "mien" / "web" / "static" / f"sample-{name}.webp"
         picture.save(target, quality=QUALITY, method=6)
         print(f"{target.relative_to(ROOT)}: {target.stat().st_size:,} bytes")
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from helpers.serving import service
 from mien.draw.palette import PLAIN
 
-STATIC = files("mien.server") / "static"
+STATIC = files("mien.web") / "static"
 
 
 NAMES = sorted(entry.name for entry in STATIC.iterdir())

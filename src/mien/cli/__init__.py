@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "batch": ("mien.cli.batch", "Analyse very many photos and videos, on all cores or a cluster, into Parquet files."),
     "live": ("mien.cli.live", "Track the faces of a camera or a network stream."),
     "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
+    "web": ("mien.cli.web", "Write the page of photos as static files: the networks run in the browser."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
     "schema": ("mien.cli.schema", "Print the JSON Schema of results."),

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+import mien.web
 from mien.server.conditional import not_modified, weak_tag
 from mien.server.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(mien.web.__file__).parent / "static"
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",

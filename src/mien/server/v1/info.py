@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from mien.draw.palette import Rgb, label_colours
-from mien.predict.model_set import ModelSet, named_heads
-from mien.results.columns import Column
-from mien.results.face_columns import face_columns
+from mien.server.metrics import MEDIA_TYPE
 from mien.server.problems import ProblemError
 from mien.server.service import service_state
 from mien.server.v1.schemas import HealthResponse, LimitsResponse, ModelsResponse, ReadyResponse
+from mien.web.description import describe_models
 
 router = APIRouter(tags=["info"])
 
@@ -33,45 +30,7 @@ async def models(request: Request) -> JSONResponse:
     A card says what a model was trained on, how it scores, and what it is not for.
     """
     engine = service_state(request).engine
-    cards: dict[str, Any] = {name: json.loads(model.card.to_json()) for name, model in engine.models.models.items()}
-    return JSONResponse(
-        {
-            "models": engine.describe(),
-            "heads": _heads(engine.models),
-            "columns": [_column(column) for column in face_columns(engine.models.heads, video=False) if column.flat],
-            "cards": cards,
-        }
-    )
-
-
-def _heads(models: ModelSet) -> dict[str, Any]:
-    """Name → labels, order, colours and model, in the order of the results."""
-    described: dict[str, Any] = {}
-    for model_name, model in models.models.items():
-        for name, head in named_heads(model_name, model.card).items():
-            if name in models.heads:
-                described[name] = {
-                    "labels": list(head.labels),
-                    "ordered": head.ordered,
-                    "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
-                    "colours": {label: _hex(rgb) for label, rgb in label_colours(head.labels).items()},
-                    "model": model_name,
-                }
-    return described
-
-
-def _hex(rgb: Rgb) -> str:
-    return "#" + bytes(rgb).hex()
-
-
-def _column(column: Column[Any]) -> dict[str, Any]:
-    return {
-        "name": column.name,
-        "path": list(column.path),
-        "description": column.description,
-        "unit": column.unit or None,
-        "label": column.is_label,
-    }
+    return JSONResponse({"models": engine.describe(), **describe_models(engine.models)})
 
 
 @router.get("/healthz", response_model=HealthResponse, operation_id="getHealth")

@@ -1,11 +1,13 @@
-// The page: which view is shown, whether the server answers, light or dark.
+// The page: which view is shown, and whether the server answers.
 
 import { checkServer, forgetModels, loadLimits, loadModels } from "./api.js";
 import * as camera from "./camera.js";
 import * as clip from "./clip.js";
 import { $ } from "./dom.js";
 import { acceptFiles, isVideo } from "./drops.js";
+import { setUpNotice } from "./notice.js";
 import * as photos from "./photos.js";
+import { setUpTheme } from "./theme_choice.js";
 
 // ---------------------------------------------------------------- views
 
@@ -47,34 +49,6 @@ function go(name) {
   showView(false);
 }
 
-// what is said about responsible use stays open until there is something to look at, or until it is closed
-let useTouched = false;
-$("use").addEventListener("click", () => (useTouched = true));
-document.addEventListener("filled", ({ detail }) => {
-  if (!useTouched) $("use").open = !detail;
-});
-
-// ---------------------------------------------------------------- theme
-
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const announceTheme = () => document.dispatchEvent(new CustomEvent("theme"));
-dark.addEventListener("change", announceTheme);
-
-for (const choice of document.querySelectorAll("input[name=theme]")) {
-  choice.checked = choice.value === (document.documentElement.dataset.theme ?? "auto");
-  choice.addEventListener("change", () => {
-    if (choice.value === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = choice.value;
-    try {
-      if (choice.value === "auto") localStorage.removeItem("theme");
-      else localStorage.setItem("theme", choice.value);
-    } catch {
-      // it lasts as long as the page then
-    }
-    announceTheme();
-  });
-}
-
 // ---------------------------------------------------------------- server
 
 const STATES = { ready: "Ready", starting: "Starting", away: "Server away, trying again", waiting: "Connecting" };
@@ -97,6 +71,8 @@ async function loadServerFacts() {
   $("models").textContent = `Models: ${[models.detector, ...Object.values(models.models)].join(", ")}`;
 }
 
+setUpTheme();
+setUpNotice();
 acceptFiles(addFiles);
 photos.setUp();
 camera.setUp();

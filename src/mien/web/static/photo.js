@@ -1,13 +1,14 @@
-// One photo: read by the server, shown large with the cards of its faces, and small as a tile among others.
+// One photo: analysed, shown large with the cards of its faces, and small as a tile among others.
 
-import { ProblemError, limits, loadModels, request, retry, upload } from "./api.js";
+import { analysePhoto, renditionOf } from "./analysis.js";
+import { loadModels } from "./api.js";
 import { boxLayer, boxText, drawBoxes } from "./boxes.js";
 import { DARK, brightnessOf } from "./brightness.js";
 import { h, saveBlob, showMessage } from "./dom.js";
 import { faceCard, summary } from "./face_card.js";
-import { byteSize, count, labelText, megapixels, sentence, stem } from "./format.js";
+import { count, labelText, megapixels, sentence, stem } from "./format.js";
 import { primaryOf, shownLabel, shownProbabilities } from "./heads.js";
-import { canvasOf, decode, faceCrop, fitToLimits, scaledResult, shrunkCopy } from "./picture.js";
+import { canvasOf, decode, faceCrop, shrunkCopy } from "./picture.js";
 
 /** Cards that are shown openly, the rest is folded; with more faces than `FULL` a card has the `BRIEF` likeliest labels. */
 const OPEN = 12;
@@ -16,12 +17,6 @@ const BRIEF = 3;
 /** Pixels of the longer side of the small copy, and how many labels a tile names. */
 const SMALL = 400;
 const NAMED = 3;
-
-const formOf = (blob) => {
-  const form = new FormData();
-  form.append("image", blob, "photo"); // its name stays here
-  return form;
-};
 
 export class Photo {
   /** "busy", "done" or "refused". */
@@ -64,18 +59,18 @@ export class Photo {
     if (this.#abort.signal.aborted) return;
     this.#showState("busy", "Reading");
     const began = performance.now();
+    const options = {
+      signal: this.#abort.signal,
+      onWait: (line) => this.#showState("busy", line || "Reading"),
+    };
     const bitmap = await decode(this.file);
     let rendition = null;
     try {
       if (bitmap) this.#showPicture(this.file, bitmap);
-      const sent = await this.#toSend(bitmap);
-      if (!sent) return;
-      const answer = await this.#send(sent.blob);
-      const result = bitmap ? scaledResult(answer, bitmap.width, bitmap.height) : answer;
+      const { result, shrunk } = await analysePhoto(this.file, bitmap, options);
       await loadModels();
-      rendition = bitmap ? null : await this.#rendition();
+      if (!bitmap) rendition = await this.#showRendition(options);
       if (this.#abort.signal.aborted) return;
-      const shrunk = sent.blob !== this.file && sent.width < bitmap.width ? megapixels(sent.width * sent.height) : "";
       this.#show(result, performance.now() - began, bitmap ?? rendition, shrunk);
     } catch (error) {
       if (this.#abort.signal.aborted) return;
@@ -86,47 +81,12 @@ export class Photo {
     }
   }
 
-  /** The file, or a smaller copy where the server takes no larger one; null where it is refused here. */
-  async #toSend(bitmap) {
-    const { body_bytes: bytes = Infinity, pixels = Infinity } = limits;
-    if (bitmap) {
-      const sent = await fitToLimits(this.file, bitmap, { pixels, bytes: bytes - 1024 }); // the form around it
-      if (sent) return sent;
-    } else if (this.file.size <= bytes) {
-      return { blob: this.file };
-    }
-    this.refuse(
-      `This file has ${byteSize(this.file.size)}; the server takes up to ${byteSize(bytes)}. Save it smaller and try again.`,
-    );
-    return null;
-  }
-
-  async #send(blob) {
-    const { results } = await this.#retry(async (signal) => upload("v1/analyze", formOf(blob), { signal }));
-    const [result] = results;
-    if (result.error) throw new ProblemError(result.error.status ?? 422, result.error);
-    return result;
-  }
-
   /** A picture that this browser cannot decode, such as HEIC in most, as the server decodes it; null without one. */
-  async #rendition() {
-    try {
-      const options = { method: "POST", body: formOf(this.file) };
-      const jpeg = await this.#retry(async (signal) =>
-        (await request("v1/rendition", { ...options, signal })).blob(),
-      );
-      const bitmap = await decode(jpeg);
-      if (bitmap) this.#showPicture(jpeg, bitmap);
-      return bitmap;
-    } catch (error) {
-      if (error instanceof ProblemError) return null; // the boxes are shown without it
-      throw error;
-    }
-  }
-
-  #retry(attempt) {
-    const onWait = (line) => this.#showState("busy", line || "Reading");
-    return retry(attempt, { signal: this.#abort.signal, onWait });
+  async #showRendition(options) {
+    const jpeg = await renditionOf(this.file, options);
+    const bitmap = jpeg && (await decode(jpeg));
+    if (bitmap) this.#showPicture(jpeg, bitmap);
+    return bitmap;
   }
 
   // ------------------------------------------------------------ what is shown
@@ -161,7 +121,7 @@ export class Photo {
     this.#showState("done", "");
     this.facts.textContent = [
       `${width} × ${height}`,
-      shrunk && `analysed at ${shrunk}`,
+      shrunk && `analysed at ${megapixels(shrunk)}`,
       count(faces.length, "face"),
       `${Math.round(ms)} ms`,
     ]

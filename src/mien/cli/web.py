@@ -1,0 +1,57 @@
+"""``mien web``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mien import defaults
+from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand
+
+EPILOG = """\b
+Examples:
+  mien web site/ && python -m http.server --directory site
+  mien web --single mien.html
+  mien web site/ --models emotion,age,mood=mood.onnx
+  mien web site/ --runtime onnxruntime-web-1.30.0.tgz
+"""
+
+
+@click.command("web", cls=OutputCommand, epilog=EPILOG)
+@click.argument("out", required=False, type=OUTPUT_FOLDER)
+@click.option("--single", type=OUTPUT, help="Write one self-contained HTML file, which opens from a double click.")
+@click.option(
+    "--models",
+    default="emotion=emotion-int8,age",
+    show_default=True,
+    help="Models of the page, as names or ONNX files, each with an optional NAME=.",
+)
+@click.option(
+    "--min-face",
+    type=click.IntRange(min=1),
+    default=defaults.MIN_FACE,
+    show_default=True,
+    help="Least shorter side of a face, in pixels.",
+)
+@click.option(
+    "--runtime", type=PATH, help="The archive or folder of the npm package onnxruntime-web; by default npm fetches it."
+)
+def command(out: Path | None, single: Path | None, models: str, min_face: int, runtime: Path | None) -> None:
+    """Write the page of photos as static files into OUT: networks and detector run in the browser.
+
+    It needs no server of Mien: any static host serves it, pictures stay on the device, and it opens again without a
+    network. npm fetches ONNX Runtime for browsers once; it is then kept in the cache.
+    """
+    from mien.web.runtime import read_runtime
+    from mien.web.site import build_site, parse_models, write_folder, write_single
+
+    if out is None and single is None:
+        raise click.UsageError("give OUT, a folder, or --single FILE.html")
+    site = build_site(read_runtime(runtime), parse_models(models), min_face=min_face)
+    if out is not None:
+        write_folder(site, out)
+        click.echo(f"{out}: {site.size / 1e6:.1f} MB; for example: python -m http.server --directory {out}", err=True)
+    if single is not None:
+        write_single(site, single)
+        click.echo(f"{single}: {single.stat().st_size / 1e6:.1f} MB", err=True)

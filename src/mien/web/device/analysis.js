@@ -1,0 +1,29 @@
+// Photos analysed on this device: decoded by the browser, the rest is the pipeline's.
+
+import { limits } from "./api.js";
+import { start, analyse } from "./networks.js";
+import { scaledResult } from "./picture.js";
+
+/** The faces of a photo, in its own pixels: { result, shrunk }, as of the module of this name for a server. */
+export async function analysePhoto(file, bitmap, { signal, onWait }) {
+  if (!bitmap)
+    throw new Error("This browser cannot decode the file: it is no picture, or of a format such as HEIC. Save it as JPEG.");
+  onWait("Waiting for the networks");
+  await start();
+  signal.throwIfAborted();
+  onWait("");
+  const scale = Math.min(1, Math.sqrt((limits.pixels ?? Infinity) / (bitmap.width * bitmap.height)));
+  const [width, height] = [Math.floor(bitmap.width * scale), Math.floor(bitmap.height * scale)];
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(bitmap, 0, 0, width, height);
+  const { data } = context.getImageData(0, 0, width, height);
+  const result = scaledResult(await analyse(data.buffer, width, height), bitmap.width, bitmap.height);
+  return { result, shrunk: scale < 1 ? width * height : 0 };
+}
+
+/** There is no server that could decode what the browser cannot. */
+export const renditionOf = async () => null;

@@ -1,0 +1,141 @@
+// A picture → the faces in it with their predictions, as Python and the service return them.
+
+import { alignFaces } from "./align.js";
+import { Detector } from "./detector.js";
+import { gray } from "./pixels.js";
+
+/**
+ * @typedef {import("./pixels.js").Rgb} Rgb
+ * @typedef {import("./detector.js").Candidate} Candidate
+ * @typedef {{ name: string, labels: string[], temperature: number, ordered: boolean, auxiliary: boolean,
+ *   shown: string, ranges: number[][] | null }} Head `shown` is its name in results
+ * @typedef {{ size: number, channels: string, mean: number[], std: number[], frame: import("./align.js").Frame, heads: Head[] }} Card
+ * @typedef {{ box: number, score: number, landmarks: number, confidence: number, entropy: number, probability: number,
+ *   expected: number }} Digits
+ * @typedef {{ detector: { name: string, constants: import("./detector.js").Constants }, models: Record<string, Card>,
+ *   views: Record<string, [string, string]>, digits: Digits, max_faces: number }} Config
+ * @typedef {(model: string, data: Uint8Array | Float32Array, dims: number[]) => Promise<Record<string, import("./detector.js").Tensor>>} Run
+ */
+
+const MIN_PROBABILITY = 1e-12;
+
+export class Pipeline {
+  /** @param {Config} config @param {Run} run a network by name: "detector", "landmarks", or that of a model */
+  constructor(config, run) {
+    this.config = config;
+    this.run = run;
+    const { name, constants } = config.detector;
+    this.detectorName = name;
+    const outputs = constants.strides.map((stride) => `stride${stride}`);
+    this.detector = new Detector(
+      constants,
+      async (images, dims) => {
+        const found = await run("detector", images, dims);
+        return outputs.map((output) => found[output]);
+      },
+      async (crops, dims) => (await run("landmarks", crops, dims)).points,
+    );
+  }
+
+  /** @param {Rgb} image */
+  async analyse(image) {
+    const found = await this.detector.detect(image);
+    const faces = found.slice(0, this.config.max_faces);
+    const predictions = faces.map(() => /** @type {Record<string, object>} */ ({}));
+    for (const [name, card] of Object.entries(this.config.models)) {
+      if (!faces.length) break;
+      const outputs = await this.run(name, this.#input(image, faces, card), [
+        faces.length,
+        card.mean.length,
+        card.size,
+        card.size,
+      ]);
+      for (const head of card.heads) {
+        const k = head.labels.length;
+        faces.forEach((_, i) => {
+          const logits = outputs[head.name].data.subarray(i * k, (i + 1) * k);
+          predictions[i][head.shown] = this.#prediction(head, softmax(logits, head.temperature));
+        });
+      }
+    }
+    const leftOut = found.length - faces.length;
+    const { box: boxDigits, score, landmarks } = this.config.digits;
+    return {
+      width: image.width,
+      height: image.height,
+      faces: faces.map((face, i) => ({
+        box: face.box.map((value) => rounded(value, boxDigits)),
+        score: rounded(face.score, score),
+        landmarks: face.points.map((point) => point.map((value) => rounded(value, landmarks))),
+        predictions: predictions[i],
+        ...this.#views(predictions[i]),
+      })),
+      ...(leftOut ? { left_out: leftOut } : {}),
+    };
+  }
+
+  /** What a network takes: the aligned crops, normalised, channels first. @param {Rgb} image @param {Candidate[]} faces @param {Card} card */
+  #input(image, faces, card) {
+    const { size, mean, std, channels, frame } = card;
+    const plane = size * size;
+    const input = new Float32Array(faces.length * mean.length * plane);
+    alignFaces(image, faces, size, frame, this.detectorName).forEach((crop, n) => {
+      const single = channels === "gray" ? gray(crop) : null;
+      mean.forEach((shift, c) => {
+        const start = (n * mean.length + c) * plane;
+        for (let i = 0; i < plane; i += 1) {
+          const pixel = single ? single[i] : crop.data[3 * i + c];
+          input[start + i] = (Math.fround(pixel / 255) - shift) / std[c];
+        }
+      });
+    });
+    return input;
+  }
+
+  /** @param {Head} head @param {Float64Array} probabilities */
+  #prediction(head, probabilities) {
+    const { digits } = this.config;
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    const middles = head.ranges?.map(([low, high]) => (low + high + 1) / 2);
+    const expected = middles?.reduce((sum, middle, i) => sum + middle * probabilities[i], 0);
+    return {
+      label: head.labels[best],
+      ...(expected === undefined ? {} : { expected: rounded(expected, digits.expected) }),
+      confidence: rounded(probabilities[best], digits.confidence),
+      entropy: rounded(entropy(probabilities), digits.entropy),
+      probabilities: Object.fromEntries(
+        head.labels.map((label, i) => [label, rounded(probabilities[i], digits.probability)]),
+      ),
+    };
+  }
+
+  /** The shipped heads' labels stand in the face, too. @param {Record<string, any>} predictions */
+  #views(predictions) {
+    return Object.fromEntries(
+      Object.entries(this.config.views).map(([key, [head, field]]) => [key, predictions[head]?.[field] ?? null]),
+    );
+  }
+}
+
+/** @param {Float32Array} logits @param {number} temperature */
+export function softmax(logits, temperature) {
+  const scaled = Float64Array.from(logits, (value) => value / temperature);
+  const greatest = Math.max(...scaled);
+  const powers = scaled.map((value) => Math.exp(value - greatest));
+  const sum = powers.reduce((total, value) => total + value, 0);
+  return powers.map((value) => value / sum);
+}
+
+/** 0 (one label certain) to 1 (all equally likely). @param {Float64Array} probabilities */
+export function entropy(probabilities) {
+  if (probabilities.length < 2) return 0;
+  let sum = 0;
+  for (const value of probabilities) {
+    const p = Math.min(Math.max(value, MIN_PROBABILITY), 1);
+    sum -= p * Math.log(p);
+  }
+  return Math.min(Math.max(sum / Math.log(probabilities.length), 0), 1);
+}
+
+/** @param {number} value @param {number} digits */
+const rounded = (value, digits) => Number(value.toFixed(digits));

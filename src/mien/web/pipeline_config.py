@@ -1,0 +1,98 @@
+"""What the pipeline in the browser is told: the constants of the Python modules, and the cards of the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mien import defaults
+from mien.detect import landmark_refinement, mien, single_shot
+from mien.models.card import Card
+from mien.predict.model_set import ModelSet, named_heads
+from mien.results.face_columns import face_columns
+
+MAX_FACES = 100
+"""Faces of a photo that are returned at most, the best scores first."""
+
+
+def pipeline_config(models: ModelSet, *, min_face: int = defaults.MIN_FACE) -> dict[str, Any]:
+    """JSON-ready; read by ``device/pipeline.js``.
+
+    Args:
+        models: what predicts.
+        min_face: least shorter side of a face, pixels.
+    """
+    return {
+        "detector": {
+            "name": mien.MienDetector.name,
+            "constants": {
+                "strides": list(single_shot.STRIDES),
+                "multiple": single_shot.MULTIPLE,
+                "padding": single_shot.PADDING,
+                "max_candidates": single_shot.MAX_CANDIDATES,
+                "max_log_distance": single_shot.MAX_LOG_DISTANCE,
+                "coarse_side": single_shot.COARSE_SIDE,
+                "coarse_face": single_shot.COARSE_FACE,
+                "overlap": single_shot.OVERLAP,
+                "vote": single_shot.VOTE,
+                "confidence": mien.CONFIDENCE,
+                "max_pixels": mien.MAX_PIXELS,
+                "min_face": min_face,
+                "crop_side": landmark_refinement.SIDE,
+                "crop_reach": landmark_refinement.REACH,
+            },
+        },
+        "models": {name: _card(name, model.card, models) for name, model in models.models.items()},
+        "views": _views(models),
+        "digits": _digits(models),
+        "max_faces": MAX_FACES,
+    }
+
+
+def _card(name: str, card: Card, models: ModelSet) -> dict[str, Any]:
+    """The part of a card that predictions follow from."""
+    return {
+        "size": card.size,
+        "channels": card.channels,
+        "mean": list(card.mean),
+        "std": list(card.std),
+        "frame": {
+            "landmarks": [list(point) for point in card.frame.landmarks],
+            "boxes": {key: list(box) for key, box in card.frame.boxes.items()},
+            "box_weight": card.frame.box_weight,
+        },
+        "heads": [
+            {
+                "name": head.name,
+                "shown": shown,
+                "labels": list(head.labels),
+                "temperature": head.temperature,
+                "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
+            }
+            for shown, head in named_heads(name, card).items()
+            if shown in models.heads
+        ],
+    }
+
+
+def _views(models: ModelSet) -> dict[str, tuple[str, str]]:
+    """Keys of a face that repeat a prediction → (head, field of its prediction)."""
+    views = {}
+    for column in face_columns(models.heads, video=False):
+        if not column.flat and len(column.path) == 1:
+            key = str(column.path[0])
+            name = key.removesuffix("_range")
+            if name in models.heads:
+                expected = models.heads[name].ranges is not None and key == name
+                views[key] = (name, "expected" if expected else "label")
+    return views
+
+
+def _digits(models: ModelSet) -> dict[str, int]:
+    """Decimals of each kind of number in results."""
+    digits: dict[str, int] = {}
+    for column in face_columns(models.heads, video=False):
+        if column.digits is not None and column.path:
+            nested = column.path[0] == "predictions"
+            kind = str(column.path[2] if nested else column.path[0])
+            digits["probability" if kind == "probabilities" else kind] = column.digits
+    return digits

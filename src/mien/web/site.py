@@ -1,0 +1,236 @@
+"""The page as files that need no server: a folder for any static host, or one file that opens from a double click.
+
+The page is that of ``mien serve`` (``static/``) with the modules of ``device/`` in place of those that ask a server:
+detector and networks run in the browser. Large files are stored compressed, so that every host sends them so.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mien
+from mien import defaults
+from mien.detect.mien import LANDMARKS, NETWORK
+from mien.errors import InputError
+from mien.files import atomic_path, output_errors
+from mien.models.catalog import read_model
+from mien.predict.model_set import ModelSet
+from mien.web.description import describe_models
+from mien.web.pipeline_config import pipeline_config
+from mien.web.runtime import BINARY, PACKAGE, SCRIPT, VERSION
+
+DEFAULT_MODELS: Mapping[str, str] = {"emotion": "emotion-int8", "age": "age"}
+"""Name in results → model. The emotion network in 8 bits: the page is 3 MB smaller."""
+MAX_PIXELS = 25_000_000
+"""Larger photos are analysed at this many pixels: browsers have less memory than Python."""
+_HERE = Path(__file__).parent
+_SHARED, _OWN = _HERE / "static", _HERE / "device"
+_SERVER_ONLY = frozenset({"camera.js", "clip.js", "clip_faces.js", "clip_store.js", "live_history.js", "track_table.js"})
+_SETTINGS, _SERVICE_WORKER = "settings.json", "service-worker.js"
+_IMPORT = re.compile(r'(\bfrom |\bimport )"\./([\w-]+\.js)"')
+_CSP = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'"
+_FOLDER_CSP = (
+    f"{_CSP}; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "worker-src 'self'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The page's files.
+
+    Attributes:
+        index: the page.
+        static: name → content of scripts, style and pictures.
+        assets: name → content of settings, networks and runtime, those in ``settings.json`` compressed.
+        service_worker: keeps the files for later without a network.
+    """
+
+    index: str
+    static: dict[str, bytes]
+    assets: dict[str, bytes]
+    service_worker: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return len(self.index) + sum(map(len, [*self.static.values(), *self.assets.values()]))
+
+
+def build_site(
+    runtime: Mapping[str, bytes], models: Mapping[str, str] = DEFAULT_MODELS, *, min_face: int = defaults.MIN_FACE
+) -> Site:
+    """The page with these models.
+
+    Args:
+        runtime: from `mien.web.runtime.read_runtime`.
+        models: name in results → name of a shipped model or path of an ONNX file.
+        min_face: least shorter side of a face, pixels.
+
+    Raises:
+        InputError: a model that takes more than pixels.
+        ModelError, MissingFileError: a model that cannot be read.
+    """
+    loaded = ModelSet.open(dict(models), threads=1)
+    for name, model in loaded.models.items():
+        if model.card.features:
+            raise InputError(f"model {name!r} takes {', '.join(model.card.features)} features, which the page has not")
+    contents = {
+        "runtime": (BINARY, runtime[BINARY]),
+        "detector": ("detector.onnx", NETWORK.read()),
+        "landmarks": ("landmarks.onnx", LANDMARKS.read()),
+        **{name: (f"model-{name}.onnx", read_model(file)) for name, file in models.items()},
+    }
+    files: dict[str, dict[str, Any]] = {}
+    assets: dict[str, bytes] = {}
+    for name, (file, content) in contents.items():
+        compressed = gzip.compress(content, 9, mtime=0)
+        assets[f"{file}.gz"] = compressed
+        sha256 = hashlib.sha256(content).hexdigest()
+        files[name] = {"file": f"{file}.gz", "bytes": len(compressed), "sha256": sha256}
+    settings = {
+        "files": files,
+        "config": pipeline_config(loaded, min_face=min_face),
+        "max_pixels": MAX_PIXELS,
+        "models": {"models": _described(loaded), **describe_models(loaded)},
+    }
+    assets = {_SETTINGS: json.dumps(settings, ensure_ascii=False).encode(), **assets}
+    static = {path.name: path.read_bytes() for path in sorted(_SHARED.iterdir()) if path.is_file()}
+    index = device_page(static.pop("index.html").decode())
+    own = {path.name: path.read_bytes() for path in sorted(_OWN.iterdir()) if path.is_file()}
+    worker = own.pop(_SERVICE_WORKER).decode()
+    static = {name: content for name, content in static.items() if name not in _SERVER_ONLY} | own
+    static[SCRIPT] = runtime[SCRIPT]
+    names = ["./", *(f"static/{name}" for name in static), *(f"assets/{name}" for name in assets)]
+    version = hashlib.sha256(b"".join([index.encode(), *static.values(), *assets.values()])).hexdigest()[:16]
+    worker = worker.replace("@VERSION@", version).replace("/* @FILES@ */ []", json.dumps(names))
+    return Site(index, static, assets, worker)
+
+
+def parse_models(text: str) -> dict[str, str]:
+    """``NAME=MODEL,MODEL`` → name in results → model; one without a name is named by the task on its card.
+
+    Raises:
+        InputError: two models of one name.
+        ModelError, MissingFileError: a model that cannot be read.
+    """
+    models: dict[str, str] = {}
+    for one in (part.strip() for part in text.split(",")):
+        if not one:
+            continue
+        (name,) = ModelSet.open([one], threads=1).models
+        if name in models:
+            raise InputError(f"two models are named {name!r}", advice="give one another name, NAME=FILE")
+        models[name] = one.partition("=")[2] or one
+    return models
+
+
+def write_folder(site: Site, folder: Path) -> None:
+    """Write the page as a folder for any static host; ``index.html`` comes last.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    licences = f"Mien: Apache-2.0. {PACKAGE} {VERSION}: MIT, © Microsoft Corporation.\n"
+    files = {f"static/{name}": content for name, content in site.static.items()}
+    files |= {f"assets/{name}": content for name, content in site.assets.items()}
+    files |= {
+        _SERVICE_WORKER: site.service_worker.encode(),
+        "licences.txt": licences.encode(),
+        "index.html": _with_policy(site.index, _FOLDER_CSP).encode(),
+    }
+    with output_errors(folder):
+        for name, content in files.items():
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(content)
+
+
+def write_single(site: Site, file: Path) -> None:
+    """Write the page as one HTML file that needs nothing beside it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with atomic_path(file) as temporary:
+        temporary.write_text(single_page(site), encoding="utf-8")
+
+
+def device_page(page: str) -> str:
+    """The page of the service without what needs a server, and with what the page alone has."""
+    page = re.sub(r"<!-- server -->.*?<!-- /server -->", "", page, flags=re.DOTALL)
+    page = re.sub(r"<!-- device: (.*?) -->", r"\1", page, flags=re.DOTALL)
+    return re.sub(r"\n\s*\n+", "\n\n", page)
+
+
+def single_page(site: Site) -> str:
+    """The page as one file: style and loader inline, allowed by their hashes; everything else as data."""
+    modules = {name: text.decode() for name, text in site.static.items() if name.endswith((".js", ".mjs"))}
+    theme, loader = modules.pop("theme.js"), modules.pop("single_file.js")
+    style = site.static["style.css"].decode()
+    policy = (
+        f"{_CSP}; script-src {_hash(theme)} {_hash(loader)} blob: 'wasm-unsafe-eval'; style-src {_hash(style)}; "
+        "img-src blob: data:; connect-src data:"
+    )
+    page = _with_policy(site.index, policy)
+    for name, content in site.static.items():
+        if name.endswith((".webp", ".svg")):
+            page = page.replace(f"static/{name}", _data_address(name, content))
+    page = re.sub(r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{style}</style>", page)
+    page = re.sub(r'<script src="static/theme.js"></script>', lambda _: f"<script>{theme}</script>", page)
+    page = re.sub(r'\n<script type="module"[^>]*></script>', "", page)
+    data = [_data_block("modules", json.dumps(_in_order(modules)).encode())]
+    data += [_data_block(name, content) for name, content in site.assets.items()]
+    return page.replace("</body>", "\n".join([*data, f"<script>{loader}</script>", "</body>"]))
+
+
+def _described(models: ModelSet) -> dict[str, Any]:
+    """What the results depend on, as of the service."""
+    cards = {name: model.card for name, model in models.models.items()}
+    return {
+        "detector": NETWORK.module,
+        "models": {name: f"{card.name} {card.project_version}" for name, card in cards.items()},
+        "version": mien.__version__,
+    }
+
+
+def _with_policy(page: str, policy: str) -> str:
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy, quote=True)}">'
+    return page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{meta}', 1)
+
+
+def _in_order(modules: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(name, source), each after those that it imports: the loader makes an address of each, which the next ones need."""
+    ordered: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name in ordered:
+            return
+        for _, imported in _IMPORT.findall(modules[name]):
+            add(imported)
+        ordered[name] = modules[name]
+
+    for name in modules:
+        add(name)
+    return list(ordered.items())
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _data_address(name: str, content: bytes) -> str:
+    kind = "image/svg+xml" if name.endswith(".svg") else "image/webp"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _data_block(name: str, content: bytes) -> str:
+    return f'<script type="application/octet-stream" data-file="{name}">{base64.b64encode(content).decode()}</script>'
