@@ -11,7 +11,7 @@ from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand
 
 EPILOG = """\b
 Examples:
-  mien web site/ && python -m http.server --directory site
+  mien web site/
   mien web --single mien.html
   mien web site/ --models emotion,age,mood=mood.onnx
   mien web site/ --runtime onnxruntime-web-1.30.0.tgz
@@ -31,13 +31,12 @@ Examples:
     "--min-face",
     type=click.IntRange(min=1),
     default=defaults.MIN_FACE,
-    show_default=True,
-    help="Least shorter side of a face, in pixels.",
+    help=f"Height of the smallest face to detect, pixels; by default {defaults.SMALLEST_FACE}, more in large photos.",
 )
 @click.option(
     "--runtime", type=PATH, help="The archive or folder of the npm package onnxruntime-web; by default npm fetches it."
 )
-def command(out: Path | None, single: Path | None, models: str, min_face: int, runtime: Path | None) -> None:
+def command(out: Path | None, single: Path | None, models: str, min_face: int | None, runtime: Path | None) -> None:
     """Write the page of photos as static files into OUT: networks and detector run in the browser.
 
     It needs no server of Mien: any static host serves it, pictures stay on the device, and it opens again without a

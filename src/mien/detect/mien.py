@@ -47,10 +47,10 @@ CONFIDENCE = 0.565
 """Least score of a face: 0.08 false boxes per photo without faces, on the photos held out."""
 SECOND_CONFIDENCE = 0.75
 """Least score of a face that only the second look finds."""
-_SMALLEST, _RELIABLE = 16, 20
+SMALLEST, RELIABLE = 16, 20
 """Height in pixels of the smallest faces that the network finds, and that a picture is shrunk to for larger ones."""
-_MAX_SCALE = 2.0
-"""Pictures are enlarged at most this many times for faces below `_SMALLEST`."""
+MAX_SCALE = 2.0
+"""Pictures are enlarged at most this many times for faces below `SMALLEST`."""
 _FACES_AT_ONCE = 32
 """Faces in one run of the network of landmarks: activations of more do not stay in the processor's cache."""
 _OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
@@ -153,9 +153,9 @@ class MienDetector:
 
 def _scale(min_face: int) -> float:
     """Factor by which a picture is scaled so that faces of ``min_face`` pixels are found."""
-    if min_face < _SMALLEST:
-        return min(_SMALLEST / min_face, _MAX_SCALE)
-    return min(1.0, _RELIABLE / min_face)
+    if min_face < SMALLEST:
+        return min(SMALLEST / min_face, MAX_SCALE)
+    return min(1.0, RELIABLE / min_face)
 
 
 def _merge(first: Candidates, second: Candidates) -> Candidates:

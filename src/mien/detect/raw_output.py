@@ -10,7 +10,7 @@ from mien.results.faces import Faces
 
 MIN_VISIBLE = 0.5
 """Least share of a box that lies inside the picture: what is cut further is not a face that can be seen."""
-_TOLERANCE = 0.8
+TOLERANCE = 0.8
 """Measured height over true height of a face, at least: one of ``min_face`` pixels may come out that much smaller."""
 
 
@@ -59,5 +59,5 @@ def rows_of_faces(
     sides, seen = raw[:, 2:] - raw[:, :2], np.clip(raw[:, 2:], 0, size) - np.clip(raw[:, :2], 0, size)
     # a pixel at least: as float32 a box may become empty
     visible = (seen.prod(axis=1) >= min_visible * sides.prod(axis=1)) & (seen > 1e-3).all(axis=1)
-    keep = np.flatnonzero(visible & (sides.max(axis=1, initial=0) >= _TOLERANCE * min_face))
+    keep = np.flatnonzero(visible & (sides.max(axis=1, initial=0) >= TOLERANCE * min_face))
     return keep[np.argsort(-np.asarray(scores)[keep], kind="stable")]

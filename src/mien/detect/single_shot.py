@@ -26,18 +26,21 @@ MAX_CANDIDATES = 2000
 """Cells of one picture that suppression compares, the best first: more means a threshold near zero."""
 PIXELS_AT_ONCE = 1_500_000
 """Pixels in one run of the network: they bound memory (about 100 bytes per pixel)."""
-_MAX_LOG_DISTANCE = 4.0
-_COARSEST = 224
+MAX_LOG_DISTANCE = 4.0
+"""Upper bound of the logarithm of a distance in strides."""
+OVERLAP, VOTE = 0.45, 0.6
+"""Intersection over union above which a box falls to a better one, and from which on it counts in that one's mean."""
+COARSEST = 224
 """Longer side in pixels of the smallest copy: faces that fill the picture have a usual size in it."""
-_STEP = 5
+STEP = 5
 """Longer side of a copy over that of the next smaller one, at most."""
-_COARSE_FACE = 32
+COARSE_FACE = 32
 """Height in pixels from which a face of a smaller copy counts: smaller ones are better visible in the larger one."""
-_OVERLAP = 192
-"""Pixels by which strips overlap; taller faces (`_STEP` times `_COARSE_FACE` or more) count in the smaller copy."""
-_PADDED_SIDE, _PADDED_MARGIN = 128, 64
+STRIP_OVERLAP = 192
+"""Pixels by which strips overlap; taller faces (`STEP` times `COARSE_FACE` or more) count in the smaller copy."""
+PADDED_SIDE, PADDED_MARGIN = 128, 64
 """Copy in which faces larger than the picture are detected: longer side, and gray margin all around, pixels."""
-_TURNED_SIDE = 192
+TURNED_SIDE = 192
 """Longer side in pixels of the copies that are turned."""
 _CROP_SIDE, _CROP_REACH = 96, 2.4
 """Crop around an expected face: side in pixels, and over the longer side of the box."""
@@ -114,7 +117,7 @@ def decode(outputs: Sequence[Floats], threshold: float) -> Candidates:
     value, centre, stride_of = np.concatenate(values), np.concatenate(centres), np.concatenate(strides)
     order = np.argsort(-value[:, 0], kind="stable")[:MAX_CANDIDATES]
     value, centre, stride_of = value[order], centre[order], stride_of[order]
-    distances = np.exp(np.minimum(value[:, 1:5], _MAX_LOG_DISTANCE)) * stride_of
+    distances = np.exp(np.minimum(value[:, 1:5], MAX_LOG_DISTANCE)) * stride_of
     boxes = np.concatenate([centre - distances[:, :2], centre + distances[:, 2:]], axis=1)
     middle, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     points = middle[:, None] + value[:, 5:].reshape(-1, 5, 2) * size[:, None]
@@ -122,7 +125,7 @@ def decode(outputs: Sequence[Floats], threshold: float) -> Candidates:
     return Candidates(boxes.astype(np.float32), scores.astype(np.float32), points.astype(np.float32))
 
 
-def suppress(candidates: Candidates, overlap: float = 0.45, *, vote: float = 0.6) -> Candidates:
+def suppress(candidates: Candidates, overlap: float = OVERLAP, *, vote: float = VOTE) -> Candidates:
     """Greedy non-maximum suppression; each box that is kept becomes the mean of those it stands for.
 
     Args:
@@ -306,11 +309,11 @@ def _split(picture: int, rgb: NDArray[np.uint8], scale: float) -> list[_Tile]:
     least = 0.0
     while True:
         copy = _shrink(copy, longest)
-        smaller = max(_COARSEST, round(longest / _STEP)) if longest > _COARSEST / 0.7 else None
+        smaller = max(COARSEST, round(longest / STEP)) if longest > COARSEST / 0.7 else None
         tiles += _strips(picture, copy, (width, height), least, whole=smaller is None)
         if smaller is None:
             return tiles
-        longest, least = smaller, _COARSE_FACE
+        longest, least = smaller, COARSE_FACE
 
 
 def _strips(picture: int, copy: NDArray[np.uint8], size: tuple[int, int], least: float, *, whole: bool) -> list[_Tile]:
@@ -319,20 +322,23 @@ def _strips(picture: int, copy: NDArray[np.uint8], size: tuple[int, int], least:
     matrix = np.array([[size[0] / width, 0, 0], [0, size[1] / height, 0]])
     if whole or height * width <= PIXELS_AT_ONCE:
         return [_Tile(picture, pad_picture(copy), matrix, (least, np.inf))]
-    step = max(PIXELS_AT_ONCE // width - _OVERLAP, _OVERLAP) // MULTIPLE * MULTIPLE
+    step = max(PIXELS_AT_ONCE // width - STRIP_OVERLAP, STRIP_OVERLAP) // MULTIPLE * MULTIPLE
     tiles = []
-    for top in range(0, max(height - _OVERLAP, 1), step):
-        bottom = min(top + step + _OVERLAP, height)
+    for top in range(0, max(height - STRIP_OVERLAP, 1), step):
+        bottom = min(top + step + STRIP_OVERLAP, height)
         placed = matrix.copy()
         placed[1, 2] = matrix[1, 1] * top
-        rows = (-np.inf if top == 0 else _OVERLAP / 2, np.inf if bottom == height else bottom - top - _OVERLAP / 2)
-        tiles.append(_Tile(picture, pad_picture(copy[top:bottom]), placed, (least, _OVERLAP), rows))
+        rows = (
+            -np.inf if top == 0 else STRIP_OVERLAP / 2,
+            np.inf if bottom == height else bottom - top - STRIP_OVERLAP / 2,
+        )
+        tiles.append(_Tile(picture, pad_picture(copy[top:bottom]), placed, (least, STRIP_OVERLAP), rows))
     return tiles
 
 
 def _padded_tile(picture: int, rgb: NDArray[np.uint8]) -> _Tile:
-    copy = _shrink(rgb, _PADDED_SIDE)
-    margin = _PADDED_MARGIN
+    copy = _shrink(rgb, PADDED_SIDE)
+    margin = PADDED_MARGIN
     x, y = rgb.shape[1] / copy.shape[1], rgb.shape[0] / copy.shape[0]
     pixels = np.pad(copy, ((margin, margin), (margin, margin), (0, 0)), constant_values=PADDING)
     return _Tile(picture, pad_picture(pixels), np.array([[x, 0, -x * margin], [0, y, -y * margin]]))
@@ -340,7 +346,7 @@ def _padded_tile(picture: int, rgb: NDArray[np.uint8]) -> _Tile:
 
 def _turned_tile(picture: int, rgb: NDArray[np.uint8], quarters: int) -> _Tile:
     """The picture turned counter-clockwise by quarters."""
-    copy = _shrink(rgb, _TURNED_SIDE)
+    copy = _shrink(rgb, TURNED_SIDE)
     height, width = copy.shape[:2]
     back = {
         1: [[0.0, -1, width], [1, 0, 0]],

@@ -1,1 +1,1 @@
-"""The page: its files, which ``mien serve`` answers with and ``mien web`` writes, and what both state about the models."""
+"""The page: its files, which ``mien serve`` answers with and ``mien web`` writes, and what both state about models."""

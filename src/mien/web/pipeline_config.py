@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mien import defaults
-from mien.detect import landmark_refinement, mien, single_shot
-from mien.models.card import Card
+from mien.detect import landmark_refinement, mien, raw_output, single_shot
+from mien.models.card import Card, Head
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.face_columns import face_columns
 
@@ -14,12 +14,12 @@ MAX_FACES = 100
 """Faces of a photo that are returned at most, the best scores first."""
 
 
-def pipeline_config(models: ModelSet, *, min_face: int = defaults.MIN_FACE) -> dict[str, Any]:
+def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FACE) -> dict[str, Any]:
     """JSON-ready; read by ``device/pipeline.js``.
 
     Args:
         models: what predicts.
-        min_face: least shorter side of a face, pixels.
+        min_face: height of the smallest face to detect, pixels; None as for `mien.detect.mien.MienDetector`.
     """
     return {
         "detector": {
@@ -30,13 +30,26 @@ def pipeline_config(models: ModelSet, *, min_face: int = defaults.MIN_FACE) -> d
                 "padding": single_shot.PADDING,
                 "max_candidates": single_shot.MAX_CANDIDATES,
                 "max_log_distance": single_shot.MAX_LOG_DISTANCE,
-                "coarse_side": single_shot.COARSE_SIDE,
+                "pixels_at_once": single_shot.PIXELS_AT_ONCE,
+                "coarsest": single_shot.COARSEST,
+                "step": single_shot.STEP,
                 "coarse_face": single_shot.COARSE_FACE,
+                "strip_overlap": single_shot.STRIP_OVERLAP,
+                "padded_side": single_shot.PADDED_SIDE,
+                "padded_margin": single_shot.PADDED_MARGIN,
+                "turned_side": single_shot.TURNED_SIDE,
                 "overlap": single_shot.OVERLAP,
                 "vote": single_shot.VOTE,
                 "confidence": mien.CONFIDENCE,
-                "max_pixels": mien.MAX_PIXELS,
+                "second_confidence": mien.SECOND_CONFIDENCE,
+                "smallest": mien.SMALLEST,
+                "reliable": mien.RELIABLE,
+                "max_scale": mien.MAX_SCALE,
                 "min_face": min_face,
+                "smallest_face": defaults.SMALLEST_FACE,
+                "smallest_face_side": defaults.SMALLEST_FACE_SIDE,
+                "min_visible": raw_output.MIN_VISIBLE,
+                "tolerance": raw_output.TOLERANCE,
                 "crop_side": landmark_refinement.SIDE,
                 "crop_reach": landmark_refinement.REACH,
             },
@@ -61,16 +74,27 @@ def _card(name: str, card: Card, models: ModelSet) -> dict[str, Any]:
             "box_weight": card.frame.box_weight,
         },
         "heads": [
-            {
-                "name": head.name,
-                "shown": shown,
-                "labels": list(head.labels),
-                "temperature": head.temperature,
-                "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
-            }
-            for shown, head in named_heads(name, card).items()
-            if shown in models.heads
+            _head(head, shown if shown in models.heads else None) for shown, head in named_heads(name, card).items()
         ],
+    }
+
+
+def _head(head: Head, shown: str | None) -> dict[str, Any]:
+    """A head with the read-out of the default prior; ``shown`` is its name in results."""
+    readout = head.readout()
+    return {
+        "name": head.name,
+        "shown": shown,
+        "labels": list(head.labels),
+        "frequencies": list(head.frequencies),
+        "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
+        "readout": {
+            "removed": readout.removed,
+            "joined": readout.joined,
+            "share": readout.share,
+            "temperature": readout.temperature,
+            "kept": list(readout.kept),
+        },
     }
 
 

@@ -34,7 +34,10 @@ MAX_PIXELS = 25_000_000
 """Larger photos are analysed at this many pixels: browsers have less memory than Python."""
 _HERE = Path(__file__).parent
 _SHARED, _OWN = _HERE / "static", _HERE / "device"
-_SERVER_ONLY = frozenset({"camera.js", "clip.js", "clip_faces.js", "clip_store.js", "live_history.js", "track_table.js"})
+SERVER_ONLY = frozenset(
+    {"camera.js", "clip.js", "clip_faces.js", "clip_store.js", "live_history.js", "timeline.js", "track_table.js"}
+)
+"""Scripts that the page without a server has not."""
 _SETTINGS, _SERVICE_WORKER = "settings.json", "service-worker.js"
 _IMPORT = re.compile(r'(\bfrom |\bimport )"\./([\w-]+\.js)"')
 _CSP = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'"
@@ -67,14 +70,17 @@ class Site:
 
 
 def build_site(
-    runtime: Mapping[str, bytes], models: Mapping[str, str] = DEFAULT_MODELS, *, min_face: int = defaults.MIN_FACE
+    runtime: Mapping[str, bytes],
+    models: Mapping[str, str] = DEFAULT_MODELS,
+    *,
+    min_face: int | None = defaults.MIN_FACE,
 ) -> Site:
     """The page with these models.
 
     Args:
         runtime: from `mien.web.runtime.read_runtime`.
         models: name in results → name of a shipped model or path of an ONNX file.
-        min_face: least shorter side of a face, pixels.
+        min_face: height of the smallest face to detect, pixels; None as for `mien.detect.mien.MienDetector`.
 
     Raises:
         InputError: a model that takes more than pixels.
@@ -94,9 +100,12 @@ def build_site(
     assets: dict[str, bytes] = {}
     for name, (file, content) in contents.items():
         compressed = gzip.compress(content, 9, mtime=0)
-        assets[f"{file}.gz"] = compressed
         sha256 = hashlib.sha256(content).hexdigest()
-        files[name] = {"file": f"{file}.gz", "bytes": len(compressed), "sha256": sha256}
+        # with its hash in the name, a file in a browser's cache is never an older one
+        stem, suffix = file.rsplit(".", 1)
+        stored = f"{stem}-{sha256[:8]}.{suffix}.gz"
+        assets[stored] = compressed
+        files[name] = {"file": stored, "bytes": len(compressed), "sha256": sha256}
     settings = {
         "files": files,
         "config": pipeline_config(loaded, min_face=min_face),
@@ -108,7 +117,7 @@ def build_site(
     index = device_page(static.pop("index.html").decode())
     own = {path.name: path.read_bytes() for path in sorted(_OWN.iterdir()) if path.is_file()}
     worker = own.pop(_SERVICE_WORKER).decode()
-    static = {name: content for name, content in static.items() if name not in _SERVER_ONLY} | own
+    static = {name: content for name, content in static.items() if name not in SERVER_ONLY} | own
     static[SCRIPT] = runtime[SCRIPT]
     names = ["./", *(f"static/{name}" for name in static), *(f"assets/{name}" for name in assets)]
     version = hashlib.sha256(b"".join([index.encode(), *static.values(), *assets.values()])).hexdigest()[:16]
@@ -208,7 +217,7 @@ def _with_policy(page: str, policy: str) -> str:
 
 
 def _in_order(modules: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(name, source), each after those that it imports: the loader makes an address of each, which the next ones need."""
+    """(name, source), each after those that it imports: the loader makes an address of each, which the next need."""
     ordered: dict[str, str] = {}
 
     def add(name: str) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from mien.server.metrics import MEDIA_TYPE
 from mien.server.problems import ProblemError
 from mien.server.service import service_state
 from mien.server.v1.schemas import HealthResponse, LimitsResponse, ModelsResponse, ReadyResponse

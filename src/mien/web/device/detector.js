@@ -1,6 +1,7 @@
 // Mien's own detector: grid, distances, suppression, and the second network for the five points. As mien.detect.mien.
 
 import { crop, inverse, mirrored, round, sample, shrink } from "./pixels.js";
+import { paddedTile, splitTiles, turnedTile } from "./tiles.js";
 
 /**
  * @typedef {import("./pixels.js").Rgb} Rgb
@@ -10,8 +11,11 @@ import { crop, inverse, mirrored, round, sample, shrink } from "./pixels.js";
  * @typedef {{ box: Box, score: number, points: Points }} Candidate
  * @typedef {{ data: Float32Array, dims: readonly number[] }} Tensor
  * @typedef {{ strides: number[], multiple: number, padding: number, max_candidates: number, max_log_distance: number,
- *   coarse_side: number, coarse_face: number, overlap: number, vote: number, confidence: number, max_pixels: number,
- *   min_face: number, crop_side: number, crop_reach: number }} Constants from the Python modules
+ *   pixels_at_once: number, coarsest: number, step: number, coarse_face: number, strip_overlap: number, padded_side: number,
+ *   padded_margin: number, turned_side: number, overlap: number, vote: number, confidence: number,
+ *   second_confidence: number, smallest: number, reliable: number, max_scale: number, min_face: number | null,
+ *   smallest_face: number, smallest_face_side: number, min_visible: number, tolerance: number, crop_side: number,
+ *   crop_reach: number }} Constants from the Python modules
  */
 
 // Python holds boxes and points in single precision: the last digit decides which 32nd of a pixel a crop is sampled at
@@ -33,48 +37,38 @@ export class Detector {
 
   /** The faces, best score first, with their boxes clamped to the picture. @param {Rgb} image @returns {Promise<Candidate[]>} */
   async detect(image) {
-    const { max_pixels: most, min_face: least } = this.constants;
-    const scale = Math.min(1, Math.sqrt(most / (image.width * image.height)));
-    const width = Math.max(1, round(image.width * scale));
-    const height = Math.max(1, round(image.height * scale));
-    const [sx, sy] = [image.width / width, image.height / height];
-    const found = (await this.#look(shrink(image, width, height))).map(({ box, score, points }) => ({
-      box: box.map((value, i) => single(value * (i % 2 ? sy : sx))),
-      score,
-      points: points.map(([x, y]) => [single(x * sx), single(y * sy)]),
-    }));
+    const c = this.constants;
+    const least = smallestFace(image, c);
+    const scale = least < c.smallest ? Math.min(c.smallest / least, c.max_scale) : Math.min(1, c.reliable / least);
+    let found = suppress(await this.#run(splitTiles(image, scale, c), c.confidence), c.overlap, c.vote);
+    const sure = Math.max(c.second_confidence, c.confidence);
+    if (!found.length || found[0].score < sure) {
+      // faces larger than the picture, and turned ones; boxes of different turns are not averaged
+      const tiles = [paddedTile(image, c), ...[1, 2, 3].map((quarters) => turnedTile(image, quarters, c))];
+      const again = suppress(await this.#run(tiles, sure), c.overlap, 1);
+      if (again.length) found = suppress([...found, ...again].sort(byScore), c.overlap, 1);
+    }
     const refined = await this.#refine(image, found);
     return found
-      .map((face, i) => ({ ...face, points: refined[i], whole: face.box, box: clamped(face.box, image) }))
-      .filter(({ box, whole }) => box[2] > box[0] && box[3] > box[1] && shorterSide(whole) >= least)
-      .sort((a, b) => b.score - a.score)
-      .map(({ box, score, points }) => ({ box, score, points }));
+      .map((face, i) => ({ ...face, points: refined[i] }))
+      .filter(({ box }) => counts(box, image, least, c))
+      .sort(byScore)
+      .map(({ box, score, points }) => ({ box: clamped(box, image), score, points }));
   }
 
-  /** At the picture's own scale, and large faces in a small copy as well. @param {Rgb} image */
-  async #look(image) {
-    const { coarse_side: side, coarse_face: least } = this.constants;
-    let found = await this.#candidates(image);
-    const scale = side / Math.max(image.height, image.width);
-    if (scale > 0 && scale <= 0.7) {
-      const [width, height] = [Math.max(round(image.width * scale), 1), Math.max(round(image.height * scale), 1)];
-      const large = (await this.#candidates(shrink(image, width, height))).filter(({ box }) => box[3] - box[1] >= least);
-      const scaled = large.map(({ box, score, points }) => ({
-        box: box.map((value) => single(value * single(1 / scale))),
-        score,
-        points: points.map((point) => point.map((value) => single(value * single(1 / scale)))),
-      }));
-      found = [...found, ...scaled].sort((a, b) => b.score - a.score);
+  /** What the network finds in tiles, in pixels of the picture, best score first. @param {import("./tiles.js").Tile[]} tiles @param {number} threshold */
+  async #run(tiles, threshold) {
+    /** @type {Candidate[]} */
+    const found = [];
+    for (const { pixels, matrix, heights, rows } of tiles) {
+      const outputs = await this.forward(pixels.data, [1, pixels.height, pixels.width, 3]);
+      for (const candidate of decode(outputs, this.constants, threshold)) {
+        const { box } = candidate;
+        const [tall, row] = [box[3] - box[1], (box[1] + box[3]) / 2];
+        if (tall >= heights[0] && tall <= heights[1] && row >= rows[0] && row < rows[1]) found.push(moved(candidate, matrix));
+      }
     }
-    return suppress(found, this.constants.overlap, this.constants.vote);
-  }
-
-  /** @param {Rgb} image @returns {Promise<Candidate[]>} */
-  async #candidates(image) {
-    const { multiple, padding } = this.constants;
-    const padded = pad(image, multiple, padding);
-    const outputs = await this.forward(padded.data, [1, padded.height, padded.width, 3]);
-    return decode(outputs, this.constants);
+    return found.sort(byScore);
   }
 
   /** Better points, from an upright crop of each face and of its mirror image. @param {Rgb} image @param {Candidate[]} faces */
@@ -98,30 +92,46 @@ export class Detector {
   }
 }
 
-/** @param {Box} box */
-const shorterSide = (box) => Math.min(box[2] - box[0], box[3] - box[1]);
+const byScore = (/** @type {Candidate} */ a, /** @type {Candidate} */ b) => b.score - a.score;
+
+/** Height in pixels of the smallest face to detect. @param {Rgb} image @param {Constants} constants */
+function smallestFace(image, { min_face: least, smallest_face: smallest, smallest_face_side: side }) {
+  if (least !== null) return least;
+  return Math.max(smallest, round((Math.max(image.width, image.height) * smallest) / side));
+}
+
+/** A candidate of a tile in the picture; a turn by quarters maps corners to corners. @param {Candidate} candidate @param {import("./pixels.js").Matrix} matrix @returns {Candidate} */
+function moved({ box, score, points }, matrix) {
+  const [a, b, x, c, d, y] = matrix.map(single);
+  const place = (/** @type {number[]} */ [u, v]) => [single(a * u + b * v + x), single(c * u + d * v + y)];
+  const [first, second] = [place([box[0], box[1]]), place([box[2], box[3]])];
+  return {
+    box: [0, 1].map((i) => Math.min(first[i], second[i])).concat([0, 1].map((i) => Math.max(first[i], second[i]))),
+    score,
+    points: points.map(place),
+  };
+}
+
+/** Whether a box is large enough, and enough of it lies inside the picture. @param {Box} box @param {Rgb} image @param {number} least @param {Constants} constants */
+function counts(box, image, least, { min_visible: visible, tolerance }) {
+  const [wide, tall] = [box[2] - box[0], box[3] - box[1]];
+  const inside = clamped(box, image);
+  const [seenWide, seenTall] = [inside[2] - inside[0], inside[3] - inside[1]];
+  if (seenWide <= 1e-3 || seenTall <= 1e-3 || seenWide * seenTall < visible * wide * tall) return false;
+  return Math.max(wide, tall) >= tolerance * least;
+}
 
 /** @param {Box} box @param {Rgb} image */
 const clamped = (box, { width, height }) =>
   box.map((value, i) => Math.min(Math.max(value, 0), i % 2 ? height : width));
 
-/** With a margin right and below, so that both sides are multiples. @param {Rgb} image @param {number} multiple @param {number} value @returns {Rgb} */
-function pad(image, multiple, value) {
-  const up = (/** @type {number} */ side) => Math.ceil(side / multiple) * multiple;
-  const [width, height] = [up(image.width), up(image.height)];
-  if (width === image.width && height === image.height) return image;
-  const data = new Uint8Array(3 * width * height).fill(value);
-  for (let y = 0; y < image.height; y += 1)
-    data.set(image.data.subarray(3 * y * image.width, 3 * (y + 1) * image.width), 3 * y * width);
-  return { data, width, height };
-}
-
 /**
  * Every cell whose score reaches the threshold, best first.
- * @param {Tensor[]} outputs per stride (1, 15, rows, columns) @param {Constants} constants @returns {Candidate[]}
+ * @param {Tensor[]} outputs per stride (1, 15, rows, columns) @param {Constants} constants @param {number} threshold
+ * @returns {Candidate[]}
  */
-function decode(outputs, { strides, confidence, max_log_distance: longest, max_candidates: most }) {
-  const least = Math.log(confidence) - Math.log1p(-confidence);
+function decode(outputs, { strides, max_log_distance: longest, max_candidates: most }, threshold) {
+  const least = Math.log(threshold) - Math.log1p(-threshold);
   /** @type {{ logit: number, at: number, stride: number, x: number, y: number, data: Float32Array, plane: number }[]} */
   const cells = [];
   outputs.forEach(({ data, dims }, k) => {
@@ -168,6 +178,7 @@ export function suppress(candidates, overlap, vote) {
   candidates.forEach(({ box }, i) => {
     if (kept.every((k) => overlapOf(candidates[k].box, box) <= overlap)) kept.push(i);
   });
+  if (vote >= 1) return kept.map((k) => candidates[k]);
   const shared = kept.map((k) => candidates.map(({ box }) => overlapOf(candidates[k].box, box)));
   const best = candidates.map((_, j) => Math.max(...shared.map((row) => row[j])));
   return kept.map((k, row) => {

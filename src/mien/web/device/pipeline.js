@@ -7,8 +7,9 @@ import { gray } from "./pixels.js";
 /**
  * @typedef {import("./pixels.js").Rgb} Rgb
  * @typedef {import("./detector.js").Candidate} Candidate
- * @typedef {{ name: string, labels: string[], temperature: number, ordered: boolean, auxiliary: boolean,
- *   shown: string, ranges: number[][] | null }} Head `shown` is its name in results
+ * @typedef {{ removed: number, joined: string, share: number, temperature: number, kept: string[] }} Readout
+ * @typedef {{ name: string, labels: string[], frequencies: number[], readout: Readout, shown: string | null,
+ *   ranges: number[][] | null }} Head `shown` is its name in results, null where it is not in them
  * @typedef {{ size: number, channels: string, mean: number[], std: number[], frame: import("./align.js").Frame, heads: Head[] }} Card
  * @typedef {{ box: number, score: number, landmarks: number, confidence: number, entropy: number, probability: number,
  *   expected: number }} Digits
@@ -51,10 +52,14 @@ export class Pipeline {
         card.size,
       ]);
       for (const head of card.heads) {
-        const k = head.labels.length;
+        const { shown } = head;
+        if (shown === null) continue;
+        const joined = card.heads.find((other) => other.name === head.readout.joined) ?? null;
+        const logitsOf = (/** @type {Head} */ one, /** @type {number} */ i) =>
+          outputs[one.name].data.subarray(i * one.labels.length, (i + 1) * one.labels.length);
         faces.forEach((_, i) => {
-          const logits = outputs[head.name].data.subarray(i * k, (i + 1) * k);
-          predictions[i][head.shown] = this.#prediction(head, softmax(logits, head.temperature));
+          const other = joined && { logits: logitsOf(joined, i), labels: joined.labels };
+          predictions[i][shown] = this.#prediction(head, readOut(head, logitsOf(head, i), other));
         });
       }
     }
@@ -117,13 +122,40 @@ export class Pipeline {
   }
 }
 
-/** @param {Float32Array} logits @param {number} temperature */
-export function softmax(logits, temperature) {
-  const scaled = Float64Array.from(logits, (value) => value / temperature);
-  const greatest = Math.max(...scaled);
-  const powers = scaled.map((value) => Math.exp(value - greatest));
-  const sum = powers.reduce((total, value) => total + value, 0);
-  return powers.map((value) => value / sum);
+/**
+ * Probabilities of a head under its prior. As mien.models.readout.
+ * @param {Head} head @param {Float32Array} logits @param {{ logits: Float32Array, labels: string[] } | null} other of the joined head
+ */
+export function readOut({ labels, frequencies, readout }, logits, other) {
+  const { removed, share, temperature, kept } = readout;
+  const scores = logSoftmax(Array.from(logits));
+  const moved = labels.map((_, i) => i).filter((i) => !kept.includes(labels[i]));
+  if (other && share) {
+    const common = moved.filter((i) => other.labels.includes(labels[i]));
+    const theirs = logSoftmax(Array.from(other.logits));
+    replace(scores, common, (i) => (1 - share) * scores[i] + share * theirs[other.labels.indexOf(labels[i])]);
+  }
+  if (removed) replace(scores, moved, (i) => scores[i] - removed * Math.log(frequencies[i]));
+  return Float64Array.from(logSoftmax(scores.map((value) => value / temperature)), Math.exp);
+}
+
+/** Some log-probabilities by others up to a constant, so that their sum stays. @param {number[]} scores @param {number[]} which @param {(i: number) => number} value */
+function replace(scores, which, value) {
+  const values = which.map(value);
+  const shift = logSum(which.map((i) => scores[i])) - logSum(values);
+  which.forEach((i, k) => (scores[i] = values[k] + shift));
+}
+
+/** @param {number[]} values */
+function logSum(values) {
+  const top = Math.max(...values);
+  return top + Math.log(values.reduce((sum, value) => sum + Math.exp(value - top), 0));
+}
+
+/** @param {number[]} values */
+function logSoftmax(values) {
+  const sum = logSum(values);
+  return values.map((value) => value - sum);
 }
 
 /** 0 (one label certain) to 1 (all equally likely). @param {Float64Array} probabilities */

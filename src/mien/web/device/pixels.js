@@ -54,6 +54,42 @@ export function shrink(image, width, height) {
   return { data, width, height };
 }
 
+/** Of another size: averaged where it shrinks, interpolated where it grows. @param {Rgb} image @param {number} width @param {number} height @returns {Rgb} */
+export function resize(image, width, height) {
+  const smaller = shrink(image, Math.min(width, image.width), Math.min(height, image.height));
+  return smaller.width === width && smaller.height === height ? smaller : enlarge(smaller, width, height);
+}
+
+/** Bilinear, with the integers that OpenCV computes with. @param {Rgb} image @param {number} width @param {number} height @returns {Rgb} */
+function enlarge(image, width, height) {
+  const taps = (/** @type {number} */ from, /** @type {number} */ to) =>
+    Array.from({ length: to }, (_, i) => {
+      const place = Math.fround((i + 0.5) * (from / to) - 0.5);
+      const floor = Math.floor(place);
+      const at = Math.min(Math.max(floor, 0), from - 1);
+      const part = floor < 0 || floor >= from - 1 ? 0 : Math.fround(place - floor);
+      return { at, next: Math.min(at + 1, from - 1), near: round((1 - part) * 2048), far: round(part * 2048) };
+    });
+  const [columns, lines] = [taps(image.width, width), taps(image.height, height)];
+  const line = (/** @type {number} */ y) => {
+    const out = new Int32Array(3 * width);
+    columns.forEach(({ at, next, near, far }, x) => {
+      const [i, j] = [3 * (y * image.width + at), 3 * (y * image.width + next)];
+      for (let e = 0; e < 3; e += 1) out[3 * x + e] = image.data[i + e] * near + image.data[j + e] * far;
+    });
+    return out;
+  };
+  const data = new Uint8Array(3 * width * height);
+  lines.forEach(({ at, next, near, far }, y) => {
+    const [above, below] = [line(at), line(next)];
+    for (let i = 0; i < above.length; i += 1) {
+      const sum = ((near * (above[i] >> 4)) >> 16) + ((far * (below[i] >> 4)) >> 16) + 2;
+      data[3 * width * y + i] = Math.min(255, Math.max(0, sum >> 2));
+    }
+  });
+  return { data, width, height };
+}
+
 /** @param {Rgb} image @param {number} y @param {{ from: number, weights: Float32Array }[]} columns @param {Float32Array} out */
 function sumColumns({ data, width }, y, columns, out) {
   for (let x = 0, to = 0; x < columns.length; x += 1, to += 3) {

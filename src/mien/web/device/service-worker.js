@@ -2,11 +2,14 @@
 const CACHE = "mien-@VERSION@";
 const FILES = /* @FILES@ */ [];
 
+// what the page has just loaded comes from the browser's cache; files with their hash in the name are never old there
+const requestOf = (file) => new Request(file, { cache: file.endsWith(".gz") ? "force-cache" : "default" });
+
 self.addEventListener("install", (event) => {
   event.waitUntil(
     caches
       .open(CACHE)
-      .then((cache) => cache.addAll(FILES))
+      .then((cache) => cache.addAll(FILES.map(requestOf)))
       .then(() => self.skipWaiting()),
   );
 });

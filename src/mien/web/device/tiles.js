@@ -1,0 +1,123 @@
+// The parts of copies of a picture that the detector's network looks at. As mien.detect.single_shot.
+
+import { crop, resize, round } from "./pixels.js";
+
+/**
+ * @typedef {import("./pixels.js").Rgb} Rgb
+ * @typedef {import("./pixels.js").Matrix} Matrix
+ * @typedef {{ pixels: Rgb, matrix: Matrix, heights: [number, number], rows: [number, number] }} Tile `matrix` leads from
+ *   pixels of the tile to those of the picture; faces of these heights, and centres in these rows, count
+ * @typedef {import("./detector.js").Constants} Constants
+ */
+
+/** @type {[number, number]} */
+const ANY = [-Infinity, Infinity];
+
+/**
+ * The scaled picture, and smaller copies for larger faces. @param {Rgb} image @param {number} scale
+ * @param {Constants} constants @returns {Tile[]}
+ */
+export function splitTiles(image, scale, constants) {
+  const { coarsest, step, coarse_face: coarseFace } = constants;
+  let longest = Math.max(round(Math.max(image.height, image.width) * scale), 1);
+  let copy = image;
+  let least = 0;
+  const tiles = [];
+  for (;;) {
+    copy = withLongest(copy, longest);
+    const smaller = longest > coarsest / 0.7 ? Math.max(coarsest, round(longest / step)) : null;
+    tiles.push(...strips(image, copy, least, smaller === null, constants));
+    if (smaller === null) return tiles;
+    [longest, least] = [smaller, coarseFace];
+  }
+}
+
+/** A copy as one tile, or as overlapping strips where it is large. @param {Rgb} image @param {Rgb} copy @param {number} least @param {boolean} whole @param {Constants} constants @returns {Tile[]} */
+function strips(image, copy, least, whole, constants) {
+  const { pixels_at_once: most, strip_overlap: overlap, multiple } = constants;
+  const { width, height } = copy;
+  const [x, y] = [image.width / width, image.height / height];
+  if (whole || height * width <= most)
+    return [{ pixels: pad(copy, constants), matrix: [x, 0, 0, 0, y, 0], heights: [least, Infinity], rows: ANY }];
+  const step = Math.floor(Math.max(Math.floor(most / width) - overlap, overlap) / multiple) * multiple;
+  /** @type {Tile[]} */
+  const tiles = [];
+  for (let top = 0; top < Math.max(height - overlap, 1); top += step) {
+    const bottom = Math.min(top + step + overlap, height);
+    tiles.push({
+      pixels: pad(crop(copy, 0, top, width, bottom - top), constants),
+      matrix: [x, 0, 0, 0, y, y * top],
+      heights: [least, overlap],
+      rows: [top === 0 ? -Infinity : overlap / 2, bottom === height ? Infinity : bottom - top - overlap / 2],
+    });
+  }
+  return tiles;
+}
+
+/** For faces larger than the picture: a small copy with a margin all around. @param {Rgb} image @param {Constants} constants @returns {Tile} */
+export function paddedTile(image, constants) {
+  const { padded_side: side, padded_margin: margin, padding } = constants;
+  const copy = withLongest(image, side);
+  const [width, height] = [copy.width + 2 * margin, copy.height + 2 * margin];
+  const data = new Uint8Array(3 * width * height).fill(padding);
+  for (let v = 0; v < copy.height; v += 1)
+    data.set(copy.data.subarray(3 * v * copy.width, 3 * (v + 1) * copy.width), 3 * ((v + margin) * width + margin));
+  const [x, y] = [image.width / copy.width, image.height / copy.height];
+  return {
+    pixels: pad({ data, width, height }, constants),
+    matrix: [x, 0, -x * margin, 0, y, -y * margin],
+    heights: [0, Infinity],
+    rows: ANY,
+  };
+}
+
+/** A small copy turned counter-clockwise by quarters. @param {Rgb} image @param {number} quarters @param {Constants} constants @returns {Tile} */
+export function turnedTile(image, quarters, constants) {
+  const copy = withLongest(image, constants.turned_side);
+  const { width, height } = copy;
+  /** @type {Record<number, Matrix>} */
+  const back = {
+    1: [0, -1, width, 1, 0, 0],
+    2: [-1, 0, width, 0, -1, height],
+    3: [0, 1, 0, -1, 0, height],
+  };
+  const [kx, ky] = [image.width / width, image.height / height];
+  const matrix = back[quarters].map((value, i) => value * (i < 3 ? kx : ky));
+  return { pixels: pad(turned(copy, quarters), constants), matrix, heights: [0, Infinity], rows: ANY };
+}
+
+/** @param {Rgb} image @param {number} quarters @returns {Rgb} */
+function turned(image, quarters) {
+  let { data, width, height } = image;
+  for (let n = 0; n < quarters; n += 1) {
+    const out = new Uint8Array(data.length);
+    // counter-clockwise: the last column becomes the first row
+    for (let y = 0; y < height; y += 1) {
+      for (let x = 0; x < width; x += 1) {
+        const [from, to] = [3 * (y * width + x), 3 * ((width - 1 - x) * height + y)];
+        out[to] = data[from];
+        out[to + 1] = data[from + 1];
+        out[to + 2] = data[from + 2];
+      }
+    }
+    [data, width, height] = [out, height, width];
+  }
+  return { data, width, height };
+}
+
+/** @param {Rgb} image @param {number} longest */
+function withLongest(image, longest) {
+  const scale = longest / Math.max(image.height, image.width);
+  return resize(image, Math.max(round(image.width * scale), 1), Math.max(round(image.height * scale), 1));
+}
+
+/** With a margin right and below, so that both sides are multiples. @param {Rgb} image @param {Constants} constants @returns {Rgb} */
+function pad(image, { multiple, padding }) {
+  const up = (/** @type {number} */ side) => Math.ceil(side / multiple) * multiple;
+  const [width, height] = [up(image.width), up(image.height)];
+  if (width === image.width && height === image.height) return image;
+  const data = new Uint8Array(3 * width * height).fill(padding);
+  for (let y = 0; y < image.height; y += 1)
+    data.set(image.data.subarray(3 * y * image.width, 3 * (y + 1) * image.width), 3 * y * width);
+  return { data, width, height };
+}

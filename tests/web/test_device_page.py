@@ -1,0 +1,245 @@
+"""The page without a server in a real browser: the same faces as Python finds, from a folder, from a file, offline."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mien
+from helpers.browser import SECONDS, Media, Watch, browser
+from helpers.pictures import astronaut, hopper, noise
+from mien.errors import DownloadError, MissingFileError
+from mien.web.runtime import read_runtime
+from mien.web.site import DEFAULT_MODELS, Site, build_site, write_folder, write_single
+
+pytestmark = pytest.mark.browser
+
+BOX, PROBABILITY = 0.5, 0.02
+"""Largest differences that are allowed: pixels, and 0–1. Networks in 8 bits multiply the last bit of a sum."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Site:
+    try:
+        return build_site(read_runtime())
+    except (MissingFileError, DownloadError) as error:
+        pytest.skip(f"ONNX Runtime for browsers is not to be had here: {error}")
+
+
+@dataclass
+class StaticHost:
+    """A static host of a folder, such as any web server."""
+
+    folder: Path
+    requests: list[str] = field(default_factory=list)
+    server: http.server.ThreadingHTTPServer | None = None
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        requests = self.requests
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                requests.append(self.path)
+
+        handler = functools.partial(Handler, directory=str(self.folder))
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+
+
+@pytest.fixture
+def host(site: Site, tmp_path: Path) -> Iterator[StaticHost]:
+    write_folder(site, tmp_path / "site")
+    running = StaticHost(tmp_path / "site")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def chrome(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    media = Media.made(tmp_path_factory.mktemp("media"))
+    with browser(chromium, media.camera) as running:
+        yield running
+
+
+def visit(chrome: Any, url: str, own: str | None = None, **how: Any) -> tuple[Any, Watch]:
+    """A page that has loaded its networks, and what it did wrong."""
+    context = chrome.new_context(**({"viewport": {"width": 1200, "height": 900}} | how))
+    context.set_default_timeout(1000 * SECONDS)
+    page, watch = context.new_page(), Watch(own or url)
+    watch.on(page)
+    page.goto(url)
+    page.wait_for_selector("#server[data-state=ready]")
+    return page, watch
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Twenty files: portraits, made scenes, orientations, gray, palettes, transparency, sizes, and none with a face."""
+    face, other = astronaut(), hopper()
+    exif = Image.Exif()
+    made: dict[str, Any] = {
+        "portrait.png": face,
+        "portrait.jpg": face,
+        "portrait.webp": face,
+        "glasses.png": other,
+        "glasses.jpg": other,
+        "gray.png": Image.fromarray(other).convert("L"),
+        "gray.jpg": Image.fromarray(face).convert("L"),
+        "palette.png": Image.fromarray(other).convert("P"),
+        "transparent.png": np.dstack([face, np.full(face.shape[:2], 160, np.uint8)]),
+        "small.png": Image.fromarray(face).resize((180, 180)),
+        "tiny.png": Image.fromarray(face).resize((90, 90)),
+        "large.png": Image.fromarray(other).resize((1536, 1800)),
+        "close.png": other[150:450, 150:380],
+        "beyond.png": other[185:400, 210:330],
+        "odd.png": other[3:590, 1:500],
+        "tilted.png": Image.fromarray(other).rotate(25, expand=True, fillcolor=(128, 128, 128)),
+        "upside-down.png": face[::-1, ::-1],
+        "crowd.png": np.tile(face[20:220, 120:330], (3, 4, 1)),
+        "nobody.png": noise(240, 320, blur=8),
+    }
+    files = []
+    for name, picture in made.items():
+        image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
+        image.save(folder / name, quality=92)
+        files.append(folder / name)
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(other))).save(folder / "turned.jpg", quality=92, exif=exif)
+    return [*files, folder / "turned.jpg"]
+
+
+def difference(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> tuple[float, float]:
+    """The largest of boxes and of probabilities, of faces in one order."""
+    box = probability = 0.0
+    for a, b in zip(ours, theirs, strict=True):
+        box = max(box, float(np.abs(np.subtract(a["box"], b["box"])).max()))
+        assert a["predictions"].keys() == b["predictions"].keys()
+        for head in a["predictions"]:
+            pairs = zip(*(each["predictions"][head]["probabilities"].items() for each in (a, b)), strict=True)
+            for (label, x), (same, y) in pairs:
+                assert label == same
+                probability = max(probability, abs(x - y))
+    return box, probability
+
+
+def test_the_same_faces_as_python(chrome: Any, host: StaticHost, tmp_path: Path) -> None:
+    files = pictures(tmp_path)
+    page, watch = visit(chrome, host.url)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if request.method != "GET" else None)
+    page.set_input_files("#photo-files", [str(file) for file in files])
+    page.wait_for_selector(f"#photos-list > li:nth-child({len(files)})")
+    page.wait_for_selector(".tile[data-state=busy]", state="detached", timeout=3000 * SECONDS)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save JSON").click()
+    results = {one["source"]: one for one in json.loads(Path(download.value.path()).read_text())["results"]}
+    analyzer = mien.Analyzer(detector="mien", models=DEFAULT_MODELS)
+    differences = {}
+    for file in files:
+        expected = analyzer.analyze(file)
+        result = results[file.name]
+        assert (result["width"], result["height"]) == expected.image_size, file.name
+        faces = expected.to_dicts()
+        assert len(result["faces"]) == len(faces), file.name
+        differences[file.name] = difference(result["faces"], faces)
+        for a, b in zip(result["faces"], faces, strict=True):
+            assert a.keys() == b.keys()
+            assert a["emotion"] == b["emotion"], file.name
+            assert a["predictions"]["age"].keys() == b["predictions"]["age"].keys()
+    for name, (box, probability) in differences.items():
+        print(f"{name}: boxes differ by {box:.2f} pixels, probabilities by {probability:.4f}")
+    assert max(box for box, _ in differences.values()) <= BOX
+    assert max(probability for _, probability in differences.values()) <= PROBABILITY
+    # pictures stay on the device
+    assert sent == []
+    assert all((host.folder / path.lstrip("/")).exists() for path in host.requests), "something else is asked for"
+    assert watch.problems == []
+
+
+def test_the_table_is_that_of_python(chrome: Any, host: StaticHost, tmp_path: Path) -> None:
+    Image.fromarray(astronaut()).save(tmp_path / "portrait.png")
+    page, _ = visit(chrome, host.url)
+    page.set_input_files("#photo-files", str(tmp_path / "portrait.png"))
+    page.wait_for_selector(".photo[data-state=done]")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save CSV").click()
+    header, row = Path(download.value.path()).read_text().splitlines()
+    expected = mien.Analyzer(detector="mien", models=DEFAULT_MODELS).analyze(tmp_path / "portrait.png")
+    assert header.split(",") == list(expected.to_rows()[0])
+    assert row.count(",") == header.count(",")
+
+
+def test_it_opens_again_without_a_network(chrome: Any, host: StaticHost) -> None:
+    page, watch = visit(chrome, host.url)
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    host.stop()
+    page.reload()
+    page.wait_for_selector("#server[data-state=ready]")
+    page.get_by_role("button", name="Two faces").click()
+    page.wait_for_selector(".photo[data-state=done]")
+    assert page.locator(".photo .face").count() == 2
+    assert watch.problems == []
+
+
+def test_one_file_opens_from_a_double_click(chrome: Any, site: Site, tmp_path: Path) -> None:
+    write_single(site, tmp_path / "mien.html")
+    page, watch = visit(chrome, (tmp_path / "mien.html").as_uri())
+    page.get_by_role("button", name="Two faces").click()
+    page.wait_for_selector(".photo[data-state=done]")
+    headings = page.locator(".photo .face h4").all_text_contents()
+    assert headings == ["Face 1: happy", "Face 2: neutral"]
+    assert watch.problems == []
+
+
+def test_states_are_clear_and_no_rule_of_accessibility_is_broken(chrome: Any, host: StaticHost, tmp_path: Path) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, watch = visit(chrome, host.url)
+    (tmp_path / "notes.jpg").write_text("no picture")
+    page.set_input_files("#photo-files", str(tmp_path / "notes.jpg"))
+    page.wait_for_selector(".photo .notice")
+    assert "cannot decode the file" in page.locator(".photo .notice").text_content()
+    page.locator(".sample").nth(2).evaluate("(button) => button.click()")
+    page.wait_for_selector(".photo[data-state=done]")
+    page.get_by_text("What the models are worth").click()
+    assert re.search(r"Right on ferplus.*87 % of 3,153 faces", page.locator("#model-cards-list").text_content())
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert watch.problems == []
+
+    # a file that is damaged on its way is named, and nothing is computed with it
+    assets = host.folder / "assets"
+    (damaged,) = assets.glob("landmarks-*.gz")
+    damaged.write_bytes(next(assets.glob("detector-*.gz")).read_bytes())
+    context = chrome.new_context()
+    broken = context.new_page()
+    broken.goto(host.url)
+    broken.wait_for_selector("#server[data-state=away]")
+    assert f"{damaged.name} is damaged" in broken.locator("#device-notice").text_content()
