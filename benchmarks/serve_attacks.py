@@ -173,6 +173,7 @@ def simple(target: Target) -> dict[str, Callable[[], str]]:
         "a form with another boundary": lambda: post(FILE + good + END, FORM.replace("=B", "=C")),
         "a file named ../../etc/passwd (the name is not looked at)": lambda: post(FILE + good + END, FORM),
         "JSON nested 500,000 deep": lambda: post(b"[" * 500_000, "application/json"),
+        "JSON of 700,000 empty objects": lambda: post(b'{"images":[' + b"{}," * 700_000 + b"{}]}", "application/json"),
         "a path instead of base64": lambda: as_json({"images": ["/etc/passwd"]}),
         "an address instead of base64": lambda: as_json({"images": ["http://169.254.169.254/"]}),
         "deepface's img_path with a path": lambda: as_json({"img_path": "/etc/passwd"}, "/analyze"),
@@ -207,7 +208,7 @@ def video(target: Target, data: bytes) -> str:
     with contextlib.closing(connection):
         connection.request("POST", "/v1/videos", data, {"Content-Type": "video/mp4"})
         state = json.loads(connection.getresponse().read())
-        here, stop = state["links"]["self"], time.monotonic() + PATIENCE
+        here, stop = f"/v1/{state['links']['self']}", time.monotonic() + PATIENCE
         while state["status"] in ("queued", "running"):
             if time.monotonic() > stop:
                 raise SystemExit("a video did not end")
@@ -245,8 +246,10 @@ def connections(target: Target) -> str:
     with contextlib.ExitStack() as stack:
         for _ in range(400):
             stack.enter_context(socket.create_connection(("127.0.0.1", target.port), timeout=PATIENCE))
-        time.sleep(0.2)
-    return "those over 120 closed"
+        time.sleep(1.0)
+        began = time.perf_counter()
+        status = target.post(target.good)
+        return f"{status} for a photo meanwhile, after {1000 * (time.perf_counter() - began):.0f} ms"
 
 
 def flood(target: Target) -> str:

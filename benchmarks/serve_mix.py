@@ -39,7 +39,7 @@ from mien.cli.demo import portrait
 OPTIONS = ("--quiet", "--threads", "2", "--max-jobs-running", "2", "--max-rate", "0")
 CAMERA_FPS = 15
 WARM = 0.5
-VIDEO_FRAMES = 3000
+VIDEO_FRAMES = 600
 
 
 def film(rgb: np.ndarray) -> bytes:

@@ -21,6 +21,7 @@ class Open:
     silent_since: float | None = None
 
 
+NOW = 10.0
 LIMITS = ServiceLimits(connections=32, client_connections=20)
 
 
@@ -43,22 +44,26 @@ def busy(address: str, number: int) -> list[Open]:
     ],
 )
 def test_addresses_have_a_share_and_places_are_kept(connections: list[Open], address: str, has_place: bool) -> None:
-    assert find_place(connections, address, LIMITS) == (has_place, None)
+    assert find_place(connections, address, LIMITS, NOW) == (has_place, None)
 
 
 def test_the_oldest_silent_connection_gives_way() -> None:
     old, new, other = Open("a", 1.0), Open("a", 2.0), Open("b", 0.5)
     # beyond its share an address closes its own
-    assert find_place([*busy("a", 18), new, old, other], "a", LIMITS) == (True, old)
+    assert find_place([*busy("a", 18), new, old, other], "a", LIMITS, NOW) == (True, old)
     # where all places are taken, one of the address with the most
-    assert find_place([*busy("a", 15), new, old, *busy("b", 14), other], "c", LIMITS) == (True, old)
-    assert find_place([*busy("a", 17), *busy("b", 14), other], "c", LIMITS) == (True, other)
-    assert find_place([*busy("a", 17), *busy("b", 15)], "c", LIMITS) == (False, None)
+    assert find_place([*busy("a", 15), new, old, *busy("b", 14), other], "c", LIMITS, NOW) == (True, old)
+    assert find_place([*busy("a", 17), *busy("b", 14), other], "c", LIMITS, NOW) == (True, other)
+    assert find_place([*busy("a", 17), *busy("b", 15)], "c", LIMITS, NOW) == (False, None)
+    # the request of one that has just been made may be on its way
+    just_made = Open("a", NOW - 0.1)
+    assert find_place([*busy("a", 16), just_made, *busy("b", 15)], "c", LIMITS, NOW) == (False, None)
+    assert find_place([*busy("a", 16), just_made, *busy("b", 15)], "c", LIMITS, NOW + 1) == (True, just_made)
 
 
 def test_a_proxy_has_no_share_of_its_own() -> None:
-    assert find_place(busy("proxy", 25), "proxy", LIMITS, "proxy") == (True, None)
-    assert find_place(busy("proxy", 32), "proxy", LIMITS, "proxy") == (False, None)
+    assert find_place(busy("proxy", 25), "proxy", LIMITS, NOW, "proxy") == (True, None)
+    assert find_place(busy("proxy", 32), "proxy", LIMITS, NOW, "proxy") == (False, None)
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:

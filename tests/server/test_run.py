@@ -117,6 +117,7 @@ def test_silent_connections_give_way_to_those_that_ask(server: ServeProcess) -> 
             if i % 2:
                 with contextlib.suppress(ConnectionError):
                     silent.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        wait_until(lambda: _answers(server.port))
         for _ in range(5):
             assert healthy(server.port)
 
@@ -127,6 +128,7 @@ def test_few_open_files_are_reported_at_start_and_idle_connections_fill_no_log(t
         assert "at most 55 connections instead of 256" in server.wait_for("ulimit")
         for _ in range(300):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
+        wait_until(lambda: _answers(server.port))
         for _ in range(5):
             assert healthy(server.port)
         assert len("\n".join(server.log)) < 4000

@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol with limits it lacks: time to send a head, time to read an answer, number of connections.
 
 An address has a share of the connections, and some places are kept for addresses that have none. Where there is no
-place, the connection that has been silent longest is closed, of the address that has the most.
+place, the connection that has been silent longest is closed, of the address that has the most; one that has just been
+made is not, because its request may be on its way.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ _KEPT = 16
 """One place of so many is kept for addresses that have no connection."""
 
 
+_GRACE_SECONDS = 0.5
+"""Time for which a connection may be silent before it can be closed for another one."""
+
+
 class Connection(Protocol):
     """What the choice of a connection to close depends on."""
 
@@ -38,7 +43,7 @@ class Connection(Protocol):
 
 
 def find_place(
-    connections: Sequence[Connection], address: str, limits: ServiceLimits, proxy: str | None = None
+    connections: Sequence[Connection], address: str, limits: ServiceLimits, now: float, proxy: str | None = None
 ) -> tuple[bool, Connection | None]:
     """Whether a new connection gets a place, and the connection that is closed for it, if any.
 
@@ -46,6 +51,7 @@ def find_place(
         connections: those that are open.
         address: of the new one.
         limits: how many there may be.
+        now: loop time.
         proxy: address without a share of its own, because it stands for many clients.
     """
     count = Counter(one.address for one in connections)
@@ -53,7 +59,9 @@ def find_place(
     beyond_share = address != proxy and count[address] >= limits.client_connections
     if not beyond_share and free > (limits.connections // _KEPT if count[address] else 0):
         return True, None
-    silent = [one for one in connections if one.silent_since is not None]
+    silent = [
+        one for one in connections if one.silent_since is not None and now - one.silent_since >= _GRACE_SECONDS
+    ]
     if beyond_share:
         silent = [one for one in silent if one.address == address]
     closed = min(silent, key=lambda one: (-count[one.address], one.silent_since or 0.0), default=None)
@@ -88,7 +96,7 @@ def limited_protocol(limits: ServiceLimits, proxy: str | None = None) -> type[H1
         def connection_made(self, transport: Any) -> None:
             self.address = normalized_address(str((transport.get_extra_info("peername") or ("",))[0]))
             connected = [_as_connection(one) for one in self.connections]
-            has_place, closed = find_place(connected, self.address, limits, exempt)
+            has_place, closed = find_place(connected, self.address, limits, self.loop.time(), exempt)
             if closed is not None:
                 protocol = cast(LimitedH11Protocol, closed)
                 self.connections.discard(protocol)  # it is lost only in the next turn of the event loop
