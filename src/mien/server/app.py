@@ -69,7 +69,8 @@ def create_app(
     )
     engine.on_batch = metrics.batches.observe
     engine.on_stage = lambda stage, seconds: metrics.inference.labels(stage).observe(seconds)
-    engine.pool.on_start = lambda kind, seconds: metrics.waits.labels(kind.value).observe(seconds)
+    for pool in (engine.pool, engine.decoding):
+        pool.on_start = lambda kind, seconds: metrics.waits.labels(kind.value).observe(seconds)
     metrics.set_build(engine.describe())
     # the work folder and the videos are made when the app starts
     app.state.parts = engine, access, limits, metrics
@@ -121,7 +122,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with temporary_workdir() as workdir:
         jobs = JobQueue(engine, limits, metrics, workdir)
         service = ServiceState(engine, limits, access, metrics, jobs, workdir)
-        metrics.set_gauges(engine.pool.waiting, lambda: len(jobs))
+        metrics.set_gauges(
+            lambda kind: engine.pool.waiting(kind) + engine.decoding.waiting(kind), lambda: len(jobs)
+        )
         app.state.service = service
         app.openapi()  # built now and not while a client waits
         service.ready = True

@@ -20,12 +20,13 @@ _WITH_KEY = ("key-missing",)
 _WITH_PARAMETERS = ("input-invalid",)
 _WITH_BODY = ("origin-refused", "too-large", "media-type", "upload-slow", "form-malformed", "busy")
 _OF_PHOTOS = (
-    "image-unreadable", "image-too-large", "image-too-complex", "image-missing", "json-malformed", "base64-malformed",
+    "image-unreadable", "image-too-large", "image-too-complex", "extra-missing", "image-missing", "json-malformed", "base64-malformed",
     "address-refused", "too-slow",
 )  # fmt: skip
 _OF_A_VIDEO = ("video-unknown",)
 _OF_A_RESULT = (
-    *_OF_A_VIDEO, "video-not-done", "video-unreadable", "video-too-large", "video-too-long", "output-unwritable",
+    *_OF_A_VIDEO, "video-not-done", "video-unreadable", "video-too-large", "video-too-long", "video-too-complex",
+    "output-unwritable",
 )  # fmt: skip
 OPERATION_PROBLEMS: Mapping[str, tuple[str, ...]] = {
     "analyzePhotos": (*_WITH_BODY, *_OF_PHOTOS),

@@ -84,7 +84,7 @@ def test_metrics_are_named_as_prometheus_names_them(client: TestClient) -> None:
     (build,) = own["mien_build_info"].samples
     assert build.value == 1
     assert build.labels["version"] == mien.__version__
-    assert build.labels["detector"] == "mtcnn"
+    assert build.labels["detector"] == client.get("/v1/models").json()["models"]["detector"]
     stages = {sample.labels["stage"] for sample in own["mien_inference_duration_seconds"].samples}
     assert stages == {"decode", "detect", "classify"}
     waits = [one for one in own["mien_queue_wait_seconds"].samples if one.name.endswith("_count")]
