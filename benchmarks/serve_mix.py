@@ -7,8 +7,8 @@ A process `mien serve --threads 2 --max-jobs-running 2`, otherwise with its defa
 the clients in this process on the same machine, over loopback. For every mix of cameras, photo clients and videos: each
 photo client sends its next photo (640×480, one face about 90 pixels wide) when it has its answer; each camera sends the
 same picture 15 times a second and counts the time from a frame that is answered to its answer; each video (640×480, 25
-frames a second) is longer than the measurement and is deleted afterwards. The clients take their share of the same
-processors.
+frames a second) is analysed already when the measurement begins, and sent again when it is done. The clients take their
+share of the same processors.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from mien.cli.demo import portrait
 OPTIONS = ("--quiet", "--threads", "2", "--max-jobs-running", "2", "--max-rate", "0")
 CAMERA_FPS = 15
 WARM = 0.5
-VIDEO_FRAMES = 600
+VIDEO_FRAMES = 2000
 
 
 def film(rgb: np.ndarray) -> bytes:
@@ -119,35 +119,57 @@ def latency(times: Sequence[tuple[float, float, int]], start: float, stop: float
     }
 
 
-async def mix(
-    port: int, picture: bytes, video: bytes, cameras: int, clients: int, videos: int, seconds: float
-) -> dict[str, Any]:
-    """One mix: figures of photos, cameras and videos."""
-    jobs = [(await once(port, "POST", "/v1/videos", video, "video/mp4"))["id"] for _ in range(videos)]
+class Films:
+    """Videos that are analysed all the time."""
+
+    def __init__(self, port: int, video: bytes, number: int) -> None:
+        self._port, self._video = port, video
+        self._jobs = [""] * number
+
+    async def frames(self) -> list[int]:
+        """Frames analysed so far of each."""
+        states = [await once(self._port, "GET", f"/v1/videos/{job}") for job in self._jobs]
+        return [state["progress"]["frames"] for state in states]
+
+    async def keep_running(self) -> None:
+        """Send those again that are done soon, and wait until each has frames."""
+        for i, job in enumerate(self._jobs):
+            state = await once(self._port, "GET", f"/v1/videos/{job}") if job else {"status": "done"}
+            if state["status"] != "running" or state["progress"]["frames"] > VIDEO_FRAMES / 2:
+                if job:
+                    await once(self._port, "DELETE", f"/v1/videos/{job}")
+                self._jobs[i] = (await once(self._port, "POST", "/v1/videos", self._video, "video/mp4"))["id"]
+        while not all(await self.frames()):
+            await asyncio.sleep(0.2)
+
+    async def delete(self) -> None:
+        """Remove all."""
+        for job in self._jobs:
+            await once(self._port, "DELETE", f"/v1/videos/{job}")
+
+
+async def mix(port: int, picture: bytes, films: Films, cameras: int, clients: int, seconds: float) -> dict[str, Any]:
+    """Figures of photos, cameras and videos in one mix."""
+    await films.keep_running()
     start = time.perf_counter() + WARM
     stop = start + seconds
     photo_times: list[tuple[float, float, int]] = []
     camera_times: list[list[tuple[float, float, int]]] = [[] for _ in range(cameras)]
 
-    async def frames() -> list[int]:
-        return [(await once(port, "GET", f"/v1/videos/{job}"))["progress"]["frames"] for job in jobs]
-
-    async def video_rate() -> list[float]:
+    async def video_rates() -> list[float]:
         await asyncio.sleep(start - time.perf_counter())
-        began, before = time.perf_counter(), await frames()
+        began, before = time.perf_counter(), await films.frames()
         await asyncio.sleep(stop - time.perf_counter())
-        after, ended = await frames(), time.perf_counter()
+        after, ended = await films.frames(), time.perf_counter()
         return [round((b - a) / (ended - began), 1) for a, b in zip(before, after, strict=True)]
 
     photos = [photo_client(port, request(picture), stop, photo_times) for _ in range(clients)]
-    rates, *_ = await asyncio.gather(video_rate(), *photos, *(camera(port, picture, stop, t) for t in camera_times))
-    for job in jobs:
-        await once(port, "DELETE", f"/v1/videos/{job}")
+    rates, *_ = await asyncio.gather(video_rates(), *photos, *(camera(port, picture, stop, t) for t in camera_times))
     every = [one for times in camera_times for one in times]
     return {
         "cameras": cameras,
         "clients": clients,
-        "videos": videos,
+        "videos": len(rates),
         "photo": latency(photo_times, start, stop),
         "camera": latency(every, start, stop) if cameras else None,
         "frames_per_camera": [sum(start <= ended <= stop for _, ended, _ in times) for times in camera_times],
@@ -159,13 +181,15 @@ async def measure(port: int, options: argparse.Namespace) -> list[dict[str, Any]
     with Image.open(portrait()) as opened:
         frame = frame_with_one_face(np.asarray(opened.convert("RGB")))
     picture, video = jpeg(frame), film(frame)
-    await mix(port, picture, video, 1, 1, 1, 2.0)  # everything has run once
     rows = []
-    for cameras in options.cameras:
-        for videos in options.videos:
+    for videos in options.videos:
+        films = Films(port, video, videos)
+        await mix(port, picture, films, 1, 1, 1.0)  # everything has run once
+        for cameras in options.cameras:
             for clients in options.clients:
-                rows.append(await mix(port, picture, video, cameras, clients, videos, options.seconds))
+                rows.append(await mix(port, picture, films, cameras, clients, options.seconds))
                 print(json.dumps(rows[-1]), flush=True)
+        await films.delete()
     return rows
 
 

@@ -54,10 +54,10 @@ DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
     "dominant_emotion": "happy",
     "age": 31,
     "region": {
-        "x": 178, "y": 62, "w": 87, "h": 110, "left_eye": [246, 103], "right_eye": [203, 101], "nose": [225, 129],
-        "mouth_left": [245, 141], "mouth_right": [200, 139],
+        "x": 178, "y": 61, "w": 93, "h": 111, "left_eye": [247, 102], "right_eye": [204, 100], "nose": [224, 126],
+        "mouth_left": [244, 142], "mouth_right": [201, 139],
     },
-    "face_confidence": 1.0,
+    "face_confidence": 0.95,
 }  # fmt: skip
 """The answer for scikit-image's astronaut; emotions in percent."""
 

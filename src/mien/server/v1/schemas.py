@@ -20,19 +20,19 @@ _EMOTIONS: dict[str, JsonValue] = {
     "contempt": 0.0,
 }  # fmt: skip
 FACE_EXAMPLE: dict[str, JsonValue] = {
-    "box": [178.33, 61.51, 265.38, 172.25],
-    "score": 0.9988,
-    "landmarks": [[203.95, 101.25], [246.82, 103.33], [225.59, 129.18], [200.83, 139.23], [245.26, 141.24]],
+    "box": [178.42, 60.6, 270.62, 171.81],
+    "score": 0.9484,
+    "landmarks": [[204.09, 100.05], [247.28, 102.93], [224.32, 126.59], [201.42, 139.58], [244.63, 142.43]],
     "emotion": "happy",
     "age_range": "20-29",
-    "age": 31.3,
+    "age": 31.7,
     "predictions": {
-        "emotion": {"label": "happy", "confidence": 0.9999, "entropy": 0.0003, "probabilities": _EMOTIONS},
+        "emotion": {"label": "happy", "confidence": 0.9999, "entropy": 0.0006, "probabilities": _EMOTIONS},
         "age": {
-            "label": "20-29", "expected": 31.3, "confidence": 0.4063, "entropy": 0.5822,
+            "label": "20-29", "expected": 31.7, "confidence": 0.4023, "entropy": 0.5905,
             "probabilities": {
-                "0-2": 0.0001, "3-9": 0.0031, "10-19": 0.0686, "20-29": 0.4063, "30-39": 0.3698, "40-49": 0.1271,
-                "50-59": 0.0221, "60-69": 0.0027, "70-99": 0.0003,
+                "0-2": 0.0001, "3-9": 0.0021, "10-19": 0.0599, "20-29": 0.4023, "30-39": 0.374, "40-49": 0.1335,
+                "50-59": 0.0245, "60-69": 0.0032, "70-99": 0.0004,
             },
         },
     },
@@ -211,7 +211,7 @@ class ModelNames(StrictModel):
     """What the results depend on."""
 
     detector: str
-    min_face: int | None = Field(description="height of the smallest face in pixels; null for the detector's own")
+    min_face: int | None = Field(None, description="height of the smallest face in pixels; null for the detector's own")
     threshold: float | None = None
     max_side: int | None = None
     flip: bool
