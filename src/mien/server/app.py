@@ -122,9 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with temporary_workdir() as workdir:
         jobs = JobQueue(engine, limits, metrics, workdir)
         service = ServiceState(engine, limits, access, metrics, jobs, workdir)
-        metrics.set_gauges(
-            lambda kind: engine.pool.waiting(kind) + engine.decoding.waiting(kind), lambda: len(jobs)
-        )
+        metrics.set_gauges(lambda kind: engine.pool.waiting(kind) + engine.decoding.waiting(kind), lambda: len(jobs))
         app.state.service = service
         app.openapi()  # built now and not while a client waits
         service.ready = True

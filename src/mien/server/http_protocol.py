@@ -59,9 +59,7 @@ def find_place(
     beyond_share = address != proxy and count[address] >= limits.client_connections
     if not beyond_share and free > (limits.connections // _KEPT if count[address] else 0):
         return True, None
-    silent = [
-        one for one in connections if one.silent_since is not None and now - one.silent_since >= _GRACE_SECONDS
-    ]
+    silent = [one for one in connections if one.silent_since is not None and now - one.silent_since >= _GRACE_SECONDS]
     if beyond_share:
         silent = [one for one in silent if one.address == address]
     closed = min(silent, key=lambda one: (-count[one.address], one.silent_since or 0.0), default=None)
