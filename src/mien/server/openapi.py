@@ -20,8 +20,8 @@ _WITH_KEY = ("key-missing",)
 _WITH_PARAMETERS = ("input-invalid",)
 _WITH_BODY = ("origin-refused", "too-large", "media-type", "upload-slow", "form-malformed", "busy")
 _OF_PHOTOS = (
-    "image-unreadable", "image-too-large", "image-too-complex", "extra-missing", "image-missing", "json-malformed", "base64-malformed",
-    "address-refused", "too-slow",
+    "image-unreadable", "image-too-large", "image-too-complex", "extra-missing", "image-missing", "json-malformed",
+    "base64-malformed", "address-refused", "too-slow",
 )  # fmt: skip
 _OF_A_VIDEO = ("video-unknown",)
 _OF_A_RESULT = (
