@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from mien.cli import REPEAT_SECONDS
 
 _PROGRAM = """
@@ -17,7 +19,7 @@ import os, signal, sys, threading, time
 import mien.media.image
 
 def decode(*_, **__):
-    print("decoding", file=sys.stderr, flush=True)
+    os.write(2, b"decoding\\n")  # in one piece: several threads do so at once
     time.sleep(120)
 
 mien.media.image.load_image = decode
@@ -52,8 +54,8 @@ import click
 import mien.cli
 
 def command():
-    print("working", file=sys.stderr, flush=True)
     try:
+        print("working", file=sys.stderr, flush=True)
         time.sleep(120)
     finally:
         print("cleaning up", file=sys.stderr, flush=True)
@@ -75,3 +77,44 @@ def test_a_second_ctrl_c_ends_a_cleanup_that_takes_long() -> None:
         time.sleep(REPEAT_SECONDS + 0.2)
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=60) == 130
+
+
+def _decoders_of(process: int) -> list[Path]:
+    """Folders in /proc of the processes that decode for this one."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process and b"decoder_program" in (folder / "cmdline").read_bytes():
+                found.append(folder)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", ["a.jpg", "a.avi"])
+def test_ctrl_c_ends_a_decoder_that_takes_long(name: str, count: int, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name == "a.jpg":
+        path.write_bytes(jpeg_of_scans(11_000, 11_000, 40))
+    else:
+        motion_jpeg(path, [jpeg_of_scans(7000, 7000, 100)] * 5, (7000, 7000))
+    command = [sys.executable, "-m", "mien", "analyze", str(path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        while not (decoders := _decoders_of(child.pid)):
+            assert child.poll() is None
+            time.sleep(0.02)
+        time.sleep(1.0)
+        began = time.perf_counter()
+        for _ in range(count):
+            child.send_signal(signal.SIGINT)
+        errors = child.communicate(timeout=60)[1]
+        took = time.perf_counter() - began
+    assert child.returncode == 130
+    assert took < 2
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    stop = time.monotonic() + 60
+    while any(folder.exists() for folder in decoders):
+        assert time.monotonic() < stop
+        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -31,6 +32,7 @@ from mien.files import STDOUT, is_special, refuse_inputs
 
 if TYPE_CHECKING:
     from mien.detect.options import DetectionOptions
+    from mien.media.decoder_pool import DecoderPool
     from mien.media.frame import Frame
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.photos import PhotoOutputs
@@ -138,6 +140,7 @@ def command(
     The output is how a face looks to raters, not what a person feels.
     """
     from mien.cli.videos import VideoOptions, analyse_videos
+    from mien.media.decoder_pool import DecoderPool
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.jobs import has_checkpoint
     from mien.pipeline.photos import PhotoOutputs, has_progress
@@ -163,6 +166,10 @@ def command(
             flip=flip,
             prior=prior,
         )
+        # Ctrl-C ends them, whatever they decode
+        decoders = click.get_current_context().with_resource(
+            DecoderPool(analyzer.threads, seconds=defaults.DECODE_SECONDS, memory_bytes=defaults.DECODE_BYTES)
+        )
     tables: list[RowWriter] | None = None
     single = len(inputs) == len(photos) == 1 and not clips
     outputs = PhotoOutputs(csv_file, parquet_file, save, save is not None and one_file(save, single=single), mixed)
@@ -176,7 +183,8 @@ def command(
             failures,
             PhotoTable(as_json=as_json, shown=STDOUT not in (csv_file, parquet_file), top=top, abstain=abstain),
             resume=options.resume and not (clips and options.report and not (csv_file or parquet_file)),
-            load=_read_stdin if stream else None,
+            load=functools.partial(_read_stdin, decoders) if stream else None,
+            decoders=decoders,
         )
     if clips:
         analyse_videos(
@@ -190,6 +198,7 @@ def command(
             save=save,
             photos=photos if mixed else (),
             tables=tables if mixed else None,
+            decoders=decoders,
         )
     if failures.count:
         raise click.exceptions.Exit(1)
@@ -241,12 +250,13 @@ def _analyse_photos(
     *,
     resume: bool,
     load: Callable[[Path], Frame] | None,
+    decoders: DecoderPool,
 ) -> list[RowWriter]:
     """Analyse photos as `mien.pipeline.photos.PhotoJob` does, and print their results; returns its open tables."""
     from mien.errors import MienError, OutputError
     from mien.pipeline.photos import PhotoJob
 
-    job = PhotoJob(analyzer, photos, outputs, resume=resume, load=load)
+    job = PhotoJob(analyzer, photos, outputs, resume=resume, load=load, decoders=decoders)
     for unwritable in job.left_out:
         failures.add(unwritable)
     if job.skipped:
@@ -280,10 +290,8 @@ def _analyse_photos(
     return job.tables
 
 
-def _read_stdin(_: Path) -> Frame:
-    from mien.media.image import load_image
-
-    return replace(load_image(sys.stdin.buffer.read()), source="stdin")
+def _read_stdin(decoders: DecoderPool, _: Path) -> Frame:
+    return replace(decoders.load_image(sys.stdin.buffer.read()), source="stdin")
 
 
 def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int], None]]:

@@ -20,6 +20,7 @@ from mien.media.selection import FrameSelection
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from mien.media.decoder_pool import DecoderPool
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.video import VideoStream
     from mien.results.row_writers import RowWriter
@@ -55,6 +56,7 @@ def analyse_videos(
     csv_file: Path | None,
     parquet_file: Path | None,
     save: Path | None,
+    decoders: DecoderPool,
     photos: Sequence[Path] = (),
     tables: Sequence[RowWriter] | None = None,
 ) -> None:
@@ -90,6 +92,7 @@ def analyse_videos(
             smoothing=options.smoothing,
             resume=options.resume,
             tables=tables,
+            decoders=decoders,
         )
         stack.pop_all()  # the run closes them
     bar = VideoProgress(len(clips) - run.skipped, as_json=as_json)

@@ -21,6 +21,8 @@ from mien.media.decoder_process import DecoderEndedError, DecoderProcess, Decodi
 from mien.media.decoding_cost import COMPLEX, max_decoding_seconds
 from mien.media.frame import Frame
 from mien.media.image import BYTES_NAME, MAX_PIXELS, load_image
+from mien.media.selection import ALL_FRAMES, FrameSelection
+from mien.media.source import FrameSource
 from mien.media.video_decoder import VideoDecoder
 
 logger = logging.getLogger(__name__)
@@ -117,6 +119,23 @@ class DecoderPool:
     def video(self) -> VideoDecoder:
         """What decodes one video in a process of its own."""
         return VideoDecoder(self._take, self._give_back, self._seconds)
+
+    def open_video(
+        self, path: Path, selection: FrameSelection = ALL_FRAMES, *, after: int | None = None
+    ) -> FrameSource:
+        """Open a video in a process of its own, which is free again when the source is closed.
+
+        Arguments and errors as of `mien.media.video.open_video`.
+
+        Raises:
+            VideoError: also where a packet takes longer than is allowed (``code`` is "video-too-complex").
+        """
+        decoder = self.video()
+        try:
+            return decoder.open(path, selection, after=after)
+        except BaseException:
+            decoder.close()
+            raise
 
     def close(self) -> None:
         """End all processes; what they decode ends in an error."""

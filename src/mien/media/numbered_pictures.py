@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -27,7 +27,11 @@ _MAX_LISTED = 8
 
 
 def open_numbered_pictures(
-    folder: str | os.PathLike[str], selection: FrameSelection = ALL_FRAMES, *, after: int | None = None
+    folder: str | os.PathLike[str],
+    selection: FrameSelection = ALL_FRAMES,
+    *,
+    after: int | None = None,
+    load: Callable[[Path], Frame] = load_image,
 ) -> NumberedPictures:
     """Open pictures as the frames of a video, in natural order of their names (``img2`` before ``img10``).
 
@@ -38,6 +42,7 @@ def open_numbered_pictures(
         folder: a folder, a pattern such as ``shots/*.png``, or a counter such as ``shots/img%04d.png``.
         selection: which pictures to take; ``fps`` is their rate, 25 per second by default.
         after: position of the last picture that an earlier run has taken: resume behind it.
+        load: reads one picture.
 
     Raises:
         MissingFileError: no such folder, or no picture in it.
@@ -45,7 +50,7 @@ def open_numbered_pictures(
         ImageError: none of the pictures can be read.
     """
     given = os.fsdecode(os.fspath(folder))
-    return NumberedPictures(given, _find_pictures(given), selection, after)
+    return NumberedPictures(given, _find_pictures(given), selection, after, load)
 
 
 class NumberedPictures:
@@ -56,6 +61,7 @@ class NumberedPictures:
         paths: the pictures, in order.
         selection: which to take, and their rate.
         after: position of the last picture that an earlier run has taken, None for none.
+        load: reads one picture.
 
     Attributes:
         info: what is known of them; the size is that of the first picture that can be read.
@@ -63,8 +69,15 @@ class NumberedPictures:
         dropped: 0: pictures wait.
     """
 
-    def __init__(self, name: str, paths: list[Path], selection: FrameSelection, after: int | None = None) -> None:
-        self._paths, self._rate = paths, selection.fps or FRAME_RATE
+    def __init__(
+        self,
+        name: str,
+        paths: list[Path],
+        selection: FrameSelection,
+        after: int | None = None,
+        load: Callable[[Path], Frame] = load_image,
+    ) -> None:
+        self._paths, self._rate, self._load = paths, selection.fps or FRAME_RATE, load
         # the pictures have no other times than those of their rate, so that there is nothing to select by it
         by_position = replace(selection, fps=None)
         self._selector = FrameSelector(by_position, self._rate, after)
@@ -112,7 +125,7 @@ class NumberedPictures:
         first_error: MienError | None = None
         for path in self._paths:
             try:
-                return load_image(path).size
+                return self._load(path).size
             except MienError as error:
                 first_error = first_error or error
         raise ImageError(f"none of the {len(self._paths)} pictures can be read; the first: {first_error}", path=name)
@@ -131,7 +144,7 @@ class NumberedPictures:
             if not self._selector.selects(index, time):
                 continue
             try:
-                frame = load_image(path)
+                frame = self._load(path)
             except MienError as error:
                 self.lost += 1
                 if self.lost <= _MAX_LISTED:
@@ -142,7 +155,7 @@ class NumberedPictures:
                 self._size_changes += 1
                 if self._size_changes == 1:
                     self._problems.append(f"{display_path(str(path))}: from here on pictures have other sizes")
-            yield replace(frame, index=index, time=time)
+            yield replace(frame, index=index, time=time, full_size=None)
 
 
 def _find_pictures(given: str) -> list[Path]:

@@ -17,6 +17,7 @@ from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.media.source import FrameSource
 
 if TYPE_CHECKING:
+    from mien.media.decoder_pool import DecoderPool
     from mien.media.memory_video import VideoBytes
 
 VideoInput = str | os.PathLike[str] | int | bytes | bytearray | memoryview | BinaryIO | NDArray[Any] | FrameSource
@@ -30,6 +31,7 @@ def open_source(
     *,
     after: int | None = None,
     color: Color | None = None,
+    decoders: DecoderPool | None = None,
 ) -> FrameSource:
     """Open a video, numbered pictures, an array of frames, a camera or an address.
 
@@ -39,6 +41,7 @@ def open_source(
         after: number of the last frame that an earlier run has taken: resume with the next one. Not for videos from
             memory.
         color: order of the channels of an array.
+        decoders: decode files, in processes that can be ended; None decodes them in this one.
 
     Raises:
         MissingFileError, VideoError: it cannot be read.
@@ -75,7 +78,10 @@ def open_source(
     if path.is_dir() or "%" in path.name:
         from mien.media.numbered_pictures import open_numbered_pictures
 
-        return open_numbered_pictures(path, selection, after=after)
+        load = {} if decoders is None else {"load": decoders.load_image}
+        return open_numbered_pictures(path, selection, after=after, **load)
+    if decoders is not None:
+        return decoders.open_video(path, selection, after=after)
     from mien.media.video import open_video
 
     return open_video(path, selection, after=after)

@@ -25,6 +25,7 @@ from mien.media.frame import Frame
 from mien.media.image import ImageInput, load_image
 from mien.models.readout import DEFAULT
 from mien.models.thread_pool import ForkSafeLock
+from mien.pipeline.executors import abandoned_on_error
 from mien.predict.classify import predict
 from mien.predict.model_set import ModelInput, ModelSet
 from mien.results.face_columns import Heads
@@ -222,7 +223,7 @@ class Analyzer:
         if len(parts) < 2 or self._threads == 1:
             found = [read_and_detect(part) for part in parts]
         else:
-            with ThreadPoolExecutor(min(self._threads, len(parts)), "mien-batch") as pool:
+            with abandoned_on_error(ThreadPoolExecutor(min(self._threads, len(parts)), "mien-batch")) as pool:
                 found = list(pool.map(read_and_detect, parts))
         results = iter(
             self._predict(

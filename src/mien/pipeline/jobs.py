@@ -22,6 +22,7 @@ from mien.draw.overview_page import OVERVIEW_FILES, write_overview
 from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
 from mien.file_lock import FileLock, lock_folder
 from mien.files import output_errors, output_folder, refuse_foreign_files, refuse_inputs, refuse_inside, write_text
+from mien.media.decoder_pool import DecoderPool
 from mien.media.open import open_source
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.pipeline.analyzer import Analyzer
@@ -103,6 +104,7 @@ class VideoJob:
         smoothing: how predictions are smoothed over time.
         resume: continue from the checkpoint in the report folder, where there is one.
         flush_seconds: seconds between two flushes.
+        decoders: decode the videos, in processes that can be ended; None decodes them in this one.
         tables: the tables of ``outputs``, open behind the rows of its photos, as `PhotoJob` leaves them. They are
             closed with the job, and a checkpoint is not loaded.
 
@@ -127,6 +129,7 @@ class VideoJob:
         smoothing: SmoothingOptions | None = None,
         resume: bool = False,
         flush_seconds: float = FLUSH_SECONDS,
+        decoders: DecoderPool | None = None,
         tables: Sequence[RowWriter] | None = None,
     ) -> None:
         if resume and outputs.report is None:
@@ -135,7 +138,7 @@ class VideoJob:
             )
         self._analyzer, self._outputs = analyzer, outputs
         self._clips, self._flush_seconds = list(clips), flush_seconds
-        self._selection = selection
+        self._selection, self._decoders = selection, decoders
         self._tracking, self._smoothing = tracking or TrackingOptions(), smoothing or SmoothingOptions()
         self._folders = _folders(outputs.report, self._clips)
         self._refuse_inputs()
@@ -210,7 +213,7 @@ class VideoJob:
         # faces are propagated from the previous frame, so the last frame is decoded again
         after = saved.progress.before if saved is not None and saved.progress.before >= 0 else None
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(open_source(clip, self._selection, after=after))
+            source = stack.enter_context(open_source(clip, self._selection, after=after, decoders=self._decoders))
             pipeline = self._analyzer.pipeline(self._tracking, self._smoothing, interval=source.info.interval)
             if saved is not None:
                 self._restore(pipeline, saved)

@@ -29,9 +29,11 @@ from mien.files import (
     refuse_inputs,
     unique_name,
 )
+from mien.media.decoder_pool import DecoderPool
 from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.pipeline.analyzer import Analyzer
+from mien.pipeline.executors import abandoned_on_error
 from mien.results.face_columns import FaceTable
 from mien.results.faces import Faces
 from mien.results.row_writers import CsvRows, ParquetRows, RowWriter
@@ -94,6 +96,7 @@ class PhotoJob:
         outputs: the files to write.
         resume: continue the run whose progress lies beside the first table; start one where there is none.
         load: reads a picture; by default from its path.
+        decoders: decode pictures, in processes that can be ended; None decodes them in this one.
         flush_seconds: seconds between two flushes.
 
     Attributes:
@@ -115,10 +118,12 @@ class PhotoJob:
         *,
         resume: bool = False,
         load: Callable[[Path], Frame] | None = None,
+        decoders: DecoderPool | None = None,
         flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
         self._analyzer, self._photos, self._outputs = analyzer, list(photos), outputs
         self._load, self._flush_seconds = load or self._load_image, flush_seconds
+        self._decode = load_image if decoders is None else decoders.load_image
         files = _files_of(outputs)
         if resume and not files:
             raise InputError("only a run with a table in a file can be resumed", advice="add --csv or --parquet")
@@ -192,7 +197,7 @@ class PhotoJob:
         left = [photo for photo in self._photos if _key(photo) not in self._before]
         flushed = time.monotonic()
         done = len(self._photos) - len(left)
-        with _abandoned_on_error(ThreadPoolExecutor(self._analyzer.threads, "mien-load")) as pool:
+        with abandoned_on_error(ThreadPoolExecutor(self._analyzer.threads, "mien-load")) as pool:
             for start in range(0, len(left), BATCH):
                 photos, frames = [], []
                 for photo, loading in [(p, pool.submit(self._load, p)) for p in left[start : start + BATCH]]:
@@ -224,7 +229,7 @@ class PhotoJob:
 
     def _load_image(self, photo: Path) -> Frame:
         # annotations are drawn on the picture at its full size
-        return load_image(photo, reduce=1 if self._outputs.annotated is not None else self._analyzer.reduction)
+        return self._decode(photo, reduce=1 if self._outputs.annotated is not None else self._analyzer.reduction)
 
     def _write(self, photo: Path, faces: Faces) -> None:
         rows = faces.to_table(self._analyzer.heads)
@@ -367,17 +372,6 @@ def has_progress(outputs: PhotoOutputs) -> bool:
 
 def _files_of(outputs: PhotoOutputs) -> list[Path]:
     return [path for path in (outputs.csv, outputs.parquet) if path is not None and not is_special(path)]
-
-
-@contextlib.contextmanager
-def _abandoned_on_error(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose work is waited for, but not after an error or Ctrl-C."""
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
 
 
 def _line(value: Any) -> bytes:
