@@ -40,7 +40,7 @@ unit: $(VENV)/.done
 
 # alone: beside the other tests on two cores, Chromium and what drives it can stop one another for minutes
 browser: $(VENV)/.done
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/server/test_web_page.py tests/web/test_device_page.py
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m browser
 
 bench: $(VENV)/.done
 	$(VENV)/bin/python benchmarks/speed.py --json out/speed.json

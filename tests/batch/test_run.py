@@ -77,6 +77,7 @@ def test_a_driver_that_dies_leaves_no_worker(source: Path, tmp_path: Path) -> No
     assert _wait_for(lambda: [None] if not any(map(_alive, children)) else [])
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted(source: Path, tmp_path: Path) -> None:
     run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
     _wait_for(lambda: list(tmp_path.glob("out/inputs/part-*")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from mien.cli import REPEAT_SECONDS
 
 _PROGRAM = """
-import os, signal, sys, threading, time
+import sys, time
 import mien.media.image
 
 def decode(*_, **__):
@@ -23,16 +24,16 @@ def decode(*_, **__):
     time.sleep(120)
 
 mien.media.image.load_image = decode
-signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv[0] = "mien"
 from mien.cli import main
 main()
 """
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("count", [1, 5])
 def test_ctrl_c_does_not_wait_for_the_decoder(photos: Path, count: int) -> None:
-    command = [sys.executable, "-c", _PROGRAM, "analyze", str(photos), "--json"]
+    command = [sys.executable, "-c", _PROGRAM, "analyze", str(photos), "--json", "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
         while child.stderr.readline() != "decoding\n":
@@ -49,7 +50,7 @@ def test_ctrl_c_does_not_wait_for_the_decoder(photos: Path, count: int) -> None:
 
 
 _CLEANUP = """
-import signal, sys, time
+import sys, time
 import click
 import mien.cli
 
@@ -62,12 +63,12 @@ def command():
         time.sleep(120)
 
 mien.cli.LazyGroup.get_command = lambda *_: click.Command("slow", callback=command)
-signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv = ["mien", "slow"]
 mien.cli.main()
 """
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_ctrl_c_ends_a_cleanup_that_takes_long() -> None:
     with subprocess.Popen([sys.executable, "-c", _CLEANUP], stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
@@ -90,6 +91,7 @@ def _decoders_of(process: int) -> list[Path]:
     return found
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", ["a.jpg", "a.avi"])
@@ -118,3 +120,28 @@ def test_ctrl_c_ends_a_decoder_that_takes_long(name: str, count: int, tmp_path: 
     while any(folder.exists() for folder in decoders):
         assert time.monotonic() < stop
         time.sleep(0.02)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_job_in_the_background_does_not_hear_ctrl_c(photos: Path) -> None:
+    """A shell starts it with SIGINT ignored, and sends that to the whole group."""
+    command = [
+        sys.executable,
+        "-c",
+        _PROGRAM.replace("time.sleep(120)", "time.sleep(1); raise SystemExit(7)"),
+        "analyze",
+    ]
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        child = subprocess.Popen([*command, str(photos), "--threads", "1"], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    with child:
+        assert child.stderr is not None
+        while child.stderr.readline() != "decoding\n":
+            assert child.poll() is None
+        for _ in range(3):
+            child.send_signal(signal.SIGINT)
+        errors = child.communicate(timeout=60)[1]
+    assert child.returncode == 7
+    assert "interrupted" not in errors

@@ -80,6 +80,7 @@ def test_lines_rows_and_a_recording(camera: str, tmp_path: Path) -> None:
     assert "dropped" in result.stderr
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_cleanly(camera: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mien", "live", camera, "--json", "--record", str(tmp_path / "live.mp4")]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

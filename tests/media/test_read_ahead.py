@@ -228,6 +228,7 @@ def test_a_video_through_the_queue(tmp_path: Path) -> None:
         assert next(iter(frames)).index == 51
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("how", ["forgotten", "interrupted"])
 def test_a_program_that_ends_does_not_hang(how: str, tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", frames=300)

@@ -171,6 +171,7 @@ def test_a_killed_run_resumed_is_the_uninterrupted_one(
         assert summaries[0] == summaries[1]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_readable_files(clips: list[Path], tmp_path: Path) -> None:
     child = run_child(tmp_path / "run", clips)
     seen = 0

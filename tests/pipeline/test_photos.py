@@ -28,7 +28,7 @@ PICTURES = 3 * BATCH + 5
 
 @pytest.fixture(scope="module")
 def analyzer() -> Analyzer:
-    return Analyzer(models=(), threads=1)
+    return Analyzer(models=(), min_face=40, threads=1)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import shlex
 import signal
@@ -257,6 +258,7 @@ def test_the_process_stays_within_its_means(server: ServeProcess) -> None:
     wait_until(lambda: len(list(Path(f"/proc/{server.pid}/fd").iterdir())) < 40)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_in_progress_finish_after_the_signal_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     big = encoded(noise(900, 1200, blur=3.0), quality=85)
@@ -285,6 +287,19 @@ def test_requests_in_progress_finish_after_the_signal_to_stop(tmp_path: Path, nu
         server.wait_for("mien: stopped")
         with pytest.raises(OSError, match="refused"):
             analysed(server.port)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_service_in_the_background_does_not_hear_ctrl_c(tmp_path: Path) -> None:
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        server = ServeProcess(TMPDIR=str(tmp_path))
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    with server:
+        os.kill(server.pid, signal.SIGINT)
+        assert healthy(server.port)
+        assert server.stop() == 0
 
 
 def _metrics(port: int) -> bytes:

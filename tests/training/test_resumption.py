@@ -149,6 +149,7 @@ def test_a_second_process_is_refused(run: Path, data: Path) -> None:
     assert count_epochs(run) == 3
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_run_and_it_resumes(number: int, data: Path, tmp_path: Path) -> None:
