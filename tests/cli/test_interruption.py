@@ -16,7 +16,7 @@ from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from mien.cli import REPEAT_SECONDS
 
 _PROGRAM = """
-import sys, time
+import os, sys, time
 import mien.media.image
 
 def decode(*_, **__):
