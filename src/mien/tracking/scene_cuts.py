@@ -1,54 +1,78 @@
-"""Detection of scene cuts: hard cuts, from tiny gray thumbnails of neighbouring frames.
+"""Detection of scene cuts: hard cuts, from the structure and the colours of tiny thumbnails of neighbouring frames.
 
-Each block of a thumbnail is matched near its position in the previous one. While a camera moves, zooms or shakes and
-people walk, most blocks still match; a change of light does not matter, because blocks are compared by correlation.
-After a cut hardly a block matches.
+Structure: the blocks of a gray thumbnail are matched in the previous one, all with one displacement, that of the
+camera. Blocks are compared by correlation, so light does not matter, and a quarter of the picture may be covered by
+something that moves or appears. Colours: the overlap of two histograms of chromaticity. A new scene starts where the
+structure does not match, or matches badly while the colours differ as well. It must also match worse than between the
+frames before: in fast motion nothing matches for a while, which is no cut.
 
-Detected: cuts between places and between views of one place; a fade through black, as one cut when the new scene shows.
-Not detected: dissolves, cuts after which most of the picture is as before, and shots of a single frame. False cuts: a
-camera that swings by more than a fifth of the picture between two frames, which at few frames per second is no great
-speed, and something that suddenly covers most of the picture.
+Detected: cuts between places, between views of one place and between people in one place; a fade through black, as one
+cut when the new scene shows. Not detected: dissolves, cuts after which most of the picture is as before, and shots of
+up to two frames. False cuts: a camera that starts to swing by more than a sixth of the picture between two frames,
+which at few frames per second is no great speed, a flash that burns the picture out, and something that suddenly
+covers most of it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.geometry import resize
 
-Thumbnail = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
-_WIDTH, _HEIGHT = 40, 30
+_WIDTH, _HEIGHT = 24, 18
 _SAMPLES = 4
-"""Samples that are averaged for one pixel of a thumbnail, along each side."""
-_BLOCK, _REACH = 10, 8
+"""Pixels of the frame that are averaged for one pixel of a thumbnail, along each side."""
+_BLOCK, _REACH = 6, 4
 """Side of a block and the distance up to which it is matched, pixels of the thumbnail."""
-_SAME_SCENE = 0.7
-"""Similarity below which the scene is another."""
-_DROP = 0.15
-"""Least drop of the similarity from one pair of frames to the next at a cut: in a fast swing no frame matches the
-previous one, and only the first of them can be a cut."""
-_CONTRAST = 8.0
+_COVERED = 0.25
+"""Part of the picture that may change without being a new scene."""
+_OTHER, _UNLIKE = 0.8, 0.9
+"""Structure below which the scene is another; and below which it is where the colours differ as well."""
+_OTHER_COLORS = 0.9
+"""Overlap of the colours below which they differ."""
+_BRIGHTER = 40.0
+"""Gray levels of change in the mean above which colours count for nothing: a flash whitens them."""
+_DROP = 0.12
+"""How much worse than between the frames before the structure matches at a cut, at least."""
+_SMOOTH = 4.0
 """Standard deviation in gray levels at which a block has half its full weight."""
-_BLANK = 5.0
+_BLANK = 4.0
 """Standard deviation below which a picture is black, white or fog: nothing can be compared with it."""
-_STILL = 0.15
-"""Mean difference of two thumbnails, over the contrast of one, below which blocks need not be matched."""
-_MEMORY = 2
-"""Number of thumbnails that a new one is compared with: the end of a flash or of one broken frame is no cut."""
+_STILL = 0.1
+"""Mean difference of two thumbnails, over the contrast of one, below which nothing need be matched."""
+_MEMORY = 3
+"""Number of frames that a new one is compared with: the end of a flash or of a broken frame is no cut."""
+_SETTLE = 2
+"""Frames after a cut that are no other cut: a flash may light the first ones."""
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_BINS = 12
+"""Bins of a color histogram along each of its two axes."""
+_DARK = 30.0
+"""Sum of the three channels at which a color counts half: those of black are noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is kept of a frame: its gray thumbnail ``(18, 24)``, and its color histogram ``(144,)``, which sums to 1."""
+
+    gray: Floats
+    colors: Floats
 
 
 class SceneCutDetector:
     """Detects hard cuts frame by frame, from past frames alone. Not for several threads."""
 
     def __init__(self) -> None:
-        self._past: list[Thumbnail] = []
-        self._similarity = 1.0
+        self._past: list[_Look] = []
+        self._structure = 1.0  # between the last two frames
+        self._since_cut = _SETTLE
 
     def update(self, rgb: NDArray[np.uint8]) -> bool:
         """Whether a new scene starts with this frame; the first frame starts none.
@@ -61,57 +85,111 @@ class SceneCutDetector:
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise InputError(f"scene cuts are detected in RGB uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
-        now = _thumbnail(rgb)
-        if now.std() < _BLANK:
+        thumbnail = _thumbnail(rgb)
+        gray = thumbnail @ _LUMA
+        if gray.std() < _BLANK:
             return False
-        best = thumbnail_similarity(self._past[0], now) if self._past else 1.0
-        limit = min(_SAME_SCENE, self._similarity - _DROP)
-        if best < limit:
-            best = max([best, *(thumbnail_similarity(before, now) for before in self._past[1:])])
-        self._past, self._similarity = [now, *self._past[: _MEMORY - 1]], best
-        return best < limit
+        now = _Look(gray, _color_histogram(thumbnail))
+        structure = structure_similarity(self._past[0].gray, gray) if self._past else 1.0
+        limit = self._structure - _DROP
+        cut = (
+            bool(self._past)
+            and self._since_cut >= _SETTLE
+            and _is_other(self._past[0], now, structure, limit)
+            and all(_is_other(p, now, structure_similarity(p.gray, gray), limit) for p in self._past[1:])
+        )
+        self._since_cut = 0 if cut else min(self._since_cut + 1, _SETTLE)
+        self._past, self._structure = [now, *self._past[: _MEMORY - 1]], structure
+        return cut
 
     def state(self) -> dict[str, Any]:
         """JSON-ready: all that `restore` needs to continue."""
-        return {"past": [thumb.tolist() for thumb in self._past], "similarity": self._similarity}
+        return {
+            "past": [{"gray": look.gray.tolist(), "colors": look.colors.tolist()} for look in self._past],
+            "structure": self._structure,
+            "since_cut": self._since_cut,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state`; `InputError` where its thumbnails have another size."""
-        past = [np.array(thumb, np.uint8) for thumb in state["past"]]
-        if len(past) > _MEMORY or any(thumb.shape != (_HEIGHT, _WIDTH) for thumb in past):
+        past = [_Look(np.array(p["gray"], np.float32), np.array(p["colors"], np.float32)) for p in state["past"]]
+        if len(past) > _MEMORY or any(
+            look.gray.shape != (_HEIGHT, _WIDTH) or look.colors.shape != (_BINS**2,) for look in past
+        ):
             raise InputError("the saved state is of other pictures", advice="start the video again, without it")
         self._past = past
-        self._similarity = float(state["similarity"])
+        self._structure, self._since_cut = float(state["structure"]), int(state["since_cut"])
 
 
-def thumbnail_similarity(before: Thumbnail, now: Thumbnail) -> float:
-    """How well the blocks of one thumbnail match another: mean correlation weighted by contrast, about 0 to 1.
+def _is_other(before: _Look, now: _Look, structure: float, limit: float) -> bool:
+    """Whether two frames show different scenes, whose structure has a similarity and must be below a limit."""
+    if structure >= min(_UNLIKE, limit):
+        return False
+    if structure < _OTHER:
+        return True
+    brighter = abs(float(now.gray.mean() - before.gray.mean())) > _BRIGHTER
+    return not brighter and float(np.minimum(before.colors, now.colors).sum()) < _OTHER_COLORS
+
+
+def structure_similarity(before: Floats, now: Floats) -> float:
+    """How well the blocks of one gray thumbnail match another: correlation weighted by contrast, about 0 to 1.
+
+    All blocks are moved by the same displacement, the one with the best result. Of the blocks, those that match best
+    count, up to three quarters of all weight.
 
     Args:
-        before: uint8 ``(30, 40)`` gray.
+        before: float32 ``(18, 24)``, 0–255.
         now: likewise.
     """
-    if cv2.norm(before, now, cv2.NORM_L1) < _STILL * now.size * now.std():
+    if float(np.abs(before - now).mean()) < _STILL * float(now.std()):
         return 1.0
-    around = cv2.copyMakeBorder(before, _REACH, _REACH, _REACH, _REACH, cv2.BORDER_REFLECT)
-    total = weights = 0.0
-    for y in range(0, _HEIGHT, _BLOCK):
-        for x in range(0, _WIDTH, _BLOCK):
-            block = now[y : y + _BLOCK, x : x + _BLOCK]
-            contrast = float(block.std())
-            if contrast < 0.5:
-                continue
-            near = around[y : y + _BLOCK + 2 * _REACH, x : x + _BLOCK + 2 * _REACH]
-            best = float(cv2.matchTemplate(near, block, cv2.TM_CCOEFF_NORMED).max())
-            weight = contrast / (contrast + _CONTRAST)
-            # OpenCV divides by zero where the other thumbnail is flat
-            total += weight * min(best, 1.0)
-            weights += weight
-    return total / weights if weights else 1.0
+    blocks = now.reshape(_HEIGHT // _BLOCK, _BLOCK, _WIDTH // _BLOCK, _BLOCK).transpose(0, 2, 1, 3)
+    blocks = blocks.reshape(-1, _BLOCK * _BLOCK)
+    blocks = blocks - blocks.mean(axis=1, keepdims=True)
+    contrast = np.sqrt((blocks * blocks).sum(axis=1))
+    places = _places(before)
+    places = places - places.mean(axis=2, keepdims=True)
+    products = np.matmul(places, blocks[:, :, None])[:, :, 0]
+    norms = np.sqrt(np.einsum("bdp,bdp->bd", places, places)) * contrast[:, None]
+    correlation = products / np.maximum(norms, 1e-3)  # (blocks, displacements)
+    weights = contrast / (contrast + _SMOOTH * _BLOCK) + 1e-6
+    order = np.argsort(-correlation, axis=0)
+    ordered = weights[order]
+    wanted = (1.0 - _COVERED) * weights.sum()
+    used = np.clip(wanted - (np.cumsum(ordered, axis=0) - ordered), 0.0, ordered)
+    return float((used * np.take_along_axis(correlation, order, axis=0)).sum(axis=0).max() / wanted)
 
 
-def _thumbnail(rgb: NDArray[np.uint8]) -> Thumbnail:
-    # subsampling first makes the cost independent of the frame's size
-    samples = cv2.resize(rgb, (_WIDTH * _SAMPLES, _HEIGHT * _SAMPLES), interpolation=cv2.INTER_NEAREST)
-    gray = cv2.cvtColor(samples, cv2.COLOR_RGB2GRAY)
-    return resize(np.asarray(gray, np.uint8), (_WIDTH, _HEIGHT))
+def _places(gray: Floats) -> Floats:
+    """``(12, 81, 36)``: for each block and displacement, the pixels of the thumbnail in that place."""
+    around = np.pad(gray, _REACH, mode="reflect")
+    rows, columns = around.strides
+    shape = (_HEIGHT // _BLOCK, _WIDTH // _BLOCK, 2 * _REACH + 1, 2 * _REACH + 1, _BLOCK, _BLOCK)
+    strides = (_BLOCK * rows, _BLOCK * columns, rows, columns, rows, columns)
+    return as_strided(around, shape, strides, writeable=False).reshape(-1, shape[2] * shape[3], _BLOCK * _BLOCK)
+
+
+def _thumbnail(rgb: NDArray[np.uint8]) -> Floats:
+    """``(18, 24, 3)``, 0–255: means of samples, so that the cost is independent of the frame's size."""
+    height, width = rgb.shape[:2]
+    rows = ((np.arange(_HEIGHT * _SAMPLES) + 0.5) * height / (_HEIGHT * _SAMPLES)).astype(np.intp)
+    columns = ((np.arange(_WIDTH * _SAMPLES) + 0.5) * width / (_WIDTH * _SAMPLES)).astype(np.intp)
+    samples = rgb[rows[:, None], columns].reshape(_HEIGHT, _SAMPLES, _WIDTH * _SAMPLES, 3)
+    sums = samples.sum(axis=1, dtype=np.uint16).reshape(_HEIGHT, _WIDTH, _SAMPLES, 3).sum(axis=2, dtype=np.uint32)
+    return sums.astype(np.float32) / np.float32(_SAMPLES * _SAMPLES)
+
+
+def _color_histogram(thumbnail: Floats) -> Floats:
+    """Shares of the colours ``(144,)``, without their brightness; each is divided among neighbouring bins."""
+    red, green, blue = thumbnail[..., 0].ravel(), thumbnail[..., 1].ravel(), thumbnail[..., 2].ravel()
+    whole = red + green + blue + _DARK
+    histogram = np.zeros(_BINS**2)
+    halves = []
+    for value in (2 * (red - blue) / whole, 2.4 * (2 * green - red - blue) / whole):
+        position = np.clip((value + 1) / 2 * (_BINS - 1), 0, _BINS - 1.001)
+        low = position.astype(np.intp)
+        halves.append(((low, 1 - (position - low)), (low + 1, position - low)))
+    for row, share in halves[0]:
+        for column, other in halves[1]:
+            histogram += np.bincount(row * _BINS + column, share * other, _BINS**2)
+    return (histogram / histogram.sum()).astype(np.float32)
