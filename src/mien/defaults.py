@@ -47,6 +47,10 @@ HOLD: Final = 0.5
 """Seconds without the lead after which a stable label is given up."""
 SETTLE: Final = 0.2
 """Seconds that a face is observed before it gets its first stable label."""
+MIN_LABEL: Final = 0.3
+"""Seconds that a stable label stands at least."""
+CHANGE_COST: Final = 0.1
+"""Probability × seconds that a change of the stable label must gain, where later frames are known."""
 VOTE_SECONDS: Final = 0.4
 """Seconds of frames that count as one independent vote, as long as the votes themselves do not show it."""
 BRIDGE: Final = 0.5

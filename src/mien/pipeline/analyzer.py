@@ -339,14 +339,14 @@ class Analyzer:
         Args:
             tracking: how faces are tracked.
             smoothing: how predictions are smoothed over time.
-            live: whether frames come from a camera or an address.
+            live: whether frames come from a camera or an address, so that none waits for later ones.
             interval: about the seconds from frame to frame.
         """
         from mien.pipeline.video import VideoPipeline
 
         # faces in frames of a file are detected in parallel, one thread per frame; a live frame has all threads
         detector = self._detector_for(self._threads if live else 1)
-        return VideoPipeline(detector, self.models, tracking, smoothing, flip=self._flip, interval=interval)
+        return VideoPipeline(detector, self.models, tracking, smoothing, flip=self._flip, live=live, interval=interval)
 
     def resume(self, source: FrameSource, pipeline: VideoPipeline, *, progress: Progress | None = None) -> VideoStream:
         """Analyse an open source with stages that are new, or restored to the ``progress`` of an earlier stream."""

@@ -2,7 +2,8 @@
 
 Frames are taken in small batches. Detection is stateless, so the frames of a batch run on several threads, and those of
 the next batch while this one is classified; everything stateful (scene cuts, tracks, filters) runs frame by frame in
-order, so results do not depend on threads.
+order, so results do not depend on threads. Of files, an analysed frame waits until the later ones are known that its
+smoothed results depend on; of cameras and streams none does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,7 +33,9 @@ from mien.results.faces import Faces
 from mien.results.prediction import Predictions
 from mien.results.track import Track
 from mien.results.video import Coverage, VideoFrame, VideoReport
-from mien.smoothing import Smoother, SmoothingOptions
+from mien.smoothing.look_ahead import LookAheadSmoother
+from mien.smoothing.options import SmoothingOptions
+from mien.smoothing.smoother import SmoothedFaces, Smoother
 from mien.text import count, quoted_end
 from mien.tracking.options import TrackingOptions
 from mien.tracking.propagation import BoxPropagator
@@ -41,6 +45,8 @@ from mien.tracking.tracker import Tracker
 BATCH = 8
 """Frames of a file that are analysed together; a live source is analysed frame by frame."""
 _BATCH_BYTES = 64 << 20
+_WAITING_BYTES = 256 << 20
+"""Bytes of pixels that wait for later frames at most: of 4K, ten frames."""
 _MIN_GAP_FRAMES = 2.5
 """Least gap of a track, in intervals of the frames: a face may be missed in one frame, however long the interval is."""
 _FUZZ = 1e-6
@@ -55,6 +61,7 @@ class VideoPipeline:
         tracking: how faces are tracked.
         smoothing: how predictions are smoothed over time.
         flip: average every distribution with that of the mirrored face.
+        live: return every frame at once, without looking ahead.
         interval: seconds from frame to frame, where that is known beforehand: with long intervals a frame counts for
             longer, and faces may be hidden for longer.
     """
@@ -67,6 +74,7 @@ class VideoPipeline:
         smoothing: SmoothingOptions | None = None,
         *,
         flip: bool = False,
+        live: bool = False,
         interval: float = 0.04,
     ) -> None:
         self._detector, self._models, self._flip = detector, models, flip
@@ -75,10 +83,17 @@ class VideoPipeline:
         self._cuts = SceneCutDetector()
         self._tracker = Tracker(max_gap=max(self._tracking.max_gap, _MIN_GAP_FRAMES * interval))
         self._propagator = BoxPropagator(detector)
-        self._smoother = Smoother(
-            self.heads, smoothing, interval=interval, max_interval=max(1.0, _MIN_GAP_FRAMES * interval)
+        max_interval = max(1.0, _MIN_GAP_FRAMES * interval)
+        self._smoother: Smoother | LookAheadSmoother = (
+            Smoother(self.heads, smoothing, interval=interval, max_interval=max_interval)
+            if live
+            else LookAheadSmoother(self.heads, smoothing, interval=interval, max_interval=max_interval)
         )
+        self._waiting: deque[_TrackedFrame] = deque()
+        self._waiting_bytes = 0
+        self._unpictured: deque[dict[str, Any]] = deque()  # restored frames that wait, until they have their pictures
         self._position = 0
+        self._last_index = -1  # of the last frame that was analysed
         # model → track → time of its last prediction, for models that do not run on every frame
         self._last_prediction: dict[str, dict[int, float]] = {
             name: {} for name, model in models.models.items() if _interval(model) > 0
@@ -94,7 +109,7 @@ class VideoPipeline:
         return (self._position + offset) % self._tracking.detect_every == 0
 
     def step(self, frames: Sequence[Frame], detections: Sequence[Callable[[], Faces] | None]) -> list[VideoFrame]:
-        """Analyse the next frames.
+        """Analyse the next frames, and return those whose results are final, in order.
 
         Args:
             frames: in order.
@@ -108,20 +123,38 @@ class VideoPipeline:
         )
         for name in self._last_prediction:
             results = self._predict_when_due(name, frames, results)
-        return [self._smooth(each, faces) for each, faces in zip(tracked, results, strict=True)]
+        return [frame for each, faces in zip(tracked, results, strict=True) for frame in self._smooth(each, faces)]
+
+    def finish(self) -> list[VideoFrame]:
+        """The frames that still wait for later ones: there are none."""
+        if isinstance(self._smoother, Smoother):
+            return []
+        return [self._finished(smoothed) for smoothed in self._smoother.finish()]
 
     def tracks(self) -> tuple[Track, ...]:
         """The tracks so far of at least ``min_track`` seconds, in order of appearance."""
         return tuple(track for track in self._smoother.tracks() if track.seen >= self._tracking.min_track)
 
-    def set_previous_frame(self, frame: Frame) -> None:
-        """After `restore`: the last frame that was analysed, from which faces are propagated."""
-        self._propagator.set_previous_frame(frame.rgb)
+    def take_analysed(self, frame: Frame) -> bool:
+        """After `restore`: whether a frame was analysed before; takes its picture where that is needed.
+
+        To be called for every frame of the source, in order, before it is analysed.
+        """
+        if self._unpictured and frame.index == self._unpictured[0]["index"]:
+            saved = self._unpictured.popleft()
+            self._wait(_TrackedFrame(frame, Faces.empty(frame.size), set(), saved["cut"], saved["detected"]))
+        elif frame.index > self._last_index:
+            return False
+        if frame.index == self._last_index:
+            self._propagator.set_previous_frame(frame.rgb)
+        return True
 
     def state(self) -> dict[str, Any]:
         """JSON-ready: all that `restore` needs to continue bit for bit."""
         return {
             "position": self._position,
+            "last_index": self._last_index,
+            "waiting": [{"index": w.frame.index, "cut": w.cut, "detected": w.detected} for w in self._waiting],
             "live": sorted(self._live),
             "predicted": {n: {str(t): time for t, time in times.items()} for n, times in self._last_prediction.items()},
             "cuts": self._cuts.state(),
@@ -133,6 +166,7 @@ class VideoPipeline:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state`."""
         self._position, self._live = state["position"], set(state["live"])
+        self._last_index, self._unpictured = state["last_index"], deque(state["waiting"])
         for name, times in state["predicted"].items():
             self._last_prediction[name] = {int(track): time for track, time in times.items()}
         self._cuts.restore(state["cuts"])
@@ -156,6 +190,7 @@ class VideoPipeline:
         live = set(self._tracker.live_tracks(frame.time).tolist())
         ended, self._live = self._live - live, live
         self._position += 1
+        self._last_index = frame.index
         faces = replace(faces, tracks=tracks, source=frame.source)
         self._propagator.remember(frame.rgb, faces)
         return _TrackedFrame(frame, faces, ended, cut, detected=cut or detect is not None)
@@ -189,17 +224,35 @@ class VideoPipeline:
                 times[track] = time
         return due
 
-    def _smooth(self, tracked: _TrackedFrame, faces: Faces) -> VideoFrame:
-        frame = tracked.frame
-        smoothed = self._smoother.update(frame.index, frame.time, faces)
-        self._smoother.end(tracked.ended)
+    def _smooth(self, tracked: _TrackedFrame, faces: Faces) -> Iterator[VideoFrame]:
+        """Smooth the results of a frame; the frames whose results are final now."""
+        frame, ended = tracked.frame, tracked.ended
         for times in self._last_prediction.values():
-            for track in tracked.ended:
+            for track in ended:
                 times.pop(track, None)
-        predictions = {**faces.predictions, **smoothed.pooled}
+        self._wait(tracked)
+        if isinstance(self._smoother, Smoother):
+            ready = [self._smoother.update(frame.index, frame.time, faces)]
+            self._smoother.end(ended)
+        else:
+            ready = self._smoother.update(frame.index, frame.time, faces, ended)
+        yield from map(self._finished, ready)
+        while self._waiting_bytes > _WAITING_BYTES and isinstance(self._smoother, LookAheadSmoother):
+            yield self._finished(self._smoother.release())
+
+    def _wait(self, tracked: _TrackedFrame) -> None:
+        self._waiting.append(tracked)
+        self._waiting_bytes += tracked.frame.rgb.nbytes
+
+    def _finished(self, smoothed: SmoothedFaces) -> VideoFrame:
+        """The frame that has waited longest, with its results."""
+        tracked = self._waiting.popleft()
+        self._waiting_bytes -= tracked.frame.rgb.nbytes
+        predictions = {**smoothed.faces.predictions, **smoothed.pooled}
         # in the order of the models, although models that do not run on every frame come last
-        faces = replace(faces, predictions={name: predictions[name] for name in self.heads if name in predictions})
-        return VideoFrame(frame, faces, smoothed.nominal, tracked.detected, tracked.cut)
+        ordered = {name: predictions[name] for name in self.heads if name in predictions}
+        faces = replace(smoothed.faces, predictions=ordered, source=tracked.frame.source)
+        return VideoFrame(tracked.frame, faces, smoothed.nominal, tracked.detected, tracked.cut)
 
 
 def _interval(model: Model) -> float:
@@ -227,7 +280,7 @@ class VideoStream:
         source: the source of the frames.
         pipeline: the stages; new, or restored to the point where ``source`` continues.
         threads: threads that detect faces; with 1 the caller's thread detects.
-        progress: the part that was analysed before, when this resumes it; ``source`` then starts with its last frame.
+        progress: the part that was returned before, when this resumes it; ``source`` then starts with its last frame.
     """
 
     def __init__(
@@ -285,8 +338,9 @@ class VideoStream:
         try:
             self._source.end_when(cancel)
             for batch in self._analyse(self._new_frames(self._source)):
-                self.progress = self.progress.after(batch)
-                yield batch
+                if batch:
+                    self.progress = self.progress.after(batch)
+                    yield batch
             if cancel is not None and cancel.is_set():
                 line = f"cancelled at {self.progress.last:.2f} s, after {self.progress.frames:,} frames"
                 self.progress = replace(self.progress, problems=(*self.progress.problems, line))
@@ -312,10 +366,8 @@ class VideoStream:
     def _new_frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames after those that were analysed before."""
         for frame in frames:
-            if frame.index > self.progress.index or self.info.live:
+            if self.info.live or not self.pipeline.take_analysed(frame):
                 yield frame
-            elif frame.index == self.progress.index:
-                self.pipeline.set_previous_frame(frame)
 
     def _analyse(self, frames: Iterable[Frame]) -> Iterator[list[VideoFrame]]:
         pipeline = self.pipeline
@@ -323,6 +375,7 @@ class VideoStream:
             for frame in frames:
                 detect = functools.partial(pipeline.detect, frame) if pipeline.detects(0) else None
                 yield pipeline.step([frame], [detect])
+            yield pipeline.finish()
             return
         with _detection_threads(self._threads) as submit:
             position = 0
@@ -339,11 +392,12 @@ class VideoStream:
                 waiting = batch, detections
             if waiting is not None:
                 yield pipeline.step(*waiting)
+            yield pipeline.finish()
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How much of a video has been analysed.
+    """How much of a video has been analysed, and returned.
 
     Attributes:
         frames: number of frames.

@@ -37,7 +37,7 @@ _REPORT_SUFFIXES = (".html", ".json", ".jsonl", ".csv", ".parquet")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SmoothedPredictions:
-    """One nominal head's predictions for the faces of a frame, smoothed over all frames so far.
+    """One nominal head's predictions for the faces of a frame, smoothed over time.
 
     Attributes:
         head: its labels.

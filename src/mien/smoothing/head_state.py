@@ -1,5 +1,7 @@
 """The state of one track in one head: `NominalState` for labels without an order, which are filtered, voted on and
 divided into episodes, and `OrderedState` for ordered ones, which are pooled.
+
+Filter and stable label are those of `mien.smoothing.look_ahead` where frames are known that come later, else causal.
 """
 
 from __future__ import annotations
@@ -16,8 +18,14 @@ from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.voting import MajorityVote
 
 _FUZZ = 1e-9
+_LEAD = 0.1
+"""Lead of pooled probability with which another label of an ordered head becomes the most probable one."""
 _MIN_PROBABILITY = 1e-4
 """Lower bound of a probability in a pool: a single frame cannot rule out a label."""
+
+
+Estimate = tuple[list[float] | None, int]
+"""k filtered probabilities, None before the first usable prediction; index of the stable label, −1 for none."""
 
 
 def decay(seconds: float, time_constant: float) -> float:
@@ -36,8 +44,8 @@ class NominalState:
     """
 
     __slots__ = (
-        "_all_votes", "_behind", "_episodes", "_head", "_last_time", "_mass", "_name", "_options", "_raw", "_seconds",
-        "_shares", "_total_seconds", "_totals", "_window", "filtered", "label",
+        "_all_votes", "_behind", "_episodes", "_head", "_held", "_last_time", "_mass", "_name", "_options", "_raw",
+        "_seconds", "_shares", "_total_seconds", "_totals", "_window", "filtered", "label",
     )  # fmt: skip
 
     def __init__(self, name: str, head: Head, options: SmoothingOptions, time: float) -> None:
@@ -49,6 +57,7 @@ class NominalState:
         self._seconds = 0.0  # with usable predictions, including the last frame
         self.label = -1
         self._behind: float | None = None  # seconds since the stable label led; None while it leads
+        self._held = 0.0  # seconds since the stable label changed
         self._raw: list[float] | None = None  # probabilities of the last frame
         self._totals = [0.0] * k  # probability × seconds
         self._total_seconds = 0.0
@@ -57,7 +66,14 @@ class NominalState:
         self._all_votes = MajorityVote(head.labels, window=None, vote_seconds=options.vote_seconds)
         self._episodes = EpisodeLog(shortest=options.min_episode, bridge=options.bridge)
 
-    def add_frame(self, time: float, seconds: float, kept: float, probabilities: list[float] | None) -> None:
+    def add_frame(
+        self,
+        time: float,
+        seconds: float,
+        kept: float,
+        probabilities: list[float] | None,
+        estimate: Estimate | None = None,
+    ) -> None:
         """Add a frame with the face.
 
         Args:
@@ -65,11 +81,15 @@ class NominalState:
             seconds: since the previous frame.
             kept: weight that an observation still has after these seconds, see `decay`.
             probabilities: k values that sum to 1; None where this frame has no prediction.
+            estimate: the filtered probabilities and the stable label where later frames determine them as well.
         """
         self._raw = probabilities
-        if probabilities is not None:
+        if estimate is not None:
+            self.filtered, self.label = estimate
+        elif probabilities is not None:
             self._filter(time, seconds, kept, probabilities)
             self._update_label(seconds)
+        if probabilities is not None:
             winner = probabilities.index(max(probabilities))
             self._window.cast(winner, time, seconds)
             self._all_votes.cast(winner, time, seconds)
@@ -115,6 +135,7 @@ class NominalState:
             "seconds": self._seconds,
             "label": self.label,
             "behind": self._behind,
+            "held": self._held,
             "raw": self._raw,
             "totals": self._totals,
             "total_seconds": self._total_seconds,
@@ -134,6 +155,7 @@ class NominalState:
             raise other_heads()
         self.filtered, self._mass, self._last_time = state["filtered"], state["mass"], state["last_time"]
         self._seconds, self.label, self._behind = state["seconds"], state["label"], state["behind"]
+        self._held = state["held"]
         self._raw, self._totals = state["raw"], state["totals"]
         self._total_seconds, self._shares = state["total_seconds"], list(state["shares"])
         self._window.restore(state["window"])
@@ -161,18 +183,23 @@ class NominalState:
         leader = filtered.index(most)
         if self.label < 0:
             if self._seconds >= options.settle - _FUZZ:
-                self.label = leader
+                self.label, self._held = leader, 0.0
             return
+        self._held += seconds
         if leader == self.label:
             self._behind = None
             return
         self._behind = 0.0 if self._behind is None else self._behind + seconds
-        if most - filtered[self.label] >= options.margin or self._behind >= options.hold - _FUZZ:
-            self.label, self._behind = leader, None
+        leads = most - filtered[self.label] >= options.margin or self._behind >= options.hold - _FUZZ
+        if leads and self._held >= options.min_label - _FUZZ:
+            self.label, self._behind, self._held = leader, None, 0.0
 
 
 class OrderedState:
     """The pooled distribution of one track in one ordered head: the weighted geometric mean of all observations.
+
+    It changes its most probable label only when another one leads clearly, else the distribution before stands: what a
+    face shows for a while, such as a smile, moves the range of a whole track only if the evidence is strong.
 
     Attributes:
         pooled: k probabilities; None before the first usable prediction.
@@ -197,7 +224,11 @@ class OrderedState:
         most = max(means)
         odds = [math.exp(mean - most) for mean in means]
         whole = sum(odds)
-        self.pooled = [value / whole for value in odds]
+        pooled = [value / whole for value in odds]
+        label = 0 if self.pooled is None else self.pooled.index(max(self.pooled))
+        lead = max(pooled) - pooled[label]
+        if self.pooled is None or lead == 0.0 or lead >= _LEAD:
+            self.pooled = pooled
 
     def summary(self) -> TrackPrediction | None:
         """The track's prediction so far; None before the first usable one."""

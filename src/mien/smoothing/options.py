@@ -1,4 +1,7 @@
-"""How predictions are smoothed over time: one frozen value, passed whole from Python, command line and service."""
+"""How predictions are smoothed over time: one frozen value, passed whole from Python, command line and service.
+
+Files are smoothed with frames before and after each, cameras and streams with those before alone.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,12 @@ class SmoothingOptions:
     """Options of `mien.smoothing.Smoother`.
 
     Attributes:
-        time_constant: of the filter, seconds; 0 disables it.
-        margin: another label becomes the stable one at once when its filtered probability leads by this much.
-        hold: or when the stable label has not led for this many seconds.
-        settle: seconds that a face is observed before it gets its first stable label.
+        time_constant: of the filter, seconds; 0 disables it. For files, a symmetric one with the same noise.
+        min_label: seconds that a stable label stands at least.
+        change_cost: files: probability × seconds that a change of the stable label must gain.
+        margin: live: another label becomes the stable one at once when its filtered probability leads by this much.
+        hold: live: or when the stable label has not led for this many seconds.
+        settle: live: seconds that a face is observed before it gets its first stable label.
         window: length of the sliding window over which frames vote, seconds.
         vote_seconds: seconds of frames that count as one independent vote, as long as the votes do not show it.
         min_episode: least length of an episode, seconds.
@@ -28,6 +33,8 @@ class SmoothingOptions:
     """
 
     time_constant: float = defaults.TIME_CONSTANT
+    min_label: float = defaults.MIN_LABEL
+    change_cost: float = defaults.CHANGE_COST
     margin: float = defaults.MARGIN
     hold: float = defaults.HOLD
     settle: float = defaults.SETTLE
@@ -40,8 +47,18 @@ class SmoothingOptions:
         for name in ("window", "vote_seconds"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number of seconds above 0, got {getattr(self, name)}")
-        for name in ("time_constant", "hold", "settle", "min_episode", "bridge"):
+        for name in ("time_constant", "min_label", "change_cost", "hold", "settle", "min_episode", "bridge"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number of seconds, 0 or more, got {getattr(self, name)}")
         if not 0.0 <= self.margin <= 1.0:
             raise InputError(f"margin is a difference of probabilities between 0 and 1, got {self.margin}")
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the filter for files, seconds: it averages as much noise as the causal one."""
+        return 1.5 * self.time_constant
+
+    @property
+    def look_ahead(self) -> float:
+        """Seconds of later frames that determine the results of a frame of a file."""
+        return max(self.half_width, 2.0 * self.min_label, 5.0 * self.change_cost)

@@ -21,7 +21,7 @@ from mien.results.faces import Faces
 from mien.results.prediction import Predictions
 from mien.results.track import Episode, Track, TrackPrediction, Vote
 from mien.results.video import SmoothedPredictions
-from mien.smoothing.head_state import decay
+from mien.smoothing.head_state import Estimate, decay
 from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.track_state import TrackState
 
@@ -35,14 +35,16 @@ _PLAIN = ("id", "start", "end", "frames", "seen")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SmoothedFaces:
-    """Predictions for the faces of one frame, smoothed over all frames so far.
+    """Predictions for the faces of one frame, smoothed over time.
 
     Attributes:
+        faces: the faces, with the predictions of this frame alone.
         nominal: head → filtered predictions, stable labels and votes.
         pooled: ordered head → distributions pooled over each track so far, NaN rows for faces without a prediction yet;
             a head is missing where no face of the frame has one.
     """
 
+    faces: Faces
     nominal: Mapping[str, SmoothedPredictions]
     pooled: Mapping[str, Predictions]
 
@@ -50,7 +52,8 @@ class SmoothedFaces:
 class Smoother:
     """Smooths the predictions for the tracks of a video; one call of `update` per frame, in order of time.
 
-    Call it for every analysed frame, also for one without a face, because a frame lasts until the next one.
+    It knows no later frame; `mien.smoothing.look_ahead.LookAheadSmoother` does. Call it for every analysed frame, also
+    for one without a face, because a frame lasts until the next one.
 
     Args:
         heads: name → head, of all heads that faces have predictions of.
@@ -81,25 +84,28 @@ class Smoother:
         self._interval = min(interval, max_interval)  # before the last frame
         self._previous_interval: float | None = None  # before the frame before it
 
-    def update(self, frame_index: int, time: float, faces: Faces) -> SmoothedFaces:
+    def update(
+        self,
+        frame_index: int,
+        time: float,
+        faces: Faces,
+        estimates: Mapping[str, Sequence[Estimate]] | None = None,
+    ) -> SmoothedFaces:
         """Add the faces of one frame and return their smoothed predictions.
 
         Args:
             frame_index: number of the frame in the video.
             time: its time in seconds; not before that of the last frame.
             faces: with ``tracks``, each a different one; predictions may be missing, wholly or as NaN.
+            estimates: nominal head → filtered probabilities and stable label of each face, where later frames
+                determine them as well; by default they are determined here.
 
         Raises:
             InputError: faces without tracks, of an ended track, of other heads, or a frame out of order.
         """
         tracks = self._check(time, faces)
         self._advance(time)
-        rows: dict[str, list[list[float] | None]] = {
-            name: [_distribution(row) for row in faces.predictions[name].probabilities.tolist()]
-            if name in faces.predictions
-            else [None] * len(tracks)
-            for name in self._heads
-        }
+        rows = {name: distributions(faces, name) for name in self._heads}
         seconds = self._interval
         kept = decay(seconds, self._options.time_constant)
         self._current = []
@@ -109,7 +115,8 @@ class Smoother:
                 live = self._live[track] = TrackState(track, time, self._heads, self._options)
             live.add_frame(time)
             for name, nominal in live.nominal.items():
-                nominal.add_frame(time, seconds, kept, rows[name][i])
+                estimate = None if estimates is None else estimates[name][i]
+                nominal.add_frame(time, seconds, kept, rows[name][i], estimate)
             weight = max(score * min(box[2] - box[0], box[3] - box[1], _LARGE), _MIN_WEIGHT)
             for name, ordered in live.ordered.items():
                 probabilities = rows[name][i]
@@ -117,7 +124,7 @@ class Smoother:
                     ordered.add_frame(probabilities, weight)
             live.add_view(frame_index, time, box, _quality(box, score, faces.landmarks[i].tolist(), faces.image_size))
             self._current.append(live)
-        return self._smoothed_faces()
+        return self._smoothed_faces(faces)
 
     def end(self, ids: Iterable[int]) -> None:
         """End these tracks: only their summary is kept. Unknown and ended numbers are ignored."""
@@ -182,14 +189,7 @@ class Smoother:
             raise InputError(
                 f"a frame at {time} s follows one at {self._time} s", advice="pass frames in order of time"
             )
-        if faces.tracks is None:
-            raise InputError("the faces of a video frame need their tracks")
-        for name, head in faces.heads.items():
-            if name not in self._heads or head.labels != self._heads[name].labels:
-                raise InputError(f"predictions of {name!r} ({', '.join(head.labels)}) are not those of the given heads")
-        tracks: list[int] = faces.tracks.tolist()
-        if len(set(tracks)) != len(tracks):
-            raise InputError(f"a track can be in a frame only once, got {tracks}")
+        tracks = check_faces(faces, self._heads)
         for track in tracks:
             if track in self._ended:
                 raise InputError(f"track {track} has ended", advice="give a face that returns a new number")
@@ -206,7 +206,7 @@ class Smoother:
                 self._interval = passed
         self._time = time
 
-    def _smoothed_faces(self) -> SmoothedFaces:
+    def _smoothed_faces(self, faces: Faces) -> SmoothedFaces:
         nominal, pooled = {}, {}
         for name, head in self._heads.items():
             k = len(head.labels)
@@ -223,7 +223,7 @@ class Smoother:
                 tuple(head.labels[state.label] if state.label >= 0 else None for state in states),
                 tuple(state.vote(self._time or 0.0) for state in states),
             )
-        return SmoothedFaces(nominal, pooled)
+        return SmoothedFaces(faces, nominal, pooled)
 
     def _unpack(self, state: Mapping[str, Any]) -> Track:
         frame, time, (x1, y1, x2, y2) = state["best"]
@@ -240,6 +240,26 @@ class Smoother:
         return Track(
             **{name: state[name] for name in _PLAIN}, predictions=predictions, best=(frame, time, (x1, y1, x2, y2))
         )
+
+
+def check_faces(faces: Faces, heads: Mapping[str, Head]) -> list[int]:
+    """The tracks of the faces of a frame; `InputError` without tracks, with one twice, or with other heads than these."""
+    if faces.tracks is None:
+        raise InputError("the faces of a video frame need their tracks")
+    for name, head in faces.heads.items():
+        if name not in heads or head.labels != heads[name].labels:
+            raise InputError(f"predictions of {name!r} ({', '.join(head.labels)}) are not those of the given heads")
+    tracks: list[int] = faces.tracks.tolist()
+    if len(set(tracks)) != len(tracks):
+        raise InputError(f"a track can be in a frame only once, got {tracks}")
+    return tracks
+
+
+def distributions(faces: Faces, head: str) -> list[list[float] | None]:
+    """The usable predictions of each face in a head: k values that sum to 1 in double precision, or None."""
+    if head not in faces.predictions:
+        return [None] * len(faces)
+    return [_distribution(row) for row in faces.predictions[head].probabilities.tolist()]
 
 
 def _distribution(row: list[float]) -> list[float] | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mien.detect.detector import Detector, RefiningDetector
 from mien.geometry import clip_boxes, iou, nms
 from mien.results.faces import Faces
+from mien.results.faces_state import faces_from_state, faces_to_state
 from mien.tracking.optical_flow import track_box
 
 Ids = NDArray[np.int64]
@@ -99,19 +100,9 @@ class BoxPropagator:
     def state(self) -> dict[str, Any]:
         """JSON-ready: all that `restore` needs besides the last frame's picture, which goes to `set_previous_frame`."""
         faces = self._faces
-        tracks = None if faces is None else faces.tracks
-        if faces is None or tracks is None:
+        if faces is None or faces.tracks is None:
             return {"faces": None}
-        points = [None if np.isnan(five).any() else five.tolist() for five in faces.landmarks]
-        return {
-            "faces": {
-                "boxes": faces.boxes.tolist(),
-                "scores": faces.scores.tolist(),
-                "landmarks": points,
-                "tracks": tracks.tolist(),
-                "size": list(faces.image_size),
-            }
-        }
+        return {"faces": faces_to_state(replace(faces, predictions={}))}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state`."""
@@ -119,15 +110,7 @@ class BoxPropagator:
         saved = state["faces"]
         if saved is None:
             return
-        points = np.array([np.full((5, 2), np.nan) if five is None else five for five in saved["landmarks"]])
-        width, height = saved["size"]
-        faces = Faces.detected(
-            np.array(saved["boxes"]).reshape(-1, 4),
-            np.array(saved["scores"]),
-            points.reshape(-1, 5, 2),
-            (width, height),
-        )
-        self._faces = _with_tracks(faces, np.array(saved["tracks"], np.int64))
+        self._faces = faces_from_state(saved, {})
 
     def _propagate_by_flow(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
         size = rgb.shape[1], rgb.shape[0]

@@ -143,8 +143,8 @@ def structure_similarity(before: Floats, now: Floats) -> float:
     """
     if float(np.abs(before - now).mean()) < _STILL * float(now.std()):
         return 1.0
-    blocks = now.reshape(_HEIGHT // _BLOCK, _BLOCK, _WIDTH // _BLOCK, _BLOCK).transpose(0, 2, 1, 3)
-    blocks = blocks.reshape(-1, _BLOCK * _BLOCK)
+    grid = now.reshape(_HEIGHT // _BLOCK, _BLOCK, _WIDTH // _BLOCK, _BLOCK).transpose(0, 2, 1, 3)
+    blocks: Floats = grid.reshape(-1, _BLOCK * _BLOCK)
     blocks = blocks - blocks.mean(axis=1, keepdims=True)
     contrast = np.sqrt((blocks * blocks).sum(axis=1))
     places = _places(before)
@@ -166,7 +166,8 @@ def _places(gray: Floats) -> Floats:
     rows, columns = around.strides
     shape = (_HEIGHT // _BLOCK, _WIDTH // _BLOCK, 2 * _REACH + 1, 2 * _REACH + 1, _BLOCK, _BLOCK)
     strides = (_BLOCK * rows, _BLOCK * columns, rows, columns, rows, columns)
-    return as_strided(around, shape, strides, writeable=False).reshape(-1, shape[2] * shape[3], _BLOCK * _BLOCK)
+    places = as_strided(around, shape, strides, writeable=False)
+    return np.asarray(places.reshape(-1, shape[2] * shape[3], _BLOCK * _BLOCK), np.float32)
 
 
 def _thumbnail(rgb: NDArray[np.uint8]) -> Floats:
@@ -176,7 +177,7 @@ def _thumbnail(rgb: NDArray[np.uint8]) -> Floats:
     columns = ((np.arange(_WIDTH * _SAMPLES) + 0.5) * width / (_WIDTH * _SAMPLES)).astype(np.intp)
     samples = rgb[rows[:, None], columns].reshape(_HEIGHT, _SAMPLES, _WIDTH * _SAMPLES, 3)
     sums = samples.sum(axis=1, dtype=np.uint16).reshape(_HEIGHT, _WIDTH, _SAMPLES, 3).sum(axis=2, dtype=np.uint32)
-    return sums.astype(np.float32) / np.float32(_SAMPLES * _SAMPLES)
+    return np.asarray(sums / (_SAMPLES * _SAMPLES), np.float32)
 
 
 def _color_histogram(thumbnail: Floats) -> Floats:
