@@ -12,8 +12,8 @@ with grain and drifting exposure, and the film is encoded as H.264 or MJPEG and 
     two portraits: London set or FairFace, where two people fill the same part of the picture;
     flash: unlike, where a flash lights the frames around the cut.
 A fade through black is one cut, anywhere between its black frames and a quarter of a second after it; frames inside
-fades and dissolves count otherwise neither as right nor as wrong. Photos are halved by source: `--part fit` shows the half
-on which the thresholds were chosen, the default the other one.
+fades and dissolves count otherwise neither as right nor as wrong. Photos are halved by source: `--part fit` shows the
+half on which the thresholds were chosen, the default the other one.
 
 ``--photos`` is a Parquet file with the columns ``image`` (``bytes``), ``set``, ``source``; ``--faces`` one of FairFace.
 """
@@ -228,9 +228,7 @@ def film_shot(shot: Shot, fps: float, rng: np.random.Generator, walker: Rgb) -> 
         dy += amount * (math.sin(6.3 * t + phases[2]) + math.sin(11 * t + phases[3]) + 0.5 * jitter[i, 1])
         left, top = (x0 * width) * scale + dx * WIDTH, (y0 * height) * scale + dy * HEIGHT
         k = scale * zoom
-        matrix = np.array(
-            [[k, 0, -left - (zoom - 1) * WIDTH / 2], [0, k, -top - (zoom - 1) * HEIGHT / 2]], np.float64
-        )
+        matrix = np.array([[k, 0, -left - (zoom - 1) * WIDTH / 2], [0, k, -top - (zoom - 1) * HEIGHT / 2]], np.float64)
         rgb = cv2.warpAffine(
             shot.photo, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101
         ).astype(np.float32)

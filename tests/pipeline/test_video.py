@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
@@ -75,9 +76,11 @@ class Told:
         return Faces.detected(np.array([[x, 60, x + 60, 140]]), np.array([0.9]), None, SIZE)
 
 
-def stages(detector: Told | None = None, *, detect_every: int = 1, **models: Model) -> VideoPipeline:
+def stages(
+    detector: Told | None = None, *, detect_every: int = 1, live: bool = False, **models: Model
+) -> VideoPipeline:
     """The stages with this detector and these models."""
-    return VideoPipeline(detector or Told(), ModelSet(models), TrackingOptions(detect_every=detect_every))
+    return VideoPipeline(detector or Told(), ModelSet(models), TrackingOptions(detect_every=detect_every), live=live)
 
 
 def followed(n: int, detector: Told | None = None, *, detect_every: int = 1) -> list[VideoFrame]:
@@ -106,6 +109,19 @@ def test_a_first_frame_without_a_face_is_an_empty_one() -> None:
     assert [len(f.faces) for f in frames] == [0] * 10 + [1] * 10
     assert frames[0].labels == ()
     assert frames[0].smoothed == {}
+
+
+def test_pictures_that_wait_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large frames wait for fewer later ones, and all are returned."""
+    monkeypatch.setattr("mien.pipeline.video._WAITING_BYTES", 5 * 3 * SIZE[0] * SIZE[1])
+    pipeline = stages()
+    frames = []
+    for i, frame in enumerate(Made(40)):
+        frames += pipeline.step([frame], [functools.partial(pipeline.detect, frame)])
+        assert len(frames) >= i + 1 - 5
+    frames += pipeline.finish()
+    assert [f.index for f in frames] == list(range(40))
+    assert all(len(f.faces) == 1 for f in frames)
 
 
 def test_a_cancelled_analysis_ends_within_a_few_frames_and_reports_it() -> None:
@@ -258,7 +274,7 @@ def test_an_error_of_the_detector_reaches_the_caller() -> None:
 
 
 def test_a_live_source_is_searched_frame_by_frame() -> None:
-    sizes = [len(batch) for batch in VideoStream(Made(20, live=True), stages(), threads=2).batches()]
+    sizes = [len(batch) for batch in VideoStream(Made(20, live=True), stages(live=True), threads=2).batches()]
     assert set(sizes) == {1}
 
 

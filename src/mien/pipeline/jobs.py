@@ -41,7 +41,7 @@ FLUSH_SECONDS = 2.0
 MAX_TIMELINES = 40
 """Tracks with a timeline picture of their own, the longest ones; page and tables have all."""
 _PROGRESS, _RAW_ROWS, _SUMMARY = "progress.json", "rows.bin", "summary.json"
-_VERSION = 3
+_VERSION = 4
 _CALL_NAMES = {
     "videos": "the videos, their sizes or times",
     "photos": "the photos, their sizes or times",

@@ -243,7 +243,7 @@ class Smoother:
 
 
 def check_faces(faces: Faces, heads: Mapping[str, Head]) -> list[int]:
-    """The tracks of the faces of a frame; `InputError` without tracks, with one twice, or with other heads than these."""
+    """The tracks of the faces of a frame; `InputError` without tracks, with one twice, or with other heads."""
     if faces.tracks is None:
         raise InputError("the faces of a video frame need their tracks")
     for name, head in faces.heads.items():

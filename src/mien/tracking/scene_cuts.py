@@ -193,4 +193,4 @@ def _color_histogram(thumbnail: Floats) -> Floats:
     for row, share in halves[0]:
         for column, other in halves[1]:
             histogram += np.bincount(row * _BINS + column, share * other, _BINS**2)
-    return (histogram / histogram.sum()).astype(np.float32)
+    return np.asarray(histogram / histogram.sum(), np.float32)
