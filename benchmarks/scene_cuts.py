@@ -15,6 +15,9 @@ A fade through black is one cut, anywhere between its black frames and a quarter
 fades and dissolves count otherwise neither as right nor as wrong. Photos are halved by source: `--part fit` shows the
 half on which the thresholds were chosen, the default the other one.
 
+Generated scenes (`benchmarks/shots.py`) are measured beside: people of two portraits before drawn places, without
+compression.
+
 ``--photos`` is a Parquet file with the columns ``image`` (``bytes``), ``set``, ``source``; ``--faces`` one of FairFace.
 """
 
@@ -40,6 +43,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
+from shots import film as generated_film
 
 from mien.media.video import open_video
 from mien.tracking.scene_cuts import SceneCutDetector
@@ -362,6 +366,30 @@ def measure(photos: Photos, fps: float, films: int, first: int = 0) -> dict[str,
     }
 
 
+def measure_generated(fps: float, videos: int, shots: int = 10) -> dict[str, Any]:
+    """Recall by joint and false cuts by camera in generated scenes."""
+    joints: dict[str, list[bool]] = defaultdict(list)
+    false: dict[str, list[bool]] = defaultdict(list)
+    for seed in range(200, 200 + videos):
+        detector = SceneCutDetector()
+        for view in generated_film(seed, shots, fps):
+            reported = detector.update(view.rgb)
+            if view.between:
+                continue
+            if view.starts is None:
+                false[view.camera].append(reported)
+            else:
+                joints[view.starts].append(reported)
+    hits, wrong = sum(map(sum, joints.values())), sum(map(sum, false.values()))
+    return {
+        "fps": fps,
+        "cuts": {kind: {"n": len(one), "found": sum(one)} for kind, one in joints.items()},
+        "recall": hits / sum(map(len, joints.values())),
+        "false": {camera: {"frames": len(one), "cuts": sum(one)} for camera, one in false.items()},
+        "precision": hits / (hits + wrong),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
@@ -372,7 +400,8 @@ def main() -> None:
     arguments = parser.parse_args()
     photos = Photos(arguments.photos, arguments.faces, arguments.part)
     rows = [measure(photos, fps, arguments.films) for fps in (25.0, 10.0)]
-    result = {"part": arguments.part, "sources": len(photos.groups), "rates": rows}
+    generated = [measure_generated(fps, max(arguments.films // 8, 1)) for fps in (25.0, 10.0)]
+    result = {"part": arguments.part, "sources": len(photos.groups), "rates": rows, "generated": generated}
     print(json.dumps(result, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")

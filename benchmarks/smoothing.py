@@ -47,7 +47,7 @@ EMOTION = Head("ferplus", FERPLUS.names)
 AGE = Head("age", age_bin_names(AGE_BINS), ordered=True, interval=0.2)
 
 K = len(FERPLUS.names)
-SECONDS = 1200
+SECONDS = 300
 FPS = (10, 25, 60)
 NOISE = {
     # strength of the true emotion, deviation of the slow noise, its time constant in seconds, deviation of a frame's

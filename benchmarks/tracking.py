@@ -6,7 +6,7 @@ Scenes (`benchmarks/scenarios.py`, `benchmarks/sequences.py`): people made of tw
 pictured backgrounds, 640×480, 25 frames a second unless said otherwise, several variants a scene. Faces are found by
 the default detector, scene cuts by `SceneCutDetector`; parameters were chosen on the variants 1–6, these here are
 others.
-Cuts (`benchmarks/shots.py`): videos of ten shots each; parameters were chosen on the videos 0–7.
+Scene cuts alone are measured by `benchmarks/scene_cuts.py`.
 Times are processor time of one thread; still, run it on a machine that does nothing else.
 """
 
@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scenarios import SCENARIOS, sequence
 from sequences import HEIGHT, WIDTH, Sequence, Truth
-from shots import film
 
 from mien.detect.detector import Detector
 from mien.detect.mtcnn import MTCNN
@@ -173,7 +172,7 @@ MODES = {
     "every 3rd frame, flow": Mode(every=3, flow=True),
     "every 5th frame, flow": Mode(every=5, flow=True),
 }
-SEEDS, CUT_SEEDS = (101, 102, 103), tuple(range(200, 208))
+SEEDS = (101, 102, 103)
 
 
 class SearchOnly:
@@ -353,44 +352,6 @@ def measure_scenes(detector: Detector, model: Model, seeds: tuple[int, ...]) -> 
     }
 
 
-def measure_cuts(seeds: tuple[int, ...], shots: int) -> list[dict[str, Any]]:
-    rows = []
-    for fps in (25.0, 10.0):
-        clock, joints, found = Clock(), Counter(), Counter()
-        false: Counter[str] = Counter()
-        frames: Counter[str] = Counter()
-        for seed in seeds:
-            cuts = SceneCutDetector()
-            for view in film(seed, shots, fps):
-                cut_ = clock("cuts", functools.partial(cuts.update, view.rgb))
-                if view.starts is not None and not view.between:
-                    joints[view.starts] += 1
-                    found[view.starts] += cut_
-                elif not view.between:
-                    frames[view.camera] += 1
-                    false[view.camera] += cut_
-        for kind, count in joints.items():
-            rows.append({"fps": fps, "what": kind, "n": count, "found": found[kind]})
-        for camera, count in frames.items():
-            rows.append({"fps": fps, "what": camera, "frames": count, "false": false[camera]})
-        hits = sum(found.values())
-        total = {
-            "fps": fps,
-            "what": "all",
-            "recall": hits / sum(joints.values()),
-            "precision": hits / (hits + sum(false.values())),
-            "frames": sum(frames.values()),
-            "false": sum(false.values()),
-            "ms": clock.ms("cuts"),
-        }
-        print(
-            f"cuts at {fps:g} frames/s: recall {total['recall']:.3f}, precision {total['precision']:.3f}, "
-            f"{total['ms']:.2f} ms"
-        )
-        rows.append(total)
-    return rows
-
-
 def measure_crowds() -> list[dict[str, float]]:
     """Time of an update by number of faces, over a long video."""
     rgb = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -437,7 +398,7 @@ def main() -> None:
     seeds = tuple(options.seeds)
     result = {"seeds": list(seeds), "videos": len(SCENARIOS) * len(seeds)}
     result |= measure_scenes(detector, model, seeds)
-    result |= {"cuts": measure_cuts(CUT_SEEDS, 10), "crowds": measure_crowds()}
+    result["crowds"] = measure_crowds()
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -351,9 +351,14 @@ def video_speed_section(measured: dict[str, Any]) -> str:
 
 def video_page() -> str:
     """The written page, with its tables from the JSON files that the benchmarks wrote."""
-    parts = {}
-    for mark, name, section in (("speed", "video", video_speed_section), ("tracking", "tracking", tracking_section)):
-        parts[mark] = section(json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))).strip()
+    results = {
+        name: json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("video", "tracking", "scene_cuts")
+    }
+    parts = {
+        "speed": video_speed_section(results["video"]).strip(),
+        "tracking": tracking_section(results["tracking"], results["scene_cuts"]).strip(),
+    }
     return filled("video", parts)
 
 

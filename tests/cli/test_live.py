@@ -26,6 +26,8 @@ from mien.cli import cli
 from mien.cli.error_output import ErrorOutput
 from mien.cli.live import _print_coverage
 from mien.cli.window import Window
+from mien.media.frame import Frame
+from mien.media.source import SourceInfo
 from mien.results.video import Coverage
 
 FACE = Pan.astronaut((192, 144), eye_distance=30.0, step=(0.3, 0.1))
@@ -103,6 +105,9 @@ def test_q_in_the_window_ends_it(camera: str, monkeypatch: pytest.MonkeyPatch) -
             shown.append(time.monotonic())
             return len(shown) == 4
 
+        def is_closed(self) -> bool:
+            return False
+
         def close(self) -> None:
             shown.append(-1.0)
 
@@ -112,6 +117,43 @@ def test_q_in_the_window_ends_it(camera: str, monkeypatch: pytest.MonkeyPatch) -
     assert result.stdout == ""
     assert len(shown) == 5
     assert shown[-1] == -1.0
+
+
+def test_q_ends_a_camera_that_gives_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window is handled while no frame arrives, so that it does not freeze."""
+    released = threading.Event()
+
+    class Stalled:
+        info = SourceInfo("stalled", 192, 144, live=True)
+        lost, dropped, problems = 0, 0, ()
+
+        def __iter__(self) -> Iterator[Frame]:
+            yield Frame(FACE(0), "stalled", 0, 0.0)
+            released.wait(60)
+
+        def close(self) -> None:
+            released.set()
+
+    asked: list[float] = []
+
+    class Fake:
+        def show(self, frame: object) -> bool:
+            return False
+
+        def is_closed(self) -> bool:
+            asked.append(time.monotonic())
+            return len(asked) == 3
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(Window, "open", classmethod(lambda cls, name: Fake()))
+    monkeypatch.setattr("mien.media.open.open_source", lambda *args, **options: Stalled())
+    start = time.monotonic()
+    result = runner().invoke(cli, ["live", "0"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert len(asked) == 3
+    assert time.monotonic() - start < 50
 
 
 def test_a_headless_opencv_has_no_window(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,10 +112,15 @@ def command(
             timer = threading.Timer(seconds, stream.close)
             timer.start()
             stack.callback(timer.cancel)
-        lost = False
+        lost, stop = False, threading.Event()
+
+        def handle_window() -> None:
+            if screen is not None and screen.is_closed():
+                stop.set()
+
         with contextlib.suppress(KeyboardInterrupt):
             flushed = start = time.monotonic()
-            for batch in stream.batches():
+            for batch in stream.batches(stop, handle_window):
                 if rows is not None:
                     rows.write(stream.rows(batch))
                 for frame in batch:
@@ -132,7 +137,7 @@ def command(
                 if screen is not None and screen.show(batch[-1]):
                     break
             else:
-                lost = seconds is None or time.monotonic() - start < seconds
+                lost = not stop.is_set() and (seconds is None or time.monotonic() - start < seconds)
     _print_coverage(stream, lost)
     if lost:
         raise click.exceptions.Exit(1)

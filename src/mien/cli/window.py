@@ -38,6 +38,12 @@ class Window:
         import cv2
 
         cv2.imshow(self._name, cv2.cvtColor(self._overlay.draw(frame), cv2.COLOR_RGB2BGR))
+        return self.is_closed()
+
+    def is_closed(self) -> bool:
+        """Whether the user wants to stop; to be called while no frame arrives, too, or the window freezes."""
+        import cv2
+
         if cv2.waitKey(1) & 0xFF in _QUIT:
             return True
         return cv2.getWindowProperty(self._name, cv2.WND_PROP_VISIBLE) < 1

@@ -7,7 +7,7 @@ import ctypes
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mien.errors import InputError
 from mien.media.frame import Frame
@@ -24,7 +24,7 @@ _MIN_QUEUE_FRAMES = 2
 _CLOSE_TIMEOUT = 2.0
 """Seconds that closing waits for a read that stalls; after that the thread ends on its own."""
 _POLL_INTERVAL = 0.2
-"""Seconds between checks for signals and `end_when` while waiting: on some systems only a wait that ends handles
+"""Seconds between checks for signals, and of `watch`, while waiting: on some systems only a wait that ends handles
 Ctrl-C."""
 
 
@@ -68,6 +68,7 @@ class ReadAhead:
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
         self._cancel: threading.Event | None = None
+        self._on_wait: Callable[[], object] | None = None
 
     @property
     def info(self) -> SourceInfo:
@@ -95,9 +96,14 @@ class ReadAhead:
         while (frame := self._take()) is not None:
             yield frame
 
-    def end_when(self, cancel: threading.Event | None) -> None:
-        """End the iteration when this is set, also while no frame arrives; None for never."""
-        self._cancel = cancel
+    def watch(self, cancel: threading.Event | None, on_wait: Callable[[], object] | None = None) -> None:
+        """Set what happens while the iteration waits for a frame, about five times per second.
+
+        Args:
+            cancel: the iteration ends once it is set; None for never.
+            on_wait: called by the thread that waits; None for nothing.
+        """
+        self._cancel, self._on_wait = cancel, on_wait
 
     def wait(self, frames: int) -> None:
         """Start reading, and wait until so many frames are in the queue, it is full, or there are no more."""
@@ -139,20 +145,30 @@ class ReadAhead:
             self._thread.start()
 
     def _take(self) -> Frame | None:
-        with self._changed:
-            while not self._queue and not self._at_end and not self._closed and not self._is_cancelled:
-                self._changed.wait(_POLL_INTERVAL)
-            if self._is_cancelled:
-                return None
-            if self._queue:
-                frame = self._queue.popleft()
-                self._bytes -= frame.rgb.nbytes
-                self._changed.notify_all()
-                return frame
-            error, self._error = self._error, None
+        while True:
+            with self._changed:
+                if not self._is_ready:
+                    self._changed.wait(_POLL_INTERVAL)
+                if self._is_cancelled:
+                    return None
+                if self._queue:
+                    frame = self._queue.popleft()
+                    self._bytes -= frame.rgb.nbytes
+                    self._changed.notify_all()
+                    return frame
+                if self._is_ready:
+                    error, self._error = self._error, None
+                    break
+            if self._on_wait is not None:
+                self._on_wait()
         if error is not None and not self._closed:
             raise error
         return None
+
+    @property
+    def _is_ready(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return bool(self._queue) or self._at_end or self._closed or self._is_cancelled
 
     def _fill(self) -> None:
         try:

@@ -328,15 +328,18 @@ class VideoStream:
         for batch in self.batches():
             yield from batch
 
-    def batches(self, cancel: threading.Event | None = None) -> Iterator[list[VideoFrame]]:
+    def batches(
+        self, cancel: threading.Event | None = None, on_wait: Callable[[], object] | None = None
+    ) -> Iterator[list[VideoFrame]]:
         """The analysed frames in batches; between two batches the state may be saved (`VideoPipeline.state`).
 
         Args:
             cancel: setting it, in any thread, ends the source after the frame that is being read; a line of
                 ``coverage.problems`` states it.
+            on_wait: called about five times per second while no frame arrives, by the thread that iterates.
         """
         try:
-            self._source.end_when(cancel)
+            self._source.watch(cancel, on_wait)
             for batch in self._analyse(self._new_frames(self._source)):
                 if batch:
                     self.progress = self.progress.after(batch)

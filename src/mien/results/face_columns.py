@@ -326,8 +326,8 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     if not video or head.ordered:
         return
     yield Column(
-        f"{stem}_stable", "category", f"{name} with hysteresis over time: does not flicker", index(frame("label")),
-        (*root, "stable"), null=True, any_description="label with hysteresis over time: does not flicker",
+        f"{stem}_stable", "category", f"{name} smoothed over time: does not flicker", index(frame("label")),
+        (*root, "stable"), null=True, any_description="label smoothed over time: does not flicker",
     )  # fmt: skip
     for i, (one, part) in enumerate(zip(head.labels, parts, strict=True)):
         yield Column(
