@@ -81,9 +81,9 @@ def scene_cut_lines(cuts: dict[str, Any]) -> list[str]:
         "tracks start again. Not detected: dissolves, cuts after which most of the picture is as before (the tracker then "
         "goes by place and appearance), and shots of up to two frames.",
         "",
-        "In generated scenes without compression, people before drawn places:",
-        "",
     ]
+    if cuts["generated"]:
+        lines += ["In generated scenes without compression, people before drawn places:", ""]
     for one in cuts["generated"]:
         found = "; ".join(f"{kind} {row['found']} of {row['n']}" for kind, row in one["cuts"].items())
         false = "; ".join(f"{camera} {row['cuts']}" for camera, row in one["false"].items())
