@@ -1,7 +1,7 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
-                                   docs/licences.md, docs/robustness.md and docs/reproduction.md with their pictures,
+                                   docs/licences.md, docs/robustness.md, docs/scoreboard.md and docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
                                    docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md
 python tools/generate.py --check    only say which of them are out of date
@@ -30,6 +30,7 @@ from generate_release import release_parts
 from generate_results import columns_section
 from generate_robustness import pictures as robustness_pictures
 from generate_robustness import robustness_page
+from generate_scoreboard import scoreboard_page
 from generate_serve import serve_parts
 from generate_video import tracking_section
 from generate_whole_path import whole_path_section
@@ -392,6 +393,10 @@ def pages() -> dict[Path, str]:
     out[DOCS / "robustness.md"] = robustness_page(robustness)
     for name, picture in robustness_pictures(robustness).items():
         out[DOCS / "images" / "robustness" / name] = picture
+    scoreboard, peers = (
+        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")) for name in ("scoreboard", "peers")
+    )
+    out[DOCS / "scoreboard.md"] = scoreboard_page(scoreboard, peers)
     out[DOCS / "faults.md"] = filled("faults", faults_parts())
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.reproduction_page(results)
