@@ -80,12 +80,7 @@ def by_prior(name: str) -> dict[str, ScoredModel]:
         return {head: (p + read(True)[head]) / 2 for head, p in straight.items()} if flip else straight
 
     mirrors = once(wrap_uncalibrated(loaded))
-    return {
-        prior: replace(
-            plain, predict=lambda images, features, flip, prior=prior: predict(images, features, flip, prior)
-        )
-        for prior in loaded.card.priors or (PHOTOS,)
-    }
+    return {prior: replace(plain, predict=partial(predict, prior=prior)) for prior in loaded.card.priors or (PHOTOS,)}
 
 
 def main() -> None:

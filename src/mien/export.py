@@ -27,6 +27,7 @@ from mien.models.model import FEATURE_PREFIX
 from mien.models.preprocessing import normalize
 from mien.models.session import open_session
 from mien.networks.catalog import get_network
+from mien.recipes.catalog import RECIPES
 from mien.training.config import HeadSpec, Recipe
 from mien.training.run_folder import ENVIRONMENT, load_run
 
@@ -140,11 +141,12 @@ def make_card(
             "epochs": recipe.epochs,
             "seed": recipe.seed,
             "weights": weights.name,
-            "command": f"mien train {recipe.name} --data {facts.get('data', {}).get('file', 'FILE')}",
+            "command": _command(recipe, facts),
             "commit": facts.get("commit"),
             "started": facts.get("started"),
             "earlier": facts.get("earlier", []),
             "data_sha256": facts.get("data", {}).get("sha256"),
+            **{f"{name}_sha256": facts[name]["sha256"] for name in SOURCES if name in facts},
             "packages": facts.get("packages", {}),
         },
         scores=dict(scores),
@@ -152,6 +154,21 @@ def make_card(
         project_version=version("mien"),
         features=dict(row.features),
     )
+
+
+SOURCES: Mapping[str, str] = {"teacher": "--teacher", "initial": "--init"}
+"""File that a run learned from beside its data, as its ``environment.json`` calls it → option of `mien train`."""
+
+
+def _command(recipe: Recipe, facts: Mapping[str, Any]) -> str:
+    """The command line that trains the network again, without paths of the machine."""
+    words = ["mien train", recipe.name, "--data", facts.get("data", {}).get("file", "FILE")]
+    for name, option in SOURCES.items():
+        words += [option, facts[name]["file"]] if name in facts else []
+    usual = RECIPES.get(recipe.name)
+    if usual is not None and usual.epochs != recipe.epochs:
+        words += ["--epochs", str(recipe.epochs)]
+    return " ".join(words)
 
 
 def _head(spec: HeadSpec, temperature: float) -> Head:
@@ -167,6 +184,9 @@ def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     if any(head.target in ("majority", "crossentropy", "distribution") for head in recipe.heads):
         text += f" with {FERPLUS_VOTES}"
     parts = [text, *facts.get("notes", ())]
+    if recipe.distill is not None and recipe.distill.stored:
+        share = f"{recipe.distill.weight:.0%}"
+        parts.append(f"{share} of each target is the stored prediction of larger networks trained on the same images")
     parts += [f"images of {', '.join(head.labels)} alone" for head in recipe.heads if head.subset]
     return "; ".join(parts)
 
