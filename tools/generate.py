@@ -44,10 +44,11 @@ from mien.cli.live import STREAM_LOST
 from mien.errors import ImageError, MienError
 from mien.evaluation.figures import BY_KEY
 from mien.evaluation.predictions import is_subset
-from mien.evaluation.tables import confusion_table, group_table, quantisation_table, results_table
+from mien.evaluation.tables import confusion_table, group_table, prior_table, quantisation_table, results_table
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
+from mien.models.readout import PRIORS
 from mien.predict.model_set import ModelSet
 from mien.published.reproduction import report_page as reproduction
 from mien.results.json_schema import results_schema
@@ -89,6 +90,11 @@ def card_page(name: str, card: Card) -> str:
                 ["command", f"`{training['command']}`"],
                 ["commit", ", then (resumed) ".join(f"`{commit}`" for commit in commits)],
                 ["data file", f"SHA-256 `{training['data_sha256']}`"],
+                *(
+                    [text, f"SHA-256 `{training[key]}`"]
+                    for key, text in (("teacher_sha256", "stored predictions"), ("initial_sha256", "started from"))
+                    if key in training
+                ),
                 ["weights", f"`{training['weights']}` of the run"],
                 ["packages", ", ".join(f"{k} {v}" for k, v in training["packages"].items())],
                 *([["8 bits", quantized(training["quantized"])]] if "quantized" in training else []),
@@ -110,9 +116,34 @@ def card_page(name: str, card: Card) -> str:
         lines += ["## By group", "", "Groups as the dataset names them; annotators assigned them from the picture.", ""]
         for kind, rows in kinds.items():
             lines += drawn(group_table(rows, kind), notes=False)
+    lines += card_priors(card)
     lines += card_calibration(card.scores.get("calibration"))
     lines += card_fairness(name)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def card_priors(card: Card) -> list[str]:
+    """The read-outs of a card and what they score."""
+    if not card.priors:
+        return []
+    lines = [
+        "## Priors",
+        "",
+        "How often labels are expected (`--prior`, `Analyzer(prior=…)`); fitted on PublicTest without images that are in training too.",
+        "The scores above are those of the default.",
+        "",
+    ]
+    rows = []
+    for head in card.heads:
+        kept = ", ".join(sorted({label for readout in head.readouts for label in readout.kept}))
+        for readout in head.readouts:
+            joined = f"{readout.share:g} of `{readout.joined}`" if readout.joined else "–"
+            row = [f"`{head.name}`", f"`{readout.prior}`: {PRIORS[readout.prior]}"]
+            rows.append([*row, f"{readout.removed:g}", joined, kept or "–", f"{readout.temperature:.4f}"])
+    header = ["head", "prior", "power of the training frequencies removed", "joined", "kept", "temperature"]
+    lines += table(header, rows)
+    lines += drawn(prior_table(card.scores["calibration"]["priors"]), notes=False)
+    return lines
 
 
 def quantized(made: dict[str, Any]) -> str:
