@@ -142,7 +142,9 @@ def card_priors(card: Card) -> list[str]:
             rows.append([*row, f"{readout.removed:g}", joined, kept or "–", f"{readout.temperature:.4f}"])
     header = ["head", "prior", "power of the training frequencies removed", "joined", "kept", "temperature"]
     lines += table(header, rows)
-    lines += drawn(prior_table(card.scores["calibration"]["priors"]), notes=False)
+    scores = card.scores.get("calibration", {}).get("priors")
+    if scores is not None:
+        lines += drawn(prior_table(scores), notes=False)
     return lines
 
 
