@@ -156,6 +156,22 @@ def test_the_page_shows_its_purpose_and_its_limits(visit: Open) -> None:
     assert page.title() == "Photos – Mien"
 
 
+def test_the_notice_is_shown_full_screen_in_the_language_of_the_browser(visit: Open) -> None:
+    page = visit(locale="de-AT")
+    button = page.get_by_role("button", name="Show a notice full screen")
+    button.click()
+    words = page.locator("#notice-words")
+    expect(words.get_by_role("heading")).to_have_text("Hier werden Gesichtsausdrücke analysiert")
+    expect(words).to_have_attribute("lang", "de")
+    page.get_by_label("Language").select_option("Français")
+    expect(words.get_by_role("heading")).to_have_text("Les expressions du visage sont analysées ici")
+    box = page.get_by_role("dialog").bounding_box()
+    assert (box["width"], box["height"]) == tuple(page.evaluate("[innerWidth, innerHeight]"))
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(words).to_be_hidden()
+    expect(button).to_be_focused()
+
+
 def test_keyboard_alone_reaches_everything(visit: Open) -> None:
     page = visit()
     reached = []

@@ -64,7 +64,8 @@ export async function keptFile({ id, name, type, key }) {
     const parts = [];
     for (let i = 0; i < clip.pieces; i += 1) {
       const { iv, data } = await done(database.transaction("pieces").objectStore("pieces").get([id, i]));
-      parts.push(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, secret, data));
+      // a blob of its own, which the browser may move out of memory
+      parts.push(new Blob([await crypto.subtle.decrypt({ name: "AES-GCM", iv }, secret, data)]));
     }
     await done(database.transaction("clips", "readwrite").objectStore("clips").put({ ...clip, time: Date.now() }, id));
     database.close();

@@ -28,12 +28,14 @@ export function acceptFiles(onFiles) {
     depth -= 1;
     if (depth <= 0) show(false);
   });
+  // whatever is dropped, the browser must not open it in place of the page; a field takes text as ever
+  const inField = (event) => !carriesFiles(event) && event.target.closest?.("input, textarea, select");
   window.addEventListener("dragover", (event) => {
-    if (carriesFiles(event)) event.preventDefault();
+    if (!inField(event)) event.preventDefault();
   });
   window.addEventListener("drop", async (event) => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault(); // or else the browser opens the file in place of the page
+    if (inField(event)) return;
+    event.preventDefault();
     show(false);
     const files = await droppedFiles(event.dataTransfer);
     if (files.length) onFiles(files);
