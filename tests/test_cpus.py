@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from mien.cpus import available_cpus, thread_count
+import mien
+from mien.cpus import available_cpus, limit_libraries, thread_count
 from mien.defaults import MAX_THREADS
 from mien.errors import InputError
 
@@ -72,6 +74,46 @@ def test_affinity_limits_the_count(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_without_proc_affinity_alone_counts(tmp_path: Path) -> None:
     assert available_cpus(tmp_path) == 8
+
+
+def test_without_proc_the_mounted_group_counts(tmp_path: Path) -> None:
+    root = machine(tmp_path, V2, {"cpu.max": "300000 100000"})
+    (root / "proc/self/cgroup").unlink()
+    assert available_cpus(root) == 3
+
+
+@pytest.mark.parametrize(
+    ("quota", "before", "after"), [("200000", {}, "2"), ("200000", {"OMP_NUM_THREADS": "5"}, "5"), ("max", {}, None)]
+)
+def test_libraries_start_no_more_threads_than_the_quota(
+    tmp_path: Path, quota: str, before: dict[str, str], after: str | None
+) -> None:
+    environment = dict(before)
+    limit_libraries(environment, machine(tmp_path, V2, {"cpu.max": f"{quota} 100000"}))
+    assert environment.get("OMP_NUM_THREADS") == after
+
+
+def test_torch_takes_no_more_threads_than_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from mien.training.torch_threads import set_torch_threads
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        monkeypatch.setattr("mien.training.torch_threads.available_cpus", lambda: 3)
+        set_torch_threads(None)
+        assert torch.get_num_threads() == 3
+        set_torch_threads(2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_no_pool_counts_the_processors_of_the_machine() -> None:
+    """Every number of threads and processes comes from `mien.cpus`, which knows quotas."""
+    counts = re.compile(r"\bcpu_count\(|(?:Thread|Process)PoolExecutor\(\s*\)|multiprocessing\.Pool\(\s*\)")
+    sources = [path for path in Path(mien.__file__).parent.rglob("*.py") if path.name != "cpus.py"]
+    assert [path.name for path in sources if counts.search(path.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.parametrize(("known", "cpus"), [(6, 6), (None, 1)])

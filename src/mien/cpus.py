@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path, PurePosixPath
 
 from mien.defaults import MAX_THREADS
@@ -21,10 +21,29 @@ def available_cpus(root: Path = Path("/")) -> int:
     Args:
         root: folder in which ``proc`` and ``sys`` are mounted; another one in tests.
     """
-    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have no affinity call
-    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cpus = _cpus_by_affinity()
     quotas = [quota for folder in _cgroup_folders(root) if (quota := _quota(folder)) is not None]
     return max(1, min([cpus, *(math.ceil(quota) for quota in quotas)]))
+
+
+def limit_libraries(environment: MutableMapping[str, str], root: Path = Path("/")) -> None:
+    """Let libraries that know nothing of quotas (OpenBLAS, Arrow, torch, OpenMP) start no more threads than processors.
+
+    They read ``OMP_NUM_THREADS`` when they are loaded, so this comes first; a value that is set stays. Child processes
+    inherit it.
+
+    Args:
+        environment: of the process.
+        root: as for `available_cpus`.
+    """
+    cpus = available_cpus(root)
+    if cpus < _cpus_by_affinity():
+        environment.setdefault("OMP_NUM_THREADS", str(cpus))
+
+
+def _cpus_by_affinity() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have no affinity call
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def thread_count(threads: int | None) -> int:
@@ -49,7 +68,8 @@ def _cgroup_folders(root: Path) -> Iterator[Path]:
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux, or no /proc
+    except OSError:  # not Linux, or a container without /proc, whose own group is mounted
+        yield from (root / "sys/fs/cgroup", root / "sys/fs/cgroup/cpu")
         return
     for line in lines:
         # hierarchy:controllers:path; version 2 is hierarchy 0 without controllers

@@ -24,6 +24,7 @@ from typing import Any
 import click
 
 from mien.cli.error_output import INTERRUPTED, ErrorOutput, json_errors_option, wants_json, without_flag
+from mien.cpus import limit_libraries
 from mien.errors import MienError, OutputError
 from mien.files import OUTPUT_IS_INPUT
 
@@ -101,6 +102,7 @@ def cli(context: click.Context, json_errors: bool) -> None:
 def main() -> None:
     """Entry point of the ``mien`` command."""
     arguments = sys.argv[1:]
+    limit_libraries(os.environ)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # what the encoding lacks is written as JSON would escape it, so that JSON lines stay JSON

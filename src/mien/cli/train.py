@@ -55,7 +55,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs.", show_default="the recipe's")
 @click.option("--batch-size", type=click.IntRange(1), help="Batch size.", show_default="the recipe's")
 @click.option("--seed", type=int, help="Seed of the run.", show_default="the recipe's")
-@threads_option(default="those of torch")
+@threads_option(default="those of torch, at most the available CPUs")
 @click.option("--progress/--no-progress", default=True, show_default=True, help="Show a progress bar on stderr.")
 @click.option("--list", is_eager=True, is_flag=True, expose_value=False, callback=_list, help="List the recipes.")
 def command(

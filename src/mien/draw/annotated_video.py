@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from mien.cpus import thread_count
 from mien.draw.encoder import TICKS, EncodedPart, encoder_errors
 from mien.draw.frame_size import even_size, fit_frame
 from mien.draw.overlay import VideoOverlay
@@ -59,7 +60,7 @@ class AnnotatedVideo:
         limit: int = 4096,
         quality: int = 20,
         preset: str = "veryfast",
-        threads: int = 0,
+        threads: int | None = None,
     ) -> None:
         """Write to ``path``.
 
@@ -69,7 +70,7 @@ class AnnotatedVideo:
             limit: greatest side in pixels; larger frames are shrunk. Few players show more than 4096.
             quality: x264's constant rate factor; less is better and larger.
             preset: x264's, from ultrafast (large files) to veryslow.
-            threads: of the encoder, 0 for its own choice.
+            threads: of the encoder; None takes the available processors, at most 4.
 
         Raises:
             InputError: ``path`` is no MP4 file, or holds fewer than ``keep`` frames.
@@ -89,7 +90,7 @@ class AnnotatedVideo:
         self.frames = keep or 0
         self.problems: tuple[str, ...] = ()
         self._limit = limit
-        self._options = {"preset": preset, "crf": str(quality), "threads": str(threads)}
+        self._options = {"preset": preset, "crf": str(quality), "threads": str(thread_count(threads))}
         self._overlay = VideoOverlay()
         self._part: EncodedPart | None = None
         self._size: tuple[int, int] | None = None

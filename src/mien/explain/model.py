@@ -21,6 +21,7 @@ from mien.models.preprocessing import normalize
 from mien.networks.catalog import get_network
 from mien.published.svm.run_folder import is_svm_run
 from mien.training.run_folder import load_run
+from mien.training.torch_threads import set_torch_threads
 
 BATCH_SIZE = 32
 """Faces per forward pass; bounds memory."""
@@ -108,8 +109,7 @@ def open_network(model: str | Path, threads: int | None = None) -> ExplainedNetw
         InputError: no such model, or one that maps of pixels cannot explain.
         ModelError: an ONNX file that cannot be turned back into a torch network.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    set_torch_threads(threads)
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
         card, row_name, module = rebuild_network(read_model(model), str(model))

@@ -37,6 +37,7 @@ from mien.training.preprocessing import unit_range
 from mien.training.ranks import ProcessRank, process_group, run_on_first
 from mien.training.resumption import FINISHED, RunStart, count_epochs, describe_source, find_start
 from mien.training.stored_predictions import StoredPredictions, read_stored_predictions
+from mien.training.torch_threads import set_torch_threads
 
 EpochCallback = Callable[[Mapping[str, float]], bool]
 """Takes the row of metrics of an epoch and returns whether training continues."""
@@ -179,8 +180,7 @@ def train(
         OutputError: the folder cannot be written.
         KeyboardInterrupt: after Ctrl-C; the folder holds the epochs that were finished.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    set_torch_threads(threads)
     with process_group() as process, contextlib.ExitStack() as stack:
         prepared = read_prepared(data)
         teacher_module, predictions = _teacher(recipe, teacher)

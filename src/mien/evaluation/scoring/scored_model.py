@@ -190,9 +190,9 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
 
     from mien.networks.catalog import get_network
     from mien.training.run_folder import load_run
+    from mien.training.torch_threads import set_torch_threads
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    set_torch_threads(threads)
     recipe, module, weights = load_run(path)
     row = get_network(recipe.network)
 
