@@ -21,6 +21,8 @@ from mien.files import (
     refuse_foreign_files,
     refuse_inputs,
     refuse_inside,
+    refuse_originals,
+    temporary_folder,
     write_text,
 )
 
@@ -267,3 +269,32 @@ def test_a_place_without_permission_is_refused_before_the_work(tmp_path, monkeyp
     for make in (output_file, output_folder):
         with pytest.raises(OutputError, match="cannot be written: Permission denied"):
             make(tmp_path / "new" / "a")
+
+
+def test_an_original_in_a_folder_that_is_read_is_not_replaced(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "table.parquet").write_bytes(b"PAR1 an original PAR1")
+    (tmp_path / "made.parquet").write_bytes(b"PAR1 mien.dataset PAR1")
+    for name in ("config.json", "environment.json", "scores.json", "best.safetensors"):
+        (run / name).write_text("{}")
+    for original in (tmp_path / "table.parquet", run / "config.json", run / "best.safetensors"):
+        with pytest.raises(InputError, match="exists in a folder that is read, and need not be a result of mien") as e:
+            refuse_originals(original, [tmp_path])
+        assert e.value.code == OUTPUT_IS_INPUT
+    for result in (tmp_path / "made.parquet", tmp_path / "new.parquet", run / "scores.json"):
+        refuse_originals(result, [tmp_path])
+    refuse_originals(tmp_path / "table.parquet", [run])
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_one_error(tmp_path, monkeypatch):
+    with temporary_folder() as folder:
+        (folder / "draft").write_text("x")
+    assert not folder.exists()
+
+    def none():
+        raise FileNotFoundError(2, "No usable temporary directory found in []")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    with pytest.raises(OutputError, match="no temporary folder can be written to; make room, or set TMPDIR"):
+        temporary_folder().__enter__()

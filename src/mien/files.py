@@ -29,13 +29,15 @@ OUTPUT_MARKER = ".mien-output"
 """File in a folder of annotated pictures or videos: folders that have it are no inputs of a later run."""
 OUTPUT_IS_INPUT = "output-is-input"
 """Code of the error where an output would overwrite an input."""
-FULL = frozenset({"ENOSPC", "EDQUOT", "EROFS"})
+FULL = frozenset({"ENOSPC", "EDQUOT", "EFBIG", "EROFS"})
 """``details["errno"]`` of an `OutputError` after which no other file can be written there either."""
 
 PARTS = ".parts"
 """End of the name of a `PartsFolder`."""
 
 _LONGEST_NAME = 255
+_END_BYTES, _MARK = 1 << 16, b"mien."
+"""Bytes at the end of a file in which Parquet and ONNX files of Mien have a key, and how that begins."""
 _SHORT_NAME = 32
 """Bytes of a temporary name that any file system holds, whatever the final name."""
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
@@ -119,8 +121,8 @@ def output_file(path: str | os.PathLike[str]) -> Path:
         OutputError: it cannot be written: one of its parents is a file, or the nearest folder that exists may not be
             written to.
     """
-    target = _follow_links(Path(path))
     with output_errors(path):
+        target = _follow_links(Path(path))
         if target.is_dir():
             raise InputError("is a folder", path=path, advice="give the name of a file in it")
         if is_special(target):
@@ -132,17 +134,25 @@ def output_file(path: str | os.PathLike[str]) -> Path:
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:
-    """The path of a folder to write into, which need not exist.
+    """The path of a folder to write into, with links followed; it need not exist.
 
     Raises:
         InputError: it is a file.
         OutputError: it, or the nearest folder that exists, may not be written to.
     """
-    target = Path(path)
     with output_errors(path):
+        target = _follow_links(Path(path))
         if target.exists() and not target.is_dir():
             raise InputError("is a file", path=path, advice="give a folder to write to")
         _check_folder(path, target)
+    return target
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder to write into, with its parents; errors as those of `output_folder`."""
+    target = output_folder(path)
+    with output_errors(path):
+        target.mkdir(parents=True, exist_ok=True)
     return target
 
 
@@ -158,9 +168,9 @@ def marked_folder(folder: Path) -> Iterator[None]:
         OutputError: it cannot be made.
     """
     marker = folder / OUTPUT_MARKER
-    is_new = not folder.exists()
+    is_new = not os.path.lexists(folder)
+    make_folder(folder)
     with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(folder)
         mark = is_new or not any(folder.iterdir())
         if mark:
@@ -184,6 +194,19 @@ def _check_folder(path: str | os.PathLike[str], folder: Path) -> None:
             return
         if os.path.lexists(parent):
             raise NotADirectoryError(errno.ENOTDIR, f"{parent} is not a folder")
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for intermediate files, removed at the end; `OutputError` where it cannot be written."""
+    try:
+        where = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise OutputError(
+            "no temporary folder can be written to", advice="make room, or set TMPDIR to a folder with some"
+        ) from None
+    with output_errors(where), tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        yield Path(folder)
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
@@ -330,7 +353,7 @@ def refuse_foreign_files(folder: Path, names: Sequence[str]) -> None:
     Raises:
         InputError: with the code "output-exists".
     """
-    if (folder / OUTPUT_MARKER).exists():
+    if is_file(folder / OUTPUT_MARKER):
         return
     for name in names:
         if os.path.lexists(folder / name):
@@ -340,6 +363,45 @@ def refuse_foreign_files(folder: Path, names: Sequence[str]) -> None:
                 advice="choose a new or an empty folder, or move the file",
                 code="output-exists",
             )
+
+
+def refuse_originals(output: str | os.PathLike[str], inputs: Iterable[Path]) -> None:
+    """Raise where ``output`` is a file below a folder that is read, and Mien need not have written it.
+
+    Args:
+        output: a file to write. Where there is none yet, it is no original.
+        inputs: files and folders that are read; files are ignored.
+
+    Raises:
+        InputError: with the code "output-is-input".
+    """
+    if not is_file(output) or _is_written_by_mien(Path(output)):
+        return
+    above = set(Path(output).resolve().parents)
+    for given in inputs:
+        if given.resolve() in above:
+            raise InputError(
+                "exists in a folder that is read, and need not be a result of mien",
+                path=output,
+                advice="choose a new name, or a place outside that folder",
+                code=OUTPUT_IS_INPUT,
+                details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
+            )
+
+
+_RUN_FILES = frozenset({"config.json", "environment.json", "metrics.csv", "result.json"})
+"""Files of a run folder that state what it is; figures and exports beside them are written again."""
+
+
+def _is_written_by_mien(path: Path) -> bool:
+    """Whether a file is a result that is written again: beside a run, or with the mark of Mien in its end."""
+    if path.name in _RUN_FILES or path.suffix in (".safetensors", ".ckpt", ".skops"):
+        return False
+    if is_file(path.parent / "config.json") and is_file(path.parent / "environment.json"):
+        return True
+    with output_errors(path), path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _END_BYTES, 0))
+        return _MARK in file.read()
 
 
 def refuse_inside(output: str | os.PathLike[str], folders: Iterable[Path]) -> None:
@@ -449,7 +511,7 @@ class AppendFile:
             OutputError: it cannot be written.
         """
         self._path = path
-        self._truncated = self._created = False
+        self._truncated = self._created = self._written = False
         self._end = keep
         with output_errors(path):
             # a pipe or a terminal can be written too, but neither truncated nor synchronised
@@ -477,6 +539,7 @@ class AppendFile:
                 self._truncate()
             raise
         self._end += len(data)
+        self._written = True
 
     def sync(self) -> None:
         """Wait until everything is on the disk."""
@@ -484,13 +547,14 @@ class AppendFile:
             with output_errors(self._path):
                 self._truncate_once()
                 os.fsync(self._handle)
+                self._written = True
 
     def close(self) -> None:
         """Close the file, and remove it where it is new and nothing was written; without effect where it is closed."""
         if self._handle >= 0:
             handle, self._handle = self._handle, -1
             with output_errors(self._path):
-                if self._created and not self._truncated:
+                if self._created and not self._written:
                     self._path.unlink(missing_ok=True)
                 os.close(handle)
 
@@ -540,6 +604,15 @@ def decode_text(content: bytes, errors: str = "strict") -> str:
     """
     encoding = text_encoding(content)
     return content.decode(encoding, errors if encoding.startswith("utf-8") else "strict")
+
+
+def append(path: Path, data: bytes, keep: int) -> None:
+    """Add to a file after its first ``keep`` bytes, all or nothing; `OutputError` where that fails."""
+    file = AppendFile(path, keep)
+    try:
+        file.append(data)
+    finally:
+        file.close()
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:

@@ -13,10 +13,8 @@ import contextlib
 import hashlib
 import io
 import logging
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +34,7 @@ from mien.datasets.dataset import Dataset
 from mien.errors import DataError, ExportError
 from mien.evaluation.scoring.evaluate import evaluate
 from mien.evaluation.scoring.scored_model import wrap_onnx
+from mien.files import temporary_folder
 from mien.models.card import METADATA_KEY
 from mien.models.model import CHUNK, Model
 from mien.training.environment import source_commit
@@ -81,8 +80,8 @@ def quantize(
         raise DataError(f"{data.info.name} has no {split} images to measure ranges on", code="split-missing")
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(images, len(rows))).round().astype(np.int64))]
     crops = resize_images(data.images[rows], card.size, card.n_channels)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        source, prepared, quantized = (Path(folder) / f"{name}.onnx" for name in ("source", "prepared", "quantized"))
+    with temporary_folder() as folder, _quiet():
+        source, prepared, quantized = (folder / f"{name}.onnx" for name in ("source", "prepared", "quantized"))
         source.write_bytes(content)
         # shapes are known already; the purpose is to fold constants and batch norms
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)

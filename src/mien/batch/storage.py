@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
-from mien.file_lock import FileLock
-from mien.files import atomic_path, output_errors, sync
+from mien.file_lock import FileLock, lock_folder
+from mien.files import atomic_path, make_folder, output_errors, output_folder, sync
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
 """Protocols whose files appear whole or not at all; elsewhere a file is written under another name and renamed."""
@@ -64,10 +64,7 @@ def open_output_folder(where: str) -> OutputFolder:
     """
     if is_address(where):
         return RemoteFolder(where)
-    path = Path(where).absolute()
-    if path.exists() and not path.is_dir():
-        raise InputError("is a file", path=where, advice="give a folder to write to")
-    return LocalFolder(path)
+    return LocalFolder(output_folder(Path(where).absolute()))
 
 
 class LocalFolder:
@@ -75,7 +72,7 @@ class LocalFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self.name = folder, str(folder)
-        self._lock = FileLock(folder / ".lock")
+        self._lock: FileLock | None = None
 
     def names(self, folder: str = "") -> list[str]:
         """See `OutputFolder`."""
@@ -111,17 +108,14 @@ class LocalFolder:
 
     def claim(self) -> None:
         """See `OutputFolder`; the system releases the lock when the process ends."""
+        make_folder(self._folder)
         with output_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            free = self._lock.acquire()
-        if not free:
-            raise InputError(
-                "another run is writing here", path=self.name, advice="wait for it, or end it", code="output-locked"
-            )
+            self._lock = lock_folder(self._folder)
 
     def release(self) -> None:
         """See `OutputFolder`."""
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
 
 class RemoteFolder:

@@ -128,11 +128,12 @@ def main() -> None:
         sys.stderr.close()
         code = 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF) or error.filename is not None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBADF):
             raise
-        errors.print(OutputError(f"cannot be written: {error.strerror}", path="standard output"))
-        # what is left in its buffer cannot be written either, and would be reported a second time
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        errors.print(OutputError(f"cannot be written: {error.strerror}", path=error.filename or "standard output"))
+        if error.filename is None:
+            # what is left in its buffer cannot be written either, and would be reported a second time
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
     if code == INTERRUPTED_EXIT:
         _exit_at_once(INTERRUPTED_EXIT)

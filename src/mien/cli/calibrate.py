@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import OUTPUT, OutputCommand, data_option, figures_option, threads_option
-from mien.files import write_text
+from mien.files import temporary_folder, write_text
 
 if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
@@ -107,15 +107,13 @@ def _write(
     threads: int | None,
 ) -> None:
     """The ONNX file with what was fitted, and the scores that it has with it, on its card."""
-    import tempfile
-
     from mien.evaluation.scoring.calibration import calibrated_card, rewrite_card
     from mien.evaluation.scoring.evaluate import evaluate
     from mien.evaluation.scoring.scored_model import open_model
 
     calibration = {key: document[key] for key in ("fitted_on", "target", "heads", "priors") if key in document}
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft.onnx"
+    with temporary_folder() as folder:
+        draft = folder / "draft.onnx"
         rewrite_card(model, lambda card: calibrated_card(card, document), draft)
         scores = None
         if (prepared.split == test_split).any():

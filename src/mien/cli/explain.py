@@ -12,7 +12,7 @@ import click
 
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
 from mien.cli.output import Failures, progress_bar, table_console
-from mien.files import unique_name
+from mien.files import make_folder, unique_name
 from mien.text import number, percent, span
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ def command(photos: tuple[str, ...], data: Path | None, **values: Any) -> None:
     try:
         import captum  # noqa: F401
 
-        from mien.explain.draw import make_folder
     except ImportError as error:
         raise MissingExtraError(error.name or "captum", "explain", "explanation") from error
     make_folder(options.out)

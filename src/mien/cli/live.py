@@ -23,6 +23,7 @@ from mien.cli.options import (
     tracking_options,
 )
 from mien.errors import VideoError
+from mien.files import STDOUT
 
 if TYPE_CHECKING:
     from mien.detect.options import DetectionOptions
@@ -55,7 +56,12 @@ be opened, or was lost for good; 2 wrong call.
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per frame and line on stdout, without a window."
 )
-@click.option("--csv", "csv_file", type=TABLE, help="Write one row per face and frame to this CSV file.")
+@click.option(
+    "--csv",
+    "csv_file",
+    type=TABLE,
+    help="Write one row per face and frame to this CSV file; '-' is stdout.",
+)
 @click.option("--record", type=OUTPUT, help="Write the annotated video to this .mp4 file.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
 @detector_options(defaults.LIVE_MIN_FACE)
@@ -87,6 +93,8 @@ def command(
     from mien.media.open import is_live
     from mien.pipeline.analyzer import Analyzer
 
+    if as_json and csv_file == STDOUT:
+        raise click.UsageError("only one of --json and --csv - can go to stdout")
     address: str | int = int(source) if source.isdigit() else source
     if not is_live(address):
         raise click.UsageError(

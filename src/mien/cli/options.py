@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import click
 
 from mien import defaults
 from mien.detect import DETECTORS
-from mien.files import STDOUT, is_file, output_file, output_folder, refuse_inputs
+from mien.files import STDOUT, is_file, is_special, output_file, output_folder, refuse_inputs, refuse_originals
 from mien.models.readout import DEFAULT, PRIORS
 
 if TYPE_CHECKING:
@@ -54,11 +55,20 @@ class OutputCommand(click.Command):
         """Check the outputs, then run."""
         outputs = [p for p in self.params if isinstance(p.type, OutputPath)]
         inputs = [path for p in self.params if p not in outputs for path in _paths(ctx.params.get(p.name or ""))]
+        names: dict[Path, str] = {}
         for parameter in outputs:
             output, kind = ctx.params.get(parameter.name or ""), parameter.type
             if isinstance(kind, OutputPath) and isinstance(output, Path):
                 refuse_inputs(output, inputs)
-                output_folder(output) if kind.folder else output_file(output)
+                if not kind.folder:
+                    refuse_originals(output, inputs)
+                if ctx.params.get("list_"):
+                    continue  # nothing is written
+                target = output_folder(output) if kind.folder else output_file(output)
+                if not is_special(target):
+                    other = names.setdefault(Path(os.path.abspath(target)), parameter.opts[0])  # noqa: PTH100
+                    if other != parameter.opts[0]:
+                        raise click.UsageError(f"{other} and {parameter.opts[0]} name the same file: {output}")
         return super().invoke(ctx)
 
 

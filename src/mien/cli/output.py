@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,8 @@ def one_file(target: Path, *, single: bool) -> bool:
     """Whether the result of a ``single`` input goes to this very path; otherwise it is a folder for the results."""
     from mien.files import is_special
 
-    return single and not target.is_dir() and (target.suffix != "" or is_special(target))
+    is_folder = os.path.isdir(target)  # noqa: PTH112 - Path.is_dir raises for names that are too long
+    return single and not is_folder and (target.suffix != "" or is_special(target))
 
 
 def table_console(width: int, *, highlight: bool = True, markup: bool = True) -> Console:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import OUTPUT, OutputCommand, data_option, figures_option, threads_option
-from mien.files import write_text
+from mien.files import temporary_folder, write_text
 
 if TYPE_CHECKING:
     from mien.models.card import Card
@@ -91,8 +90,8 @@ def command(
             code="accuracy-lost",
             details={"loss": worst, "limit": max_loss},
         )
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft.onnx"
+    with temporary_folder() as folder:
+        draft = folder / "draft.onnx"
         draft.write_bytes(small)
         scores: dict[str, Any] = {}
         if test_split in splits:

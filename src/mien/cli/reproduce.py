@@ -28,7 +28,11 @@ Examples:
     "--out", default="runs/reproduce", show_default=True, type=OUTPUT_FOLDER, help="Folder of the run folders."
 )
 @click.option(
-    "--results", default="docs/results/reproduction", show_default=True, type=PATH, help="Folder of the result files."
+    "--results",
+    default="docs/results/reproduction",
+    show_default=True,
+    type=OUTPUT_FOLDER,
+    help="Folder of the result files.",
 )
 @click.option("--list", "list_", is_flag=True, help="List the rows and their scores.")
 @threads_option(default="those of torch")

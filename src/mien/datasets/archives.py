@@ -8,7 +8,6 @@ import gzip
 import lzma
 import shutil
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 from mien.datasets.row_location import DAMAGED
 from mien.errors import DataError, MienError
+from mien.files import temporary_folder
 
 FOREIGN = (
     (b"Rar!", "a RAR archive", "unpack it and give the folder"),
@@ -73,8 +73,7 @@ def extracted(path: Path) -> Iterator[Path]:
     Raises:
         DataError: a damaged archive, or one that states more bytes than the temporary folder has room for.
     """
-    with tempfile.TemporaryDirectory(prefix="mien-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         with _archive_errors(path), path.open("rb") as raw, _layers(raw) as found:
             if isinstance(found, zipfile.ZipFile):
                 _check_room(path, sum(entry.file_size for entry in found.infolist()), folder)

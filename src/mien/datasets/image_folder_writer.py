@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.image_codec import parallel_map
 from mien.errors import InputError
-from mien.files import atomic_path
+from mien.files import atomic_path, make_folder, output_folder
 from mien.published.features import hog
 
 SUFFIXES = ("png", "jpg")
@@ -78,7 +78,8 @@ def write_image_folders(
     absent = sorted(set(names) - set(order))
     if absent:
         raise InputError(f"the dataset holds {absent[0]!r}, which is not among the classes {', '.join(order)}")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    target = output_folder(target)
+    if target.exists() and any(target.iterdir()):
         raise InputError("is not an empty folder", path=target, advice="give another one for the images")
     drawn = IMAGE_KINDS[kind](dataset.images)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == "jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
@@ -88,7 +89,7 @@ def write_image_folders(
             continue
         files = [f"{names[i]}/{int(dataset.row[i]):07}.{suffix}" for i in rows]
         for name in sorted({names[i] for i in rows}):
-            (target / split / name).mkdir(parents=True, exist_ok=True)
+            make_folder(target / split / name)
         jobs = [(target / split / file, drawn[i]) for file, i in zip(files, rows, strict=True)]
         parallel_map(lambda job: _write(*job, options), jobs)
         hot = np.array([[names[i] == name for name in order] for i in rows], np.uint8)
@@ -107,7 +108,8 @@ def _emotions(dataset: Dataset) -> list[str]:
 
 def _write(path: Path, image: NDArray[np.uint8], options: list[int]) -> None:
     bgr = image[..., ::-1] if image.shape[2] == 3 else image
-    path.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(bgr), options)[1].tobytes())
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(bgr), options)[1].tobytes())
 
 
 def _save(path: Path, array: NDArray[np.generic]) -> None:

@@ -17,7 +17,7 @@ from mien.draw.palette import Rgb
 from mien.draw.panel import Detail, Panel
 from mien.draw.rounded_rectangles import blend, stroke
 from mien.errors import InputError
-from mien.files import atomic_path, output_file, refuse_inputs
+from mien.files import atomic_path, is_special, output_file, refuse_inputs
 from mien.geometry import clip_boxes
 from mien.media.image import FORMATS, load_image
 from mien.results.faces import Faces
@@ -80,7 +80,7 @@ def draw_outline(rgb: NDArray[np.uint8], box: NDArray[np.float32], width: float,
 
 
 def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
-    """Write the annotated picture; the format follows the suffix. Returns the path.
+    """Write the annotated picture; the format follows the suffix, PNG for a device. Returns the path.
 
     Raises:
         InputError: no picture format that can be written has this suffix, the format cannot hold a picture of this
@@ -90,7 +90,8 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
     from PIL import Image
 
     target = Path(path)
-    name = Image.registered_extensions().get(target.suffix.lower())
+    suffix = ".png" if not target.suffix and is_special(target) else target.suffix.lower()
+    name = Image.registered_extensions().get(suffix)
     # Pillow also registers suffixes that it only reads, or passes to another program
     if name not in FORMATS or name not in Image.SAVE or name == "ICO":
         raise InputError(f"no picture format has the suffix {target.suffix!r}", path=target, advice="use .png or .jpg")

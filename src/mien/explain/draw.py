@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.errors import InputError
 from mien.files import atomic_path, output_errors
 from mien.geometry import resize
 
@@ -169,12 +168,3 @@ def draw_sanity(document: Mapping[str, Any], path: Path) -> None:
 def _save_figure(figure: Any, path: Path) -> None:
     with output_errors(path), atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
-
-
-def make_folder(path: Path) -> Path:
-    """Make the folder of the results; `InputError` where it is a file."""
-    if path.exists() and not path.is_dir():
-        raise InputError("is a file", path=path, advice="give a folder as --out")
-    with output_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-    return path

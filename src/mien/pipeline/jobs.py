@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any
 from mien.draw.overview_page import OVERVIEW_FILES, write_overview
 from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
 from mien.file_lock import FileLock, lock_folder
-from mien.files import output_errors, output_folder, refuse_foreign_files, refuse_inputs, refuse_inside, write_text
+from mien.files import (
+    make_folder,
+    output_errors,
+    output_folder,
+    refuse_foreign_files,
+    refuse_inputs,
+    refuse_inside,
+    write_text,
+)
 from mien.media.decoder_pool import DecoderPool
 from mien.media.open import open_source
 from mien.media.selection import ALL_FRAMES, FrameSelection
@@ -383,9 +391,9 @@ class VideoJob:
     def _lock_report(self) -> FileLock | None:
         if self._outputs.report is None:
             return None
-        with output_errors(self._outputs.report):
-            self._outputs.report.mkdir(parents=True, exist_ok=True)
-            return lock_folder(self._outputs.report)
+        folder = make_folder(self._outputs.report)
+        with output_errors(folder):
+            return lock_folder(folder)
 
     def _release(self) -> None:
         if self._lock is not None:

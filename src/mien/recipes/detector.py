@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from mien.datasets.detection import DetectionPhotos, read_detection, split_by_source
 from mien.detect.single_shot import Forward
 from mien.errors import InputError
+from mien.files import atomic_path, make_folder
 from mien.networks.detector import FaceDetector
 from mien.training.detection.crops import CropSampler
 from mien.training.detection.hard_negatives import false_alarm_weights
@@ -62,7 +63,7 @@ def prepare(photos: Path, faces: Path | None, cache: Path) -> tuple[TrainingPhot
     from mien.training.detection.faces import load_tiles, locate_faces, read_pictures, save_tiles
     from mien.training.detection.store import build_store
 
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache)
     everything = read_detection(photos)
     store = build_store(everything, cache / "photos.u8")
     tiles = None
@@ -104,8 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, _ = prepare(options.photos, options.faces, options.cache or options.out / "cache")
     hard = options.out / HARD
     if options.hard_negatives is not None and rank() == 0:
-        options.out.mkdir(parents=True, exist_ok=True)
-        np.save(hard, false_alarm_weights(data.photos, data.store, _onnx(options.hard_negatives)))
+        weights = false_alarm_weights(data.photos, data.store, _onnx(options.hard_negatives))
+        with atomic_path(hard) as temporary:
+            np.save(temporary, weights)
     if world_size() > 1:
         torch.distributed.barrier()
     if hard.is_file():

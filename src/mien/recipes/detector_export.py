@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mien.errors import TrainingError
+from mien.files import atomic_path, make_folder
 from mien.networks.landmarks import LandmarkNetwork
 from mien.recipes.detector import CONFIG, prepare
 from mien.training.detection.crops import CropSampler
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--description", type=Path, help="JSON that is stored in every file")
     parser.add_argument("--out", type=Path, required=True, help="folder of the ONNX files")
     options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     description = json.loads(options.description.read_text(encoding="utf-8")) if options.description else {}
     content = export_detector(load_detector(options.checkpoint))
     data, _ = prepare(options.photos, options.faces, options.cache)
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.landmarks is not None:
         files["landmarks"] = export_landmarks(_landmarks(options.landmarks))
     for name, each in files.items():
-        (options.out / f"{name}.onnx").write_bytes(describe(each, {"name": name, **description}))
+        with atomic_path(options.out / f"{name}.onnx") as temporary:
+            temporary.write_bytes(describe(each, {"name": name, **description}))
 
 
 def _landmarks(path: Path) -> LandmarkNetwork:

@@ -116,8 +116,10 @@ class RowWriter(ABC):
     def close(self) -> None:
         """Finish and close the file; without effect where it is closed."""
         if self._open:
-            self._finish()
-            self.stop()
+            try:
+                self._finish()
+            finally:
+                self.stop()
 
     def stop(self) -> None:
         """Close the file without finishing it: a later run can continue it."""

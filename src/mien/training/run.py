@@ -25,7 +25,7 @@ from mien.datasets.dataset import Dataset
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError, TrainingError
 from mien.file_lock import lock_folder
-from mien.files import output_errors
+from mien.files import make_folder, output_errors
 from mien.training import run_folder as files
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.curves import append_epoch, draw_curves, read_epochs
@@ -235,8 +235,8 @@ def _start(
     recipe: Recipe, sources: Mapping[str, Mapping[str, Any]], folder: Path, resume: bool, stack: contextlib.ExitStack
 ) -> RunStart:
     """Make and lock the folder, and find where training starts."""
+    make_folder(folder)
     with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         stack.callback(lock_folder(folder).release)
         return find_start(recipe, sources, folder, resume=resume)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError, MissingExtraError
-from mien.files import output_errors
+from mien.files import make_folder, output_errors
 from mien.models.file_cache import file_sha256
 from mien.published.svm.model_file import import_skops, save_svm_model
 from mien.published.svm.recipe import SvmRecipe
@@ -48,8 +48,8 @@ def train_svm(recipe: SvmRecipe, data: Path, folder: Path, *, command: str = "")
     if absent:
         name = recipe.classes[absent[0]]
         raise DataError(f"no training images of {name!r}, which {recipe.name!r} learns", path=data)
+    make_folder(folder)
     with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         clear_failed_start(folder)
     write_json(folder / CONFIG, dataclasses.asdict(recipe))
     facts = collect_environment() | {

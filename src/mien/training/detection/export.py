@@ -12,10 +12,8 @@ import io
 import itertools
 import json
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -25,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mien.errors import ExportError
+from mien.files import temporary_folder
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE, STRIDES, FaceDetector
 from mien.networks.landmarks import SIDE, LandmarkNetwork
 
@@ -147,8 +146,8 @@ def quantize_detector(content: bytes, pictures: Iterable[NDArray[np.uint8]]) -> 
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        given, ready, made = (Path(folder) / file for file in ("given.onnx", "ready.onnx", "made.onnx"))
+    with temporary_folder() as folder, _quiet():
+        given, ready, made = (folder / file for file in ("given.onnx", "ready.onnx", "made.onnx"))
         given.write_bytes(content)
         quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
         graph = onnx.load(ready)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, MissingExtraError
+from mien.files import atomic_path
 
 Floats = NDArray[np.float32]
 
@@ -72,7 +73,8 @@ def read_pictures(path: Path, limit: int, seed: int) -> Iterable[NDArray[np.uint
 
 def save_tiles(tiles: FaceTiles, path: Path) -> None:
     """Write tiles as one ``.npz`` file."""
-    np.savez(path, pixels=tiles.pixels, boxes=tiles.boxes, landmarks=tiles.landmarks)
+    with atomic_path(path) as temporary:
+        np.savez(temporary, pixels=tiles.pixels, boxes=tiles.boxes, landmarks=tiles.landmarks)
 
 
 def load_tiles(path: Path) -> FaceTiles:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mien.datasets.detection import DetectionPhotos
 from mien.detect.landmark_refinement import SIDE, crop_matrices, points_in_crop, roll_angles
+from mien.files import append, atomic_path, make_folder
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE
 from mien.networks.landmarks import LandmarkNetwork
 from mien.training.detection.augment import augment_pixels, cover_faces
@@ -154,7 +155,7 @@ def train_refinement(
         sampler=range(config.steps),
     )
     started, total = time.monotonic(), 0.0
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     for step, (pixels, points, trust) in enumerate(loader, 1):
         rate = config.peak * min(1.0, step / 200, (config.steps - step) / (0.4 * config.steps))
         for optimizer, factor in ((muon, 2.0), (adam, 1.0)):
@@ -172,14 +173,17 @@ def train_refinement(
         total += float(loss.detach())
         if step % log_every == 0:
             error = F.l1_loss(outputs.float(), points)
-            with out.with_suffix(".csv").open("a", encoding="utf-8") as file:
-                seconds = time.monotonic() - started
-                file.write(
-                    f"{step},{seconds / 60:.2f},{rate:.6f},{total / log_every:.5f},{float(error.detach()):.5f}\n"
-                )
+            curves, seconds = out.with_suffix(".csv"), time.monotonic() - started
+            row = f"{step},{seconds / 60:.2f},{rate:.6f},{total / log_every:.5f},{float(error.detach()):.5f}\n"
+            append(curves, row.encode(), curves.stat().st_size if curves.is_file() else 0)
             total = 0.0
-            torch.save(averaged.module.state_dict(), out)
-    torch.save(averaged.module.state_dict(), out)
+            _save(averaged.module, out)
+    _save(averaged.module, out)
     final = LandmarkNetwork()
     final.load_state_dict(averaged.module.state_dict())
     return final.eval()
+
+
+def _save(network: nn.Module, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        torch.save(network.state_dict(), temporary)

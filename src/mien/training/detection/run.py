@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import signal
 import time
@@ -24,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mien.datasets.detection import DetectionPhotos
 from mien.errors import TrainingError
+from mien.files import append, atomic_path, make_folder, write_text
 from mien.networks.detector import DetectorShape, FaceDetector
 from mien.training.detection.crops import CropMix, CropSampler
 from mien.training.detection.faces import FaceTiles
@@ -126,7 +128,7 @@ def train_detector(
     Raises:
         TrainingError: the losses are not finite, or the checkpoint fits another network.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     torch.manual_seed(config.seed)
     checkpoint = out / CHECKPOINT
     network = FaceDetector(config.shape) if initial is None or checkpoint.is_file() else initial()
@@ -134,7 +136,7 @@ def train_detector(
     spent = _restore(trainer, checkpoint) if checkpoint.is_file() else 0.0
     leads = rank() == 0
     if leads:
-        (out / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+        write_text(out / CONFIG, json.dumps(asdict(config), indent=2) + "\n")
     started = saved = logged = time.monotonic()
     window: list[dict[str, float]] = []
     crops = 0
@@ -229,16 +231,16 @@ def _restore(trainer: Trainer, checkpoint: Path) -> float:
 
 
 def _save(trainer: Trainer, path: Path, seconds: float) -> None:
-    partial = path.with_name(path.name + ".partial")
-    torch.save({**trainer.state(), "seconds": seconds}, partial)
-    partial.replace(path)
+    with atomic_path(path) as temporary:
+        torch.save({**trainer.state(), "seconds": seconds}, temporary)
 
 
 def _append(path: Path, step: int, seconds: float, rate: float, speed: float, losses: dict[str, float]) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", "minutes", "learning_rate", "crops_per_second", *LOSSES])
-        values = [f"{seconds / 60:.2f}", f"{rate:.6f}", f"{speed:.1f}", *(f"{losses[name]:.4f}" for name in LOSSES)]
-        writer.writerow([step, *values])
+    size = path.stat().st_size if path.is_file() else 0
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    if not size:
+        writer.writerow(["step", "minutes", "learning_rate", "crops_per_second", *LOSSES])
+    values = [f"{seconds / 60:.2f}", f"{rate:.6f}", f"{speed:.1f}", *(f"{losses[name]:.4f}" for name in LOSSES)]
+    writer.writerow([step, *values])
+    append(path, text.getvalue().encode(), size)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.detection import DetectionPhotos
 from mien.errors import DataError
+from mien.files import output_errors, write_text
 
 Picture = NDArray[np.uint8]
 
@@ -65,8 +66,9 @@ def build_store(photos: DetectionPhotos, path: Path) -> PhotoStore:
     if not index.is_file():
         entries: list[list[tuple[int, int, int]]] = []
         offset = 0
+        # one name, not a new one per run: what a kill leaves is large, and is written over by the next run
         partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
+        with output_errors(path), partial.open("wb") as file:
             for photo in range(len(photos)):
                 picture = photos.pixels(photo)
                 levels: list[tuple[int, int, int]] = []
@@ -82,8 +84,9 @@ def build_store(photos: DetectionPhotos, path: Path) -> PhotoStore:
                     half = cv2.resize(even, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
                     picture = np.asarray(half, np.uint8)
                 entries.append(levels)
-        partial.replace(path)
-        index.write_text(json.dumps(entries), encoding="utf-8")
+        with output_errors(path):
+            partial.replace(path)
+        write_text(index, json.dumps(entries))
     return open_store(path)
 
 
