@@ -10,6 +10,7 @@ python tools/generate.py --check    only say which of them are out of date
 from __future__ import annotations
 
 import argparse
+import csv
 import inspect
 import json
 import re
@@ -51,6 +52,8 @@ from mien.models.model import Model
 from mien.models.readout import PRIORS
 from mien.predict.model_set import ModelSet
 from mien.published.reproduction import report_page as reproduction
+from mien.published.reproduction.results import read_result
+from mien.published.reproduction.rows import ROWS
 from mien.results.json_schema import results_schema
 from mien.text import percent
 
@@ -405,6 +408,35 @@ def filled(name: str, parts: dict[str, str]) -> str:
     return page
 
 
+def measured_recipes(cards: dict[str, Card]) -> str:
+    """Hours and scores of recipes: those of the models that are shipped, and of the results of reproduction."""
+    found: dict[str, dict[str, Any]] = {}
+    for card in cards.values():
+        name = card.training["recipe"]
+        path = DOCS / "results" / f"{name.replace('-', '_')}_metrics.csv"
+        if path.is_file() and name not in found:
+            with path.open(newline="", encoding="utf-8") as stream:
+                seconds = sum(float(row["seconds"]) for row in csv.DictReader(stream))
+            scores = {
+                TITLE[one].partition(",")[0]: round(figures["accuracy"], 4)
+                for one, figures in card.scores["results"].items()
+                if one in TITLE and not is_subset(one)
+            }
+            found[name] = {"hours": round(seconds / 3600, 3), "machine": "2 processor cores", "scores": scores}
+    for row in ROWS.values():
+        result = read_result(DOCS / "results" / "reproduction", row.name)
+        if result is None or not result.runs or (row.recipe is None and row.svm is None):
+            continue
+        run = result.runs[0]
+        seconds = run["seconds"] if row.svm is not None else run["epochs"] * run["seconds_per_epoch"]
+        cores = f"{run['threads']} processor core{'s' if run['threads'] > 1 else ''}"
+        titles = {"test": row.protocol, "ferplus": "FER+ majority", "fer2013": "FER2013", "age": "FairFace validation"}
+        scores = {titles[one]: round(result.mean_score(one) or 0, 4) for one in run["scores"] if one in titles}
+        machine = run["gpus"][0] if run.get("gpus") else cores
+        found[row.name] = {"hours": round(seconds / 3600, 3), "machine": machine, "scores": scores}
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
 def pages() -> dict[Path, str]:
     cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
@@ -435,6 +467,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "reproduction.md"] = reproduction.reproduction_page(results)
     for name, picture in reproduction.learning_curve_images(results).items():
         out[DOCS / "images" / "reproduction" / name] = picture
+    out[DOCS.parent / "src" / "mien" / "recipes" / "measured.json"] = measured_recipes(cards)
     readme = README.read_text(encoding="utf-8")
     mark = re.compile(r"(<!-- scores -->\n).*?(\n<!-- /scores -->)", re.DOTALL)
     out[README] = mark.sub(lambda m: m[1] + scores_table(cards) + m[2], readme)

@@ -128,13 +128,22 @@ def unknown_name(
 
     Example:
         >>> str(unknown_name("recipe", "emotoin", ("emotion", "age")))
-        "unknown recipe 'emotoin'; did you mean 'emotion'? There are emotion, age"
+        "no recipe 'emotoin'; did you mean 'emotion'? There are emotion, age"
+    """
+    return InputError(f"no {what} {name!r}", advice=choose_one(name, known), code=code, details=details)
+
+
+def choose_one(name: str, known: Iterable[str]) -> str:
+    """Advice about a name that is not among the known ones: the nearest of them, and all there are.
+
+    Example:
+        >>> choose_one("hapy", ("happy", "sad")), choose_one("x", ("happy", "sad"))
+        ("did you mean 'happy'? There are happy, sad", 'there are happy, sad')
     """
     names = list(known)
     near = " or ".join(map(repr, nearest_names(name, names)))
     there_are = f"here are {', '.join(names)}"
-    advice = f"did you mean {near}? T{there_are}" if near else f"t{there_are}"
-    return InputError(f"unknown {what} {name!r}", advice=advice, code=code, details=details)
+    return f"did you mean {near}? T{there_are}" if near else f"t{there_are}"
 
 
 def display_path(path: str) -> str:

@@ -138,6 +138,7 @@ def make_card(
         data=_data(recipe, facts.get("data", {})),
         training={
             "recipe": recipe.name,
+            "network": recipe.network,
             "epochs": recipe.epochs,
             "seed": recipe.seed,
             "weights": weights.name,

@@ -79,6 +79,22 @@ def quoted_end(text: str, most: int = 60) -> str:
     return f"'{shown}'" if len(shown) <= most else f"'...{shown[-most:]}'"
 
 
+def rough_duration(seconds: float) -> str:
+    """A duration with the two units that matter.
+
+    Example:
+        >>> rough_duration(8), rough_duration(83), rough_duration(5220), rough_duration(200_000)
+        ('8 s', '1 min 23 s', '1 h 27 min', '55 h 33 min')
+    """
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
+    minutes = round(whole / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
 def short_percent(share: float) -> str:
     """A share 0–1 in per cent with two significant digits: one decimal below 10 %.
 

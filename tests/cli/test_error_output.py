@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,23 @@ def test_errors_of_click_that_are_no_wrong_call(capsys: pytest.CaptureFixture[st
 
 def test_lines_for_people_where_no_command_runs() -> None:
     assert error_output() == ErrorOutput()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["analize", "x.jpg"], "No such command 'analize'. Did you mean 'analyze'"),
+        (["data", "prepair", "x"], "Did you mean 'prepare'?"),
+        (["analyze", "x.jpg", "--detecter", "mien"], "'--detector'"),
+        (["analyze", "x.jpg", "--detector", "mtcn"], "Did you mean 'mtcnn'?"),
+        (["explain", "x.jpg", "--out", "maps", "--method", "grad-cem"], "Did you mean 'grad-cam'?"),
+        (["data", "prepare", "x", "--out", "y", "--kind", "folder"], "Did you mean 'folders'?"),
+        (["models", "emotoin"], "did you mean 'emotion'"),
+        (["reproduce", "smal-cnn", "--data", "x.parquet"], "did you mean 'small-cnn'"),
+    ],
+)
+def test_a_misspelt_name_gets_the_nearest(arguments: list[str], near: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mien", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2)
+    assert near in done.stderr

@@ -224,7 +224,7 @@ def test_options(tmp_path: Path) -> None:
         read_dataset(fer2013_plain(tmp_path), options=ReadOptions(labels=("own",)))
     with pytest.raises(InputError, match="size has no meaning for fer2013"):
         read_dataset(tmp_path / "fer2013.csv", options=ReadOptions(size=64))
-    with pytest.raises(InputError, match=r"unknown kind 'folder'; did you mean 'folders'\?"):
+    with pytest.raises(InputError, match=r"no kind 'folder'; did you mean 'folders'\?"):
         read_dataset(path, "folder")
     faces = fairface_parquet(_folder(tmp_path))
     cropped = read_dataset(faces, options=ReadOptions(size=8, crop=lambda rgb: rgb[:8, :8].copy()))

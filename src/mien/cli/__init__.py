@@ -25,7 +25,7 @@ import click
 
 from mien.cli.error_output import INTERRUPTED, ErrorOutput, json_errors_option, wants_json, without_flag
 from mien.cpus import limit_libraries
-from mien.errors import MienError, OutputError
+from mien.errors import MienError, OutputError, nearest_names
 from mien.files import OUTPUT_IS_INPUT
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -69,6 +69,15 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first argument; the nearest names for one that does not exist."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = " or ".join(map(repr, nearest_names(args[0], COMMANDS)))
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C prints no empty line among JSON objects, as click would."""

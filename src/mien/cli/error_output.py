@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
-from mien.errors import MienError
+from mien.errors import MienError, nearest_names
 
 FLAG, VARIABLE = "--json-errors", "MIEN_JSON_ERRORS"
 """The option, accepted anywhere on the line, and the environment variable that turn JSON on."""
@@ -48,6 +49,8 @@ class ErrorOutput:
 
     def print_click_error(self, error: click.ClickException) -> None:
         """Print what click raises; for people with its usage lines."""
+        if isinstance(error, click.BadParameter) and (near := _nearest_choice(error)):
+            error = click.BadParameter(error.message + near, error.ctx, error.param, error.param_hint)
         if self.as_json:
             self.print(_from_click(error, self.command))
         else:
@@ -79,6 +82,15 @@ def without_flag(arguments: Sequence[str]) -> list[str]:
 
 def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _nearest_choice(error: click.BadParameter) -> str:
+    """The choices of an option that a misspelt one may have been meant as; click lists all of them alone."""
+    kind, given = getattr(error.param, "type", None), re.match(r"'(.*?)' is not one of", error.message)
+    if not isinstance(kind, click.Choice) or given is None:
+        return ""
+    near = nearest_names(given[1], map(str, kind.choices))
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def _from_click(error: click.ClickException, command: str | None) -> MienError:

@@ -275,7 +275,7 @@ def _run_tests(
 
 def _write_sheets(part: Any, options: ExplainOptions) -> None:
     """Contact sheets need no gradient: any model that can be evaluated works."""
-    from mien.errors import InputError
+    from mien.errors import InputError, choose_one
     from mien.evaluation.scoring.scored_model import open_model, predict
     from mien.explain.contact_sheets import select_faces
     from mien.explain.output_folder import write_contact_sheet
@@ -286,7 +286,7 @@ def _write_sheets(part: Any, options: ExplainOptions) -> None:
     model = open_model(options.model, options.threads)
     head = options.head or next(iter(model.heads))
     if head not in model.heads:
-        raise InputError(f"{model.name} has no head {head!r}", advice=f"choose one of {', '.join(model.heads)}")
+        raise InputError(f"{model.name} has no head {head!r}", advice=choose_one(head, model.heads))
     probabilities = predict(model, part)[head]
     for name in options.sheets:
         faces = select_faces(name, part, probabilities, model.heads[head], options.count("sheet"), options.seed)

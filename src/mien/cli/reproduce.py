@@ -9,6 +9,9 @@ import click
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, threads_option
 from mien.cli.output import table_console
 
+PUBLISHED_RESULTS = Path("docs", "results", "reproduction")
+"""Results of the repository, which the page of the documentation is written from."""
+
 EPILOG = """\b
 Examples:
   mien reproduce --list
@@ -29,10 +32,9 @@ Examples:
 )
 @click.option(
     "--results",
-    default="docs/results/reproduction",
-    show_default=True,
     type=OUTPUT_FOLDER,
     help="Folder of the result files.",
+    show_default="results in --out; those of docs for --list",
 )
 @click.option("--list", "list_", is_flag=True, help="List the rows and their scores.")
 @threads_option(default="those of torch")
@@ -47,7 +49,7 @@ def command(
     clean_data: Path | None,
     rafdb_data: Path | None,
     out: Path,
-    results: Path,
+    results: Path | None,
     list_: bool,
     threads: int | None,
     limit_hours: float | None,
@@ -57,13 +59,14 @@ def command(
 
     Each ROW (all of them by default) is one published result, or the same network with Mien's training. Rows without a
     result are run, cheapest first. After a kill at any moment, the same call continues the interrupted run. The page
-    docs/reproduction.md is written from the result files.
+    docs/reproduction.md is written from the result files in docs/results/reproduction.
     """
     from mien.errors import MissingExtraError
 
     if list_:
-        _list(rows, results)
+        _list(rows, results or PUBLISHED_RESULTS)
         return
+    results = results or out / "results"
     files = {"fer2013": data, "fairface": age_data, "clean": clean_data, "rafdb": rafdb_data}
     given = {kind: path for kind, path in files.items() if path is not None}
     if not given:

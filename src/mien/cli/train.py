@@ -29,16 +29,29 @@ Examples:
 
 
 def _list(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
-        from mien.published.recipes.svm import SVM_RECIPES
-        from mien.recipes.catalog import RECIPES
+    if not value:
+        return
+    from rich.table import Table
 
-        summaries = {name: one.summary for name, one in RECIPES.items()} | {
-            n: one.summary for n, one in SVM_RECIPES.items()
-        }
-        for name, summary in summaries.items():
-            click.echo(f"{name:32} {summary}")
-        context.exit()
+    from mien.cli.output import table_console
+    from mien.published.recipes.svm import SVM_RECIPES
+    from mien.recipes.catalog import RECIPES
+    from mien.recipes.measured import read_measured
+    from mien.text import percent, rough_duration
+
+    measured = read_measured()
+    table = Table(box=None, pad_edge=False)
+    for column in ("recipe", "time", "on", "accuracy", "summary"):
+        table.add_column(column, no_wrap=column in ("recipe", "time"), overflow="fold")
+    summaries = {name: recipe.summary for name, recipe in RECIPES.items()}
+    summaries |= {name: recipe.summary for name, recipe in SVM_RECIPES.items()}
+    for name, summary in summaries.items():
+        one = measured.get(name)
+        scores = "" if one is None else "; ".join(f"{percent(score)} {test}" for test, score in one.scores.items())
+        time = "" if one is None else rough_duration(3600 * one.hours)
+        table.add_row(name, time, "" if one is None else one.machine, scores, summary)
+    table_console(180).print(table)
+    context.exit()
 
 
 @click.command("train", cls=OutputCommand, epilog=EPILOG)
@@ -56,8 +69,20 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @click.option("--batch-size", type=click.IntRange(1), help="Batch size.", show_default="the recipe's")
 @click.option("--seed", type=int, help="Seed of the run.", show_default="the recipe's")
 @threads_option(default="those of torch, at most the available CPUs")
-@click.option("--progress/--no-progress", default=True, show_default=True, help="Show a progress bar on stderr.")
-@click.option("--list", is_eager=True, is_flag=True, expose_value=False, callback=_list, help="List the recipes.")
+@click.option(
+    "--progress/--no-progress",
+    default=True,
+    show_default=True,
+    help="Print the time it will take, and each epoch, on stderr.",
+)
+@click.option(
+    "--list",
+    is_eager=True,
+    is_flag=True,
+    expose_value=False,
+    callback=_list,
+    help="List the recipes, with measured times and scores.",
+)
 def command(
     recipe: str,
     data: Path,
@@ -80,7 +105,7 @@ def command(
     """
     from mien.errors import MissingExtraError
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.recipes.catalog import get_recipe
+    from mien.recipes.fit import recipe_for_data
 
     line = shlex.join(["mien", *sys.argv[1:]])
     if recipe in SVM_RECIPES:
@@ -93,13 +118,14 @@ def command(
         click.echo(_train_svm(recipe, data, out, seed, line))
         return
     try:
+        from mien.training.progress import describe_best
         from mien.training.ranks import read_rank
         from mien.training.resumption import count_epochs
         from mien.training.run import train
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
 
-    settings = get_recipe(recipe)
+    settings = recipe_for_data(recipe, data)
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     folder = out or Path("runs") / settings.name
@@ -122,6 +148,8 @@ def command(
     if resume and 0 < before == count_epochs(folder) and read_rank(os.environ).is_first:
         click.echo(f"mien: {folder}: is complete after {before} epochs; a larger --epochs lengthens it", err=True)
     if read_rank(os.environ).is_first:
+        click.echo(describe_best(settings, folder), err=True)
+        click.echo(f"next: mien evaluate {shlex.quote(str(folder))} --data {shlex.quote(str(data))}", err=True)
         click.echo(folder)
 
 

@@ -101,7 +101,7 @@ def command(
     from mien.errors import MissingExtraError
     from mien.files import output_file
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.recipes.catalog import get_recipe
+    from mien.recipes.fit import recipe_for_data
 
     if recipe in SVM_RECIPES:
         raise click.UsageError(f"{recipe} is a support-vector machine: it has no epochs and no search space.")
@@ -115,7 +115,7 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "optuna", "tune", "a search") from error
 
-    settings = get_recipe(recipe)
+    settings = recipe_for_data(recipe, data)
     name = study or settings.name
     folder = out or Path("runs") / "tune" / name
     url = database_url(storage, folder)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from mien.detect.detector import Detector
 from mien.detect.options import DetectionOptions
-from mien.errors import InputError
+from mien.errors import InputError, unknown_name
 
 __all__ = ["DETECTORS", "DetectionOptions", "Detector", "DetectorInfo", "make_detector"]
 
@@ -135,9 +135,7 @@ def make_detector(options: DetectionOptions | str | None = None, *, threads: int
         options = DetectionOptions() if options is None else DetectionOptions(options)
     info = DETECTORS.get(options.detector)
     if info is None:
-        raise InputError(
-            f"no detector {options.detector!r}", advice=f"choose one of {', '.join(DETECTORS)}", code="detector-unknown"
-        )
+        raise unknown_name("detector", options.detector, DETECTORS, code="detector-unknown")
     if options.detector_model is not None and not info.takes_model:
         raise InputError(f"detector {options.detector!r} has its own weights", advice="leave the model file out")
     if options.threshold is not None and not info.takes_threshold:

@@ -1,8 +1,9 @@
 """Rebuilds a torch network from an exported ONNX file of Mien, because explanations need gradients.
 
-The exporter folds a batch norm that follows a convolution into it: the file then holds the convolution's scaled weight
-and a ``…_bias``. Such a convolution gets the folded weight and bias, and the batch norm behind it becomes the identity,
-which computes, and differentiates, the same. The result is refused unless its logits are those of ONNX Runtime.
+The exporter folds a batch norm that follows a convolution or a linear layer into it: the file then holds the layer's
+scaled weight and a ``…_bias``. Such a layer gets the folded weight and bias, and the batch norm behind it becomes the
+identity, which computes, and differentiates, the same. The result is refused unless its logits are those of ONNX
+Runtime.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from mien.networks.catalog import get_network
 from mien.recipes.catalog import get_recipe
 
 TOLERANCE = 1e-4
-"""Greatest difference of a logit between the rebuilt network and ONNX Runtime."""
+"""Greatest difference of a logit between the rebuilt network and ONNX Runtime, as a share of the greatest logit where
+that is above 1, as for exports."""
 _IMAGES = 8
 _PREFIX = "module."
 """Prefix of the exporter in the names of a network's weights."""
@@ -51,10 +53,12 @@ def rebuild_network(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
             "is in 8 bits and cannot be differentiated", path=name, advice="explain the network that it was made from"
         )
     try:
-        row_name = get_recipe(str(card.training.get("recipe"))).network
+        # models that were exported before the card named it have a recipe of the table
+        row_name = str(card.training.get("network") or get_recipe(str(card.training.get("recipe"))).network)
+        row = get_network(row_name)
     except InputError as error:
         raise _not_rebuilt(name, str(error)) from error
-    module = get_network(row_name).build({head.name: len(head.labels) for head in card.heads})
+    module = row.build({head.name: len(head.labels) for head in card.heads})
     weights = {
         entry.name.removeprefix(_PREFIX): torch.from_numpy(np.array(numpy_helper.to_array(entry)))
         for entry in onnx.load_from_string(content).graph.initializer
@@ -84,17 +88,20 @@ def _fill(module: nn.Module, weights: dict[str, Tensor]) -> None:
     """Load the file's weights into the module; `KeyError` or `RuntimeError` where one is missing or does not fit."""
     for path, layer in list(module.named_modules()):
         bias = weights.get(f"{path}.weight_bias")
-        if isinstance(layer, nn.Conv2d) and bias is not None:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and bias is not None:
             layer.bias = nn.Parameter(torch.empty_like(bias))
             weights[f"{path}.bias"] = bias
         elif isinstance(layer, _NORMS) and f"{path}.weight" not in weights:
             parent, _, own = path.rpartition(".")
             setattr(module.get_submodule(parent), own, nn.Identity())
-    # the number of batches is not exported, and a trained network does not need it
-    state: dict[str, Any] = {
-        key: value if key.endswith("num_batches_tracked") else weights[key]
-        for key, value in module.state_dict().items()
-    }
+    state: dict[str, Any] = {}
+    for key, value in module.state_dict().items():
+        if key.endswith("num_batches_tracked"):
+            state[key] = value  # not exported, and a trained network does not need it
+        elif key.endswith(".bias") and key not in weights and key.removesuffix("bias") + "weight" in weights:
+            state[key] = torch.zeros_like(value)  # the exporter leaves out a bias of zeros
+        else:
+            state[key] = weights[key]
     module.load_state_dict(state)
 
 
@@ -106,4 +113,5 @@ def _difference(model: Model, module: nn.Module) -> float:
     with torch.inference_mode():
         outputs = module(torch.from_numpy(normalize(images, card.mean, card.std)))
     expected = model.logits(images)
-    return max(float(np.abs(outputs[key].numpy() - value).max()) for key, value in expected.items())
+    greatest = max(1.0, *(float(np.abs(value).max()) for value in expected.values()))
+    return max(float(np.abs(outputs[key].numpy() - value).max()) for key, value in expected.items()) / greatest

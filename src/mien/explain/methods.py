@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mien.errors import InputError
+from mien.errors import unknown_name
 from mien.explain.layers import select_layer
 from mien.explain.model import ExplainedNetwork, HeadLogits, chunk_slices
 from mien.explain.regions import affine_maps, coverage, has_regions, map_to_input, quadrilaterals, spatial_transformer
@@ -116,7 +116,7 @@ def select_methods(model: ExplainedNetwork, names: Sequence[str]) -> tuple[str, 
     known = (*METHODS, REGIONS)
     for name in names:
         if name not in (*known, "all"):
-            raise InputError(f"no method {name!r}", advice=f"choose from {', '.join(known)} and all")
+            raise unknown_name("method", name, (*known, "all"))
     if REGIONS in names:
         spatial_transformer(model)
     every = "all" in names
@@ -153,7 +153,7 @@ def attribution_maps(
     if method == REGIONS:
         return coverage(quadrilaterals(affine_maps(model, x), model.size), model.size)
     if method not in METHODS:
-        raise InputError(f"no method {method!r}", advice=f"choose one of {', '.join((*METHODS, REGIONS))}")
+        raise unknown_name("method", method, (*METHODS, REGIONS))
     out = np.zeros((len(x), model.size, model.size), np.float32)
     if not len(x):
         return out

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien.errors import InputError
+from mien.errors import InputError, choose_one
 from mien.explain.from_onnx import rebuild_network
 from mien.models.card import CropFrame, Head
 from mien.models.catalog import MODELS, read_model
@@ -78,8 +78,8 @@ class ExplainedNetwork:
         for head in self.heads:
             if name in (None, head.name):
                 return head
-        heads = ", ".join(head.name for head in self.heads)
-        raise InputError(f"{self.name} has no head {name!r}", advice=f"choose one of {heads}")
+        names = [head.name for head in self.heads]
+        raise InputError(f"{self.name} has no head {name!r}", advice=choose_one(str(name), names))
 
     def input(self, crops: NDArray[np.uint8]) -> Tensor:
         """uint8 ``(n, size, size, channels)`` → normalised float32 ``(n, channels, size, size)``."""
@@ -120,7 +120,7 @@ def open_network(model: str | Path, threads: int | None = None) -> ExplainedNetw
         raise InputError(
             "no such model",
             path=path,
-            advice=f"give {', '.join(MODELS)}, an .onnx file, or a run folder",
+            advice=choose_one(str(model), (*MODELS, "an .onnx file", "a run folder")),
             code="model-missing",
         )
     if is_svm_run(path):
@@ -157,5 +157,5 @@ def target_classes(target: str, labels: tuple[str, ...], probabilities: NDArray[
     if target == ALL:
         return np.tile(np.arange(len(labels)), (n, 1))
     if target not in labels:
-        raise InputError(f"no class {target!r}", advice=f"give {PREDICTED}, {ALL} or one of {', '.join(labels)}")
+        raise InputError(f"no class {target!r}", advice=choose_one(target, (PREDICTED, ALL, *labels)))
     return np.full((n, 1), labels.index(target), np.int64)

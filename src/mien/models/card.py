@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mien.defaults import POOLED_INTERVAL
-from mien.errors import ModelError
+from mien.errors import ModelError, choose_one
 from mien.labels import number_ranges
 from mien.models.readout import DEFAULT, PHOTOS, Readout
 from mien.text import listing
@@ -242,7 +242,7 @@ class Card:
         names = [head.name for head in self.heads]
         raise ModelError(
             f"model {self.name!r} has no head {name!r}",
-            advice=f"choose one of {', '.join(names)}",
+            advice=choose_one(name, names),
             code="head-unknown",
             details={"heads": names},
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import InputError, MissingFileError, ModelError
+from mien.errors import MissingFileError, ModelError, unknown_name
 
 FILES = Path(__file__).parent / "files"
 """The folder of the shipped files."""
@@ -64,11 +64,7 @@ def read_model(model: str | Path) -> bytes:
     row = MODELS.get(str(model))
     path = Path(model) if row is None else FILES / row.filename
     if row is None and path.suffix.lower() != ".onnx":
-        raise InputError(
-            f"no model {str(model)!r}",
-            advice=f"give {' or '.join(MODELS)}, or the path of an .onnx file",
-            code="model-unknown",
-        )
+        raise unknown_name("model", str(model), (*MODELS, "any .onnx file"), code="model-unknown")
     if not path.is_file():
         advice = "check the path" if row is None else f"install mien again: {_REINSTALL}"
         raise MissingFileError("no such model file", path=path, advice=advice)

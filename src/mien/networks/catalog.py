@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mien.errors import InputError
+from mien.errors import unknown_name
 from mien.networks.spec import Heads, NetworkSpec
 from mien.published.networks.catalog import PUBLISHED_NETWORKS
 
@@ -101,8 +101,6 @@ def get_network(name: str) -> NetworkSpec:
     try:
         return NETWORKS[name]
     except KeyError:
-        raise InputError(
-            f"no network {name!r}: there are {', '.join(NETWORKS)}",
-            code="network-unknown",
-            details={"networks": list(NETWORKS)},
+        raise unknown_name(
+            "network", name, NETWORKS, code="network-unknown", details={"networks": list(NETWORKS)}
         ) from None

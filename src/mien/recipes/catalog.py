@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mien.errors import InputError
+from mien.errors import unknown_name
 from mien.published.recipes.catalog import PUBLISHED_RECIPES
 from mien.recipes.age import AGE, AGE_CPU
+from mien.recipes.classes import CLASSES
 from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_STUDENT, EMOTION_TEACHER
 from mien.training.config import Recipe
 from mien.training.recipe_file import is_recipe_file, read_recipe
 
-SHIPPED = (EMOTION_CPU, EMOTION_STUDENT, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
-"""Recipes of the models that Mien ships."""
+SHIPPED = (CLASSES, EMOTION_CPU, EMOTION_STUDENT, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
+"""Mien's own recipes: of the models that it ships, and for the classes of any dataset."""
 RECIPES: Mapping[str, Recipe] = {one.name: one for one in (*SHIPPED, *PUBLISHED_RECIPES)}
 
 
@@ -27,8 +28,4 @@ def get_recipe(name: str) -> Recipe:
     try:
         return RECIPES[name]
     except KeyError:
-        raise InputError(
-            f"no recipe {name!r}: there are {', '.join(RECIPES)}",
-            code="recipe-unknown",
-            details={"recipes": list(RECIPES)},
-        ) from None
+        raise unknown_name("recipe", name, RECIPES, code="recipe-unknown", details={"recipes": list(RECIPES)}) from None

@@ -15,7 +15,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
@@ -34,6 +34,7 @@ from mien.training.environment import collect_environment
 from mien.training.initial_weights import load_exported
 from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
 from mien.training.preprocessing import unit_range
+from mien.training.progress import TrainingProgress
 from mien.training.ranks import ProcessRank, process_group, run_on_first
 from mien.training.resumption import FINISHED, RunStart, count_epochs, describe_source, find_start
 from mien.training.stored_predictions import StoredPredictions, read_stored_predictions
@@ -165,7 +166,7 @@ def train(
         initial: exported model of the same network whose weights a new run starts from.
         resume: continue after the folder's last finished epoch; the metrics are those of an uninterrupted run.
         threads: processor threads, None for torch's own choice.
-        progress: show a progress bar on stderr.
+        progress: print on stderr what the run will take, and each epoch with the time left.
         command: command line to record.
         seconds: end after the epoch in which this time has passed; None for no limit.
         on_epoch: called with every epoch's row of metrics; training ends after the epoch for which it returns False.
@@ -326,7 +327,7 @@ def _trainer(
     if limit is not None:
         callbacks.append(limit)
     if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
+        callbacks.append(TrainingProgress(recipe))
     return L.Trainer(
         accelerator="auto",
         devices=process.local,
@@ -340,7 +341,7 @@ def _trainer(
         gradient_clip_val=recipe.gradient_clip,
         callbacks=callbacks,
         logger=TensorBoardLogger(folder, name="", version=files.TENSORBOARD),
-        enable_progress_bar=progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=20,

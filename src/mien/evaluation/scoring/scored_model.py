@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
-from mien.errors import DataError, InputError, ModelError
+from mien.errors import DataError, InputError, ModelError, choose_one
 from mien.models.card import CropFrame
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
@@ -67,7 +67,7 @@ def open_model(model: str | Path, threads: int | None = None, prior: str = DEFAU
         raise InputError(
             "no such model",
             path=path,
-            advice=f"give {', '.join(MODELS)}, an .onnx file, or a run folder",
+            advice=choose_one(str(model), (*MODELS, "an .onnx file", "a run folder")),
             code="model-missing",
         )
     return _open_run(path, threads)

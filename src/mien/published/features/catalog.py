@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError
+from mien.errors import InputError, unknown_name
 from mien.published.features import hog, landmarks
 
 SIDE = 48
@@ -70,7 +70,7 @@ def parse_feature_names(features: str | Iterable[str]) -> tuple[str, ...]:
     wanted = {name.strip().replace("-", "_") for name in given} - {""}
     unknown = sorted(wanted - set(FEATURES))
     if unknown or not wanted:
-        raise InputError(f"no feature {unknown[0] if unknown else ''!r}: there are {', '.join(FEATURES)}")
+        raise unknown_name("feature", unknown[0] if unknown else "", FEATURES)
     return tuple(name for name in FEATURES if name in wanted)
 
 

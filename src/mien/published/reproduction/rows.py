@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mien.errors import InputError
+from mien.errors import unknown_name
 from mien.networks.catalog import get_network
 from mien.published.recipes.fusion import VARIANTS
 from mien.published.recipes.svm import SVM_RECIPES
@@ -213,6 +213,6 @@ def select_rows(names: tuple[str, ...]) -> tuple[ReproductionRow, ...]:
     """The rows with these names, or all, cheapest first; `InputError` lists the names there are."""
     unknown = [name for name in names if name not in ROWS]
     if unknown:
-        raise InputError(f"no row {unknown[0]!r}: there are {', '.join(ROWS)}")
+        raise unknown_name("row", unknown[0], ROWS)
     rows = [ROWS[name] for name in dict.fromkeys(names)] if names else list(ROWS.values())
     return tuple(sorted(rows, key=lambda row: row.cost))

@@ -1,0 +1,46 @@
+"""`mien train` on the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.commands import runner
+from helpers.labelled_pictures import pictures
+from mien.cli import cli
+from mien.datasets.prepared_file import write_prepared
+from mien.errors import DataError
+
+
+def test_the_list_has_times_and_scores() -> None:
+    result = runner().invoke(cli, ["train", "--list"], catch_exceptions=False)
+    assert result.exit_code == 0
+    line = next(line for line in result.stdout.splitlines() if line.startswith("emotion-cpu "))
+    assert " h " in line
+    assert "2 processor cores" in line
+    assert " % FER2013 test" in line
+
+
+def test_a_run_ends_with_its_score_and_the_next_command(tmp_path: Path) -> None:
+    data = write_prepared(pictures(60), tmp_path / "my data.parquet")
+    command = [sys.executable, "-m", "mien", "train", "stack-baseline", "--data", str(data), "--out", "run",
+               "--epochs", "1", "--batch-size", "16", "--threads", "1"]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout == "run\n"
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("stack-baseline: 1 epochs of ")
+    assert lines[-2].startswith("best epoch 1 of 1: validation accuracy ")
+    assert lines[-1] == f"next: mien evaluate run --data '{data}'"
+    assert "Warning" not in done.stderr
+
+
+def test_data_that_does_not_fit_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    data = write_prepared(pictures(20), tmp_path / "d.parquet")
+    with pytest.raises(DataError, match="recipes that fit it"):
+        runner().invoke(cli, ["train", "age-cpu", "--data", str(data), "--out", str(tmp_path / "run")],
+                        catch_exceptions=False)  # fmt: skip
+    assert not (tmp_path / "run").exists()
