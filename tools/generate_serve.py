@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markdown_tables import table
 
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
@@ -23,7 +25,7 @@ def limits_section() -> str:
 
 def attacks_section(measured: dict[str, Any]) -> str:
     lines = [
-        "`python benchmarks/serve_attacks.py --json docs/results/serve_attacks.json` makes each of these on a real "
+        "`python benchmarks/serve_attacks.py --pictures 1000 --json docs/results/serve_attacks.json` makes each of these on a real "
         "process; after each, the service has to answer a photo as before. Memory: "
         f"{measured['before_mb']:.0f} MB before, {measured['most_mb']:.0f} MB at most, {measured['after_mb']:.0f} MB after "
         "all of them: a photo of 25 megapixels takes some hundred megabytes while its faces are detected, in each worker, "
@@ -63,10 +65,68 @@ def load_section(measured: dict[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
+CLIENT_GROUPS = ((1, 2), (3, 5), (6, 8))
+"""Numbers of photo clients that one figure pools."""
+
+
+def mix_section(measured: dict[str, Any]) -> str:
+    """Photos, cameras and videos at once: a row per number of cameras and videos, for few and many photo clients."""
+    about, rows = measured["machine"], measured["rows"]
+    photos = [row["photo"] for row in rows]
+    lines = [
+        f"`python benchmarks/serve_mix.py --seconds {about['seconds']:g} --json docs/results/serve_mix.json`, whose header says what is measured and how: "
+        f"all {len(rows)} mixes of 0–4 cameras, 1–8 photo clients and 0–2 videos, {about['seconds']:g} s each. "
+        f"{about['processor']}, {about['cpus']} cores, Python {about['python']}; {about['date']}. The machine was shared with "
+        f"other work (load {about['load']:.0f} on two cores), so every figure is several times worse than on a machine that "
+        "does nothing else; what they say is how the kinds of work compare. "
+        f"Of {sum(len(one['waits_ms']) for one in photos):,} photos {sum(one['failed'] for one in photos)} failed. A figure "
+        "pools the mixes with so many photo clients: median / 95th percentile of waits in ms, and all cameras and videos together "
+        "in frames a second.",
+        "",
+    ]
+    groups = [f"{low}–{high}" for low, high in CLIENT_GROUPS]
+    header = ["cameras", "videos", *(f"photos, ms, {group} clients" for group in groups), "photos a second"]
+    header += ["camera frames, ms", "camera frames a second", "video frames a second"]
+    table_rows = []
+    for cameras, videos in sorted({(row["cameras"], row["videos"]) for row in rows}):
+        of_mix = [row for row in rows if (row["cameras"], row["videos"]) == (cameras, videos)]
+        frames = [row["camera"] for row in of_mix if cameras]
+        table_rows.append(
+            [
+                str(cameras),
+                str(videos),
+                *(
+                    _waits(row["photo"] for row in of_mix if low <= row["clients"] <= high)
+                    for low, high in CLIENT_GROUPS
+                ),
+                _mean(row["photo"]["per_second"] for row in of_mix),
+                _waits(frames),
+                _mean(one["per_second"] for one in frames),
+                _mean(sum(row["video_frames_per_second"]) for row in of_mix if videos),
+            ]
+        )
+    lines += table(header, table_rows)
+    return "\n".join(lines).strip()
+
+
+def _waits(parts: Iterable[dict[str, Any]]) -> str:
+    waits = [wait for one in parts for wait in one["waits_ms"]]
+    if not waits:
+        return ""
+    median, high = np.percentile(waits, (50, 95))
+    return f"{median:,.0f} / {high:,.0f}"
+
+
+def _mean(figures: Iterable[float]) -> str:
+    known = list(figures)
+    return f"{np.mean(known):.1f}" if known else ""
+
+
 def serve_parts() -> dict[str, str]:
     """The page's tables by their marks."""
-    attacks, load = (
+    attacks, load, mix = (
         json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("serve_attacks", "serve")
+        for name in ("serve_attacks", "serve", "serve_mix")
     )
-    return {"limits": limits_section(), "attacks": attacks_section(attacks), "load": load_section(load)}
+    sections = {"limits": limits_section(), "attacks": attacks_section(attacks), "load": load_section(load)}
+    return sections | {"mix": mix_section(mix)}
