@@ -28,17 +28,17 @@ from mien.datasets.detection import (
 from mien.detect import DetectionOptions, make_detector
 from mien.detect.mien import MienDetector
 from mien.evaluation.detection import (
-    Found,
+    Detections,
     Matches,
     average_precision,
     false_boxes_per_photo,
     landmark_error,
-    match,
+    match_detections,
     precision_recall,
     recall,
     threshold_for,
 )
-from mien.evaluation.scoring.detectors import by_size, photo_truth
+from mien.evaluation.scoring.detectors import by_size, ground_truth
 from mien.models.session import open_session
 from mien.recipes.detector import HELD_OUT
 
@@ -48,7 +48,7 @@ LEAST_SCORE = 0.1
 PORTRAITS = "london"
 """The subset whose points were set by hand: landmarks are measured on it, recall is not."""
 
-Detect = Callable[[NDArray[np.uint8]], Found]
+Detect = Callable[[NDArray[np.uint8]], Detections]
 
 
 def mien_detector(models: Path, name: str) -> Detect:
@@ -57,9 +57,9 @@ def mien_detector(models: Path, name: str) -> Detect:
     for attribute, file in (("_network", name), ("_landmarks", "landmarks.onnx")):
         setattr(detector, attribute, open_session((models / file).read_bytes(), threads=1, name=file))
 
-    def detect(rgb: NDArray[np.uint8]) -> Found:
+    def detect(rgb: NDArray[np.uint8]) -> Detections:
         faces = detector.detect(rgb)
-        return Found(faces.boxes, faces.scores, faces.landmarks)
+        return Detections(faces.boxes, faces.scores, faces.landmarks)
 
     return detect
 
@@ -67,9 +67,9 @@ def mien_detector(models: Path, name: str) -> Detect:
 def other_detector(name: str, min_face: int | None) -> Detect:
     detector = make_detector(DetectionOptions(name, min_face), threads=1)
 
-    def detect(rgb: NDArray[np.uint8]) -> Found:
+    def detect(rgb: NDArray[np.uint8]) -> Detections:
         faces = detector.detect(rgb)
-        return Found(faces.boxes, faces.scores, faces.landmarks)
+        return Detections(faces.boxes, faces.scores, faces.landmarks)
 
     return detect
 
@@ -77,11 +77,10 @@ def other_detector(name: str, min_face: int | None) -> Detect:
 ROWS: dict[str, Callable[[Path], Detect]] = {
     "mien": lambda models: mien_detector(models, "detector-int8.onnx"),
     "mien, float": lambda models: mien_detector(models, "detector.onnx"),
-    "mtcnn, min_face 16": lambda _: other_detector("mtcnn", 16),
+    "mtcnn, min_face 20": lambda _: other_detector("mtcnn", 20),
     "mtcnn, min_face 40": lambda _: other_detector("mtcnn", 40),
     "res10": lambda _: other_detector("res10", None),
     "haar": lambda _: other_detector("haar", None),
-    "haar, min_face 24": lambda _: other_detector("haar", 24),
 }
 
 
@@ -147,9 +146,9 @@ def main() -> None:
                 start = time.process_time()
                 found[part].append(detect(rgb))
                 seconds += time.process_time() - start
-        matches = match([photo_truth(sites, i) for i in range(len(sites))], found["sites"])
-        trusted = match([photo_truth(sites, i, trusted=True) for i in range(len(sites))], found["sites"])
-        hand = match([photo_truth(portraits, i) for i in range(len(portraits))], found["portraits"])
+        matches = match_detections([ground_truth(sites, i) for i in range(len(sites))], found["sites"])
+        trusted = match_detections([ground_truth(sites, i, trusted=True) for i in range(len(sites))], found["sites"])
+        hand = match_detections([ground_truth(portraits, i) for i in range(len(portraits))], found["portraits"])
         threshold = threshold_for(matches, FALSE_BOXES)
         kept = np.isfinite(trusted.errors) & (trusted.face_scores >= threshold) & (trusted.heights >= 32)
         result["detectors"][name] = {

@@ -1,7 +1,8 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
 python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
-                                   docs/licences.md, docs/robustness.md, docs/scoreboard.md and docs/reproduction.md with their pictures,
+                                   docs/detector.md, docs/licences.md, docs/robustness.md, docs/scoreboard.md,
+                                   docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
                                    docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md
 python tools/generate.py --check    only say which of them are out of date
@@ -21,7 +22,7 @@ from typing import Any
 import click
 from generate_audit import audit_page
 from generate_batch import batch_parts
-from generate_detectors import detectors_section
+from generate_detectors import detector_page, detector_pictures, detectors_section
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
 from generate_faults import faults_parts
@@ -444,6 +445,9 @@ def pages() -> dict[Path, str]:
     out[DOCS / "results.schema.json"] = json.dumps(results_schema(), indent=2, ensure_ascii=False) + "\n"
     out[DOCS / "results.md"] = filled("results", {"columns": columns_section(ModelSet.open(defaults.MODELS).heads)})
     out[DOCS / "benchmarks.md"] = benchmarks_page()
+    out[DOCS / "detector.md"] = detector_page()
+    for name, picture in detector_pictures().items():
+        out[DOCS / "images" / "detector" / name] = picture
     out[DOCS / "video.md"] = video_page()
     out[DOCS / "audit.md"] = audit_page()
     batch = json.loads((DOCS / "results" / "batch.json").read_text(encoding="utf-8"))

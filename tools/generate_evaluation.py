@@ -160,7 +160,7 @@ def calibration_section() -> str:
 def missed_lines(document: Mapping[str, Any]) -> list[str]:
     found = document["detection"]
     lines = [
-        f"{found['missed']:,} of {found['faces']:,} faces are not found by the default detector ({found['detector']}): "
+        f"{found['missed']:,} of {found['faces']:,} faces are not found by the detector ({found['detector']}): "
         f"{percent(found['miss_rate'], found['interval'])}.",
         "",
     ]

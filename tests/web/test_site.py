@@ -45,15 +45,6 @@ def test_the_folder_has_every_file_that_it_names(site: Site, tmp_path: Path) -> 
     assert "unsafe-eval" not in policy[0].replace("wasm-unsafe-eval", "")
 
 
-def test_a_page_takes_the_place_of_an_earlier_one(site: Site, tmp_path: Path) -> None:
-    assets = tmp_path / "assets"
-    assets.mkdir()
-    (assets / "model-emotion-01234567.onnx.gz").write_bytes(b"of an earlier page")
-    (assets / "notes.gz").write_bytes(b"of the user")
-    write_folder(site, tmp_path)
-    assert {path.name for path in assets.iterdir()} == {*site.assets, "notes.gz"}
-
-
 def test_a_page_of_twelve_megabytes_at_most(site: Site) -> None:
     runtime = 3_700_000 + 75_000  # of onnxruntime-web 1.30.0, compressed
     assert site.size + runtime < 12_000_000

@@ -56,8 +56,8 @@ def rows_of_faces(
     because it is measured with an error.
     """
     raw = np.asarray(boxes, np.float64).reshape(-1, 4)
-    sides, seen = raw[:, 2:] - raw[:, :2], np.clip(raw[:, 2:], 0, size) - np.clip(raw[:, :2], 0, size)
+    sides, inside = raw[:, 2:] - raw[:, :2], np.clip(raw[:, 2:], 0, size) - np.clip(raw[:, :2], 0, size)
     # a pixel at least: as float32 a box may become empty
-    visible = (seen.prod(axis=1) >= min_visible * sides.prod(axis=1)) & (seen > 1e-3).all(axis=1)
+    visible = (inside.prod(axis=1) >= min_visible * sides.prod(axis=1)) & (inside > 1e-3).all(axis=1)
     keep = np.flatnonzero(visible & (sides.max(axis=1, initial=0) >= TOLERANCE * min_face))
     return keep[np.argsort(-np.asarray(scores)[keep], kind="stable")]

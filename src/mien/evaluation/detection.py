@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class GroundTruth:
     """What a photo holds.
 
     Attributes:
@@ -35,7 +35,7 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class Detections:
     """What a detector returned for a photo.
 
     Attributes:
@@ -74,7 +74,9 @@ class Matches:
     face_free_photos: int
 
 
-def match(truths: Sequence[Truth], found: Sequence[Found], *, overlap: float = 0.5, min_height: float = 8.0) -> Matches:
+def match_detections(
+    truths: Sequence[GroundTruth], found: Sequence[Detections], *, overlap: float = 0.5, min_height: float = 8.0
+) -> Matches:
     """Match detections with faces, photo by photo, the best score first.
 
     Args:
@@ -126,7 +128,7 @@ def match(truths: Sequence[Truth], found: Sequence[Found], *, overlap: float = 0
     )
 
 
-def match_boxes(found: Found, boxes: Floats, overlap: float) -> NDArray[np.intp]:
+def match_boxes(found: Detections, boxes: Floats, overlap: float) -> NDArray[np.intp]:
     """``(n,)`` which face each detection matches, -1 for none. A face is matched once, by the best score."""
     partner = np.full(len(found.scores), -1, np.intp)
     if not len(boxes) or not len(partner):

@@ -39,8 +39,6 @@ SERVER_ONLY = frozenset(
 )
 """Scripts that the page without a server has not."""
 _SETTINGS, _SERVICE_WORKER = "settings.json", "service-worker.js"
-_STORED = re.compile(r".+-[0-9a-f]{8}\.\w+\.gz")
-"""Name of a compressed file with its hash."""
 _IMPORT = re.compile(r'(\bfrom |\bimport )"\./([\w-]+\.js)"')
 _CSP = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'"
 _FOLDER_CSP = (
@@ -148,8 +146,6 @@ def parse_models(text: str) -> dict[str, str]:
 def write_folder(site: Site, folder: Path) -> None:
     """Write the page as a folder for any static host; ``index.html`` comes last.
 
-    Networks of an earlier page are removed.
-
     Raises:
         OutputError: it cannot be written.
     """
@@ -165,9 +161,6 @@ def write_folder(site: Site, folder: Path) -> None:
         for name, content in files.items():
             with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(content)
-        for path in (folder / "assets").iterdir():
-            if _STORED.fullmatch(path.name) and path.name not in site.assets:
-                path.unlink()
 
 
 def write_single(site: Site, file: Path) -> None:

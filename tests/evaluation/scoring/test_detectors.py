@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mien.datasets.detection import DetectionPhotos, PhotoLabels, from_labels
-from mien.evaluation.scoring.detectors import evaluate_detectors, photo_truth
+from mien.evaluation.scoring.detectors import evaluate_detectors, ground_truth
 from mien.results.faces import Faces
 
 POINTS = np.array([[[14, 14], [26, 14], [20, 20], [15, 26], [25, 26]]], np.float32)
@@ -75,5 +75,5 @@ def test_every_detector_gets_a_row_of_the_same_measures(photos: DetectionPhotos)
 
 
 def test_landmarks_that_are_not_trusted_can_be_left_out(photos: DetectionPhotos) -> None:
-    assert np.isnan(photo_truth(photos, 1, trusted=True).landmarks[1]).all()
-    assert np.isfinite(photo_truth(photos, 1).landmarks).all()
+    assert np.isnan(ground_truth(photos, 1, trusted=True).landmarks[1]).all()
+    assert np.isfinite(ground_truth(photos, 1).landmarks).all()

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from mien.datasets.detection import SIZE_EDGES, SIZE_NAMES, DetectionPhotos, count_licences, count_sizes
 from mien.detect.detector import Detector
 from mien.evaluation.detection import (
-    Found,
+    Detections,
+    GroundTruth,
     Matches,
-    Truth,
     average_precision,
     false_boxes_per_photo,
     landmark_error,
-    match,
+    match_detections,
     recall,
 )
 
@@ -54,7 +54,7 @@ def evaluate_detectors(
         DataError: a photo that cannot be read.
     """
     total, done = len(photos) * len(detectors), 0
-    truths = [photo_truth(photos, i) for i in range(len(photos))]
+    truths = [ground_truth(photos, i) for i in range(len(photos))]
     rows = {}
     for name, detector in detectors.items():
         found, seconds = [], 0.0
@@ -63,11 +63,11 @@ def evaluate_detectors(
             start = time.process_time()
             faces = detector.detect(rgb)
             seconds += time.process_time() - start
-            found.append(Found(faces.boxes, faces.scores, faces.landmarks))
+            found.append(Detections(faces.boxes, faces.scores, faces.landmarks))
             done += 1
             if progress is not None:
                 progress(done, total)
-        matches = match(truths, found)
+        matches = match_detections(truths, found)
         rows[name] = scores_of(matches, -np.inf) | {"CPU ms per photo": round(1000 * seconds / max(len(photos), 1), 1)}
     free = (photos.face_counts == 0) & (np.diff(photos.ignored_starts) == 0)
     data = {
@@ -99,13 +99,13 @@ def by_size(measure: Callable[..., float], matches: Matches, threshold: float) -
     }
 
 
-def photo_truth(photos: DetectionPhotos, i: int, *, trusted: bool = False) -> Truth:
+def ground_truth(photos: DetectionPhotos, i: int, *, trusted: bool = False) -> GroundTruth:
     """What photo ``i`` holds; ``trusted`` leaves out landmarks that count less than fully in training."""
     rows = photos.faces(i)
     points: NDArray[np.floating] = photos.landmarks[rows]
     if trusted:
         points = np.where((photos.trust[rows] >= 1)[:, None, None], points, np.nan)
-    return Truth(photos.boxes[rows], points, photos.ignored_boxes(i))
+    return GroundTruth(photos.boxes[rows], points, photos.ignored_boxes(i))
 
 
 def _number(value: float) -> float | None:

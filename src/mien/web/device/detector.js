@@ -13,7 +13,7 @@ import { paddedTile, splitTiles, turnedTile } from "./tiles.js";
  * @typedef {{ strides: number[], multiple: number, padding: number, max_candidates: number, max_log_distance: number,
  *   pixels_at_once: number, coarsest: number, step: number, coarse_face: number, strip_overlap: number, padded_side: number,
  *   padded_margin: number, turned_side: number, overlap: number, vote: number, confidence: number,
- *   second_confidence: number, smallest: number, reliable: number, max_scale: number, min_face: number | null,
+ *   sure_confidence: number, second_confidence: number, smallest: number, reliable: number, max_scale: number, min_face: number | null,
  *   smallest_face: number, smallest_face_side: number, min_visible: number, tolerance: number, crop_side: number,
  *   crop_reach: number }} Constants from the Python modules
  */
@@ -41,17 +41,16 @@ export class Detector {
     const least = smallestFace(image, c);
     const scale = least < c.smallest ? Math.min(c.smallest / least, c.max_scale) : Math.min(1, c.reliable / least);
     let found = suppress(await this.#run(splitTiles(image, scale, c), c.confidence), c.overlap, c.vote);
-    const sure = Math.max(c.second_confidence, c.confidence);
-    if (!found.length || found[0].score < sure) {
+    if (!found.length || found[0].score < c.sure_confidence) {
       // faces larger than the picture, and turned ones; boxes of different turns are not averaged
       const tiles = [paddedTile(image, c), ...[1, 2, 3].map((quarters) => turnedTile(image, quarters, c))];
-      const again = suppress(await this.#run(tiles, sure), c.overlap, 1);
+      const again = suppress(await this.#run(tiles, Math.max(c.second_confidence, c.confidence)), c.overlap, 1);
       if (again.length) found = suppress([...found, ...again].sort(byScore), c.overlap, 1);
     }
     const refined = await this.#refine(image, found);
     return found
       .map((face, i) => ({ ...face, points: refined[i] }))
-      .filter(({ box }) => counts(box, image, least, c))
+      .filter(({ box }) => counts(box, image, c.min_face ?? 0, c))
       .sort(byScore)
       .map(({ box, score, points }) => ({ box: clamped(box, image), score, points }));
   }
