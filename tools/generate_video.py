@@ -83,7 +83,11 @@ def scene_cut_lines(cuts: dict[str, Any]) -> list[str]:
         "",
     ]
     if cuts["generated"]:
-        lines += ["In generated scenes without compression, people before drawn places:", ""]
+        lines += [
+            "In generated scenes without compression, people before drawn places with hard edges, half of them lit by a flash "
+            "that may burn the picture out; jerks before fine lines and such flashes are taken for cuts:",
+            "",
+        ]
     for one in cuts["generated"]:
         found = "; ".join(f"{kind} {row['found']} of {row['n']}" for kind, row in one["cuts"].items())
         false = "; ".join(f"{camera} {row['cuts']}" for camera, row in one["false"].items())

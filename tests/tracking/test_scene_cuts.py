@@ -35,6 +35,22 @@ def test_a_cut_is_found_once_and_at_its_frame():
     assert cuts(frames) == [5, 10]
 
 
+@pytest.mark.parametrize("light", [1.0, 0.35])
+def test_two_people_who_fill_the_same_part_of_the_picture_are_a_cut(light: float):
+    """Heads of one size in one place, as in an interview, also in the dark."""
+    first = view(astronaut(), 225 - 256, 100 - 256, 1.6)
+    second = view(hopper(), 265 - 256, 190 - 300, 0.8)
+    frames = [grainy(p * light, i) for i, p in enumerate([first] * 4 + [second] * 4 + [first] * 4)]
+    assert cuts(frames) == [4, 8]
+
+
+def test_a_caption_that_appears_is_no_cut():
+    captioned = view(astronaut()).copy()
+    captioned[190:230, 10:310] = 20
+    cv2.putText(captioned, "a name", (40, 220), 0, 1.0, (255, 255, 255), 2)
+    assert cuts([view(astronaut())] * 3 + [captioned] * 5 + [view(astronaut())] * 3) == []
+
+
 def test_another_view_of_the_same_place_is_a_cut():
     frames = [view(astronaut(), -100, -120)] * 3 + [view(astronaut(), 90, 130, 1.3)] * 3
     assert cuts(frames) == [3]
