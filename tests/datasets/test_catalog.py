@@ -126,6 +126,12 @@ def kaggle_competition(folder: Path) -> Path:
     return folder / "challenge.zip"
 
 
+def kaggle_train_and_test(folder: Path) -> Path:
+    fer2013_csv(folder / "train.csv", [row[:2] for row in fer2013_rows(5)], ("emotion", "pixels"))
+    fer2013_csv(folder / "test.csv", [row[1:2] for row in fer2013_rows(5)], ("pixels",))
+    return folder
+
+
 def zipped_folders(folder: Path) -> Path:
     image_folders(folder / "archive")
     return Path(shutil.make_archive(str(folder / "archive"), "zip", folder, "archive"))
@@ -169,6 +175,7 @@ LAYOUTS = [
     (fer2013_tar, "fer2013"),
     (fer2013_misnamed, "fer2013"),
     (kaggle_competition, "fer2013"),
+    (kaggle_train_and_test, "fer2013"),
     (zipped_folders, "folders"),
     (arrow_folder, "hf"),
     (prepared_file, "prepared"),

@@ -73,7 +73,7 @@ def changed(pixels: str, position: int, word: str) -> str:
         (1, lambda p: changed(p, 100, "0007"), "at most three digits"),
         (1, lambda p: changed(p, 100, "é"), "pixel 101 is 'é'"),
         (0, lambda e: "7", "unknown emotion '7'; expected one of 0 angry, 1 disgust"),
-        (0, lambda e: "happy", "unknown emotion 'happy'"),
+        (0, lambda e: "joyful", "unknown emotion 'joyful'"),
         (0, lambda e: "", "unknown emotion ''"),
         (2, lambda u: "Hidden", "unknown Usage 'Hidden'; expected one of Training, PublicTest, PrivateTest"),
     ],
@@ -242,3 +242,10 @@ def test_a_workbook_is_named(tmp_path: Path) -> None:
         archive.writestr("xl/workbook.xml", "x")
     with pytest.raises(DataError, match="is an Excel workbook; save it as CSV"):
         read_fer2013(path)
+
+
+def test_names_in_the_place_of_numbers(tmp_path: Path) -> None:
+    names = ["Angry", "disgust", "FEAR", "Happiness", "sad", "Surprise", "neutral"]
+    rows = [[names[int(emotion)], pixels, usage] for emotion, pixels, usage in fer2013_rows(10)]
+    data = read_fer2013(fer2013_csv(tmp_path / "fer.csv", rows))
+    assert data.emotion.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]

@@ -115,3 +115,17 @@ def test_other_tables_are_no_lists(tmp_path: Path) -> None:
     (tmp_path / "captions.jsonl").write_text("[1]\n")
     with pytest.raises(DataError, match=r"line 1: not a line of JSON \(expected an object\)"):
         find_tables(tmp_path)
+
+
+def test_numbers_of_rafdb_are_known_by_its_names(tmp_path: Path) -> None:
+    pictures(tmp_path, *(f"train/train_{i:05}_aligned.png" for i in range(3)))
+    rows = "".join(f"train_{i:05}_aligned.png,{label}\n" for i, label in enumerate((1, 7, 4)))
+    (tmp_path / "train_labels.csv").write_text(f"image,label\n{rows}")
+    assert labels(read_listed(tmp_path)) == ["surprise", "neutral", "happy"]
+
+
+def test_a_table_two_folders_down(tmp_path: Path) -> None:
+    pictures(tmp_path, "data/train/1.png", "data/train/2.png")
+    (tmp_path / "data" / "train" / "metadata.csv").write_text("file_name,label\n1.png,happy\n2.png,sad\n")
+    data = read_listed(tmp_path)
+    assert (labels(data), set(data.split.tolist())) == (["happy", "sad"], {"train"})

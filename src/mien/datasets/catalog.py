@@ -259,4 +259,9 @@ def _fer2013_csv(path: Path) -> Path | None:
         return None
     below = image_folders.subfolders(path)
     folders = [path, *(below if len(below) == 1 or (path / "fer2013").is_dir() else ())]
-    return next((folder / name for folder in folders for name in fer2013.FILES if (folder / name).is_file()), None)
+    found = next((folder / name for folder in folders for name in fer2013.FILES if (folder / name).is_file()), None)
+    if found is not None:
+        return found
+    # Kaggle's train.csv, or a copy under another name
+    tables = [file for file in sorted(path.glob("*.csv")) if fer2013.has_columns(file)]
+    return tables[0] if len(tables) == 1 else None

@@ -21,7 +21,7 @@ from mien.datasets.resplit import make_splits
 from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.datasets.text_tables import SEPARATORS, open_table, read_header
 from mien.errors import DataError, MissingFileError
-from mien.labels import FER2013, Taxonomy
+from mien.labels import ALIASES, FER2013, Taxonomy
 
 SIZE = 48
 """Width and height of every image in pixels."""
@@ -86,6 +86,12 @@ def read_fer2013(path: str | os.PathLike[str], labels: Sequence[str] | None = No
 def open_text(path: Path) -> AbstractContextManager[IO[bytes]]:
     """The text of the CSV; of an archive that holds several, the one that all of FER2013 is in."""
     return open_table(path, FILES)
+
+
+def has_columns(path: Path) -> bool:
+    """Whether a CSV has columns of emotions and pixels."""
+    with open_text(path) as stream:
+        return {"emotion", "pixels"} <= set(read_header(stream)[0])
 
 
 def _batches(path: Path) -> Iterator[tuple[Any, Any, Any]]:
@@ -216,7 +222,9 @@ def _explain_pixels(path: Path, text: bytes, row: int) -> NoReturn:
 def _parse_emotions(
     path: Path, column: Any, done: int, taxonomy: Taxonomy, numbers: Mapping[int, int]
 ) -> NDArray[np.int8]:
-    names = {str(number): index for number, index in numbers.items()}
+    # names in the place of numbers mean the same
+    names = {alias: taxonomy.index[name] for alias, name in ALIASES.items() if name in taxonomy.index}
+    names |= {**taxonomy.index, **{str(number): index for number, index in numbers.items()}}
     known = ", ".join(f"{number} {taxonomy.names[index]}" for number, index in numbers.items())
     advice = f"{_ADVICE}, or give the names of other labels in their order (--labels)"
     return np.array(_lookup(path, column, done, names, ("emotion", known, advice)), np.int8)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.datasets import rafdb
 from mien.datasets.dataset import Dataset, DatasetInfo, split_of
 from mien.datasets.hugging_face import known_splits
 from mien.datasets.image_codec import gray_if_colourless, load_images
@@ -53,7 +54,8 @@ def read_listed(
         path: a table, or the folder that holds it or them; images are below that folder.
         size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
         own: whether the labels are classes of the dataset's own, whatever they are, instead of emotions.
-        labels: names of labels that are numbers, in their order, or as ``NUMBER=NAME``.
+        labels: names of labels that are numbers, in their order, or as ``NUMBER=NAME``; those of RAF-DB are known by
+            the names of its images.
 
     Returns:
         Images in the order of the tables, gray where all of them are gray; ``emotion`` as of
@@ -91,6 +93,8 @@ def read_listed(
             locations.append(where)
     if not files:
         raise DataError("no rows below the header", path=tables[0], advice="get it again")
+    if labels is None and not own and all(rafdb.is_aligned_name(file.name) for file in files):
+        labels = rafdb.NUMBERED
     names = texts if own else _emotions(texts, locations, labels)
     try:
         taxonomy = own_taxonomy(names) if own else smallest_taxonomy(names)
@@ -116,10 +120,11 @@ def read_listed(
 
 
 def find_tables(path: Path) -> list[Path]:
-    """The tables with columns of images and of labels: the file itself, or those in a folder and the folders in it."""
+    """The tables with columns of images and of labels: the file itself, or those in a folder and two levels below."""
     if path.is_file():
         return [path] if is_table(path) else []
-    folders = [path, *subfolders(path)]
+    below = subfolders(path)
+    folders = [path, *below, *(folder for inner in below for folder in subfolders(inner))]
     files = [file for folder in folders for file in sorted(folder.iterdir()) if file.suffix.lower() in TABLE_SUFFIXES]
     return [file for file in files if file.is_file() and not file.name.startswith(".") and is_table(file)]
 

@@ -26,6 +26,8 @@ from mien.labels import RAFDB
 
 LABEL_FILE = Path("EmoLabel", "list_patition_label.txt")
 IMAGES = Path("Image", "aligned")
+NUMBERED = tuple(f"{i}={name}" for i, name in enumerate(RAFDB.names, 1))
+"""Its labels with their numbers."""
 LABEL_TABLES = ("train_labels.csv", "test_labels.csv")
 _NAME = re.compile(r"(train|test)_\d+(_aligned)?\.")
 
@@ -101,13 +103,18 @@ def find_root(path: Path) -> Path | None:
     return next((root for root in (path, path / "basic") if (root / LABEL_FILE).is_file()), None)
 
 
+def is_aligned_name(name: str) -> bool:
+    """Whether an image has a name as RAF-DB's have, such as ``train_00001_aligned.jpg``."""
+    return _NAME.match(name) is not None
+
+
 def is_numbered(path: Path) -> bool:
     """Whether a folder holds RAF-DB as folders of numbers: with its CSV files, or its names of images."""
     base = _numbered_root(path)
     if base is None:
         return False
     return bool(_label_tables(path, base)) or all(
-        _NAME.match(file.name) for file in image_folders.collect_classes(base).files
+        is_aligned_name(file.name) for file in image_folders.collect_classes(base).files
     )
 
 
