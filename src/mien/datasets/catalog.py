@@ -258,7 +258,7 @@ def _fer2013_csv(path: Path) -> Path | None:
     if not path.is_dir():
         return None
     below = image_folders.subfolders(path)
-    folders = [path, *(below if len(below) == 1 or (path / "fer2013").is_dir() else ())]
+    folders: list[Path] = [path, *(below if len(below) == 1 or (path / "fer2013").is_dir() else ())]
     found = next((folder / name for folder in folders for name in fer2013.FILES if (folder / name).is_file()), None)
     if found is not None:
         return found
