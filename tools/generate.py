@@ -245,7 +245,8 @@ def benchmarks_page() -> str:
         *detectors_section(json.loads((DOCS / "results" / "detector.json").read_text(encoding="utf-8"))),
         "## Does the network see what it was trained on?",
         "",
-        "`python benchmarks/end_to_end.py --data fer2013.parquet --json docs/results/end_to_end.json`",
+        "`python benchmarks/end_to_end.py --data fer2013.parquet "
+        f"--detector {way['detector']} --json docs/results/end_to_end.json`",
         "",
         "FER2013 test faces pasted into larger pictures at several sizes and angles, four a picture; whole pictures are "
         "analysed. *Direct* is the same network on the same faces' own 48×48 pixels. Accuracy is over the faces found; "
@@ -268,7 +269,7 @@ def benchmarks_page() -> str:
         "",
         "## Where faces lie in FER2013's frame",
         "",
-        "`python benchmarks/fer2013_frame.py --data fer2013.parquet --detectors mtcnn,res10,haar --step 32 "
+        "`python benchmarks/fer2013_frame.py --data fer2013.parquet --detectors mien,mtcnn,res10,haar --step 32 "
         "--json docs/results/fer2013_frame.json`",
         "",
         "Medians over enlarged training images, as fractions of the frame; `mien.models.crop_frames` holds them, made symmetric.",
