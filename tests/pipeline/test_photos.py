@@ -98,7 +98,7 @@ from mien.pipeline.photos import PhotoJob, PhotoOutputs
 folder, after = Path(sys.argv[1]), int(sys.argv[2])
 outputs = PhotoOutputs(csv=folder / "a.csv", parquet=folder / "a.parquet", annotated=folder / "annotated")
 photos = sorted((folder.parent / "photos").iterdir())
-with PhotoJob(Analyzer(models=(), threads=1), photos, outputs, flush_seconds=0) as job:
+with PhotoJob(Analyzer(models=(), min_face=40, threads=1), photos, outputs, flush_seconds=0) as job:
     for number, _ in enumerate(job.results(), 1):
         if number == after:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -21,7 +21,7 @@ import mien
 from mien import defaults
 from mien.detect.mien import LANDMARKS, NETWORK
 from mien.errors import InputError
-from mien.files import atomic_path, output_errors
+from mien.files import atomic_path, is_file, output_errors, refuse_foreign_files
 from mien.models.catalog import read_model
 from mien.predict.model_set import ModelSet
 from mien.web.description import describe_models
@@ -147,6 +147,7 @@ def write_folder(site: Site, folder: Path) -> None:
     """Write the page as a folder for any static host; ``index.html`` comes last.
 
     Raises:
+        InputError: the folder holds another page, which would be replaced.
         OutputError: it cannot be written.
     """
     licences = f"Mien: Apache-2.0. {PACKAGE} {VERSION}: MIT, © Microsoft Corporation.\n"
@@ -157,6 +158,8 @@ def write_folder(site: Site, folder: Path) -> None:
         "licences.txt": licences.encode(),
         "index.html": _with_policy(site.index, _FOLDER_CSP).encode(),
     }
+    if not is_file(folder / _SERVICE_WORKER):  # an earlier page of ours has it
+        refuse_foreign_files(folder, list(files))
     with output_errors(folder):
         for name, content in files.items():
             with atomic_path(folder / name) as temporary:
