@@ -12,6 +12,7 @@ chosen), for one look at a face and for the mean with its mirror image, under ev
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from dataclasses import replace
 from functools import partial
@@ -51,10 +52,10 @@ def score(model: ScoredModel, data: Dataset, split: str, flip: bool) -> dict[str
 
 def once(model: ScoredModel) -> ScoredModel:
     """The model, run once on a split however often it is asked."""
-    kept: dict[tuple[int, bool], Probabilities] = {}
+    kept: dict[tuple[bytes, bool], Probabilities] = {}
 
     def predict(images: Any, features: Any, flip: bool) -> Probabilities:
-        key = (len(images), flip)
+        key = (hashlib.sha256(images).digest(), flip)
         if key not in kept:
             kept[key] = model.predict(images, features, flip)
         return kept[key]
