@@ -123,7 +123,8 @@ class Media:
             ),
         )
         Image.fromarray(face).save(files.smiling)
-        Image.fromarray(other).save(files.stern, quality=92)
+        # without the lowest buttons of the uniform, of which one looks like a face
+        Image.fromarray(other[:560]).save(files.stern, quality=92)
         Image.fromarray((face * 0.2).astype(np.uint8)).save(files.dark)
         Image.fromarray(tiny).save(files.small)
         Image.fromarray(np.tile(close, (4, 4, 1))).save(files.crowd, quality=92)
