@@ -109,7 +109,7 @@ def interrupted_after(method: Callable[..., Any], calls: int) -> Callable[..., A
     return run
 
 
-@pytest.mark.parametrize(("where", "calls"), [((PhotoJob, "_write"), 2), ((VideoProgress, "update"), 4)])
+@pytest.mark.parametrize(("where", "calls"), [((PhotoJob, "_write"), 2), ((VideoProgress, "update"), 2)])
 def test_an_interrupted_run_is_resumed(
     where: tuple[type, str], calls: int, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
