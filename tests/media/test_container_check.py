@@ -15,7 +15,8 @@ from PIL import Image
 from helpers.encoded_images import encoded
 from helpers.hostile import KINDS, chunk, corrupted, png, saved
 from helpers.pictures import noise
-from mien.errors import ImageError, ImageTooLargeError
+from mien.datasets.image_codec import decode_image
+from mien.errors import DataError, ImageError, ImageTooLargeError
 from mien.media.container_check import check_container
 from mien.media.decoding_cost import COMPLEX
 from mien.media.filetype import HEADER_BYTES
@@ -119,3 +120,12 @@ def test_the_size_of_a_png_in_an_icon_is_bounded() -> None:
     with pytest.raises(ImageTooLargeError, match="has an icon of 12000 × 12000 pixels and was not decoded"):
         load_image(_icon(png(12_000, 12_000, b"")))
     assert load_image(_icon(encoded(noise(300, 400), "PNG"))).size == (400, 300)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith(("JPEG of", "GIF", "WebP", "TIFF", "PPM"))])
+def test_datasets_refuse_them_at_once(name: str) -> None:
+    data = np.frombuffer(FILES[name](), np.uint8)
+    began = time.perf_counter()
+    with pytest.raises(DataError, match="would take too long"):
+        decode_image(data, 3)
+    assert time.perf_counter() - began < 1

@@ -17,7 +17,9 @@ from mien.cpus import available_cpus
 from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, ImageError, InputError
 from mien.geometry import resize
+from mien.media.container_check import check_container
 from mien.media.decoding_cost import check_jpeg_scans, is_jpeg_header
+from mien.media.filetype import HEADER_BYTES
 from mien.media.silence_logs import silence_pillow
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -176,8 +178,11 @@ def _stated_pixels(data: NDArray[np.uint8]) -> int:
         return _png_pixels(data.data)
     from PIL import Image
 
+    stream = io.BytesIO(data.data)
     try:
-        with silence_pillow(), Image.open(io.BytesIO(data.data), formats=FORMATS) as image:
+        # Pillow may take minutes to read a head
+        check_container(data[:HEADER_BYTES].tobytes(), stream)
+        with silence_pillow(), Image.open(stream, formats=FORMATS) as image:
             if is_jpeg_header(data[:3].tobytes()):
                 check_jpeg_scans(io.BytesIO(data.data))
             return image.width * image.height
