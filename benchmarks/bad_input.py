@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import struct
 import subprocess
 import sys
 import tempfile
@@ -18,20 +17,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from helpers.costly_files import jpeg_of_scans
+from helpers.hostile import bomb, chunk, png
 from mien.cli.demo import portrait
 from mien.errors import MienError
 
 
-def bomb() -> bytes:
-    """A PNG that says it has 60,000 × 60,000 pixels."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
-    )
+def png_of_texts(texts: int) -> bytes:
+    """A PNG with so many text chunks."""
+    whole = png(8, 8, zlib.compress(bytes(8 * 25)))
+    return whole[:33] + chunk(b"tEXt", b"a\0b") * texts + whole[33:]
 
 
 def picture(kind: str) -> bytes:
@@ -54,6 +51,8 @@ FILES: dict[str, bytes] = {
     "text.jpg": b"dear diary\n" * 9,
     "page.jpg": b"<!doctype html><html></html>",
     "bomb.png": bomb(),
+    "scans.jpg": jpeg_of_scans(5000, 5000, 12_000),
+    "texts.png": png_of_texts(100_000),
     "clip.jpg": b"\0\0\0\x18ftypisom\0\0\2\0isomiso2avc1mp41" + b"\0" * 64,
     "one.png": (lambda s: (Image.new("RGB", (1, 1)).save(s, "PNG"), s.getvalue())[1])(io.BytesIO()),
     "fake.onnx": b"not a model",
@@ -73,6 +72,8 @@ CALLS = (
     "analyze page.jpg",
     "analyze clip.jpg",
     "analyze bomb.png",
+    "analyze scans.jpg",
+    "analyze texts.png",
     "analyze one.png --json",
     "analyze empty.jpg good.jpg cut.jpg --json",
     "analyze good.jpg --models fake.onnx",
@@ -124,7 +125,7 @@ def main() -> None:
             note = f" *({done} done)*" if done else ""
             print(f"| `mien {call}` | {run.returncode} | {said.replace('|', '∣')}{note} |", flush=True)
             if "Traceback" in run.stderr:
-                raise SystemExit(f"{call}: ended in a traceback")
+                raise SystemExit(f"{call}: ended in a traceback:\n{run.stderr}")
     print("\n## Arrays\n\n| `mien.load_image(array)` | says |\n|---|---|")
     for name, array in ARRAYS:
         color = None if name == "no colour order" else "rgb"

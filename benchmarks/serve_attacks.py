@@ -33,10 +33,14 @@ from websockets.sync.client import connect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from costly_pictures import FILMS, PHOTOS
+
 from helpers.hostile import KINDS, bomb, chunk, corrupted, png, saved
 from mien.cli.demo import portrait
 
 PATIENCE = 120.0
+OTHERS_SECONDS = 60.0
+"""Seconds that an ordinary photo may wait at most while a costly one is decoded, on a busy machine."""
 OPTIONS = ("--threads", "2", "--quiet", "--max-rate", "0", "--max-header-seconds", "2", "--max-idle-seconds", "2",
            "--max-connections", "120", "--max-body-bytes", "4000000", "--max-video-bytes", "4000000",
            "--max-keep-alive-seconds", "2")  # fmt: skip
@@ -170,6 +174,7 @@ def simple(target: Target) -> dict[str, Callable[[], str]]:
         "a form with 2,000 fields": lambda: post(fields, FORM),
         "a form without its end": lambda: post(FILE + good, FORM),
         "a form part with a header of 50 KB": lambda: post(b"--B\r\nX: " + b"a" * 50_000 + b"\r\n\r\n" + END, FORM),
+        "a form with 3.9 MB before its first part": lambda: post(b"x\r\n" * 1_300_000 + FILE + good + END, FORM),
         "a form with another boundary": lambda: post(FILE + good + END, FORM.replace("=B", "=C")),
         "a file named ../../etc/passwd (the name is not looked at)": lambda: post(FILE + good + END, FORM),
         "JSON nested 500,000 deep": lambda: post(b"[" * 500_000, "application/json"),
@@ -193,6 +198,59 @@ CONCAT = b"ffconcat version 1.0\nfile /etc/passwd\n"
 
 def packed_zeros(width: int, height: int) -> bytes:
     return zlib.compress(b"\0" * (3 * width + 1) * height, 9)
+
+
+def costly(target: Target) -> dict[str, Callable[[], str]]:
+    """As `simple`: files that would take long to decode, and what others wait meanwhile."""
+
+    def photo(made: Callable[[], bytes]) -> Callable[[], str]:
+        return lambda: meanwhile(target, lambda data: target.post(data), made())
+
+    def film(made: Callable[[], bytes]) -> Callable[[], str]:
+        return lambda: meanwhile(target, lambda data: video(target, data), made())
+
+    attacks = {name: photo(made) for name, made in PHOTOS.items()} | {name: film(made) for name, made in FILMS.items()}
+    attacks["a video that is deleted while it is decoded"] = lambda: deleted(target)
+    return attacks
+
+
+def meanwhile(target: Target, attack: Callable[[bytes], str], data: bytes) -> str:
+    """The answer to an attack, made twice at once while others send photos."""
+    answers: Counter[str] = Counter()
+
+    def one() -> None:
+        answers[attack(data)] += 1
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    waited = 0.0
+    while any(thread.is_alive() for thread in threads):
+        began = time.perf_counter()
+        if target.post(target.good) != "200":
+            raise SystemExit("a photo was not answered meanwhile")
+        waited = max(waited, time.perf_counter() - began)
+    if waited > OTHERS_SECONDS:
+        raise SystemExit(f"a photo waited {waited:.1f} s meanwhile")
+    return ", ".join(answers)
+
+
+def deleted(target: Target) -> str:
+    """Delete a video while a picture in it is decoded."""
+    connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        data = FILMS["a Motion JPEG of pictures of 540 scans"]()
+        connection.request("POST", "/v1/videos", data, {"Content-Type": "video/x-msvideo"})
+        here = f"/v1/{json.loads(connection.getresponse().read())['links']['self']}"
+        time.sleep(1.0)
+        began = time.perf_counter()
+        connection.request("DELETE", here)
+        answer = connection.getresponse()
+        answer.read()
+    seconds = time.perf_counter() - began
+    if seconds > OTHERS_SECONDS:
+        raise SystemExit(f"deleting took {seconds:.1f} s")
+    return str(answer.status)
 
 
 def text_bomb() -> bytes:
@@ -298,10 +356,28 @@ def memory_mb(process: int, what: str = "VmRSS") -> float:
     return int(re.findall(rf"{what}:\s+(\d+)", text)[0]) / 1024
 
 
+def children(process: int) -> list[int]:
+    """The processes that decode for the service."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            if f"\nPPid:\t{process}\n" in status.read_text():
+                found.append(int(status.parent.name))
+    return found
+
+
+def crowds(target: Target, pictures: int, row: Callable[[str, str, Target], None]) -> None:
+    row("100 uploads that stall at once", slow_crowd(target), target)
+    row("400 silent connections", connections(target), target)
+    row("300 photos at once, where 120 connections and 32 requests an address are allowed", flood(target), target)
+    row(f"{pictures:,} corrupt pictures", corrupt(target, pictures), target)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--costly", action="store_true", help="these alone; their rows replace those in the JSON file")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
 
@@ -316,22 +392,29 @@ def main() -> None:
         if not target.healthy():
             raise SystemExit("the service is not healthy at the start")
         before = memory_mb(process)
-        for name, attack in simple(target).items():
+        for name, attack in (costly(target) if options.costly else simple(target) | costly(target)).items():
             row(name, attack(), target)
-        row("100 uploads that stall at once", slow_crowd(target), target)
-        row("400 silent connections", connections(target), target)
-        row("300 photos at once, where 120 connections and 32 requests an address are allowed", flood(target), target)
-        row(f"{options.pictures:,} corrupt pictures", corrupt(target, options.pictures), target)
+        if not options.costly:
+            crowds(target, options.pictures, row)
         after, most = memory_mb(process), memory_mb(process, "VmHWM")
-    print(f"memory: {before:.0f} MB before, {after:.0f} MB after, {most:.0f} MB at most; the service ended with code 0")
+        decoders = max((memory_mb(one, "VmHWM") for one in children(process)), default=0.0)
+    print(
+        f"memory: {before:.0f} MB before, {after:.0f} MB after, {most:.0f} MB at most, {decoders:.0f} MB in a process "
+        "that decodes; the service ended with code 0"
+    )
     if options.json:
         done = {
             "date": time.strftime("%Y-%m-%d"),
             "before_mb": before,
             "after_mb": after,
             "most_mb": most,
+            "decoder_mb": decoders,
             "rows": rows,
         }
+        if options.costly:
+            before_this = json.loads(options.json.read_text(encoding="utf-8"))
+            kept = [one for one in before_this["rows"] if one["attack"] not in {new["attack"] for new in rows}]
+            done = before_this | {"decoder_mb": decoders, "rows": kept + rows}
         options.json.write_text(json.dumps(done, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from mien.media.decoder_program import main; main(int(sys.argv[2]))"
 )
+_PIPE_BYTES = 1 << 20
 _START_SECONDS, _END_SECONDS = 60.0, 5.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Threads that no decoder uses, and that would take memory."""
@@ -64,6 +65,7 @@ class DecoderProcess:
             bufsize=0,
             env=os.environ | _ONE_THREAD,
         )
+        _enlarge_pipe(self._popen.stdout)
         self._channel = Channel(self._popen.stdout, self._popen.stdin)
         self._timed_out = self._killed = False
         self._lock = threading.Lock()
@@ -126,7 +128,7 @@ class DecoderProcess:
         self._popen.wait(_END_SECONDS)
         self._channel.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _clock(self, seconds: float) -> Iterator[None]:
         timer = threading.Timer(seconds, self._expire)
         timer.daemon = True
@@ -177,3 +179,11 @@ def describe_end(error: DecodingTimeoutError | DecoderEndedError, seconds: float
     if code is not None and code < 0:
         return f"ended the process that decoded it (signal {-code})", {"signal": -code}
     return "ended the process that decoded it", {}
+
+
+def _enlarge_pipe(stream: Any) -> None:
+    """Let a frame pass with few switches between the two processes; Linux gives a pipe 64 KiB."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
