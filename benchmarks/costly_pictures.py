@@ -92,7 +92,6 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
     "a JPEG of 12,000 scans, 25 megapixels, 553 KB": lambda: jpeg_of_scans(WIDTH, HEIGHT, 12_000),
     "a JPEG of 190 scans, just within the limit": lambda: jpeg_of_scans(WIDTH, HEIGHT, 190),
     "a JPEG of 48 megapixels, an ordinary photo": lambda: flat("JPEG", 8000, 6000),
-    "a progressive JPEG of 170 megapixels": lambda: flat("JPEG", 17_000, 10_000, progressive=True, quality=30),
     "a PNG of 48 megapixels": lambda: flat("PNG", 8000, 6000),
     "a PNG of 100,000 text chunks": lambda: _after_header(chunk(b"tEXt", b"a\0b") * 100_000),
     "a PNG with a colour profile of 30,000 steps": lambda: saved(noise(64, 64), "PNG", icc_profile=profile(30_000)),
@@ -113,13 +112,13 @@ FILMS: dict[str, Callable[[], bytes]] = {
         [jpeg_of_scans(3000, 3000, 12_000)] * 5, (3000, 3000)
     ),
     "a Motion JPEG of pictures of 540 scans": lambda: motion_jpeg_film(
-        [jpeg_of_scans(3000, 3000, 540)] * 10, (3000, 3000)
+        [jpeg_of_scans(3000, 3000, 540)] * 4, (3000, 3000)
     ),
     "a video of PNGs that declare 60,000 × 60,000": lambda: film(
         ".mov", "png", [png(60_000, 60_000, zlib.compress(b"\0" * 99))] * 5, (640, 480), "rgb24"
     ),
     "a video of PNGs of 9 megapixels in 30 KB each": lambda: film(
-        ".mov", "png", [flat("PNG", 3000, 3000)] * 100, (3000, 3000), "rgb24"
+        ".mov", "png", [flat("PNG", 3000, 3000)] * 4, (3000, 3000), "rgb24"
     ),
     "a video of JPEG 2000 noise": lambda: film(
         ".mov", "jpeg2000", [saved(noise(1200, 1000), "JPEG2000", no_jp2=True)], (1200, 1000), "rgb24"
