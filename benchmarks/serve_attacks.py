@@ -356,16 +356,6 @@ def memory_mb(process: int, what: str = "VmRSS") -> float:
     return int(re.findall(rf"{what}:\s+(\d+)", text)[0]) / 1024
 
 
-def children(process: int) -> list[int]:
-    """The processes that decode for the service."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/status"):
-        with contextlib.suppress(OSError):
-            if f"\nPPid:\t{process}\n" in status.read_text():
-                found.append(int(status.parent.name))
-    return found
-
-
 def crowds(target: Target, pictures: int, row: Callable[[str, str, Target], None]) -> None:
     row("100 uploads that stall at once", slow_crowd(target), target)
     row("400 silent connections", connections(target), target)
@@ -397,24 +387,19 @@ def main() -> None:
         if not options.costly:
             crowds(target, options.pictures, row)
         after, most = memory_mb(process), memory_mb(process, "VmHWM")
-        decoders = max((memory_mb(one, "VmHWM") for one in children(process)), default=0.0)
-    print(
-        f"memory: {before:.0f} MB before, {after:.0f} MB after, {most:.0f} MB at most, {decoders:.0f} MB in a process "
-        "that decodes; the service ended with code 0"
-    )
+    print(f"memory: {before:.0f} MB before, {after:.0f} MB after, {most:.0f} MB at most; the service ended with code 0")
     if options.json:
         done = {
             "date": time.strftime("%Y-%m-%d"),
             "before_mb": before,
             "after_mb": after,
             "most_mb": most,
-            "decoder_mb": decoders,
             "rows": rows,
         }
         if options.costly:
             before_this = json.loads(options.json.read_text(encoding="utf-8"))
             kept = [one for one in before_this["rows"] if one["attack"] not in {new["attack"] for new in rows}]
-            done = before_this | {"decoder_mb": decoders, "rows": kept + rows}
+            done = before_this | {"rows": kept + rows}
         options.json.write_text(json.dumps(done, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -29,9 +29,8 @@ def attacks_section(measured: dict[str, Any]) -> str:
         "process; after each, the service has to answer a photo as before. Memory: "
         f"{measured['before_mb']:.0f} MB before, {measured['most_mb']:.0f} MB at most, {measured['after_mb']:.0f} MB after "
         "all of them: a photo of 25 megapixels takes some hundred megabytes while its faces are detected, in each worker, "
-        "and ONNX Runtime may keep them for the next one. A process that decodes took "
-        f"{measured['decoder_mb']:.0f} MB at most. Pictures that are costly to decode come twice at once; ordinary photos "
-        "are answered meanwhile.",
+        "and ONNX Runtime may keep them for the next one. Pictures that are costly to decode come twice at once; ordinary "
+        "photos are answered meanwhile.",
         "",
     ]
     lines += table(["attack", "answer"], [[row["attack"], row["answer"]] for row in measured["rows"]])
