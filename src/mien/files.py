@@ -330,16 +330,30 @@ def refuse_inputs(
             )
 
 
-def unique_name(stem: str, suffix: str, used: set[str]) -> str:
+def unique_name(stem: str, suffix: str, used: set[str], *, room: int = 0) -> str:
     """``stem + suffix``, or with a number where that is in ``used``; the name is added to it.
+
+    Args:
+        stem: the name, which is shortened where the file system could not hold the whole.
+        suffix: its end.
+        used: the names so far.
+        room: bytes that will be added to the name.
 
     Example:
         >>> unique_name("a", ".png", {"a.png"})
         'a-2.png'
     """
-    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
-    name = next(name + suffix for name in names if name + suffix not in used)
+    ends = itertools.chain([suffix], (f"-{i}{suffix}" for i in itertools.count(2)))
+    names = (_shortened(stem, _LONGEST_NAME - room - len(os.fsencode(end))) + end for end in ends)
+    name = next(name for name in names if name not in used)
     used.add(name)
+    return name
+
+
+def _shortened(name: str, most: int) -> str:
+    """The beginning of a name, in ``most`` bytes at most."""
+    while len(os.fsencode(name)) > most:
+        name = name[:-1]
     return name
 
 
@@ -449,10 +463,7 @@ def _temporary_name(target: Path, suffix: str) -> tuple[str, str]:
     """Suffix and prefix for mkstemp: a hidden name, not longer than the final one or than a few characters."""
     suffix = suffix if len(os.fsencode(suffix)) <= _SHORT_NAME // 2 else ""
     room = max(len(os.fsencode(target.name)), _SHORT_NAME) - len(os.fsencode(f".-12345678{suffix}"))
-    stem = target.stem
-    while len(os.fsencode(stem)) > room:
-        stem = stem[:-1]
-    return suffix, f".{stem}-"
+    return suffix, f".{_shortened(target.stem, room)}-"
 
 
 def _open_special(path: Path) -> int:

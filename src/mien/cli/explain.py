@@ -168,7 +168,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
         face_crops = align_faces(frame.rgb, faces, model.size, channels, model.frame, options.detection.detector)
         if not len(face_crops):
             click.echo(f"{path}: no face found", err=True)
-        stem = unique_name(path.stem, "", used)
+        stem = unique_name(path.stem, "", used, room=len("-face9999.png"))
         for i, crop in enumerate(face_crops, 1):
             name = f"{stem}-face{i}"
             label, share = write_face(model, head, crop, options.target, methods, options.layer, options.out / name)

@@ -9,7 +9,6 @@ gets the report alone; one that could not be read to its end stays in the tables
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from mien.files import (
     refuse_foreign_files,
     refuse_inputs,
     refuse_inside,
+    unique_name,
     write_text,
 )
 from mien.media.decoder_pool import DecoderPool
@@ -470,11 +470,8 @@ def _folders(report: Path | None, clips: Sequence[Path]) -> list[Path] | None:
     """One folder per video, with the name of the video; equal names are numbered."""
     if report is None:
         return None
-    folders: list[Path] = []
-    for clip in clips:
-        names = itertools.chain([clip.stem], (f"{clip.stem}-{i}" for i in itertools.count(2)))
-        folders.append(next(report / name for name in names if report / name not in folders))
-    return folders
+    used: set[str] = set()
+    return [report / unique_name(clip.stem, "", used) for clip in clips]
 
 
 def _size_and_time(clip: Path) -> tuple[int, int]:
