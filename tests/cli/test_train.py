@@ -44,3 +44,12 @@ def test_data_that_does_not_fit_is_refused_before_a_folder_is_made(tmp_path: Pat
         runner().invoke(cli, ["train", "age-cpu", "--data", str(data), "--out", str(tmp_path / "run")],
                         catch_exceptions=False)  # fmt: skip
     assert not (tmp_path / "run").exists()
+
+
+def test_data_without_validation_images_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    data = pictures(20)
+    data = write_prepared(data[data.split != "validation"], tmp_path / "d.parquet")
+    with pytest.raises(DataError, match=r"no 'validation' images, only test, train; .*--validation 0.1"):
+        runner().invoke(cli, ["train", "stack-lean", "--data", str(data), "--out", str(tmp_path / "run")],
+                        catch_exceptions=False)  # fmt: skip
+    assert not (tmp_path / "run").exists()

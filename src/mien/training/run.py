@@ -187,12 +187,16 @@ def train(
         teacher_module, predictions = _teacher(recipe, teacher)
         given = {"data": data, "teacher": teacher, "initial": initial}
         sources = {name: describe_source(path) for name, path in given.items() if path is not None}
+        # before the folder is made: data that the recipe cannot be trained on leave nothing behind
+        L.seed_everything(recipe.seed, verbose=False)
+        module = TrainingModule(recipe, teacher_module)
+        loader = make_loader(prepared, recipe, "train", process, predictions)
+        validation = make_loader(prepared, recipe, "validation", process)
         start = run_on_first(process, lambda: _start(recipe, sources, folder, resume, stack))
         if start.finished:
             _log.info("%s is complete", folder)
             return folder
         resume_from = start.state
-        L.seed_everything(recipe.seed, verbose=False)
         _log.info("%s recipe %s in %s", "resuming" if resume_from is not None else "training", recipe.name, folder)
         if process.is_first:
             _write_environment(folder, prepared, process, command, sources, resumed=resume_from is not None)
@@ -201,8 +205,6 @@ def train(
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         limit = None if seconds is None else TimeLimit(seconds)
         trainer = _trainer(recipe, folder, progress, limit, on_epoch, process)
-        module = TrainingModule(recipe, teacher_module)
-        loader = make_loader(prepared, recipe, "train", process, predictions)
         if initial is not None and resume_from is None:
             _load_initial(module, initial, loader)
         with warnings.catch_warnings():
@@ -216,7 +218,7 @@ def train(
             warnings.filterwarnings("ignore", message="Grad strides do not match")
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", category=FutureWarning)
-            _fit(trainer, module, loader, make_loader(prepared, recipe, "validation", process), resume_from, folder)
+            _fit(trainer, module, loader, validation, resume_from, folder)
         if limit is not None and limit.reached:
             raise TrainingError("the time ran out", path=folder, advice=_RESUME, code="time-over")
         if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
