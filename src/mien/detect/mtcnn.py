@@ -63,6 +63,8 @@ _SAME_FACE_IOU = 0.7
 """Overlap above which squares that R-Net has corrected count as the same face."""
 _MIN_CHUNK = 4
 """Least number of candidates for which a thread pays."""
+_DEFAULT = 40
+"""Height of the smallest face where none is asked for."""
 _MAX_CHUNK = 16
 """Most candidates in one run of R-Net or O-Net: activations of more do not stay in the processor's cache."""
 
@@ -71,8 +73,8 @@ class MTCNN:
     """MTCNN on ONNX Runtime. Safe to call from several threads.
 
     Args:
-        min_face: height of the smallest face to detect, pixels; None for 16, and 1/80 of the longer side of pictures
-            above 1,280 pixels. It sets where the pyramid starts, and so the cost; a box may come out a little smaller.
+        min_face: height of the smallest face to detect, pixels; None for 40, and 1/32 of the longer side of pictures
+            above 1,280 pixels: among smaller ones false alarms grow. It sets where the pyramid starts, and so the cost; a box may come out a little smaller.
         threads: threads on which levels, strips and candidates run; None takes the available CPUs, at most 4.
         thresholds: least score, 0–1, to pass P-Net, R-Net and O-Net.
         factor: ratio of one level of the pyramid to the one before, between 0 and 1.
@@ -115,7 +117,7 @@ class MTCNN:
             InputError: another kind of picture.
         """
         size = picture_size(rgb)
-        levels = _level_scales(size, smallest_face(self._min_face, size), self._factor)
+        levels = _level_scales(size, smallest_face(self._min_face, size, _DEFAULT), self._factor)
         if not levels:
             return Faces.empty(size)
         pyramid = _image_pyramid(rgb, _CELL)
