@@ -74,7 +74,8 @@ class MTCNN:
 
     Args:
         min_face: height of the smallest face to detect, pixels; None for 40, and 1/32 of the longer side of pictures
-            above 1,280 pixels: among smaller ones false alarms grow. It sets where the pyramid starts, and so the cost; a box may come out a little smaller.
+            above 1,280 pixels: among smaller ones false alarms grow. It sets where the pyramid starts, and so the cost;
+            a box may come out a little smaller.
         threads: threads on which levels, strips and candidates run; None takes the available CPUs, at most 4.
         thresholds: least score, 0–1, to pass P-Net, R-Net and O-Net.
         factor: ratio of one level of the pyramid to the one before, between 0 and 1.
