@@ -201,3 +201,32 @@ def test_a_card_takes_scores_without_curves(run: Path, tmp_path: Path) -> None:
     scores.write_text(json.dumps({"models": []}))
     with pytest.raises(InputError, match="not the scores of one model"):
         CliRunner().invoke(cli, call, catch_exceptions=False)
+
+
+def test_the_mean_with_the_model_that_a_run_started_from(run: Path, exported: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    start = untrained_run(other)
+    state = files.load_run(start)[1].state_dict()
+    files.save_weights(
+        {name: value * 0.5 if value.ndim > 1 else value for name, value in state.items()}, start / files.BEST
+    )
+    exporting.export(start, tmp_path / "start.onnx", name="start")
+    crops = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    logits = {}
+    for share in (0.0, 0.4, 1.0):
+        card = exporting.export(
+            run, tmp_path / "mean.onnx", name="mean", blend=tmp_path / "start.onnx", blend_share=share
+        )
+        logits[share] = Model(tmp_path / "mean.onnx", threads=1).logits(crops)["age"]
+        assert card.training["blend"]["file"] == "start.onnx"
+        assert card.training["blend"]["share"] == share
+    np.testing.assert_array_equal(logits[0.0], Model(exported, threads=1).logits(crops)["age"])
+    np.testing.assert_array_equal(logits[1.0], Model(tmp_path / "start.onnx", threads=1).logits(crops)["age"])
+    assert not np.allclose(logits[0.4], logits[0.0])
+    with pytest.raises(InputError, match="no weights"):
+        exporting.export(run, tmp_path / "a.onnx", name="a", blend=FILES / "emotion.onnx")
+    with pytest.raises(MissingFileError):
+        exporting.export(run, tmp_path / "a.onnx", name="a", blend=tmp_path / "absent.onnx")
+    with pytest.raises(InputError, match="0 to 1"):
+        exporting.export(run, tmp_path / "a.onnx", name="a", blend=tmp_path / "start.onnx", blend_share=1.5)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import io
 import json
 import logging
@@ -14,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import torch
 from torch import nn
 
 from mien.defaults import POOLED_INTERVAL
-from mien.errors import ExportError
+from mien.errors import ExportError, InputError, MissingFileError
 from mien.files import atomic_path
 from mien.labels import number_ranges
 from mien.models.card import METADATA_KEY, Card, Head
@@ -73,6 +76,8 @@ def export(
     name: str,
     scores: Mapping[str, Any] | None = None,
     temperatures: Mapping[str, float] | None = None,
+    blend: Path | None = None,
+    blend_share: float = 0.5,
 ) -> Card:
     """Write a trained network as one ONNX file with its card inside. The same input gives the same bytes.
 
@@ -82,8 +87,12 @@ def export(
         name: the model's name.
         scores: figures for the card, as ``mien evaluate --json`` writes them.
         temperatures: head → calibration temperature, 1 where absent.
+        blend: an exported float32 model of the same network, from which the run started: the file gets the mean of the
+            weights of both, see `blend_weights`. None for the run's own.
+        blend_share: share of that model in the mean, 0–1.
 
     Raises:
+        InputError: the model to blend is of another network.
         ExportError: the ONNX file's outputs differ from torch's by more than `TOLERANCE` allows.
         MissingFileError, ModelError: the run cannot be read.
     """
@@ -93,10 +102,7 @@ def export(
     example = torch.zeros(2, len(card.mean), row.size, row.size)
     features = {key: torch.zeros(2, length) for key, length in row.features.items()}
     model = to_onnx(module, example, features, tuple(head.name for head in recipe.heads))
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, card.to_json()
-    content = model.SerializeToString(deterministic=True)
-    difference = logit_difference(content, module, recipe)
+    difference = logit_difference(model.SerializeToString(deterministic=True), module, recipe)
     if not difference <= TOLERANCE:
         raise ExportError(
             f"ONNX Runtime's logits differ from torch's by {difference:.1e}, more than {TOLERANCE:.0e}, so nothing "
@@ -104,10 +110,57 @@ def export(
             path=out,
             details={"difference": difference, "tolerance": TOLERANCE},
         )
+    if blend is not None:
+        blend_weights(model, blend, blend_share)
+        origin = {"file": blend.name, "sha256": hashlib.sha256(blend.read_bytes()).hexdigest(), "share": blend_share}
+        card = dataclasses.replace(card, training={**card.training, "blend": origin})
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, card.to_json()
+    content = model.SerializeToString(deterministic=True)
     with atomic_path(out) as temporary:
         temporary.write_bytes(content)
     _log.info("exported %s to %s; greatest difference of a logit %.1e", run, out, difference)
     return card
+
+
+def blend_weights(model: onnx.ModelProto, path: Path, share: float) -> None:
+    """Replace the weights by their mean with those of another model of the same network.
+
+    A run that started from a model keeps more of what that model knew, and of what it learned itself, in the mean of
+    both than in either.
+
+    Args:
+        model: changed in place.
+        path: the other ONNX file; batch norms are folded in both.
+        share: of the other model, 0–1.
+
+    Raises:
+        MissingFileError: no such file.
+        InputError: another network, or a share out of range.
+
+    Source:
+        Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (https://arxiv.org/abs/2109.01903).
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"the share of the other model is 0 to 1, got {share}")
+    if not path.is_file():
+        raise MissingFileError("no such file", path=path, advice="give a model that `mien export` wrote")
+    try:
+        others = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    except Exception as error:
+        # onnx raises protobuf's errors, and others besides
+        raise InputError(f"cannot be read as a model ({error})", path=path) from None
+    for one in model.graph.initializer:
+        own = onnx.numpy_helper.to_array(one)
+        if own.dtype != np.float32:
+            continue
+        other = others.get(one.name)
+        if other is None or other.shape != own.shape:
+            raise InputError(
+                f"has no weights {one.name} of shape {own.shape}", path=path, advice="give the same network"
+            )
+        mean = ((1 - share) * own + share * other).astype(np.float32)
+        one.CopyFrom(onnx.numpy_helper.from_array(mean, one.name))
 
 
 def make_card(

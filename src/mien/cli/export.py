@@ -22,7 +22,23 @@ Examples:
 @click.option("--name", help="The model's name.", show_default="the recipe's task")
 @click.option("--scores", type=PATH, help="JSON of `mien evaluate` to put on the card.")
 @click.option("--temperature", multiple=True, metavar="HEAD=T", help="Calibration temperature of a head; repeatable.")
-def command(run: Path, out: Path, name: str | None, scores: Path | None, temperature: tuple[str, ...]) -> None:
+@click.option("--blend", type=PATH, help="Exported model that the run started from: write the mean of both weights.")
+@click.option(
+    "--blend-share",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of that model in the mean.",
+)
+def command(
+    run: Path,
+    out: Path,
+    name: str | None,
+    scores: Path | None,
+    temperature: tuple[str, ...],
+    blend: Path | None,
+    blend_share: float,
+) -> None:
     """Write a trained network (a RUN folder or one of its .safetensors files) as one ONNX file with its card inside.
 
     Nothing is written where its outputs differ from torch's by more than 1e-4. The same input gives the same bytes.
@@ -59,7 +75,15 @@ def command(run: Path, out: Path, name: str | None, scores: Path | None, tempera
         if not sign or not temperatures[head] > 0:
             advice = "write HEAD=T with T above 0, such as ferplus=1.2"
             raise InputError(f"--temperature {item!r} is no temperature of a head", advice=advice)
-    card = export(run, out, name=name or _task(run), scores=figures, temperatures=temperatures)
+    card = export(
+        run,
+        out,
+        name=name or _task(run),
+        scores=figures,
+        temperatures=temperatures,
+        blend=blend,
+        blend_share=blend_share,
+    )
     click.echo(f"{out}: {card.name}, {card.parameters:,} parameters, {out.stat().st_size / 1e6:.1f} MB")
 
 

@@ -77,6 +77,29 @@ EMOTION_STUDENT = replace(
     distill=Distillation("emotion-teacher", weight=0.8, stored=True),
 )
 
+EMOTION_FINISH = replace(
+    EMOTION_STUDENT,
+    name="emotion-finish",
+    summary="the end of emotion-student on images that are closer to the clean ones; started from its export",
+    epochs=8,
+    augment=replace(
+        EMOTION_STUDENT.augment,
+        rotate=12.0,
+        translate=0.06,
+        scale=(0.9, 1.1),
+        contrast=(0.7, 1.4),
+        brightness=(0.8, 1.2),
+        erase=0.15,
+        noise=0.12,
+        sharpness=(-0.8, 1.0),
+        resolution=0.6,
+        light=0.25,
+    ),
+    optimizer=OptimizerConfig(lr=5e-4, weight_decay=0.05),
+    schedule=ScheduleConfig(warmup_epochs=0.5, final=0.02),
+    ema=0.999,
+)
+
 EMOTION_TEACHER = replace(
     EMOTION_CPU,
     name="emotion-teacher",

@@ -31,6 +31,9 @@ POWERS = tuple(round(0.1 * i, 1) for i in range(11))
 """Powers of the training frequencies that are tried for the default."""
 SHARES = tuple(round(0.05 * i, 2) for i in range(11))
 """Shares of the joined head that are tried."""
+CHANCE = 0.005
+"""Differences of a criterion up to this are chance on a few thousand images; every step away from the photographs costs
+accuracy on them, so the least is taken."""
 _LEAST = 1e-30
 _log = logging.getLogger(__name__)
 
@@ -118,7 +121,7 @@ class _HeadFit:
     other: tuple[NDArray[np.float64], tuple[str, ...]] | None
 
     def best(self, prior: str, powers: tuple[float, ...], criterion: Any) -> Readout:
-        """The read-out with the greatest criterion of accuracy and balanced accuracy; ties go to the smaller values."""
+        """The read-out with the least power, then the least share, whose criterion is within `CHANCE` of the best."""
         shares = SHARES if self.joined else (0.0,)
         kept = () if self.other is None else tuple(label for label in self.labels if label not in self.other[1])
         candidates = [
@@ -126,8 +129,8 @@ class _HeadFit:
             for power in powers
             for share in shares
         ]
-        values = [criterion(*self._accuracies(candidate)) for candidate in candidates]
-        chosen = candidates[int(np.argmax(values))]
+        values = np.array([criterion(*self._accuracies(candidate)) for candidate in candidates])
+        chosen = candidates[int(np.flatnonzero(values >= values.max() - CHANCE)[0])]
         expected = np.asarray(self.frequencies) ** -chosen.removed
         expected[[label in kept for label in self.labels]] = 1.0
         try:
