@@ -37,9 +37,9 @@ class DetectorInfo:
 
 
 def _mien(options: DetectionOptions, threads: int | None) -> Detector:
-    from mien.detect.mien import CONFIDENCE, MienDetector
+    from mien.detect.mien import MienDetector
 
-    return MienDetector(options.min_face, threads, CONFIDENCE if options.threshold is None else options.threshold)
+    return MienDetector(options.min_face, threads, options.threshold)
 
 
 def _mtcnn(options: DetectionOptions, threads: int | None) -> Detector:

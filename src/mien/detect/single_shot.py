@@ -22,6 +22,8 @@ MULTIPLE = 32
 """Both sides of what the network takes are multiples of this."""
 PADDING = 128
 """Pixel value right of and below a picture whose sides are no such multiples: zero to the network."""
+Threshold = float | tuple[float, ...]
+"""Least score, of all strides or one per stride."""
 MAX_CANDIDATES = 2000
 """Cells of one picture that suppression compares, the best first: more means a threshold near zero."""
 PIXELS_AT_ONCE = 1_500_000
@@ -92,12 +94,12 @@ def pad_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(rgb, ((0, tall), (0, wide), (0, 0)), constant_values=PADDING)
 
 
-def decode(outputs: Sequence[Floats], threshold: float) -> Candidates:
+def decode(outputs: Sequence[Floats], threshold: Threshold) -> Candidates:
     """Every cell of one picture whose score reaches the threshold.
 
     Args:
         outputs: per stride ``(15, h / stride, w / stride)``.
-        threshold: score, between 0 and 1.
+        threshold: score, between 0 and 1, of all strides or per stride.
 
     Returns:
         Up to `MAX_CANDIDATES` boxes, best score first.
@@ -105,23 +107,24 @@ def decode(outputs: Sequence[Floats], threshold: float) -> Candidates:
     Raises:
         InputError: a threshold outside its range.
     """
-    if not 0 < threshold < 1:
+    thresholds = (threshold,) * len(STRIDES) if isinstance(threshold, float | int) else threshold
+    if not all(0 < value < 1 for value in thresholds):
         raise InputError(f"threshold must lie between 0 and 1, got {threshold}")
-    least = float(np.log(threshold) - np.log1p(-threshold))
     values, centres, strides = [], [], []
-    for output, stride in zip(outputs, STRIDES, strict=True):
+    for output, stride, value in zip(outputs, STRIDES, thresholds, strict=True):
+        least = float(np.log(value) - np.log1p(-value))
         rows, columns = np.nonzero(output[0] >= least)
         values.append(output[:, rows, columns].T)
         centres.append((np.stack([columns, rows], axis=1).astype(np.float32) + 0.5) * stride)
         strides.append(np.full((len(rows), 1), stride, np.float32))
-    value, centre, stride_of = np.concatenate(values), np.concatenate(centres), np.concatenate(strides)
-    order = np.argsort(-value[:, 0], kind="stable")[:MAX_CANDIDATES]
-    value, centre, stride_of = value[order], centre[order], stride_of[order]
-    distances = np.exp(np.minimum(value[:, 1:5], MAX_LOG_DISTANCE)) * stride_of
+    rows_of, centre, stride_of = np.concatenate(values), np.concatenate(centres), np.concatenate(strides)
+    order = np.argsort(-rows_of[:, 0], kind="stable")[:MAX_CANDIDATES]
+    cells, centre, stride_of = rows_of[order], centre[order], stride_of[order]
+    distances = np.exp(np.minimum(cells[:, 1:5], MAX_LOG_DISTANCE)) * stride_of
     boxes = np.concatenate([centre - distances[:, :2], centre + distances[:, 2:]], axis=1)
     middle, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    points = middle[:, None] + value[:, 5:].reshape(-1, 5, 2) * size[:, None]
-    scores = 1 / (1 + np.exp(-value[:, 0]))
+    points = middle[:, None] + cells[:, 5:].reshape(-1, 5, 2) * size[:, None]
+    scores = 1 / (1 + np.exp(-cells[:, 0]))
     return Candidates(boxes.astype(np.float32), scores.astype(np.float32), points.astype(np.float32))
 
 
@@ -181,7 +184,7 @@ class _Tile:
     heights: tuple[float, float] = (0.0, np.inf)
     rows: tuple[float, float] = (-np.inf, np.inf)
 
-    def candidates(self, outputs: Sequence[Floats], threshold: float) -> Candidates:
+    def candidates(self, outputs: Sequence[Floats], threshold: Threshold) -> Candidates:
         """What the network found in this tile, in pixels of the picture."""
         found = decode(outputs, threshold)
         tall = found.boxes[:, 3] - found.boxes[:, 1]
@@ -197,7 +200,7 @@ class _Tile:
 
 
 def detect(
-    forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: float, scales: Sequence[float]
+    forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: Threshold, scales: Sequence[float]
 ) -> list[Candidates]:
     """The faces of several pictures, best score first.
 
@@ -217,7 +220,7 @@ def detect(
 
 
 def detect_again(
-    forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: float, *, turned: bool = True
+    forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: Threshold, *, turned: bool = True
 ) -> list[Candidates]:
     """Faces that a first look misses: those that are larger than the picture, and turned ones. Small copies suffice.
 
@@ -241,7 +244,7 @@ def detect_again(
 
 
 def detect_near(
-    forward: Forward, rgb: NDArray[np.uint8], boxes: NDArray[np.float64], threshold: float
+    forward: Forward, rgb: NDArray[np.uint8], boxes: NDArray[np.float64], threshold: Threshold
 ) -> tuple[Candidates, NDArray[np.intp]]:
     """The faces near boxes, from one small crop around each.
 
@@ -364,7 +367,7 @@ def _shrink(rgb: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     return resize(rgb, (max(round(width * scale), 1), max(round(height * scale), 1)), enlarge="linear")
 
 
-def _run(forward: Forward, tiles: Sequence[_Tile], pictures: int, threshold: float) -> list[Candidates]:
+def _run(forward: Forward, tiles: Sequence[_Tile], pictures: int, threshold: Threshold) -> list[Candidates]:
     """Candidates per picture, best score first; tiles of one shape go through the network together."""
     groups: dict[tuple[int, ...], list[_Tile]] = {}
     for tile in tiles:

@@ -41,6 +41,7 @@ def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FAC
                 "overlap": single_shot.OVERLAP,
                 "vote": single_shot.VOTE,
                 "confidence": mien.CONFIDENCE,
+                "large_confidence": mien.LARGE_CONFIDENCE,
                 "sure_confidence": mien.SURE_CONFIDENCE,
                 "second_confidence": mien.SECOND_CONFIDENCE,
                 "smallest": mien.SMALLEST,

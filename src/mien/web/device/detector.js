@@ -12,7 +12,7 @@ import { paddedTile, splitTiles, turnedTile } from "./tiles.js";
  * @typedef {{ data: Float32Array, dims: readonly number[] }} Tensor
  * @typedef {{ strides: number[], multiple: number, padding: number, max_candidates: number, max_log_distance: number,
  *   pixels_at_once: number, coarsest: number, step: number, coarse_face: number, strip_overlap: number, padded_side: number,
- *   padded_margin: number, turned_side: number, overlap: number, vote: number, confidence: number,
+ *   padded_margin: number, turned_side: number, overlap: number, vote: number, confidence: number, large_confidence: number,
  *   sure_confidence: number, second_confidence: number, smallest: number, reliable: number, max_scale: number, min_face: number | null,
  *   smallest_face: number, smallest_face_side: number, min_visible: number, tolerance: number, crop_side: number,
  *   crop_reach: number }} Constants from the Python modules
@@ -129,11 +129,13 @@ const clamped = (box, { width, height }) =>
  * @param {Tensor[]} outputs per stride (1, 15, rows, columns) @param {Constants} constants @param {number} threshold
  * @returns {Candidate[]}
  */
-function decode(outputs, { strides, max_log_distance: longest, max_candidates: most }, threshold) {
-  const least = Math.log(threshold) - Math.log1p(-threshold);
+function decode(outputs, { strides, max_log_distance: longest, max_candidates: most, large_confidence: large }, threshold) {
   /** @type {{ logit: number, at: number, stride: number, x: number, y: number, data: Float32Array, plane: number }[]} */
   const cells = [];
   outputs.forEach(({ data, dims }, k) => {
+    // true faces of the coarsest stride, the large ones, score higher
+    const value = k === strides.length - 1 ? Math.max(threshold, large) : threshold;
+    const least = Math.log(value) - Math.log1p(-value);
     const [rows, columns] = [dims[2], dims[3]];
     const plane = rows * columns;
     for (let at = 0; at < plane; at += 1) {
