@@ -29,7 +29,7 @@ from mien.evaluation.scoring.evaluate import predict_split
 from mien.evaluation.scoring.scored_model import ScoredModel, open_model, wrap_uncalibrated
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model, Probabilities, read_out
-from mien.models.readout import PHOTOS
+from mien.models.priors import PHOTOS
 
 SHIPPED = ("emotion", "emotion-int8")
 SPLITS = ("test", "validation")

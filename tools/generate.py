@@ -50,7 +50,7 @@ from mien.evaluation.tables import confusion_table, group_table, prior_table, qu
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
-from mien.models.readout import PRIORS
+from mien.models.priors import PRIORS
 from mien.predict.model_set import ModelSet
 from mien.published.reproduction import report_page as reproduction
 from mien.published.reproduction.results import read_result

@@ -8,7 +8,7 @@ from typing import Any
 from markdown_tables import table
 
 from mien.datasets.ferplus import SCORING_RULES
-from mien.models.readout import DEFAULT, PRIORS
+from mien.models.priors import DEFAULT, PRIORS
 from mien.published.reproduction.rows import BOTH, ROWS, SOURCES
 from mien.text import percent
 

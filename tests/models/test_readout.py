@@ -13,7 +13,8 @@ from mien.evaluation.scoring.calibration import rewrite_card
 from mien.models.card import Card, Head
 from mien.models.catalog import read_model
 from mien.models.model import Model, read_out, softmax
-from mien.models.readout import BALANCED, DEFAULT, PHOTOS, Readout, apply_readout
+from mien.models.priors import BALANCED, DEFAULT, PHOTOS
+from mien.models.readout import Readout, apply_readout
 from mien.predict.model_set import ModelSet
 
 LABELS = ("neutral", "happy", "sad", "contempt")

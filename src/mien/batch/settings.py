@@ -12,7 +12,7 @@ from mien import defaults
 from mien.detect.options import DetectionOptions
 from mien.errors import MissingFileError
 from mien.media.selection import FrameSelection
-from mien.models.readout import DEFAULT
+from mien.models.priors import DEFAULT
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 

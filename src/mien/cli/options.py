@@ -13,7 +13,7 @@ import click
 from mien import defaults
 from mien.detect import DETECTORS
 from mien.files import STDOUT, is_file, is_special, output_file, output_folder, refuse_inputs, refuse_originals
-from mien.models.readout import DEFAULT, PRIORS
+from mien.models.priors import DEFAULT, PRIORS
 
 if TYPE_CHECKING:
     from mien.detect.options import DetectionOptions

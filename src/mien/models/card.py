@@ -12,7 +12,8 @@ from typing import Any
 from mien.defaults import POOLED_INTERVAL
 from mien.errors import ModelError, choose_one
 from mien.labels import number_ranges
-from mien.models.readout import DEFAULT, PHOTOS, Readout
+from mien.models.priors import DEFAULT, PHOTOS
+from mien.models.readout import Readout
 from mien.text import listing
 
 METADATA_KEY = "mien.card"

@@ -13,7 +13,8 @@ from mien.errors import InputError, ModelError
 from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.extra_inputs import ExtraInput, find_extra_input
 from mien.models.preprocessing import normalize
-from mien.models.readout import DEFAULT, PRIORS, apply_readout
+from mien.models.priors import DEFAULT, PRIORS
+from mien.models.readout import apply_readout
 from mien.models.session import Session, open_session, run_session
 from mien.text import listing
 
@@ -40,7 +41,7 @@ class Model:
         model: the ONNX file, or its content.
         threads: threads inside one operator; None takes the available CPUs, at most 4.
         name: stands for the path in error messages, such as the name of a shipped model; by default the path.
-        prior: how often its labels are expected, a key of `mien.models.readout.PRIORS`; of no effect on models whose
+        prior: how often its labels are expected, a key of `mien.models.priors.PRIORS`; of no effect on models whose
             card offers no choice.
 
     Raises:

@@ -22,21 +22,13 @@ from numpy.typing import NDArray
 
 from mien.errors import ModelError
 
-DEFAULT, PHOTOS, BALANCED = "default", "photos", "balanced"
-PRIORS: Mapping[str, str] = {
-    DEFAULT: "between the two, best on the mean of accuracy and balanced accuracy",
-    PHOTOS: "labels as frequent as in the photographs that the network learned from",
-    BALANCED: "all labels equally frequent, as with posed or acted faces",
-}
-"""Name of a prior → what it expects."""
-
 
 @dataclass(frozen=True, slots=True)
 class Readout:
     """How the probabilities of a head follow from logits.
 
     Attributes:
-        prior: the prior that it states, a key of `PRIORS`.
+        prior: the prior that it states, a key of `mien.models.priors.PRIORS`.
         removed: power of the training frequencies that the probabilities are divided by: 0 keeps them, 1 removes them.
         joined: name of the head that contributes, empty for none. The probabilities of both are multiplied as powers
             ``1 - share`` and ``share``, among the labels that both have.

@@ -23,7 +23,7 @@ from mien.errors import InputError, MienError
 from mien.media.arrays import Color
 from mien.media.frame import Frame
 from mien.media.image import ImageInput, load_image
-from mien.models.readout import DEFAULT
+from mien.models.priors import DEFAULT
 from mien.models.thread_pool import ForkSafeLock
 from mien.pipeline.executors import abandoned_on_error
 from mien.predict.classify import predict
@@ -73,7 +73,7 @@ class Analyzer:
         threads: processor threads, None for the available CPUs, at most 4.
         flip: average every distribution with that of the mirrored face: a little more accurate, twice the time
             of the classifiers.
-        prior: how often labels are expected, a key of `mien.models.readout.PRIORS`: "photos", "balanced" for posed or
+        prior: how often labels are expected, a key of `mien.models.priors.PRIORS`: "photos", "balanced" for posed or
             acted faces and experiments, or "default" between the two. Of no effect on models without the choice, and on
             loaded ones.
 

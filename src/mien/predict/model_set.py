@@ -12,7 +12,7 @@ from mien.errors import InputError
 from mien.models.card import Card, Head
 from mien.models.catalog import read_model
 from mien.models.model import Model
-from mien.models.readout import DEFAULT
+from mien.models.priors import DEFAULT
 from mien.results.face_columns import Heads
 from mien.text import listing
 
@@ -66,7 +66,7 @@ class ModelSet:
             models: a mapping from the name in results to the model, or models alone, which are named by the task in
                 their cards ("emotion", "age", …); a string ``NAME=FILE`` also names one.
             threads: processor threads per model, None for the available CPUs, at most 4.
-            prior: how often labels are expected, a key of `mien.models.readout.PRIORS`; loaded models keep their own,
+            prior: how often labels are expected, a key of `mien.models.priors.PRIORS`; loaded models keep their own,
                 and it is of no effect on models whose card offers no choice.
 
         Raises:

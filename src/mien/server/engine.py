@@ -31,7 +31,7 @@ from mien.errors import MienError
 from mien.media.decoder_pool import DecoderPool
 from mien.media.frame import Frame
 from mien.media.image import load_image
-from mien.models.readout import DEFAULT
+from mien.models.priors import DEFAULT
 from mien.pipeline.analyzer import Analyzer
 from mien.predict.classify import crop_faces, predict_crops, split
 from mien.predict.model_set import ModelInput, ModelSet

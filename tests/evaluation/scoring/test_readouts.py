@@ -23,7 +23,7 @@ from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.labels import FER2013, age_bin_names
 from mien.models.catalog import read_model
 from mien.models.model import Model
-from mien.models.readout import BALANCED, DEFAULT, PHOTOS, PRIORS
+from mien.models.priors import BALANCED, DEFAULT, PHOTOS, PRIORS
 
 SHARES = np.array([0.06, 0.02, 0.06, 0.35, 0.06, 0.05, 0.40])
 """Of the labels in the made dataset, in FER2013's order."""

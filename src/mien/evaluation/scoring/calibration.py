@@ -23,7 +23,8 @@ from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, output_errors
 from mien.models.card import METADATA_KEY, Card
 from mien.models.catalog import read_model
-from mien.models.readout import DEFAULT, PRIORS, Readout
+from mien.models.priors import DEFAULT, PRIORS
+from mien.models.readout import Readout
 
 FitTarget = Literal["label", "raters"]
 _LEAST = 1e-12

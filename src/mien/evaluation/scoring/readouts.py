@@ -25,7 +25,8 @@ from mien.evaluation.scoring.evaluate import SplitPredictions, match_protocols, 
 from mien.evaluation.scoring.protocols import Protocol
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.models.model import Probabilities
-from mien.models.readout import BALANCED, DEFAULT, PHOTOS, Readout, apply_readout
+from mien.models.priors import BALANCED, DEFAULT, PHOTOS
+from mien.models.readout import Readout, apply_readout
 
 POWERS = tuple(round(0.1 * i, 1) for i in range(11))
 """Powers of the training frequencies that are tried for the default."""

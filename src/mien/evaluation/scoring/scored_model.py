@@ -16,7 +16,7 @@ from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import Model, Probabilities, average_with_mirror, softmax
 from mien.models.preprocessing import normalize
-from mien.models.readout import DEFAULT
+from mien.models.priors import DEFAULT
 from mien.training.config import HeadSpec
 from mien.training.resize import resize_images
 
@@ -58,7 +58,7 @@ class ScoredModel:
 def open_model(model: str | Path, threads: int | None = None, prior: str = DEFAULT) -> ScoredModel:
     """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`.
 
-    The ``prior``, a key of `mien.models.readout.PRIORS`, counts for models whose card offers the choice.
+    The ``prior``, a key of `mien.models.priors.PRIORS`, counts for models whose card offers the choice.
     """
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":

@@ -1,0 +1,13 @@
+"""How often the labels of a model are expected; loads nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DEFAULT, PHOTOS, BALANCED = "default", "photos", "balanced"
+PRIORS: Mapping[str, str] = {
+    DEFAULT: "between the two, best on the mean of accuracy and balanced accuracy",
+    PHOTOS: "labels as frequent as in the photographs that the network learned from",
+    BALANCED: "all labels equally frequent, as with posed or acted faces",
+}
+"""Name of a prior → what it expects."""
