@@ -182,7 +182,7 @@ def test_a_shipped_model_with_a_wrong_hash(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_unknown_model_names_list_the_known() -> None:
-    with pytest.raises(InputError, match="emotion or age"):
+    with pytest.raises(InputError, match="no model 'nonsense'; there are emotion, age, "):
         read_model("nonsense")
     with pytest.raises(MissingFileError, match="check the path"):
         read_model("nowhere.onnx")

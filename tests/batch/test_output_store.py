@@ -38,12 +38,13 @@ def test_a_shard_is_done_when_its_inputs_are_there(photos: Path, tmp_path: Path)
 
 def test_a_run_of_something_else_is_not_resumed(photos: Path, tmp_path: Path) -> None:
     plan, where = make_plan(str(photos), size=4), str(tmp_path / "out")
-    settings = load_setup(AnalysisSettings()).describe()
+    settings = load_setup(AnalysisSettings(detection=DetectionOptions(min_face=40))).describe()
     OutputStore(open_output_folder(where), plan, settings, resume=False)
     other = load_setup(AnalysisSettings(detection=DetectionOptions(min_face=60))).describe()
     for ours, told, resume, said in (
         (plan, settings, False, "add --resume"),
         (plan, other, True, "min_face: 40, now 60"),
+        (plan, load_setup(AnalysisSettings()).describe(), True, "min_face: 40, now None"),
         (make_plan(str(photos), size=3), settings, True, "shard_size: 4, now 3"),
         (replace(plan, digest="0"), settings, True, "sizes or times"),
     ):

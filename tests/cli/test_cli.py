@@ -21,6 +21,7 @@ from helpers.commands import CommandRun
 from helpers.pictures import astronaut, noise
 from mien import cli as cli_module
 from mien.cli import COMMANDS
+from mien.files import OUTPUT_MARKER
 
 
 def test_a_table_for_people(mien: Callable[..., CommandRun], photos: Path) -> None:
@@ -68,7 +69,7 @@ def test_files_and_annotated_pictures(mien: Callable[..., CommandRun], photos: P
         rows = list(csv.DictReader(file))
     assert [row["emotion"] for row in rows] == ["happy", ""]
     assert pd.read_parquet(out / "f.parquet")["emotion"].tolist()[0] == "happy"
-    assert sorted(p.name for p in (out / "p").iterdir()) == ["face.jpg", "none.png"]
+    assert sorted(p.name for p in (out / "p").iterdir()) == [OUTPUT_MARKER, "face.jpg", "none.png"]
     with Image.open(out / "p" / "face.jpg") as picture:
         assert picture.size == (512, 512)
     assert mien("analyze", photos / "face.jpg", "--save", out / "one.png").code == 0
@@ -81,7 +82,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(
     (photos / "sub").mkdir()
     Image.fromarray(astronaut()[:200, :300]).save(photos / "sub" / "face.jpg")
     assert mien("analyze", photos, "--save", tmp_path / "p").code == 0
-    assert sorted(p.name for p in (tmp_path / "p").iterdir()) == ["face-2.jpg", "face.jpg", "none.png"]
+    assert sorted(p.name for p in (tmp_path / "p").iterdir()) == [OUTPUT_MARKER, "face-2.jpg", "face.jpg", "none.png"]
 
 
 def test_standard_input(photos: Path) -> None:
@@ -169,10 +170,10 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(
         (["analyze", "{tmp}"], "{tmp}"),
         (["analyze", "{tmp}/*.jpg"], "*.jpg"),
         (["analyze", "{photos}/face.jpg", "--csv", "{tmp}"], "folder"),
-        (["analyze", "{photos}/face.jpg", "--models", "nonsense"], "emotion or age"),
+        (["analyze", "{photos}/face.jpg", "--models", "nonsense"], "there are emotion, age, "),
         (["analyze", "{photos}/face.jpg", "--detector", "yunet"], "yunet"),
         (["analyze", "{photos}/face.jpg", "--save", "{photos}/face.nonsense"], "suffix"),
-        (["models", "nonsense"], "emotion or age"),
+        (["models", "nonsense"], "there are emotion, age, "),
         (["train", "nonsense", "--data", "{tmp}/x.parquet"], "emotion-cpu"),
         (["train", "emotion-cpu", "--data", "{tmp}/x.parquet", "--out", "{tmp}/run"], "x.parquet"),
         (["evaluate", "emotion", "--data", "{tmp}/x.parquet"], "x.parquet"),
@@ -287,12 +288,12 @@ def test_train_evaluate_export_and_use(mien: Callable[..., CommandRun], photos: 
 def test_an_interrupt_leaves_no_half_file(
     photos: Path, tmp_path: Path, mien: Callable[..., CommandRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mien.results import face_columns
+    from mien.results import row_writers
 
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(face_columns.FaceTable, "to_columns", stopped)
+    monkeypatch.setattr(row_writers.CsvRows, "_append", stopped)
     out = tmp_path / "out"
     run = mien("analyze", photos, "--csv", out / "f.csv")
     assert run.code == 130

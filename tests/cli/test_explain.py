@@ -172,18 +172,18 @@ def test_sheets(data: Path, run: Path, tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(photo: Path, data: Path, run: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "maps")
-    assert "one of neutral" in refused(photo, "--target", "hungry", *out)
+    assert "did you mean 'angry'? There are predicted, all, neutral" in refused(photo, "--target", "hungry", *out)
     assert "choose a convolution: stem.0" in refused(photo, "--layer", "nothing", *out)
-    assert "choose one of ferplus, fer2013" in refused(photo, "--head", "age", *out)
+    assert "no head 'age'; there are ferplus, fer2013" in refused(photo, "--head", "age", *out)
     assert "no spatial transformer" in refused(photo, "--method", "regions", *out)
-    assert "give emotion, age" in refused(photo, "--model", "nobody", *out)
+    assert "nobody: no such model; there are emotion, age, an .onnx file" in refused(photo, "--model", "nobody", *out)
     assert "mien data prepare" in refused("--data", tmp_path / "absent.parquet", "--average", *out)
     (tmp_path / "file").touch()
     assert "is a file; give a folder" in refused(photo, "--out", tmp_path / "file")
     assert "is an input" in refused(photo, "--out", photo)
     assert "no labels of head 'age'" in refused("--data", data, "--model", "age", "--average", *out)
     assert "one class per face" in refused("--data", data, "--model", run, "--sanity", "--target", "all", *out)
-    assert "choose one of emotion" in refused(
+    assert "no head 'age'; there are emotion" in refused(
         "--data", data, "--model", run, "--sheet", "errors", "--head", "age", *out
     )
 

@@ -241,7 +241,7 @@ def test_any_detector_of_the_protocol_may_be_given() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"models": ["nonsense"]}, InputError, "emotion or age"),
+        ({"models": ["nonsense"]}, InputError, "no model 'nonsense'; there are emotion, age, "),
         ({"models": ["age", "age"]}, InputError, "two models predict 'age'"),
         ({"models": "emotion"}, InputError, r"give \['emotion'\]"),
         ({"models": ["nowhere.onnx"]}, MissingFileError, "check the path"),

@@ -84,7 +84,8 @@ def test_a_search_trains_for_real_and_its_recipe_can_be_trained(data: Path, tmp_
     assert (tuned.epochs, tuned.splits, tuned.space) == (QUICK.epochs, QUICK.splits, QUICK.space)
     arguments = ["train", str(tmp_path / "tuned.json"), "--data", str(data), "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(cli, [*arguments, "--no-progress", "--threads", "1"], catch_exceptions=False)
-    assert result.output.strip() == str(tmp_path / "run")
+    assert result.stdout.strip() == str(tmp_path / "run")
+    assert "next: mien evaluate" in result.stderr
     assert files.load_run(tmp_path / "run")[0] == tuned
     # the settings do what they did in the search: the same seed, data and epochs give the same figures
     sample = next(one.folder.glob("sample-*.parquet"))

@@ -101,6 +101,7 @@ def command(
     from mien.errors import MissingExtraError
     from mien.files import output_file
     from mien.published.recipes.svm import SVM_RECIPES
+    from mien.recipes.catalog import get_recipe
     from mien.recipes.fit import recipe_for_data
 
     if recipe in SVM_RECIPES:
@@ -110,15 +111,18 @@ def command(
     try:
         from mien.tuning.results import write_best_recipe
         from mien.tuning.run import tune
-        from mien.tuning.search import PRUNERS, SearchConfig
+        from mien.tuning.search import PRUNERS, SearchConfig, check_search_space
         from mien.tuning.storage import database_url, hide_password
     except ImportError as error:
         raise MissingExtraError(error.name or "optuna", "tune", "a search") from error
 
-    settings = recipe_for_data(recipe, data)
-    name = study or settings.name
+    # what is wrong with the call itself is reported before the data are read
+    asked = get_recipe(recipe)
+    check_search_space(asked)
+    name = study or asked.name
     folder = out or Path("runs") / "tune" / name
     url = database_url(storage, folder)
+    settings = recipe_for_data(recipe, data)
     if threads is None and jobs > 1:
         threads = max(1, available_cpus() // jobs)
     # a password on the command line is written nowhere

@@ -117,10 +117,11 @@ def open_network(model: str | Path, threads: int | None = None) -> ExplainedNetw
             str(model), card.task, row_name, module, card.size, card.mean, card.std, card.heads, card.frame
         )
     if not path.exists():
+        explainable = [name for name, row in MODELS.items() if not row.quantized]
         raise InputError(
             "no such model",
             path=path,
-            advice=choose_one(str(model), (*MODELS, "an .onnx file", "a run folder")),
+            advice=choose_one(str(model), (*explainable, "an .onnx file", "a run folder")),
             code="model-missing",
         )
     if is_svm_run(path):

@@ -23,12 +23,14 @@ class ShippedModel:
         sha256: of the file, hexadecimal; verified on every load.
         task: "emotion" or "age".
         summary: one line for people.
+        quantized: whether its weights are in 8 bits; such a network cannot be differentiated.
     """
 
     filename: str
     sha256: str
     task: str
     summary: str
+    quantized: bool = False
 
 
 MODELS: Mapping[str, ShippedModel] = {
@@ -46,6 +48,7 @@ MODELS: Mapping[str, ShippedModel] = {
         "f5297851f628c1e04c25e6f196508449101d1446d6ddb5dca2abfca14afc81b3",
         "emotion",
         "the network of emotion in 8 bits: less than half the time, up to 0.2 points less accurate",
+        quantized=True,
     ),
 }
 

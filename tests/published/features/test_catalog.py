@@ -54,7 +54,7 @@ def test_names_of_features() -> None:
         == ("landmarks", "hog")
         == parse_feature_names(["hog", "landmarks", "hog"])
     )
-    with pytest.raises(InputError, match="no feature 'sift': there are landmarks, hog, hog_sliding"):
+    with pytest.raises(InputError, match="no feature 'sift'; there are landmarks, hog, hog_sliding"):
         parse_feature_names("hog,sift")
     with pytest.raises(InputError, match="no feature ''"):
         parse_feature_names("")
