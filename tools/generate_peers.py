@@ -250,7 +250,8 @@ def accuracy_lines(accuracy: dict[str, Any]) -> list[str]:
         f"emotions that all of them predict, contempt left out of votes and of answers ({counts['ferplus7']['n']:,} faces). *FER+*: the "
         f"majority among all eight ({counts['ferplus']['n']:,} faces), where a face of contempt is wrong for packages without that label. "
         "In brackets the 95 % interval. Mien was trained on FER2013's training faces; what the others were trained on, and whether test "
-        "faces were among it, is for their authors to say.",
+        "faces were among it, is for their authors to say. Mien's rows here are those of its emotion network before the one that is",
+        "shipped now, beside which the others were measured; [the scoreboard](scoreboard.md) has the present one.",
         "",
     ]
     rows = []

@@ -131,7 +131,9 @@ def _by_prior(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _peers(accuracy: Mapping[str, Any]) -> list[str]:
     cells = []
-    for one in accuracy.values():
+    for name, one in accuracy.items():
+        if name.startswith("mien"):
+            continue
         results = one["results"]
         cells.append([one["title"], *(_cell(results, key) for key in ("fer2013", "ferplus7", "ferplus"))])
     return table(["package", "FER2013", "FER+ majority-7", "FER+ majority"], cells)

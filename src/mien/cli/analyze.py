@@ -142,8 +142,7 @@ def command(
     from mien.cli.videos import VideoOptions, analyse_videos
     from mien.media.decoder_pool import DecoderPool
     from mien.pipeline.analyzer import Analyzer
-    from mien.pipeline.jobs import has_checkpoint
-    from mien.pipeline.photos import PhotoOutputs, has_progress
+    from mien.pipeline.photos import PhotoOutputs
 
     _check_stdout(as_json, csv_file, parquet_file)
     options = VideoOptions(**video)
@@ -173,7 +172,7 @@ def command(
     tables: list[RowWriter] | None = None
     single = len(inputs) == len(photos) == 1 and not clips
     outputs = PhotoOutputs(csv_file, parquet_file, save, save is not None and one_file(save, single=single), mixed)
-    if mixed and options.resume and options.report and has_checkpoint(options.report) and not has_progress(outputs):
+    if mixed and options.resume and options.report and _photos_done(options.report, outputs):
         click.echo(f"mien: {len(photos):,} of {len(photos):,} photos were analysed before", err=True)
     elif photos:
         tables = _analyse_photos(
@@ -202,6 +201,14 @@ def command(
         )
     if failures.count:
         raise click.exceptions.Exit(1)
+
+
+def _photos_done(report: Path, outputs: PhotoOutputs) -> bool:
+    """Whether the run that is resumed had come to its videos."""
+    from mien.pipeline.jobs import has_checkpoint
+    from mien.pipeline.photos import has_progress
+
+    return has_checkpoint(report) and not has_progress(outputs)
 
 
 def _split_inputs(inputs: tuple[str, ...], sequence: float | None, failures: Failures) -> tuple[list[Path], list[Path]]:

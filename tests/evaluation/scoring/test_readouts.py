@@ -22,7 +22,7 @@ from mien.evaluation.scoring.readouts import fit_readouts, predict_with
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.labels import FER2013, age_bin_names
 from mien.models.catalog import read_model
-from mien.models.model import Model
+from mien.models.model import Model, softmax
 from mien.models.priors import BALANCED, DEFAULT, PHOTOS, PRIORS
 
 SHARES = np.array([0.06, 0.02, 0.06, 0.35, 0.06, 0.05, 0.40])
@@ -94,11 +94,11 @@ def test_a_second_head_that_knows_better_is_joined() -> None:
     assert all(one.joined == "fer2013" and one.share > 0.3 for one in fits.readouts["emotion"])
 
 
-def _drawn_from_the_shipped_model(n: int = 400) -> Dataset:
+def _drawn_from_the_shipped_model(n: int = 1000) -> Dataset:
     """Blurred noise, with labels drawn from what the shipped model gives."""
     rng = np.random.default_rng(2)
     images = np.repeat(np.repeat(rng.integers(0, 256, (n, 6, 6, 1), np.uint8), 8, 1), 8, 2)
-    shares = Model(read_model("emotion"), threads=1)(images)["fer2013"].cumsum(axis=1)
+    shares = softmax(Model(read_model("emotion"), threads=1).logits(images)["fer2013"]).cumsum(axis=1)
     emotion = (shares < rng.uniform(size=(n, 1))).sum(axis=1).clip(0, 6)
     return replace(made(n, side=48), images=images, emotion=emotion.astype(np.int8))
 
