@@ -13,7 +13,7 @@
     mien train emotion-finish --data fer2013.parquet --teacher teacher.npz --init student.onnx --out runs/finish
     mien export runs/finish --blend start.onnx --blend-share 0.4 --name emotion --out emotion.onnx
     mien calibrate emotion.onnx --data fer2013.parquet --priors --out calibrated.onnx
-        the shipped model: about as accurate on the clean images (docs/scoreboard.md), 70 % and more under that noise; the
+        the shipped model: about as accurate on the clean images (docs/scoreboard.md), 70 % under that noise; the
         share was chosen on PublicTest and on noise there
 
     mien train emotion-teacher --data fer2013.parquet --out runs/emotion-teacher
