@@ -101,15 +101,24 @@ def test_a_call_without_a_command_shows_the_overview_or_one_object(mien: Mien) -
 
 
 def test_an_interruption(mien: Mien, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.results import face_columns
+    from mien.results import row_writers
 
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(face_columns.FaceTable, "to_columns", stopped)
+    monkeypatch.setattr(row_writers, "csv_values", stopped)
     run = mien("analyze", photos, "--csv", photos / "f.csv", "--json-errors")
     assert run.code == 130
-    assert errors(run) == [{"code": "interrupted", "reason": "interrupted", "command": "analyze"}]
+    assert errors(run) == [
+        {
+            "code": "interrupted",
+            "reason": "interrupted: 0 of 2 photos are analysed",
+            "advice": "the same call with --resume continues the run",
+            "command": "analyze",
+        }
+    ]
+    monkeypatch.undo()
+    assert mien("analyze", photos, "--csv", photos / "f.csv", "--resume").code == 0
 
 
 def test_an_interrupted_video(mien: Mien, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

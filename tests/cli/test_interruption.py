@@ -62,8 +62,8 @@ def command():
         print("cleaning up", file=sys.stderr, flush=True)
         time.sleep(120)
 
-mien.cli.LazyGroup.get_command = lambda *_: click.Command("slow", callback=command)
-sys.argv = ["mien", "slow"]
+mien.cli.LazyGroup.get_command = lambda *_: click.Command("models", callback=command)
+sys.argv = ["mien", "models"]
 mien.cli.main()
 """
 

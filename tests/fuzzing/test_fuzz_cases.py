@@ -300,7 +300,7 @@ def test_parquet_whose_text_is_no_text(tmp_path: Path):
 def test_parquet_whose_names_of_labels_are_damaged(tmp_path: Path, text: bytes):
     path = labelled(tmp_path, label=[0, 1, 2])
     pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": text}), path)
-    refused(lambda: read_dataset(path), DataError, "the file does not name them; give the label order")
+    refused(lambda: read_dataset(path), DataError, "the file does not name them; give the names in their order")
 
 
 @pytest.mark.parametrize("key", [None, METADATA_KEY])

@@ -81,7 +81,7 @@ def test_wrong_channel_order_would_be_seen(analyzer: mien.Analyzer) -> None:
 def test_a_batch_gives_what_one_by_one_gives(analyzer: mien.Analyzer) -> None:
     pictures = [astronaut(), noise(120, 160, blur=4), hopper(), np.vstack([astronaut(), astronaut()])]
     batch = analyzer.analyze_batch([Frame(p, source=str(i)) for i, p in enumerate(pictures)])
-    assert [len(faces) for faces in batch] == [1, 0, 1, 2]
+    assert [int(np.sum(faces.scores > 0.7)) for faces in batch] == [1, 0, 1, 2]
     assert [faces.source for faces in batch] == ["0", "1", "2", "3"]
     for faces, picture in zip(batch, pictures, strict=True):
         assert faces.image is None
@@ -138,11 +138,11 @@ def test_large_files_are_decoded_no_larger_than_faces_need(tmp_path: Path, orien
     assert analyzer.analyze(smaller).draw().shape == (751, 801, 3)
 
 
-def test_a_photo_above_the_limit_is_analysed_smaller_and_drawn(
-    analyzer: mien.Analyzer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_photo_above_the_limit_is_analysed_smaller_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "large.jpg"
     Image.fromarray(cv2.resize(astronaut(), (2001, 2001), interpolation=cv2.INTER_CUBIC)).save(path, quality=92)
+    # what little resembles a face depends on the size at which it is searched
+    analyzer = mien.Analyzer(threshold=0.7, threads=1)
     expected = analyzer.analyze(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # as if it had 200 megapixels
     monkeypatch.setattr(

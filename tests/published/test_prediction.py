@@ -14,6 +14,7 @@ from torch import nn
 import mien
 from helpers.labelled_pictures import pictures
 from helpers.pictures import astronaut, hopper
+from mien import defaults
 from mien import export as exporting
 from mien.errors import MissingExtraError, ModelError
 from mien.evaluation.scoring.scored_model import open_model, predict
@@ -76,7 +77,7 @@ def test_a_photo_through_a_network_of_each_system(name: str, zoo: dict[str, Path
     assert list(faces[0].emotions) == list(labels)
     assert sum(faces[0].emotions.values()) == pytest.approx(1, abs=1e-5)
     model = Model(zoo[name], threads=1)
-    crops = crop_faces(model, astronaut(), faces, "mtcnn")
+    crops = crop_faces(model, astronaut(), faces, defaults.DETECTOR)
     assert crops.shape == (1, model.card.size, model.card.size, 1)
     np.testing.assert_allclose(faces.emotions, by_torch(zoo[name], crops), atol=1e-4)
 

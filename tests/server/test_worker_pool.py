@@ -27,13 +27,34 @@ def blocked(pool: WorkerPool, task: Task) -> threading.Event:
     return end
 
 
-def order_of(tasks: list[tuple[Task, str]], seconds: float = 0.0) -> list[str]:
+class Clock:
+    """A time that passes only where work takes it, so that the load of the machine counts for nothing."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of pools, for pools of one thread."""
+    made = Clock()
+    monkeypatch.setattr(worker_pool, "time", made)
+    return made
+
+
+def order_of(tasks: list[tuple[Task, str]], clock: Clock | None = None, seconds: float = 0.0) -> list[str]:
     """The names of tasks in the order in which one thread takes them, where all wait at once."""
     pool, done = WorkerPool(1), []
     end = blocked(pool, Task(Kind.PHOTO, "before"))
 
     def work(name: str) -> None:
-        time.sleep(seconds)
+        if clock is not None:
+            clock.sleep(seconds)
         done.append(name)
 
     futures = [pool.submit(task, work, name) for task, name in tasks]
@@ -54,21 +75,21 @@ def test_what_finishes_work_in_progress_goes_first() -> None:
     assert order_of(tasks)[0] == "batch"
 
 
-def test_where_all_wait_each_kind_has_its_share_of_the_time() -> None:
+def test_where_all_wait_each_kind_has_its_share_of_the_time(clock: Clock) -> None:
     tasks = [(Task(kind, kind.value), kind.value) for kind in Kind for _ in range(60)]
-    first = Counter(order_of(tasks, 0.003)[:60])
+    first = Counter(order_of(tasks, clock, 0.003)[:60])
     # of equal tasks as many as the shares say: 30, 18 and 12
     assert first["photo"] == pytest.approx(30, abs=5)
     assert first["live"] == pytest.approx(18, abs=5)
     assert first["video"] == pytest.approx(12, abs=5)
 
 
-def test_long_tasks_count_by_their_time() -> None:
+def test_long_tasks_count_by_their_time(clock: Clock) -> None:
     pool, done = WorkerPool(1), []
     end = blocked(pool, Task(Kind.PHOTO))
 
     def work(name: str, seconds: float) -> None:
-        time.sleep(seconds)
+        clock.sleep(seconds)
         done.append(name)
 
     futures = [pool.submit(Task(Kind.VIDEO), work, "video", 0.04) for _ in range(20)]
@@ -81,14 +102,14 @@ def test_long_tasks_count_by_their_time() -> None:
     assert done[:40].count("video") <= 5
 
 
-def test_time_without_work_is_not_made_up_for() -> None:
+def test_time_without_work_is_not_made_up_for(clock: Clock) -> None:
     pool, done = WorkerPool(1), []
     for _ in range(20):
-        pool.submit(Task(Kind.LIVE), time.sleep, 0.005).result(PATIENCE)
+        pool.submit(Task(Kind.LIVE), clock.sleep, 0.005).result(PATIENCE)
     end = blocked(pool, Task(Kind.LIVE))
 
     def work(name: str) -> None:
-        time.sleep(0.005)
+        clock.sleep(0.005)
         done.append(name)
 
     for _ in range(20):
