@@ -16,7 +16,7 @@ from mien.explain.from_onnx import rebuild_network
 from mien.models.card import CropFrame, Head
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
-from mien.models.model import softmax
+from mien.models.model import read_out
 from mien.models.preprocessing import normalize
 from mien.networks.catalog import get_network
 from mien.published.svm.run_folder import is_svm_run
@@ -89,11 +89,12 @@ class ExplainedNetwork:
         return torch.from_numpy(normalize(crops, self.mean, self.std))
 
     def probabilities(self, x: Tensor, head: Head) -> NDArray[np.float32]:
-        """Normalised ``(n, channels, size, size)`` → ``(n, classes)``, the card's temperature applied."""
+        """Normalised ``(n, channels, size, size)`` → ``(n, classes)``, read out by the card as in an analysis."""
         parts = [np.zeros((0, len(head.labels)), np.float32)]
         with torch.inference_mode():
             for chunk in chunk_slices(len(x)):
-                parts.append(softmax(self.module(x[chunk])[head.name].numpy() / head.temperature))
+                logits = {name: values.numpy() for name, values in self.module(x[chunk]).items()}
+                parts.append(read_out(self.heads, logits)[head.name])
         return np.concatenate(parts)
 
 
