@@ -616,12 +616,12 @@ class StopError(Exception):
 
 def interrupted(folder: Path) -> Callable[[], VideoJob]:
     """A run that stopped in its one clip; makes the run that goes on with it."""
-    path = clip(folder / "a.mkv", codec="ffv1", pix_fmt="bgr0", frames=20, size=(40, 40))
+    path = clip(folder / "a.mkv", codec="ffv1", pix_fmt="bgr0", frames=80, size=(40, 40))
     analyzer = mien.Analyzer(detector=OneFace(), models=(), threads=1)
     outputs = VideoOutputs(csv=folder / "rows.csv", report=folder / "report")
 
     def stop(stream: object, frames: list[Any]) -> None:
-        if frames and frames[0].frame.index >= 8:
+        if frames:  # the first ones come when those are read that the smoothing looks ahead at
             raise StopError
 
     with pytest.raises(StopError), VideoJob(analyzer, [path], outputs, flush_seconds=0.0) as run:
@@ -633,7 +633,12 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
     again = interrupted(tmp_path)
     path = tmp_path / "report" / "progress.json"
     good = json.loads(path.read_text())
-    assert good["current"]["pipeline"]["cuts"]
+    (saved,) = good["unfinished"].values()
+    stages = saved["pipeline"]
+    assert stages["cuts"]
+
+    def changed(**parts: object) -> str:
+        return json.dumps(good | {"unfinished": {"0": saved | parts}})
 
     def gone_on() -> None:
         with again() as run:
@@ -647,26 +652,32 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
         "3",
         "[]",
         json.dumps(good | {"finished": 1}),
-        json.dumps(good | {"current": {"x": 1}}),
+        json.dumps(good | {"unfinished": {"0": {"x": 1}}}),
+        json.dumps(good | {"unfinished": {"x": saved}}),
+        json.dumps(good | {"unfinished": [saved]}),
     ]
-    stages = good["current"]["pipeline"]
-    for name in ("cuts", "tracker", "smoother", "propagator"):
+    for name in ("cuts", "tracker", "smoother", "propagator", "waiting", "predicted"):
         for value in ({}, None, [1], 10**400):
-            texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": stages | {name: value}}}))
-    for past in ([[[1, 2]]], [[]], [stages["cuts"]["past"][0]] * 3):
+            if value != stages[name]:
+                texts.append(changed(pipeline=stages | {name: value}))
+    for live in (None, ["x"], [10**9]):
+        texts.append(changed(pipeline=stages | {"live": live}))
+    for past in ([[[1, 2]]], [[]], [stages["cuts"]["past"][0]] * 9):
         cuts = stages["cuts"] | {"past": past}
-        texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": stages | {"cuts": cuts}}}))
-    smoother = stages["smoother"]
+        texts.append(changed(pipeline=stages | {"cuts": cuts}))
+    ahead = stages["smoother"]
+    for name in ("waiting", "windows", "current", "time"):
+        for value in ({"x": 1}, "x", [[1]]):
+            texts.append(changed(pipeline=stages | {"smoother": ahead | {name: value}}))
+    smoother = ahead["smoother"]
     assert smoother["live"]
     for change in (
         {"heads": {"emotion": {}}}, {"heads": None}, {"seen": None}, {"frames": "x"}, {"stop": [1]}, {"quality": {}},
     ):  # fmt: skip
         live = [smoother["live"][0] | change, *smoother["live"][1:]]
-        changed = stages | {"smoother": smoother | {"live": live}}
-        texts.append(json.dumps(good | {"current": good["current"] | {"pipeline": changed}}))
+        texts.append(changed(pipeline=stages | {"smoother": ahead | {"smoother": smoother | {"live": live}}}))
     for size in ("", [], [1], ["a", "b"]):
-        progress = good["current"]["progress"] | {"size": size}
-        texts.append(json.dumps(good | {"current": good["current"] | {"progress": progress}}))
+        texts.append(changed(progress=saved["progress"] | {"size": size}))
     for text in texts:
         path.write_text(text)
         refused(gone_on, InputError, "progress.json: is damaged|the saved state is of other")

@@ -165,8 +165,15 @@ class VideoPipeline:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state`."""
-        self._position, self._live = state["position"], set(state["live"])
-        self._last_index, self._unpictured = state["last_index"], deque(state["waiting"])
+        self._position, self._live = state["position"], {int(track) for track in state["live"]}
+        if not self._live <= set(state["tracker"]["tracks"]["id"]):
+            raise ValueError("a live track is unknown")
+        waiting = [
+            {"index": int(w["index"]), "cut": bool(w["cut"]), "detected": bool(w["detected"])} for w in state["waiting"]
+        ]
+        if [w["index"] for w in waiting] != [index for index, *_ in state["smoother"].get("waiting", ())]:
+            raise ValueError("the frames that wait differ from those of the smoother")
+        self._last_index, self._unpictured = state["last_index"], deque(waiting)
         for name, times in state["predicted"].items():
             self._last_prediction[name] = {int(track): time for track, time in times.items()}
         self._cuts.restore(state["cuts"])

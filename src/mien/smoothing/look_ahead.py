@@ -261,4 +261,8 @@ class LookAheadSmoother:
             if set(window.rows) != set(self._nominal) or len(sizes) != 1 or not 0 <= window.position <= sizes.pop():
                 raise InputError("the saved state is of other models", advice="start the video again, without it")
             self._windows[int(track)] = window
-        self._current, self._time, self._interval = list(state["current"]), state["time"], state["interval"]
+        self._current = [int(track) for track in state["current"]]
+        if not self._windows.keys() >= set(self._current):
+            raise ValueError("a track has no window")
+        self._time = None if state["time"] is None else float(state["time"])
+        self._interval = float(state["interval"])
