@@ -22,7 +22,7 @@ def test_the_list_has_times_and_scores() -> None:
     line = next(line for line in result.stdout.splitlines() if line.startswith("emotion-cpu "))
     assert " h " in line
     assert "2 processor cores" in line
-    assert " % FER2013 test" in line
+    assert " % fer2013 validation" in line
 
 
 def test_a_run_ends_with_its_score_and_the_next_command(tmp_path: Path) -> None:
