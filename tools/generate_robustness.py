@@ -118,7 +118,8 @@ def robustness_page(measured: dict[str, Any]) -> str:
         "```",
         "",
         f"The pictures are spoiled by `mien.evaluation.scoring.disturbances`, the same for everybody (seed {measured['seed']}); "
-        f"{measured['date']}. In brackets 95 % intervals (Wilson).",
+        f"{measured['date']}. In brackets 95 % intervals (Wilson). Mien's figures are those of the emotion network and of the "
+        "detector (MTCNN) that it shipped then, not of the present ones.",
         "",
         "## Accuracy of classifiers",
         "",

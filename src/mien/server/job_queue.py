@@ -43,7 +43,7 @@ class Uploader:
 
     Attributes:
         address: its share of videos is counted by this.
-        owner: may list and remove its videos; None for one that cannot be told from others.
+        owner: may list and remove its videos; None for one that cannot be distinguished from others.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""What the pipeline in the browser is told: the constants of the Python modules, and the cards of the models."""
+"""What the pipeline in the browser is given: the constants of the Python modules, and the cards of the models."""
 
 from __future__ import annotations
 
