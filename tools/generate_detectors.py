@@ -46,7 +46,8 @@ def detectors_section(measured: dict[str, Any]) -> list[str]:
         "per photo without faces; median error of the landmarks of faces from 32 pixels, and mean error on "
         f"{data['portraits']} portraits, in percent of the distance of the eyes. The rows of Mien are at the threshold with "
         f"{measured['false boxes per photo without faces, at most']} false boxes, which was chosen on these photos; the "
-        "others are at their own. **Bold** is the default.",
+        "others are at their own. In use large faces (stride 32) need a higher score (`LARGE_CONFIDENCE`), chosen on these photos "
+        "too; the table leaves that out. **Bold** is the default.",
         "",
         *table(
             ["detector", "average precision", *_SIZES, "false boxes", "landmarks", "landmarks, portraits"],
