@@ -117,8 +117,9 @@ def main() -> None:
             # what the encoding lacks is written as JSON would escape it, so that JSON lines stay JSON
             stream.reconfigure(errors=ESCAPE)
     errors = ErrorOutput(wants_json(arguments, os.environ), _command_name(arguments))
+    interrupts = _InterruptHandler()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _InterruptHandler())
+        signal.signal(signal.SIGINT, interrupts)
     try:
         code = cli.main(without_flag(arguments), standalone_mode=False, obj=errors)
         if sys.stdout is not None:
@@ -132,6 +133,12 @@ def main() -> None:
     except click.ClickException as error:
         errors.print_click_error(error)
         code = error.exit_code
+    except ImportError:
+        # a module in C that is interrupted while it starts reports that as its own failure
+        if not interrupts.received:
+            raise
+        errors.print(MienError("interrupted", code=INTERRUPTED))
+        code = INTERRUPTED_EXIT
     except BrokenPipeError:
         # the reader of our output has ended (`| head`): there is nothing to report
         sys.stderr.close()
@@ -154,6 +161,11 @@ class _InterruptHandler:
 
     def __init__(self) -> None:
         self._first: float | None = None
+
+    @property
+    def received(self) -> bool:
+        """Whether an interrupt has arrived."""
+        return self._first is not None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
