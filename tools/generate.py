@@ -16,10 +16,12 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from generate_audit import audit_page
 from generate_batch import batch_parts
 from generate_detectors import detector_page, detector_pictures, detectors_section
@@ -46,7 +48,15 @@ from mien.cli.live import STREAM_LOST
 from mien.errors import ImageError, MienError
 from mien.evaluation.figures import BY_KEY
 from mien.evaluation.predictions import is_subset
-from mien.evaluation.tables import confusion_table, group_table, prior_table, quantisation_table, results_table
+from mien.evaluation.tables import (
+    confusion_table,
+    group_table,
+    prior_table,
+    quantisation_table,
+    results_table,
+    worst_lines,
+)
+from mien.labels import number_ranges
 from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
@@ -121,21 +131,51 @@ def card_page(name: str, card: Card) -> str:
         lines += ["## By group", "", "Groups as the dataset names them; annotators assigned them from the picture.", ""]
         for kind, rows in kinds.items():
             lines += drawn(group_table(rows, kind), notes=False)
+    for kinds in card.scores.get("worst", {}).values():
+        for kind, worst in kinds.items():
+            lines += [f"Worst group by {kind}:", "", *(f"- {line}" for line in worst_lines(worst)), ""]
+    lines += card_children(results)
     lines += card_priors(card)
-    lines += card_calibration(card.scores.get("calibration"))
+    fitted = card.scores.get("calibration")
+    lines += card_calibration(fitted, split_title(card, fitted["fitted_on"]) if fitted else "")
     lines += card_fairness(name)
     return "\n".join(lines).rstrip() + "\n"
+
+
+CHILDREN = 10
+"""Years; people below it must not be taken for adults."""
+
+
+def card_children(results: Mapping[str, Any]) -> list[str]:
+    """How many children a model of age ranges reports as children, and how many others it does; per protocol."""
+    rows = []
+    for key, one in results.items():
+        ranges = number_ranges(one["labels"])
+        if ranges is None:
+            continue
+        young = np.array([high < CHILDREN for _, high in ranges])
+        counts = np.asarray(one["confusion"])
+        children, others = counts[young].sum(), counts[~young].sum()
+        right, wrong = counts[young][:, young].sum(), counts[~young][:, young].sum()
+        rows.append([TITLE[key], f"{children:,}", percent(right / children), f"{others:,}", percent(wrong / others)])
+    if not rows:
+        return []
+    header = ["protocol", f"under {CHILDREN}", f"reported as under {CHILDREN}", f"{CHILDREN} and older"]
+    return ["## Children", "", *table([*header, f"reported as under {CHILDREN}"], rows)]
 
 
 def card_priors(card: Card) -> list[str]:
     """The read-outs of a card and what they score."""
     if not card.priors:
         return []
+    calibration = card.scores.get("calibration", {})
+    fitted_on = split_title(card, calibration.get("fitted_on", "validation"))
+    halves = ", which are scored here by halves, each with the read-outs fitted on the other half"
     lines = [
         "## Priors",
         "",
-        "How often labels are expected (`--prior`, `Analyzer(prior=…)`); fitted on PublicTest without images that are in training too.",
-        "The scores above are those of the default.",
+        f"How often labels are expected (`--prior`, `Analyzer(prior=…)`); fitted on {fitted_on} without images that are in "
+        f"training too{halves if 'crosswise' in calibration else ''}. The scores above are those of the default.",
         "",
     ]
     rows = []
@@ -147,10 +187,17 @@ def card_priors(card: Card) -> list[str]:
             rows.append([*row, f"{readout.removed:g}", joined, kept or "–", f"{readout.temperature:.4f}"])
     header = ["head", "prior", "power of the training frequencies removed", "joined", "kept", "temperature"]
     lines += table(header, rows)
-    scores = card.scores.get("calibration", {}).get("priors")
+    scores = calibration.get("priors")
     if scores is not None:
         lines += drawn(prior_table(scores), notes=False)
     return lines
+
+
+def split_title(card: Card, split: str) -> str:
+    """A split as its dataset calls it."""
+    if card.scores["dataset"] == "fer2013":
+        return {"validation": "PublicTest", "test": "PrivateTest"}[split]
+    return f"FairFace's {split} images"
 
 
 def quantized(made: dict[str, Any]) -> str:

@@ -245,19 +245,24 @@ def card_fairness(name: str) -> list[str]:
     return [*lines, *emotion_lines(emotion), MEANING, ""]
 
 
-def card_calibration(calibration: Mapping[str, Any] | None) -> list[str]:
+def card_calibration(calibration: Mapping[str, Any] | None, fitted_on: str) -> list[str]:
     """The section of a model card, from what the card itself holds."""
     if calibration is None:
         return []
-    return [
-        "## Calibration",
-        "",
-        "Temperatures fitted on PublicTest, without images that are in training too; before (temperature 1) → after.",
-        "",
-        *calibration_lines(calibration),
+    protocols = [one for each in calibration["scores"].values() for one in each.values()]
+    raters = [
         "KL to raters rises because the majority's label is sharper than the distribution of all votes; see "
         "[evaluation](../evaluation.md#calibration).",
         "",
+    ]
+    return [
+        "## Calibration",
+        "",
+        f"Temperatures fitted on {fitted_on}, without images that are in training too; before (temperature 1) → after, which is",
+        "the default prior.",
+        "",
+        *calibration_lines(calibration),
+        *(raters if any(one["after"]["kl"] is not None for one in protocols) else []),
     ]
 
 

@@ -119,6 +119,10 @@ def test_calibrate_on_the_command_line(tmp_path: Path) -> None:
     assert card.head("fer2013").temperature == document["heads"]["fer2013"]["temperature"]
     assert card.scores["calibration"]["heads"] == document["heads"]
     assert card.scores["results"]["fer2013"]["n"] == 100
+    # without test images the card holds what the images of the fit score, not what an earlier card held
+    alone = write_prepared(data[data.split == "validation"], tmp_path / "alone.parquet")
+    assert run("calibrate", "emotion", "--data", alone, "--threads", 1, "--out", tmp_path / "a.onnx")[0] == 0
+    assert Model(tmp_path / "a.onnx", threads=1).card.scores["results"]["fer2013"]["n"] == 300
     assert run("calibrate", "emotion", "--data", tmp_path / "none.parquet")[0] == 1
     assert run("calibrate", tmp_path, "--data", path, "--out", tmp_path / "n.onnx")[0] == 2
 

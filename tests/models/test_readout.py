@@ -86,30 +86,51 @@ def test_a_head_chooses_by_prior() -> None:
             Head("mood", LABELS, **values)  # type: ignore[arg-type]
 
 
-def test_a_model_and_a_set_of_models_take_a_prior(tmp_path: Path) -> None:
+def _with_priors(name: str, path: Path) -> Path:
+    """A shipped model whose last label is frequent in training, with a read-out for each prior."""
+
     def change(card: Card) -> Card:
         first, *rest = card.heads
-        even = tuple([1 / 16] * 7 + [9 / 16])
+        n = len(first.labels)
+        uneven = tuple([0.5 / (n - 1)] * (n - 1) + [0.5])
         readouts = (Readout(DEFAULT, 0.5), Readout(PHOTOS), Readout(BALANCED, 1.0))
-        return replace(card, heads=(replace(first, frequencies=even, readouts=readouts), *rest))
+        return replace(card, heads=(replace(first, frequencies=uneven, readouts=readouts), *rest))
 
-    path = tmp_path / "mine.onnx"
-    rewrite_card("emotion", change, path)
-    crops = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), np.uint8)
+    rewrite_card(name, change, path)
+    return path
+
+
+def _without_priors(name: str, path: Path) -> Path:
+    rewrite_card(name, lambda c: replace(c, heads=tuple(replace(h, readouts=()) for h in c.heads)), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["emotion", "age"])
+def test_every_model_takes_a_prior(name: str, tmp_path: Path) -> None:
+    path = _with_priors(name, tmp_path / "mine.onnx")
     models = {prior: Model(path, threads=1, prior=prior) for prior in (DEFAULT, PHOTOS, BALANCED)}
-    assert models[DEFAULT].card.priors == (DEFAULT, PHOTOS, BALANCED)
-    rare = [float(models[prior](crops)["ferplus"][:, 7].mean()) for prior in (PHOTOS, DEFAULT, BALANCED)]
-    assert rare[0] > rare[1] > rare[2]
-    by_hand = read_out(models[BALANCED].card.heads, models[BALANCED].logits(crops), BALANCED)
-    np.testing.assert_array_equal(by_hand["ferplus"], models[BALANCED](crops)["ferplus"])
+    card = models[DEFAULT].card
+    head = card.heads[0].name
+    crops = np.random.default_rng(0).integers(0, 256, (3, card.size, card.size, card.n_channels), np.uint8)
+    assert card.priors == (DEFAULT, PHOTOS, BALANCED)
+    frequent = [float(models[prior](crops)[head][:, -1].mean()) for prior in (PHOTOS, DEFAULT, BALANCED)]
+    assert frequent[0] > frequent[1] > frequent[2]
+    by_hand = read_out(card.heads, models[BALANCED].logits(crops), BALANCED)
+    np.testing.assert_array_equal(by_hand[head], models[BALANCED](crops)[head])
     with pytest.raises(InputError, match="no prior 'usual'"):
         Model(path, prior="usual")
-    chosen = ModelSet.open([str(path), "age"], prior=BALANCED)
-    assert chosen.models["emotion"].prior == BALANCED
-    assert chosen.describe()["emotion"].endswith("prior balanced")
-    assert "prior" not in chosen.describe()["age"]
+
+
+def test_a_set_of_models_gives_its_prior_to_all_that_offer_it(tmp_path: Path) -> None:
+    emotion, age = (_with_priors(name, tmp_path / f"{name}.onnx") for name in ("emotion", "age"))
+    both = ModelSet.open([str(emotion), str(age)], prior=BALANCED)
+    assert all(text.endswith("prior balanced") for text in both.describe().values())
+    plain = _without_priors("age", tmp_path / "plain.onnx")
+    one = ModelSet.open([str(emotion), str(plain)], prior=BALANCED)
+    assert "prior" in one.describe()["emotion"]
+    assert "prior" not in one.describe()["age"]
     with pytest.raises(InputError, match="none of the models offers"):
-        ModelSet.open(["age"], prior=BALANCED)
+        ModelSet.open([str(plain)], prior=BALANCED)
 
 
 def test_a_read_out_cannot_join_a_head_that_is_not_there() -> None:

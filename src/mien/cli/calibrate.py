@@ -18,6 +18,7 @@ Examples:
   mien calibrate emotion --data fer2013.parquet
   mien calibrate emotion.onnx --data fer2013.parquet --out calibrated.onnx --json calibration.json
   mien calibrate runs/emotion-cpu --data fer2013.parquet
+  mien calibrate age.onnx --data fairface.parquet --priors --out calibrated.onnx
 """
 
 
@@ -25,7 +26,9 @@ Examples:
 @click.argument("model")
 @data_option
 @click.option("--split", default="validation", show_default=True, help="Images to fit on.")
-@click.option("--test", "test_split", default="test", show_default=True, help="Further images to report on.")
+@click.option(
+    "--test", "test_split", default="test", show_default=True, help="Further images to report on, where there are any."
+)
 @click.option(
     "--target",
     default="label",
@@ -55,9 +58,11 @@ def command(
     Logits are divided by the temperature before the softmax: order, labels and accuracies do not change. Images that
     are also in the training set are left out of the fit. A head stays at 1 where the gain may be chance; before → after
     is temperature 1 → the fitted one. With --out the card holds the temperatures and the scores of the test images with
-    them. With --priors the card also holds the read-outs among which `--prior` chooses, fitted on the same images: one
-    that keeps the frequencies of the training data, one that takes them out, and the default between them, which has
-    the best mean of accuracy and balanced accuracy; here labels do change.
+    them, or of the images of the fit where there are no others. With --priors the card also holds the read-outs among
+    which `--prior` chooses, of emotions and age ranges alike, fitted on the same images: one that keeps the frequencies
+    of the training data, one that takes them out, and the default between them, which has the best mean of accuracy and
+    balanced accuracy; here labels do change. Read-outs of the images of the fit are scored by halves, each with what
+    was fitted on the other half.
 
     For a run folder, the line of `mien export` that applies the temperatures is printed.
     """
@@ -111,15 +116,16 @@ def _write(
     from mien.evaluation.scoring.evaluate import evaluate
     from mien.evaluation.scoring.scored_model import open_model
 
-    calibration = {key: document[key] for key in ("fitted_on", "target", "heads", "priors") if key in document}
+    calibration = {
+        key: document[key] for key in ("fitted_on", "target", "heads", "priors", "crosswise") if key in document
+    }
     with temporary_folder() as folder:
         draft = folder / "draft.onnx"
         rewrite_card(model, lambda card: calibrated_card(card, document), draft)
-        scores = None
-        if (prepared.split == test_split).any():
-            scores = evaluate(open_model(draft, threads), prepared, split=test_split)
-            scores.pop("details")
-            scores["calibration"] = calibration | {"scores": document["scores"]}
+        scored = test_split if (prepared.split == test_split).any() else document["fitted_on"]
+        scores = evaluate(open_model(draft, threads), prepared, split=scored)
+        scores.pop("details")
+        scores["calibration"] = calibration | {"scores": document["scores"]}
     rewrite_card(model, lambda card: calibrated_card(card, document, scores), out)
 
 

@@ -210,7 +210,7 @@ prior_option = click.option(
     default=DEFAULT,
     show_default=True,
     type=click.Choice(list(PRIORS)),
-    help="How often emotions are expected: as in photos, balanced (posed or acted faces, experiments), or between.",
+    help="How often labels are expected: as in photos, balanced (posed or acted faces, all ages alike), or between.",
 )
 flip_option = click.option("--flip", is_flag=True, help="Average with the mirrored face: slightly better, slower.")
 

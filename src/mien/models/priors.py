@@ -8,6 +8,6 @@ DEFAULT, PHOTOS, BALANCED = "default", "photos", "balanced"
 PRIORS: Mapping[str, str] = {
     DEFAULT: "between the two, best on the mean of accuracy and balanced accuracy",
     PHOTOS: "labels as frequent as in the photographs that the network learned from",
-    BALANCED: "all labels equally frequent, as with posed or acted faces",
+    BALANCED: "all labels equally frequent, as with posed or acted faces, or people of all ages",
 }
 """Name of a prior → what it expects."""

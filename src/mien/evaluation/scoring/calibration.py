@@ -18,7 +18,7 @@ from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
 from mien.evaluation.calibration import apply_temperature, fit_temperature
 from mien.evaluation.predictions import LEAK_FREE, HeadPredictions, full_protocol, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
-from mien.evaluation.scoring.readouts import ReadoutFits, fit_readouts, predict_with
+from mien.evaluation.scoring.readouts import ReadoutFits, fit_readouts, predict_crosswise, predict_with
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, output_errors
 from mien.models.card import METADATA_KEY, Card
@@ -144,7 +144,8 @@ def calibrate(
         split: images to fit on.
         check: splits to report; those the dataset does not have are left out.
         target: see `fit_temperatures`.
-        priors: whether to fit read-outs as well, see `mien.evaluation.scoring.readouts`; "after" is the default's.
+        priors: whether to fit read-outs as well, see `mien.evaluation.scoring.readouts`; "after" is the default's. The
+            images of the fit are then scored by halves, each with the read-outs that were fitted on the other.
         samples: bootstrap resamples.
         seed: of the resampling.
 
@@ -152,7 +153,7 @@ def calibrate(
         JSON-ready: ``{"model", "dataset", "fitted_on", "target", "heads": {head: Fit}, "scores": {split: {protocol:
         {"before": …, "after": …}}}}`` with ``n``, ``accuracy``, ``balanced_accuracy``, ``log_loss``, ``ece`` and ``kl``
         of each; with ``priors`` also ``"frequencies"`` and ``"readouts"`` by head, and ``"priors"``: {split: {protocol:
-        {prior: figures}}}.
+        {prior: figures}}}, and ``"crosswise"``, the split that is scored by halves.
     """
     splits = [name for name in dict.fromkeys((split, *check)) if (data.split == name).any()]
     if split not in splits:
@@ -169,7 +170,11 @@ def calibrate(
             continue
         after = rescale(before[name], factors)
         if fitted.readouts:
-            chosen = {prior: predict_with(fitted, model, data, before[name], prior) for prior in PRIORS}
+            chosen = (
+                predict_crosswise(model, data, before[name])
+                if name == split
+                else {prior: predict_with(fitted, model, data, before[name], prior) for prior in PRIORS}
+            )
             by_prior[name] = {
                 one.protocol: {prior: _figures(each.by_protocol[i]) for prior, each in chosen.items()}
                 for i, one in enumerate(after.by_protocol)
@@ -186,7 +191,7 @@ def calibrate(
         "target": target,
         "heads": {one.head: dataclasses.asdict(one) for one in fits},
         "scores": scores,
-        **({"priors": by_prior, **fitted.to_dict()} if fitted.readouts else {}),
+        **({"priors": by_prior, "crosswise": split, **fitted.to_dict()} if fitted.readouts else {}),
     }
 
 

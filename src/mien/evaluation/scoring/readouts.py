@@ -4,7 +4,11 @@ Selected on the images of one split, on each head's own labels: "photos" keeps t
 has the share of the joined head with the best accuracy; "balanced" removes them and has the share with the best
 balanced accuracy; the default has the power and the share with the best mean of both. Each gets a temperature of its
 own, for which an image counts as much as its label would under that prior. Labels that the joined head lacks are kept
-as they are, and do not count in the balanced accuracy.
+as they are, and do not count in the balanced accuracy. Age ranges are fitted in the same way: teens and old people are
+rare in photographs, so the network seldom dares to predict them.
+
+The images of the fit are scored by halves, each with the read-outs fitted on the other, so that their scores are not
+those of the selection (`predict_crosswise`).
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
+from mien.datasets.exact_duplicates import image_ids
 from mien.errors import InputError
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.predictions import LEAK_FREE, subset_name
@@ -25,7 +30,7 @@ from mien.evaluation.scoring.evaluate import SplitPredictions, match_protocols, 
 from mien.evaluation.scoring.protocols import Protocol
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.models.model import Probabilities
-from mien.models.priors import BALANCED, DEFAULT, PHOTOS
+from mien.models.priors import BALANCED, DEFAULT, PHOTOS, PRIORS
 from mien.models.readout import Readout, apply_readout
 
 POWERS = tuple(round(0.1 * i, 1) for i in range(11))
@@ -54,13 +59,16 @@ class ReadoutFits:
         }
 
 
-def fit_readouts(model: ScoredModel, data: Dataset, predictions: SplitPredictions) -> ReadoutFits:
-    """Fit the heads whose labels are those of the dataset and have no order.
+def fit_readouts(
+    model: ScoredModel, data: Dataset, predictions: SplitPredictions, images: NDArray[np.bool_] | None = None
+) -> ReadoutFits:
+    """Fit the heads whose labels are those of the dataset.
 
     Args:
         model: with the probabilities of its network alone.
         data: the whole dataset; frequencies are those of its training images.
         predictions: of the model on the split to fit on.
+        images: ``(n,)`` which images of the split; None for all.
 
     Raises:
         InputError: no head can have read-outs.
@@ -71,10 +79,11 @@ def fit_readouts(model: ScoredModel, data: Dataset, predictions: SplitPrediction
     readouts: dict[str, tuple[Readout, ...]] = {}
     logs = {head: _logarithms(p) for head, p in predictions.probabilities.items()}
     for head, protocol in matched.items():
-        if protocol.ordered or not np.array_equal(protocol.merge, np.eye(len(model.heads[head]))):
+        if not np.array_equal(protocol.merge, np.eye(len(model.heads[head]))):
             continue
         frequencies[head] = _frequencies(protocol)
         chosen = official.get(subset_name(protocol.name, LEAK_FREE), official[protocol.name])
+        chosen = chosen if images is None else chosen[images[chosen.rows]]
         other = _joined_head(model, head)
         fit = _HeadFit(
             chosen.truth,
@@ -91,7 +100,7 @@ def fit_readouts(model: ScoredModel, data: Dataset, predictions: SplitPrediction
         )
     if not readouts:
         raise InputError(
-            "no head can have read-outs: its labels would be those of the dataset, without an order",
+            "no head can have read-outs: its labels would be those of the dataset, in its order",
             advice="leave the option out",
         )
     return ReadoutFits(frequencies, readouts)
@@ -101,13 +110,46 @@ def predict_with(
     fits: ReadoutFits, model: ScoredModel, data: Dataset, before: SplitPredictions, prior: str
 ) -> SplitPredictions:
     """The predictions of a split under a prior, from those of the network alone; heads without read-outs stay."""
+    after = _read_out(fits, model, before, prior)
+    return predict_split(replace(model, predict=lambda *_: after), data, split=before.split)
+
+
+def predict_crosswise(
+    model: ScoredModel, data: Dataset, before: SplitPredictions, seed: int = 0
+) -> dict[str, SplitPredictions]:
+    """Prior → predictions of the split of the fit, each half read out as fitted on the other half.
+
+    Copies of one image are in one half.
+
+    Args:
+        model: with the probabilities of its network alone.
+        data: the whole dataset.
+        before: predictions of the model on the split.
+        seed: of the halves.
+
+    Raises:
+        InputError: as `fit_readouts`.
+    """
+    ids = image_ids(data[split_rows(data, before.split)])
+    half = np.random.default_rng(seed).permutation(int(ids.max()) + 1)[ids] % 2 == 0
+    fits = {side: fit_readouts(model, data, before, half != side) for side in (True, False)}
+    crossed = {}
+    for prior in PRIORS:
+        one, other = (_read_out(fits[side], model, before, prior) for side in (True, False))
+        after = {head: np.where(half[:, None], p, other[head]) for head, p in one.items()}
+        part = replace(model, predict=lambda *_, after=after: after)
+        crossed[prior] = predict_split(part, data, split=before.split)
+    return crossed
+
+
+def _read_out(fits: ReadoutFits, model: ScoredModel, before: SplitPredictions, prior: str) -> Probabilities:
     logs = {head: _logarithms(p) for head, p in before.probabilities.items()}
     after: Probabilities = dict(before.probabilities)
     for head, each in fits.readouts.items():
         readout = next(one for one in each if one.prior == prior)
         other = (logs[readout.joined], model.heads[readout.joined]) if readout.joined else None
         after[head] = apply_readout(readout, logs[head], model.heads[head], fits.frequencies[head], other)
-    return predict_split(replace(model, predict=lambda *_: after), data, split=before.split)
+    return after
 
 
 @dataclass(frozen=True, slots=True, eq=False)
