@@ -9,7 +9,8 @@ from helpers.pictures import astronaut, hopper, noise
 from mien.detect import single_shot
 from mien.detect.arguments import smallest_face
 from mien.detect.mien import MienDetector
-from mien.detect.single_shot import STRIDES, detect, detect_near
+from mien.detect.plausibility import implausible
+from mien.detect.single_shot import STRIDES, Candidates, confirm, detect, detect_near
 from mien.errors import InputError
 from mien.geometry import iou, resize
 
@@ -19,6 +20,74 @@ BOX = np.array([[179, 63, 265, 173]], np.float32)
 @pytest.fixture(scope="module")
 def detector() -> MienDetector:
     return MienDetector(threads=1)
+
+
+@pytest.mark.parametrize(("picture", "height"), [(astronaut, 0.215), (hopper, 0.37)])
+@pytest.mark.parametrize("side", [300, 512, 640, 1001, 1600, 2001, 4000])
+def test_a_portrait_of_any_size_has_one_face(detector: MienDetector, picture, height: float, side: int) -> None:
+    rgb = picture()
+    scale = side / max(rgb.shape[:2])
+    faces = detector.detect(resize(rgb, (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))))
+    assert len(faces) == 1, faces.boxes
+    assert faces.boxes[0, 3] - faces.boxes[0, 1] == pytest.approx(height * side, rel=0.1)
+
+
+def test_a_face_in_doubt_counts_with_both_its_scores() -> None:
+    def network(logit: float):
+        def forward(images: np.ndarray) -> list[np.ndarray]:
+            outputs = [np.full((len(images), 15, 96 // s, 96 // s), -9, np.float32) for s in STRIDES]
+            # 96 pixels around a box of 3.4 times less: a cell of stride 16 in the middle, and one beside it
+            outputs[1][:, 0, 3, 3], outputs[1][:, 1:5, 3, 3] = logit, np.log(14 / 16)
+            outputs[0][:, 0, 0, 0] = 9
+            return outputs
+
+        return forward
+
+    boxes = np.array([[100, 100, 140, 140], [10, 10, 40, 40], [60, 10, 90, 40], [0, 0, 9, 9]], np.float32)
+    found = Candidates(boxes, np.array([0.9, 0.64, 0.5, 0.1], np.float32), np.zeros((4, 5, 2), np.float32))
+    sure = confirm(network(np.log(0.81 / 0.19)), [noise(200, 200)], [found], (0.3, 0.8))[0]
+    np.testing.assert_allclose(sure.scores, [0.9, np.sqrt(0.64 * 0.81), np.sqrt(0.5 * 0.81), 0.1], atol=1e-4)
+    nothing = confirm(network(-4.0), [noise(200, 200)], [found], (0.3, 0.8))[0]
+    np.testing.assert_allclose(nothing.scores, [0.9, 0.1, 0, 0], atol=1e-6)
+    np.testing.assert_array_equal(nothing.boxes, boxes[[0, 3, 1, 2]])
+
+
+def test_faces_in_doubt_of_several_pictures_are_one_run() -> None:
+    runs: list[tuple[int, ...]] = []
+
+    def forward(images: np.ndarray) -> list[np.ndarray]:
+        runs.append(images.shape)
+        return [np.full((len(images), 15, 96 // s, 96 // s), -9, np.float32) for s in STRIDES]
+
+    one = Candidates(np.array([[5, 5, 30, 30]], np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2)))
+    confirm(forward, [noise(60, 80)] * 3, [one] * 3, (0.3, 0.8))
+    assert runs == [(3, 96, 96, 3)]
+    confirm(forward, [noise(60, 80)] * 3, [one] * 3, (0.6, 0.8))
+    assert len(runs) == 1, "no face is in doubt"
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ([110, 230, 130, 250], True),  # a badge on the chest
+        ([110, 230, 150, 280], False),  # a child before the person
+        ([110, 590, 130, 610], False),  # below the body
+        ([250, 230, 270, 250], False),  # beside the body
+        ([140, 60, 160, 80], True),  # a badge on the hat
+        ([110, 10, 130, 30], False),  # above the head
+        ([210, 60, 230, 80], False),  # beside the hat
+        ([120, 120, 180, 180], True),  # a part of the face
+        ([95, 100, 205, 205], False),  # the face itself, found twice
+        ([160, 120, 220, 180], True),  # two thirds of it in the face
+        ([190, 120, 250, 180], False),  # a face beside it
+    ],
+)
+def test_what_a_surer_face_makes_implausible(box: list[float], expected: bool) -> None:
+    boxes = np.array([[100, 100, 200, 220], box], np.float32)
+    assert implausible(boxes, np.array([0.9, 0.6]), 0.75).tolist() == [False, expected]
+    assert implausible(boxes, np.array([0.9, 0.8]), 0.75).tolist() == [False, False], "sure itself"
+    assert implausible(boxes, np.array([0.7, 0.6]), 0.75).tolist() == [False, False], "no sure face"
+    assert implausible(boxes[:0], np.empty(0), 0.75).tolist() == []
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

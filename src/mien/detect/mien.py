@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from mien.defaults import MIN_FACE
 from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.landmark_refinement import refine
+from mien.detect.plausibility import implausible
 from mien.detect.raw_output import faces_from_rows, rows_of_faces
 from mien.detect.single_shot import (
     STRIDES,
     Candidates,
     Floats,
     concatenate,
+    confirm,
     detect,
     detect_again,
     detect_near,
@@ -43,11 +45,16 @@ LANDMARKS = PackagedFile(
     "mien",
 )
 
-CONFIDENCE = 0.536
-"""Least score of a face: 0.08 false boxes per photo without faces, on the photos held out."""
+CONFIDENCE = 0.5
+"""Least score of a face, of those in doubt after the look at a crop around them."""
+DOUBTFUL = (0.3, 0.8)
+"""Scores of the first look from which, and below which, a face is in doubt."""
 LARGE_CONFIDENCE = 0.64
-"""The same at stride 32, where faces from 88 pixels are found: true ones score higher there. Of the 147 faces from 128
-pixels held out 145 score more, as many as above `CONFIDENCE`."""
+"""Least score in the first look at stride 32, where faces from 88 pixels are found: true ones score higher there."""
+NEAR_CONFIDENCE = 0.536
+"""Least score of a face in the only look at a crop around it (`MienDetector.refine`)."""
+PLAUSIBLE_CONFIDENCE = 0.75
+"""Score below which a face may be implausible beside the others, see `mien.detect.plausibility`."""
 SURE_CONFIDENCE = 0.82
 """Best score of a picture from which there is no second look: upside-down faces reach 0.77 in the first."""
 SECOND_CONFIDENCE = 0.72
@@ -72,7 +79,7 @@ class MienDetector:
             the cost; smaller faces are dropped. None scans for 16 pixels, and 1/80 of the longer side of pictures above
             1,280 pixels, and drops none.
         threads: threads of ONNX Runtime inside one operator; None takes the available CPUs, at most 4.
-        confidence: least score, 0–1; None for `CONFIDENCE`, and for large faces `LARGE_CONFIDENCE`.
+        confidence: least score, 0–1; None for `CONFIDENCE`, and for large faces `LARGE_CONFIDENCE` in the first look.
 
     Raises:
         ModelError: the weights are missing or damaged.
@@ -93,10 +100,13 @@ class MienDetector:
     ) -> None:
         self._min_face = check_min_face(min_face)
         self._confidence = CONFIDENCE if confidence is None else check_probability("confidence", confidence)
-        large = LARGE_CONFIDENCE if confidence is None else self._confidence
-        # as the network's decoding takes it: above 0 and below 1
-        least, largest = (min(max(value, 1e-4), 1 - 1e-6) for value in (self._confidence, large))
-        self._threshold = (least, least, largest)
+        # of the mean of two scores neither can be lower than this
+        low = max(min(DOUBTFUL[0], self._confidence), self._confidence**2)
+        self._doubtful = (low, DOUBTFUL[1])
+        large = max(low, LARGE_CONFIDENCE) if confidence is None else low
+        near = NEAR_CONFIDENCE if confidence is None else self._confidence
+        self._first = (_inside(low), _inside(low), _inside(large))
+        self._near = _inside(near)
         self._network = open_session(NETWORK.read(), threads=threads, name=NETWORK.filename)
         self._landmarks = open_session(LANDMARKS.read(), threads=threads, name=LANDMARKS.filename)
 
@@ -110,16 +120,23 @@ class MienDetector:
             return []
         sizes = [picture_size(rgb) for rgb in pictures]
         scales = [_scale(smallest_face(self._min_face, size)) for size in sizes]
-        found = detect(self._forward, pictures, self._threshold, scales)
-        unsure = [i for i, each in enumerate(found) if not len(each) or each.scores[0] < SURE_CONFIDENCE]
-        second = min(max(SECOND_CONFIDENCE, self._confidence), 1 - 1e-6)
+        # without a size asked for, smaller faces that are found all the same are kept
+        smallest = self._min_face or 0
+        first = detect(self._forward, pictures, self._first, scales)
+        unsure = [i for i, each in enumerate(first) if not len(each) or each.scores[0] < SURE_CONFIDENCE]
+        counting = [
+            each.select(rows_of_faces(each.boxes, each.scores, size, min_face=smallest))
+            for each, size in zip(first, sizes, strict=True)
+        ]
+        found = confirm(self._forward, pictures, counting, self._doubtful)
+        found = [each.select(each.scores >= self._confidence) for each in found]
+        second = _inside(max(SECOND_CONFIDENCE, self._confidence))
         again = detect_again(self._forward, [pictures[i] for i in unsure], second)
         for i, more in zip(unsure, again, strict=True):
             found[i] = _merge(found[i], more)
+        found = [each.select(~implausible(each.boxes, each.scores, PLAUSIBLE_CONFIDENCE)) for each in found]
         boxes = [each.boxes for each in found]
         points = refine(self._points, pictures, boxes, [each.landmarks for each in found])
-        # without a size asked for, smaller faces that are found all the same are kept
-        smallest = self._min_face or 0
         return [
             faces_from_rows(each.boxes, each.scores, five, size, min_face=smallest)
             for each, five, size in zip(found, points, sizes, strict=True)
@@ -141,7 +158,7 @@ class MienDetector:
             InputError: another kind of picture, or boxes that are not finite.
         """
         size = picture_size(rgb)
-        found, origin = detect_near(self._forward, rgb, np.asarray(boxes, np.float64).reshape(-1, 4), self._threshold)
+        found, origin = detect_near(self._forward, rgb, np.asarray(boxes, np.float64).reshape(-1, 4), self._near)
         points = refine(self._points, [rgb], [found.boxes], [found.landmarks])[0]
         faces = faces_from_rows(found.boxes, found.scores, points, size)
         return faces, origin[rows_of_faces(found.boxes, found.scores, size)]
@@ -153,6 +170,11 @@ class MienDetector:
         parts = [crops[start : start + _FACES_AT_ONCE] for start in range(0, len(crops), _FACES_AT_ONCE)]
         run = [run_session(self._landmarks, ("points",), {"images": part}, LANDMARKS.filename)[0] for part in parts]
         return np.asarray(np.concatenate(run), np.float32)
+
+
+def _inside(score: float) -> float:
+    """As the network's decoding takes it: above 0 and below 1."""
+    return min(max(score, 1e-4), 1 - 1e-6)
 
 
 def _scale(min_face: int) -> float:

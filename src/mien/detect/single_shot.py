@@ -46,8 +46,12 @@ TURNED_SIDE = 192
 """Longer side in pixels of the copies that are turned."""
 _CROP_SIDE, _CROP_REACH = 96, 2.4
 """Crop around an expected face: side in pixels, and over the longer side of the box."""
+CONFIRM_SIDE, CONFIRM_REACH = 96, 3.4
+"""The same around a face in doubt."""
+CONFIRM_LEAST = 0.05
+"""Score below which a crop around a face in doubt shows no face."""
 _CROPS_AT_ONCE = 16
-_SAME_FACE_IOU, _DUPLICATE_IOU = 0.3, 0.45
+SAME_FACE_IOU, _DUPLICATE_IOU = 0.3, 0.45
 """Intersection over union with an expected box from which a face is the expected one, and of two that are one face."""
 
 Forward = Callable[[NDArray[np.uint8]], Sequence[Floats]]
@@ -243,6 +247,69 @@ def detect_again(
     return [suppress(each, vote=1.0) for each in _run(forward, tiles, len(pictures), threshold)]
 
 
+def confirm(
+    forward: Forward,
+    pictures: Sequence[NDArray[np.uint8]],
+    found: Sequence[Candidates],
+    doubtful: tuple[float, float],
+) -> list[Candidates]:
+    """Look again at faces in doubt, each in a crop in which it has the height at which the network knows faces best.
+
+    A face in doubt gets the geometric mean of both scores, and 0 where the crop shows none. The crops of all pictures
+    go through the network together.
+
+    Args:
+        forward: the network.
+        pictures: RGB uint8 ``(h, w, 3)``.
+        found: per picture the faces of the first look.
+        doubtful: scores of the first look from which, and below which, a face is in doubt.
+
+    Returns:
+        Per picture the same faces, best score first.
+    """
+    low, high = doubtful
+    scores = [each.scores.copy() for each in found]
+    rows = [(i, int(row)) for i, each in enumerate(scores) for row in np.flatnonzero((each >= low) & (each < high))]
+    for start in range(0, len(rows), _CROPS_AT_ONCE):
+        part = rows[start : start + _CROPS_AT_ONCE]
+        boxes = np.array([found[i].boxes[row] for i, row in part], np.float64)
+        tiles = [
+            _crop_tile(pictures[i], box, CONFIRM_SIDE, CONFIRM_REACH) for (i, _), box in zip(part, boxes, strict=True)
+        ]
+        outputs = forward(np.stack([tile.pixels for tile in tiles]))
+        shift = np.array([tile.matrix[:, 2] for tile in tiles])
+        scale = np.array([np.diag(tile.matrix) for tile in tiles])
+        second = _scores_at(outputs, (boxes - np.tile(shift, 2)) / np.tile(scale, 2))
+        for (i, row), score in zip(part, second, strict=True):
+            scores[i][row] = np.sqrt(scores[i][row] * score)
+    again = [Candidates(each.boxes, score, each.landmarks) for each, score in zip(found, scores, strict=True)]
+    return [each.select(np.argsort(-each.scores, kind="stable")) for each in again]
+
+
+def _scores_at(outputs: Sequence[Floats], boxes: NDArray[np.float64]) -> Floats:
+    """``(n,)`` the best score of each image's faces that are the one in its box, at least `CONFIRM_LEAST`, else 0.
+
+    Args:
+        outputs: per stride ``(n, 15, h / stride, w / stride)``.
+        boxes: ``(n, 4)`` xyxy pixels, one per image.
+    """
+    best = np.zeros(len(boxes), np.float32)
+    least = float(np.log(CONFIRM_LEAST) - np.log1p(-CONFIRM_LEAST))
+    for output, stride in zip(outputs, STRIDES, strict=True):
+        image, row, column = np.nonzero(output[:, 0] >= least)
+        cells = output[image, :5, row, column]
+        distances = np.exp(np.minimum(cells[:, 1:5], MAX_LOG_DISTANCE)) * stride
+        centre = (np.stack([column, row], axis=1) + 0.5) * stride
+        low, high = centre - distances[:, :2], centre + distances[:, 2:]
+        box = boxes[image]
+        shared = np.minimum(high, box[:, 2:]) - np.maximum(low, box[:, :2])
+        both = np.clip(shared, 0, None).prod(axis=1)
+        union = (high - low).prod(axis=1) + (box[:, 2:] - box[:, :2]).prod(axis=1) - both
+        same = both >= SAME_FACE_IOU * union
+        np.maximum.at(best, image[same], 1 / (1 + np.exp(-cells[same, 0])))
+    return best
+
+
 def detect_near(
     forward: Forward, rgb: NDArray[np.uint8], boxes: NDArray[np.float64], threshold: Threshold
 ) -> tuple[Candidates, NDArray[np.intp]]:
@@ -270,12 +337,12 @@ def detect_near(
     found, origin = [], []
     for start in range(0, len(rows), _CROPS_AT_ONCE):
         part = rows[start : start + _CROPS_AT_ONCE]
-        tiles = [_crop_tile(rgb, boxes[row]) for row in part]
+        tiles = [_crop_tile(rgb, boxes[row], _CROP_SIDE, _CROP_REACH) for row in part]
         outputs = forward(np.stack([tile.pixels for tile in tiles]))
         for i, (row, tile) in enumerate(zip(part, tiles, strict=True)):
             near = suppress(tile.candidates([output[i] for output in outputs], threshold))
             overlap = iou(boxes[row : row + 1], near.boxes)[0]
-            value = np.where(overlap >= _SAME_FACE_IOU, overlap * near.scores, 0)
+            value = np.where(overlap >= SAME_FACE_IOU, overlap * near.scores, 0)
             if len(near) and value.max() > 0:
                 found.append(near.select(np.array([value.argmax()])))
                 origin.append(row)
@@ -286,19 +353,19 @@ def detect_near(
     return every.select(kept), np.asarray(origin, np.intp)[kept]
 
 
-def _crop_tile(rgb: NDArray[np.uint8], box: NDArray[np.float64]) -> _Tile:
+def _crop_tile(rgb: NDArray[np.uint8], box: NDArray[np.float64], pixels_side: int, reach: float) -> _Tile:
     """The square around a box; gray beyond the picture."""
     limit = np.array([rgb.shape[1], rgb.shape[0]])
-    middle, side = (box[:2] + box[2:]) / 2, max(float((box[2:] - box[:2]).max()) * _CROP_REACH, 4.0)
+    middle, side = (box[:2] + box[2:]) / 2, max(float((box[2:] - box[:2]).max()) * reach, 4.0)
     low = np.floor(np.clip(middle - side / 2, 0, limit - 1)).astype(np.intp)
     high = np.clip(np.ceil(middle + side / 2), low + 1, limit).astype(np.intp)
     part = rgb[low[1] : high[1], low[0] : high[0]]
-    scale = _CROP_SIDE / side
-    size = np.clip(np.round((high - low) * scale), 1, _CROP_SIDE).astype(np.intp)
+    scale = pixels_side / side
+    size = np.clip(np.round((high - low) * scale), 1, pixels_side).astype(np.intp)
     small = resize(part, (int(size[0]), int(size[1])), enlarge="linear")
     # where the part lies in the crop: the crop's own corner may be beyond the picture
-    place = np.clip(np.round((low - (middle - side / 2)) * scale), 0, _CROP_SIDE - size).astype(np.intp)
-    pixels = np.full((_CROP_SIDE, _CROP_SIDE, 3), PADDING, np.uint8)
+    place = np.clip(np.round((low - (middle - side / 2)) * scale), 0, pixels_side - size).astype(np.intp)
+    pixels = np.full((pixels_side, pixels_side, 3), PADDING, np.uint8)
     pixels[place[1] : place[1] + size[1], place[0] : place[0] + size[0]] = small
     x, y = ((high - low) / size).tolist()
     return _Tile(0, pixels, np.array([[x, 0, low[0] - x * place[0]], [0, y, low[1] - y * place[1]]]))

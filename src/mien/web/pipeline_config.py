@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mien import defaults
-from mien.detect import landmark_refinement, mien, raw_output, single_shot
+from mien.detect import landmark_refinement, mien, plausibility, raw_output, single_shot
 from mien.models.card import Card, Head
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.face_columns import face_columns
@@ -41,6 +41,18 @@ def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FAC
                 "overlap": single_shot.OVERLAP,
                 "vote": single_shot.VOTE,
                 "confidence": mien.CONFIDENCE,
+                "doubtful": list(mien.DOUBTFUL),
+                "plausible_confidence": mien.PLAUSIBLE_CONFIDENCE,
+                "confirm_side": single_shot.CONFIRM_SIDE,
+                "confirm_reach": single_shot.CONFIRM_REACH,
+                "confirm_least": single_shot.CONFIRM_LEAST,
+                "same_face": single_shot.SAME_FACE_IOU,
+                "body_width": plausibility.BODY_WIDTH,
+                "body_depth": plausibility.BODY_DEPTH,
+                "hat_height": plausibility.HAT_HEIGHT,
+                "body_ratio": plausibility.BODY_RATIO,
+                "inside_share": plausibility.INSIDE_SHARE,
+                "inside_ratio": plausibility.INSIDE_RATIO,
                 "large_confidence": mien.LARGE_CONFIDENCE,
                 "sure_confidence": mien.SURE_CONFIDENCE,
                 "second_confidence": mien.SECOND_CONFIDENCE,

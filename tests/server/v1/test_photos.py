@@ -64,8 +64,7 @@ def test_several_photos_come_back_in_order_with_their_errors(client: TestClient)
     assert answer.status_code == 200
     PhotosResponse.model_validate(answer.json())
     results = answer.json()["results"]
-    sure = [[face for face in one.get("faces", []) if face["score"] > 0.7] for one in results]
-    assert [len(faces) for faces in sure] == [1, 0, 0, 1, 1]
+    assert [len(one.get("faces", [])) for one in results] == [1, 0, 0, 1, 1]
     assert results[2]["error"]["type"] == "urn:mien:problem:image-unreadable"
     assert (results[1]["width"], results[1]["height"]) == (64, 48)
     assert results[0] == results[4] != results[3]

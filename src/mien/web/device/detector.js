@@ -1,7 +1,7 @@
 // Mien's own detector: grid, distances, suppression, and the second network for the five points. As mien.detect.mien.
 
 import { crop, inverse, mirrored, round, sample, shrink } from "./pixels.js";
-import { paddedTile, splitTiles, turnedTile } from "./tiles.js";
+import { boxTile, paddedTile, splitTiles, turnedTile } from "./tiles.js";
 
 /**
  * @typedef {import("./pixels.js").Rgb} Rgb
@@ -15,7 +15,9 @@ import { paddedTile, splitTiles, turnedTile } from "./tiles.js";
  *   padded_margin: number, turned_side: number, overlap: number, vote: number, confidence: number, large_confidence: number,
  *   sure_confidence: number, second_confidence: number, smallest: number, reliable: number, max_scale: number, min_face: number | null,
  *   smallest_face: number, smallest_face_side: number, min_visible: number, tolerance: number, crop_side: number,
- *   crop_reach: number }} Constants from the Python modules
+ *   crop_reach: number, doubtful: [number, number], plausible_confidence: number, confirm_side: number, confirm_reach: number,
+ *   confirm_least: number, same_face: number, body_width: number, body_depth: number, hat_height: number, body_ratio: number, inside_share: number,
+ *   inside_ratio: number }} Constants from the Python modules
  */
 
 // Python holds boxes and points in single precision: the last digit decides which 32nd of a pixel a crop is sampled at
@@ -40,13 +42,16 @@ export class Detector {
     const c = this.constants;
     const least = smallestFace(image, c);
     const scale = least < c.smallest ? Math.min(c.smallest / least, c.max_scale) : Math.min(1, c.reliable / least);
-    let found = suppress(await this.#run(splitTiles(image, scale, c), c.confidence), c.overlap, c.vote);
-    if (!found.length || found[0].score < c.sure_confidence) {
+    const first = suppress(await this.#run(splitTiles(image, scale, c), c.doubtful[0]), c.overlap, c.vote);
+    const counting = first.filter(({ box }) => counts(box, image, c.min_face ?? 0, c));
+    let found = (await this.#confirm(image, counting)).filter(({ score }) => score >= c.confidence).sort(byScore);
+    if (!first.length || first[0].score < c.sure_confidence) {
       // faces larger than the picture, and turned ones; boxes of different turns are not averaged
       const tiles = [paddedTile(image, c), ...[1, 2, 3].map((quarters) => turnedTile(image, quarters, c))];
       const again = suppress(await this.#run(tiles, Math.max(c.second_confidence, c.confidence)), c.overlap, 1);
       if (again.length) found = suppress([...found, ...again].sort(byScore), c.overlap, 1);
     }
+    found = found.filter((face) => !isImplausible(face, found, c));
     const refined = await this.#refine(image, found);
     return found
       .map((face, i) => ({ ...face, points: refined[i] }))
@@ -68,6 +73,27 @@ export class Detector {
       }
     }
     return found.sort(byScore);
+  }
+
+  /** Look again at faces in doubt, each in a crop; the score is the geometric mean of both. @param {Rgb} image @param {Candidate[]} faces */
+  async #confirm(image, faces) {
+    const { doubtful, confirm_side: side, confirm_reach: reach, confirm_least: least, same_face: same } = this.constants;
+    /** @type {Candidate[]} */
+    const confirmed = [];
+    for (const face of faces) {
+      if (face.score < doubtful[0] || face.score >= doubtful[1]) {
+        confirmed.push(face);
+        continue;
+      }
+      const { pixels, matrix } = boxTile(image, face.box, side, reach, this.constants);
+      const outputs = await this.forward(pixels.data, [1, side, side, 3]);
+      const near = decode(outputs, { ...this.constants, large_confidence: 0 }, least)
+        .map((candidate) => moved(candidate, matrix))
+        .filter(({ box }) => overlapOf(face.box, box) >= same);
+      const again = near.reduce((best, { score }) => Math.max(best, score), 0);
+      confirmed.push({ ...face, score: single(Math.sqrt(face.score * again)) });
+    }
+    return confirmed;
   }
 
   /** Better points, from an upright crop of each face and of its mirror image. @param {Rgb} image @param {Candidate[]} faces */
@@ -195,6 +221,28 @@ export function suppress(candidates, overlap, vote) {
       score: candidates[k].score,
       points: MIRROR.map((_, i) => [0, 1].map((axis) => single(mean(({ points }) => points[i][axis])))),
     };
+  });
+}
+
+/** Whether a face in doubt lies inside a surer one, or on its body or hat and is far too small for that. @param {Candidate} face @param {Candidate[]} all @param {Constants} constants */
+function isImplausible({ box, score }, all, constants) {
+  const { plausible_confidence: sure, body_width: width, body_depth: depth } = constants;
+  const { hat_height: hat, body_ratio: bodyRatio, inside_share: share, inside_ratio: insideRatio } = constants;
+  if (score >= sure) return false;
+  const [wide, tall] = [box[2] - box[0], box[3] - box[1]];
+  return all.some(({ box: face, score: surer }) => {
+    if (surer < sure) return false;
+    const faceTall = face[3] - face[1];
+    const inside =
+      Math.max(0, Math.min(box[2], face[2]) - Math.max(box[0], face[0])) *
+      Math.max(0, Math.min(box[3], face[3]) - Math.max(box[1], face[1]));
+    if (inside > share * Math.max(wide * tall, 1e-9) && tall < insideRatio * faceTall) return true;
+    const beside = Math.abs((box[0] + box[2]) / 2 - (face[0] + face[2]) / 2);
+    const below = (box[1] + box[3]) / 2 - face[3];
+    const above = face[1] - (box[1] + box[3]) / 2;
+    const onBody = beside < (width / 2) * (face[2] - face[0]) && below >= 0 && below < depth * faceTall;
+    const onHat = beside < (face[2] - face[0]) / 2 && above >= 0 && above < hat * faceTall;
+    return (onBody || onHat) && tall < bodyRatio * faceTall;
   });
 }
 

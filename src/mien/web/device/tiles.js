@@ -71,6 +71,33 @@ export function paddedTile(image, constants) {
   };
 }
 
+/** The square around a box, gray beyond the picture. @param {Rgb} image @param {number[]} box @param {number} pixelsSide @param {number} reach @param {Constants} constants @returns {Tile} */
+export function boxTile(image, box, pixelsSide, reach, { padding }) {
+  const side = Math.max(Math.max(box[2] - box[0], box[3] - box[1]) * reach, 4);
+  const scale = pixelsSide / side;
+  const within = (/** @type {number} */ value, /** @type {number} */ low, /** @type {number} */ high) =>
+    Math.min(Math.max(value, low), high);
+  const along = [0, 1].map((axis) => {
+    const limit = axis ? image.height : image.width;
+    const start = (box[axis] + box[axis + 2]) / 2 - side / 2;
+    const low = Math.floor(within(start, 0, limit - 1));
+    const high = within(Math.ceil(start + side), low + 1, limit);
+    const size = within(round((high - low) * scale), 1, pixelsSide);
+    const place = within(round((low - start) * scale), 0, pixelsSide - size);
+    return { low, length: high - low, size, place, step: (high - low) / size };
+  });
+  const [across, down] = along;
+  const small = resize(crop(image, across.low, down.low, across.length, down.length), across.size, down.size);
+  const data = new Uint8Array(3 * pixelsSide * pixelsSide).fill(padding);
+  for (let v = 0; v < down.size; v += 1) {
+    const row = small.data.subarray(3 * v * across.size, 3 * (v + 1) * across.size);
+    data.set(row, 3 * ((v + down.place) * pixelsSide + across.place));
+  }
+  const [x, y] = along.map(({ low, step, place }) => low - step * place);
+  const pixels = { data, width: pixelsSide, height: pixelsSide };
+  return { pixels, matrix: [across.step, 0, x, 0, down.step, y], heights: [0, Infinity], rows: ANY };
+}
+
 /** A small copy turned counter-clockwise by quarters. @param {Rgb} image @param {number} quarters @param {Constants} constants @returns {Tile} */
 export function turnedTile(image, quarters, constants) {
   const copy = withLongest(image, constants.turned_side);
