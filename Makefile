@@ -1,6 +1,7 @@
 # make demo [PHOTO=file]   analyse a public-domain portrait, or your photo
 # make test                set everything up, check style, types and arrows, run the tests
 # make browser             the tests of the page, where Chromium is (MIEN_CHROMIUM)
+# make coverage            the tests of `make test`, and how much of the code they run
 # make site                build the docs as a site in out/site, warnings are errors
 # make release-check       build, install into fresh environments, test there (WHEELS=folder of a processor-only torch,
 #                          ONLY=names of environments)
@@ -15,7 +16,7 @@ PHOTO ?=
 OUT ?= out/demo.png
 PIP = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types arrows unit browser bench site release-check licences clean
+.PHONY: demo test check lint types arrows unit coverage browser bench site release-check licences clean
 
 demo: $(DEMO_VENV)/.done
 	$(DEMO_VENV)/bin/mien demo --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -37,6 +38,10 @@ arrows: $(VENV)/.done
 # a process a core (at most four), each with one thread: more would only wait for one another
 unit: $(VENV)/.done
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope -m "not browser"
+
+coverage: $(VENV)/.done
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope -m "not browser" \
+		--cov --cov-report term:skip-covered --cov-report xml:out/coverage.xml
 
 # alone: beside the other tests on two cores, Chromium and what drives it can stop one another for minutes
 browser: $(VENV)/.done
