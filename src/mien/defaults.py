@@ -56,7 +56,7 @@ VOTE_SECONDS: Final = 0.4
 BRIDGE: Final = 0.5
 """Longest gap between two stretches of one label that are one episode, seconds."""
 DECODE_SECONDS: Final = 120.0
-"""Time that the command line lets a picture, or a packet of a video, take to be decoded, seconds."""
+"""Processor time that the command line lets a picture, or a packet of a video, take to be decoded, seconds."""
 DECODE_BYTES: Final = 4 << 30
 """Memory that the command line lets a picture or a video take to be decoded, bytes."""
 MAX_THREADS: Final = 4

@@ -18,7 +18,8 @@ from helpers.encoded_images import encoded, exif, quadrants, stored_for
 from helpers.hostile import KINDS, png, saved
 from helpers.pictures import noise
 from mien.errors import ImageError, ImageTooLargeError, MissingFileError
-from mien.media.decoder_pool import DecoderPool
+from mien.media import decoder_process
+from mien.media.decoder_pool import DecoderPool, DecodingStop
 from mien.media.decoding_cost import COMPLEX
 from mien.media.image import load_image
 
@@ -48,6 +49,16 @@ def test_pictures_are_those_of_load_image(pool: DecoderPool, kind: str, tmp_path
     assert np.array_equal(frame.rgb, load_image(data).rgb)
     assert frame.source == str(tmp_path / "a")
     assert np.array_equal(pool.load_image(data).rgb, frame.rgb)
+
+
+def test_a_heic_photo_above_the_limit_is_shrunk_and_others_are_not(pool: DecoderPool) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    data = encoded(stored_for(6, quadrants(96, 64)), "HEIF", quality=95, exif=exif(6).tobytes())
+    whole, frame = pool.load_image(data), pool.load_image(data, max_pixels=2000)
+    assert (whole.size, frame.size, frame.full_size) == ((96, 64), (48, 32), (96, 64))
+    assert np.abs(frame.rgb[::8, ::8].astype(int) - whole.rgb[::16, ::16]).max() < 40
+    with pytest.raises(ImageTooLargeError):
+        pool.load_image(data, max_pixels=90)  # an eighth of its sides has 96
 
 
 def test_options_and_sizes_are_kept(pool: DecoderPool) -> None:
@@ -117,13 +128,52 @@ def test_headers_tell_which_pictures_are_cheap(pool: DecoderPool, data: bytes, c
 
 def test_one_that_takes_too_long_is_stopped_and_the_next_is_decoded() -> None:
     with DecoderPool(1, seconds=0.1, memory_bytes=1 << 30) as pool:
-        with pytest.raises(ImageError, match=r"took longer than 0\.1 s to decode and was stopped") as caught:
+        message = r"took longer than 0\.1 s of processor time to decode and was stopped"
+        with pytest.raises(ImageError, match=message) as caught:
             pool.load_image(WAVELETS)
         assert (caught.value.code, caught.value.path) == (COMPLEX, "<bytes>")
         assert caught.value.details == {"seconds": 0.1, "limit": 0.1}
         assert running(pool) == []
         pool._seconds = PATIENCE
         assert pool.load_image(saved(noise(48, 64), "GIF")).size == (64, 48)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_time_without_the_processor_does_not_count() -> None:
+    with DecoderPool(1, seconds=3.0, memory_bytes=1 << 30) as pool:
+        pool.load_image(saved(noise(48, 64), "GIF"))
+        (pid,) = running(pool)
+        os.kill(pid, signal.SIGSTOP)  # as on a machine that is busy with other work
+        resume = threading.Timer(4.0, os.kill, (pid, signal.SIGCONT))
+        resume.start()
+        assert pool.load_image(saved(noise(48, 64), "GIF")).size == (64, 48)
+        assert running(pool) == [pid]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_one_that_gets_no_processor_time_at_all_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_process, "_WALL_MARGIN", 0.0)
+    with DecoderPool(1, seconds=0.25, memory_bytes=1 << 30) as pool:
+        pool.load_image(saved(noise(48, 64), "GIF"))
+        os.kill(running(pool)[0], signal.SIGSTOP)
+        with pytest.raises(ImageError, match=r"took longer than 2 s to decode and was stopped") as caught:
+            pool.load_image(saved(noise(48, 64), "GIF"))
+        assert caught.value.details == {"seconds": 2.0, "limit": 2.0}
+        pool._seconds = PATIENCE
+        assert pool.load_image(saved(noise(48, 64), "GIF")).size == (64, 48)
+
+
+def test_stopping_ends_that_picture_and_no_later_one() -> None:
+    with DecoderPool(1, seconds=PATIENCE, memory_bytes=1 << 30) as pool:
+        early, late = DecodingStop(), DecodingStop()
+        early.stop()
+        with pytest.raises(ImageError, match="ended the process that decoded it"):
+            pool.load_image(saved(noise(48, 64), "GIF"), stop=early)
+        pool.load_image(saved(noise(48, 64), "GIF"), stop=late)
+        before = running(pool)
+        late.stop()
+        assert pool.load_image(saved(noise(48, 64), "GIF")).size == (64, 48)
+        assert running(pool) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux only")

@@ -70,6 +70,20 @@ def test_clients_take_turns_and_the_work_of_one_stays_in_order() -> None:
     assert order_of(tasks) == ["a0", "b0", "a1", "b1", "a2", "a3"]
 
 
+def test_no_client_has_all_threads_where_that_is_bounded() -> None:
+    pool, done = WorkerPool(3, client_tasks=2), []
+    ends = [blocked(pool, Task(Kind.PHOTO, "a")) for _ in range(2)]
+    waiting = pool.submit(Task(Kind.PHOTO, "a"), done.append, "a")
+    pool.submit(Task(Kind.PHOTO, "b"), done.append, "b").result(PATIENCE)
+    assert done == ["b"]
+    assert pool.waiting(Kind.PHOTO) == 1
+    for end in ends:
+        end.set()
+    waiting.result(PATIENCE)
+    pool.close(PATIENCE)
+    assert done == ["b", "a"]
+
+
 def test_what_finishes_work_in_progress_goes_first() -> None:
     tasks = [(Task(Kind.LIVE), "live"), (Task(Kind.VIDEO), "video"), (Task(Kind.PHOTO, first=True), "batch")]
     assert order_of(tasks)[0] == "batch"

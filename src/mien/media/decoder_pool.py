@@ -33,6 +33,29 @@ _RETRY_SECONDS = 60.0
 """Seconds after which a process is started again where none could be started."""
 
 
+class DecodingStop:
+    """Ends the decoding of one picture; from any thread, and without effect once that has ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: DecoderProcess | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End it now, or as soon as it begins."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+
+    def set_process(self, process: DecoderProcess | None) -> None:
+        """The process that decodes the picture, None when it no longer does."""
+        with self._lock:
+            self._process = process
+            if process is not None and self._stopped:
+                process.kill()
+
+
 class DecoderPool:
     """Processes that decode pictures and videos. A context manager; thread-safe.
 
@@ -40,7 +63,7 @@ class DecoderPool:
 
     Args:
         processes: pictures that are decoded at once; each open video has a process of its own beside these.
-        seconds: time that a picture, or the next frame of a video, may take.
+        seconds: processor time that a picture, or the next packet of a video, may take; `wall_seconds` of it in all.
         memory_bytes: bytes of memory that decoding may take in one process, where the system can bound it (Linux).
     """
 
@@ -72,13 +95,21 @@ class DecoderPool:
         *,
         max_pixels: int = MAX_PIXELS,
         reduce: Literal[1, 2, 4, 8] = 1,
+        stop: DecodingStop | None = None,
     ) -> Frame:
-        """Read one picture; arguments and errors as of `mien.media.image.load_image`.
+        """Read one picture; other arguments and errors as of `mien.media.image.load_image`.
+
+        Args:
+            source: the path or the bytes of the picture.
+            max_pixels: as there.
+            reduce: as there.
+            stop: can end a process that decodes it.
 
         Raises:
             ImageError: also a picture that takes longer, or more memory, than is allowed (``code`` is
-                "image-too-complex"), or that crashes its decoder.
+                "image-too-complex"), that crashes its decoder, or whose decoding was stopped.
         """
+        stop = stop or DecodingStop()
         if self.is_cheap(source):
             return load_image(source, max_pixels=max_pixels, reduce=reduce)
         path = None if isinstance(source, bytes) else os.fsdecode(os.fspath(source))
@@ -92,6 +123,7 @@ class DecoderPool:
             process = self._take()
             if process is None:
                 return load_image(source, max_pixels=max_pixels, reduce=reduce)
+            stop.set_process(process)
             try:
                 answer, pixels = process.request(
                     "image",
@@ -101,7 +133,7 @@ class DecoderPool:
                     max_bytes=3 * max_pixels,
                 )
             except (DecodingTimeoutError, DecoderEndedError) as error:
-                reason, details = describe_end(error, self._seconds)
+                reason, details = describe_end(error)
                 raise ImageError(
                     reason,
                     path=path or BYTES_NAME,
@@ -112,6 +144,7 @@ class DecoderPool:
             except MienError as error:
                 raise error.with_path(path or BYTES_NAME) from None
             finally:
+                stop.set_process(None)
                 self._give_back(process)
         full_size = answer["full_size"]
         return Frame(pixels, source=path, full_size=None if full_size is None else (full_size[0], full_size[1]))

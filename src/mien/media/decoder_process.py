@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -24,12 +25,26 @@ _PROGRAM = (
 )
 _PIPE_BYTES = 1 << 20
 _START_SECONDS, _END_SECONDS = 60.0, 5.0
+_WALL_FACTOR, _WALL_MARGIN = 8.0, 10.0
+"""What a request may take in all: so many times its processor time, and so many seconds more. A busy machine gives it a
+small share, and not at once."""
+_CPU_ALARM: int | None = getattr(signal, "SIGPROF", None)
+"""The signal that ends a process whose processor time is over; None where the system has no such clock (Windows)."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Threads that no decoder uses, and that would take memory."""
 
 
 class DecodingTimeoutError(Exception):
-    """The process was ended because it passed its clock."""
+    """The process was ended because it passed a clock.
+
+    Args:
+        seconds: of that clock.
+        processor: whether it counts the processor time of the process.
+    """
+
+    def __init__(self, seconds: float, *, processor: bool) -> None:
+        super().__init__(f"{seconds:g} s{' of processor time' if processor else ''} are over")
+        self.seconds, self.processor = seconds, processor
 
 
 class DecoderEndedError(Exception):
@@ -95,7 +110,7 @@ class DecoderProcess:
             operation: a name in `mien.media.decoder_program`.
             arguments: of the operation, JSON-ready.
             payload: bytes that the operation works on.
-            seconds: how long it may take.
+            seconds: processor time that it may take (`wall_seconds`: in all).
             max_bytes: bytes of pixels that an answer may have.
 
         Returns:
@@ -103,16 +118,18 @@ class DecoderProcess:
 
         Raises:
             MienError: what the operation raises.
-            DecodingTimeoutError: it took longer; the process was ended.
+            DecodingTimeoutError: it took longer, or `wall_seconds` in all; the process was ended.
             DecoderEndedError: the process has ended.
         """
-        with self._clock(seconds):
-            self._channel.send({"operation": operation, "arguments": arguments, "seconds": seconds}, payload)
+        wall = wall_seconds(seconds)
+        head = {"operation": operation, "arguments": arguments, "seconds": seconds, "wall_seconds": wall}
+        with self._clock(wall, seconds):
+            self._channel.send(head, payload)
             return self._receive(max_bytes)
 
     def next_answer(self, *, seconds: float, max_bytes: int) -> tuple[dict[str, Any], NDArray[np.uint8]]:
         """A further answer to the last request; arguments and errors as of `request`."""
-        with self._clock(seconds):
+        with self._clock(wall_seconds(seconds), seconds):
             return self._receive(max_bytes)
 
     def kill(self) -> None:
@@ -129,8 +146,8 @@ class DecoderProcess:
         self._channel.close()
 
     @contextlib.contextmanager
-    def _clock(self, seconds: float) -> Iterator[None]:
-        timer = threading.Timer(seconds, self._expire)
+    def _clock(self, wall: float, processor: float | None = None) -> Iterator[None]:
+        timer = threading.Timer(wall, self._expire)
         timer.daemon = True
         timer.start()
         try:
@@ -141,7 +158,9 @@ class DecoderProcess:
             self.kill()
             code = self._popen.wait(_END_SECONDS)
             if self._timed_out:
-                raise DecodingTimeoutError from None
+                raise DecodingTimeoutError(wall, processor=False) from None
+            if processor is not None and _CPU_ALARM is not None and code == -_CPU_ALARM:
+                raise DecodingTimeoutError(processor, processor=True) from None
             raise DecoderEndedError(code) from None
         except BaseException:
             # such as Ctrl-C: its answer would be taken for that of the next request
@@ -166,15 +185,21 @@ class DecoderProcess:
         return head, pixels
 
 
-def describe_end(error: DecodingTimeoutError | DecoderEndedError, seconds: float) -> tuple[str, dict[str, float]]:
+def wall_seconds(seconds: float) -> float:
+    """The time that a request may take in all which may take so many seconds of processor time."""
+    return seconds if _CPU_ALARM is None else _WALL_FACTOR * seconds + _WALL_MARGIN
+
+
+def describe_end(error: DecodingTimeoutError | DecoderEndedError) -> tuple[str, dict[str, float]]:
     """Why a process ended that did not answer: the reason and the details of an error about the file.
 
     Args:
         error: what `DecoderProcess.request` raised.
-        seconds: how long it was allowed to take.
     """
     if isinstance(error, DecodingTimeoutError):
-        return f"took longer than {seconds:g} s to decode and was stopped", {"seconds": seconds, "limit": seconds}
+        kind = " of processor time" if error.processor else ""
+        reason = f"took longer than {error.seconds:g} s{kind} to decode and was stopped"
+        return reason, {"seconds": error.seconds, "limit": error.seconds}
     code = error.returncode
     if code is not None and code < 0:
         return f"ended the process that decoded it (signal {-code})", {"signal": -code}

@@ -22,7 +22,7 @@ from mien.media.decoding_cost import COMPLEX, VIDEO_COMPLEX
 from mien.media.messages import Channel, error_to_dict
 
 _ORPHAN_SECONDS = 5.0
-"""Seconds behind its clock after which a process ends that the other one should have ended."""
+"""Seconds behind its wall clock after which a process ends that the other one should have ended."""
 _POLL_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.2
 """Seconds between two messages that a video is still being read."""
@@ -36,14 +36,18 @@ def main(memory_bytes: int) -> None:
     """
     # Ctrl-C in a terminal goes to all processes; the other one decides what becomes of this one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGPROF", "SIGALRM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     channel = Channel(os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0))
     # nothing that a library prints may come between the messages
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     _end_with(os.getppid())
-    import PIL.Image  # noqa: F401 - now, so that it takes no time of the first picture
+    from PIL import AvifImagePlugin  # now, so that it takes no time of the first picture
 
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a process is one thread of those that decode
     _limit_memory(memory_bytes)
     channel.send({"ready": True})
     with contextlib.suppress(EOFError, OSError):
@@ -51,15 +55,41 @@ def main(memory_bytes: int) -> None:
             head, size = channel.receive_head()
             payload = bytearray(size)
             channel.receive_into(payload)
-            _set_alarm(head["seconds"])
-            _answer(channel, head, payload, memory_bytes)
-            _set_alarm(None)
+            clocks = Clocks(head["seconds"], head["wall_seconds"])
+            clocks.start()
+            _answer(channel, head, payload, memory_bytes, clocks)
+            clocks.stop()
 
 
-def _answer(channel: Channel, head: Mapping[str, Any], payload: bytearray, memory_bytes: int) -> None:
+class Clocks:
+    """The clocks of a request, kept by the system: they end this process also where the other one no longer can.
+
+    Args:
+        seconds: processor time that a request, or the next answer to it, may take.
+        wall_seconds: what it may take in all.
+    """
+
+    def __init__(self, seconds: float, wall_seconds: float) -> None:
+        self._seconds, self._wall_seconds = seconds, wall_seconds
+
+    def start(self) -> None:
+        """Start them, or start them again."""
+        if hasattr(signal, "setitimer"):
+            # its signal ends the process, and the other one knows by it why that ended
+            signal.setitimer(signal.ITIMER_PROF, self._seconds)
+            signal.setitimer(signal.ITIMER_REAL, self._wall_seconds + _ORPHAN_SECONDS)
+
+    def stop(self) -> None:
+        """Stop them."""
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
+def _answer(channel: Channel, head: Mapping[str, Any], payload: bytearray, memory_bytes: int, clocks: Clocks) -> None:
     operation = head["operation"]
     try:
-        _OPERATIONS[operation](channel, head["arguments"], payload)
+        _OPERATIONS[operation](channel, head["arguments"], payload, clocks)
         return
     except MienError as error:
         answer = error
@@ -74,7 +104,7 @@ def _answer(channel: Channel, head: Mapping[str, Any], payload: bytearray, memor
     channel.send({"error": error_to_dict(answer)})
 
 
-def _image(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -> None:
+def _image(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, _: Clocks) -> None:
     from mien.media.image import load_image
 
     path, options = arguments["path"], {name: arguments[name] for name in ("max_pixels", "reduce")}
@@ -82,49 +112,43 @@ def _image(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -
     channel.send({"shape": frame.rgb.shape, "full_size": frame.full_size}, frame.rgb)
 
 
-def _video(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -> None:
+def _video(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, clocks: Clocks) -> None:
     from mien.media.selection import FrameSelection
     from mien.media.video import open_video
 
     selection, last = FrameSelection(**arguments["selection"]), time.monotonic()
 
     def show_progress() -> None:
-        # the clock is for each packet: many of them may come before a frame that is selected
+        # the clocks are for each packet: many of them may come before a frame that is selected
         nonlocal last
         if time.monotonic() - last > _PROGRESS_SECONDS:
             channel.send({"progress": True})
             last = time.monotonic()
-            _set_alarm(arguments["seconds"])
+            clocks.start()
 
     with open_video(arguments["path"], selection, after=arguments["after"], on_packet=show_progress) as video:
         channel.send({"info": asdict(video.info)})
         for frame in video:
             # waiting until the other process takes it does not count
-            _set_alarm(None)
+            clocks.stop()
             losses = {"lost": video.lost, "problems": video.problems}
             channel.send({"shape": frame.rgb.shape, "index": frame.index, "time": frame.time, **losses}, frame.rgb)
-            _set_alarm(arguments["seconds"])
+            clocks.start()
             last = time.monotonic()
         channel.send({"end": True, "lost": video.lost, "problems": video.problems})
 
 
-def _frame_sizes(channel: Channel, arguments: Mapping[str, Any], payload: bytearray) -> None:
+def _frame_sizes(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, _: Clocks) -> None:
     from mien.media.probe import frame_sizes
 
     channel.send({"sizes": frame_sizes(Path(arguments["path"]), arguments["containers"])})
 
 
-_OPERATIONS: Mapping[str, Callable[[Channel, Mapping[str, Any], bytearray], None]] = {
+_OPERATIONS: Mapping[str, Callable[[Channel, Mapping[str, Any], bytearray, Clocks], None]] = {
     "image": _image,
     "video": _video,
     "frame_sizes": _frame_sizes,
 }
-
-
-def _set_alarm(seconds: float | None) -> None:
-    """Let the system end this process after so many seconds: also where the other process no longer can."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0.0 if seconds is None else seconds + _ORPHAN_SECONDS)
 
 
 def _end_with(parent: int) -> None:

@@ -30,7 +30,7 @@ class VideoDecoder:
     Args:
         take: returns a process, or None where none can be started: then this process decodes.
         give_back: called with the process when it is no longer needed.
-        seconds: time that each request, and each packet of the video, may take.
+        seconds: processor time that each request, and each packet of the video, may take.
     """
 
     def __init__(
@@ -75,7 +75,6 @@ class VideoDecoder:
             "path": str(path.absolute()),
             "selection": asdict(selection),
             "after": after,
-            "seconds": self._seconds,
         }
         try:
             answer = self._call(lambda: process.request("video", arguments, seconds=self._seconds, max_bytes=0))[0]
@@ -138,7 +137,7 @@ class VideoDecoder:
         except (DecodingTimeoutError, DecoderEndedError) as error:
             if self._killed:
                 return {"end": True}, None
-            reason, details = describe_end(error, self._seconds)
+            reason, details = describe_end(error)
             raise VideoError(reason, advice="convert it to H.264", code=VIDEO_COMPLEX, details=details) from None
 
 

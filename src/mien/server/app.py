@@ -69,7 +69,7 @@ def create_app(
     )
     engine.on_batch = metrics.batches.observe
     engine.on_stage = lambda stage, seconds: metrics.inference.labels(stage).observe(seconds)
-    for pool in (engine.pool, engine.decoding):
+    for pool in engine.pools:
         pool.on_start = lambda kind, seconds: metrics.waits.labels(kind.value).observe(seconds)
     metrics.set_build(engine.describe())
     # the work folder and the videos are made when the app starts
@@ -122,7 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with temporary_workdir() as workdir:
         jobs = JobQueue(engine, limits, metrics, workdir)
         service = ServiceState(engine, limits, access, metrics, jobs, workdir)
-        metrics.set_gauges(lambda kind: engine.pool.waiting(kind) + engine.decoding.waiting(kind), lambda: len(jobs))
+        metrics.set_gauges(lambda kind: sum(pool.waiting(kind) for pool in engine.pools), lambda: len(jobs))
         app.state.service = service
         app.openapi()  # built now and not while a client waits
         service.ready = True

@@ -28,7 +28,7 @@ from mien.cpus import thread_count
 from mien.detect import DetectionOptions, make_detector
 from mien.detect.detector import Detector, RefiningDetector
 from mien.errors import MienError
-from mien.media.decoder_pool import DecoderPool
+from mien.media.decoder_pool import DecoderPool, DecodingStop
 from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.models.priors import DEFAULT
@@ -153,7 +153,8 @@ class InferenceEngine:
     Attributes:
         pool: the threads that compute.
         decoders: the processes that decode what may take long.
-        decoding: the threads that wait for these processes.
+        decoding: the threads that wait for these processes; no address has all of them.
+        video_decoding: the threads that wait for the processes of videos.
         on_batch: called after every batch with the number of photos that were classified together.
         on_stage: called after every stage of inference with its name and its seconds.
     """
@@ -174,7 +175,8 @@ class InferenceEngine:
         self.decoders = DecoderPool(
             limits.decoders, seconds=limits.decode_seconds, memory_bytes=int(limits.decode_bytes)
         )
-        self.decoding = WorkerPool(limits.decoders + limits.jobs_running)
+        self.decoding = WorkerPool(limits.decoders, client_tasks=limits.client_decoders)
+        self.video_decoding = WorkerPool(limits.jobs_running)
         self.on_batch: Callable[[int], None] = lambda _: None
         self.on_stage: Callable[[str, float], None] = lambda _, __: None
         self._waiting: deque[tuple[_CroppedPhoto, Future[PhotoResult]]] = deque()
@@ -207,6 +209,11 @@ class InferenceEngine:
         for model in self.models.models.values():
             card = model.card
             model(np.zeros((1, card.size, card.size, card.n_channels), np.uint8))
+
+    @property
+    def pools(self) -> tuple[WorkerPool, ...]:
+        """All threads, those that wait for processes first."""
+        return self.decoding, self.video_decoding, self.pool
 
     def describe(self) -> dict[str, Any]:
         """What the results depend on; JSON-ready."""
@@ -263,7 +270,7 @@ class InferenceEngine:
         Raises:
             ProblemError: the picture is too large or cannot be read.
         """
-        given_up = threading.Event()
+        stop, given_up = DecodingStop(), threading.Event()
 
         def in_worker() -> _Result:
             if not self.decoders.is_cheap(data):
@@ -271,7 +278,7 @@ class InferenceEngine:
             return work(self._load_frame(load_image, data, max_pixels))
 
         def by_process() -> _Result:
-            frame = self._load_frame(self.decoders.load_image, data, max_pixels)
+            frame = self._load_frame(functools.partial(self.decoders.load_image, stop=stop), data, max_pixels)
             if given_up.is_set():
                 raise _CostlyPictureError
             # as long as a worker has not taken it, the next picture is not decoded, so that few are in memory
@@ -284,14 +291,16 @@ class InferenceEngine:
         try:
             return await self.decoding.run(task, by_process)
         except asyncio.CancelledError:
+            # the client has gone, or its time is over
             given_up.set()
+            stop.stop()
             raise
 
     def close(self, seconds: float) -> None:
         """Stop the threads and processes."""
         self.decoders.close()
-        self.decoding.close(seconds)
-        self.pool.close(seconds)
+        for pool in self.pools:
+            pool.close(seconds)
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -360,7 +360,7 @@ class JobQueue:
 
     async def _analyse(self, job: AnalysisJob) -> None:
         # what waits for a decoder holds no worker
-        wait, limits, task = self._engine.decoding.run, self._limits, Task(Kind.VIDEO, job.id)
+        wait, limits, task = self._engine.video_decoding.run, self._limits, Task(Kind.VIDEO, job.id)
         with self._engine.decoders.video() as decoder:
             job.decoder = decoder
             await self._step(wait(task, check_container, decoder, job.folder / UPLOAD, limits))
@@ -370,7 +370,7 @@ class JobQueue:
             await self._analyse_steps(job, analysis)
 
     async def _analyse_steps(self, job: AnalysisJob, analysis: VideoAnalysis) -> None:
-        run, wait, limits = self._engine.pool.run, self._engine.decoding.run, self._limits
+        run, wait, limits = self._engine.pool.run, self._engine.video_decoding.run, self._limits
         task = Task(Kind.VIDEO, job.id)
         try:
             while True:

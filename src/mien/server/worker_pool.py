@@ -14,7 +14,7 @@ import asyncio
 import enum
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -59,6 +59,7 @@ class Task:
 class _Waiting:
     call: Callable[[], None]
     kind: Kind
+    client: str
     since: float
 
 
@@ -72,6 +73,7 @@ class _Line:
         mean_seconds: mean time of a task; charged when one starts, and corrected when it ends.
         running: number of its tasks that run.
         clients: what waits by client; the client whose turn it is comes first.
+        busy: number of tasks that run, by client.
     """
 
     share: float
@@ -79,12 +81,17 @@ class _Line:
     mean_seconds: float = 0.0
     running: int = 0
     clients: OrderedDict[str, deque[_Waiting]] = field(default_factory=OrderedDict)
+    busy: Counter[str] = field(default_factory=Counter)
 
-    def add(self, client: str, waiting: _Waiting) -> None:
-        self.clients.setdefault(client, deque()).append(waiting)
+    def add(self, waiting: _Waiting) -> None:
+        self.clients.setdefault(waiting.client, deque()).append(waiting)
 
-    def take(self) -> _Waiting:
-        client, line = next(iter(self.clients.items()))
+    def next_client(self, most: int | None) -> str | None:
+        """The client whose turn it is, of those of whose tasks fewer than ``most`` run."""
+        return next((one for one in self.clients if most is None or self.busy[one] < most), None)
+
+    def take(self, client: str) -> _Waiting:
+        line = self.clients[client]
         waiting = line.popleft()
         if line:
             self.clients.move_to_end(client)
@@ -99,13 +106,14 @@ class WorkerPool:
     Args:
         threads: how many.
         shares: shares of the computing time.
+        client_tasks: tasks of a kind that run at once for one client at most, None for no limit.
 
     Attributes:
         on_start: called when a thread starts a task, with its kind and the seconds that it waited.
     """
 
-    def __init__(self, threads: int, shares: Mapping[Kind, float] = SHARES) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, shares: Mapping[Kind, float] = SHARES, *, client_tasks: int | None = None) -> None:
+        self.threads, self._client_tasks = threads, client_tasks
         self.on_start: Callable[[Kind, float], None] = lambda _, __: None
         self._lines = {kind: _Line(share) for kind, share in shares.items()}
         self._first: deque[_Waiting] = deque()
@@ -142,7 +150,7 @@ class WorkerPool:
                 future.set_exception(error)
 
         now = time.monotonic()
-        waiting = _Waiting(call, task.kind, now)
+        waiting = _Waiting(call, task.kind, task.client, now)
         with self._change:
             if task.kind is Kind.PHOTO:
                 self._photo_until = now + RESERVE_SECONDS
@@ -153,7 +161,7 @@ class WorkerPool:
                 if not line.clients and not line.running:
                     # time in which it had nothing to do is not made up for
                     line.clock = max(line.clock, self._now)
-                line.add(task.client, waiting)
+                line.add(waiting)
             self._change.notify_all()
         return future
 
@@ -171,7 +179,7 @@ class WorkerPool:
             began = time.monotonic()
             self.on_start(waiting.kind, began - waiting.since)
             waiting.call()
-            self._end(waiting.kind, charged, time.monotonic() - began)
+            self._end(waiting, charged, time.monotonic() - began)
             del started, waiting  # or they would keep their picture until the next one comes
 
     def _next(self) -> tuple[_Waiting, float] | None:
@@ -181,14 +189,17 @@ class WorkerPool:
                 if self._first:
                     return self._start(self._first.popleft())
                 lines = {kind: line for kind, line in self._lines.items() if line.clients}
-                allowed = [kind for kind in lines if kind is Kind.PHOTO or not self._is_reserved()]
+                if self._closing and not lines:
+                    return None
+                turns = {kind: line.next_client(self._client_tasks) for kind, line in lines.items()}
+                ready = {kind: client for kind, client in turns.items() if client is not None}
+                allowed = [kind for kind in ready if kind is Kind.PHOTO or not self._is_reserved()]
                 if allowed:
                     kind = min(allowed, key=lambda one: self._lines[one].clock)
                     self._now = max(self._now, self._lines[kind].clock)
-                    return self._start(self._lines[kind].take())
-                if self._closing and not lines:
-                    return None
-                self._change.wait(max(0.001, self._photo_until - time.monotonic()) if lines else None)
+                    return self._start(self._lines[kind].take(ready[kind]))
+                # what waits for the end of another task is woken up by it
+                self._change.wait(max(0.001, self._photo_until - time.monotonic()) if ready else None)
 
     def _is_reserved(self) -> bool:
         """Whether the thread that is free is kept for photos."""
@@ -199,13 +210,17 @@ class WorkerPool:
         line = self._lines[waiting.kind]
         charged = line.mean_seconds
         line.running += 1
+        line.busy[waiting.client] += 1
         line.clock += charged / line.share
         return waiting, charged
 
-    def _end(self, kind: Kind, charged: float, seconds: float) -> None:
+    def _end(self, waiting: _Waiting, charged: float, seconds: float) -> None:
         with self._change:
-            line = self._lines[kind]
+            line = self._lines[waiting.kind]
             line.running -= 1
+            line.busy[waiting.client] -= 1
+            if not line.busy[waiting.client]:
+                del line.busy[waiting.client]
             line.clock += (seconds - charged) / line.share
             line.mean_seconds += _SMOOTHING * (seconds - line.mean_seconds)
             self._change.notify_all()
