@@ -70,6 +70,21 @@ ABSTAIN: Final = 0.0
 PORT: Final = 8000
 """TCP port of the service."""
 
+TURNED_YAW: Final = 30.0
+"""Rotation to a side above which a face is flagged as turned away, degrees."""
+TURNED_PITCH: Final = 30.0
+"""The same, up or down."""
+SMALL: Final = 24
+"""Shorter side below which a face is flagged as small, pixels."""
+DARK: Final = 40.0
+"""Mean gray level below which a face is flagged as dark, 0-255."""
+BLURRED: Final = 0.35
+"""Sharpness (`mien.results.view.pixel_measures`) below which a face is flagged as blurred."""
+COVERED: Final = 0.5
+"""Probability above which a face is flagged as partly covered."""
+UNLIKE: Final = 1.0
+"""Distance from the training images above which a face is flagged; one in a hundred of other images is further."""
+
 SPLIT_SHARES: Final = (80.0, 10.0, 10.0)
 """Shares of train, validation and test where a dataset has no splits, per cent."""
 SPLIT_SEED: Final = 0

@@ -60,8 +60,12 @@ TABLES: Mapping[str, Sequence[Column[Any]]] = {
 }
 each_table = pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
 
+VIEW = [
+    "yaw", "pitch", "roll", "brightness", "sharpness", "covered", "unlike",
+    "flag_turned", "flag_small", "flag_dark", "flag_blurred", "flag_covered", "flag_unlike",
+]  # fmt: skip
 PHOTO_NAMES = [
-    "source", "face", "x1", "y1", "x2", "y2", "score",
+    "source", "face", "x1", "y1", "x2", "y2", "score", *VIEW,
     "mood", "mood_confidence", "mood_entropy", "mood_calm", "mood_tense", "mood_bored",
     "years_range", "years", "years_0_9", "years_10_19", "years_20_99",
     "pain", "pain_confidence", "pain_entropy", "pain_none", "pain_mild", "pain_severe",
@@ -71,8 +75,8 @@ OVER_TIME = [
     "mood_vote", "mood_vote_share", "mood_vote_low", "mood_vote_high",
 ]  # fmt: skip
 VIDEO_NAMES = [
-    "source", "frame", "time", "track", "x1", "y1", "x2", "y2", "score", "detected", "cut",
-    *PHOTO_NAMES[7:13], *OVER_TIME, *PHOTO_NAMES[13:],
+    "source", "frame", "time", "track", "x1", "y1", "x2", "y2", "score", *VIEW, "detected", "cut",
+    *PHOTO_NAMES[20:26], *OVER_TIME, *PHOTO_NAMES[26:],
 ]  # fmt: skip
 
 
@@ -328,7 +332,7 @@ def test_photos_of_a_made_up_model_as_json(tmp_path: Path) -> None:
     for line in lines:
         check("photo", strict(line))
     first, last = PHOTOS[1].to_dicts()
-    assert list(first) == ["box", "score", "landmarks", "predictions"]
+    assert list(first) == ["box", "score", "landmarks", "view", "flags", "predictions"]
     row, found = PHOTOS[1][0], first["predictions"]
     assert list(found) == ["mood", "years", "pain"]
     assert list(found["mood"]) == ["label", "confidence", "entropy", "probabilities"]

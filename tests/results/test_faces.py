@@ -38,6 +38,7 @@ def sample(n: int = 3, seed: int = 0) -> Faces:
             ages=rng.dirichlet(np.ones(9), n).astype(np.float32),
             fer2013=rng.dirichlet(np.ones(7), n).astype(np.float32),
         ),
+        measures=np.abs(rng.normal(0.8, 0.4, (n, 4))).astype(np.float32),
         source="p.jpg",
         image=np.zeros((180, 200, 3), np.uint8),
     )
@@ -193,7 +194,7 @@ def test_a_bare_face_holds_nothing_it_does_not_know() -> None:
     face = Faces.detected(np.array([[1, 2, 3, 4]]), np.array([0.5]), None, (10, 10))[0]
     assert face.emotion is face.confidence is face.entropy is face.age_range is face.age is None
     assert face.emotions == face.ages == face.predictions == {}
-    assert face.to_dict() == {"box": [1.0, 2.0, 3.0, 4.0], "score": 0.5}
+    assert face.to_dict() == {"box": [1.0, 2.0, 3.0, 4.0], "score": 0.5, "flags": {"small": True}}
 
 
 def test_a_face_as_a_dictionary_is_its_row_of_all() -> None:

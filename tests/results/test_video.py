@@ -26,6 +26,7 @@ from mien.results.face_columns import FaceTable, record_dtype
 from mien.results.faces import Faces
 from mien.results.track import NO_VOTE, Episode, Track, TrackPrediction, Vote
 from mien.results.video import Coverage, SmoothedPredictions, VideoFrame, VideoReport
+from mien.results.view import FLAGS, MEASURES, POSE
 
 NAMES = FERPLUS.names
 VOTE = Vote("happy", 0.75, 0.512345, 0.9, 40, 12.5)
@@ -152,7 +153,7 @@ def test_a_frame_as_json() -> None:
 
 def test_a_frame_without_models_or_faces_holds_no_more_than_it_knows() -> None:
     (face,) = shot(detected(1, points=False)).to_dict()["faces"]
-    assert set(face) == {"track", "box", "score"}
+    assert set(face) == {"track", "box", "score", "flags"}
     empty = shot(detected(0), source=None).to_dict()
     assert empty == {"schema": "urn:mien:schema:frame:2", "frame": 0, "time": 0.0, "detected": True, "faces": []}
 
@@ -204,7 +205,7 @@ def test_names_that_are_no_text_stay_json() -> None:
 def test_the_columns_are_packed_and_little_endian() -> None:
     heads = {"emotion": Head("emotion", ("a", "b")), "age": age_head(((0, 9), (10, 99), (100, 120)))}
     dtype = record_dtype(heads, video=True)
-    face = 4 + 16 + 4 + 40
+    face = 4 + 16 + 4 + 40 + 16
     frame = 8 + 8 + 4 + 1 + 1
     assert dtype.itemsize == face + frame + (2 * 4 + 2 * 4 + 2 + 2 + 3 * 4) + 3 * 4
     assert dtype["emotion"].shape == dtype["emotion/smoothed"].shape == (2,)
@@ -323,6 +324,7 @@ def test_columns_without_models_leave_their_names_out() -> None:
     rows = shot(detected(1)).to_table()
     assert set(rows.to_columns()) == {
         "source", "frame", "time", "track", "x1", "y1", "x2", "y2", "score", "detected", "cut",
+        *POSE, *MEASURES, *(f"flag_{name}" for name in FLAGS),
     }  # fmt: skip
 
 

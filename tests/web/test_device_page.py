@@ -169,6 +169,8 @@ def test_the_same_faces_as_python(chrome: Any, host: StaticHost, tmp_path: Path)
             assert a.keys() == b.keys()
             assert a["emotion"] == b["emotion"], file.name
             assert a["predictions"]["age"].keys() == b["predictions"]["age"].keys()
+            assert a["view"] == pytest.approx(b["view"], abs=0.5), file.name
+            assert a["flags"] == b["flags"], file.name
     for name, (box, probability) in differences.items():
         print(f"{name}: boxes differ by {box:.2f} pixels, probabilities by {probability:.4f}")
     assert max(box for box, _ in differences.values()) <= BOX

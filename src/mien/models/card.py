@@ -25,6 +25,9 @@ _MAX_SIZE = 1024
 _MAX_COORDINATE = 10.0
 """Largest coordinate of a landmark or a box in a crop frame, in sides of the crop."""
 _EXPORT_AGAIN = "export the model again"
+MEASURES = ("covered", "unlike")
+"""Outputs of a network beside its heads: the probability that a part of the face is covered, and the distance from the
+training images, 1 where one in a hundred of other images is further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ class Card:
         project_version: version of this package that exported it.
         features: name → length of the vectors that the network takes beside the pixels as float32 inputs
             ``feature_NAME``, ``(n, length)``; most networks have none.
+        measures: further outputs, ``(n, 1)`` float32 each: how a face is seen, a part of `MEASURES`.
 
     Raises:
         ModelError: a value of the wrong type or out of range.
@@ -198,6 +202,7 @@ class Card:
     limits: str = ""
     project_version: str = ""
     features: Mapping[str, int] = field(default_factory=dict)
+    measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _all_are(
@@ -222,6 +227,8 @@ class Card:
         if not self.heads:
             raise ModelError(f"card {self.name!r}: a model needs at least one head")
         names = {head.name for head in self.heads}
+        if not set(self.measures) <= set(MEASURES) or names & set(self.measures):
+            raise ModelError(f"card {self.name!r}: measures are among {', '.join(MEASURES)}, and no heads")
         joined = {readout.joined for head in self.heads for readout in head.readouts if readout.joined}
         if not joined <= names:
             raise ModelError(f"card {self.name!r}: a read-out joins a head that the model does not have")
@@ -273,6 +280,7 @@ class Card:
                 ),
                 mean=tuple(raw.pop("mean")),
                 std=tuple(raw.pop("std")),
+                measures=tuple(raw.pop("measures", ())),
                 **raw,
             )
         except (

@@ -96,20 +96,25 @@ class Model:
             InputError: crops of another shape or dtype.
             ModelError: the network cannot be computed, or returns other shapes than its card specifies.
         """
+        return self._outputs(crops, vectors, {head.name: len(head.labels) for head in self.card.heads})
+
+    def _outputs(
+        self, crops: NDArray[np.uint8], vectors: Vectors | None, widths: Mapping[str, int]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Outputs of the network: name → ``(n, width)``, for names and widths that are given."""
         card = self.card
         expected = (card.size, card.size, card.n_channels)
         if crops.dtype != np.uint8 or crops.shape[1:] != expected:
             sides = ", ".join(map(str, expected))
             raise InputError(f"model {card.name!r} takes uint8 crops (n, {sides}), got {crops.dtype} {crops.shape}")
-        names = [head.name for head in card.heads]
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in widths}
         for start in range(0, len(crops), CHUNK):
             chunk = slice(start, start + CHUNK)
             part = None if vectors is None else {name: each[chunk] for name, each in vectors.items()}
-            outputs = run_session(self._session, names, self.network_inputs(crops[chunk], part), card.name)
-            for head, output in zip(card.heads, outputs, strict=True):
-                parts[head.name].append(_check_output(output, (len(crops[chunk]), len(head.labels)), card.name))
-        return {head.name: _concatenate(parts[head.name], len(head.labels)) for head in card.heads}
+            outputs = run_session(self._session, list(widths), self.network_inputs(crops[chunk], part), card.name)
+            for (name, width), output in zip(widths.items(), outputs, strict=True):
+                parts[name].append(_check_output(output, (len(crops[chunk]), width), card.name))
+        return {name: _concatenate(parts[name], width) for name, width in widths.items()}
 
     def network_inputs(
         self, crops: NDArray[np.uint8], vectors: Vectors | None = None
@@ -137,6 +142,29 @@ class Model:
             ModelError: as for `logits`.
         """
         return average_with_mirror(self._probabilities, crops) if flip else self._probabilities(crops, vectors)
+
+    def predict(self, crops: NDArray[np.uint8], *, flip: bool = False) -> tuple[Probabilities, Probabilities]:
+        """Probabilities as from a call, and the measures that the card lists: name → ``(n,)``.
+
+        Args:
+            crops: as for `logits`.
+            flip: average the probabilities with those of the mirrored crops.
+
+        Raises:
+            InputError: as for `logits`.
+            ModelError: as for `logits`.
+        """
+        card = self.card
+        widths = {head.name: len(head.labels) for head in card.heads} | dict.fromkeys(card.measures, 1)
+        outputs = self._outputs(crops, None, widths)
+        measures = {name: outputs.pop(name)[:, 0] for name in card.measures}
+        probabilities = read_out(card.heads, outputs, self.prior)
+        if flip:
+            mirrored = self._probabilities(np.ascontiguousarray(crops[:, :, ::-1]))
+            probabilities = {
+                name: np.asarray((p + mirrored[name]) / 2, np.float32) for name, p in probabilities.items()
+            }
+        return probabilities, measures
 
     def _probabilities(
         self, crops: NDArray[np.uint8], vectors: Vectors | None = None
@@ -194,7 +222,7 @@ def _pixel_input(session: Session, card: Card) -> str:
 
 def _check_outputs(session: Session, card: Card) -> None:
     outputs = {output.name: output for output in session.outputs}
-    missing = [head.name for head in card.heads if head.name not in outputs]
+    missing = [name for name in (*(head.name for head in card.heads), *card.measures) if name not in outputs]
     if missing:
         raise ModelError(f"model {card.name!r} has no output {', '.join(missing)}", advice=_EXPORT_AGAIN)
     for head in card.heads:
@@ -204,6 +232,9 @@ def _check_outputs(session: Session, card: Card) -> None:
                 f"model {card.name!r}: output {head.name} is not one number for each of {len(head.labels)} labels",
                 advice=_EXPORT_AGAIN,
             )
+    for name in card.measures:
+        if outputs[name].type != "tensor(float)" or not _shape_fits(outputs[name].shape, (1,)):
+            raise ModelError(f"model {card.name!r}: output {name} is not one number per face", advice=_EXPORT_AGAIN)
 
 
 def _shape_fits(shape: list[Any], expected: tuple[int, ...]) -> bool:

@@ -33,6 +33,7 @@ from mien.results.faces import Faces
 from mien.results.prediction import Predictions
 from mien.results.track import Track
 from mien.results.video import Coverage, VideoFrame, VideoReport
+from mien.results.view import unknown_measures
 from mien.smoothing.look_ahead import LookAheadSmoother
 from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.smoother import SmoothedFaces, Smoother
@@ -217,6 +218,10 @@ class VideoPipeline:
                 rows = np.full((len(faces), len(head.labels)), np.nan, np.float32)
                 rows[mask] = result.predictions[key].probabilities
                 full[key] = Predictions(head, rows)
+            if faces.measures is None and result.measures is not None:
+                measures = unknown_measures(len(faces))
+                measures[mask] = result.measures
+                faces = replace(faces, measures=measures)
             completed.append(faces.with_predictions(full))
         return completed
 

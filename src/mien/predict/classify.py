@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from mien.predict.align import align_faces
 from mien.predict.model_set import named_heads
 from mien.results.faces import Faces
 from mien.results.prediction import Predictions
+from mien.results.view import MEASURES, pixel_measures, unknown_measures
 
 
 def predict(
@@ -25,6 +28,8 @@ def predict(
     auxiliary: bool = True,
 ) -> list[Faces]:
     """The faces of several pictures with their predictions; each model runs once on all of them.
+
+    The faces get the `mien.results.view.MEASURES` of the first model's crops, too.
 
     Args:
         frames: the pictures.
@@ -43,12 +48,16 @@ def predict(
     if not frames:
         return []
     predictions: dict[str, Predictions] = {}
+    measures: NDArray[np.float32] | None = None
     for name, model in models.items():
         batch = np.concatenate(
             [crop_faces(model, frame.rgb, faces, detector) for frame, faces in zip(frames, detections, strict=True)]
         )
-        predictions |= predict_crops(name, model, batch, flip=flip)
-    return split({n: each for n, each in predictions.items() if auxiliary or not each.head.auxiliary}, detections)
+        found, seen = predict_crops(name, model, batch, flip=flip)
+        predictions |= found
+        measures = seen if measures is None else measures
+    kept = {n: each for n, each in predictions.items() if auxiliary or not each.head.auxiliary}
+    return split(kept, measures, detections)
 
 
 def crop_faces(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str) -> NDArray[np.uint8]:
@@ -59,8 +68,8 @@ def crop_faces(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str
 
 def predict_crops(
     name: str, model: Model, face_crops: NDArray[np.uint8], *, flip: bool = False
-) -> dict[str, Predictions]:
-    """Head → predictions for the faces in these crops.
+) -> tuple[dict[str, Predictions], NDArray[np.float32]]:
+    """Head → predictions for the faces in these crops, and how each is seen: `mien.results.view.MEASURES`.
 
     Args:
         name: name of the model in results.
@@ -68,14 +77,33 @@ def predict_crops(
         face_crops: from `crop_faces` for this model, ``(n, size, size, channels)`` uint8.
         flip: average with the mirrored crops.
     """
-    probabilities = model(face_crops, flip=flip)
-    return {key: Predictions(head, probabilities[head.name]) for key, head in named_heads(name, model.card).items()}
+    probabilities, outputs = model.predict(face_crops, flip=flip)
+    heads = named_heads(name, model.card)
+    measures = unknown_measures(len(face_crops))
+    measures[:, :2] = pixel_measures(_gray(face_crops))
+    for i, measure in enumerate(MEASURES):
+        if measure in outputs:
+            measures[:, i] = outputs[measure]
+    return {key: Predictions(head, probabilities[head.name]) for key, head in heads.items()}, measures
 
 
-def split(predictions: Mapping[str, Predictions], detections: Sequence[Faces]) -> list[Faces]:
-    """The faces of each picture with their part of the predictions for the faces of all pictures."""
+def _gray(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(n, size, size)`` of crops ``(n, size, size, 1 or 3)``."""
+    n, height, width, channels = crops.shape
+    if channels == 1 or n == 0:
+        return crops[..., 0]
+    return np.asarray(cv2.cvtColor(crops.reshape(n * height, width, 3), cv2.COLOR_RGB2GRAY)).reshape(n, height, width)
+
+
+def split(
+    predictions: Mapping[str, Predictions], measures: NDArray[np.float32] | None, detections: Sequence[Faces]
+) -> list[Faces]:
+    """The faces of each picture with their part of the predictions and measures for the faces of all pictures."""
     parts, end = [], 0
     for faces in detections:
         start, end = end, end + len(faces)
-        parts.append(faces.with_predictions({name: each[start:end] for name, each in predictions.items()}))
+        mine = faces.with_predictions({name: each[start:end] for name, each in predictions.items()})
+        if measures is not None and mine.measures is None:
+            mine = replace(mine, measures=measures[start:end])
+        parts.append(mine)
     return parts

@@ -234,10 +234,11 @@ def arrow_schema(columns: Sequence[Column[Any]]) -> Any:
 
 
 def pandas_types(columns: Sequence[Column[Any]]) -> dict[str, str]:
-    """Column name → pandas type, for whole numbers that may be missing."""
-    whole = [column for column in columns if column.flat and column.dtype in ("int32", "int64")]
+    """Column name → pandas type, for whole numbers and truth values that may be missing."""
+    types = {"int32": "Int32", "int64": "Int64", "bool": "boolean"}
+    whole = [column for column in columns if column.flat and column.dtype in types]
     # what is required and not in the object of a face is known in every row, such as the number of the frame
-    return {c.name: c.dtype.capitalize() for c in whole if c.path or not c.required}
+    return {c.name: types[c.dtype] for c in whole if c.path or not c.required}
 
 
 def readable(source: str | None) -> str | None:

@@ -29,6 +29,7 @@ from mien.results.columns import (
     readable,
 )
 from mien.results.prediction import Predictions
+from mien.results.view import FLAGS, MEASURES, POSE, face_flags, head_pose
 from mien.text import count, listing, quoted_end
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ def record_dtype(heads: Heads, *, video: bool) -> np.dtype[np.void]:
     """The fields of one record, little-endian and packed.
 
     ``face`` is the number of the face in its picture, from 1; −1 in the record of a picture or frame without a face;
-    ``landmarks`` are NaN where the detector has none. Each head has a field of its name with its distribution. In
-    videos a nominal head has ``NAME/smoothed``, ``NAME/label`` and ``NAME/vote`` (indices of labels, −1 for none) and
-    ``NAME/vote_share``, ``/vote_low``, ``/vote_high`` as well.
+    ``landmarks`` are NaN where the detector has none, ``measures`` (`mien.results.view.MEASURES`) where unknown. Each
+    head has a field of its name with its distribution. In videos a nominal head has ``NAME/smoothed``, ``NAME/label``
+    and ``NAME/vote`` (indices of labels, −1 for none) and ``NAME/vote_share``, ``/vote_low``, ``/vote_high`` as well.
     """
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [
         ("face", "<i4"), ("box", "<f4", (4,)), ("score", "<f4"), ("landmarks", "<f4", (N_LANDMARKS, 2)),
+        ("measures", "<f4", (len(MEASURES),)),
     ]  # fmt: skip
     if video:
         fields += [("frame", "<i8"), ("time", "<f8"), ("track", "<i4"), ("detected", "?"), ("cut", "?")]
@@ -132,6 +134,18 @@ class FaceTable:
         return Predictions(self.heads[head], np.ascontiguousarray(self.records[head]))
 
     @property
+    def pose(self) -> NDArray[np.float32]:
+        """``(n, 3)`` degrees; see `mien.results.view.head_pose`."""
+        return head_pose(self.records["landmarks"])
+
+    @property
+    def flags(self) -> NDArray[np.float32]:
+        """``(n, 6)``; see `mien.results.view.face_flags`."""
+        box = self.records["box"]
+        sizes = np.minimum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])
+        return face_flags(sizes, self.pose, self.records["measures"])
+
+    @property
     def columns(self) -> tuple[Column[FaceTable], ...]:
         """Its columns, in order."""
         return face_columns(self.heads, video=self.video)
@@ -196,6 +210,18 @@ def _of_faces(field: str, at: int | None = None) -> Any:
     return values
 
 
+def _of_pose(at: int) -> Any:
+    return lambda table, digits: plain_numbers(table.pose[:, at], table.is_face, digits)
+
+
+def _of_flags(at: int) -> Any:
+    def values(table: FaceTable, digits: int | None) -> list[Any]:
+        column = plain_numbers(table.flags[:, at], table.is_face)
+        return [None if value is None else value > 0 for value in column]
+
+    return values
+
+
 def _of_rows(field: str) -> Any:
     def values(table: FaceTable, digits: int | None) -> list[Any]:
         numbers = table.records[field]
@@ -251,6 +277,21 @@ _FACE: tuple[Column[FaceTable], ...] = (
     Column(
         "landmarks", "string", "eyes, nose, corners of the mouth; left in the picture first; left out where unknown",
         _landmarks, ("landmarks",), unit="pixels", digits=2, flat=False, schema=_FIVE_POINTS,
+    ),
+    *(
+        Column(name, "float64", text, _of_pose(i), ("view", name), unit="degrees", digits=1, low=-180, high=180)
+        for i, (name, text) in enumerate(
+            zip(POSE, ("rotation of the face to the right of the picture", "rotation upwards", "tilt, clockwise in the "
+                "picture"), strict=True)
+        )
+    ),
+    *(
+        Column(name, "float64", text, _of_faces("measures", i), ("view", name), digits=3, low=0)
+        for i, (name, text) in enumerate(MEASURES.items())
+    ),
+    *(
+        Column(f"flag_{name}", "bool", f"whether {text}", _of_flags(i), ("flags", name))
+        for i, (name, text) in enumerate(FLAGS.items())
     ),
 )  # fmt: skip
 _VIDEO_END: tuple[Column[FaceTable], ...] = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -32,6 +32,7 @@ from mien.results.face_columns import (
 )
 from mien.results.prediction import SHOWN, Prediction, Predictions
 from mien.results.schema_ids import PHOTO
+from mien.results.view import FLAGS, MEASURES, POSE, face_flags, head_pose, unknown_measures
 from mien.text import count, listing, quoted_end
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Face:
         landmarks: five (x, y) in pixels, or None when the detector has none.
         predictions: head → its distribution; heads that no model predicted for this face are missing.
         track: number of the track that the face belongs to in a video, None in a photo.
+        measures: how it is seen: brightness, sharpness, covered, unlike; those that are not known are missing. See
+            `mien.results.view.MEASURES`.
     """
 
     box: tuple[float, float, float, float]
@@ -58,6 +61,7 @@ class Face:
     landmarks: tuple[tuple[float, float], ...] | None
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
     track: int | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         parts = [] if self.track is None else [f"track={self.track}"]
@@ -106,6 +110,21 @@ class Face:
         return None if prediction is None else prediction.label
 
     @property
+    def pose(self) -> dict[str, float]:
+        """yaw, pitch and roll in degrees; empty without landmarks. See `mien.results.view.head_pose`."""
+        points = np.full((5, 2), np.nan) if self.landmarks is None else np.array(self.landmarks)
+        return _known(POSE, head_pose(points[None])[0])
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags that are set, such as "turned" or "dark"; see `mien.results.view.FLAGS`."""
+        x1, y1, x2, y2 = self.box
+        pose = np.array([[self.pose.get(name, np.nan) for name in POSE]])
+        measures = np.array([[self.measures.get(name, np.nan) for name in MEASURES]])
+        row = face_flags(np.array([min(x2 - x1, y2 - y1)]), pose, measures)[0]
+        return tuple(name for name, value in zip(FLAGS, row.tolist(), strict=True) if value > 0)
+
+    @property
     def age(self) -> float | None:
         """The expected age in years (middles of the ranges weighted by probability)."""
         prediction = self.predictions.get(AGE)
@@ -121,6 +140,7 @@ class Face:
                 for name, each in self.predictions.items()
             },
             tracks=None if self.track is None else np.array([self.track], np.int64),
+            measures=np.array([[self.measures.get(name, np.nan) for name in MEASURES]], np.float32),
         )
         return faces.to_dicts()[0]
 
@@ -137,6 +157,8 @@ class Faces:
         predictions: head → distributions of all faces; empty before prediction. The first head is shown first. Rows
             are NaN for faces of a video on which the model did not run.
         tracks: ``(n,)`` int64 numbers of the tracks that the faces of a video belong to, None in a photo.
+        measures: ``(n, 4)`` float32, how each face is seen (`mien.results.view.MEASURES`), NaN where unknown; None
+            where no model ran.
         source: path or name of the picture, None for an array.
         image: the picture itself as RGB uint8 (h, w, 3), kept for drawing; smaller where it was too large to be
             decoded whole; None in batches.
@@ -148,6 +170,7 @@ class Faces:
     image_size: tuple[int, int]
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     tracks: NDArray[np.int64] | None = None
+    measures: NDArray[np.float32] | None = None
     source: str | None = None
     image: NDArray[np.uint8] | None = field(default=None, repr=False)
 
@@ -159,6 +182,8 @@ class Faces:
         for name, predictions in self.predictions.items():
             if len(predictions) != n:
                 raise InputError(f"{n} faces need as many predictions of {name!r}, got {len(predictions)}")
+        if self.measures is not None:
+            _expect("measures", self.measures, (n, len(MEASURES)))
         if self.tracks is not None and (self.tracks.dtype != np.int64 or self.tracks.shape != (n,)):
             raise InputError(f"tracks must be int64 of shape {(n,)}, got {self.tracks.dtype} {self.tracks.shape}")
 
@@ -232,6 +257,7 @@ class Faces:
             landmarks=self.landmarks[keep],
             predictions={name: each[keep] for name, each in self.predictions.items()},
             tracks=None if self.tracks is None else self.tracks[keep],
+            measures=None if self.measures is None else self.measures[keep],
         )
 
     def _row(self, i: int) -> Face:
@@ -244,6 +270,7 @@ class Faces:
             landmarks=None if np.isnan(points).any() else tuple((float(x), float(y)) for x, y in points),
             predictions={name: row for name, row in rows.items() if row is not None},
             track=None if self.tracks is None else int(self.tracks[i]),
+            measures={} if self.measures is None else _known(MEASURES, self.measures[i]),
         )
 
     @property
@@ -255,6 +282,22 @@ class Faces:
     def sizes(self) -> NDArray[np.float32]:
         """``(n,)`` pixels: the shorter side of each box."""
         return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).min(axis=1, initial=np.inf), np.float32)
+
+    @property
+    def pose(self) -> NDArray[np.float32]:
+        """``(n, 3)`` yaw, pitch and roll in degrees, NaN without landmarks; see `mien.results.view.head_pose`."""
+        return head_pose(self.landmarks)
+
+    @property
+    def flags(self) -> NDArray[np.float32]:
+        """``(n, 6)`` 1 where a flag is set, 0 where not, NaN where unknown; columns of `mien.results.view.FLAGS`."""
+        measures = unknown_measures(len(self)) if self.measures is None else self.measures
+        return face_flags(self.sizes, self.pose, measures)
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """``(n,)`` whether any flag is set."""
+        return np.asarray((self.flags > 0).any(axis=1), np.bool_)
 
     @property
     def emotions(self) -> NDArray[np.float32] | None:
@@ -311,6 +354,7 @@ class Faces:
         head: str | None = None,
         min_confidence: float = 0.0,
         max_entropy: float = 1.0,
+        flagged: bool = True,
     ) -> Faces:
         """The faces that meet all conditions.
 
@@ -321,6 +365,7 @@ class Faces:
             head: the head that ``label``, ``min_confidence`` and ``max_entropy`` refer to; None for the first one.
             min_confidence: least probability of the most probable label, 0–1.
             max_entropy: greatest uncertainty, 0–1.
+            flagged: keep faces with a flag, such as "turned" or "dark", too.
         """
         keep = (self.scores >= min_score) & (self.sizes >= min_size)
         if label is not None:
@@ -332,6 +377,8 @@ class Faces:
             keep &= np.array([best is not None for best in self.labels(min_confidence, head=head)], bool)
         if max_entropy < 1.0:
             keep &= self._head(head).entropy <= max_entropy
+        if not flagged:
+            keep &= ~self.flagged
         return self[keep]
 
     def to_table(self, heads: Heads | None = None) -> FaceTable:
@@ -359,6 +406,8 @@ class Faces:
         if len(self):
             records["face"] = np.arange(1, len(self) + 1)
             records["box"], records["score"], records["landmarks"] = self.boxes, self.scores, self.landmarks
+            if self.measures is not None:
+                records["measures"] = self.measures
             for name in self.heads:
                 records[name] = self.predictions[name].probabilities
         return records
@@ -424,6 +473,11 @@ class Faces:
     def _labels(self, name: str) -> tuple[str, ...]:
         prediction = self.predictions.get(name)
         return () if prediction is None else prediction.head.labels
+
+
+def _known(names: Iterable[str], values: NDArray[np.floating]) -> dict[str, float]:
+    """Name → value, without NaN."""
+    return {name: value for name, value in zip(names, values.tolist(), strict=True) if value == value}
 
 
 def _expect(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -25,6 +25,7 @@ def faces_to_state(faces: Faces) -> dict[str, Any]:
         "scores": faces.scores.tolist(),
         "landmarks": [None if np.isnan(five).any() else five.tolist() for five in faces.landmarks],
         "tracks": None if faces.tracks is None else faces.tracks.tolist(),
+        "measures": None if faces.measures is None else [_plain(row) for row in faces.measures.tolist()],
         "size": list(faces.image_size),
         "predictions": predictions,
     }
@@ -49,4 +50,10 @@ def faces_from_state(state: Mapping[str, Any], heads: Mapping[str, Head]) -> Fac
         image_size=(width, height),
         predictions=predictions,
         tracks=None if state["tracks"] is None else np.array(state["tracks"], np.int64),
+        measures=None if state["measures"] is None else np.array(state["measures"], np.float32).reshape(len(boxes), -1),
     )
+
+
+def _plain(row: list[float]) -> list[float | None]:
+    """None for NaN, which JSON does not have."""
+    return [None if math.isnan(value) else value for value in row]

@@ -394,8 +394,8 @@ class InferenceEngine:
             which = [i for i, photo in enumerate(photos) if name in photo.crops]
             if not which:
                 continue
-            predictions = predict_crops(name, model, np.concatenate([photos[i].crops[name] for i in which]))
-            for i, one in zip(which, split(predictions, [faces[i] for i in which]), strict=True):
+            predictions, measures = predict_crops(name, model, np.concatenate([photos[i].crops[name] for i in which]))
+            for i, one in zip(which, split(predictions, measures, [faces[i] for i in which]), strict=True):
                 faces[i] = one
         return [PhotoResult(one, photo.left_out) for one, photo in zip(faces, photos, strict=True)]
 

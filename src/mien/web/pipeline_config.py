@@ -9,6 +9,7 @@ from mien.detect import landmark_refinement, mien, plausibility, raw_output, sin
 from mien.models.card import Card, Head
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.face_columns import face_columns
+from mien.results.view import view_constants
 
 MAX_FACES = 100
 """Faces of a photo that are returned at most, the best scores first."""
@@ -72,6 +73,7 @@ def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FAC
         "views": _views(models),
         "digits": _digits(models),
         "max_faces": MAX_FACES,
+        "view": view_constants(),
     }
 
 
@@ -80,6 +82,7 @@ def _card(name: str, card: Card, models: ModelSet) -> dict[str, Any]:
     return {
         "size": card.size,
         "channels": card.channels,
+        "measures": list(card.measures),
         "mean": list(card.mean),
         "std": list(card.std),
         "frame": {
@@ -130,7 +133,7 @@ def _digits(models: ModelSet) -> dict[str, int]:
     digits: dict[str, int] = {}
     for column in face_columns(models.heads, video=False):
         if column.digits is not None and column.path:
-            nested = column.path[0] == "predictions"
-            kind = str(column.path[2] if nested else column.path[0])
+            place = {"predictions": 2, "view": 1}.get(str(column.path[0]), 0)
+            kind = str(column.path[place])
             digits["probability" if kind == "probabilities" else kind] = column.digits
     return digits

@@ -23,6 +23,8 @@ FACE_EXAMPLE: dict[str, JsonValue] = {
     "box": [178.82, 59.18, 270.74, 171.14],
     "score": 0.9179,
     "landmarks": [[203.83, 101.05], [246.74, 103.17], [224.5, 127.01], [201.89, 140.11], [244.86, 142.34]],
+    "view": {"yaw": -7.9, "pitch": 4.2, "roll": 2.3, "brightness": 146.202, "sharpness": 0.785},
+    "flags": {"turned": False, "small": False, "dark": False, "blurred": False},
     "emotion": "happy",
     "age_range": "30-39",
     "age": 32.4,
@@ -186,6 +188,10 @@ class Face(StrictModel):
     landmarks: list[Point] | None = Field(
         None, description="eyes, nose, corners of the mouth; the left one in the picture first"
     )
+    view: dict[str, float] | None = Field(
+        None, description="how the face is seen: yaw, pitch and roll in degrees, brightness, sharpness, covered, unlike"
+    )
+    flags: dict[str, bool] = Field({}, description="what makes predictions less reliable → whether it holds")
     emotion: str | None = Field(None, description="the most probable emotion; null below `abstain`")
     age_range: str | None = Field(None, description="the most probable age range; null below `abstain`")
     age: float | None = Field(None, description="expected age, years")

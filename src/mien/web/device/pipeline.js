@@ -3,6 +3,7 @@
 import { alignFaces } from "./align.js";
 import { Detector } from "./detector.js";
 import { gray } from "./pixels.js";
+import { faceFlags, headPose, pixelMeasures } from "./view.js";
 
 /**
  * @typedef {import("./pixels.js").Rgb} Rgb
@@ -10,11 +11,12 @@ import { gray } from "./pixels.js";
  * @typedef {{ removed: number, joined: string, share: number, temperature: number, kept: string[] }} Readout
  * @typedef {{ name: string, labels: string[], frequencies: number[], readout: Readout, shown: string | null,
  *   ranges: number[][] | null }} Head `shown` is its name in results, null where it is not in them
- * @typedef {{ size: number, channels: string, mean: number[], std: number[], frame: import("./align.js").Frame, heads: Head[] }} Card
- * @typedef {{ box: number, score: number, landmarks: number, confidence: number, entropy: number, probability: number,
- *   expected: number }} Digits
+ * @typedef {{ size: number, channels: string, measures: string[], mean: number[], std: number[],
+ *   frame: import("./align.js").Frame, heads: Head[] }} Card
+ * @typedef {Record<string, number>} Digits
  * @typedef {{ detector: { name: string, constants: import("./detector.js").Constants }, models: Record<string, Card>,
- *   views: Record<string, [string, string]>, digits: Digits, max_faces: number }} Config
+ *   views: Record<string, [string, string]>, digits: Digits, max_faces: number,
+ *   view: import("./view.js").View }} Config
  * @typedef {(model: string, data: Uint8Array | Float32Array, dims: number[]) => Promise<Record<string, import("./detector.js").Tensor>>} Run
  */
 
@@ -43,14 +45,21 @@ export class Pipeline {
     const found = await this.detector.detect(image);
     const faces = found.slice(0, this.config.max_faces);
     const predictions = faces.map(() => /** @type {Record<string, object>} */ ({}));
-    for (const [name, card] of Object.entries(this.config.models)) {
+    const measures = faces.map(() => /** @type {Record<string, number>} */ ({}));
+    for (const [k, [name, card]] of Object.entries(this.config.models).entries()) {
       if (!faces.length) break;
-      const outputs = await this.run(name, this.#input(image, faces, card), [
+      const crops = alignFaces(image, faces, card.size, card.frame, this.detectorName);
+      const outputs = await this.run(name, this.#input(crops, card), [
         faces.length,
         card.mean.length,
         card.size,
         card.size,
       ]);
+      // of the first model alone
+      for (const [i, crop] of k === 0 ? crops.entries() : []) {
+        const computed = card.measures.map((one) => [one, outputs[one].data[i]]);
+        measures[i] = { ...pixelMeasures(crop, this.config.view), ...Object.fromEntries(computed) };
+      }
       for (const head of card.heads) {
         const { shown } = head;
         if (shown === null) continue;
@@ -72,6 +81,7 @@ export class Pipeline {
         box: face.box.map((value) => rounded(value, boxDigits)),
         score: rounded(face.score, score),
         landmarks: face.points.map((point) => point.map((value) => rounded(value, landmarks))),
+        ...this.#seen(face, measures[i]),
         predictions: predictions[i],
         ...this.#views(predictions[i]),
       })),
@@ -79,12 +89,25 @@ export class Pipeline {
     };
   }
 
-  /** What a network takes: the aligned crops, normalised, channels first. @param {Rgb} image @param {Candidate[]} faces @param {Card} card */
-  #input(image, faces, card) {
-    const { size, mean, std, channels, frame } = card;
+  /** Its pose, measures and flags. @param {Candidate} face @param {Record<string, number>} measures */
+  #seen({ box, points }, measures) {
+    const { view, digits } = this.config;
+    const pose = headPose(points, view);
+    const numbers = Object.entries({ ...pose, ...measures });
+    return {
+      ...(numbers.length
+        ? { view: Object.fromEntries(numbers.map(([name, value]) => [name, rounded(value, digits[name])])) }
+        : {}),
+      flags: faceFlags(box, pose, measures, view),
+    };
+  }
+
+  /** What a network takes: the aligned crops, normalised, channels first. @param {Rgb[]} crops @param {Card} card */
+  #input(crops, card) {
+    const { size, mean, std, channels } = card;
     const plane = size * size;
-    const input = new Float32Array(faces.length * mean.length * plane);
-    alignFaces(image, faces, size, frame, this.detectorName).forEach((crop, n) => {
+    const input = new Float32Array(crops.length * mean.length * plane);
+    crops.forEach((crop, n) => {
       const single = channels === "gray" ? gray(crop) : null;
       mean.forEach((shift, c) => {
         const start = (n * mean.length + c) * plane;
