@@ -92,7 +92,8 @@ def _gray(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
     n, height, width, channels = crops.shape
     if channels == 1 or n == 0:
         return crops[..., 0]
-    return np.asarray(cv2.cvtColor(crops.reshape(n * height, width, 3), cv2.COLOR_RGB2GRAY)).reshape(n, height, width)
+    gray = np.asarray(cv2.cvtColor(crops.reshape(n * height, width, 3), cv2.COLOR_RGB2GRAY), np.uint8)
+    return gray.reshape(n, height, width)
 
 
 def split(

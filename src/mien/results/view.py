@@ -57,7 +57,7 @@ def head_pose(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
         DeMenthon & Davis 1995, "Model-based object pose in 25 lines of code" (its scaled orthographic projection).
     """
     points = np.asarray(landmarks, np.float64)
-    known = np.isfinite(points).all(axis=(1, 2))
+    known = np.asarray(np.isfinite(points).all(axis=(1, 2)), np.bool_)
     shown = np.where(known[:, None, None], points, 0.0)
     # (n, 2, 3): the picture's x and y as linear functions of the model's coordinates
     axes = np.einsum("kp,npj->njk", _pose_fit(), shown)
