@@ -14,6 +14,7 @@ from mien.errors import ModelError, choose_one
 from mien.labels import number_ranges
 from mien.models.priors import DEFAULT, PHOTOS
 from mien.models.readout import Readout
+from mien.models.sets import ScoreQuantiles, SetRule
 from mien.text import listing
 
 METADATA_KEY = "mien.card"
@@ -47,6 +48,8 @@ class Head:
         frequencies: of the labels in the training data, above 0 and summing to 1; empty where they are not known.
         readouts: the head's read-outs, one for each prior that can be chosen; empty where there is no choice: then
             logits are divided by ``temperature``. Each read-out has a temperature of its own.
+        sets: what sets of labels follow from, one for each prior (`mien.models.sets`); empty where none was fitted.
+        rule: the rule of the sets that results hold, chosen when the model is opened; None for none.
 
     Raises:
         ModelError: a value of the wrong type or out of range.
@@ -64,6 +67,8 @@ class Head:
     auxiliary: bool = False
     frequencies: tuple[float, ...] = ()
     readouts: tuple[Readout, ...] = ()
+    sets: tuple[ScoreQuantiles, ...] = ()
+    rule: SetRule | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.auxiliary, bool):
@@ -86,11 +91,18 @@ class Head:
             raise ModelError(f"card: head {self.name!r}: read-outs that remove frequencies need them")
         if len({readout.prior for readout in self.readouts}) < len(self.readouts):
             raise ModelError(f"card: head {self.name!r} has two read-outs for one prior")
+        if any(len(one.by_label) != len(self.labels) for one in self.sets):
+            raise ModelError(f"card: head {self.name!r}: sets have quantiles for each label")
 
     def readout(self, prior: str = DEFAULT) -> Readout:
         """The read-out for a prior; where the head has no choice, that of its temperature alone."""
         plain = Readout(PHOTOS, temperature=self.temperature)
         return next((readout for readout in self.readouts if readout.prior == prior), plain)
+
+    def with_rule(self, prior: str, coverage: float, *, by_class: bool = False) -> Head:
+        """The head with the rule of sets for a prior and a coverage; as it is where none was fitted."""
+        fitted = next((one for one in self.sets if one.prior == prior), None)
+        return self if fitted is None else dataclasses.replace(self, rule=fitted.rule(coverage, by_class=by_class))
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...] | None:
@@ -116,6 +128,7 @@ class Head:
             raw.get("auxiliary", not first),
             tuple(float(value) for value in raw.get("frequencies", ())),
             tuple(Readout.from_dict(readout) for readout in raw.get("readouts", ())),
+            tuple(ScoreQuantiles.from_dict(one) for one in raw.get("sets", ())),
         )
 
 
@@ -262,7 +275,10 @@ class Card:
 
     def to_json(self) -> str:
         """Deterministic JSON."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False)
+        values = dataclasses.asdict(self)
+        for head in values["heads"]:
+            del head["rule"]  # a choice of who opens the model
+        return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Card:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mien.models.extra_inputs import ExtraInput, find_extra_input
 from mien.models.preprocessing import normalize
 from mien.models.priors import DEFAULT, PRIORS
 from mien.models.readout import apply_readout
+from mien.models.sets import check_coverage
 from mien.models.session import Session, open_session, run_session
 from mien.text import listing
 
@@ -43,9 +45,12 @@ class Model:
         name: stands for the path in error messages, such as the name of a shipped model; by default the path.
         prior: how often its labels are expected, a key of `mien.models.priors.PRIORS`; of no effect on models whose
             card offers no choice.
+        coverage: probability with which sets of labels hold the right one, 0.5 to 0.99 in steps of 0.01; None for no
+            sets. Heads whose card has none fitted get none.
+        by_class: sets that do so for the faces of each label, not only over all of them.
 
     Raises:
-        InputError: no such prior.
+        InputError: no such prior, or a coverage out of range.
         ModelError: not an ONNX file, or one without a card, or one whose features are not those of this version.
         MissingFileError: no such file.
         MissingExtraError: the network takes a feature that needs a package that is not installed.
@@ -59,7 +64,14 @@ class Model:
     """
 
     def __init__(
-        self, model: bytes | Path, *, threads: int | None = None, name: str = "", prior: str = DEFAULT
+        self,
+        model: bytes | Path,
+        *,
+        threads: int | None = None,
+        name: str = "",
+        prior: str = DEFAULT,
+        coverage: float | None = None,
+        by_class: bool = False,
     ) -> None:
         if prior not in PRIORS:
             raise InputError(f"no prior {prior!r}", advice=f"choose one of {', '.join(PRIORS)}", code="prior-unknown")
@@ -68,6 +80,10 @@ class Model:
         self._session = open_session(model, threads=threads, name=name)
         try:
             self.card = _read_card(self._session, path)
+            if coverage is not None:
+                share = check_coverage(coverage)
+                heads = tuple(head.with_rule(prior, share, by_class=by_class) for head in self.card.heads)
+                self.card = replace(self.card, heads=heads)
             self._extra = _extra_inputs(self.card)
             self._input = _pixel_input(self._session, self.card)
             _check_outputs(self._session, self.card)

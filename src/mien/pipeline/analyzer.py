@@ -76,6 +76,9 @@ class Analyzer:
         prior: how often labels are expected, a key of `mien.models.priors.PRIORS`: "photos", "balanced" for posed or
             acted faces and experiments, or "default" between the two. Of no effect on models without the choice, and on
             loaded ones.
+        coverage: probability, 0.5 to 0.99, with which the set of labels of each face holds the right one; None for no
+            sets. Of no effect on loaded models.
+        by_class: sets that do so for the faces of each label, not only over all of them.
 
     Raises:
         InputError: an unknown name, an option out of range, or two models with heads of one name.
@@ -100,6 +103,8 @@ class Analyzer:
         threads: int | None = None,
         flip: bool = False,
         prior: str = DEFAULT,
+        coverage: float | None = None,
+        by_class: bool = False,
     ) -> None:
         if isinstance(models, str):
             raise InputError(f"models is a list of models, got the string {models!r}", advice=f"give [{models!r}]")
@@ -112,7 +117,11 @@ class Analyzer:
         self._lock = ForkSafeLock()
         self._flip = flip
         detector = self._make_detector(self._detection, self._threads)
-        loaded = models if isinstance(models, ModelSet) else ModelSet.open(models, threads=threads, prior=prior)
+        loaded = (
+            models
+            if isinstance(models, ModelSet)
+            else ModelSet.open(models, threads=threads, prior=prior, coverage=coverage, by_class=by_class)
+        )
         self._loaded: tuple[Detector, ModelSet] | None = (detector, loaded)
 
     def __enter__(self) -> Self:

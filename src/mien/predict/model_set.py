@@ -16,8 +16,8 @@ from mien.models.priors import DEFAULT
 from mien.results.face_columns import Heads
 from mien.text import listing
 
-PRIORS_FLAG = "--priors"
-"""Option of ``mien calibrate`` that fits read-outs."""
+PRIORS_FLAG, SETS_FLAG = "--priors", "--sets"
+"""Options of ``mien calibrate`` that fit read-outs and sets of labels."""
 _log = logging.getLogger(__name__)
 
 ModelInput = str | os.PathLike[str] | Model
@@ -59,6 +59,8 @@ class ModelSet:
         *,
         threads: int | None = None,
         prior: str = DEFAULT,
+        coverage: float | None = None,
+        by_class: bool = False,
     ) -> ModelSet:
         """Load models.
 
@@ -68,6 +70,8 @@ class ModelSet:
             threads: processor threads per model, None for the available CPUs, at most 4.
             prior: how often labels are expected, a key of `mien.models.priors.PRIORS`; loaded models keep their own,
                 and it is of no effect on models whose card offers no choice.
+            coverage: as `mien.models.model.Model`; loaded models keep their own.
+            by_class: the same.
 
         Raises:
             InputError: an unknown name, two models with heads of one name, or a prior that none of them offers.
@@ -78,7 +82,14 @@ class ModelSet:
         for name, model in _named_models(models):
             if not isinstance(model, Model):
                 content = read_model(model if isinstance(model, str) else Path(model))
-                model = Model(content, threads=threads, name=os.fspath(model), prior=prior)
+                model = Model(
+                    content,
+                    threads=threads,
+                    name=os.fspath(model),
+                    prior=prior,
+                    coverage=coverage,
+                    by_class=by_class,
+                )
             key = name or model.card.task
             if key in loaded:
                 raise _same_head_error(key)
@@ -89,6 +100,12 @@ class ModelSet:
                 f"none of the models offers the prior {prior!r}",
                 advice=f"leave it out, or fit it with `mien calibrate MODEL --data FILE {PRIORS_FLAG} --out FILE`",
                 code="prior-unknown",
+            )
+        if coverage is not None and not any(head.rule for model in loaded.values() for head in model.card.heads):
+            raise InputError(
+                "none of the models has sets of labels fitted",
+                advice=f"leave the coverage out, or fit them with `mien calibrate MODEL --data FILE {SETS_FLAG} --out FILE`",
+                code="sets-missing",
             )
         return cls(loaded)
 
@@ -132,7 +149,9 @@ def _split_name(model: ModelInput) -> tuple[str | None, ModelInput]:
 def _describe(model: Model) -> str:
     card = model.card
     chosen = f"prior {model.prior}" if model.prior != DEFAULT and model.prior in card.priors else ""
-    return " ".join(filter(None, (card.name, card.project_version, chosen)))
+    rule = next((head.rule for head in card.heads if head.rule), None)
+    sets = "" if rule is None else f"sets {rule.coverage:g}{' by class' if rule.by_class else ''}"
+    return " ".join(filter(None, (card.name, card.project_version, chosen, sets)))
 
 
 def _same_head_error(head: str) -> InputError:

@@ -47,6 +47,7 @@ class Column(Generic[T]):
         null: whether the key is there, as null, where there is nothing, as long as its object is.
         flat: whether CSV, Parquet and data frames have it; a list, such as landmarks, is in JSON alone.
         schema: of a value that is no plain one, such as a list; None follows from the other attributes.
+        separator: of a column whose values are lists of strings: between them where the table is flat.
         any_description: the description in the schema, where one key stands for the columns of all heads and labels.
     """
 
@@ -63,6 +64,7 @@ class Column(Generic[T]):
     null: bool = False
     flat: bool = True
     schema: Mapping[str, Any] | None = None
+    separator: str = ""
     any_description: str = ""
 
     @property
@@ -73,6 +75,14 @@ class Column(Generic[T]):
     def read(self, table: T) -> list[Any]:
         """Its values, one per row, rounded to `digits`."""
         return self.values(table, self.digits)
+
+    def read_flat(self, table: T) -> list[Any]:
+        """`read`, with lists as text."""
+        return [self.flat_value(value) for value in self.read(table)] if self.separator else self.read(table)
+
+    def flat_value(self, value: Any) -> Any:
+        """A value as it stands in flat tables."""
+        return self.separator.join(value) if self.separator and value is not None else value
 
 
 def check_names(columns: Sequence[Column[Any]]) -> None:
@@ -85,12 +95,12 @@ def check_names(columns: Sequence[Column[Any]]) -> None:
 
 def flat_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
     """Column name → one value per row: what CSV, Parquet and data frames hold."""
-    return {column.name: column.read(table) for column in columns if column.flat}
+    return {column.name: column.read_flat(table) for column in columns if column.flat}
 
 
 def csv_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
     """`flat_values` as cells of a CSV file; see `mien.csv_cells`."""
-    return {column.name: csv_cells(column.read(table), labels=column.is_label) for column in columns if column.flat}
+    return {column.name: csv_cells(column.read_flat(table), labels=column.is_label) for column in columns if column.flat}
 
 
 def column_names(labels: Sequence[str]) -> tuple[str, ...]:
@@ -170,7 +180,7 @@ def flat_row(columns: Sequence[Column[Any]], document: Mapping[str, Any]) -> dic
                     value = value[key] if isinstance(value, list) else None
                 else:
                     value = value.get(key) if isinstance(value, Mapping) else None
-            row[column.name] = value if column.path else None
+            row[column.name] = column.flat_value(value) if column.path else None
     return row
 
 

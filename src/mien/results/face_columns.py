@@ -6,7 +6,7 @@ and the JSON Schema hold the same columns, because all of them follow from this 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -364,6 +364,8 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
             f"{stem}_{part}", "float64", f"probability of {one}{pooled}", probability(name, i),
             (*root, "probabilities", Wild(one)), any_description="probability of the label", **fine,
         )  # fmt: skip
+    if head.rule is not None:
+        yield from set_columns(name, head, lambda table: table.predictions(name).probabilities, LIST_OF_LABELS)
     if not video or head.ordered:
         return
     yield Column(
@@ -383,6 +385,57 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     for end, what in (("share", "its share of the votes"), ("low", "lower end of the 95 % interval of the share"),
                       ("high", "upper end of the interval")):  # fmt: skip
         yield Column(f"{stem}_vote_{end}", "float64", what, number(frame(f"vote_{end}")), (*root, "vote", end), **share)
+
+
+LIST_OF_LABELS: Mapping[str, Any] = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+SET_SEPARATOR = "|"
+"""Between the labels of a set in CSV, Parquet and data frames."""
+
+
+def set_columns(
+    name: str, head: Head, probabilities: Callable[[Any], NDArray[np.floating]], schema: Mapping[str, Any]
+) -> Iterator[Column[Any]]:
+    """The set of labels that a head's rule gives for each row, and its ends where the labels are ranges.
+
+    Args:
+        name: of the head in results.
+        head: with a rule.
+        probabilities: from the table to ``(n, k)``; NaN rows where nothing is known.
+        schema: of the list.
+    """
+    rule, stem, root = head.rule, head_name(name), ("predictions", Wild(name))
+    if rule is None:
+        return
+    share = f"{rule.coverage:.0%}" + (" of the faces of each label" if rule.by_class else " of faces")
+
+    def members(table: Any) -> NDArray[np.bool_]:
+        return rule.members(probabilities(table), ordered=head.ordered)
+
+    def labels(table: Any, digits: int | None) -> list[Any]:
+        rows = [[label for label, there in zip(head.labels, row, strict=True) if there] for row in members(table).tolist()]
+        return [row or None for row in rows]
+
+    def end(last: bool) -> Any:
+        def values(table: Any, digits: int | None) -> list[Any]:
+            inside = members(table)
+            at = inside.shape[1] - 1 - inside[:, ::-1].argmax(axis=1) if last else inside.argmax(axis=1)
+            ranges = head.ranges or ()
+            known = inside.any(axis=1).tolist()
+            return [ranges[i][last] if there else None for i, there in zip(at.tolist(), known, strict=True)]
+
+        return values
+
+    yield Column(
+        f"{stem}_set", "string", f"labels among which the right one is for {share} like those of the fit", labels,
+        (*root, "set"), schema=schema, separator=SET_SEPARATOR,
+        any_description="labels among which the right one is, with the coverage that was chosen",
+    )  # fmt: skip
+    if head.ranges is not None:
+        for key, word, last in (("low", "lower", False), ("high", "upper", True)):
+            yield Column(
+                f"{stem}_{key}", "int64", f"{word} end of the interval of {name}, for {share} like those of the fit",
+                end(last), (*root, key), low=0, any_description=f"{word} end of the interval of the set",
+            )  # fmt: skip
 
 
 def _labels(table: FaceTable, indices: NDArray[Any], head: Head) -> list[Any]:

@@ -72,6 +72,12 @@ class Predictions:
             return None
         return np.asarray(self.probabilities @ range_middles(ranges), np.float64)
 
+    @property
+    def sets(self) -> NDArray[np.bool_] | None:
+        """``(n, k)`` whether each label is in the set of each face; None where the head has no rule for sets."""
+        rule = self.head.rule
+        return None if rule is None else rule.members(self.probabilities, ordered=self.head.ordered)
+
     def row(self, i: int) -> Prediction | None:
         """The prediction for face ``i``, None where the model did not run on it."""
         values = self.probabilities[i]
@@ -103,6 +109,11 @@ class Prediction:
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
     @property
+    def set(self) -> tuple[str, ...]:
+        """The labels among which the right one is, with the coverage that was chosen; empty without one."""
+        return prediction_set(self.head, self.probabilities)
+
+    @property
     def confidence(self) -> float:
         """The probability of `label`."""
         return max(self.probabilities.values())
@@ -119,6 +130,15 @@ class Prediction:
         if ranges is None:
             return None
         return float(sum(p * (a + b + 1) / 2 for p, (a, b) in zip(self.probabilities.values(), ranges, strict=True)))
+
+
+def prediction_set(head: Head, probabilities: Mapping[str, float]) -> tuple[str, ...]:
+    """The set of labels of one distribution; empty where the head has no rule for sets."""
+    if head.rule is None:
+        return ()
+    row = np.array([[probabilities[label] for label in head.labels]])
+    members = head.rule.members(row, ordered=head.ordered)[0].tolist()
+    return tuple(label for label, inside in zip(head.labels, members, strict=True) if inside)
 
 
 def _label_and_share(probabilities: Mapping[str, float]) -> str:

@@ -35,6 +35,7 @@ from mien.files import (
     sync,
 )
 from mien.models.card import Head
+from mien.models.sets import SetRule
 from mien.results.columns import Column, arrow_schema, csv_values, flat_values
 from mien.results.face_columns import FaceTable, face_objects, mixed_columns
 from mien.results.video import frame_object, json_line
@@ -478,10 +479,15 @@ def _raw_header(rows: FaceTable) -> bytes:
     header = {
         "format": "mien rows 2",
         "source": rows.source,
-        "heads": {name: [list(h.labels), h.ordered, h.interval] for name, h in rows.heads.items()},
+        "heads": {name: _head_header(head) for name, head in rows.heads.items()},
         "columns": rows.records.dtype.descr,
     }
     return f"{json.dumps(header)}\n".encode()
+
+
+def _head_header(head: Head) -> list[Any]:
+    rule = None if head.rule is None else [head.rule.coverage, head.rule.by_class, list(head.rule.limits)]
+    return [list(head.labels), head.ordered, head.interval, rule]
 
 
 def _read_raw(path: Path) -> tuple[bytes, FaceTable]:
@@ -492,8 +498,14 @@ def _read_raw(path: Path) -> tuple[bytes, FaceTable]:
     try:
         header = json.loads(line)
         heads = {
-            name: Head(name, tuple(labels), ordered=ordered, interval=interval)
-            for name, (labels, ordered, interval) in header["heads"].items()
+            name: Head(
+                name,
+                tuple(labels),
+                ordered=ordered,
+                interval=interval,
+                rule=None if rule is None else SetRule(rule[0], rule[1], tuple(rule[2])),
+            )
+            for name, (labels, ordered, interval, rule) in header["heads"].items()
         }
         empty = FaceTable.empty(heads, header["source"], video=True)
         known = _raw_header(empty) == line

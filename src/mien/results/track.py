@@ -8,7 +8,7 @@ from typing import Any
 
 from mien.models.card import Head
 from mien.results.face_columns import AGE, EMOTION
-from mien.results.prediction import Prediction
+from mien.results.prediction import Prediction, prediction_set
 from mien.results.track_columns import episode_objects, track_objects
 from mien.text import count, listing
 
@@ -108,6 +108,11 @@ class TrackPrediction:
     def label(self) -> str:
         """The label with the greatest probability."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def set(self) -> tuple[str, ...]:
+        """The labels among which the right one is, with the coverage that was chosen; empty without one."""
+        return prediction_set(self.head, self.probabilities)
 
     @property
     def expected(self) -> float | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mien.models.card import Head
 from mien.results.columns import Column, Wild, check_names, column_names, head_name, json_objects
-from mien.results.face_columns import AGE, EMOTION
+from mien.results.face_columns import AGE, EMOTION, LIST_OF_LABELS, set_columns
 
 if TYPE_CHECKING:
     from mien.results.track import Episode, Track, TrackPrediction
@@ -95,6 +98,8 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
                (*root, "probabilities", Wild(one)), any_description="probability of the label over the track", **_SHARE)
         for one in head.labels
     ]  # fmt: skip
+    if head.rule is not None:
+        columns += set_columns(name, head, lambda tracks: _distributions(tracks, name, head), LIST_OF_LABELS)
     if head.ordered:
         return tuple(columns)
     columns += [
@@ -119,6 +124,13 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
                (*root, "episodes"), low=0),
     ]  # fmt: skip
     return tuple(columns)
+
+
+def _distributions(tracks: Sequence[Track], name: str, head: Head) -> NDArray[np.float64]:
+    """``(n, k)`` probabilities of each track, NaN where the head predicted nothing."""
+    unknown = dict.fromkeys(head.labels, np.nan)
+    rows = [track.predictions[name].probabilities if name in track.predictions else unknown for track in tracks]
+    return np.array([[row[label] for label in head.labels] for row in rows], np.float64).reshape(-1, len(head.labels))
 
 
 def track_objects(tracks: Sequence[Track]) -> list[dict[str, Any]]:
