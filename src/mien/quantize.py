@@ -34,6 +34,7 @@ from mien.datasets.dataset import Dataset
 from mien.errors import DataError, ExportError
 from mien.evaluation.scoring.evaluate import evaluate
 from mien.evaluation.scoring.scored_model import wrap_onnx
+from mien.evaluation.scoring.view_outputs import without_view_outputs
 from mien.files import temporary_folder
 from mien.models.card import METADATA_KEY
 from mien.models.model import CHUNK, Model
@@ -59,7 +60,8 @@ def quantize(
         name: of the model, for messages.
 
     Returns:
-        An ONNX file with the same inputs and outputs. Its card is the network's, named "…-int8" and without scores,
+        An ONNX file with the same inputs and heads; outputs of `mien calibrate --flags`, which 8 bits would blur, are
+        left out and can be fitted again. Its card is the network's, named "…-int8" and without scores,
         and describes the quantisation.
 
     Raises:
@@ -67,6 +69,7 @@ def quantize(
         DataError: no image in ``split``.
         ExportError: the network is in 8 bits already.
     """
+    content = without_view_outputs(content, name)
     model = Model(content, threads=1, name=name)
     card = model.card
     if "quantized" in card.training:

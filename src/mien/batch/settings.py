@@ -33,6 +33,8 @@ class AnalysisSettings:
         smoothing: how predictions are smoothed over time.
         flip: average every distribution with that of the mirrored face.
         prior: how often labels are expected, see `mien.Analyzer`.
+        coverage: probability with which sets of labels hold the right one, see `mien.Analyzer`; None for no sets.
+        by_class: for the faces of each label.
     """
 
     models: tuple[str, ...] = defaults.MODELS
@@ -42,10 +44,13 @@ class AnalysisSettings:
     smoothing: SmoothingOptions = SmoothingOptions()
     flip: bool = False
     prior: str = DEFAULT
+    coverage: float | None = None
+    by_class: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Option → value, JSON-ready."""
         values: dict[str, Any] = {"models": list(self.models), "flip": self.flip, "prior": self.prior}
+        values |= {} if self.coverage is None else {"coverage": self.coverage, "by_class": self.by_class}
         for options in (self.detection, self.selection, self.tracking, self.smoothing):
             values |= asdict(options)
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
@@ -79,11 +84,14 @@ class AnalysisSetup:
         from mien.pipeline.analyzer import Analyzer
         from mien.predict.model_set import ModelSet
 
-        prior = self.settings.prior
+        settings = self.settings
+        choice: dict[str, Any] = {
+            "prior": settings.prior, "coverage": settings.coverage, "by_class": settings.by_class,
+        }  # fmt: skip
         detection = self.settings.detection
         return Analyzer(
             models=ModelSet.open(
-                {name: Model(content, threads=threads, name=name, prior=prior) for name, content in self.models.items()}
+                {name: Model(content, threads=threads, name=name, **choice) for name, content in self.models.items()}
             ),
             detector=detection.detector,
             detector_model=detection.detector_model,

@@ -19,6 +19,7 @@ from mien.cli.options import (
     PATH,
     TABLE,
     OutputCommand,
+    coverage_options,
     detector_options,
     flip_option,
     frame_options,
@@ -90,6 +91,7 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 @models_option
 @flip_option
 @prior_option
+@coverage_options
 @click.option(
     "--abstain",
     type=click.FloatRange(0, 1),
@@ -129,6 +131,8 @@ def command(
     models: tuple[str, ...],
     flip: bool,
     prior: str,
+    coverage: float | None,
+    by_class: bool,
     abstain: float,
     top: int,
     threads: int | None,
@@ -164,6 +168,8 @@ def command(
             threads=threads,
             flip=flip,
             prior=prior,
+            coverage=coverage,
+            by_class=by_class,
         )
         # Ctrl-C ends them, whatever they decode
         decoders = click.get_current_context().with_resource(

@@ -13,6 +13,7 @@ import click
 from mien import defaults
 from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import (
+    coverage_options,
     detector_options,
     flip_option,
     frame_options,
@@ -90,6 +91,7 @@ _RECENT = 60.0
 @models_option
 @flip_option
 @prior_option
+@coverage_options
 @frame_options
 @tracking_options()
 def command(
@@ -107,6 +109,8 @@ def command(
     models: tuple[str, ...],
     flip: bool,
     prior: str,
+    coverage: float | None,
+    by_class: bool,
     selection: FrameSelection,
     tracking: TrackingOptions,
     smoothing: SmoothingOptions,
@@ -129,6 +133,8 @@ def command(
         smoothing=smoothing,
         flip=flip,
         prior=prior,
+        coverage=coverage,
+        by_class=by_class,
     )
     run = BatchRun(
         source,

@@ -17,6 +17,7 @@ EPILOG = """\b
 Examples:
   mien calibrate emotion --data fer2013.parquet
   mien calibrate emotion.onnx --data fer2013.parquet --out calibrated.onnx --json calibration.json
+  mien calibrate emotion.onnx --data fer2013.parquet --priors --sets --flags --out complete.onnx
   mien calibrate runs/emotion-cpu --data fer2013.parquet
   mien calibrate age.onnx --data fairface.parquet --priors --out calibrated.onnx
 """
@@ -39,6 +40,10 @@ Examples:
 @click.option(
     "--priors", is_flag=True, help="Fit read-outs as well: how often labels are expected (photos, balanced, between)."
 )
+@click.option("--sets", is_flag=True, help="Fit sets of labels as well (`--coverage` of analyze and evaluate).")
+@click.option(
+    "--flags", is_flag=True, help="Add outputs which report covered faces and faces unlike the training images."
+)
 @click.option("--out", type=OUTPUT, help="Write MODEL, an ONNX file, with its new card to this file.")
 @figures_option
 @threads_option(default=None)
@@ -49,6 +54,8 @@ def command(
     test_split: str,
     target: Any,
     priors: bool,
+    sets: bool,
+    flags: bool,
     out: Path | None,
     json_file: Path | None,
     threads: int | None,
@@ -63,6 +70,10 @@ def command(
     of the training data, one that takes them out, and the default between them, which has the best mean of accuracy and
     balanced accuracy; here labels do change. Read-outs of the images of the fit are scored by halves, each with what
     was fitted on the other half.
+
+    With --sets the card also holds what sets of labels follow from, fitted on the same images with these probabilities:
+    a set holds the right label with the probability that is asked for. With --flags the network gets two outputs,
+    fitted on training images. Both need --out.
 
     For a run folder, the line of `mien export` that applies the temperatures is printed.
     """
@@ -84,6 +95,8 @@ def command(
     file = model in MODELS or Path(model).suffix.lower() == ".onnx"
     if out is not None and not file:
         raise click.UsageError("--out is for ONNX files: export the run with `mien export RUN --temperature HEAD=T`.")
+    if out is None and (sets or flags):
+        raise click.UsageError("--sets and --flags write into the model: give --out.")
     if file:
         network = wrap_uncalibrated(Model(read_model(model), threads=threads, name=model))
     else:
@@ -95,7 +108,9 @@ def command(
     _print(document)
     temperatures = fitted_temperatures(document)
     if out is not None:
-        _write(model, out, document, prepared, test_split, threads)
+        fitted = _write(model, out, document, prepared, test_split, threads, sets=sets, flags=flags)
+        if fitted:
+            _print_sets(fitted)
         click.echo(f"wrote {out}", err=True)
     elif not file:
         adopted = {head: value for head, value in temperatures.items() if document["heads"][head]["adopted"]}
@@ -110,8 +125,13 @@ def _write(
     prepared: Dataset,
     test_split: str,
     threads: int | None,
-) -> None:
-    """The ONNX file with what was fitted, and the scores that it has with it, on its card."""
+    *,
+    sets: bool,
+    flags: bool,
+) -> dict[str, Any]:
+    """The ONNX file with what was fitted, and the scores that it has with it, on its card; returns those of sets."""
+    import dataclasses
+
     from mien.evaluation.scoring.calibration import calibrated_card, rewrite_card
     from mien.evaluation.scoring.evaluate import evaluate
     from mien.evaluation.scoring.scored_model import open_model
@@ -121,12 +141,40 @@ def _write(
     }
     with temporary_folder() as folder:
         draft = folder / "draft.onnx"
-        rewrite_card(model, lambda card: calibrated_card(card, document), draft)
+        source: str | Path = model
+        if flags:
+            from mien.evaluation.scoring.view_outputs import add_view_outputs
+
+            source = folder / "flags.onnx"
+            add_view_outputs(model, prepared, source)
+        card = rewrite_card(source, lambda card: calibrated_card(card, document), draft)
         scored = test_split if (prepared.split == test_split).any() else document["fitted_on"]
         scores = evaluate(open_model(draft, threads), prepared, split=scored)
         scores.pop("details")
         scores["calibration"] = calibration | {"scores": document["scores"]}
-    rewrite_card(model, lambda card: calibrated_card(card, document, scores), out)
+        fitted: dict[str, Any] = {}
+        if sets:
+            from mien.evaluation.scoring.sets import card_set_scores, card_with_sets, fit_sets
+
+            on = document["fitted_on"]
+            card = card_with_sets(card, fit_sets(draft, card, prepared, split=on, threads=threads))
+            fitted = card_set_scores(draft, card, prepared, split=scored, fitted_on=on, threads=threads)
+            scores["sets"] = fitted
+        final = dataclasses.replace(card, scores=scores)
+        rewrite_card(draft, lambda _: final, out)
+    return fitted
+
+
+def _print_sets(fitted: dict[str, Any]) -> None:
+    from mien.cli.evaluation_tables import print_table
+    from mien.evaluation.tables import set_table
+
+    for protocol, kinds in fitted["protocols"].items():
+        for kind, one in kinds.items():
+            way = "by class" if kind == "by_class" else "over all images"
+            halves = ", by halves" if fitted["split"] == fitted["fitted_on"] else ""
+            title = f"{protocol}: sets of {fitted['coverage']:.0%} {way}, {fitted['split']}{halves}"
+            print_table(set_table(one, title))
 
 
 def _print(document: dict[str, Any]) -> None:

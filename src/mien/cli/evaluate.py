@@ -12,6 +12,7 @@ from mien import defaults
 from mien.cli.options import (
     OUTPUT_FOLDER,
     OutputCommand,
+    coverage_options,
     data_option,
     detector_options,
     figures_option,
@@ -52,6 +53,7 @@ Examples:
 @click.option("--split", default="test", show_default=True, help="Images to use: train, validation or test.")
 @click.option("--flip/--no-flip", default=False, show_default=True, help="Average with the mirrored images.")
 @prior_option
+@coverage_options
 @figures_option
 @click.option("--report", type=OUTPUT_FOLDER, help="Write report.html, report.json and pictures to this folder.")
 @click.option("--slices", help="Groups to report: race, gender, age, emotion; race+gender crosses two.")
@@ -107,6 +109,8 @@ def command(
     split: str,
     flip: bool,
     prior: str,
+    coverage: float | None,
+    by_class: bool,
     json_file: Path | None,
     report: Path | None,
     slices: str | None,
@@ -162,9 +166,12 @@ def command(
     if end_to_end and protocols:
         raise click.UsageError("--protocol is for prepared images, not for --end-to-end.")
     if end_to_end:
+        if coverage is not None:
+            raise click.UsageError("--coverage is for prepared images, not for --end-to-end.")
         given = _whole_photos(models, data, detection, face_size, turn, threads, prior, options)
     else:
-        given = _prepared(models, data, threads, prior, options | {"protocols": protocols or None})
+        choice = {"prior": prior, "coverage": coverage, "by_class": by_class}
+        given = _prepared(models, data, threads, choice, options | {"protocols": protocols or None})
     document = compare_models(given, samples=bootstrap, seed=seed)
     if json_file is not None:
         write_text(json_file, to_json(document))
@@ -176,7 +183,7 @@ def command(
 
 
 def _prepared(
-    models: tuple[str, ...], data: Path, threads: int | None, prior: str, options: Mapping[str, Any]
+    models: tuple[str, ...], data: Path, threads: int | None, choice: Mapping[str, Any], options: Mapping[str, Any]
 ) -> list[SplitPredictions]:
     """Every model on the images of a prepared file."""
     from mien.datasets.prepared_file import read_prepared
@@ -195,9 +202,11 @@ def _prepared(
             raise click.UsageError(
                 "--labels and --map are for networks: a support-vector machine learnt its own labels."
             )
-        network = None if machine else open_model(model, threads, prior)
+        network = None if machine else open_model(model, threads, **choice)
         if prepared is None:
             prepared = read_prepared(data)
+        if choice["coverage"] is not None and (network is None or not network.rules):
+            raise click.UsageError(f"{model} has no sets of labels: fit them with mien calibrate --sets.")
         if network is None:
             given.append(predict_svm(Path(model), prepared, split=options["split"], slices=options["slices"]))
         else:
@@ -284,6 +293,9 @@ def _print(document: Mapping[str, Any]) -> None:
         if not is_subset(name):
             heading = f"{name}: confusion matrix (rows true, columns predicted), recall and precision"
             print_table(tables.confusion_table(one, heading), notes=False)
+    for name, one in document.get("sets", {}).items():
+        way = " by class" if one["by_class"] else ""
+        print_table(tables.set_table(one, f"{name}: sets of {one['target']:.0%}{way}"))
     for head, kinds in document["groups"].items():
         for kind, rows in kinds.items():
             print_table(tables.group_table(rows, kind, f"{head} by {kind}"))

@@ -16,6 +16,7 @@ from mien.cli.options import (
     OUTPUT,
     TABLE,
     OutputCommand,
+    coverage_options,
     detector_options,
     models_option,
     prior_option,
@@ -67,6 +68,7 @@ be opened, or was lost for good; 2 wrong call.
 @detector_options(defaults.LIVE_MIN_FACE)
 @models_option
 @prior_option
+@coverage_options
 @tracking_options(defaults.LIVE_DETECT_EVERY, note="")
 @threads_option()
 def command(
@@ -78,6 +80,8 @@ def command(
     detection: DetectionOptions,
     models: tuple[str, ...],
     prior: str,
+    coverage: float | None,
+    by_class: bool,
     tracking: TrackingOptions,
     smoothing: SmoothingOptions,
     threads: int | None,
@@ -100,7 +104,9 @@ def command(
         raise click.UsageError(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )
-    analyzer = Analyzer(models=models, **asdict(detection), threads=threads, prior=prior)
+    analyzer = Analyzer(
+        models=models, **asdict(detection), threads=threads, prior=prior, coverage=coverage, by_class=by_class
+    )
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(analyzer.stream(address, tracking=tracking, smoothing=smoothing))
         screen = None if as_json else Window.open(stream.info.name)

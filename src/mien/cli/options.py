@@ -212,6 +212,15 @@ prior_option = click.option(
     type=click.Choice(list(PRIORS)),
     help="How often labels are expected: as in photos, balanced (posed or acted faces, all ages alike), or between.",
 )
+coverage_options = combine(
+    click.option(
+        "--coverage",
+        type=click.FloatRange(0.5, 0.99),
+        help="Report sets of labels, and intervals of ages, that hold the right one with this probability.",
+    ),
+    click.option("--by-class", is_flag=True, help="Sets that do so for the faces of each label (--coverage)."),
+)
+"""Sets of labels; the command gets ``coverage`` and ``by_class``."""
 flip_option = click.option("--flip", is_flag=True, help="Average with the mirrored face: slightly better, slower.")
 
 

@@ -74,6 +74,9 @@ def _print(results: Sequence[Faces], top: int, abstain: float, console: Console 
             table.add_column("then", no_wrap=True)
     for other in others:
         table.add_column(other, no_wrap=True)
+    for head_name, head in heads.items():
+        if head.rule is not None:
+            table.add_column(f"{head_name}, {head.rule.coverage:.0%}", overflow="fold")
     for faces in results:
         name = Text(one_line(faces.source or style.dash))
         if not faces:
@@ -87,9 +90,13 @@ def _print(results: Sequence[Faces], top: int, abstain: float, console: Console 
                 cells.append(Text("") if prediction is None else style.leader(prediction))
                 if style.rest_apart:
                     cells.append("" if prediction is None else style.rest(prediction))
-            for other in others:
-                prediction = face.predictions.get(other)
+            for name_of_head in others:
+                prediction = face.predictions.get(name_of_head)
                 cells.append("" if prediction is None else prediction.label.replace("-", style.dash))
+            for name_of_head, head in heads.items():
+                if head.rule is not None:
+                    prediction = face.predictions.get(name_of_head)
+                    cells.append("" if prediction is None else style.label_set(prediction))
             table.add_row(*cells)
     console.print(table)
     if len(results) > 1:
@@ -133,6 +140,14 @@ class _CellFormat:
         if self.narrow and self.top > 1:
             text.append(f"\n{self.rest(prediction)}", style="dim")
         return text
+
+    def label_set(self, prediction: Prediction) -> str:
+        """The set of labels: an interval where they are ranges."""
+        labels, ranges = prediction.set, prediction.head.ranges
+        if not labels or ranges is None:
+            return ", ".join(labels)
+        order = prediction.head.labels
+        return f"{ranges[order.index(labels[0])][0]}{self.dash}{ranges[order.index(labels[-1])][1]}"
 
     def rest(self, prediction: Prediction) -> str:
         """The next labels with their probabilities."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.evaluation.figures import BY_KEY, OF_GROUPS, Figure, reported
-from mien.text import NONE, percent, signed_span
+from mien.text import NONE, number, percent, signed_span
 
 NO_IMAGE = "no image"
 """In place of the count of a class or group without one."""
@@ -247,6 +247,27 @@ def prior_table(scores: Mapping[str, Mapping[str, Mapping[str, Any]]], title: st
     ]
     header = ("split", "protocol", "prior", "images", *(figure.title for figure in shown))
     return Table(title, header, tuple(rows), text_columns=3)
+
+
+def set_table(scores: Mapping[str, Any], title: str = "") -> Table:
+    """Coverage and mean size of sets by label and by group, as from `mien.evaluation.scoring.sets.set_scores`."""
+    parts = [("all", "", scores)]
+    parts += [("label", name, one) for name, one in scores["labels"].items()]
+    parts += [(kind, name, one) for kind, groups in scores["groups"].items() for name, one in groups.items()]
+    rows = tuple(
+        Row(
+            (
+                Cell(kind),
+                Cell(name),
+                _count(one["n"]),
+                Cell(percent(one["coverage"])),
+                Cell(number(one["size"], digits=2)),
+            ),
+            empty=not one["n"],
+        )
+        for kind, name, one in parts
+    )
+    return Table(title, ("by", "", "images", "coverage", "labels per set"), rows, text_columns=2)
 
 
 def quantisation_table(losses: Mapping[str, Mapping[str, Any]], title: str = "") -> Table:

@@ -101,7 +101,8 @@ class Head:
 
     def with_rule(self, prior: str, coverage: float, *, by_class: bool = False) -> Head:
         """The head with the rule of sets for a prior and a coverage; as it is where none was fitted."""
-        fitted = next((one for one in self.sets if one.prior == prior), None)
+        # without a choice of priors there is one fit, whatever prior is named
+        fitted = next((one for one in self.sets if one.prior == prior or not self.readouts), None)
         return self if fitted is None else dataclasses.replace(self, rule=fitted.rule(coverage, by_class=by_class))
 
     @property

@@ -1,8 +1,8 @@
 """Sets of labels that hold the right one with a stated probability: split conformal prediction.
 
-A label's score is small where the network finds it likely: for labels without an order 1 minus its probability, for ordered
-ones the probability that is gathered, from the most probable label outwards to the more probable neighbour, until the
-label is reached. A set holds the labels whose score is at most a quantile of the scores that right labels had on
+A label's score is small where the network finds it likely: for labels without an order 1 minus its probability, for
+ordered ones the probability that is gathered, from the most probable label outwards to the more probable neighbour, until
+the label is reached. A set holds the labels whose score is at most a quantile of the scores that right labels had on
 validation images, so that it holds the right one for that share of images like those, whatever the network is worth.
 With one quantile per label ("by class") it does so for each right label, with larger sets.
 
@@ -165,7 +165,7 @@ def fit_quantiles(
 
 
 def _quantiles(scores: NDArray[np.float64]) -> tuple[float, ...]:
-    """The ⌈(n + 1) c⌉-th smallest score for each coverage c; where there are too few images, one that no score exceeds."""
+    """The ⌈(n + 1) c⌉-th smallest score for each coverage c; with too few images, one that no score exceeds."""
     ranked = np.sort(scores)
     n = len(ranked)
     ranks: Sequence[int] = [math.ceil((n + 1) * coverage - 1e-9) for coverage in COVERAGES]

@@ -104,7 +104,7 @@ class ModelSet:
         if coverage is not None and not any(head.rule for model in loaded.values() for head in model.card.heads):
             raise InputError(
                 "none of the models has sets of labels fitted",
-                advice=f"leave the coverage out, or fit them with `mien calibrate MODEL --data FILE {SETS_FLAG} --out FILE`",
+                advice=f"leave it out, or fit them with `mien calibrate MODEL --data FILE {SETS_FLAG} --out FILE`",
                 code="sets-missing",
             )
         return cls(loaded)

@@ -100,7 +100,9 @@ def flat_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
 
 def csv_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
     """`flat_values` as cells of a CSV file; see `mien.csv_cells`."""
-    return {column.name: csv_cells(column.read_flat(table), labels=column.is_label) for column in columns if column.flat}
+    return {
+        column.name: csv_cells(column.read_flat(table), labels=column.is_label) for column in columns if column.flat
+    }
 
 
 def column_names(labels: Sequence[str]) -> tuple[str, ...]:

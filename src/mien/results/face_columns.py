@@ -412,7 +412,9 @@ def set_columns(
         return rule.members(probabilities(table), ordered=head.ordered)
 
     def labels(table: Any, digits: int | None) -> list[Any]:
-        rows = [[label for label, there in zip(head.labels, row, strict=True) if there] for row in members(table).tolist()]
+        rows = [
+            [label for label, there in zip(head.labels, row, strict=True) if there] for row in members(table).tolist()
+        ]
         return [row or None for row in rows]
 
     def end(last: bool) -> Any:

@@ -232,7 +232,7 @@ def rewrite_card(model: str | Path, change: Callable[[Card], Card], out: Path) -
 
 
 def calibrated_card(card: Card, document: Mapping[str, Any], scores: Mapping[str, Any] | None = None) -> Card:
-    """The card with what `calibrate` fitted, its earlier read-outs gone, and, where given, other scores.
+    """The card with what `calibrate` fitted, its earlier read-outs and sets gone, and, where given, other scores.
 
     Raises:
         ModelError: a head was fitted that the card lacks.
@@ -247,6 +247,7 @@ def calibrated_card(card: Card, document: Mapping[str, Any], scores: Mapping[str
             temperature=temperatures.get(head.name, head.temperature),
             frequencies=tuple(frequencies.get(head.name, ())),
             readouts=tuple(Readout.from_dict(one) for one in readouts.get(head.name, ())),
+            sets=(),  # they belong to other probabilities
         )
         for head in card.heads
     )

@@ -29,6 +29,7 @@ from mien.evaluation.scoring.protocols import (
 from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.evaluation.slices import Grouping, group_distributions, group_miss_rates, group_scores, worst_groups
 from mien.models.model import Probabilities
+from mien.models.sets import SetRule
 
 FERPLUS: LabelKind = "ferplus"
 
@@ -50,6 +51,7 @@ class SplitPredictions:
         compare_distributions: whether mean predictions are compared between groups as well.
         notes: what a reader should know, such as labels that the model lacks.
         detection: detector and its settings, for the document; empty where no detector ran.
+        rules: head → rule of its sets of labels, where one was chosen.
     """
 
     model: str
@@ -64,6 +66,7 @@ class SplitPredictions:
     compare_distributions: bool = False
     notes: tuple[str, ...] = ()
     detection: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, SetRule] = field(default_factory=dict)
 
     @property
     def official(self) -> tuple[HeadPredictions, ...]:
@@ -149,6 +152,7 @@ def predict_split(
         part.found,
         compare_distributions=slices is not None,
         notes=notes,
+        rules=model.rules,
     )
 
 

@@ -18,6 +18,7 @@ from mien.evaluation.predictions import is_subset
 from mien.evaluation.scoring.evaluate import SplitPredictions, score_predictions
 from mien.evaluation.scoring.plots import confusion_png, groups_png, reliability_png, selective_png
 from mien.evaluation.scoring.report_page import report_page
+from mien.evaluation.scoring.sets import split_set_scores
 from mien.files import atomic_path, output_errors
 
 JSON, HTML = "report.json", "report.html"
@@ -37,11 +38,15 @@ def compare_models(
     Returns:
         For one model what `mien.evaluation.scoring.evaluate.score_predictions` returns; for more
         ``{"models": […], "comparisons": […]}``, the latter `mien.evaluation.comparison.Comparison`s with the models'
-        names "a" and "b".
+        names "a" and "b". Models with a rule for sets of labels have "sets": protocol → coverage and size.
     """
     if not predictions:
         raise InputError("there is no model to score")
-    documents = [score_predictions(one, samples=samples, seed=seed) for one in predictions]
+    documents = []
+    for given in predictions:
+        sets = split_set_scores(given)
+        scores = score_predictions(given, samples=samples, seed=seed)
+        documents.append(scores | ({"sets": sets} if sets else {}))
     if len(documents) == 1:
         return documents[0]
     names = unique_names([one.model for one in predictions])

@@ -17,6 +17,7 @@ from mien.models.crop_frames import FRAMES
 from mien.models.model import Model, Probabilities, average_with_mirror, softmax
 from mien.models.preprocessing import normalize
 from mien.models.priors import DEFAULT
+from mien.models.sets import SetRule
 from mien.training.config import HeadSpec
 from mien.training.resize import resize_images
 
@@ -43,6 +44,7 @@ class ScoredModel:
         features: name → length of the vectors that it takes in addition to pixels.
         frame: where a face lies in its input, for whole photos; None where that is not known.
         specs: name of a head → the head in the recipe that trained it.
+        rules: name of a head → the rule of its sets of labels, where one was chosen.
     """
 
     name: str
@@ -53,16 +55,28 @@ class ScoredModel:
     features: Mapping[str, int] = field(default_factory=dict)
     frame: CropFrame | None = None
     specs: Mapping[str, HeadSpec] = field(default_factory=dict)
+    rules: Mapping[str, SetRule] = field(default_factory=dict)
 
 
-def open_model(model: str | Path, threads: int | None = None, prior: str = DEFAULT) -> ScoredModel:
+def open_model(
+    model: str | Path,
+    threads: int | None = None,
+    prior: str = DEFAULT,
+    *,
+    coverage: float | None = None,
+    by_class: bool = False,
+) -> ScoredModel:
     """A shipped model's name, an ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`.
 
-    The ``prior``, a key of `mien.models.priors.PRIORS`, counts for models whose card offers the choice.
+    The ``prior``, a key of `mien.models.priors.PRIORS`, counts for models whose card offers the choice;
+    ``coverage`` and ``by_class``, as for `mien.models.model.Model`, for those whose card has sets.
     """
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
-        return wrap_onnx(Model(read_model(model), threads=threads, name=str(model), prior=prior))
+        content = read_model(model)
+        return wrap_onnx(
+            Model(content, threads=threads, name=str(model), prior=prior, coverage=coverage, by_class=by_class)
+        )
     if not path.exists():
         raise InputError(
             "no such model",
@@ -85,6 +99,7 @@ def wrap_onnx(loaded: Model) -> ScoredModel:
         lambda images, features, flip: loaded(images, flip=flip, vectors=None if flip else features),
         card.features,
         card.frame,
+        rules={head.name: head.rule for head in card.heads if head.rule is not None},
     )
 
 

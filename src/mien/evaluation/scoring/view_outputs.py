@@ -1,10 +1,10 @@
 """Two outputs beside the heads of a network: whether a part of a face is covered, and how unlike the training images
 it is. Fitted on training images, set on validation images, and added to the graph of the ONNX file.
 
-Both follow from the mean and the standard deviation of every channel of some feature maps. ``unlike`` is the Mahalanobis
-distance of the early ones, in which blur, noise, darkness and things that are no face show best, or the energy of the
-logits, whichever is further; 1 is what one in a hundred validation images exceeds. ``covered`` is a logistic regression
-on all of them between faces with a drawn cover and faces disturbed in other ways.
+Both follow from the mean and the standard deviation of every channel of some feature maps. ``unlike`` is the
+Mahalanobis distance of the early ones, in which blur, noise, darkness and things that are no face show best, or the energy of
+the logits, whichever is further; 1 is what one in a hundred validation images exceeds. ``covered`` is a logistic
+regression on all of them between faces with a drawn cover and faces disturbed in other ways.
 
 Sources:
     Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples" (arXiv:1807.03888).
@@ -28,6 +28,7 @@ from mien.evaluation.scoring.disturbances import DISTURBANCES, disturb
 from mien.files import atomic_path, output_errors
 from mien.models.card import MEASURES, METADATA_KEY, Card
 from mien.models.catalog import read_model
+from mien.models.model import Model
 from mien.models.preprocessing import normalize
 from mien.models.session import open_session
 from mien.training.resize import resize_images
@@ -106,9 +107,29 @@ def remove_view_outputs(proto: Any, card: Card) -> None:
     graph.output.extend(outputs)
 
 
+def without_view_outputs(content: bytes, name: str) -> bytes:
+    """An ONNX file without the outputs that `add_view_outputs` added; the same bytes where it has none.
+
+    Raises:
+        ModelError: not an ONNX file with a card.
+    """
+    import onnx
+
+    card = Model(content, threads=1, name=name).card
+    if not card.measures:
+        return content
+    proto = onnx.load_model_from_string(content)
+    remove_view_outputs(proto, card)
+    entry = next(prop for prop in proto.metadata_props if prop.key == METADATA_KEY)
+    entry.value = dataclasses.replace(card, measures=()).to_json()
+    return bytes(proto.SerializeToString(deterministic=True))
+
+
 def covered(images: Images, rng: np.random.Generator) -> Images:
-    """Copies of ``(n, h, w, c)`` images with a patch of 10 to 40 % of their area: a rectangle or an ellipse, of a colour or a
-    texture."""
+    """Copies of ``(n, h, w, c)`` images with a patch of 10 to 40 % of their area.
+
+    It is a rectangle or an ellipse of one colour or a texture.
+    """
     out = images.copy()
     for image in out:
         height, width, channels = image.shape
@@ -130,7 +151,9 @@ def covered(images: Images, rng: np.random.Generator) -> Images:
 def _sample(data: Dataset, split: str, images: int, rng: np.random.Generator, card: Card) -> Images:
     rows = np.flatnonzero(data.split == split)
     if not len(rows):
-        raise DataError(f"{data.info.name} has no {split} images, which the outputs are fitted on", code="split-missing")
+        raise DataError(
+            f"{data.info.name} has no {split} images, which the outputs are fitted on", code="split-missing"
+        )
     chosen = np.sort(rng.permutation(rows)[:images])
     return resize_images(data.images[chosen], card.size, card.n_channels)
 
@@ -149,7 +172,9 @@ def _stages(proto: Any, name: str) -> list[tuple[str, int]]:
     order = [node.output[0] for node in graph.node]
     found = sorted(((tensor, width) for width, tensor in last.items()), key=lambda one: order.index(one[0]))
     if len(found) < _EARLY:
-        raise ModelError("has no two stages of feature maps to measure", path=name, advice="use a convolutional network")
+        raise ModelError(
+            "has no two stages of feature maps to measure", path=name, advice="use a convolutional network"
+        )
     return found[-3:] if len(found) > 3 else found
 
 
@@ -286,8 +311,8 @@ def _extend(proto: Any, head: str, maps: Sequence[tuple[str, int]], distance: _D
     white = node("MatMul", [shifted, weight("whitening", distance.whitening * root)], "white")
     far = node("ReduceSumSquare", [white, last], "far", keepdims=1)
     energy = node("Neg", [node("ReduceLogSumExp", [head, last], "sum", keepdims=1)], "energy")
-    energy = node("Mul", [node("Sub", [energy, weight("usual", distance.centre)], "higher"), weight("slope", distance.slope)],
-                  "steep")  # fmt: skip
+    higher = node("Sub", [energy, weight("usual", distance.centre)], "higher")
+    energy = node("Mul", [higher, weight("slope", distance.slope)], "steep")
     node("Max", [far, energy], "unlike")
     score = node("MatMul", [features, weight("cover", cover.weights[:, None])], "score")
     node("Sigmoid", [node("Add", [score, weight("bias", cover.bias)], "shifted_score")], "covered")

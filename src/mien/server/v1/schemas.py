@@ -174,6 +174,9 @@ class FacePrediction(StrictModel):
     entropy: Probability | None = Field(None, description="0: one label certain; 1: all equally likely")
     expected: float | None = Field(None, description="mean of the distribution, where labels are ranges of numbers")
     probabilities: dict[str, Probability] | None = Field(None, description="label → probability, in order")
+    set: list[str] | None = Field(None, description="labels that hold the right one, with the coverage of the service")
+    low: int | None = Field(None, description="lower end of their interval, where labels are ranges of numbers")
+    high: int | None = Field(None, description="upper end of the interval")
     stable: str | None = Field(None, description="the label without flicker; null where there is none yet")
     smoothed: dict[str, Probability] | None = Field(None, description="probabilities filtered over time")
     vote: Vote | None = None
