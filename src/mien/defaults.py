@@ -53,6 +53,8 @@ CHANGE_COST: Final = 0.1
 """Probability × seconds that a change of the stable label must gain, where later frames are known."""
 VOTE_SECONDS: Final = 0.4
 """Seconds of frames that count as one independent vote, as long as the votes themselves do not show it."""
+CHANGE: Final = 0.25
+"""Rise of a smoothed probability above a person's resting face from which on it is an episode of change."""
 BRIDGE: Final = 0.5
 """Longest gap between two stretches of one label that are one episode, seconds."""
 DECODE_SECONDS: Final = 120.0

@@ -1,10 +1,10 @@
 """Sets of labels that hold the right one with a stated probability: split conformal prediction.
 
 A label's score is small where the network finds it likely: for labels without an order 1 minus its probability, for
-ordered ones the probability that is gathered, from the most probable label outwards to the more probable neighbour, until
-the label is reached. A set holds the labels whose score is at most a quantile of the scores that right labels had on
-validation images, so that it holds the right one for that share of images like those, whatever the network is worth.
-With one quantile per label ("by class") it does so for each right label, with larger sets.
+ordered ones the probability that is gathered, from the most probable label outwards to the more probable neighbour,
+until the label is reached. A set holds the labels whose score is at most a quantile of the scores that right labels had
+on validation images, so that it holds the right one for that share of images like those, whatever the network is
+worth. With one quantile per label ("by class") it does so for each right label, with larger sets.
 
 Sources:
     Vovk et al. 2005, "Algorithmic learning in a random world".

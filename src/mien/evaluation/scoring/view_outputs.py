@@ -2,9 +2,9 @@
 it is. Fitted on training images, set on validation images, and added to the graph of the ONNX file.
 
 Both follow from the mean and the standard deviation of every channel of some feature maps. ``unlike`` is the
-Mahalanobis distance of the early ones, in which blur, noise, darkness and things that are no face show best, or the energy of
-the logits, whichever is further; 1 is what one in a hundred validation images exceeds. ``covered`` is a logistic
-regression on all of them between faces with a drawn cover and faces disturbed in other ways.
+Mahalanobis distance of the early ones, in which blur, noise, darkness and things that are no face show best, or the
+energy of the logits, whichever is further; 1 is what one in a hundred validation images exceeds. ``covered`` is a
+logistic regression on all of them between faces with a drawn cover and faces disturbed in other ways.
 
 Sources:
     Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples" (arXiv:1807.03888).
