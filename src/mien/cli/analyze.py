@@ -55,6 +55,7 @@ Examples:
   mien analyze interviews/ --report reports/ --resume
   mien analyze clip.mp4 --start 60 --end 90 --detect-every 5 --json
   mien analyze frames/ --sequence 25 --report report/
+  mien analyze interview.mp4 --baseline first:10s --report report/
 
 \b
 A video gives one row per face and frame, also for frames without a face.
@@ -113,6 +114,12 @@ Exit codes: 0 every input was analysed (also when it shows no face);
     is_flag=True,
     help="Continue an interrupted run: of photos the one into --csv or --parquet, of videos the one into --report.",
 )
+@click.option(
+    "--baseline",
+    metavar="first:10s|neutral|FILE",
+    help="Report changes from each person's resting face: that of their first seconds, of their neutral frames, or of a "
+    "JSON file (videos, --report).",
+)
 @click.option("--thumbnails", is_flag=True, help="Show one picture of each face in the report (videos).")
 @frame_options
 @click.option(
@@ -155,8 +162,10 @@ def command(
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
     if options.for_videos and photos and not clips:
         raise click.UsageError(
-            "--report, --thumbnails, --every, --fps, --start and --end are for videos, and none was given"
+            "--report, --baseline, --thumbnails, --every, --fps, --start and --end are for videos, and none was given"
         )
+    if options.baseline is not None and options.report is None:
+        raise click.UsageError("--baseline writes changes.csv and changes.json into the report folder: give --report.")
     mixed = bool(photos and clips and (csv_file or parquet_file))
     if mixed and options.resume and options.report is None:
         raise click.UsageError("one table of photos and videos can be resumed with --report alone")

@@ -39,11 +39,17 @@ class VideoOptions:
     report: Path | None
     resume: bool
     thumbnails: bool
+    baseline: str | None = None
 
     @property
     def for_videos(self) -> bool:
         """Whether an option is set that makes no sense without a video."""
-        return self.selection != FrameSelection() or self.report is not None or self.thumbnails
+        return (
+            self.selection != FrameSelection()
+            or self.report is not None
+            or self.thumbnails
+            or self.baseline is not None
+        )
 
 
 def analyse_videos(
@@ -67,6 +73,7 @@ def analyse_videos(
     from mien.cli.video_summary import print_report
     from mien.errors import MienError
     from mien.pipeline.jobs import VideoJob, VideoOutputs
+    from mien.smoothing.baseline import Baseline
 
     with ExitStack() as stack:
         for table in tables or ():
@@ -81,6 +88,7 @@ def analyse_videos(
             report=options.report,
             annotated=annotated,
             thumbnails=options.thumbnails,
+            baseline=None if options.baseline is None else Baseline.parse(options.baseline),
             photos=tuple(photos),
         )
         run = VideoJob(

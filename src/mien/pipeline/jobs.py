@@ -9,6 +9,8 @@ gets the report alone; one that could not be read to its end stays in the tables
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mien.csv_cells import csv_cells
 from mien.draw.overview_page import OVERVIEW_FILES, write_overview
 from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
 from mien.file_lock import FileLock, lock_folder
@@ -39,6 +42,7 @@ from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, R
 from mien.results.video import VideoFrame, VideoReport
 from mien.run_differences import differences, list_differences
 from mien.smoothing import SmoothingOptions
+from mien.smoothing.baseline import Baseline, person_changes
 from mien.tracking.options import TrackingOptions
 
 if TYPE_CHECKING:
@@ -49,11 +53,13 @@ FLUSH_SECONDS = 2.0
 MAX_TIMELINES = 40
 """Tracks with a timeline picture of their own, the longest ones; page and tables have all."""
 _PROGRESS, _RAW_ROWS, _SUMMARY = "progress.json", "rows.bin", "summary.json"
-_VERSION = 4
+_CHANGES, _CHANGES_TABLE = "changes.json", "changes.csv"
+_VERSION = 5
 _CALL_NAMES = {
     "videos": "the videos, their sizes or times",
     "photos": "the photos, their sizes or times",
     "tables": "the tables",
+    "baseline": "the baseline",
     "annotated": "the annotated videos",
 }
 """Parts of a call → how a message names them."""
@@ -70,6 +76,7 @@ class VideoOutputs:
         report: folder with one folder per video (page, timelines, table) and tables of all tracks and episodes.
         annotated: video → path of its annotated video; None for none.
         thumbnails: whether reports show one picture of each face.
+        baseline: reports also have the changes from each person's resting face; None for none.
         photos: photos whose rows come before those of the videos in ``csv`` and ``parquet``, which then have the
             columns of both.
     """
@@ -80,6 +87,7 @@ class VideoOutputs:
     report: Path | None = None
     annotated: Callable[[Path], Path] | None = None
     thumbnails: bool = False
+    baseline: Baseline | None = None
     photos: tuple[Path, ...] = ()
 
 
@@ -409,6 +417,7 @@ class VideoJob:
             "tracking": asdict(self._tracking),
             "smoothing": asdict(self._smoothing),
             "tables": [str(path) for path in (self._outputs.csv, self._outputs.jsonl, self._outputs.parquet)],
+            "baseline": None if self._outputs.baseline is None else asdict(self._outputs.baseline),
             "annotated": [str(self._outputs.annotated(clip)) for clip in self._clips if self._outputs.annotated],
         }
 
@@ -423,6 +432,8 @@ class VideoJob:
             # the page draws its own timelines
             if not self.left_out:
                 self.left_out.append(error)
+        if self._outputs.baseline is not None:
+            _save_changes(report, self._outputs.baseline, folder)
         faces = crop_thumbnails(report, clip) if self._outputs.thumbnails else None
         write_html(report, folder / "report.html", thumbnails=faces)
         if self._outputs.report is not None and self._folders is not None:
@@ -440,6 +451,18 @@ Watch = Callable[[VideoStream, Sequence[VideoFrame]], None]
 
 def _ignore(stream: VideoStream, frames: Sequence[VideoFrame]) -> None:
     """A `Watch` that does nothing."""
+
+
+def _save_changes(report: VideoReport, baseline: Baseline, folder: Path) -> None:
+    """Changes from each person's resting face: a row per face and frame, and the resting faces and episodes."""
+    found = person_changes(report.rows, baseline)
+    columns = {name: csv_cells(values) for name, values in found.to_columns(report.rows).items()}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_text(folder / _CHANGES_TABLE, text.getvalue())
+    write_text(folder / _CHANGES, json.dumps(found.to_dict(), ensure_ascii=False, indent=1) + "\n")
 
 
 def _save_timelines(report: VideoReport, folder: Path) -> None:

@@ -422,7 +422,7 @@ def set_columns(
             inside = members(table)
             at = inside.shape[1] - 1 - inside[:, ::-1].argmax(axis=1) if last else inside.argmax(axis=1)
             ranges = head.ranges or ()
-            known = inside.any(axis=1).tolist()
+            known = np.asarray(inside.any(axis=1), np.bool_).tolist()
             return [ranges[i][last] if there else None for i, there in zip(at.tolist(), known, strict=True)]
 
         return values
