@@ -117,8 +117,8 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 @click.option(
     "--baseline",
     metavar="first:10s|neutral|FILE",
-    help="Report changes from each person's resting face: that of their first seconds, of their neutral frames, or of a "
-    "JSON file (videos, --report).",
+    help="Report changes from each person's resting face: that of their first seconds, of their neutral frames, or "
+    "of a JSON file (videos, --report).",
 )
 @click.option("--thumbnails", is_flag=True, help="Show one picture of each face in the report (videos).")
 @frame_options
