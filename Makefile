@@ -5,6 +5,8 @@
 # make site                build the docs as a site in out/site, warnings are errors
 # make release-check       build, install into fresh environments, test there (WHEELS=folder of a processor-only torch,
 #                          ONLY=names of environments)
+# make networks-page       measure again what follows from new weights, write the pages (FER2013, FAIRFACE, PHOTOS: files)
+# make gpu                 what tools/gpu.py plans for a GPU, for MINUTES, results into RESULTS; DRY=--dry-run prints it
 # make licences            list the licences of what is installed, write an SBOM
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,9 +16,15 @@ WHEELS ?=
 ONLY ?=
 PHOTO ?=
 OUT ?= out/demo.png
+MINUTES ?= 9
+RESULTS ?= out/gpu
+DRY ?=
+FER2013 ?= fer2013.parquet
+FAIRFACE ?= fairface.parquet
+PHOTOS ?= fairface/validation.parquet
 PIP = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types arrows unit coverage browser bench site release-check licences clean
+.PHONY: demo test check lint types arrows unit coverage browser bench networks-page gpu site release-check licences clean
 
 demo: $(DEMO_VENV)/.done
 	$(DEMO_VENV)/bin/mien demo --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -49,6 +57,13 @@ browser: $(VENV)/.done
 
 bench: $(VENV)/.done
 	$(VENV)/bin/python benchmarks/speed.py --json out/speed.json
+
+networks-page: $(VENV)/.done
+	$(VENV)/bin/python benchmarks/refresh.py --fer2013 "$(FER2013)" --fairface "$(FAIRFACE)" --photos "$(PHOTOS)"
+
+# with the python that has torch for the GPU: `make gpu PYTHON=python3`
+gpu:
+	PYTHONPATH=src $(PYTHON) tools/gpu.py run --minutes $(MINUTES) --results "$(RESULTS)" $(DRY)
 
 site: $(TOOLS_VENV)/.done
 	NO_MKDOCS_2_WARNING=1 $(TOOLS_VENV)/bin/mkdocs build --strict --quiet

@@ -1,6 +1,6 @@
-"""Mien beside the packages that people would otherwise pick: size, start, speed, memory, accuracy of shipped weights.
+"""Mien beside the packages that people would otherwise pick: size, start, speed, memory.
 
-    python benchmarks/peers.py --data fer2013.parquet --json docs/results/peers.json
+    python benchmarks/peers.py --json docs/results/peers.json
     python benchmarks/peers.py … --environments DIR    keeps what it installed there, and takes what is there already
     python benchmarks/peers.py … --steps cold,warm     measures these anew and leaves the other figures of the file
 
@@ -13,7 +13,9 @@ built of this checkout. It needs pip, npm and about 25 GB of disk for a while. T
 - *warm*: a process that has loaded everything, from the path of a JPEG to the faces: reading, finding, classifying.
   Photos of one person, and a crowd of 16 faces. With all processors, and on one processor with one thread.
 - *batch*: eight portraits given at once where a package takes several, else one after the other.
-- *accuracy* of the weights it ships on FER2013's test faces, 48×48 pixels, fed as its own code feeds a face.
+
+What the weights score that a package ships is measured by `benchmarks/scoreboard.py --environments DIR`; for that alone
+--weights-only installs what the classifiers need.
 
 Timings are pairs: Mien, package, Mien, package … (the order turns from pair to pair), so that both halves of a ratio
 saw the same load; the median ratio and its quartiles are reported. Wall time counts what other work on the machine
@@ -39,11 +41,10 @@ from typing import Any
 
 from beside import photos
 from beside.environments import make
-from beside.scores import accuracies
 from beside.serving import Failed, Served, Whole, command, pairs, program, spread, surroundings, whole
 from beside.table import ENVIRONMENTS, PEERS, WEIGHTS, Environment, Peer
 
-STEPS = ("install", "cold", "warm", "batch", "accuracy")
+STEPS = ("install", "cold", "warm", "batch")
 BY_NAME = {environment.name: environment for environment in ENVIRONMENTS}
 OURS = PEERS[0]
 BATCH = 8
@@ -270,29 +271,6 @@ def batch(bench: Bench, rounds: int) -> None:
                 bench.save()
 
 
-def accuracy(bench: Bench, data: Path) -> None:
-    """Shipped classifiers on ready crops."""
-    from mien.datasets.prepared_file import read_prepared
-
-    dataset = read_prepared(data)
-    faces = dataset.select("test").images[..., 0]
-    given = bench.work / "faces.raw"
-    faces.tofile(given)
-    answers: dict[str, dict[str, Any]] = {}
-    for name, (title, environment, variant) in WEIGHTS.items():
-        run = command(BY_NAME[environment], bench.folder(environment), variant, "serve")
-        out = bench.work / f"told-{name}"
-        with Served(run, bench.home(name)) as one:
-            heads = one.ask(op="score", faces=str(given), n=len(faces), side=faces.shape[1], out=str(out))["heads"]
-        answers[name] = {
-            "title": title,
-            "heads": {head: (labels, Path(f"{out}.{head}")) for head, labels in heads.items()},
-        }
-    bench.document["accuracy"] = accuracies(answers, dataset)
-    for name, row in bench.document["accuracy"].items():
-        print(name, {key: round(one["accuracy"], 4) for key, one in row["results"].items()}, flush=True)
-
-
 def machine() -> dict[str, Any]:
     cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?:?")
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
@@ -304,9 +282,9 @@ def machine() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("MIEN_DATA", ".")) / "fer2013.parquet")
-    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--json", type=Path, help="file of the figures")
     parser.add_argument("--environments", type=Path, help="keep the environments here")
+    parser.add_argument("--weights-only", action="store_true", help="install what scoring their classifiers needs; end")
     parser.add_argument("--steps", default=",".join(STEPS), help="which of them, in this order")
     parser.add_argument("--only", help="packages to install and time, by the names of their environments")
     parser.add_argument("--modes", default="one,all", help="warm: one processor, all processors")
@@ -317,11 +295,18 @@ def main() -> None:
     steps = options.steps.split(",")
     if strange := set(steps) - set(STEPS):
         parser.error(f"--steps: no {', '.join(sorted(strange))}; there are {', '.join(STEPS)}")
-    if "accuracy" in steps and not options.data.is_file():
-        parser.error(f"--data: {options.data} is not there; `mien data prepare` makes it")
     if "install" not in steps and options.environments is None:
         parser.error("--steps without install needs --environments, where they were kept")
+    if options.json is None:
+        parser.error("--json is needed")
     wanted = tuple(peer for peer in PEERS if options.only is None or peer.environment in options.only.split(","))
+    if options.weights_only:
+        if options.environments is None:
+            parser.error("--weights-only needs --environments, where they are kept")
+        for name in dict.fromkeys(environment for _, environment, _ in WEIGHTS.values()):
+            print(f"installing {BY_NAME[name].title}", flush=True)
+            make(BY_NAME[name], options.environments.resolve() / name, options.environments, weights_only=True)
+        return
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             parser.error(f"{tool} is not there: install Node")
@@ -337,10 +322,8 @@ def main() -> None:
                 cold(bench, options.starts)
             elif step == "warm":
                 warm(bench, options.rounds, options.modes.split(","))
-            elif step == "batch":
-                batch(bench, options.batches)
             else:
-                accuracy(bench, options.data)
+                batch(bench, options.batches)
             bench.document.setdefault("load", {})[step] = [before, os.getloadavg()[0]]
             bench.save()
 

@@ -3,7 +3,12 @@
     python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet \\
         --environments DIR --json docs/results/robustness.json
 
-DIR is where `benchmarks/peers.py --environments DIR` put the other packages; without it Mien is measured alone.
+    python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet --keep-others \\
+        --json docs/results/robustness.json
+
+DIR is where `benchmarks/peers.py --environments DIR` put the other packages; without it Mien is measured alone. With
+--keep-others the file's other packages and other detectors keep their figures, which no new network of Mien's changes,
+and Mien's are measured again on as many faces and photos, chosen and spoiled in the same way.
 
 *Accuracy*: test faces of FER2013 (48×48 pixels, a seeded choice) are spoiled in seven ways at five strengths each
 (`mien.evaluation.scoring.disturbances`), and every classifier gets the very same arrays, as its own code would feed
@@ -38,7 +43,7 @@ from mien.datasets.prepared_file import read_prepared
 from mien.detect import DetectionOptions, make_detector
 from mien.evaluation.scoring.disturbances import DISTURBANCES, Disturbance, disturb
 from mien.evaluation.scoring.scored_model import predict, wrap_onnx
-from mien.models.catalog import read_model
+from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
 from mien.predict.face_cropper import FaceCropper
 
@@ -100,11 +105,22 @@ def theirs(served: Served, work: Path) -> Classify:
     return classify
 
 
-def classification(part: Dataset, classifiers: dict[str, Classify]) -> list[dict[str, Any]]:
+def kept(rows: list[dict[str, Any]], key: str, name: str, strength: float) -> dict[str, Any]:
+    """What the file already holds of a point, of "classifiers" or "detectors"; empty where it holds none."""
+    found = (row[key] for row in rows if (row["disturbance"], row["strength"]) == (name, strength))
+    return dict(next(found, {}))
+
+
+def classification(
+    part: Dataset, classifiers: dict[str, Classify], before: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows; figures of ``before`` of classifiers that are not measured stay."""
     rows = []
     for how, strength in points():
         faces = part.images if how is None else disturb(part.images, how, strength)
-        row: dict[str, Any] = {"disturbance": how.name if how else CLEAN, "strength": strength, "classifiers": {}}
+        name = how.name if how else CLEAN
+        row: dict[str, Any] = {"disturbance": name, "strength": strength}
+        row["classifiers"] = kept(before, "classifiers", name, strength)
         for name, classify in classifiers.items():
             table = scored(classify(faces), part)
             row["classifiers"][name] = {key: share(table[key].correct) for key in ("fer2013", "ferplus7")}
@@ -149,18 +165,23 @@ def found(photo: NDArray[np.uint8], centres: NDArray[np.floating]) -> bool:
     return bool((gaps < min(height, width) / 4).any())
 
 
-def detection(pictures: list[NDArray[np.uint8]], detectors: dict[str, Find], width: float) -> list[dict[str, Any]]:
+def detection(
+    pictures: list[NDArray[np.uint8]], detectors: dict[str, Find], width: float, before: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows; figures of ``before`` of detectors that are not measured stay."""
     rows = []
     for how, strength in points():
         if how is not None and how.name == "small":
             strength = FACES[how.strengths.index(strength)]
-        row: dict[str, Any] = {"disturbance": how.name if how else CLEAN, "strength": strength, "detectors": {}}
+        kind = how.name if how else CLEAN
+        row: dict[str, Any] = {"disturbance": kind, "strength": strength}
         hits: dict[str, list[bool]] = {name: [] for name in detectors}
         for i, photo in enumerate(pictures):
             given = spoiled(photo, how, strength, width, i)
             for name, find in detectors.items():
                 hits[name].append(found(given, find(given)))
-        row["detectors"] = {name: share(np.array(each)) for name, each in hits.items()}
+        measured = {name: share(np.array(each)) for name, each in hits.items()}
+        row["detectors"] = kept(before, "detectors", kind, strength) | measured
         rows.append(row)
         print(row["disturbance"], strength, {name: f"{np.mean(each):.3f}" for name, each in hits.items()}, flush=True)
     return rows
@@ -199,8 +220,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=data / "fer2013.parquet")
     parser.add_argument("--photos", type=Path, default=data / "fairface" / "validation.parquet")
     parser.add_argument("--environments", type=Path, help="where benchmarks/peers.py put the other packages")
-    parser.add_argument("--faces", type=int, default=1000, help="test faces a point")
-    parser.add_argument("--pictures", type=int, default=300, help="photos a point")
+    parser.add_argument("--keep-others", action="store_true", help="measure Mien alone; the others' figures stay")
+    parser.add_argument("--faces", type=int, default=1000, help="test faces per point")
+    parser.add_argument("--pictures", type=int, default=300, help="photos per point")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", default="classification,detection")
     parser.add_argument("--json", type=Path, required=True)
@@ -209,17 +231,23 @@ def main() -> None:
         if not path.is_file():
             parser.error(f"{path} is not there: give --data and --photos, or set MIEN_DATA")
     cv2.setNumThreads(1)
+    document: dict[str, Any] = json.loads(options.json.read_text()) if options.json.is_file() else {}
+    today = time.strftime("%Y-%m-%d")
+    if options.keep_others:
+        options.faces, options.pictures = document["faces"], document["photos"]
+        options.seed = document["seed"]
+    else:
+        document = {"others_date": today} | {k: v for k, v in document.items() if k not in options.steps.split(",")}
     everything = read_prepared(options.data).select("test")
     rng = np.random.default_rng(options.seed)
     chosen = np.sort(rng.choice(len(everything), min(options.faces, len(everything)), replace=False))
     part = everything[chosen]
-
-    document: dict[str, Any] = json.loads(options.json.read_text()) if options.json.is_file() else {}
     document["disturbances"] = [
         {"name": how.name, "title": how.title, "unit": how.unit, "strengths": list(how.strengths)}
         for how in DISTURBANCES
     ]
-    document |= {"seed": options.seed, "date": time.strftime("%Y-%m-%d"), "min_face": MIN_FACE}
+    document |= {"seed": options.seed, "date": today, "min_face": MIN_FACE}
+    document["emotion_sha256"] = MODELS["emotion"].sha256
     with ExitStack() as stack:
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
@@ -232,9 +260,12 @@ def main() -> None:
         if "classification" in options.steps:
             classifiers: dict[str, Classify] = {"mien": ours(part)}
             titles = {"mien": "Mien"}
+            if options.keep_others:
+                titles = document["classifiers"] | titles
             for name, (title, environment, variant) in WEIGHTS.items():
                 if (
-                    name not in ("mien", "fer-keras")
+                    name != "fer-keras"
+                    and not options.keep_others
                     and options.environments
                     and (options.environments / environment).is_dir()
                 ):
@@ -242,17 +273,20 @@ def main() -> None:
                     titles[name] = title
             document["classifiers"] = titles
             document["faces"] = len(part)
-            document["classification"] = classification(part, classifiers)
+            document["classification"] = classification(part, classifiers, document.get("classification", []))
         if "detection" in options.steps:
             pictures = photos(options.photos, options.pictures)
-            width = face_width(pictures)
-            detectors = {name: mien_finder(name) for name in ("mtcnn",)}
-            names = {"mtcnn": "Mien, MTCNN"}
-            if options.environments and (options.environments / "fer").is_dir():
+            width = document["face_width"] if options.keep_others else face_width(pictures)
+            detectors, names = {"mien": mien_finder("mien")}, {"mien": "Mien"}
+            if options.keep_others:
+                names |= {name: title for name, title in document["detectors"].items() if name != "mien"}
+            else:
+                detectors["mtcnn"], names["mtcnn"] = mien_finder("mtcnn"), "MTCNN, as Mien offers it"
+            if not options.keep_others and options.environments and (options.environments / "fer").is_dir():
                 detectors["fer-haar"] = their_finder(served("fer-haar", "fer", "haar"), temporary)
                 names["fer-haar"] = "fer, Haar"
             document |= {"photos": len(pictures), "face_width": width, "detectors": names}
-            document["detection"] = detection(pictures, detectors, width)
+            document["detection"] = detection(pictures, detectors, width, document.get("detection", []))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 

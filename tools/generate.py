@@ -522,10 +522,11 @@ def pages() -> dict[Path, str]:
     out[DOCS / "robustness.md"] = robustness_page(robustness)
     for name, picture in robustness_pictures(robustness).items():
         out[DOCS / "images" / "robustness" / name] = picture
-    scoreboard, peers = (
-        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8")) for name in ("scoreboard", "peers")
-    )
-    out[DOCS / "scoreboard.md"] = scoreboard_page(scoreboard, peers)
+    board = [
+        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("scoreboard", "scoreboard_peers", "confusion")
+    ]
+    out[DOCS / "scoreboard.md"] = scoreboard_page(*board)
     out[DOCS / "faults.md"] = filled("faults", faults_parts())
     results = DOCS / "results" / "reproduction"
     out[DOCS / "reproduction.md"] = reproduction.reproduction_page(results)

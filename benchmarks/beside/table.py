@@ -21,6 +21,7 @@ class Environment:
         beside: what had to be installed as well, and why; empty where the package works as it is installed.
         named: the installed packages whose versions are reported.
         readme: how its documentation says it is imported, tried as it stands; empty for none.
+        weights: what its classifiers alone need beside the package itself, where that is less than it asks for.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Environment:
     beside: str = ""
     named: tuple[str, ...] = ()
     readme: str = ""
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ ENVIRONMENTS = (
         "fer", "fer", "python", ("fer", "setuptools<81"), "fer_run.py",
         "`setuptools<81`, whose `pkg_resources` it imports and newer ones lack",
         ("fer", "tensorflow", "torch", "facenet-pytorch", "opencv-contrib-python"), "from fer import FER",
+        ("setuptools<81", "tensorflow-cpu", "opencv-contrib-python-headless", "requests", "pillow"),
     ),
     Environment(
         "face-api", "face-api", "node", ("@vladmandic/face-api", *WASM), "face_api.cjs", _NODE,
@@ -107,11 +110,9 @@ PEERS = (
 """The first is what the others are set beside."""
 
 WEIGHTS = {
-    "mien": ("Mien", "mien", "full"),
-    "mien-int8": ("Mien, emotion in 8 bits", "mien", "int8"),
     "fer": ("fer, its default weights (quantised, TFLite)", "fer", "haar"),
     "fer-keras": ("fer, `use_tflite=False` (Keras)", "fer", "keras"),
     "face-api": ("face-api", "face-api", "ssd"),
     "human": ("human", "human", "full"),
 }
-"""Classifiers that come with a package: name → title, environment, variant."""
+"""Classifiers that come with another package: name → title, environment, variant."""

@@ -69,6 +69,11 @@ AGE_BINS: tuple[tuple[int, int], ...] = (
 )  # fmt: skip
 """FairFace's nine bins as inclusive years; its last is "more than 70", closed here at 99."""
 
+SEVEN_AGE_RANGES: tuple[tuple[int, int], ...] = (
+    (1, 2), (3, 9), (10, 20), (21, 27), (28, 45), (46, 65), (66, 116),
+)  # fmt: skip
+"""Inclusive years of the ranges that a published age network learned."""
+
 
 def age_bin_names(bins: Sequence[tuple[int, int]] = AGE_BINS) -> tuple[str, ...]:
     """``("0-2", "3-9", …, "70-99")``."""

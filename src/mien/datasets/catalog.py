@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mien.datasets import archives, fairface, fer2013, image_folders, listed, prepared_file, rafdb
+from mien.datasets import archives, combined_faces, fairface, fer2013, image_folders, listed, prepared_file, rafdb
 from mien.datasets import hugging_face as hf
 from mien.datasets.arrow import read_schema
 from mien.datasets.dataset import Dataset
@@ -108,6 +108,12 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
         "train_labels.csv, as on Kaggle",
         "non-commercial research, on application (Li, Deng & Du 2017)",
         lambda path, options: rafdb.read_rafdb(path, options.size),
+        frozenset({"size"}),
+    ),
+    "combined-faces": DatasetFormat(
+        "UTKFace and facial-age with ages in years: Parquet with the columns image, age, source and duplicate",
+        "non-commercial research (UTKFace); facial-age states nothing",
+        lambda path, options: combined_faces.read_combined_faces(path, options.size),
         frozenset({"size"}),
     ),
     "prepared": DatasetFormat(
@@ -248,6 +254,8 @@ def _parquet_kind(path: Path) -> str | None:
     columns = set(schema.names)
     if prepared_file.METADATA_KEY in (schema.metadata or {}):
         return "prepared"
+    if columns >= combined_faces.COLUMNS:
+        return "combined-faces"
     if columns & set(hf.IMAGE_COLUMNS) and {"age", "race"} <= columns:
         return "fairface"
     return "hf" if columns & set(hf.IMAGE_COLUMNS) and columns & set(hf.LABEL_COLUMNS) else None

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from click.testing import CliRunner
 from helpers.reproduction_results import fabricated
 from mien.cli import cli
 from mien.datasets.prepared_file import read_prepared
+from mien.errors import InputError
+from mien.file_lock import lock_folder
 from mien.published.reproduction.results import (
     write_result,
 )
@@ -34,3 +39,37 @@ def test_the_command_runs_a_row(data: Path, tmp_path: Path) -> None:
     assert document["row"] == "attention-parallel"
     assert document["runs"][0]["data_sha256"]
     assert len(read_prepared(data)) == 70
+
+
+def test_a_queue_in_the_background_writes_its_log_and_only_one_runs(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call = [
+        sys.executable,
+        "-m",
+        "mien",
+        "reproduce",
+        "age-cnn",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        "--background",
+    ]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=280, check=True)
+    log = Path(done.stdout.strip())
+    assert log == out / "reproduce.log"
+    until = time.monotonic() + 280
+    while "--utkface-data" not in log.read_text() and time.monotonic() < until:
+        time.sleep(0.2)
+    assert log.read_text().startswith("age-cnn: left out, give its data with --utkface-data")
+    while True:  # the process that was started ends on its own
+        try:
+            lock = lock_folder(out)
+            break
+        except InputError:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    with lock:
+        refused = CliRunner().invoke(cli, ["reproduce", "age-cnn", "--data", str(data), "--out", str(out)])
+    assert refused.exit_code == 1
+    assert "another run is writing to it" in str(refused.exception)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from helpers.reproduction import tiny_fer2013
+from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError
+from mien.labels import OWN, SEVEN_AGE_RANGES, age_bin_names
 from mien.published.reproduction import queue as queue_module
 from mien.published.reproduction.queue import TRAINED, missing_input, run_queue
 from mien.published.reproduction.report_page import (
@@ -131,7 +133,7 @@ def test_rows_that_cannot_run_report_what_they_need(data: Path, tmp_path: Path) 
     assert "--features landmarks,hog-sliding" in str(missing_input(ROWS["fusion-b-landmarks-sliding"], given))
     assert "--clean-data" in str(missing_input(ROWS["attention-deep"], given))
     assert "--age-data" in str(missing_input(ROWS["age-cnn-improved"], given))
-    assert "UTKFace" in str(missing_input(ROWS["age-cnn"], given))
+    assert "--utkface-data" in str(missing_input(ROWS["age-cnn"], given))
     lines: list[str] = []
     rows = (ROWS["attention-deep"], ROWS["age-cnn"])
     assert run_queue(rows, given, tmp_path / "out", tmp_path / "results", report=lines.append)
@@ -169,3 +171,24 @@ def test_a_row_that_fails_does_not_stop_the_others(data: Path, tmp_path: Path, m
     rows = (ROWS["attention-parallel"], ROWS["attention-sequential"])
     assert not run_queue(rows, {"fer2013": data}, tmp_path, tmp_path, report=lines.append)
     assert [line for line in lines if "no such luck" in line][1].startswith("attention-sequential")
+
+
+@pytest.mark.usefixtures("small")
+def test_an_age_network_learns_the_ranges_of_its_source(tmp_path: Path) -> None:
+    """Chosen and scored on the images held out, under the name that the source gives them."""
+    rng = np.random.default_rng(0)
+    n = 21
+    split = np.array(["train", "train", "validation"])[np.arange(n) % 3]
+    info = DatasetInfo("combined-faces", OWN, classes=age_bin_names(SEVEN_AGE_RANGES))
+    images = rng.integers(0, 256, (n, 24, 24, 1)).astype(np.uint8)
+    faces = Dataset(images, split, np.arange(n, dtype=np.int32), info, (np.arange(n) % 7).astype(np.int8))
+    path = write_prepared(faces, tmp_path / "ranges.parquet")
+    row = ROWS["age-cnn-small"]
+    assert run_queue((row,), {"utkface": path}, tmp_path / "out", tmp_path / "results", threads=1)
+    result = read_result(tmp_path / "results", row.name)
+    assert result is not None
+    assert result.parameters["trained"] == 64_983
+    assert result.runs[0]["scores"].keys() == {"validation"}
+    assert result.runs[0]["scores"]["validation"]["n"] == 7
+    assert result.runs[0]["command"].startswith("mien reproduce age-cnn-small --utkface-data ranges.parquet")
+    assert "validation" in our_figures(row, result)

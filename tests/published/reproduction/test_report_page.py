@@ -19,7 +19,7 @@ from mien.published.reproduction.rows import ROWS
 
 def test_a_page_without_results_has_no_figures_of_ours(tmp_path: Path) -> None:
     text = reproduction_page(tmp_path)
-    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    rows = [line for line in text.partition("## What has not run")[0].splitlines() if line.startswith("| `")]
     assert len(rows) == len([row for row in ROWS.values() if row.improves is None])
     for line in rows:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -48,3 +48,24 @@ def test_the_page_has_the_figures_of_the_files(tmp_path: Path) -> None:
     assert list(learning_curve_images(tmp_path)) == ["stack-final.svg"]
     assert "not run yet" in our_figures(ROWS["fusion-a"], None)
     assert published_figures(ROWS["fusion-a"]) == "72.4 % test"
+
+
+def test_the_page_lists_what_has_not_run_and_what_it_would_cost(tmp_path: Path) -> None:
+    own = ROWS["stack-final"]
+    result = fabricated(own, (0.5, 0.6))
+    write_result(tmp_path, result)
+    write_result(tmp_path, fabricated(ROWS["small-cnn"], (0.6,)))
+    text = reproduction_page(tmp_path).partition("## What has not run")[2]
+    table = {
+        line.split("`")[1]: [cell.strip() for cell in line.strip("|").split("|")][1:]
+        for line in text.splitlines()
+        if line.startswith("| `")
+    }
+    assert "small-cnn" not in table
+    assert table["stack-final"][:2] == ["2", "--data"]
+    assert table["fusion-b-landmarks"][1] == "--data with features landmarks"
+    assert table["compact-vgg-rafdb"][1] == "--rafdb-data"
+    # two rows ran on a core for ten epochs of 10.1 seconds; the median of both is the rate
+    rates = [101.0 / (ROWS[name].cost / len(ROWS[name].seeds)) for name in ("stack-final", "stack-final", "small-cnn")]
+    hours = own.cost / 2 * sorted(rates)[1] / 3600
+    assert table["stack-final"][3:] == [f"{hours:,.1f}", "–"]

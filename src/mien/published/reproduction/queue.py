@@ -195,9 +195,9 @@ def scores(
 ) -> dict[str, Any]:
     """Every figure of a finished run: protocol → `Scores` as a dictionary.
 
-    Rows under a source's own protocol have "validation" and "test" (the roles of the recipe, "test" alone where both
-    are the same images); Mien's have "ferplus", "fer2013" or "age". Each has "… leak-free" beside it where some of its
-    images are in the training set too.
+    Rows under a source's own protocol have "validation" and "test" (the roles of the recipe; where both are the same
+    images, the one that the source names); Mien's have "ferplus", "fer2013" or "age". Each has "… leak-free" beside it
+    where some of its images are in the training set too.
     """
     model = open_model(folder / (files.BEST if row.keep == "best" else files.LAST), threads)
     if row.improves is not None:
@@ -207,7 +207,8 @@ def scores(
     dirty = set(data.row[leaked_rows(data)].tolist())
     same = recipe.splits.validation == recipe.splits.test
     table: dict[str, Any] = {}
-    for role in ("test",) if same else ("validation", "test"):
+    # one set of images has the name that the source gives it
+    for role in tuple(row.published)[:1] or ("test",) if same else ("validation", "test"):
         part, targets = select_role(data, recipe, role)
         truth = targets[head.name].label
         probabilities = predict(model, part)[head.name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import stdev
+from statistics import median, stdev
 from typing import Any
 
 from mien.evaluation.predictions import LEAK_FREE, subset_name
@@ -13,7 +13,7 @@ from mien.networks.catalog import get_network
 from mien.published.reproduction.deviations import DEVIATIONS
 from mien.published.reproduction.learning_curves import curves_svg
 from mien.published.reproduction.results import RowResult, curve_path, read_curve, read_results
-from mien.published.reproduction.rows import ROWS, SOURCES, ReproductionRow
+from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, ReproductionRow, select_rows
 from mien.text import percent
 
 INTRODUCTION = """\
@@ -32,6 +32,16 @@ Seconds are medians over the epochs, validation included; the machine did other 
 seconds measure the cost better than wall-clock seconds.
 """
 
+
+MISSING = """\
+## What has not run, and what it would cost
+
+Cheapest first, which is the order of `mien reproduce`; with `--background` it runs on its own, and the same call
+continues after a stop. The costs are estimates: multiply-adds of the forward passes of all epochs, times the median of
+what the runs of this page took per multiply-add. Small networks take more of it than large ones, so that a row can take
+half or twice as long.
+"""
+NONE = "–"
 
 PHOTOS = """\
 ## One photo, five systems
@@ -83,6 +93,7 @@ def reproduction_page(results: Path) -> str:
         for row in (row for row in ROWS.values() if row.source == source):
             if row.name in found:
                 lines += _details(row, found[row.name])
+    lines += _missing(found)
     return "\n".join([*lines, *_photos(results.parent / "five_systems.json")]).rstrip() + "\n"
 
 
@@ -114,6 +125,41 @@ def _table(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> l
              our_figures(row, found.get(row.name)), *improved]
         )  # fmt: skip
     return _markdown(header, cells)
+
+
+def _missing(found: Mapping[str, RowResult]) -> list[str]:
+    """The rows without a complete result, cheapest first, with what they would take."""
+    core, gpu = (_seconds_per_cost(found, on_gpu) for on_gpu in (False, True))
+    cells = []
+    for row in select_rows(()):
+        result = found.get(row.name)
+        if row.svm is not None or (result is not None and result.is_complete(row)):
+            continue
+        seeds = len(row.seeds) - (0 if result is None else len(result.runs))
+        cost = row.cost * seeds / len(row.seeds)
+        needs = OPTIONS[row.data]
+        if row.features:
+            needs += f" with features {', '.join(name.replace('_', '-') for name in row.features)}"
+        times = [
+            NONE if rate is None else f"{cost * rate / unit:{digits}}"
+            for rate, unit, digits in ((core, 3600, ",.1f"), (gpu, 60, ",.0f"))
+        ]
+        cells.append([f"`{row.name}`", str(seeds), needs, f"{cost:,.0f}", *times])
+    if not cells:
+        return []
+    header = ["row", "runs", "data", "10¹² multiply-adds", "hours of one processor core", "minutes of one GPU"]
+    return [MISSING, *_markdown(header, cells)]
+
+
+def _seconds_per_cost(found: Mapping[str, RowResult], on_gpu: bool) -> float | None:
+    """Median seconds per 10¹² multiply-adds of the runs on a GPU, or on one core; None where there is none."""
+    rates = [
+        run["epochs"] * run["seconds_per_epoch" if on_gpu else "cpu_seconds_per_epoch"] / (row.cost / len(row.seeds))
+        for row in ROWS.values()
+        for run in (found[row.name].runs if row.name in found else ())
+        if "epochs" in run and bool(run.get("gpus")) == on_gpu
+    ]
+    return median(rates) if rates else None
 
 
 def _photos(file: Path) -> list[str]:
