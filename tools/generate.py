@@ -4,7 +4,7 @@ python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/res
                                    docs/detector.md, docs/licences.md, docs/robustness.md, docs/scoreboard.md,
                                    docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
-                                   docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md
+                                   docs/install.md, docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md
 python tools/generate.py --check    only say which of them are out of date
 """
 
@@ -28,6 +28,7 @@ from generate_detectors import detector_page, detector_pictures, detectors_secti
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
 from generate_faults import faults_parts
+from generate_install import install_parts
 from generate_licences import licences_page
 from generate_peers import peers_section
 from generate_release import release_parts
@@ -515,6 +516,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
     explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
+    out[DOCS / "install.md"] = filled("install", install_parts())
     out[DOCS / "licences.md"] = licences_page()
     out[DOCS / "releases.md"] = filled("releases", release_parts())
     out[DOCS / "serve.md"] = filled("serve", serve_parts())

@@ -9,6 +9,8 @@ from typing import Final
 
 DETECTOR: Final = "mien"
 """Name of the face detector."""
+DEVICE: Final = "cpu"
+"""What networks run on, see `mien.models.devices.DEVICES`."""
 MODELS: Final = ("emotion", "age")
 """Names of the models that run on every face."""
 MIN_FACE: Final[int | None] = None

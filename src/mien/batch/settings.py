@@ -35,6 +35,7 @@ class AnalysisSettings:
         prior: how often labels are expected, see `mien.Analyzer`.
         coverage: probability with which sets of labels hold the right one, see `mien.Analyzer`; None for no sets.
         by_class: for the faces of each label.
+        device: what networks run on, see `mien.Analyzer`.
     """
 
     models: tuple[str, ...] = defaults.MODELS
@@ -46,11 +47,13 @@ class AnalysisSettings:
     prior: str = DEFAULT
     coverage: float | None = None
     by_class: bool = False
+    device: str = defaults.DEVICE
 
     def describe(self) -> dict[str, Any]:
         """Option → value, JSON-ready."""
         values: dict[str, Any] = {"models": list(self.models), "flip": self.flip, "prior": self.prior}
         values |= {} if self.coverage is None else {"coverage": self.coverage, "by_class": self.by_class}
+        values["device"] = self.device
         for options in (self.detection, self.selection, self.tracking, self.smoothing):
             values |= asdict(options)
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
@@ -87,6 +90,7 @@ class AnalysisSetup:
         settings = self.settings
         choice: dict[str, Any] = {
             "prior": settings.prior, "coverage": settings.coverage, "by_class": settings.by_class,
+            "device": settings.device,
         }  # fmt: skip
         detection = self.settings.detection
         return Analyzer(
@@ -100,6 +104,7 @@ class AnalysisSetup:
             max_side=detection.max_side,
             threads=threads,
             flip=self.settings.flip,
+            device=settings.device,
         )
 
 

@@ -17,9 +17,10 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -27,6 +28,7 @@ from mien.cli.error_output import INTERRUPTED, ErrorOutput, json_errors_option, 
 from mien.cpus import limit_libraries
 from mien.errors import MienError, OutputError, nearest_names
 from mien.files import OUTPUT_IS_INPUT
+from mien.models.devices import DeviceWarning
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Detect the faces in photos and videos and report their emotions and age ranges."),
@@ -35,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
     "web": ("mien.cli.web", "Write the page of photos as static files: the networks run in the browser."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
+    "doctor": ("mien.cli.doctor", "Check this installation: versions, devices, shipped files, speed."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
     "schema": ("mien.cli.schema", "Print the JSON Schema of results."),
     "data": ("mien.cli.data", "Turn datasets into training files, audit and clean them."),
@@ -117,6 +120,7 @@ def main() -> None:
             # what the encoding lacks is written as JSON would escape it, so that JSON lines stay JSON
             stream.reconfigure(errors=ESCAPE)
     errors = ErrorOutput(wants_json(arguments, os.environ), _command_name(arguments))
+    warnings.showwarning = _show_warning
     interrupts = _InterruptHandler()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupts)
@@ -154,6 +158,21 @@ def main() -> None:
     if code == INTERRUPTED_EXIT:
         _exit_at_once(INTERRUPTED_EXIT)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Warnings that users are to act on are a line like those of errors; others look as Python prints them."""
+    if issubclass(category, DeviceWarning):
+        click.echo(f"mien: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
 
 
 class _InterruptHandler:

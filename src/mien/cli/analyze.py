@@ -21,6 +21,7 @@ from mien.cli.options import (
     OutputCommand,
     coverage_options,
     detector_options,
+    device_option,
     flip_option,
     frame_options,
     models_option,
@@ -93,6 +94,7 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 @flip_option
 @prior_option
 @coverage_options
+@device_option
 @click.option(
     "--abstain",
     type=click.FloatRange(0, 1),
@@ -140,6 +142,7 @@ def command(
     prior: str,
     coverage: float | None,
     by_class: bool,
+    device: str,
     abstain: float,
     top: int,
     threads: int | None,
@@ -179,6 +182,7 @@ def command(
             prior=prior,
             coverage=coverage,
             by_class=by_class,
+            device=device,
         )
         # Ctrl-C ends them, whatever they decode
         decoders = click.get_current_context().with_resource(

@@ -15,6 +15,7 @@ from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import (
     coverage_options,
     detector_options,
+    device_option,
     flip_option,
     frame_options,
     models_option,
@@ -92,6 +93,7 @@ _RECENT = 60.0
 @flip_option
 @prior_option
 @coverage_options
+@device_option
 @frame_options
 @tracking_options()
 def command(
@@ -111,6 +113,7 @@ def command(
     prior: str,
     coverage: float | None,
     by_class: bool,
+    device: str,
     selection: FrameSelection,
     tracking: TrackingOptions,
     smoothing: SmoothingOptions,
@@ -135,6 +138,7 @@ def command(
         prior=prior,
         coverage=coverage,
         by_class=by_class,
+        device=device,
     )
     run = BatchRun(
         source,

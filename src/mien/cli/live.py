@@ -18,6 +18,7 @@ from mien.cli.options import (
     OutputCommand,
     coverage_options,
     detector_options,
+    device_option,
     models_option,
     prior_option,
     threads_option,
@@ -69,6 +70,7 @@ be opened, or was lost for good; 2 wrong call.
 @models_option
 @prior_option
 @coverage_options
+@device_option
 @tracking_options(defaults.LIVE_DETECT_EVERY, note="")
 @threads_option()
 def command(
@@ -82,6 +84,7 @@ def command(
     prior: str,
     coverage: float | None,
     by_class: bool,
+    device: str,
     tracking: TrackingOptions,
     smoothing: SmoothingOptions,
     threads: int | None,
@@ -105,7 +108,13 @@ def command(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )
     analyzer = Analyzer(
-        models=models, **asdict(detection), threads=threads, prior=prior, coverage=coverage, by_class=by_class
+        models=models,
+        **asdict(detection),
+        threads=threads,
+        prior=prior,
+        coverage=coverage,
+        by_class=by_class,
+        device=device,
     )
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(analyzer.stream(address, tracking=tracking, smoothing=smoothing))

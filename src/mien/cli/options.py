@@ -12,7 +12,9 @@ import click
 
 from mien import defaults
 from mien.detect import DETECTORS
+from mien.errors import InputError
 from mien.files import STDOUT, is_file, is_special, output_file, output_folder, refuse_inputs, refuse_originals
+from mien.models.devices import DEVICES, parse_device
 from mien.models.priors import DEFAULT, PRIORS
 
 if TYPE_CHECKING:
@@ -221,6 +223,24 @@ coverage_options = combine(
     click.option("--by-class", is_flag=True, help="Sets that do so for the faces of each label (--coverage)."),
 )
 """Sets of labels; the command gets ``coverage`` and ``by_class``."""
+
+
+def _device(context: click.Context, option: click.Parameter, value: str) -> str:
+    try:
+        return str(parse_device(value))
+    except InputError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+device_option = click.option(
+    "--device",
+    default=defaults.DEVICE,
+    show_default=True,
+    metavar="DEVICE",
+    callback=_device,
+    help=f"What networks run on: {', '.join(DEVICES)}; the processor where it does not load ('mien doctor').",
+)
+"""What networks run on."""
 flip_option = click.option("--flip", is_flag=True, help="Average with the mirrored face: slightly better, slower.")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, detector_options, models_option, prior_option, threads_option
+from mien.cli.options import PATH, detector_options, device_option, models_option, prior_option, threads_option
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
 @detector_options()
 @models_option
 @prior_option
+@device_option
 @threads_option()
 @click.option("--quiet", is_flag=True, help="Print no line per request.")
 @_limit_options
@@ -82,6 +83,7 @@ def command(
     detection: DetectionOptions,
     models: tuple[str, ...],
     prior: str,
+    device: str,
     threads: int | None,
     quiet: bool,
     **limit_values: float | None,
@@ -129,6 +131,7 @@ def command(
             models=models,
             prior=prior,
             threads=threads,
+            device=device,
         )
         engine.warm_up()
         log_to_stderr(logging.WARNING if quiet else logging.INFO)

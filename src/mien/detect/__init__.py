@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from mien.defaults import DEVICE
 from mien.detect.detector import Detector
 from mien.detect.options import DetectionOptions
 from mien.errors import InputError, unknown_name
@@ -23,7 +24,7 @@ class DetectorInfo:
         landmarks: whether it gives five landmarks per face.
         needs: what it needs beyond the package itself; empty where nothing.
         takes_model: whether it reads a model file that the caller gives.
-        make: builds it from its options and a number of threads.
+        make: builds it from its options, a number of threads and a device; those of OpenCV run on the processor.
         takes_threshold: whether its faces have scores that can be compared with a threshold.
     """
 
@@ -32,37 +33,38 @@ class DetectorInfo:
     landmarks: bool
     needs: str
     takes_model: bool
-    make: Callable[[DetectionOptions, int | None], Detector]
+    make: Callable[[DetectionOptions, int | None, str], Detector]
     takes_threshold: bool = True
 
 
-def _mien(options: DetectionOptions, threads: int | None) -> Detector:
+def _mien(options: DetectionOptions, threads: int | None, device: str) -> Detector:
     from mien.detect.mien import MienDetector
 
-    return MienDetector(options.min_face, threads, options.threshold)
+    return MienDetector(options.min_face, threads, options.threshold, device)
 
 
-def _mtcnn(options: DetectionOptions, threads: int | None) -> Detector:
+def _mtcnn(options: DetectionOptions, threads: int | None, device: str) -> Detector:
     from mien.detect.mtcnn import MTCNN, THRESHOLDS
 
     *first, last = THRESHOLDS
-    return MTCNN(options.min_face, threads, (*first, last if options.threshold is None else options.threshold))
+    thresholds = (*first, last if options.threshold is None else options.threshold)
+    return MTCNN(options.min_face, threads, thresholds, device=device)
 
 
-def _yunet(options: DetectionOptions, threads: int | None) -> Detector:
+def _yunet(options: DetectionOptions, threads: int | None, device: str) -> Detector:
     from mien.detect.yunet import CONFIDENCE, YuNet
 
     threshold = CONFIDENCE if options.threshold is None else options.threshold
     return YuNet(options.min_face, threads, options.detector_model, confidence=threshold)
 
 
-def _res10(options: DetectionOptions, threads: int | None) -> Detector:
+def _res10(options: DetectionOptions, threads: int | None, device: str) -> Detector:
     from mien.detect.res10 import CONFIDENCE, Res10
 
     return Res10(options.min_face, threads, CONFIDENCE if options.threshold is None else options.threshold)
 
 
-def _haar(options: DetectionOptions, threads: int | None) -> Detector:
+def _haar(options: DetectionOptions, threads: int | None, device: str) -> Detector:
     from mien.detect.haar import Haar
 
     return Haar(options.min_face, threads)
@@ -116,12 +118,15 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
 """Every detector by name: the one place to add another."""
 
 
-def make_detector(options: DetectionOptions | str | None = None, *, threads: int | None = None) -> Detector:
+def make_detector(
+    options: DetectionOptions | str | None = None, *, threads: int | None = None, device: str = DEVICE
+) -> Detector:
     """Build a detector.
 
     Args:
         options: which one, and how it detects; with a name alone all other options, with None all, have their defaults.
         threads: processor threads it may use; None leaves the choice to the detector.
+        device: what its networks run on, see `mien.models.devices.DEVICES`; of no effect on those of OpenCV.
 
     Raises:
         InputError: an unknown name, or an option that this detector does not take.
@@ -140,7 +145,7 @@ def make_detector(options: DetectionOptions | str | None = None, *, threads: int
         raise InputError(f"detector {options.detector!r} has its own weights", advice="leave the model file out")
     if options.threshold is not None and not info.takes_threshold:
         raise InputError(f"detector {options.detector!r} has no scores", advice="leave the threshold out")
-    detector = info.make(options, threads)
+    detector = info.make(options, threads, device)
     if options.max_side is None:
         return detector
     from mien.detect.max_side import limit_side

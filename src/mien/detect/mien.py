@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.defaults import MIN_FACE
+from mien.defaults import DEVICE, MIN_FACE
 from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.landmark_refinement import refine
 from mien.detect.plausibility import implausible
@@ -80,6 +80,7 @@ class MienDetector:
             1,280 pixels, and drops none.
         threads: threads of ONNX Runtime inside one operator; None takes the available CPUs, at most 4.
         confidence: least score, 0–1; None for `CONFIDENCE`, and for large faces `LARGE_CONFIDENCE` in the first look.
+        device: what the networks run on, see `mien.models.devices.DEVICES`.
 
     Raises:
         ModelError: the weights are missing or damaged.
@@ -96,7 +97,11 @@ class MienDetector:
     """Least score of a face that `refine` finds where `detect` found none."""
 
     def __init__(
-        self, min_face: int | None = MIN_FACE, threads: int | None = None, confidence: float | None = None
+        self,
+        min_face: int | None = MIN_FACE,
+        threads: int | None = None,
+        confidence: float | None = None,
+        device: str = DEVICE,
     ) -> None:
         self._min_face = check_min_face(min_face)
         self._confidence = CONFIDENCE if confidence is None else check_probability("confidence", confidence)
@@ -107,8 +112,8 @@ class MienDetector:
         near = NEAR_CONFIDENCE if confidence is None else self._confidence
         self._first = (_inside(low), _inside(low), _inside(large))
         self._near = _inside(near)
-        self._network = open_session(NETWORK.read(), threads=threads, name=NETWORK.filename)
-        self._landmarks = open_session(LANDMARKS.read(), threads=threads, name=LANDMARKS.filename)
+        self._network = open_session(NETWORK.read(), threads=threads, name=NETWORK.filename, device=device)
+        self._landmarks = open_session(LANDMARKS.read(), threads=threads, name=LANDMARKS.filename, device=device)
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""

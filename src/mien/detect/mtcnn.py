@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.cpus import thread_count
-from mien.defaults import MIN_FACE
+from mien.defaults import DEVICE, MIN_FACE
 from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
@@ -95,6 +95,7 @@ class MTCNN:
         threads: int | None = None,
         thresholds: Sequence[float] = THRESHOLDS,
         factor: float = 0.709,
+        device: str = DEVICE,
     ) -> None:
         if len(thresholds) != 3:
             raise InputError(f"thresholds are three scores (P-Net, R-Net, O-Net), got {len(thresholds)}")
@@ -104,9 +105,9 @@ class MTCNN:
         self._thresholds = tuple(check_probability("a threshold", t) for t in thresholds)
         self._factor = factor
         self._pool = ThreadPool(thread_count(threads))
-        self._pnet = open_session(PNET.read(), threads=1, name=PNET.filename)
-        self._rnet = open_session(RNET.read(), threads=1, name=RNET.filename)
-        self._onet = open_session(ONET.read(), threads=1, name=ONET.filename)
+        self._pnet = open_session(PNET.read(), threads=1, name=PNET.filename, device=device)
+        self._rnet = open_session(RNET.read(), threads=1, name=RNET.filename, device=device)
+        self._onet = open_session(ONET.read(), threads=1, name=ONET.filename, device=device)
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.defaults import DEVICE
 from mien.errors import InputError, ModelError
 from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.extra_inputs import ExtraInput, find_extra_input
@@ -48,9 +49,13 @@ class Model:
         coverage: probability with which sets of labels hold the right one, 0.5 to 0.99 in steps of 0.01; None for no
             sets. Heads whose card has none fitted get none.
         by_class: sets that do so for the faces of each label, not only over all of them.
+        device: what it runs on, see `mien.models.devices.DEVICES`; the processor where that does not load.
+
+    Warns:
+        DeviceWarning: the device did not load.
 
     Raises:
-        InputError: no such prior, or a coverage out of range.
+        InputError: no such prior or device, or a coverage out of range.
         ModelError: not an ONNX file, or one without a card, or one whose features are not those of this version.
         MissingFileError: no such file.
         MissingExtraError: the network takes a feature that needs a package that is not installed.
@@ -72,12 +77,13 @@ class Model:
         prior: str = DEFAULT,
         coverage: float | None = None,
         by_class: bool = False,
+        device: str = DEVICE,
     ) -> None:
         if prior not in PRIORS:
             raise InputError(f"no prior {prior!r}", advice=f"choose one of {', '.join(PRIORS)}", code="prior-unknown")
         self.prior = prior
         path = name or (None if isinstance(model, bytes) else str(model))
-        self._session = open_session(model, threads=threads, name=name)
+        self._session = open_session(model, threads=threads, name=name, device=device)
         try:
             self.card = _read_card(self._session, path)
             if coverage is not None:

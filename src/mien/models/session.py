@@ -1,17 +1,20 @@
-"""ONNX Runtime sessions on the CPU, with the settings that this package relies on."""
+"""ONNX Runtime sessions, with the settings that this package relies on."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
 import os
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.cpus import thread_count
+from mien.defaults import DEVICE
 from mien.errors import MissingFileError, ModelError
+from mien.models.devices import CPU_PROVIDER, Device, DeviceWarning, load_libraries, parse_device
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -22,15 +25,15 @@ _ERRORS_ONLY = 3
 
 
 class Session:
-    """A network in ONNX Runtime, on the CPU. ``run`` may be called from several threads.
+    """A network in ONNX Runtime. ``run`` may be called from several threads.
 
     It is pickled with its model and may be forked: threads of a process do not exist in its forks, so a session that
     has threads is loaded again there, on first use.
     """
 
-    def __init__(self, model: bytes | Path, threads: int, name: str | None) -> None:
-        self._arguments = model, threads, name
-        self._loaded: onnxruntime.InferenceSession | None = _load(model, threads, name)
+    def __init__(self, model: bytes | Path, threads: int, name: str | None, device: Device) -> None:
+        self._arguments = model, threads, name, device
+        self._loaded: onnxruntime.InferenceSession | None = _load(model, threads, name, device)
         _sessions.add(self)
 
     def run(self, outputs: Sequence[str] | None, inputs: Mapping[str, Any]) -> list[Any]:
@@ -52,6 +55,11 @@ class Session:
     def metadata(self) -> dict[str, str]:
         """Text that the model's file holds beside the network."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    @property
+    def providers(self) -> list[str]:
+        """Execution providers of ONNX Runtime that it runs on, the first one first."""
+        return list(self._session.get_providers())
 
     @property
     def _session(self) -> onnxruntime.InferenceSession:
@@ -85,23 +93,28 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "") -> Session:
-    """Load an ONNX model for the CPU.
+def open_session(model: bytes | Path, *, threads: int | None = None, name: str = "", device: str = DEVICE) -> Session:
+    """Load an ONNX model.
 
     Args:
         model: the file, or its content.
         threads: threads inside one operator; None takes the available CPUs, at most 4.
         name: stands for the path in error messages; by default the path.
+        device: a name in `mien.models.devices.DEVICES`, with its unit after a colon if wanted: "cuda:1".
+
+    Warns:
+        DeviceWarning: the device did not load, and the network runs on the processor.
 
     Raises:
         MissingFileError: there is no such file.
         ModelError: the file is not an ONNX model, or one this ONNX Runtime cannot run.
-        InputError: ``threads`` is below 1.
+        InputError: ``threads`` is below 1, or no such device.
     """
-    return Session(model, thread_count(threads), name or (None if isinstance(model, bytes) else str(model)))
+    path = name or (None if isinstance(model, bytes) else str(model))
+    return Session(model, thread_count(threads), path, parse_device(device))
 
 
-def _load(model: bytes | Path, threads: int, path: str | None) -> onnxruntime.InferenceSession:
+def _load(model: bytes | Path, threads: int, path: str | None, device: Device) -> onnxruntime.InferenceSession:
     # ONNX Runtime (1.29 and later, on Windows all) sends data on models and machine to Microsoft unless both are off;
     # the variable has to be set before it is loaded, or it writes an identifier of the machine into the home folder
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -118,16 +131,27 @@ def _load(model: bytes | Path, threads: int, path: str | None) -> onnxruntime.In
 
     if isinstance(model, Path) and not model.is_file():
         raise MissingFileError("no such model file", path=model, advice="check the path")
+    source = model if isinstance(model, bytes) else str(model)
+    provider, reason = device.info.provider, ""
     try:
-        session = ort.InferenceSession(
-            model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
-        )
+        session = None
+        if provider != CPU_PROVIDER and provider in ort.get_available_providers():
+            load_libraries(device)
+            try:
+                # its own fallback prints on stdout
+                session = ort.InferenceSession(source, options, providers=device.providers(threads), enable_fallback=0)
+            except _onnxruntime_errors() as error:
+                reason = f" ({_one_sentence(error)})"
+        if session is None:
+            session = ort.InferenceSession(source, options, providers=[CPU_PROVIDER])
     except _onnxruntime_errors() as error:
         raise ModelError(
             f"the model cannot be loaded by ONNX Runtime {ort.__version__} ({_one_sentence(error)})",
             path=path,
             advice="get the file again",
         ) from error
+    if provider not in session.get_providers():
+        warnings.warn(_not_loaded(device, reason), DeviceWarning, stacklevel=2)
     _log.info("%s runs on %s", path or "the model", ", ".join(session.get_providers()))
     return session
 
@@ -153,6 +177,13 @@ def run_session(session: Session, outputs: Sequence[str], inputs: Mapping[str, A
         raise ModelError(
             f"model {model!r} cannot be computed ({_one_sentence(error)})", advice="export it again"
         ) from error
+
+
+def _not_loaded(device: Device, reason: str) -> str:
+    return (
+        f"device {device} did not load{reason}, so networks run on the processor; it needs {device.info.needs} "
+        "(`mien doctor` lists what loads)"
+    )
 
 
 def _one_sentence(error: Exception) -> str:

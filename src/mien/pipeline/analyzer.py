@@ -79,6 +79,11 @@ class Analyzer:
         coverage: probability, 0.5 to 0.99, with which the set of labels of each face holds the right one; None for no
             sets. Of no effect on loaded models.
         by_class: sets that do so for the faces of each label, not only over all of them.
+        device: what networks run on, a name in `mien.models.devices.DEVICES` such as "cuda" or "openvino:GPU". Of no
+            effect on loaded models and detectors of OpenCV.
+
+    Warns:
+        DeviceWarning: the device did not load, and networks run on the processor.
 
     Raises:
         InputError: an unknown name, an option out of range, or two models with heads of one name.
@@ -105,6 +110,7 @@ class Analyzer:
         prior: str = DEFAULT,
         coverage: float | None = None,
         by_class: bool = False,
+        device: str = defaults.DEVICE,
     ) -> None:
         if isinstance(models, str):
             raise InputError(f"models is a list of models, got the string {models!r}", advice=f"give [{models!r}]")
@@ -116,11 +122,14 @@ class Analyzer:
         self._detectors: dict[tuple[int, int], Detector] = {}
         self._lock = ForkSafeLock()
         self._flip = flip
+        self._device = device
         detector = self._make_detector(self._detection, self._threads)
         loaded = (
             models
             if isinstance(models, ModelSet)
-            else ModelSet.open(models, threads=threads, prior=prior, coverage=coverage, by_class=by_class)
+            else ModelSet.open(
+                models, threads=threads, prior=prior, coverage=coverage, by_class=by_class, device=device
+            )
         )
         self._loaded: tuple[Detector, ModelSet] | None = (detector, loaded)
 
@@ -398,11 +407,12 @@ class Analyzer:
             "threshold": options.threshold,
             "max_side": options.max_side,
             "flip": self._flip,
+            "device": self._device,
             "models": self.models.describe(),
         }
 
     def _make_detector(self, options: DetectionOptions, threads: int) -> Detector:
-        return self._user_detector or make_detector(options, threads=threads)
+        return self._user_detector or make_detector(options, threads=threads, device=self._device)
 
     def _detector_for(self, threads: int, reduction: int = 1) -> Detector:
         """The detector for a number of threads and pictures that are ``reduction`` times smaller."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mien.defaults import DEVICE
 from mien.errors import InputError
 from mien.models.card import Card, Head
 from mien.models.catalog import read_model
@@ -61,6 +62,7 @@ class ModelSet:
         prior: str = DEFAULT,
         coverage: float | None = None,
         by_class: bool = False,
+        device: str = DEVICE,
     ) -> ModelSet:
         """Load models.
 
@@ -72,6 +74,7 @@ class ModelSet:
                 and it is of no effect on models whose card offers no choice.
             coverage: as `mien.models.model.Model`; loaded models keep their own.
             by_class: the same.
+            device: what they run on, see `mien.models.devices.DEVICES`; of no effect on loaded models.
 
         Raises:
             InputError: an unknown name, two models with heads of one name, or a prior that none of them offers.
@@ -89,6 +92,7 @@ class ModelSet:
                     prior=prior,
                     coverage=coverage,
                     by_class=by_class,
+                    device=device,
                 )
             key = name or model.card.task
             if key in loaded:

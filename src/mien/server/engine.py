@@ -149,6 +149,7 @@ class InferenceEngine:
         limits: what is allowed.
         threads: workers, None for the available CPUs, at most 4.
         min_face: what the detector was built with; reported with the results.
+        device: what detector and models were loaded for; reported likewise.
 
     Attributes:
         pool: the threads that compute.
@@ -167,10 +168,13 @@ class InferenceEngine:
         *,
         threads: int | None = None,
         min_face: int | None = defaults.MIN_FACE,
+        device: str = defaults.DEVICE,
     ) -> None:
         self.detector, self.models, self.limits = detector, models, limits
         limited = LimitedRefiningDetector if isinstance(detector, RefiningDetector) else LimitedDetector
-        self.analyzer = Analyzer(detector=limited(detector, limits.faces), models=models, min_face=min_face, threads=1)
+        self.analyzer = Analyzer(
+            detector=limited(detector, limits.faces), models=models, min_face=min_face, threads=1, device=device
+        )
         self.pool = WorkerPool(thread_count(threads))
         self.decoders = DecoderPool(
             limits.decoders, seconds=limits.decode_seconds, memory_bytes=int(limits.decode_bytes)
@@ -192,6 +196,7 @@ class InferenceEngine:
         models: Iterable[ModelInput] = defaults.MODELS,
         prior: str = DEFAULT,
         threads: int | None = None,
+        device: str = defaults.DEVICE,
     ) -> InferenceEngine:
         """Load detector and models by name; errors as of `mien.Analyzer`."""
         import cv2
@@ -199,8 +204,9 @@ class InferenceEngine:
         # OpenCV would start threads of its own in every worker
         cv2.setNumThreads(1)
         options = detection or DetectionOptions()
-        detector, loaded = make_detector(options, threads=1), ModelSet.open(models, threads=1, prior=prior)
-        return cls(detector, loaded, limits, threads=threads, min_face=options.min_face)
+        detector = make_detector(options, threads=1, device=device)
+        loaded = ModelSet.open(models, threads=1, prior=prior, device=device)
+        return cls(detector, loaded, limits, threads=threads, min_face=options.min_face, device=device)
 
     def warm_up(self) -> None:
         """Run everything once, so that the first request is not slower than the others."""
