@@ -377,8 +377,8 @@ def age_ranges(ages: list[NDArray[np.float32] | None], lead: float | None) -> ND
     """Most probable range of each frame, pooled so far; a new one needs this lead, by default the package's."""
     from mien.smoothing import head_state
 
-    before = head_state._LEAD
-    head_state._LEAD = before if lead is None else lead
+    before = head_state.LEAD
+    head_state.LEAD = before if lead is None else lead
     try:
         state, ranges = head_state.OrderedState(AGE), []
         for row in ages:
@@ -386,7 +386,7 @@ def age_ranges(ages: list[NDArray[np.float32] | None], lead: float | None) -> ND
                 state.add_frame(row.astype(float).tolist(), 1.0)
             ranges.append(int(np.argmax(state.pooled)))
     finally:
-        head_state._LEAD = before
+        head_state.LEAD = before
     return np.array(ranges)
 
 

@@ -75,10 +75,19 @@ def pages(chrome: Any, service: Service) -> Iterator[Open]:
     """``visit("camera", camera=True, …)`` → a page of its own that is ready; what it did wrong fails the test."""
     watch, contexts = Watch(service.url), []
 
-    def visit(view: str = "photos", *, camera: bool = False, script: str = "", wait: bool = True, **how: Any) -> Any:
+    def visit(
+        view: str = "photos",
+        *,
+        place: str = "server",
+        camera: bool = False,
+        script: str = "",
+        wait: bool = True,
+        **how: Any,
+    ) -> Any:
         context = chrome.new_context(**({"viewport": {"width": 1200, "height": 900}} | how))
         contexts.append(context)
         context.set_default_timeout(1000 * SECONDS)
+        context.add_init_script(f"localStorage.setItem('place', '{place}');")
         if camera:
             context.grant_permissions(["camera"], origin=service.url)
         if script:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import re
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ from PIL import Image
 import mien
 from helpers.browser import SECONDS, Media, Watch, browser
 from helpers.pictures import astronaut, hopper, noise
+from helpers.static_host import StaticHost
 from mien.errors import DownloadError, MissingFileError
 from mien.web.runtime import read_runtime
 from mien.web.site import DEFAULT_MODELS, Site, build_site, write_folder, write_single
@@ -35,38 +32,6 @@ def site() -> Site:
         return build_site(read_runtime())
     except (MissingFileError, DownloadError) as error:
         pytest.skip(f"ONNX Runtime for browsers is not to be had here: {error}")
-
-
-@dataclass
-class StaticHost:
-    """A static host of a folder, such as any web server."""
-
-    folder: Path
-    requests: list[str] = field(default_factory=list)
-    server: http.server.ThreadingHTTPServer | None = None
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        requests = self.requests
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                requests.append(self.path)
-
-        handler = functools.partial(Handler, directory=str(self.folder))
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        if self.server is not None:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
 
 
 @pytest.fixture

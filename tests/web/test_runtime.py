@@ -1,4 +1,4 @@
-"""ONNX Runtime for browsers: from a file, a folder, the cache, or npm, and never another than the pinned one."""
+"""What the page takes from npm: from files, folders, the cache, or npm, and never another than the pinned one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,10 @@ def archive(files: dict[str, bytes]) -> bytes:
 @pytest.fixture(autouse=True)
 def pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Small files in the place of the pinned ones, and an empty cache."""
-    monkeypatch.setattr(runtime, "FILES", {name: hashlib.sha256(data).hexdigest() for name, data in CONTENT.items()})
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENT.items()}
+    digest = base64.b64encode(hashlib.sha512(archive(CONTENT)).digest()).decode()
+    package = replace(runtime.PACKAGES[0], files=hashes, integrity=f"sha512-{digest}")
+    monkeypatch.setattr(runtime, "PACKAGES", (package,))
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
@@ -37,12 +41,10 @@ def pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     """An npm that packs this archive."""
     (tmp_path / "packed.tgz").write_bytes(content)
-    digest = base64.b64encode(hashlib.sha512(archive(CONTENT)).digest()).decode()
-    monkeypatch.setattr(runtime, "INTEGRITY", f"sha512-{digest}")
     script = tmp_path / "bin" / "npm"
     script.parent.mkdir()
     script.write_text(
-        f'#!/bin/sh\n[ "$1 $2" = "pack onnxruntime-web@{runtime.VERSION}" ] || exit 3\n'
+        f'#!/bin/sh\n[ "$1 $2" = "pack {runtime.PACKAGES[0].spec}" ] || exit 3\n'
         f'/bin/cp "{tmp_path}/packed.tgz" "$5/a.tgz"\n'
     )
     script.chmod(0o755)
@@ -50,17 +52,19 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None
 
 def test_npm_fetches_once_and_the_cache_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     npm(tmp_path, monkeypatch, archive(CONTENT))
+    assert runtime.cached_runtime() is None
     assert runtime.read_runtime() == CONTENT
     (tmp_path / "bin" / "npm").unlink()
+    assert runtime.cached_runtime() == CONTENT
     assert runtime.read_runtime() == CONTENT
 
 
 def test_from_an_archive_or_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.tgz").write_bytes(archive(CONTENT))
-    assert runtime.read_runtime(tmp_path / "a.tgz") == CONTENT
+    assert runtime.read_runtime([tmp_path / "a.tgz"]) == CONTENT
     for name, content in CONTENT.items():
         (tmp_path / name).write_bytes(content)
-    assert runtime.read_runtime(tmp_path) == CONTENT
+    assert runtime.read_runtime([tmp_path]) == CONTENT
 
 
 def test_without_npm_the_error_says_what_to_run() -> None:
@@ -72,13 +76,13 @@ def test_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     other = archive(CONTENT | {runtime.BINARY: b"another"})
     (tmp_path / "a.tgz").write_bytes(other)
     with pytest.raises(ModelError, match="SHA-256") as refused:
-        runtime.read_runtime(tmp_path / "a.tgz")
+        runtime.read_runtime([tmp_path / "a.tgz"])
     assert refused.value.code == "hash-mismatch"
     (tmp_path / "b.tgz").write_bytes(b"no archive")
-    with pytest.raises(MissingFileError, match="no archive"):
-        runtime.read_runtime(tmp_path / "b.tgz")
-    with pytest.raises(MissingFileError, match="has no"):
-        runtime.read_runtime(tmp_path / "bin")
+    with pytest.raises(MissingFileError, match="holds none of"):
+        runtime.read_runtime([tmp_path / "b.tgz"])
+    with pytest.raises(MissingFileError, match="holds none of"):
+        runtime.read_runtime([tmp_path / "bin"])
     npm(tmp_path, monkeypatch, other)
     with pytest.raises(DownloadError, match="another"):
         runtime.read_runtime()

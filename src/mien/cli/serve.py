@@ -114,6 +114,7 @@ def command(
     from mien.server.limits import load_limits, unread_variables
     from mien.server.open_files import fit_open_files
     from mien.server.run import base_url, listen, log_to_stderr, serve
+    from mien.web.offer import DeviceOffer
 
     limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
     for variable, meant in unread_variables(os.environ, [KEY_VARIABLE]).items():
@@ -137,7 +138,7 @@ def command(
         log_to_stderr(logging.WARNING if quiet else logging.INFO)
         url = base_url(listener)
         serve(
-            create_app(engine, access, limits),
+            create_app(engine, access, limits, device=DeviceOffer(models, prior=prior, min_face=detection.min_face)),
             listener,
             limits,
             on_started=lambda: click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True),

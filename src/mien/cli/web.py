@@ -14,7 +14,7 @@ Examples:
   mien web site/
   mien web --single mien.html
   mien web site/ --models emotion,age,mood=mood.onnx
-  mien web site/ --runtime onnxruntime-web-1.30.0.tgz
+  mien web site/ --runtime onnxruntime-web-1.30.0.tgz --runtime mediabunny-1.61.0.tgz
 """
 
 
@@ -34,13 +34,19 @@ Examples:
     help=f"Height of the smallest face to detect, pixels; by default {defaults.SMALLEST_FACE}, more in large photos.",
 )
 @click.option(
-    "--runtime", type=PATH, help="The archive or folder of the npm package onnxruntime-web; by default npm fetches it."
+    "--runtime",
+    type=PATH,
+    multiple=True,
+    help="Archive or folder of a npm package that the page takes; repeatable; by default npm fetches them.",
 )
-def command(out: Path | None, single: Path | None, models: str, min_face: int | None, runtime: Path | None) -> None:
-    """Write the page of photos as static files into OUT: networks and detector run in the browser.
+def command(
+    out: Path | None, single: Path | None, models: str, min_face: int | None, runtime: tuple[Path, ...]
+) -> None:
+    """Write the page as static files into OUT: detector and networks run in the browser, for photos, camera and clips.
 
     It needs no server of Mien: any static host serves it, pictures stay on the device, and it opens again without a
-    network. npm fetches ONNX Runtime for browsers once; it is then kept in the cache.
+    network. npm fetches ONNX Runtime for browsers and mediabunny, which reads videos, once; the cache keeps them, and
+    `mien serve` offers to compute in the browser from then on.
     """
     from mien.web.runtime import read_runtime
     from mien.web.site import build_site, parse_models, write_folder, write_single

@@ -44,14 +44,14 @@ PADDED_SIDE, PADDED_MARGIN = 128, 64
 """Copy in which faces larger than the picture are detected: longer side, and gray margin all around, pixels."""
 TURNED_SIDE = 192
 """Longer side in pixels of the copies that are turned."""
-_CROP_SIDE, _CROP_REACH = 96, 2.4
+CROP_SIDE, CROP_REACH = 96, 2.4
 """Crop around an expected face: side in pixels, and over the longer side of the box."""
 CONFIRM_SIDE, CONFIRM_REACH = 96, 3.4
 """The same around a face in doubt."""
 CONFIRM_LEAST = 0.05
 """Score below which a crop around a face in doubt shows no face."""
 _CROPS_AT_ONCE = 16
-SAME_FACE_IOU, _DUPLICATE_IOU = 0.3, 0.45
+SAME_FACE_IOU, DUPLICATE_IOU = 0.3, 0.45
 """Intersection over union with an expected box from which a face is the expected one, and of two that are one face."""
 
 Forward = Callable[[NDArray[np.uint8]], Sequence[Floats]]
@@ -337,7 +337,7 @@ def detect_near(
     found, origin = [], []
     for start in range(0, len(rows), _CROPS_AT_ONCE):
         part = rows[start : start + _CROPS_AT_ONCE]
-        tiles = [_crop_tile(rgb, boxes[row], _CROP_SIDE, _CROP_REACH) for row in part]
+        tiles = [_crop_tile(rgb, boxes[row], CROP_SIDE, CROP_REACH) for row in part]
         outputs = forward(np.stack([tile.pixels for tile in tiles]))
         for i, (row, tile) in enumerate(zip(part, tiles, strict=True)):
             near = suppress(tile.candidates([output[i] for output in outputs], threshold))
@@ -349,7 +349,7 @@ def detect_near(
     if not found:
         return Candidates(*(np.empty((0, *shape), np.float32) for shape in ((4,), (), (5, 2)))), np.empty(0, np.intp)
     every = concatenate(found)
-    kept = nms(every.boxes, every.scores, _DUPLICATE_IOU)
+    kept = nms(every.boxes, every.scores, DUPLICATE_IOU)
     return every.select(kept), np.asarray(origin, np.intp)[kept]
 
 

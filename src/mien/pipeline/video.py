@@ -48,7 +48,7 @@ BATCH = 8
 _BATCH_BYTES = 64 << 20
 _WAITING_BYTES = 256 << 20
 """Bytes of pixels that wait for later frames at most: of 4K, ten frames."""
-_MIN_GAP_FRAMES = 2.5
+MIN_GAP_FRAMES = 2.5
 """Least gap of a track, in intervals of the frames: a face may be missed in one frame, however long the interval is."""
 _FUZZ = 1e-6
 
@@ -82,9 +82,9 @@ class VideoPipeline:
         self._tracking = tracking or TrackingOptions()
         self.heads = models.heads
         self._cuts = SceneCutDetector()
-        self._tracker = Tracker(max_gap=max(self._tracking.max_gap, _MIN_GAP_FRAMES * interval))
+        self._tracker = Tracker(max_gap=max(self._tracking.max_gap, MIN_GAP_FRAMES * interval))
         self._propagator = BoxPropagator(detector)
-        max_interval = max(1.0, _MIN_GAP_FRAMES * interval)
+        max_interval = max(1.0, MIN_GAP_FRAMES * interval)
         self._smoother: Smoother | LookAheadSmoother = (
             Smoother(self.heads, smoothing, interval=interval, max_interval=max_interval)
             if live

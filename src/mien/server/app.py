@@ -31,6 +31,7 @@ from mien.server.service import ServiceState
 from mien.server.uploads import ClientGoneError
 from mien.server.v1 import info, live, photos, videos
 from mien.server.workdir import temporary_workdir
+from mien.web.offer import DeviceOffer
 
 _DESCRIPTION = (
     "How faces look to raters, not what people feel: photos, videos and live frames. Nothing leaves the machine that "
@@ -46,7 +47,11 @@ _HTTP_DETAILS = {
 
 
 def create_app(
-    engine: InferenceEngine, access: AccessPolicy | None = None, limits: ServiceLimits | None = None
+    engine: InferenceEngine,
+    access: AccessPolicy | None = None,
+    limits: ServiceLimits | None = None,
+    *,
+    device: DeviceOffer | None = None,
 ) -> FastAPI:
     """The service as an ASGI app.
 
@@ -54,6 +59,7 @@ def create_app(
         engine: analyses photos and frames; the app closes it when it ends.
         access: who may use the service; by default every program on this machine.
         limits: what is allowed; by default those of the engine.
+        device: the files with which the page computes in the browser; None offers that not.
     """
     limits, access, metrics = limits or engine.limits, access or AccessPolicy(), ServiceMetrics()
     app = _DescribedApp(
@@ -73,7 +79,7 @@ def create_app(
         pool.on_start = lambda kind, seconds: metrics.waits.labels(kind.value).observe(seconds)
     metrics.set_build(engine.describe())
     # the work folder and the videos are made when the app starts
-    app.state.parts = engine, access, limits, metrics
+    app.state.parts, app.state.device = (engine, access, limits, metrics), device
     for router in (photos.router, videos.router, live.router, info.router, deepface.router):
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
     app.include_router(web_page.router)

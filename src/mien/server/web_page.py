@@ -5,24 +5,30 @@ The files are read once, so that no path from a client is ever opened.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import html
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-import mien.web
+from mien.errors import MienError
 from mien.server.conditional import not_modified, weak_tag
 from mien.server.problems import ProblemError
+from mien.web.offer import DeviceOffer
+from mien.web.page_files import page_files
 
 router = APIRouter(include_in_schema=False)
 
-_STATIC = Path(mien.web.__file__).parent / "static"
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".gz": "application/octet-stream",
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".svg": "image/svg+xml; charset=utf-8",
@@ -46,14 +52,12 @@ class StaticFile(NamedTuple):
 
 @functools.cache
 def static_files() -> dict[str, StaticFile]:
-    """Name in ``static/`` → file."""
-    files: dict[str, StaticFile] = {}
-    for file in _STATIC.iterdir():
-        if file.suffix in _TYPES:
-            content = file.read_bytes()
-            tag = weak_tag(hashlib.sha256(content).hexdigest()[:32])
-            files[file.name] = StaticFile(content, _TYPES[file.suffix], tag)
-    return files
+    """Name → file of the page."""
+    return {name: _file(name, content) for name, content in page_files().items()}
+
+
+def _file(name: str, content: bytes) -> StaticFile:
+    return StaticFile(content, _TYPES[PurePath(name).suffix], weak_tag(hashlib.sha256(content).hexdigest()[:32]))
 
 
 @router.get("/")
@@ -65,7 +69,19 @@ async def index(request: Request) -> Response:
 @router.get("/static/{name:path}")
 async def static(request: Request, name: str) -> Response:
     """A file of the page."""
+    if name.endswith(".mjs"):  # of others, where they are at hand
+        return _respond(request, name, await _offered(request, DeviceOffer.modules))
     return _respond(request, name)
+
+
+@router.get("/assets/{name:path}")
+async def assets(request: Request, name: str) -> Response:
+    """What the page computes with in the browser; needs the key, because it may be models of one's own."""
+    files = await _offered(request, DeviceOffer.assets)
+    if not files:
+        detail = "run `mien web --single page.html` on this server once: it fetches what computing in the page takes"
+        raise ProblemError("not-found", detail)
+    return _respond(request, name, files)
 
 
 @router.get("/favicon.ico")
@@ -80,13 +96,26 @@ async def docs(request: Request) -> Response:
     return Response(_interface_page(request.app.openapi()), media_type="text/html; charset=utf-8")
 
 
-def _respond(request: Request, name: str) -> Response:
-    file = static_files().get(name)
+async def _offered(request: Request, which: Callable[[DeviceOffer], Mapping[str, bytes]]) -> dict[str, StaticFile]:
+    offer: DeviceOffer | None = getattr(request.app.state, "device", None)
+    if offer is None:
+        return {}
+    try:
+        files = await asyncio.to_thread(which, offer)
+    except MienError as error:
+        raise ProblemError("not-found", f"this server cannot let the page compute: {error}") from None
+    return {name: _file(name, content) for name, content in files.items()}
+
+
+def _respond(request: Request, name: str, files: Mapping[str, StaticFile] | None = None) -> Response:
+    file = (static_files() if files is None else files).get(name)
     if file is None:
         raise ProblemError("not-found", "there is no such file of the page")
     response = not_modified(request, file.tag) or Response(file.content, media_type=file.type)
-    # browsers ask every time, and get an empty answer while the file is the same
-    response.headers["ETag"], response.headers["Cache-Control"] = file.tag, "no-cache"
+    # browsers ask every time, and get an empty answer while the file is the same; those with a hash in the name stay so
+    named = name.endswith(".gz")
+    response.headers["ETag"] = file.tag
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable" if named else "no-cache"
     return response
 
 

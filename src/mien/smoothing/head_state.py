@@ -18,9 +18,9 @@ from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.voting import MajorityVote
 
 _FUZZ = 1e-9
-_LEAD = 0.1
+LEAD = 0.1
 """Lead of pooled probability with which another label of an ordered head becomes the most probable one."""
-_MIN_PROBABILITY = 1e-4
+MIN_PROBABILITY = 1e-4
 """Lower bound of a probability in a pool: a single frame cannot rule out a label."""
 
 
@@ -217,7 +217,7 @@ class OrderedState:
         """Add the prediction of one frame with this weight."""
         self._weight += weight
         self._logs = [
-            total + weight * math.log(p if p > _MIN_PROBABILITY else _MIN_PROBABILITY)
+            total + weight * math.log(p if p > MIN_PROBABILITY else MIN_PROBABILITY)
             for total, p in zip(self._logs, probabilities, strict=True)
         ]
         means = [total / self._weight for total in self._logs]
@@ -227,7 +227,7 @@ class OrderedState:
         pooled = [value / whole for value in odds]
         label = 0 if self.pooled is None else self.pooled.index(max(self.pooled))
         lead = max(pooled) - pooled[label]
-        if self.pooled is None or lead == 0.0 or lead >= _LEAD:
+        if self.pooled is None or lead == 0.0 or lead >= LEAD:
             self.pooled = pooled
 
     def summary(self) -> TrackPrediction | None:

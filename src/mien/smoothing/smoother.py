@@ -25,9 +25,9 @@ from mien.smoothing.head_state import Estimate, decay
 from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.track_state import TrackState
 
-_MIN_WEIGHT = 1e-6
+MIN_WEIGHT = 1e-6
 """Weight of a prediction for a face without score or size."""
-_LARGE = 160.0
+LARGE = 160.0
 """Shorter side above which a larger face is no better view, pixels."""
 _PLAIN = ("id", "start", "end", "frames", "seen")
 """Attributes of a `Track` that JSON holds unchanged."""
@@ -117,7 +117,7 @@ class Smoother:
             for name, nominal in live.nominal.items():
                 estimate = None if estimates is None else estimates[name][i]
                 nominal.add_frame(time, seconds, kept, rows[name][i], estimate)
-            weight = max(score * min(box[2] - box[0], box[3] - box[1], _LARGE), _MIN_WEIGHT)
+            weight = max(score * min(box[2] - box[0], box[3] - box[1], LARGE), MIN_WEIGHT)
             for name, ordered in live.ordered.items():
                 probabilities = rows[name][i]
                 if probabilities is not None:
@@ -281,7 +281,7 @@ def _quality(
     inside_x = min(x2, float(image_size[0])) - max(x1, 0.0)
     inside_y = min(y2, float(image_size[1])) - max(y1, 0.0)
     inside = max(inside_x, 0.0) * max(inside_y, 0.0) / (width * height)
-    return score * min(width, height, _LARGE) * inside * _frontalness(landmarks)
+    return score * min(width, height, LARGE) * inside * _frontalness(landmarks)
 
 
 def _frontalness(landmarks: Sequence[Sequence[float]]) -> float:

@@ -12,40 +12,40 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-_CELL = 0.25
+CELL = 0.25
 """Side of a cell, in sizes of the face (the square root of its box's area)."""
-_SAMPLES = 3
+SAMPLES = 3
 """Samples of a cell along each side."""
-_HEAD = (3, -3, 3)
+HEAD = (3, -3, 3)
 """Columns, first and past-the-last row of cells from the middle of the box: hair and face without the background."""
-_CHEST = (5, 3, 6)
-_DARK = 48.0
+CHEST = (5, 3, 6)
+DARK = 48.0
 """Levels added to a cell's brightness before its colour is divided by it: dark cells have no reliable colour."""
-_WEIGHTS = np.array([0.25, 4.0, 4.0], np.float32)
+WEIGHTS = np.array([0.25, 4.0, 4.0], np.float32)
 """Of the squared differences in brightness and the two colours."""
-_HALF_DISTANCE = 0.1
+HALF_DISTANCE = 0.1
 """Squared difference at which a cell's distance is 0.5: a few cells that something covers must not decide."""
 
 
 def _cell_centres() -> Floats:
     """``(n_cells, 2)`` xy from the middle of the box, in sizes of the face."""
     blocks = []
-    for n_columns, first, end in (_HEAD, _CHEST):
+    for n_columns, first, end in (HEAD, CHEST):
         rows, columns = np.mgrid[first:end, 0:n_columns]
         blocks.append(np.stack([columns - (n_columns - 1) / 2, rows + 0.5], axis=-1).reshape(-1, 2))
-    return (_CELL * np.concatenate(blocks)).astype(np.float32)
+    return (CELL * np.concatenate(blocks)).astype(np.float32)
 
 
 def _sample_points() -> Floats:
     """``(n_cells, samples, 2)`` points at which colours are sampled, as `_cell_centres`."""
-    step = _CELL * ((np.arange(_SAMPLES, dtype=np.float32) + 0.5) / _SAMPLES - 0.5)
+    step = CELL * ((np.arange(SAMPLES, dtype=np.float32) + 0.5) / SAMPLES - 0.5)
     return (_CENTRES[:, None] + np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)).astype(np.float32)
 
 
 _CENTRES = _cell_centres()
 _POINTS = _sample_points()
 _RADIUS = float(np.abs(_CENTRES).max())
-_BODY = np.array([0.5, 0.6], np.float32)
+BODY = np.array([0.5, 0.6], np.float32)
 """Half width and half height of a head around the middle of its box, in sizes of the face."""
 N_CELLS = len(_CENTRES)
 N_CHANNELS = 3
@@ -87,7 +87,7 @@ def _visible_cells(centres: Floats, sizes: Floats, size: tuple[int, int]) -> NDA
     np.fill_diagonal(near, False)
     face, other = np.nonzero(near)
     offset = np.abs(cells[face] - centres[other, None]) / sizes[other, None, None]
-    pair, cell = np.nonzero((offset[..., 0] < _BODY[0]) & (offset[..., 1] < _BODY[1]))
+    pair, cell = np.nonzero((offset[..., 0] < BODY[0]) & (offset[..., 1] < BODY[1]))
     visible[face[pair], cell] = False
     return np.asarray(visible, np.bool_)
 
@@ -100,7 +100,7 @@ def _normalise(colour: Floats, visible: NDArray[np.bool_]) -> Floats:
     count = np.maximum(weight.sum(axis=1, keepdims=True), 1)
     mean = (bright * weight).sum(axis=1, keepdims=True) / count
     deviation = np.sqrt(((bright - mean) ** 2 * weight).sum(axis=1, keepdims=True) / count)
-    ground = bright + np.float32(_DARK)
+    ground = bright + np.float32(DARK)
     channels = [(bright - mean) / (deviation + 16), (red - green) / ground, ((red + green) / 2 - blue) / ground]
     return np.stack(channels, axis=-1).astype(np.float32)
 
@@ -122,7 +122,7 @@ def descriptor_distance(
     both = (a_visible & b_visible).astype(np.float32)
     # three channels: adding them one by one is several times faster than a sum over a short axis
     bright, warm, cool = np.moveaxis((a - b) ** 2, 2, 0)
-    squares = _WEIGHTS[0] * bright + _WEIGHTS[1] * warm + _WEIGHTS[2] * cool
+    squares = WEIGHTS[0] * bright + WEIGHTS[1] * warm + WEIGHTS[2] * cool
     total = both.sum(axis=1)
-    distance = (squares / (squares + np.float32(_HALF_DISTANCE)) * both).sum(axis=1) / np.maximum(total, 1)
+    distance = (squares / (squares + np.float32(HALF_DISTANCE)) * both).sum(axis=1) / np.maximum(total, 1)
     return distance, total / np.float32(N_CELLS)

@@ -22,9 +22,9 @@ from mien.tracking.optical_flow import track_box
 Ids = NDArray[np.int64]
 Boxes = NDArray[np.float32]
 
-_SAME_FACE_IOU = 0.3
+SAME_FACE_IOU = 0.3
 """Intersection over union above which two boxes count as the same face."""
-_SAME_FACE_COVER = 0.5
+SAME_FACE_COVER = 0.5
 """Share of the smaller of two boxes that the other covers, above which they count as the same face."""
 
 
@@ -147,6 +147,6 @@ def _same_face_as_any(boxes: Boxes, others: Boxes) -> NDArray[np.bool_]:
     """``(n,)`` whether each box is the same face as one of the others."""
     if not len(boxes) or not len(others):
         return np.zeros(len(boxes), np.bool_)
-    same = iou(boxes, others) > _SAME_FACE_IOU
-    same |= iou(boxes, others, over_smaller=True) > _SAME_FACE_COVER
+    same = iou(boxes, others) > SAME_FACE_IOU
+    same |= iou(boxes, others, over_smaller=True) > SAME_FACE_COVER
     return np.asarray(same.any(axis=1), np.bool_)

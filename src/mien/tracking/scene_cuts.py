@@ -26,35 +26,35 @@ from mien.errors import InputError
 
 Floats = NDArray[np.float32]
 
-_WIDTH, _HEIGHT = 24, 18
-_SAMPLES = 4
+WIDTH, HEIGHT = 24, 18
+SAMPLES = 4
 """Pixels of the frame that are averaged for one pixel of a thumbnail, along each side."""
-_BLOCK, _REACH = 6, 4
+BLOCK, REACH = 6, 4
 """Side of a block and the distance up to which it is matched, pixels of the thumbnail."""
-_COVERED = 0.25
+COVERED = 0.25
 """Part of the picture that may change without being a new scene."""
-_OTHER, _UNLIKE = 0.8, 0.9
+OTHER, UNLIKE = 0.8, 0.9
 """Structure below which the scene is another; and below which it is where the colours differ as well."""
-_OTHER_COLORS = 0.9
+OTHER_COLORS = 0.9
 """Overlap of the colours below which they differ."""
-_BRIGHTER = 40.0
+BRIGHTER = 40.0
 """Gray levels of change in the mean above which colours count for nothing: a flash whitens them."""
-_DROP = 0.12
+DROP = 0.12
 """How much worse than between the frames before the structure matches at a cut, at least."""
-_SMOOTH = 4.0
+SMOOTH = 4.0
 """Standard deviation in gray levels at which a block has half its full weight."""
-_BLANK = 4.0
+BLANK = 4.0
 """Standard deviation below which a picture is black, white or fog: nothing can be compared with it."""
-_STILL = 0.1
+STILL = 0.1
 """Mean difference of two thumbnails, over the contrast of one, below which nothing need be matched."""
-_MEMORY = 3
+MEMORY = 3
 """Number of frames that a new one is compared with: the end of a flash or of a broken frame is no cut."""
-_SETTLE = 2
+SETTLE = 2
 """Frames after a cut that are no other cut: a flash may light the first ones."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_BINS = 12
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+BINS = 12
 """Bins of a color histogram along each of its two axes."""
-_DARK = 30.0
+DARK = 30.0
 """Sum of the three channels at which a color counts half: those of black are noise."""
 
 
@@ -72,7 +72,7 @@ class SceneCutDetector:
     def __init__(self) -> None:
         self._past: list[_Look] = []
         self._structure = 1.0  # between the last two frames
-        self._since_cut = _SETTLE
+        self._since_cut = SETTLE
 
     def update(self, rgb: NDArray[np.uint8]) -> bool:
         """Whether a new scene starts with this frame; the first frame starts none.
@@ -86,20 +86,20 @@ class SceneCutDetector:
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise InputError(f"scene cuts are detected in RGB uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
         thumbnail = _thumbnail(rgb)
-        gray = thumbnail @ _LUMA
-        if gray.std() < _BLANK:
+        gray = thumbnail @ LUMA
+        if gray.std() < BLANK:
             return False
         now = _Look(gray, _color_histogram(thumbnail))
         structure = structure_similarity(self._past[0].gray, gray) if self._past else 1.0
-        limit = self._structure - _DROP
+        limit = self._structure - DROP
         cut = (
             bool(self._past)
-            and self._since_cut >= _SETTLE
+            and self._since_cut >= SETTLE
             and _is_other(self._past[0], now, structure, limit)
             and all(_is_other(p, now, structure_similarity(p.gray, gray), limit) for p in self._past[1:])
         )
-        self._since_cut = 0 if cut else min(self._since_cut + 1, _SETTLE)
-        self._past, self._structure = [now, *self._past[: _MEMORY - 1]], structure
+        self._since_cut = 0 if cut else min(self._since_cut + 1, SETTLE)
+        self._past, self._structure = [now, *self._past[: MEMORY - 1]], structure
         return cut
 
     def state(self) -> dict[str, Any]:
@@ -113,8 +113,8 @@ class SceneCutDetector:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state`; `InputError` where its thumbnails have another size."""
         past = [_Look(np.array(p["gray"], np.float32), np.array(p["colors"], np.float32)) for p in state["past"]]
-        if len(past) > _MEMORY or any(
-            look.gray.shape != (_HEIGHT, _WIDTH) or look.colors.shape != (_BINS**2,) for look in past
+        if len(past) > MEMORY or any(
+            look.gray.shape != (HEIGHT, WIDTH) or look.colors.shape != (BINS**2,) for look in past
         ):
             raise InputError("the saved state is of other pictures", advice="start the video again, without it")
         self._past = past
@@ -123,12 +123,12 @@ class SceneCutDetector:
 
 def _is_other(before: _Look, now: _Look, structure: float, limit: float) -> bool:
     """Whether two frames show different scenes, whose structure has a similarity and must be below a limit."""
-    if structure >= min(_UNLIKE, limit):
+    if structure >= min(UNLIKE, limit):
         return False
-    if structure < _OTHER:
+    if structure < OTHER:
         return True
-    brighter = abs(float(now.gray.mean() - before.gray.mean())) > _BRIGHTER
-    return not brighter and float(np.minimum(before.colors, now.colors).sum()) < _OTHER_COLORS
+    brighter = abs(float(now.gray.mean() - before.gray.mean())) > BRIGHTER
+    return not brighter and float(np.minimum(before.colors, now.colors).sum()) < OTHER_COLORS
 
 
 def structure_similarity(before: Floats, now: Floats) -> float:
@@ -141,10 +141,10 @@ def structure_similarity(before: Floats, now: Floats) -> float:
         before: float32 ``(18, 24)``, 0–255.
         now: likewise.
     """
-    if float(np.abs(before - now).mean()) < _STILL * float(now.std()):
+    if float(np.abs(before - now).mean()) < STILL * float(now.std()):
         return 1.0
-    grid = now.reshape(_HEIGHT // _BLOCK, _BLOCK, _WIDTH // _BLOCK, _BLOCK).transpose(0, 2, 1, 3)
-    blocks: Floats = grid.reshape(-1, _BLOCK * _BLOCK)
+    grid = now.reshape(HEIGHT // BLOCK, BLOCK, WIDTH // BLOCK, BLOCK).transpose(0, 2, 1, 3)
+    blocks: Floats = grid.reshape(-1, BLOCK * BLOCK)
     blocks = blocks - blocks.mean(axis=1, keepdims=True)
     contrast = np.sqrt((blocks * blocks).sum(axis=1))
     places = _places(before)
@@ -152,45 +152,45 @@ def structure_similarity(before: Floats, now: Floats) -> float:
     products = np.matmul(places, blocks[:, :, None])[:, :, 0]
     norms = np.sqrt(np.einsum("bdp,bdp->bd", places, places)) * contrast[:, None]
     correlation = products / np.maximum(norms, 1e-3)  # (blocks, displacements)
-    weights = contrast / (contrast + _SMOOTH * _BLOCK) + 1e-6
+    weights = contrast / (contrast + SMOOTH * BLOCK) + 1e-6
     order = np.argsort(-correlation, axis=0)
     ordered = weights[order]
-    wanted = (1.0 - _COVERED) * weights.sum()
+    wanted = (1.0 - COVERED) * weights.sum()
     used = np.clip(wanted - (np.cumsum(ordered, axis=0) - ordered), 0.0, ordered)
     return float((used * np.take_along_axis(correlation, order, axis=0)).sum(axis=0).max() / wanted)
 
 
 def _places(gray: Floats) -> Floats:
     """``(12, 81, 36)``: for each block and displacement, the pixels of the thumbnail in that place."""
-    around = np.pad(gray, _REACH, mode="reflect")
+    around = np.pad(gray, REACH, mode="reflect")
     rows, columns = around.strides
-    shape = (_HEIGHT // _BLOCK, _WIDTH // _BLOCK, 2 * _REACH + 1, 2 * _REACH + 1, _BLOCK, _BLOCK)
-    strides = (_BLOCK * rows, _BLOCK * columns, rows, columns, rows, columns)
+    shape = (HEIGHT // BLOCK, WIDTH // BLOCK, 2 * REACH + 1, 2 * REACH + 1, BLOCK, BLOCK)
+    strides = (BLOCK * rows, BLOCK * columns, rows, columns, rows, columns)
     places = as_strided(around, shape, strides, writeable=False)
-    return np.asarray(places.reshape(-1, shape[2] * shape[3], _BLOCK * _BLOCK), np.float32)
+    return np.asarray(places.reshape(-1, shape[2] * shape[3], BLOCK * BLOCK), np.float32)
 
 
 def _thumbnail(rgb: NDArray[np.uint8]) -> Floats:
     """``(18, 24, 3)``, 0–255: means of samples, so that the cost is independent of the frame's size."""
     height, width = rgb.shape[:2]
-    rows = ((np.arange(_HEIGHT * _SAMPLES) + 0.5) * height / (_HEIGHT * _SAMPLES)).astype(np.intp)
-    columns = ((np.arange(_WIDTH * _SAMPLES) + 0.5) * width / (_WIDTH * _SAMPLES)).astype(np.intp)
-    samples = rgb[rows[:, None], columns].reshape(_HEIGHT, _SAMPLES, _WIDTH * _SAMPLES, 3)
-    sums = samples.sum(axis=1, dtype=np.uint16).reshape(_HEIGHT, _WIDTH, _SAMPLES, 3).sum(axis=2, dtype=np.uint32)
-    return np.asarray(sums / (_SAMPLES * _SAMPLES), np.float32)
+    rows = ((np.arange(HEIGHT * SAMPLES) + 0.5) * height / (HEIGHT * SAMPLES)).astype(np.intp)
+    columns = ((np.arange(WIDTH * SAMPLES) + 0.5) * width / (WIDTH * SAMPLES)).astype(np.intp)
+    samples = rgb[rows[:, None], columns].reshape(HEIGHT, SAMPLES, WIDTH * SAMPLES, 3)
+    sums = samples.sum(axis=1, dtype=np.uint16).reshape(HEIGHT, WIDTH, SAMPLES, 3).sum(axis=2, dtype=np.uint32)
+    return np.asarray(sums / (SAMPLES * SAMPLES), np.float32)
 
 
 def _color_histogram(thumbnail: Floats) -> Floats:
     """Shares of the colours ``(144,)``, without their brightness; each is divided among neighbouring bins."""
     red, green, blue = thumbnail[..., 0].ravel(), thumbnail[..., 1].ravel(), thumbnail[..., 2].ravel()
-    whole = red + green + blue + _DARK
-    histogram = np.zeros(_BINS**2)
+    whole = red + green + blue + DARK
+    histogram = np.zeros(BINS**2)
     halves = []
     for value in (2 * (red - blue) / whole, 2.4 * (2 * green - red - blue) / whole):
-        position = np.clip((value + 1) / 2 * (_BINS - 1), 0, _BINS - 1.001)
+        position = np.clip((value + 1) / 2 * (BINS - 1), 0, BINS - 1.001)
         low = position.astype(np.intp)
         halves.append(((low, 1 - (position - low)), (low + 1, position - low)))
     for row, share in halves[0]:
         for column, other in halves[1]:
-            histogram += np.bincount(row * _BINS + column, share * other, _BINS**2)
+            histogram += np.bincount(row * BINS + column, share * other, BINS**2)
     return np.asarray(histogram / histogram.sum(), np.float32)

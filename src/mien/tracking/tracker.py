@@ -27,25 +27,25 @@ Ids = NDArray[np.int64]
 RECENT = 0.5
 """Seconds after which a lost face is no longer propagated to where it is expected."""
 
-_CENTRE = MotionModel(speed=1.8, memory=0.5, noise=0.05)
+CENTRE = MotionModel(speed=1.8, memory=0.5, noise=0.05)
 """Units are sizes of the face: the square root of its box's area."""
-_SIZE = MotionModel(speed=0.35, memory=0.5, noise=0.06)
+SIZE = MotionModel(speed=0.35, memory=0.5, noise=0.06)
 """Units are natural logarithms of pixels."""
-_BORDER_NOISE = 4.0
+BORDER_NOISE = 4.0
 """Factor on the measurement noise of a box that the picture's border cuts."""
-_TAIL = 10.0
+TAIL = 10.0
 """Degrees of freedom of the t distribution of innovations: faces jump more often than in a Gaussian."""
-_NEW = 6.5
+NEW = 6.5
 """Evidence, in nats, above which a pair is likelier than a new person."""
-_ABSENT, _ABSENT_SECONDS = 3.0, 0.5
+ABSENT, ABSENT_SECONDS = 3.0, 0.5
 """Evidence, in nats, that a track loses by a long absence, and the time constant with which it does."""
-_MAX_APPEARANCE = 7.0
-"""Greatest evidence, in nats, of appearance: for a pair at half of `_NEUTRAL_DISTANCE`, against it at 1.5 times."""
-_NEUTRAL_DISTANCE = 0.53
+MAX_APPEARANCE = 7.0
+"""Greatest evidence, in nats, of appearance: for a pair at half of `NEUTRAL_DISTANCE`, against it at 1.5 times."""
+NEUTRAL_DISTANCE = 0.53
 """Distance of descriptors that is evidence neither for nor against a pair."""
-_DESCRIPTOR_SECONDS = 1.0
+DESCRIPTOR_SECONDS = 1.0
 """Time constant with which a track's descriptor adapts."""
-_ASPECT_SECONDS = 0.3
+ASPECT_SECONDS = 0.3
 """Time constant with which a track's aspect adapts."""
 
 _TRACK = np.dtype(
@@ -193,10 +193,10 @@ class Tracker:
             seconds = now - self._time
             unit = np.exp(tracks["size"][:, 0, 0])
             tracks["centre"], tracks["centre_spread"] = advance(
-                tracks["centre"], tracks["centre_spread"], seconds, _CENTRE, unit
+                tracks["centre"], tracks["centre_spread"], seconds, CENTRE, unit
             )
             tracks["size"], tracks["size_spread"] = advance(
-                tracks["size"], tracks["size_spread"], seconds, _SIZE, np.ones_like(unit)
+                tracks["size"], tracks["size_spread"], seconds, SIZE, np.ones_like(unit)
             )
         return tracks
 
@@ -208,15 +208,15 @@ class Tracker:
         visible: NDArray[np.bool_],
     ) -> Floats:
         """``(m, n)`` minus the evidence, in nats, that a face belongs to a track and not to a new person."""
-        cost = _negative_log_density(tracks, measured) - _NEW
+        cost = _negative_log_density(tracks, measured) - NEW
         if self._time is not None:
-            cost -= _ABSENT * np.expm1((tracks["last_seen"] - self._time) / _ABSENT_SECONDS)[:, None]
+            cost -= ABSENT * np.expm1((tracks["last_seen"] - self._time) / ABSENT_SECONDS)[:, None]
         if not self._appearance:
             return cost
-        rows, columns = np.nonzero(cost < _MAX_APPEARANCE)
+        rows, columns = np.nonzero(cost < MAX_APPEARANCE)
         known = tracks["views"][rows] > 0
         distance, share = descriptor_distance(tracks["descriptor"][rows], known, descriptors[columns], visible[columns])
-        cost[rows, columns] -= _MAX_APPEARANCE * share * np.clip(2 - 2 * distance / _NEUTRAL_DISTANCE, -1, 1)
+        cost[rows, columns] -= MAX_APPEARANCE * share * np.clip(2 - 2 * distance / NEUTRAL_DISTANCE, -1, 1)
         return cost
 
 
@@ -234,7 +234,7 @@ def _measure(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.vo
     measured["size"] = np.log(sides).mean(axis=1)
     measured["aspect"] = np.log(sides[:, 1] / sides[:, 0])
     at_border = (corners[:, :2] <= 0).any(axis=1) | (corners[:, 2:] >= np.array(size)).any(axis=1)
-    measured["noise_factor"] = np.where(at_border, _BORDER_NOISE, 1.0)
+    measured["noise_factor"] = np.where(at_border, BORDER_NOISE, 1.0)
     return measured
 
 
@@ -249,11 +249,11 @@ def _no_descriptors(n: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 def _negative_log_density(tracks: NDArray[np.void], measured: NDArray[np.void]) -> Floats:
     """``(m, n)`` minus the log density of each face under each track's prediction, in sizes of the face; nats."""
     unit = np.exp(tracks["size"][:, 0, 0])[:, None]
-    centre = tracks["centre_spread"][:, :1] / unit**2 + (_CENTRE.noise * measured["noise_factor"]) ** 2
-    size = tracks["size_spread"][:, :1] + (_SIZE.noise * measured["noise_factor"]) ** 2
+    centre = tracks["centre_spread"][:, :1] / unit**2 + (CENTRE.noise * measured["noise_factor"]) ** 2
+    size = tracks["size_spread"][:, :1] + (SIZE.noise * measured["noise_factor"]) ** 2
     distance = ((tracks["centre"][:, None, :, 0] - measured["centre"]) ** 2).sum(axis=2) / unit**2 / centre
     distance = distance + (tracks["size"][:, :1, 0] - measured["size"]) ** 2 / size
-    return np.asarray((_TAIL + 3) / 2 * np.log1p(distance / _TAIL) + np.log(centre) + np.log(size) / 2, np.float64)
+    return np.asarray((TAIL + 3) / 2 * np.log1p(distance / TAIL) + np.log(centre) + np.log(size) / 2, np.float64)
 
 
 def _correct_tracks(
@@ -269,15 +269,15 @@ def _correct_tracks(
     unit = np.exp(tracks["size"][:, 0, 0])
     noise = measured["noise_factor"]
     out["centre"], out["centre_spread"] = correct(
-        tracks["centre"], tracks["centre_spread"], measured["centre"], (_CENTRE.noise * noise * unit) ** 2
+        tracks["centre"], tracks["centre_spread"], measured["centre"], (CENTRE.noise * noise * unit) ** 2
     )
     out["size"], out["size_spread"] = correct(
-        tracks["size"], tracks["size_spread"], measured["size"][:, None], (_SIZE.noise * noise) ** 2
+        tracks["size"], tracks["size_spread"], measured["size"][:, None], (SIZE.noise * noise) ** 2
     )
-    gain = -np.expm1(-gap / _ASPECT_SECONDS) / noise
+    gain = -np.expm1(-gap / ASPECT_SECONDS) / noise
     out["aspect"] += gain * (measured["aspect"] - tracks["aspect"])
     # a plain mean of the first views, then an exponential one
-    share = np.maximum(-np.expm1(-gap / _DESCRIPTOR_SECONDS)[:, None], 1 / (tracks["views"] + 1)) * visible
+    share = np.maximum(-np.expm1(-gap / DESCRIPTOR_SECONDS)[:, None], 1 / (tracks["views"] + 1)) * visible
     out["descriptor"] += (share[..., None] * (descriptors - tracks["descriptor"])).astype(np.float32)
     out["views"] += visible
     out["last_seen"] = time
@@ -295,10 +295,10 @@ def _new_tracks(
     unit = np.exp(measured["size"])
     tracks["id"], tracks["last_seen"], tracks["aspect"] = ids, time, measured["aspect"]
     tracks["centre"][:, :, 0], tracks["size"][:, 0, 0] = measured["centre"], measured["size"]
-    tracks["centre_spread"][:, 0] = (_CENTRE.noise * measured["noise_factor"] * unit) ** 2
-    tracks["centre_spread"][:, 2] = (_CENTRE.speed * unit) ** 2
-    tracks["size_spread"][:, 0] = (_SIZE.noise * measured["noise_factor"]) ** 2
-    tracks["size_spread"][:, 2] = _SIZE.speed**2
+    tracks["centre_spread"][:, 0] = (CENTRE.noise * measured["noise_factor"] * unit) ** 2
+    tracks["centre_spread"][:, 2] = (CENTRE.speed * unit) ** 2
+    tracks["size_spread"][:, 0] = (SIZE.noise * measured["noise_factor"]) ** 2
+    tracks["size_spread"][:, 2] = SIZE.speed**2
     tracks["descriptor"], tracks["views"] = descriptors, visible
     return tracks
 

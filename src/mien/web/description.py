@@ -15,9 +15,14 @@ def describe_models(models: ModelSet) -> dict[str, Any]:
     """``heads``, ``columns`` and ``cards``; JSON-ready."""
     return {
         "heads": _heads(models),
-        "columns": [_column(column) for column in face_columns(models.heads, video=False) if column.flat],
+        "columns": described_columns(models, video=False),
         "cards": {name: json.loads(model.card.to_json()) for name, model in models.models.items()},
     }
+
+
+def described_columns(models: ModelSet, *, video: bool) -> list[dict[str, Any]]:
+    """The columns of the table of photos or videos, in order; JSON-ready."""
+    return [_column(column) for column in face_columns(models.heads, video=video) if column.flat]
 
 
 def _heads(models: ModelSet) -> dict[str, Any]:

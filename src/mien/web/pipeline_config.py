@@ -6,10 +6,12 @@ from typing import Any
 
 from mien import defaults
 from mien.detect import landmark_refinement, mien, plausibility, raw_output, single_shot
-from mien.models.card import Card, Head
+from mien.models.card import Head
+from mien.models.model import Model
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.face_columns import face_columns
 from mien.results.view import view_constants
+from mien.web.video_config import video_config
 
 MAX_FACES = 100
 """Faces of a photo that are returned at most, the best scores first."""
@@ -69,16 +71,18 @@ def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FAC
                 "crop_reach": landmark_refinement.REACH,
             },
         },
-        "models": {name: _card(name, model.card, models) for name, model in models.models.items()},
+        "models": {name: _card(name, model, models) for name, model in models.models.items()},
         "views": _views(models),
         "digits": _digits(models),
         "max_faces": MAX_FACES,
         "view": view_constants(),
+        "video": video_config(models),
     }
 
 
-def _card(name: str, card: Card, models: ModelSet) -> dict[str, Any]:
+def _card(name: str, model: Model, models: ModelSet) -> dict[str, Any]:
     """The part of a card that predictions follow from."""
+    card = model.card
     return {
         "size": card.size,
         "channels": card.channels,
@@ -91,18 +95,22 @@ def _card(name: str, card: Card, models: ModelSet) -> dict[str, Any]:
             "box_weight": card.frame.box_weight,
         },
         "heads": [
-            _head(head, shown if shown in models.heads else None) for shown, head in named_heads(name, card).items()
+            _head(head, shown if shown in models.heads else None, model.prior)
+            for shown, head in named_heads(name, card).items()
         ],
     }
 
 
-def _head(head: Head, shown: str | None) -> dict[str, Any]:
-    """A head with the read-out of the default prior; ``shown`` is its name in results."""
-    readout = head.readout()
+def _head(head: Head, shown: str | None, prior: str) -> dict[str, Any]:
+    """A head with its read-out; ``shown`` is its name in results."""
+    readout = head.readout(prior)
     return {
         "name": head.name,
         "shown": shown,
         "labels": list(head.labels),
+        "ordered": head.ordered,
+        "interval": head.interval,
+        "auxiliary": head.auxiliary,
         "frequencies": list(head.frequencies),
         "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
         "readout": {

@@ -1,7 +1,7 @@
 """The page as files that need no server: a folder for any static host, or one file that opens from a double click.
 
-The page is that of ``mien serve`` (``static/``) with the modules of ``device/`` in place of those that ask a server:
-detector and networks run in the browser. Large files are stored compressed, so that every host sends them so.
+The page is that of ``mien serve``, which may compute in the browser as well, without what needs the server. Large files
+are stored compressed, so that every host sends them so.
 """
 
 from __future__ import annotations
@@ -19,31 +19,28 @@ from typing import Any
 
 import mien
 from mien import defaults
-from mien.detect.mien import LANDMARKS, NETWORK
+from mien.detect.mien import LANDMARKS, NETWORK, MienDetector
+from mien.draw.palette import COLOURS
 from mien.errors import InputError
 from mien.files import atomic_path, is_file, output_errors, refuse_foreign_files
 from mien.models.catalog import read_model
 from mien.predict.model_set import ModelSet
-from mien.web.description import describe_models
+from mien.web.description import describe_models, described_columns
+from mien.web.page_files import page_files
 from mien.web.pipeline_config import pipeline_config
-from mien.web.runtime import BINARY, PACKAGE, SCRIPT, VERSION
+from mien.web.runtime import BINARY, PACKAGES, SCRIPT, VIDEO_READER
 
 DEFAULT_MODELS: Mapping[str, str] = {"emotion": "emotion-int8", "age": "age"}
 """Name in results → model. The emotion network in 8 bits: the page is 3 MB smaller."""
 MAX_PIXELS = 25_000_000
 """Larger photos are analysed at this many pixels: browsers have less memory than Python."""
-_HERE = Path(__file__).parent
-_SHARED, _OWN = _HERE / "static", _HERE / "device"
-SERVER_ONLY = frozenset(
-    {"camera.js", "clip.js", "clip_faces.js", "clip_store.js", "live_history.js", "timeline.js", "track_table.js"}
-)
-"""Scripts that the page without a server has not."""
 _SETTINGS, _SERVICE_WORKER = "settings.json", "service-worker.js"
+_MODULES = (SCRIPT, VIDEO_READER)
 _IMPORT = re.compile(r'(\bfrom |\bimport )"\./([\w-]+\.js)"')
 _CSP = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'"
 _FOLDER_CSP = (
-    f"{_CSP}; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "worker-src 'self'"
+    f"{_CSP}; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; "
+    "connect-src 'self'; worker-src 'self'"
 )
 
 
@@ -87,14 +84,42 @@ def build_site(
         ModelError, MissingFileError: a model that cannot be read.
     """
     loaded = ModelSet.open(dict(models), threads=1)
-    for name, model in loaded.models.items():
+    networks = {name: read_model(file) for name, file in models.items()}
+    assets = device_assets(runtime, loaded, networks, min_face=min_face)
+    static = dict(page_files()) | {name: runtime[name] for name in _MODULES}
+    index, worker = device_page(static.pop("index.html").decode()), static.pop(_SERVICE_WORKER).decode()
+    names = ["./", *(f"static/{name}" for name in static), *(f"assets/{name}" for name in assets)]
+    version = hashlib.sha256(b"".join([index.encode(), *static.values(), *assets.values()])).hexdigest()[:16]
+    worker = worker.replace("@VERSION@", version).replace("/* @FILES@ */ []", json.dumps(names))
+    return Site(index, static, assets, worker)
+
+
+def device_assets(
+    runtime: Mapping[str, bytes],
+    models: ModelSet,
+    networks: Mapping[str, bytes],
+    *,
+    min_face: int | None = defaults.MIN_FACE,
+) -> dict[str, bytes]:
+    """What the page computes with: settings, networks and runtime; name → content.
+
+    Args:
+        runtime: from `mien.web.runtime.read_runtime`.
+        models: what predicts.
+        networks: name of each of them → content of its file.
+        min_face: height of the smallest face to detect, pixels; None as for `mien.detect.mien.MienDetector`.
+
+    Raises:
+        InputError: a model that takes more than pixels.
+    """
+    for name, model in models.models.items():
         if model.card.features:
             raise InputError(f"model {name!r} takes {', '.join(model.card.features)} features, which the page has not")
     contents = {
         "runtime": (BINARY, runtime[BINARY]),
         "detector": ("detector.onnx", NETWORK.read()),
         "landmarks": ("landmarks.onnx", LANDMARKS.read()),
-        **{name: (f"model-{name}.onnx", read_model(file)) for name, file in models.items()},
+        **{name: (f"model-{name}.onnx", content) for name, content in networks.items()},
     }
     files: dict[str, dict[str, Any]] = {}
     assets: dict[str, bytes] = {}
@@ -108,21 +133,13 @@ def build_site(
         files[name] = {"file": stored, "bytes": len(compressed), "sha256": sha256}
     settings = {
         "files": files,
-        "config": pipeline_config(loaded, min_face=min_face),
+        "config": pipeline_config(models, min_face=min_face),
         "max_pixels": MAX_PIXELS,
-        "models": {"models": _described(loaded), **describe_models(loaded)},
+        "models": {"models": _described(models), **describe_models(models)},
+        "video_columns": described_columns(models, video=True),
+        "colours": {label: f"#{bytes(rgb).hex()}" for label, rgb in COLOURS.items()},
     }
-    assets = {_SETTINGS: json.dumps(settings, ensure_ascii=False).encode(), **assets}
-    static = {path.name: path.read_bytes() for path in sorted(_SHARED.iterdir()) if path.is_file()}
-    index = device_page(static.pop("index.html").decode())
-    own = {path.name: path.read_bytes() for path in sorted(_OWN.iterdir()) if path.is_file()}
-    worker = own.pop(_SERVICE_WORKER).decode()
-    static = {name: content for name, content in static.items() if name not in SERVER_ONLY} | own
-    static[SCRIPT] = runtime[SCRIPT]
-    names = ["./", *(f"static/{name}" for name in static), *(f"assets/{name}" for name in assets)]
-    version = hashlib.sha256(b"".join([index.encode(), *static.values(), *assets.values()])).hexdigest()[:16]
-    worker = worker.replace("@VERSION@", version).replace("/* @FILES@ */ []", json.dumps(names))
-    return Site(index, static, assets, worker)
+    return {_SETTINGS: json.dumps(settings, ensure_ascii=False).encode(), **assets}
 
 
 def parse_models(text: str) -> dict[str, str]:
@@ -150,7 +167,7 @@ def write_folder(site: Site, folder: Path) -> None:
         InputError: the folder holds another page, which would be replaced.
         OutputError: it cannot be written.
     """
-    licences = f"Mien: Apache-2.0. {PACKAGE} {VERSION}: MIT, © Microsoft Corporation.\n"
+    licences = "Mien: Apache-2.0.\n" + "".join(f"{one.name} {one.version}: {one.licence}\n" for one in PACKAGES)
     files = {f"static/{name}": content for name, content in site.static.items()}
     files |= {f"assets/{name}": content for name, content in site.assets.items()}
     files |= {
@@ -177,9 +194,8 @@ def write_single(site: Site, file: Path) -> None:
 
 
 def device_page(page: str) -> str:
-    """The page of the service without what needs a server, and with what the page alone has."""
+    """The page of the service without what needs a server."""
     page = re.sub(r"<!-- server -->.*?<!-- /server -->", "", page, flags=re.DOTALL)
-    page = re.sub(r"<!-- device: (.*?) -->", r"\1", page, flags=re.DOTALL)
     return re.sub(r"\n\s*\n+", "\n\n", page)
 
 
@@ -190,7 +206,7 @@ def single_page(site: Site) -> str:
     style = site.static["style.css"].decode()
     policy = (
         f"{_CSP}; script-src {_hash(theme)} {_hash(loader)} blob: 'wasm-unsafe-eval'; style-src {_hash(style)}; "
-        "img-src blob: data:; connect-src data:"
+        "img-src blob: data:; media-src blob:; connect-src data:"
     )
     page = _with_policy(site.index, policy)
     for name, content in site.static.items():
@@ -208,7 +224,7 @@ def _described(models: ModelSet) -> dict[str, Any]:
     """What the results depend on, as of the service."""
     cards = {name: model.card for name, model in models.models.items()}
     return {
-        "detector": NETWORK.module,
+        "detector": MienDetector.name,
         "models": {name: f"{card.name} {card.project_version}" for name, card in cards.items()},
         "version": mien.__version__,
     }

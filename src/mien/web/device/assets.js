@@ -1,4 +1,6 @@
-// The files that the page needs: fetched from beside it, or, where the page is a single file, out of that.
+// The files that the page computes with: fetched from beside it, or, where the page is a single file, out of that.
+
+import { NoAnswerError, hasServer, request, retry } from "./api.js";
 
 /** In a page that is a single file, its loader sets { bytes(name), module(name) }. */
 const embedded = globalThis.mienEmbedded ?? null;
@@ -12,8 +14,11 @@ async function stored(name, onBytes = () => {}) {
     onBytes(bytes.length);
     return bytes;
   }
-  const answer = await fetch(`assets/${name}`);
-  if (!answer.ok) throw new Error(`the file assets/${name} is missing (status ${answer.status})`);
+  const ask = () => request(`assets/${name}`, { cache: "default" });
+  const answer = await (hasServer ? retry(ask) : ask()).catch((error) => {
+    if (hasServer && !(error instanceof NoAnswerError)) throw error;
+    throw new Error(`the file assets/${name} could not be loaded`);
+  });
   const parts = [];
   for (const reader = answer.body.getReader(); ; ) {
     const { done, value } = await reader.read();
@@ -46,5 +51,6 @@ let loaded = null;
 /** What the page was built with: files, configuration of the pipeline, description of the models. */
 export function settings() {
   loaded ??= stored("settings.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+  loaded.catch(() => (loaded = null)); // asked again next time
   return loaded;
 }

@@ -18,6 +18,8 @@ import { boxTile, paddedTile, splitTiles, turnedTile } from "./tiles.js";
  *   crop_reach: number, doubtful: [number, number], plausible_confidence: number, confirm_side: number, confirm_reach: number,
  *   confirm_least: number, same_face: number, body_width: number, body_depth: number, hat_height: number, body_ratio: number, inside_share: number,
  *   inside_ratio: number }} Constants from the Python modules
+ * @typedef {{ confidence: number, crop_side: number, crop_reach: number, same_face: number, duplicate: number, recovery_score: number }} Near
+ *   what `refine` goes by
  */
 
 // Python holds boxes and points in single precision: the last digit decides which 32nd of a pixel a crop is sampled at
@@ -52,21 +54,61 @@ export class Detector {
       if (again.length) found = suppress([...found, ...again].sort(byScore), c.overlap, 1);
     }
     found = found.filter((face) => !isImplausible(face, found, c));
+    return this.#faces(image, found, c.min_face ?? 0);
+  }
+
+  /**
+   * The faces where some are expected, each with the number of the box that led to it, best score first.
+   * @param {Rgb} image @param {Box[]} boxes @param {Near} near @returns {Promise<(Candidate & { origin: number })[]>}
+   */
+  async refine(image, boxes, near) {
+    const c = this.constants;
+    const { width, height } = image;
+    /** @type {(Candidate & { origin: number })[]} */
+    const found = [];
+    for (const [origin, box] of boxes.entries()) {
+      const inView = box[2] > box[0] && box[3] > box[1] && box[2] > 0 && box[3] > 0 && box[0] < width && box[1] < height;
+      if (!inView) continue;
+      const tile = boxTile(image, box, near.crop_side, near.crop_reach, c);
+      const candidates = suppress(await this.#run([tile], near.confidence, 0), c.overlap, c.vote);
+      /** @type {Candidate | null} */
+      let best = null;
+      let most = 0;
+      for (const candidate of candidates) {
+        const overlap = overlapOf(box, candidate.box);
+        if (overlap < near.same_face || overlap * candidate.score <= most) continue;
+        [best, most] = [candidate, overlap * candidate.score];
+      }
+      if (best) found.push({ ...best, origin });
+    }
+    /** @type {(Candidate & { origin: number })[]} */
+    const kept = [];
+    for (const face of found.sort(byScore))
+      if (!kept.some(({ box }) => overlapOf(box, face.box) > near.duplicate)) kept.push(face);
+    return this.#faces(image, kept, 0);
+  }
+
+  /**
+   * With the points of the second network, without those that are too small or outside, clamped, best first.
+   * @template {Candidate} Face @param {Rgb} image @param {Face[]} found @param {number} least @returns {Promise<Face[]>}
+   */
+  async #faces(image, found, least) {
     const refined = await this.#refine(image, found);
     return found
       .map((face, i) => ({ ...face, points: refined[i] }))
-      .filter(({ box }) => counts(box, image, c.min_face ?? 0, c))
+      .filter(({ box }) => counts(box, image, least, this.constants))
       .sort(byScore)
-      .map(({ box, score, points }) => ({ box: clamped(box, image), score, points }));
+      .map((face) => ({ ...face, box: clamped(face.box, image) }));
   }
 
-  /** What the network finds in tiles, in pixels of the picture, best score first. @param {import("./tiles.js").Tile[]} tiles @param {number} threshold */
-  async #run(tiles, threshold) {
+  /** What the network finds in tiles, in pixels of the picture, best score first. @param {import("./tiles.js").Tile[]} tiles @param {number} threshold @param {number} large least score of large faces */
+  async #run(tiles, threshold, large = this.constants.large_confidence) {
+    const constants = { ...this.constants, large_confidence: large };
     /** @type {Candidate[]} */
     const found = [];
     for (const { pixels, matrix, heights, rows } of tiles) {
       const outputs = await this.forward(pixels.data, [1, pixels.height, pixels.width, 3]);
-      for (const candidate of decode(outputs, this.constants, threshold)) {
+      for (const candidate of decode(outputs, constants, threshold)) {
         const { box } = candidate;
         const [tall, row] = [box[3] - box[1], (box[1] + box[3]) / 2];
         if (tall >= heights[0] && tall <= heights[1] && row >= rows[0] && row < rows[1]) found.push(moved(candidate, matrix));
@@ -187,12 +229,12 @@ function decode(outputs, { strides, max_log_distance: longest, max_candidates: m
   });
 }
 
-/** Intersection over union. @param {Box} a @param {Box} b */
-function overlapOf(a, b) {
+/** Intersection over union, or over the smaller box's area. @param {Box} a @param {Box} b @param {boolean} overSmaller */
+export function overlapOf(a, b, overSmaller = false) {
   const wide = Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0]));
   const tall = Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
   const area = (/** @type {Box} */ box) => Math.max((box[2] - box[0]) * (box[3] - box[1]), 1e-9);
-  return (wide * tall) / (area(a) + area(b) - wide * tall);
+  return (wide * tall) / (overSmaller ? Math.min(area(a), area(b)) : area(a) + area(b) - wide * tall);
 }
 
 /**

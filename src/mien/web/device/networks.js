@@ -1,39 +1,99 @@
-// The networks: started once, then pictures in, faces out.
+// The networks on this device: started once, then pictures in, faces out.
 
 import { content, isSingleFile, moduleAddress, settings } from "./assets.js";
 
+/** Threads of the networks, where the page may have several. */
+const MOST_THREADS = 4;
+
 let started = null;
 let ask = null; // (message, what is handed over) → a promise of the answer
+let progress = [0, 0]; // bytes that are loaded, and all
 
-/** Loads what is needed and starts the worker; `onProgress(bytes, total)`. Rejects where this browser cannot. */
-export function start(onProgress = () => {}) {
-  started ??= begin(onProgress);
+/** Whether this browser can run the networks. */
+export const isSupported = () =>
+  typeof WebAssembly === "object" && WebAssembly.validate(SIMD) && typeof DecompressionStream === "function";
+
+/** Threads that the networks run on: several need a page that is isolated from others. */
+export const threads = () =>
+  globalThis.crossOriginIsolated && !isSingleFile ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
+
+/** Loads what is needed and starts the worker, once; the event "networks" has { state, bytes, total, error }. */
+export function start() {
+  started ??= begin().then(
+    () => announce("ready"),
+    (error) => {
+      started = null; // a connection that was lost may come back
+      announce("away", error);
+      throw error;
+    },
+  );
   return started;
 }
 
-async function begin(onProgress) {
-  if (typeof WebAssembly !== "object" || !WebAssembly.validate(SIMD))
+const announce = (state, error = null) =>
+  document.dispatchEvent(new CustomEvent("networks", { detail: { state, bytes: progress[0], total: progress[1], error } }));
+
+async function begin() {
+  if (!isSupported())
     throw new Error("This browser is too old for the networks: it has no WebAssembly with SIMD. Any current one has.");
   const { files, config } = await settings();
-  const total = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
-  let received = 0;
+  progress = [0, Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0)];
+  announce("loading");
   const contents = await Promise.all(
     Object.entries(files).map(async ([name, { file, sha256 }]) => {
-      const bytes = await content(file, sha256, (more) => onProgress((received += more), total));
+      const bytes = await content(file, sha256, (more) => {
+        progress[0] += more;
+        announce("loading");
+      });
       return [name, bytes];
     }),
   );
+  announce("starting");
   const { runtime, ...networks } = Object.fromEntries(contents);
   // a page from a file may start no worker that imports modules
   ask = isSingleFile ? await inPage() : inWorker();
   const address = moduleAddress("ort.wasm.bundle.min.mjs");
-  await ask({ kind: "start", config, runtime, networks, address }, [runtime, ...Object.values(networks)]);
+  await ask({ kind: "start", config, runtime, networks, address, threads: threads() }, [
+    runtime,
+    ...Object.values(networks),
+  ]);
 }
 
-/** The faces of a picture: RGBA bytes, which are handed over. */
-export async function analyse(rgba, width, height) {
+/** The answer of the worker to a message; buffers in `transfer` are handed over. */
+async function asked(message, transfer = []) {
   await start();
-  return ask({ kind: "analyse", rgba, width, height }, [rgba]);
+  try {
+    return await ask(message, transfer);
+  } catch (error) {
+    throw new Error(outOfMemory(error) ? LITTLE_MEMORY : error.message);
+  }
+}
+
+const LITTLE_MEMORY =
+  "This device has not enough memory for the picture. Close other tabs, or choose a smaller one.";
+const outOfMemory = ({ message = "" }) => /out of memory|memory access|allocation failed|bad_alloc|Array buffer/i.test(message);
+
+/** The faces of a picture: RGBA bytes, which are handed over. */
+export const analyse = (rgba, width, height) => asked({ kind: "analyse", rgba, width, height }, [rgba]);
+
+/** Adds a network of one's own, which predicts from now on: its file, and its part of the pipeline's configuration. */
+export const addNetwork = (name, file, card) => asked({ kind: "addNetwork", name, file, card }, [file]);
+
+let videos = 0;
+
+/** A camera or a clip: its frames are tracked and smoothed. `interval`: seconds between frames, where they are known. */
+export async function openVideo({ live, interval }) {
+  videos += 1;
+  const id = videos;
+  await asked({ kind: "openVideo", id, live, interval });
+  return {
+    /** The results that are final after this frame: RGBA bytes, which are handed over. */
+    step: (rgba, width, height, index, time) =>
+      asked({ kind: "stepVideo", id, rgba, width, height, index, time }, [rgba]),
+    /** { frames, summary, tracks }: the frames that waited, and the report. */
+    finish: () => asked({ kind: "finishVideo", id }),
+    close: () => asked({ kind: "closeVideo", id }).catch(() => {}),
+  };
 }
 
 async function inPage() {

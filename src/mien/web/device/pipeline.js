@@ -9,14 +9,15 @@ import { faceFlags, headPose, pixelMeasures } from "./view.js";
  * @typedef {import("./pixels.js").Rgb} Rgb
  * @typedef {import("./detector.js").Candidate} Candidate
  * @typedef {{ removed: number, joined: string, share: number, temperature: number, kept: string[] }} Readout
- * @typedef {{ name: string, labels: string[], frequencies: number[], readout: Readout, shown: string | null,
- *   ranges: number[][] | null }} Head `shown` is its name in results, null where it is not in them
+ * @typedef {{ name: string, labels: string[], ordered: boolean, interval: number, auxiliary: boolean, frequencies: number[],
+ *   readout: Readout, shown: string | null, ranges: number[][] | null }} Head `shown` is its name in results, null where it
+ *   is not in them; `interval` is the time between two predictions for a face of a video, seconds
  * @typedef {{ size: number, channels: string, measures: string[], mean: number[], std: number[],
  *   frame: import("./align.js").Frame, heads: Head[] }} Card
  * @typedef {Record<string, number>} Digits
  * @typedef {{ detector: { name: string, constants: import("./detector.js").Constants }, models: Record<string, Card>,
- *   views: Record<string, [string, string]>, digits: Digits, max_faces: number,
- *   view: import("./view.js").View }} Config
+ *   views: Record<string, [string, string]>, digits: Digits, max_faces: number, view: import("./view.js").View,
+ *   video: import("./video_pipeline.js").VideoConfig }} Config
  * @typedef {(model: string, data: Uint8Array | Float32Array, dims: number[]) => Promise<Record<string, import("./detector.js").Tensor>>} Run
  */
 
@@ -45,43 +46,20 @@ export class Pipeline {
     const found = await this.detector.detect(image);
     const faces = found.slice(0, this.config.max_faces);
     const predictions = faces.map(() => /** @type {Record<string, object>} */ ({}));
-    const measures = faces.map(() => /** @type {Record<string, number>} */ ({}));
-    for (const [k, [name, card]] of Object.entries(this.config.models).entries()) {
-      if (!faces.length) break;
-      const crops = alignFaces(image, faces, card.size, card.frame, this.detectorName);
-      const outputs = await this.run(name, this.#input(crops, card), [
-        faces.length,
-        card.mean.length,
-        card.size,
-        card.size,
-      ]);
-      // of the first model alone
-      for (const [i, crop] of k === 0 ? crops.entries() : []) {
-        const computed = card.measures.map((one) => [one, outputs[one].data[i]]);
-        measures[i] = { ...pixelMeasures(crop, this.config.view), ...Object.fromEntries(computed) };
-      }
-      for (const head of card.heads) {
-        const { shown } = head;
-        if (shown === null) continue;
-        const joined = card.heads.find((other) => other.name === head.readout.joined) ?? null;
-        const logitsOf = (/** @type {Head} */ one, /** @type {number} */ i) =>
-          outputs[one.name].data.subarray(i * one.labels.length, (i + 1) * one.labels.length);
-        faces.forEach((_, i) => {
-          const other = joined && { logits: logitsOf(joined, i), labels: joined.labels };
-          predictions[i][shown] = this.#prediction(head, readOut(head, logitsOf(head, i), other));
-        });
-      }
+    /** @type {Record<string, number>[]} */
+    let measures = faces.map(() => ({}));
+    for (const [k, name] of Object.keys(this.config.models).entries()) {
+      const predicted = await this.predict(name, image, faces);
+      if (k === 0) measures = predicted.measures;
+      for (const [shown, { head, rows }] of Object.entries(predicted.heads))
+        rows.forEach((row, i) => (predictions[i][shown] = this.prediction(head, row)));
     }
     const leftOut = found.length - faces.length;
-    const { box: boxDigits, score, landmarks } = this.config.digits;
     return {
       width: image.width,
       height: image.height,
       faces: faces.map((face, i) => ({
-        box: face.box.map((value) => rounded(value, boxDigits)),
-        score: rounded(face.score, score),
-        landmarks: face.points.map((point) => point.map((value) => rounded(value, landmarks))),
-        ...this.#seen(face, measures[i]),
+        ...this.seen(face, measures[i]),
         predictions: predictions[i],
         ...this.#views(predictions[i]),
       })),
@@ -89,17 +67,48 @@ export class Pipeline {
     };
   }
 
-  /** Its pose, measures and flags. @param {Candidate} face @param {Record<string, number>} measures */
-  #seen({ box, points }, measures) {
+  /** Box, score and points as they are written, with pose, measures and flags. @param {Candidate} face @param {Record<string, number>} measures */
+  seen({ box, score, points }, measures) {
     const { view, digits } = this.config;
     const pose = headPose(points, view);
     const numbers = Object.entries({ ...pose, ...measures });
     return {
+      box: box.map((value) => rounded(value, digits.box)),
+      score: rounded(score, digits.score),
+      landmarks: points.map((point) => point.map((value) => rounded(value, digits.landmarks))),
       ...(numbers.length
         ? { view: Object.fromEntries(numbers.map(([name, value]) => [name, rounded(value, digits[name])])) }
         : {}),
       flags: faceFlags(box, pose, measures, view),
     };
+  }
+
+  /**
+   * What a model predicts: head in results → its probabilities, per face; and how its crops are seen.
+   * @param {string} name of the model @param {Rgb} image @param {Candidate[]} faces
+   * @returns {Promise<{ heads: Record<string, { head: Head, rows: Float64Array[] }>, measures: Record<string, number>[] }>}
+   */
+  async predict(name, image, faces) {
+    const card = this.config.models[name];
+    if (!faces.length) return { heads: {}, measures: [] };
+    const crops = alignFaces(image, faces, card.size, card.frame, this.detectorName);
+    const dims = [faces.length, card.mean.length, card.size, card.size];
+    const outputs = await this.run(name, this.#input(crops, card), dims);
+    const measures = crops.map((crop, i) => {
+      const computed = card.measures.map((one) => [one, outputs[one].data[i]]);
+      return { ...pixelMeasures(crop, this.config.view), ...Object.fromEntries(computed) };
+    });
+    const logitsOf = (/** @type {Head} */ one, /** @type {number} */ i) =>
+      outputs[one.name].data.subarray(i * one.labels.length, (i + 1) * one.labels.length);
+    const heads = card.heads.flatMap((head) => {
+      if (head.shown === null) return [];
+      const joined = card.heads.find((other) => other.name === head.readout.joined) ?? null;
+      const rows = faces.map((_, i) =>
+        readOut(head, logitsOf(head, i), joined && { logits: logitsOf(joined, i), labels: joined.labels }),
+      );
+      return [[head.shown, { head, rows }]];
+    });
+    return { heads: Object.fromEntries(heads), measures };
   }
 
   /** What a network takes: the aligned crops, normalised, channels first. @param {Rgb[]} crops @param {Card} card */
@@ -120,8 +129,9 @@ export class Pipeline {
     return input;
   }
 
-  /** @param {Head} head @param {Float64Array} probabilities */
-  #prediction(head, probabilities) {
+  /** A distribution as it is written. @param {Head} head @param {ArrayLike<number>} values */
+  prediction(head, values) {
+    const probabilities = Float64Array.from(values);
     const { digits } = this.config;
     const best = probabilities.indexOf(Math.max(...probabilities));
     const middles = head.ranges?.map(([low, high]) => (low + high + 1) / 2);
@@ -193,4 +203,4 @@ export function entropy(probabilities) {
 }
 
 /** @param {number} value @param {number} digits */
-const rounded = (value, digits) => Number(value.toFixed(digits));
+export const rounded = (value, digits) => Number(value.toFixed(digits));

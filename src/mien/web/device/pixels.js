@@ -191,6 +191,27 @@ export function sample(image, matrix, side) {
   return { data: out, width: side, height: side };
 }
 
+/**
+ * A bilinear sample at a point, with (0, 0) the middle of the first pixel; rounded as OpenCV's remap does it.
+ * @param {Rgb} image @param {number} x @param {number} y @returns {[number, number, number]}
+ */
+export function sampleAt({ data, width, height }, x, y) {
+  const parts = 1 << PART;
+  const [sx, sy] = [round(Math.fround(x) * parts), round(Math.fround(y) * parts)];
+  const [fx, fy, p, q] = [Math.floor(sx / parts), Math.floor(sy / parts), sx & (parts - 1), sy & (parts - 1)];
+  const [x0, x1] = [fx, fx + 1].map((value) => Math.min(Math.max(value, 0), width - 1));
+  const [y0, y1] = [fy, fy + 1].map((value) => Math.min(Math.max(value, 0), height - 1) * width);
+  const [i, j, k, l] = [3 * (y0 + x0), 3 * (y0 + x1), 3 * (y1 + x0), 3 * (y1 + x1)];
+  const at = (/** @type {number} */ e) =>
+    ((parts - p) * (parts - q) * data[i + e] +
+      p * (parts - q) * data[j + e] +
+      (parts - p) * q * data[k + e] +
+      p * q * data[l + e] +
+      (1 << (2 * PART - 1))) >>
+    (2 * PART);
+  return [at(0), at(1), at(2)];
+}
+
 /** The inverse of a transform. @param {Matrix} matrix @returns {Matrix} */
 export function inverse([a, b, x, c, d, y]) {
   const det = a * d - b * c;

@@ -3,6 +3,9 @@
 import { $, sleep } from "./dom.js";
 import { setHeads } from "./heads.js";
 
+/** Whether the page came from a server of its own, which can analyse as well: otherwise it is files on any host. */
+export const hasServer = $("place") !== null;
+
 /** The server answered with a problem, an RFC 9457 document. */
 export class ProblemError extends Error {
   constructor(status, problem, retryAfter = null) {
@@ -181,7 +184,7 @@ export async function retry(attempt, { signal, onWait = () => {} } = {}) {
 export async function request(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, cache: "no-store", headers: { ...keyHeaders(), ...options.headers } });
+    response = await fetch(path, { cache: "no-store", ...options, headers: { ...keyHeaders(), ...options.headers } });
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason;
     throw new NoAnswerError();
@@ -248,12 +251,11 @@ export async function loadLimits() {
 let models = null;
 
 /** The models of the server, with their heads and the columns of tables; loaded once, until `forgetModels`. */
-export function loadModels() {
-  models ??= getJson("v1/models").then((answer) => {
-    setHeads(answer.heads);
-    return answer;
-  });
-  return models;
+export async function loadServerModels() {
+  models ??= getJson("v1/models");
+  const answer = await models;
+  setHeads(answer.heads);
+  return answer;
 }
 
 /** The server may have been started again with other models. */

@@ -1,12 +1,16 @@
-// The page: which view is shown, and whether the server answers.
+// The page: which view is shown, where pictures are analysed, and how that place is.
 
-import { checkServer, forgetModels, loadLimits, loadModels } from "./api.js";
+import { checkServer, forgetModels, hasServer, loadLimits, serverState } from "./api.js";
 import * as camera from "./camera.js";
 import * as clip from "./clip.js";
-import { $ } from "./dom.js";
-import { acceptFiles, isVideo } from "./drops.js";
+import { $, h, showMessage } from "./dom.js";
+import { acceptFiles, isModel, isVideo } from "./drops.js";
+import { byteSize, count, percent, sentence } from "./format.js";
+import { start } from "./networks.js";
 import { setUpNotice } from "./notice.js";
+import { addOwnModel } from "./own_model.js";
 import * as photos from "./photos.js";
+import { loadModels, place, setUpPlace } from "./place.js";
 import { setUpTheme } from "./theme_choice.js";
 
 // ---------------------------------------------------------------- views
@@ -34,10 +38,13 @@ window.addEventListener("popstate", () => showView(true));
 
 // ---------------------------------------------------------------- files from anywhere
 
-/** Dropped and pasted files go to the view that takes them: a video to the clips, everything else to the photos. */
+/** Dropped and pasted files go where they belong: a network to the models, a video to the clips, all else to the photos. */
 function addFiles(files) {
+  const own = files.find(isModel);
+  if (own) addModelFile(own);
   const [video] = files.filter(isVideo);
-  const others = files.filter((file) => !isVideo(file));
+  const others = files.filter((file) => !isVideo(file) && !isModel(file));
+  if (!video && !others.length) return;
   go(video && (!others.length || shown === "clip") ? "clip" : "photos");
   if (shown === "clip") clip.add(video);
   else photos.add(others);
@@ -49,27 +56,122 @@ function go(name) {
   showView(false);
 }
 
-// ---------------------------------------------------------------- server
+// ---------------------------------------------------------------- the place where pictures are analysed
 
 const STATES = { ready: "Ready", starting: "Starting", away: "Server away, trying again", waiting: "Connecting" };
+let networks = { state: "waiting" };
+
+document.addEventListener("place", ({ detail }) => {
+  if (detail === "device") start().catch(() => {}); // the event "networks" shows why
+  showState();
+  showCards();
+});
+
+document.addEventListener("networks", ({ detail }) => {
+  networks = detail;
+  showState();
+});
 
 document.addEventListener("server", ({ detail }) => {
   if (detail.state === detail.before) return;
-  $("server").dataset.state = detail.state;
-  $("server-text").textContent = STATES[detail.state];
+  showState();
   if (detail.state === "ready") loadServerFacts();
 });
-window.addEventListener("online", checkServer);
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") checkServer();
-});
+
+if (hasServer) {
+  window.addEventListener("online", checkServer);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") checkServer();
+  });
+}
+
+function showState() {
+  const here = place() === "device";
+  const state = here ? networks.state : serverState();
+  $("server").dataset.state = { loading: "waiting" }[state] ?? state;
+  $("server-text").textContent = here ? deviceText() : STATES[state];
+  const error = here && networks.state === "away" ? networks.error : null;
+  const again = error && h("button", { type: "button", onclick: () => start().catch(() => {}) }, "Try again");
+  showMessage($("device-notice"), error && `${sentence(error.message)} `, again);
+}
+
+function deviceText() {
+  switch (networks.state) {
+    case "ready":
+      return "On this device";
+    case "away":
+      return "Not loaded";
+    case "starting":
+      return "Starting the networks";
+    default:
+      return networks.total ? `Loading ${byteSize(networks.bytes)} of ${byteSize(networks.total)}` : "Loading";
+  }
+}
+
+let known = false;
 
 async function loadServerFacts() {
   forgetModels();
   await loadLimits();
-  const { models } = await loadModels();
-  $("models").textContent = `Models: ${[models.detector, ...Object.values(models.models)].join(", ")}`;
+  // where it is analysed is decided once: the server has answered now
+  if (!known) await setUpPlace();
+  known = true;
+  showCards();
 }
+
+/** Which models there are, what they were trained on, how they score, and what they are not for. */
+async function showCards() {
+  const { models, cards } = await loadModels().catch(() => ({}));
+  if (!models) return;
+  $("models").textContent = `Models: ${[models.detector, ...Object.values(models.models)].join(", ")}`;
+  const terms = (rows) =>
+    h("dl", null, rows.filter(([, text]) => text).flatMap(([term, text]) => [h("dt", null, term), h("dd", null, String(text))]));
+  $("model-cards-list").replaceChildren(
+    ...Object.entries(cards ?? {}).map(([name, card]) =>
+      h(
+        "section",
+        null,
+        h("h3", null, name),
+        terms([
+          ["Trained on", card.data],
+          ["Licence", card.licence],
+          ["Limits", card.limits],
+          ...Object.entries(card.scores?.results ?? {}).map(([protocol, { accuracy, n }]) => [
+            `Right on ${protocol}`,
+            accuracy === undefined ? "" : `${percent(accuracy)} of ${count(n, "face")}`,
+          ]),
+        ]),
+      ),
+    ),
+  );
+  $("model-cards").hidden = false;
+}
+
+// ---------------------------------------------------------------- a model of one's own
+
+$("own-model").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (file) addModelFile(file);
+});
+
+async function addModelFile(file) {
+  const say = (line, bad = false) => {
+    $("own-notice").className = bad ? "notice bad" : "notice";
+    showMessage($("own-notice"), line);
+  };
+  if (place() !== "device") return say("A model of your own runs on this device only: switch to it first.", true);
+  say(`Opening ${file.name}`);
+  try {
+    const { name, labels } = await addOwnModel(file);
+    await showCards();
+    say(`${file.name} predicts ${name} now (${labels.join(", ")}), in what is analysed from here on.`);
+  } catch (error) {
+    say(`${file.name} cannot be used: ${error.message}`, true);
+  }
+}
+
+// ---------------------------------------------------------------- begin
 
 setUpTheme();
 setUpNotice();
@@ -79,4 +181,10 @@ camera.setUp();
 clip.setUp();
 clip.restore();
 showView(false);
-checkServer();
+if (hasServer) checkServer();
+else {
+  setUpPlace();
+  // opens again without a network; where it may not be registered the page works all the same
+  if (navigator.serviceWorker && location.protocol !== "file:")
+    navigator.serviceWorker.register("service-worker.js").catch(() => {});
+}

@@ -1,51 +1,50 @@
-// The camera: frames are sent one at a time, the newest whenever the last one is answered; nothing is recorded.
+// The camera: frames are analysed one at a time, the newest whenever the last one is answered; nothing is recorded.
 
-import { apiKey, askForKey, checkServer, limits, loadModels, serverReady, serverState } from "./api.js";
 import { drawBoxes } from "./boxes.js";
 import { brightnessOf } from "./brightness.js";
-import { $, h, showMessage, sleep } from "./dom.js";
+import { DeviceFrames, ServerFrames } from "./camera_frames.js";
+import { $, h, showMessage } from "./dom.js";
 import { faceCard, warnings } from "./face_card.js";
 import { capitalize, count, labelText } from "./format.js";
 import { nominalHeads, primaryOf, settledLabel, shownLabel } from "./heads.js";
 import { LiveHistory } from "./live_history.js";
 import { faceCrop } from "./picture.js";
+import { decided, place } from "./place.js";
 
-/** Pixels of the longer side of a frame that is sent. */
+/** Pixels of the longer side of a frame that is analysed. */
 const SIDE = 640;
-const QUALITY = 0.85;
 /** Faces that get a card at most. */
 const CARDS = 6;
-/** Milliseconds after which an unanswered frame counts as lost, and old boxes are removed. */
-const LOST = 5_000;
+/** Milliseconds after which old boxes are removed. */
 const STALE = 3_000;
 /** Milliseconds between two drawings of the cards, two texts for screen readers, two measurements of brightness. */
 const CARD_EVERY = 250;
 const ANNOUNCE_EVERY = 4_000;
 const BRIGHTNESS_EVERY = 1_000;
 
-/** Codes with which the server closes: the key is wrong, there are too many connections. */
-const POLICY_VIOLATION = 1008;
-const TRY_AGAIN_LATER = 1013;
-
 const canvas = document.createElement("canvas");
+const context = canvas.getContext("2d", { willReadFrequently: true });
 let current = null; // the session that is running
 
 export function setUp() {
   $("camera-start").addEventListener("click", () => (current ? stop() : start()));
-  $("camera-device").addEventListener("change", () => {
-    if (current) {
-      stop();
-      start();
-    }
-  });
+  $("camera-device").addEventListener("change", restart);
   $("camera-mirror").addEventListener("change", applyMirror);
   $("camera-head").addEventListener("change", () => current?.showHead($("camera-head").value));
   window.addEventListener("pagehide", () => stop());
+  document.addEventListener("place", restart);
   applyMirror();
 }
 
 export function leave() {
   if (current) stop();
+}
+
+/** With another camera, or where pictures are analysed now. */
+function restart() {
+  if (!current) return;
+  stop();
+  start();
 }
 
 export function enter() {
@@ -151,8 +150,7 @@ class Session {
   #video = $("camera-video");
   #overlay = $("camera-overlay");
   #abort = new AbortController();
-  #socket = null;
-  #sent = 0; // when the frame that is not answered yet was sent, 0 without one
+  #frames = null; // where they are analysed
   #capturing = false;
   #answers = [];
   #delays = [];
@@ -162,7 +160,6 @@ class Session {
   #brightness = new Map();
   #announced = "";
   #last = { cards: 0, announcement: 0, brightness: 0, history: 0, face: performance.now() };
-  #tries = 0;
   #started = performance.now();
 
   async start(stream) {
@@ -183,14 +180,24 @@ class Session {
     $("camera-empty").hidden = true;
     this.#last.face = performance.now();
     document.dispatchEvent(new CustomEvent("filled", { detail: true }));
-    this.#connect();
+    await decided;
+    this.#frames = new (place() === "device" ? DeviceFrames : ServerFrames)({
+      open: () => this.#showHeads(),
+      result: (result) => this.#receive(result),
+      unreadable: (reason) => showMessage($("camera-hint"), `A frame could not be read: ${reason}`),
+      lost: (line) => {
+        this.#clear();
+        showMessage($("camera-notice"), line);
+      },
+    });
+    this.#frames.open();
     this.#sendEveryFrame();
     this.#redraw();
   }
 
   end() {
     this.#abort.abort();
-    this.#socket?.close(1000);
+    this.#frames?.close();
     this.stream?.getTracks().forEach((track) => track.stop());
     this.#video.srcObject = null;
     this.#overlay.getContext("2d").clearRect(0, 0, this.#overlay.width, this.#overlay.height);
@@ -198,60 +205,6 @@ class Session {
 
   get #stopped() {
     return this.#abort.signal.aborted;
-  }
-
-  // ------------------------------------------------------------ connection
-
-  async #connect() {
-    try {
-      if (limits.key_required && !apiKey()) await askForKey(false);
-      await serverReady(this.#abort.signal);
-      await loadModels();
-    } catch {
-      return; // stopped in the meantime
-    }
-    if (this.#stopped) return;
-    this.#showHeads();
-    const address = new URL("v1/live", document.baseURI);
-    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(address);
-    socket.binaryType = "arraybuffer";
-    this.#socket = socket;
-    this.#sent = 0;
-    socket.addEventListener("open", () => {
-      if (apiKey()) socket.send(JSON.stringify({ key: apiKey() }));
-    });
-    socket.addEventListener("message", (event) => {
-      if (this.#stopped) return;
-      this.#tries = 0;
-      this.#receive(JSON.parse(event.data));
-    });
-    socket.addEventListener("close", (event) => this.#reconnect(event));
-  }
-
-  async #reconnect(event) {
-    if (this.#stopped) return;
-    this.#socket = null;
-    this.#clear();
-    try {
-      if (event.code === POLICY_VIOLATION && event.reason === "key-missing") {
-        await askForKey(apiKey() !== "");
-      } else {
-        await checkServer();
-        const full = event.code === TRY_AGAIN_LATER;
-        showMessage(
-          $("camera-notice"),
-          full
-            ? "The server has too many cameras now. This page keeps trying."
-            : "The connection to the server was lost. This page keeps trying.",
-        );
-        await sleep(Math.min(300 * 2 ** this.#tries, 10_000), this.#abort.signal);
-        this.#tries += 1;
-      }
-      await this.#connect();
-    } catch {
-      // stopped in the meantime
-    }
   }
 
   // ------------------------------------------------------------ frames out
@@ -265,9 +218,7 @@ class Session {
   }
 
   async #send() {
-    const socket = this.#socket;
-    if (socket?.readyState !== WebSocket.OPEN || this.#capturing || socket.bufferedAmount > 0) return;
-    if (this.#sent && performance.now() - this.#sent < LOST) return;
+    if (this.#capturing || !this.#frames?.isFree) return;
     const { videoWidth, videoHeight } = this.#video;
     if (!videoWidth) return;
     this.#capturing = true;
@@ -275,13 +226,8 @@ class Session {
       const scale = Math.min(1, SIDE / Math.max(videoWidth, videoHeight));
       [canvas.width, canvas.height] = [Math.round(videoWidth * scale), Math.round(videoHeight * scale)];
       const time = performance.now();
-      canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
-      const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
-      const bytes = await blob?.arrayBuffer();
-      if (!bytes || socket.readyState !== WebSocket.OPEN || this.#stopped) return;
-      socket.send(JSON.stringify({ t: (time - this.#started) / 1000 }));
-      socket.send(bytes);
-      this.#sent = time;
+      context.drawImage(this.#video, 0, 0, canvas.width, canvas.height);
+      await this.#frames.send(canvas, (time - this.#started) / 1000);
     } finally {
       this.#capturing = false;
     }
@@ -290,15 +236,9 @@ class Session {
   // ------------------------------------------------------------ results in
 
   #receive(result) {
+    if (this.#stopped) return;
     const now = performance.now();
-    if (!result.faces) {
-      const answered = "index" in result; // otherwise the connection ends, which is shown then
-      this.#sent = 0;
-      if (answered) showMessage($("camera-hint"), `A frame could not be read: ${result.error?.detail ?? ""}`);
-      return;
-    }
-    if (this.#sent) this.#delays.push(now - this.#sent);
-    this.#sent = 0;
+    if (this.#frames.since) this.#delays.push(this.#frames.since);
     this.#result = result;
     this.#resultTime = now;
     this.#answers.push(now);
@@ -363,7 +303,7 @@ class Session {
     this.drawOverlay();
     $("camera-faces").replaceChildren();
     for (const id of ["camera-rate", "camera-delay", "camera-faces-count"]) $(id).textContent = "–";
-    if (serverState() === "ready" && this.#socket?.readyState === WebSocket.OPEN)
+    if (this.#frames?.isConnected)
       showMessage($("camera-hint"), "Waiting for the next answer.");
     else showMessage($("camera-hint"));
   }

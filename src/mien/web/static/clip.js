@@ -1,12 +1,15 @@
-// A clip: uploaded with progress, analysed as a job that can be cancelled, then played beside its timeline.
+// A clip: analysed on this device, or uploaded and analysed as a job of the server; then played beside its timeline.
 
-import { ProblemError, limits, loadModels, request, retry, upload } from "./api.js";
-import { drawBoxes } from "./boxes.js";
+import { ProblemError, request, retry, upload } from "./api.js";
+import { boxText, drawBoxes } from "./boxes.js";
 import { largestViews, takeFaces } from "./clip_faces.js";
 import { forget, keepFile, keptFile, remember, remembered } from "./clip_store.js";
+import { analyseClip, clipCsv } from "./device_clip.js";
 import { $, h, saveBlob, showMessage, sleep } from "./dom.js";
 import { byteSize, capitalize, clock, count, duration, labelText, percent, sentence, stem } from "./format.js";
 import { primaryOf, settledLabel, shownProbabilities } from "./heads.js";
+import { canvasOf } from "./picture.js";
+import { decided, limits, loadModels, place } from "./place.js";
 import { drawTimeline, showLegend } from "./timeline.js";
 import { episodeList, trackTable } from "./track_table.js";
 
@@ -41,6 +44,7 @@ export function setUp() {
   });
   $("clip-csv").addEventListener("click", () => job?.saveCsv());
   $("clip-json").addEventListener("click", () => job?.saveJson());
+  $("clip-picture").addEventListener("click", () => job?.savePicture());
   $("clip-annotated").addEventListener("click", () => job?.saveAnnotated());
   document.addEventListener("limits", showLimits);
   document.addEventListener("theme", () => job?.draw());
@@ -67,10 +71,11 @@ export const enter = () => job?.draw();
 export const leave = () => $("clip-video").pause();
 
 function showLimits() {
+  const { video_bytes: bytes, video_seconds: seconds } = limits();
   const parts = [];
-  if (limits.video_bytes) parts.push(`up to ${byteSize(limits.video_bytes)}`);
-  if (limits.video_seconds) parts.push(duration(limits.video_seconds));
-  $("clip-limits").textContent = `MP4, WebM, MKV, MOV and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
+  if (bytes) parts.push(`up to ${byteSize(bytes)}`);
+  if (seconds) parts.push(duration(seconds));
+  $("clip-limits").textContent = `${place() === "device" ? "MP4, WebM, MOV and MKV" : "MP4, WebM, MKV, MOV and others"}${parts.length ? `; ${parts.join(", ")}` : ""}.`;
 }
 
 /** Analyses a video in place of the one before. */
@@ -85,16 +90,20 @@ export function restore() {
   return true;
 }
 
-function startJob(file) {
+async function startJob(file) {
   dropJob();
-  if (limits.video_bytes && file.size > limits.video_bytes) {
+  await decided;
+  const { video_bytes: most } = limits();
+  if (most && file.size > most) {
     showMessage(
       $("clip-notice"),
-      `This file has ${byteSize(file.size)}; the server takes up to ${byteSize(limits.video_bytes)}. Shorten it or save it smaller, and try again.`,
+      `This file has ${byteSize(file.size)}; the server takes up to ${byteSize(most)}. Shorten it or save it smaller, and try again.`,
     );
     return;
   }
-  const clip = { id: newId(), name: file.name || "clip", type: file.type, annotate: $("clip-annotate").checked };
+  const here = place() === "device";
+  const annotate = !here && $("clip-annotate").checked;
+  const clip = { id: newId(), name: file.name || "clip", type: file.type, annotate, here };
   remember(clip);
   job = new Job(file, clip);
   keepFile(clip.id, file, job.abort.signal);
@@ -118,7 +127,7 @@ function dropJob() {
 // ---------------------------------------------------------------- one clip
 
 class Job {
-  /** `file` may be null where the page was loaded again; a clip is { id, name, annotate }. */
+  /** `file` may be null where the page was loaded again; a clip is { id, name, annotate, here }. */
   constructor(file, clip) {
     this.file = file;
     this.clip = clip;
@@ -133,9 +142,30 @@ class Job {
   async run() {
     $("clip-cancel").focus();
     await this.#try(async (signal) => {
+      if (this.clip.here) return this.#analyseHere(signal);
       await this.#send(signal);
       await this.#finish(signal);
     });
+  }
+
+  async #analyseHere(signal) {
+    this.#showPhase("Opening the clip");
+    const began = performance.now();
+    this.result = await analyseClip(this.file, {
+      signal,
+      onProgress: (share, frames) => {
+        const left = share ? ((performance.now() - began) / 1000) * (1 / share - 1) : 0;
+        this.#showAnalysing(share, frames, share > 0.02 ? left : null);
+      },
+    });
+    signal.throwIfAborted();
+    await loadModels();
+    this.#show();
+  }
+
+  #showAnalysing(share, frames, eta) {
+    const left = eta !== null && eta >= 1 ? `, about ${duration(eta)} left` : "";
+    this.#showPhase(share === null ? `Analysing, ${count(frames, "frame")}` : `Analysing, ${percent(share)}${left}`, share);
   }
 
   /** Goes on where the page was left: the server may have the clip, or it is sent again. */
@@ -143,6 +173,10 @@ class Job {
     await this.#try(async (signal) => {
       this.#showPhase(`Opening ${this.name}`);
       this.file = await keptFile(this.clip);
+      if (this.clip.here) {
+        if (!this.file) throw new Error("the clip is no longer here; choose it again");
+        return this.#analyseHere(signal);
+      }
       try {
         await this.#finish(signal);
       } catch (error) {
@@ -226,13 +260,7 @@ class Job {
       }
       const { share = null, eta = null, frames = 0 } = state.progress ?? {};
       if (state.status === "queued") this.#showPhase("Waiting for its turn");
-      else {
-        const left = eta !== null && eta >= 1 ? `, about ${duration(eta)} left` : "";
-        this.#showPhase(
-          share === null ? `Analysing, ${count(frames, "frame")}` : `Analysing, ${percent(share)}${left}`,
-          share,
-        );
-      }
+      else this.#showAnalysing(share, frames, eta);
       await sleep(ASK_EVERY, signal);
     }
   }
@@ -244,7 +272,7 @@ class Job {
   close() {
     this.abort.abort(new DOMException("closed", "AbortError"));
     // a server that is gone has deleted it
-    request(this.address, { method: "DELETE" }).catch(() => {});
+    if (!this.clip.here) request(this.address, { method: "DELETE" }).catch(() => {});
     const video = $("clip-video");
     video.removeAttribute("src");
     video.load();
@@ -254,6 +282,7 @@ class Job {
 
   /** The page is left, or loaded again: the server deletes the clip unless it is asked for soon. */
   leave() {
+    if (this.clip.here) return;
     request(`${this.address}?after=${RETURN}`, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 
@@ -274,7 +303,7 @@ class Job {
     document.dispatchEvent(new CustomEvent("filled", { detail: true }));
     $("view-clip").classList.add("filled");
     const video = $("clip-video");
-    $("clip-stage").hidden = $("clip-player").hidden = !this.file;
+    $("clip-stage").hidden = $("clip-player").hidden = $("clip-picture").hidden = !this.file;
     showMessage($("clip-unplayable"), this.file ? "" : NOT_KEPT);
     $("clip-stage").style.setProperty(
       "aspect-ratio",
@@ -421,7 +450,7 @@ class Job {
 
   showUnplayable() {
     if (!this.result || !this.url) return;
-    $("clip-stage").hidden = $("clip-player").hidden = true;
+    $("clip-stage").hidden = $("clip-player").hidden = $("clip-picture").hidden = true;
     showMessage($("clip-unplayable"), UNPLAYABLE);
     this.showTime();
   }
@@ -430,6 +459,10 @@ class Job {
 
   async saveCsv() {
     await this.#trySaving(async () => {
+      if (this.clip.here) {
+        const text = await clipCsv(this.result, this.name);
+        return saveBlob(new Blob([text], { type: "text/csv;charset=utf-8" }), `${stem(this.name)}.csv`);
+      }
       const answer = await request(`${this.address}/result?format=csv`, { headers: { Accept: "text/csv" } });
       saveBlob(await answer.blob(), `${stem(this.name)}.csv`);
     });
@@ -439,6 +472,19 @@ class Job {
     await this.#trySaving(async () => {
       const answer = await request(`${this.address}/annotated.mp4`);
       saveBlob(await answer.blob(), `${stem(this.name)}-annotated.mp4`);
+    });
+  }
+
+  /** The frame that is shown, with its boxes. */
+  async savePicture() {
+    await this.#trySaving(async () => {
+      const { width, height } = this.result.summary;
+      const [canvas, context] = canvasOf(width, height);
+      context.drawImage($("clip-video"), 0, 0, width, height);
+      const unit = Math.max(0.8, Math.max(width, height) / 900);
+      drawBoxes(context, this.#facesAt(this.time), { unit, label: (face) => boxText(face, face.track) });
+      const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+      saveBlob(blob, `${stem(this.name)}-${this.time.toFixed(2)}.jpg`);
     });
   }
 

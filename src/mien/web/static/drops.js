@@ -10,6 +10,9 @@ const IMAGE = /\.(jpe?g|png|webp|avif|heic|heif|hif|gif|bmp|tiff?|jp2|ppm|pgm|tg
 /** Whether a file is a video, by its type, or by its name where the browser does not know it. */
 export const isVideo = (file) => file.type.startsWith("video/") || (!file.type && VIDEO.test(file.name));
 
+/** Whether a file is a network of one's own. */
+export const isModel = (file) => /\.onnx$/i.test(file.name);
+
 /** Calls `onFiles` with the files of every drop and paste; a sheet over the window shows where they go meanwhile. */
 export function acceptFiles(onFiles) {
   let depth = 0;

@@ -1,7 +1,6 @@
 // One photo: analysed, shown large with the cards of its faces, and small as a tile among others.
 
 import { analysePhoto, renditionOf } from "./analysis.js";
-import { loadModels } from "./api.js";
 import { boxLayer, boxText, drawBoxes } from "./boxes.js";
 import { DARK, brightnessOf } from "./brightness.js";
 import { h, saveBlob, showMessage } from "./dom.js";
@@ -9,6 +8,7 @@ import { faceCard, summary } from "./face_card.js";
 import { count, labelText, megapixels, sentence, stem } from "./format.js";
 import { primaryOf, shownLabel, shownProbabilities } from "./heads.js";
 import { canvasOf, decode, faceCrop, shrunkCopy } from "./picture.js";
+import { loadModels } from "./place.js";
 
 /** Cards that are shown openly, the rest is folded; with more faces than `FULL` a card has the `BRIEF` likeliest labels. */
 const OPEN = 12;
@@ -21,7 +21,7 @@ const NAMED = 3;
 export class Photo {
   /** "busy", "done" or "refused". */
   state = "busy";
-  /** The answer of the server, in pixels of the photo; null without one. */
+  /** The answer, in pixels of the photo; null without one. */
   result = null;
   #abort = new AbortController();
   #url = "";
@@ -166,7 +166,7 @@ export class Photo {
     const shown = cards.slice(0, OPEN);
     const { left_out: leftOut } = this.result;
     if (leftOut) {
-      const line = `${count(leftOut, "more face")} found; the server returns the ${faces.length} with the best scores.`;
+      const line = `${count(leftOut, "more face")} found; the ${faces.length} with the best scores are shown.`;
       shown.unshift(h("p", { class: "hint" }, line));
     }
     if (cards.length <= OPEN) return shown;

@@ -1,13 +1,13 @@
-// Photos: any number, two sent to the server at a time; one shown large, and all of them as tiles with a filter and an order.
+// Photos: any number, two analysed at a time; one shown large, and all of them as tiles with a filter and an order.
 
-import { limits, loadModels } from "./api.js";
 import { moveAlong } from "./boxes.js";
 import { csvText } from "./csv.js";
 import { $, h, saveBlob } from "./dom.js";
 import { byteSize, count, labelText, megapixels } from "./format.js";
 import { Photo } from "./photo.js";
+import { limits, loadModels, place } from "./place.js";
 
-/** Photos that are sent at once. */
+/** Photos that are analysed at once. */
 const CONCURRENT = 2;
 /** Photos added at once from which on none is shown large, and photos from which on they can be filtered and ordered. */
 const MANY = 5;
@@ -37,11 +37,13 @@ export function setUp() {
 }
 
 function showLimits() {
+  const { body_bytes: bytes, faces, pixels } = limits();
   const parts = [];
-  if (limits.body_bytes) parts.push(`up to ${byteSize(limits.body_bytes)}`);
-  if (limits.faces) parts.push(`${count(limits.faces, "face")} a photo`);
-  if (limits.pixels) parts.push(`analysed at up to ${megapixels(limits.pixels)}`);
-  $("photo-limits").textContent = `JPEG, PNG, WebP, AVIF, HEIC and others${parts.length ? `; ${parts.join(", ")}` : ""}.`;
+  if (bytes) parts.push(`up to ${byteSize(bytes)}`);
+  if (faces) parts.push(`${count(faces, "face")} a photo`);
+  if (pixels) parts.push(`analysed at up to ${megapixels(pixels)}`);
+  const formats = place() === "device" ? "JPEG, PNG, WebP and AVIF" : "JPEG, PNG, WebP, AVIF, HEIC and others";
+  $("photo-limits").textContent = `${formats}${parts.length ? `; ${parts.join(", ")}` : ""}.`;
 }
 
 // ---------------------------------------------------------------- queue
@@ -255,7 +257,7 @@ function saveJson() {
   saveBlob(new Blob([JSON.stringify({ results: documents }, null, 1)], { type: "application/json" }), "faces.json");
 }
 
-/** The columns of `mien analyze --csv`, as the server lists them. */
+/** The columns of `mien analyze --csv`. */
 async function saveCsv() {
   const { columns } = await loadModels();
   const rows = analysed().flatMap((photo) =>

@@ -1,10 +1,10 @@
 // Photos analysed on this device: decoded by the browser, the rest is the pipeline's.
 
-import { limits } from "./api.js";
+import { deviceLimits } from "./device_models.js";
 import { start, analyse } from "./networks.js";
 import { scaledResult } from "./picture.js";
 
-/** The faces of a photo, in its own pixels: { result, shrunk }, as of the module of this name for a server. */
+/** As of analysis.js. */
 export async function analysePhoto(file, bitmap, { signal, onWait }) {
   if (!bitmap)
     throw new Error("This browser cannot decode the file: it is no picture, or of a format such as HEIC. Save it as JPEG.");
@@ -12,7 +12,7 @@ export async function analysePhoto(file, bitmap, { signal, onWait }) {
   await start();
   signal.throwIfAborted();
   onWait("");
-  const scale = Math.min(1, Math.sqrt((limits.pixels ?? Infinity) / (bitmap.width * bitmap.height)));
+  const scale = Math.min(1, Math.sqrt((deviceLimits.pixels ?? Infinity) / (bitmap.width * bitmap.height)));
   const [width, height] = [Math.floor(bitmap.width * scale), Math.floor(bitmap.height * scale)];
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -25,5 +25,5 @@ export async function analysePhoto(file, bitmap, { signal, onWait }) {
   return { result, shrunk: scale < 1 ? width * height : 0 };
 }
 
-/** There is no server that could decode what the browser cannot. */
+/** As of analysis.js: nothing here decodes what the browser cannot. */
 export const renditionOf = async () => null;
