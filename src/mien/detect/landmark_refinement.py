@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.geometry import on_grid
+
 Floats = NDArray[np.float32]
 Matrices = NDArray[np.float64]
 
@@ -60,14 +62,14 @@ def refine(
 
 def roll_angles(landmarks: Floats) -> NDArray[np.float64]:
     """``(n,)`` radians by which each face is turned clockwise: from between the eyes to between the mouth's corners."""
-    points = np.asarray(landmarks, np.float64)
+    points = on_grid(landmarks)
     down = points[:, 3:5].mean(axis=1) - points[:, 0:2].mean(axis=1)
     return np.asarray(np.arctan2(-down[:, 0], down[:, 1]), np.float64)
 
 
 def crop_matrices(boxes: NDArray[np.floating], angles: NDArray[np.floating]) -> Matrices:
     """``(n, 2, 3)`` from picture to crop, in continuous coordinates: upright, the box's centre in the middle."""
-    box = np.asarray(boxes, np.float64)
+    box = on_grid(boxes)
     middle = (box[:, :2] + box[:, 2:]) / 2
     side = REACH * np.maximum((box[:, 2:] - box[:, :2]).max(axis=1), 1.0)
     scale, angle = SIDE / side, np.asarray(angles, np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError, ModelError
-from mien.geometry import clip_boxes, similarity, warp
+from mien.geometry import clip_boxes, on_grid, similarity, warp
 from mien.models.card import CropFrame
 from mien.results.faces import Faces
 
@@ -74,14 +74,15 @@ def crop_transforms(
     """
     matrices = np.empty((len(faces), 2, 3))
     target = np.asarray(frame.landmarks, np.float64) * card_size
-    usable = _usable(faces.landmarks, target)
+    boxes, landmarks = on_grid(faces.boxes), on_grid(faces.landmarks)
+    usable = _usable(landmarks, target)
     if usable.any():
-        matrices[usable] = similarity(faces.landmarks[usable], target)
+        matrices[usable] = similarity(landmarks[usable], target)
     if frame.box_weight and detector in frame.boxes:
         # a box that the picture's border cuts does not show where the face is
-        whole = (faces.boxes[:, :2] > 0).all(axis=1) & (faces.boxes[:, 2:] < size).all(axis=1) & usable
+        whole = (boxes[:, :2] > 0).all(axis=1) & (boxes[:, 2:] < size).all(axis=1) & usable
         goal = np.asarray(frame.boxes[detector], np.float64) * card_size
-        by_box = _box_transforms(faces.boxes[whole], goal)
+        by_box = _box_transforms(boxes[whole], goal)
         matrices[whole] = _blend_transforms(matrices[whole], by_box, frame.box_weight, card_size)
     if not usable.all():
         fractions = frame.boxes.get(detector, frame.boxes.get(_FALLBACK_BOX))
@@ -93,11 +94,11 @@ def crop_transforms(
                 details={"detectors": sorted(frame.boxes)},
             )
         goal = np.asarray(fractions, np.float64) * card_size
-        matrices[~usable] = _box_transforms(clip_boxes(np.nan_to_num(faces.boxes[~usable]), size), goal)
+        matrices[~usable] = _box_transforms(clip_boxes(np.nan_to_num(boxes[~usable]), size), goal)
     return matrices
 
 
-def _usable(landmarks: NDArray[np.float32], target: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _usable(landmarks: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.bool_]:
     """``(n,)`` whether landmarks are finite, do not coincide, and are arranged like those of an unmirrored face."""
     finite = np.asarray(np.isfinite(landmarks).all(axis=(1, 2)), np.bool_)
     points = np.where(finite[:, None, None], landmarks, 0).astype(np.float64)
@@ -110,7 +111,7 @@ def _usable(landmarks: NDArray[np.float32], target: NDArray[np.float64]) -> NDAr
     return usable
 
 
-def _box_transforms(boxes: NDArray[np.float32], goal: NDArray[np.float64]) -> NDArray[np.float64]:
+def _box_transforms(boxes: NDArray[np.floating], goal: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(n, 2, 3)`` matrices that move each box's centre and mean side to those of the xyxy ``goal``."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0).astype(np.float64)
     scale = np.sqrt((goal[2:] - goal[:2]).prod() / sides.prod(axis=1))

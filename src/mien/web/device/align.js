@@ -1,6 +1,6 @@
 // Faces → square crops in which every face lies where the network expects it: the frame of its card. As mien.predict.align.
 
-import { warp } from "./pixels.js";
+import { onGrid, warp } from "./pixels.js";
 
 /**
  * @typedef {import("./pixels.js").Rgb} Rgb
@@ -25,7 +25,8 @@ export function alignFaces(image, faces, side, frame, detector) {
 /** @param {Rgb} image @param {Candidate} face @param {number} side @param {Frame} frame @param {string} detector @returns {Matrix} */
 export function cropTransform(image, face, side, frame, detector) {
   const target = frame.landmarks.map(([x, y]) => [x * side, y * side]);
-  const { box, points } = face;
+  const box = face.box.map(onGrid);
+  const points = face.points.map((point) => point.map(onGrid));
   const goalOf = (/** @type {number[]} */ fractions) => fractions.map((value) => value * side);
   if (!usable(points, target)) {
     const fractions = frame.boxes[detector] ?? frame.boxes[FALLBACK];

@@ -1,6 +1,6 @@
 // Mien's own detector: grid, distances, suppression, and the second network for the five points. As mien.detect.mien.
 
-import { crop, inverse, mirrored, round, sample, shrink } from "./pixels.js";
+import { crop, inverse, mirrored, onGrid, round, sample, shrink } from "./pixels.js";
 import { boxTile, paddedTile, splitTiles, turnedTile } from "./tiles.js";
 
 /**
@@ -289,7 +289,9 @@ function isImplausible({ box, score }, all, constants) {
 }
 
 /** From picture to crop: upright, the box's centre in the middle. @param {Candidate} face @param {number} side @param {number} reach @returns {Matrix} */
-function cropMatrix({ box, points }, side, reach) {
+function cropMatrix(face, side, reach) {
+  const box = face.box.map(onGrid);
+  const points = face.points.map((point) => point.map(onGrid));
   const downX = (points[3][0] + points[4][0]) / 2 - (points[0][0] + points[1][0]) / 2;
   const downY = (points[3][1] + points[4][1]) / 2 - (points[0][1] + points[1][1]) / 2;
   const angle = Math.atan2(-downX, downY);

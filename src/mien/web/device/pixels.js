@@ -13,6 +13,12 @@ export function round(value) {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
+/** Steps of a coordinate per pixel. */
+const GRID = 64;
+
+/** A coordinate rounded to 64ths of a pixel, as on_grid of mien.geometry. @param {number} value */
+export const onGrid = (value) => round(value * GRID) / GRID;
+
 /** @param {number} value */
 const toByte = (value) => Math.min(255, Math.max(0, round(value)));
 
@@ -62,15 +68,16 @@ export function resize(image, width, height) {
 
 /** Bilinear, with the integers that OpenCV computes with. @param {Rgb} image @param {number} width @param {number} height @returns {Rgb} */
 function enlarge(image, width, height) {
-  const taps = (/** @type {number} */ from, /** @type {number} */ to) =>
+  const taps = (/** @type {number} */ from, /** @type {number} */ to, /** @type {boolean} */ across) =>
     Array.from({ length: to }, (_, i) => {
       const place = Math.fround((i + 0.5) * (from / to) - 0.5);
       const floor = Math.floor(place);
-      const at = Math.min(Math.max(floor, 0), from - 1);
-      const part = floor < 0 || floor >= from - 1 ? 0 : Math.fround(place - floor);
-      return { at, next: Math.min(at + 1, from - 1), near: round((1 - part) * 2048), far: round(part * 2048) };
+      const [at, next] = [floor, floor + 1].map((value) => Math.min(Math.max(value, 0), from - 1));
+      // at the upper and lower edge OpenCV weights one line twice, at the others it takes the pixel whole
+      const part = across && (floor < 0 || floor >= from - 1) ? 0 : Math.fround(place - floor);
+      return { at, next, near: round((1 - part) * 2048), far: round(part * 2048) };
     });
-  const [columns, lines] = [taps(image.width, width), taps(image.height, height)];
+  const [columns, lines] = [taps(image.width, width, true), taps(image.height, height, false)];
   const line = (/** @type {number} */ y) => {
     const out = new Int32Array(3 * width);
     columns.forEach(({ at, next, near, far }, x) => {
