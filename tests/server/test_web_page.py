@@ -19,6 +19,8 @@ from helpers.browser import LARGEST, SECONDS, Media, Service, Watch, browser
 from helpers.pictures import ASTRONAUT_EYES, astronaut
 from helpers.serving import wait_until
 from helpers.tiny_models import write_model
+from mien.errors import DownloadError, MissingFileError
+from mien.web.runtime import read_runtime
 
 pytestmark = pytest.mark.browser
 
@@ -867,3 +869,38 @@ def test_the_page_asks_for_the_key(visit: Open, media: Media, service: Service) 
     page.reload()
     expect(page.locator("#models")).to_contain_text("emotion")
     expect(page.locator("#key-form")).to_be_hidden()
+
+
+# ---------------------------------------------------------------- on this device
+
+
+def test_pictures_stay_on_the_device_unless_the_server_is_chosen(chrome: Any, service: Service, media: Media) -> None:
+    try:
+        read_runtime()  # the service offers what lies in the cache
+    except (MissingFileError, DownloadError) as error:
+        pytest.skip(f"ONNX Runtime for browsers is not to be had here: {error}")
+    watch = Watch(service.url)
+    context = chrome.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(1000 * SECONDS)
+    page = context.new_page()
+    watch.on(page)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    page.goto(service.url)
+    expect(page.locator("#server-text")).to_have_text("On this device")
+    assert page.locator("input[name=place][value=device]").is_checked()
+    assert page.evaluate("crossOriginIsolated")
+    page.set_input_files("#photo-files", str(media.smiling))
+    expect(page.locator(".photo .face h4")).to_have_text("Face 1: happy")
+    assert sent == []
+    page.get_by_text("On the server").click()
+    expect(page.locator("#server-text")).to_have_text("Ready")
+    page.set_input_files("#photo-files", str(media.stern))
+    expect(page.locator(".photo .face h4")).to_have_text("Face 1: neutral")
+    assert [url.removeprefix(service.url) for url in sent] == ["v1/analyze"]
+    # the choice is remembered
+    page.reload()
+    expect(page.locator("input[name=place][value=server]")).to_be_checked()
+    expect(page.locator("#server-text")).to_have_text("Ready")
+    assert watch.problems == []
+    context.close()
