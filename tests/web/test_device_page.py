@@ -19,6 +19,7 @@ from helpers.pictures import astronaut, hopper, noise
 from helpers.static_host import StaticHost
 from helpers.tiny_models import write_model
 from mien.errors import DownloadError, MissingFileError
+from mien.web.page_files import page_files
 from mien.web.runtime import read_runtime
 from mien.web.site import DEFAULT_MODELS, Site, build_site, write_folder, write_single
 
@@ -259,6 +260,34 @@ def test_several_threads_where_the_page_is_isolated(chrome: Any, site: Site, tmp
         assert watch.problems == []
     finally:
         isolated.stop()
+
+
+def test_another_page_embeds_it_and_sends_a_picture(chrome: Any, host: StaticHost, tmp_path: Path) -> None:
+    Image.fromarray(astronaut()).save(tmp_path / "portrait.png")
+    (tmp_path / "index.html").write_text(
+        f"""<!doctype html><title>Another page</title><script type="module" src="mien_faces.js"></script>
+        <mien-faces src="{host.url}"></mien-faces>"""
+    )
+    (tmp_path / "mien_faces.js").write_bytes(page_files()["mien_faces.js"])
+    other = StaticHost(tmp_path)
+    other.start()
+    try:
+        context = chrome.new_context()
+        context.set_default_timeout(1000 * SECONDS)
+        page = context.new_page()
+        page.goto(other.url)
+        result = page.evaluate("""async () => {
+          await customElements.whenDefined("mien-faces");
+          const picture = await (await fetch("portrait.png")).blob();
+          const element = document.querySelector("mien-faces");
+          const refused = await element.analyse("no picture").catch((error) => error.message);
+          return { refused, ...(await element.analyse(picture)) };
+        }""")
+    finally:
+        other.stop()
+    assert result["refused"] == "picture is a Blob, such as a File."
+    expected = mien.Analyzer(detector="mien", models=DEFAULT_MODELS).analyze(tmp_path / "portrait.png").to_dicts()
+    assert difference(result["faces"], expected)[1] <= PROBABILITY
 
 
 def test_it_opens_again_without_a_network(chrome: Any, host: StaticHost) -> None:

@@ -104,9 +104,9 @@ def _digits(models: ModelSet) -> dict[str, int]:
             if len(column.path) > 1:
                 name = str(column.path[2]) if column.path[0] == "predictions" else str(column.path[0])
             digits[f"face_{name}"] = column.digits
-    for column in track_columns(models.heads):
-        if column.digits is not None:
-            name = str(column.path[2] if column.path[0] == "predictions" else column.path[0])
-            digits[f"track_{name}"] = column.digits
+    for track_column in track_columns(models.heads):
+        if track_column.digits is not None:
+            path = track_column.path
+            digits[f"track_{path[2] if path[0] == 'predictions' else path[0]}"] = track_column.digits
     digits |= {f"episode_{c.path[0]}": c.digits for c in EPISODE_COLUMNS if c.digits is not None}
     return digits

@@ -5,7 +5,7 @@ const FILES = /* @FILES@ */ [];
 const ISOLATION = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
-  "Cross-Origin-Resource-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "cross-origin", // the page may be a frame of another
 };
 
 // what the page has just loaded comes from the browser's cache; files with their hash in the name are never old there

@@ -5,6 +5,7 @@ import * as camera from "./camera.js";
 import * as clip from "./clip.js";
 import { $, h, showMessage } from "./dom.js";
 import { acceptFiles, isModel, isVideo } from "./drops.js";
+import { setUpEmbedding } from "./embedding.js";
 import { byteSize, count, percent, sentence } from "./format.js";
 import { start } from "./networks.js";
 import { setUpNotice } from "./notice.js";
@@ -184,6 +185,7 @@ showView(false);
 if (hasServer) checkServer();
 else {
   setUpPlace();
+  setUpEmbedding();
   // opens again without a network; where it may not be registered the page works all the same
   if (navigator.serviceWorker && location.protocol !== "file:")
     navigator.serviceWorker.register("service-worker.js").catch(() => {});
