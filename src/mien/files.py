@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import itertools
 import os
@@ -154,6 +155,23 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     with output_errors(path):
         target.mkdir(parents=True, exist_ok=True)
     return target
+
+
+@contextlib.contextmanager
+def result_folder(folder: Path, names: Sequence[str]) -> Iterator[None]:
+    """A `marked_folder` in which files of these names, or of these patterns, are results and replace no others.
+
+    Raises:
+        InputError: with the code "output-exists" where one of them exists and need not be a result of Mien; that it is
+            a file, or that another run writes into it.
+        OutputError: it cannot be made.
+    """
+    existing = output_folder(folder)
+    patterns = [re.compile(fnmatch.translate(name)) for name in names]
+    found = [path.name for path in existing.iterdir()] if existing.is_dir() else []
+    refuse_foreign_files(existing, [name for name in found if any(pattern.match(name) for pattern in patterns)])
+    with marked_folder(existing):
+        yield
 
 
 @contextlib.contextmanager
@@ -530,10 +548,13 @@ class AppendFile:
             if self._regular:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._handle, self._created = _open_or_create(path)
-                if not lock_descriptor(self._handle):
+                try:
+                    if not lock_descriptor(self._handle):
+                        raise output_locked_error(path)
+                    sync(path.parent)
+                except BaseException:
                     os.close(self._handle)
-                    raise output_locked_error(path)
-                sync(path.parent)
+                    raise
             else:
                 self._handle = _open_special(path)
 

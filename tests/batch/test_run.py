@@ -78,12 +78,13 @@ def test_a_driver_that_dies_leaves_no_worker(source: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_interrupted(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted(source: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
     _wait_for(lambda: list(tmp_path.glob("out/inputs/part-*")))
-    os.killpg(run.pid, signal.SIGINT)
+    os.killpg(run.pid, number)
     said = run.communicate(timeout=LIMIT)[1]
-    assert run.returncode == 130
+    assert run.returncode == code
     assert "the same call with --resume continues the run" in said
 
 

@@ -58,6 +58,27 @@ def test_the_command_writes_json_and_report(file: Path, tmp_path: Path) -> None:
     assert (tmp_path / "r" / "report.html").stat().st_size > 50_000
 
 
+def test_a_report_replaces_only_results(file: Path, tmp_path: Path) -> None:
+    call = ("evaluate", "emotion", "--data", file, "--bootstrap", 0, "--report")
+    for _ in range(2):
+        assert run(*call, tmp_path / "new")[0] == 0
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("report.html", "ferplus-confusion.png"):
+        (mine / name).write_text("mine")
+        code, out = run(*call, mine)
+        assert code == 1
+        assert f"{mine / name}: exists already, and need not be a result of mien" in out
+        assert [path.read_text() for path in mine.iterdir()] == ["mine"]
+        (mine / name).unlink()
+
+
+def test_options_of_models_are_no_options_of_detectors(tmp_path: Path) -> None:
+    code, out = run("evaluate", "haar", "--data", tmp_path / "photos.parquet", "--report", tmp_path / "r")
+    assert code == 2
+    assert "not for detectors" in out
+
+
 def test_one_model_keeps_the_layout_that_cards_hold(file: Path, tmp_path: Path) -> None:
     code, out = run("evaluate", "emotion", "--data", file, "--bootstrap", 0, "--json", tmp_path / "a.json")
     assert code == 0, out

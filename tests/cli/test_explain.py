@@ -79,7 +79,7 @@ def test_photos(photo: Path, run: Path, tmp_path: Path) -> None:
     result = call(photo, tmp_path / "none.png", "--model", run, *chosen, "--target", "all", "--out", out)
     assert result.exit_code == 0, result.output
     assert "none.png: no face found" in result.stderr
-    assert sorted(path.name for path in out.iterdir()) == ["a.photo-face1.npz", "a.photo-face1.png"]
+    assert sorted(path.name for path in out.glob("[!.]*")) == ["a.photo-face1.npz", "a.photo-face1.png"]
     with np.load(out / "a.photo-face1.npz") as arrays:
         assert arrays["maps"].shape == (7, 3, 48, 48)
         assert arrays["maps"].dtype == np.float32
@@ -202,3 +202,24 @@ def test_wrong_calls(arguments: tuple[str, ...], message: str, tmp_path: Path) -
     result = call(*arguments, "--out", tmp_path)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_files_that_are_no_results_are_not_replaced(photo: Path, data: Path, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "a.photo-face1.npz").write_text("mine")
+    (out / "average.png").write_text("mine")
+    for arguments, name in (((photo,), "a.photo-face1.npz"), (("--data", data, "--average"), "average.png")):
+        result = call(*arguments, "--model", run, "--method", "saliency", "--out", out)
+        assert isinstance(result.exception, MienError)
+        assert result.exception.code == "output-exists"
+        assert str(result.exception.path) == str(out / name)
+    assert sorted(path.name for path in out.iterdir()) == ["a.photo-face1.npz", "average.png"]
+    assert {path.read_text() for path in out.iterdir()} == {"mine"}
+    # beside files of other names it writes, and its own folder it writes again
+    result = call("--data", data, "--sheet", "errors", "--model", run, "--out", out)
+    assert result.exit_code == 0, result.output
+    for _ in range(2):
+        result = call(photo, "--model", run, "--method", "saliency", "--out", tmp_path / "new")
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "new" / "a.photo-face1.png").is_file()

@@ -1,4 +1,4 @@
-"""Ctrl-C while a picture is decoded, which no signal can interrupt."""
+"""Ctrl-C and SIGTERM, also while a picture is decoded, which no signal can interrupt."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from mien.cli import REPEAT_SECONDS
@@ -31,8 +32,9 @@ main()
 
 
 @pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("count", [1, 5])
-def test_ctrl_c_does_not_wait_for_the_decoder(photos: Path, count: int) -> None:
+def test_a_signal_does_not_wait_for_the_decoder(photos: Path, count: int, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-c", _PROGRAM, "analyze", str(photos), "--json", "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
@@ -41,10 +43,10 @@ def test_ctrl_c_does_not_wait_for_the_decoder(photos: Path, count: int) -> None:
         time.sleep(0.2)
         began = time.perf_counter()
         for _ in range(count):
-            child.send_signal(signal.SIGINT)
+            child.send_signal(number)
         errors = child.communicate(timeout=60)[1]
     assert time.perf_counter() - began < 10
-    assert child.returncode == 130
+    assert child.returncode == code
     assert "interrupted" in errors
     assert "Traceback" not in errors
 
@@ -148,6 +150,53 @@ def test_ctrl_c_ends_a_decoder_that_takes_long(name: str, count: int, tmp_path: 
     while any(folder.exists() for folder in decoders):
         assert time.monotonic() < stop
         time.sleep(0.02)
+
+
+_SLOW = """
+import sys, time
+import mien.media.decoder_pool
+
+decode = mien.media.decoder_pool.load_image
+
+def slow(*arguments, **options):
+    time.sleep(0.1)
+    return decode(*arguments, **options)
+
+mien.media.decoder_pool.load_image = slow
+from mien.cli import main
+main()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_the_group_keeps_the_rows_and_the_run_resumes(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """As `timeout` and Ctrl-C send it: to the processes that decode as well."""
+    folder, table = tmp_path / "photos", tmp_path / "rows.csv"
+    folder.mkdir()
+    for index in range(70):
+        Image.new("RGB", (64, 48), (index, 0, 0)).save(folder / f"{index:02}.png")
+    arguments = ["analyze", str(folder), "--csv", str(table), "--models", "none", "--threads", "1"]
+    command = [sys.executable, "-c", _SLOW, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as child:
+        while not table.exists() or table.read_bytes().count(b"\n") < 2:
+            assert child.poll() is None
+            time.sleep(0.02)
+        os.killpg(child.pid, number)
+        errors = child.communicate(timeout=60)[1]
+    assert child.returncode == code, errors
+    rows = len(table.read_text().splitlines()) - 1
+    assert f"mien: interrupted: {rows} of 70 photos are analysed; their rows are in {table}" in errors
+    assert "the same call with --resume continues the run" in errors
+    assert "could not" not in errors
+    assert 0 < rows < 70
+    resumed = [sys.executable, "-m", "mien", *arguments, "--resume"]
+    again = subprocess.run(resumed, capture_output=True, text=True, timeout=120, check=True)
+    assert f"mien: {rows} of 70 photos were analysed before" in again.stderr
+    assert len(table.read_text().splitlines()) == 71
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

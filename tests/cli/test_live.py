@@ -83,14 +83,15 @@ def test_lines_rows_and_a_recording(camera: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_ctrl_c_ends_cleanly(camera: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(number: signal.Signals, camera: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mien", "live", camera, "--json", "--record", str(tmp_path / "live.mp4")]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(8):
         assert child.stdout is not None
         json.loads(child.stdout.readline())
-    child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=30)
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=60)
     assert child.returncode == 0, errors
     assert "Traceback" not in errors
     with av.open(str(tmp_path / "live.mp4")) as container:

@@ -190,6 +190,11 @@ def test_every_layout_is_recognised_and_survives_the_training_file(make, kind: s
     again = read_dataset(write_prepared(data, tmp_path / "out.parquet"), "prepared")
     np.testing.assert_array_equal(again.images, data.images)
     assert again.info == data.info
+    if source.is_dir():
+        # a result among its inputs
+        write_prepared(data, source / "a.parquet")
+        assert detect_format(source) == kind
+        np.testing.assert_array_equal(read_dataset(source).images, data.images)
 
 
 def _folder(tmp_path: Path) -> Path:
@@ -208,6 +213,10 @@ def test_unknown_layouts_say_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"not a known dataset; expected one of: fer2013 – .*rafdb – ") as caught:
         detect_format(tmp_path)
     assert "\n" not in str(caught.value)
+    prepared_file(tmp_path).rename(tmp_path / "out.parquet")
+    with pytest.raises(DataError, match=r"of its files out\.parquet is a prepared one; give that file"):
+        detect_format(tmp_path)
+    (tmp_path / "out.parquet").unlink()
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="not a known dataset"):
         detect_format(tmp_path / "notes.csv")

@@ -63,8 +63,9 @@ WorkerAnswer = ShardResult | Position | WorkerReady | WorkerFailure
 
 def main() -> None:
     """Serve until the input ends."""
-    # Ctrl-C reaches the whole group of processes; the driver handles it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and `timeout` reach the whole group of processes; the driver handles them
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not mix with the answers
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -1,7 +1,7 @@
 """The command line. One file per command, imported when it is called.
 
 Exit codes: 0 done; 1 some of it could not be done (each failure is one line on stderr, the rest was done); 2 the call
-itself was wrong; 130 interrupted. Data goes to stdout, everything else to stderr.
+itself was wrong; 130 interrupted by Ctrl-C, 143 by SIGTERM. Data goes to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import importlib
 import io
 import json
+import logging
 import os
 import signal
 import sys
@@ -54,7 +55,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 INTERRUPTED_EXIT = 130
-"""Exit code after Ctrl-C."""
+"""Exit code of a command that was interrupted: by Ctrl-C. After another signal the process ends with 128 + its number."""
 REPEAT_SECONDS = 1.0
 """Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
 
@@ -100,7 +101,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 something could not be done, one line each on stderr; 2 wrong call; 130 interrupted.",
+    epilog="Exit codes: 0 done; 1 something could not be done, one line each on stderr; 2 wrong call; 130 interrupted (143 "
+    "by SIGTERM).",
 )
 @click.version_option(package_name="mien")
 @json_errors_option
@@ -121,9 +123,13 @@ def main() -> None:
             stream.reconfigure(errors=ESCAPE)
     errors = ErrorOutput(wants_json(arguments, os.environ), _command_name(arguments))
     warnings.showwarning = _show_warning
+    _silence_libraries()
     interrupts = _InterruptHandler()
+    # a signal that the parent process ignored stays ignored
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupts)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupts)
     try:
         code = cli.main(without_flag(arguments), standalone_mode=False, obj=errors)
         if sys.stdout is not None:
@@ -156,7 +162,7 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
     if code == INTERRUPTED_EXIT:
-        _exit_at_once(INTERRUPTED_EXIT)
+        _exit_at_once(interrupts.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -176,10 +182,15 @@ def _show_warning(
 
 
 class _InterruptHandler:
-    """Raises `KeyboardInterrupt` once; a second interrupt, later than `REPEAT_SECONDS`, ends the process at once."""
+    """Raises `KeyboardInterrupt` once; a second signal, later than `REPEAT_SECONDS`, ends the process at once.
+
+    Attributes:
+        exit_code: of the process after the first signal: 130 for SIGINT, 143 for SIGTERM.
+    """
 
     def __init__(self) -> None:
         self._first: float | None = None
+        self.exit_code = INTERRUPTED_EXIT
 
     @property
     def received(self) -> bool:
@@ -189,10 +200,16 @@ class _InterruptHandler:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self._first is None:
-            self._first = now
+            self._first, self.exit_code = now, 128 + number
             raise KeyboardInterrupt
         if now - self._first > REPEAT_SECONDS:
-            os._exit(INTERRUPTED_EXIT)
+            os._exit(self.exit_code)
+
+
+def _silence_libraries() -> None:
+    """Keep remarks of libraries about places that they cannot write to from the user, who need do nothing about them."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
 
 
 def _exit_at_once(code: int) -> None:

@@ -11,6 +11,7 @@ from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
 from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, parse_shares, seed_option, split_names
 from mien.cli.output import progress_bar
+from mien.files import refuse_inside
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -149,6 +150,9 @@ def prepare(
         raise click.UsageError("Nothing to write: give --out FILE, --images FOLDER, or both.")
     if classes is not None and targets is None:
         raise click.UsageError("--classes needs --targets.")
+    if images is not None:
+        # the next call would read its pictures as a part of the dataset
+        refuse_inside(images, [source])
     console = Console(highlight=False)
     if crop is None:
         prepared = read_dataset(source, kind, ReadOptions(size=size, labels=split_names(labels)))

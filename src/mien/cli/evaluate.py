@@ -22,7 +22,7 @@ from mien.cli.options import (
     threads_option,
 )
 from mien.cli.output import progress_bar
-from mien.files import write_text
+from mien.files import result_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,22 +140,27 @@ def command(
     if set(models) <= set(DETECTORS):
         from mien.cli.detector_scores import score_detectors
 
+        if any((report, slices, labels, protocols, maps, end_to_end)):
+            raise click.UsageError(
+                "--report, --slices, --labels, --protocol, --map and --end-to-end are for models, not for detectors."
+            )
         scores = score_detectors(models, data, detection, threads)
         if json_file is not None:
             write_text(json_file, json.dumps(scores, indent=2) + "\n")
         return
-    from mien.errors import InputError, MissingExtraError
+    from mien.errors import MissingExtraError
 
     try:
         from mien.evaluation.scoring.protocols import parse_label_map
-        from mien.evaluation.scoring.report import compare_models, to_json, write_report
+        from mien.evaluation.scoring.report import REPORT_FILES, compare_models, to_json, write_report
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", "train", "evaluation") from error
 
     if not end_to_end and (face_size is not None or turn):
         raise click.UsageError("--face-size and --turn need --end-to-end.")
-    if report is not None and report.exists() and not report.is_dir():
-        raise InputError("is a file", path=report, advice="give a folder for the report")
+    if report is not None:
+        # before the work, and locked until its end
+        click.get_current_context().with_resource(result_folder(report, REPORT_FILES))
     options: dict[str, Any] = {
         "split": split,
         "flip": flip,

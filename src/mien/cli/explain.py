@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import click
 
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
 from mien.cli.output import Failures, progress_bar, table_console
-from mien.files import make_folder, unique_name
+from mien.files import result_folder, unique_name
 from mien.text import number, percent, span
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ def command(photos: tuple[str, ...], data: Path | None, **values: Any) -> None:
 
     except ImportError as error:
         raise MissingExtraError(error.name or "captum", "explain", "explanation") from error
-    make_folder(options.out)
     if data is None:
         _explain_photos(photos, options)
     else:
-        _explain_dataset(data, options)
+        with result_folder(options.out, options.files):
+            _explain_dataset(data, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,13 @@ class ExplainOptions:
         """Whether the transformer's regions are selected by name."""
         return "regions" in self.methods
 
+    @property
+    def files(self) -> list[str]:
+        """Patterns of the names of the files that are written, but for those of single faces."""
+        kinds = {"average": self.average, "faithfulness": self.faithfulness, "sanity": self.sanity}
+        kinds["regions"] = self.wants_regions
+        return [f"{kind}.*" for kind, wanted in kinds.items() if wanted] + [f"sheet-{name}.*" for name in self.sheets]
+
     def count(self, what: str) -> int:
         """Number of images for one of `IMAGES`."""
         return self.images or IMAGES[what]
@@ -146,18 +154,22 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
     from mien.pipeline.analyzer import Analyzer
     from mien.predict.align import align_faces
 
-    model = open_network(options.model, options.threads)
-    head = model.head(options.head)
-    _check_target_and_layer(model, head, options)
-    methods = select_methods(model, options.methods or ("all",))
-    analyzer = Analyzer(models=(), **asdict(options.detection), threads=options.threads)
     failures = Failures()
     paths, errors = expand_paths(photos, suffixes=image_suffixes())
     for error in errors:
         failures.add(error)
     used: set[str] = set()
+    stems = [unique_name(path.stem, "", used, room=len("-face9999.png")) for path in paths]
+    faces_of = [f"{glob.escape(stem)}-face[0-9]*.{kind}" for stem in stems for kind in ("png", "npz")]
+    click.get_current_context().with_resource(result_folder(options.out, [*faces_of, *options.files]))
+    model = open_network(options.model, options.threads)
+    head = model.head(options.head)
+    _check_target_and_layer(model, head, options)
+    methods = select_methods(model, options.methods or ("all",))
+    analyzer = Analyzer(models=(), **asdict(options.detection), threads=options.threads)
+    read = 0
     all_crops: list[NDArray[np.uint8]] = []
-    for path in paths:
+    for path, stem in zip(paths, stems, strict=True):
         try:
             frame = load_image(path)
             faces = analyzer.analyze(frame)
@@ -168,14 +180,14 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
         face_crops = align_faces(frame.rgb, faces, model.size, channels, model.frame, options.detection.detector)
         if not len(face_crops):
             click.echo(f"{path}: no face found", err=True)
-        stem = unique_name(path.stem, "", used, room=len("-face9999.png"))
+        read += 1
         for i, crop in enumerate(face_crops, 1):
             name = f"{stem}-face{i}"
             label, share = write_face(model, head, crop, options.target, methods, options.layer, options.out / name)
             click.echo(f"{options.out / name}.png: {label} {percent(share)}")
         all_crops.extend(face_crops)
     if all_crops:
-        _run_tests(model, head, np.stack(all_crops), options, {"photos": len(used)})
+        _run_tests(model, head, np.stack(all_crops), options, {"photos": read})
     if failures.count:
         raise click.exceptions.Exit(1)
 

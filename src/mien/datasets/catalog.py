@@ -183,6 +183,8 @@ def _unrecognised(place: Path) -> DataError:
         if folders:
             shown = f"{', '.join(folders[:5])}{', …' if len(folders) > 5 else ''}"
             reason += f": its folders of images ({shown}) are no emotions; give --labels own if they are classes"
+        elif results := [file for file in sorted(place.glob("*.parquet")) if prepared_file.is_prepared(file)]:
+            reason += f": of its files {results[0].name} is a prepared one; give that file"
     return DataError(reason, path=place, advice=f"expected one of: {known}", code="dataset-unrecognised")
 
 

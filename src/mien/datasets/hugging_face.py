@@ -25,6 +25,7 @@ from mien.datasets.label_names import (
     own_taxonomy,
     smallest_taxonomy,
 )
+from mien.datasets.prepared_file import is_prepared
 from mien.datasets.resplit import make_splits
 from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError, InputError, MissingFileError
@@ -108,9 +109,13 @@ def parquet_files(path: ParquetPaths) -> list[Path]:
 
 
 def find_tables(folder: Path) -> list[Path]:
-    """The Parquet files in and below a folder, or where there is none its Arrow files, sorted by path."""
+    """The Parquet files in and below a folder, or where there is none its Arrow files, sorted by path.
+
+    Prepared files among them are results, not a part of the dataset.
+    """
     for suffix in (".parquet", ".arrow"):
         files = sorted(p for p in folder.rglob(f"*{suffix}") if not p.name.startswith((".", "cache-")))
+        files = [path for path in files if suffix != ".parquet" or not is_prepared(path)]
         if files:
             return files
     return []

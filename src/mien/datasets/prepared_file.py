@@ -90,6 +90,14 @@ def write_prepared(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def is_prepared(path: Path) -> bool:
+    """Whether a file is a prepared one, by its metadata; False for a damaged file."""
+    try:
+        return METADATA_KEY in (read_schema(path).metadata or {})
+    except DataError:
+        return False
+
+
 def read_prepared(path: str | os.PathLike[str]) -> Dataset:
     """Read a prepared file and verify its hash.
 

@@ -34,8 +34,9 @@ def main(memory_bytes: int) -> None:
     Args:
         memory_bytes: bytes of memory that decoding may take, where the system can bound it (Linux).
     """
-    # Ctrl-C in a terminal goes to all processes; the other one decides what becomes of this one
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal and `timeout` reach all processes; the other one decides what becomes of this one
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     for name in ("SIGPROF", "SIGALRM"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)

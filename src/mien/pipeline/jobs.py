@@ -41,6 +41,7 @@ from mien.pipeline.video import Progress, VideoPipeline, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter
 from mien.results.video import VideoFrame, VideoReport
 from mien.run_differences import differences, list_differences
+from mien.signals import defer_interrupts
 from mien.smoothing import SmoothingOptions
 from mien.smoothing.baseline import Baseline, person_changes
 from mien.tracking.options import TrackingOptions
@@ -263,8 +264,9 @@ class VideoJob:
         try:
             for batch in stream.batches():
                 rows = stream.rows(batch)
-                for table in tables:
-                    table.write(rows)
+                with defer_interrupts():
+                    for table in tables:
+                        table.write(rows)
                 if video is not None:
                     for frame in batch:
                         video.write(frame)
@@ -287,15 +289,16 @@ class VideoJob:
         complete: bool = False,
     ) -> None:
         """Write everything to the disk, then the checkpoint."""
-        for table in self._tables:
-            table.flush()
-        if video is not None:
-            video.flush()
-        if raw_rows is not None:
-            raw_rows.flush()
-            progress = stream.total_progress()
-            self._unfinished[number] = _Checkpoint(progress, stream.pipeline.state(), raw_rows.rows, complete)
-            self._save()
+        with defer_interrupts():
+            for table in self._tables:
+                table.flush()
+            if video is not None:
+                video.flush()
+            if raw_rows is not None:
+                raw_rows.flush()
+                progress = stream.total_progress()
+                self._unfinished[number] = _Checkpoint(progress, stream.pipeline.state(), raw_rows.rows, complete)
+                self._save()
 
     def _save(self) -> None:
         if self._checkpoint_path is None:

@@ -38,6 +38,7 @@ from mien.results.face_columns import FaceTable
 from mien.results.faces import Faces
 from mien.results.row_writers import CsvRows, ParquetRows, RowWriter
 from mien.run_differences import differences, list_differences
+from mien.signals import defer_interrupts
 
 BATCH = 16
 """Pictures in memory at once."""
@@ -233,13 +234,14 @@ class PhotoJob:
 
     def _write(self, photo: Path, faces: Faces) -> None:
         rows = faces.to_table(self._analyzer.heads)
-        for table in self.tables:
-            table.write(rows)
-        self.analysed += 1
-        if self._progress_path is not None:
-            written = max((table.rows for table in self.tables), default=0)
-            name = self._names.get(photo)
-            self._pending.append(_Analysed(_key(photo), *_size_and_time(photo), written, name))
+        with defer_interrupts():
+            for table in self.tables:
+                table.write(rows)
+            self.analysed += 1
+            if self._progress_path is not None:
+                written = max((table.rows for table in self.tables), default=0)
+                name = self._names.get(photo)
+                self._pending.append(_Analysed(_key(photo), *_size_and_time(photo), written, name))
 
     def _save_annotated(self, photo: Path, frame: Frame, faces: Faces) -> MienError | None:
         if self._outputs.annotated is None or self._full:
@@ -289,6 +291,10 @@ class PhotoJob:
         """Write everything to the disk, then the progress."""
         if not self.analysed:
             return  # the tables of an earlier run stay until there are other rows
+        with defer_interrupts():
+            self._flush_tables_and_progress()
+
+    def _flush_tables_and_progress(self) -> None:
         for table in self.tables:
             table.flush()
         if not self._pending or self._progress_path is None or self.left_out:

@@ -22,6 +22,8 @@ from mien.evaluation.scoring.sets import split_set_scores
 from mien.files import atomic_path, output_errors
 
 JSON, HTML = "report.json", "report.html"
+REPORT_FILES = (JSON, HTML, "*-confusion.png", "*-reliability.png", "*-risk-coverage.png", "*-by-*.png")
+"""Names of the files of a report, and the patterns of those of its pictures."""
 _WIDTH = 110
 
 
