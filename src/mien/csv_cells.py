@@ -40,6 +40,16 @@ def csv_cells(values: Iterable[Any], *, labels: bool = False) -> list[Any]:
     ]
 
 
+def cell_text(cell: str) -> str:
+    """The text that `csv_cells` wrote as this cell.
+
+    Example:
+        >>> cell_text("'=1+1.jpg"), cell_text("'quoted'.jpg")
+        ('=1+1.jpg', "'quoted'.jpg")
+    """
+    return cell[1:] if cell.startswith("'") and _text(cell[1:]) == cell else cell
+
+
 @functools.lru_cache(maxsize=4096)
 def _label(text: str) -> str:
     found = _RANGE.fullmatch(text)

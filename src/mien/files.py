@@ -214,15 +214,20 @@ def _check_folder(path: str | os.PathLike[str], folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, f"{parent} is not a folder")
 
 
-@contextlib.contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A folder for intermediate files, removed at the end; `OutputError` where it cannot be written."""
+def check_temporary_folder() -> Path:
+    """The folder for temporary files; `OutputError` where none can be written to."""
     try:
-        where = tempfile.gettempdir()
+        return Path(tempfile.gettempdir())
     except FileNotFoundError:
         raise OutputError(
             "no temporary folder can be written to", advice="make room, or set TMPDIR to a folder with some"
         ) from None
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for intermediate files, removed at the end; `OutputError` where it cannot be written."""
+    where = check_temporary_folder()
     with output_errors(where), tempfile.TemporaryDirectory(prefix="mien-") as folder:
         yield Path(folder)
 

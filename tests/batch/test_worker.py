@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -105,3 +106,29 @@ def test_a_process_that_does_not_start_is_no_input_s_fault(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with Worker(prepared) as worker, pytest.raises(OutputError, match=r"do not start: .*no disk"):
         worker.run(make_plan(str(source)).shards[0])
+
+
+@pytest.mark.parametrize("name", ["tempfile.TemporaryFile", "subprocess.Popen"])
+def test_a_process_that_the_system_refuses_is_one_error(
+    name: str, source: Path, prepared: AnalysisSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(f"mien.batch.worker.{name}", refuse)
+    with Worker(prepared) as worker, pytest.raises(OutputError, match="do not start: Too many open files; make room"):
+        worker.run(make_plan(str(source)).shards[0])
+
+
+def test_without_a_temporary_folder_a_run_ends_and_says_so(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    with (
+        BatchRun(str(source), str(tmp_path / "out"), LIGHT, workers=1) as run,
+        pytest.raises(OutputError, match="no temporary folder can be written to"),
+    ):
+        list(run.results())

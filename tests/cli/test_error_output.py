@@ -203,3 +203,23 @@ def test_a_misspelt_name_gets_the_nearest(arguments: list[str], near: str, tmp_p
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode in (1, 2)
     assert near in done.stderr
+
+
+def test_without_a_temporary_folder_a_library_s_failure_is_one_line(
+    mien: Mien, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matplotlib refuses to be imported, torch fails in words of its own."""
+
+    def refuse() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    def command() -> None:
+        raise OSError("Matplotlib requires access to a writable cache directory")
+
+    monkeypatch.setattr("mien.cli.LazyGroup.get_command", lambda *_: click.Command("models", callback=command))
+    with pytest.raises(OSError, match="Matplotlib"):
+        mien("models")
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    run = mien("models")
+    assert run.code == 1
+    assert run.err == ("mien: no temporary folder can be written to; make room, or set TMPDIR to a folder with some\n")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -110,9 +111,38 @@ def test_a_killed_run_resumes_without_a_lost_or_a_doubled_row(analyzer, photos, 
     outputs = outputs_in(tmp_path / "run")
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run"), str(BATCH + 5)], check=False)
     assert killed.returncode == -signal.SIGKILL
-    for _ in range(3):  # a run that is complete starts again, and doubles nothing either
+    for _ in range(3):  # a run that is complete stays as it is
         run(analyzer, photos, outputs, resume=True)
         assert Counter(sources(outputs.csv)) == Counter(sources(outputs.parquet)) == Counter(p.name for p in photos)
+
+
+def test_a_complete_run_stays_as_it_is(analyzer, photos, tmp_path):
+    outputs = outputs_in(tmp_path / "run")
+    (photos[2]).write_bytes(b"no picture")
+    whole = run(analyzer, photos, outputs)
+    before = {path: path.read_bytes() for path in (outputs.csv, outputs.parquet)}
+    with PhotoJob(analyzer, photos, outputs, resume=True) as job:
+        assert job.skipped == PICTURES - 1
+        again = list(job.results())
+    assert [str(error) for error in again] == [str(one) for one in whole if isinstance(one, MienError)]
+    Image.new("RGB", (50, 50)).save(photos[2])
+    with PhotoJob(analyzer, photos, outputs, resume=True) as job:
+        [error] = job.results()
+    assert str(error).startswith(f"{photos[2]}: is not in the table, which was complete before")
+    with pytest.raises(InputError, match=r"a\.csv: is a complete table of other photos \(.*004\.png.*\)"):
+        PhotoJob(analyzer, photos[:4], outputs, resume=True)
+    with pytest.raises(InputError, match=r"b\.parquet: does not exist, while .*a\.csv is complete"):
+        PhotoJob(analyzer, photos, replace(outputs, parquet=tmp_path / "b.parquet"), resume=True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(path.name for path in outputs.csv.parent.iterdir()) == ["a.csv", "a.parquet", "annotated"]
+
+
+def test_another_table_is_not_taken_for_a_complete_run(analyzer, photos, tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("name,age\nx,1\n")
+    with pytest.raises(InputError, match="is no table of faces"):
+        PhotoJob(analyzer, photos, PhotoOutputs(csv=table), resume=True)
+    assert table.read_text() == "name,age\nx,1\n"
 
 
 def test_a_call_that_differs_is_refused_by_what_differs(analyzer, photos, tmp_path):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mien.batch.containers import parquet_items, tar_items
@@ -16,6 +14,7 @@ from mien.batch.storage import local_copy, read_files
 from mien.batch.tables import InputRow, encode_faces, encode_inputs
 from mien.batch.types import ResultCounts, Shard, ShardInput, ShardResult
 from mien.errors import DataError, MienError, OutputError
+from mien.files import temporary_folder
 
 if TYPE_CHECKING:
     from mien.media.frame import Frame
@@ -193,8 +192,8 @@ def _analyse_video(
     on_position(0)
     if death := retry.deaths.get(0):
         return _shard_result(shard, [InputRow.failed(item, OutputError(death, path=path, code=_KILLED))], {})
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        table = Path(folder) / "rows.parquet"
+    with temporary_folder() as folder:
+        table = folder / "rows.parquet"
         try:
             with (
                 local_copy(path) as copy,

@@ -6,7 +6,6 @@ import functools
 import itertools
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 
 from mien.errors import InputError, MienError, MissingExtraError, MissingFileError, OutputError
 from mien.file_lock import FileLock, lock_folder
-from mien.files import atomic_path, make_folder, output_errors, output_folder, sync
+from mien.files import atomic_path, make_folder, output_errors, output_folder, sync, temporary_folder
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
 """Protocols whose files appear whole or not at all; elsewhere a file is written under another name and renamed."""
@@ -262,8 +261,8 @@ def local_copy(path: str) -> Iterator[str]:
         yield path
         return
     files, name = filesystem(path)
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        copy = str(Path(folder) / (PurePosixPath(name).name or "file"))
+    with temporary_folder() as folder:
+        copy = str(folder / (PurePosixPath(name).name or "file"))
         with convert_remote_errors(path):
             files.get_file(name, copy)
         yield copy

@@ -23,6 +23,7 @@ from mien.batch.shard_analysis import RetryPolicy
 from mien.batch.types import Shard, ShardInput, ShardResult
 from mien.batch.worker_process import Position, ShardTask, StartMessage, WorkerAnswer, WorkerFailure, WorkerReady
 from mien.errors import OutputError
+from mien.files import check_temporary_folder
 
 _log = logging.getLogger(__name__)
 
@@ -132,14 +133,7 @@ class Worker:
                     raise OutputError("the worker was closed")
                 if self._process is not None:
                     return self._process
-                self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-                process = self._process = subprocess.Popen(
-                    [sys.executable, "-m", "mien.batch.worker_process"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._errors,
-                    env=_environment(self._start.threads),
-                )
+                process = self._start_process()
             try:
                 self._exchange(process, self._start, SILENCE_TIMEOUT)
             except _NoAnswerError as error:
@@ -147,6 +141,25 @@ class Worker:
             else:
                 return process
         raise OutputError(f"worker processes do not start: {reason}", code="worker-start-failed")
+
+    def _start_process(self) -> subprocess.Popen[bytes]:
+        check_temporary_folder()
+        try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mien.batch.worker_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=_environment(self._start.threads),
+            )
+        except OSError as error:
+            raise OutputError(
+                f"worker processes do not start: {error.strerror or error}",
+                advice="make room for processes and open files, or give fewer --workers",
+                code="worker-start-failed",
+            ) from None
+        return self._process
 
     def _exchange(
         self, process: subprocess.Popen[bytes], message: StartMessage | ShardTask | None, silence: float

@@ -28,7 +28,7 @@ import click
 from mien.cli.error_output import INTERRUPTED, ErrorOutput, json_errors_option, wants_json, without_flag
 from mien.cpus import limit_libraries
 from mien.errors import MienError, OutputError, nearest_names
-from mien.files import OUTPUT_IS_INPUT
+from mien.files import OUTPUT_IS_INPUT, check_temporary_folder
 from mien.models.devices import DeviceWarning
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -55,7 +55,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 INTERRUPTED_EXIT = 130
-"""Exit code of a command that was interrupted: by Ctrl-C. After another signal the process ends with 128 + its number."""
+"""Exit code of a command that was interrupted by Ctrl-C; after another signal the process ends with 128 + its number."""
 REPEAT_SECONDS = 1.0
 """Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
 
@@ -101,8 +101,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 something could not be done, one line each on stderr; 2 wrong call; 130 interrupted (143 "
-    "by SIGTERM).",
+    epilog="Exit codes: 0 done; 1 something could not be done, one line each on stderr; 2 wrong call; 130 interrupted "
+    "(143 by SIGTERM).",
 )
 @click.version_option(package_name="mien")
 @json_errors_option
@@ -154,10 +154,14 @@ def main() -> None:
         sys.stderr.close()
         code = 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBADF):
+        known = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBADF)
+        missing = _temporary_folder_error()
+        if missing is None and not known:
             raise
-        errors.print(OutputError(f"cannot be written: {error.strerror}", path=error.filename or "standard output"))
-        if error.filename is None:
+        errors.print(
+            missing or OutputError(f"cannot be written: {error.strerror}", path=error.filename or "standard output")
+        )
+        if known and error.filename is None:
             # what is left in its buffer cannot be written either, and would be reported a second time
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
@@ -179,6 +183,13 @@ def _show_warning(
         click.echo(f"mien: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
+def _temporary_folder_error() -> OutputError | None:
+    """Why libraries fail, each in words of its own, where no temporary folder can be written to."""
+    try:
+        check_temporary_folder()
+    except OutputError as error:
+        return error
+    return None
 
 
 class _InterruptHandler:
@@ -207,7 +218,7 @@ class _InterruptHandler:
 
 
 def _silence_libraries() -> None:
-    """Keep remarks of libraries about places that they cannot write to from the user, who need do nothing about them."""
+    """Keep remarks of libraries about places that they cannot write to from the user, who need do nothing."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
 

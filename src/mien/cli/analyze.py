@@ -67,7 +67,7 @@ run: of photos with --csv or --parquet, of videos with --report.
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
 1 some could not be, one line each on stderr; 2 wrong call;
-130 interrupted.
+130 interrupted (143 by SIGTERM).
 """
 
 
@@ -286,7 +286,8 @@ def _analyse_photos(
     for unwritable in job.left_out:
         failures.add(unwritable)
     if job.skipped:
-        click.echo(f"mien: {job.skipped:,} of {len(photos):,} photos were analysed before", err=True)
+        nothing = "; nothing is left" if job.skipped == len(photos) else ""
+        click.echo(f"mien: {job.skipped:,} of {len(photos):,} photos were analysed before{nothing}", err=True)
     results: list[Faces] = []
     progress, show_progress = _progress(len(photos))
     try:

@@ -2,6 +2,7 @@
 
 Beside the first table, ``<name>.progress`` lists the pictures whose rows are on the disk, until the run is complete. A
 run that resumes truncates the tables to those rows and analyses the other pictures, so that no row is lost or doubled.
+Tables without such a list are complete: a run that resumes leaves them as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,9 +35,11 @@ from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.executors import abandoned_on_error
+from mien.results.columns import readable
 from mien.results.face_columns import FaceTable
 from mien.results.faces import Faces
 from mien.results.row_writers import CsvRows, ParquetRows, RowWriter
+from mien.results.tables import table_sources
 from mien.run_differences import differences, list_differences
 from mien.signals import defer_interrupts
 
@@ -95,7 +98,7 @@ class PhotoJob:
         analyzer: analyses the pictures.
         photos: the pictures, in order.
         outputs: the files to write.
-        resume: continue the run whose progress lies beside the first table; start one where there is none.
+        resume: continue the run whose progress lies beside the first table; start one where there is no table.
         load: reads a picture; by default from its path.
         decoders: decode pictures, in processes that can be ended; None decodes them in this one.
         flush_seconds: seconds between two flushes.
@@ -107,8 +110,9 @@ class PhotoJob:
         tables: the tables; after a complete run of mixed ones they are still open, else none is left.
 
     Raises:
-        InputError: ``resume`` without a table, or with other options than before; an output that is an input, that
-            another run writes to, or a folder with files that the annotated pictures would replace.
+        InputError: ``resume`` without a table, with other options than before, or of a complete run of other pictures;
+            an output that is an input, that another run writes to, or a folder with files that the annotated pictures
+            would replace.
     """
 
     def __init__(
@@ -137,9 +141,11 @@ class PhotoJob:
         self._call = self._describe()
         self._before: dict[str, _Analysed] = {}
         self._pending: list[_Analysed] = []
-        self._complete = False
-        if resume:
+        self._complete = self._was_complete = False
+        if resume and has_progress(outputs):
             self._read_progress()
+        elif resume and not outputs.mixed:
+            self._find_complete_run(files)
         self.skipped, self.analysed = len(self._before), 0
         self._keep = max((one.rows for one in self._before.values()), default=0)
         self.left_out: list[OutputError] = []
@@ -167,6 +173,8 @@ class PhotoJob:
                 with contextlib.suppress(OutputError):
                     self._flush()
                 self._stop()
+                if nothing:
+                    self._close_progress(remove=True)
                 return
             try:
                 self._flush()
@@ -196,6 +204,9 @@ class PhotoJob:
             OutputError: a table cannot be written.
         """
         left = [photo for photo in self._photos if _key(photo) not in self._before]
+        if self._was_complete:
+            yield from self._errors_of(left)
+            return
         flushed = time.monotonic()
         done = len(self._photos) - len(left)
         with abandoned_on_error(ThreadPoolExecutor(self._analyzer.threads, "mien-load")) as pool:
@@ -228,6 +239,22 @@ class PhotoJob:
                     watch(min(done + start + BATCH, len(self._photos)))
         self._complete = True
 
+    def _errors_of(self, photos: Iterable[Path]) -> Iterator[MienError]:
+        """Why pictures have no rows in a complete table: they cannot be read, or came later."""
+        for photo in photos:
+            try:
+                self._load(photo)
+            except MienError as error:
+                yield error
+            else:
+                yield InputError(
+                    "is not in the table, which was complete before",
+                    path=photo,
+                    advice="analyse it into another table, or run without --resume to write all again",
+                    code="run-differs",
+                )
+        self._complete = True
+
     def _load_image(self, photo: Path) -> Frame:
         # annotations are drawn on the picture at its full size
         return self._decode(photo, reduce=1 if self._outputs.annotated is not None else self._analyzer.reduction)
@@ -235,6 +262,7 @@ class PhotoJob:
     def _write(self, photo: Path, faces: Faces) -> None:
         rows = faces.to_table(self._analyzer.heads)
         with defer_interrupts():
+            self._open_progress()
             for table in self.tables:
                 table.write(rows)
             self.analysed += 1
@@ -272,6 +300,8 @@ class PhotoJob:
         return names
 
     def _open_tables(self) -> list[RowWriter]:
+        if self._was_complete:
+            return []
         empty = FaceTable.empty(self._analyzer.heads, None, video=False)
         tables: list[RowWriter] = []
         try:
@@ -297,16 +327,21 @@ class PhotoJob:
     def _flush_tables_and_progress(self) -> None:
         for table in self.tables:
             table.flush()
-        if not self._pending or self._progress_path is None or self.left_out:
+        if not self._pending or self._progress is None:
             return
-        if self._progress is None:
-            self._progress = AppendFile(self._progress_path, self._progress_end)
-            if not self._progress_end:
-                self._progress.append(_line({"version": _VERSION, "call": self._call}))
         lines = [_line([one.source, one.size, one.time, one.rows, one.saved]) for one in self._pending]
         self._progress.append(b"".join(lines))
         self._progress.sync()
         self._pending = []
+
+    def _open_progress(self) -> None:
+        """Begin the list before the first row: a table with rows and without a list is complete."""
+        if self._progress is not None or self._progress_path is None or self.left_out:
+            return
+        self._progress = AppendFile(self._progress_path, self._progress_end)
+        if not self._progress_end:
+            self._progress.append(_line({"version": _VERSION, "call": self._call}))
+            self._progress.sync()
 
     def _close_progress(self, *, remove: bool) -> None:
         if self._progress is not None:
@@ -332,9 +367,33 @@ class PhotoJob:
             "columns": "photos and videos" if self._outputs.mixed else "photos",
         }
 
+    def _find_complete_run(self, files: Sequence[Path]) -> None:
+        """Leave complete tables of these pictures as they are; refuse those of others."""
+        held = {path: {_key(Path(one)) for one in table_sources(path)} for path in files if _has_content(path)}
+        if not any(held.values()):
+            return
+        given = {readable(_key(photo)): photo for photo in self._photos}
+        for path in files:
+            if path not in held:
+                reason = f"does not exist, while {next(iter(held))} is complete"
+            elif others := sorted(held[path] - set(given)):
+                reason = f"is a complete table of other photos ({list_differences(others)})"
+            else:
+                continue
+            raise InputError(
+                reason,
+                path=path,
+                advice="choose another table, or run without --resume to write all again",
+                code="run-differs",
+            )
+        self._was_complete = True
+        common = set.intersection(*held.values())
+        before = [_key(photo) for name, photo in given.items() if name in common]
+        self._before = {key: _Analysed(key, *_size_and_time(Path(key)), 0, None) for key in before}
+
     def _read_progress(self) -> None:
         path = self._progress_path
-        if path is None or not path.is_file():
+        if path is None:
             return
         try:
             content = path.read_bytes()
@@ -367,13 +426,17 @@ class PhotoJob:
                 details={"differences": found},
             )
         self._before = {one.source: one for one in before}
-        self._progress_end = len(whole)
+        self._progress_end = len(whole) if before else 0
 
 
 def has_progress(outputs: PhotoOutputs) -> bool:
     """Whether a run into these files was interrupted and can be resumed."""
     files = _files_of(outputs)
     return bool(files) and companion(files[0], PROGRESS).is_file()
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _files_of(outputs: PhotoOutputs) -> list[Path]:

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mien.errors import MissingExtraError
+from mien.csv_cells import cell_text
+from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path, output_file, refuse_inputs
 from mien.results.columns import arrow_schema
 from mien.results.face_columns import FaceTable, Heads, face_columns
@@ -93,6 +94,29 @@ def _to_parquet(heads: Heads, tables: Iterator[FaceTable], target: Path | io.Byt
                 pending, rows = [], 0
         if pending:
             writer.write_table(pa.concat_tables(pending).unify_dictionaries())
+
+
+def table_sources(path: Path) -> set[str]:
+    """The pictures and videos of which a CSV or Parquet table of ours holds rows, as the table names them.
+
+    Raises:
+        InputError: it is no such table.
+    """
+    try:
+        with path.open("rb") as file:
+            is_parquet = file.read(4) == b"PAR1"
+        if is_parquet:
+            import pyarrow.parquet as pq
+
+            return set(pq.read_table(path, columns=["source"])["source"].to_pylist())
+        with path.open(encoding="utf-8", newline="") as text:
+            rows = csv.reader(text)
+            column = next(rows).index("source")
+            return {cell_text(row[column]) for row in rows}
+    except (OSError, ValueError, IndexError, StopIteration, csv.Error) as error:
+        raise InputError(
+            f"is no table of faces ({error})", path=path, advice="choose another name for the output"
+        ) from None
 
 
 def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:

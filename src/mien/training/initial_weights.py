@@ -1,13 +1,8 @@
-"""The weights of an exported model as the start of a run.
-
-An export has its batch norms folded into the convolutions before them. They are unfolded by measuring: each norm gets
-the mean and variance of its input on training images, and a scale and shift that undo them, so that the network
-computes what the export computes and its norms are trained as before.
-"""
+"""The weights of an exported model as the start of a run; its batch norms are measured on training images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import InputError, MissingFileError
+from mien.training.batch_norms import FoldedNorm, unfold
 
 _PREFIX = "module."
 _TOLERANCE = 0.05
@@ -55,47 +51,26 @@ def load_exported(module: nn.Module, path: Path, images: Tensor) -> None:
 def _copy(module: nn.Module, stored: Mapping[str, NDArray[Any]], images: Tensor) -> None:
     names = dict(module.named_modules())
     state = module.state_dict()
-    handles = []
-    convolution = ""
+    layers: list[FoldedNorm] = []
+    last: tuple[str, nn.Conv2d] | None = None
     for name, layer in names.items():
         if isinstance(layer, nn.Conv2d):
-            convolution = name
-            continue
-        if not isinstance(layer, nn.BatchNorm2d):
-            continue
-        shift = torch.from_numpy(_array(stored, f"{convolution}.weight_bias", layer.bias.shape).copy())
-        handles.append(layer.register_forward_pre_hook(_unfold(layer, shift)))
+            last = name, layer
+        elif isinstance(layer, nn.BatchNorm2d) and last is not None:
+            offset = _tensor(stored, f"{last[0]}.weight_bias", layer.bias.shape)
+            layers.append(FoldedNorm(last[1], layer, offset))
     for name, parameter in module.named_parameters():
         owner = names[name.rpartition(".")[0]]
         if not isinstance(owner, nn.BatchNorm2d):
-            state[name].copy_(torch.from_numpy(_array(stored, name, parameter.shape).copy()))
-    module.eval()
-    with torch.no_grad():
-        module(images)
-    for handle in handles:
-        handle.remove()
+            state[name].copy_(_tensor(stored, name, parameter.shape))
+    unfold(module.eval(), layers, [images])
     module.train()
 
 
-def _array(stored: Mapping[str, NDArray[Any]], name: str, shape: torch.Size) -> NDArray[Any]:
+def _tensor(stored: Mapping[str, NDArray[Any]], name: str, shape: torch.Size) -> Tensor:
     if name not in stored or stored[name].shape != tuple(shape):
         raise InputError(f"has no weights {name} of shape {tuple(shape)}", advice="give an export of the same network")
-    return stored[name]
-
-
-def _unfold(layer: nn.BatchNorm2d, shift: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        variance, mean = torch.var_mean(inputs[0].float(), (0, 2, 3), correction=0)
-        values = {
-            "running_mean": mean,
-            "running_var": variance,
-            "weight": (variance + layer.eps).sqrt(),
-            "bias": mean + shift,
-            "num_batches_tracked": layer.num_batches_tracked,
-        }
-        layer.load_state_dict(values)
-
-    return hook
+    return torch.from_numpy(stored[name].copy())
 
 
 def _check(module: nn.Module, path: Path, images: Tensor) -> None:
