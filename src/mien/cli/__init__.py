@@ -55,7 +55,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 INTERRUPTED_EXIT = 130
-"""Exit code of a command that was interrupted by Ctrl-C; after another signal the process ends with 128 + its number."""
+"""Exit code after Ctrl-C; after another signal it is 128 + its number."""
 REPEAT_SECONDS = 1.0
 """Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
 
