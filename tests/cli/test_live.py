@@ -175,11 +175,12 @@ def test_a_headless_opencv_has_no_window(monkeypatch: pytest.MonkeyPatch) -> Non
     ("source", "code", "said"),
     [
         ("clip.mp4", 2, "mien analyze clip.mp4"),
+        ("out.json", 2, "takes no file"),
         ("http://127.0.0.1:9/video", 1, "nothing listens"),
     ],
 )
 def test_what_cannot_be_opened(source: str, code: int, said: str) -> None:
-    run = subprocess.run([sys.executable, "-m", "mien", "live", source], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-m", "mien", "live", source, "--json"], capture_output=True, text=True)
     assert run.returncode == code
     assert said in run.stderr
     assert len([line for line in run.stderr.splitlines() if line.startswith("mien:")]) == code % 2

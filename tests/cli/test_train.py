@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,26 @@ def test_a_run_ends_with_its_score_and_the_next_command(tmp_path: Path) -> None:
     assert lines[-2].startswith("best epoch 1 of 1: validation accuracy ")
     assert lines[-1] == f"next: mien evaluate run --data '{data}'"
     assert "Warning" not in done.stderr
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_that_can_be_resumed(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    data = write_prepared(pictures(60), tmp_path / "d.parquet")
+    command = [sys.executable, "-m", "mien", "train", "stack-baseline", "--data", str(data), "--out", "run",
+               "--epochs", "2000", "--batch-size", "16", "--threads", "1", "--no-progress"]  # fmt: skip
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        metrics = tmp_path / "run" / "metrics.csv"
+        while not metrics.is_file() or len(metrics.read_text().splitlines()) < 2:
+            assert child.poll() is None
+            time.sleep(0.05)
+        child.send_signal(number)
+        errors = child.communicate(timeout=120)[1]
+    assert child.returncode == code, errors
+    assert re.fullmatch(
+        r"mien: run: interrupted after epoch \d+ of 2000; the same call with --resume continues the run\n", errors
+    ), errors
 
 
 def test_data_that_does_not_fit_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -103,6 +103,26 @@ def test_numbered_pictures_are_a_video(tmp_path: Path) -> None:
     assert {r["track"] for r in rows} == {"1"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("frames/f%04d.png",), "names numbered pictures: give their rate with --sequence F"),
+        (("frames", "--sequence", "10", "--fps", "5"), "give --every N to take fewer, not --fps"),
+        (("clip.mp4", "--sequence", "10"), "--sequence is for folders of numbered pictures, and clip.mp4 is a video"),
+        (("a.png", "--json", "out.json"), "--json prints on stdout and takes no file: leave out.json out"),
+    ],
+)
+def test_inputs_that_were_meant_otherwise(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "clip.mp4").touch()
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+
+
 def test_photos_and_clips_in_one_call(folder: Path, tmp_path: Path) -> None:
     mixed = tmp_path / "mixed"
     mixed.mkdir()

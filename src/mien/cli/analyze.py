@@ -33,6 +33,7 @@ from mien.cli.output import Failures, one_file, progress_bar
 from mien.files import STDOUT, is_special, refuse_inputs
 
 if TYPE_CHECKING:
+    from mien.cli.videos import VideoOptions
     from mien.detect.options import DetectionOptions
     from mien.media.decoder_pool import DecoderPool
     from mien.media.frame import Frame
@@ -160,6 +161,7 @@ def command(
 
     _check_stdout(as_json, csv_file, parquet_file)
     options = VideoOptions(**video)
+    _check_inputs(inputs, sequence, options, as_json=as_json)
     failures = Failures()
     stream = inputs == ("-",)
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
@@ -330,6 +332,27 @@ def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int
     progress = progress_bar(TextColumn("analysing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     task = progress.add_task("", total=total)
     return progress, lambda done: progress.update(task, completed=done)
+
+
+def _check_inputs(inputs: Sequence[str], sequence: float | None, options: VideoOptions, *, as_json: bool) -> None:
+    """Raise for inputs that were meant otherwise: the file of --json, numbered pictures without their rate."""
+    from mien.files import is_file
+    from mien.media.numbered_pictures import is_counter
+    from mien.media.paths import is_video_file
+
+    if sequence is not None:
+        if options.selection.fps is not None:
+            raise click.UsageError("--sequence is the rate of the pictures: give --every N to take fewer, not --fps.")
+        if films := [given for given in inputs if is_file(given) and is_video_file(Path(given))]:
+            raise click.UsageError(f"--sequence is for folders of numbered pictures, and {films[0]} is a video.")
+        return
+    for given in inputs:
+        if is_file(given):
+            continue
+        if is_counter(given):
+            raise click.UsageError(f"{given} names numbered pictures: give their rate with --sequence F.")
+        if as_json and given.lower().endswith((".json", ".jsonl")):
+            raise click.UsageError(f"--json prints on stdout and takes no file: leave {given} out, and add > {given}")
 
 
 def _check_stdout(as_json: bool, *tables: Path | None) -> None:

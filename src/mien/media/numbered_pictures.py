@@ -53,6 +53,11 @@ def open_numbered_pictures(
     return NumberedPictures(given, _find_pictures(given), selection, after, load)
 
 
+def is_counter(path: str) -> bool:
+    """Whether a path names numbered pictures by a counter, such as ``shots/img%04d.png``."""
+    return _COUNTER.search(os.path.basename(path)) is not None  # noqa: PTH119 - any text may be given
+
+
 class NumberedPictures:
     """Open numbered pictures, a `mien.media.source.FrameSource`: iterate over them once.
 
