@@ -126,9 +126,8 @@ def test_without_a_temporary_folder_a_run_ends_and_says_so(
     def refuse() -> str:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
-    monkeypatch.setattr("tempfile.gettempdir", refuse)
-    with (
-        BatchRun(str(source), str(tmp_path / "out"), LIGHT, workers=1) as run,
-        pytest.raises(OutputError, match="no temporary folder can be written to"),
-    ):
-        list(run.results())
+    run = BatchRun(str(source), str(tmp_path / "out"), LIGHT, workers=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.gettempdir", refuse)
+        with pytest.raises(OutputError, match="no temporary folder can be written to"):
+            list(run.results())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,9 +207,7 @@ def test_a_misspelt_name_gets_the_nearest(arguments: list[str], near: str, tmp_p
     assert near in done.stderr
 
 
-def test_without_a_temporary_folder_a_library_s_failure_is_one_line(
-    mien: Mien, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_library_that_finds_no_temporary_folder_is_one_line(mien: Mien, monkeypatch: pytest.MonkeyPatch) -> None:
     """Matplotlib refuses to be imported, torch fails in words of its own."""
 
     def refuse() -> str:
@@ -219,7 +219,23 @@ def test_without_a_temporary_folder_a_library_s_failure_is_one_line(
     monkeypatch.setattr("mien.cli.LazyGroup.get_command", lambda *_: click.Command("models", callback=command))
     with pytest.raises(OSError, match="Matplotlib"):
         mien("models")
-    monkeypatch.setattr("tempfile.gettempdir", refuse)
-    run = mien("models")
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.gettempdir", refuse)
+        run = mien("models")
     assert run.code == 1
     assert run.err == ("mien: no temporary folder can be written to; make room, or set TMPDIR to a folder with some\n")
+
+
+def test_libraries_make_no_remarks_about_places_that_cannot_be_written(
+    mien: Mien, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def command() -> None:
+        logging.getLogger("matplotlib").warning("Matplotlib created a temporary cache directory")
+        warnings.warn("[Errno 30] Read-only file system.  joblib will operate in serial mode", stacklevel=1)
+        logging.getLogger("matplotlib").error("an error of it")
+
+    monkeypatch.setattr("mien.cli.LazyGroup.get_command", lambda *_: click.Command("models", callback=command))
+    with warnings.catch_warnings():
+        run = mien("models")
+    assert (run.code, run.err) == (0, "")
+    assert caplog.messages == ["an error of it"]
