@@ -183,6 +183,8 @@ def _show_warning(
         click.echo(f"mien: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
+
+
 def _temporary_folder_error() -> OutputError | None:
     """Why libraries fail, each in words of its own, where no temporary folder can be written to."""
     try:
