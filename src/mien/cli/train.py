@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,12 +15,16 @@ from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, data_option, teacher_option, threads_option
 from mien.errors import MienError
 
+if TYPE_CHECKING:
+    from mien.training.config import Recipe
+
 EPILOG = """\b
 Examples:
   mien data prepare fer2013.csv --ferplus fer2013new.csv --out fer2013.parquet
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu --resume
   mien train emotion-cpu --data fer2013.parquet --out runs/emotion-cpu --resume --epochs 40
+  mien train finetune --from emotion --data own.parquet --out runs/own
   mien train svm-landmarks --data features.parquet
   mien train tuned.json --data fer2013.parquet
   mien train --list
@@ -36,6 +40,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
     from mien.cli.output import table_console
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import RECIPES
+    from mien.recipes.finetune import FINETUNE
     from mien.recipes.measured import read_measured
     from mien.text import percent, rough_duration
 
@@ -44,6 +49,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
     for column in ("recipe", "time", "on", "accuracy", "summary"):
         table.add_column(column, no_wrap=column in ("recipe", "time"), overflow="fold")
     summaries = {name: recipe.summary for name, recipe in RECIPES.items()}
+    summaries |= {FINETUNE.name: FINETUNE.summary}
     summaries |= {name: recipe.summary for name, recipe in SVM_RECIPES.items()}
     for name, summary in summaries.items():
         one = measured.get(name)
@@ -59,6 +65,13 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @data_option
 @click.option("--out", type=OUTPUT_FOLDER, help="Run folder.", show_default="runs/RECIPE")
 @teacher_option
+@click.option(
+    "--from",
+    "source",
+    metavar="MODEL",
+    help="Shipped model or export whose weights `finetune` starts from.",
+    show_default="emotion",
+)
 @click.option("--init", type=PATH, help="Exported model of the same network to start from.")
 @click.option(
     "--resume",
@@ -88,6 +101,7 @@ def command(
     data: Path,
     out: Path | None,
     teacher: Path | None,
+    source: str | None,
     init: Path | None,
     resume: bool,
     epochs: int | None,
@@ -105,6 +119,7 @@ def command(
     """
     from mien.errors import MissingExtraError
     from mien.published.recipes.svm import SVM_RECIPES
+    from mien.recipes.finetune import FINETUNE
     from mien.recipes.fit import recipe_for_data
 
     line = shlex.join(["mien", *sys.argv[1:]])
@@ -125,7 +140,14 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
 
-    settings = recipe_for_data(recipe, data)
+    if recipe == FINETUNE.name:
+        if init is not None or teacher is not None:
+            raise click.UsageError("finetune starts from --from: leave out --init and --teacher.")
+        settings, init = _finetune(source or "emotion", data)
+    elif source is not None:
+        raise click.UsageError("--from is for finetune; other recipes start from an export of their own with --init.")
+    else:
+        settings = recipe_for_data(recipe, data)
     changes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     folder = out or Path("runs") / settings.name
@@ -151,6 +173,18 @@ def command(
         click.echo(describe_best(settings, folder), err=True)
         click.echo(f"next: mien evaluate {shlex.quote(str(folder))} --data {shlex.quote(str(data))}", err=True)
         click.echo(folder)
+
+
+def _finetune(source: str, data: Path) -> tuple[Recipe, Path]:
+    """The recipe that continues from a trained network on the classes of a file, and the network's file."""
+    from mien.datasets.prepared_file import read_prepared
+    from mien.recipes.finetune import check_classes, finetune_recipe, read_source
+    from mien.recipes.fit import read_labels
+
+    found = read_labels(data)
+    check_classes(read_prepared(data), found.labels, data)
+    path, card, blocks = read_source(source)
+    return finetune_recipe(found.labels, card, blocks, own=found.own), path
 
 
 def _report_interrupt(folder: Path, epochs: int) -> None:

@@ -195,6 +195,8 @@ class Recipe:
         select: criterion of the best epoch and of early stopping: the "score" (mean validation accuracy of the heads)
             or the validation "loss".
         dropout: probability of the network's dropout, where it can be set; None for the network's own.
+        frozen: begins of the names of the network's layers that keep the weights that the run started from.
+        frame: name in `mien.models.crop_frames.FRAMES` of where faces lie in the images; empty for that of the task.
         space: what `mien tune` may change, None for nothing. It affects no run and is ignored in comparisons.
     """
 
@@ -219,6 +221,8 @@ class Recipe:
     splits: SplitRoles = field(default_factory=SplitRoles)
     select: Literal["score", "loss"] = "score"
     dropout: float | None = None
+    frozen: tuple[str, ...] = ()
+    frame: str = ""
     space: SearchSpace | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -257,6 +261,9 @@ def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:
     if recipe.dropout is None:
         # keeps files as they were before this field existed
         del values["dropout"]
+    for name in ("frozen", "frame"):
+        if not values[name]:
+            del values[name]
     return values
 
 
@@ -270,6 +277,7 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
         schedule, splits = dict(values.pop("schedule")), dict(values.pop("splits", {}))
         schedule["steps"] = tuple((int(epoch), float(factor)) for epoch, factor in schedule.get("steps", ()))
         space = values.pop("space", None)
+        values["frozen"] = tuple(values.pop("frozen", ()))
         roles: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in splits.items()}
         return Recipe(
             heads=heads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -20,6 +20,9 @@ from mien.training.data import Batch
 from mien.training.losses import distillation_loss, soft_cross_entropy
 from mien.training.preprocessing import Normalize, unit_range
 from mien.training.ranks import mean_over_ranks, world_size
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 VAL_SCORE = "val_score"
 """Criterion of checkpoints: the mean of the heads' validation accuracies."""
@@ -55,6 +58,11 @@ class TrainingModule(L.LightningModule):
         for parameter in self.network.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self._frozen = [
+            layer for name, layer in self.network.named_modules() if f"{name}.".startswith(recipe.frozen) and name
+        ]
+        for layer in self._frozen:
+            layer.requires_grad_(False)
         # in a list, so that the teacher's weights are not in this module's checkpoints
         self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
         self.augment = make_augmentation(recipe.augment)
@@ -74,6 +82,13 @@ class TrainingModule(L.LightningModule):
         x = self.normalize(images).contiguous(memory_format=torch.channels_last)
         logits: dict[str, Tensor] = self.network(x, features) if features else self.network(x)
         return logits
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; frozen layers stay in evaluation mode, so that their norms keep their statistics."""
+        super().train(mode)
+        for layer in self._frozen:
+            layer.eval()
+        return self
 
     def on_train_epoch_start(self) -> None:
         """Random numbers depend on seed, epoch and process only, so that a resumed run repeats them."""
@@ -151,9 +166,10 @@ class TrainingModule(L.LightningModule):
 
 
 def make_optimizer(module: nn.Module, config: OptimizerConfig, *, clipped: bool = False) -> torch.optim.Optimizer:
-    """The optimiser of ``module``; biases and norms are not decayed."""
-    decayed: Sequence[Tensor] = [p for p in module.parameters() if p.ndim > 1]
-    free: Sequence[Tensor] = [p for p in module.parameters() if p.ndim <= 1]
+    """The optimiser of ``module``; biases and norms are not decayed, and frozen layers left out."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    decayed: Sequence[Tensor] = [p for p in trained if p.ndim > 1]
+    free: Sequence[Tensor] = [p for p in trained if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     # one kernel per step: the networks are small, and on a GPU launching kernels takes most of the time; Lightning
     # cannot clip gradients with it

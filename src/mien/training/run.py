@@ -26,12 +26,14 @@ from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError, TrainingError
 from mien.file_lock import lock_folder
 from mien.files import make_folder, output_errors
+from mien.models.model import Model
+from mien.networks.catalog import get_network
 from mien.training import run_folder as files
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.curves import append_epoch, draw_curves, read_epochs
 from mien.training.data import Batch, make_loader
 from mien.training.environment import collect_environment
-from mien.training.initial_weights import load_exported
+from mien.training.initial_weights import fit_heads, load_exported, load_trunk
 from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
 from mien.training.preprocessing import unit_range
 from mien.training.progress import TrainingProgress
@@ -384,10 +386,24 @@ def _teacher(recipe: Recipe, path: Path | None) -> tuple[torch.nn.Module | None,
 
 
 def _load_initial(module: TrainingModule, path: Path, loader: DataLoader[Batch]) -> None:
-    """Start from an exported model; the norms are measured on augmented training images."""
+    """Start from an exported model; the norms are measured on augmented training images.
+
+    Where layers are frozen the heads are new ones, fitted on the features of training images and their mirror images.
+    """
     batches: list[Tensor] = []
     for batch in loader:
         batches.append(module.normalize(module.augment(unit_range(batch["images"]))))
         if sum(map(len, batches)) >= _STATISTICS_IMAGES:
             break
-    load_exported(module.network, path, torch.cat(batches))
+    images = torch.cat(batches)
+    if not module.recipe.frozen:
+        load_exported(module.network, path, images)
+        return
+    card = Model(path, threads=1).card
+    source = get_network(module.recipe.network).module({head.name: len(head.labels) for head in card.heads}, None)
+    load_trunk(module.network, source, path, images)
+    plain = list(loader)
+    pixels = torch.cat([module.normalize(unit_range(batch["images"])) for batch in plain])
+    labels = {head.name: torch.cat([batch["label"][head.name] for batch in plain]) for head in module.recipe.heads}
+    both = {name: torch.cat([each, each]) for name, each in labels.items()}
+    fit_heads(module.network, torch.cat([pixels, pixels.flip(3)]), both)
