@@ -102,7 +102,15 @@ def command(
     else:
         network = open_model(model, threads)
     prepared = read_prepared(data)
-    document = calibrate(network, prepared, split=split, check=(split, test_split), target=target, priors=priors)
+    document = calibrate(
+        network,
+        prepared,
+        split=split,
+        check=(split, test_split),
+        target=target,
+        priors=priors,
+        required=not (sets or flags),
+    )
     if json_file is not None:
         write_text(json_file, to_json(document))
     _print(document)

@@ -113,7 +113,7 @@ def _fit_linear(head: nn.Module, features: Tensor, labels: Tensor) -> None:
             value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimizer.step(loss)  # type: ignore[arg-type]
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         head.weight.copy_(weight / deviation)
         head.bias.copy_(bias - (weight / deviation) @ mean)

@@ -59,6 +59,7 @@ def fit_temperatures(
     predictions: SplitPredictions,
     *,
     target: FitTarget = "label",
+    required: bool = True,
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> tuple[TemperatureFit, ...]:
@@ -67,6 +68,7 @@ def fit_temperatures(
     Args:
         predictions: of the model at temperature 1 on the split to fit on, heads scored on their own labels.
         target: "label" maximises the likelihood of the true labels; "raters" that of the FER+ votes, which softens.
+        required: whether one head at least must have a temperature that fits.
         samples: bootstrap resamples.
         seed: of the resampling.
 
@@ -104,7 +106,7 @@ def fit_temperatures(
                 adopted=interval is not None and interval[1] < 0,
             )
         )
-    if failure is not None and all(one.interval is None for one in fits):
+    if required and failure is not None and all(one.interval is None for one in fits):
         raise failure
     if not fits:
         raise InputError("no head has labels in this dataset, so there is nothing to fit a temperature on")
@@ -133,6 +135,7 @@ def calibrate(
     check: Sequence[str] = ("validation", "test"),
     target: FitTarget = "label",
     priors: bool = False,
+    required: bool = True,
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> dict[str, Any]:
@@ -146,6 +149,7 @@ def calibrate(
         target: see `fit_temperatures`.
         priors: whether to fit read-outs as well, see `mien.evaluation.scoring.readouts`; "after" is the default's. The
             images of the fit are then scored by halves, each with the read-outs that were fitted on the other.
+        required: see `fit_temperatures`.
         samples: bootstrap resamples.
         seed: of the resampling.
 
@@ -160,7 +164,7 @@ def calibrate(
         have = ", ".join(sorted(set(data.split.tolist())))
         raise DataError(f"the dataset has no {split!r} images to fit on, only {have}", code="split-missing")
     before = {name: predict_split(model, data, split=name) for name in splits}
-    fits = fit_temperatures(before[split], target=target, samples=samples, seed=seed)
+    fits = fit_temperatures(before[split], target=target, required=required, samples=samples, seed=seed)
     factors = {one.head: one.temperature for one in fits if one.adopted}
     fitted = fit_readouts(model, data, before[split]) if priors else ReadoutFits()
     scores: dict[str, Any] = {}

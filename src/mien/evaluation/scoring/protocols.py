@@ -13,7 +13,7 @@ from mien.datasets import ferplus
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
 from mien.evaluation.predictions import HeadPredictions
-from mien.labels import FERPLUS, FERPLUS_7, age_bin_names, canonical
+from mien.labels import FERPLUS, FERPLUS_7, OWN, age_bin_names, canonical
 from mien.training.config import HeadSpec
 
 LabelKind = Literal["ferplus", "emotion", "age"]
@@ -156,7 +156,8 @@ def match_head(
         raise DataError(
             f"head {head!r} is scored on {_KINDS[kind]}, and {data.info.name} has none", code="labels-missing"
         )
-    meant = _meanings(head, labels, kind, mapping or {})
+    classes_of_its_own = data.taxonomy.names if data.taxonomy and data.taxonomy.name == OWN else ()
+    meant = _meanings(head, labels, kind, mapping or {}, classes_of_its_own)
     classes = 8 if "contempt" in meant else 7
     known = {
         "ferplus": FERPLUS.names if classes == 8 else FERPLUS_7.names,
@@ -200,12 +201,14 @@ def match_head(
 _KINDS = {"ferplus": "FER+ votes", "emotion": "emotions", "age": "age ranges"}
 
 
-def _meanings(head: str, labels: Sequence[str], kind: LabelKind, mapping: Mapping[str, str]) -> list[str]:
-    """What each label of the head is called by the dataset."""
+def _meanings(
+    head: str, labels: Sequence[str], kind: LabelKind, mapping: Mapping[str, str], own: Sequence[str]
+) -> list[str]:
+    """What each label of the head is called by the dataset; ``own`` are its names where they are no emotions."""
     meant = []
     for label in labels:
         text = mapping.get(label.lower(), label)
-        if text == LEAVE_OUT or kind == "age":
+        if text == LEAVE_OUT or kind == "age" or (kind == "emotion" and text in own):
             meant.append(text)
             continue
         try:
