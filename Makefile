@@ -7,6 +7,8 @@
 #                          ONLY=names of environments)
 # make networks-page       measure again what follows from new weights, write the pages (FER2013, FAIRFACE, PHOTOS: files)
 # make gpu                 what tools/gpu.py plans for a GPU, for MINUTES, results into RESULTS; DRY=--dry-run prints it
+# make serve-load, make serve-mix, make serve-attacks
+#                          measure the service on a machine that does nothing else, and write the tables of docs/serve.md
 # make licences            list the licences of what is installed, write an SBOM
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,7 +26,8 @@ FAIRFACE ?= fairface.parquet
 PHOTOS ?= fairface/validation.parquet
 PIP = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types arrows unit coverage browser bench networks-page gpu site release-check licences clean
+.PHONY: demo test check lint types arrows unit coverage browser bench networks-page gpu serve-load serve-mix \
+	serve-attacks site release-check licences clean
 
 demo: $(DEMO_VENV)/.done
 	$(DEMO_VENV)/bin/mien demo --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -54,6 +57,18 @@ coverage: $(VENV)/.done
 # alone: beside the other tests on two cores, Chromium and what drives it can stop one another for minutes
 browser: $(VENV)/.done
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m browser
+
+serve-load: $(VENV)/.done
+	$(VENV)/bin/python benchmarks/serve_load.py --part load --json docs/results/serve.json
+	$(VENV)/bin/python tools/generate.py
+
+serve-mix: $(VENV)/.done
+	$(VENV)/bin/python benchmarks/serve_mix.py --json docs/results/serve_mix.json
+	$(VENV)/bin/python tools/generate.py
+
+serve-attacks: $(VENV)/.done
+	$(VENV)/bin/python benchmarks/serve_attacks.py --pictures 500 --json docs/results/serve_attacks.json
+	$(VENV)/bin/python tools/generate.py
 
 bench: $(VENV)/.done
 	$(VENV)/bin/python benchmarks/speed.py --json out/speed.json

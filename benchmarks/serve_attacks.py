@@ -1,5 +1,6 @@
 """How the service answers attacks; each one is made on a real process.
 
+    make serve-attacks                                                          # the table in docs/serve.md, 3 minutes
     python benchmarks/serve_attacks.py --json docs/results/serve_attacks.json       # 10,000 corrupt pictures among it
     python benchmarks/serve_attacks.py --pictures 200                               # quicker
 
@@ -14,6 +15,7 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -370,6 +372,7 @@ def main() -> None:
     parser.add_argument("--costly", action="store_true", help="these alone; their rows replace those in the JSON file")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
+    load = os.getloadavg()[0]
 
     def row(name: str, answer: str, target: Target) -> None:
         if not target.healthy():
@@ -391,6 +394,8 @@ def main() -> None:
     if options.json:
         done = {
             "date": time.strftime("%Y-%m-%d"),
+            "load": load,
+            "pictures": options.pictures,
             "before_mb": before,
             "after_mb": after,
             "most_mb": most,

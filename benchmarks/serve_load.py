@@ -1,5 +1,6 @@
 """How many requests per second the service answers, how long they wait, and whether its memory stays flat.
 
+    make serve-load                                    # the first table in docs/serve.md, a minute and a half
     python benchmarks/serve_load.py --json docs/results/serve.json
     python benchmarks/serve_load.py --part load --json docs/results/serve.json      # memory is kept as it was measured
 

@@ -1,6 +1,7 @@
 """How long photos, cameras and videos wait when the service gets all of them at once.
 
-    python benchmarks/serve_mix.py --json docs/results/serve_mix.json               # the whole grid, about 8 minutes
+    make serve-mix                                                              # the table in docs/serve.md, 3 minutes
+    python benchmarks/serve_mix.py --json docs/results/serve_mix.json               # the whole grid
     python benchmarks/serve_mix.py --cameras 4 --clients 8 --videos 2               # one mix
 
 A process `mien serve --threads 2 --max-jobs-running 2`, otherwise with its defaults except that rates are not limited,
@@ -38,7 +39,7 @@ from mien.cli.demo import portrait
 
 OPTIONS = ("--quiet", "--threads", "2", "--max-jobs-running", "2", "--max-live", "16", "--max-rate", "0")
 CAMERA_FPS = 15
-WARM = 0.5
+WARM = 0.3
 VIDEO_FRAMES = 2000
 
 
@@ -191,7 +192,7 @@ async def measure(port: int, options: argparse.Namespace) -> list[dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each mix")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each mix")
     parser.add_argument("--cameras", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
     parser.add_argument("--videos", type=int, nargs="+", default=[0, 1, 2])

@@ -25,13 +25,13 @@ def limits_section() -> str:
 
 def attacks_section(measured: dict[str, Any]) -> str:
     lines = [
-        "`python benchmarks/serve_attacks.py --pictures 1000 --json docs/results/serve_attacks.json` makes each of these on a real "
+        f"`python benchmarks/serve_attacks.py --pictures {measured['pictures']} --json docs/results/serve_attacks.json` (`make "
+        f"serve-attacks`; {measured['date']}, load {measured['load']:.0f} at the start) makes each of these on a real "
         "process; after each, the service has to answer a photo as before. Memory: "
         f"{measured['before_mb']:.0f} MB before, {measured['most_mb']:.0f} MB at most, {measured['after_mb']:.0f} MB after "
         "all of them: a photo of 25 megapixels takes some hundred megabytes while its faces are detected, in each worker, "
         "and ONNX Runtime may keep them for the next one. Pictures that are costly to decode come twice at once; ordinary "
-        "photos are answered meanwhile. They were measured with other work on the machine (a load above 20 on two cores), where "
-        "WebP, AVIF and TIFF of 25 megapixels pass the clock of `decode_seconds`.",
+        "photos are answered meanwhile.",
         "",
     ]
     lines += table(["attack", "answer"], [[row["attack"], row["answer"]] for row in measured["rows"]])
@@ -41,7 +41,7 @@ def attacks_section(measured: dict[str, Any]) -> str:
 def load_section(measured: dict[str, Any]) -> str:
     about, memory = measured["machine"], measured["memory"]
     lines = [
-        "`python benchmarks/serve_load.py --json docs/results/serve.json`, whose header says what is measured and how. "
+        "`python benchmarks/serve_load.py --json docs/results/serve.json` (`make serve-load`), whose header says what is measured and how. "
         f"{about['processor']}, {about['cpus']} cores, which the clients share, Python {about['python']}; {about['date']}, "
         f"load {about['load']:.1f} at the start. Photos of 640×480 with one face:",
         "",
@@ -76,11 +76,10 @@ def mix_section(measured: dict[str, Any]) -> str:
     about, rows = measured["machine"], measured["rows"]
     photos = [row["photo"] for row in rows]
     lines = [
-        f"`python benchmarks/serve_mix.py --seconds {about['seconds']:g} --json docs/results/serve_mix.json`, whose header says what is measured and how: "
+        f"`python benchmarks/serve_mix.py --seconds {about['seconds']:g} --json docs/results/serve_mix.json` (`make serve-mix`), whose header says what is measured and how: "
         f"all {len(rows)} mixes of 0–4 cameras, 1–8 photo clients and 0–2 videos, {about['seconds']:g} s each. "
-        f"{about['processor']}, {about['cpus']} cores, Python {about['python']}; {about['date']}. The machine was shared with "
-        f"other work (load {about['load']:.0f} on two cores), so every figure is several times worse than on a machine that "
-        "does nothing else; what they say is how the kinds of work compare. "
+        f"{about['processor']}, {about['cpus']} cores, Python {about['python']}; {about['date']}, load {about['load']:.1f} at the "
+        f"start. {_busy(about)}"
         f"Of {sum(len(one['waits_ms']) for one in photos):,} photos {sum(one['failed'] for one in photos)} failed. A figure "
         "pools the mixes with so many photo clients: median / 95th percentile of waits in ms, and all cameras and videos together "
         "in frames a second.",
@@ -109,6 +108,16 @@ def mix_section(measured: dict[str, Any]) -> str:
         )
     lines += table(header, table_rows)
     return "\n".join(lines).strip()
+
+
+def _busy(about: dict[str, Any]) -> str:
+    """What other work on the machine did to the figures."""
+    if about["load"] <= about["cpus"]:
+        return ""
+    return (
+        "The machine was shared with other work, so every figure is several times worse than on a machine that does nothing "
+        "else; what they say is how the kinds of work compare. "
+    )
 
 
 def _waits(parts: Iterable[dict[str, Any]]) -> str:

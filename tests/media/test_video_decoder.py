@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from helpers.clips import clip, shortened
+from helpers.decoder_calls import compute_forever, frame_sizes_as_text
 from helpers.encoded_images import encoded
 from helpers.pictures import noise
 from helpers.video_files import FRAMES, KINDS, drawn
@@ -149,6 +150,31 @@ def test_kill_ends_the_frames_that_another_thread_waits_for(tmp_path: Path) -> N
         thread.join(PATIENCE)
         assert time.perf_counter() - began < 2
         source.close()
+
+
+def test_a_function_is_called_by_the_process_and_its_errors_are_raised(pool: DecoderPool, film: Path) -> None:
+    with pool.video() as decoder:
+        assert decoder.call(frame_sizes_as_text, str(film), "mov,mp4", seconds=PATIENCE) == "[(160, 120)]"
+        with pytest.raises(VideoError, match="holds text"):
+            decoder.call(frame_sizes_as_text, __file__, "mov,mp4", seconds=PATIENCE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no clock of processor time")
+def test_a_function_that_takes_too_long_is_stopped_and_the_next_is_called(pool: DecoderPool, film: Path) -> None:
+    with pool.video() as decoder:
+        with pytest.raises(VideoError, match=r"took longer than 0\.2 s of processor time") as caught:
+            decoder.call(compute_forever, seconds=0.2)
+        assert caught.value.code == VIDEO_COMPLEX
+        assert decoder.call(frame_sizes_as_text, str(film), "mov,mp4", seconds=PATIENCE) == "[(160, 120)]"
+
+
+def test_killing_ends_a_function(pool: DecoderPool) -> None:
+    with pool.video() as decoder:
+        timer = threading.Timer(0.5, decoder.kill)
+        timer.start()
+        with pytest.raises(VideoError, match="that was ended"):
+            decoder.call(compute_forever, seconds=PATIENCE)
+        timer.join()
 
 
 def test_a_killed_decoder_opens_nothing(pool: DecoderPool, film: Path) -> None:

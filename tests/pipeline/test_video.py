@@ -138,6 +138,27 @@ def test_a_cancelled_analysis_ends_within_a_few_frames_and_reports_it() -> None:
     assert stream.coverage.problems == (f"cancelled at {frames[-1].time:.2f} s, after {len(frames)} frames",)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_batches_may_be_small_and_give_the_same(emotion: Model, threads: int) -> None:
+    whole = [frame.to_json() for frame in VideoStream(Made(40), stages(emotion=emotion))]
+    sizes = iter([1, 1, 3, *[1] * 100])
+    analysed: list[int] = []
+
+    class Counting(Told):
+        def detect(self, rgb: np.ndarray) -> Faces:
+            analysed.append(1)
+            return super().detect(rgb)
+
+    stream = VideoStream(Made(40), stages(Counting(), emotion=emotion), threads=threads)
+    frames, before = [], 0
+    for batch in stream.batches(size=lambda: next(sizes, 1)):
+        frames += batch
+        # a batch is no longer work than was asked for, also where no frame is final after it
+        assert threads > 1 or len(analysed) - before <= 3
+        before = len(analysed)
+    assert [frame.to_json() for frame in frames] == whole
+
+
 def test_cancelling_ends_a_source_that_gives_no_frame() -> None:
     class Stalled(Made):
         def __iter__(self) -> Iterator[Frame]:

@@ -84,6 +84,24 @@ def test_no_client_has_all_threads_where_that_is_bounded() -> None:
     assert done == ["b", "a"]
 
 
+def test_work_is_contended_while_other_kinds_wait_or_photos_come(clock: Clock) -> None:
+    pool = WorkerPool(1)
+    end = blocked(pool, Task(Kind.VIDEO))
+    pool.submit(Task(Kind.VIDEO), int)
+    assert not pool.is_contended(Kind.VIDEO)
+    frame = pool.submit(Task(Kind.LIVE), int)
+    assert pool.is_contended(Kind.VIDEO)
+    end.set()
+    frame.result(PATIENCE)
+    assert not pool.is_contended(Kind.VIDEO)
+    pool.submit(Task(Kind.PHOTO), int).result(PATIENCE)
+    assert pool.is_contended(Kind.VIDEO)
+    assert not pool.is_contended(Kind.PHOTO)
+    clock.sleep(worker_pool.RESERVE_SECONDS)
+    assert not pool.is_contended(Kind.VIDEO)
+    pool.close(PATIENCE)
+
+
 def test_what_finishes_work_in_progress_goes_first() -> None:
     tasks = [(Task(Kind.LIVE), "live"), (Task(Kind.VIDEO), "video"), (Task(Kind.PHOTO, first=True), "batch")]
     assert order_of(tasks)[0] == "batch"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _SUFFIXES = (".mp4", ".m4v")
+JoinParts = Callable[[Sequence[Path], Path, str | os.PathLike[str] | None], tuple[str, ...]]
+"""The type of `mien.draw.video_parts.join_parts`."""
 
 
 class AnnotatedVideo:
@@ -138,12 +140,13 @@ class AnnotatedVideo:
                 self._part.finish()
             self._part = None
 
-    def close(self, audio_from: str | os.PathLike[str] | None = None) -> Path | None:
+    def close(self, audio_from: str | os.PathLike[str] | None = None, *, join: JoinParts = join_parts) -> Path | None:
         """Finish the file and return its path, None without a single frame; without effect where it is closed.
 
         Args:
             audio_from: the original, whose sound between the first and the last frame is added: copied where MP4 can
                 hold it, else encoded as AAC. Sound that cannot be read is left out and reported in ``problems``.
+            join: writes the file, as `mien.draw.video_parts.join_parts` does.
 
         Raises:
             OutputError: the file cannot be written; the parts stay.
@@ -151,7 +154,7 @@ class AnnotatedVideo:
         if self._open and not self._finished:
             self.flush()
             if parts := self._parts():
-                self.problems = join_parts(parts, self.path, audio_from)
+                self.problems = join(parts, self.path, audio_from)
             self._parts_folder.remove()
             self._finished = True
         self._open = False

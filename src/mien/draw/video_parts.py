@@ -71,7 +71,9 @@ def truncate_part(part: Path, frames: int) -> None:
         hidden.replace(part)
 
 
-def join_parts(parts: Sequence[Path], path: Path, original: str | os.PathLike[str] | None) -> tuple[str, ...]:
+def join_parts(
+    parts: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str], original: str | os.PathLike[str] | None
+) -> tuple[str, ...]:
     """Write all parts and the sound of the original as one file; no frame is encoded again.
 
     Sound that MP4 cannot hold is encoded, or left out where that fails too.
@@ -79,12 +81,13 @@ def join_parts(parts: Sequence[Path], path: Path, original: str | os.PathLike[st
     Returns:
         The problems with the sound, one line each.
     """
+    files, target = [*map(Path, parts)], Path(path)
     for copy in (True, False):
         try:
-            return _mux(parts, path, original, copy=copy)
+            return _mux(files, target, original, copy=copy)
         except _SoundRefusedError as refused:
             problem = str(refused)
-    return (problem, *_mux(parts, path, None))
+    return (problem, *_mux(files, target, None))
 
 
 def _mux(parts: Sequence[Path], path: Path, original: Any, *, copy: bool = True) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ It reads requests from its standard input and answers on its standard output; wh
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import signal
@@ -145,10 +146,16 @@ def _frame_sizes(channel: Channel, arguments: Mapping[str, Any], payload: bytear
     channel.send({"sizes": frame_sizes(Path(arguments["path"]), arguments["containers"])})
 
 
+def _call(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, _: Clocks) -> None:
+    function = getattr(importlib.import_module(arguments["module"]), arguments["function"])
+    channel.send({"result": function(*arguments["arguments"])})
+
+
 _OPERATIONS: Mapping[str, Callable[[Channel, Mapping[str, Any], bytearray, Clocks], None]] = {
     "image": _image,
     "video": _video,
     "frame_sizes": _frame_sizes,
+    "call": _call,
 }
 
 

@@ -20,6 +20,7 @@ from mien.media.source import FrameSource, SourceInfo, log_problems
 
 logger = logging.getLogger(__name__)
 
+_ENDED = "was not decoded: that was ended"
 _MAX_FRAME_BYTES = 16 * 3 * MAX_FRAME_PIXELS
 """Bytes of a frame at most: pixels that are not square are stretched."""
 
@@ -84,6 +85,27 @@ class VideoDecoder:
         fields = answer["info"] | {"name": display_path(str(path)), "selection": selection}
         return _ProcessVideo(str(path), SourceInfo(**fields), self)
 
+    def call(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        """What a function that works on the file returns, called by the process.
+
+        Args:
+            function: of a module, under its own name.
+            arguments: JSON-ready, as is what it returns; a tuple becomes a list.
+            seconds: processor time that it may take.
+
+        Raises:
+            MienError: what it raises.
+            VideoError: it takes too long, or was ended.
+        """
+        process = self._ready()
+        if process is None:
+            return function(*arguments)
+        request = {"module": function.__module__, "function": function.__name__, "arguments": arguments}
+        answer = self._call(lambda: process.request("call", request, seconds=seconds, max_bytes=0))[0]
+        if "result" not in answer:
+            raise VideoError(_ENDED)
+        return answer["result"]
+
     def next_frame(self) -> tuple[dict[str, Any], Any]:
         """The next answer to `open`: a frame with its pixels, or the end.
 
@@ -126,7 +148,10 @@ class VideoDecoder:
     def _ready(self) -> DecoderProcess | None:
         with self._lock:
             if self._killed:
-                raise VideoError("was not decoded: that was ended")
+                raise VideoError(_ENDED)
+            if self._process is not None and not self._process.alive:
+                self._give_back(self._process)
+                self._process = None
             if self._process is None:
                 self._process = self._take()
             return self._process

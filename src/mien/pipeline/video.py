@@ -341,7 +341,10 @@ class VideoStream:
             yield from batch
 
     def batches(
-        self, cancel: threading.Event | None = None, on_wait: Callable[[], object] | None = None
+        self,
+        cancel: threading.Event | None = None,
+        on_wait: Callable[[], object] | None = None,
+        size: Callable[[], int] | None = None,
     ) -> Iterator[list[VideoFrame]]:
         """The analysed frames in batches; between two batches the state may be saved (`VideoPipeline.state`).
 
@@ -349,11 +352,13 @@ class VideoStream:
             cancel: setting it, in any thread, ends the source after the frame that is being read; a line of
                 ``coverage.problems`` states it.
             on_wait: called about five times per second while no frame arrives, by the thread that iterates.
+            size: returns how many frames of a file are analysed at most before the next batch, which is empty where no
+                frame is final then; by default `BATCH`, and no batch is empty.
         """
         try:
             self._source.watch(cancel, on_wait)
-            for batch in self._analyse(self._new_frames(self._source)):
-                if batch:
+            for batch in self._analyse(self._new_frames(self._source), size or _batch_size):
+                if batch or size is not None:
                     self.progress = self.progress.after(batch)
                     yield batch
             if cancel is not None and cancel.is_set():
@@ -384,7 +389,7 @@ class VideoStream:
             if self.info.live or not self.pipeline.take_analysed(frame):
                 yield frame
 
-    def _analyse(self, frames: Iterable[Frame]) -> Iterator[list[VideoFrame]]:
+    def _analyse(self, frames: Iterable[Frame], size: Callable[[], int]) -> Iterator[list[VideoFrame]]:
         pipeline = self.pipeline
         if self.info.live:
             for frame in frames:
@@ -394,19 +399,20 @@ class VideoStream:
             return
         with _detection_threads(self._threads) as submit:
             position = 0
-            waiting: _Batch | None = None
-            for batch in _batches(frames):
+            waiting: deque[_Batch] = deque()
+            for batch in _batches(frames, size):
                 detections = [
                     submit(pipeline.detect, frame) if pipeline.detects(position + i) else None
                     for i, frame in enumerate(batch)
                 ]
-                if waiting is not None:
-                    yield pipeline.step(*waiting)
-                    position -= len(waiting[0])
                 position += len(batch)
-                waiting = batch, detections
-            if waiting is not None:
-                yield pipeline.step(*waiting)
+                waiting.append((batch, detections))
+                # several threads detect the faces of the next batch while this one is classified
+                if len(waiting) > (self._threads > 1):
+                    position -= len(waiting[0][0])
+                    yield pipeline.step(*waiting.popleft())
+            while waiting:
+                yield pipeline.step(*waiting.popleft())
             yield pipeline.finish()
 
 
@@ -460,16 +466,20 @@ class Progress:
 _Batch = tuple[list[Frame], list[Callable[[], Faces] | None]]
 
 
-def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
-    """Up to `BATCH` frames, fewer where they are large."""
+def _batch_size() -> int:
+    return BATCH
+
+
+def _batches(frames: Iterable[Frame], size: Callable[[], int]) -> Iterator[list[Frame]]:
+    """Up to ``size()`` frames, fewer where they are large."""
     batch: list[Frame] = []
-    size = 0
+    n_bytes = 0
     for frame in frames:
         batch.append(frame)
-        size += frame.rgb.nbytes
-        if len(batch) == BATCH or size >= _BATCH_BYTES:
+        n_bytes += frame.rgb.nbytes
+        if len(batch) >= size() or n_bytes >= _BATCH_BYTES:
             yield batch
-            batch, size = [], 0
+            batch, n_bytes = [], 0
     if batch:
         yield batch
 

@@ -380,7 +380,9 @@ class JobQueue:
                 if time.monotonic() - job.started > limits.job_seconds:
                     detail = f"the analysis took longer than {limits.job_seconds:g} s: send a shorter part (start, end)"
                     raise ProblemError("video-too-long", detail)
-            await self._step(run(task, analysis.finish))
+            with self._engine.decoders.video() as joiner:
+                job.decoder = joiner
+                await self._step(wait(task, analysis.finish, joiner))
         finally:
             analysis.close()
 

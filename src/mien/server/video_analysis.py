@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.draw.video_parts import join_parts
+from mien.errors import VideoError
 from mien.files import write_text
 from mien.media.selection import FrameSelection
 from mien.media.video_decoder import VideoDecoder
-from mien.pipeline.video import VideoStream
+from mien.pipeline.video import BATCH, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, RowWriter
 from mien.results.video import VideoFrame
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
 from mien.server.problems import ProblemError
+from mien.server.worker_pool import Kind
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 UPLOAD, CSV, JSONL, ANNOTATED, SUMMARY = "upload", "rows.csv", "rows.jsonl", "annotated.mp4", "summary.json"
 """Names of files in the folder of a video."""
+_JOIN_SECONDS = 0.1
+"""Processor time that a second of sound may take to be copied or encoded."""
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegvideo,mpegts,mxf,ogg,gif,ivf,nut,dv,h264,hevc,mjpeg"
 )
@@ -97,7 +104,7 @@ class VideoAnalysis:
         self._stream: VideoStream = engine.analyzer.stream(
             source, tracking=request.tracking, smoothing=request.smoothing
         )
-        self._batches: Any = self._stream.batches()
+        self._batches: Any = self._stream.batches(size=self._step_frames)
         self._tables: list[RowWriter] = [CsvRows(folder / CSV), JsonlRows(folder / JSONL)]
         self._video = _annotated_video(folder / ANNOTATED) if request.annotate else None
         selection, whole = request.selection, self._stream.info.seconds
@@ -122,6 +129,8 @@ class VideoAnalysis:
             batch = next(self._batches, None)
         if batch is None:
             return False
+        if not batch:
+            return True  # its frames wait for later ones
         self._check_limits(batch)
         # without the path of the upload
         rows = replace(self._stream.rows(batch), source=None)
@@ -139,13 +148,18 @@ class VideoAnalysis:
             raise ProblemError("video-too-large", detail)
         return True
 
-    def finish(self) -> None:
-        """Write the summary and close the files."""
+    def finish(self, decoder: VideoDecoder) -> None:
+        """Write the summary and close the files.
+
+        Args:
+            decoder: its process copies the sound of the upload into the annotated video.
+        """
         for table in self._tables:
             table.close()
-        if self._video is not None:
-            self._video.close(audio_from=self._folder / UPLOAD)
         summary = self._stream.report(self._stream.rows([])).to_dict()
+        if self._video is not None:
+            self._video.close(audio_from=self._folder / UPLOAD, join=functools.partial(self._join, decoder))
+            summary["coverage"]["problems"] += self._video.problems
         del summary["schema"], summary["source"]
         write_text(self._folder / SUMMARY, json.dumps(summary))
 
@@ -157,6 +171,19 @@ class VideoAnalysis:
             table.stop()
         if self._video is not None:
             self._video.stop()
+
+    def _step_frames(self) -> int:
+        """Frames of a step: one at a time while others wait, which a step cannot be interrupted for."""
+        return 1 if self._engine.pool.is_contended(Kind.VIDEO) else BATCH
+
+    def _join(self, decoder: VideoDecoder, parts: Sequence[Path], path: Path, original: Any) -> tuple[str, ...]:
+        """As `mien.draw.video_parts.join_parts`, which reads the sound of a stranger's file, in a process."""
+        seconds = self._limits.decode_seconds + _JOIN_SECONDS * self._progress.seconds
+        join = functools.partial(decoder.call, join_parts, [*map(str, parts)], str(path), seconds=seconds)
+        try:
+            return tuple(join(str(original)))
+        except VideoError as error:
+            return (f"the sound could not be copied: it {error.reason}", *join(None))
 
     def _check_limits(self, batch: list[VideoFrame]) -> None:
         seconds = batch[-1].time - self._start

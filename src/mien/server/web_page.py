@@ -126,6 +126,7 @@ def _interface_page(openapi: dict[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{text(about['title'])} – interface</title>",
+        '<script src="static/theme.js"></script>',
         '<link rel="stylesheet" href="static/style.css"></head><body><main class="interface">',
         f"<h1>{text(about['title'])} {text(about['version'])}: interface</h1><p>{text(about['description'])}</p>",
         '<p><a href="./">The page</a> · <a href="openapi.json">OpenAPI</a></p>',

@@ -133,6 +133,12 @@ class WorkerPool:
             first = sum(one.kind is kind for one in self._first)
             return first + sum(len(line) for line in self._lines[kind].clients.values())
 
+    def is_contended(self, kind: Kind) -> bool:
+        """Whether work of other kinds waits, or a photo came a moment ago: then long tasks are best divided."""
+        with self._change:
+            others = any(line.clients for other, line in self._lines.items() if other is not kind)
+            return others or (kind is not Kind.PHOTO and time.monotonic() < self._photo_until)
+
     async def run(self, task: Task, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``work`` returns or raises. Cancelled before a thread starts it, it is skipped."""
         return await asyncio.wrap_future(self.submit(task, work, *args, **kwargs))

@@ -22,6 +22,8 @@ from fastapi.testclient import TestClient
 import mien
 from helpers.clips import Pan, clip
 from helpers.serving import HERE, PausableDetector, assert_problem, photo, service, wait_until, workdirs
+from mien.errors import VideoError
+from mien.media.video_decoder import VideoDecoder
 from mien.predict.model_set import ModelSet
 from mien.server.engine import InferenceEngine
 from mien.server.job_queue import AnalysisJob, JobQueue, Uploader
@@ -126,6 +128,38 @@ def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> No
             assert_problem(client.get(call), 404, "video-unknown")
         assert_problem(client.delete(links["self"]), 404, "video-unknown")
     assert workdirs(temporary) == []
+
+
+def test_the_sound_of_a_stranger_s_file_is_read_by_a_process(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_here(*_: object, **__: object) -> None:
+        raise AssertionError("the service itself reads the sound")
+
+    monkeypatch.setattr("mien.draw.video_parts.Soundtrack", read_here)
+    with service(PausableDetector(0), with_models=False) as client:
+        state = ended(client, send(client, film, annotate="true"))
+        assert state["status"] == "done", state
+        with av.open(io.BytesIO(client.get(state["links"]["annotated"]).content)) as annotated:
+            assert (annotated.streams.video[0].frames, len(annotated.streams.audio)) == (20, 1)
+
+
+def test_sound_that_takes_too_long_is_left_out(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = VideoDecoder.call
+
+    def call(self: VideoDecoder, function: Any, *arguments: Any, seconds: float) -> Any:
+        if arguments[-1] is not None:
+            raise VideoError("took longer than 15 s of processor time to decode and was stopped")
+        return called(self, function, *arguments, seconds=seconds)
+
+    monkeypatch.setattr(VideoDecoder, "call", call)
+    with service(PausableDetector(0), with_models=False) as client:
+        state = ended(client, send(client, film, annotate="true"))
+        assert state["status"] == "done", state
+        with av.open(io.BytesIO(client.get(state["links"]["annotated"]).content)) as annotated:
+            assert (annotated.streams.video[0].frames, len(annotated.streams.audio)) == (20, 0)
+        problems = client.get(state["links"]["result"]).json()["summary"]["coverage"]["problems"]
+        assert problems == [
+            "the sound could not be copied: it took longer than 15 s of processor time to decode and was stopped"
+        ]
 
 
 def test_a_video_is_removed_later_unless_it_is_asked_for(client: TestClient, numbers: Path) -> None:

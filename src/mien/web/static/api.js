@@ -23,23 +23,47 @@ export class NoAnswerError extends Error {
   }
 }
 
-// ---------------------------------------------------------------- key
-
-let key = storedKey();
-let keyPromise = null;
-
-function storedKey() {
+/** What this tab remembers under a name, "" without anything. */
+function stored(name) {
   try {
-    return sessionStorage.getItem("key") ?? "";
+    return sessionStorage.getItem(name) ?? "";
   } catch {
     return "";
   }
 }
 
+/** Remembers something until the tab is closed. */
+function store(name, value) {
+  try {
+    sessionStorage.setItem(name, value);
+  } catch {
+    // it lasts as long as the page then
+  }
+}
+
+// ---------------------------------------------------------------- who asks
+
+/** An id that no one guesses. */
+export const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (one) => one.toString(16).padStart(2, "0")).join("");
+
+let client = "";
+
+/** Sets this tab apart from other clients of the same address. */
+function clientId() {
+  client ||= stored("client") || newId();
+  store("client", client);
+  return client;
+}
+
+// ---------------------------------------------------------------- key
+
+let key = stored("key");
+let keyPromise = null;
+
 /** The key that the user entered, "" without one. */
 export const apiKey = () => key;
 
-const keyHeaders = () => (key ? { "X-API-Key": key } : {});
+const ownHeaders = () => ({ "X-Client-Id": clientId(), ...(key ? { "X-API-Key": key } : {}) });
 
 /** Shows the field for the key and waits until it is filled in. */
 export function askForKey(wrong) {
@@ -59,11 +83,7 @@ export function askForKey(wrong) {
       (event) => {
         event.preventDefault();
         key = $("key").value.trim();
-        try {
-          sessionStorage.setItem("key", key);
-        } catch {
-          // it lasts as long as the page then
-        }
+        store("key", key);
         form.hidden = true;
         $("server-text").textContent = "Ready";
         keyPromise = null;
@@ -184,7 +204,7 @@ export async function retry(attempt, { signal, onWait = () => {} } = {}) {
 export async function request(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { cache: "no-store", ...options, headers: { ...keyHeaders(), ...options.headers } });
+    response = await fetch(path, { cache: "no-store", ...options, headers: { ...ownHeaders(), ...options.headers } });
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason;
     throw new NoAnswerError();
@@ -206,7 +226,7 @@ export function upload(path, form, { signal, onProgress = () => {} } = {}) {
     const stop = () => xhr.abort();
     signal?.addEventListener("abort", stop, { once: true });
     xhr.open("POST", path);
-    for (const [name, value] of Object.entries(keyHeaders())) xhr.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(ownHeaders())) xhr.setRequestHeader(name, value);
     xhr.upload.addEventListener(
       "progress",
       (event) => event.lengthComputable && onProgress(event.loaded / event.total),

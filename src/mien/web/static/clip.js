@@ -1,6 +1,6 @@
 // A clip: analysed on this device, or uploaded and analysed as a job of the server; then played beside its timeline.
 
-import { ProblemError, request, retry, upload } from "./api.js";
+import { ProblemError, newId, request, retry, upload } from "./api.js";
 import { boxText, drawBoxes } from "./boxes.js";
 import { largestViews, takeFaces } from "./clip_faces.js";
 import { forget, keepFile, keptFile, remember, remembered } from "./clip_store.js";
@@ -109,9 +109,6 @@ async function startJob(file) {
   keepFile(clip.id, file, job.abort.signal);
   job.run();
 }
-
-/** A number that no one guesses, as the id of a clip. */
-const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (one) => one.toString(16).padStart(2, "0")).join("");
 
 function dropJob() {
   job?.close();
