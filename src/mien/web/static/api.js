@@ -63,7 +63,8 @@ let keyPromise = null;
 /** The key that the user entered, "" without one. */
 export const apiKey = () => key;
 
-const ownHeaders = () => ({ "X-Client-Id": clientId(), ...(key ? { "X-API-Key": key } : {}) });
+const ownHeaders = () =>
+  hasServer ? { "X-Client-Id": clientId(), ...(key ? { "X-API-Key": key } : {}) } : {};
 
 /** Shows the field for the key and waits until it is filled in. */
 export function askForKey(wrong) {
