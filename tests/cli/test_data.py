@@ -14,6 +14,7 @@ from helpers.features import needs_dlib
 from mien.cli import cli
 from mien.cli import data as module
 from mien.datasets import DATASET_FORMATS
+from mien.datasets.detection_layouts import DETECTION_LAYOUTS
 from mien.datasets.ferplus import TARGET_RULES
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, InputError
@@ -37,7 +38,8 @@ def votes(tmp_path: Path) -> Path:
 
 
 def test_choices_are_those_of_the_tables() -> None:
-    assert ("auto", *DATASET_FORMATS) == module.KINDS
+    assert tuple(DETECTION_LAYOUTS) == module.DETECTION_KINDS
+    assert ("auto", *DATASET_FORMATS, *DETECTION_LAYOUTS) == module.KINDS
     assert module.RULES == TARGET_RULES
 
 

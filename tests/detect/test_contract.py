@@ -23,8 +23,6 @@ HOPPER_BOX = np.array([[170, 110, 350, 332]], np.float32)
 
 @pytest.fixture(scope="module", params=list(DETECTORS))
 def detector(request) -> Detector:
-    if DETECTORS[request.param].takes_model:
-        pytest.skip(f"{request.param} needs a model file that the tests do not have")
     if DETECTORS[request.param].needs:
         try:
             return make_detector(DetectionOptions(request.param, 48), threads=1)

@@ -132,8 +132,6 @@ def detections() -> dict[str, dict[str, dict[str, Any]]]:
     """Detector → picture → boxes, scores and landmarks; without those whose weights are not installed."""
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for name, info in DETECTORS.items():
-        if info.takes_model:
-            continue
         try:
             detector = make_detector(DetectionOptions(name, MIN_FACE), threads=1)
         except ModelError:

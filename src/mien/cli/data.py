@@ -9,6 +9,7 @@ import click
 
 from mien.cli.audit import command as audit
 from mien.cli.clean import command as clean
+from mien.cli.detection_data import prepare_detection
 from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, parse_shares, seed_option, split_names
 from mien.cli.output import progress_bar
 from mien.files import refuse_inside
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from mien.datasets.dataset import Dataset
 
-KINDS = ("auto", "fer2013", "folders", "listed", "hf", "fairface", "rafdb", "prepared")
+DETECTION_KINDS = ("photos", "widerface", "coco", "yolo")
+KINDS = ("auto", "fer2013", "folders", "listed", "hf", "fairface", "rafdb", "prepared", *DETECTION_KINDS)
 RULES = ("majority", "crossentropy", "distribution")
 PICTURES = ("face", "hog")
 
@@ -33,6 +35,8 @@ Examples:
   mien data prepare fer2013.csv --features landmarks,hog,hog-sliding --out features.parquet
   mien data prepare fer2013.csv --features landmarks --images faces/ --image-format jpg
   mien data prepare fairface/ --crop age --out fairface.parquet
+  mien data prepare WIDER/ --out detection.parquet
+  mien data prepare faces.json --kind coco --validation 0.12 --out detection.parquet
 """
 
 
@@ -134,18 +138,31 @@ def prepare(
     SOURCE is a file, a folder or an archive (.zip, .tar.gz): FER2013's CSV, image folders named by emotion, images with
     a table of their labels, Hugging Face Parquet, FairFace, RAF-DB, or a file that this command wrote. Prints a summary
     of the file, and for FER+ what each rule keeps and drops; on stderr, what was left out and which splits were made.
-    With --images the pictures are written too, or instead of the file, with labels and features beside them; label
-    columns are in the order of --expressions.
+    Photos with boxes of faces (Mien's own Parquet, WIDER FACE, COCO-style .json, YOLO folders) become a file for
+    `mien train detector`; --validation holds out whole sources of photos. With --images the pictures are written too,
+    or instead of the file, with labels and features beside them; label columns are in the order of --expressions.
     """
     from rich.console import Console
 
     from mien.datasets import ferplus as votes
     from mien.datasets.catalog import ReadOptions, read_dataset
+    from mien.datasets.detection_layouts import detect_layout
     from mien.datasets.prepared_file import write_prepared
     from mien.datasets.resplit import hold_out, resplit
     from mien.datasets.subsets import first_per_emotion, select_emotions
     from mien.datasets.summary import render_summary, render_target_rules, summarise_dataset, summarise_target_rules
 
+    if kind in DETECTION_KINDS or (kind == "auto" and detect_layout(source) is not None):
+        values = click.get_current_context().params
+        others = ("ferplus", "targets", "classes", "expressions", "per_class", "features", "images", "size", "crop")
+        given = [name for name in (*others, "labels", "split") if values[name] is not None]
+        if given:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise click.UsageError(f"{names}: for pictures of single faces, and {source} holds photos with boxes.")
+        if out is None:
+            raise click.UsageError("Nothing to write: give --out FILE.")
+        prepare_detection(source, kind, out, validation, seed)
+        return
     if out is None and images is None:
         raise click.UsageError("Nothing to write: give --out FILE, --images FOLDER, or both.")
     if classes is not None and targets is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mien import defaults
 from mien.cli.options import (
@@ -43,7 +44,7 @@ Examples:
   mien evaluate emotion runs/mine --data fer2013.parquet --labels emotion --map contempt=- --report report/
   mien evaluate emotion --data fer2013.parquet --end-to-end --face-size 96
   mien evaluate age emotion --data fairface/ --split validation --end-to-end --slices race,gender,race+gender
-  mien evaluate mien mtcnn haar --data photos.parquet
+  mien evaluate runs/detector mien mtcnn haar --data detection.parquet
 """
 
 
@@ -132,19 +133,19 @@ def command(
     test. With --end-to-end the faces of a prepared dataset are enlarged into whole pictures; FairFace's own files
     (Parquet, or CSV beside the image folders) are used as they are.
 
-    Names of detectors score those instead, on photos with boxes of all faces: a Parquet file of Mien's own layout, a
-    COCO-style .json, WIDER FACE's .txt, or a folder in YOLO's layout.
+    Names of detectors and run folders of recipe detector score those instead, on photos with boxes of all faces:
+    a file of `mien data prepare`, a COCO-style .json, WIDER FACE's folder or .txt, or a folder in YOLO's layout; where
+    some of the photos are held out, on those (--split train takes the others).
     """
-    from mien.detect import DETECTORS
+    from mien.cli.detector_scores import is_detector, score_detectors
 
-    if set(models) <= set(DETECTORS):
-        from mien.cli.detector_scores import score_detectors
-
+    if all(is_detector(name) for name in models):
         if any((report, slices, labels, protocols, maps, end_to_end)):
             raise click.UsageError(
                 "--report, --slices, --labels, --protocol, --map and --end-to-end are for models, not for detectors."
             )
-        scores = score_detectors(models, data, detection, threads)
+        chosen = click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT
+        scores = score_detectors(models, data, detection, threads, split=split if chosen else None)
         if json_file is not None:
             write_text(json_file, json.dumps(scores, indent=2) + "\n")
         return

@@ -145,7 +145,9 @@ def detector_options(
             help=f"Face detector{after}",
         ),
         "detector_model": click.option(
-            "--detector-model", type=PATH, help=f"Weights file of a detector that ships none: yunet{after}"
+            "--detector-model",
+            type=PATH,
+            help=f"Weights file: of yunet, or detector.onnx of a run of recipe detector{after}",
         ),
         "min_face": click.option(
             "--min-face",

@@ -13,7 +13,7 @@ import click
 
 from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, data_option, teacher_option, threads_option
-from mien.errors import MienError
+from mien.errors import MienError, MissingExtraError
 
 if TYPE_CHECKING:
     from mien.training.config import Recipe
@@ -27,6 +27,7 @@ Examples:
   mien train finetune --from emotion --data own.parquet --out runs/own
   mien train svm-landmarks --data features.parquet
   mien train tuned.json --data fer2013.parquet
+  mien train detector --data detection.parquet --minutes 90
   mien train --list
   torchrun --standalone --nproc-per-node 4 -m mien train emotion --data fer2013.parquet
 """
@@ -39,7 +40,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 
     from mien.cli.output import table_console
     from mien.published.recipes.svm import SVM_RECIPES
-    from mien.recipes.catalog import RECIPES
+    from mien.recipes.catalog import DETECTOR, DETECTOR_SUMMARY, RECIPES
     from mien.recipes.finetune import FINETUNE
     from mien.recipes.measured import read_measured
     from mien.text import percent, rough_duration
@@ -50,6 +51,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
         table.add_column(column, no_wrap=column in ("recipe", "time"), overflow="fold")
     summaries = {name: recipe.summary for name, recipe in RECIPES.items()}
     summaries |= {FINETUNE.name: FINETUNE.summary}
+    summaries[DETECTOR] = DETECTOR_SUMMARY
     summaries |= {name: recipe.summary for name, recipe in SVM_RECIPES.items()}
     for name, summary in summaries.items():
         one = measured.get(name)
@@ -72,7 +74,7 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
     help="Shipped model or export whose weights `finetune` starts from.",
     show_default="emotion",
 )
-@click.option("--init", type=PATH, help="Exported model of the same network to start from.")
+@click.option("--init", type=PATH, help="Exported model of the same network (detector: in float32) to start from.")
 @click.option(
     "--resume",
     is_flag=True,
@@ -81,6 +83,23 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs.", show_default="the recipe's")
 @click.option("--batch-size", type=click.IntRange(1), help="Batch size.", show_default="the recipe's")
 @click.option("--seed", type=int, help="Seed of the run.", show_default="the recipe's")
+@click.option(
+    "--faces", type=PATH, help="FairFace's train.parquet: faces to paste onto photos without faces (detector)."
+)
+@click.option("--steps", type=click.IntRange(1), help="Length of the run (detector).", show_default="the recipe's")
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), help="End this many minutes from now instead (detector)."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Learning rate of the plateau (detector).",
+    show_default="the recipe's",
+)
+@click.option("--hard-negatives", type=PATH, help="Export whose false boxes are trained against (detector).")
+@click.option(
+    "--workers", type=click.IntRange(0), help="Number of processes that make crops (detector).", show_default="1"
+)
 @threads_option(default="those of torch, at most the available CPUs")
 @click.option(
     "--progress/--no-progress",
@@ -107,6 +126,12 @@ def command(
     epochs: int | None,
     batch_size: int | None,
     seed: int | None,
+    faces: Path | None,
+    steps: int | None,
+    minutes: float | None,
+    learning_rate: float | None,
+    hard_negatives: Path | None,
+    workers: int | None,
     threads: int | None,
     progress: bool,
 ) -> None:
@@ -114,15 +139,34 @@ def command(
 
     The folder holds the settings, the environment, a row of metrics per epoch, curves, the best and the last weights,
     and TensorBoard logs. A killed run is continued by --resume and ends with the same metrics. Recipes svm-… are
-    support-vector machines on features (`mien data prepare … --features`); their folder holds model and scores.
+    support-vector machines on features (`mien data prepare … --features`); their folder holds model and scores. Recipe
+    detector trains on photos with boxes of faces (`mien data prepare WIDER/`), in steps instead of epochs; its folder
+    holds a checkpoint, curves, and detector.onnx for --detector-model.
     Started by torchrun, several processes train together.
     """
-    from mien.errors import MissingExtraError
     from mien.published.recipes.svm import SVM_RECIPES
+    from mien.recipes.catalog import DETECTOR
     from mien.recipes.finetune import FINETUNE
     from mien.recipes.fit import recipe_for_data
 
     line = shlex.join(["mien", *sys.argv[1:]])
+    detector: dict[str, Any] = {
+        "faces": faces, "steps": steps, "minutes": minutes, "learning_rate": learning_rate,
+        "hard_negatives": hard_negatives, "workers": workers,
+    }  # fmt: skip
+    given = {name: value for name, value in detector.items() if value is not None}
+    if recipe == DETECTOR:
+        if any((teacher, source, epochs, batch_size)):
+            raise click.UsageError(
+                "detector has no epochs and starts from --init: leave out --teacher, --from, --epochs and --batch-size."
+            )
+        given |= {name: value for name, value in (("seed", seed), ("threads", threads)) if value is not None}
+        given |= {"initial": init, "resume": resume, "progress": progress, "command": line}
+        _train_detector(data, out or Path("runs") / recipe, given)
+        return
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"{names}: for recipe {DETECTOR} only.")
     if recipe in SVM_RECIPES:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
@@ -202,6 +246,29 @@ def _report_interrupt(folder: Path, epochs: int) -> None:
             details={"epochs": done},
         )
     )
+
+
+def _train_detector(data: Path, out: Path, options: dict[str, Any]) -> None:
+    try:
+        from mien.recipes.detector import DetectorRun, run
+        from mien.training.ranks import read_rank
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "train", "training") from error
+
+    first = read_rank(os.environ).is_first
+    try:
+        run(DetectorRun(data, out, **options))
+    except KeyboardInterrupt:
+        if first:
+            error_output().print(
+                MienError(
+                    "interrupted", path=out, advice="the same call with --resume continues the run", code=INTERRUPTED
+                )
+            )
+        raise click.exceptions.Exit(130) from None
+    if first:
+        click.echo(f"next: mien evaluate {shlex.quote(str(out))} mien --data {shlex.quote(str(data))}", err=True)
+        click.echo(out)
 
 
 def _train_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:

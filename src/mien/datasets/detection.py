@@ -2,8 +2,9 @@
 
 Layout of the Parquet file, one row per photo:
     ``image`` {bytes, path}; ``set``; ``width`` and ``height`` in pixels; ``faces``, a list of {``box`` xyxy pixels,
-    ``landmarks`` five xy, ``by``}; ``ignore``, a list of boxes in doubt; ``licence``; ``source``, a repository and a
-    file in it, separated by a space; ``labels``, how the labels were made.
+    ``landmarks`` five xy, ``by`` or ``trust``}; ``ignore``, a list of boxes in doubt; ``licence``; ``source``, a
+    repository and a file in it, separated by a space; ``labels``, how the labels were made; ``split``, train or
+    validation.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ from mien.errors import DataError, InputError, MissingExtraError, MissingFileErr
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
+TRAIN, HELD_OUT = "train", "validation"
+"""Names of the two sides of a split."""
 SIZE_EDGES = (16, 32, 64, 128)
 """Face heights in pixels that separate the size groups: below the first, …, from the last on."""
 _TRUST_PROPOSED = 0.3
@@ -46,6 +50,7 @@ class DetectionPhotos:
         sources: per photo where it came from. Photos of one source stay on one side of a split.
         files: per photo its name within the source.
         licences: per photo.
+        splits: per photo "train" or "validation" (held out).
     """
 
     images: tuple[bytes | Path, ...]
@@ -60,6 +65,7 @@ class DetectionPhotos:
     sources: tuple[str, ...]
     files: tuple[str, ...]
     licences: tuple[str, ...]
+    splits: tuple[str, ...]
 
     def __post_init__(self) -> None:
         n, m, k = len(self.images), len(self.boxes), len(self.ignored)
@@ -71,7 +77,7 @@ class DetectionPhotos:
             starts = getattr(self, name)
             if starts.shape != (n + 1,) or starts[0] != 0 or starts[-1] != total or np.any(np.diff(starts) < 0):
                 raise InputError(f"{name} must rise from 0 to {total} in {n + 1} steps")
-        for name in ("subsets", "sources", "files", "licences"):
+        for name in ("subsets", "sources", "files", "licences", "splits"):
             if len(getattr(self, name)) != n:
                 raise InputError(f"{name} must have one entry per photo, got {len(getattr(self, name))} for {n}")
 
@@ -131,6 +137,7 @@ class DetectionPhotos:
             tuple(self.sources[i] for i in positions),
             tuple(self.files[i] for i in positions),
             tuple(self.licences[i] for i in positions),
+            tuple(self.splits[i] for i in positions),
         )
 
 
@@ -148,6 +155,7 @@ class PhotoLabels:
     source: str = ""
     file: str = ""
     licence: str = ""
+    split: str = TRAIN
 
 
 def from_labels(photos: Iterable[PhotoLabels]) -> DetectionPhotos:
@@ -179,6 +187,25 @@ def from_labels(photos: Iterable[PhotoLabels]) -> DetectionPhotos:
         tuple(row.source for row in rows),
         tuple(row.file for row in rows),
         tuple(row.licence for row in rows),
+        tuple(row.split for row in rows),
+    )
+
+
+def join_photos(parts: Sequence[DetectionPhotos]) -> DetectionPhotos:
+    """The photos of several datasets, one dataset after the other."""
+    return DetectionPhotos(
+        tuple(image for part in parts for image in part.images),
+        np.concatenate([part.sizes for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.landmarks for part in parts]),
+        np.concatenate([part.trust for part in parts]),
+        _starts(np.concatenate([part.face_counts for part in parts])),
+        np.concatenate([part.ignored for part in parts]),
+        _starts(np.concatenate([np.diff(part.ignored_starts) for part in parts])),
+        *(
+            tuple(value for part in parts for value in getattr(part, name))
+            for name in ("subsets", "sources", "files", "licences", "splits")
+        ),
     )
 
 
@@ -225,20 +252,24 @@ def _photo(path: Path, number: int, row: Mapping[str, object]) -> PhotoLabels:
             data,
             boxes,
             points,
-            np.array([_trust(face.get("by")) for face in faces], np.float32),  # type: ignore[attr-defined]
+            np.array([_trust(face) for face in faces], np.float32),  # type: ignore[attr-defined]
             np.array(ignored, np.float32),
             (int(str(row.get("width") or 0)), int(str(row.get("height") or 0))),
             str(row.get("set") or ""),
             source,
             file,
             str(row.get("licence") or "not stated"),
+            str(row.get("split") or TRAIN),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}, row {number}: boxes or landmarks are not as the layout says ({error})") from None
 
 
-def _trust(by: str | None) -> float:
+def _trust(face: Mapping[str, Any]) -> float:
     """Landmarks that only the proposing detector gave are worth less than those by hand or of an enlarged crop."""
+    if face.get("trust") is not None:
+        return float(face["trust"])
+    by = face.get("by")
     return _TRUST_PROPOSED if by is not None and set(by.split("+")) <= {"yunet", "centerface"} else 1.0
 
 
@@ -261,6 +292,11 @@ def split_by_source(photos: DetectionPhotos, held_out: Collection[str]) -> tuple
     if mask.all() or not mask.any():
         raise InputError("a split needs photos on both sides: name some sources, not all")
     return photos.select(~mask), photos.select(mask)
+
+
+def hold_out_sources(photos: DetectionPhotos, sources: Collection[str]) -> DetectionPhotos:
+    """The same photos, those of these sources held out and all others to train on."""
+    return replace(photos, splits=tuple(HELD_OUT if source in sources else TRAIN for source in photos.sources))
 
 
 def choose_sources(photos: DetectionPhotos, share: float = 0.12, seed: int = 0) -> tuple[str, ...]:

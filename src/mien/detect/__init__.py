@@ -40,7 +40,7 @@ class DetectorInfo:
 def _mien(options: DetectionOptions, threads: int | None, device: str) -> Detector:
     from mien.detect.mien import MienDetector
 
-    return MienDetector(options.min_face, threads, options.threshold, device)
+    return MienDetector(options.min_face, threads, options.threshold, device, options.detector_model)
 
 
 def _mtcnn(options: DetectionOptions, threads: int | None, device: str) -> Detector:
@@ -77,7 +77,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             licence="Apache-2.0, trained on photos under free licences",
             landmarks=True,
             needs="",
-            takes_model=False,
+            takes_model=True,
             make=_mien,
         ),
         "mtcnn": DetectorInfo(

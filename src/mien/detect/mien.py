@@ -8,6 +8,7 @@ come from other detectors, so it shares some of their mistakes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,9 @@ from mien.detect.single_shot import (
     detect_near,
     suppress,
 )
+from mien.errors import MissingFileError, ModelError
 from mien.models.packaged_files import PackagedFile
-from mien.models.session import open_session, run_session
+from mien.models.session import Session, open_session, run_session
 from mien.results.faces import Faces
 
 NETWORK = PackagedFile(
@@ -63,6 +65,8 @@ SMALLEST, RELIABLE = 16, 20
 """Height in pixels of the smallest faces that the network finds, and that a picture is shrunk to for larger ones."""
 MAX_SCALE = 2.0
 """Pictures are enlarged at most this many times for faces below `SMALLEST`."""
+RUN_FILE = "detector.onnx"
+"""What the training of a detector exports into its run folder, in float32."""
 _FACES_AT_ONCE = 32
 """Faces in one run of the network of landmarks: activations of more do not stay in the processor's cache."""
 _OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
@@ -81,9 +85,11 @@ class MienDetector:
         threads: threads of ONNX Runtime inside one operator; None takes the available CPUs, at most 4.
         confidence: least score, 0–1; None for `CONFIDENCE`, and for large faces `LARGE_CONFIDENCE` in the first look.
         device: what the networks run on, see `mien.models.devices.DEVICES`.
+        model: file of another network that `mien train detector` exported; None for the one that ships.
 
     Raises:
-        ModelError: the weights are missing or damaged.
+        MissingFileError: ``model`` does not exist.
+        ModelError: the weights are missing or damaged, or those of another kind of network.
         InputError: an option outside its range.
 
     Example:
@@ -102,6 +108,7 @@ class MienDetector:
         threads: int | None = None,
         confidence: float | None = None,
         device: str = DEVICE,
+        model: Path | None = None,
     ) -> None:
         self._min_face = check_min_face(min_face)
         self._confidence = CONFIDENCE if confidence is None else check_probability("confidence", confidence)
@@ -112,7 +119,7 @@ class MienDetector:
         near = NEAR_CONFIDENCE if confidence is None else self._confidence
         self._first = (_inside(low), _inside(low), _inside(large))
         self._near = _inside(near)
-        self._network = open_session(NETWORK.read(), threads=threads, name=NETWORK.filename, device=device)
+        self._network = _open_network(model, threads, device)
         self._landmarks = open_session(LANDMARKS.read(), threads=threads, name=LANDMARKS.filename, device=device)
 
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
@@ -175,6 +182,18 @@ class MienDetector:
         parts = [crops[start : start + _FACES_AT_ONCE] for start in range(0, len(crops), _FACES_AT_ONCE)]
         run = [run_session(self._landmarks, ("points",), {"images": part}, LANDMARKS.filename)[0] for part in parts]
         return np.asarray(np.concatenate(run), np.float32)
+
+
+def _open_network(model: Path | None, threads: int | None, device: str) -> Session:
+    """The network that ships, or one of the same kind."""
+    if model is None:
+        return open_session(NETWORK.read(), threads=threads, name=NETWORK.filename, device=device)
+    if not model.is_file():
+        raise MissingFileError("no such file", path=model, advice=f"give {RUN_FILE} of a run of `mien train detector`")
+    session = open_session(model, threads=threads, device=device)
+    if [one.name for one in session.inputs] != ["images"] or {one.name for one in session.outputs} != set(_OUTPUTS):
+        raise ModelError("is no network of this detector", path=model, advice=f"give {RUN_FILE} of a run folder")
+    return session
 
 
 def _inside(score: float) -> float:

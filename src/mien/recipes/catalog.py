@@ -16,6 +16,10 @@ SHIPPED = (CLASSES, EMOTION_CPU, EMOTION_STUDENT, EMOTION_FINISH, EMOTION, EMOTI
 """Mien's own recipes: of the models that it ships, and for the classes of any dataset."""
 RECIPES: Mapping[str, Recipe] = {one.name: one for one in (*SHIPPED, *PUBLISHED_RECIPES)}
 
+DETECTOR = "detector"
+"""Name of the recipe in `mien.recipes.detector`, which trains on photos with boxes."""
+DETECTOR_SUMMARY = "Mien's face detector: boxes, scores and landmarks, from photos with boxes of all faces"
+
 
 def get_recipe(name: str) -> Recipe:
     """The recipe with this name or in this ``.json`` file.

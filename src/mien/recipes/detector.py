@@ -1,43 +1,59 @@
 """The face detector.
 
 Commands:
-    torchrun --nproc-per-node 2 -m mien.recipes.detector photos.parquet --faces fairface/train.parquet
+    torchrun --nproc-per-node 2 -m mien train detector --data photos.parquet --faces fairface/train.parquet
         --out runs/detector --workers 0 --minutes 60
         two processor cores that do nothing else make about 190 crops a second. The shipped detector saw 504,000 crops,
-        the last 155,000 of them from ``--init`` on, in two core hours beside other work: of the faces held out it finds
-        83 %, and 97 % of those from 32 pixels, at 0.08 false boxes per photo without faces
-        (docs/results/detector.json, curves of the losses in docs/results/detector_training.csv)
-    torchrun … --minutes 30 --hard-negatives runs/detector/detector.onnx
+        the last 155,000 of them from ``--init`` on, in two core hours beside other work: what it finds is in
+        docs/results/detector.json, curves of the losses in docs/results/detector_training.csv
+    torchrun … --minutes 30 --resume --hard-negatives runs/detector/detector.onnx
         goes on in the same folder; photos in which that export finds faces wrongly are drawn more often
-    python -m mien.recipes.detector … --init detector.onnx --learning-rate 0.0015
+    mien train detector … --init detector.onnx --learning-rate 0.0015
         starts from the weights of an export, for instance of the file that ships, where no checkpoint is left
-    python -m mien.recipes.detector … --steps 20000 --workers 4
+    mien train detector … --steps 20000 --workers 4
         one process, by steps: nothing depends on the clock
 
-The sources below are held out: nothing of them is trained on. Owners are held out whole, because repositories of one
-owner show the same people and rooms.
+Held out are the photos that the file marks (`mien data prepare --validation`), or in the photos of the shipped detector
+the sources below: nothing of them is trained on. Owners are held out whole, because repositories of one owner show the
+same people and rooms.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.datasets.detection import HELD_OUT as HELD_OUT_SPLIT
 from mien.datasets.detection import DetectionPhotos, read_detection, split_by_source
+from mien.detect.mien import RUN_FILE
 from mien.detect.single_shot import Forward
-from mien.errors import InputError
+from mien.errors import TrainingError
 from mien.files import atomic_path, make_folder
 from mien.networks.detector import FaceDetector
+from mien.run_differences import differences, list_differences
+from mien.text import number, rough_duration
 from mien.training.detection.crops import CropSampler
 from mien.training.detection.hard_negatives import false_alarm_weights
 from mien.training.detection.module import rank, world_size
-from mien.training.detection.run import HARD, DetectorConfig, TrainingPhotos, train_detector
+from mien.training.detection.run import (
+    CHECKPOINT,
+    HARD,
+    DetectorConfig,
+    TrainingPhotos,
+    TrainingState,
+    load_detector,
+    train_detector,
+)
+from mien.training.environment import collect_environment
+from mien.training.resumption import describe_source
+from mien.training.run_folder import ENVIRONMENT, read_json, write_json
 
 HELD_OUT = (
     "DeBruine",
@@ -58,6 +74,18 @@ _STATISTICS_SEED, _STATISTICS_CROPS = 98, 800
 """Training crops on which the batch statistics of an export are measured."""
 
 
+def split_photos(photos: DetectionPhotos) -> NDArray[np.bool_]:
+    """``(n,)`` which photos are held out; none where neither the file nor this recipe names some."""
+    marked = np.array([split == HELD_OUT_SPLIT for split in photos.splits], np.bool_)
+    if marked.any():
+        return marked
+    known = all(any(source == name or source.startswith(name) for source in photos.sources) for name in HELD_OUT)
+    if not known:
+        return marked
+    outside = set(split_by_source(photos, HELD_OUT)[1].sources)
+    return np.array([source in outside for source in photos.sources], np.bool_)
+
+
 def prepare(photos: Path, faces: Path | None, cache: Path) -> tuple[TrainingPhotos, DetectionPhotos]:
     """What is trained on, and the photos held out. Decoded photos and located faces are kept in ``cache``."""
     from mien.training.detection.faces import load_tiles, locate_faces, read_pictures, save_tiles
@@ -74,60 +102,135 @@ def prepare(photos: Path, faces: Path | None, cache: Path) -> tuple[TrainingPhot
 
             save_tiles(locate_faces(read_pictures(faces, 14_000, 0), padded_mtcnn()), path)
         tiles = load_tiles(path)
-    train, held_out = split_by_source(everything, HELD_OUT)
-    outside = set(held_out.sources)
-    rows = np.flatnonzero([source not in outside for source in everything.sources])
-    return TrainingPhotos(train, store.select(rows), tiles), held_out
+    outside = split_photos(everything)
+    rows = np.flatnonzero(~outside)
+    return TrainingPhotos(everything.select(rows), store.select(rows), tiles), everything.select(outside)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line of the recipe."""
+@dataclass(frozen=True, slots=True)
+class DetectorRun:
+    """A call of `run`.
+
+    Attributes:
+        photos: file of photos with boxes.
+        out: folder of the run.
+        faces: file of faces to paste onto photos without faces.
+        cache: folder for decoded photos; None for one in ``out``.
+        initial: float32 export whose weights a new run starts from.
+        hard_negatives: export whose false boxes are trained against.
+        resume: continue the run in ``out``.
+        steps, minutes: length of the run; minutes from now take precedence.
+        learning_rate: of the plateau.
+        seed: of the weights and of the crops.
+        workers: processes that make crops.
+        threads: threads of the process that trains.
+        progress: print how far the run is on stderr.
+        command: the command line, for the run folder.
+    """
+
+    photos: Path
+    out: Path
+    faces: Path | None = None
+    cache: Path | None = None
+    initial: Path | None = None
+    hard_negatives: Path | None = None
+    resume: bool = False
+    steps: int = CONFIG.steps
+    minutes: float | None = None
+    learning_rate: float = CONFIG.schedule.peak
+    seed: int = CONFIG.seed
+    workers: int = 1
+    threads: int = 1
+    progress: bool = True
+    command: str = ""
+
+
+def run(call: DetectorRun) -> Path:
+    """Train, and export what was trained as `RUN_FILE` in the run folder; returns that file.
+
+    Raises:
+        TrainingError: the folder holds another run, or one and ``resume`` is False; or the losses are not finite.
+        DataError, MissingFileError: the photos cannot be read.
+        KeyboardInterrupt: after the checkpoint of an interrupted run was written.
+    """
     import torch
 
-    parser = argparse.ArgumentParser(description="Train the face detector.")
-    parser.add_argument("photos", type=Path, help="Parquet file of photos with boxes and landmarks")
-    parser.add_argument("--faces", type=Path, help="Parquet file of faces to paste onto photos without faces")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; a run in it is continued")
-    parser.add_argument("--cache", type=Path, help="folder for decoded photos (default: OUT/cache)")
-    parser.add_argument("--init", type=Path, help="float32 export whose weights a new run starts from")
-    parser.add_argument("--learning-rate", type=float, default=CONFIG.schedule.peak, help="of the plateau")
-    parser.add_argument("--minutes", type=float, help="end this many minutes from now")
-    parser.add_argument("--steps", type=int, default=CONFIG.steps, help="length of the run without --minutes")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make crops")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the process that trains")
-    parser.add_argument("--hard-negatives", type=Path, help="exported detector whose false boxes are trained against")
-    options = parser.parse_args(arguments)
-    if options.minutes is not None and options.minutes <= 0:
-        raise InputError("--minutes must be above 0")
-    torch.set_num_threads(options.threads)
-    if "RANK" in os.environ:
+    torch.set_num_threads(call.threads)
+    if "RANK" in os.environ and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("gloo")
-    data, _ = prepare(options.photos, options.faces, options.cache or options.out / "cache")
-    hard = options.out / HARD
-    if options.hard_negatives is not None and rank() == 0:
-        weights = false_alarm_weights(data.photos, data.store, _onnx(options.hard_negatives))
+    _check_folder(call)
+    data, _ = prepare(call.photos, call.faces, call.cache or call.out / "cache")
+    hard = call.out / HARD
+    if call.hard_negatives is not None and rank() == 0:
+        weights = false_alarm_weights(data.photos, data.store, _onnx(call.hard_negatives))
         with atomic_path(hard) as temporary:
             np.save(temporary, weights)
     if world_size() > 1:
         torch.distributed.barrier()
     if hard.is_file():
         data = TrainingPhotos(data.photos, data.store, data.tiles, np.load(hard))
-    config = replace(CONFIG, steps=options.steps, schedule=replace(CONFIG.schedule, peak=options.learning_rate))
+    schedule = replace(CONFIG.schedule, peak=call.learning_rate)
+    config = replace(CONFIG, steps=call.steps, schedule=schedule, seed=call.seed)
 
-    def initial() -> FaceDetector:
-        from mien.training.detection.initial_weights import load_exported
-
-        sampler = CropSampler(data.photos, data.store, data.tiles, config.side, config.mix)
-        return load_exported(options.init, (sampler.crop(_STATISTICS_SEED, i).pixels for i in range(_STATISTICS_CROPS)))
-
-    train_detector(
+    checkpoint = train_detector(
         data,
         config,
-        options.out,
-        workers=options.workers,
-        minutes=options.minutes,
-        initial=None if options.init is None else initial,
+        call.out,
+        workers=call.workers,
+        minutes=call.minutes,
+        initial=None if call.initial is None else partial(_from_export, call.initial, data, config),
+        report=_print_state if call.progress else None,
     )
+    exported = call.out / RUN_FILE
+    if rank() == 0:
+        from mien.training.detection.export import describe, export_detector
+
+        with atomic_path(exported) as temporary:
+            temporary.write_bytes(describe(export_detector(load_detector(checkpoint)), {"name": call.out.name}))
+    return exported
+
+
+def _from_export(path: Path, data: TrainingPhotos, config: DetectorConfig) -> FaceDetector:
+    from mien.training.detection.initial_weights import load_exported
+
+    sampler = CropSampler(data.photos, data.store, data.tiles, config.side, config.mix)
+    return load_exported(path, (sampler.crop(_STATISTICS_SEED, i).pixels for i in range(_STATISTICS_CROPS)))
+
+
+def _check_folder(call: DetectorRun) -> None:
+    """Refuse a folder that holds another run; write down what this one learns from."""
+    sources = {"data": call.photos, "faces": call.faces, "initial": call.initial}
+    found = {name: describe_source(path) for name, path in sources.items() if path is not None}
+    environment = call.out / ENVIRONMENT
+    if (call.out / CHECKPOINT).is_file():
+        if not call.resume:
+            raise TrainingError(
+                "holds a run already",
+                path=call.out,
+                advice="give another --out, or --resume to continue the run in it",
+                code="run-exists",
+            )
+        before = read_json(environment)
+        unlike = differences({name: before.get(name) for name in sources}, {name: found.get(name) for name in sources})
+        if unlike:
+            raise TrainingError(
+                f"holds a run on other data ({list_differences(unlike)})",
+                path=call.out,
+                advice="give what that run has to resume it, or another --out",
+                code="run-differs",
+                details={"differences": unlike},
+            )
+    elif rank() == 0:
+        make_folder(call.out)
+        write_json(environment, {**collect_environment(), **found, "command": call.command})
+
+
+def _print_state(state: TrainingState) -> None:
+    sys.stderr.write(
+        f"step {state.step:,} ({state.progress:.0%}): loss {number(state.losses['total'])}, "
+        f"{state.crops_per_second:.0f} crops a second, {rough_duration(state.seconds_left)} left\n"
+    )
+    sys.stderr.flush()
 
 
 def _onnx(path: Path) -> Forward:
@@ -140,7 +243,3 @@ def _onnx(path: Path) -> Forward:
         return outputs
 
     return forward
-
-
-if __name__ == "__main__":
-    main()

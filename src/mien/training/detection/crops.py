@@ -76,7 +76,8 @@ class CropSampler:
     """Makes crops.
 
     Args:
-        photos: labels; photos without faces are the negatives.
+        photos: labels; photos without faces are the negatives. Where there are none, more crops come from anywhere in
+            photos with faces, and faces are pasted onto nothing.
         store: the same photos decoded.
         tiles: faces for composites, or None for none.
         side: of a crop in pixels, a multiple of 32.
@@ -84,7 +85,7 @@ class CropSampler:
         hard: ``(n,)`` weights per photo of the negatives that are drawn by weight, or None.
 
     Raises:
-        InputError: no photo has a face, or none has none.
+        InputError: no photo has a face.
     """
 
     def __init__(
@@ -101,8 +102,8 @@ class CropSampler:
         counts = photos.face_counts
         self._negatives = np.flatnonzero((counts == 0) & (np.diff(photos.ignored_starts) == 0))
         self._positives = np.flatnonzero(counts > 0)
-        if not len(self._negatives) or not len(self._positives):
-            raise InputError("training needs photos with faces and photos without")
+        if not len(self._positives):
+            raise InputError("training needs photos with faces")
         # a face of a crowd counts less, so that a few photos of crowds do not fill every batch
         owner = np.repeat(np.arange(len(photos)), counts)
         heights = photos.heights
@@ -117,10 +118,10 @@ class CropSampler:
     def crop(self, seed: int, number: int) -> Crop:
         """Crop ``number`` of the endless series that ``seed`` starts."""
         rng = np.random.default_rng((seed, number))
-        mix, kind = self._mix, rng.random()
-        if kind < mix.negatives:
+        mix, kind, backgrounds = self._mix, rng.random(), len(self._negatives) > 0
+        if kind < mix.negatives and backgrounds:
             return self._finish(self._background(rng, hard=True), rng)
-        if kind < mix.negatives + mix.composites and self._tiles is not None:
+        if kind < mix.negatives + mix.composites and backgrounds and self._tiles is not None:
             return self._finish(self._composite(rng, self._tiles), rng)
         if kind < mix.negatives + mix.composites + mix.places:
             photo = int(self._positives[rng.integers(len(self._positives))])

@@ -1,9 +1,9 @@
 """A run of the detector's training: crops made in other processes, checkpoints, curves, resumption.
 
 A run folder holds ``checkpoint.pt`` (everything that a resumed run needs), ``curves.csv`` (a row per ``log_every``
-steps) and ``config.json``. A run ends after ``steps`` steps or, where ``minutes`` is given, by the clock: what a
-machine that does other work as well gets done until then. The learning rate falls to zero in either case. Several
-processes train together under ``torchrun``, each with batches of its own.
+steps; drawn in ``curves.png``) and ``config.json``. A run ends after ``steps`` steps or, where ``minutes`` is given, by
+the clock: what a machine that does other work as well gets done until then. The learning rate falls to zero in either
+case. Several processes train together under ``torchrun``, each with batches of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from mien.training.detection.module import Batch, Trainer, Trapezoid, collate, r
 from mien.training.detection.store import PhotoStore
 
 CHECKPOINT, CURVES, CONFIG, HARD = "checkpoint.pt", "curves.csv", "config.json", "hard.npy"
+PICTURE = "curves.png"
 _END = 1e6
 """Progress of a process that was asked to end."""
 LOSSES = ("score", "box", "points", "total")
@@ -81,6 +82,25 @@ class TrainingPhotos:
     hard: np.ndarray[tuple[int], np.dtype[np.float32]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """How far a run is.
+
+    Attributes:
+        step: steps done.
+        progress: share of the run that is over, 0–1.
+        seconds_left: about how long it will take.
+        crops_per_second: of the last steps.
+        losses: means of the last steps, see `LOSSES`.
+    """
+
+    step: int
+    progress: float
+    seconds_left: float
+    crops_per_second: float
+    losses: dict[str, float]
+
+
 class _Batches(Dataset[Batch]):
     """Batch ``i`` of the run; made where it is asked for."""
 
@@ -109,6 +129,7 @@ def train_detector(
     initial: Callable[[], FaceDetector] | None = None,
     checkpoint_every: float = 180.0,
     log_every: int = 50,
+    report: Callable[[TrainingState], object] | None = None,
 ) -> Path:
     """Train, or continue the run that ``out`` holds.
 
@@ -121,12 +142,14 @@ def train_detector(
         initial: makes the network that a new run starts from; without it the weights are random.
         checkpoint_every: seconds between checkpoints.
         log_every: steps per row of the curves.
+        report: called with every row of the curves, in the process that writes them.
 
     Returns:
         The checkpoint.
 
     Raises:
         TrainingError: the losses are not finite, or the checkpoint fits another network.
+        KeyboardInterrupt: after the checkpoint of an interrupted run was written.
     """
     make_folder(out)
     torch.manual_seed(config.seed)
@@ -139,7 +162,9 @@ def train_detector(
         write_text(out / CONFIG, json.dumps(asdict(config), indent=2) + "\n")
     started = saved = logged = time.monotonic()
     window: list[dict[str, float]] = []
-    crops = 0
+    crops, first_step = 0, trainer.step
+    if minutes is None and first_step >= config.steps:
+        return checkpoint
     stop = _StopRequest()
     for batch in _load(data, config, trainer.batches, workers, endless=minutes is not None):
         elapsed = time.monotonic() - started
@@ -155,16 +180,46 @@ def train_detector(
             if not np.isfinite(means["total"]):
                 raise TrainingError(f"the losses are not finite after step {trainer.step}: lower the learning rate")
             rate = config.schedule.rate(trainer.step, progress)
-            _append(out / CURVES, trainer.step, spent + now - started, rate, crops / (now - logged), means)
+            speed = crops / (now - logged)
+            _append(out / CURVES, trainer.step, spent + now - started, rate, speed, means)
+            if report is not None:
+                if minutes is None:
+                    done = trainer.step / config.steps
+                    left = (now - started) / (trainer.step - first_step) * (config.steps - trainer.step)
+                else:
+                    done, left = progress, minutes * 60 - (now - started)
+                report(TrainingState(trainer.step, min(done, 1.0), max(left, 0.0), speed, means))
             window, crops, logged = [], 0, now
         if leads and time.monotonic() - saved > checkpoint_every:
             _save(trainer, checkpoint, spent + time.monotonic() - started)
             saved = time.monotonic()
         if progress >= 1:
             break
+    stop.restore()
     if leads:
         _save(trainer, checkpoint, spent + time.monotonic() - started)
+        if (out / CURVES).is_file():
+            draw_losses(out / CURVES, out / PICTURE)
+    if stop.interrupted:
+        raise KeyboardInterrupt
     return checkpoint
+
+
+def draw_losses(curves: Path, picture: Path) -> None:
+    """Losses and learning rate over the steps, as one PNG."""
+    from matplotlib.figure import Figure
+
+    with curves.open(newline="", encoding="utf-8") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    for axes, names in zip(figure.subplots(1, 3), (LOSSES, ("learning_rate",), ("crops_per_second",)), strict=True):
+        for name in names:
+            axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=name.replace("_", " "))
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    with atomic_path(picture) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})
 
 
 def load_detector(checkpoint: Path, *, averaged: bool = True) -> FaceDetector:
@@ -185,16 +240,26 @@ def load_detector(checkpoint: Path, *, averaged: bool = True) -> FaceDetector:
 
 
 class _StopRequest:
-    """Whether the process was asked to end: it writes a checkpoint first."""
+    """Whether the process was asked to end: it writes a checkpoint first. A second interrupt ends it at once."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested = self.interrupted = False
+        self._before: dict[int, Any] = {}
         # outside the main thread there is no such request
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, self._request)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._request)
 
-    def _request(self, *_: object) -> None:
+    def restore(self) -> None:
+        """Handle signals as before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _request(self, number: int, _: object) -> None:
         self.requested = True
+        if number == signal.SIGINT:
+            self.interrupted = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _load(data: TrainingPhotos, config: DetectorConfig, first: int, workers: int, *, endless: bool) -> Iterator[Batch]:
@@ -218,6 +283,7 @@ def _quiet_worker(_: int) -> None:
     torch.set_num_threads(1)
     # the process that trains answers the request to end
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _restore(trainer: Trainer, checkpoint: Path) -> float:
