@@ -80,8 +80,9 @@ networks-page: $(VENV)/.done
 gpu:
 	PYTHONPATH=src $(PYTHON) tools/gpu.py run --minutes $(MINUTES) --results "$(RESULTS)" $(DRY)
 
-site: $(TOOLS_VENV)/.done
+site: $(TOOLS_VENV)/.done $(DEMO_VENV)/.done
 	NO_MKDOCS_2_WARNING=1 $(TOOLS_VENV)/bin/mkdocs build --strict --quiet
+	$(DEMO_VENV)/bin/mien web out/site/try
 
 release-check: $(TOOLS_VENV)/.done
 	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" $(TOOLS_VENV)/bin/python tools/release_check.py \
