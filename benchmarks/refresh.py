@@ -13,6 +13,7 @@
     robustness  docs/results/robustness.json: Mien alone, the others' figures stay             2
     fairness    docs/results/fairness.json: whole photos by race, gender and both              2
     whole       docs/results/end_to_end.json: every second test face in whole pictures         2
+    portraits   docs/results/portraits.json and its picture: whole pictures to look at         0
     pages       tools/generate.py
 
 Each writes its file as it ends, so that a run that was stopped continues with --steps. Figures of other packages need
@@ -113,13 +114,19 @@ def whole(options: argparse.Namespace) -> None:
         "--json", str(RESULTS / "end_to_end.json"))  # fmt: skip
 
 
+def portraits(options: argparse.Namespace) -> None:
+    """Two portraits in several views."""
+    run("benchmarks/portraits.py", "--json", str(RESULTS / "portraits.json"),
+        "--picture", str(PICTURES / "portraits.webp"))  # fmt: skip
+
+
 def pages(options: argparse.Namespace) -> None:
     """The pages that hold these figures."""
     run("tools/generate.py")
 
 
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
-    step.__name__: step for step in (reports, history, scoreboard, robustness, fairness, whole, pages)
+    step.__name__: step for step in (reports, history, scoreboard, robustness, fairness, whole, portraits, pages)
 }
 
 

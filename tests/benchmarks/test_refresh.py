@@ -83,3 +83,17 @@ def test_steps_run_in_the_order_that_is_asked_for(
         refresh.main(["--steps", "scoreboard", "--fer2013", str(tmp_path / "none.parquet")])
     with pytest.raises(SystemExit):
         refresh.main(["--steps", "nonsense"])
+
+
+def test_both_portraits_are_read_alike_in_every_view() -> None:
+    """Smiling and serious, found once in each; the page says what the file holds."""
+    rows = json.loads((ROOT / "docs" / "results" / "portraits.json").read_text(encoding="utf-8"))["rows"]
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    expected = {"astronaut": "happy", "hopper": "neutral"}
+    assert {row["portrait"] for row in rows} == expected.keys()
+    for row in rows:
+        for faces in row["faces"].values():
+            assert len(faces) == 1
+            assert next(iter(faces[0]["emotions"])) == expected[row["portrait"]]
+            assert sum(faces[0]["emotions"].values()) <= 1 + 1e-6
+        assert f"| {row['portrait']} | {row['view']} |" in page
