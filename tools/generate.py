@@ -4,7 +4,8 @@ python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/res
                                    docs/detector.md, docs/licences.md, docs/robustness.md, docs/scoreboard.md,
                                    docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
-                                   docs/install.md, docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md
+                                   docs/install.md, docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md,
+                                   and the notice of the browser page, src/mien/web/static/notice_text.js
 python tools/generate.py --check    only say which of them are out of date
 """
 
@@ -62,6 +63,7 @@ from mien.models.card import Card
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
 from mien.models.priors import PRIORS
+from mien.notice.texts import page_script
 from mien.predict.model_set import ModelSet
 from mien.published.reproduction import report_page as reproduction
 from mien.published.reproduction.results import read_result
@@ -72,6 +74,7 @@ from mien.text import percent
 
 DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
+SRC = DOCS.parent / "src" / "mien"
 SPLIT = {"emotion": "test", "emotion-int8": "test", "age": "validation"}
 EVALUATED = {"emotion": "fer2013.parquet", "emotion-int8": "fer2013.parquet", "age": "fairface.parquet"}
 TITLE = {
@@ -503,6 +506,7 @@ def pages() -> dict[Path, str]:
     cards = {name: Model(read_model(name), threads=1).card for name in MODELS}
     out = {DOCS / "cards" / f"{name}.md": card_page(name, card) for name, card in cards.items()}
     out[DOCS / "cli.md"] = cli_page()
+    out[SRC / "web" / "static" / "notice_text.js"] = page_script()
     out[DOCS / "results.schema.json"] = json.dumps(results_schema(), indent=2, ensure_ascii=False) + "\n"
     out[DOCS / "results.md"] = filled("results", {"columns": columns_section(ModelSet.open(defaults.MODELS).heads)})
     out[DOCS / "benchmarks.md"] = benchmarks_page()
