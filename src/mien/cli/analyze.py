@@ -26,6 +26,7 @@ from mien.cli.options import (
     frame_options,
     models_option,
     prior_option,
+    split_names,
     threads_option,
     tracking_options,
 )
@@ -58,6 +59,7 @@ Examples:
   mien analyze clip.mp4 --start 60 --end 90 --detect-every 5 --json
   mien analyze frames/ --sequence 25 --report report/
   mien analyze interview.mp4 --baseline first:10s --report report/
+  mien analyze clip.mp4 --export boris,eaf --export-to coding/
 
 \b
 A video gives one row per face and frame, also for frames without a face.
@@ -70,6 +72,15 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 1 some could not be, one line each on stderr; 2 wrong call;
 130 interrupted (143 by SIGTERM).
 """
+
+
+def _export_formats(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
+    names = split_names(value) or ()
+    if not names:
+        return ()
+    from mien.exchange.formats import parse_formats
+
+    return parse_formats(names)
 
 
 @click.command("analyze", cls=OutputCommand, epilog=EPILOG)
@@ -124,6 +135,20 @@ Exit codes: 0 every input was analysed (also when it shows no face);
     "of a JSON file (videos, --report).",
 )
 @click.option("--thumbnails", is_flag=True, help="Show one picture of each face in the report (videos).")
+@click.option(
+    "--export",
+    metavar="FORMAT,…",
+    default="",
+    callback=_export_formats,
+    help="Write files for other tools: boris, eaf, textgrid, bids, openface (videos).",
+)
+@click.option(
+    "--export-to",
+    type=OUTPUT_FOLDER,
+    default=Path("exports"),
+    show_default=True,
+    help="Folder for the files of --export (videos).",
+)
 @frame_options
 @click.option(
     "--sequence",
@@ -167,7 +192,8 @@ def command(
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
     if options.for_videos and photos and not clips:
         raise click.UsageError(
-            "--report, --baseline, --thumbnails, --every, --fps, --start and --end are for videos, and none was given"
+            "--report, --baseline, --thumbnails, --export, --every, --fps, --start and --end are for videos, "
+            "and none was given"
         )
     if options.baseline is not None and options.report is None:
         raise click.UsageError("--baseline writes changes.csv and changes.json into the report folder: give --report.")

@@ -39,6 +39,8 @@ class VideoOptions:
     report: Path | None
     resume: bool
     thumbnails: bool
+    export: tuple[str, ...]
+    export_to: Path
     baseline: str | None = None
 
     @property
@@ -49,6 +51,7 @@ class VideoOptions:
             or self.report is not None
             or self.thumbnails
             or self.baseline is not None
+            or bool(self.export)
         )
 
 
@@ -89,6 +92,8 @@ def analyse_videos(
             annotated=annotated,
             thumbnails=options.thumbnails,
             baseline=None if options.baseline is None else Baseline.parse(options.baseline),
+            exports=options.export,
+            export_folder=options.export_to if options.export else None,
             photos=tuple(photos),
         )
         run = VideoJob(
@@ -130,6 +135,8 @@ def analyse_videos(
         click.echo(f"mien: {run.skipped} of {len(clips)} videos were finished before", err=True)
     if options.report is not None:
         click.echo(f"mien: reports are in {options.report}", err=True)
+    if options.export:
+        click.echo(f"mien: exports are in {options.export_to}", err=True)
 
 
 class AnnotatedVideoNames:

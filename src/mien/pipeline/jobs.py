@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from mien.csv_cells import csv_cells
 from mien.draw.overview_page import OVERVIEW_FILES, write_overview
 from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
+from mien.exchange.formats import export_paths, export_report, parse_formats, refuse_corrected
 from mien.file_lock import FileLock, lock_folder
 from mien.files import (
     make_folder,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 2.0
 """Seconds between two flushes: the most work that a kill loses, besides the frames being analysed."""
+_EXPORT_ROOM = 64
+"""Bytes that formats add to the name of a video."""
 MAX_TIMELINES = 40
 """Tracks with a timeline picture of their own, the longest ones; page and tables have all."""
 _PROGRESS, _RAW_ROWS, _SUMMARY = "progress.json", "rows.bin", "summary.json"
@@ -62,6 +65,7 @@ _CALL_NAMES = {
     "tables": "the tables",
     "baseline": "the baseline",
     "annotated": "the annotated videos",
+    "exports": "the exports",
 }
 """Parts of a call → how a message names them."""
 
@@ -78,6 +82,8 @@ class VideoOutputs:
         annotated: video → path of its annotated video; None for none.
         thumbnails: whether reports show one picture of each face.
         baseline: reports also have the changes from each person's resting face; None for none.
+        exports: names of formats of other tools, see `mien.exchange.formats.FORMATS`.
+        export_folder: where their files go; None for none.
         photos: photos whose rows come before those of the videos in ``csv`` and ``parquet``, which then have the
             columns of both.
     """
@@ -89,6 +95,8 @@ class VideoOutputs:
     annotated: Callable[[Path], Path] | None = None
     thumbnails: bool = False
     baseline: Baseline | None = None
+    exports: tuple[str, ...] = ()
+    export_folder: Path | None = None
     photos: tuple[Path, ...] = ()
 
 
@@ -154,10 +162,14 @@ class VideoJob:
                 "a run can only resume with a report folder, which holds its checkpoint", advice="add --report DIR"
             )
         self._analyzer, self._outputs = analyzer, outputs
-        self._clips, self._flush_seconds = list(clips), flush_seconds
+        self._clips, self._flush_seconds, self._resume = list(clips), flush_seconds, resume
         self._selection, self._decoders = selection, decoders
         self._tracking, self._smoothing = tracking or TrackingOptions(), smoothing or SmoothingOptions()
         self._folders = _folders(outputs.report, self._clips)
+        if outputs.export_folder is not None:
+            parse_formats(outputs.exports)
+        used: set[str] = set()
+        self._export_names = [unique_name(clip.stem, "", used, room=_EXPORT_ROOM) for clip in self._clips]
         self._refuse_inputs()
         self._checkpoint_path = None if outputs.report is None else outputs.report / _PROGRESS
         self._call = self._fingerprint()
@@ -251,6 +263,9 @@ class VideoJob:
                 video.close(audio_from=clip)
             if self._folders is not None:
                 self._write_report(self._folders[number], report, clip)
+            if self._outputs.export_folder is not None:
+                name = self._export_names[number]
+                export_report(report, self._outputs.export_folder, self._outputs.exports, name)
         self._unfinished.pop(number, None)
         self._finished.append(number)
         self._save()
@@ -375,9 +390,17 @@ class VideoJob:
             files += [outputs.annotated(clip) for clip in self._clips]
         for file in files:
             refuse_inputs(file, self._clips)
+        folders = list(self._folders or ())
+        if outputs.export_folder is not None:
+            folders.append(outputs.export_folder)
+            for name in self._export_names:
+                for path in export_paths(outputs.export_folder, outputs.exports, name).values():
+                    refuse_inputs(path, self._clips)
+                    if not self._resume:
+                        refuse_corrected(path)
         for folder in self._folders or ():
             refuse_inputs(folder, self._clips, folder=True)
-        for output in (*files, *(self._folders or ())):
+        for output in (*files, *folders):
             # numbered pictures: a file among them would be a frame of the next run
             refuse_inside(output, self._clips)
         if outputs.report is not None:
@@ -421,6 +444,7 @@ class VideoJob:
             "smoothing": asdict(self._smoothing),
             "tables": [str(path) for path in (self._outputs.csv, self._outputs.jsonl, self._outputs.parquet)],
             "baseline": None if self._outputs.baseline is None else asdict(self._outputs.baseline),
+            "exports": [*self._outputs.exports, str(self._outputs.export_folder or "")],
             "annotated": [str(self._outputs.annotated(clip)) for clip in self._clips if self._outputs.annotated],
         }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -292,3 +292,23 @@ class VideoReport:
         if suffix == ".json":
             return write_text(target, self.to_json() + "\n")
         return write_rows(self.rows, target)
+
+    def export(self, folder: str | os.PathLike[str], formats: Sequence[str], *, name: str | None = None) -> list[Path]:
+        """Write the report for other tools and return the files.
+
+        ``boris``: a BORIS project; ``eaf``: ELAN annotations; ``textgrid``: a Praat TextGrid; ``bids``: a BIDS dataset,
+        ``folder/bids``, which further videos are added to; ``openface``: a table with the column names of OpenFace 2.
+
+        Args:
+            folder: where the files go; it is made.
+            formats: names of formats.
+            name: of the files; None takes that of the video.
+
+        Raises:
+            InputError: an unknown format; a file that is the video itself; one that exists and people may have
+                corrected.
+            OutputError: a file cannot be written.
+        """
+        from mien.exchange.formats import export_report
+
+        return export_report(self, Path(folder), formats, name)

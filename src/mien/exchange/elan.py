@@ -1,0 +1,149 @@
+"""ELAN annotation files (EAF 3.0): a tier per face and head, with the labels as a vocabulary, linked to the video."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from mien.errors import DataError
+from mien.exchange.coding import Coding, Interval, Tier, ceil_time
+
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_LANGUAGE = "http://cdb.iso.org/lg/CDB-00130975-001"
+
+
+def elan_file(coding: Coding, path: Path) -> bytes:
+    """An annotation file that will lie at ``path``. Times are whole milliseconds; each lies in its frame."""
+    root = ElementTree.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "Mien",
+            "DATE": "1970-01-01T00:00:00+00:00",
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            f"{{{_XSI}}}noNamespaceSchemaLocation": _SCHEMA,
+        },
+    )
+    header = ElementTree.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
+    if coding.source is not None:
+        video = Path(coding.source).absolute()
+        ElementTree.SubElement(
+            header,
+            "MEDIA_DESCRIPTOR",
+            {
+                "MEDIA_URL": video.as_uri(),
+                "MIME_TYPE": mimetypes.guess_type(video.name)[0] or "video/mp4",
+                "RELATIVE_MEDIA_URL": Path(_relative(video, path.absolute().parent)).as_posix(),
+            },
+        )
+    annotations = [(tier, one) for tier in coding.tiers for one in tier.intervals]
+    ElementTree.SubElement(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"}).text = str(len(annotations))
+    order = ElementTree.SubElement(root, "TIME_ORDER")
+    times = sorted({_milliseconds(t) for _, one in annotations for t in (one.start, one.end)})
+    slots = {time: f"ts{number}" for number, time in enumerate(times, 1)}
+    for time, slot in slots.items():
+        ElementTree.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(time)})
+    number = 0
+    for tier in coding.tiers:
+        attributes = {"LINGUISTIC_TYPE_REF": tier.head or "label", "TIER_ID": _text(tier.name)}
+        element = ElementTree.SubElement(root, "TIER", attributes | {"PARTICIPANT": _text(tier.subject)})
+        for one in tier.intervals:
+            number += 1
+            reference = {
+                "ANNOTATION_ID": f"a{number}",
+                "TIME_SLOT_REF1": slots[_milliseconds(one.start)],
+                "TIME_SLOT_REF2": slots[_milliseconds(one.end)],
+            }
+            annotation = ElementTree.SubElement(element, "ANNOTATION")
+            alignable = ElementTree.SubElement(annotation, "ALIGNABLE_ANNOTATION", reference)
+            ElementTree.SubElement(alignable, "ANNOTATION_VALUE").text = _text(one.label)
+    heads = list(dict.fromkeys(tier.head for tier in coding.tiers)) or [""]
+    for head in heads:
+        ElementTree.SubElement(
+            root,
+            "LINGUISTIC_TYPE",
+            {
+                "CONTROLLED_VOCABULARY_REF": head or "label",
+                "GRAPHIC_REFERENCES": "false",
+                "LINGUISTIC_TYPE_ID": head or "label",
+                "TIME_ALIGNABLE": "true",
+            },
+        )
+    attributes = {"LANG_DEF": _LANGUAGE, "LANG_ID": "und", "LANG_LABEL": "undetermined (und)"}
+    ElementTree.SubElement(root, "LANGUAGE", attributes)
+    for head in heads:
+        vocabulary = ElementTree.SubElement(root, "CONTROLLED_VOCABULARY", {"CV_ID": head or "label"})
+        ElementTree.SubElement(vocabulary, "DESCRIPTION", {"LANG_REF": "und"})
+        for at, label in enumerate(coding.head_labels(head)):
+            entry = ElementTree.SubElement(vocabulary, "CV_ENTRY_ML", {"CVE_ID": f"{head or 'label'}_{at}"})
+            ElementTree.SubElement(entry, "CVE_VALUE", {"DESCRIPTION": "", "LANG_REF": "und"}).text = _text(label)
+    ElementTree.register_namespace("xsi", _XSI)
+    ElementTree.indent(root)
+    content: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return content + b"\n"
+
+
+def read_elan(path: Path) -> Coding:
+    """The annotations that stand on the time axis; a tier's participant is its subject, its type its head.
+
+    Raises:
+        DataError: the file is no ELAN file, or one that is damaged.
+    """
+    try:
+        root = ElementTree.fromstring(path.read_bytes())
+        if root.tag != "ANNOTATION_DOCUMENT":
+            raise ValueError(f"the document is a {root.tag}")
+        slots = {
+            slot.attrib["TIME_SLOT_ID"]: int(slot.attrib["TIME_VALUE"]) / 1000
+            for slot in root.iter("TIME_SLOT")
+            if "TIME_VALUE" in slot.attrib
+        }
+        tiers = tuple(_tier(element, slots) for element in root.iter("TIER"))
+        media = next((one.attrib.get("MEDIA_URL") for one in root.iter("MEDIA_DESCRIPTOR")), None)
+        labels = {
+            one.attrib["CV_ID"]: tuple(value.text or "" for value in (*one.iter("CVE_VALUE"), *one.iter("CV_ENTRY")))
+            for one in root.iter("CONTROLLED_VOCABULARY")
+        }
+    except (ElementTree.ParseError, ValueError, KeyError) as error:
+        raise DataError(f"is no ELAN file that can be read ({error})", path=path) from None
+    ends = [one.end for tier in tiers for one in tier.intervals]
+    used = {tier.head for tier in tiers}
+    return Coding(
+        media, tiers, 0.0, max(ends, default=0.0), {head: found for head, found in labels.items() if head in used}
+    )
+
+
+def _tier(element: ElementTree.Element, slots: dict[str, float]) -> Tier:
+    head = element.attrib.get("LINGUISTIC_TYPE_REF", "")
+    name, subject = element.attrib["TIER_ID"], element.attrib.get("PARTICIPANT", "")
+    return Tier(subject or name, head if subject else "", tuple(sorted(_annotations(element, slots))))
+
+
+def _annotations(element: ElementTree.Element, slots: dict[str, float]) -> Iterator[Interval]:
+    for one in element.iter("ALIGNABLE_ANNOTATION"):
+        start, end = (slots.get(one.attrib[f"TIME_SLOT_REF{i}"]) for i in (1, 2))
+        label = (one.findtext("ANNOTATION_VALUE") or "").strip()
+        # slots between others have no time of their own
+        if start is not None and end is not None and label:
+            yield Interval(start, end, label)
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * ceil_time(seconds, 3))
+
+
+def _text(value: str) -> str:
+    """Text that XML can hold: it has no form for most control characters and for bytes that are not UTF-8."""
+    shown = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c in "\t\n" or (c >= " " and c not in "\ufffe\uffff") else " " for c in shown)
+
+
+def _relative(video: Path, folder: Path) -> str:
+    try:
+        return os.path.relpath(video, folder)
+    except ValueError:  # on another drive
+        return str(video)

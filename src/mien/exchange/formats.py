@@ -1,0 +1,222 @@
+"""The table of exchange formats: one row each, from which ``--export``, `VideoReport.export` and readers follow."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.errors import DataError, InputError, MissingFileError, choose_one
+from mien.exchange.bids import write_bids
+from mien.exchange.boris import boris_file, read_boris
+from mien.exchange.coding import Coding, Interval, Tier, report_coding, subject_name
+from mien.exchange.elan import elan_file, read_elan
+from mien.exchange.openface import write_openface
+from mien.exchange.praat import read_textgrid, textgrid_file
+from mien.exchange.tables import read_table, table_file
+from mien.files import atomic_path, output_errors, refuse_inputs
+from mien.results.video import VideoReport
+
+BIDS_FOLDER = "bids"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """How a report is written for another tool.
+
+    Attributes:
+        summary: what it is, in a line.
+        suffix: of the file of a video, added to the video's name; empty for a folder that all videos share.
+        write: from the report, the file (or the folder) and the video's name, to the files that were written.
+    """
+
+    summary: str
+    suffix: str
+    write: Callable[[VideoReport, Path, str], Sequence[Path]]
+
+
+def _of_coding(render: Callable[[Coding, Path], bytes]) -> Callable[[VideoReport, Path, str], Sequence[Path]]:
+    return lambda report, path, name: [_write_new(render(report_coding(report), path), path)]
+
+
+def _write_new(content: bytes, path: Path) -> Path:
+    """Write a file that people correct: one that is there already is never replaced by another content."""
+    with output_errors(path):
+        if path.is_file() and path.read_bytes() == content:
+            return path
+    refuse_corrected(path)
+    return _write(content, path)
+
+
+def refuse_corrected(path: Path) -> None:
+    """Raise where a file that people correct would be replaced.
+
+    Raises:
+        InputError: with the code "output-exists".
+    """
+    if path.suffix.lower() in CODING_FILES and os.path.lexists(path) and path.suffix.lower() != ".csv":
+        raise InputError(
+            "exists already, and may hold a person's corrections",
+            path=path,
+            advice="move it, or choose another folder",
+            code="output-exists",
+        )
+
+
+def _write(content: bytes, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+FORMATS: Mapping[str, ExportFormat] = {
+    "boris": ExportFormat("BORIS project: subjects are faces, state events are episodes", ".boris",
+                          _of_coding(boris_file)),
+    "eaf": ExportFormat("ELAN annotations: a tier per face and head", ".eaf", _of_coding(elan_file)),
+    "textgrid": ExportFormat("Praat TextGrid: a tier per face and head", ".TextGrid", _of_coding(textgrid_file)),
+    "bids": ExportFormat("BIDS dataset: time series and events of each face", "", write_bids),
+    "openface": ExportFormat("table with the column names of OpenFace 2", "-openface.csv",
+                             lambda report, path, name: [write_openface(report, path)]),
+}  # fmt: skip
+"""Name of a format → how it is written."""
+
+CODING_FILES: Mapping[str, Callable[[Coding, Path], bytes]] = {
+    ".boris": boris_file,
+    ".eaf": elan_file,
+    ".textgrid": textgrid_file,
+    ".csv": table_file,
+}
+"""Suffix → the content of the file of a coding."""
+
+
+def parse_formats(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of formats, each once.
+
+    Raises:
+        InputError: one is unknown, or there is none.
+    """
+    found = tuple(dict.fromkeys(names))
+    if not found:
+        raise InputError("no format to export", advice=f"there are {', '.join(FORMATS)}")
+    for name in found:
+        if name not in FORMATS:
+            raise InputError(f"no export format {name!r}", advice=choose_one(name, FORMATS))
+    return found
+
+
+def export_paths(folder: Path, formats: Iterable[str], name: str) -> dict[str, Path]:
+    """Format → the file of the video of this name, or the folder that all videos share."""
+    return {
+        one: folder / f"{name}{FORMATS[one].suffix}" if FORMATS[one].suffix else folder / BIDS_FOLDER for one in formats
+    }
+
+
+def export_report(report: VideoReport, folder: Path, formats: Iterable[str], name: str | None = None) -> list[Path]:
+    """Write a report for other tools and return the files.
+
+    Args:
+        report: of one video.
+        folder: where the files go; it is made.
+        formats: names of `FORMATS`.
+        name: of the files; None takes that of the video.
+
+    Raises:
+        InputError: an unknown format; a file that is the video itself; one that exists and people may have corrected.
+        OutputError: a file cannot be written.
+    """
+    chosen = parse_formats(formats)
+    stem = name or (Path(report.source).stem if report.source is not None else "") or "video"
+    paths = export_paths(folder, chosen, stem)
+    inputs = [] if report.source is None else [report.source]
+    for path in paths.values():
+        refuse_inputs(path, inputs)
+    written: list[Path] = []
+    for one, path in paths.items():
+        written += FORMATS[one].write(report, path, stem)
+    return written
+
+
+def write_coding(coding: Coding, path: Path) -> Path:
+    """Write a coding; the suffix is the format: .boris, .eaf, .TextGrid or .csv.
+
+    Raises:
+        InputError: another suffix.
+        OutputError: it cannot be written.
+    """
+    render = CODING_FILES.get(path.suffix.lower())
+    if render is None:
+        raise InputError(
+            f"no coding has the suffix {path.suffix!r}", path=path, advice="use .boris, .eaf, .TextGrid or .csv"
+        )
+    return _write(render(coding, path), path)
+
+
+def read_coding(path: Path, observation: str | None = None) -> Coding:
+    """A coding of people or a report of Mien, by its suffix.
+
+    ``.boris``, ``.eaf``, ``.TextGrid``, a table (``.csv``, ``.tsv``, ``.txt``), ``summary.json`` of a report or the
+    folder with it.
+
+    Args:
+        path: the file or the folder.
+        observation: which one of a BORIS project with several.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: another suffix; an observation that does not exist.
+        DataError: the file is damaged or of another kind.
+    """
+    if path.is_dir():
+        path = path / "summary.json"
+    if not path.is_file():
+        raise MissingFileError("no such file", path=path)
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".boris" or path.name.lower().endswith(".boris.gz"):
+            return read_boris(path, observation)
+        if suffix == ".json":
+            return _read_summary(path)
+        readers: Mapping[str, Callable[[Path], Coding]] = {
+            ".eaf": read_elan, ".textgrid": read_textgrid, ".csv": read_table, ".tsv": read_table, ".txt": read_table,
+        }  # fmt: skip
+        if suffix in readers:
+            return readers[suffix](path)
+    except OSError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot be read ({error.strerror or error})", path=path) from None
+    raise InputError(
+        f"no coding has the suffix {path.suffix!r}",
+        path=path,
+        advice="give .boris, .eaf, .TextGrid, .csv or .tsv, or a report: its folder or summary.json",
+    )
+
+
+def _read_summary(path: Path) -> Coding:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        heads = document["heads"]
+        tiers: dict[tuple[str, str], list[Interval]] = {
+            (subject_name(int(track["track"])), head): []
+            for track in document["tracks"]
+            for head, one in heads.items()
+            if not one["ordered"]
+        }
+        for track in document["tracks"]:
+            for one in track.get("episodes", ()):
+                key = subject_name(int(track["track"])), str(one["head"])
+                tiers[key].append(Interval(float(one["start"]), float(one["end"]), str(one["label"])))
+        end = max([float(track["end"]) for track in document["tracks"]], default=0.0)
+        return Coding(
+            document.get("source"),
+            tuple(Tier(*key, tuple(sorted(found))) for key, found in tiers.items()),
+            0.0,
+            max(end, float(document["coverage"]["seconds"])),
+            {head: tuple(one["labels"]) for head, one in heads.items()},
+            frozenset(head for head, one in heads.items() if one["ordered"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"is no summary of a report ({error!r})", path=path) from None

@@ -1,0 +1,70 @@
+"""The table of OpenFace 2: its column names, so that scripts which read its files read ours.
+
+Columns for which Mien has a measurement have OpenFace's names and units: ``frame`` (from 1), ``face_id`` (the track),
+``timestamp`` (seconds), ``confidence``, ``success``, and of its 68 landmarks the tip of the nose (30) and the corners
+of the mouth (48, 54), in pixels. The others (gaze, pose in space, action units) are left out rather than made up. The
+columns of Mien's heads follow under their own names.
+
+Source:
+    https://github.com/TadasBaltrusaitis/OpenFace/wiki/Output-Format
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.csv_cells import csv_cells
+from mien.files import atomic_path
+from mien.results.face_columns import head_columns
+from mien.results.video import VideoReport
+
+POINTS = {30: 2, 48: 3, 54: 4}
+"""Number of a landmark in OpenFace → number in Mien's five."""
+
+
+def write_openface(report: VideoReport, path: Path) -> Path:
+    """Write the table, one row per face and frame, and return its path.
+
+    A frame without a face is a row with ``success`` and ``confidence`` 0 and no other measurement.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    columns = openface_columns(report)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    with atomic_path(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+    return path
+
+
+def openface_columns(report: VideoReport) -> dict[str, list[Any]]:
+    """Column name → one value per row, None where nothing was measured."""
+    records, seen = report.rows.records, report.rows.is_face
+
+    def known(values: Any, digits: int) -> list[Any]:
+        rounded = np.where(seen, values, np.nan).astype(np.float64).round(digits).tolist()
+        return [None if value != value else value for value in rounded]
+
+    columns: dict[str, list[Any]] = {
+        "frame": (records["frame"] + 1).tolist(),
+        "face_id": np.where(seen, records["track"], 0).tolist(),
+        "timestamp": records["time"].round(6).tolist(),
+        "confidence": np.where(seen, records["score"], 0.0).astype(np.float64).round(4).tolist(),
+        "success": seen.astype(int).tolist(),
+    }
+    for axis, letter in enumerate("xy"):
+        for number, ours in POINTS.items():
+            columns[f"{letter}_{number}"] = known(records["landmarks"][:, ours, axis], 2)
+    for name, head in report.heads.items():
+        for column in head_columns(name, head, video=True):
+            if column.flat:
+                columns[column.name] = csv_cells(column.values(report.rows, column.digits), labels=column.is_label)
+    return columns

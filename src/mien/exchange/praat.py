@@ -1,0 +1,116 @@
+"""Praat TextGrids: an interval tier per face and head; time without a label is an interval without text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mien.errors import DataError
+from mien.exchange.coding import Coding, Interval, Tier
+from mien.files import decode_text
+
+_TOKEN = re.compile(r'"(?:[^"]|"")*"|\[[^\]]*\]|![^\n]*|[^\s"\[!]+')
+"""A string, which may go over lines; what is in brackets; a comment; a word or a number."""
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+def textgrid_file(coding: Coding, path: Path) -> bytes:
+    """A TextGrid in the long form. Times are those of the frames, in double precision; ``path`` is not used."""
+    start, end = coding.start, max(coding.end, coding.start + 1e-3)
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        f"xmin = {start!r}",
+        f"xmax = {end!r}",
+        "tiers? <exists>",
+        f"size = {len(coding.tiers)}",
+        "item []:",
+    ]
+    for number, tier in enumerate(coding.tiers, 1):
+        intervals = list(_filled(tier.intervals, start, end))
+        lines += [
+            f"    item [{number}]:",
+            '        class = "IntervalTier"',
+            f"        name = {_quoted(tier.name)}",
+            f"        xmin = {start!r}",
+            f"        xmax = {end!r}",
+            f"        intervals: size = {len(intervals)}",
+        ]
+        for at, one in enumerate(intervals, 1):
+            lines += [
+                f"        intervals [{at}]:",
+                f"            xmin = {one.start!r}",
+                f"            xmax = {one.end!r}",
+                f"            text = {_quoted(one.label)}",
+            ]
+    return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _filled(intervals: Sequence[Interval], start: float, end: float) -> Iterator[Interval]:
+    """With intervals without text between them, so that all of the time is covered."""
+    at = start
+    for one in intervals:
+        first, last = max(one.start, at), min(one.end, end)
+        if last <= first:
+            continue
+        if first > at:
+            yield Interval(at, first, "")
+        yield Interval(first, last, one.label)
+        at = last
+    if at < end:
+        yield Interval(at, end, "")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\n", " ").replace('"', '""') + '"'
+
+
+def read_textgrid(path: Path) -> Coding:
+    """The interval and point tiers of a TextGrid in the long or the short form; a tier's name is its subject.
+
+    Raises:
+        DataError: the file is no TextGrid, or one that is damaged.
+    """
+    try:
+        values = iter(_values(decode_text(path.read_bytes())))
+        if next(values) != "ooTextFile" or next(values) != "TextGrid":
+            raise ValueError("it does not begin as a TextGrid")
+        start, end = _number(next(values)), _number(next(values))
+        tiers = tuple(_read_tier(values) for _ in range(int(_number(next(values)))))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"is no TextGrid that can be read ({error})", path=path) from None
+    except StopIteration:
+        raise DataError("is no TextGrid that can be read (it ends too early)", path=path) from None
+    return Coding(None, tiers, start, end)
+
+
+def _read_tier(values: Iterator[str | float]) -> Tier:
+    kind, name = next(values), str(next(values))
+    if kind not in ("IntervalTier", "TextTier"):
+        raise ValueError(f"a tier of the class {kind}")
+    next(values), next(values)
+    found = []
+    for _ in range(int(_number(next(values)))):
+        first = _number(next(values))
+        last = _number(next(values)) if kind == "IntervalTier" else first
+        label = str(next(values)).strip()
+        if label:
+            found.append(Interval(first, last, label))
+    return Tier(name, "", tuple(sorted(found)))
+
+
+def _values(text: str) -> Iterator[str | float]:
+    """The strings and numbers of a TextGrid; the words between them are for people."""
+    for token in _TOKEN.findall(text):
+        if token.startswith('"'):
+            yield token[1:-1].replace('""', '"')
+        elif _NUMBER.fullmatch(token):
+            yield float(token)
+
+
+def _number(value: str | float) -> float:
+    if isinstance(value, str):
+        raise ValueError(f"a text where a number should be: {value!r}")
+    return value
