@@ -59,6 +59,7 @@ Examples:
   mien analyze clip.mp4 --start 60 --end 90 --detect-every 5 --json
   mien analyze frames/ --sequence 25 --report report/
   mien analyze interview.mp4 --baseline first:10s --report report/
+  mien analyze clip.mp4 --save shared.mp4 --blur others --keep 2
   mien analyze clip.mp4 --export boris,eaf --export-to coding/
 
 \b
@@ -72,6 +73,18 @@ Exit codes: 0 every input was analysed (also when it shows no face);
 1 some could not be, one line each on stderr; 2 wrong call;
 130 interrupted (143 by SIGTERM).
 """
+
+
+WHOSE, STYLES = ("all", "others"), ("mosaic", "solid")
+"""Those of `mien.draw.blur`, written out so that --help loads nothing; a test compares."""
+
+
+def _numbers(context: click.Context, option: click.Parameter, value: str) -> frozenset[int]:
+    """``"1, 3"`` → ``{1, 3}``."""
+    names = split_names(value) or ()
+    if not names or not all(name.isdecimal() and int(name) > 0 for name in names):
+        raise click.BadParameter(f"{value!r} is not a list of numbers from 1, such as 1,3.")
+    return frozenset(map(int, names))
 
 
 def _export_formats(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -101,6 +114,26 @@ def _export_formats(context: click.Context, option: click.Parameter, value: str)
     help="Write one row per face (and frame) to this Parquet file; '-' is stdout.",
 )
 @click.option("--save", type=PATH, help="Write the annotated picture or video here; for several inputs, a folder.")
+@click.option(
+    "--blur",
+    type=click.Choice(WHOSE),
+    help="Make faces unrecognisable in --save and --thumbnails: all, or all others than those of --keep.",
+)
+@click.option(
+    "--keep",
+    default="1",
+    show_default=True,
+    metavar="N,…",
+    callback=_numbers,
+    help="Faces that --blur others leaves as they are: their numbers in tables (of videos, those of the tracks).",
+)
+@click.option(
+    "--blur-style",
+    type=click.Choice(STYLES),
+    default=STYLES[0],
+    show_default=True,
+    help="What --blur leaves of a face: a coarse mosaic with noise, or a grey area.",
+)
 @detector_options()
 @models_option
 @flip_option
@@ -162,6 +195,9 @@ def command(
     csv_file: Path | None,
     parquet_file: Path | None,
     save: Path | None,
+    blur: str | None,
+    keep: frozenset[int],
+    blur_style: str,
     detection: DetectionOptions,
     models: tuple[str, ...],
     flip: bool,
@@ -180,6 +216,7 @@ def command(
     The output is how a face looks to raters, not what a person feels.
     """
     from mien.cli.videos import VideoOptions, analyse_videos
+    from mien.draw.blur import Blur
     from mien.media.decoder_pool import DecoderPool
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.photos import PhotoOutputs
@@ -187,6 +224,9 @@ def command(
     _check_stdout(as_json, csv_file, parquet_file)
     options = VideoOptions(**video)
     _check_inputs(inputs, sequence, options, as_json=as_json)
+    if blur is not None and save is None and not options.thumbnails:
+        raise click.UsageError("--blur is for the pictures of --save and --thumbnails, and neither was given")
+    hidden = None if blur is None else Blur(blur, keep, blur_style)
     failures = Failures()
     stream = inputs == ("-",)
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
@@ -218,7 +258,9 @@ def command(
         )
     tables: list[RowWriter] | None = None
     single = len(inputs) == len(photos) == 1 and not clips
-    outputs = PhotoOutputs(csv_file, parquet_file, save, save is not None and one_file(save, single=single), mixed)
+    outputs = PhotoOutputs(
+        csv_file, parquet_file, save, save is not None and one_file(save, single=single), hidden, mixed
+    )
     if mixed and options.resume and options.report and _photos_done(options.report, outputs):
         click.echo(f"mien: {len(photos):,} of {len(photos):,} photos were analysed before", err=True)
     elif photos:
@@ -242,6 +284,7 @@ def command(
             csv_file=csv_file,
             parquet_file=parquet_file,
             save=save,
+            blur=hidden,
             photos=photos if mixed else (),
             tables=tables if mixed else None,
             decoders=decoders,

@@ -20,6 +20,7 @@ from mien.media.selection import FrameSelection
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from mien.draw.blur import Blur
     from mien.media.decoder_pool import DecoderPool
     from mien.pipeline.analyzer import Analyzer
     from mien.pipeline.video import VideoStream
@@ -65,6 +66,7 @@ def analyse_videos(
     csv_file: Path | None,
     parquet_file: Path | None,
     save: Path | None,
+    blur: Blur | None,
     decoders: DecoderPool,
     photos: Sequence[Path] = (),
     tables: Sequence[RowWriter] | None = None,
@@ -92,6 +94,7 @@ def analyse_videos(
             annotated=annotated,
             thumbnails=options.thumbnails,
             baseline=None if options.baseline is None else Baseline.parse(options.baseline),
+            blur=blur,
             exports=options.export,
             export_folder=options.export_to if options.export else None,
             photos=tuple(photos),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.draw.blur import Blur
 from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.palette import Rgb
 from mien.draw.panel import Detail, Panel
@@ -33,7 +34,7 @@ _QUALITY: Mapping[str, dict[str, Any]] = {
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 
-def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None, *, blur: Blur | None = None) -> NDArray[np.uint8]:
     """A copy of the picture with a box and a label for each face.
 
     The panel shows the number that the face has in tables, the most probable label and its probability, the three most
@@ -46,6 +47,7 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
         image: RGB uint8 ``(h, w, 3)``; by default ``faces.image``, or the file that the faces come from. It may be the
             picture at a half, a quarter or an eighth of its size, as `mien.media.image.load_image` decodes very large
             ones.
+        blur: faces that are made unrecognisable, by their numbers in tables; None for none.
 
     Returns:
         RGB uint8 of the shape of the picture that was drawn on.
@@ -58,6 +60,9 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None) -> NDArray[
     rgb = _picture_to_draw_on(faces, image).copy()
     if rgb.shape[1::-1] != faces.image_size:
         faces = faces.scaled((rgb.shape[1], rgb.shape[0]))
+    if blur is not None:
+        numbered = enumerate(faces.boxes.tolist(), 1)
+        rgb = blur.apply(rgb, [(number, (b[0], b[1], b[2], b[3])) for number, b in numbered if blur.hides(number)])
     boxes, rows = drawable_boxes(faces)
     placements = place_labels(faces)
     width = line_width(faces.image_size)
@@ -79,8 +84,13 @@ def draw_outline(rgb: NDArray[np.uint8], box: NDArray[np.float32], width: float,
     stroke(rgb, middle, width=width, radius=radius, colour=colour, casing=casing)
 
 
-def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
+def save_faces(faces: Faces, path: str | os.PathLike[str], *, blur: Blur | None = None) -> Path:
     """Write the annotated picture; the format follows the suffix, PNG for a device. Returns the path.
+
+    Args:
+        faces: with their picture.
+        path: the file.
+        blur: faces that are made unrecognisable, by their numbers in tables; None for none.
 
     Raises:
         InputError: no picture format that can be written has this suffix, the format cannot hold a picture of this
@@ -100,7 +110,7 @@ def save_faces(faces: Faces, path: str | os.PathLike[str]) -> Path:
     if faces.source is not None:
         refuse_inputs(target, [faces.source])
     output_file(target)
-    picture = Image.fromarray(draw_faces(faces))
+    picture = Image.fromarray(draw_faces(faces, blur=blur))
     with atomic_path(target) as temporary:
         picture.save(temporary, name, **_QUALITY.get(name, {}))
     return target

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.draw.blur import Blur, Box, boxes_to_hide
 from mien.errors import MienError
 from mien.media.open import open_source
 from mien.media.selection import FrameSelection
@@ -19,7 +21,7 @@ _TICK = 1e-4
 
 
 def crop_thumbnails(
-    report: VideoReport, clip: str | os.PathLike[str], *, most: int = 60
+    report: VideoReport, clip: str | os.PathLike[str], *, most: int = 60, blur: Blur | None = None
 ) -> dict[int, NDArray[np.uint8]]:
     """The faces of the longest tracks, cropped from the video again: track → RGB uint8 ``(h, w, 3)``, square.
 
@@ -29,20 +31,26 @@ def crop_thumbnails(
         report: of the video.
         clip: the video file, or folder of numbered pictures.
         most: greatest number of tracks, the longest ones; each costs a seek to its frame.
+        blur: faces that are made unrecognisable, with those around them; None for none.
     """
     longest = sorted(report.tracks, key=lambda track: -track.seen)[:most]
-    pictures = {track.id: _picture(track, clip) for track in sorted(longest, key=lambda track: track.id)}
+    hidden = {} if blur is None else boxes_to_hide(report, blur)
+    pictures = {track.id: _picture(track, clip, blur, hidden) for track in sorted(longest, key=lambda track: track.id)}
     return {track: picture for track, picture in pictures.items() if picture is not None}
 
 
-def _picture(track: Track, clip: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
+def _picture(
+    track: Track, clip: str | os.PathLike[str], blur: Blur | None, hidden: Mapping[int, Sequence[tuple[int, Box]]]
+) -> NDArray[np.uint8] | None:
     index, time, box = track.best
     try:
         with open_source(clip, FrameSelection(start=max(time - _TICK, 0.0))) as source:
             frame = next(iter(source), None)
     except MienError:
         return None
-    return None if frame is None or frame.index != index else _crop(frame.rgb, box)
+    if frame is None or frame.index != index:
+        return None
+    return _crop(frame.rgb if blur is None else blur.apply(frame.rgb, hidden.get(index, ())), box)
 
 
 def _crop(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8] | None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
-from mien.exchange.coding import Float, ceil_time, frame_rate, frame_times, span
+from mien.exchange.coding import ceil_time, frame_rate, frame_times, span
 from mien.files import atomic_path, make_folder, output_file, write_text
 from mien.results.columns import readable
 from mien.results.face_columns import FaceTable
@@ -187,7 +187,7 @@ def rows_on_grid(report: VideoReport, track: int) -> NDArray[np.intp]:
     row_of[np.searchsorted(times, records["time"][mine])] = mine
     found = row_of[frames]
     # a frame is not shown for longer than a few steps: what follows was not analysed
-    late: Float = middles - times[frames] > 3 / rate
+    late = middles - times[frames] > 3 / rate
     found[late] = -1
     return found
 

@@ -168,10 +168,11 @@ def _runs(rows: Records, head: str, labels: tuple[str, ...], times: Float, end: 
     at = np.searchsorted(times, rows["time"])
     after = np.append(times, end)[at + 1]
     stops = np.minimum(after, rows["time"] + _LATE * usual)
+    steps = np.diff(rows["time"])
     best = rows[head].argmax(axis=1)
     first = 0
     for i in range(1, len(rows) + 1):
-        if i < len(rows) and best[i] == best[first] and rows["time"][i] <= stops[i - 1] + _FUZZ:
+        if i < len(rows) and best[i] == best[first] and steps[i - 1] <= _LATE * usual + _FUZZ:
             continue
         yield Interval(float(rows["time"][first]), float(stops[i - 1]), labels[int(best[first])])
         first = i

@@ -13,6 +13,8 @@ from mien.exchange.coding import Coding, Interval, Tier, ceil_time
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_NO_HEAD = ("label", "default-lt")
+"""Types of tiers that belong to no head: ours and the one that ELAN begins with."""
 _LANGUAGE = "http://cdb.iso.org/lg/CDB-00130975-001"
 
 
@@ -118,7 +120,8 @@ def read_elan(path: Path) -> Coding:
 
 
 def _tier(element: ElementTree.Element, slots: dict[str, float]) -> Tier:
-    head = element.attrib.get("LINGUISTIC_TYPE_REF", "")
+    kind = element.attrib.get("LINGUISTIC_TYPE_REF", "")
+    head = "" if kind in _NO_HEAD else kind
     name, subject = element.attrib["TIER_ID"], element.attrib.get("PARTICIPANT", "")
     return Tier(subject or name, head if subject else "", tuple(sorted(_annotations(element, slots))))
 

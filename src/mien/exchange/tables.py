@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mien.csv_cells import csv_cells
 from mien.errors import DataError
-from mien.exchange.coding import Coding, Interval, Tier, subject_name
+from mien.exchange.coding import Coding, Interval, Tier, ceil_time, subject_name
 from mien.files import decode_text
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -25,6 +26,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """What a column holds → names that it has, in small letters."""
 _STABLE = "_stable"
+_RANGE = re.compile(r"^(\d+) to (\d+)$")
 
 
 def table_file(coding: Coding, path: Path) -> bytes:
@@ -37,8 +39,8 @@ def table_file(coding: Coding, path: Path) -> bytes:
         csv_cells([subject for subject, _, _ in rows]),
         csv_cells([head for _, head, _ in rows]),
         csv_cells([one.label for _, _, one in rows], labels=True),
-        [f"{one.start:.6f}" for _, _, one in rows],
-        [f"{one.end:.6f}" for _, _, one in rows],
+        [f"{ceil_time(one.start, 6):.6f}" for _, _, one in rows],
+        [f"{ceil_time(one.end, 6):.6f}" for _, _, one in rows],
     )
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode("utf-8", "backslashreplace")
@@ -122,5 +124,5 @@ def _subject(text: str) -> str:
 
 
 def _label(text: str) -> str:
-    """Without the apostrophe that keeps spreadsheets from running a cell."""
-    return (text or "").strip().removeprefix("'")
+    """Without what keeps spreadsheets from running a cell or turning it into a date; see `mien.csv_cells`."""
+    return _RANGE.sub(r"\1-\2", (text or "").strip().removeprefix("'"))

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mien.csv_cells import csv_cells
+from mien.draw.blur import Blur
 from mien.draw.overview_page import OVERVIEW_FILES, write_overview
 from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
 from mien.exchange.formats import export_paths, export_report, parse_formats, refuse_corrected
@@ -31,6 +32,7 @@ from mien.files import (
     refuse_foreign_files,
     refuse_inputs,
     refuse_inside,
+    temporary_folder,
     unique_name,
     write_text,
 )
@@ -66,6 +68,7 @@ _CALL_NAMES = {
     "baseline": "the baseline",
     "annotated": "the annotated videos",
     "exports": "the exports",
+    "blur": "the blurred faces",
 }
 """Parts of a call → how a message names them."""
 
@@ -82,6 +85,7 @@ class VideoOutputs:
         annotated: video → path of its annotated video; None for none.
         thumbnails: whether reports show one picture of each face.
         baseline: reports also have the changes from each person's resting face; None for none.
+        blur: which faces are made unrecognisable in annotated videos and thumbnails; None for none.
         exports: names of formats of other tools, see `mien.exchange.formats.FORMATS`.
         export_folder: where their files go; None for none.
         photos: photos whose rows come before those of the videos in ``csv`` and ``parquet``, which then have the
@@ -95,9 +99,15 @@ class VideoOutputs:
     annotated: Callable[[Path], Path] | None = None
     thumbnails: bool = False
     baseline: Baseline | None = None
+    blur: Blur | None = None
     exports: tuple[str, ...] = ()
     export_folder: Path | None = None
     photos: tuple[Path, ...] = ()
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether something is written from all rows of a video, when it is analysed."""
+        return self.export_folder is not None or (self.annotated is not None and self.blur is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +263,9 @@ class VideoJob:
                 raw_rows = stack.enter_context(
                     RawRows(self._folders[number] / _RAW_ROWS, keep=saved.rows if saved else None)
                 )
-            if self._outputs.annotated is not None:
+            elif self._outputs.needs_rows:
+                raw_rows = stack.enter_context(RawRows(stack.enter_context(temporary_folder()) / _RAW_ROWS))
+            if self._outputs.annotated is not None and self._outputs.blur is None:
                 keep = saved.progress.frames if saved else None
                 video = stack.enter_context(_open_annotated(self._outputs.annotated(clip), keep))
             if saved is None or not saved.complete:
@@ -266,10 +278,17 @@ class VideoJob:
             if self._outputs.export_folder is not None:
                 name = self._export_names[number]
                 export_report(report, self._outputs.export_folder, self._outputs.exports, name)
+            if self._outputs.annotated is not None and self._outputs.blur is not None:
+                self._write_blurred(report, clip, self._outputs.annotated(clip), self._outputs.blur)
         self._unfinished.pop(number, None)
         self._finished.append(number)
         self._save()
         return report
+
+    def _write_blurred(self, report: VideoReport, clip: Path, path: Path, blur: Blur) -> None:
+        from mien.draw.blurred_video import write_blurred_video
+
+        write_blurred_video(report, clip, path, blur, selection=self._selection, decoders=self._decoders)
 
     def _write_frames(
         self, number: int, stream: VideoStream, raw_rows: RawRows | None, video: AnnotatedVideo | None, watch: Watch
@@ -444,6 +463,7 @@ class VideoJob:
             "smoothing": asdict(self._smoothing),
             "tables": [str(path) for path in (self._outputs.csv, self._outputs.jsonl, self._outputs.parquet)],
             "baseline": None if self._outputs.baseline is None else asdict(self._outputs.baseline),
+            "blur": None if self._outputs.blur is None else self._outputs.blur.describe(),
             "exports": [*self._outputs.exports, str(self._outputs.export_folder or "")],
             "annotated": [str(self._outputs.annotated(clip)) for clip in self._clips if self._outputs.annotated],
         }
@@ -461,7 +481,7 @@ class VideoJob:
                 self.left_out.append(error)
         if self._outputs.baseline is not None:
             _save_changes(report, self._outputs.baseline, folder)
-        faces = crop_thumbnails(report, clip) if self._outputs.thumbnails else None
+        faces = crop_thumbnails(report, clip, blur=self._outputs.blur) if self._outputs.thumbnails else None
         write_html(report, folder / "report.html", thumbnails=faces)
         if self._outputs.report is not None and self._folders is not None:
             write_overview(self._outputs.report, [f / _SUMMARY for f in self._folders])

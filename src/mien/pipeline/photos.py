@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mien.draw.blur import Blur
 from mien.errors import InputError, MienError, OutputError
 from mien.files import (
     FULL,
@@ -63,6 +64,7 @@ class PhotoOutputs:
         parquet: one row per face.
         annotated: the annotated picture, or a folder for those of several.
         one_picture: whether ``annotated`` is the picture itself.
+        blur: which faces are made unrecognisable in annotated pictures; None for none.
         mixed: the tables have the columns of photos and of videos, and stay open for a `VideoJob`.
     """
 
@@ -70,6 +72,7 @@ class PhotoOutputs:
     parquet: Path | None = None
     annotated: Path | None = None
     one_picture: bool = False
+    blur: Blur | None = None
     mixed: bool = False
 
 
@@ -276,7 +279,8 @@ class PhotoJob:
             return None
         target = self._outputs.annotated
         try:
-            replace(faces, image=frame.rgb).save(target if self._outputs.one_picture else target / self._names[photo])
+            path = target if self._outputs.one_picture else target / self._names[photo]
+            replace(faces, image=frame.rgb).save(path, blur=self._outputs.blur)
         except OutputError as error:
             self._full = error.details.get("errno") in FULL
             return error
@@ -363,6 +367,7 @@ class PhotoJob:
         return {
             "analyzer": self._analyzer.describe(),
             "tables": [None if path is None else _key(path) for path in tables],
+            "blur": None if self._outputs.blur is None else self._outputs.blur.describe(),
             "annotated": None if self._outputs.annotated is None else _key(self._outputs.annotated),
             "columns": "photos and videos" if self._outputs.mixed else "photos",
         }

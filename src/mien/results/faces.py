@@ -38,6 +38,8 @@ from mien.text import count, listing, quoted_end
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mien.draw.blur import Blur
+
 FER2013_HEAD = "fer2013"
 """Name of the second head of the shipped emotion model: FER2013's own seven labels."""
 
@@ -443,20 +445,21 @@ class Faces:
 
         return write_parquet([self], path)
 
-    def draw(self, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def draw(self, image: NDArray[np.uint8] | None = None, *, blur: Blur | None = None) -> NDArray[np.uint8]:
         """The picture with boxes and labels drawn on it: RGB uint8 ``(h, w, 3)``, a copy.
 
-        ``image`` (RGB uint8 of the same size) is needed only where the result does not hold its picture.
+        ``image`` (RGB uint8 of the same size) is needed only where the result does not hold its picture. ``blur``
+        (`mien.draw.blur.Blur`) makes faces unrecognisable.
         """
         from mien.draw.boxes import draw_faces
 
-        return draw_faces(self, image)
+        return draw_faces(self, image, blur=blur)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the annotated picture; the format follows the suffix. Returns the path."""
+    def save(self, path: str | os.PathLike[str], *, blur: Blur | None = None) -> Path:
+        """Write the annotated picture; the format follows the suffix. Returns the path. ``blur`` as for `draw`."""
         from mien.draw.boxes import save_faces
 
-        return save_faces(self, path)
+        return save_faces(self, path, blur=blur)
 
     def _head(self, name: str | None) -> Predictions:
         wanted = primary_head(self.heads) if name is None else name

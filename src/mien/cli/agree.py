@@ -1,0 +1,195 @@
+"""``mien agree``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mien.cli.options import OUTPUT, PATH, OutputCommand, seed_option, split_names
+from mien.text import percent
+
+if TYPE_CHECKING:
+    from mien.exchange.agreement import Agreement, Estimate
+
+EPILOG = """\b
+Examples:
+  mien agree clip.boris report/clip
+  mien agree anna.eaf ben.eaf --pair 'child=child'
+  mien agree coding.csv report/clip --rename joy=happy --absent
+  mien agree clip.boris report/clip --differences differ.eaf --timeline differ.png
+"""
+
+
+def _pairs(context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for one in value:
+        first, sign, second = one.partition("=")
+        if not (sign and first.strip() and second.strip()):
+            raise click.BadParameter(f"{one!r} is no pair of names, such as 'mother=face 1'.")
+        pairs[first.strip()] = second.strip()
+    return pairs
+
+
+@click.command("agree", cls=OutputCommand, epilog=EPILOG)
+@click.argument("coding", type=PATH)
+@click.argument("report", type=PATH)
+@click.option("--head", help="Compare this head alone, such as emotion.")
+@click.option(
+    "--pair",
+    "pairs",
+    multiple=True,
+    callback=_pairs,
+    metavar="A=B",
+    help="Compare tier or subject A of CODING with B of REPORT; repeatable. By default equal names.",
+)
+@click.option(
+    "--rename", multiple=True, callback=_pairs, metavar="A=B", help="Take label A of either file for B; repeatable."
+)
+@click.option("--order", metavar="LABEL,…", help="Order of the labels from least to most: adds weighted kappa.")
+@click.option("--absent", is_flag=True, help="Count time without a label as a label of its own.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Seconds between the onsets of two events that are the same.",
+)
+@click.option(
+    "--block",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds of a block of the bootstrap.",
+)
+@click.option(
+    "--resamples", type=click.IntRange(1), default=2000, show_default=True, help="Number of resamples of the bootstrap."
+)
+@seed_option("the resamples")
+@click.option("--observation", help="Which observation of a BORIS project with several.")
+@click.option(
+    "--most",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Number of stretches to list in which they differ.",
+)
+@click.option("--json", "json_file", type=OUTPUT, help="Write every figure to this JSON file.")
+@click.option(
+    "--differences", type=OUTPUT, help="Write both codings and their differences: .eaf, .boris, .TextGrid or .csv."
+)
+@click.option("--timeline", type=OUTPUT, help="Draw both codings: .png, .svg or .pdf (extra plots).")
+def command(
+    coding: Path,
+    report: Path,
+    head: str | None,
+    pairs: dict[str, str],
+    rename: dict[str, str],
+    order: str | None,
+    absent: bool,
+    tolerance: float,
+    block: float,
+    resamples: int,
+    seed: int,
+    observation: str | None,
+    most: int,
+    json_file: Path | None,
+    differences: Path | None,
+    timeline: Path | None,
+) -> None:
+    """Compare a person's CODING of a video with a REPORT of Mien, or with another coding.
+
+    CODING and REPORT are BORIS projects, ELAN files, Praat TextGrids or tables (.csv, .tsv); REPORT may be the folder
+    of a report or its summary.json. Agreement is over time and over events; intervals are at 95 %, from a bootstrap
+    over blocks of time.
+    """
+    import json
+
+    from mien.errors import InputError
+    from mien.exchange.agreement import difference_coding, measure_agreement, pair_tiers
+    from mien.exchange.formats import read_coding, write_coding
+    from mien.files import write_text
+
+    first, second = read_coding(coding, observation), read_coding(report)
+    tiers = pair_tiers(first, second, head=head, pairs=pairs or None)
+    heads = {tier.head for pair in tiers for tier in pair if tier.head}
+    if len(heads) > 1:
+        raise InputError(
+            f"the tiers belong to several heads ({', '.join(sorted(heads))})", advice="choose one with --head"
+        )
+    chosen = next(iter(heads), "")
+    labels = split_names(order) or second.labels.get(chosen) or first.labels.get(chosen) or ()
+    agreement = measure_agreement(
+        tiers,
+        labels=labels,
+        ordered=order is not None or chosen in second.ordered | first.ordered,
+        rename=rename,
+        absent=absent,
+        span=(min(first.start, second.start), max(first.end, second.end)) if absent else None,
+        tolerance=tolerance,
+        block=block,
+        resamples=resamples,
+        seed=seed,
+    )
+    if json_file is not None:
+        write_text(json_file, json.dumps(agreement.to_dict(), ensure_ascii=False, indent=1) + "\n")
+    if differences is not None:
+        write_coding(difference_coding(agreement, tiers, first.source or second.source), differences)
+    if timeline is not None:
+        from mien.exchange.agreement_timeline import save_agreement_timeline
+
+        save_agreement_timeline(agreement, tiers, timeline)
+    _print(agreement, most)
+
+
+def _number(one: Estimate) -> str:
+    from mien.text import number
+
+    if one.value != one.value:
+        return "–"
+    return number(one.value, None if one.low != one.low else (one.low, one.high))
+
+
+def _print(agreement: Agreement, most: int) -> None:
+    from rich.table import Table
+
+    from mien.cli.output import table_console
+    from mien.cli.photo_table import one_line
+    from mien.draw.clock import clock
+
+    console = table_console(120, highlight=False, markup=False)
+    for first, second in agreement.pairs:
+        console.print(one_line(f"{first} ↔ {second}"))
+    table = Table("agreement", "value", box=None, pad_edge=False)
+    shown = percent(agreement.observed.value)
+    table.add_row("equal labels", f"{shown} of {agreement.compared:.1f} s")
+    table.add_row("Cohen's kappa", _number(agreement.kappa))
+    for name, one in agreement.weighted.items():
+        table.add_row(f"weighted kappa, {name}", _number(one))
+    table.add_row(f"events within {agreement.tolerance:g} s (F1)", _number(agreement.events))
+    if agreement.onset_difference == agreement.onset_difference:
+        table.add_row("onset, second minus first (median)", f"{agreement.onset_difference:+.3f} s")
+    table.add_row("with a label in one alone", f"{agreement.only_first:.1f} s and {agreement.only_second:.1f} s")
+    console.print(table)
+    table = Table("label", "agreement", "kappa", "seconds", "events", "matched", box=None, pad_edge=False)
+    for label in agreement.per_label:
+        seconds = f"{label.seconds[0]:.1f} and {label.seconds[1]:.1f}"
+        events = f"{label.events[0]} and {label.events[1]}"
+        name = one_line(label.label)
+        table.add_row(name, _number(label.agreement), _number(label.kappa), seconds, events, str(label.events[2]))
+    console.print()
+    console.print(table)
+    table = Table("seconds", *map(one_line, agreement.labels), box=None, pad_edge=False)
+    for label, row in zip(agreement.labels, agreement.confusion.tolist(), strict=True):
+        table.add_row(one_line(label), *(f"{value:.1f}" for value in row))
+    console.print("\nconfusion: rows the first, columns the second")
+    console.print(table)
+    if agreement.differences and most:
+        table = Table("from", "to", "seconds", "pair", "first", "second", box=None, pad_edge=False)
+        for one in agreement.differences[:most]:
+            cells = (clock(one.start), clock(one.end), f"{one.end - one.start:.2f}", one.pair, one.first, one.second)
+            table.add_row(*map(one_line, cells))
+        rest = len(agreement.differences) - most
+        console.print(f"\nthe longest differences{f' ({rest} more)' if rest > 0 else ''}")
+        console.print(table)

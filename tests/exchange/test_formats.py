@@ -1,0 +1,424 @@
+"""Reports in the files of other tools: read back by the tools' own readers where they are installed, and by ours."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.videos import made_frames, report_of, rows_of
+from mien.errors import DataError, InputError, MissingFileError, OutputError
+from mien.exchange.bids import rows_on_grid
+from mien.exchange.coding import Coding, Interval, Tier, ceil_time, report_coding
+from mien.exchange.formats import CODING_FILES, FORMATS, export_report, read_coding, write_coding
+from mien.results.video import VideoReport
+
+FPS = 29.97
+"""Frames whose times are no whole milliseconds."""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> VideoReport:
+    video = tmp_path_factory.mktemp("video") / "my clip & co.mp4"
+    video.write_bytes(b"not a video: nothing decodes it here")
+    frames = list(made_frames(240, fps=FPS, source=str(video), size=(320, 240)))
+    return report_of(rows_of(frames, str(video)))
+
+
+def frames_of(seconds: float) -> int:
+    """Number of the frame that is shown at a time."""
+    return math.floor(seconds * FPS + 1e-6)
+
+
+def expected(report: VideoReport) -> dict[str, list[tuple[int, int, str]]]:
+    """Tier → first frame, frame behind the last, label."""
+    return {
+        tier.name: [(round(i.start * FPS), round(i.end * FPS), i.label) for i in tier.intervals]
+        for tier in report_coding(report).tiers
+    }
+
+
+def in_frames(coding: Coding) -> dict[str, list[tuple[int, int, str]]]:
+    return {
+        tier.name: [(frames_of(i.start), frames_of(i.end), i.label) for i in tier.intervals] for tier in coding.tiers
+    }
+
+
+def test_a_report_has_tiers_of_every_track_and_head(report: VideoReport) -> None:
+    coding = report_coding(report)
+    assert [tier.name for tier in coding.tiers] == ["face 1 emotion", "face 1 age", "face 2 emotion", "face 2 age"]
+    assert coding.ordered == {"age"}
+    assert coding.rate == pytest.approx(FPS)
+    assert coding.end == pytest.approx(240 / FPS)
+    episodes = report.track(1).predictions["emotion"].episodes
+    assert [i.label for i in coding.tiers[0].intervals] == [e.label for e in episodes]
+    assert len(coding.tiers[0].intervals) > 3
+    # the age of a face is pooled over its track and never changes here, but the face is not there all the time
+    ages = coding.tiers[1].intervals
+    assert len({i.label for i in ages}) == 1
+    rows = report.rows.records[report.rows.records["track"] == 1]
+    assert len(ages) == 1 + int((np.diff(rows["frame"]) > 3).sum())
+
+
+@pytest.mark.parametrize("suffix", [".boris", ".eaf", ".TextGrid", ".csv"])
+def test_codings_come_back_exact_to_the_frame(report: VideoReport, tmp_path: Path, suffix: str) -> None:
+    coding = read_coding(write_coding(report_coding(report), tmp_path / f"coding{suffix}"))
+    found = {name: rows for name, rows in in_frames(coding).items() if rows}
+    if suffix == ".boris":
+        # a project has no order of tiers
+        assert {name: sorted(rows) for name, rows in found.items()} == {
+            n: sorted(r) for n, r in expected(report).items()
+        }
+    else:
+        assert found == expected(report)
+    if suffix in (".boris", ".eaf"):
+        assert coding.source is not None
+        assert "my%20clip" in coding.source or "my clip" in coding.source
+        assert coding.labels["emotion"] == report.heads["emotion"].labels
+
+
+@given(st.integers(0, 10**6), st.sampled_from([23.976, 24.0, 25.0, 29.97, 30000 / 1001, 50.0, 59.94, 120.0]))
+def test_a_time_in_milliseconds_lies_in_its_frame(frame: int, fps: float) -> None:
+    shown = ceil_time(frame / fps, 3)
+    assert frame / fps - 1e-6 <= shown < (frame + 1) / fps
+    assert round(shown * 1000) == pytest.approx(shown * 1000, abs=1e-6)
+
+
+def test_pympi_reads_the_elan_file(report: VideoReport, tmp_path: Path) -> None:
+    elan = pytest.importorskip("pympi.Elan")
+    path = write_coding(report_coding(report), tmp_path / "coding.eaf")
+    file = elan.Eaf(str(path))
+    want = expected(report)
+    assert list(file.get_tier_names()) == list(want)
+    for name, rows in want.items():
+        found = sorted(file.get_annotation_data_for_tier(name))
+        assert [(frames_of(a / 1000), frames_of(b / 1000), label) for a, b, label in found] == rows
+    assert file.tiers["face 1 emotion"][2]["PARTICIPANT"] == "face 1"
+    (media,) = file.get_linked_files()
+    assert media["MEDIA_URL"] == Path(report.source or "").as_uri()
+    assert media["MIME_TYPE"] == "video/mp4"
+    _, entries, _ = file.controlled_vocabularies["emotion"]
+    assert entries is not None
+    assert len(file.get_controlled_vocabulary_names()) == 2
+
+
+def test_praatio_reads_the_textgrid(report: VideoReport, tmp_path: Path) -> None:
+    praat = pytest.importorskip("praatio.textgrid")
+    path = write_coding(report_coding(report), tmp_path / "coding.TextGrid")
+    grid = praat.openTextgrid(str(path), includeEmptyIntervals=False)
+    want = expected(report)
+    assert list(grid.tierNames) == list(want)
+    for name, rows in want.items():
+        entries = grid.getTier(name).entries
+        assert [(round(e.start * FPS), round(e.end * FPS), e.label) for e in entries] == rows
+        # not rounded at all
+        assert all(abs(e.start * FPS - round(e.start * FPS)) < 1e-9 for e in entries)
+
+
+def test_textgrid_reads_the_textgrid(report: VideoReport, tmp_path: Path) -> None:
+    textgrid = pytest.importorskip("textgrid")
+    path = write_coding(report_coding(report), tmp_path / "coding.TextGrid")
+    grid = textgrid.TextGrid.fromFile(str(path))
+    for tier in grid.tiers:
+        found = [(round(i.minTime * FPS), round(i.maxTime * FPS), i.mark) for i in tier if i.mark]
+        assert found == expected(report)[tier.name]
+
+
+def test_boris_projects_hold_what_the_tool_checks(report: VideoReport, tmp_path: Path) -> None:
+    path = write_coding(report_coding(report), tmp_path / "coding.boris")
+    project = json.loads(path.read_text(encoding="utf-8"))
+    assert project["project_format_version"] == "7.0"
+    (observation,) = project["observations"].values()
+    codes = {one["code"]: one for one in project["behaviors_conf"].values()}
+    assert {event[2] for event in observation["events"]} <= set(codes)
+    assert {one["name"] for one in project["subjects_conf"].values()} == {"face 1", "face 2"}
+    assert {one["category"] for one in codes.values()} == set(project["behavioral_categories"]) == {"emotion", "age"}
+    assert observation["file"]["1"] == [report.source]
+    assert set(observation["media_info"]["length"]) == {report.source}
+    assert observation["media_info"]["fps"][report.source] == pytest.approx(FPS, abs=1e-5)
+    # every state that begins also ends, and those of a head exclude each other
+    for subject in ("face 1", "face 2"):
+        for code in codes:
+            assert sum(event[1] == subject and event[2] == code for event in observation["events"]) % 2 == 0
+    running: set[tuple[str, str]] = set()
+    for _, subject, code, *_ in observation["events"]:
+        running ^= {(subject, code)}
+        heads = [codes[one]["category"] for who, one in running if who == subject]
+        assert len(heads) == len(set(heads))
+    assert "happy" in codes["neutral"]["excluded"].split(",")
+    assert "20-29" not in codes["neutral"]["excluded"]
+
+
+def test_the_time_series_are_on_a_regular_grid_without_values_where_there_is_no_face(
+    report: VideoReport, tmp_path: Path
+) -> None:
+    export_report(report, tmp_path, ["bids"], "clip")
+    base = tmp_path / "bids" / "sub-clipface01" / "beh" / "sub-clipface01_task-clip_physio"
+    about = json.loads(base.with_suffix(".json").read_text())
+    lines = [
+        line.split("\t") for line in gzip.decompress(base.with_suffix(".tsv.gz").read_bytes()).decode().split("\n")
+    ]
+    assert lines.pop() == [""]
+    assert about["SamplingFrequency"] == pytest.approx(FPS)
+    assert about["StartTime"] == 0
+    assert len(lines) == 240
+    assert {len(line) for line in lines} == {len(about["Columns"])}
+    assert set(about["Columns"]) <= set(about)
+    happy = about["Columns"].index("emotion_smoothed_happy")
+    rows = {row["frame"]: row for row in report.rows.records if row["track"] == 1}
+    label = report.heads["emotion"].labels.index("happy")
+    for frame, line in enumerate(lines):
+        if frame in rows:
+            assert float(line[happy]) == pytest.approx(rows[frame]["emotion/smoothed"][label], abs=1e-5)
+        else:
+            assert set(line) == {"n/a"}
+    assert sum(line[0] == "n/a" for line in lines) == 240 - len(rows) > 30
+
+
+def test_the_grid_of_frames_at_uneven_times_shows_the_frame_of_each_time() -> None:
+    frames = list(made_frames(40, gap=(90, 90)))
+    times = np.array([frame.time + (0.015 if frame.index % 3 == 1 else 0.0) for frame in frames])
+    frames = [replace(f, frame=replace(f.frame, time=float(t))) for f, t in zip(frames, times, strict=True)]
+    uneven = report_of(rows_of(frames))
+    found = rows_on_grid(uneven, 2)
+    shown = uneven.rows.records["frame"][found]
+    middles = (np.arange(len(found)) + 0.5) * 0.04
+    assert shown.tolist() == (np.searchsorted(times, middles, side="right") - 1).tolist()
+
+
+def test_events_of_a_face_are_its_episodes(report: VideoReport, tmp_path: Path) -> None:
+    export_report(report, tmp_path, ["bids"], "clip")
+    path = tmp_path / "bids" / "sub-clipface02" / "beh" / "sub-clipface02_task-clip_events.tsv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    episodes = report.track(2).predictions["emotion"].episodes
+    assert [row["trial_type"] for row in rows] == [one.label for one in episodes]
+    for row, one in zip(rows, episodes, strict=True):
+        assert float(row["onset"]) == pytest.approx(one.start, abs=2e-6)
+        assert float(row["duration"]) == pytest.approx(one.duration, abs=2e-6)
+    onsets = [float(row["onset"]) for row in rows]
+    assert onsets == sorted(onsets)
+
+
+def test_videos_join_one_dataset_and_people_s_columns_stay(report: VideoReport, tmp_path: Path) -> None:
+    def people() -> list[dict[str, str]]:
+        with (tmp_path / "bids" / "participants.tsv").open(newline="") as file:
+            return list(csv.DictReader(file, delimiter="\t"))
+
+    export_report(report, tmp_path, ["bids"], "a-1")
+    table = tmp_path / "bids" / "participants.tsv"
+    first, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{first}\tage", *(f"{row}\t3{i}" for i, row in enumerate(rows))]) + "\n")
+    (tmp_path / "bids" / "README").write_text("ours")
+    export_report(report, tmp_path, ["bids"], "a1")  # the same letters and digits
+    export_report(report, tmp_path, ["bids"], "a-1")
+    found = {row["participant_id"]: (row["video"], row["track"], row["age"]) for row in people()}
+    assert found == {
+        "sub-a1face01": ("a-1", "1", "30"), "sub-a1face02": ("a-1", "2", "31"),
+        "sub-a1v2face01": ("a1", "1", "n/a"), "sub-a1v2face02": ("a1", "2", "n/a"),
+    }  # fmt: skip
+    assert (tmp_path / "bids" / "README").read_text() == "ours"
+    table.write_bytes(b"participant_id\n\xff\xfe")
+    with pytest.raises(DataError, match="cannot be read"):
+        export_report(report, tmp_path, ["bids"], "b")
+
+
+def test_the_bids_validator_accepts_the_dataset(report: VideoReport, tmp_path: Path) -> None:
+    validator = shutil.which("bids-validator-deno")
+    if validator is None:
+        pytest.skip("bids-validator-deno is not installed")
+    export_report(report, tmp_path, ["bids"], "clip-1")
+    run = subprocess.run(
+        [validator, "--format", "json", str(tmp_path / "bids")], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(run.stdout)["issues"]["issues"]
+    assert [one for one in issues if one["severity"] == "error"] == []
+
+
+def test_openface_names(report: VideoReport, tmp_path: Path) -> None:
+    (path,) = export_report(report, tmp_path, ["openface"], "clip")
+    assert path == tmp_path / "clip-openface.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:5] == ["frame", "face_id", "timestamp", "confidence", "success"]
+    assert len(rows) == len(report.rows)
+    nobody = [row for row in rows if row["success"] == "0"]
+    assert [int(row["frame"]) for row in nobody] == [11, 12, 13]
+    assert {(row["face_id"], row["confidence"], row["x_30"]) for row in nobody} == {("0", "0.0", "")}
+    row, record = rows[5], report.rows.records[5]
+    assert int(row["frame"]) == record["frame"] + 1
+    assert float(row["timestamp"]) == pytest.approx(record["time"], abs=1e-6)
+    assert (float(row["x_30"]), float(row["y_54"])) == pytest.approx(
+        (record["landmarks"][2, 0], record["landmarks"][4, 1]), abs=0.01
+    )
+    assert not [name for name in rows[0] if name.startswith(("AU", "gaze", "pose"))]
+
+
+def test_corrected_files_are_never_replaced(report: VideoReport, tmp_path: Path) -> None:
+    (path,) = export_report(report, tmp_path, ["boris"], "clip")
+    export_report(report, tmp_path, ["boris"], "clip")  # the same content: nothing to replace
+    path.write_text(path.read_text(encoding="utf-8").replace("Coded by Mien", "Corrected"), encoding="utf-8")
+    with pytest.raises(InputError, match="may hold a person's corrections; move it") as caught:
+        export_report(report, tmp_path, ["boris"], "clip")
+    assert caught.value.code == "output-exists"
+    assert "Corrected" in path.read_text(encoding="utf-8")
+
+
+def test_from_python(report: VideoReport, tmp_path: Path) -> None:
+    files = report.export(tmp_path, list(FORMATS))
+    assert {file.name for file in files} >= {"my clip & co.boris", "my clip & co.eaf", "my clip & co.TextGrid"}
+    assert all(file.is_file() for file in files)
+    with pytest.raises(InputError, match="no export format 'elan'"):
+        report.export(tmp_path, ["elan"])
+    with pytest.raises(InputError, match="no format to export"):
+        report.export(tmp_path, [])
+    video = Path(report.source or "")
+    with pytest.raises(InputError, match="is an input"):
+        replace(report, source=str(tmp_path / "a.eaf")).export(
+            _linked(tmp_path / "a.eaf", tmp_path / "link"), ["eaf"], name="b"
+        )
+    assert video.read_bytes().startswith(b"not a video")
+
+
+def _linked(original: Path, folder: Path) -> Path:
+    original.write_bytes(b"the video")
+    folder.mkdir()
+    (folder / "b.eaf").symlink_to(original)
+    return folder
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(report: VideoReport, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for name in FORMATS:
+        with pytest.raises((OutputError, InputError)) as caught:
+            report.export(tmp_path / "file", [name])
+        assert "\n" not in str(caught.value)
+
+
+def test_an_empty_video_and_a_face_without_heads(tmp_path: Path) -> None:
+    for made in (made_frames(3, gap=(0, 3)), made_frames(20, emotions=False, ages=False)):
+        report = report_of(rows_of(list(made)))
+        report.export(tmp_path / "out", list(FORMATS), name=f"clip{len(report)}")
+        for suffix in (".boris", ".eaf", ".TextGrid"):
+            assert not [t for t in read_coding(tmp_path / "out" / f"clip{len(report)}{suffix}").tiers if t.intervals]
+
+
+def test_labels_that_formats_have_no_letters_for(tmp_path: Path) -> None:
+    odd = ('he said "no"', "a, b", "<&>", "tab\there", "größer", "=1+1", "3-9")
+    tier = Tier("Anna & Ben", "", tuple(Interval(i * 1.0, i + 0.5, label) for i, label in enumerate(odd)))
+    coding = Coding(None, (tier,), 0.0, 10.0)
+    for suffix in CODING_FILES:
+        back = read_coding(write_coding(coding, tmp_path / f"odd{suffix}"))
+        labels = [i.label for i in back.tiers[0].intervals]
+        kept = {".boris": {1: "a; b"}}.get(suffix, {})
+        assert labels == [kept.get(i, label) for i, label in enumerate(odd)], suffix
+
+
+@pytest.mark.parametrize("suffix", [".boris", ".eaf", ".TextGrid", ".csv", ".json"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff\xfe", b"{}", b"[1, 2]", b"<a/>", b'File type = "ooTextFile"\n', b"a,b\n1,2\n"]
+)
+def test_damaged_codings_are_one_line(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"coding{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_coding(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_codings_by_other_names(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError):
+        read_coding(tmp_path / "none.eaf")
+    (tmp_path / "a.docx").write_text("x")
+    with pytest.raises(InputError, match=r"no coding has the suffix '\.docx'"):
+        read_coding(tmp_path / "a.docx")
+    with pytest.raises(InputError, match=r"use \.boris"):
+        write_coding(Coding(None, (), 0, 1), tmp_path / "a.docx")
+    tables = {
+        "bids.tsv": "onset\tduration\ttrial_type\n1.5\t2\thappy\n",
+        "boris.csv": "Subject,Behavior,Start (s),Stop (s)\nface 1,happy,1.5,3.5\n",
+        "semicolon.csv": "Start;End;Label\n1.5;3.5;happy\n",
+        "ours.csv": "track,head,label,start,end,peak\n1,emotion,happy,1.5,3.5,0.9\n",
+    }
+    for name, text in tables.items():
+        (tmp_path / name).write_text(text)
+        (tier,) = read_coding(tmp_path / name).tiers
+        assert tier.intervals == (Interval(1.5, 3.5, "happy"),), name
+    assert (tier.subject, tier.head) == ("face 1", "emotion")
+
+
+def test_rows_of_mien_become_runs_of_the_stable_label(report: VideoReport, tmp_path: Path) -> None:
+    report.save(tmp_path / "rows.csv")
+    coding = read_coding(tmp_path / "rows.csv")
+    names = [tier.name for tier in coding.tiers]
+    assert names == ["face 2 emotion", "face 1 emotion"] or names == ["face 1 emotion", "face 2 emotion"]
+    tier = next(one for one in coding.tiers if one.subject == "face 1")
+    rows = report.rows.records[(report.rows.records["track"] == 1) & (report.rows.records["emotion/label"] >= 0)]
+    seconds = sum(i.end - i.start for i in tier.intervals)
+    assert seconds == pytest.approx(len(rows) / FPS, abs=1e-3)
+
+
+def test_summaries_of_reports(report: VideoReport, tmp_path: Path) -> None:
+    report.save(tmp_path / "summary.json")
+    coding = read_coding(tmp_path)
+    want = {name: rows for name, rows in expected(report).items() if "emotion" in name}
+    assert {
+        tier.name: [(round(i.start * FPS), round(i.end * FPS), i.label) for i in tier.intervals]
+        for tier in coding.tiers
+    } == want
+    assert coding.ordered == {"age"}
+
+
+def test_human_boris_projects(tmp_path: Path) -> None:
+    project = {
+        "subjects_conf": {}, "behavioral_categories": [],
+        "behaviors_conf": {
+            "0": {"code": "smile", "type": "State event", "category": ""},
+            "1": {"code": "blink", "type": "Point event", "category": ""},
+        },
+        "observations": {
+            "one": {
+                "file": {"1": ["a.mp4"]}, "media_info": {"length": {"a.mp4": 9.5}},
+                "events": [[7.0, "", "smile", "", ""], [1.0, "", "smile", "", ""], [2.5, "", "smile", "", ""],
+                           [3.0, "No focal subject", "blink", "", ""]],
+            },
+            "two": {"file": {"1": []}, "events": []},
+        },
+    }  # fmt: skip
+    path = tmp_path / "human.boris"
+    path.write_text(json.dumps(project))
+    with pytest.raises(InputError, match="holds 2 observations; choose one: one, two"):
+        read_coding(path)
+    with pytest.raises(InputError, match="no observation 'tow'; did you mean 'two'"):
+        read_coding(path, "tow")
+    (tier,) = read_coding(path, "one").tiers
+    # a state that is never ended lasts as long as the media
+    assert tier.intervals == (Interval(1.0, 2.5, "smile"), Interval(3.0, 3.0, "blink"), Interval(7.0, 9.5, "smile"))
+    packed = tmp_path / "human.boris.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert read_coding(packed, "one").tiers == (tier,)
+
+
+def test_short_textgrids_and_points(tmp_path: Path) -> None:
+    text = (
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n2.5\n<exists>\n2\n'
+        '"IntervalTier"\n"mood"\n0\n2.5\n2\n'
+        '0\n1.5\n"happy"\n1.5\n2.5\n""\n"TextTier"\n"clicks"\n0\n2.5\n1\n0.75\n"x ""y"" z\nnext"\n'
+    )
+    for encoding in ("utf-8", "utf-16"):
+        path = tmp_path / f"{encoding}.TextGrid"
+        path.write_bytes(text.encode(encoding))
+        mood, clicks = read_coding(path).tiers
+        assert mood.intervals == (Interval(0.0, 1.5, "happy"),)
+        assert clicks.intervals == (Interval(0.75, 0.75, 'x "y" z\nnext'),)
