@@ -69,6 +69,8 @@ TOP: Final = 3
 """Number of labels to show per face."""
 SHARD_SIZE: Final = 500
 """Photos per shard of a batch; about ten to twenty seconds of work."""
+EXPORTS = "exports"
+"""Folder of `mien analyze --export` without ``--export-to``."""
 ABSTAIN: Final = 0.0
 """Probability below which a label is shown as uncertain."""
 PORT: Final = 8000

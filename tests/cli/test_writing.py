@@ -43,7 +43,7 @@ class Writer:
         option: of the output; the name of an argument.
         suffix: of the file; empty for a folder.
         arguments: of a call.
-        source: an input of that call, relative to the folder of the inputs.
+        source: an input of that call, relative to the folder of the inputs; empty for none.
     """
 
     command: str
@@ -65,6 +65,13 @@ WRITERS = [
     Writer("analyze", "--parquet", ".parquet", lambda d, o: [d / "clip.mp4", "--parquet", o, *QUICK], "clip.mp4"),
     Writer("analyze", "--save", ".mp4", lambda d, o: [d / "clip.mp4", "--save", o, *QUICK], "clip.mp4"),
     Writer("analyze", "--report", "", lambda d, o: [d / "clip.mp4", "--report", o, *QUICK], "clip.mp4"),
+    Writer("analyze", "--export-to", "",
+           lambda d, o: [d / "clip.mp4", "--export", "boris,bids,openface", "--export-to", o, *QUICK], "clip.mp4"),
+    Writer("agree", "--json", ".json", lambda d, o: [d / "a.csv", d / "b.csv", "--json", o], "a.csv"),
+    Writer("agree", "--differences", ".eaf", lambda d, o: [d / "a.csv", d / "b.csv", "--differences", o], "a.csv"),
+    Writer("agree", "--timeline", ".png", lambda d, o: [d / "a.csv", d / "b.csv", "--timeline", o], "b.csv"),
+    Writer("notice", "--out", ".txt", lambda d, o: ["--out", o], ""),
+    Writer("notice", "--sign", ".png", lambda d, o: ["--sign", o], ""),
     Writer("batch", "target", "", lambda d, o: [d / "photos", o, "--workers", 1, *QUICK], "photos"),
     Writer("demo", "--out", ".png", lambda d, o: ["--photo", d / "photos/face.png", "--out", o], "photos/face.png"),
     Writer("data prepare", "--out", ".parquet", lambda d, o: [d / "classes", "--out", o], "classes/train/happy/0.png"),
@@ -105,6 +112,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / "classes" / split / name).mkdir(parents=True)
             Image.new("L", (48, 48), 100 * number).save(folder / "classes" / split / name / "0.png")
     write_prepared(fabricated(), folder / "a.parquet")
+    for name, label in (("a", "happy"), ("b", "sad")):
+        (folder / f"{name}.csv").write_text(f"start,end,label\n0,1,happy\n1,2,{label}\n")
     return folder
 
 
@@ -262,8 +271,9 @@ SPELLINGS = [
     (writer, spelling)
     for writer in WRITERS
     for spelling in ("itself", "other path", "link", "hard link")
+    if writer.source
     # folders have no hard links, and a second name of a file in a folder is replaced without touching the file
-    if not (spelling == "hard link" and (not Path(writer.source).suffix or "classes" in writer.source))
+    and not (spelling == "hard link" and (not Path(writer.source).suffix or "classes" in writer.source))
 ]
 
 

@@ -173,11 +173,11 @@ def _print(agreement: Agreement, most: int) -> None:
     table.add_row("with a label in one alone", f"{agreement.only_first:.1f} s and {agreement.only_second:.1f} s")
     console.print(table)
     table = Table("label", "agreement", "kappa", "seconds", "events", "matched", box=None, pad_edge=False)
-    for label in agreement.per_label:
-        seconds = f"{label.seconds[0]:.1f} and {label.seconds[1]:.1f}"
-        events = f"{label.events[0]} and {label.events[1]}"
-        name = one_line(label.label)
-        table.add_row(name, _number(label.agreement), _number(label.kappa), seconds, events, str(label.events[2]))
+    for found in agreement.per_label:
+        seconds = f"{found.seconds[0]:.1f} and {found.seconds[1]:.1f}"
+        events = f"{found.events[0]} and {found.events[1]}"
+        name = one_line(found.label)
+        table.add_row(name, _number(found.agreement), _number(found.kappa), seconds, events, str(found.events[2]))
     console.print()
     console.print(table)
     table = Table("seconds", *map(one_line, agreement.labels), box=None, pad_edge=False)
@@ -187,9 +187,10 @@ def _print(agreement: Agreement, most: int) -> None:
     console.print(table)
     if agreement.differences and most:
         table = Table("from", "to", "seconds", "pair", "first", "second", box=None, pad_edge=False)
-        for one in agreement.differences[:most]:
-            cells = (clock(one.start), clock(one.end), f"{one.end - one.start:.2f}", one.pair, one.first, one.second)
-            table.add_row(*map(one_line, cells))
+        for each in agreement.differences[:most]:
+            length = f"{each.end - each.start:.2f}"
+            cells = (clock(each.start, tenths=True), clock(each.end, tenths=True), length, each.pair, each.first)
+            table.add_row(*map(one_line, (*cells, each.second)))
         rest = len(agreement.differences) - most
         console.print(f"\nthe longest differences{f' ({rest} more)' if rest > 0 else ''}")
         console.print(table)

@@ -178,8 +178,7 @@ def _export_formats(context: click.Context, option: click.Parameter, value: str)
 @click.option(
     "--export-to",
     type=OUTPUT_FOLDER,
-    default=Path("exports"),
-    show_default=True,
+    show_default=defaults.EXPORTS,
     help="Folder for the files of --export (videos).",
 )
 @frame_options

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien import defaults
 from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.output import Failures, one_file, progress_bar
 from mien.draw.clock import clock
@@ -41,7 +42,7 @@ class VideoOptions:
     resume: bool
     thumbnails: bool
     export: tuple[str, ...]
-    export_to: Path
+    export_to: Path | None
     baseline: str | None = None
 
     @property
@@ -80,6 +81,7 @@ def analyse_videos(
     from mien.pipeline.jobs import VideoJob, VideoOutputs
     from mien.smoothing.baseline import Baseline
 
+    export_folder = (options.export_to or Path(defaults.EXPORTS)) if options.export else None
     with ExitStack() as stack:
         for table in tables or ():
             stack.callback(table.close)
@@ -96,7 +98,7 @@ def analyse_videos(
             baseline=None if options.baseline is None else Baseline.parse(options.baseline),
             blur=blur,
             exports=options.export,
-            export_folder=options.export_to if options.export else None,
+            export_folder=export_folder,
             photos=tuple(photos),
         )
         run = VideoJob(
@@ -138,8 +140,8 @@ def analyse_videos(
         click.echo(f"mien: {run.skipped} of {len(clips)} videos were finished before", err=True)
     if options.report is not None:
         click.echo(f"mien: reports are in {options.report}", err=True)
-    if options.export:
-        click.echo(f"mien: exports are in {options.export_to}", err=True)
+    if export_folder is not None:
+        click.echo(f"mien: exports are in {export_folder}", err=True)
 
 
 class AnnotatedVideoNames:

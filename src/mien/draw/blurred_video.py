@@ -77,7 +77,13 @@ def video_frame(frame: Frame, table: FaceTable) -> VideoFrame:
         name: Predictions(head, np.ascontiguousarray(there[name])) for name, head in table.heads.items()
     }
     faces = Faces.detected(there["box"], there["score"], there["landmarks"], frame.size)
-    faces = replace(faces, source=frame.source, tracks=there["track"].astype(np.int64), predictions=predictions)
+    faces = replace(
+        faces,
+        source=frame.source,
+        measures=np.ascontiguousarray(there["measures"]),
+        tracks=there["track"].astype(np.int64),
+        predictions=predictions,
+    )
     smoothed = {
         name: SmoothedPredictions(
             head,

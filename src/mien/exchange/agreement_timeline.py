@@ -13,7 +13,7 @@ from mien.draw.track_series import time_ticks
 from mien.errors import InputError, MissingExtraError
 from mien.exchange.agreement import Agreement
 from mien.exchange.coding import Tier
-from mien.files import atomic_path, output_errors, output_file
+from mien.files import atomic_path, is_special, output_errors, output_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ _DIFFERS = "#c62828"
 def save_agreement_timeline(
     agreement: Agreement, tiers: Sequence[tuple[Tier, Tier]], path: str | os.PathLike[str]
 ) -> Path:
-    """Write the timeline of two codings as PNG, SVG or PDF, by the suffix, and return the path.
+    """Write the timeline of two codings as PNG, SVG or PDF, by the suffix (PNG for a device), and return the path.
 
     Raises:
         InputError: another suffix.
@@ -36,11 +36,13 @@ def save_agreement_timeline(
     """
     target = output_file(path)
     dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    if target.suffix.lower() not in dates:
+    # a link has the suffix of its own name, whatever it leads to
+    suffix = ".png" if not Path(path).suffix and is_special(target) else Path(path).suffix.lower()
+    if suffix not in dates:
         raise InputError("a timeline is a picture", path=target, advice="use the suffix .png, .svg or .pdf")
     figure = _draw(agreement, tiers[:_MOST])
     with output_errors(target), atomic_path(target) as temporary:
-        figure.savefig(temporary, dpi=_DPI, facecolor="white", metadata=dates[target.suffix.lower()])
+        figure.savefig(temporary, format=suffix[1:], dpi=_DPI, facecolor="white", metadata=dates[suffix])
     return target
 
 

@@ -17,7 +17,7 @@ from mien.exchange.elan import elan_file, read_elan
 from mien.exchange.openface import write_openface
 from mien.exchange.praat import read_textgrid, textgrid_file
 from mien.exchange.tables import read_table, table_file
-from mien.files import atomic_path, output_errors, refuse_inputs
+from mien.files import atomic_path, is_special, output_errors, refuse_inputs
 from mien.results.video import VideoReport
 
 BIDS_FOLDER = "bids"
@@ -140,13 +140,13 @@ def export_report(report: VideoReport, folder: Path, formats: Iterable[str], nam
 
 
 def write_coding(coding: Coding, path: Path) -> Path:
-    """Write a coding; the suffix is the format: .boris, .eaf, .TextGrid or .csv.
+    """Write a coding; the suffix is the format: .boris, .eaf, .TextGrid or .csv, and .csv for a device.
 
     Raises:
         InputError: another suffix.
         OutputError: it cannot be written.
     """
-    render = CODING_FILES.get(path.suffix.lower())
+    render = CODING_FILES.get(".csv" if not path.suffix and is_special(path) else path.suffix.lower())
     if render is None:
         raise InputError(
             f"no coding has the suffix {path.suffix!r}", path=path, advice="use .boris, .eaf, .TextGrid or .csv"

@@ -2,8 +2,8 @@
 
 Columns for which Mien has a measurement have OpenFace's names and units: ``frame`` (from 1), ``face_id`` (the track),
 ``timestamp`` (seconds), ``confidence``, ``success``, and of its 68 landmarks the tip of the nose (30) and the corners
-of the mouth (48, 54), in pixels. The others (gaze, pose in space, action units) are left out rather than made up. The
-columns of Mien's heads follow under their own names.
+of the mouth (48, 54), in pixels. The others (gaze, pose in space, action units) are left out rather than made up.
+Mien's own columns follow under their own names.
 
 Source:
     https://github.com/TadasBaltrusaitis/OpenFace/wiki/Output-Format
@@ -20,11 +20,12 @@ import numpy as np
 
 from mien.csv_cells import csv_cells
 from mien.files import atomic_path
-from mien.results.face_columns import head_columns
 from mien.results.video import VideoReport
 
 POINTS = {30: 2, 48: 3, 54: 4}
 """Number of a landmark in OpenFace → number in Mien's five."""
+_HAVE = ("source", "frame", "time", "track", "score")
+"""Columns of Mien that have another name in OpenFace, or none."""
 
 
 def write_openface(report: VideoReport, path: Path) -> Path:
@@ -63,8 +64,7 @@ def openface_columns(report: VideoReport) -> dict[str, list[Any]]:
     for axis, letter in enumerate("xy"):
         for number, ours in POINTS.items():
             columns[f"{letter}_{number}"] = known(records["landmarks"][:, ours, axis], 2)
-    for name, head in report.heads.items():
-        for column in head_columns(name, head, video=True):
-            if column.flat:
-                columns[column.name] = csv_cells(column.values(report.rows, column.digits), labels=column.is_label)
+    for column in report.rows.columns:
+        if column.flat and column.name not in _HAVE:
+            columns[column.name] = csv_cells(column.values(report.rows, column.digits), labels=column.is_label)
     return columns

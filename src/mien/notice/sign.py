@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError, MissingExtraError
-from mien.files import atomic_path, output_errors, output_file
+from mien.files import atomic_path, is_special, output_errors, output_file
 from mien.notice.texts import Notice
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class _Line:
 def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
     """Write a sign of A4 size as PDF, SVG or PNG, by the suffix, and return the path; needs matplotlib (``plots``).
 
-    It shows the sentences of `Notice.short` with their articles; letters are outlines, so that no font is needed.
+    A device gets PNG. It shows the sentences of `Notice.short` with their articles; letters are outlines, so that no
+    font is needed.
 
     Raises:
         InputError: another suffix, no notice, or more languages than fit on one page.
@@ -50,7 +51,8 @@ def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
         OutputError: the file cannot be written.
     """
     target = output_file(path)
-    suffix = target.suffix.lower()
+    # a link has the suffix of its own name, whatever it leads to
+    suffix = ".png" if not Path(path).suffix and is_special(target) else Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError("a sign is a page to print", path=target, advice="use the suffix .pdf, .svg or .png")
     figure = draw_sign(notices)
@@ -59,7 +61,7 @@ def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
     dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     # the salt makes the names inside an SVG file the same every time
     with output_errors(target), atomic_path(target) as temporary, rc_context({"svg.hashsalt": "mien"}):
-        figure.savefig(temporary, dpi=_DPI, facecolor="white", metadata=dates[suffix])
+        figure.savefig(temporary, format=suffix[1:], dpi=_DPI, facecolor="white", metadata=dates[suffix])
     return target
 
 

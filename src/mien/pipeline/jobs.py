@@ -411,7 +411,7 @@ class VideoJob:
             refuse_inputs(file, self._clips)
         folders = list(self._folders or ())
         if outputs.export_folder is not None:
-            folders.append(outputs.export_folder)
+            folders.append(output_folder(outputs.export_folder))
             for name in self._export_names:
                 for path in export_paths(outputs.export_folder, outputs.exports, name).values():
                     refuse_inputs(path, self._clips)
