@@ -13,6 +13,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,11 @@ def _subject(label: str, track: Track) -> str:
 
 
 def _write_dataset(folder: Path) -> list[Path]:
-    import mien
-
     description = {
         "Name": "Facial expressions predicted by Mien",
         "BIDSVersion": VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "mien", "Version": mien.__version__}],
+        "GeneratedBy": [{"Name": "mien", "Version": metadata.version("mien")}],
     }
     files = {
         DATASET: json.dumps(description, indent=1) + "\n",
