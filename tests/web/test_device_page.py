@@ -192,9 +192,11 @@ def test_a_clip_has_the_times_tracks_and_columns_of_python(chrome: Any, host: St
     assert [row["time"] for row in result["rows"]] == sorted(set(report.rows.to_columns()["time"]))
     largest = 0.0
     columns = report.rows.to_columns()
-    faces = [(face, row) for row in result["rows"] for face in row["faces"]]
-    for i, (face, row) in enumerate(faces):
-        assert (row["frame"], face["track"]) == (columns["frame"][i], columns["track"][i])
+    places = {at: i for i, at in enumerate(zip(columns["frame"], columns["track"], strict=True))}
+    faces = {(row["frame"], face["track"]): face for row in result["rows"] for face in row["faces"]}
+    assert faces.keys() == places.keys()
+    for at, face in faces.items():
+        i = places[at]
         assert np.abs(np.subtract(face["box"], [columns[name][i] for name in ("x1", "y1", "x2", "y2")])).max() <= BOX
         for label, probability in face["predictions"]["emotion"]["probabilities"].items():
             largest = max(largest, abs(probability - columns[f"emotion_{label}"][i]))
@@ -221,7 +223,7 @@ def test_a_model_of_ones_own_predicts_as_in_python(chrome: Any, host: StaticHost
     Image.fromarray(astronaut()).save(tmp_path / "portrait.png")
     page, watch = visit(chrome, host.url)
     page.set_input_files("#own-model", str(own))
-    page.wait_for_function("document.getElementById('own-notice').textContent.includes('predicts mood now')")
+    page.locator("#own-notice", has_text="predicts mood now").wait_for()
     page.set_input_files("#photo-files", str(tmp_path / "portrait.png"))
     page.wait_for_selector(".photo[data-state=done]")
     models = {"mood": str(own), **DEFAULT_MODELS}
@@ -241,7 +243,7 @@ def test_a_model_of_ones_own_predicts_as_in_python(chrome: Any, host: StaticHost
     ):
         (tmp_path / name).write_bytes(content)
         page.set_input_files("#own-model", str(tmp_path / name))
-        page.wait_for_function(f"document.getElementById('own-notice').textContent.includes({line!r})")
+        page.locator("#own-notice", has_text=line).wait_for()
     assert watch.problems == []
 
 
@@ -339,6 +341,7 @@ def test_states_are_clear_and_no_rule_of_accessibility_is_broken(chrome: Any, ho
     (damaged,) = assets.glob("landmarks-*.gz")
     damaged.write_bytes(next(assets.glob("detector-*.gz")).read_bytes())
     context = chrome.new_context()
+    context.set_default_timeout(1000 * SECONDS)
     broken = context.new_page()
     broken.goto(host.url)
     broken.wait_for_selector("#server[data-state=away]")
