@@ -432,6 +432,17 @@ def test_heic_is_shown(visit: Open, tmp_path: Path) -> None:
         assert drawn.size == (512, 512)
 
 
+def test_heic_that_this_device_cannot_read_is_read_once_the_server_is_chosen(visit: Open, tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.fromarray(astronaut())).save(tmp_path / "phone.heic")
+    page = visit(place="device")
+    page.set_input_files("#photo-files", str(tmp_path / "phone.heic"))
+    expect(page.locator(".photo .notice")).to_contain_text("Choose “On the server”, which reads HEIC too")
+    page.get_by_role("radio", name="On the server").check()
+    page.wait_for_selector(".photo[data-state=done]")
+    expect(page.locator(".photo .face h4")).to_have_text("Face 1: happy")
+
+
 def test_a_file_that_is_too_large_is_not_sent(visit: Open) -> None:
     page = visit()
     requests: list[str] = []

@@ -1,13 +1,17 @@
 // Photos analysed on this device: decoded by the browser, the rest is the pipeline's.
 
+import { hasServer } from "./api.js";
 import { deviceLimits } from "./device_models.js";
 import { start, analyse } from "./networks.js";
 import { scaledResult } from "./picture.js";
 
+const UNREADABLE = `This browser cannot decode the file: it is no picture, or of a format such as HEIC. ${
+  hasServer ? "Choose “On the server”, which reads HEIC too, or save it as JPEG." : "Save it as JPEG."
+}`;
+
 /** As of analysis.js. */
 export async function analysePhoto(file, bitmap, { signal, onWait }) {
-  if (!bitmap)
-    throw new Error("This browser cannot decode the file: it is no picture, or of a format such as HEIC. Save it as JPEG.");
+  if (!bitmap) throw new Error(UNREADABLE);
   onWait("Waiting for the networks");
   await start();
   signal.throwIfAborted();

@@ -24,6 +24,7 @@ export function setUp() {
     event.target.value = "";
   });
   document.addEventListener("limits", showLimits);
+  document.addEventListener("place", ({ detail }) => detail === "server" && readAgain());
   $("photos-json").addEventListener("click", () => saveJson());
   $("photos-csv").addEventListener("click", () => saveCsv());
   $("photos-clear").addEventListener("click", clear);
@@ -66,6 +67,12 @@ export function add(files) {
   else close(false);
   showCount();
   scrollTo({ top: 0 });
+  startNext();
+}
+
+/** Photos that this device could not read, such as HEIC, are tried on the server once that is chosen. */
+function readAgain() {
+  queue.push(...photos.filter((photo) => photo.state === "refused"));
   startNext();
 }
 
