@@ -89,7 +89,9 @@ async def load(port: int, whole: bytes, clients: int, seconds: float) -> dict[st
 
     await asyncio.gather(*(one() for _ in range(clients)))
     if not times:
-        raise SystemExit(f"{clients} clients got no answer within {seconds:g} s: run it on a machine that does nothing else")
+        raise SystemExit(
+            f"{clients} clients got no answer within {seconds:g} s: run it on a machine that does nothing else"
+        )
     p50, p99 = (1000 * float(np.percentile(times, q)) for q in (50, 99))
     return {
         "clients": clients,
