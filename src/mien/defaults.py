@@ -55,6 +55,10 @@ CHANGE_COST: Final = 0.1
 """Probability × seconds that a change of the stable label must gain, where later frames are known."""
 VOTE_SECONDS: Final = 0.4
 """Seconds of frames that count as one independent vote, as long as the votes themselves do not show it."""
+FLAGGED: Final = "keep"
+"""What videos do with frames in which a face is flagged: "keep", "weigh" or "leave-out"."""
+FLAGGED_WEIGHT: Final = 0.25
+"""Weight of such a frame with "weigh"; others have 1."""
 CHANGE: Final = 0.25
 """Rise of a smoothed probability above a person's resting face from which on it is an episode of change."""
 BRIDGE: Final = 0.5

@@ -309,8 +309,15 @@ def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = "
             show_default=True,
             help=f"Length of the window over which frames vote, in seconds{note}.",
         ),
+        click.option(
+            "--flagged",
+            type=click.Choice(["keep", "weigh", "leave-out"]),
+            default=defaults.FLAGGED,
+            show_default=True,
+            help=f"What frames count in which a face is turned, small, dark, blurred, covered or unlike others{note}.",
+        ),
         _as_one("tracking", ("detect_every",), _tracking),
-        _as_one("smoothing", ("time_constant", "window"), _smoothing),
+        _as_one("smoothing", ("time_constant", "window", "flagged"), _smoothing),
     )
 
 

@@ -45,7 +45,7 @@ class NominalState:
 
     __slots__ = (
         "_all_votes", "_behind", "_episodes", "_head", "_held", "_last_time", "_mass", "_name", "_options", "_raw",
-        "_seconds", "_shares", "_total_seconds", "_totals", "_window", "filtered", "label",
+        "_seconds", "_shares", "_total_seconds", "_totals", "_trust", "_window", "filtered", "label",
     )  # fmt: skip
 
     def __init__(self, name: str, head: Head, options: SmoothingOptions, time: float) -> None:
@@ -59,6 +59,7 @@ class NominalState:
         self._behind: float | None = None  # seconds since the stable label led; None while it leads
         self._held = 0.0  # seconds since the stable label changed
         self._raw: list[float] | None = None  # probabilities of the last frame
+        self._trust = 1.0  # weight of the last frame
         self._totals = [0.0] * k  # probability × seconds
         self._total_seconds = 0.0
         self._shares = [0.0] * k  # seconds
@@ -73,6 +74,7 @@ class NominalState:
         kept: float,
         probabilities: list[float] | None,
         estimate: Estimate | None = None,
+        trust: float = 1.0,
     ) -> None:
         """Add a frame with the face.
 
@@ -82,12 +84,13 @@ class NominalState:
             kept: weight that an observation still has after these seconds, see `decay`.
             probabilities: k values that sum to 1; None where this frame has no prediction.
             estimate: the filtered probabilities and the stable label where later frames determine them as well.
+            trust: weight of this frame in filter and mean, 0–1.
         """
-        self._raw = probabilities
+        self._raw, self._trust = probabilities, trust
         if estimate is not None:
             self.filtered, self.label = estimate
         elif probabilities is not None:
-            self._filter(time, seconds, kept, probabilities)
+            self._filter(time, seconds, kept, probabilities, trust)
             self._update_label(seconds)
         if probabilities is not None:
             winner = probabilities.index(max(probabilities))
@@ -98,8 +101,9 @@ class NominalState:
     def close_frame(self, seconds: float, end: float) -> None:
         """Set the length of the last frame with the face: ``seconds``, up to the time ``end``."""
         if self._raw is not None:
-            self._total_seconds += seconds
-            self._totals = [total + seconds * p for total, p in zip(self._totals, self._raw, strict=True)]
+            weight = seconds * self._trust
+            self._total_seconds += weight
+            self._totals = [total + weight * p for total, p in zip(self._totals, self._raw, strict=True)]
         if self.label >= 0 and self.filtered is not None:
             self._shares[self.label] += seconds
             self._episodes.close_frame(self.filtered[self.label], end, seconds)
@@ -137,6 +141,7 @@ class NominalState:
             "behind": self._behind,
             "held": self._held,
             "raw": self._raw,
+            "trust": self._trust,
             "totals": self._totals,
             "total_seconds": self._total_seconds,
             "shares": list(self._shares),
@@ -150,28 +155,28 @@ class NominalState:
         k = len(self._head.labels)
         fits = all(are_numbers(state[name], k) for name in ("totals", "shares"))
         fits &= all(state[name] is None or are_numbers(state[name], k) for name in ("raw", "filtered"))
-        numbers = [state[name] for name in ("mass", "last_time", "seconds", "total_seconds")]
+        numbers = [state[name] for name in ("mass", "last_time", "seconds", "total_seconds", "trust")]
         if not fits or not are_numbers(numbers, len(numbers)) or state["label"] not in range(-1, k):
             raise other_heads()
         self.filtered, self._mass, self._last_time = state["filtered"], state["mass"], state["last_time"]
         self._seconds, self.label, self._behind = state["seconds"], state["label"], state["behind"]
         self._held = state["held"]
-        self._raw, self._totals = state["raw"], state["totals"]
+        self._raw, self._totals, self._trust = state["raw"], state["totals"], state["trust"]
         self._total_seconds, self._shares = state["total_seconds"], list(state["shares"])
         self._window.restore(state["window"])
         self._all_votes.restore(state["all_votes"])
         self._episodes.restore(state["episodes"])
 
-    def _filter(self, time: float, seconds: float, kept: float, probabilities: list[float]) -> None:
+    def _filter(self, time: float, seconds: float, kept: float, probabilities: list[float], trust: float) -> None:
         """Filtered p ← p + g (x − p), where g is the weight of this frame relative to all frames with decay."""
-        weight = 1.0 - kept
+        weight = (1.0 - kept) * trust
         if self.filtered is None:
             self.filtered, self._mass = probabilities, weight
         else:
             passed = time - self._last_time
             remaining = kept if passed == seconds else decay(passed, self._options.time_constant)
             self._mass = self._mass * remaining + weight
-            gain = weight / self._mass
+            gain = weight / self._mass if self._mass > 0.0 else 1.0
             self.filtered = [p + gain * (x - p) for p, x in zip(self.filtered, probabilities, strict=True)]
         self._last_time = time
         self._seconds += seconds

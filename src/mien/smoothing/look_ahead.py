@@ -23,7 +23,7 @@ from mien.results.track import Track
 from mien.smoothing.head_state import Estimate
 from mien.smoothing.options import SmoothingOptions
 from mien.smoothing.segmentation import LabelPrice, best_labels
-from mien.smoothing.smoother import SmoothedFaces, Smoother, check_faces, distributions
+from mien.smoothing.smoother import SmoothedFaces, Smoother, check_faces, distributions, frame_weights
 
 _FUZZ = 1e-9
 
@@ -61,6 +61,7 @@ class _TrackWindow:
         times: of the frames with the face, seconds.
         lengths: seconds until the next frame of the video; for the last one, as far as they are known.
         weights: mean of the seconds before and after each frame.
+        trust: weight of each frame because of its flags, 0–1.
         rows: head → k probabilities of each frame, or None.
         position: number of the frames that were returned.
         labels: head → its stable label.
@@ -69,15 +70,17 @@ class _TrackWindow:
     times: list[float] = field(default_factory=list)
     lengths: list[float] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
+    trust: list[float] = field(default_factory=list)
     rows: dict[str, list[list[float] | None]] = field(default_factory=dict)
     position: int = 0
     labels: dict[str, _LabelState] = field(default_factory=dict)
 
-    def add(self, time: float, interval: float, rows: Mapping[str, list[float] | None]) -> None:
+    def add(self, time: float, interval: float, rows: Mapping[str, list[float] | None], trust: float) -> None:
         """Add a frame, ``interval`` seconds after the one before it."""
         self.times.append(time)
         self.lengths.append(interval)
         self.weights.append(interval)
+        self.trust.append(trust)
         for name, row in rows.items():
             self.rows.setdefault(name, []).append(row)
             self.labels.setdefault(name, _LabelState())
@@ -90,10 +93,11 @@ class _TrackWindow:
     def estimate(self, head: str, half_width: float, price: LabelPrice) -> Estimate:
         """The results of the next frame to be returned."""
         at, rows, state = self.position, self.rows[head], self.labels[head]
-        label = best_labels(
-            rows[at:], self.lengths[at:], price, before=state.label, held=state.held, credit=state.credit
-        )[0]
-        state.add(label, rows[at], self.lengths[at])
+        leads = [_towards_even(row, trust) for row, trust in zip(rows[at:], self.trust[at:], strict=True)]
+        label = best_labels(leads, self.lengths[at:], price, before=state.label, held=state.held, credit=state.credit)[
+            0
+        ]
+        state.add(label, leads[0], self.lengths[at])
         return self._filtered(rows, half_width), label
 
     def move_on(self, half_width: float) -> None:
@@ -102,7 +106,7 @@ class _TrackWindow:
         oldest = self.times[self.position - 1] - half_width
         gone = next((i for i, time in enumerate(self.times) if time > oldest or i >= self.position), self.position)
         if gone:
-            del self.times[:gone], self.lengths[:gone], self.weights[:gone]
+            del self.times[:gone], self.lengths[:gone], self.weights[:gone], self.trust[:gone]
             for rows in self.rows.values():
                 del rows[:gone]
             self.position -= gone
@@ -110,16 +114,25 @@ class _TrackWindow:
     def _filtered(self, rows: list[list[float] | None], half_width: float) -> list[float] | None:
         now = self.times[self.position]
         used, weights = [], []
-        for time, weight, row in zip(self.times, self.weights, rows, strict=True):
+        for time, length, trust, row in zip(self.times, self.weights, self.trust, rows, strict=True):
+            weight = length * trust
             distance = abs(time - now)
             if row is not None and (distance < half_width or time == now):
                 used.append(row)
-                weights.append(weight * (1 + math.cos(math.pi * distance / half_width)) if half_width else 1.0)
+                weights.append(weight * (1 + math.cos(math.pi * distance / half_width)) if half_width else trust)
         total = math.fsum(weights)
         if not total > 0.0:
             return None
         filtered: list[float] = (np.array(weights) @ np.array(used) / total).tolist()
         return filtered
+
+
+def _towards_even(row: list[float] | None, trust: float) -> list[float] | None:
+    """A row whose leads of one label over another are ``trust`` times as large."""
+    if row is None or trust == 1.0:
+        return row
+    even = (1.0 - trust) / len(row)
+    return [trust * p + even for p in row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +201,11 @@ class LookAheadSmoother:
             for track in self._current:
                 self._windows[track].close_frame(passed)
             self._interval = passed if passed > 0.0 else self._interval
-        rows = {name: distributions(faces, name) for name in self._nominal}
+        trust = frame_weights(faces, self._options.flagged)
+        rows = {name: distributions(faces, name, trust) for name in self._nominal}
         for i, track in enumerate(tracks):
             window = self._windows.setdefault(track, _TrackWindow())
-            window.add(time, self._interval, {name: each[i] for name, each in rows.items()})
+            window.add(time, self._interval, {name: each[i] for name, each in rows.items()}, trust[i])
         self._current, self._time = tracks, time
         self._waiting.append(_Waiting(frame_index, time, faces, tuple(int(track) for track in ended)))
         ready = []
@@ -235,7 +249,7 @@ class LookAheadSmoother:
             "waiting": [[w.index, w.time, faces_to_state(w.faces), list(w.ended)] for w in self._waiting],
             "windows": {
                 str(track): {
-                    "times": w.times, "lengths": w.lengths, "weights": w.weights, "rows": w.rows,
+                    "times": w.times, "lengths": w.lengths, "weights": w.weights, "trust": w.trust, "rows": w.rows,
                     "position": w.position,
                     "labels": {name: [s.label, s.held, s.credit] for name, s in w.labels.items()},
                 }
@@ -257,7 +271,13 @@ class LookAheadSmoother:
         for track, saved in state["windows"].items():
             labels = {name: _LabelState(*values) for name, values in saved["labels"].items()}
             window = _TrackWindow(**{**saved, "labels": labels})
-            sizes = {len(window.times), len(window.lengths), len(window.weights), *map(len, window.rows.values())}
+            sizes = {
+                len(window.times),
+                len(window.lengths),
+                len(window.weights),
+                len(window.trust),
+                *map(len, window.rows.values()),
+            }
             if set(window.rows) != set(self._nominal) or len(sizes) != 1 or not 0 <= window.position <= sizes.pop():
                 raise InputError("the saved state is of other models", advice="start the video again, without it")
             self._windows[int(track)] = window

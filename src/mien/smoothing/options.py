@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from mien import defaults
 from mien.errors import InputError
 
+FLAGGED = ("keep", "weigh", "leave-out")
+"""Values of `SmoothingOptions.flagged`."""
+
 
 @dataclass(frozen=True, slots=True)
 class SmoothingOptions:
@@ -27,6 +30,9 @@ class SmoothingOptions:
         vote_seconds: seconds of frames that count as one independent vote, as long as the votes do not show it.
         min_episode: least length of an episode, seconds.
         bridge: longest gap in seconds between two stretches of one label that are one episode.
+        flagged: what frames count in which a face is flagged, such as "turned" or "dark" (`mien.results.view.FLAGS`):
+            "keep" as any other; "weigh" with `mien.defaults.FLAGGED_WEIGHT` in filter, stable label, means and pools
+            (a vote stays a vote); "leave-out" not at all, as if the model had not run.
 
     Raises:
         InputError: a value out of range.
@@ -42,6 +48,7 @@ class SmoothingOptions:
     vote_seconds: float = defaults.VOTE_SECONDS
     min_episode: float = defaults.MIN_EPISODE
     bridge: float = defaults.BRIDGE
+    flagged: str = defaults.FLAGGED
 
     def __post_init__(self) -> None:
         for name in ("window", "vote_seconds"):
@@ -50,6 +57,8 @@ class SmoothingOptions:
         for name in ("time_constant", "min_label", "change_cost", "hold", "settle", "min_episode", "bridge"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number of seconds, 0 or more, got {getattr(self, name)}")
+        if self.flagged not in FLAGGED:
+            raise InputError(f"flagged is one of {', '.join(FLAGGED)}, got {self.flagged!r}")
         if not 0.0 <= self.margin <= 1.0:
             raise InputError(f"margin is a difference of probabilities between 0 and 1, got {self.margin}")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.defaults import FLAGGED_WEIGHT
 from mien.errors import InputError
 from mien.models.card import Head
 from mien.results.faces import Faces
@@ -105,7 +106,8 @@ class Smoother:
         """
         tracks = self._check(time, faces)
         self._advance(time)
-        rows = {name: distributions(faces, name) for name in self._heads}
+        trust = frame_weights(faces, self._options.flagged)
+        rows = {name: distributions(faces, name, trust) for name in self._heads}
         seconds = self._interval
         kept = decay(seconds, self._options.time_constant)
         self._current = []
@@ -116,8 +118,8 @@ class Smoother:
             live.add_frame(time)
             for name, nominal in live.nominal.items():
                 estimate = None if estimates is None else estimates[name][i]
-                nominal.add_frame(time, seconds, kept, rows[name][i], estimate)
-            weight = max(score * min(box[2] - box[0], box[3] - box[1], LARGE), MIN_WEIGHT)
+                nominal.add_frame(time, seconds, kept, rows[name][i], estimate, trust[i])
+            weight = trust[i] * max(score * min(box[2] - box[0], box[3] - box[1], LARGE), MIN_WEIGHT)
             for name, ordered in live.ordered.items():
                 probabilities = rows[name][i]
                 if probabilities is not None:
@@ -255,11 +257,23 @@ def check_faces(faces: Faces, heads: Mapping[str, Head]) -> list[int]:
     return tracks
 
 
-def distributions(faces: Faces, head: str) -> list[list[float] | None]:
-    """The usable predictions of each face in a head: k values that sum to 1 in double precision, or None."""
+def frame_weights(faces: Faces, flagged: str) -> list[float]:
+    """Weight of this frame for each face, 0 to 1: what `SmoothingOptions.flagged` says where the face is flagged."""
+    weight = {"keep": 1.0, "weigh": FLAGGED_WEIGHT, "leave-out": 0.0}[flagged]
+    if weight == 1.0 or not len(faces):
+        return [1.0] * len(faces)
+    return [weight if one else 1.0 for one in faces.flagged.tolist()]
+
+
+def distributions(faces: Faces, head: str, weights: Sequence[float]) -> list[list[float] | None]:
+    """The usable predictions of each face in a head: k values that sum to 1 in double precision, or None.
+
+    Faces of weight 0 have none.
+    """
     if head not in faces.predictions:
         return [None] * len(faces)
-    return [_distribution(row) for row in faces.predictions[head].probabilities.tolist()]
+    rows = faces.predictions[head].probabilities.tolist()
+    return [_distribution(row) if weight else None for row, weight in zip(rows, weights, strict=True)]
 
 
 def _distribution(row: list[float]) -> list[float] | None:
