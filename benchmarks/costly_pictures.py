@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -25,6 +26,8 @@ WIDTH = HEIGHT = 5000
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    if kind == "HEIF":
+        pillow_heif.register_heif_opener()
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
@@ -99,6 +102,7 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
     "a WebP of 1,000 pictures": lambda: _animation("WEBP", 1000),
     "a GIF of 1,000 pictures": lambda: _animation("GIF", 1000),
     "an AVIF of 25 megapixels": lambda: flat("AVIF", speed=10),
+    "a HEIC of 48 megapixels, an ordinary photo": lambda: flat("HEIF", 8000, 6000),
     "a TIFF of 25 megapixels in 100 KB": lambda: flat("TIFF", compression="tiff_adobe_deflate"),
     "a JPEG 2000 of 3.6 MB of noise": lambda: saved(noise(1200, 1000), "JPEG2000"),
     "a text PPM of 3.9 MB": lambda: b"P3\n800 600\n255\n" + b"1 2 3 " * 650_000,

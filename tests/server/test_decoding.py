@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from helpers.pictures import astronaut, noise
 from helpers.serving import JPEG, PATIENCE, PausableDetector, assert_problem, blank, encoded, photo, service, wait_until
 from mien.media import decoder_process
+from mien.predict.model_set import ModelSet
+from mien.server.engine import InferenceEngine, PhotoRequest
+from mien.server.limits import ServiceLimits
 
 SLOW = jpeg_of_scans(5000, 5000, 190)
 """Takes seconds, and is not refused by the number of its scans."""
@@ -97,6 +101,32 @@ def test_a_photo_that_takes_too_long_is_stopped_and_others_are_answered_meanwhil
         assert problem["detail"].startswith(
             "the image took longer than 0.3 s of processor time to decode and was stopped; save it again"
         )
+
+
+def test_a_client_that_goes_away_ends_the_decoding_of_its_photo() -> None:
+    engine = InferenceEngine(PausableDetector(0), ModelSet(), ServiceLimits(), threads=1)
+
+    async def send_and_leave() -> None:
+        small = encoded(noise(48, 64), "TIFF")
+        await engine.analyze(small, PhotoRequest())  # starts the process
+        (process,) = engine.decoders._idle
+        os.kill(process.pid, signal.SIGSTOP)  # its decoding takes for ever, however fast the machine is
+        photo = asyncio.ensure_future(engine.analyze(small, PhotoRequest()))
+        while not engine.decoders._busy:
+            await asyncio.sleep(0.01)
+        photo.cancel()
+        await asyncio.gather(photo, return_exceptions=True)
+        began = time.monotonic()
+        while engine.decoders._busy:
+            assert time.monotonic() - began < PATIENCE
+            await asyncio.sleep(0.01)
+        assert not process.alive
+        assert not (await engine.analyze(small, PhotoRequest())).faces
+
+    try:
+        asyncio.run(send_and_leave())
+    finally:
+        engine.close(PATIENCE)
 
 
 def video_of(path: Path, *pictures: bytes) -> bytes:
