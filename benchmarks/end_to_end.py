@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", help="which images: validation to choose, test to report")
     parser.add_argument("--zoom", type=float, help="instead of the card's frame: FER2013's, this much larger")
     parser.add_argument("--box-weight", type=float, help="instead of the card's")
+    parser.add_argument("--roll-kept", type=float, help="instead of the card's")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 96, 160])
     parser.add_argument("--angles", type=float, nargs="+", default=[0, 15])
     parser.add_argument("--json", type=Path)
@@ -65,7 +66,8 @@ def main() -> None:
     loaded = Model(read_model(options.model), threads=1)
     frame = loaded.card.frame if options.zoom is None else zoom_frame(FER2013_FRAME, options.zoom)
     weight = frame.box_weight if options.box_weight is None else options.box_weight
-    model = replace(wrap_onnx(loaded), frame=replace(frame, box_weight=weight))
+    kept = frame.roll_kept if options.roll_kept is None else options.roll_kept
+    model = replace(wrap_onnx(loaded), frame=replace(frame, box_weight=weight, roll_kept=kept))
     direct = predict(model, part)
     detector = make_detector(DetectionOptions(options.detector, options.min_face), threads=1)
     print(f"{len(part)} {options.split} faces, {options.detector}; accuracy of those found: direct → end to end")

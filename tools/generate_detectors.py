@@ -142,6 +142,7 @@ def detector_page() -> str:
         "",
         "![Boxes and landmarks in eight scenes](images/detector/scenes.jpg)",
         "",
+        *_coarse_first(json.loads((RESULTS / "coarse_first.json").read_text(encoding="utf-8"))),
         *_whole_path(json.loads((RESULTS / "detector_whole_path.json").read_text(encoding="utf-8"))),
         "## Where it fails",
         "",
@@ -174,13 +175,37 @@ def detector_page() -> str:
     return "\n".join(lines)
 
 
+def _coarse_first(measured: dict[str, Any]) -> list[str]:
+    return [
+        "## One look at everything, not a coarse one first",
+        "",
+        "A look at half size that flags where to look closer was tried (`python benchmarks/coarse_first.py photos.parquet --json "
+        f"docs/results/coarse_first.json`, {measured['photos']} photos held out, {measured['faces']} faces of 16 to 40 pixels): at scores "
+        "at which it flags nearly all faces it flags most of the photo, so both looks together cost as much as the one, or more, and "
+        "where they cost less, faces are lost. Large pictures are scanned at the scale that the smallest face needs.",
+        "",
+        *table(
+            ["flagged from a score of", "faces in flagged parts", "flagged share of the photo", "cost beside one look"],
+            [
+                [
+                    str(row["score"]),
+                    f"{_percent(row['faces inside'])} %",
+                    f"{_percent(row['flagged'])} %",
+                    f"{row['cost']:.2f}",
+                ]
+                for row in measured["rows"]
+            ],
+        ),
+    ]
+
+
 def _whole_path(measured: dict[str, Any]) -> list[str]:
     return [
         "## Time",
         "",
         "`python benchmarks/whole_path_detectors.py --json docs/results/detector_whole_path.json`: from the file to the result, "
         "milliseconds of processor time, one thread. Before: MTCNN, faces from 40 pixels; after: this detector, faces from 16 "
-        "pixels. Measured in turns on a machine that was busy with other work, so the ratio counts, not the milliseconds.",
+        "pixels, where the row states nothing else. Measured in turns on a machine that was busy with other work, so the ratio counts, not the milliseconds.",
         "",
         *table(
             ["", "before", "after", "after / before"],

@@ -33,8 +33,9 @@ def on_grid(coordinates: NDArray[np.floating]) -> NDArray[np.float64]:
 def clip_boxes(boxes: NDArray[np.floating], size: tuple[int, int]) -> Array:
     """``(n, 4)`` boxes clamped to a picture of (width, height)."""
     width, height = size
-    limit = np.array([width, height, width, height], np.float32)
-    return np.asarray(np.clip(np.asarray(boxes, np.float32), 0, limit), np.float32)
+    limit = np.array([width, height, width, height], np.float64)
+    # in the precision that is given: single precision cannot hold every double
+    return np.asarray(np.clip(np.asarray(boxes), 0, limit), np.float32)
 
 
 def areas(boxes: NDArray[np.floating]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -30,6 +31,41 @@ def test_a_portrait_of_any_size_has_one_face(detector: MienDetector, picture, he
     faces = detector.detect(resize(rgb, (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))))
     assert len(faces) == 1, faces.boxes
     assert faces.boxes[0, 3] - faces.boxes[0, 1] == pytest.approx(height * side, rel=0.1)
+
+
+def _filled(top: int, bottom: int, colour: tuple[int, int, int]) -> np.ndarray:
+    picture = astronaut().copy()
+    picture[top:bottom, 180:266] = colour
+    return picture
+
+
+def _dark(factor: float) -> np.ndarray:
+    return (astronaut() * factor).astype(np.uint8)
+
+
+def _tilted(degrees: float) -> np.ndarray:
+    matrix = cv2.getRotationMatrix2D((222, 118), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(astronaut(), matrix, (512, 512), borderMode=cv2.BORDER_REFLECT), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        _filled(130, 174, (220, 225, 230)),
+        _filled(92, 112, (15, 15, 15)),
+        _filled(60, 92, (60, 40, 30)),
+        _dark(0.2),
+        np.repeat(cv2.GaussianBlur(astronaut(), (0, 0), 4)[..., 1:2], 3, axis=2),
+        _tilted(35),
+        _tilted(-35),
+        np.clip(astronaut() + np.random.default_rng(0).normal(0, 40, (512, 512, 3)), 0, 255).astype(np.uint8),
+    ],
+    ids=["mask", "sunglasses", "cap", "dark", "gray and blurred", "tilted left", "tilted right", "noisy"],
+)
+def test_a_face_is_found_where_it_is_covered_dark_or_tilted(detector: MienDetector, picture: np.ndarray) -> None:
+    faces = detector.detect(np.ascontiguousarray(picture))
+    assert len(faces) == 1, faces.boxes
+    assert iou(faces.boxes, BOX)[0, 0] > 0.5
 
 
 def test_a_face_in_doubt_counts_with_both_its_scores() -> None:

@@ -181,6 +181,10 @@ def test_wrong_input_is_refused():
         align_faces(noise(10, 10)[..., 0], faces, 8, "rgb", FRAME, "mtcnn")
 
 
+GRID = 0.06
+"""Pixels of a crop by which coordinates on a grid of 64ths of a pixel move its transform."""
+
+
 def test_a_box_that_agrees_with_the_landmarks_changes_nothing():
     frame = replace(FRAME, box_weight=0.5)
     points = np.asarray(FRAME.landmarks, np.float32) * 80 + [60, 40]
@@ -188,7 +192,7 @@ def test_a_box_that_agrees_with_the_landmarks_changes_nothing():
     faces = Faces.detected(box, np.ones(1), points[None], (300, 200))
     for weight in (0.0, 0.5, 1.0):
         found = crop_transforms(faces, 100, replace(frame, box_weight=weight), "haar", (300, 200))
-        np.testing.assert_allclose(found[0], [[1.25, 0, -75], [0, 1.25, -50]], atol=1e-4)
+        np.testing.assert_allclose(found[0], [[1.25, 0, -75], [0, 1.25, -50]], atol=GRID)
 
 
 def test_the_box_moves_a_face_half_way_and_never_turns_it():
@@ -196,7 +200,7 @@ def test_the_box_moves_a_face_half_way_and_never_turns_it():
     box = np.asarray([FRAME.boxes["haar"]], np.float32) * 80 + [70, 40, 70, 40]
     faces = Faces.detected(box, np.ones(1), points[None], (300, 200))
     half = crop_transforms(faces, 100, replace(FRAME, box_weight=0.5), "haar", (300, 200))[0]
-    np.testing.assert_allclose(half, [[1.25, 0, -81.25], [0, 1.25, -50]], atol=1e-4)
+    np.testing.assert_allclose(half, [[1.25, 0, -81.25], [0, 1.25, -50]], atol=GRID)
     turned = (points - 100) @ np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32) + 100
     tilted = replace(faces, landmarks=turned[None].astype(np.float32))
     alone = crop_transforms(tilted, 100, FRAME, "haar", (300, 200))[0]
@@ -216,3 +220,21 @@ def test_a_box_at_the_border_or_of_an_unknown_detector_is_not_asked():
     np.testing.assert_array_equal(
         crop_transforms(inside, 100, replace(FRAME, box_weight=0.5), "new", (300, 200)), plain
     )
+
+
+@pytest.mark.parametrize(("roll", "left"), [(0, 0), (10, 3), (-10, -3), (20, 6), (40, 6), (-90, -6), (180, 6)])
+def test_a_share_of_a_small_roll_stays_in_the_crop(roll: float, left: float) -> None:
+    points = np.asarray(FRAME.landmarks, np.float64) * 100 - 50
+    turn = np.exp(1j * np.deg2rad(roll))
+    turned = (points[:, 0] + 1j * points[:, 1]) * turn
+    landmarks = np.stack([turned.real, turned.imag], axis=1)[None].astype(np.float32) + 150
+    faces = Faces.detected(np.array([[110, 110, 190, 190]], np.float32), np.ones(1, np.float32), landmarks, (300, 300))
+    full = crop_transforms(faces, 100, FRAME, "mien", (300, 300))[0]
+    part = crop_transforms(faces, 100, replace(FRAME, roll_kept=0.3), "mien", (300, 300))[0]
+    kept = np.rad2deg(np.arctan2(part[1, 0], part[0, 0]) - np.arctan2(full[1, 0], full[0, 0]))
+    kept = (kept + 180) % 360 - 180
+    assert abs(kept) == pytest.approx(6, abs=0.1) if abs(roll) == 180 else kept == pytest.approx(left, abs=0.1)
+    # scale and middle stay
+    assert np.hypot(*part[0, :2]) == pytest.approx(np.hypot(*full[0, :2]), rel=1e-6)
+    middle = np.linalg.solve(full[:, :2], 50 - full[:, 2])
+    np.testing.assert_allclose(part[:, :2] @ middle + part[:, 2], 50, atol=1e-6)

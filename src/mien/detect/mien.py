@@ -69,7 +69,7 @@ RUN_FILE = "detector.onnx"
 """What the training of a detector exports into its run folder, in float32."""
 _FACES_AT_ONCE = 32
 """Faces in one run of the network of landmarks: activations of more do not stay in the processor's cache."""
-_OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
+OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
 
 
 class MienDetector:
@@ -176,7 +176,7 @@ class MienDetector:
         return faces, origin[rows_of_faces(found.boxes, found.scores, size)]
 
     def _forward(self, images: NDArray[np.uint8]) -> Sequence[Floats]:
-        return run_session(self._network, _OUTPUTS, {"images": images}, NETWORK.filename)
+        return run_session(self._network, OUTPUTS, {"images": images}, NETWORK.filename)
 
     def _points(self, crops: NDArray[np.uint8]) -> Floats:
         parts = [crops[start : start + _FACES_AT_ONCE] for start in range(0, len(crops), _FACES_AT_ONCE)]
@@ -191,7 +191,7 @@ def _open_network(model: Path | None, threads: int | None, device: str) -> Sessi
     if not model.is_file():
         raise MissingFileError("no such file", path=model, advice=f"give {RUN_FILE} of a run of `mien train detector`")
     session = open_session(model, threads=threads, device=device)
-    if [one.name for one in session.inputs] != ["images"] or {one.name for one in session.outputs} != set(_OUTPUTS):
+    if [one.name for one in session.inputs] != ["images"] or {one.name for one in session.outputs} != set(OUTPUTS):
         raise ModelError("is no network of this detector", path=model, advice=f"give {RUN_FILE} of a run folder")
     return session
 

@@ -142,6 +142,8 @@ class CropFrame:
         boxes: detector name → xyxy of that detector's box in the crop, for faces without landmarks.
         box_weight: weight (0–1) of the box in scale and centre where a face has landmarks too; the rotation comes from
             the landmarks alone.
+        roll_kept: share (0–1) of a face's roll that stays in its crop, at most `mien.predict.align.MAX_KEPT_ROLL`:
+            landmarks measure a small roll with an error, and the pictures that the network learnt from hold some.
 
     Raises:
         ModelError: a value out of range.
@@ -150,11 +152,15 @@ class CropFrame:
     landmarks: tuple[tuple[float, float], ...]
     boxes: Mapping[str, tuple[float, float, float, float]]
     box_weight: float = 0.0
+    roll_kept: float = 0.0
 
     def __post_init__(self) -> None:
         numbers = [*(v for point in self.landmarks for v in point), *(v for box in self.boxes.values() for v in box)]
-        if any(not abs(v) <= _MAX_COORDINATE for v in numbers) or not 0 <= self.box_weight <= 1:
-            raise ModelError("card: a crop frame holds fractions of the crop's side, and box_weight is 0-1")
+        shares = self.box_weight, self.roll_kept
+        if any(not abs(v) <= _MAX_COORDINATE for v in numbers) or not all(0 <= share <= 1 for share in shares):
+            raise ModelError(
+                "card: a crop frame holds fractions of the crop's side, and box_weight and roll_kept are 0-1"
+            )
         if len(self.landmarks) != 5 or len(set(self.landmarks)) < 2:
             raise ModelError(f"card: a crop frame has five landmarks that differ, got {len(self.landmarks)}")
         for name, (left, top, right, bottom) in self.boxes.items():
@@ -294,6 +300,7 @@ class Card:
                     landmarks=tuple((float(x), float(y)) for x, y in frame["landmarks"]),
                     boxes={k: (v[0], v[1], v[2], v[3]) for k, v in frame["boxes"].items()},
                     box_weight=float(frame.get("box_weight", 0.0)),
+                    roll_kept=float(frame.get("roll_kept", 0.0)),
                 ),
                 mean=tuple(raw.pop("mean")),
                 std=tuple(raw.pop("std")),

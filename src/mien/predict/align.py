@@ -14,6 +14,8 @@ from mien.geometry import clip_boxes, on_grid, similarity, warp
 from mien.models.card import CropFrame
 from mien.results.faces import Faces
 
+MAX_KEPT_ROLL = float(np.deg2rad(6))
+"""Radians of a face's roll that stay in its crop at most, see `mien.models.card.CropFrame`."""
 _FALLBACK_BOX = "default"
 _MIN_SPREAD = 0.5
 """Pixels (root mean square about their centre) below which five landmarks do not define a face's size or rotation."""
@@ -27,7 +29,8 @@ def align_faces(
     """Crop every face of a picture, aligned to a crop frame.
 
     A face with landmarks is rotated, scaled and shifted by the similarity transform that fits them best to
-    ``frame.landmarks``; ``frame.box_weight`` then moves scale and centre towards those that its box gives. A face
+    ``frame.landmarks``; ``frame.box_weight`` then moves scale and centre towards those that its box gives, and
+    ``frame.roll_kept`` of a small roll is left in. A face
     without landmarks is aligned by its box alone. Outside the picture its border is repeated.
 
     Args:
@@ -84,6 +87,8 @@ def crop_transforms(
         goal = np.asarray(frame.boxes[detector], np.float64) * card_size
         by_box = _box_transforms(boxes[whole], goal)
         matrices[whole] = _blend_transforms(matrices[whole], by_box, frame.box_weight, card_size)
+    if frame.roll_kept and usable.any():
+        matrices[usable] = _keep_roll(matrices[usable], frame.roll_kept, card_size)
     if not usable.all():
         fractions = frame.boxes.get(detector, frame.boxes.get(_FALLBACK_BOX))
         if fractions is None:
@@ -144,4 +149,17 @@ def _blend_transforms(
     out = np.empty_like(by_landmarks)
     out[:, 0] = np.stack([blend.real, -blend.imag, shift.real], axis=1)
     out[:, 1] = np.stack([blend.imag, blend.real, shift.imag], axis=1)
+    return out
+
+
+def _keep_roll(matrices: NDArray[np.float64], share: float, size: int) -> NDArray[np.float64]:
+    """``(n, 2, 3)``: rotated less about the crop's middle, by a share of each rotation, at most `MAX_KEPT_ROLL`."""
+    middle = (size / 2) * (1 + 1j)
+    a = matrices[:, 0, 0] + 1j * matrices[:, 1, 0]
+    turn = np.exp(-1j * np.clip(share * np.angle(a), -MAX_KEPT_ROLL, MAX_KEPT_ROLL))
+    shift = middle + turn * (matrices[:, 0, 2] + 1j * matrices[:, 1, 2] - middle)
+    a = a * turn
+    out = np.empty_like(matrices)
+    out[:, 0] = np.stack([a.real, -a.imag, shift.real], axis=1)
+    out[:, 1] = np.stack([a.imag, a.real, shift.imag], axis=1)
     return out

@@ -182,7 +182,9 @@ def run(call: DetectorRun) -> Path:
         report=_print_state if call.progress else None,
     )
     exported = call.out / RUN_FILE
-    if rank() == 0:
+    # a run that was complete before is exported already
+    current = exported.is_file() and exported.stat().st_mtime >= checkpoint.stat().st_mtime
+    if rank() == 0 and not current:
         from mien.training.detection.export import describe, export_detector
 
         with atomic_path(exported) as temporary:

@@ -93,6 +93,7 @@ def _card(name: str, model: Model, models: ModelSet) -> dict[str, Any]:
             "landmarks": [list(point) for point in card.frame.landmarks],
             "boxes": {key: list(box) for key, box in card.frame.boxes.items()},
             "box_weight": card.frame.box_weight,
+            "roll_kept": card.frame.roll_kept,
         },
         "heads": [
             _head(head, shown if shown in models.heads else None, model.prior)

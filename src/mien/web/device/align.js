@@ -6,13 +6,15 @@ import { onGrid, warp } from "./pixels.js";
  * @typedef {import("./pixels.js").Rgb} Rgb
  * @typedef {import("./pixels.js").Matrix} Matrix
  * @typedef {import("./detector.js").Candidate} Candidate
- * @typedef {{ landmarks: number[][], boxes: Record<string, number[]>, box_weight: number }} Frame
+ * @typedef {{ landmarks: number[][], boxes: Record<string, number[]>, box_weight: number, roll_kept: number }} Frame
  * @typedef {{ re: number, im: number }} Complex
  */
 
 const MIN_SPREAD = 0.5;
 const MIN_CORRELATION = 0.5;
 const FALLBACK = "default";
+/** Radians of a face's roll that stay in its crop at most. */
+const MAX_KEPT_ROLL = (6 * Math.PI) / 180;
 
 /**
  * @param {Rgb} image @param {Candidate[]} faces @param {number} side pixels of a crop @param {Frame} frame
@@ -36,8 +38,20 @@ export function cropTransform(image, face, side, frame, detector) {
   const byPoints = similarity(points, target);
   // a box that the picture's border cuts does not show where the face is
   const whole = box[0] > 0 && box[1] > 0 && box[2] < image.width && box[3] < image.height;
-  if (!frame.box_weight || !frame.boxes[detector] || !whole) return byPoints;
-  return blend(byPoints, boxTransform(box, goalOf(frame.boxes[detector])), frame.box_weight, side);
+  const blended =
+    frame.box_weight && frame.boxes[detector] && whole
+      ? blend(byPoints, boxTransform(box, goalOf(frame.boxes[detector])), frame.box_weight, side)
+      : byPoints;
+  return frame.roll_kept ? keepRoll(blended, frame.roll_kept, side) : blended;
+}
+
+/** Rotated less about the middle of the crop, by a share of the rotation. @param {Matrix} matrix @param {number} share @param {number} side @returns {Matrix} */
+function keepRoll([re, , x, im, , y], share, side) {
+  const angle = -Math.min(Math.max(share * Math.atan2(im, re), -MAX_KEPT_ROLL), MAX_KEPT_ROLL);
+  const [cos, sin, middle] = [Math.cos(angle), Math.sin(angle), side / 2];
+  const [dx, dy] = [x - middle, y - middle];
+  const a = { re: re * cos - im * sin, im: re * sin + im * cos };
+  return matrixOf(a, { re: middle + dx * cos - dy * sin, im: middle + dx * sin + dy * cos });
 }
 
 /** @param {number[][]} points @returns {{ centred: Complex[], mean: Complex }} */

@@ -19,7 +19,7 @@ export function readCard(file) {
   const card = {
     ...raw,
     measures: raw.measures ?? [],
-    frame: { ...raw.frame, box_weight: raw.frame.box_weight ?? 0 },
+    frame: { ...raw.frame, box_weight: raw.frame.box_weight ?? 0, roll_kept: raw.frame.roll_kept ?? 0 },
     heads: raw.heads.map((/** @type {any} */ head, /** @type {number} */ i) => headOf(head, i === 0)),
     json: raw,
   };
