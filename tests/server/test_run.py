@@ -125,9 +125,10 @@ def test_silent_connections_give_way_to_those_that_ask(server: ServeProcess) -> 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="ulimit is POSIX")
 def test_few_open_files_are_reported_at_start_and_idle_connections_fill_no_log(tmp_path: Path) -> None:
-    with ServeProcess(open_files=256, TMPDIR=str(tmp_path)) as server, contextlib.ExitStack() as stack:
-        assert "at most 55 connections instead of 256" in server.wait_for("ulimit")
-        for _ in range(300):
+    # the test itself may have no more than 256 open
+    with ServeProcess(open_files=190, TMPDIR=str(tmp_path)) as server, contextlib.ExitStack() as stack:
+        assert "at most 22 connections instead of 256" in server.wait_for("ulimit")
+        for _ in range(150):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE))
         wait_until(lambda: _answers(server.port))
         for _ in range(5):
@@ -149,14 +150,14 @@ def test_the_soft_limit_of_open_files_is_raised(tmp_path: Path) -> None:
         "import resource\n"
         "from mien.server.limits import ServiceLimits\n"
         "from mien.server.open_files import fit_open_files\n"
-        "limits = ServiceLimits(connections=700)\n"
+        "limits = ServiceLimits(connections=40, client_connections=40)\n"
         "assert fit_open_files(limits) == (limits, None)\n"
         "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )
-    command = ["sh", "-c", 'ulimit -S -n 256 && exec "$@"', "sh", sys.executable, "-c", code]
+    command = ["sh", "-c", 'ulimit -S -n 100 && exec "$@"', "sh", sys.executable, "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert run.stderr == ""
-    assert int(run.stdout) > 1400
+    assert int(run.stdout) > 200
 
 
 def test_errors_of_the_event_loop_are_one_line_and_rare(caplog: pytest.LogCaptureFixture) -> None:
@@ -333,8 +334,9 @@ def test_what_prevents_the_start_is_one_line(server: ServeProcess) -> None:
     command = [sys.executable, "-W", "error", "-m", "mien", "serve", "--port", str(server.port)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 1
-    assert run.stderr.startswith(f"mien: 127.0.0.1 port {server.port} cannot be listened on")
-    assert len(run.stderr.splitlines()) == 1, run.stderr
+    *notes, line = run.stderr.splitlines()
+    assert line.startswith(f"mien: 127.0.0.1 port {server.port} cannot be listened on")
+    assert all("ulimit -n" in note for note in notes), run.stderr
 
 
 def curl_examples() -> list[str]:

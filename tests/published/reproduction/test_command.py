@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
+from helpers.pictures import astronaut
 from helpers.reproduction_results import fabricated
 from mien.cli import cli
 from mien.datasets.prepared_file import read_prepared
@@ -39,6 +42,21 @@ def test_the_command_runs_a_row(data: Path, tmp_path: Path) -> None:
     assert document["row"] == "attention-parallel"
     assert document["runs"][0]["data_sha256"]
     assert len(read_prepared(data)) == 70
+
+
+@pytest.mark.usefixtures("small", "data")
+def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    block = readme.split("## Published networks")[1].split("```sh\n")[1].split("```")[0]
+    calls = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert [call[:2] for call in calls] == [["mien", name] for name in ("reproduce", "reproduce", "export", "analyze")]
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(astronaut()).save("photo.jpg")
+    for _, *call in calls:
+        done = CliRunner().invoke(cli, call, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+    assert "photo.jpg" in done.output
+    assert Path("attention.onnx").is_file()
 
 
 def test_a_queue_in_the_background_writes_its_log_and_only_one_runs(data: Path, tmp_path: Path) -> None:
