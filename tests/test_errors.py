@@ -6,13 +6,20 @@ import pickle
 
 import pytest
 
-from mien.errors import ImageError, ImageTooLargeError, MienError, MissingExtraError, display_path
+from mien.errors import ImageError, ImageTooLargeError, MienError, MissingExtraError, choose_one, display_path
 
 
 def test_the_message_is_made_from_the_fields() -> None:
     assert str(ImageError("is empty")) == "is empty"
     assert str(ImageError("is empty", path="a.jpg")) == "a.jpg: is empty"
     assert str(ImageError("is empty", path="a.jpg", advice="copy it again")) == "a.jpg: is empty; copy it again"
+
+
+def test_a_long_list_of_names_is_left_out_where_the_nearest_are_known() -> None:
+    many = [f"network-{number}" for number in range(60)]
+    assert choose_one("netwerk-7", many) == "did you mean 'network-7' or 'network-57' or 'network-47'?"
+    assert choose_one("x", many).endswith("network-58, network-59")
+    assert choose_one("hapy", ("happy", "sad")) == "did you mean 'happy'? There are happy, sad"
 
 
 def test_an_error_about_a_path_keeps_everything_else() -> None:

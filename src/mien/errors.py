@@ -12,6 +12,8 @@ from typing import Any, ClassVar, TypeVar
 
 _LONGEST, _END = 1500, 300
 """Characters of a message, and of its end, which holds the advice, where more would be left out."""
+_MOST_NAMES = 20
+"""Names in a message that has the nearest ones already."""
 _LONGEST_PATH, _PATH_START, _PATH_END = 200, 120, 60
 """Characters of a path in a message, and of its two ends where it is longer."""
 
@@ -134,7 +136,7 @@ def unknown_name(
 
 
 def choose_one(name: str, known: Iterable[str]) -> str:
-    """Advice about a name that is not among the known ones: the nearest of them, and all there are.
+    """Advice about a name that is not among the known ones: the nearest of them, and all there are, unless many.
 
     Example:
         >>> choose_one("hapy", ("happy", "sad")), choose_one("x", ("happy", "sad"))
@@ -143,6 +145,8 @@ def choose_one(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = " or ".join(map(repr, nearest_names(name, names)))
     there_are = f"here are {', '.join(names)}"
+    if near and len(names) > _MOST_NAMES:
+        return f"did you mean {near}?"
     return f"did you mean {near}? T{there_are}" if near else f"t{there_are}"
 
 

@@ -73,13 +73,14 @@ def test_a_death_by_chance_changes_nothing(
     assert parts(tmp_path / "out") == whole
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_killed(
     source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "ONE_BY_ONE_AFTER", 1)
     deadly("if source.endswith('p001.jpg'): time.sleep(600)")
     (shard,) = make_plan(str(source / "p00[0-2].jpg")).shards
-    with Worker(prepared, silence=2.5) as worker:
+    with Worker(prepared, silence=15) as worker:
         finished = worker.run(shard)
     assert finished.counts.errors == 1
     assert finished.counts.inputs == 3

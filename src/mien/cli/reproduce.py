@@ -11,6 +11,7 @@ import click
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, threads_option
 from mien.cli.output import table_console
 from mien.file_lock import lock_folder
+from mien.files import make_folder, output_errors
 
 PUBLISHED_RESULTS = Path("docs", "results", "reproduction")
 """Results of the repository, which the page of the documentation is written from."""
@@ -94,7 +95,7 @@ def command(
         from mien.published.reproduction.rows import OPTIONS, select_rows
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "train", "training") from error
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with lock_folder(out):
         whole = run_queue(
             select_rows(rows),
@@ -113,12 +114,12 @@ def command(
 
 def _continue_in_background(out: Path) -> Path:
     """Start this call again in a process of its own, without the option; returns its log."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with lock_folder(out):  # refused here, not in the log, where a queue runs already
         pass
     log = out / LOG
     line = [sys.executable, "-m", "mien", *(word for word in sys.argv[1:] if word != BACKGROUND)]
-    with log.open("ab") as stream:
+    with output_errors(log), log.open("ab") as stream:
         subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
     return log
 

@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mien.errors import InputError, MissingExtraError, TrainingError
-from mien.files import output_errors
+from mien.files import make_folder
 
 SQLITE_FILE = "study.db"
 """The SQLite file of a search without ``--storage``, in its folder."""
@@ -109,8 +109,7 @@ def open_storage(url: URL, *, heartbeat: int, stale: TrialCallback | None = None
     if url.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": _BUSY_SECONDS}
         if url.database is not None:
-            with output_errors(url.database):
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(url.database).parent)
     else:
         options["connect_args"] = {"connect_timeout": _CONNECT_SECONDS}
     on_stale = _requeue_then(stale)
