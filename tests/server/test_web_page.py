@@ -898,7 +898,8 @@ def test_pictures_stay_on_the_device_unless_the_server_is_chosen(chrome: Any, se
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
     page.goto(service.url)
-    expect(page.locator("#server-text")).to_have_text("On this device")
+    # networks and runtime are compressed and loaded first
+    expect(page.locator("#server-text")).to_have_text("On this device", timeout=5000 * SECONDS)
     assert page.locator("input[name=place][value=device]").is_checked()
     assert page.evaluate("crossOriginIsolated")
     page.set_input_files("#photo-files", str(media.smiling))

@@ -127,6 +127,7 @@ def test_the_same_faces_as_python(chrome: Any, host: StaticHost, tmp_path: Path)
     page, watch = visit(chrome, host.url)
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method) if request.method != "GET" else None)
+    page.context.set_offline(True)
     page.set_input_files("#photo-files", [str(file) for file in files])
     page.wait_for_selector(f"#photos-list > li:nth-child({len(files)})")
     page.wait_for_selector(".tile[data-state=busy]", state="detached", timeout=3000 * SECONDS)
@@ -313,6 +314,11 @@ def test_one_file_opens_from_a_double_click(chrome: Any, site: Site, tmp_path: P
     page.wait_for_selector(".photo[data-state=done]")
     headings = page.locator(".photo .face h4").all_text_contents()
     assert headings == ["Face 1: happy", "Face 2: neutral"]
+    file = clip(tmp_path / "short.webm", frames=6, codec="libvpx", draw=Pan.astronaut((240, 180)))
+    page.get_by_role("link", name="Clip").click()
+    page.set_input_files("#clip-file", str(file))
+    page.wait_for_selector("#clip-result:not([hidden])", timeout=3000 * SECONDS)
+    assert "6 frames analysed" in page.locator("#clip-count").text_content()
     assert watch.problems == []
 
 

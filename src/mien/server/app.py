@@ -79,7 +79,8 @@ def create_app(
         pool.on_start = lambda kind, seconds: metrics.waits.labels(kind.value).observe(seconds)
     metrics.set_build(engine.describe())
     # the work folder and the videos are made when the app starts
-    app.state.parts, app.state.device = (engine, access, limits, metrics), device
+    app.state.parts = engine, access, limits, metrics
+    app.state.device, app.state.device_files = device, {}
     for router in (photos.router, videos.router, live.router, info.router, deepface.router):
         app.include_router(router, dependencies=[Depends(refuse_unknown_parameters)])
     app.include_router(web_page.router)

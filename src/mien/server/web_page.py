@@ -9,7 +9,7 @@ import asyncio
 import functools
 import hashlib
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -70,14 +70,14 @@ async def index(request: Request) -> Response:
 async def static(request: Request, name: str) -> Response:
     """A file of the page."""
     if name.endswith(".mjs"):  # of others, where they are at hand
-        return _respond(request, name, await _offered(request, DeviceOffer.modules))
+        return _respond(request, name, await _offered(request, "modules"))
     return _respond(request, name)
 
 
 @router.get("/assets/{name:path}")
 async def assets(request: Request, name: str) -> Response:
     """What the page computes with in the browser; needs the key, because it may be models of one's own."""
-    files = await _offered(request, DeviceOffer.assets)
+    files = await _offered(request, "assets")
     if not files:
         detail = "run `mien web --single page.html` on this server once: it fetches what computing in the page takes"
         raise ProblemError("not-found", detail)
@@ -96,15 +96,26 @@ async def docs(request: Request) -> Response:
     return Response(_interface_page(request.app.openapi()), media_type="text/html; charset=utf-8")
 
 
-async def _offered(request: Request, which: Callable[[DeviceOffer], Mapping[str, bytes]]) -> dict[str, StaticFile]:
-    offer: DeviceOffer | None = getattr(request.app.state, "device", None)
-    if offer is None:
-        return {}
-    try:
-        files = await asyncio.to_thread(which, offer)
-    except MienError as error:
-        raise ProblemError("not-found", f"this server cannot let the page compute: {error}") from None
-    return {name: _file(name, content) for name, content in files.items()}
+async def _offered(request: Request, which: str) -> Mapping[str, StaticFile]:
+    """The ``assets`` or ``modules`` with which the page computes; none where they are not offered."""
+    state = request.app.state
+    if state.device is not None and not state.device_files:
+        try:
+            state.device_files = await asyncio.to_thread(_read_offer, state.device)
+        except MienError as error:
+            raise ProblemError("not-found", f"this server cannot let the page compute: {error}") from None
+    files: Mapping[str, StaticFile] = state.device_files.get(which, {})
+    return files
+
+
+def _read_offer(offer: DeviceOffer) -> dict[str, dict[str, StaticFile]]:
+    """Empty where nothing is offered yet."""
+    found = {"assets": offer.assets(), "modules": offer.modules()}
+    return {
+        which: {name: _file(name, content) for name, content in files.items()}
+        for which, files in found.items()
+        if files
+    }
 
 
 def _respond(request: Request, name: str, files: Mapping[str, StaticFile] | None = None) -> Response:

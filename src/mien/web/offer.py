@@ -11,6 +11,9 @@ from mien.predict.model_set import ModelSet
 from mien.web.runtime import SCRIPT, VIDEO_READER, cached_runtime
 from mien.web.site import device_assets
 
+_LEVEL = 1
+"""Of the compression: the first page waits for it."""
+
 
 class DeviceOffer:
     """The files with which the page computes as the service does; made when they are first asked for.
@@ -47,6 +50,6 @@ class DeviceOffer:
             if self._files is None and runtime is not None:
                 networks = ModelSet.read(self._models, prior=self._prior)
                 loaded = ModelSet.open(self._models, threads=1, prior=self._prior)
-                assets = device_assets(runtime, loaded, networks, min_face=self._min_face)
+                assets = device_assets(runtime, loaded, networks, min_face=self._min_face, level=_LEVEL)
                 self._files = assets, {name: runtime[name] for name in (SCRIPT, VIDEO_READER)}
             return self._files or ({}, {})

@@ -100,6 +100,7 @@ def device_assets(
     networks: Mapping[str, bytes],
     *,
     min_face: int | None = defaults.MIN_FACE,
+    level: int = 9,
 ) -> dict[str, bytes]:
     """What the page computes with: settings, networks and runtime; name → content.
 
@@ -108,6 +109,7 @@ def device_assets(
         models: what predicts.
         networks: name of each of them → content of its file.
         min_face: height of the smallest face to detect, pixels; None as for `mien.detect.mien.MienDetector`.
+        level: of the compression, 1 (fast) to 9 (small).
 
     Raises:
         InputError: a model that takes more than pixels.
@@ -124,7 +126,7 @@ def device_assets(
     files: dict[str, dict[str, Any]] = {}
     assets: dict[str, bytes] = {}
     for name, (file, content) in contents.items():
-        compressed = gzip.compress(content, 9, mtime=0)
+        compressed = gzip.compress(content, level, mtime=0)
         sha256 = hashlib.sha256(content).hexdigest()
         # with its hash in the name, a file in a browser's cache is never an older one
         stem, suffix = file.rsplit(".", 1)
