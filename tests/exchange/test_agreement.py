@@ -185,6 +185,10 @@ def test_tiers_are_paired_by_name_subject_or_as_asked() -> None:
 
 
 def test_nothing_to_compare_and_arguments_that_cannot_be() -> None:
+    long = tier((0, 9e8, "a"))
+    with pytest.raises(InputError, match="more than 200,000 blocks of 5 s to resample; choose longer blocks"):
+        measure_agreement([(long, long)])
+    assert measure_agreement([(long, long)], block=1e5, resamples=20).observed.value == 1
     pair = [(tier((0, 1, "a")), tier((1, 2, "a")))]
     with pytest.raises(InputError, match="no time with a label in both"):
         measure_agreement(pair)

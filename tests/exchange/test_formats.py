@@ -337,6 +337,26 @@ def test_damaged_codings_are_one_line(tmp_path: Path, suffix: str, content: byte
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ends early.TextGrid", '"ooTextFile" "TextGrid" 0 2 <exists> 1 "IntervalTier"'),
+        ("huge.TextGrid", '"ooTextFile" "TextGrid" 0 2 <exists> 1e999'),
+        ("encoding.eaf", '<?xml version="1.0" encoding="YTF-8"?><ANNOTATION_DOCUMENT/>'),
+        ("infinite.csv", "start,end,label\n0,inf,a\n"),
+        ("nan.csv", "start,end,label\nnan,1,a\n"),
+        ("backwards.csv", "start,end,label\n2,1,a\n"),
+        ("huge.json", '{"heads": {"e": {"labels": ["a"], "ordered": false}}, "coverage": {"seconds": 3}, '
+         '"tracks": [{"track": 1, "end": 3, "episodes": [{"head": "e", "label": "a", "start": 1e999, "end": 2}]}]}'),
+    ],
+)  # fmt: skip
+def test_what_a_fuzzer_found_is_one_line(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_coding(tmp_path / name)
+    assert name in str(caught.value)
+
+
 def test_codings_by_other_names(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError):
         read_coding(tmp_path / "none.eaf")

@@ -30,6 +30,8 @@ Float = NDArray[np.float64]
 BLOCK, TOLERANCE, RESAMPLES = 5.0, 0.5, 2000
 """Defaults: seconds of a block, seconds between two onsets of the same event, resamples."""
 _LEVEL = 0.95
+_MOST_BLOCKS, _MOST_COUNTS = 200_000, 10_000_000
+"""Blocks of all tiers, and counts in memory at once."""
 _SHORT = 0.002
 """Differences of at most two milliseconds are those of rounded times."""
 
@@ -256,6 +258,8 @@ def measure_agreement(
     renamed = [(_renamed(one, rename or {}), _renamed(other, rename or {})) for one, other in tiers]
     names = _all_labels(renamed, labels, rename or {}, absent=absent)
     pieces = [_pieces(one, other, span, absent=absent) for one, other in renamed]
+    if sum(end - start for found in pieces for start, end, _, _ in found) > _MOST_BLOCKS * block:
+        raise InputError(f"more than {_MOST_BLOCKS:,} blocks of {block:g} s to resample", advice="choose longer blocks")
     index = {name: i for i, name in enumerate(names)}
     k = len(names)
     blocks: list[Float] = []
@@ -285,8 +289,7 @@ def measure_agreement(
         raise InputError(
             "there is no time with a label in both codings", advice="check that they share labels and times"
         )
-    counts = np.random.default_rng(seed).multinomial(len(stacked), np.full(len(stacked), 1 / len(stacked)), resamples)
-    sums = counts.astype(np.float64) @ stacked
+    sums = _resampled(stacked, resamples, seed)
     matrices_all = np.concatenate([total[None], sums])[:, : k * k].reshape(-1, k, k)
     event_sums = np.concatenate([total[None], sums])[:, k * k :].reshape(-1, 3, k)
     weighted = {
@@ -312,6 +315,17 @@ def measure_agreement(
         differences=_differences(renamed, pieces),
         pairs=tuple((one.name, other.name) for one, other in tiers),
     )
+
+
+def _resampled(blocks: Float, resamples: int, seed: int) -> Float:
+    """``(resamples, columns)`` sums of as many blocks, drawn with replacement."""
+    generator, shares = np.random.default_rng(seed), np.full(len(blocks), 1 / len(blocks))
+    at_once = max(1, _MOST_COUNTS // len(blocks))
+    parts = [
+        generator.multinomial(len(blocks), shares, min(at_once, resamples - done)).astype(np.float64) @ blocks
+        for done in range(0, resamples, at_once)
+    ]
+    return np.concatenate(parts)
 
 
 def _renamed(tier: Tier, rename: Mapping[str, str]) -> Tier:

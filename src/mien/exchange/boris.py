@@ -140,7 +140,7 @@ def read_boris(path: Path, observation: str | None = None) -> Coding:
         chosen = _choose(list(observations), observation, path)
         return _read_observation(observations[chosen], project)
     except (
-        EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
+        ArithmeticError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
     ) as error:  # fmt: skip
         if isinstance(error, InputError):
             raise

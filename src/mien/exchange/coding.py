@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import DataError
 from mien.results.face_columns import Records
 from mien.results.video import VideoReport
 
 Float = NDArray[np.float64]
+_LONGEST = 1e9
+"""Seconds: no recording is longer."""
 _LATE = 3.0
 """A frame that comes this many usual steps after the one before does not continue it."""
 _FUZZ = 1e-6
@@ -31,11 +34,18 @@ class Interval:
         start: seconds.
         end: seconds; ``start`` for a point in time.
         label: its name.
+
+    Raises:
+        DataError: times that are no numbers, or an end before the start.
     """
 
     start: float
     end: float
     label: str
+
+    def __post_init__(self) -> None:
+        if not (abs(self.start) < _LONGEST and abs(self.end) < _LONGEST and self.start <= self.end):
+            raise DataError(f"a label from {self.start:g} to {self.end:g} seconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def read_elan(path: Path) -> Coding:
             one.attrib["CV_ID"]: tuple(value.text or "" for value in (*one.iter("CVE_VALUE"), *one.iter("CV_ENTRY")))
             for one in root.iter("CONTROLLED_VOCABULARY")
         }
-    except (ElementTree.ParseError, ValueError, KeyError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise DataError(f"is no ELAN file that can be read ({error})", path=path) from None
     ends = [one.end for tier in tiers for one in tier.intervals]
     used = {tier.head for tier in tiers}

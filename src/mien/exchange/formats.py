@@ -218,5 +218,5 @@ def _read_summary(path: Path) -> Coding:
             {head: tuple(one["labels"]) for head, one in heads.items()},
             frozenset(head for head, one in heads.items() if one["ordered"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"is no summary of a report ({error!r})", path=path) from None

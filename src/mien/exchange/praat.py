@@ -78,12 +78,14 @@ def read_textgrid(path: Path) -> Coding:
         if next(values) != "ooTextFile" or next(values) != "TextGrid":
             raise ValueError("it does not begin as a TextGrid")
         start, end = _number(next(values)), _number(next(values))
-        tiers = tuple(_read_tier(values) for _ in range(int(_number(next(values)))))
-    except (UnicodeDecodeError, ValueError) as error:
+        tiers = []
+        for _ in range(int(_number(next(values)))):
+            tiers.append(_read_tier(values))
+    except (OverflowError, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"is no TextGrid that can be read ({error})", path=path) from None
     except StopIteration:
         raise DataError("is no TextGrid that can be read (it ends too early)", path=path) from None
-    return Coding(None, tiers, start, end)
+    return Coding(None, tuple(tiers), start, end)
 
 
 def _read_tier(values: Iterator[str | float]) -> Tier:

@@ -68,7 +68,7 @@ def read_table(path: Path) -> Coding:
         else:
             tiers = _tiers_of_intervals(rows, names, path)
     except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DataError):
+        if isinstance(error, DataError) and error.path is not None:
             raise
         raise DataError(f"has a row that is no label over time ({error})", path=path) from None
     ends = [one.end for tier in tiers for one in tier.intervals]
@@ -89,8 +89,6 @@ def _tiers_of_intervals(rows: Sequence[Mapping[str, str]], names: Mapping[str, s
     for row in rows:
         first = float(row[start])
         last = float(row[end]) if end is not None else first + float(row[duration or ""] or 0)
-        if not 0 <= first <= last < float("inf"):
-            raise ValueError(f"{row[start]} to {last:g}")
         subject = _subject(row[column["subject"]]) if column["subject"] else ""
         head = row[column["head"]].strip() if column["head"] else ""
         if name := _label(row[label]):
