@@ -185,6 +185,13 @@ def test_one_that_takes_too_much_memory_is_refused_and_the_next_is_decoded() -> 
         assert pool.load_image(saved(noise(48, 64), "GIF")).size == (64, 48)
 
 
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").is_file(), reason="Linux ends processes where memory is short")
+def test_where_memory_is_short_the_process_goes_before_the_one_that_it_serves(pool: DecoderPool) -> None:
+    pool.load_image(saved(noise(48, 64), "GIF"))
+    (pid, *_) = running(pool)
+    assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) > int(Path("/proc/self/oom_score_adj").read_text())
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_one_whose_decoder_crashes_is_an_error_and_the_next_is_decoded() -> None:
     with DecoderPool(1, seconds=PATIENCE, memory_bytes=1 << 30) as pool:

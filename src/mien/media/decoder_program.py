@@ -25,6 +25,8 @@ from mien.media.messages import Channel, error_to_dict
 _ORPHAN_SECONDS = 5.0
 """Seconds behind its wall clock after which a process ends that the other one should have ended."""
 _POLL_SECONDS = 1.0
+_EXPENDABLE = 500
+"""Thousandths that Linux adds to the score of this process when memory is short: it ends before the one it serves."""
 _PROGRESS_SECONDS = 0.2
 """Seconds between two messages that a video is still being read."""
 
@@ -51,6 +53,8 @@ def main(memory_bytes: int) -> None:
 
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a process is one thread of those that decode
     _limit_memory(memory_bytes)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_EXPENDABLE), encoding="ascii")
     channel.send({"ready": True})
     with contextlib.suppress(EOFError, OSError):
         while True:
