@@ -25,7 +25,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -131,10 +131,12 @@ def by_prior(name: str) -> dict[str, ScoredModel]:
     return {prior: replace(plain, predict=partial(predict, prior=prior)) for prior in loaded.card.priors or (PHOTOS,)}
 
 
-def peers(environments: Path, work: Path, stack: ExitStack) -> Iterator[tuple[str, str, ScoredModel]]:
-    """Name, title and classifier of every other package that is installed there."""
+def peers(
+    environments: Path, wanted: Collection[str], work: Path, stack: ExitStack
+) -> Iterator[tuple[str, str, ScoredModel]]:
+    """Name, title and classifier of the other packages of these names that are installed there."""
     for name, (title, environment, variant) in WEIGHTS.items():
-        if environment == "mien" or not (environments / environment).is_dir():
+        if name not in wanted or not (environments / environment).is_dir():
             continue
         home = work / name
         home.mkdir()
@@ -215,15 +217,14 @@ def main() -> None:
     if options.environments is not None:
         if options.only is not None and options.json.is_file():
             document = json.loads(options.json.read_text(encoding="utf-8"))
-        wanted = None if options.only is None else options.only.split(",")
+        wanted = WEIGHTS if options.only is None else options.only.split(",")
         with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
-            for name, title, model in peers(options.environments, Path(temporary), stack):
-                if wanted is None or name in wanted:
-                    environment = BY_NAME[WEIGHTS[name][1]]
-                    found = versions(environment, options.environments.resolve() / environment.name)
-                    document["versions"] = {**document.get("versions", {}), **found}
-                    document["rows"] = [row for row in document["rows"] if row["model"] != name]
-                    add(name, OWN_PRIOR, model, title=title)
+            for name, title, model in peers(options.environments, wanted, Path(temporary), stack):
+                environment = BY_NAME[WEIGHTS[name][1]]
+                found = versions(environment, options.environments.resolve() / environment.name)
+                document["versions"] = {**document.get("versions", {}), **found}
+                document["rows"] = [row for row in document["rows"] if row["model"] != name]
+                add(name, OWN_PRIOR, model, title=title)
         return
     others = json.loads(PEERS.read_text(encoding="utf-8")) if PEERS.is_file() else {"rows": []}
     document["sha256"] = {name: MODELS[name].sha256 for name in options.models if name in MODELS}

@@ -156,6 +156,11 @@ def prepared_file(folder: Path) -> Path:
     return write_prepared(made(5), folder / "data.parquet")
 
 
+def combined_faces(folder: Path) -> Path:
+    columns = {"age": [1, 30, 70], "race": [""] * 3, "source": ["UTKFace"] * 3, "duplicate": [False] * 3}
+    return hf_parquet(folder / "faces.parquet", noise(3, 12, 12, 3), columns)
+
+
 LAYOUTS = [
     (fer2013_plain, "fer2013"),
     (fer2013_gz, "fer2013"),
@@ -178,6 +183,7 @@ LAYOUTS = [
     (kaggle_train_and_test, "fer2013"),
     (zipped_folders, "folders"),
     (arrow_folder, "hf"),
+    (combined_faces, "combined-faces"),
     (prepared_file, "prepared"),
 ]
 

@@ -47,7 +47,12 @@ def test_ages_become_the_ranges_that_the_source_learned(tmp_path: Path) -> None:
     assert (data.split == "train").sum() == 14
     again = read_prepared(write_prepared(data, tmp_path / "prepared.parquet"))
     assert again.info.classes == data.info.classes
-    assert read_dataset(path, "combined-faces").split.tolist() == data.split.tolist()
+    (tmp_path / "folder").mkdir()
+    path.rename(tmp_path / "folder" / "faces.parquet")
+    assert read_dataset(tmp_path / "folder").split.tolist() == data.split.tolist()
+    faces(tmp_path / "folder" / "second.parquet")
+    with pytest.raises(DataError, match="holds 2 Parquet files"):
+        read_dataset(tmp_path / "folder", "combined-faces")
 
 
 @pytest.mark.parametrize("age", [0, 117, None])

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
 
 DETECTION_KINDS = ("photos", "widerface", "coco", "yolo")
-KINDS = ("auto", "fer2013", "folders", "listed", "hf", "fairface", "rafdb", "prepared", *DETECTION_KINDS)
+KINDS = (
+    "auto", "fer2013", "folders", "listed", "hf", "fairface", "rafdb", "combined-faces", "prepared", *DETECTION_KINDS,
+)  # fmt: skip
 RULES = ("majority", "crossentropy", "distribution")
 PICTURES = ("face", "hog")
 

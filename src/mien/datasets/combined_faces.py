@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.datasets.dataset import Dataset, DatasetInfo
-from mien.datasets.hugging_face import read_table
+from mien.datasets.hugging_face import find_tables, read_table
 from mien.datasets.image_codec import gray_if_colourless, load_images
 from mien.datasets.row_location import RowLocation
 from mien.errors import DataError
@@ -31,7 +31,7 @@ def read_combined_faces(path: str | os.PathLike[str], size: int | None = None) -
     """Read the file.
 
     Args:
-        path: the Parquet file.
+        path: the Parquet file, or a folder that holds no other.
         size: side in pixels to resize to; None keeps the size.
 
     Returns:
@@ -41,6 +41,11 @@ def read_combined_faces(path: str | os.PathLike[str], size: int | None = None) -
         DataError: a column is missing, an age is outside the ranges, or an image cannot be read.
     """
     source = Path(path)
+    if source.is_dir():
+        files = find_tables(source)
+        if len(files) != 1:
+            raise DataError(f"holds {len(files)} Parquet files, not one", path=source, advice="give the file")
+        source = files[0]
     table = read_table(source)
     if missing := COLUMNS - set(table.column_names):
         raise DataError(f"no column {', '.join(sorted(missing))}", path=source, advice="get the file again")
