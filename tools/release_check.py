@@ -34,9 +34,10 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 AGES = ("oldest", "newest")
 EXTRAS = {"inference": "tables,batch,heif,plots,res10,demo,serve", "all": "all"}
 WITH_TRAINING = (
-    "cli/test_audit", "cli/test_evaluate", "cli/test_explain", "datasets/audit/", "evaluation/scoring/", "explain/",
+    "cli/test_audit", "cli/test_evaluate", "cli/test_explain", "datasets/audit/", "evaluation/scoring/", "exchange/test_agreement",
+    "explain/",
     "fuzzing/test_fuzz_cases", "networks/", "published/", "recipes/", "test_export", "test_own_classes", "test_quantize",
-    "training/", "tuning/",
+    "test_statistics", "training/", "tuning/",
 )  # fmt: skip
 """Folders and test files below tests/ for which "all" is needed; the others run in every environment."""
 PINNED = ("test_docs", "test_house")

@@ -60,6 +60,7 @@ def test_two_people_with_an_order_of_labels(mien: Mien, tmp_path: Path) -> None:
     assert run.code == 0
     assert "weighted kappa, linear" in run.out
     assert "80.0 % of 5.0 s" in run.out
+    assert "intervals from 1 block are too narrow" in run.out
     assert "longest differences" not in run.out
 
 

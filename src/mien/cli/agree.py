@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.options import OUTPUT, PATH, OutputCommand, seed_option, split_names
-from mien.text import percent
+from mien.text import count, percent
 
 if TYPE_CHECKING:
     from mien.exchange.agreement import Agreement, Estimate
@@ -157,6 +157,7 @@ def _print(agreement: Agreement, most: int) -> None:
     from mien.cli.output import table_console
     from mien.cli.photo_table import one_line
     from mien.draw.clock import clock
+    from mien.exchange.agreement import FEW_BLOCKS
 
     console = table_console(120, highlight=False, markup=False)
     for first, second in agreement.pairs:
@@ -172,6 +173,9 @@ def _print(agreement: Agreement, most: int) -> None:
         table.add_row("onset, second minus first (median)", f"{agreement.onset_difference:+.3f} s")
     table.add_row("with a label in one alone", f"{agreement.only_first:.1f} s and {agreement.only_second:.1f} s")
     console.print(table)
+    if agreement.blocks < FEW_BLOCKS:
+        blocks = count(agreement.blocks, "block")
+        console.print(f"intervals from {blocks} are too narrow: take a shorter --block, or code more")
     table = Table("label", "agreement", "kappa", "seconds", "events", "matched", box=None, pad_edge=False)
     for found in agreement.per_label:
         seconds = f"{found.seconds[0]:.1f} and {found.seconds[1]:.1f}"

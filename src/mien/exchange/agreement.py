@@ -29,6 +29,8 @@ from mien.text import NONE
 Float = NDArray[np.float64]
 BLOCK, TOLERANCE, RESAMPLES = 5.0, 0.5, 2000
 """Defaults: seconds of a block, seconds between two onsets of the same event, resamples."""
+FEW_BLOCKS = 20
+"""Blocks below which the intervals of a bootstrap are too narrow to rely on."""
 _LEVEL = 0.95
 _MOST_BLOCKS, _MOST_COUNTS = 200_000, 10_000_000
 """Blocks of all tiers, and counts in memory at once."""
@@ -115,6 +117,7 @@ class Agreement:
         only_second: seconds with a label in the second coding alone.
         differences: the longest first.
         pairs: names of the tiers that were compared.
+        blocks: number of blocks that were resampled; intervals from less than `FEW_BLOCKS` are too narrow.
     """
 
     labels: tuple[str, ...]
@@ -131,6 +134,7 @@ class Agreement:
     only_second: float
     differences: tuple[Difference, ...]
     pairs: tuple[tuple[str, str], ...]
+    blocks: int
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -161,6 +165,7 @@ class Agreement:
                 for d in self.differences
             ],
             "pairs": [list(pair) for pair in self.pairs],
+            "blocks": self.blocks,
         }
 
 
@@ -314,6 +319,7 @@ def measure_agreement(
         only_second=sum(end - start for start, end, a, b in every if b not in (None, NONE) and a in (None, NONE)),
         differences=_differences(renamed, pieces),
         pairs=tuple((one.name, other.name) for one, other in tiers),
+        blocks=len(stacked),
     )
 
 
