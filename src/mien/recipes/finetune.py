@@ -3,7 +3,7 @@
     mien data prepare pictures/ --labels own --out own.parquet
     mien train finetune --from emotion --data own.parquet --out runs/own
     mien export runs/own --out own.onnx
-    mien calibrate own.onnx --data own.parquet --sets --out own.onnx
+    mien calibrate own.onnx --data own.parquet --sets --flags --out complete.onnx
 
 A linear classifier on the frozen network's features is fitted first and is where training starts.
 """
