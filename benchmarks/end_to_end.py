@@ -5,7 +5,8 @@
 FER2013 test faces (PrivateTest) are pasted into 640×480 pictures of smooth random colours, four a picture, at several
 sizes and angles, and whole pictures are analysed. A face counts as found when a detection's centre lies in its middle
 and it is nearest to it. Accuracy on the faces found is set beside the accuracy of the same network on the same faces'
-48×48 pixels directly; misses are counted, and so are detections where there is no face.
+48×48 pixels directly, and the file holds how far its predictions diverge from those; misses are counted, and so are
+detections where there is no face.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien import defaults
 from mien.cpus import available_cpus
@@ -30,6 +34,12 @@ from mien.models.crop_frames import FER2013_FRAME, zoom_frame
 from mien.models.model import Model, Probabilities
 
 
+def divergence(own: NDArray[np.floating], through: NDArray[np.floating]) -> float:
+    """Mean Kullback-Leibler divergence, in nats, of predictions through the detector from those on the own pixels."""
+    least = 1e-6
+    return float(np.mean((own * (np.log(own + least) - np.log(through + least))).sum(axis=1)))
+
+
 def measure(
     part: Dataset, model: ScoredModel, direct: Probabilities, detector: Detector, side: int, angle: float
 ) -> dict[str, float]:
@@ -43,6 +53,7 @@ def measure(
         row[f"{head}_found"] = float(whole.found.mean())
         row[f"{head}_direct"] = float(straight.correct[straight.found].mean())
         row[f"{head}_end_to_end"] = float(whole.correct[whole.found].mean())
+        row[f"{head}_divergence"] = divergence(direct[head][seen.found], through[head][seen.found])
     return row
 
 
