@@ -210,7 +210,8 @@ def test_an_image_of_the_wanted_size_is_left_as_it_is():
 def test_shrinking_averages_whole_areas():
     image = noise(60, 90)
     blocks = image.reshape(20, 3, 30, 3, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(resize(image, (30, 20)), blocks, atol=0.51)
+    # Pillow multiplies by a rounded reciprocal, so that some averages of nine are rounded down
+    np.testing.assert_allclose(resize(image, (30, 20)), blocks, atol=0.56)
 
 
 def test_a_side_that_shrinks_is_averaged_although_the_other_grows():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import resampling
 from mien.errors import InputError
 
 Array = NDArray[np.float32]
@@ -68,7 +68,7 @@ def iou(a: NDArray[np.floating], b: NDArray[np.floating], *, over_smaller: bool 
 def nms(
     boxes: NDArray[np.floating], scores: NDArray[np.floating], threshold: float, *, over_smaller: bool = False
 ) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression: by OpenCV, or, over the smaller area, with one overlap matrix per block.
+    """Greedy non-maximum suppression, with one overlap matrix per block.
 
     Args:
         boxes: ``(n, 4)`` xyxy pixels.
@@ -80,31 +80,19 @@ def nms(
         Indices of the boxes kept, best score first; of equal scores the earlier box first.
     """
     order = np.argsort(-np.asarray(scores), kind="stable")
-    if not over_smaller:
-        return _nms_over_union(np.asarray(boxes, np.float64), order, threshold)
     kept = np.empty(0, np.intp)
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]
         if len(kept):
-            covered = (iou(boxes[kept], boxes[block], over_smaller=True) > threshold).any(axis=0)
+            covered = (iou(boxes[kept], boxes[block], over_smaller=over_smaller) > threshold).any(axis=0)
             block = block[~covered]
-        over = iou(boxes[block], boxes[block], over_smaller=True) > threshold
+        over = iou(boxes[block], boxes[block], over_smaller=over_smaller) > threshold
         alive = np.ones(len(block), np.bool_)
         for i in range(len(block) - 1):
             if alive[i]:
                 alive[i + 1 :] &= ~over[i, i + 1 :]
         kept = np.concatenate([kept, block[alive]])
     return kept
-
-
-def _nms_over_union(boxes: NDArray[np.float64], order: NDArray[np.intp], threshold: float) -> NDArray[np.intp]:
-    """`nms` by OpenCV, which takes x, y, width, height and drops boxes with a score of 0 or below."""
-    if not len(order):
-        return order
-    rectangles = np.concatenate([boxes[:, :2], np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)], axis=1)[order]
-    ranks = np.arange(len(order), 0, -1, dtype=np.float32)
-    kept = cv2.dnn.NMSBoxes(rectangles, ranks, 0.0, threshold)  # type: ignore[arg-type]  # it also accepts arrays
-    return order[np.asarray(kept, np.intp)]
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -142,10 +130,6 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     return matrices[0] if single else matrices
 
 
-_INTERPOLATIONS = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR}
-_BORDERS = {"edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
-
-
 def resize(
     image: NDArray[Pixel], size: tuple[int, int], *, enlarge: Literal["cubic", "linear"] = "cubic"
 ) -> NDArray[Pixel]:
@@ -163,17 +147,12 @@ def resize(
     if size == (width, height):
         return image
     smaller = min(size[0], width), min(size[1], height)
-    resized = image
-    if smaller != (width, height):
-        resized = cv2.resize(resized, smaller, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    if smaller != size:
-        resized = cv2.resize(resized, size, interpolation=_INTERPOLATIONS[enlarge])  # type: ignore[assignment]
-    # OpenCV drops a last axis of one channel
-    return resized.reshape(size[1], size[0], *image.shape[2:])
+    resized = image if smaller == (width, height) else resampling.shrink(image, smaller)
+    return resized if smaller == size else resampling.enlarge(resized, size, enlarge)
 
 
 def sample(
-    image: NDArray[np.uint8],
+    image: NDArray[Pixel],
     matrix: NDArray[np.float64],
     size: int,
     *,
@@ -183,7 +162,7 @@ def sample(
     """Bilinear samples of an image at the pixels of a square; see `warp` for squares that shrink it.
 
     Args:
-        image: uint8 ``(h, w)`` or ``(h, w, channels)``.
+        image: uint8 or float32 ``(h, w)`` or ``(h, w, channels)``, 0–255.
         matrix: ``(2, 3)`` from square to image, both in pixels with (0, 0) the outer corner of the first pixel.
         size: side of the square in pixels.
         border: values outside the image: its border repeated, or black.
@@ -194,13 +173,17 @@ def sample(
     """
     (a, b, x), (c, d, y) = matrix.tolist()
     # edges map to edges; samples are taken at pixel centres, on both sides
-    centred = np.array([[a, b, x + (a + b) / 2 - 0.5], [c, d, y + (c + d) / 2 - 0.5]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    samples = cv2.warpAffine(image, centred, (size, size), dst=out, flags=flags, borderMode=_BORDERS[border])
-    return np.asarray(samples, np.uint8)
+    index = np.arange(size)
+    column = (a * index + (x + (a + b) / 2 - 0.5))[None] + (b * index)[:, None]
+    row = (c * index + (y + (c + d) / 2 - 0.5))[None] + (d * index)[:, None]
+    samples = resampling.to_uint8(resampling.sample_at(image, column, row, black=border == "black"))
+    if out is None:
+        return samples
+    out[...] = samples
+    return out
 
 
-def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int, *, gray: bool = False) -> NDArray[np.uint8]:
     """A square of an image by bilinear sampling; where the transform shrinks, blocks of pixels are averaged first.
 
     Outside the image its border is repeated.
@@ -210,11 +193,12 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> ND
         matrix: ``(2, 3)`` similarity transform from image to square, both in pixels with (0, 0) the outer corner of the
             first pixel.
         size: side of the square in pixels.
+        gray: return luma (ITU-R BT.601) of an RGB image.
 
     Returns:
         uint8 ``(size, size)`` or ``(size, size, channels)``.
     """
-    inverse = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+    inverse = invert_affine(matrix)
     step = float(np.hypot(inverse[0, 0], inverse[1, 0]))
     # Averaging whole blocks is cheaper than resizing to the exact size, and the bilinear sampling's remaining step
     # (1 to 1.8 pixels) loses less than averaging too much.
@@ -228,7 +212,20 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> ND
     if block > 1:
         inverse *= (cells / (high - low))[:, None]
         region = resize(region, (int(cells[0]), int(cells[1])))
+    if gray:
+        return sample(resampling.luma(region), inverse, size)
     return sample(region, inverse, size)
+
+
+def invert_affine(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ``(2, 3)`` transform that undoes one.
+
+    Example:
+        >>> invert_affine(np.array([[2.0, 0, 4], [0, 2, 6]])).tolist()
+        [[0.5, 0.0, -2.0], [0.0, 0.5, -3.0]]
+    """
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.concatenate([linear, -linear @ matrix[:, 2:]], axis=1) + 0.0
 
 
 def _region(

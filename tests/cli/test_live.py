@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import csv
 import http.server
+import io
 import json
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import av
 import click
-import cv2
+import numpy as np
 import pytest
+from PIL import Image
 
 from helpers.clips import Pan
 from helpers.commands import runner
@@ -28,15 +31,22 @@ from mien.cli.live import _print_coverage
 from mien.cli.window import Window
 from mien.media.frame import Frame
 from mien.media.source import SourceInfo
-from mien.results.video import Coverage
+from mien.results.faces import Faces
+from mien.results.video import Coverage, VideoFrame
 
 FACE = Pan.astronaut((192, 144), eye_distance=30.0, step=(0.3, 0.1))
+
+
+def jpeg(rgb: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[str]:
     """Address of a camera that shows a portrait, 25 pictures a second, without end."""
-    jpegs = [cv2.imencode(".jpg", cv2.cvtColor(FACE(i), cv2.COLOR_RGB2BGR))[1].tobytes() for i in range(50)]
+    jpegs = [jpeg(FACE(i)) for i in range(50)]
     over = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -157,18 +167,82 @@ def test_q_ends_a_camera_that_gives_no_picture(monkeypatch: pytest.MonkeyPatch) 
     assert time.monotonic() - start < 50
 
 
-def test_a_headless_opencv_has_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_no_window_without_a_display_or_without_tk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     if sys.platform.startswith("linux"):
         assert Window.open("x") is None
-    monkeypatch.setenv("DISPLAY", ":0")
-
-    def missing(*_: object) -> None:
-        raise cv2.error("The function is not implemented")
-
-    monkeypatch.setattr(cv2, "namedWindow", missing)
+    monkeypatch.setenv("DISPLAY", ":987")  # nothing is there
     assert Window.open("x") is None
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    assert Window.open("x") is None
+
+
+class FakeTk:
+    """What `Window` uses of a Tk root, a label and a picture."""
+
+    screen = 200, 160
+
+    def __init__(self, *_: object, **options: object) -> None:
+        self.bound: dict[str, Callable[..., None]] = {}
+        self.options = options
+        self.destroyed = False
+
+    def bind(self, key: str, call: Callable[..., None]) -> None:
+        self.bound[key] = call
+
+    def protocol(self, name: str, call: Callable[..., None]) -> None:
+        self.bound[name] = call
+
+    def configure(self, **options: object) -> None:
+        self.options |= options
+
+    def winfo_screenwidth(self) -> int:
+        return self.screen[0]
+
+    def winfo_screenheight(self) -> int:
+        return self.screen[1]
+
+    def destroy(self) -> None:
+        self.destroyed = True
+
+    title = pack = update = lambda self, *_, **__: None
+
+
+@pytest.mark.parametrize("key", ["<Key-q>", "<Key-Q>", "<Key-Escape>", "WM_DELETE_WINDOW"])
+def test_q_escape_and_the_close_button_end_the_window(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    from PIL import ImageTk
+
+    shown: list[tuple[int, int]] = []
+
+    class Photo:
+        def __init__(self, picture: Image.Image, master: object) -> None:
+            self.size = picture.size
+            shown.append(picture.size)
+
+        def width(self) -> int:
+            return self.size[0]
+
+        def height(self) -> int:
+            return self.size[1]
+
+        def paste(self, picture: Image.Image) -> None:
+            assert picture.size == self.size
+            shown.append(picture.size)
+
+    monkeypatch.setattr("tkinter.Label", FakeTk)
+    monkeypatch.setattr(ImageTk, "PhotoImage", Photo)
+    root = FakeTk()
+    window = Window("camera 0", root)
+    frame = VideoFrame(Frame(FACE(0), "x", 0, 0.0), replace(Faces.empty((192, 144)), tracks=np.zeros(0, np.int64)))
+    assert [window.show(frame), window.show(frame), window.is_closed()] == [False] * 3
+    # no larger than nine tenths of the screen
+    assert shown == [(180, 135)] * 2
+    root.bound[key](None) if key.startswith("<") else root.bound[key]()
+    assert window.is_closed()
+    assert window.show(frame)
+    window.close()
+    assert root.destroyed
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_rotation_and_mirroring(orientation: int, tmp_path: Path) -> None:
         (Fraction(20, 1), (64, 48)),  # nonsense is not believed
     ],
 )
-def test_pixels_become_square(sar: Fraction, size: tuple[int, int], tmp_path: Path) -> None:
+def test_resampling_become_square(sar: Fraction, size: tuple[int, int], tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", frames=3, sar=sar)
     with open_video(path) as video:
         assert (video.info.width, video.info.height) == size

@@ -92,7 +92,7 @@ def test_lossless_formats_come_back_exactly(fmt: str) -> None:
     assert (frame.index, frame.time, frame.size) == (0, 0.0, (56, 40))
 
 
-def test_pixels_are_owned_contiguous_and_writable() -> None:
+def test_resampling_are_owned_contiguous_and_writable() -> None:
     rgb = load_image(encoded(quadrants(), "PNG", exif=exif(6))).rgb
     assert rgb.flags["C_CONTIGUOUS"]
     assert rgb.flags["WRITEABLE"]
@@ -190,7 +190,7 @@ def test_sixteen_bit_rgb_png() -> None:
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
-def test_pixels_without_a_stated_white_are_refused(mode: str) -> None:
+def test_resampling_without_a_stated_white_are_refused(mode: str) -> None:
     values = np.full((4, 4), 1_000_000, np.int32 if mode == "I" else np.float32)
     with pytest.raises(ImageError, match="without a stated white; save it with 8 or 16 bits"):
         load_image(encoded(Image.fromarray(values), "TIFF"))

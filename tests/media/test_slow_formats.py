@@ -74,7 +74,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_pixels_are_those_of_pillow(name: str) -> None:
+def test_resampling_are_those_of_pillow(name: str) -> None:
     assert np.array_equal(load_image(FILES[name]).rgb, by_pillow(FILES[name]))
 
 

@@ -77,11 +77,7 @@ def main() -> None:
 
 
 def _serve(tasks: queue.SimpleQueue[Any], out: BinaryIO) -> None:
-    import cv2
-
     start: StartMessage = tasks.get()
-    # OpenCV's own pool would use every core in every process
-    cv2.setNumThreads(start.threads)
     try:
         analyzer = start.setup.analyzer(start.threads)
     except MienError as error:

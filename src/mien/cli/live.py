@@ -44,8 +44,8 @@ Examples:
   mien live http://phone.local:8080/video --seconds 60 --detect-every 3
 
 \b
-Press q in the window, or Ctrl-C, to stop. Without a window (OpenCV's headless
-build has none), results are printed as JSON lines on stdout.
+Press q in the window, or Ctrl-C, to stop. Without a window (no display, or a
+Python without Tk), results are printed as JSON lines on stdout.
 
 \b
 Exit codes: 0 stopped by q, Ctrl-C or --seconds; 1 the camera or stream could not

@@ -1,55 +1,82 @@
-"""The window of ``mien live``, where OpenCV has one."""
+"""The window of ``mien live``, by Tk."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from mien.results.video import VideoFrame
 
-_QUIT = (ord("q"), ord("Q"), 27)
+_LARGEST_SHARE = 0.9
+"""Share of the screen's sides that the window takes at most."""
 
 
 class Window:
     """Shows annotated frames; made by `open`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, root: Any) -> None:
+        import tkinter
+
         from mien.draw.overlay import VideoOverlay
 
         # one for all frames, so that labels keep their positions
-        self._name, self._overlay = name, VideoOverlay()
+        self._root, self._overlay = root, VideoOverlay()
+        self._closed = False
+        self._picture: Any = None
+        root.title(name)
+        root.configure(background="black")
+        self._label = tkinter.Label(root, borderwidth=0, background="black")
+        self._label.pack(fill="both", expand=True)
+        for key in ("q", "Q", "Escape"):
+            root.bind(f"<Key-{key}>", self._quit)
+        root.protocol("WM_DELETE_WINDOW", self._quit)
 
     @classmethod
     def open(cls, name: str) -> Window | None:
-        """A window, or None where this OpenCV is headless or there is no display."""
-        # Qt ends the whole program where it finds no display
+        """A window, or None where this Python has no Tk or there is no display."""
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             return None
-        import cv2
-
         try:
-            cv2.namedWindow(name, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        except cv2.error:
+            import tkinter
+
+            from PIL import ImageTk  # noqa: F401
+
+            root = tkinter.Tk(className="mien")
+        except (ImportError, RuntimeError):
             return None
-        return cls(name)
+        except tkinter.TclError:
+            return None
+        return cls(name, root)
 
     def show(self, frame: VideoFrame) -> bool:
         """Show a frame; True when the user has pressed q or Escape, or closed the window."""
-        import cv2
+        from PIL import Image, ImageTk
 
-        cv2.imshow(self._name, cv2.cvtColor(self._overlay.draw(frame), cv2.COLOR_RGB2BGR))
+        picture = Image.fromarray(self._overlay.draw(frame))
+        limit = [
+            int(_LARGEST_SHARE * side) for side in (self._root.winfo_screenwidth(), self._root.winfo_screenheight())
+        ]
+        shown = self._picture
+        if picture.width > limit[0] or picture.height > limit[1]:
+            picture.thumbnail((limit[0], limit[1]))
+        if shown is None or (shown.width(), shown.height()) != picture.size:
+            self._picture = ImageTk.PhotoImage(picture, master=self._root)
+            self._label.configure(image=self._picture)
+        else:
+            shown.paste(picture)
         return self.is_closed()
 
     def is_closed(self) -> bool:
         """Whether the user wants to stop; to be called while no frame arrives, too, or the window freezes."""
-        import cv2
-
-        if cv2.waitKey(1) & 0xFF in _QUIT:
-            return True
-        return cv2.getWindowProperty(self._name, cv2.WND_PROP_VISIBLE) < 1
+        if not self._closed:
+            self._root.update()
+        return self._closed
 
     def close(self) -> None:
         """Close the window."""
-        import cv2
+        self._closed = True
+        self._root.destroy()
 
-        cv2.destroyWindow(self._name)
+    def _quit(self, event: object = None) -> None:
+        self._closed = True

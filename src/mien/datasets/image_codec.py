@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from mien.media.container_check import check_container
 from mien.media.decoding_cost import check_jpeg_scans, is_jpeg_header
 from mien.media.filetype import HEADER_BYTES
 from mien.media.silence_logs import silence_pillow
+from mien.opencv import cv2
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Pillow's names of the image formats in datasets."""

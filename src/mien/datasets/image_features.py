@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.geometry import resize
 from mien.published.features import SIDE, hog
+from mien.resampling import gray as gray_levels
 
 CELL = 6
 """Side of the HOG cells, pixels of a 48×48 image: 512 numbers."""
@@ -20,7 +20,7 @@ def gray48(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return images[..., 0]
     out = np.empty((len(images), SIDE, SIDE), np.uint8)
     for i, image in enumerate(images):
-        gray = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        gray = image[..., 0] if image.shape[2] == 1 else gray_levels(image)
         out[i] = resize(np.asarray(gray, np.uint8), (SIDE, SIDE))
     return out
 

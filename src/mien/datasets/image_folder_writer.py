@@ -15,7 +15,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.image_codec import parallel_map
 from mien.errors import InputError
 from mien.files import atomic_path, make_folder, output_folder
+from mien.opencv import cv2
 from mien.published.features import hog
 
 SUFFIXES = ("png", "jpg")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from mien.datasets.image_codec import parallel_map
 from mien.distributions import entropy, vote_shares
 from mien.errors import InputError
 from mien.labels import FERPLUS_COLUMNS
+from mien.opencv import cv2
 
 FaceCheck = Callable[[NDArray[np.uint8]], bool]
 """RGB uint8 ``(h, w, 3)`` → whether a face is detected in it."""

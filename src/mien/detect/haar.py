@@ -7,10 +7,10 @@ Source:
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +21,7 @@ from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError, ModelError
 from mien.geometry import resize
 from mien.models.thread_pool import ForkSafeLock
+from mien.opencv import cv2
 from mien.results.faces import Faces
 
 CASCADE = "haarcascade_frontalface_default.xml"
@@ -64,9 +65,7 @@ class Haar:
         self._factor, self._neighbours = factor, neighbours
         set_opencv_threads(threads)
         try:
-            from cv2.data import haarcascades
-
-            self._cascade = cv2.CascadeClassifier(str(Path(haarcascades) / CASCADE))
+            self._cascade = cv2.CascadeClassifier(str(Path(import_module("cv2.data").haarcascades) / CASCADE))
         except (ImportError, AttributeError, cv2.error) as error:
             raise _no_cascade() from error
         if self._cascade.empty():
@@ -101,5 +100,6 @@ class Haar:
 
 def _no_cascade() -> ModelError:
     return ModelError(
-        f"OpenCV {cv2.__version__} has no usable {CASCADE}", advice="pip install 'opencv-python-headless>=4.8,<5'"
+        f"OpenCV {cv2.__version__} has no usable {CASCADE}",
+        advice="OpenCV 5 has none: pip install 'opencv-python-headless<5'",
     )

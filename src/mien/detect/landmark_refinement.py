@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.geometry import on_grid
+from mien.geometry import invert_affine, on_grid, sample
+from mien.resampling import shrink
 
 Floats = NDArray[np.float32]
 Matrices = NDArray[np.float64]
@@ -90,19 +90,10 @@ def face_crops(rgb: NDArray[np.uint8], matrices: Matrices) -> NDArray[np.uint8]:
             if level == len(halvings):
                 above = halvings[-1]
                 even = above[: above.shape[0] // 2 * 2, : above.shape[1] // 2 * 2]
-                half = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
-                halvings.append(np.asarray(half, np.uint8))
-        index = matrix.copy()
-        index[:, :2] *= 2.0**level
-        index[:, 2] += index[:, :2].sum(axis=1) / 2 - 0.5
-        cv2.warpAffine(
-            halvings[level],
-            index,
-            (SIDE, SIDE),
-            dst=crop,
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+                halvings.append(shrink(even, (even.shape[1] // 2, even.shape[0] // 2)))
+        enlarged = matrix.copy()
+        enlarged[:, :2] *= 2.0**level
+        sample(halvings[level], invert_affine(enlarged), SIDE, out=crop)
     return crops
 
 

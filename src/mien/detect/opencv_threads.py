@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import cv2
-
 from mien.cpus import thread_count
+from mien.opencv import cv2
 
 
 def set_opencv_threads(threads: int | None) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +27,7 @@ from mien.errors import ModelError
 from mien.geometry import nms
 from mien.models.packaged_files import PackagedFile
 from mien.models.thread_pool import ForkSafeLock
+from mien.opencv import cv2
 from mien.results.faces import Faces
 
 _REQUIREMENT = "mien[res10]"
@@ -87,7 +87,7 @@ class Res10:
         except (cv2.error, AttributeError) as error:
             raise ModelError(
                 f"OpenCV {cv2.__version__} cannot read Caffe models",
-                advice="pip install 'opencv-python-headless>=4.8,<5'",
+                advice="OpenCV 5 cannot: pip install 'opencv-python-headless<5'",
             ) from error
         self._lock = ForkSafeLock()
 

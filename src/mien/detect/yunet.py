@@ -13,7 +13,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +24,7 @@ from mien.errors import MissingFileError, ModelError
 from mien.geometry import resize
 from mien.models.file_cache import CACHE_VARIABLE, fetch_file, file_sha256, find_cached
 from mien.models.thread_pool import ForkSafeLock
+from mien.opencv import cv2
 from mien.results.faces import Faces
 
 URL = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
@@ -77,7 +77,7 @@ class YuNet:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), confidence, 0.3, 5000)
         except cv2.error as error:
             raise ModelError(
-                f"OpenCV {cv2.__version__} cannot load the model", path=path, advice="update opencv-python-headless"
+                f"OpenCV {cv2.__version__} cannot load the model", path=path, advice="update OpenCV"
             ) from error
         self._lock = ForkSafeLock()
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.errors import OutputError
 from mien.files import output_errors, sync
+from mien.media.pyav import require_pyav
 
 TICKS = 90_000
 """Ticks per second: whole numbers for the frame rates of film, PAL and NTSC, and fine enough for any other."""
@@ -40,6 +41,7 @@ class EncodedPart:
         Raises:
             OutputError: this build of PyAV has no H.264 encoder.
         """
+        require_pyav("writing a video")
         import av
         from av.video.reformatter import VideoReformatter
 

@@ -39,14 +39,15 @@ def rounded_rectangle(width: int, height: int, radius: float) -> NDArray[np.uint
 
 def blend(rgb: NDArray[np.uint8], tile: NDArray[np.uint8], at: tuple[int, int]) -> None:
     """Blend an RGBA uint8 ``(h, w, 4)`` tile over RGB uint8 pixels, in place, with its top left corner at (x, y)."""
-    import cv2
+    from PIL import Image
 
     (x, y), (height, width) = at, tile.shape[:2]
     region = rgb[y : y + height, x : x + width]
-    # ten times as fast as the same sum in NumPy
-    cover = cv2.cvtColor(tile[..., 3], cv2.COLOR_GRAY2RGB)
-    weighted = cv2.multiply(cv2.cvtColor(tile, cv2.COLOR_RGBA2RGB), cover, scale=1 / 255)
-    region[...] = cv2.add(weighted, cv2.multiply(region, cv2.bitwise_not(cover), scale=1 / 255))
+    # several times as fast as the same sum in NumPy; the tile may reach beyond the picture
+    over = Image.fromarray(tile[: region.shape[0], : region.shape[1]])
+    canvas = Image.fromarray(region)
+    canvas.paste(over.convert("RGB"), mask=over.getchannel("A"))
+    region[...] = np.asarray(canvas)
 
 
 def stroke(

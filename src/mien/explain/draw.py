@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.files import atomic_path, output_errors
 from mien.geometry import resize
+from mien.opencv import cv2
 
 TILE = 192
 """Side of a face in a picture, pixels."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from mien.explain.model import ExplainedNetwork, chunk_slices
 from mien.models.card import Head
+from mien.opencv import cv2
 
 RANDOM, CENTRE = "random order", "centre first"
 BLUR = 1 / 12

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 
 from mien.errors import InputError
 from mien.explain.model import ExplainedNetwork, chunk_slices
+from mien.opencv import cv2
 from mien.published.networks.attention import AttentionalNetwork
 
 _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)

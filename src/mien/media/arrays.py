@@ -36,18 +36,16 @@ def rgb_from_array(array: NDArray[Any], color: Color | None) -> NDArray[np.uint8
             f"the array has {channels} channels but not their order",
             advice='add color="rgb", or color="bgr" for what OpenCV reads',
         )
-    import cv2
-
     array = np.ascontiguousarray(array)
     if channels == 1:
         return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
     if channels == 3:
-        return np.asarray(cv2.cvtColor(array, cv2.COLOR_BGR2RGB), np.uint8) if color == "bgr" else array.copy()
+        return np.ascontiguousarray(array[..., ::-1]) if color == "bgr" else array.copy()
     from PIL import Image
 
     from mien.media.pixels import composite_on_white, rgb_pixels
 
-    rgba = array if color == "rgb" else np.asarray(cv2.cvtColor(array, cv2.COLOR_BGRA2RGBA))
+    rgba = array if color == "rgb" else array[..., [2, 1, 0, 3]]
     return rgb_pixels(composite_on_white(Image.fromarray(rgba)))
 
 

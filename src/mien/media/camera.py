@@ -1,21 +1,22 @@
-"""Cameras of this computer, through OpenCV."""
+"""Cameras of this computer, through FFmpeg's input devices: v4l2 on Linux, avfoundation on macOS, dshow on Windows."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from mien.errors import VideoError
 from mien.media.connection import ConnectionLostError, ReceivedFrame
+from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream
+from mien.media.frame_converter import FrameConverter
+from mien.media.pyav import require_pyav
+from mien.media.silence_logs import silence_ffmpeg
 
-_SILENT = 0
 _MAX_FAILED_READS = 5
-"""Failed reads in a row before a camera counts as gone; some fail once while they warm up."""
+"""Frames in a row that cannot be decoded before a camera counts as gone; some fail once while they warm up."""
 
 
 class Camera:
@@ -23,10 +24,11 @@ class Camera:
 
     Args:
         where: number of the camera from 0, or the path of its device.
-        size: (width, height) to request; the camera uses the nearest that it can.
+        size: (width, height) to request; the camera uses the nearest that it can, or its own.
 
     Raises:
         ConnectionLostError: there is no such camera, it may not be used, or it returns no picture.
+        MissingExtraError: PyAV is not installed.
     """
 
     codec: str = "camera"
@@ -36,31 +38,41 @@ class Camera:
     bursty: bool = False
 
     def __init__(self, where: int | str, size: tuple[int, int] | None = None) -> None:
-        import cv2
-
-        with _silence_opencv():
-            self._capture = cv2.VideoCapture(where)
-            if not self._capture.isOpened():
-                self._capture.release()
+        require_pyav("reading a camera")
+        self._container: Any = None
+        self._silence = silence_ffmpeg()
+        self._silence.__enter__()
+        self._open = True
+        wanted = {} if size is None else {"video_size": f"{size[0]}x{size[1]}"}
+        try:
+            self._container = _open_device(where, wanted)
+            self._stream = best_video_stream(self._container)
+            if self._stream is None or self._stream.codec_context is None:
                 raise _open_error(where)
-            if size is not None:
-                self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
-                self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
-            rate = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.rate: float | None = rate if 0 < rate <= 1000 else None
+        except ConnectionLostError:
+            self.close()
+            raise
+        context = self._stream.codec_context
+        context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
+        self._converter = FrameConverter(self._stream.sample_aspect_ratio, context.color_trc)
+        rate = self._stream.average_rate
+        self.rate: float | None = float(rate) if rate and 0 < rate <= 1000 else None
 
     def frames(self) -> Iterator[ReceivedFrame]:
         """Frames as the camera returns them, without timestamps: it has no clock that can be used."""
-        import cv2
+        from av.error import FFmpegError
 
-        failed = 0
+        context, failed = self._stream.codec_context, 0
+        packets = self._container.demux(self._stream)
         while failed < _MAX_FAILED_READS:
-            with _silence_opencv():
-                success, bgr = self._capture.read()
-            if success and bgr is not None and bgr.size:
-                failed = 0
-                yield ReceivedFrame(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), None)
-            else:
+            try:
+                packet = next(packets, None)
+                if packet is None or packet.size == 0:
+                    break
+                for frame in context.decode(packet):
+                    failed = 0
+                    yield ReceivedFrame(self._converter.rgb(frame), None)
+            except (FFmpegError, VideoError):
                 failed += 1
         raise ConnectionLostError(
             "the camera returns no picture any more", advice="is it unplugged, or did another program take it?"
@@ -68,21 +80,42 @@ class Camera:
 
     def close(self) -> None:
         """Release the camera for other programs."""
-        self._capture.release()
+        if self._open:
+            self._open = False
+            if self._container is not None:
+                self._container.close()
+            self._silence.__exit__(None, None, None)
 
 
-@contextlib.contextmanager
-def _silence_opencv() -> Iterator[None]:
-    import cv2
+def _open_device(where: int | str, wanted: dict[str, str]) -> Any:
+    """The open container of a camera; where it does not take a size, with its own."""
+    import av
+    from av.error import FFmpegError
 
-    # moved in OpenCV 4.11
-    log: Any = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2
-    level = log.getLogLevel()
-    log.setLogLevel(_SILENT)
-    try:
-        yield
-    finally:
-        log.setLogLevel(level)
+    for options in (wanted, {}) if wanted else ({},):
+        try:
+            address, form = _device(where)
+            return av.open(address, format=form, options=options)
+        except (FFmpegError, OSError, ValueError):
+            continue
+    raise _open_error(where)
+
+
+def _device(where: int | str) -> tuple[str, str]:
+    """A camera's address for FFmpeg, and the name of the input device that reads it."""
+    system = platform.system()
+    if system == "Windows":
+        if isinstance(where, int):
+            import av
+
+            found = [each for each in av.enumerate_input_devices("dshow") if "video" in each.media_types]
+            if where >= len(found):
+                raise ValueError(f"{len(found)} cameras")
+            where = found[where].name
+        return f"video={where}", "dshow"
+    if system == "Darwin":
+        return f"{where}:none", "avfoundation"
+    return f"/dev/video{where}" if isinstance(where, int) else where, "video4linux2,v4l2"
 
 
 def _open_error(where: int | str) -> ConnectionLostError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.defaults import FRAME_RATE
 from mien.media.decoding_cost import is_costly_jpeg_packet
+from mien.media.pyav import require_pyav
 from mien.media.silence_logs import silence_ffmpeg
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class VideoDemuxer:
         stop: Event | None = None,
         on_packet: Callable[[], None] = lambda: None,
     ) -> None:
+        require_pyav("reading a video")
         import av
 
         self._silence = silence_ffmpeg()

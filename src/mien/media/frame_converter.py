@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mien.errors import VideoError
 from mien.media.image import MAX_PIXELS
 from mien.media.pixels import apply_orientation
+from mien.resampling import to_uint8
 
 if TYPE_CHECKING:
     import av
@@ -162,15 +163,13 @@ def _composite_on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _to_sdr(rgb: NDArray[np.uint8], transfer: int) -> NDArray[np.uint8]:
-    import cv2
-
-    pixels = cv2.LUT(rgb, _curve(transfer))
+    pixels = _curve(transfer)[rgb]
     if transfer == _PQ:
-        pixels = cv2.transform(pixels, _TO_BT709)
-    return np.asarray(pixels, np.uint8)
+        pixels = to_uint8(pixels.astype(np.float32) @ _TO_BT709.T)
+    return pixels
 
 
-_TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
+_TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
 """BT.2020 → BT.709 primaries (ITU-R BT.2087); applied to coded values it is an approximation."""
 
 

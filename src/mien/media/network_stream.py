@@ -14,6 +14,7 @@ from mien.media.connection import ConnectionLostError, ReceivedFrame
 from mien.media.decoding_cost import is_costly_jpeg_packet
 from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream, codec_name
 from mien.media.frame_converter import FrameConverter
+from mien.media.pyav import require_pyav
 from mien.media.silence_logs import silence_ffmpeg
 
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "srt"})
@@ -39,6 +40,7 @@ class NetworkStream:
     """
 
     def __init__(self, address: str, stall: float) -> None:
+        require_pyav("reading a stream")
         import av
         from av.error import FFmpegError
 

@@ -74,12 +74,10 @@ def apply_orientation(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.ui
     """
     if orientation not in range(2, 9):
         return rgb
-    import cv2
-
     if orientation >= 5:
-        rgb = np.asarray(cv2.transpose(rgb), np.uint8)
-    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-    return rgb if flip is None else np.asarray(cv2.flip(rgb, flip), np.uint8)
+        rgb = rgb.swapaxes(0, 1)
+    rows, columns = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}[orientation]
+    return np.ascontiguousarray(rgb[::rows, ::columns])
 
 
 def _from_integers(image: Image.Image) -> Image.Image:

@@ -19,6 +19,7 @@ from mien.errors import VideoError, display_path
 from mien.media.demuxer import VideoDemuxer, VideoPacket, codec_name
 from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video, is_image_header
 from mien.media.frame_converter import FrameConverter
+from mien.media.pyav import require_pyav
 from mien.media.silence_logs import silence_ffmpeg
 from mien.media.source import SourceInfo
 from mien.media.unreadable_video import encrypted, encryption_error, no_decodable_frame, not_a_video, read_header
@@ -115,6 +116,7 @@ def frame_sizes(path: Path, containers: str) -> list[tuple[int, int]]:
     Raises:
         VideoError: it is none of these, or damaged; without a path.
     """
+    require_pyav("reading a video")
     import av
     from av.error import FFmpegError
 

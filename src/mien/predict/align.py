@@ -5,7 +5,6 @@ Where that is comes from the model's card: `CropFrame` holds the positions of fi
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,8 +54,7 @@ def align_faces(
     depth = 1 if channels == "gray" else 3
     out = np.empty((len(faces), card_size, card_size, depth), np.uint8)
     for i, matrix in enumerate(crop_transforms(faces, card_size, frame, detector, (rgb.shape[1], rgb.shape[0]))):
-        crop = warp(rgb, matrix, card_size)
-        out[i] = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None] if depth == 1 else crop
+        out[i] = warp(rgb, matrix, card_size, gray=depth == 1).reshape(out.shape[1:])
     return out
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from mien.media.frame import Frame
 from mien.models.model import Model
 from mien.predict.align import align_faces
 from mien.predict.model_set import named_heads
+from mien.resampling import gray as to_gray
 from mien.results.faces import Faces
 from mien.results.prediction import Predictions
 from mien.results.view import MEASURES, pixel_measures, unknown_measures
@@ -92,7 +92,7 @@ def _gray(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
     n, height, width, channels = crops.shape
     if channels == 1 or n == 0:
         return crops[..., 0]
-    gray = np.asarray(cv2.cvtColor(crops.reshape(n * height, width, 3), cv2.COLOR_RGB2GRAY), np.uint8)
+    gray = to_gray(crops.reshape(n * height, width, 3))
     return gray.reshape(n, height, width)
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.detect.detector import Detector
 from mien.models.card import CropFrame
 from mien.predict.align import align_faces
+from mien.resampling import pad
 from mien.results.faces import Faces
 
 PADDING = 0.25
 """Margin on every side before detection, as a share of the picture's longer side. Dataset pictures are cropped so
 tightly that a detector, which expects background around a face, would miss more faces without it."""
-_GRAY = (127, 127, 127)
+_GRAY = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class FaceCropper:
     def pad(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture with a gray margin of `PADDING` on every side."""
         n = round(PADDING * max(rgb.shape[:2]))
-        return np.asarray(cv2.copyMakeBorder(rgb, n, n, n, n, cv2.BORDER_CONSTANT, value=_GRAY), np.uint8)
+        return pad(rgb, n, value=_GRAY)
 
     def _detect(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Faces]:
         canvas = self.pad(rgb)

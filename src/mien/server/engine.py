@@ -199,10 +199,6 @@ class InferenceEngine:
         device: str = defaults.DEVICE,
     ) -> InferenceEngine:
         """Load detector and models by name; errors as of `mien.Analyzer`."""
-        import cv2
-
-        # OpenCV would start threads of its own in every worker
-        cv2.setNumThreads(1)
         options = detection or DetectionOptions()
         detector = make_detector(options, threads=1, device=device)
         loaded = ModelSet.open(models, threads=1, prior=prior, device=device)

@@ -6,9 +6,10 @@ change.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from mien.resampling import sample_at
 
 Floats = NDArray[np.float32]
 
@@ -69,10 +70,7 @@ def color_descriptor(rgb: NDArray[np.uint8], centres: Floats, sizes: Floats) -> 
         return np.zeros((0, N_CELLS, N_CHANNELS), np.float32), np.zeros((0, N_CELLS), np.bool_)
     points = centres[:, None, None] + sizes[:, None, None, None] * _POINTS
     x, y = np.moveaxis(points.reshape(n * N_CELLS, -1, 2).astype(np.float32) - np.float32(0.5), -1, 0)
-    sampled = cv2.remap(
-        rgb, np.ascontiguousarray(x), np.ascontiguousarray(y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    colour = np.asarray(sampled, np.float32).mean(axis=1).reshape(n, N_CELLS, 3)
+    colour = sample_at(rgb, x, y).mean(axis=1).reshape(n, N_CELLS, 3)
     visible = _visible_cells(centres, sizes, (rgb.shape[1], rgb.shape[0]))
     return _normalise(colour, visible), visible
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.geometry import similarity, warp
+from mien.opencv import cv2
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]

@@ -17,7 +17,6 @@ from mien.detect.detector import Detector, RefiningDetector
 from mien.geometry import clip_boxes, iou, nms
 from mien.results.faces import Faces
 from mien.results.faces_state import faces_from_state, faces_to_state
-from mien.tracking.optical_flow import track_box
 
 Ids = NDArray[np.int64]
 Boxes = NDArray[np.float32]
@@ -113,6 +112,8 @@ class BoxPropagator:
         self._faces = faces_from_state(saved, {})
 
     def _propagate_by_flow(self, rgb: NDArray[np.uint8], ids: Ids, boxes: Boxes) -> Faces:
+        from mien.tracking.optical_flow import track_box  # needs OpenCV
+
         size = rgb.shape[1], rgb.shape[0]
         before = self._faces
         if before is None or before.tracks is None or self._rgb is None or self._rgb.shape != rgb.shape:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.geometry import resize
+from mien.resampling import gray as gray_levels
 
 
 def resize_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
@@ -21,7 +21,7 @@ def resize_images(images: NDArray[np.uint8], size: int, channels: int) -> NDArra
             resized[i] = resize(image, (size, size))
         images = resized
     if depth == 3 and channels == 1:
-        gray = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images]
+        gray = [gray_levels(image)[..., None] for image in images]
         images = np.stack(gray).astype(np.uint8)
     elif depth == 1 and channels == 3:
         images = np.repeat(images, 3, axis=3)

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from mien.datasets.audit.types import AuditFinding
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.draw.pages import data_uri, render
 from mien.files import output_file, write_text
+from mien.opencv import cv2
 
 LISTED = 200
 """Maximum findings per check on the page; JSON has all."""

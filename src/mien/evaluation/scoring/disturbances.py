@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.geometry import resize
+from mien.opencv import cv2
 
 SIDE = 48
 """Width in pixels that strengths refer to."""

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +30,7 @@ from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.models.preprocessing import normalize
 from mien.models.session import open_session
+from mien.opencv import cv2
 from mien.training.resize import resize_images
 
 Images = NDArray[np.uint8]

@@ -154,7 +154,7 @@ def _orientations() -> NDArray[np.uint8]:
 @lru_cache(maxsize=4)
 def _lines(cell: int) -> NDArray[np.float64]:
     """``(8, cell, cell)``: a line through the cell's middle, perpendicular to the middle of each orientation."""
-    import cv2
+    from mien.opencv import cv2
 
     radius, middle = cell // 2 - 1, cell // 2
     drawn = []

@@ -46,7 +46,7 @@ def face_landmarks(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         MissingExtraError: dlib is not installed.
         ModelError: the model's package is not installed, or has another file.
     """
-    import cv2
+    from mien.opencv import cv2
 
     predictor, face = _predictor()
     out = np.empty((len(images), LANDMARKS, 2), np.float32)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from mien.opencv import cv2
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]

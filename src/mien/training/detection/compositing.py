@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.opencv import cv2
 from mien.training.detection.augment import recolour
 from mien.training.detection.faces import FaceTiles
 from mien.training.detection.transforms import index_matrix, move_boxes, move_points, warp_matrix

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.detection import DetectionPhotos
 from mien.errors import InputError
+from mien.opencv import cv2
 from mien.training.detection.augment import augment_pixels, cover_faces
 from mien.training.detection.compositing import paste_faces
 from mien.training.detection.faces import FaceTiles

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.opencv import cv2
 from mien.training.detection.faces import Locate
 
 _PADDING = 28

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,6 +18,7 @@ from mien.detect.landmark_refinement import SIDE, crop_matrices, points_in_crop,
 from mien.files import append, atomic_path, make_folder
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE
 from mien.networks.landmarks import LandmarkNetwork
+from mien.opencv import cv2
 from mien.training.detection.augment import augment_pixels, cover_faces
 from mien.training.detection.faces import FaceTiles
 from mien.training.detection.module import AveragedWeights, channels_last

@@ -277,7 +277,7 @@ def _load(data: TrainingPhotos, config: DetectorConfig, first: int, workers: int
 
 
 def _quiet_worker(_: int) -> None:
-    import cv2
+    from mien.opencv import cv2
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

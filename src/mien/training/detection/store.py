@@ -60,7 +60,7 @@ class PhotoStore:
 
 def build_store(photos: DetectionPhotos, path: Path) -> PhotoStore:
     """Decode all photos into ``path`` (and ``path`` + ".json") unless they are there already; returns them mapped."""
-    import cv2
+    from mien.opencv import cv2
 
     index = path.with_name(path.name + ".json")
     if not index.is_file():

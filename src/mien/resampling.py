@@ -1,0 +1,195 @@
+"""Pixels by Pillow and NumPy: shrinking, enlarging, sampling, gray. Everything else of pictures is built on these.
+
+What a network sees depends on them, so they compute what OpenCV's functions do, with which the shipped networks were
+trained: shrinking averages areas, cubic interpolation has OpenCV's coefficient, samples are taken at pixel centres.
+Small pictures, in which each pixel counts, are exact; in large ones a level may differ
+(``tests/test_resampling.py`` compares them).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
+Weights = NDArray[np.float32]
+Kind = Literal["area", "linear", "cubic"]
+
+_EXACT = 192 * 192
+"""Pixels up to which a picture is resized with exact weights by NumPy; above, uint8 pictures are resized by Pillow."""
+_NARROW = 1.45
+"""Factor of shrinking below which areas of pixels reach over two pixels at most."""
+_CUBIC = -0.75
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_STEP_BITS = 5
+_STEPS = 1 << _STEP_BITS
+"""Positions of samples per pixel."""
+_FAR = 1 << 24
+
+
+def shrink(image: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
+    """An image whose sides are no longer than before, averaged over areas.
+
+    Args:
+        image: uint8 or float32 ``(h, w)`` or ``(h, w, channels)``.
+        size: (width, height) wanted.
+    """
+    height, width = image.shape[:2]
+    if image.dtype == np.uint8 and _fits_pillow(image):
+        if width % size[0] == 0 and height % size[1] == 0:
+            return _by_pillow(image, size, "reduce")
+        if width * height > _EXACT:
+            return _by_pillow(image, size, "area")
+    return _separable(image, size, "area")
+
+
+def enlarge(image: NDArray[Pixel], size: tuple[int, int], kind: Literal["linear", "cubic"]) -> NDArray[Pixel]:
+    """An image whose sides are no shorter than before, interpolated; arguments as for `shrink`."""
+    if image.dtype == np.uint8 and _fits_pillow(image) and size[0] * size[1] > _EXACT:
+        return _by_pillow(image, size, kind)
+    return _separable(image, size, kind)
+
+
+def sample_at(
+    image: NDArray[Pixel], x: NDArray[np.floating], y: NDArray[np.floating], *, black: bool = False
+) -> NDArray[np.float32]:
+    """Bilinear samples, at positions rounded to 1/32 of a pixel, as OpenCV takes them.
+
+    Args:
+        image: uint8 or float32 ``(h, w)`` or ``(h, w, channels)``.
+        x: columns, of any shape; pixel centres are whole numbers.
+        y: rows, of the same shape.
+        black: outside the image there is black; by default its border is repeated.
+
+    Returns:
+        float32 of the shape of ``x``, and the channels.
+    """
+    height, width = image.shape[:2]
+    pixels = np.ascontiguousarray(image).reshape(height * width, *image.shape[2:])
+    shape = (*x.shape, *(1,) * (image.ndim - 2))
+    left, across = _split_position(x, shape)
+    top, down = _split_position(y, shape)
+    columns = [np.minimum(np.maximum(each, 0), width - 1) for each in (left, left + 1)]
+    rows = [np.minimum(np.maximum(each, 0), height - 1) * width for each in (top, top + 1)]
+    lines = []
+    for i, row in enumerate(rows):
+        one, other = (pixels.take(row + column, axis=0, mode="clip").astype(np.float32) for column in columns)
+        if black:
+            inside = (top + i >= 0) & (top + i < height)
+            one *= (inside & (left >= 0) & (left < width)).reshape(shape)
+            other *= (inside & (left >= -1) & (left < width - 1)).reshape(shape)
+        other -= one
+        other *= across
+        other += one
+        lines.append(other)
+    upper, lower = lines
+    lower -= upper
+    lower *= down
+    lower += upper
+    return np.asarray(lower, np.float32)
+
+
+def _split_position(
+    position: NDArray[np.floating], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Whole pixels, and the part of one beyond them in ``shape``; far outside an image all positions are alike."""
+    steps = np.rint(np.clip(position, -_FAR, _FAR) * _STEPS).astype(np.int32)
+    part = (steps & (_STEPS - 1)).astype(np.float32)
+    part *= 1 / _STEPS
+    return steps >> _STEP_BITS, part.reshape(shape)
+
+
+def to_uint8(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Rounded, and clamped to 0–255."""
+    rounded = np.rint(values, out=values)
+    return np.clip(rounded, 0, 255, out=rounded).astype(np.uint8)
+
+
+def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """``(h, w, 3)`` → ``(h, w)`` luma (ITU-R BT.601), 0–255."""
+    return np.asarray(rgb @ _LUMA, np.float32)
+
+
+def gray(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`luma`, rounded."""
+    return to_uint8(luma(rgb))
+
+
+def pad(image: NDArray[np.uint8], margin: int, *, value: int | None = None) -> NDArray[np.uint8]:
+    """The image with a margin on every side: its border repeated, or one value."""
+    widths = ((margin, margin), (margin, margin), *((0, 0),) * (image.ndim - 2))
+    return np.pad(image, widths, mode="edge") if value is None else np.pad(image, widths, constant_values=value)
+
+
+def _fits_pillow(image: NDArray[Pixel]) -> bool:
+    return image.ndim == 2 or image.shape[2] in (1, 3, 4)
+
+
+def _by_pillow(image: NDArray[Pixel], size: tuple[int, int], how: str) -> NDArray[Pixel]:
+    from PIL import Image
+
+    flat = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    # four channels are independent here: RGBX, which Pillow does not multiply by an opacity
+    mode = {2: "L"}.get(flat.ndim, {3: "RGB", 4: "RGBX"}.get(flat.shape[-1]))
+    opened = Image.frombuffer(
+        str(mode), (flat.shape[1], flat.shape[0]), np.ascontiguousarray(flat), "raw", str(mode), 0, 1
+    )
+    if how == "reduce":
+        made = opened.reduce((opened.width // size[0], opened.height // size[1]))
+    elif how == "area":
+        # of Pillow's filters the one nearest to an average over areas; its own BOX takes whole pixels alone
+        least = min(opened.width / size[0], opened.height / size[1])
+        narrow = Image.Resampling.BILINEAR if least < _NARROW else Image.Resampling.HAMMING
+        made = opened.resize(size, narrow)
+    else:
+        made = opened.resize(size, Image.Resampling.BILINEAR if how == "linear" else Image.Resampling.BICUBIC)
+    return np.asarray(made).reshape(size[1], size[0], *image.shape[2:]).astype(image.dtype)
+
+
+def _separable(image: NDArray[Pixel], size: tuple[int, int], kind: Kind) -> NDArray[Pixel]:
+    height, width = image.shape[:2]
+    pixels = image.astype(np.float32).reshape(height, width, -1)
+    channels = pixels.shape[2]
+    if size[1] != height:
+        pixels = (_weights(height, size[1], kind) @ pixels.reshape(height, -1)).reshape(size[1], width, channels)
+    if size[0] != width:
+        columns = np.ascontiguousarray(pixels.transpose(1, 0, 2)).reshape(width, -1)
+        columns = _weights(width, size[0], kind) @ columns
+        pixels = np.ascontiguousarray(columns.reshape(size[0], size[1], channels).transpose(1, 0, 2))
+    shaped = pixels.reshape(size[1], size[0], *image.shape[2:])
+    return shaped.astype(np.float32) if image.dtype == np.float32 else to_uint8(shaped.copy())  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=32)
+def _weights(before: int, after: int, kind: Kind) -> Weights:
+    """``(after, before)``: the share of each old pixel in each new one."""
+    ratio = before / after
+    weights = np.zeros((after, before), np.float64)
+    new = np.arange(after)
+    if kind == "area":
+        edges = np.arange(before)
+        low, high = new[:, None] * ratio, (new[:, None] + 1) * ratio
+        weights = np.clip(np.minimum(high, edges + 1) - np.maximum(low, edges), 0, None)
+    else:
+        centre = (new + 0.5) * ratio - 0.5
+        first = np.floor(centre).astype(np.intp)
+        part = centre - first
+        taps = {0: 1 - part, 1: part} if kind == "linear" else _cubic_taps(part)
+        for offset, weight in taps.items():
+            np.add.at(weights, (new, np.clip(first + offset, 0, before - 1)), weight)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+
+
+def _cubic_taps(part: NDArray[np.float64]) -> dict[int, NDArray[np.float64]]:
+    a = _CUBIC
+
+    def near(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return ((a + 2) * t - (a + 3)) * t * t + 1
+
+    def far(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+
+    return {-1: far(1 + part), 0: near(part), 1: near(1 - part), 2: far(2 - part)}
