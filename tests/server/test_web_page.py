@@ -903,7 +903,7 @@ def test_pictures_stay_on_the_device_unless_the_server_is_chosen(chrome: Any, se
     assert page.locator("input[name=place][value=device]").is_checked()
     assert page.evaluate("crossOriginIsolated")
     page.set_input_files("#photo-files", str(media.smiling))
-    expect(page.locator(".photo .face h4")).to_have_text("Face 1: happy")
+    expect(page.locator(".photo .face h4")).to_have_text("Face 1: happy", timeout=5000 * SECONDS)
     assert sent == []
     page.get_by_text("On the server").click()
     expect(page.locator("#server-text")).to_have_text("Ready")
