@@ -126,7 +126,8 @@ def test_headers_tell_which_pictures_are_cheap(pool: DecoderPool, data: bytes, c
     assert pool.is_cheap(data) is cheap
 
 
-def test_one_that_takes_too_long_is_stopped_and_the_next_is_decoded() -> None:
+def test_one_that_takes_too_long_is_stopped_and_the_next_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_process, "_WALL_MARGIN", PATIENCE)
     with DecoderPool(1, seconds=0.1, memory_bytes=1 << 30) as pool:
         message = r"took longer than 0\.1 s of processor time to decode and was stopped"
         with pytest.raises(ImageError, match=message) as caught:

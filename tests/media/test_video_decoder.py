@@ -160,7 +160,10 @@ def test_a_function_is_called_by_the_process_and_its_errors_are_raised(pool: Dec
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no clock of processor time")
-def test_a_function_that_takes_too_long_is_stopped_and_the_next_is_called(pool: DecoderPool, film: Path) -> None:
+def test_a_function_that_takes_too_long_is_stopped_and_the_next_is_called(
+    pool: DecoderPool, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder_process, "_WALL_MARGIN", PATIENCE)
     with pool.video() as decoder:
         with pytest.raises(VideoError, match=r"took longer than 0\.2 s of processor time") as caught:
             decoder.call(compute_forever, seconds=0.2)
