@@ -100,6 +100,8 @@ FILES = {*TOPS, *(str(p.relative_to(ROOT)) for top in TOPS
 THEIRS = {
     "my.py",
     "train/",
+    "labels/",
+    "wider_face_split/",
     "val/",
     "validation/",
     "test/",
