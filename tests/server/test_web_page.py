@@ -905,7 +905,7 @@ def test_pictures_stay_on_the_device_unless_the_server_is_chosen(chrome: Any, se
     page.set_input_files("#photo-files", str(media.smiling))
     expect(page.locator(".photo .face h4")).to_have_text("Face 1: happy", timeout=5000 * SECONDS)
     assert sent == []
-    page.get_by_text("On the server").click()
+    page.get_by_label("On the server").check()
     expect(page.locator("#server-text")).to_have_text("Ready")
     page.set_input_files("#photo-files", str(media.stern))
     expect(page.locator(".photo .face h4")).to_have_text("Face 1: neutral")
