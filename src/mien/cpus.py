@@ -41,6 +41,11 @@ def limit_libraries(environment: MutableMapping[str, str], root: Path = Path("/"
         environment.setdefault("OMP_NUM_THREADS", str(cpus))
 
 
+def machine_cpus() -> int | None:
+    """Processors of the machine, of which this process may use `available_cpus`; None where that is not known."""
+    return os.cpu_count()
+
+
 def _cpus_by_affinity() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have no affinity call
     return len(affinity(0)) if affinity else os.cpu_count() or 1

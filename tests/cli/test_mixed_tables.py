@@ -150,8 +150,8 @@ def test_a_resumed_run_has_the_same_photos_and_videos(mixed: Path, tmp_path: Pat
 
 def test_columns_of_both_stand_once() -> None:
     columns = mixed_columns(HEADS)
-    first = "source face frame time track x1 y1 x2 y2 score detected cut"
-    assert [column.name for column in columns][:12] == first.split()
+    first = "source face frame time track x1 y1 x2 y2 score yaw"
+    assert [column.name for column in columns][:11] == first.split()
     names = [c.name for video in (False, True) for c in face_columns(HEADS, video=video) if c.flat]
     assert {column.name for column in columns} == set(names)
     assert len(columns) == len(set(names))

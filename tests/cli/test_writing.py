@@ -96,6 +96,7 @@ ELSEWHERE = {
     # a camera; hours of training; a fit, a run folder, or a model that training made
     "live --csv", "live --record", "tune --out", "tune --apply", "reproduce --out", "reproduce --results",
     "web out", "web --single",  # they need npm
+    "doctor --benchmark",  # it times the machine
     "calibrate --json", "calibrate --out", "quantize --json", "quantize --out", "export --out", "train --out",
 }  # fmt: skip
 """Outputs of the same type whose commands are too long for a table; `OutputCommand` and the writers are the same."""

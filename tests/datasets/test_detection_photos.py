@@ -154,4 +154,5 @@ def test_columns_that_do_not_fit_together_are_refused() -> None:
             one.sources,
             one.files,
             one.licences,
+            one.splits,
         )

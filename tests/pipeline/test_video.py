@@ -18,7 +18,7 @@ from mien.errors import InputError
 from mien.media.frame import Frame
 from mien.media.source import SourceInfo
 from mien.models.catalog import read_model
-from mien.models.model import Model
+from mien.models.model import Model, Probabilities
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import BATCH, Progress, VideoPipeline, VideoStream
 from mien.predict.model_set import ModelSet
@@ -217,9 +217,9 @@ def test_the_age_model_looks_five_times_a_second_and_every_row_has_an_age(age: M
     calls: list[int] = []
 
     class Counting(Model):
-        def __call__(self, crops: np.ndarray, *, flip: bool = False) -> dict[str, np.ndarray]:
+        def predict(self, crops: np.ndarray, *, flip: bool = False) -> tuple[Probabilities, Probabilities]:
             calls.append(len(crops))
-            return super().__call__(crops, flip=flip)
+            return super().predict(crops, flip=flip)
 
     counting = Counting(read_model("age"), threads=1)
     frames = list(VideoStream(Made(50), stages(age=counting)))

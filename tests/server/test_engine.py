@@ -55,9 +55,9 @@ class Counting(Model):
         super().__init__(read_model(name), threads=1)
         self.calls: list[int] = []
 
-    def __call__(self, crops: Any, **more: Any) -> Any:
+    def predict(self, crops: Any, **more: Any) -> Any:
         self.calls.append(len(crops))
-        return super().__call__(crops, **more)
+        return super().predict(crops, **more)
 
 
 def test_photos_of_many_requests_are_classified_together_and_answered_separately() -> None:

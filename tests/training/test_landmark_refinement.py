@@ -35,11 +35,11 @@ def turned(degrees: float, middle: tuple[float, float] = (100, 80)) -> np.ndarra
 @pytest.mark.parametrize("degrees", [-60.0, -15.0, 0.0, 40.0])
 def test_a_turned_face_is_upright_in_its_crop(degrees: float) -> None:
     points = turned(degrees)[None]
-    assert float(np.rad2deg(roll_angles(points))[0]) == pytest.approx(degrees, abs=1e-3)
+    assert float(np.rad2deg(roll_angles(points))[0]) == pytest.approx(degrees, abs=0.05)  # points lie on a grid
     matrices = crop_matrices(np.array([[80, 55, 120, 105]]), roll_angles(points))
     inside = points_in_crop(points, matrices).reshape(5, 2)
-    assert inside[0, 1] == pytest.approx(inside[1, 1], abs=1e-5)
-    assert inside[0, 0] == pytest.approx(-inside[1, 0], abs=1e-5)
+    assert inside[0, 1] == pytest.approx(inside[1, 1], abs=1e-3)
+    assert inside[0, 0] == pytest.approx(-inside[1, 0], abs=1e-3)
 
 
 def test_points_go_to_the_crop_and_back_unchanged() -> None:

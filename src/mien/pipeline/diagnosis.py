@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mien import defaults
-from mien.cpus import available_cpus, thread_count
+from mien.cpus import available_cpus, machine_cpus, thread_count
 from mien.detect import DETECTORS, make_detector
 from mien.detect.mien import LANDMARKS, NETWORK
 from mien.errors import MienError
@@ -77,7 +77,7 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "processor": processor_name(),
-        "cpus": os.cpu_count(),
+        "cpus": machine_cpus(),
         "available_cpus": available_cpus(),
         "memory_gib": _memory_gib(),
         "packages": {name: version for name in core_packages() if (version := _version(name)) is not None},

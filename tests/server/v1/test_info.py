@@ -50,8 +50,10 @@ def test_models_list_heads_columns_and_cards(client: TestClient) -> None:
     for column in answer["columns"][2:]:
         value: Any = face
         for key in column["path"]:
-            value = value[key]
+            # what this model does not measure is absent from JSON, and empty in tables
+            value = None if value is None or (isinstance(value, dict) and key not in value) else value[key]
         assert value == row[column["name"]], column
+    assert sum(row[column["name"]] is not None for column in answer["columns"]) > 30
 
 
 def test_metrics_count_by_route_and_never_by_what_was_sent(client: TestClient) -> None:

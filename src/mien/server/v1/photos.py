@@ -69,6 +69,7 @@ EXAMPLE = {
     "results": [{"width": 512, "height": 512, "faces": [FACE_EXAMPLE]}],
     "models": {
         "detector": "mien",
+        "device": "cpu",
         "min_face": None,
         "threshold": None,
         "max_side": None,

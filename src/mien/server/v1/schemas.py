@@ -220,6 +220,7 @@ class ModelNames(StrictModel):
     """What the results depend on."""
 
     detector: str
+    device: str = Field(description="what detector and models were loaded for")
     min_face: int | None = Field(None, description="height of the smallest face in pixels; null for the detector's own")
     threshold: float | None = None
     max_side: int | None = None
