@@ -81,7 +81,7 @@ def test_lines_rows_and_a_recording(camera: str, tmp_path: Path) -> None:
     result = runner().invoke(cli, ["live", camera, "--json", "--seconds", "2.5", *files], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert len(lines) >= 5
+    assert len(lines) >= 3
     assert lines[-1]["faces"][0]["predictions"]["emotion"]["stable"] == "happy"
     assert [line["frame"] for line in lines] == sorted({line["frame"] for line in lines})
     with (tmp_path / "rows.csv").open(newline="") as file:
