@@ -73,7 +73,7 @@ def known(name: str) -> bool:
     return False
 
 
-KEYS = {"mien.dataset"}
+KEYS = {"mien.card", "mien.dataset"}
 """Keys of metadata in files, which look like names."""
 NAME = re.compile(r"`(mien(?:\.\w+)+)(?:\([^`]*\))?`")
 

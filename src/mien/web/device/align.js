@@ -18,10 +18,10 @@ const MAX_KEPT_ROLL = (6 * Math.PI) / 180;
 
 /**
  * @param {Rgb} image @param {Candidate[]} faces @param {number} side pixels of a crop @param {Frame} frame
- * @param {string} detector @returns {Rgb[]}
+ * @param {string} detector @param {boolean} asGray crops are luma, in all three channels @returns {Rgb[]}
  */
-export function alignFaces(image, faces, side, frame, detector) {
-  return faces.map((face) => warp(image, cropTransform(image, face, side, frame, detector), side));
+export function alignFaces(image, faces, side, frame, detector, asGray = false) {
+  return faces.map((face) => warp(image, cropTransform(image, face, side, frame, detector), side, asGray));
 }
 
 /** @param {Rgb} image @param {Candidate} face @param {number} side @param {Frame} frame @param {string} detector @returns {Matrix} */

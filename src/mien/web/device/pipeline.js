@@ -2,7 +2,6 @@
 
 import { alignFaces } from "./align.js";
 import { Detector } from "./detector.js";
-import { gray } from "./pixels.js";
 import { faceFlags, headPose, pixelMeasures } from "./view.js";
 
 /**
@@ -91,7 +90,7 @@ export class Pipeline {
   async predict(name, image, faces) {
     const card = this.config.models[name];
     if (!faces.length) return { heads: {}, measures: [] };
-    const crops = alignFaces(image, faces, card.size, card.frame, this.detectorName);
+    const crops = alignFaces(image, faces, card.size, card.frame, this.detectorName, card.channels === "gray");
     const dims = [faces.length, card.mean.length, card.size, card.size];
     const outputs = await this.run(name, this.#input(crops, card), dims);
     const measures = crops.map((crop, i) => {
@@ -111,18 +110,16 @@ export class Pipeline {
     return { heads: Object.fromEntries(heads), measures };
   }
 
-  /** What a network takes: the aligned crops, normalised, channels first. @param {Rgb[]} crops @param {Card} card */
+  /** What a network takes: the aligned crops, normalised, channels first; of gray ones all channels are the same. @param {Rgb[]} crops @param {Card} card */
   #input(crops, card) {
-    const { size, mean, std, channels } = card;
+    const { size, mean, std } = card;
     const plane = size * size;
     const input = new Float32Array(crops.length * mean.length * plane);
     crops.forEach((crop, n) => {
-      const single = channels === "gray" ? gray(crop) : null;
       mean.forEach((shift, c) => {
         const start = (n * mean.length + c) * plane;
         for (let i = 0; i < plane; i += 1) {
-          const pixel = single ? single[i] : crop.data[3 * i + c];
-          input[start + i] = (Math.fround(pixel / 255) - shift) / std[c];
+          input[start + i] = (Math.fround(crop.data[3 * i + c] / 255) - shift) / std[c];
         }
       });
     });

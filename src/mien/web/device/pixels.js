@@ -1,11 +1,12 @@
-// Pixels of pictures: averaged smaller, sampled along a transform, turned to gray. They are what mien.geometry computes.
+// Pixels of pictures: averaged smaller, sampled along a transform, turned to gray. They are what mien.geometry
+// and mien.resampling compute.
 
 /**
  * @typedef {{ data: Uint8Array, width: number, height: number }} Rgb RGB, row by row.
  * @typedef {number[]} Matrix [a, b, x, c, d, y]: (u, v) → (a u + b v + x, c u + d v + y).
  */
 
-/** Half to even, as OpenCV and NumPy round. @param {number} value */
+/** Half to even, as NumPy and Python round. @param {number} value */
 export function round(value) {
   const floor = Math.floor(value);
   const rest = value - floor;
@@ -18,6 +19,9 @@ const GRID = 64;
 
 /** A coordinate rounded to 64ths of a pixel, as on_grid of mien.geometry. @param {number} value */
 export const onGrid = (value) => round(value * GRID) / GRID;
+
+/** Weights of red, green and blue in luma (ITU-R BT.601). */
+const LUMA = [0.299, 0.587, 0.114];
 
 /** @param {number} value */
 const toByte = (value) => Math.min(255, Math.max(0, round(value)));
@@ -36,187 +40,243 @@ export function rgbOf(rgba, width, height) {
   return { data, width, height };
 }
 
+/** Pixels up to which a picture is resized with exact weights; larger ones are resized with Pillow's integers. */
+const EXACT = 192 * 192;
+/** Factor of shrinking below which areas of pixels reach over two pixels at most. */
+const NARROW = 1.45;
+
 /**
- * A smaller copy, in which each pixel is the mean of the area that it covers, with OpenCV's roundings.
+ * @typedef {{ from: number, weights: Float64Array }[]} Shares for each new pixel, the first old one and the shares of those
+ *   from there on
+ * @typedef {(distance: number) => number} Filter share at a distance in new pixels, 0 from 1 on
+ */
+
+/** @type {Filter} */
+const triangle = (distance) => Math.max(0, 1 - Math.abs(distance));
+
+/** @type {Filter} */
+function hamming(distance) {
+  if (distance === 0) return 1;
+  if (Math.abs(distance) >= 1) return 0;
+  const angle = distance * Math.PI;
+  return (Math.sin(angle) / angle) * (0.54 + 0.46 * Math.cos(angle));
+}
+
+/**
+ * A smaller copy, in which each pixel is the mean of the area that it covers: as shrink of mien.resampling.
  * @param {Rgb} image @param {number} width @param {number} height @returns {Rgb}
  */
 export function shrink(image, width, height) {
   if (width === image.width && height === image.height) return image;
   const [across, down] = [image.width / width, image.height / height];
   if (Number.isInteger(across) && Number.isInteger(down)) return shrinkByBlocks(image, width, height, across, down);
-  const [columns, lines] = [areaWeights(image.width, width), areaWeights(image.height, height)];
-  const data = new Uint8Array(3 * width * height);
-  const row = new Float32Array(3 * width);
-  const sum = new Float32Array(3 * width);
-  for (let y = 0, to = 0; y < height; y += 1, to += row.length) {
-    const { from, weights } = lines[y];
-    sum.fill(0);
-    weights.forEach((weight, k) => {
-      sumColumns(image, from + k, columns, row);
-      for (let i = 0; i < row.length; i += 1) sum[i] += Math.fround(weight * row[i]);
-    });
-    for (let i = 0; i < row.length; i += 1) data[to + i] = toByte(sum[i]);
+  if (image.width * image.height > EXACT) {
+    const filter = Math.min(across, down) < NARROW ? triangle : hamming;
+    const shares = (/** @type {number} */ from, /** @type {number} */ to) => filterShares(from, to, filter);
+    return resizeByIntegers(image, width, height, shares);
   }
-  return { data, width, height };
+  return resizeExactly(image, width, height, areaShares);
 }
 
 /** Of another size: averaged where it shrinks, interpolated where it grows. @param {Rgb} image @param {number} width @param {number} height @returns {Rgb} */
 export function resize(image, width, height) {
   const smaller = shrink(image, Math.min(width, image.width), Math.min(height, image.height));
-  return smaller.width === width && smaller.height === height ? smaller : enlarge(smaller, width, height);
+  if (smaller.width === width && smaller.height === height) return smaller;
+  if (width * height <= EXACT) return resizeExactly(smaller, width, height, linearShares);
+  const shares = (/** @type {number} */ from, /** @type {number} */ to) => filterShares(from, to, triangle);
+  return resizeByIntegers(smaller, width, height, shares);
 }
 
-/** Bilinear, with the integers that OpenCV computes with. @param {Rgb} image @param {number} width @param {number} height @returns {Rgb} */
-function enlarge(image, width, height) {
-  const taps = (/** @type {number} */ from, /** @type {number} */ to, /** @type {boolean} */ across) =>
-    Array.from({ length: to }, (_, i) => {
-      const place = Math.fround((i + 0.5) * (from / to) - 0.5);
-      const floor = Math.floor(place);
-      const [at, next] = [floor, floor + 1].map((value) => Math.min(Math.max(value, 0), from - 1));
-      // at the upper and lower edge OpenCV weights one line twice, at the others it takes the pixel whole
-      const part = across && (floor < 0 || floor >= from - 1) ? 0 : Math.fround(place - floor);
-      return { at, next, near: round((1 - part) * 2048), far: round(part * 2048) };
-    });
-  const [columns, lines] = [taps(image.width, width, true), taps(image.height, height, false)];
-  const line = (/** @type {number} */ y) => {
-    const out = new Int32Array(3 * width);
-    columns.forEach(({ at, next, near, far }, x) => {
-      const [i, j] = [3 * (y * image.width + at), 3 * (y * image.width + next)];
-      for (let e = 0; e < 3; e += 1) out[3 * x + e] = image.data[i + e] * near + image.data[j + e] * far;
-    });
-    return out;
-  };
+/** The mean of blocks of pixels, with the integers that Pillow computes with. @param {Rgb} image @param {number} width @param {number} height @param {number} across @param {number} down @returns {Rgb} */
+function shrinkByBlocks(image, width, height, across, down) {
   const data = new Uint8Array(3 * width * height);
-  lines.forEach(({ at, next, near, far }, y) => {
-    const [above, below] = [line(at), line(next)];
-    for (let i = 0; i < above.length; i += 1) {
-      const sum = ((near * (above[i] >> 4)) >> 16) + ((far * (below[i] >> 4)) >> 16) + 2;
-      data[3 * width * y + i] = Math.min(255, Math.max(0, sum >> 2));
+  const count = across * down;
+  const factor = Math.floor(Math.fround(2 ** 24 / count));
+  const half = Math.floor(count / 2);
+  const sums = new Float64Array(3 * width);
+  for (let y = 0, to = 0; y < height; y += 1) {
+    sums.fill(half);
+    for (let v = 0, at = 3 * y * down * image.width; v < down; v += 1) {
+      for (let x = 0; x < sums.length; x += 3) {
+        for (let u = 0; u < across; u += 1, at += 3) {
+          sums[x] += image.data[at];
+          sums[x + 1] += image.data[at + 1];
+          sums[x + 2] += image.data[at + 2];
+        }
+      }
     }
+    for (let i = 0; i < sums.length; i += 1, to += 1) data[to] = Math.floor((sums[i] * factor) / 2 ** 24);
+  }
+  return { data, width, height };
+}
+
+/** Shares of a filter that is stretched over the old pixels, as Pillow computes them. @param {number} from @param {number} to @param {Filter} filter @returns {Shares} */
+function filterShares(from, to, filter) {
+  const scale = from / to;
+  const reach = Math.max(scale, 1);
+  return Array.from({ length: to }, (_, i) => {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(Math.trunc(centre - reach + 0.5), 0);
+    const end = Math.min(Math.trunc(centre + reach + 0.5), from);
+    const weights = new Float64Array(end - first);
+    for (let k = 0; k < weights.length; k += 1) weights[k] = filter((k + first - centre + 0.5) * (1 / reach));
+    return { from: first, weights: normalised(weights) };
+  });
+}
+
+/** @param {Float64Array} weights */
+function normalised(weights) {
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
+}
+
+/** Bits after the point of Pillow's shares. */
+const SHARE_BITS = 22;
+
+/** Columns first, then rows, each rounded to bytes, with shares in integers: as Pillow. @param {Rgb} image @param {number} width @param {number} height @param {(from: number, to: number) => Shares} shares @returns {Rgb} */
+function resizeByIntegers(image, width, height, shares) {
+  const integers = (/** @type {number} */ from, /** @type {number} */ to) =>
+    shares(from, to).map(({ from: first, weights }) => ({
+      from: first,
+      weights: Int32Array.from(weights, (weight) => Math.trunc(weight * (1 << SHARE_BITS) + (weight < 0 ? -0.5 : 0.5))),
+    }));
+  const half = 1 << (SHARE_BITS - 1);
+  const byte = (/** @type {number} */ sum) => Math.min(255, Math.max(0, sum >> SHARE_BITS));
+  let { data } = image;
+  if (width !== image.width) {
+    const columns = integers(image.width, width);
+    const narrow = new Uint8Array(3 * width * image.height);
+    for (let y = 0, to = 0; y < image.height; y += 1) {
+      for (let x = 0; x < width; x += 1, to += 3) {
+        const { from, weights } = columns[x];
+        let [r, g, b] = [half, half, half];
+        for (let k = 0, at = 3 * (y * image.width + from); k < weights.length; k += 1, at += 3) {
+          r += weights[k] * data[at];
+          g += weights[k] * data[at + 1];
+          b += weights[k] * data[at + 2];
+        }
+        narrow[to] = byte(r);
+        narrow[to + 1] = byte(g);
+        narrow[to + 2] = byte(b);
+      }
+    }
+    data = narrow;
+  }
+  if (height === image.height) return { data, width, height };
+  const row = 3 * width;
+  const out = new Uint8Array(row * height);
+  const sums = new Int32Array(row);
+  integers(image.height, height).forEach(({ from, weights }, y) => {
+    sums.fill(half);
+    weights.forEach((weight, k) => {
+      for (let i = 0, at = row * (from + k); i < row; i += 1, at += 1) sums[i] += weight * data[at];
+    });
+    for (let i = 0; i < row; i += 1) out[row * y + i] = byte(sums[i]);
+  });
+  return { data: out, width, height };
+}
+
+/** Rows first, then columns, in single precision and rounded once. @param {Rgb} image @param {number} width @param {number} height @param {(from: number, to: number) => Shares} shares @returns {Rgb} */
+function resizeExactly(image, width, height, shares) {
+  const before = 3 * image.width;
+  const columns = shares(image.width, width);
+  const data = new Uint8Array(3 * width * height);
+  const line = new Float32Array(before);
+  shares(image.height, height).forEach(({ from, weights }, y) => {
+    line.fill(0);
+    weights.forEach((weight, k) => {
+      const share = Math.fround(weight);
+      for (let i = 0, at = before * (from + k); i < before; i += 1, at += 1) line[i] += share * image.data[at];
+    });
+    columns.forEach(({ from: first, weights: across }, x) => {
+      for (let e = 0; e < 3; e += 1) {
+        let sum = 0;
+        for (let k = 0, at = 3 * first + e; k < across.length; k += 1, at += 3)
+          sum = Math.fround(sum + Math.fround(across[k]) * line[at]);
+        data[3 * (y * width + x) + e] = toByte(sum);
+      }
+    });
   });
   return { data, width, height };
 }
 
-/** @param {Rgb} image @param {number} y @param {{ from: number, weights: Float32Array }[]} columns @param {Float32Array} out */
-function sumColumns({ data, width }, y, columns, out) {
-  for (let x = 0, to = 0; x < columns.length; x += 1, to += 3) {
-    const { from, weights } = columns[x];
-    let [r, g, b] = [0, 0, 0];
-    for (let k = 0, at = 3 * (y * width + from); k < weights.length; k += 1, at += 3) {
-      r = Math.fround(r + Math.fround(weights[k] * data[at]));
-      g = Math.fround(g + Math.fround(weights[k] * data[at + 1]));
-      b = Math.fround(b + Math.fround(weights[k] * data[at + 2]));
-    }
-    [out[to], out[to + 1], out[to + 2]] = [r, g, b];
-  }
-}
-
-/** @param {Rgb} image @param {number} width @param {number} height @param {number} across @param {number} down @returns {Rgb} */
-function shrinkByBlocks(image, width, height, across, down) {
-  const data = new Uint8Array(3 * width * height);
-  const share = Math.fround(1 / (across * down));
-  // OpenCV halves with integers, which round half up
-  const halves = across === 2 && down === 2;
-  for (let y = 0, to = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1, to += 3) {
-      for (let e = 0; e < 3; e += 1) {
-        let sum = 0;
-        for (let v = 0; v < down; v += 1) {
-          const start = 3 * ((y * down + v) * image.width + x * across) + e;
-          for (let u = 0; u < across; u += 1) sum += image.data[start + 3 * u];
-        }
-        data[to + e] = halves ? (sum + 2) >> 2 : toByte(Math.fround(sum * share));
-      }
-    }
-  }
-  return { data, width, height };
-}
-
-/**
- * For each of `to` pixels, the first of `from` pixels that it covers, and the shares of those that it covers.
- * @param {number} from @param {number} to
- */
-function areaWeights(from, to) {
+/** The share of each old pixel in the area of a new one. @param {number} from @param {number} to @returns {Shares} */
+function areaShares(from, to) {
   const scale = from / to;
-  const all = [];
-  for (let i = 0; i < to; i += 1) {
-    const start = i * scale;
-    const end = start + scale;
-    const cell = Math.min(scale, from - start);
-    const last = Math.min(Math.floor(end), from - 1);
-    const first = Math.min(Math.ceil(start), last);
-    let begin = first;
-    const weights = [];
-    if (first - start > 1e-3) {
-      begin = first - 1;
-      weights.push((first - start) / cell);
-    }
-    for (let k = first; k < last; k += 1) weights.push(1 / cell);
-    if (end - last > 1e-3) weights.push(Math.min(end - last, 1, cell) / cell);
-    all.push({ from: begin, weights: Float32Array.from(weights) });
-  }
-  return all;
+  return Array.from({ length: to }, (_, i) => {
+    const [low, high] = [i * scale, (i + 1) * scale];
+    const first = Math.floor(low);
+    const weights = new Float64Array(Math.min(Math.ceil(high), from) - first);
+    for (let k = 0; k < weights.length; k += 1)
+      weights[k] = Math.max(Math.min(high, first + k + 1) - Math.max(low, first + k), 0);
+    return { from: first, weights: normalised(weights) };
+  });
 }
 
-/** Bits of OpenCV's fixed-point coordinates, of the part of a pixel that it samples at, and of its weights. */
-const COORDINATE = 10;
-const PART = 5;
-const WEIGHT = 15;
+/** The shares of the two nearest old pixels; the edge is repeated. @param {number} from @param {number} to @returns {Shares} */
+function linearShares(from, to) {
+  return Array.from({ length: to }, (_, i) => {
+    const centre = (i + 0.5) * (from / to) - 0.5;
+    const first = Math.floor(centre);
+    const part = centre - first;
+    if (first < 0 || first >= from - 1) return { from: Math.max(first, 0), weights: Float64Array.of(1) };
+    return { from: first, weights: Float64Array.of(1 - part, part) };
+  });
+}
+
+/** Positions of samples per pixel. */
+const PARTS = 32;
 
 /**
- * A square of `side` pixels, each sampled bilinearly at its centre; beyond the picture its edge is repeated. The numbers
- * are OpenCV's: samples lie at 32nds of a pixel.
+ * A square of `side` pixels, each sampled bilinearly at its centre; beyond the picture its edge is repeated.
  * @param {Rgb} image @param {Matrix} matrix from square to image, both in pixels with (0, 0) the outer corner of the first
- * @param {number} side @returns {Rgb}
+ * @param {number} side @param {boolean} asGray the luma of the samples, in all three channels @returns {Rgb}
  */
-export function sample(image, matrix, side) {
+export function sample(image, matrix, side, asGray = false) {
   const [a, b, x, c, d, y] = matrix;
-  const { data, width, height } = image;
   const out = new Uint8Array(3 * side * side);
+  const colour = new Float64Array(3);
   const [left, top] = [x + (a + b) / 2 - 0.5, y + (c + d) / 2 - 0.5];
-  const unit = 1 << COORDINATE;
-  const half = 1 << (COORDINATE - PART - 1);
-  const parts = 1 << PART;
-  const clampX = (/** @type {number} */ value) => Math.min(Math.max(value, 0), width - 1);
-  const clampY = (/** @type {number} */ value) => Math.min(Math.max(value, 0), height - 1);
   for (let v = 0, to = 0; v < side; v += 1) {
-    const [startX, startY] = [round((b * v + left) * unit) + half, round((d * v + top) * unit) + half];
     for (let u = 0; u < side; u += 1, to += 3) {
-      const sx = (startX + round(a * u * unit)) >> (COORDINATE - PART);
-      const sy = (startY + round(c * u * unit)) >> (COORDINATE - PART);
-      const [fx, fy, p, q] = [sx >> PART, sy >> PART, sx & (parts - 1), sy & (parts - 1)];
-      const [x0, x1, y0, y1] = [clampX(fx), clampX(fx + 1), clampY(fy) * width, clampY(fy + 1) * width];
-      const [i, j, k, l] = [3 * (y0 + x0), 3 * (y0 + x1), 3 * (y1 + x0), 3 * (y1 + x1)];
-      const weights = [(parts - p) * (parts - q), p * (parts - q), (parts - p) * q, p * q];
-      for (let e = 0; e < 3; e += 1) {
-        const sum =
-          weights[0] * data[i + e] + weights[1] * data[j + e] + weights[2] * data[k + e] + weights[3] * data[l + e];
-        out[to + e] = (sum * (1 << (WEIGHT - 2 * PART)) + (1 << (WEIGHT - 1))) >> WEIGHT;
-      }
+      bilinear(image, a * u + left + b * v, c * u + top + d * v, colour);
+      if (asGray) colour.fill(LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2]);
+      for (let e = 0; e < 3; e += 1) out[to + e] = toByte(colour[e]);
     }
   }
   return { data: out, width: side, height: side };
 }
 
 /**
- * A bilinear sample at a point, with (0, 0) the middle of the first pixel; rounded as OpenCV's remap does it.
- * @param {Rgb} image @param {number} x @param {number} y @returns {[number, number, number]}
+ * A bilinear sample at a point in single precision, with (0, 0) the middle of the first pixel; not rounded.
+ * @param {Rgb} image @param {number} x @param {number} y
  */
-export function sampleAt({ data, width, height }, x, y) {
-  const parts = 1 << PART;
-  const [sx, sy] = [round(Math.fround(x) * parts), round(Math.fround(y) * parts)];
-  const [fx, fy, p, q] = [Math.floor(sx / parts), Math.floor(sy / parts), sx & (parts - 1), sy & (parts - 1)];
-  const [x0, x1] = [fx, fx + 1].map((value) => Math.min(Math.max(value, 0), width - 1));
-  const [y0, y1] = [fy, fy + 1].map((value) => Math.min(Math.max(value, 0), height - 1) * width);
-  const [i, j, k, l] = [3 * (y0 + x0), 3 * (y0 + x1), 3 * (y1 + x0), 3 * (y1 + x1)];
-  const at = (/** @type {number} */ e) =>
-    ((parts - p) * (parts - q) * data[i + e] +
-      p * (parts - q) * data[j + e] +
-      (parts - p) * q * data[k + e] +
-      p * q * data[l + e] +
-      (1 << (2 * PART - 1))) >>
-    (2 * PART);
-  return [at(0), at(1), at(2)];
+export function sampleAt(image, x, y) {
+  const colour = new Float64Array(3);
+  bilinear(image, Math.fround(x), Math.fround(y), colour);
+  return colour;
+}
+
+/**
+ * A bilinear sample at a position that is rounded to 32nds of a pixel; (0, 0) is the middle of the first one.
+ * @param {Rgb} image @param {number} x @param {number} y @param {Float64Array} colour for the result
+ */
+function bilinear({ data, width, height }, x, y, colour) {
+  const sx = round(x * PARTS);
+  const sy = round(y * PARTS);
+  const fx = Math.floor(sx / PARTS);
+  const fy = Math.floor(sy / PARTS);
+  const p = sx - fx * PARTS;
+  const q = sy - fy * PARTS;
+  const x0 = 3 * Math.min(Math.max(fx, 0), width - 1);
+  const x1 = 3 * Math.min(Math.max(fx + 1, 0), width - 1);
+  const y0 = 3 * width * Math.min(Math.max(fy, 0), height - 1);
+  const y1 = 3 * width * Math.min(Math.max(fy + 1, 0), height - 1);
+  for (let e = 0; e < 3; e += 1) {
+    const above = (PARTS - p) * data[y0 + x0 + e] + p * data[y0 + x1 + e];
+    const below = (PARTS - p) * data[y1 + x0 + e] + p * data[y1 + x1 + e];
+    colour[e] = ((PARTS - q) * above + q * below) / PARTS ** 2;
+  }
 }
 
 /** The inverse of a transform. @param {Matrix} matrix @returns {Matrix} */
@@ -228,9 +288,10 @@ export function inverse([a, b, x, c, d, y]) {
 
 /**
  * A square of an image by bilinear samples; where the transform shrinks, blocks of pixels are averaged first.
- * @param {Rgb} image @param {Matrix} matrix similarity transform from image to square @param {number} side @returns {Rgb}
+ * @param {Rgb} image @param {Matrix} matrix similarity transform from image to square @param {number} side
+ * @param {boolean} asGray the luma of the samples, in all three channels @returns {Rgb}
  */
-export function warp(image, matrix, side) {
+export function warp(image, matrix, side, asGray = false) {
   const back = inverse(matrix);
   const step = Math.hypot(back[0], back[3]);
   const block = Math.max(round(step / 1.2), 1);
@@ -248,13 +309,13 @@ export function warp(image, matrix, side) {
   const region = crop(image, h.low, v.low, h.length, v.length);
   back[2] -= h.low;
   back[5] -= v.low;
-  if (block === 1) return sample(region, back, side);
+  if (block === 1) return sample(region, back, side, asGray);
   const [kx, ky] = [h.cells / h.length, v.cells / v.length];
   for (let i = 0; i < 3; i += 1) {
     back[i] *= kx;
     back[3 + i] *= ky;
   }
-  return sample(shrink(region, h.cells, v.cells), back, side);
+  return sample(shrink(region, h.cells, v.cells), back, side, asGray);
 }
 
 /** @param {Rgb} image @param {number} left @param {number} top @param {number} width @param {number} height @returns {Rgb} */
@@ -271,7 +332,7 @@ export function crop(image, left, top, width, height) {
 export function gray({ data, width, height }) {
   const out = new Uint8Array(width * height);
   for (let i = 0, j = 0; i < out.length; i += 1, j += 3)
-    out[i] = (9798 * data[j] + 19235 * data[j + 1] + 3735 * data[j + 2] + 16384) >> 15;
+    out[i] = toByte(LUMA[0] * data[j] + LUMA[1] * data[j + 1] + LUMA[2] * data[j + 2]);
   return out;
 }
 
