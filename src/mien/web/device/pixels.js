@@ -54,12 +54,12 @@ const NARROW = 1.45;
 /** @type {Filter} */
 const triangle = (distance) => Math.max(0, 1 - Math.abs(distance));
 
-/** @type {Filter} */
+/** The filter's numbers are in single precision, as in Pillow. @type {Filter} */
 function hamming(distance) {
   if (distance === 0) return 1;
   if (Math.abs(distance) >= 1) return 0;
   const angle = distance * Math.PI;
-  return (Math.sin(angle) / angle) * (0.54 + 0.46 * Math.cos(angle));
+  return (Math.sin(angle) / angle) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(angle));
 }
 
 /**
