@@ -14,6 +14,7 @@ from PIL import Image
 import mien
 from helpers.clips import Pan, clip
 from helpers.pictures import astronaut
+from mien.extras import PACKAGES
 
 SRC = Path(mien.__file__).parent
 OPENCV_ALONE = {"detect/haar.py", "detect/opencv_threads.py", "detect/res10.py", "detect/yunet.py"}
@@ -110,3 +111,30 @@ def test_the_service_starts_without_opencv() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
     assert result.stdout == "warm\n", result.stderr
+
+
+@pytest.mark.parametrize("missing", ["cv2", "pyarrow"])
+@pytest.mark.parametrize(
+    ("call", "command", "extra"),
+    [
+        ("data prepare {0} --out {0}.parquet", "data prepare", "data"),
+        ("data audit {0}", "data audit", "audit"),
+        ("data clean {0} --out {0}.parquet", "data clean", "data"),
+        ("train --list", "train", "train"),
+        ("train emotion-cpu --data {0} --out {0}.run", "train", "train"),
+        ("tune emotion-cpu --data {0} --out {0}.run", "tune", "tune"),
+        ("evaluate emotion --data {0}", "evaluate", "train"),
+        ("evaluate mien --data {0}", "evaluate", "train"),
+        ("calibrate emotion --data {0} --out {0}.onnx", "calibrate", "train"),
+        ("quantize emotion --data {0} --out {0}.onnx", "quantize", "train"),
+        ("explain {0} --out {0}.maps", "explain", "explain"),
+    ],
+)
+def test_commands_of_the_laboratory_name_their_extra_before_they_work(
+    photo: Path, missing: str, call: str, command: str, extra: str
+) -> None:
+    before = set(photo.parent.iterdir())
+    result = run(*call.format(photo).split(), without=(missing,))
+    package = PACKAGES.get(missing, missing)
+    assert result.stderr == f"mien: mien {command} needs the package '{package}'; pip install 'mien[{extra}]'\n"
+    assert (result.returncode, result.stdout, set(photo.parent.iterdir())) == (1, "", before)

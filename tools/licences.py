@@ -18,10 +18,14 @@ from pathlib import Path
 from typing import Any
 
 EXTRAS = (
+    "video",
+    "opencv",
     "tables",
+    "data",
     "batch",
     "heif",
     "plots",
+    "mtcnn",
     "res10",
     "landmarks",
     "train",

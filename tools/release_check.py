@@ -32,7 +32,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 AGES = ("oldest", "newest")
-EXTRAS = {"inference": "tables,batch,heif,plots,res10,demo,serve", "all": "all"}
+EXTRAS = {"inference": "video,opencv,tables,batch,heif,plots,res10,demo,serve", "all": "all"}
 WITH_TRAINING = (
     "cli/test_audit", "cli/test_evaluate", "cli/test_explain", "datasets/audit/", "evaluation/scoring/", "exchange/test_agreement",
     "explain/",
@@ -40,7 +40,7 @@ WITH_TRAINING = (
     "test_statistics", "training/", "tuning/",
 )  # fmt: skip
 """Folders and test files below tests/ for which "all" is needed; the others run in every environment."""
-PINNED = ("test_docs", "test_house")
+PINNED = ("test_docs", "test_extras", "test_house")
 """Test files that hold for the versions in constraints.txt alone, or need the checkout."""
 QUICK = (
     "batch/", "datasets/test_prepared_file", "detect/", "draw/test_video_page", "media/test_image", "media/test_video",

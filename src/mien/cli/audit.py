@@ -114,6 +114,9 @@ def command(
     Labels are checked by a simple classifier trained by cross-validation. --model checks them better, but only those of
     images that it was not trained on: validation and test.
     """
+    from mien.extras import DATA, require_extra
+
+    require_extra("audit", "mien data audit", *DATA, "sklearn", "cleanlab")
     from mien.cli.face_check import make_face_check
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.audit import AuditOptions, audit_dataset

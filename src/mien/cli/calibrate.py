@@ -77,6 +77,9 @@ def command(
 
     For a run folder, the line of `mien export` that applies the temperatures is printed.
     """
+    from mien.extras import NETWORKS, require_extra
+
+    require_extra("train", "mien calibrate", *NETWORKS)
     from mien.errors import MissingExtraError
 
     try:

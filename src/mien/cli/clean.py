@@ -83,6 +83,9 @@ def command(
     copies that carry different labels, and, with FER+ votes, pictures that raters call no face or disagree on;
     without votes, those whose label a classifier trained on other images finds improbable.
     """
+    from mien.extras import DATA, require_extra
+
+    require_extra("data", "mien data clean", *DATA)
     from mien.cli.face_check import make_face_check
     from mien.datasets.cleaning import clean_dataset, default_rules
     from mien.datasets.prepared_file import read_prepared, write_prepared

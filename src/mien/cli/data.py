@@ -144,6 +144,9 @@ def prepare(
     `mien train detector`; --validation holds out whole sources of photos. With --images the pictures are written too,
     or instead of the file, with labels and features beside them; label columns are in the order of --expressions.
     """
+    from mien.extras import DATA, require_extra
+
+    require_extra("data", "mien data prepare", *DATA)
     from rich.console import Console
 
     from mien.datasets import ferplus as votes

@@ -137,6 +137,9 @@ def command(
     a file of `mien data prepare`, a COCO-style .json, WIDER FACE's folder or .txt, or a folder in YOLO's layout; where
     some of the photos are held out, on those (--split train takes the others).
     """
+    from mien.extras import DATA, NETWORKS, require_extra
+
+    require_extra("train", "mien evaluate", *DATA)
     from mien.cli.detector_scores import is_detector, score_detectors
 
     if all(is_detector(name) for name in models):
@@ -149,6 +152,7 @@ def command(
         if json_file is not None:
             write_text(json_file, json.dumps(scores, indent=2) + "\n")
         return
+    require_extra("train", "mien evaluate", *NETWORKS)
     from mien.errors import MissingExtraError
 
     try:

@@ -80,7 +80,7 @@ def command(photos: tuple[str, ...], data: Path | None, **values: Any) -> None:
 
     A map shows which pixels a class score depends on, not why, and not what a person feels.
     """
-    from mien.errors import MissingExtraError
+    from mien.extras import NETWORKS, require_extra
 
     options = ExplainOptions(**values)
     if bool(photos) == (data is not None):
@@ -93,11 +93,7 @@ def command(photos: tuple[str, ...], data: Path | None, **values: Any) -> None:
         raise click.UsageError(
             "Select what to compute: --average, --faithfulness, --sanity, --sheet NAME or --method regions."
         )
-    try:
-        import captum  # noqa: F401
-
-    except ImportError as error:
-        raise MissingExtraError(error.name or "captum", "explain", "explanation") from error
+    require_extra("explain", "mien explain", *NETWORKS, "captum")
     if data is None:
         _explain_photos(photos, options)
     else:

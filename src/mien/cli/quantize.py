@@ -61,6 +61,9 @@ def command(
     the validation images, and nothing is written where it is above --max-loss; the card gets the scores of the test
     images. Processors with VNNI, or its equivalent of ARM, gain the most speed.
     """
+    from mien.extras import NETWORKS, require_extra
+
+    require_extra("train", "mien quantize", *NETWORKS)
     from mien.errors import ExportError, MissingExtraError
 
     try:

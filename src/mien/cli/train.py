@@ -39,6 +39,9 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
     from rich.table import Table
 
     from mien.cli.output import table_console
+    from mien.extras import DATA, require_extra
+
+    require_extra("train", "mien train", *DATA)
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import DETECTOR, DETECTOR_SUMMARY, RECIPES
     from mien.recipes.finetune import FINETUNE
@@ -144,6 +147,9 @@ def command(
     holds a checkpoint, curves, and detector.onnx for --detector-model.
     Started by torchrun, several processes train together.
     """
+    from mien.extras import DATA, require_extra
+
+    require_extra("train", "mien train", *DATA)
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import DETECTOR
     from mien.recipes.finetune import FINETUNE

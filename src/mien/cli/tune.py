@@ -97,6 +97,9 @@ def command(
     trial is repeated. The folder holds study.json, trials.csv, pictures of the history, of the importance of each
     setting and of the score over it, and the run folder of the best trial.
     """
+    from mien.extras import NETWORKS, require_extra
+
+    require_extra("tune", "mien tune", *NETWORKS, "optuna")
     from mien.cpus import available_cpus
     from mien.errors import MissingExtraError
     from mien.files import output_file

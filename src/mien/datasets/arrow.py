@@ -16,7 +16,7 @@ def import_parquet(what: str) -> tuple[Any, Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtraError("pyarrow", "train", what) from None
+        raise MissingExtraError("pyarrow", "data", what) from None
     return pa, pq
 
 
@@ -26,7 +26,7 @@ def import_csv(what: str) -> tuple[Any, Any]:
         import pyarrow as pa
         import pyarrow.csv as pc
     except ImportError:
-        raise MissingExtraError("pyarrow", "train", what) from None
+        raise MissingExtraError("pyarrow", "data", what) from None
     return pa, pc
 
 

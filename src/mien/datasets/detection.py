@@ -221,7 +221,7 @@ def read_detection(path: Path) -> DetectionPhotos:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtraError("pyarrow", "tables", "reading a Parquet file") from None
+        raise MissingExtraError("pyarrow", "data", "reading a Parquet file") from None
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file: give the Parquet file of the detection photos")
     try:

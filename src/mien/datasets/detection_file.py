@@ -34,7 +34,7 @@ def write_detection(
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtraError("pyarrow", "tables", "writing a Parquet file") from None
+        raise MissingExtraError("pyarrow", "data", "writing a Parquet file") from None
     face = pa.struct(
         {"box": pa.list_(pa.float32()), "landmarks": pa.list_(pa.list_(pa.float32())), "trust": pa.float32()}
     )

@@ -64,7 +64,7 @@ def read_pictures(path: Path, limit: int, seed: int) -> Iterable[NDArray[np.uint
     try:
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtraError("pyarrow", "tables", "reading a Parquet file") from None
+        raise MissingExtraError("pyarrow", "data", "reading a Parquet file") from None
     column = pq.read_table(path, columns=["image"]).column("image")
     for row in np.random.default_rng(seed).permutation(len(column))[:limit].tolist():
         with Image.open(io.BytesIO(column[row].as_py()["bytes"])) as image:
