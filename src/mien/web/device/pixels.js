@@ -21,7 +21,17 @@ const GRID = 64;
 export const onGrid = (value) => round(value * GRID) / GRID;
 
 /** Weights of red, green and blue in luma (ITU-R BT.601). */
-const LUMA = [0.299, 0.587, 0.114];
+const LUMA = [0.299, 0.587, 0.114].map(Math.fround);
+
+/** Luma in single precision, as luma of mien.resampling: its last bit decides how half a level is rounded. @param {Rgb} image */
+function luma({ data, width, height }) {
+  const out = new Float32Array(width * height);
+  for (let i = 0, j = 0; i < out.length; i += 1, j += 3) {
+    const red = Math.fround(data[j] * LUMA[0]);
+    out[i] = Math.fround(red + data[j + 1] * LUMA[1]) + data[j + 2] * LUMA[2];
+  }
+  return out;
+}
 
 /** @param {number} value */
 const toByte = (value) => Math.min(255, Math.max(0, round(value)));
@@ -234,14 +244,15 @@ const PARTS = 32;
  */
 export function sample(image, matrix, side, asGray = false) {
   const [a, b, x, c, d, y] = matrix;
+  const { width, height } = image;
+  const source = { data: asGray ? luma(image) : image.data, width, height };
   const out = new Uint8Array(3 * side * side);
-  const colour = new Float64Array(3);
+  const colour = new Float32Array(asGray ? 1 : 3);
   const [left, top] = [x + (a + b) / 2 - 0.5, y + (c + d) / 2 - 0.5];
   for (let v = 0, to = 0; v < side; v += 1) {
     for (let u = 0; u < side; u += 1, to += 3) {
-      bilinear(image, a * u + left + b * v, c * u + top + d * v, colour);
-      if (asGray) colour.fill(LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2]);
-      for (let e = 0; e < 3; e += 1) out[to + e] = toByte(colour[e]);
+      bilinear(source, a * u + left + b * v, c * u + top + d * v, colour);
+      for (let e = 0; e < 3; e += 1) out[to + e] = toByte(colour[asGray ? 0 : e]);
     }
   }
   return { data: out, width: side, height: side };
@@ -252,32 +263,37 @@ export function sample(image, matrix, side, asGray = false) {
  * @param {Rgb} image @param {number} x @param {number} y
  */
 export function sampleAt(image, x, y) {
-  const colour = new Float64Array(3);
+  const colour = new Float32Array(3);
   bilinear(image, Math.fround(x), Math.fround(y), colour);
   return colour;
 }
 
 /**
  * A bilinear sample at a position that is rounded to 32nds of a pixel; (0, 0) is the middle of the first one.
- * @param {Rgb} image @param {number} x @param {number} y @param {Float64Array} colour for the result
+ * @param {{ data: Uint8Array | Float32Array, width: number, height: number }} image @param {number} x @param {number} y
+ * @param {Float32Array} colour for the result, one number per channel
  */
 function bilinear({ data, width, height }, x, y, colour) {
   const sx = round(x * PARTS);
   const sy = round(y * PARTS);
   const fx = Math.floor(sx / PARTS);
   const fy = Math.floor(sy / PARTS);
-  const p = sx - fx * PARTS;
-  const q = sy - fy * PARTS;
-  const x0 = 3 * Math.min(Math.max(fx, 0), width - 1);
-  const x1 = 3 * Math.min(Math.max(fx + 1, 0), width - 1);
-  const y0 = 3 * width * Math.min(Math.max(fy, 0), height - 1);
-  const y1 = 3 * width * Math.min(Math.max(fy + 1, 0), height - 1);
-  for (let e = 0; e < 3; e += 1) {
-    const above = (PARTS - p) * data[y0 + x0 + e] + p * data[y0 + x1 + e];
-    const below = (PARTS - p) * data[y1 + x0 + e] + p * data[y1 + x1 + e];
-    colour[e] = ((PARTS - q) * above + q * below) / PARTS ** 2;
+  const across = (sx - fx * PARTS) / PARTS;
+  const down = (sy - fy * PARTS) / PARTS;
+  const channels = colour.length;
+  const x0 = channels * Math.min(Math.max(fx, 0), width - 1);
+  const x1 = channels * Math.min(Math.max(fx + 1, 0), width - 1);
+  const y0 = channels * width * Math.min(Math.max(fy, 0), height - 1);
+  const y1 = channels * width * Math.min(Math.max(fy + 1, 0), height - 1);
+  for (let e = 0; e < channels; e += 1) {
+    const above = between(data[y0 + x0 + e], data[y0 + x1 + e], across);
+    const below = between(data[y1 + x0 + e], data[y1 + x1 + e], across);
+    colour[e] = between(above, below, down);
   }
 }
+
+/** In single precision. @param {number} one @param {number} other @param {number} part */
+const between = (one, other, part) => Math.fround(Math.fround(Math.fround(other - one) * part) + one);
 
 /** The inverse of a transform. @param {Matrix} matrix @returns {Matrix} */
 export function inverse([a, b, x, c, d, y]) {
@@ -329,12 +345,7 @@ export function crop(image, left, top, width, height) {
 }
 
 /** Luma of ITU-R BT.601, one byte per pixel. @param {Rgb} image */
-export function gray({ data, width, height }) {
-  const out = new Uint8Array(width * height);
-  for (let i = 0, j = 0; i < out.length; i += 1, j += 3)
-    out[i] = toByte(LUMA[0] * data[j] + LUMA[1] * data[j + 1] + LUMA[2] * data[j + 2]);
-  return out;
-}
+export const gray = (image) => Uint8Array.from(luma(image), toByte);
 
 /** Mirrored left to right. @param {Rgb} image @returns {Rgb} */
 export function mirrored({ data, width, height }) {
