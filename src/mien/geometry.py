@@ -178,8 +178,12 @@ def sample(
     row = (c * index + (y + (c + d) / 2 - 0.5))[None] + (d * index)[:, None]
     samples = resampling.to_uint8(resampling.sample_at(image, column, row, black=border == "black"))
     if out is None:
-        return samples
-    out[...] = samples
+        out = np.empty(samples.shape, np.uint8)
+    if samples.ndim == 2:
+        out[...] = samples
+    else:
+        for channel in range(samples.shape[2]):  # much faster than all at once, of which each pixel would be a loop
+            out[..., channel] = samples[..., channel]
     return out
 
 

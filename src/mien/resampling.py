@@ -27,7 +27,6 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _STEP_BITS = 5
 _STEPS = 1 << _STEP_BITS
 """Positions of samples per pixel."""
-_FAR = 1 << 24
 
 
 def shrink(image: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
@@ -65,22 +64,31 @@ def sample_at(
         black: outside the image there is black; by default its border is repeated.
 
     Returns:
-        float32 of the shape of ``x``, and the channels.
+        float32 of the shape of ``x``, and the channels; one channel lies after the other in memory.
     """
     height, width = image.shape[:2]
-    pixels = np.ascontiguousarray(image).reshape(height * width, *image.shape[2:])
-    shape = (*x.shape, *(1,) * (image.ndim - 2))
-    left, across = _split_position(x, shape)
-    top, down = _split_position(y, shape)
-    columns = [np.minimum(np.maximum(each, 0), width - 1) for each in (left, left + 1)]
-    rows = [np.minimum(np.maximum(each, 0), height - 1) * width for each in (top, top + 1)]
+    values = np.ascontiguousarray(image).reshape(-1)
+    channels = image.shape[2] if image.ndim == 3 else 1
+    beyond = 1 if black else 0  # samples farther outside are like those at the border, or black like those a pixel away
+    left, across = _split_position(x.ravel(), -beyond, width - 1 + beyond)
+    top, down = _split_position(y.ravel(), -beyond, height - 1 + beyond)
+    columns = [np.maximum(left, 0), left + 1] if black else [left, left + 1]
+    rows = [np.maximum(top, 0), top + 1] if black else [top, top + 1]
+    columns = [np.minimum(each, width - 1) * channels for each in columns]
+    rows = [np.minimum(each, height - 1) * (width * channels) for each in rows]
+    # one channel after the other, so that each operation runs over all samples at once
     lines = []
     for i, row in enumerate(rows):
-        one, other = (pixels.take(row + column, axis=0, mode="clip").astype(np.float32) for column in columns)
-        if black:
-            inside = (top + i >= 0) & (top + i < height)
-            one *= (inside & (left >= 0) & (left < width)).reshape(shape)
-            other *= (inside & (left >= -1) & (left < width - 1)).reshape(shape)
+        pixels = []
+        for j, column in enumerate(columns):
+            index = (row + column).astype(np.intp)
+            taken = np.empty((channels, index.size), image.dtype)
+            for channel in range(channels):
+                values[channel:].take(index, out=taken[channel], mode="clip")
+            pixels.append(taken.astype(np.float32, copy=False))
+            if black:
+                pixels[j] *= (top >= -i) & (top < height - i) & (left >= -j) & (left < width - j)
+        one, other = pixels
         other -= one
         other *= across
         other += one
@@ -89,17 +97,21 @@ def sample_at(
     lower -= upper
     lower *= down
     lower += upper
-    return np.asarray(lower, np.float32)
+    return lower.reshape(x.shape) if image.ndim == 2 else np.moveaxis(lower.reshape(channels, *x.shape), 0, -1)
 
 
 def _split_position(
-    position: NDArray[np.floating], shape: tuple[int, ...]
+    position: NDArray[np.floating], least: int, most: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Whole pixels, and the part of one beyond them in ``shape``; far outside an image all positions are alike."""
-    steps = np.rint(np.clip(position, -_FAR, _FAR) * _STEPS).astype(np.int32)
+    """Whole pixels, and the part of one beyond them, of positions limited to a range."""
+    scaled = position * _STEPS
+    np.maximum(scaled, least * _STEPS, out=scaled)
+    np.minimum(scaled, most * _STEPS, out=scaled)
+    steps = np.rint(scaled, out=scaled).astype(np.int32)
     part = (steps & (_STEPS - 1)).astype(np.float32)
     part *= 1 / _STEPS
-    return steps >> _STEP_BITS, part.reshape(shape)
+    steps >>= _STEP_BITS
+    return steps, part
 
 
 def to_uint8(values: NDArray[np.float32]) -> NDArray[np.uint8]:
