@@ -15,6 +15,7 @@ from mien.media.decoding_cost import VIDEO_COMPLEX
 from mien.media.demuxer import MAX_FRAME_PIXELS
 from mien.media.frame import Frame
 from mien.media.locked_iterator import LockedIterator
+from mien.media.pyav import require_pyav
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.media.source import FrameSource, SourceInfo, log_problems
 
@@ -51,6 +52,7 @@ class VideoDecoder:
         Raises:
             VideoError: also where that takes too long, or was ended.
         """
+        require_pyav("reading a video")
         process = self._ready()
         if process is None:
             from mien.media.probe import frame_sizes
@@ -66,6 +68,7 @@ class VideoDecoder:
         Raises:
             VideoError: also where that takes too long, or was ended.
         """
+        require_pyav("reading a video")
         process = self._ready() if path.is_file() else None
         if process is None:
             # also where there is no file, which is an error that names this process's folder
