@@ -46,7 +46,9 @@ def test_shell_examples(folder: Path) -> None:
     analysing = [line for line in lines if line.split()[1] in ("analyze", "models") and ".onnx" not in line]
     assert len(analysing) >= 4
     for line in analysing:
-        run = subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=folder, capture_output=True, text=True)
+        run = subprocess.run(
+            [sys.executable, "-m", *shlex.split(line, comments=True)], cwd=folder, capture_output=True, text=True
+        )
         assert run.returncode == 0, f"{line}: {run.stderr}"
     assert (folder / "faces.csv").is_file()
     visible = [path.name for path in (folder / "annotated").iterdir() if not path.name.startswith(".")]

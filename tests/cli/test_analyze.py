@@ -128,5 +128,14 @@ def test_every_command_with_an_output_checks_it_before_it_runs() -> None:
     # an option that names an output is of that type
     for one in commands(cli):
         for parameter in one.params:
-            if parameter.name in ("out", "csv_file", "parquet_file", "json_file", "report", "record", "html", "kept"):
+            if isinstance(parameter, click.Option) and parameter.name in (
+                "out",
+                "csv_file",
+                "parquet_file",
+                "json_file",
+                "report",
+                "record",
+                "html",
+                "kept",
+            ):
                 assert isinstance(parameter.type, OutputPath), (one.name, parameter.name)

@@ -111,8 +111,8 @@ class OutputStore:
         return manifest
 
     def _find_finished(self) -> None:
-        for table in TABLES:
-            self._folder.remove_partial_files(table)
+        for folder in ("", *TABLES):
+            self._folder.remove_partial_files(folder)
         numbers = {part_path("inputs", shard.number): shard.number for shard in self._plan.shards}
         for name in self._folder.names("inputs"):
             path = f"inputs/{name}"

@@ -49,6 +49,10 @@ class OutputFolder(Protocol):
         ...
 
 
+PARTIAL_FILES = (".part-*", ".manifest-*", ".manifest.json-*", ".plan-*", ".plan.parquet-*")
+"""Names of files on the way to their final ones."""
+
+
 def is_address(text: str) -> bool:
     """Whether ``text`` is a URL for fsspec, not a local path."""
     return "://" in text
@@ -102,8 +106,9 @@ class LocalFolder:
 
     def remove_partial_files(self, folder: str) -> None:
         """See `OutputFolder`."""
-        for left in (self._folder / folder).glob(".part-*"):
-            left.unlink(missing_ok=True)
+        for kind in PARTIAL_FILES:
+            for left in (self._folder / folder).glob(kind):
+                left.unlink(missing_ok=True)
 
     def claim(self) -> None:
         """See `OutputFolder`; the system releases the lock when the process ends."""
@@ -165,8 +170,9 @@ class RemoteFolder:
         if self._atomic:
             return
         with convert_remote_errors(self._path(folder)):
-            for left in self._files.glob(f"{self._path(folder)}/.part-*"):
-                self._files.rm_file(left)
+            for kind in PARTIAL_FILES:
+                for left in self._files.glob(f"{self._path(folder).rstrip('/')}/{kind}"):
+                    self._files.rm_file(left)
 
     def claim(self) -> None:
         """See `OutputFolder`; nothing holds a lock behind an address."""

@@ -52,9 +52,9 @@ DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
         "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 100.0, "sad": 0.0, "surprise": 0.0, "neutral": 0.0,
     },
     "dominant_emotion": "happy",
-    "age": 32,
+    "age": 31,
     "region": {
-        "x": 179, "y": 59, "w": 92, "h": 112, "left_eye": [246, 103], "right_eye": [203, 101], "nose": [224, 127],
+        "x": 179, "y": 60, "w": 92, "h": 111, "left_eye": [246, 103], "right_eye": [203, 101], "nose": [224, 127],
         "mouth_left": [244, 142], "mouth_right": [201, 140],
     },
     "face_confidence": 0.92,

@@ -16,25 +16,30 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
 _EMOTIONS: dict[str, JsonValue] = {
-    "neutral": 0.0, "happy": 0.9999, "surprise": 0.0, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
+    "neutral": 0.0002, "happy": 0.9995, "surprise": 0.0002, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
     "contempt": 0.0,
 }  # fmt: skip
 FACE_EXAMPLE: dict[str, JsonValue] = {
-    "box": [178.82, 59.18, 270.74, 171.14],
+    "box": [179.12, 60.04, 270.69, 170.72],
     "score": 0.9179,
-    "landmarks": [[203.83, 101.05], [246.74, 103.17], [224.5, 127.01], [201.89, 140.11], [244.86, 142.34]],
-    "view": {"yaw": -7.9, "pitch": 4.2, "roll": 2.3, "brightness": 146.202, "sharpness": 0.785},
-    "flags": {"turned": False, "small": False, "dark": False, "blurred": False},
+    "landmarks": [[203.85, 101.11], [246.88, 103.31], [224.57, 127.07], [201.86, 140.25], [244.9, 142.57]],
+    "view": {
+        "yaw": 1.3, "pitch": -10.4, "roll": 2.9, "brightness": 174.772, "sharpness": 0.903, "covered": 0.0,
+        "unlike": 0.291,
+    },
+    "flags": {
+        "turned": False, "small": False, "dark": False, "blurred": False, "covered": False, "unlike": False,
+    },
     "emotion": "happy",
-    "age_range": "30-39",
-    "age": 32.4,
+    "age_range": "20-29",
+    "age": 31.0,
     "predictions": {
-        "emotion": {"label": "happy", "confidence": 0.9999, "entropy": 0.0005, "probabilities": _EMOTIONS},
+        "emotion": {"label": "happy", "confidence": 0.9995, "entropy": 0.0022, "probabilities": _EMOTIONS},
         "age": {
-            "label": "30-39", "expected": 32.4, "confidence": 0.381, "entropy": 0.6095,
+            "label": "20-29", "expected": 31.0, "confidence": 0.4363, "entropy": 0.5342,
             "probabilities": {
-                "0-2": 0.0001, "3-9": 0.0024, "10-19": 0.0583, "20-29": 0.3687, "30-39": 0.381, "40-49": 0.1535,
-                "50-59": 0.0312, "60-69": 0.0042, "70-99": 0.0005,
+                "0-2": 0.0, "3-9": 0.0009, "10-19": 0.0454, "20-29": 0.4363, "30-39": 0.3978, "40-49": 0.1068,
+                "50-59": 0.012, "60-69": 0.0009, "70-99": 0.0001,
             },
         },
     },
@@ -47,7 +52,7 @@ TRACKED_FACE_EXAMPLE: dict[str, JsonValue] = {
     **FACE_EXAMPLE,
     "predictions": {
         "emotion": {
-            "label": "happy", "confidence": 0.9999, "entropy": 0.0003, "probabilities": _EMOTIONS,
+            "label": "happy", "confidence": 0.9995, "entropy": 0.0022, "probabilities": _EMOTIONS,
             "stable": "happy", "smoothed": _EMOTIONS,
             "vote": {"label": "happy", "share": 1.0, "low": 0.5655, "high": 1.0},
         },
