@@ -30,6 +30,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
+@pytest.fixture(autouse=True)
+def same_signals() -> Iterator[None]:
+    """Each test finds the handlers that the first one found: a command that is called in this process sets its own."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """SIGINT as in the foreground, here and in child processes; a shell starts background jobs with it ignored."""
