@@ -161,7 +161,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 def test_without_pyarrow_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[data\]'"):
         write_prepared(made(2), tmp_path / "a.parquet")
 
 
