@@ -69,6 +69,7 @@ def quantize(
         DataError: no image in ``split``.
         ExportError: the network is in 8 bits already.
     """
+    source_hash = hashlib.sha256(content).hexdigest()
     content = without_view_outputs(content, name)
     model = Model(content, threads=1, name=name)
     card = model.card
@@ -102,7 +103,7 @@ def quantize(
         "images": len(rows),
         "split": split,
         "data": data.info.name,
-        "from": hashlib.sha256(content).hexdigest(),
+        "from": source_hash,
         "commit": source_commit(),
     }
     training = {**card.training, "quantized": quantisation}

@@ -81,7 +81,9 @@ def command(
     small = quantize(content, prepared, images=images, name=model)
     splits = [each for each in (split, test_split) if (prepared.split == each).any()]
     measured = {each: accuracy_losses(content, small, prepared, each, threads) for each in splits}
-    document = {"model": model, "images": images, "bytes": [len(content), len(small)], "losses": measured}
+    # a file without its folder: what is published names no folder of this machine
+    shown = Path(model).name
+    document = {"model": shown, "images": images, "bytes": [len(content), len(small)], "losses": measured}
     if json_file is not None:
         write_text(json_file, to_json(document))
     _print(document)
@@ -100,7 +102,7 @@ def command(
         if test_split in splits:
             scores = evaluate(open_model(draft, threads), prepared, split=test_split)
             scores.pop("details", None)
-        provenance = {"command": f"mien quantize {model} --data {data.name} --images {images} --out {out.name}"}
+        provenance = {"command": f"mien quantize {shown} --data {data.name} --images {images} --out {out.name}"}
 
         def with_scores(card: Card) -> Card:
             training = {**card.training, "quantized": {**card.training["quantized"], **provenance}}

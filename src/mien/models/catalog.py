@@ -45,7 +45,7 @@ MODELS: Mapping[str, ShippedModel] = {
     ),
     "emotion-int8": ShippedModel(
         "emotion-int8.onnx",
-        "4f586ae55b9d922684391ba012cffd6870a7740047de330e95c3a6107ea459f6",
+        "2bcbdcb933b6290e7fd5a42696e0762512d18c88a95622e52a2116549c28acbe",
         "emotion",
         "the network of emotion in 8 bits: less than half the time, up to 0.2 points less accurate",
         quantized=True,

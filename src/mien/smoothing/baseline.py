@@ -1,6 +1,6 @@
 """Readings relative to a person's own resting face: the distribution at rest, the change from it, episodes of change.
 
-Some faces look angry or sad at rest. Their most probable label tells little; how far a frame lies from their resting
+Some faces look angry or sad at rest. Their most probable label means little; how far a frame lies from their resting
 distribution does. Everything follows from the rows of a video, so it can be computed during an analysis or afterwards.
 """
 
