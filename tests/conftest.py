@@ -7,7 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# how long an example takes on a machine with other work to do says nothing about the code
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 REAL_DATA = Path(os.environ.get("MIEN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 CHROMIUM = Path(os.environ.get("MIEN_CHROMIUM", "/usr/bin/chromium"))
 

@@ -1,14 +1,18 @@
-"""How many processors this process may use: by affinity and by the quota of its control groups."""
+"""The processor, and how much of it this process may use: by affinity and by the quota of its control groups."""
 
 from __future__ import annotations
 
 import math
 import os
+import platform
+import re
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path, PurePosixPath
 
 from mien.defaults import MAX_THREADS
 from mien.errors import InputError
+
+_MAX_CPUINFO = 1 << 16
 
 
 def available_cpus(root: Path = Path("/")) -> int:
@@ -44,6 +48,16 @@ def limit_libraries(environment: MutableMapping[str, str], root: Path = Path("/"
 def machine_cpus() -> int | None:
     """Processors of the machine, of which this process may use `available_cpus`; None where that is not known."""
     return os.cpu_count()
+
+
+def processor_name() -> str:
+    """As the system reports it."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", file.read(_MAX_CPUINFO), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine() or "unknown"
 
 
 def _cpus_by_affinity() -> int:

@@ -115,7 +115,7 @@ def _split_position(
 
 
 def to_uint8(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Rounded, and clamped to 0–255."""
+    """Rounded, and clamped to 0–255; overwrites the values."""
     rounded = np.rint(values, out=values)
     return np.clip(rounded, 0, 255, out=rounded).astype(np.uint8)
 
@@ -163,7 +163,7 @@ def _by_pillow(image: NDArray[Pixel], size: tuple[int, int], how: str) -> NDArra
 
 def _separable(image: NDArray[Pixel], size: tuple[int, int], kind: Kind) -> NDArray[Pixel]:
     height, width = image.shape[:2]
-    pixels = image.astype(np.float32).reshape(height, width, -1)
+    pixels = image.astype(np.float32).reshape(height, width, -1)  # a copy, which may be overwritten
     channels = pixels.shape[2]
     if size[1] != height:
         pixels = (_weights(height, size[1], kind) @ pixels.reshape(height, -1)).reshape(size[1], width, channels)
@@ -172,7 +172,7 @@ def _separable(image: NDArray[Pixel], size: tuple[int, int], kind: Kind) -> NDAr
         columns = _weights(width, size[0], kind) @ columns
         pixels = np.ascontiguousarray(columns.reshape(size[0], size[1], channels).transpose(1, 0, 2))
     shaped = pixels.reshape(size[1], size[0], *image.shape[2:])
-    return shaped.astype(np.float32) if image.dtype == np.float32 else to_uint8(shaped.copy())  # type: ignore[return-value]
+    return shaped if image.dtype == np.float32 else to_uint8(shaped)  # type: ignore[return-value]
 
 
 @functools.lru_cache(maxsize=32)

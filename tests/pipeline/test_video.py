@@ -217,9 +217,11 @@ def test_the_age_model_looks_five_times_a_second_and_every_row_has_an_age(age: M
     calls: list[int] = []
 
     class Counting(Model):
-        def predict(self, crops: np.ndarray, *, flip: bool = False) -> tuple[Probabilities, Probabilities]:
+        def predict(
+            self, crops: np.ndarray, *, flip: bool = False, view: bool = True
+        ) -> tuple[Probabilities, Probabilities]:
             calls.append(len(crops))
-            return super().predict(crops, flip=flip)
+            return super().predict(crops, flip=flip, view=view)
 
     counting = Counting(read_model("age"), threads=1)
     frames = list(VideoStream(Made(50), stages(age=counting)))

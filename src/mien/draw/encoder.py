@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import OutputError
+from mien.extras import require_extra
 from mien.files import output_errors, sync
-from mien.media.pyav import require_pyav
 
 TICKS = 90_000
 """Ticks per second: whole numbers for the frame rates of film, PAL and NTSC, and fine enough for any other."""
@@ -41,7 +41,7 @@ class EncodedPart:
         Raises:
             OutputError: this build of PyAV has no H.264 encoder.
         """
-        require_pyav("writing a video")
+        require_extra("video", "writing a video", "av")
         import av
         from av.video.reformatter import VideoReformatter
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import VideoError
+from mien.extras import require_extra
 from mien.media.connection import ConnectionLostError, ReceivedFrame
 from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream
 from mien.media.frame_converter import FrameConverter
-from mien.media.pyav import require_pyav
 from mien.media.silence_logs import silence_ffmpeg
 
 _MAX_FAILED_READS = 5
@@ -38,7 +38,7 @@ class Camera:
     bursty: bool = False
 
     def __init__(self, where: int | str, size: tuple[int, int] | None = None) -> None:
-        require_pyav("reading a camera")
+        require_extra("video", "reading a camera", "av")
         self._container: Any = None
         self._silence = silence_ffmpeg()
         self._silence.__enter__()

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mien.defaults import FRAME_RATE
+from mien.extras import require_extra
 from mien.media.decoding_cost import is_costly_jpeg_packet
-from mien.media.pyav import require_pyav
 from mien.media.silence_logs import silence_ffmpeg
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class VideoDemuxer:
         stop: Event | None = None,
         on_packet: Callable[[], None] = lambda: None,
     ) -> None:
-        require_pyav("reading a video")
+        require_extra("video", "reading a video", "av")
         import av
 
         self._silence = silence_ffmpeg()

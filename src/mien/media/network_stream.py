@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from mien.cpus import thread_count
 from mien.errors import VideoError
+from mien.extras import require_extra
 from mien.media.connection import ConnectionLostError, ReceivedFrame
 from mien.media.decoding_cost import is_costly_jpeg_packet
 from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream, codec_name
 from mien.media.frame_converter import FrameConverter
-from mien.media.pyav import require_pyav
 from mien.media.silence_logs import silence_ffmpeg
 
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "srt"})
@@ -40,7 +40,7 @@ class NetworkStream:
     """
 
     def __init__(self, address: str, stall: float) -> None:
-        require_pyav("reading a stream")
+        require_extra("video", "reading a stream", "av")
         import av
         from av.error import FFmpegError
 

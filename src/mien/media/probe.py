@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from mien.defaults import FRAME_RATE
 from mien.errors import VideoError, display_path
+from mien.extras import require_extra
 from mien.media.demuxer import VideoDemuxer, VideoPacket, codec_name
 from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video, is_image_header
 from mien.media.frame_converter import FrameConverter
-from mien.media.pyav import require_pyav
 from mien.media.silence_logs import silence_ffmpeg
 from mien.media.source import SourceInfo
 from mien.media.unreadable_video import encrypted, encryption_error, no_decodable_frame, not_a_video, read_header
@@ -116,7 +116,7 @@ def frame_sizes(path: Path, containers: str) -> list[tuple[int, int]]:
     Raises:
         VideoError: it is none of these, or damaged; without a path.
     """
-    require_pyav("reading a video")
+    require_extra("video", "reading a video", "av")
     import av
     from av.error import FFmpegError
 

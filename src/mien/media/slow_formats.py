@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.media.pyav import require_pyav
+from mien.extras import require_extra
 from mien.media.silence_logs import silence_ffmpeg
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _from_values(image: ImageFile.ImageFile, values: NDArray[Any]) -> Image.Imag
 
 
 def _by_ffmpeg(image: ImageFile.ImageFile, data: bytes, codec: str) -> Image.Image:
-    require_pyav("reading a picture of this kind")
+    require_extra("video", "reading a picture of this kind", "av")
     import av
     from av.error import FFmpegError
     from PIL import Image

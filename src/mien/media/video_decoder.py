@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError, VideoError, display_path
+from mien.extras import require_extra
 from mien.media.decoder_process import DecoderEndedError, DecoderProcess, DecodingTimeoutError, describe_end
 from mien.media.decoding_cost import VIDEO_COMPLEX
 from mien.media.demuxer import MAX_FRAME_PIXELS
 from mien.media.frame import Frame
 from mien.media.locked_iterator import LockedIterator
-from mien.media.pyav import require_pyav
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.media.source import FrameSource, SourceInfo, log_problems
 
@@ -52,7 +52,7 @@ class VideoDecoder:
         Raises:
             VideoError: also where that takes too long, or was ended.
         """
-        require_pyav("reading a video")
+        require_extra("video", "reading a video", "av")
         process = self._ready()
         if process is None:
             from mien.media.probe import frame_sizes
@@ -68,7 +68,7 @@ class VideoDecoder:
         Raises:
             VideoError: also where that takes too long, or was ended.
         """
-        require_pyav("reading a video")
+        require_extra("video", "reading a video", "av")
         process = self._ready() if path.is_file() else None
         if process is None:
             # also where there is no file, which is an error that names this process's folder

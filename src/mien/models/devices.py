@@ -29,6 +29,7 @@ class DeviceInfo:
         summary: what it runs on and where, one line.
         unit: which unit a device of this name may state after a colon, for people; empty for none.
         options: ``(unit or None, threads)`` → options of the provider.
+        numbered: whether the unit is a number.
     """
 
     provider: str
@@ -36,6 +37,7 @@ class DeviceInfo:
     summary: str
     unit: str = ""
     options: Callable[[str | None, int], Options] = lambda unit, threads: {}
+    numbered: bool = False
 
 
 def _numbered(unit: str | None, threads: int) -> Options:
@@ -68,6 +70,7 @@ DEVICES: Mapping[str, DeviceInfo] = MappingProxyType(
             "graphics processors of NVIDIA; Linux, Windows",
             "number of the graphics processor",
             _cuda,
+            numbered=True,
         ),
         "tensorrt": DeviceInfo(
             "TensorrtExecutionProvider",
@@ -75,6 +78,7 @@ DEVICES: Mapping[str, DeviceInfo] = MappingProxyType(
             "graphics processors of NVIDIA, networks compiled at the first run; Linux, Windows",
             "number of the graphics processor",
             _numbered,
+            numbered=True,
         ),
         "openvino": DeviceInfo(
             "OpenVINOExecutionProvider",
@@ -96,6 +100,7 @@ DEVICES: Mapping[str, DeviceInfo] = MappingProxyType(
             "graphics processors of all makers; Windows",
             "number of the graphics processor",
             _numbered,
+            numbered=True,
         ),
         "migraphx": DeviceInfo(
             "MIGraphXExecutionProvider",
@@ -103,6 +108,7 @@ DEVICES: Mapping[str, DeviceInfo] = MappingProxyType(
             "graphics processors of AMD; Linux",
             "number of the graphics processor",
             _numbered,
+            numbered=True,
         ),
     }
 )
@@ -155,8 +161,7 @@ def parse_device(text: str) -> Device:
             advice=f"write {name}" + (f":UNIT with {info.unit}" if info.unit else ""),
             code="device-unknown",
         )
-    numbered = info.options is _cuda or info.options is _numbered
-    if colon and numbered and not (unit.isascii() and unit.isdigit()):
+    if colon and info.numbered and not (unit.isascii() and unit.isdigit()):
         raise InputError(f"device {text!r} names no number", advice=f"write {name}:0", code="device-unknown")
     return Device(name, unit if colon else None)
 

@@ -165,21 +165,25 @@ class Model:
         """
         return average_with_mirror(self._probabilities, crops) if flip else self._probabilities(crops, vectors)
 
-    def predict(self, crops: NDArray[np.uint8], *, flip: bool = False) -> tuple[Probabilities, Probabilities]:
+    def predict(
+        self, crops: NDArray[np.uint8], *, flip: bool = False, view: bool = True
+    ) -> tuple[Probabilities, Probabilities]:
         """Probabilities as from a call, and the measures that the card lists: name → ``(n,)``.
 
         Args:
             crops: as for `logits`.
             flip: average the probabilities with those of the mirrored crops.
+            view: whether the measures are computed; else there are none.
 
         Raises:
             InputError: as for `logits`.
             ModelError: as for `logits`.
         """
         card = self.card
-        widths = {head.name: len(head.labels) for head in card.heads} | dict.fromkeys(card.measures, 1)
+        wanted = card.measures if view else ()
+        widths = {head.name: len(head.labels) for head in card.heads} | dict.fromkeys(wanted, 1)
         outputs = self._outputs(crops, None, widths)
-        measures = {name: outputs.pop(name)[:, 0] for name in card.measures}
+        measures = {name: outputs.pop(name)[:, 0] for name in wanted}
         probabilities = read_out(card.heads, outputs, self.prior)
         if flip:
             mirrored = self._probabilities(np.ascontiguousarray(crops[:, :, ::-1]))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mien import defaults
-from mien.cpus import available_cpus, machine_cpus, thread_count
+from mien.cpus import available_cpus, machine_cpus, processor_name, thread_count
 from mien.detect import DETECTORS, make_detector
 from mien.detect.mien import LANDMARKS, NETWORK
 from mien.errors import MienError
@@ -34,7 +34,6 @@ FACES = 16
 """Faces that a network is measured on together."""
 _RUNS, _LEAST_RUNS, _SECONDS = 30, 5, 2.0
 """Runs of a measurement at most and at least, and the time after which no further one begins."""
-_MAX_CPUINFO = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,6 @@ def machine() -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "packages": {name: version for name in core_packages() if (version := _version(name)) is not None},
     }
-
-
-def processor_name() -> str:
-    """As the system reports it."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-            found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", file.read(_MAX_CPUINFO), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine() or "unknown"
 
 
 def core_packages() -> list[str]:

@@ -53,9 +53,10 @@ def predict(
         batch = np.concatenate(
             [crop_faces(model, frame.rgb, faces, detector) for frame, faces in zip(frames, detections, strict=True)]
         )
-        found, seen = predict_crops(name, model, batch, flip=flip)
+        view = measures is None and any(faces.measures is None for faces in detections)
+        found, seen = predict_crops(name, model, batch, flip=flip, view=view)
         predictions |= found
-        measures = seen if measures is None else measures
+        measures = seen if view else measures
     kept = {n: each for n, each in predictions.items() if auxiliary or not each.head.auxiliary}
     return split(kept, measures, detections)
 
@@ -67,8 +68,8 @@ def crop_faces(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str
 
 
 def predict_crops(
-    name: str, model: Model, face_crops: NDArray[np.uint8], *, flip: bool = False
-) -> tuple[dict[str, Predictions], NDArray[np.float32]]:
+    name: str, model: Model, face_crops: NDArray[np.uint8], *, flip: bool = False, view: bool = True
+) -> tuple[dict[str, Predictions], NDArray[np.float32] | None]:
     """Head → predictions for the faces in these crops, and how each is seen: `mien.results.view.MEASURES`.
 
     Args:
@@ -76,15 +77,19 @@ def predict_crops(
         model: the model.
         face_crops: from `crop_faces` for this model, ``(n, size, size, channels)`` uint8.
         flip: average with the mirrored crops.
+        view: whether the measures are computed; else they are None.
     """
-    probabilities, outputs = model.predict(face_crops, flip=flip)
+    probabilities, outputs = model.predict(face_crops, flip=flip, view=view)
     heads = named_heads(name, model.card)
+    predictions = {key: Predictions(head, probabilities[head.name]) for key, head in heads.items()}
+    if not view:
+        return predictions, None
     measures = unknown_measures(len(face_crops))
     measures[:, :2] = pixel_measures(_gray(face_crops))
     for i, measure in enumerate(MEASURES):
         if measure in outputs:
             measures[:, i] = outputs[measure]
-    return {key: Predictions(head, probabilities[head.name]) for key, head in heads.items()}, measures
+    return predictions, measures
 
 
 def _gray(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 The pose follows from five landmarks, the rest from the crop that the first model sees: brightness and sharpness of its
 pixels, and, where the model's card lists them, two outputs of the network: whether a part of the face is covered, and
-how far its features lie from those of the training images. What each flag costs is in docs/flags.md.
+how far its features lie from those of the training images. What each flag costs is in docs/certainty.md.
 """
 
 from __future__ import annotations

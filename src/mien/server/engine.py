@@ -396,7 +396,9 @@ class InferenceEngine:
             which = [i for i, photo in enumerate(photos) if name in photo.crops]
             if not which:
                 continue
-            predictions, measures = predict_crops(name, model, np.concatenate([photos[i].crops[name] for i in which]))
+            crops = np.concatenate([photos[i].crops[name] for i in which])
+            view = any(faces[i].measures is None for i in which)
+            predictions, measures = predict_crops(name, model, crops, view=view)
             for i, one in zip(which, split(predictions, measures, [faces[i] for i in which]), strict=True):
                 faces[i] = one
         return [PhotoResult(one, photo.left_out) for one, photo in zip(faces, photos, strict=True)]

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mien.cpus import available_cpus
+from mien.cpus import available_cpus, processor_name
 
 PACKAGES = ("mien", "torch", "lightning", "kornia", "torchmetrics", "numpy", "opencv-python-headless", "onnxruntime")
 
@@ -49,18 +49,9 @@ def collect_environment() -> dict[str, Any]:
         "commit": source_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cpus": available_cpus(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "packages": versions,
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
