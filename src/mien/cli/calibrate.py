@@ -80,18 +80,13 @@ def command(
     from mien.extras import NETWORKS, require_extra
 
     require_extra("train", "mien calibrate", *NETWORKS)
-    from mien.errors import MissingExtraError
-
-    try:
-        from mien.datasets.prepared_file import read_prepared
-        from mien.evaluation.scoring.calibration import calibrate, fitted_temperatures
-        from mien.evaluation.scoring.report import to_json
-        from mien.evaluation.scoring.scored_model import open_model, wrap_uncalibrated
-        from mien.models.catalog import MODELS, read_model
-        from mien.models.model import Model
-        from mien.published.svm.run_folder import is_svm_run
-    except ImportError as error:
-        raise MissingExtraError(error.name or "pyarrow", "train", "calibration") from error
+    from mien.datasets.prepared_file import read_prepared
+    from mien.evaluation.scoring.calibration import calibrate, fitted_temperatures
+    from mien.evaluation.scoring.report import to_json
+    from mien.evaluation.scoring.scored_model import open_model, wrap_uncalibrated
+    from mien.models.catalog import MODELS, read_model
+    from mien.models.model import Model
+    from mien.published.svm.run_folder import is_svm_run
 
     if is_svm_run(Path(model)):
         raise click.UsageError("A support-vector machine gives labels alone: there is no probability to calibrate.")

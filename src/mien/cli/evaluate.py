@@ -153,13 +153,8 @@ def command(
             write_text(json_file, json.dumps(scores, indent=2) + "\n")
         return
     require_extra("train", "mien evaluate", *NETWORKS)
-    from mien.errors import MissingExtraError
-
-    try:
-        from mien.evaluation.scoring.protocols import parse_label_map
-        from mien.evaluation.scoring.report import REPORT_FILES, compare_models, to_json, write_report
-    except ImportError as error:
-        raise MissingExtraError(error.name or "pyarrow", "train", "evaluation") from error
+    from mien.evaluation.scoring.protocols import parse_label_map
+    from mien.evaluation.scoring.report import REPORT_FILES, compare_models, to_json, write_report
 
     if not end_to_end and (face_size is not None or turn):
         raise click.UsageError("--face-size and --turn need --end-to-end.")

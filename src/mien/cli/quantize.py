@@ -64,18 +64,14 @@ def command(
     from mien.extras import NETWORKS, require_extra
 
     require_extra("train", "mien quantize", *NETWORKS)
-    from mien.errors import ExportError, MissingExtraError
-
-    try:
-        from mien.datasets.prepared_file import read_prepared
-        from mien.evaluation.scoring.calibration import rewrite_card
-        from mien.evaluation.scoring.evaluate import evaluate
-        from mien.evaluation.scoring.report import to_json
-        from mien.evaluation.scoring.scored_model import open_model
-        from mien.models.catalog import read_model
-        from mien.quantize import accuracy_losses, quantize
-    except ImportError as error:
-        raise MissingExtraError(error.name or "onnx", "train", "quantisation") from error
+    from mien.datasets.prepared_file import read_prepared
+    from mien.errors import ExportError
+    from mien.evaluation.scoring.calibration import rewrite_card
+    from mien.evaluation.scoring.evaluate import evaluate
+    from mien.evaluation.scoring.report import to_json
+    from mien.evaluation.scoring.scored_model import open_model
+    from mien.models.catalog import read_model
+    from mien.quantize import accuracy_losses, quantize
 
     content, prepared = read_model(model), read_prepared(data)
     small = quantize(content, prepared, images=images, name=model)

@@ -101,7 +101,6 @@ def command(
 
     require_extra("tune", "mien tune", *NETWORKS, "optuna")
     from mien.cpus import available_cpus
-    from mien.errors import MissingExtraError
     from mien.files import output_file
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import get_recipe
@@ -111,13 +110,10 @@ def command(
         raise click.UsageError(f"{recipe} is a support-vector machine: it has no epochs and no search space.")
     if apply is not None and output_file(apply).suffix != ".json":
         raise click.UsageError("--apply FILE must end in .json: `mien train FILE` takes it by that.")
-    try:
-        from mien.tuning.results import write_best_recipe
-        from mien.tuning.run import tune
-        from mien.tuning.search import PRUNERS, SearchConfig, check_search_space
-        from mien.tuning.storage import database_url, hide_password
-    except ImportError as error:
-        raise MissingExtraError(error.name or "optuna", "tune", "a search") from error
+    from mien.tuning.results import write_best_recipe
+    from mien.tuning.run import tune
+    from mien.tuning.search import PRUNERS, SearchConfig, check_search_space
+    from mien.tuning.storage import database_url, hide_password
 
     # what is wrong with the call itself is reported before the data are read
     asked = get_recipe(recipe)
