@@ -268,7 +268,8 @@ def measure_agreement(
     index = {name: i for i, name in enumerate(names)}
     k = len(names)
     blocks: list[Float] = []
-    for (one, other), found in zip(renamed, pieces, strict=True):
+    all_events = [_match(one, other, tolerance, index) for one, other in renamed]
+    for events, found in zip(all_events, pieces, strict=True):
         matrices: dict[int, Float] = {}
         for start, end, a, b in found:
             if a is None or b is None:
@@ -279,7 +280,6 @@ def measure_agreement(
                 stop = min(end, (number + 1) * block)
                 matrices.setdefault(number, np.zeros((k, k)))[index[a], index[b]] += stop - at
                 at = stop
-        events = _match(one, other, tolerance, index)
         for number in {math.floor(event[0] / block + 1e-9) for event in events}:
             matrices.setdefault(number, np.zeros((k, k)))
         counted = _events_by_block(events, block, k)
@@ -300,9 +300,7 @@ def measure_agreement(
     weighted = {
         name: _estimate(weighted_kappa(matrices_all, power)) for name, power in (("linear", 1), ("quadratic", 2))
     }
-    offsets = [
-        offset for one, other in renamed for _, _, kind, offset in _match(one, other, tolerance, index) if kind == 2
-    ]
+    offsets = [offset for events in all_events for _, _, kind, offset in events if kind == 2]
     every = [piece for found in pieces for piece in found]
     return Agreement(
         labels=names,
