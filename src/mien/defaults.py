@@ -63,6 +63,12 @@ CHANGE: Final = 0.25
 """Rise of a smoothed probability above a person's resting face from which on it is an episode of change."""
 BRIDGE: Final = 0.5
 """Longest gap between two stretches of one label that are one episode, seconds."""
+ONSET_TOLERANCE: Final = 0.5
+"""Seconds between the onsets of two events that are the same in two codings."""
+AGREEMENT_BLOCK: Final = 5.0
+"""Length of the blocks of time that are resampled for the agreement of two codings, seconds."""
+AGREEMENT_RESAMPLES: Final = 2000
+"""Resamples behind an interval of the agreement of two codings."""
 DECODE_SECONDS: Final = 120.0
 """Processor time that the command line lets a picture, or a packet of a video, take to be decoded, seconds."""
 DECODE_BYTES: Final = 4 << 30

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mien import defaults
 from mien.cli.options import OUTPUT, PATH, OutputCommand, seed_option, split_names
-from mien.text import count, percent
+from mien.text import count, number, percent
 
 if TYPE_CHECKING:
     from mien.exchange.agreement import Agreement, Estimate
@@ -52,19 +54,23 @@ def _pairs(context: click.Context, option: click.Parameter, value: tuple[str, ..
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
-    default=0.5,
+    default=defaults.ONSET_TOLERANCE,
     show_default=True,
     help="Seconds between the onsets of two events that are the same.",
 )
 @click.option(
     "--block",
     type=click.FloatRange(0, min_open=True),
-    default=5.0,
+    default=defaults.AGREEMENT_BLOCK,
     show_default=True,
     help="Seconds of a block of the bootstrap.",
 )
 @click.option(
-    "--resamples", type=click.IntRange(1), default=2000, show_default=True, help="Number of resamples of the bootstrap."
+    "--resamples",
+    type=click.IntRange(1),
+    default=defaults.AGREEMENT_RESAMPLES,
+    show_default=True,
+    help="Number of resamples of the bootstrap.",
 )
 @seed_option("the resamples")
 @click.option("--observation", help="Which observation of a BORIS project with several.")
@@ -144,11 +150,9 @@ def command(
 
 
 def _number(one: Estimate) -> str:
-    from mien.text import number
-
-    if one.value != one.value:
+    if math.isnan(one.value):
         return "–"
-    return number(one.value, None if one.low != one.low else (one.low, one.high))
+    return number(one.value, None if math.isnan(one.low) else (one.low, one.high))
 
 
 def _print(agreement: Agreement, most: int) -> None:
@@ -169,7 +173,7 @@ def _print(agreement: Agreement, most: int) -> None:
     for name, one in agreement.weighted.items():
         table.add_row(f"weighted kappa, {name}", _number(one))
     table.add_row(f"events within {agreement.tolerance:g} s (F1)", _number(agreement.events))
-    if agreement.onset_difference == agreement.onset_difference:
+    if not math.isnan(agreement.onset_difference):
         table.add_row("onset, second minus first (median)", f"{agreement.onset_difference:+.3f} s")
     table.add_row("with a label in one alone", f"{agreement.only_first:.1f} s and {agreement.only_second:.1f} s")
     console.print(table)

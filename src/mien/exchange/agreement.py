@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.errors import InputError, choose_one
 from mien.exchange.coding import Coding, Interval, Tier
 from mien.text import NONE
 
 Float = NDArray[np.float64]
-BLOCK, TOLERANCE, RESAMPLES = 5.0, 0.5, 2000
-"""Defaults: seconds of a block, seconds between two onsets of the same event, resamples."""
 FEW_BLOCKS = 20
 """Blocks below which the intervals of a bootstrap are too narrow to rely on."""
 _LEVEL = 0.95
@@ -235,9 +234,9 @@ def measure_agreement(
     rename: Mapping[str, str] | None = None,
     absent: bool = False,
     span: tuple[float, float] | None = None,
-    tolerance: float = TOLERANCE,
-    block: float = BLOCK,
-    resamples: int = RESAMPLES,
+    tolerance: float = defaults.ONSET_TOLERANCE,
+    block: float = defaults.AGREEMENT_BLOCK,
+    resamples: int = defaults.AGREEMENT_RESAMPLES,
     seed: int = 0,
 ) -> Agreement:
     """The agreement of paired tiers, over all pairs together.
