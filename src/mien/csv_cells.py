@@ -6,9 +6,11 @@ text that looks like a date into one, and a file name or a label may be either.
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
@@ -38,6 +40,23 @@ def csv_cells(values: Iterable[Any], *, labels: bool = False) -> list[Any]:
         text(value) if isinstance(value, str) else str(value).upper() if isinstance(value, bool) else value
         for value in values
     ]
+
+
+def csv_text(columns: Mapping[str, Iterable[Any]]) -> str:
+    """A CSV file of columns of the same length: a header with their names, and lines that end in a line feed.
+
+    Args:
+        columns: name → values, from `csv_cells` where they may hold text.
+
+    Example:
+        >>> csv_text({"label": ["happy", None], "start": [0.5, 1]}).splitlines()
+        ['label,start', 'happy,0.5', ',1']
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
 
 
 def cell_text(cell: str) -> str:

@@ -95,6 +95,13 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return Path(path)
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file, whole or not at all, and return its path; `OutputError` where that fails."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
 @contextlib.contextmanager
 def output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn errors of the system while ``path`` is written (disk full, no permission) into one `OutputError`.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 from mien.exchange.coding import ceil_time, frame_rate, frame_times, span
-from mien.files import atomic_path, make_folder, output_file, write_text
+from mien.files import make_folder, output_file, write_bytes, write_text
 from mien.results.columns import readable
 from mien.results.face_columns import FaceTable
 from mien.results.track import Track
@@ -115,13 +115,13 @@ def _add_people(report: VideoReport, folder: Path, name: str) -> tuple[str, Path
                 columns = list(dict.fromkeys([*(reader.fieldnames or []), *columns]))
         except (UnicodeDecodeError, csv.Error, TypeError) as error:
             raise DataError(f"cannot be read ({error})", path=path) from None
-    others = [row.get("participant_id", "") for row in rows if row.get("video") != video]
+    kept = [row for row in rows if row.get("video") != video]
+    others = [row.get("participant_id", "") for row in kept]
     numbered = (f"{_letters(name)}{'' if n == 1 else f'v{n}'}" for n in itertools.count(1))
     label = next(one for one in numbered if not any(other.startswith(f"sub-{one}face") for other in others))
     ours = {_subject(label, track): track for track in report.tracks}
     # what people added to the row of a face stays
     before = {row["participant_id"]: row for row in rows if row.get("participant_id") in ours}
-    kept = [row for row in rows if row.get("video") != video]
     new = [
         before.get(one, {}) | {"participant_id": one, "video": video, "track": str(track.id)}
         for one, track in ours.items()
@@ -159,9 +159,7 @@ def _write_series(report: VideoReport, track: Track, place: Path, base: str) -> 
             for name, column in columns.items()
         },
     }
-    data = output_file(place / f"{base}_physio.tsv.gz")
-    with atomic_path(data) as temporary:
-        temporary.write_bytes(compressed.getvalue())
+    data = write_bytes(output_file(place / f"{base}_physio.tsv.gz"), compressed.getvalue())
     return [data, write_text(place / f"{base}_physio.json", json.dumps(sidecar, indent=1) + "\n")]
 
 

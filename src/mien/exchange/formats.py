@@ -17,7 +17,7 @@ from mien.exchange.elan import elan_file, read_elan
 from mien.exchange.openface import write_openface
 from mien.exchange.praat import read_textgrid, textgrid_file
 from mien.exchange.tables import read_table, table_file
-from mien.files import atomic_path, is_special, output_errors, refuse_inputs
+from mien.files import is_special, output_errors, refuse_inputs, write_bytes
 from mien.results.video import VideoReport
 
 BIDS_FOLDER = "bids"
@@ -48,7 +48,7 @@ def _write_new(content: bytes, path: Path) -> Path:
         if path.is_file() and path.read_bytes() == content:
             return path
     refuse_corrected(path)
-    return _write(content, path)
+    return write_bytes(path, content)
 
 
 def refuse_corrected(path: Path) -> None:
@@ -64,12 +64,6 @@ def refuse_corrected(path: Path) -> None:
             advice="move it, or choose another folder",
             code="output-exists",
         )
-
-
-def _write(content: bytes, path: Path) -> Path:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-    return path
 
 
 FORMATS: Mapping[str, ExportFormat] = {
@@ -151,7 +145,7 @@ def write_coding(coding: Coding, path: Path) -> Path:
         raise InputError(
             f"no coding has the suffix {path.suffix!r}", path=path, advice="use .boris, .eaf, .TextGrid or .csv"
         )
-    return _write(render(coding, path), path)
+    return write_bytes(path, render(coding, path))
 
 
 def read_coding(path: Path, observation: str | None = None) -> Coding:

@@ -11,15 +11,13 @@ Source:
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.csv_cells import csv_cells
-from mien.files import atomic_path
+from mien.csv_cells import csv_cells, csv_text
+from mien.files import write_bytes
 from mien.results.video import VideoReport
 
 POINTS = {30: 2, 48: 3, 54: 4}
@@ -36,14 +34,7 @@ def write_openface(report: VideoReport, path: Path) -> Path:
     Raises:
         OutputError: it cannot be written.
     """
-    columns = openface_columns(report)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
-    return path
+    return write_bytes(path, csv_text(openface_columns(report)).encode())
 
 
 def openface_columns(report: VideoReport) -> dict[str, list[Any]]:

@@ -6,12 +6,11 @@ Mien's own tables of rows, one per face and frame, are read too: runs of the sta
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mien.csv_cells import csv_cells
+from mien.csv_cells import csv_cells, csv_text
 from mien.errors import DataError
 from mien.exchange.coding import Coding, Interval, Tier, ceil_time, subject_name
 from mien.files import decode_text
@@ -32,18 +31,14 @@ _RANGE = re.compile(r"^(\d+) to (\d+)$")
 def table_file(coding: Coding, path: Path) -> bytes:
     """A CSV file with one row per label: subject, head, label, start, end; ``path`` is not used."""
     rows = [(tier.subject, tier.head, one) for tier in coding.tiers for one in tier.intervals]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["subject", "head", "label", "start", "end"])
-    columns = (
-        csv_cells([subject for subject, _, _ in rows]),
-        csv_cells([head for _, head, _ in rows]),
-        csv_cells([one.label for _, _, one in rows], labels=True),
-        [f"{ceil_time(one.start, 6):.6f}" for _, _, one in rows],
-        [f"{ceil_time(one.end, 6):.6f}" for _, _, one in rows],
-    )
-    writer.writerows(zip(*columns, strict=True))
-    return text.getvalue().encode("utf-8", "backslashreplace")
+    columns = {
+        "subject": csv_cells([subject for subject, _, _ in rows]),
+        "head": csv_cells([head for _, head, _ in rows]),
+        "label": csv_cells([one.label for _, _, one in rows], labels=True),
+        "start": [f"{ceil_time(one.start, 6):.6f}" for _, _, one in rows],
+        "end": [f"{ceil_time(one.end, 6):.6f}" for _, _, one in rows],
+    }
+    return csv_text(columns).encode("utf-8", "backslashreplace")
 
 
 def read_table(path: Path) -> Coding:

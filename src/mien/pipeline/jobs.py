@@ -9,8 +9,6 @@ gets the report alone; one that could not be read to its end stays in the tables
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mien.csv_cells import csv_cells
+from mien.csv_cells import csv_cells, csv_text
 from mien.draw.blur import Blur
 from mien.draw.overview_page import OVERVIEW_FILES, write_overview
 from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
@@ -504,11 +502,7 @@ def _save_changes(report: VideoReport, baseline: Baseline, folder: Path) -> None
     """Changes from each person's resting face: a row per face and frame, and the resting faces and episodes."""
     found = person_changes(report.rows, baseline)
     columns = {name: csv_cells(values) for name, values in found.to_columns(report.rows).items()}
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    write_text(folder / _CHANGES_TABLE, text.getvalue())
+    write_text(folder / _CHANGES_TABLE, csv_text(columns))
     write_text(folder / _CHANGES, json.dumps(found.to_dict(), ensure_ascii=False, indent=1) + "\n")
 
 
