@@ -123,6 +123,27 @@ def test_inputs_that_were_meant_otherwise(
     assert words in " ".join(result.stderr.split())
 
 
+def test_changes_from_a_resting_face_are_written_beside_the_report(folder: Path, tmp_path: Path) -> None:
+    result = call(folder / "a.mp4", "--baseline", "first:1s", "--report", tmp_path / "first", "--threads", "1")
+    assert result.exit_code == 0
+    (path,) = (tmp_path / "first").rglob("changes.json")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["head"] == "emotion"
+    assert sum(found["resting"]["1"].values()) == pytest.approx(1, abs=1e-3)
+    rows = rows_of(path.with_name("changes.csv"))
+    assert [int(row["frame"]) for row in rows] == list(range(30))
+    assert list(rows[0]) == ["frame", "time", "track", *(f"change_{label}" for label in found["resting"]["1"])]
+    # what one call wrote is a baseline of the next
+    assert call(folder / "a.mp4", "--baseline", path, "--report", tmp_path / "again", "--threads", "1").exit_code == 0
+    (again,) = (tmp_path / "again").rglob("changes.json")
+    assert json.loads(again.read_text(encoding="utf-8"))["resting"] == found["resting"]
+    change = float(rows_of(again.with_name("changes.csv"))[-1]["change_happy"])
+    assert change == pytest.approx(float(rows[-1]["change_happy"]), abs=1e-4)
+    result = call(folder / "a.mp4", "--baseline", "first:1s")
+    assert result.exit_code == 2
+    assert "--baseline writes changes.csv and changes.json into the report folder" in result.stderr
+
+
 def test_photos_and_clips_in_one_call(folder: Path, tmp_path: Path) -> None:
     mixed = tmp_path / "mixed"
     mixed.mkdir()
