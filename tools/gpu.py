@@ -15,7 +15,7 @@ small parcels, is what this is made for:
 - What a command made is in the folder of results as soon as it ends, or is stopped: archives of at most 15 MiB, larger ones
   in parts. `python tools/gpu.py restore DIR` puts them into a checkout; with `runs/gpu` another machine continues.
 - Images of training travel as WebP of the best quality that fits `--mib`; those of validation and test lose nothing where
-  that fits too, and the file says so. Final figures are measured from the exported networks on the data as they are.
+  that fits too, and a note in the file names the quality. Final figures are measured from the exported networks on the data as they are.
 
 Minutes are of one H200. Those of the rows follow from rows that ran on one (docs/results/reproduction); those of the
 other steps are estimates from the multiplications of the networks, which no run has confirmed yet.
@@ -126,15 +126,17 @@ def steps(epochs: int | None = None, seeds: Sequence[int] = SEEDS) -> dict[str, 
         one for seed in seeds for one in trained("emotion-student", seed, "fer2013", 4.0, epochs, "--teacher", stored)
     ]
     ages = [one for seed in seeds for one in trained("age", seed, "fairface", 6.0, epochs)]
-    detector = (sys.executable, "-m", "mien.recipes.detector", str(PACKED / "photos.parquet"), "--faces",
-                str(PACKED / "faces.parquet"), "--out", str(RUNS / "detector"), "--cache", str(RUNS / "cache"),
-                "--workers", "12", "--minutes", "8")  # fmt: skip
+    detector = RUNS / "detector"
+    faces = mien("train", "detector", "--data", PACKED / "photos.parquet", "--faces", PACKED / "faces.parquet",
+                 "--out", detector, "--workers", "12", "--minutes", "8", "--resume", "--no-progress")  # fmt: skip
+    files = ("curves.csv", "curves.png", "config.json", "environment.json", "detector.onnx", "checkpoint.pt")
+    found = Command("detector", faces, 9.0, tuple(detector / file for file in files))
     rows = mien("reproduce", "--data", PACKED / "fer2013.parquet", "--out", RUNS / "reproduce", "--results", "docs/results/reproduction")  # fmt: skip
     return {
         "teachers": Step("teachers", ("fer2013",), tuple(teachers)),
         "student": Step("student", ("fer2013",), tuple(students)),
         "age": Step("age", ("fairface",), tuple(ages)),
-        "detector": Step("detector", ("photos", "faces"), (Command("detector", detector, 9.0, (RUNS / "detector",)),)),
+        "detector": Step("detector", ("photos", "faces"), (found,)),
         "rows": Step("rows", ("fer2013",), (Command("rows", rows, 25.0, (Path("docs/results/reproduction"),)),)),
     }
 

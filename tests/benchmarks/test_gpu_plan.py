@@ -113,6 +113,24 @@ def test_the_plan_is_printed_with_its_minutes(gpu: Any, capsys: pytest.CaptureFi
     assert names == ["teachers", "student", "age", "detector", "rows"]
 
 
+def test_every_command_of_the_plan_is_one_that_the_package_has(gpu: Any) -> None:
+    import click
+
+    from mien.cli import cli
+
+    lines = [one.line for step in gpu.steps(epochs=1).values() for one in step.commands]
+    calls = [line[3:] for line in lines if line[1:3] == ("-m", "mien")]
+    assert [line for line in lines if line[1:3] != ("-m", "mien")] == [
+        line for line in lines if line[1:3] == ("tools/gpu.py", "predictions")
+    ]
+    for name, *arguments in calls:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        # options that the command lacks are errors here
+        command.make_parser(click.Context(command)).parse_args(arguments)
+    assert {name for name, *_ in calls} == {"train", "export", "reproduce"}
+
+
 def test_the_student_step_runs_on_a_processor_with_what_was_packed(
     gpu: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
