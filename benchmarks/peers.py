@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py --json docs/results/peers.json
     python benchmarks/peers.py … --environments DIR    keeps what it installed there, and takes what is there already
-    python benchmarks/peers.py … --steps cold,warm     measures these anew and leaves the other figures of the file
+    python benchmarks/peers.py … --steps cold,warm     measures these again and leaves the other figures of the file
 
 Every package is installed into an empty environment of its own, as its documentation says, Mien from a wheel that is
 built of this checkout. It needs pip, npm and about 25 GB of disk for a while. Then, in one session, on the same files:
@@ -297,8 +297,6 @@ def main() -> None:
         parser.error(f"--steps: no {', '.join(sorted(strange))}; there are {', '.join(STEPS)}")
     if "install" not in steps and options.environments is None:
         parser.error("--steps without install needs --environments, where they were kept")
-    if options.json is None:
-        parser.error("--json is needed")
     wanted = tuple(peer for peer in PEERS if options.only is None or peer.environment in options.only.split(","))
     if options.weights_only:
         if options.environments is None:
@@ -307,6 +305,8 @@ def main() -> None:
             print(f"installing {BY_NAME[name].title}", flush=True)
             make(BY_NAME[name], options.environments.resolve() / name, options.environments, weights_only=True)
         return
+    if options.json is None:
+        parser.error("--json is needed")
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             parser.error(f"{tool} is not there: install Node")

@@ -224,6 +224,19 @@ def test_answers_of_a_package_are_compared_without_it() -> None:
     ]
 
 
+def test_weights_alone_are_installed_without_a_file_of_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import peers
+    from beside.table import WEIGHTS
+
+    made_ones: list[str] = []
+    monkeypatch.setattr(peers, "make", lambda environment, *_, weights_only: made_ones.append(environment.name))
+    monkeypatch.setattr(sys, "argv", ["peers.py", "--weights-only", "--environments", str(tmp_path)])
+    peers.main()
+    assert made_ones == list(dict.fromkeys(environment for _, environment, _ in WEIGHTS.values()))
+
+
 def test_all_packages_are_scored_on_the_emotions_that_they_share() -> None:
     from beside.scores import scored
 
