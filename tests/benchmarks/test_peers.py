@@ -224,9 +224,7 @@ def test_answers_of_a_package_are_compared_without_it() -> None:
     ]
 
 
-def test_weights_alone_are_installed_without_a_file_of_figures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_alone_are_installed_without_a_file_of_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import peers
     from beside.table import WEIGHTS
 

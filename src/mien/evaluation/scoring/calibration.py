@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
-from mien.errors import DataError, InputError, MissingExtraError, ModelError
+from mien.errors import DataError, InputError, ModelError
 from mien.evaluation.bootstrap import SAMPLES, SEED, Interval, paired_interval
 from mien.evaluation.calibration import apply_temperature, fit_temperature
 from mien.evaluation.predictions import LEAK_FREE, HeadPredictions, full_protocol, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
+from mien.evaluation.scoring.onnx_card import load_with_card
 from mien.evaluation.scoring.readouts import ReadoutFits, fit_readouts, predict_crosswise, predict_with
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, output_errors
-from mien.models.card import METADATA_KEY, Card
-from mien.models.catalog import read_model
+from mien.models.card import Card
 from mien.models.priors import DEFAULT, PRIORS
 from mien.models.readout import Readout
 
@@ -216,19 +216,12 @@ def rewrite_card(model: str | Path, change: Callable[[Card], Card], out: Path) -
         MissingExtraError: the package onnx is not installed.
         ModelError: not a file with a card, or one whose graph would not survive.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtraError("onnx", "train", "writing a card") from None
-    loaded = onnx.load_model_from_string(read_model(model))
-    entry = next((prop for prop in loaded.metadata_props if prop.key == METADATA_KEY), None)
-    if entry is None:
-        raise ModelError("holds no card", path=model, advice="use a file that `mien export` wrote", code="card-missing")
-    card = change(Card.from_json(entry.value))
+    loaded, entry, before = load_with_card(model, "writing a card")
+    card = change(before)
     graph = loaded.graph.SerializeToString(deterministic=True)
     entry.value = card.to_json()
     content = loaded.SerializeToString(deterministic=True)
-    if onnx.load_model_from_string(content).graph.SerializeToString(deterministic=True) != graph:
+    if type(loaded).FromString(content).graph.SerializeToString(deterministic=True) != graph:
         raise ModelError("its graph changes when it is written again", path=model, advice="export the model again")
     with output_errors(out), atomic_path(out) as temporary:
         temporary.write_bytes(content)

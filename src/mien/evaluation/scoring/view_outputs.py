@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
-from mien.errors import DataError, MissingExtraError, ModelError
+from mien.errors import DataError, ModelError
 from mien.evaluation.scoring.disturbances import DISTURBANCES, disturb
+from mien.evaluation.scoring.onnx_card import load_with_card
 from mien.files import atomic_path, output_errors
 from mien.models.card import MEASURES, METADATA_KEY, Card
-from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.models.preprocessing import normalize
 from mien.models.session import open_session
@@ -71,15 +71,7 @@ def add_view_outputs(model: str | Path, data: Dataset, out: Path, *, images: int
         ModelError: a network without two stages of feature maps.
         MissingExtraError: onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtraError("onnx", "train", "adding outputs") from None
-    proto = onnx.load_model_from_string(read_model(model))
-    entry = next((prop for prop in proto.metadata_props if prop.key == METADATA_KEY), None)
-    if entry is None:
-        raise ModelError("holds no card", path=model, advice="use a file that `mien export` wrote", code="card-missing")
-    card = Card.from_json(entry.value)
+    proto, entry, card = load_with_card(model, "adding outputs")
     remove_view_outputs(proto, card)
     maps = _stages(proto, str(model))
     rng = np.random.default_rng(seed)
