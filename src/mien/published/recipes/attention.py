@@ -15,9 +15,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mien.published.recipes.shared import CONSTANT, EMOTIONS, adam, improved_recipe
+from mien.published.recipes.shared import (
+    CONSTANT,
+    DROPOUT,
+    EMOTIONS,
+    MIRROR,
+    ROTATE,
+    SMOOTHING,
+    adam,
+    improved_recipe,
+    search_space,
+)
 from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe
-from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 FOUR = ("angry", "happy", "sad", "neutral")
 
@@ -37,16 +46,7 @@ SEQUENTIAL = Recipe(
     ema=None,
     gradient_clip=None,
     precision="float32",
-    space=SearchSpace(
-        (
-            LogUniform("optimizer.lr", 1e-5, 3e-2),
-            Choice("batch_size", (32, 64, 128, 256)),
-            Uniform("dropout", 0.0, 0.6),
-            Uniform("augment.flip", 0.0, 0.5),
-            Uniform("augment.rotate", 0.0, 20.0),
-            Uniform("heads.emotion.smoothing", 0.0, 0.2),
-        )
-    ),
+    space=search_space((1e-5, 3e-2), (32, 64, 128, 256), DROPOUT, MIRROR, ROTATE, SMOOTHING),
 )
 
 PARALLEL = replace(

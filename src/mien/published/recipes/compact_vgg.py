@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import FERPLUS_7, RAFDB
-from mien.published.recipes.shared import adam, improved_recipe
+from mien.published.recipes.shared import PLATEAU, ROTATE, SMOOTHING, adam, improved_recipe, search_space
 from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe, ScheduleConfig, SplitRoles
-from mien.training.search_space import Choice, Integer, LogUniform, SearchSpace, Uniform
 
 COMPACT_VGG = Recipe(
     name="compact-vgg",
@@ -35,16 +34,7 @@ COMPACT_VGG = Recipe(
     ema=None,
     gradient_clip=None,
     splits=SplitRoles(validation=("test",), test=("validation",)),
-    space=SearchSpace(
-        (
-            LogUniform("optimizer.lr", 1e-4, 3e-2),
-            Choice("batch_size", (32, 64, 128)),
-            Uniform("schedule.factor", 0.05, 0.7),
-            Integer("schedule.patience", 0, 4),
-            Uniform("augment.rotate", 0.0, 20.0),
-            Uniform("heads.emotion.smoothing", 0.0, 0.2),
-        )
-    ),
+    space=search_space((1e-4, 3e-2), (32, 64, 128), *PLATEAU, ROTATE, SMOOTHING),
 )
 
 COMPACT_VGG_RAFDB = replace(

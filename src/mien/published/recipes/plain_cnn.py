@@ -28,15 +28,21 @@ from mien.published.recipes.shared import (
     CONSTANT,
     EMOTIONS,
     FLIP,
+    MIRROR,
+    PLATEAU,
     RAW_MEAN,
     RAW_STD,
+    ROTATE,
+    SMOOTHING,
+    TRANSLATE,
     adam,
     improved_recipe,
+    search_space,
     space_for,
 )
 from mien.recipes.age import AGE_CPU
 from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe, ScheduleConfig, SplitRoles
-from mien.training.search_space import Choice, Integer, LogUniform, SearchSpace, Uniform
+from mien.training.search_space import Uniform
 
 SMALL_CNN = Recipe(
     name="small-cnn",
@@ -54,17 +60,7 @@ SMALL_CNN = Recipe(
     ema=None,
     gradient_clip=None,
     splits=BOTH_TESTS,
-    space=SearchSpace(
-        (
-            LogUniform("optimizer.lr", 1e-5, 1e-2),
-            Choice("batch_size", (32, 64, 128)),
-            Uniform("schedule.factor", 0.05, 0.7),
-            Integer("schedule.patience", 0, 4),
-            Uniform("augment.flip", 0.0, 0.5),
-            Uniform("augment.rotate", 0.0, 20.0),
-            Uniform("heads.emotion.smoothing", 0.0, 0.2),
-        )
-    ),
+    space=search_space((1e-5, 1e-2), (32, 64, 128), *PLATEAU, MIRROR, ROTATE, SMOOTHING),
 )
 
 LARGE_CNN = replace(
@@ -89,15 +85,7 @@ MINI_XCEPTION = Recipe(
     select="loss",
     gradient_clip=None,
     splits=BOTH_TESTS,
-    space=SearchSpace(
-        (
-            LogUniform("optimizer.lr", 1e-4, 1e-2),
-            Choice("batch_size", (32, 64, 128)),
-            Uniform("augment.rotate", 0.0, 20.0),
-            Uniform("augment.translate", 0.0, 0.15),
-            Uniform("heads.emotion.smoothing", 0.0, 0.2),
-        )
-    ),
+    space=search_space((1e-4, 1e-2), (32, 64, 128), ROTATE, TRANSLATE, SMOOTHING),
 )
 
 AGE_CNN = Recipe(
@@ -116,14 +104,8 @@ AGE_CNN = Recipe(
     ema=None,
     gradient_clip=None,
     splits=SplitRoles(test=("validation",)),
-    space=SearchSpace(
-        (
-            LogUniform("optimizer.lr", 1e-4, 1e-2),
-            Choice("batch_size", (64, 128, 256)),
-            Uniform("augment.rotate", 0.0, 20.0),
-            Uniform("augment.translate", 0.0, 0.15),
-            Uniform("heads.age.neighbour_smoothing", 0.0, 0.5),
-        )
+    space=search_space(
+        (1e-4, 1e-2), (64, 128, 256), ROTATE, TRANSLATE, Uniform("heads.age.neighbour_smoothing", 0.0, 0.5)
     ),
 )
 

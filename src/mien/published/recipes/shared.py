@@ -14,7 +14,7 @@ from mien.labels import FER2013
 from mien.networks.catalog import NETWORKS
 from mien.recipes.emotion import EMOTION_CPU
 from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig, SplitRoles
-from mien.training.search_space import SearchSpace
+from mien.training.search_space import Choice, Dimension, Integer, LogUniform, SearchSpace, Uniform
 
 EMOTIONS = (HeadSpec("emotion", FER2013.names, "emotion"),)
 """FER2013's seven labels."""
@@ -25,11 +25,21 @@ CONSTANT = ScheduleConfig("constant", warmup_epochs=0.0)
 BOTH_TESTS = SplitRoles(validation=("validation", "test"), test=("validation", "test"))
 """Validation and test on PublicTest and PrivateTest together, the test folder of FER2013's Kaggle layout."""
 KERAS_EPS = 1e-7
+DROPOUT, MIRROR = Uniform("dropout", 0.0, 0.6), Uniform("augment.flip", 0.0, 0.5)
+"""What a search may change, here and below."""
+PLATEAU = (Uniform("schedule.factor", 0.05, 0.7), Integer("schedule.patience", 0, 4))
+ROTATE, TRANSLATE = Uniform("augment.rotate", 0.0, 20.0), Uniform("augment.translate", 0.0, 0.15)
+SMOOTHING = Uniform("heads.emotion.smoothing", 0.0, 0.2)
 
 
 def adam(lr: float, *, keras: bool = False) -> OptimizerConfig:
     """Adam without weight decay."""
     return OptimizerConfig("adam", lr=lr, weight_decay=0.0, eps=KERAS_EPS if keras else 1e-8)
+
+
+def search_space(lr: tuple[float, float], batch_sizes: tuple[int, ...], *more: Dimension) -> SearchSpace:
+    """What `mien tune` may change: the learning rate within these limits, the batch size, and more."""
+    return SearchSpace((LogUniform("optimizer.lr", *lr), Choice("batch_size", batch_sizes), *more))
 
 
 def space_for(network: str, space: SearchSpace | None, *, without: Collection[str] = ()) -> SearchSpace | None:

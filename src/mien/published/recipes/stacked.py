@@ -12,9 +12,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mien.published.recipes.shared import CONSTANT, EMOTIONS, RAW_MEAN, RAW_STD, adam, improved_recipe, space_for
+from mien.published.recipes.shared import (
+    CONSTANT,
+    DROPOUT,
+    EMOTIONS,
+    MIRROR,
+    RAW_MEAN,
+    RAW_STD,
+    ROTATE,
+    SMOOTHING,
+    adam,
+    improved_recipe,
+    search_space,
+    space_for,
+)
 from mien.training.config import NO_AUGMENTATION, Recipe
-from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 FINAL = Recipe(
     name="stack-final",
@@ -31,16 +43,7 @@ FINAL = Recipe(
     schedule=CONSTANT,
     ema=None,
     gradient_clip=None,
-    space=SearchSpace(
-        (
-            LogUniform("optimizer.lr", 1e-5, 1e-2),
-            Choice("batch_size", (32, 64, 128, 256)),
-            Uniform("dropout", 0.0, 0.6),
-            Uniform("augment.flip", 0.0, 0.5),
-            Uniform("augment.rotate", 0.0, 20.0),
-            Uniform("heads.emotion.smoothing", 0.0, 0.2),
-        )
-    ),
+    space=search_space((1e-5, 1e-2), (32, 64, 128, 256), DROPOUT, MIRROR, ROTATE, SMOOTHING),
 )
 
 STATIONS = tuple(
