@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from mien.errors import MienError
+
+_Error = TypeVar("_Error", bound=MienError)
 
 _LONGEST, _ENDS = 60, 24
 """Characters of a value in a message, and of its start and its end where it is longer."""
@@ -36,6 +41,19 @@ def list_differences(found: list[str]) -> str:
     """
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return "; ".join(found[:_SHOWN]) + more
+
+
+def difference_error(
+    kind: type[_Error], reason: str, found: list[str], *, path: str | os.PathLike[str], advice: str
+) -> _Error:
+    """The error that refuses to resume a run: the reason with the first differences, and all of them in its details."""
+    return kind(
+        f"{reason} ({list_differences(found)})",
+        path=path,
+        advice=advice,
+        code="run-differs",
+        details={"differences": found},
+    )
 
 
 def _differences(theirs: Any, ours: Any, key: str, names: Mapping[str, str]) -> Iterator[str]:

@@ -41,7 +41,7 @@ from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import Progress, VideoPipeline, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter
 from mien.results.video import VideoFrame, VideoReport
-from mien.run_differences import differences, list_differences
+from mien.run_differences import difference_error, differences
 from mien.signals import defer_interrupts
 from mien.smoothing import SmoothingOptions
 from mien.smoothing.baseline import Baseline, person_changes
@@ -362,12 +362,12 @@ class VideoJob:
                 code="run-differs",
             )
         if found := differences(document.get("call"), self._call, _CALL_NAMES):
-            raise InputError(
-                f"belongs to a call with other videos, models or options ({list_differences(found)})",
+            raise difference_error(
+                InputError,
+                "belongs to a call with other videos, models or options",
+                found,
                 path=self._checkpoint_path,
                 advice="repeat that call, or run without --resume to start again",
-                code="run-differs",
-                details={"differences": found},
             )
         try:
             self._finished, self._keep = [int(n) for n in document["finished"]], int(document["rows"])

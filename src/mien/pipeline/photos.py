@@ -41,7 +41,7 @@ from mien.results.face_columns import FaceTable
 from mien.results.faces import Faces
 from mien.results.row_writers import CsvRows, ParquetRows, RowWriter
 from mien.results.tables import table_sources
-from mien.run_differences import differences, list_differences
+from mien.run_differences import difference_error, differences, list_differences
 from mien.signals import defer_interrupts
 
 BATCH = 16
@@ -423,12 +423,12 @@ class PhotoJob:
             elif given[one.source] != (one.size, one.time):
                 found.append(f"{one.source}: was changed after its analysis")
         if found:
-            raise InputError(
-                f"belongs to a call with other photos, models or options ({list_differences(found)})",
+            raise difference_error(
+                InputError,
+                "belongs to a call with other photos, models or options",
+                found,
                 path=path,
                 advice="repeat that call, or run without --resume to start again",
-                code="run-differs",
-                details={"differences": found},
             )
         self._before = {one.source: one for one in before}
         self._progress_end = len(whole) if before else 0

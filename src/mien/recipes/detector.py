@@ -7,7 +7,7 @@ Commands:
         the last 155,000 of them from ``--init`` on, in two core hours beside other work: what it finds is in
         docs/results/detector.json, curves of the losses in docs/results/detector_training.csv
     torchrun … --minutes 30 --resume --hard-negatives runs/detector/detector.onnx
-        goes on in the same folder; photos in which that export finds faces wrongly are drawn more often
+        continues in the same folder; photos in which that export finds faces wrongly are drawn more often
     mien train detector … --init detector.onnx --learning-rate 0.0015
         starts from the weights of an export, for instance of the file that ships, where no checkpoint is left
     mien train detector … --steps 20000 --workers 4
@@ -34,10 +34,9 @@ from mien.datasets.detection import HELD_OUT as HELD_OUT_SPLIT
 from mien.datasets.detection import DetectionPhotos, read_detection, split_by_source
 from mien.detect.mien import RUN_FILE
 from mien.detect.single_shot import Forward
-from mien.errors import TrainingError
 from mien.files import atomic_path, make_folder
 from mien.networks.detector import FaceDetector
-from mien.run_differences import differences, list_differences
+from mien.run_differences import differences
 from mien.text import number, rough_duration
 from mien.training.detection.crops import CropSampler
 from mien.training.detection.hard_negatives import false_alarm_weights
@@ -52,7 +51,7 @@ from mien.training.detection.run import (
     train_detector,
 )
 from mien.training.environment import collect_environment
-from mien.training.resumption import describe_source
+from mien.training.resumption import describe_source, other_run_error, run_exists_error
 from mien.training.run_folder import ENVIRONMENT, read_json, write_json
 
 HELD_OUT = (
@@ -206,22 +205,11 @@ def _check_folder(call: DetectorRun) -> None:
     environment = call.out / ENVIRONMENT
     if (call.out / CHECKPOINT).is_file():
         if not call.resume:
-            raise TrainingError(
-                "holds a run already",
-                path=call.out,
-                advice="give another --out, or --resume to continue the run in it",
-                code="run-exists",
-            )
+            raise run_exists_error(call.out)
         before = read_json(environment)
         unlike = differences({name: before.get(name) for name in sources}, {name: found.get(name) for name in sources})
         if unlike:
-            raise TrainingError(
-                f"holds a run on other data ({list_differences(unlike)})",
-                path=call.out,
-                advice="give what that run has to resume it, or another --out",
-                code="run-differs",
-                details={"differences": unlike},
-            )
+            raise other_run_error("holds a run on other data", unlike, call.out)
     elif rank() == 0:
         make_folder(call.out)
         write_json(environment, {**collect_environment(), **found, "command": call.command})

@@ -14,7 +14,7 @@ from typing import Any
 
 from mien.errors import MissingFileError, TrainingError
 from mien.models.file_cache import file_sha256
-from mien.run_differences import differences, list_differences
+from mien.run_differences import difference_error, differences
 from mien.training import run_folder as files
 from mien.training.config import Recipe, recipe_from_dict, recipe_to_dict
 from mien.training.curves import read_epochs
@@ -67,11 +67,10 @@ def clear_failed_start(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     if not (files.CONFIG in names and names <= _NO_RUN):
         is_run = files.CONFIG in names and files.ENVIRONMENT in names
-        raise TrainingError(
-            "holds a run already" if is_run else "is not empty",
-            path=folder,
-            advice="give another --out, or --resume to continue the run in it" if is_run else "give another --out",
-            code="run-exists",
+        raise (
+            run_exists_error(folder)
+            if is_run
+            else TrainingError("is not empty", path=folder, advice="give another --out", code="run-exists")
         )
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -112,6 +111,18 @@ def find_start(recipe: Recipe, sources: Mapping[str, Mapping[str, Any]], folder:
     return RunStart(state if state.is_file() else None)
 
 
+def run_exists_error(folder: Path) -> TrainingError:
+    """The error for a run folder that a call without --resume would write to."""
+    advice = "give another --out, or --resume to continue the run in it"
+    return TrainingError("holds a run already", path=folder, advice=advice, code="run-exists")
+
+
+def other_run_error(reason: str, found: list[str], folder: Path) -> TrainingError:
+    """The error for a run folder that --resume cannot continue with what differs."""
+    advice = "give what that run has to resume it, or another --out"
+    return difference_error(TrainingError, reason, found, path=folder, advice=advice)
+
+
 def _check_same(
     before: Recipe,
     environment: Mapping[str, Any],
@@ -124,13 +135,7 @@ def _check_same(
         {name: _brief(sources.get(name)) for name in SOURCES} | _settings(recipe),
     )
     if found:
-        raise TrainingError(
-            f"holds a run on other data or settings ({list_differences(found)})",
-            path=folder,
-            advice="give what that run has to resume it, or another --out",
-            code="run-differs",
-            details={"differences": found},
-        )
+        raise other_run_error("holds a run on other data or settings", found, folder)
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
