@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, InputError, MissingExtraError, MissingFileError
+from mien.datasets.arrow import import_parquet
+from mien.errors import DataError, InputError, MissingFileError
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -217,11 +218,7 @@ def read_detection(path: Path) -> DetectionPhotos:
         DataError: a column is missing, or a row is not as the layout says.
         MissingExtraError: pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtraError("pyarrow", "data", "reading a Parquet file") from None
+    pa, pq = import_parquet("reading a Parquet file")
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file: give the Parquet file of the detection photos")
     try:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mien.datasets.arrow import import_parquet
 from mien.datasets.detection import DetectionPhotos
-from mien.errors import DataError, MissingExtraError
+from mien.errors import DataError
 from mien.files import atomic_path
 
 _PHOTOS_AT_ONCE = 64
@@ -30,11 +31,7 @@ def write_detection(
         DataError: a photo is no readable image, or a box is not finite or has no area.
         MissingExtraError: pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtraError("pyarrow", "data", "writing a Parquet file") from None
+    pa, pq = import_parquet("writing a Parquet file")
     face = pa.struct(
         {"box": pa.list_(pa.float32()), "landmarks": pa.list_(pa.list_(pa.float32())), "trust": pa.float32()}
     )

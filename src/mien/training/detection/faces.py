@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, MissingExtraError
+from mien.datasets.arrow import import_parquet
+from mien.errors import DataError
 from mien.files import atomic_path
 
 Floats = NDArray[np.float32]
@@ -61,10 +62,7 @@ def read_pictures(path: Path, limit: int, seed: int) -> Iterable[NDArray[np.uint
     """Up to ``limit`` RGB pictures of a Parquet file with a column ``image`` {bytes}, in a seeded order."""
     from PIL import Image
 
-    try:
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtraError("pyarrow", "data", "reading a Parquet file") from None
+    _, pq = import_parquet("reading a Parquet file")
     column = pq.read_table(path, columns=["image"]).column("image")
     for row in np.random.default_rng(seed).permutation(len(column))[:limit].tolist():
         with Image.open(io.BytesIO(column[row].as_py()["bytes"])) as image:
