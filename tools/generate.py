@@ -6,13 +6,12 @@ python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/res
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
                                    docs/install.md, docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md,
                                    and the notice of the browser page, src/mien/web/static/notice_text.js
-python tools/generate.py --check    only say which of them are out of date
+python tools/generate.py --check    only print which of them are out of date
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import inspect
 import json
 import re
@@ -71,6 +70,7 @@ from mien.published.reproduction.rows import ROWS
 from mien.recipes.catalog import RECIPES
 from mien.results.json_schema import results_schema
 from mien.text import percent
+from mien.training.curves import read_epochs
 
 DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
@@ -316,7 +316,7 @@ def benchmarks_page() -> str:
     header = ["face", "turned", "found", "found, FER+ majority", "FER+ majority", "FER2013", "spurious"]
     lines += table(header, rows)
     lines += [
-        f"{way['rows'][0]['faces']:,} faces a row. FER2013 holds pictures that show no face, drawings, and faces cut by the "
+        f"{way['rows'][0]['faces']:,} faces per row. FER2013 holds pictures that show no face, drawings, and faces cut by the "
         "frame; here they stand on a plain ground with hard edges, which a detector finds harder than a photo.",
         "",
         "## Where faces lie in FER2013's frame",
@@ -469,8 +469,7 @@ def measured_recipes(cards: dict[str, Card]) -> str:
         name = card.training["recipe"]
         path = DOCS / "results" / f"{name.replace('-', '_')}_metrics.csv"
         if path.is_file() and name not in found:
-            with path.open(newline="", encoding="utf-8") as stream:
-                seconds = sum(float(row["seconds"]) for row in csv.DictReader(stream))
+            seconds = sum(epoch["seconds"] for epoch in read_epochs(path))
             scores = {
                 TITLE[one].partition(",")[0]: round(figures["accuracy"], 4)
                 for one, figures in card.scores["results"].items()
@@ -482,11 +481,10 @@ def measured_recipes(cards: dict[str, Card]) -> str:
         path = DOCS / "results" / f"{name.replace('-', '_')}_metrics.csv"
         if name in found or not path.is_file():
             continue
-        with path.open(newline="", encoding="utf-8") as stream:
-            epochs = list(csv.DictReader(stream))
-        best = max(epochs, key=lambda epoch: float(epoch["val_score"]))
-        scores = {f"{h.name} validation": round(float(best[f"val_{h.name}_accuracy"]), 4) for h in recipe.heads}
-        hours = sum(float(epoch["seconds"]) for epoch in epochs) / 3600
+        epochs = read_epochs(path)
+        best = max(epochs, key=lambda epoch: epoch["val_score"])
+        scores = {f"{h.name} validation": round(best[f"val_{h.name}_accuracy"], 4) for h in recipe.heads}
+        hours = sum(epoch["seconds"] for epoch in epochs) / 3600
         found[name] = {"hours": round(hours, 3), "machine": "2 processor cores", "scores": scores}
     for row in ROWS.values():
         result = read_result(DOCS / "results" / "reproduction", row.name)

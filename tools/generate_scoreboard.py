@@ -11,11 +11,10 @@ from mien.datasets.ferplus import SCORING_RULES
 from mien.evaluation.tables import confusion_table
 from mien.models.priors import DEFAULT, PRIORS
 from mien.published.reproduction.rows import BOTH, ROWS, SOURCES
-from mien.text import percent
+from mien.text import NONE, percent
 
 FERPLUS, FER2013 = "ferplus", "fer2013"
 TITLES = {"ferplus": "FER+ majority, test", "fer2013": "FER2013, test", "age": "FairFace validation, age"}
-NONE = "–"
 
 
 def scoreboard_page(measured: Mapping[str, Any], peers: Mapping[str, Any], history: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
 from mien.models.card import Card
-from mien.models.catalog import MODELS, read_model
+from mien.models.catalog import FILES, MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import Model
 from mien.networks.catalog import OWN_NETWORKS
@@ -82,8 +82,6 @@ def read_source(model: str) -> tuple[Path, Card, int]:
         InputError, MissingFileError, ModelError: as `mien.models.catalog.read_model`.
     """
     import onnx
-
-    from mien.models.catalog import FILES
 
     content = read_model(model)
     card = Model(content, threads=1, name=model).card

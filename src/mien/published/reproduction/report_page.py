@@ -14,7 +14,7 @@ from mien.published.reproduction.deviations import DEVIATIONS
 from mien.published.reproduction.learning_curves import curves_svg
 from mien.published.reproduction.results import RowResult, curve_path, read_curve, read_results
 from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, ReproductionRow, select_rows
-from mien.text import percent
+from mien.text import NONE, percent
 
 INTRODUCTION = """\
 # Published results run again
@@ -41,7 +41,6 @@ continues after a stop. The costs are estimates: multiply-adds of the forward pa
 what the runs of this page took per multiply-add. Small networks take more of it than large ones, so that a row can take
 half or twice as long.
 """
-NONE = "–"
 
 PHOTOS = """\
 ## One photo, five systems

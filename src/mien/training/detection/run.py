@@ -27,6 +27,7 @@ from mien.datasets.detection import DetectionPhotos
 from mien.errors import TrainingError
 from mien.files import append, atomic_path, make_folder, write_text
 from mien.networks.detector import DetectorShape, FaceDetector
+from mien.training.curves import read_epochs
 from mien.training.detection.crops import CropMix, CropSampler
 from mien.training.detection.faces import FaceTiles
 from mien.training.detection.losses import LossWeights
@@ -209,8 +210,7 @@ def draw_losses(curves: Path, picture: Path) -> None:
     """Losses and learning rate over the steps, as one PNG."""
     from matplotlib.figure import Figure
 
-    with curves.open(newline="", encoding="utf-8") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    rows = read_epochs(curves)
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     for axes, names in zip(figure.subplots(1, 3), (LOSSES, ("learning_rate",), ("crops_per_second",)), strict=True):
         for name in names:
