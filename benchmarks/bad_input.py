@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from helpers.costly_files import jpeg_of_scans
-from helpers.hostile import bomb, chunk, png
+from helpers.hostile import bomb, png_of_texts
 from mien.cli.demo import portrait
 from mien.errors import MienError
-
-
-def png_of_texts(texts: int) -> bytes:
-    """A PNG with so many text chunks."""
-    whole = png(8, 8, zlib.compress(bytes(8 * 25)))
-    return whole[:33] + chunk(b"tEXt", b"a\0b") * texts + whole[33:]
 
 
 def picture(kind: str) -> bytes:

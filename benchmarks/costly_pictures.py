@@ -19,7 +19,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from helpers.costly_files import jpeg_of_scans, motion_jpeg
-from helpers.hostile import chunk, png
+from helpers.hostile import png, png_of_texts
 
 WIDTH = HEIGHT = 5000
 """Just within the service's limit of pixels."""
@@ -96,7 +96,7 @@ PHOTOS: dict[str, Callable[[], bytes]] = {
     "a JPEG of 190 scans, just within the limit": lambda: jpeg_of_scans(WIDTH, HEIGHT, 190),
     "a JPEG of 48 megapixels, an ordinary photo": lambda: flat("JPEG", 8000, 6000),
     "a PNG of 48 megapixels": lambda: flat("PNG", 8000, 6000),
-    "a PNG of 100,000 text chunks": lambda: _after_header(chunk(b"tEXt", b"a\0b") * 100_000),
+    "a PNG of 100,000 text chunks": lambda: png_of_texts(100_000),
     "a PNG with a colour profile of 30,000 steps": lambda: saved(noise(64, 64), "PNG", icc_profile=profile(30_000)),
     "a WebP of 25 megapixels, lossless": lambda: flat("WEBP", lossless=True, method=0),
     "a WebP of 1,000 pictures": lambda: _animation("WEBP", 1000),
@@ -129,11 +129,6 @@ FILMS: dict[str, Callable[[], bytes]] = {
     ),
 }
 """What it is → the file."""
-
-
-def _after_header(chunks: bytes) -> bytes:
-    whole = png(8, 8, zlib.compress(bytes(8 * 25)))
-    return whole[:33] + chunks + whole[33:]
 
 
 def _animation(kind: str, pictures: int) -> bytes:

@@ -30,6 +30,7 @@ from mien.evaluation.risk_coverage import risk_coverage
 from mien.evaluation.scoring.disturbances import DISTURBANCES, disturb
 from mien.evaluation.scoring.protocols import match_head
 from mien.evaluation.scoring.view_outputs import covered
+from mien.labels import FERPLUS
 from mien.media.frame import Frame
 from mien.models.catalog import read_model
 from mien.models.model import Model
@@ -47,7 +48,7 @@ YAW = (0, 10, 20, 30, 90)
 def choose(data: Dataset, count: int, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images with a majority label, and the labels."""
     part = data[data.split == split]
-    truth = match_head("ferplus", EMOTIONS, part).truth
+    truth = match_head("ferplus", FERPLUS.names, part).truth
     rows = np.random.default_rng(0).permutation(np.flatnonzero(truth >= 0))[:count]
     return part.images[np.sort(rows)], truth[np.sort(rows)]
 
@@ -165,8 +166,6 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
-
-EMOTIONS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
 
 if __name__ == "__main__":
     main()

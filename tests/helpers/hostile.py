@@ -50,6 +50,12 @@ def png(width: int, height: int, data: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def png_of_texts(texts: int) -> bytes:
+    """A readable PNG of 8×8 pixels with so many text chunks after its header."""
+    whole = png(8, 8, zlib.compress(bytes(8 * 25)))
+    return whole[:33] + chunk(b"tEXt", b"a\0b") * texts + whole[33:]
+
+
 def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
     """A PNG of some hundred bytes that declares so many pixels."""
     return png(width, height, zlib.compress(b"\0" * 999))
