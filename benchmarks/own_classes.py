@@ -38,7 +38,7 @@ from mien.training.config import Recipe
 from mien.training.data import make_loader
 from mien.training.module import TrainingModule
 from mien.training.preprocessing import unit_range
-from mien.training.run import _load_initial, train
+from mien.training.run import load_initial, train
 from mien.training.run_folder import load_run
 
 COUNTS = (50, 200, 1000)
@@ -108,7 +108,7 @@ def runs(source: str, data: Dataset, path: Path, folder: Path, n: int) -> dict[s
     start = time.process_time()
     torch.manual_seed(0)
     module = TrainingModule(recipe)
-    _load_initial(module, file, make_loader(data, recipe, "train"))
+    load_initial(module, file, make_loader(data, recipe, "train"))
     table["frozen"] = {"seconds": time.process_time() - start, "accuracy": accuracy(module.network, recipe, data)}
     for name, one, initial in (("finetune", recipe, file), ("scratch", scratch, None)):
         start = time.process_time()

@@ -82,14 +82,14 @@ def test_the_start_has_the_weights_of_the_network_and_reads_the_classes_before_a
     from mien.training.data import make_loader
     from mien.training.module import TrainingModule
     from mien.training.preprocessing import unit_range
-    from mien.training.run import _load_initial
+    from mien.training.run import load_initial
 
     path, card, blocks = read_source("emotion")
     recipe = finetune_recipe(labels(own), card, blocks, own=True)
     torch.manual_seed(0)
     module = TrainingModule(recipe)
     data = read_prepared(own)
-    _load_initial(module, path, make_loader(data, recipe, "train"))
+    load_initial(module, path, make_loader(data, recipe, "train"))
     (batch,) = make_loader(data, recipe, "validation")
     module.eval()
     with torch.no_grad():

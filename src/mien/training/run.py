@@ -208,7 +208,7 @@ def train(
         limit = None if seconds is None else TimeLimit(seconds)
         trainer = _trainer(recipe, folder, progress, limit, on_epoch, process)
         if initial is not None and resume_from is None:
-            _load_initial(module, initial, loader)
+            load_initial(module, initial, loader)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
@@ -385,7 +385,7 @@ def _teacher(recipe: Recipe, path: Path | None) -> tuple[torch.nn.Module | None,
     return module, None
 
 
-def _load_initial(module: TrainingModule, path: Path, loader: DataLoader[Batch]) -> None:
+def load_initial(module: TrainingModule, path: Path, loader: DataLoader[Batch]) -> None:
     """Start from an exported model; the norms are measured on augmented training images.
 
     Where layers are frozen the heads are new ones, fitted on the features of training images and their mirror images.
