@@ -3,7 +3,7 @@
 pip install boris-behav-obs           PyQt5 and some 200 MB: into an environment of its own
 python tools/check_boris.py CLIP.boris
 
-Prints what BORIS says; ends with 1 where it finds a fault. No window is opened, and BORIS's player, which needs libmpv and
+Prints the faults that BORIS reports; ends with 1 where it finds a fault. No window is opened, and BORIS's player, which needs libmpv and
 Debian's libraries, is replaced.
 """
 

@@ -12,11 +12,11 @@ from mien.evaluation.predictions import HeadPredictions
 from mien.evaluation.scoring.protocols import match_head
 
 SHARED = {"contempt": "-"}
-"""Contempt left out: the seven emotions that every package tells, on the same faces for all."""
+"""Contempt left out: the seven emotions that every package predicts, on the same faces for all."""
 
 
 def scored(heads: dict[str, tuple[list[str], NDArray[np.float32]]], part: Dataset) -> dict[str, HeadPredictions]:
-    """A classifier under both protocols, and under FER+'s eight classes where it tells contempt.
+    """A classifier under both protocols, and under FER+'s eight classes where it predicts contempt.
 
     Args:
         heads: head → labels and ``(n, labels)`` probabilities on the faces of ``part``.

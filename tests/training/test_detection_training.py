@@ -182,7 +182,7 @@ def test_pasted_faces_lie_where_their_boxes_say(tiles: FaceTiles) -> None:
     assert background.max() == 0
 
 
-def test_resampling_change_but_never_their_shape() -> None:
+def test_pixels_change_but_never_their_shape() -> None:
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
     for _ in range(60):
