@@ -121,7 +121,8 @@ class Face:
     def flags(self) -> tuple[str, ...]:
         """The flags that are set, such as "turned" or "dark"; see `mien.results.view.FLAGS`."""
         x1, y1, x2, y2 = self.box
-        pose = np.array([[self.pose.get(name, np.nan) for name in POSE]])
+        known = self.pose
+        pose = np.array([[known.get(name, np.nan) for name in POSE]])
         measures = np.array([[self.measures.get(name, np.nan) for name in MEASURES]])
         row = face_flags(np.array([min(x2 - x1, y2 - y1)]), pose, measures)[0]
         return tuple(name for name, value in zip(FLAGS, row.tolist(), strict=True) if value > 0)
