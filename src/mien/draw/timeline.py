@@ -21,7 +21,8 @@ from mien.draw.track_series import (
     time_ticks,
 )
 from mien.errors import InputError, MissingExtraError
-from mien.files import atomic_path, output_errors, output_file
+from mien.figure_file import figure_suffix, save_figure
+from mien.files import output_file
 from mien.results.face_columns import nominal_heads
 from mien.results.track import Track
 from mien.results.video import VideoReport
@@ -64,7 +65,7 @@ def save_timeline(
         OutputError: the file cannot be written.
     """
     target = output_file(path)
-    suffix = target.suffix.lower()
+    suffix = figure_suffix(path, target)
     if suffix not in _COLUMNS:
         raise InputError("a timeline is a picture", path=target, advice="use the suffix .png or .svg")
     figure = (
@@ -72,10 +73,7 @@ def save_timeline(
         if track is None
         else draw_track(report, track, head=head, columns=_COLUMNS[suffix])
     )
-    dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with output_errors(target), atomic_path(target) as temporary:
-        figure.savefig(temporary, dpi=_DPI, facecolor="white", metadata=dates[suffix])
-    return target
+    return save_figure(figure, target, suffix, dpi=_DPI)
 
 
 def draw_track(report: VideoReport, number: int, *, head: str | None = None, columns: int = 400) -> Figure:

@@ -13,7 +13,8 @@ from mien.draw.track_series import time_ticks
 from mien.errors import InputError, MissingExtraError
 from mien.exchange.agreement import Agreement
 from mien.exchange.coding import Tier
-from mien.files import atomic_path, is_special, output_errors, output_file
+from mien.figure_file import FIGURE_SUFFIXES, figure_suffix, save_figure
+from mien.files import output_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,15 +36,10 @@ def save_agreement_timeline(
         OutputError: the file cannot be written.
     """
     target = output_file(path)
-    dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    # a link has the suffix of its own name, whatever it leads to
-    suffix = ".png" if not Path(path).suffix and is_special(target) else Path(path).suffix.lower()
-    if suffix not in dates:
+    suffix = figure_suffix(path, target)
+    if suffix not in FIGURE_SUFFIXES:
         raise InputError("a timeline is a picture", path=target, advice="use the suffix .png, .svg or .pdf")
-    figure = _draw(agreement, tiers[:_MOST])
-    with output_errors(target), atomic_path(target) as temporary:
-        figure.savefig(temporary, format=suffix[1:], dpi=_DPI, facecolor="white", metadata=dates[suffix])
-    return target
+    return save_figure(_draw(agreement, tiers[:_MOST]), target, suffix, dpi=_DPI)
 
 
 def _draw(agreement: Agreement, tiers: Sequence[tuple[Tier, Tier]]) -> Figure:

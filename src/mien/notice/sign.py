@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError, MissingExtraError
-from mien.files import atomic_path, is_special, output_errors, output_file
+from mien.figure_file import FIGURE_SUFFIXES, figure_suffix, save_figure
+from mien.files import output_file
 from mien.notice.texts import Notice
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SUFFIXES = (".pdf", ".png", ".svg")
 _WIDTH, _HEIGHT, _DPI = 8.27, 11.69, 200
 """A4 in inches, and pixels an inch of a PNG."""
 _MARGIN, _PICTOGRAM = 0.7, 2.2
@@ -51,18 +51,10 @@ def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
         OutputError: the file cannot be written.
     """
     target = output_file(path)
-    # a link has the suffix of its own name, whatever it leads to
-    suffix = ".png" if not Path(path).suffix and is_special(target) else Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
+    suffix = figure_suffix(path, target)
+    if suffix not in FIGURE_SUFFIXES:
         raise InputError("a sign is a page to print", path=target, advice="use the suffix .pdf, .svg or .png")
-    figure = draw_sign(notices)
-    from matplotlib import rc_context
-
-    dates = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    # the salt makes the names inside an SVG file the same every time
-    with output_errors(target), atomic_path(target) as temporary, rc_context({"svg.hashsalt": "mien"}):
-        figure.savefig(temporary, format=suffix[1:], dpi=_DPI, facecolor="white", metadata=dates[suffix])
-    return target
+    return save_figure(draw_sign(notices), target, suffix, dpi=_DPI)
 
 
 def draw_sign(notices: Sequence[Notice]) -> Figure:
