@@ -14,7 +14,7 @@ from helpers.clips import Pan, clip
 from helpers.pictures import astronaut
 from helpers.videos import made_frames, report_of, rows_of
 from mien.cli import analyze
-from mien.draw.blur import CARRY, MARGIN, STYLES, WHOSE, Blur, boxes_to_hide
+from mien.draw.blur import EXTENSION, MARGIN, STYLES, WHOSE, Blur, boxes_to_hide
 from mien.draw.blurred_video import rows_by_frame, video_frame, write_blurred_video
 from mien.draw.overlay import draw_video_frame
 from mien.draw.thumbnails import crop_thumbnails
@@ -122,7 +122,7 @@ def test_who_is_blurred() -> None:
     assert (analyze.WHOSE, analyze.STYLES) == (WHOSE, STYLES)
 
 
-def test_boxes_are_carried_where_the_detector_misses_the_face() -> None:
+def test_boxes_are_interpolated_where_the_detector_misses_the_face() -> None:
     # track 1 is missing in frames 10–12 (nobody is there) and in every seventh; track 2 in frames 10–12
     frames = [f for f in made_frames(60) if f.index >= 5]
     report = report_of(rows_of(frames))
@@ -142,15 +142,14 @@ def test_boxes_are_carried_where_the_detector_misses_the_face() -> None:
     assert set(boxes_to_hide(report, Blur("others", frozenset({1})))[20]) == {b for b in found[20] if b[0] == 2}
 
 
-def test_boxes_go_on_before_and_after_a_track_but_not_over_a_cut() -> None:
+def test_boxes_are_kept_before_and_after_a_track_but_not_over_a_cut() -> None:
     frames = []
     for frame in made_frames(80, gap=(100, 100)):
         there = 30 <= frame.index < 50
         faces = frame.faces[np.flatnonzero(frame.faces.tracks == 2)] if there else frame.faces[:0]
         frames.append(replace(frame, faces=faces, smoothed={}, cut=frame.index == 52))
     found = boxes_to_hide(report_of(rows_of(frames)), Blur())
-    carried = round(CARRY * 25)
-    assert min(found) == 30 - carried
+    assert min(found) == 30 - round(EXTENSION * 25)
     assert max(found) == 51
 
 

@@ -31,8 +31,8 @@ MARGIN = 0.25
 _LEVELS, _NOISE = 16, 12
 """Levels of a mean, and the greatest shift of a cell, of 255."""
 _SOLID = 96
-CARRY = 0.5
-"""Seconds for which a box goes on before the first and after the last frame of a track."""
+EXTENSION = 0.5
+"""Seconds for which a box is kept before the first and after the last frame of a track."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
@@ -102,27 +102,25 @@ class Blur:
         cell = side * (1 + 2 * MARGIN) / round(CELLS * (1 + 2 * MARGIN))
         columns = np.floor((np.arange(x1, x2) + 0.5 - grown[0]) / cell).astype(np.intp)
         rows = np.floor((np.arange(y1, y2) + 0.5 - grown[1]) / cell).astype(np.intp)
-        columns, rows = np.maximum(columns, 0), np.maximum(rows, 0)
+        columns, first_columns, at_column, widths = _runs(np.maximum(columns, 0))
+        rows, first_rows, at_row, heights = _runs(np.maximum(rows, 0))
         area = rgb[y1:y2, x1:x2].astype(np.float64)
-        first_rows, first_columns = (
-            np.flatnonzero(np.diff(rows, prepend=-1)),
-            np.flatnonzero(np.diff(columns, prepend=-1)),
-        )
         sums = np.add.reduceat(np.add.reduceat(area, first_rows, axis=0), first_columns, axis=1)
-        counts = np.diff(np.append(first_rows, len(rows)))[:, None] * np.diff(np.append(first_columns, len(columns)))
         step = 255 / (_LEVELS - 1)
-        means = np.round(sums / counts[..., None] / step) * step
-        noise = self._noise(number, int(rows.max()) + 1, int(columns.max()) + 1)
-        cells = np.clip(means + noise[rows[first_rows]][:, columns[first_columns]], 0, 255).round().astype(np.uint8)
-        at_row = np.cumsum(np.diff(rows, prepend=rows[0]) != 0)
-        at_column = np.cumsum(np.diff(columns, prepend=columns[0]) != 0)
+        means = np.round(sums / (heights[:, None] * widths)[..., None] / step) * step
+        cells = np.clip(means + self._noise(number, rows, columns), 0, 255).round().astype(np.uint8)
         rgb[y1:y2, x1:x2] = cells[at_row][:, at_column]
 
-    def _noise(self, number: int, rows: int, columns: int) -> NDArray[np.float64]:
+    def _noise(self, number: int, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
         """``(rows, columns, 3)`` shifts; those of a cell depend on the key, the face and the cell's place alone."""
         size = 4 * CELLS
         noise = np.random.default_rng([self.key, abs(number)]).uniform(-_NOISE, _NOISE, (size, size, 3))
-        return noise[np.arange(rows) % size][:, np.arange(columns) % size]
+        return noise[rows % size][:, columns % size]
+
+
+def _runs(cells: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
+    """Ascending numbers → each once, where it stands first, its index for each of them, and how often it stands."""
+    return np.unique(cells, return_index=True, return_inverse=True, return_counts=True)
 
 
 def boxes_to_hide(report: VideoReport, blur: Blur) -> dict[int, list[tuple[int, Box]]]:
@@ -137,19 +135,19 @@ def boxes_to_hide(report: VideoReport, blur: Blur) -> dict[int, list[tuple[int, 
             continue
         mine = records[records["track"] == track]
         at = np.searchsorted(frames, mine["frame"])
-        for place, box in _carried(at, mine["box"].astype(np.float64), times, scene):
+        for place, box in _boxes_of_frames(at, mine["box"].astype(np.float64), times, scene):
             found.setdefault(int(frames[place]), []).append((track, box))
     return found
 
 
-def _carried(
+def _boxes_of_frames(
     at: NDArray[np.intp], boxes: NDArray[np.float64], times: NDArray[np.float64], scene: NDArray[np.intp]
 ) -> list[tuple[int, Box]]:
     """The box on every frame from a moment before the first to a moment after the last of a track."""
     first, last = int(at[0]), int(at[-1])
-    while first > 0 and scene[first - 1] == scene[at[0]] and times[at[0]] - times[first - 1] <= CARRY:
+    while first > 0 and scene[first - 1] == scene[at[0]] and times[at[0]] - times[first - 1] <= EXTENSION:
         first -= 1
-    while last + 1 < len(times) and scene[last + 1] == scene[at[-1]] and times[last + 1] - times[at[-1]] <= CARRY:
+    while last + 1 < len(times) and scene[last + 1] == scene[at[-1]] and times[last + 1] - times[at[-1]] <= EXTENSION:
         last += 1
     places = np.arange(first, last + 1)
     corners = np.stack([np.interp(times[places], times[at], boxes[:, i]) for i in range(4)], axis=1)

@@ -1,7 +1,7 @@
 """An annotated video with blurred faces, written after the analysis: the video is decoded a second time.
 
 Only then is it known where a face is just before it is first detected, and where while the detector misses it: boxes
-are interpolated over gaps, and go on for a moment before the first and after the last frame of a track, within a scene.
+are interpolated over gaps, and kept for a moment before the first and after the last frame of a track, within a scene.
 """
 
 from __future__ import annotations
