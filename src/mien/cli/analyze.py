@@ -26,6 +26,7 @@ from mien.cli.options import (
     frame_options,
     models_option,
     prior_option,
+    refuse_json_file,
     split_names,
     threads_option,
     tracking_options,
@@ -419,8 +420,8 @@ def _check_inputs(inputs: Sequence[str], sequence: float | None, options: VideoO
             continue
         if is_counter(given):
             raise click.UsageError(f"{given} names numbered pictures: give their rate with --sequence F.")
-        if as_json and given.lower().endswith((".json", ".jsonl")):
-            raise click.UsageError(f"--json prints on stdout and takes no file: leave {given} out, and add > {given}")
+        if as_json:
+            refuse_json_file(given)
 
 
 def _check_stdout(as_json: bool, *tables: Path | None) -> None:

@@ -21,6 +21,7 @@ from mien.cli.options import (
     device_option,
     models_option,
     prior_option,
+    refuse_json_file,
     threads_option,
     tracking_options,
 )
@@ -104,8 +105,8 @@ def command(
         raise click.UsageError("only one of --json and --csv - can go to stdout")
     address: str | int = int(source) if source.isdigit() else source
     if not is_live(address):
-        if as_json and source.lower().endswith((".json", ".jsonl")):
-            raise click.UsageError(f"--json prints on stdout and takes no file: leave {source} out, and add > {source}")
+        if as_json:
+            refuse_json_file(source)
         raise click.UsageError(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )

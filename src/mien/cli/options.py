@@ -16,6 +16,7 @@ from mien.errors import InputError
 from mien.files import STDOUT, is_file, is_special, output_file, output_folder, refuse_inputs, refuse_originals
 from mien.models.devices import DEVICES, parse_device
 from mien.models.priors import DEFAULT, PRIORS
+from mien.smoothing.options import FLAGGED
 
 if TYPE_CHECKING:
     from mien.detect.options import DetectionOptions
@@ -227,6 +228,16 @@ coverage_options = combine(
 """Sets of labels; the command gets ``coverage`` and ``by_class``."""
 
 
+def refuse_json_file(given: str) -> None:
+    """Raise for an input that was meant as the file of ``--json``, which prints on stdout.
+
+    Raises:
+        click.UsageError: the name is that of a JSON file.
+    """
+    if given.lower().endswith((".json", ".jsonl")):
+        raise click.UsageError(f"--json prints on stdout and takes no file: leave {given} out, and add > {given}")
+
+
 def _device(context: click.Context, option: click.Parameter, value: str) -> str:
     try:
         return str(parse_device(value))
@@ -311,7 +322,7 @@ def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = "
         ),
         click.option(
             "--flagged",
-            type=click.Choice(["keep", "weigh", "leave-out"]),
+            type=click.Choice(FLAGGED),
             default=defaults.FLAGGED,
             show_default=True,
             help=f"What frames count in which a face is turned, small, dark, blurred, covered or unlike others{note}.",
