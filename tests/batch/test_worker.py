@@ -121,7 +121,7 @@ def test_a_process_that_the_system_refuses_is_one_error(
         worker.run(make_plan(str(source)).shards[0])
 
 
-def test_without_a_temporary_folder_a_run_ends_and_says_so(
+def test_without_a_temporary_folder_a_run_ends_with_an_error(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse() -> str:

@@ -246,17 +246,17 @@ def test_q_escape_and_the_close_button_end_the_window(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("source", "code", "said"),
+    ("source", "code", "message"),
     [
         ("clip.mp4", 2, "mien analyze clip.mp4"),
         ("out.json", 2, "takes no file"),
         ("http://127.0.0.1:9/video", 1, "nothing listens"),
     ],
 )
-def test_what_cannot_be_opened(source: str, code: int, said: str) -> None:
+def test_what_cannot_be_opened(source: str, code: int, message: str) -> None:
     run = subprocess.run([sys.executable, "-m", "mien", "live", source, "--json"], capture_output=True, text=True)
     assert run.returncode == code
-    assert said in run.stderr
+    assert message in run.stderr
     assert len([line for line in run.stderr.splitlines() if line.startswith("mien:")]) == code % 2
 
 

@@ -52,7 +52,8 @@ Examples:
 @click.option(
     "--background",
     is_flag=True,
-    help="Return at once and print the log of the process that goes on; the same call again continues after a stop.",
+    help="Return at once and print the path of the log of the process that trains; the same call again continues after "
+    "a stop.",
 )
 @click.option("--progress/--no-progress", default=False, show_default=True, help="Show a progress bar on stderr.")
 def command(

@@ -258,7 +258,7 @@ def check_faces(faces: Faces, heads: Mapping[str, Head]) -> list[int]:
 
 
 def frame_weights(faces: Faces, flagged: str) -> list[float]:
-    """Weight of this frame for each face, 0 to 1: what `SmoothingOptions.flagged` says where the face is flagged."""
+    """Weight of this frame for each face, 0 to 1: 1, or by `SmoothingOptions.flagged` where the face is flagged."""
     weight = {"keep": 1.0, "weigh": FLAGGED_WEIGHT, "leave-out": 0.0}[flagged]
     if weight == 1.0 or not len(faces):
         return [1.0] * len(faces)
