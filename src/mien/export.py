@@ -185,7 +185,7 @@ def make_card(
         mean=recipe.mean,
         std=recipe.std,
         heads=tuple(_head(spec, temperatures.get(spec.name, 1.0)) for spec in recipe.heads),
-        frame=FRAMES[recipe.frame or recipe.task],
+        frame=FRAMES[recipe.frame_name],
         parameters=sum(p.numel() for p in module.parameters()),
         licence="Apache-2.0",
         data=_data(recipe, facts.get("data", {})),

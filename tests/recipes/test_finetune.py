@@ -15,6 +15,7 @@ from helpers.pictures import astronaut
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError, InputError
 from mien.models.card import Card
+from mien.models.crop_frames import FRAMES
 from mien.recipes.finetune import MIN_IMAGES, check_classes, finetune_recipe, read_source
 from mien.training.config import recipe_from_dict, recipe_to_dict
 
@@ -163,6 +164,15 @@ def test_a_network_in_8_bits_and_a_file_of_another_network_cannot_be_continued()
     other: Card = replace(plain, training={"network": "stack-baseline"})
     with pytest.raises(InputError, match="cannot be trained further"):
         finetune_recipe(("a", "b"), other, blocks, own=True)
+
+
+def test_faces_lie_where_the_network_learned_them_after_a_second_time_too() -> None:
+    for name in ("emotion", "age"):
+        _, card, blocks = read_source(name)
+        first = finetune_recipe(("a", "b"), card, blocks, own=True)
+        again = finetune_recipe(("a", "b"), replace(card, task=first.task), blocks, own=True)
+        assert first.task == again.task == "own"
+        assert FRAMES[first.frame_name] == FRAMES[again.frame_name] == card.frame
 
 
 def test_from_is_for_finetune_alone(own: Path) -> None:

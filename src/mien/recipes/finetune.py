@@ -68,7 +68,9 @@ def finetune_recipe(labels: Sequence[str], source: Card, blocks: int, *, own: bo
         )
     named = classes_recipe(labels, own=own)
     frozen = ("stem.", *(f"blocks.{i}." for i in range(blocks - TRAINED_BLOCKS)))
-    frame = source.task if source.task in FRAMES else ""
+    # a network that was itself trained from another has a task of its own, and the other's frame
+    own_frame = source.task if source.task in FRAMES else ""
+    frame = next((name for name, one in FRAMES.items() if one == source.frame), own_frame)
     return replace(
         FINETUNE, task=named.task, heads=named.heads, network=str(network), mean=source.mean, std=source.std,
         frozen=frozen, frame=frame,

@@ -247,6 +247,11 @@ class Recipe:
         """Head name → number of classes."""
         return {head.name: len(head.labels) for head in self.heads}
 
+    @property
+    def frame_name(self) -> str:
+        """Key of `mien.models.crop_frames.FRAMES`: its own frame, or that of the task."""
+        return self.frame or self.task
+
 
 def _are_numbers(values: Sequence[Any]) -> bool:
     """Whether all are numbers within the range of float32."""

@@ -245,6 +245,6 @@ def _open_run(path: Path, threads: int | None) -> ScoredModel:
         {head.name: head.labels for head in recipe.heads},
         predict_run,
         row.features,
-        FRAMES.get(recipe.frame or recipe.task),
+        FRAMES.get(recipe.frame_name),
         {head.name: head for head in recipe.heads},
     )
