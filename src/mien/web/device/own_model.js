@@ -10,7 +10,7 @@ import { readCard } from "./onnx_card.js";
 export async function addOwnModel(file) {
   const content = await file.arrayBuffer();
   const card = readCard(new Uint8Array(content));
-  const { config, models, colours } = await settings();
+  const { models, colours } = await settings();
   const name = nameOf(card, file.name, models.heads);
   const heads = card.heads.map((head, i) => ({ ...head, shown: i === 0 ? name : head.auxiliary ? null : head.name }));
   const taken = heads.find((head, i) => i > 0 && head.shown && head.shown in models.heads);
@@ -30,7 +30,6 @@ export async function addOwnModel(file) {
     ),
     columns: shown.flatMap((head) => columnsOf(head, false)),
     videoColumns: shown.flatMap((head) => columnsOf(head, true)),
-    views: config.views,
   });
   return { name, labels: card.heads[0].labels };
 }

@@ -9,7 +9,7 @@
 const FUZZ = 1e-9;
 
 /** Ends of the Wilson score interval. @param {number} share @param {number} n @param {number} z @returns {[number, number]} */
-export function wilson(share, n, z) {
+function wilson(share, n, z) {
   if (n <= 0) return [0, 1];
   const zz = (z * z) / n;
   const [centre, half] = [share + zz / 2, z * Math.sqrt((share * (1 - share) + zz / 4) / n)];
