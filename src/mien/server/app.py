@@ -59,7 +59,7 @@ def create_app(
         engine: analyses photos and frames; the app closes it when it ends.
         access: who may use the service; by default every program on this machine.
         limits: what is allowed; by default those of the engine.
-        device: the files with which the page computes in the browser; None offers that not.
+        device: the files with which the page computes in the browser; None for a page that cannot.
     """
     limits, access, metrics = limits or engine.limits, access or AccessPolicy(), ServiceMetrics()
     app = _DescribedApp(

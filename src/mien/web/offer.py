@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from mien import defaults
 from mien.models.priors import DEFAULT
 from mien.predict.model_set import ModelSet
-from mien.web.runtime import SCRIPT, VIDEO_READER, cached_runtime
+from mien.web.runtime import MODULES, cached_runtime
 from mien.web.site import device_assets
 
 _LEVEL = 1
@@ -16,7 +16,7 @@ _LEVEL = 1
 
 
 class DeviceOffer:
-    """The files with which the page computes as the service does; made when they are first asked for.
+    """The files with which the page computes as the service does; made at the first call.
 
     Args:
         models: names or files, as for `mien.predict.model_set.ModelSet.open`.
@@ -32,7 +32,7 @@ class DeviceOffer:
         self._files: tuple[dict[str, bytes], dict[str, bytes]] | None = None
 
     def assets(self) -> Mapping[str, bytes]:
-        """Settings, networks and runtime; none where the runtime is not in the cache. For one thread at a time.
+        """Settings, networks and runtime; none where the runtime is not in the cache.
 
         Raises:
             InputError: a model that takes more than pixels.
@@ -51,5 +51,5 @@ class DeviceOffer:
                 networks = ModelSet.read(self._models, prior=self._prior)
                 loaded = ModelSet.open(self._models, threads=1, prior=self._prior)
                 assets = device_assets(runtime, loaded, networks, min_face=self._min_face, level=_LEVEL)
-                self._files = assets, {name: runtime[name] for name in (SCRIPT, VIDEO_READER)}
+                self._files = assets, {name: runtime[name] for name in MODULES}
             return self._files or ({}, {})

@@ -27,6 +27,8 @@ SCRIPT, BINARY = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 """ONNX Runtime: its module, and what that runs."""
 VIDEO_READER = "mediabunny.min.mjs"
 """Reads containers of videos and decodes their frames with the browser's WebCodecs."""
+MODULES = (SCRIPT, VIDEO_READER)
+"""Those that the page imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,7 @@ def _cache(package: NpmPackage) -> Path:
 
 
 def _cached(package: NpmPackage) -> dict[str, bytes] | None:
-    folder = _cache(package)
-    if not all((folder / name).is_file() for name in package.files):
-        return None
-    return {name: _checked(package, name, (folder / name).read_bytes(), folder / name) for name in package.files}
+    return _from_folder(package, _cache(package))
 
 
 def _fetch(package: NpmPackage) -> dict[str, bytes]:
@@ -140,13 +139,16 @@ def _from_source(source: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     archive = source.read_bytes() if source.is_file() else None
     for package in PACKAGES:
-        if archive is not None:
-            found |= _from_archive(package, archive, source) or {}
-        elif all((source / name).is_file() for name in package.files):
-            found |= {
-                name: _checked(package, name, (source / name).read_bytes(), source / name) for name in package.files
-            }
+        files = _from_folder(package, source) if archive is None else _from_archive(package, archive, source)
+        found |= files or {}
     return found
+
+
+def _from_folder(package: NpmPackage, folder: Path) -> dict[str, bytes] | None:
+    """The files of a package; None where the folder lacks one of them."""
+    if not all((folder / name).is_file() for name in package.files):
+        return None
+    return {name: _checked(package, name, (folder / name).read_bytes(), folder / name) for name in package.files}
 
 
 def _from_archive(package: NpmPackage, archive: bytes, path: Path | None = None) -> dict[str, bytes] | None:

@@ -28,14 +28,13 @@ from mien.predict.model_set import ModelSet
 from mien.web.description import describe_models, described_columns
 from mien.web.page_files import page_files
 from mien.web.pipeline_config import pipeline_config
-from mien.web.runtime import BINARY, PACKAGES, SCRIPT, VIDEO_READER
+from mien.web.runtime import BINARY, MODULES, PACKAGES
 
 DEFAULT_MODELS: Mapping[str, str] = {"emotion": "emotion-int8", "age": "age"}
 """Name in results → model. The emotion network in 8 bits: the page is 3 MB smaller."""
 MAX_PIXELS = 25_000_000
 """Larger photos are analysed at this many pixels: browsers have less memory than Python."""
 _SETTINGS, _SERVICE_WORKER = "settings.json", "service-worker.js"
-_MODULES = (SCRIPT, VIDEO_READER)
 _IMPORT = re.compile(r'(\bfrom |\bimport )"\./([\w-]+\.js)"')
 _CSP = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'"
 _FOLDER_CSP = (
@@ -86,7 +85,7 @@ def build_site(
     loaded = ModelSet.open(dict(models), threads=1)
     networks = {name: read_model(file) for name, file in models.items()}
     assets = device_assets(runtime, loaded, networks, min_face=min_face)
-    static = dict(page_files()) | {name: runtime[name] for name in _MODULES}
+    static = dict(page_files()) | {name: runtime[name] for name in MODULES}
     index, worker = device_page(static.pop("index.html").decode()), static.pop(_SERVICE_WORKER).decode()
     names = ["./", *(f"static/{name}" for name in static), *(f"assets/{name}" for name in assets)]
     version = hashlib.sha256(b"".join([index.encode(), *static.values(), *assets.values()])).hexdigest()[:16]
