@@ -12,7 +12,7 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,23 +67,16 @@ class Notice:
 
     def filled(self, values: Mapping[str, str]) -> Notice:
         """With the blanks filled; one without a value becomes a line to write on."""
-        return Notice(
-            self.language,
-            self.name,
-            self.heading,
-            self.review,
-            tuple(
-                Sentence(one.id, _BLANK.sub(lambda m: values.get(m[1], "").strip() or "____________", one.text),
-                         one.sources)
-                for one in self.sentences
-            ),
-        )  # fmt: skip
+
+        def fill(blank: re.Match[str]) -> str:
+            return values.get(blank[1], "").strip() or "____________"
+
+        return replace(self, sentences=tuple(replace(one, text=_BLANK.sub(fill, one.text)) for one in self.sentences))
 
     def short(self) -> Notice:
         """The sentences that stand on a screen or a sign: they have no blanks."""
         shown = _document()["page"]
-        kept = tuple(one for one in self.sentences if one.id in shown)
-        return Notice(self.language, self.name, self.heading, self.review, kept)
+        return replace(self, sentences=tuple(one for one in self.sentences if one.id in shown))
 
     def to_text(self) -> str:
         """Plain text: heading, one sentence per line with its articles, and the line about a jurist."""
