@@ -31,7 +31,7 @@ def post(client: TestClient, data: bytes = b"", **more: Any) -> Any:
     return client.post("/v1/analyze", content=data or blank(), headers=JPEG | more.pop("headers", {}), **more)
 
 
-def test_resampling_images_and_faces() -> None:
+def test_pixels_images_and_faces() -> None:
     with service(PausableDetector(5), with_models=False, pixels=5000, images=2, faces=3) as client:
         assert "64 × 48" not in post(client).text
         assert_problem(post(client, encoded_blank(100, 51)), 413, "image-too-large")
