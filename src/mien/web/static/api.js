@@ -2,6 +2,7 @@
 
 import { $, sleep } from "./dom.js";
 import { setHeads } from "./heads.js";
+import { store, stored } from "./storage.js";
 
 /** Whether the page came from a server of its own, which can analyse as well: otherwise it is files on any host. */
 export const hasServer = $("place") !== null;
@@ -23,24 +24,6 @@ export class NoAnswerError extends Error {
   }
 }
 
-/** What this tab remembers under a name, "" without anything. */
-function stored(name) {
-  try {
-    return sessionStorage.getItem(name) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-/** Remembers something until the tab is closed. */
-function store(name, value) {
-  try {
-    sessionStorage.setItem(name, value);
-  } catch {
-    // it lasts as long as the page then
-  }
-}
-
 // ---------------------------------------------------------------- who asks
 
 /** An id that no one guesses. */
@@ -50,14 +33,14 @@ let client = "";
 
 /** Sets this tab apart from other clients of the same address. */
 function clientId() {
-  client ||= stored("client") || newId();
-  store("client", client);
+  client ||= stored("sessionStorage", "client") || newId();
+  store("sessionStorage", "client", client);
   return client;
 }
 
 // ---------------------------------------------------------------- key
 
-let key = stored("key");
+let key = stored("sessionStorage", "key");
 let keyPromise = null;
 
 /** The key that the user entered, "" without one. */
@@ -84,7 +67,7 @@ export function askForKey(wrong) {
       (event) => {
         event.preventDefault();
         key = $("key").value.trim();
-        store("key", key);
+        store("sessionStorage", "key", key);
         form.hidden = true;
         $("server-text").textContent = "Ready";
         keyPromise = null;

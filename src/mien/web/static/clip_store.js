@@ -3,8 +3,10 @@
 // The copy is encrypted piece by piece with a key that only this tab's session holds, and lies in the browser's own
 // database. It is deleted with the clip; what a closed tab left is deleted an hour later, when the page is opened again.
 
+import { store, stored } from "./storage.js";
+
 const DATABASE = "mien-clip";
-const CLIP = "clip"; // in the session: { id, name, type, key, annotate }
+const CLIP = "clip"; // in the session: { id, name, type, key, annotate, here }
 const PIECE = 8 * 1024 * 1024;
 /** Bytes of a file above which no copy is made, and milliseconds after which that of a closed tab is deleted. */
 const LARGEST = 512 * 1024 * 1024;
@@ -13,19 +15,15 @@ const OLD = 3_600_000;
 /** What the session remembers of the clip; null without one. */
 export function remembered() {
   try {
-    return JSON.parse(sessionStorage.getItem(CLIP));
+    return JSON.parse(stored("sessionStorage", CLIP));
   } catch {
     return null;
   }
 }
 
-/** Remembers a clip: { id, name, type, annotate }. */
+/** Remembers a clip: { id, name, type, annotate, here }. */
 export function remember(clip) {
-  try {
-    sessionStorage.setItem(CLIP, JSON.stringify({ ...remembered(), ...clip }));
-  } catch {
-    // it lasts as long as the page then
-  }
+  store("sessionStorage", CLIP, JSON.stringify({ ...remembered(), ...clip }));
 }
 
 /** Keeps a copy of the file of the clip, where the browser lets it. */
@@ -78,11 +76,7 @@ export async function keptFile({ id, name, type, key }) {
 /** Forgets the clip of this tab and deletes the copy of its file. */
 export async function forget() {
   const clip = remembered();
-  try {
-    sessionStorage.removeItem(CLIP);
-  } catch {
-    // nothing was remembered
-  }
+  store("sessionStorage", CLIP, "");
   if (clip) await forgetFile(clip.id);
 }
 
@@ -97,8 +91,8 @@ async function forgetFile(id) {
 }
 
 async function deleteOld(database) {
-  const store = database.transaction("clips").objectStore("clips");
-  const [ids, clips] = await Promise.all([done(store.getAllKeys()), done(store.getAll())]);
+  const kept = database.transaction("clips").objectStore("clips");
+  const [ids, clips] = await Promise.all([done(kept.getAllKeys()), done(kept.getAll())]);
   for (const [i, id] of ids.entries()) if (Date.now() - clips[i].time > OLD) await deleteClip(database, id);
 }
 

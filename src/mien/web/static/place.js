@@ -4,6 +4,7 @@ import { hasServer, limits as serverLimits, loadServerModels } from "./api.js";
 import { deviceLimits, loadDeviceModels } from "./device_models.js";
 import { $, showMessage } from "./dom.js";
 import { isSupported } from "./networks.js";
+import { store, stored } from "./storage.js";
 
 const CHOICE = "place";
 let current = hasServer ? "server" : "device";
@@ -32,13 +33,13 @@ export async function setUpPlace() {
   if (!hasServer) return settle("device");
   for (const input of document.querySelectorAll("input[name=place]"))
     input.addEventListener("change", () => {
-      store(input.value);
+      store("localStorage", CHOICE, input.value);
       settle(input.value);
     });
   const reason = isSupported() ? await reasonAgainstDevice() : "this browser is too old for the networks.";
   document.querySelector("input[name=place][value=device]").disabled = reason !== "";
   showMessage($("place-reason"), reason && `On this device: ${reason}`);
-  settle(reason || stored() === "server" ? "server" : "device");
+  settle(reason || stored("localStorage", CHOICE) === "server" ? "server" : "device");
 }
 
 async function reasonAgainstDevice() {
@@ -59,20 +60,4 @@ function settle(where) {
   decide();
   document.dispatchEvent(new CustomEvent("limits"));
   document.dispatchEvent(new CustomEvent("place", { detail: where }));
-}
-
-function stored() {
-  try {
-    return localStorage.getItem(CHOICE);
-  } catch {
-    return null;
-  }
-}
-
-function store(where) {
-  try {
-    localStorage.setItem(CHOICE, where);
-  } catch {
-    // it lasts as long as the page then
-  }
 }

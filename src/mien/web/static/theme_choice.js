@@ -1,6 +1,8 @@
 // Light, dark, or as the system: the buttons; theme.js applies a stored choice before anything is drawn.
 
-/** Makes the buttons work; the event "theme" says that colours changed. */
+import { store } from "./storage.js";
+
+/** Makes the buttons work; the event "theme" reports that colours changed. */
 export function setUpTheme() {
   const announce = () => document.dispatchEvent(new CustomEvent("theme"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", announce);
@@ -9,12 +11,7 @@ export function setUpTheme() {
     choice.addEventListener("change", () => {
       if (choice.value === "auto") delete document.documentElement.dataset.theme;
       else document.documentElement.dataset.theme = choice.value;
-      try {
-        if (choice.value === "auto") localStorage.removeItem("theme");
-        else localStorage.setItem("theme", choice.value);
-      } catch {
-        // it lasts as long as the page then
-      }
+      store("localStorage", "theme", choice.value === "auto" ? "" : choice.value);
       announce();
     });
   }
