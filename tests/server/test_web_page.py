@@ -186,7 +186,7 @@ def test_the_notice_is_shown_full_screen_in_the_language_of_the_browser(visit: O
 def test_keyboard_alone_reaches_everything(visit: Open) -> None:
     page = visit()
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim() || document.activeElement.id || ''"))
         assert page.evaluate("getComputedStyle(document.activeElement).visibility") == "visible"
@@ -861,9 +861,17 @@ def test_the_server_goes_and_comes_back(visit: Open, media: Media, service: Serv
     expect(job.locator("#clip-phase")).to_contain_text("Analysing")
 
 
-def test_the_page_asks_for_the_key(visit: Open, media: Media, service: Service) -> None:
+@pytest.fixture
+def service_with_key(service: Service) -> Iterator[None]:
+    """The service needs a key during one test."""
     service.stop()
     service.start(key=KEY)
+    yield
+    service.stop()
+    service.start()
+
+
+def test_the_page_asks_for_the_key(visit: Open, media: Media, service_with_key: None) -> None:
     page = visit("camera", camera=True, wait=False)
     field = page.get_by_label("This server needs a key")
     field.fill("wrong")
