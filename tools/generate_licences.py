@@ -7,6 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from markdown_tables import table
+
+from mien import provenance
+from mien.dataset_terms import DATASET_TERMS
+
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "licences.json"
 PERMISSIVE = (
     "MIT", "MIT-CMU", "BSD", "Apache", "ISC", "PSF", "Python Software Foundation", "Zlib", "Boost", "0BSD", "CC0", "HPND",
@@ -50,6 +55,23 @@ def _row(one: dict[str, Any], note: bool) -> str:
     return f"| {' | '.join([*cells, NOTES.get(name, '')] if note else cells)} |"
 
 
+def _weights() -> list[str]:
+    """The tables of `mien licence`."""
+    rows = provenance.all_weights()
+    keys = dict.fromkeys(key for row in rows for key in (*row.trained_on, *row.labels_from))
+    cells = [
+        [row.name, row.comes_with, row.licence, ", ".join(row.trained_on), ", ".join(row.labels_from) or "–"]
+        for row in rows
+    ]
+    terms = [
+        [key, one.title, one.licence, "; ".join(one.doubts) or "–"] for key, one in DATASET_TERMS.items() if key in keys
+    ]
+    return [
+        *table(["weights", "come with", "licence", "trained on", "labels by networks trained on"], cells),
+        *table(["data", "dataset", "licence, as its makers state it", "in doubt"], terms),
+    ]
+
+
 def licences_page() -> str:
     """What has to be looked at first, then everything."""
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -59,11 +81,20 @@ def licences_page() -> str:
     lines = [
         "# Licences",
         "",
-        "Mien and its own weights are under the Apache License 2.0. This page lists what it installs, as packages declare it",
-        "(`python tools/licences.py --python .venv/bin/python --json docs/results/licences.json --sbom dist/mien.cdx.json`,",
-        "which also writes a CycloneDX SBOM; `make licences`). It is no legal advice.",
+        "Mien and its own weights are under the Apache License 2.0. It is no legal advice.",
         "",
-        "## Not permissive, or carrying something that is not",
+        "## Weights and their data",
+        "",
+        "`mien licence` prints these tables, `mien licence --json` all of it with the SHA-256 of the files.",
+        "",
+        *_weights(),
+        "## Packages",
+        "",
+        "What is installed, as packages declare it",
+        "(`python tools/licences.py --python .venv/bin/python --json docs/results/licences.json --sbom dist/mien.cdx.json`,",
+        "which also writes a CycloneDX SBOM; `make licences`).",
+        "",
+        "### Not permissive, or carrying something that is not",
         "",
         "| package | version | licence | needed by | |",
         "|---|---|---|---|---|",
@@ -74,7 +105,7 @@ def licences_page() -> str:
         + "; the extra `landmarks`, which is in no other extra but `dev`, brings face_recognition_models.",
         "Who passes on an image or an installer with these packages inside passes on the libraries in their wheels as well.",
         "",
-        "## All packages",
+        "### All packages",
         "",
         f"{len(rows)} packages: {len(rows) - len(special)} permissive throughout, {len(special)} above. What only the"
         " extras `s3`, `gcs` and `ray` bring, which are not in `all`, is not listed.",

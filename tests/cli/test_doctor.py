@@ -29,7 +29,7 @@ def run(*arguments: str, code: int = 0) -> str:
 def test_all_is_reported_and_all_is_well(quick):
     found = json.loads(run("--json"))
     assert {each["name"]: each["reason"] for each in found["files"]} == dict.fromkeys(
-        ["emotion.onnx", "age.onnx", "emotion-int8.onnx", "detector-int8.onnx", "landmarks.onnx"]
+        ["emotion.onnx", "age.onnx", "emotion-int8.onnx", "detector-int8.onnx", "detector.onnx", "landmarks.onnx"]
     )
     devices = {each["name"]: each for each in found["devices"]}
     assert set(devices) == set(DEVICES)

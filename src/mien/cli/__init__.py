@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "doctor": ("mien.cli.doctor", "Check this installation: versions, devices, shipped files, speed."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
+    "licence": ("mien.cli.licence", "List every weight file with its licence, its data, and what is in doubt."),
     "agree": ("mien.cli.agree", "Compare a person's coding of a video with a report, or with another coding."),
     "notice": ("mien.cli.notice", "Write the notice for people who are exposed to emotion recognition."),
     "schema": ("mien.cli.schema", "Print the JSON Schema of results."),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mien.dataset_terms import DATASET_TERMS
 from mien.datasets import archives, combined_faces, fairface, fer2013, image_folders, listed, prepared_file, rafdb
 from mien.datasets import hugging_face as hf
 from mien.datasets.arrow import read_schema
@@ -65,19 +66,17 @@ class DatasetFormat:
     takes: frozenset[str] = frozenset()
 
 
-_FER2013_LICENCE = "public research set (Goodfellow et al. 2013); the photos belong to others"
-
 DATASET_FORMATS: Mapping[str, DatasetFormat] = {
     "fer2013": DatasetFormat(
         "FER2013: fer2013.csv or icml_face_data.csv (emotion,pixels,Usage), plain, .gz, .zip or .tar.gz, or the folder "
         "that holds it",
-        _FER2013_LICENCE,
+        DATASET_TERMS["fer2013"].licence,
         lambda path, options: fer2013.read_fer2013(_fer2013_csv(path) or path, options.names),
         frozenset({"labels"}),
     ),
     "folders": DatasetFormat(
         "image folders named by emotion: train/angry/*.jpg, test/…, as FER2013 on Kaggle; or angry/*.jpg, no splits",
-        _FER2013_LICENCE,
+        DATASET_TERMS["fer2013"].licence,
         lambda path, options: image_folders.read_image_folders(
             path, options.size, own=options.own, labels=options.names
         ),
@@ -97,7 +96,7 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
     ),
     "fairface": DatasetFormat(
         "FairFace: train and validation Parquet, or fairface_label_*.csv beside the image folders",
-        "CC BY 4.0 (Kärkkäinen & Joo 2021)",
+        DATASET_TERMS["fairface"].licence,
         lambda path, options: fairface.read_fairface(
             path, size=options.size, crop=options.crop, progress=options.progress
         ),
@@ -106,13 +105,13 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
     "rafdb": DatasetFormat(
         "RAF-DB basic: EmoLabel/list_patition_label.txt and Image/aligned/*.jpg, or train/1 to train/7 with "
         "train_labels.csv, as on Kaggle",
-        "non-commercial research, on application (Li, Deng & Du 2017)",
+        DATASET_TERMS["rafdb"].licence,
         lambda path, options: rafdb.read_rafdb(path, options.size),
         frozenset({"size"}),
     ),
     "combined-faces": DatasetFormat(
         "UTKFace and facial-age with ages in years: Parquet with the columns image, age, source and duplicate",
-        "non-commercial research (UTKFace); facial-age states nothing",
+        DATASET_TERMS["combined-faces"].licence,
         lambda path, options: combined_faces.read_combined_faces(path, options.size),
         frozenset({"size"}),
     ),

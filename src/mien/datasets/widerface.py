@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.dataset_terms import DATASET_TERMS
 from mien.datasets.detection import DetectionPhotos, PhotoLabels, from_labels
 from mien.errors import DataError, MissingFileError
 
-_LICENCE = "none (research)"
 _INVALID = 7
 """Column of the flag that marks a face which is not to be counted."""
 
@@ -113,5 +113,5 @@ def _photo(
         subset="widerface",
         source=f"widerface/{event}",
         file=name,
-        licence=_LICENCE,
+        licence=DATASET_TERMS["widerface"].licence,
     )

@@ -25,6 +25,8 @@ class DetectorInfo:
         needs: what it needs beyond the package itself; empty where nothing.
         takes_model: whether it reads a model file that the caller gives.
         make: builds it from its options, a number of threads and a device; those of OpenCV run on the processor.
+        trained_on: keys of `mien.dataset_terms.DATASET_TERMS`.
+        labels_from: keys of the datasets behind the detectors that made its labels.
         takes_threshold: whether its faces have scores that can be compared with a threshold.
     """
 
@@ -34,6 +36,8 @@ class DetectorInfo:
     needs: str
     takes_model: bool
     make: Callable[[DetectionOptions, int | None, str], Detector]
+    trained_on: tuple[str, ...]
+    labels_from: tuple[str, ...] = ()
     takes_threshold: bool = True
 
 
@@ -79,6 +83,8 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             needs="",
             takes_model=True,
             make=_mien,
+            trained_on=("open-photos", "fairface"),
+            labels_from=("widerface", "celeba"),
         ),
         "mtcnn": DetectorInfo(
             summary="three small cascaded networks; box and landmarks, heads tilted up to about 45 degrees",
@@ -87,6 +93,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             needs="pip install 'mien[mtcnn]'",
             takes_model=False,
             make=_mtcnn,
+            trained_on=("widerface", "celeba"),
         ),
         "yunet": DetectorInfo(
             summary="one tiny network; box and landmarks, the cleanest licence",
@@ -95,6 +102,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             needs="pip install 'mien[opencv]', and its model file, given or fetched once",
             takes_model=True,
             make=_yunet,
+            trained_on=("widerface",),
         ),
         "res10": DetectorInfo(
             summary="OpenCV's SSD on 300x300 pixels; box only, large faces, turned or partly covered",
@@ -103,6 +111,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             needs="pip install 'mien[res10]'",
             takes_model=False,
             make=_res10,
+            trained_on=("unknown",),
         ),
         "haar": DetectorInfo(
             summary="Viola-Jones cascade; box only, frontal faces, many false alarms, needs nothing but OpenCV",
@@ -111,6 +120,7 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
             needs="pip install 'mien[opencv]', below 5",
             takes_model=False,
             make=_haar,
+            trained_on=("unknown",),
             takes_threshold=False,
         ),
     }

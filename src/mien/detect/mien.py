@@ -40,6 +40,13 @@ NETWORK = PackagedFile(
     "0baad8857631cdbc2fe9fae0df55c64d2d0c9c301eefbf7a9de7d86f60830d36",
     "mien",
 )
+FLOAT_NETWORK = PackagedFile(
+    "mien",
+    "models/files/detector.onnx",
+    "1f8802c67194e1d2bc4bf356c45353123f914c832eb434497023b51cda99fae9",
+    "mien",
+)
+"""The same network in float32, from which training starts and which other devices may run."""
 LANDMARKS = PackagedFile(
     "mien",
     "models/files/landmarks.onnx",

@@ -23,6 +23,7 @@ class ShippedModel:
         sha256: of the file, hexadecimal; verified on every load.
         task: "emotion" or "age".
         summary: one line for people.
+        trained_on: keys of `mien.dataset_terms.DATASET_TERMS`.
         quantized: whether its weights are in 8 bits; such a network cannot be differentiated.
     """
 
@@ -30,8 +31,11 @@ class ShippedModel:
     sha256: str
     task: str
     summary: str
+    trained_on: tuple[str, ...]
     quantized: bool = False
 
+
+_EMOTION_DATA = ("fer2013", "ferplus")
 
 MODELS: Mapping[str, ShippedModel] = {
     "emotion": ShippedModel(
@@ -39,15 +43,21 @@ MODELS: Mapping[str, ShippedModel] = {
         "42b1b68a07bb12dd8ea13384542a64348268ef0cac72a2dad367d9c4a7dd6d24",
         "emotion",
         "8 emotions as FER+ raters see them, and 7 FER2013 labels",
+        _EMOTION_DATA,
     ),
     "age": ShippedModel(
-        "age.onnx", "ffcda9ec3a7477e766b854d553a03543a5a0e2ae9606e6963cfa52aa9146cc8b", "age", "9 age ranges (FairFace)"
+        "age.onnx",
+        "ffcda9ec3a7477e766b854d553a03543a5a0e2ae9606e6963cfa52aa9146cc8b",
+        "age",
+        "9 age ranges (FairFace)",
+        ("fairface",),
     ),
     "emotion-int8": ShippedModel(
         "emotion-int8.onnx",
         "2bcbdcb933b6290e7fd5a42696e0762512d18c88a95622e52a2116549c28acbe",
         "emotion",
         "the network of emotion in 8 bits: less than half the time, up to 0.2 points less accurate",
+        _EMOTION_DATA,
         quantized=True,
     ),
 }

@@ -21,7 +21,7 @@ import numpy as np
 from mien import defaults
 from mien.cpus import available_cpus, machine_cpus, processor_name, thread_count
 from mien.detect import DETECTORS, make_detector
-from mien.detect.mien import LANDMARKS, NETWORK
+from mien.detect.mien import FLOAT_NETWORK, LANDMARKS, NETWORK
 from mien.errors import MienError
 from mien.models.catalog import MODELS, read_model
 from mien.models.devices import DEVICES, parse_device
@@ -127,7 +127,7 @@ def files() -> list[FileState]:
     contents: dict[str, Callable[[], bytes]] = {}
     for name, row in MODELS.items():
         contents[row.filename] = lambda name=name: read_model(name)  # type: ignore[misc]
-    contents |= {Path(each.filename).name: each.read for each in (NETWORK, LANDMARKS)}
+    contents |= {Path(each.filename).name: each.read for each in (NETWORK, FLOAT_NETWORK, LANDMARKS)}
     return [FileState(name, _file_problem(name, read)) for name, read in contents.items()]
 
 
