@@ -108,7 +108,8 @@ $(VENV)/.done: pyproject.toml constraints.txt
 # what builds, lists and documents needs nothing of mien's own dependencies
 $(TOOLS_VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(TOOLS_VENV)
-	$(TOOLS_VENV)/bin/python $(PIP) -c constraints.txt mkdocs-material build uv cyclonedx-bom pip-licenses
+	$(TOOLS_VENV)/bin/python $(PIP) -c constraints.txt mkdocs-material mkdocstrings-python ruff build uv cyclonedx-bom \
+		pip-licenses
 	touch $@
 
 clean:

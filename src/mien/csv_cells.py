@@ -31,7 +31,7 @@ def csv_cells(values: Iterable[Any], *, labels: bool = False) -> list[Any]:
         values: of one column; None is an empty cell.
         labels: they are names of classes: a range of numbers such as "3-9" is written as "3 to 9".
 
-    Example:
+    Examples:
         >>> csv_cells([True, None, 0.5, "a.jpg", "=1+1.jpg"]), csv_cells(["3-9", "happy"], labels=True)
         (['TRUE', None, 0.5, 'a.jpg', "'=1+1.jpg"], ['3 to 9', 'happy'])
     """
@@ -48,7 +48,7 @@ def csv_text(columns: Mapping[str, Iterable[Any]]) -> str:
     Args:
         columns: name → values, from `csv_cells` where they may hold text.
 
-    Example:
+    Examples:
         >>> csv_text({"label": ["happy", None], "start": [0.5, 1]}).splitlines()
         ['label,start', 'happy,0.5', ',1']
     """
@@ -62,7 +62,7 @@ def csv_text(columns: Mapping[str, Iterable[Any]]) -> str:
 def cell_text(cell: str) -> str:
     """The text that `csv_cells` wrote as this cell.
 
-    Example:
+    Examples:
         >>> cell_text("'=1+1.jpg"), cell_text("'quoted'.jpg")
         ('=1+1.jpg', "'quoted'.jpg")
     """

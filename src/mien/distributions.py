@@ -14,7 +14,7 @@ _MIN_PROBABILITY = 1e-12
 def entropy(probabilities: NDArray[Any]) -> NDArray[np.float64]:
     """``(n,)`` Shannon entropies of ``(n, k)`` distributions, bits; 0 for a row of zeros.
 
-    Example:
+    Examples:
         >>> entropy(np.array([[1.0, 0.0], [0.5, 0.5]])).tolist()
         [-0.0, 1.0]
     """

@@ -40,7 +40,7 @@ class MienError(Exception):
         code: as above.
         details: as above, empty by default.
 
-    Example:
+    Examples:
         >>> error = ImageError("holds no picture", path="a.jpg", advice="check the file")
         >>> str(error), error.code, error.path
         ('a.jpg: holds no picture; check the file', 'image-unreadable', 'a.jpg')
@@ -72,7 +72,7 @@ class MienError(Exception):
     def with_path(self: _Error, path: str | os.PathLike[str]) -> _Error:
         """The same error about ``path``, for a caller that knows which file was read.
 
-        Example:
+        Examples:
             >>> str(ImageError("holds no picture").with_path("a.jpg"))
             'a.jpg: holds no picture'
         """
@@ -86,7 +86,7 @@ class MienError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields; those that are None or empty are left out.
 
-        Example:
+        Examples:
             >>> InputError("top is at least 1, got 0").to_dict()
             {'code': 'input-invalid', 'reason': 'top is at least 1, got 0'}
         """
@@ -113,7 +113,7 @@ def one_line(text: str) -> str:
 def nearest_names(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """The known names that one may have been meant as, the nearest first.
 
-    Example:
+    Examples:
         >>> nearest_names("emotoin-cpu", ("emotion-cpu", "age-cpu", "svm"))
         ['emotion-cpu']
     """
@@ -128,7 +128,7 @@ def unknown_name(
 ) -> InputError:
     """The error about a name that is not among the known ones, with the nearest of them.
 
-    Example:
+    Examples:
         >>> str(unknown_name("recipe", "emotoin", ("emotion", "age")))
         "no recipe 'emotoin'; did you mean 'emotion'? There are emotion, age"
     """
@@ -138,7 +138,7 @@ def unknown_name(
 def choose_one(name: str, known: Iterable[str]) -> str:
     """Advice about a name that is not among the known ones: the nearest of them, and all there are, unless many.
 
-    Example:
+    Examples:
         >>> choose_one("hapy", ("happy", "sad")), choose_one("x", ("happy", "sad"))
         ("did you mean 'happy'? There are happy, sad", 'there are happy, sad')
     """
@@ -161,13 +161,29 @@ def _printable(text: str) -> str:
 
 
 class InputError(MienError, ValueError):
-    """An argument, array or option that cannot be used."""
+    """An argument, array or option that cannot be used.
+
+    Examples:
+        >>> try:
+        ...     mien.Analyzer(detector="mein")
+        ... except mien.InputError as error:
+        ...     print(error.code, "-", error)
+        detector-unknown - no detector 'mein'; did you mean 'mien'? There are mien, mtcnn, yunet, res10, haar
+    """
 
     default_code = "input-invalid"
 
 
 class ImageError(MienError, ValueError):
-    """A file or a byte string that is not a readable image."""
+    """A file or a byte string that is not a readable image.
+
+    Examples:
+        >>> try:
+        ...     mien.load_image(b"no picture")
+        ... except mien.ImageError as error:
+        ...     print(error.code, "-", error.path)
+        image-unreadable - <bytes>
+    """
 
     default_code = "image-unreadable"
 
@@ -176,55 +192,121 @@ class ImageTooLargeError(ImageError):
     """An image that declares more pixels than are allowed; it was not decoded.
 
     ``details`` holds ``limit`` and ``pixels``, the number declared; None where Pillow's own limit refused the file.
+
+    Examples:
+        >>> try:
+        ...     mien.load_image("photo.jpg", max_pixels=100)
+        ... except ImageTooLargeError as error:
+        ...     print(error.code, error.details)
+        image-too-large {'pixels': 262144, 'limit': 100}
     """
 
     default_code = "image-too-large"
 
 
 class VideoError(MienError, ValueError):
-    """A video or stream that cannot be read."""
+    """A video or stream that cannot be read.
+
+    Examples:
+        >>> _ = Path("damaged.mp4").write_bytes(Path("clip.mp4").read_bytes()[:200])
+        >>> try:
+        ...     analyzer.video("damaged.mp4")
+        ... except mien.VideoError as error:
+        ...     print(error.code, error.path)
+        video-unreadable damaged.mp4
+    """
 
     default_code = "video-unreadable"
 
 
 class MissingFileError(MienError, FileNotFoundError):
-    """A path that does not exist, or a folder without anything to read."""
+    """A path that does not exist, or a folder without anything to read.
+
+    Examples:
+        >>> try:
+        ...     mien.analyze("missing.jpg")
+        ... except FileNotFoundError as error:
+        ...     print(type(error).__name__, error.code, error.path)
+        MissingFileError file-missing missing.jpg
+    """
 
     default_code = "file-missing"
 
 
 class DataError(MienError, ValueError):
-    """A dataset whose layout, rows or labels are not as its format says."""
+    """A dataset whose layout, rows or labels are not as its format says.
+
+    Examples:
+        >>> from mien.datasets import read_dataset
+        >>> try:
+        ...     read_dataset("photo.jpg")
+        ... except mien.DataError as error:
+        ...     print(error.code, error.path)
+        dataset-unrecognised photo.jpg
+    """
 
     default_code = "data-invalid"
 
 
 class ModelError(MienError, RuntimeError):
-    """A model file that is damaged, of the wrong kind, or whose hash is wrong."""
+    """A model file that is damaged, of the wrong kind, or whose hash is wrong.
+
+    Examples:
+        >>> _ = Path("damaged.onnx").write_bytes(b"no network")
+        >>> try:
+        ...     mien.Analyzer(models=["damaged.onnx"])
+        ... except mien.ModelError as error:
+        ...     print(error.code, error.path)
+        model-invalid damaged.onnx
+    """
 
     default_code = "model-invalid"
 
 
 class ExportError(MienError, RuntimeError):
-    """An exported model that does not compute what the trained one does."""
+    """An exported model that does not compute what the trained one does.
+
+    Examples:
+        >>> issubclass(ExportError, RuntimeError), ExportError.default_code
+        (True, 'export-differs')
+    """
 
     default_code = "export-differs"
 
 
 class TrainingError(MienError, RuntimeError):
-    """A run that cannot be started, resumed or continued."""
+    """A run that cannot be started, resumed or continued.
+
+    Examples:
+        >>> issubclass(TrainingError, RuntimeError), TrainingError.default_code
+        (True, 'training-refused')
+    """
 
     default_code = "training-refused"
 
 
 class DownloadError(MienError, OSError):
-    """A file that could not be fetched or whose hash was wrong after the fetch."""
+    """A file that could not be fetched or whose hash was wrong after the fetch.
+
+    Examples:
+        >>> issubclass(DownloadError, OSError), DownloadError.default_code
+        (True, 'download-failed')
+    """
 
     default_code = "download-failed"
 
 
 class OutputError(MienError, OSError):
-    """A result that could not be written: a full disk, a folder that may not be written to."""
+    """A result that could not be written: a full disk, a folder that may not be written to.
+
+    Examples:
+        >>> _ = Path("file").write_text("not a folder")
+        >>> try:
+        ...     result.save("file/annotated.png")
+        ... except mien.OutputError as error:
+        ...     print(error.code)
+        output-unwritable
+    """
 
     default_code = "output-unwritable"
 
@@ -236,6 +318,13 @@ class MissingExtraError(MienError, ImportError):
         package: the package that is missing.
         extra: the extra of Mien that installs it.
         what: what needs it, as the subject of the message.
+
+    Examples:
+        >>> error = mien.MissingExtraError("av", "video", "reading videos")
+        >>> error.package, error.extra
+        ('av', 'video')
+        >>> print(error)
+        reading videos needs the package 'av'; pip install 'mien[video]'
     """
 
     default_code = "extra-missing"

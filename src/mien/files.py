@@ -369,7 +369,7 @@ def unique_name(stem: str, suffix: str, used: set[str], *, room: int = 0) -> str
         used: the names so far.
         room: bytes that will be added to the name.
 
-    Example:
+    Examples:
         >>> unique_name("a", ".png", {"a.png"})
         'a-2.png'
     """

@@ -47,7 +47,7 @@ def areas(boxes: NDArray[np.floating]) -> Array:
 def iou(a: NDArray[np.floating], b: NDArray[np.floating], *, over_smaller: bool = False) -> Array:
     """``(len(a), len(b))`` intersection over union, or over the smaller box's area, 0–1.
 
-    Example:
+    Examples:
         >>> iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2], [0, 0, 1, 1]]), over_smaller=True).tolist()
         [[0.5, 1.0]]
     """
@@ -224,7 +224,7 @@ def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int, *, gr
 def invert_affine(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The ``(2, 3)`` transform that undoes one.
 
-    Example:
+    Examples:
         >>> invert_affine(np.array([[2.0, 0, 4], [0, 2, 6]])).tolist()
         [[0.5, 0.0, -2.0], [0.0, 0.5, -3.0]]
     """

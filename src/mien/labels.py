@@ -83,7 +83,7 @@ def age_bin_names(bins: Sequence[tuple[int, int]] = AGE_BINS) -> tuple[str, ...]
 def number_ranges(labels: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
     """Labels such as ``("0-2", "3-9")`` as inclusive ranges ``((0, 2), (3, 9))``; None where one is no range.
 
-    Example:
+    Examples:
         >>> number_ranges(("0-2", "3-9")), number_ranges(("happy", "sad"))
         (((0, 2), (3, 9)), None)
     """

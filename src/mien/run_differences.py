@@ -25,7 +25,7 @@ def differences(theirs: Any, ours: Any, names: Mapping[str, str] | None = None) 
         ours: what resumes it.
         names: key → what it is called in a message; by default the key itself.
 
-    Example:
+    Examples:
         >>> differences({"detector": {"min_face": 40}, "flip": False}, {"detector": {"min_face": 60}, "flip": False})
         ['min_face: 40, now 60']
     """
@@ -35,7 +35,7 @@ def differences(theirs: Any, ours: Any, names: Mapping[str, str] | None = None) 
 def list_differences(found: list[str]) -> str:
     """The first of them, as part of a message.
 
-    Example:
+    Examples:
         >>> list_differences(["a: 1, now 2", "b: 1, now 2", "c: 1, now 2", "d: 1, now 2"])
         'a: 1, now 2; b: 1, now 2; c: 1, now 2 and 1 more'
     """

@@ -14,7 +14,7 @@ NONE = "–"
 def percent(share: float | None, interval: Sequence[float] | None = None, *, digits: int = 1) -> str:
     """A share 0–1 in per cent.
 
-    Example:
+    Examples:
         >>> percent(0.5288), percent(0.5288, (0.5, 0.56)), percent(0.5288, digits=0), percent(None)
         ('52.9 %', '52.9 % (50.0–56.0)', '53 %', '–')
     """
@@ -26,7 +26,7 @@ def percent(share: float | None, interval: Sequence[float] | None = None, *, dig
 def number(value: float | None, interval: Sequence[float] | None = None, *, digits: int = 3) -> str:
     """A number with so many decimals.
 
-    Example:
+    Examples:
         >>> number(0.61249), number(0.61249, (0.6, 0.625)), number(None)
         ('0.612', '0.612 (0.600–0.625)', '–')
     """
@@ -50,7 +50,7 @@ def signed_span(interval: Sequence[float], factor: float = 1, digits: int = 3) -
 def count(n: int, what: str, plural: str = "s") -> str:
     """A number with its noun.
 
-    Example:
+    Examples:
         >>> count(1, "face"), count(2000, "face")
         ('1 face', '2,000 faces')
     """
@@ -60,7 +60,7 @@ def count(n: int, what: str, plural: str = "s") -> str:
 def listing(parts: Sequence[str], most: int = 5) -> str:
     """The first parts of a list, for a line such as that of ``repr``.
 
-    Example:
+    Examples:
         >>> listing(["a", "b"]), listing(list("abcdefg"))
         ('a, b', 'a, b, c, d, e, 2 more')
     """
@@ -71,7 +71,7 @@ def listing(parts: Sequence[str], most: int = 5) -> str:
 def quoted_end(text: str, most: int = 60) -> str:
     """A path or name in quotes as ASCII, without its beginning where it is long.
 
-    Example:
+    Examples:
         >>> quoted_end("photo.jpg"), quoted_end("a" * 80 + ".jpg", 10)
         ("'photo.jpg'", "'...aaaaaa.jpg'")
     """
@@ -82,7 +82,7 @@ def quoted_end(text: str, most: int = 60) -> str:
 def rough_duration(seconds: float) -> str:
     """A duration with the two units that matter.
 
-    Example:
+    Examples:
         >>> rough_duration(8), rough_duration(83), rough_duration(5220), rough_duration(200_000)
         ('8 s', '1 min 23 s', '1 h 27 min', '55 h 33 min')
     """
@@ -98,7 +98,7 @@ def rough_duration(seconds: float) -> str:
 def short_percent(share: float) -> str:
     """A share 0–1 in per cent with two significant digits: one decimal below 10 %.
 
-    Example:
+    Examples:
         >>> short_percent(0.934), short_percent(0.034), short_percent(0)
         ('93 %', '3.4 %', '0 %')
     """

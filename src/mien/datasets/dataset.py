@@ -212,7 +212,7 @@ class Dataset:
 def split_of(name: str) -> str | None:
     """The split that a name of a folder or a file contains; None for none, or several.
 
-    Example:
+    Examples:
         >>> [split_of(name) for name in ("train-00000-of-00001", "FER2013Valid", "Test set", "trainer", "train-test")]
         ['train', 'validation', 'test', None, None]
     """

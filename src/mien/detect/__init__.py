@@ -142,7 +142,7 @@ def make_detector(
         InputError: an unknown name, or an option that this detector does not take.
         ModelError: weights are missing or damaged.
 
-    Example:
+    Examples:
         >>> make_detector("haar").name
         'haar'
     """

@@ -32,7 +32,7 @@ def smallest_face(min_face: int | None, size: tuple[int, int], default: int = SM
         default: without ``min_face``, the height in pictures whose longer side is at most 1,280 pixels; it grows in
             proportion above, so that a picture's size does not change the cost.
 
-    Example:
+    Examples:
         >>> smallest_face(40, (640, 480)), smallest_face(None, (640, 480)), smallest_face(None, (4000, 3000))
         (40, 16, 50)
     """

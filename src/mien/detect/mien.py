@@ -99,7 +99,7 @@ class MienDetector:
         ModelError: the weights are missing or damaged, or those of another kind of network.
         InputError: an option outside its range.
 
-    Example:
+    Examples:
         >>> from mien.detect import make_detector
         >>> len(make_detector("mien").detect(np.full((96, 128, 3), 128, np.uint8)))
         0

@@ -14,7 +14,7 @@ from mien.results.video import VideoFrame
 def even_size(size: tuple[int, int], limit: int) -> tuple[int, int]:
     """The size of the video: even, because colour has half the resolution, and no side longer than the limit.
 
-    Example:
+    Examples:
         >>> even_size((1001, 500), 4096), even_size((8000, 4000), 4096)
         ((1002, 500), (4096, 2048))
     """

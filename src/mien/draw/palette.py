@@ -29,7 +29,7 @@ PLAIN: Rgb = (235, 235, 235)
 def label_colours(labels: tuple[str, ...]) -> Mapping[str, Rgb]:
     """Label → RGB for the labels of one head: emotions have their own colours, other labels the first free ones.
 
-    Example:
+    Examples:
         >>> label_colours(("calm", "happy"))
         {'calm': (230, 159, 0), 'happy': (240, 228, 66)}
     """

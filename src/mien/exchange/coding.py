@@ -162,7 +162,7 @@ def span(report: VideoReport) -> tuple[float, float]:
 def ceil_time(seconds: float, digits: int) -> float:
     """A time as a decimal number that lies in the frame that begins at it: rounded up, never into the frame before.
 
-    Example:
+    Examples:
         >>> ceil_time(1 / 3, 3), ceil_time(0.04, 3)
         (0.334, 0.04)
     """

@@ -22,6 +22,11 @@ class Frame:
         time: seconds from the start of the video, 0.0 for a photo.
         full_size: (width, height) of the picture where ``rgb`` is a smaller version of it, else None.
             Results are in pixels of the picture.
+
+    Examples:
+        >>> frame = mien.Frame(np.zeros((48, 64, 3), np.uint8), source="photo 1", time=2.5)
+        >>> frame, frame.size
+        (Frame('photo 1', 64x48, index=0, time=2.500), (64, 48))
     """
 
     rgb: NDArray[np.uint8]

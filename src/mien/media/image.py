@@ -89,6 +89,15 @@ def load_image(
         ImageError: a file that is empty, damaged, cut short, of a format that cannot be read, or made so that it would
             take minutes to decode (``code`` is "image-too-complex"). The ``path`` of an error is `BYTES_NAME` or
             `FILE_OBJECT_NAME` where the input has no other.
+
+    Examples:
+        >>> frame = mien.load_image("photo.jpg")
+        >>> frame.rgb.shape, frame.rgb.dtype
+        ((512, 512, 3), dtype('uint8'))
+        >>> mien.load_image("photo.jpg", reduce=4)
+        Frame('photo.jpg', 128x128, of 512x512, index=0, time=0.000)
+        >>> mien.load_image(np.zeros((48, 64), np.uint8)).size
+        (64, 48)
     """
     if color not in (None, "rgb", "bgr"):
         raise InputError(f'color is "rgb" or "bgr", got {color!r}')

@@ -46,6 +46,14 @@ def open_source(
     Raises:
         MissingFileError, VideoError: it cannot be read.
         InputError: an option out of range, a selection for a live or an open source, or something else than a video.
+
+    Examples:
+        >>> with open_source("clip.mp4", FrameSelection(fps=5)) as frames:
+        ...     print([frame.index for frame in frames])
+        [0, 5, 10, 15, 20]
+        >>> with open_source(np.zeros((3, 48, 64, 3), np.uint8), color="rgb") as frames:
+        ...     print(next(iter(frames)))
+        Frame('<array>', 64x48, index=0, time=0.000)
     """
     whole = selection == ALL_FRAMES and after is None
     if isinstance(source, np.ndarray):

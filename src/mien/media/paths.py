@@ -38,6 +38,11 @@ class ExpandedPaths(NamedTuple):
     Attributes:
         paths: the files in the order of the inputs, each once.
         errors: one for each input, or folder inside an input, without files or that could not be read.
+
+    Examples:
+        >>> found = expand_paths(["photo.jpg", "missing.jpg"])
+        >>> found.paths == [Path("photo.jpg")], [str(error.path) for error in found.errors]
+        (True, ['missing.jpg'])
     """
 
     paths: list[Path]
@@ -60,6 +65,12 @@ def expand_paths(
         recursive: read the folders inside folders too.
         suffixes: lower-case suffixes with their dot; by default those of the pictures that `load_image` reads,
             `VIDEO_SUFFIXES` are those of videos.
+
+    Examples:
+        >>> [path.name for path in expand_paths(["*.jpg"]).paths]
+        ['other.jpg', 'photo.jpg']
+        >>> [path.name for path in expand_paths(["."], suffixes=VIDEO_SUFFIXES).paths]
+        ['clip.mp4']
     """
     wanted = image_suffixes() if suffixes is None else frozenset(suffixes)
     files: dict[str, Path] = {}

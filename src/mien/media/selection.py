@@ -23,6 +23,11 @@ class FrameSelection:
 
     Raises:
         InputError: a value out of range.
+
+    Examples:
+        >>> selection = FrameSelection(fps=5, start=1.0, end=3.0)
+        >>> selection.expected_frames(250, 10.0, 25.0)
+        10
     """
 
     every: int = EVERY

@@ -54,7 +54,7 @@ class Head:
     Raises:
         ModelError: a value of the wrong type or out of range.
 
-    Example:
+    Examples:
         >>> Head("age", ("0-2", "3-9", "10-19"), ordered=True).ranges
         ((0, 2), (3, 9), (10, 19))
     """
@@ -198,12 +198,14 @@ class Card:
     Raises:
         ModelError: a value of the wrong type or out of range.
 
-    Example:
-        >>> from mien.models.catalog import read_model
-        >>> from mien.models.model import Model
-        >>> card = Model(read_model("age"), threads=1).card
-        >>> card.task, card.channels, [head.name for head in card.heads]
-        ('age', 'rgb', ['age'])
+    Examples:
+        >>> card = analyzer.models.models["emotion"].card
+        >>> card.name, card.size, card.n_channels, [head.name for head in card.heads]
+        ('emotion', 48, 1, ['ferplus', 'fer2013'])
+        >>> card.head("ferplus").labels[:2], card.priors
+        (('neutral', 'happy'), ('default', 'photos', 'balanced'))
+        >>> Card.from_json(card.to_json()) == card
+        True
     """
 
     name: str

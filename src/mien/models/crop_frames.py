@@ -27,7 +27,7 @@ the spread.
 def zoom_frame(frame: CropFrame, factor: float) -> CropFrame:
     """The frame with the face ``factor`` times as large (below 1: smaller, with more around it), same centre.
 
-    Example:
+    Examples:
         >>> zoom_frame(FER2013_FRAME, 0.5).landmarks[0]
         (0.4065, 0.443)
     """

@@ -147,7 +147,7 @@ def parse_device(text: str) -> Device:
     Raises:
         InputError: no such device, or a unit where it has none.
 
-    Example:
+    Examples:
         >>> parse_device("openvino:GPU")
         Device(name='openvino', unit='GPU')
     """

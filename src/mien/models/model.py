@@ -60,7 +60,7 @@ class Model:
         MissingFileError: no such file.
         MissingExtraError: the network takes a feature that needs a package that is not installed.
 
-    Example:
+    Examples:
         >>> from mien.models.catalog import read_model
         >>> model = Model(read_model("emotion"), threads=1)
         >>> crops = np.zeros((2, model.card.size, model.card.size, model.card.n_channels), np.uint8)

@@ -22,7 +22,7 @@ def normalize(images: NDArray[np.uint8], mean: Sequence[float], std: Sequence[fl
     Returns:
         Contiguous float32 ``(n, len(mean), h, w)``.
 
-    Example:
+    Examples:
         >>> normalize(np.full((1, 2, 2, 1), 255, np.uint8), (0.5,), (0.25,)).shape
         (1, 1, 2, 2)
     """

@@ -90,10 +90,20 @@ class Analyzer:
         MissingFileError: a model file that does not exist.
         ModelError: a model file that is damaged.
 
-    Example:
-        >>> analyzer = Analyzer(models=("emotion",), min_face=24)
-        >>> [face.emotion for face in analyzer.analyze("photo.jpg")]  # doctest: +SKIP
-        ['happy']
+    Examples:
+        >>> with mien.Analyzer(models=["emotion"], min_face=24, threads=1) as emotions_only:
+        ...     faces = emotions_only.analyze("photo.jpg")
+        ...     print([face.emotion for face in faces], emotions_only.threads, list(emotions_only.heads))
+        ['happy'] 1 ['emotion']
+        >>> emotions_only
+        Analyzer(closed)
+        >>> list(analyzer.models.models), analyzer.describe()["detector"]
+        (['emotion', 'age'], 'mien')
+
+        JPEG files of a batch are decoded smaller where the smallest face to detect is large:
+
+        >>> mien.Analyzer(models=[], min_face=256).reduction
+        4
     """
 
     def __init__(
@@ -143,6 +153,12 @@ class Analyzer:
         """Free networks and threads; what runs at that moment ends as usual. Without effect where it is closed.
 
         A detector and models that were given as objects stay as they are.
+
+        Examples:
+            >>> short = mien.Analyzer(models=[])
+            >>> short.close()
+            >>> short
+            Analyzer(closed)
         """
         with self._lock:
             self._loaded = None
@@ -178,6 +194,13 @@ class Analyzer:
             MissingFileError: no such file.
             ImageError: the file is not a readable picture.
             InputError: an array that is not a picture, or no ``color``.
+
+        Examples:
+            >>> analyzer.analyze("photo.jpg")
+            Faces('photo.jpg', 512x512, 1 face: 'happy')
+            >>> pixels = np.zeros((480, 640, 3), np.uint8)
+            >>> len(analyzer.analyze(pixels, color="rgb"))
+            0
         """
         frame = _load_frame(image, color)
         faces = self._predict([frame], [self._detect(frame, self._threads)])[0]
@@ -213,9 +236,10 @@ class Analyzer:
             ImageError: as `analyze`.
             InputError: as `analyze`, or another ``on_error``.
 
-        Example:
-            >>> results = analyzer.analyze_batch(paths, on_error="return")  # doctest: +SKIP
-            >>> broken = [result for result in results if isinstance(result, MienError)]  # doctest: +SKIP
+        Examples:
+            >>> results = analyzer.analyze_batch(["photo.jpg", "missing.jpg"], on_error="return")
+            >>> [type(one).__name__ for one in results]
+            ['Faces', 'MissingFileError']
         """
         if on_error not in get_args(OnError):
             raise InputError(f'on_error is "raise" or "return", got {on_error!r}')
@@ -287,6 +311,16 @@ class Analyzer:
             MissingFileError: no such file.
             VideoError: the source cannot be read.
             InputError: an option out of range, or something else than a video.
+
+        Examples:
+            >>> with analyzer.stream("clip.mp4", fps=5) as frames:
+            ...     for frame in frames:
+            ...         print(frame.index, round(frame.time, 2), frame.labels)
+            0 0.0 ('happy', 'neutral')
+            5 0.2 ('happy', 'neutral')
+            10 0.4 ('happy', 'neutral')
+            15 0.6 ('happy', 'neutral')
+            20 0.8 ('happy', 'neutral')
         """
         from mien.media.open import open_source
         from mien.media.selection import FrameSelection
@@ -332,6 +366,11 @@ class Analyzer:
             MissingFileError: as `stream`.
             VideoError: as `stream`.
             InputError: as `stream`.
+
+        Examples:
+            >>> short = analyzer.video("clip.mp4", end=0.8)
+            >>> short.coverage.frames, [track.emotion for track in short.tracks]
+            (20, ['happy', 'neutral'])
         """
         with self.stream(
             source, color=color, every=every, fps=fps, start=start, end=end, tracking=tracking, smoothing=smoothing
@@ -359,6 +398,12 @@ class Analyzer:
             smoothing: how predictions are smoothed over time.
             live: whether frames come from a camera or an address, so that none waits for later ones.
             interval: about the seconds from frame to frame.
+
+        Examples:
+            >>> from mien.tracking.options import TrackingOptions
+            >>> pipeline = analyzer.pipeline(TrackingOptions(detect_every=5))
+            >>> pipeline.detects(0), pipeline.detects(1)
+            (True, False)
         """
         from mien.pipeline.video import VideoPipeline
 
@@ -367,7 +412,14 @@ class Analyzer:
         return VideoPipeline(detector, self.models, tracking, smoothing, flip=self._flip, live=live, interval=interval)
 
     def resume(self, source: FrameSource, pipeline: VideoPipeline, *, progress: Progress | None = None) -> VideoStream:
-        """Analyse an open source with stages that are new, or restored to the ``progress`` of an earlier stream."""
+        """Analyse an open source with stages that are new, or restored to the ``progress`` of an earlier stream.
+
+        Examples:
+            >>> from mien.media.open import open_source
+            >>> with analyzer.resume(open_source("clip.mp4"), analyzer.pipeline()) as frames:
+            ...     print(sum(len(frame.faces) for frame in frames))
+            50
+        """
         from mien.pipeline.video import VideoStream
 
         return VideoStream(source, pipeline, threads=self._threads, progress=progress)
@@ -468,7 +520,15 @@ def default_analyzer() -> Analyzer:
 
 
 def analyze(image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
-    """The faces of one picture with the default models; see `Analyzer.analyze`."""
+    """The faces of one picture with the default models; see `Analyzer.analyze`.
+
+    Examples:
+        >>> result = mien.analyze("photo.jpg")
+        >>> result
+        Faces('photo.jpg', 512x512, 1 face: 'happy')
+        >>> [(face.emotion, face.age_range) for face in result]
+        [('happy', '20-29')]
+    """
     return default_analyzer().analyze(image, color=color)
 
 
@@ -483,5 +543,10 @@ def analyze_batch(
 def analyze_batch(
     images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: OnError = "raise"
 ) -> list[Faces] | list[Faces | MienError]:
-    """The faces of several pictures with the default models; see `Analyzer.analyze_batch`."""
+    """The faces of several pictures with the default models; see `Analyzer.analyze_batch`.
+
+    Examples:
+        >>> [len(faces) for faces in mien.analyze_batch(["photo.jpg", "other.jpg"])]
+        [1, 1]
+    """
     return default_analyzer().analyze_batch(images, color=color, on_error=on_error)

@@ -88,6 +88,11 @@ class VideoOutputs:
         export_folder: where their files go; None for none.
         photos: photos whose rows come before those of the videos in ``csv`` and ``parquet``, which then have the
             columns of both.
+
+    Examples:
+        >>> outputs = VideoOutputs(csv=Path("rows.csv"), report=Path("reports"))
+        >>> outputs.needs_rows
+        False
     """
 
     csv: Path | None = None
@@ -149,6 +154,15 @@ class VideoJob:
         InputError: ``resume`` without a report folder, one that holds the progress of another call, an output that is
             one of the videos or lies in a folder of numbered pictures, or one that another run writes to.
         OutputError: a file cannot be written.
+
+    Examples:
+        >>> outputs = VideoOutputs(csv=Path("rows.csv"))
+        >>> with VideoJob(analyzer, [Path("clip.mp4")], outputs, selection=FrameSelection(end=0.8)) as job:
+        ...     for report in job.reports():
+        ...         print(report, job.skipped)
+        VideoReport('clip.mp4', 320x144, 0.8 s, 20 frames, 2 tracks) 0
+        >>> Path("rows.csv").read_text().startswith("source,")
+        True
     """
 
     def __init__(

@@ -66,6 +66,11 @@ class PhotoOutputs:
         one_picture: whether ``annotated`` is the picture itself.
         blur: which faces are made unrecognisable in annotated pictures; None for none.
         mixed: the tables have the columns of photos and of videos, and stay open for a `VideoJob`.
+
+    Examples:
+        >>> outputs = PhotoOutputs(csv=Path("faces.csv"), annotated=Path("annotated"))
+        >>> outputs.blur is None
+        True
     """
 
     csv: Path | None = None
@@ -116,6 +121,14 @@ class PhotoJob:
         InputError: ``resume`` without a table, with other options than before, or of a complete run of other pictures;
             an output that is an input, that another run writes to, or a folder with files that the annotated pictures
             would replace.
+
+    Examples:
+        >>> outputs = PhotoOutputs(csv=Path("faces.csv"))
+        >>> with PhotoJob(analyzer, [Path("photo.jpg"), Path("other.jpg")], outputs) as job:
+        ...     print([len(faces) for faces in job.results()], job.analysed)
+        [1, 1] 2
+        >>> len(Path("faces.csv").read_text().splitlines())
+        3
     """
 
     def __init__(

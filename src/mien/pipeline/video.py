@@ -293,6 +293,25 @@ class VideoStream:
         pipeline: the stages; new, or restored to the point where ``source`` continues.
         threads: threads that detect faces; with 1 the caller's thread detects.
         progress: the part that was returned before, when this resumes it; ``source`` then starts with its last frame.
+
+    Examples:
+        >>> with analyzer.stream("clip.mp4", end=0.8) as stream:
+        ...     rows = stream.rows([])
+        ...     for batch in stream.batches():
+        ...         rows = rows.followed_by([stream.rows(batch)])
+        ...     report = stream.report(rows)
+        >>> report
+        VideoReport('clip.mp4', 320x144, 0.8 s, 20 frames, 2 tracks)
+        >>> stream.info.interval, stream.coverage.frames, len(stream.tracks()), stream.total_progress().lost
+        (0.04, 20, 2, 0)
+
+        A thread that analyses several videos in turn waits for frames, and closes a video that it does not finish:
+
+        >>> stream = analyzer.stream("clip.mp4")
+        >>> stream.wait()
+        >>> next(iter(stream)).index
+        0
+        >>> stream.close()
     """
 
     def __init__(

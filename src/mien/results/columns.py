@@ -108,7 +108,7 @@ def csv_values(columns: Sequence[Column[T]], table: T) -> dict[str, list[Any]]:
 def column_names(labels: Sequence[str]) -> tuple[str, ...]:
     """Labels as parts of column names, in letters, digits and underscores, so that R and SQL read them unquoted.
 
-    Example:
+    Examples:
         >>> column_names(["happy", "20-29", "not sure", "not-sure", "☺"])
         ('happy', '20_29', 'not_sure', 'not_sure_2', 'label_5')
     """

@@ -92,6 +92,21 @@ class FaceTable:
         heads: the heads that the records hold.
         source: path or name of the picture or video, None for none.
         video: whether they are those of a video.
+
+    Examples:
+        >>> table = report.rows
+        >>> table
+        FaceTable('clip.mp4', 50 rows, heads emotion, age)
+        >>> len(table), bool(table.is_face.all()), table.predictions("emotion").probabilities.shape
+        (50, True, (50, 8))
+        >>> table.pose.shape, table.flags.shape, [column.name for column in table.columns][:3]
+        ((50, 3), (50, 6), ['source', 'frame', 'time'])
+        >>> len(table.rows(0, 10).followed_by([table.rows(0, 10)]))
+        20
+        >>> table.to_columns()["emotion"][:2], table.to_csv_columns()["track"][:2], len(table.to_pandas())
+        (['happy', 'neutral'], [1, 2], 50)
+        >>> FaceTable.empty(table.heads, None, video=True)
+        FaceTable(0 rows, heads emotion, age)
     """
 
     records: Records
@@ -168,7 +183,12 @@ class FaceTable:
 
 
 def face_columns(heads: Heads, *, video: bool) -> tuple[Column[FaceTable], ...]:
-    """The columns of photos or videos with predictions of these heads; `InputError` where two have one name."""
+    """The columns of photos or videos with predictions of these heads; `InputError` where two have one name.
+
+    Examples:
+        >>> [column.name for column in face_columns(result.heads, video=False)][:6]
+        ['source', 'face', 'x1', 'y1', 'x2', 'y2']
+    """
     before = _VIDEO if video else _PHOTO
     after = _VIDEO_END if video else ()
     columns = (*before, *_FACE, *after, *(c for name, head in heads.items() for c in head_columns(name, head, video)))

@@ -56,6 +56,23 @@ class Face:
         track: number of the track that the face belongs to in a video, None in a photo.
         measures: how it is seen: brightness, sharpness, covered, unlike; those that are not known are missing. See
             `mien.results.view.MEASURES`.
+
+    Examples:
+        >>> face = result[0]
+        >>> face
+        Face(box=(179, 60, 271, 171), score=0.9..., emotion='happy' ...%, age='20-29' ...%)
+        >>> len(face.box), len(face.landmarks), face.emotion, face.age_range
+        (4, 5, 'happy', '20-29')
+        >>> face.emotions["happy"] == face.confidence, face.entropy < 0.5
+        (True, True)
+        >>> round(sum(face.ages.values()), 3), 20 < face.age < 40
+        (1.0, True)
+        >>> face.predictions["emotion"].label
+        'happy'
+        >>> sorted(face.pose), face.flags
+        (['pitch', 'roll', 'yaw'], ())
+        >>> list(face.to_dict())
+        ['box', 'score', 'landmarks', 'view', 'flags', 'emotion', 'predictions', 'age_range', 'age']
     """
 
     box: tuple[float, float, float, float]
@@ -165,6 +182,37 @@ class Faces:
         source: path or name of the picture, None for an array.
         image: the picture itself as RGB uint8 (h, w, 3), kept for drawing; smaller where it was too large to be
             decoded whole; None in batches.
+
+    Examples:
+        >>> result
+        Faces('photo.jpg', 512x512, 1 face: 'happy')
+        >>> len(result), bool(result), [face.emotion for face in result]
+        (1, True, ['happy'])
+        >>> result.boxes.shape, result.landmarks.shape, result.sizes.shape, result.pose.shape
+        ((1, 4), (1, 5, 2), (1,), (1, 3))
+        >>> result.emotions.shape, result.emotion_labels[:2], result.fer2013.shape
+        ((1, 8), ('neutral', 'happy'), (1, 7))
+        >>> result.ages.shape, result.age_bins[:2]
+        ((1, 9), ((0, 2), (3, 9)))
+        >>> list(result.heads), result.entropy.shape, result.flags.shape, result.flagged
+        (['emotion', 'age'], (1,), (1, 6), array([False]))
+        >>> result[result.scores > 0.5]
+        Faces('photo.jpg', 512x512, 1 face: 'happy')
+
+        Dictionaries, JSON, rows, a data frame, a Parquet file, a table, and records filled in place:
+
+        >>> result.to_dicts()[0]["emotion"], result.to_rows()[0]["emotion"], result.to_json()[:10]
+        ('happy', 'happy', '{"schema":')
+        >>> result.to_pandas().shape[0], result.to_parquet("faces.parquet").name
+        (1, 'faces.parquet')
+        >>> table = result.to_table()
+        >>> result.fill_records(table.records)["face"].tolist()
+        [1]
+
+        Pictures:
+
+        >>> result.draw().shape, result.save("annotated.png").name
+        ((512, 512, 3), 'annotated.png')
     """
 
     boxes: NDArray[np.float32]
@@ -198,7 +246,12 @@ class Faces:
         landmarks: NDArray[np.floating] | None,
         image_size: tuple[int, int],
     ) -> Faces:
-        """Faces as a detector returns them; ``landmarks=None`` where it has none. Arrays are cast to float32."""
+        """Faces as a detector returns them; ``landmarks=None`` where it has none. Arrays are cast to float32.
+
+        Examples:
+            >>> Faces.detected(np.array([[10, 10, 50, 60]]), np.array([0.9]), None, (64, 80)).landmarks.shape
+            (1, 5, 2)
+        """
         n = len(boxes)
         points = np.full((n, N_LANDMARKS, 2), np.nan, np.float32) if landmarks is None else landmarks
         return cls(
@@ -210,17 +263,33 @@ class Faces:
 
     @classmethod
     def empty(cls, image_size: tuple[int, int]) -> Faces:
-        """No face in a picture of this (width, height)."""
+        """No face in a picture of this (width, height).
+
+        Examples:
+            >>> Faces.empty((640, 480))
+            Faces(640x480, 0 faces)
+        """
         return cls.detected(np.zeros((0, 4)), np.zeros(0), None, image_size)
 
     def scaled(self, size: tuple[int, int]) -> Faces:
-        """The same faces in the pixels of the same picture at another (width, height); without ``image``."""
+        """The same faces in the pixels of the same picture at another (width, height); without ``image``.
+
+        Examples:
+            >>> result.scaled((256, 256)).boxes.tolist() == (result.boxes / 2).tolist()
+            True
+        """
         factors = np.array([size[0] / self.image_size[0], size[1] / self.image_size[1]], np.float32)
         boxes, landmarks = self.boxes * np.tile(factors, 2), self.landmarks * factors
         return replace(self, boxes=boxes, landmarks=landmarks, image_size=size, image=None)
 
     def with_predictions(self, more: Mapping[str, Predictions]) -> Faces:
-        """The same faces with further heads; a head of the same name is replaced."""
+        """The same faces with further heads; a head of the same name is replaced.
+
+        Examples:
+            >>> without = mien.Faces.detected(result.boxes, result.scores, result.landmarks, result.image_size)
+            >>> list(without.with_predictions({"emotion": result.predictions["emotion"]}).heads)
+            ['emotion']
+        """
         return replace(self, predictions={**self.predictions, **more})
 
     def __len__(self) -> int:
@@ -339,6 +408,10 @@ class Faces:
         Args:
             abstain: least probability, 0–1.
             head: name of a head; None for the first one, the emotion by default.
+
+        Examples:
+            >>> result.labels(), result.labels(abstain=1.0), result.labels(head="age")
+            (['happy'], [None], ['20-29'])
         """
         if not 0.0 <= abstain <= 1.0:
             raise InputError(f"abstain is a probability between 0 and 1, got {abstain}")
@@ -369,6 +442,10 @@ class Faces:
             min_confidence: least probability of the most probable label, 0–1.
             max_entropy: greatest uncertainty, 0–1.
             flagged: keep faces with a flag, such as "turned" or "dark", too.
+
+        Examples:
+            >>> len(result.filter(min_size=60, max_entropy=0.5)), len(result.filter(label="sad"))
+            (1, 0)
         """
         keep = (self.scores >= min_score) & (self.sizes >= min_size)
         if label is not None:

@@ -21,6 +21,10 @@ def results_schema(kind: str | None = None, *, closed: bool = False) -> dict[str
     Args:
         kind: "photo", "frame" or "report"; None for any of them.
         closed: forbid keys that the schema does not name.
+
+    Examples:
+        >>> list(results_schema("photo")["$defs"])
+        ['Face', 'Photo']
     """
     shapes = _shapes()
     if closed:

@@ -24,6 +24,17 @@ class Predictions:
     Attributes:
         head: labels, and whether they have an order.
         probabilities: ``(n, len(head.labels))`` float32; NaN rows for faces on which the model did not run.
+
+    Examples:
+        >>> predictions = result.predictions["emotion"]
+        >>> len(predictions), predictions.probabilities.shape, predictions.known.tolist()
+        (1, (1, 8), [True])
+        >>> predictions.head.labels[predictions.best[0]], predictions.row(0).label
+        ('happy', 'happy')
+        >>> predictions.entropy.shape, predictions.sets is None
+        ((1,), True)
+        >>> result.predictions["age"].expected.shape
+        (1,)
     """
 
     head: Head
@@ -94,6 +105,16 @@ class Prediction:
     Attributes:
         head: labels, and whether they have an order.
         probabilities: label → probability, 0–1, in the order of the head's labels.
+
+    Examples:
+        >>> prediction = result[0].predictions["emotion"]
+        >>> prediction.label, prediction.confidence > 0.5, prediction.entropy < 0.5
+        ('happy', True, True)
+        >>> prediction.expected is None, result[0].predictions["age"].expected > 20
+        (True, True)
+        >>> with mien.Analyzer(models=["emotion"], coverage=0.9, threads=1) as certain:
+        ...     print(certain.analyze("photo.jpg")[0].predictions["emotion"].set)
+        ('happy',)
     """
 
     head: Head

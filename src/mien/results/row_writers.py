@@ -371,7 +371,12 @@ class ParquetRows(RowWriter):
 
 
 def write_rows(rows: FaceTable, path: str | os.PathLike[str]) -> Path:
-    """Write a whole table at once as .csv, .jsonl or .parquet, by the suffix; the file appears when all is written."""
+    """Write a whole table at once as .csv, .jsonl or .parquet, by the suffix; the file appears when all is written.
+
+    Examples:
+        >>> write_rows(report.rows, "rows.parquet").name
+        'rows.parquet'
+    """
     target = Path(path)
     kinds: dict[str, type[RowWriter]] = {".csv": CsvRows, ".jsonl": JsonlRows, ".parquet": ParquetRows}
     with atomic_path(target) as temporary, kinds[target.suffix.lower()](temporary) as writer:
@@ -389,6 +394,12 @@ def read_raw_rows(path: str | os.PathLike[str], *, mapped: bool = True) -> FaceT
     Raises:
         MissingFileError: there is no such file.
         InputError: the file holds no raw rows, or those of another version.
+
+    Examples:
+        >>> with RawRows("rows.bin") as writer:
+        ...     writer.write(report.rows)
+        >>> read_raw_rows("rows.bin")
+        FaceTable('clip.mp4', 50 rows, heads emotion, age)
     """
     file = Path(path)
     if not file.is_file():

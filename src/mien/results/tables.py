@@ -33,6 +33,12 @@ def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: ``path`` is a folder or one of the pictures, or results of different models are mixed.
         OutputError: it cannot be written.
+
+    Examples:
+        >>> write_csv(analyzer.analyze_batch(["photo.jpg", "other.jpg"]), "faces.csv").name
+        'faces.csv'
+        >>> len(Path("faces.csv").read_text().splitlines())
+        3
     """
     target = output_file(path)
     heads, tables = _tables(_other_files(results, target))
@@ -57,6 +63,11 @@ def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Pat
         MissingExtraError: pyarrow is not installed.
         InputError: ``path`` is a folder or one of the pictures, or results of different models are mixed.
         OutputError: it cannot be written.
+
+    Examples:
+        >>> import pyarrow.parquet
+        >>> pyarrow.parquet.read_table(write_parquet([result], "faces.parquet")).num_rows
+        1
     """
     target = output_file(path)
     heads, tables = _tables(_other_files(results, target))
@@ -128,6 +139,11 @@ def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: ``path`` is a folder or one of the pictures.
         OutputError: it cannot be written.
+
+    Examples:
+        >>> import json
+        >>> json.loads(write_json([result], "faces.json").read_text())[0]["width"]
+        512
     """
     target = output_file(path)
     lines = Path(path).suffix.lower() in (".jsonl", ".ndjson")

@@ -25,6 +25,13 @@ class Vote:
         n: votes in the window (frames in which the face was observed).
         effective: number of independent votes with the same information, 1 to ``n``, because neighbouring frames are
             correlated. 0 where it is not known.
+
+    Examples:
+        >>> vote = report.tracks[0].vote
+        >>> vote.label, vote.n, vote.low <= vote.share <= vote.high
+        ('happy', 25, True)
+        >>> vote.decided  # one second is too short for a significant majority
+        False
     """
 
     label: str | None
@@ -57,6 +64,13 @@ class Episode:
         peak: greatest smoothed probability of the label, 0–1.
         peak_time: time of the peak, seconds.
         mean: time-weighted mean of the smoothed probability, 0–1.
+
+    Examples:
+        >>> episode = report.episodes[0]
+        >>> episode.track, episode.head, episode.label, round(episode.duration, 2)
+        (1, 'emotion', 'happy', 1.0)
+        >>> list(episode.to_dict())
+        ['track', 'head', 'label', 'start', 'end', 'peak', 'peak_time', 'mean']
     """
 
     track: int
@@ -90,6 +104,15 @@ class TrackPrediction:
             head.
         vote: the vote over the whole track; None for an ordered head.
         episodes: in order of time; none for an ordered head.
+
+    Examples:
+        >>> prediction = report.tracks[0].predictions["emotion"]
+        >>> prediction.label, prediction.vote.label, len(prediction.episodes)
+        ('happy', 'happy', 1)
+        >>> prediction.set, prediction.expected
+        ((), None)
+        >>> report.tracks[0].predictions["age"].expected > 20
+        True
     """
 
     head: Head
@@ -132,6 +155,19 @@ class Track:
         seen: seconds in which it was observed; less than ``end - start`` where it was hidden for a while.
         predictions: head → its prediction over the track; heads without any prediction are missing.
         best: (frame, time in seconds, box xyxy pixels) of the best view of the face, for a thumbnail.
+
+    Examples:
+        >>> track = report.tracks[0]
+        >>> track.id, track.frames, track.emotion
+        (1, 25, 'happy')
+        >>> track.emotions["happy"] > 0.5, track.shares["happy"] > 0.5
+        (True, True)
+        >>> track.vote.label, [episode.label for episode in track.episodes]
+        ('happy', ['happy'])
+        >>> track.ages[track.age_range] == max(track.ages.values()), 20 < track.age < 50
+        (True, True)
+        >>> list(track.to_dict())[:4]
+        ['track', 'start', 'end', 'frames']
     """
 
     id: int

@@ -41,6 +41,12 @@ EPISODE_COLUMNS: tuple[Column[Sequence[Episode]], ...] = (
     Column("mean", "float64", "time-weighted mean of the smoothed probability", _of(lambda e: e.mean), ("mean",),
            required=True, **_SHARE),
 )  # fmt: skip
+"""The columns of episodes.
+
+Examples:
+    >>> [column.name for column in EPISODE_COLUMNS]
+    ['track', 'head', 'label', 'start', 'end', 'peak', 'peak_time', 'mean']
+"""
 _TRACK: tuple[Column[Sequence[Track]], ...] = (
     Column("track", "int32", "number of the face, in order of appearance", _of(lambda t: t.id), ("track",), low=1,
            required=True),
@@ -54,7 +60,12 @@ _TRACK: tuple[Column[Sequence[Track]], ...] = (
 
 
 def track_columns(heads: Mapping[str, Head]) -> tuple[Column[Sequence[Track]], ...]:
-    """The columns of tracks with predictions of these heads."""
+    """The columns of tracks with predictions of these heads.
+
+    Examples:
+        >>> [column.name for column in track_columns(report.heads)][:6]
+        ['track', 'start', 'end', 'frames', 'seen', '']
+    """
     columns = (*_TRACK, *(column for name, head in heads.items() for column in _head_columns(name, head)))
     check_names(columns)
     return columns

@@ -44,6 +44,14 @@ class SmoothedPredictions:
         probabilities: ``(n, k)`` float32, filtered over time; NaN rows for faces without any prediction yet.
         labels: the stable label of each face (hysteresis on ``probabilities``), None where there is none yet.
         votes: the vote over the sliding window, one per face; its label is None where the window holds no vote.
+
+    Examples:
+        >>> with analyzer.stream("clip.mp4", end=0.2) as frames:
+        ...     smoothed = next(iter(frames)).smoothed["emotion"]
+        >>> smoothed
+        SmoothedPredictions('ferplus', 'happy', 'neutral')
+        >>> smoothed.probabilities.shape, smoothed.votes[0].label
+        ((2, 8), 'happy')
     """
 
     head: Head
@@ -73,6 +81,18 @@ class VideoFrame:
         smoothed: nominal head → its predictions filtered over time.
         detected: False where the faces were propagated from the frame before instead of detected.
         cut: True where a new scene starts with this frame.
+
+    Examples:
+        >>> with analyzer.stream("clip.mp4", end=0.2) as frames:
+        ...     frame = list(frames)[-1]
+        >>> frame
+        VideoFrame(index=4, time=0.160, 2 faces: 'happy', 'neutral')
+        >>> frame.index, frame.time, frame.labels, [vote.n for vote in frame.votes], list(frame.heads)
+        (4, 0.16, ('happy', 'neutral'), [5, 5], ['emotion', 'age'])
+        >>> len(frame.to_table()), len(frame.to_records(frame.heads))
+        (2, 2)
+        >>> list(frame.to_dict()), frame.to_json()[:12]
+        (['schema', 'source', 'frame', 'time', 'detected', 'faces'], '{"schema": "')
     """
 
     frame: Frame
@@ -177,6 +197,12 @@ class Coverage:
         dropped: frames that a live source dropped because the analysis was busy.
         seconds: length of the analysed part.
         problems: problems and their effects, one line each.
+
+    Examples:
+        >>> report.coverage.frames, report.coverage.lost, round(report.coverage.seconds, 3)
+        (25, 0, 1.0)
+        >>> list(report.coverage.to_dict())
+        ['frames', 'without_face', 'lost', 'dropped', 'seconds', 'problems']
     """
 
     frames: int
@@ -208,6 +234,20 @@ class VideoReport:
         tracks: the tracked faces, in order of appearance.
         rows: the table, one row per face and frame.
         coverage: how much was analysed.
+
+    Examples:
+        >>> report
+        VideoReport('clip.mp4', 320x144, 1.0 s, 25 frames, 2 tracks)
+        >>> for track in report.tracks:
+        ...     print(track.id, track.emotion, round(track.start, 2), round(track.end, 2))
+        1 happy 0.0 1.0
+        2 neutral 0.0 1.0
+        >>> len(report), report.track(2).emotion, len(report.episodes), list(report.heads)
+        (2, 'neutral', 2, ['emotion', 'age'])
+        >>> len(report.to_pandas()), len(report.rows)
+        (50, 50)
+        >>> list(report.to_dict())[-2:], report.to_json()[:1]
+        (['heads', 'tracks'], '{')
     """
 
     source: str | None
@@ -272,6 +312,10 @@ class VideoReport:
         Raises:
             InputError: another suffix, a folder, or the video itself.
             OutputError: the file cannot be written.
+
+        Examples:
+            >>> report.save("report.html").name, report.save("rows.csv").name, report.save("summary.json").name
+            ('report.html', 'rows.csv', 'summary.json')
         """
         from mien.draw.video_page import write_html
         from mien.files import refuse_inputs, write_text
@@ -308,6 +352,10 @@ class VideoReport:
             InputError: an unknown format; a file that is the video itself; one that exists and people may have
                 corrected.
             OutputError: a file cannot be written.
+
+        Examples:
+            >>> [path.name for path in report.export("coding", ["eaf", "textgrid"])]
+            ['clip.eaf', 'clip.TextGrid']
         """
         from mien.exchange.formats import export_report
 

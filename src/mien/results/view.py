@@ -24,7 +24,14 @@ MEASURES: Mapping[str, str] = {
     "unlike": "distance of the face from the training images, 1 where one in a hundred of other images is further; "
     "empty where the first model does not compute it",
 }
-"""Columns of ``Faces.measures`` → what they are. The last two are outputs of networks: `mien.models.card.MEASURES`."""
+"""Columns of ``Faces.measures`` → what they are. The last two are outputs of networks: `mien.models.card.MEASURES`.
+
+Examples:
+    >>> list(MEASURES)
+    ['brightness', 'sharpness', 'covered', 'unlike']
+    >>> sorted(result[0].measures) == sorted(MEASURES)
+    True
+"""
 FLAGS: Mapping[str, str] = {
     "turned": f"the face is turned by more than {defaults.TURNED_YAW:g}° to a side or {defaults.TURNED_PITCH:g}° up or "
     "down",
@@ -34,7 +41,12 @@ FLAGS: Mapping[str, str] = {
     "covered": f"covered above {defaults.COVERED:g}",
     "unlike": f"unlike above {defaults.UNLIKE:g}",
 }
-"""Columns of `face_flags` → when they are set."""
+"""Columns of `face_flags` → when they are set.
+
+Examples:
+    >>> list(FLAGS)
+    ['turned', 'small', 'dark', 'blurred', 'covered', 'unlike']
+"""
 
 POSE_MODEL = ((-31.5, 0.0, 0.0), (31.5, 0.0, 0.0), (0.0, 37.0, 30.0), (-26.7, 66.0, 6.0), (26.7, 66.0, 6.0))
 """Eyes, nose and corners of the mouth of a face that looks into the camera: right, down and towards it, about in
@@ -55,6 +67,10 @@ def head_pose(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
 
     Source:
         DeMenthon & Davis 1995, "Model-based object pose in 25 lines of code" (its scaled orthographic projection).
+
+    Examples:
+        >>> head_pose(result.landmarks).shape
+        (1, 3)
     """
     points = np.asarray(landmarks, np.float64)
     known = np.asarray(np.isfinite(points).all(axis=(1, 2)), np.bool_)

@@ -30,7 +30,7 @@ def client_address(scope: Scope) -> str:
 def normalized_address(text: str) -> str:
     """An address without what one client can vary: of IPv6 the /64 network, of an IPv4 address in IPv6 the former.
 
-    Example:
+    Examples:
         >>> normalized_address("2001:db8::17"), normalized_address("::ffff:192.0.2.1"), normalized_address("testclient")
         ('2001:db8::/64', '192.0.2.1', 'testclient')
     """

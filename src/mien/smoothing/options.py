@@ -36,6 +36,13 @@ class SmoothingOptions:
 
     Raises:
         InputError: a value out of range.
+
+    Examples:
+        >>> options = SmoothingOptions(time_constant=0.5, window=2.0)
+        >>> options.half_width, options.look_ahead
+        (0.75, 0.75)
+        >>> analyzer.video("clip.mp4", smoothing=options).tracks[0].emotion
+        'happy'
     """
 
     time_constant: float = defaults.TIME_CONSTANT

@@ -45,7 +45,7 @@ def best_labels(
         held: seconds for which that one has stood.
         credit: per label, what a change from ``before`` to it costs less, as far as it costs anything.
 
-    Example:
+    Examples:
         >>> rows = [[1.0, 0.0]] * 5 + [[0.0, 1.0]] * 4 + [[1.0, 0.0]] + [[0.0, 1.0]] * 2
         >>> best_labels(rows, [0.1] * 12, LabelPrice(change=0.1, least=0.3))
         [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1]

@@ -41,7 +41,7 @@ _FUZZ = 1e-9
 def wilson(share: float, n: float, z: float = Z) -> tuple[float, float]:
     """Ends of the Wilson score interval of a ``share`` (0–1) of ``n`` votes; n need not be whole, (0, 1) for none.
 
-    Example:
+    Examples:
         >>> low, high = wilson(0.5, 10)
         >>> round(low, 3), round(high, 3)
         (0.237, 0.763)

@@ -22,7 +22,7 @@ def assign(cost: NDArray[np.floating]) -> tuple[Index, Index]:
         Shortest augmenting paths: Jonker and Volgenant, Computing 38 (1987), where every row has an additional column
         of its own that costs 0 and stands for no assignment.
 
-    Example:
+    Examples:
         >>> rows, columns = assign(np.array([[-3.0, -1.0], [-2.0, 1.0]]))
         >>> rows.tolist(), columns.tolist()
         ([0], [0])

@@ -21,6 +21,10 @@ class TrackingOptions:
 
     Raises:
         InputError: a value out of range.
+
+    Examples:
+        >>> analyzer.video("clip.mp4", tracking=TrackingOptions(detect_every=5, min_track=0.2))
+        VideoReport('clip.mp4', 320x144, 1.0 s, 25 frames, 2 tracks)
     """
 
     detect_every: int = defaults.DETECT_EVERY

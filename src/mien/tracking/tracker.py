@@ -76,7 +76,7 @@ class Tracker:
     Raises:
         InputError: ``max_gap`` is negative or not finite.
 
-    Example:
+    Examples:
         >>> tracker = Tracker()
         >>> picture = np.zeros((100, 100, 3), np.uint8)
         >>> faces = Faces.detected(np.array([[10, 10, 50, 50]]), np.array([0.9]), None, (100, 100))

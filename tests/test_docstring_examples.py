@@ -1,0 +1,178 @@
+"""Every public name is in the reference (`docs/api`), and has a docstring with an example that runs."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import functools
+import importlib
+import inspect
+import itertools
+import re
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mien
+from helpers.clips import Pan, clip, side_by_side
+from helpers.pictures import astronaut, hopper
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs" / "api").glob("*.md"))
+NAMES = [name for page in PAGES for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)]
+"""The public names: those that the pages of the reference list."""
+ROOMS = [ROOT / "src" / "mien"]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+# ---------------------------------------------------------------- what a name stands for
+
+
+def owner_and_rest(name: str) -> tuple[ModuleType, list[str]]:
+    """The module of a name, and the names inside it."""
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        try:
+            return importlib.import_module(".".join(parts[:end])), parts[end:]
+        except ModuleNotFoundError as error:
+            if error.name is None or not ".".join(parts[:end]).startswith(error.name):
+                raise
+    raise ModuleNotFoundError(name)
+
+
+def value_of(name: str) -> Any:
+    module, rest = owner_and_rest(name)
+    return functools.reduce(getattr, rest, module)
+
+
+def docstring_of(name: str) -> str:
+    """The docstring of a name; that of a constant is the text below its assignment."""
+    value = value_of(name)
+    if inspect.isclass(value) or inspect.isfunction(inspect.unwrap(value)):
+        return inspect.getdoc(value) or ""
+    module, rest = owner_and_rest(name)
+    statements = ast.parse(inspect.getsource(module)).body
+    imported = [s.module for s in statements if isinstance(s, ast.ImportFrom) and rest[0] in {a.name for a in s.names}]
+    if imported:
+        return docstring_of(f"{imported[0]}.{rest[0]}")
+    for assignment, text in itertools.pairwise(statements):
+        targets = getattr(assignment, "targets", None) or [getattr(assignment, "target", None)]
+        if rest[0] in {one.id for one in targets if isinstance(one, ast.Name)} and isinstance(text, ast.Expr):
+            return inspect.cleandoc(ast.literal_eval(text.value))
+    return ""
+
+
+def members_of(name: str) -> dict[str, str]:
+    """Public method or property of a class → its docstring; those that a class has from elsewhere are left out."""
+    value = value_of(name)
+    if not inspect.isclass(value):
+        return {}
+    classes = [one for one in value.__mro__ if one.__module__.startswith("mien.")]
+    names = {key: member for one in reversed(classes) for key, member in vars(one).items() if not key.startswith("_")}
+    code = (property, classmethod, staticmethod, functools.cached_property)
+    return {
+        key: inspect.getdoc(getattr(value, key)) or ""
+        for key, member in names.items()
+        if isinstance(member, code) or inspect.isfunction(inspect.unwrap(member))
+    }
+
+
+def examples_in(text: str, name: str) -> list[doctest.Example]:
+    return doctest.DocTestParser().get_examples(text, name)
+
+
+# ---------------------------------------------------------------- what examples have at hand
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("examples")
+    Image.fromarray(astronaut()).save(folder / "photo.jpg", quality=95)
+    Image.fromarray(hopper()).save(folder / "other.jpg", quality=95)
+    draw = side_by_side(*(make((160, 144), eye_distance=30.0) for make in (Pan.astronaut, Pan.hopper)))
+    clip(folder / "clip.mp4", frames=25, draw=draw)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def at_hand(files: Path) -> dict[str, Any]:
+    """What `docs/api/index.md` states: the values that examples use without making them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(files)
+        return values_at_hand()
+
+
+def values_at_hand() -> dict[str, Any]:
+    analyzer = mien.Analyzer(threads=1)
+    return {
+        "mien": mien,
+        "np": np,
+        "Path": Path,
+        "analyzer": analyzer,
+        "result": analyzer.analyze("photo.jpg"),
+        "report": analyzer.video("clip.mp4"),
+    }
+
+
+def run_examples(text: str, name: str, at_hand: dict[str, Any]) -> str:
+    """What doctest reports about the examples of a text; empty where all print what is written."""
+    value = inspect.unwrap(value_of(name))
+    defined_in = value.__module__ if inspect.isclass(value) or inspect.isfunction(value) else None
+    module = owner_and_rest(name)[0] if defined_in is None else importlib.import_module(defined_in)
+    test = doctest.DocTestParser().get_doctest(text, {**vars(module), **at_hand}, name, None, None)
+    lines: list[str] = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=lines.append)
+    return "".join(lines)
+
+
+# ---------------------------------------------------------------- tests
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_of_public_names_run(
+    name: str, files: Path, at_hand: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [docstring_of(name), *members_of(name).values()]
+    assert examples_in(texts[0], name), f"{name} has no example"
+    skipped = [e.source for text in texts for e in examples_in(text, name) if e.options.get(doctest.SKIP)]
+    assert not skipped, "an example that is skipped shows nothing"
+    for file in files.iterdir():
+        shutil.copy(file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for text in texts:
+        failures = run_examples(text, name, at_hand)
+        assert not failures, failures
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_methods_of_public_classes_are_shown(name: str) -> None:
+    members = members_of(name)
+    used = "".join(e.source for text in (docstring_of(name), *members.values()) for e in examples_in(text, name))
+    unseen = [m for m, text in members.items() if not text or not re.search(rf"\.{m}\b", used)]
+    assert not unseen
+
+
+def test_the_reference_names_everything_once() -> None:
+    assert len(NAMES) == len(set(NAMES)) > 20
+    values = [id(value_of(name)) for name in NAMES if callable(value_of(name))]
+    assert len(values) == len(set(values))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_what_a_package_offers_is_in_the_reference(room: Path) -> None:
+    package = importlib.import_module(".".join(room.relative_to(ROOT / "src").parts))
+    offered = {f"{package.__name__}.{name}" for name in getattr(package, "__all__", ())}
+    assert not offered - set(NAMES)
+
+
+def test_every_page_of_the_reference_is_in_its_overview_and_in_the_navigation() -> None:
+    overview = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in PAGES:
+        assert f"api/{page.name}" in navigation
+        assert page.name == "index.md" or f"({page.name})" in overview
