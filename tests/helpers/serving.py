@@ -74,16 +74,17 @@ def service(
     *,
     access: AccessPolicy | None = None,
     threads: int = 1,
-    with_models: bool = True,
+    with_models: bool | ModelSet = True,
     **limits: float,
 ) -> Iterator[TestClient]:
-    """A client of a service in this process; ``with_models=False`` leaves the models out."""
+    """A client of a service in this process; ``with_models`` are other models than the default, or none."""
     allowed = ServiceLimits(**{"rate": 0.0, **limits})  # type: ignore[arg-type]
     if detector is None:
         from mien.detect.mien import MienDetector
 
         detector = MienDetector(threads=1)
-    engine = InferenceEngine(detector, models() if with_models else ModelSet(), allowed, threads=threads)
+    given = with_models if isinstance(with_models, ModelSet) else models() if with_models else ModelSet()
+    engine = InferenceEngine(detector, given, allowed, threads=threads)
     with TestClient(create_app(engine, access), base_url=HERE) as client:
         yield client
 

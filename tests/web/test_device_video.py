@@ -27,6 +27,7 @@ pytestmark = pytest.mark.browser
 
 RATE = 25
 SIZE = (480, 180)
+COVERAGE = 0.9
 TOLERANCES = {
     "box": 0.5,
     "landmarks": 0.5,
@@ -85,7 +86,7 @@ def scene() -> list[NDArray[np.uint8]]:
 @pytest.fixture(scope="module")
 def page(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     try:
-        site = build_site(read_runtime())
+        site = build_site(read_runtime(), coverage=COVERAGE)
     except (MissingFileError, DownloadError) as error:
         pytest.skip(f"ONNX Runtime for browsers is not to be had here: {error}")
     folder = tmp_path_factory.mktemp("site")
@@ -135,7 +136,7 @@ def check(ours: Any, theirs: Any) -> None:
 
 def test_a_clip_has_the_same_tracks_table_and_episodes(page: Any) -> None:
     ours = in_browser(page, live=False)
-    analyzer = mien.Analyzer(detector="mien", models=DEFAULT_MODELS)
+    analyzer = mien.Analyzer(detector="mien", models=DEFAULT_MODELS, coverage=COVERAGE)
     stream = analyzer.stream(np.stack(scene()), color="rgb", fps=RATE)
     theirs = [frame.to_dict() for frame in stream]
     for frame, expected in zip(ours["frames"], theirs, strict=True):
@@ -152,7 +153,7 @@ def test_a_clip_has_the_same_tracks_table_and_episodes(page: Any) -> None:
 
 def test_a_camera_has_the_same_tracks_and_stable_labels(page: Any) -> None:
     ours = in_browser(page, live=True, detectEvery=defaults.LIVE_DETECT_EVERY)
-    analyzer = mien.Analyzer(detector="mien", models=DEFAULT_MODELS, min_face=defaults.LIVE_MIN_FACE)
+    analyzer = mien.Analyzer(detector="mien", models=DEFAULT_MODELS, min_face=defaults.LIVE_MIN_FACE, coverage=COVERAGE)
     pipeline = analyzer.pipeline(TrackingOptions(detect_every=defaults.LIVE_DETECT_EVERY), live=True)
     theirs = []
     for i, rgb in enumerate(scene()):

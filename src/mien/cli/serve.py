@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien import defaults
-from mien.cli.options import PATH, detector_options, device_option, models_option, prior_option, threads_option
+from mien.cli.options import (
+    PATH,
+    coverage_options,
+    detector_options,
+    device_option,
+    models_option,
+    prior_option,
+    threads_option,
+)
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 if TYPE_CHECKING:
@@ -20,6 +28,7 @@ Examples:
   mien serve
   mien serve --port 9000 --min-face 60 --threads 1
   mien serve --host 0.0.0.0 --key-file key.txt
+  mien serve --coverage 0.9
   mien serve --max-video-seconds 60 --max-requests 8
 
 \b
@@ -68,6 +77,7 @@ def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
 @detector_options()
 @models_option
 @prior_option
+@coverage_options
 @device_option
 @threads_option()
 @click.option("--quiet", is_flag=True, help="Print no line per request.")
@@ -83,6 +93,8 @@ def command(
     detection: DetectionOptions,
     models: tuple[str, ...],
     prior: str,
+    coverage: float | None,
+    by_class: bool,
     device: str,
     threads: int | None,
     quiet: bool,
@@ -131,14 +143,19 @@ def command(
             detection=detection,
             models=models,
             prior=prior,
+            coverage=coverage,
+            by_class=by_class,
             threads=threads,
             device=device,
         )
         engine.warm_up()
         log_to_stderr(logging.WARNING if quiet else logging.INFO)
         url = base_url(listener)
+        offer = DeviceOffer(
+            models, prior=prior, coverage=coverage, by_class=by_class, min_face=detection.min_face
+        )  # fmt: skip
         serve(
-            create_app(engine, access, limits, device=DeviceOffer(models, prior=prior, min_face=detection.min_face)),
+            create_app(engine, access, limits, device=offer),
             listener,
             limits,
             on_started=lambda: click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True),

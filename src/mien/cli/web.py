@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mien import defaults
-from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand
+from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, coverage_options
 
 EPILOG = """\b
 Examples:
@@ -33,6 +33,7 @@ Examples:
     default=defaults.MIN_FACE,
     help=f"Height of the smallest face to detect, pixels; by default {defaults.SMALLEST_FACE}, more in large photos.",
 )
+@coverage_options
 @click.option(
     "--runtime",
     type=PATH,
@@ -40,7 +41,13 @@ Examples:
     help="Archive or folder of a npm package that the page takes; repeatable; by default npm fetches them.",
 )
 def command(
-    out: Path | None, single: Path | None, models: str, min_face: int | None, runtime: tuple[Path, ...]
+    out: Path | None,
+    single: Path | None,
+    models: str,
+    min_face: int | None,
+    coverage: float | None,
+    by_class: bool,
+    runtime: tuple[Path, ...],
 ) -> None:
     """Write the page as static files into OUT: detector and networks run in the browser, for photos, camera and clips.
 
@@ -53,7 +60,9 @@ def command(
 
     if out is None and single is None:
         raise click.UsageError("give OUT, a folder, or --single FILE.html")
-    site = build_site(read_runtime(runtime), parse_models(models), min_face=min_face)
+    site = build_site(
+        read_runtime(runtime), parse_models(models), coverage=coverage, by_class=by_class, min_face=min_face
+    )
     if out is not None:
         write_folder(site, out)
         click.echo(f"{out}: {site.size / 1e6:.1f} MB; for example: python -m http.server --directory {out}", err=True)

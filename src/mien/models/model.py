@@ -55,7 +55,7 @@ class Model:
         DeviceWarning: the device did not load.
 
     Raises:
-        InputError: no such prior or device, or a coverage out of range.
+        InputError: no such prior or device, a coverage out of range, or ``by_class`` without a coverage.
         ModelError: not an ONNX file, or one without a card, or one whose features are not those of this version.
         MissingFileError: no such file.
         MissingExtraError: the network takes a feature that needs a package that is not installed.
@@ -81,6 +81,8 @@ class Model:
     ) -> None:
         if prior not in PRIORS:
             raise InputError(f"no prior {prior!r}", advice=f"choose one of {', '.join(PRIORS)}", code="prior-unknown")
+        if by_class and coverage is None:
+            raise InputError("sets by class need a coverage", advice="such as 0.9", code="coverage-missing")
         self.prior = prior
         path = name or (None if isinstance(model, bytes) else str(model))
         self._session = open_session(model, threads=threads, name=name, device=device)

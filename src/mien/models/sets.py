@@ -27,7 +27,8 @@ COVERAGES = tuple(round(i / 100, 2) for i in range(50, 100))
 """Probabilities for which quantiles are stored."""
 _EVERYTHING = 1.0
 """Quantile that no score exceeds."""
-_FUZZ = 1e-6
+FUZZ = 1e-6
+"""What a score may exceed a limit by, so that rounding never leaves a label out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class SetRule:
         """
         known = ~np.isnan(probabilities).any(axis=1)
         filled = np.where(known[:, None], probabilities, 0.0)
-        inside = label_scores(filled, ordered=ordered) <= np.asarray(self.limits) + _FUZZ
+        inside = label_scores(filled, ordered=ordered) <= np.asarray(self.limits) + FUZZ
         if len(filled):
             inside[np.arange(len(filled)), filled.argmax(axis=1)] = True
         if ordered:

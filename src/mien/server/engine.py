@@ -195,13 +195,17 @@ class InferenceEngine:
         detection: DetectionOptions | None = None,
         models: Iterable[ModelInput] = defaults.MODELS,
         prior: str = DEFAULT,
+        coverage: float | None = None,
+        by_class: bool = False,
         threads: int | None = None,
         device: str = defaults.DEVICE,
     ) -> InferenceEngine:
-        """Load detector and models by name; errors as of `mien.Analyzer`."""
+        """Load detector and models by name; arguments and errors as of `mien.Analyzer`."""
         options = detection or DetectionOptions()
         detector = make_detector(options, threads=1, device=device)
-        loaded = ModelSet.open(models, threads=1, prior=prior, device=device)
+        loaded = ModelSet.open(
+            models, threads=1, prior=prior, coverage=coverage, by_class=by_class, device=device
+        )  # fmt: skip
         return cls(detector, loaded, limits, threads=threads, min_face=options.min_face, device=device)
 
     def warm_up(self) -> None:

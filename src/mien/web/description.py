@@ -26,7 +26,7 @@ def described_columns(models: ModelSet, *, video: bool) -> list[dict[str, Any]]:
 
 
 def _heads(models: ModelSet) -> dict[str, Any]:
-    """Name → labels, order, colours and model, in the order of the results."""
+    """Name → labels, order, sets, colours and model, in the order of the results."""
     described: dict[str, Any] = {}
     for model_name, model in models.models.items():
         for name, head in named_heads(model_name, model.card).items():
@@ -34,6 +34,8 @@ def _heads(models: ModelSet) -> dict[str, Any]:
                 described[name] = {
                     "labels": list(head.labels),
                     "ordered": head.ordered,
+                    "coverage": None if head.rule is None else head.rule.coverage,
+                    "by_class": head.rule is not None and head.rule.by_class,
                     "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
                     "colours": {label: _hex(rgb) for label, rgb in label_colours(head.labels).items()},
                     "model": model_name,

@@ -21,13 +21,22 @@ class DeviceOffer:
     Args:
         models: names or files, as for `mien.predict.model_set.ModelSet.open`.
         prior: as there.
+        coverage: as there.
+        by_class: as there.
         min_face: height of the smallest face to detect, pixels.
     """
 
     def __init__(
-        self, models: Iterable[str], *, prior: str = DEFAULT, min_face: int | None = defaults.MIN_FACE
+        self,
+        models: Iterable[str],
+        *,
+        prior: str = DEFAULT,
+        coverage: float | None = None,
+        by_class: bool = False,
+        min_face: int | None = defaults.MIN_FACE,
     ) -> None:
         self._models, self._prior, self._min_face = list(models), prior, min_face
+        self._coverage, self._by_class = coverage, by_class
         self._lock = threading.Lock()
         self._files: tuple[dict[str, bytes], dict[str, bytes]] | None = None
 
@@ -49,7 +58,9 @@ class DeviceOffer:
             runtime = cached_runtime() if self._files is None else None
             if self._files is None and runtime is not None:
                 networks = ModelSet.read(self._models, prior=self._prior)
-                loaded = ModelSet.open(self._models, threads=1, prior=self._prior)
+                loaded = ModelSet.open(
+                    self._models, threads=1, prior=self._prior, coverage=self._coverage, by_class=self._by_class
+                )
                 assets = device_assets(runtime, loaded, networks, min_face=self._min_face, level=_LEVEL)
                 self._files = assets, {name: runtime[name] for name in MODULES}
             return self._files or ({}, {})

@@ -8,6 +8,7 @@ from mien import defaults
 from mien.detect import landmark_refinement, mien, plausibility, raw_output, single_shot
 from mien.models.card import Head
 from mien.models.model import Model
+from mien.models.sets import FUZZ
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.face_columns import face_columns
 from mien.results.view import view_constants
@@ -114,6 +115,7 @@ def _head(head: Head, shown: str | None, prior: str) -> dict[str, Any]:
         "auxiliary": head.auxiliary,
         "frequencies": list(head.frequencies),
         "ranges": None if head.ranges is None else [list(one) for one in head.ranges],
+        "set_limits": None if head.rule is None else [limit + FUZZ for limit in head.rule.limits],
         "readout": {
             "removed": readout.removed,
             "joined": readout.joined,

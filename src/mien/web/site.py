@@ -69,6 +69,8 @@ def build_site(
     runtime: Mapping[str, bytes],
     models: Mapping[str, str] = DEFAULT_MODELS,
     *,
+    coverage: float | None = None,
+    by_class: bool = False,
     min_face: int | None = defaults.MIN_FACE,
 ) -> Site:
     """The page with these models.
@@ -76,13 +78,15 @@ def build_site(
     Args:
         runtime: from `mien.web.runtime.read_runtime`.
         models: name in results → name of a shipped model or path of an ONNX file.
+        coverage: as for `mien.predict.model_set.ModelSet.open`.
+        by_class: as there.
         min_face: height of the smallest face to detect, pixels; None as for `mien.detect.mien.MienDetector`.
 
     Raises:
         InputError: a model that takes more than pixels.
         ModelError, MissingFileError: a model that cannot be read.
     """
-    loaded = ModelSet.open(dict(models), threads=1)
+    loaded = ModelSet.open(dict(models), threads=1, coverage=coverage, by_class=by_class)
     networks = {name: read_model(file) for name, file in models.items()}
     assets = device_assets(runtime, loaded, networks, min_face=min_face)
     static = dict(page_files()) | {name: runtime[name] for name in MODULES}
@@ -223,12 +227,7 @@ def single_page(site: Site) -> str:
 
 def _described(models: ModelSet) -> dict[str, Any]:
     """What the results depend on, as of the service."""
-    cards = {name: model.card for name, model in models.models.items()}
-    return {
-        "detector": MienDetector.name,
-        "models": {name: f"{card.name} {card.project_version}" for name, card in cards.items()},
-        "version": mien.__version__,
-    }
+    return {"detector": MienDetector.name, "models": models.describe(), "version": mien.__version__}
 
 
 def _with_policy(page: str, policy: str) -> str:

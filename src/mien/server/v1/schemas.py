@@ -357,6 +357,8 @@ class HeadDescription(StrictModel):
     labels: list[str] = Field(description="in the order of the probabilities")
     ordered: bool = Field(description="whether the labels are a scale, such as age ranges")
     ranges: list[tuple[int, int]] | None = Field(description="the labels as inclusive ranges, where they are some")
+    coverage: float | None = Field(description="probability with which a `set` holds the right label; null for no sets")
+    by_class: bool = Field(description="whether it does so for the faces of each label")
     colours: dict[str, str] = Field(description="label → its colour in annotated pictures, #rrggbb")
     model: str = Field(description="name of the model")
 

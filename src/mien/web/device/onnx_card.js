@@ -45,6 +45,7 @@ function headOf(raw, first) {
     readout: { ...plain, ...chosen },
     shown: null,
     ranges: ordered ? ranges : null,
+    set_limits: null,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { alignFaces } from "./align.js";
 import { Detector } from "./detector.js";
+import { labelSet } from "./label_sets.js";
 import { faceFlags, headPose, pixelMeasures } from "./view.js";
 
 /**
@@ -9,8 +10,8 @@ import { faceFlags, headPose, pixelMeasures } from "./view.js";
  * @typedef {import("./detector.js").Candidate} Candidate
  * @typedef {{ removed: number, joined: string, share: number, temperature: number, kept: string[] }} Readout
  * @typedef {{ name: string, labels: string[], ordered: boolean, interval: number, auxiliary: boolean, frequencies: number[],
- *   readout: Readout, shown: string | null, ranges: number[][] | null }} Head `shown` is its name in results, null where it
- *   is not in them; `interval` is the time between two predictions for a face of a video, seconds
+ *   readout: Readout, shown: string | null, ranges: number[][] | null, set_limits: number[] | null }} Head `shown` is its name
+ *   in results, null where it is not in them; `set_limits` the greatest scores in its sets of labels, null for none; `interval` is the time between two predictions for a face of a video, seconds
  * @typedef {{ size: number, channels: string, measures: string[], mean: number[], std: number[],
  *   frame: import("./align.js").Frame, heads: Head[] }} Card
  * @typedef {Record<string, number>} Digits
@@ -141,6 +142,7 @@ export class Pipeline {
       probabilities: Object.fromEntries(
         head.labels.map((label, i) => [label, rounded(probabilities[i], digits.probability)]),
       ),
+      ...labelSet(head, probabilities),
     };
   }
 

@@ -1,6 +1,7 @@
 // Frames → analysed frames: detect or propagate, track, predict, smooth. As mien.pipeline.video; one per clip or camera.
 
 import { Detector, overlapOf } from "./detector.js";
+import { labelSet } from "./label_sets.js";
 import { LookAheadSmoother } from "./look_ahead.js";
 import { rounded } from "./pipeline.js";
 import { SceneCutDetector } from "./scene_cuts.js";
@@ -224,10 +225,12 @@ export class VideoPipeline {
       const one = predictions[name];
       if (!one) continue;
       const { label, expected } = this.pipeline.prediction(head, one.probabilities);
+      const set = labelSet(head, one.probabilities);
       written[name] = {
         label,
         ...(expected === undefined ? {} : { expected }),
         probabilities: byLabel(head.labels, one.probabilities, d.track_probabilities),
+        ...set,
       };
       if (head.ordered || !one.vote || !one.episodes) continue;
       const { vote } = one;

@@ -4,7 +4,7 @@ import { faceColour } from "./boxes.js";
 import { DARK } from "./brightness.js";
 import { h, svg } from "./dom.js";
 import { capitalize, count, labelText, percent } from "./format.js";
-import { isOrdered, labelColour, predictionsOf, primaryOf, shownLabel, shownProbabilities } from "./heads.js";
+import { isOrdered, labelColour, labelSetText, predictionsOf, primaryOf, shownLabel, shownProbabilities } from "./heads.js";
 import { textColourOn } from "./palette.js";
 
 /** Pixels of a face's shorter side below which its predictions are less certain. */
@@ -91,6 +91,12 @@ function bars(head, rows, caption) {
   );
 }
 
+/** The set of labels of a prediction; null where the head has none. */
+function setPart(head, prediction) {
+  const text = labelSetText(head, prediction);
+  return text && h("span", { class: "set quiet" }, `Set of ${text}`);
+}
+
 /** A nominal head: how certain it is, and its bars. `title` is left out where the card's heading names the label. */
 function nominalPart(head, prediction, { name, title, sorted, most }) {
   const probabilities = shownProbabilities(prediction);
@@ -98,12 +104,14 @@ function nominalPart(head, prediction, { name, title, sorted, most }) {
   const [word, meaning] = certainty(probabilities);
   const rows = sorted ? ranked(probabilities).slice(0, most) : Object.entries(probabilities);
   const label = shownLabel(prediction);
+  const set = setPart(head, prediction);
   return [
     title
       ? h("p", { class: "head" }, `${title}: `, h("strong", null, label ?? "undecided"), ` ${percent(probabilities[label] ?? 0)}`)
       : null,
     h("p", { class: "certainty" }, h("strong", null, word), h("span", { class: "quiet" }, `: ${meaning}`)),
     bars(head, rows, `${capitalize(head)} of ${name}`),
+    set && h("p", { class: "certainty" }, set),
   ];
 }
 
@@ -114,6 +122,7 @@ function orderedPart(head, prediction) {
   const values = Object.values(probabilities);
   const greatest = Math.max(...values);
   const range = likelyRange(probabilities);
+  const set = setPart(head, prediction);
   const width = 8;
   return [
     h(
@@ -130,6 +139,7 @@ function orderedPart(head, prediction) {
           { class: "quiet" },
           `${percent(range ? range[1] : probabilities[label])} for ${range ? range[0] : labelText(label)}`,
         ),
+        set && [h("br"), set],
       ),
       svg(
         "svg",

@@ -1,9 +1,10 @@
 // What the models predict, by head: the server lists the heads, and faces have a prediction for each.
 
+import { labelText, percent } from "./format.js";
 import { PLAIN } from "./palette.js";
 
 /**
- * Name → { labels, ordered, colours }, in the order of the results. The labels of an ordered head are a scale, such as
+ * Name → { labels, ordered, colours, coverage }, in the order of the results. The labels of an ordered head are a scale, such as
  * ranges of years; those of a nominal one, such as emotions, are not.
  */
 let heads = {};
@@ -33,6 +34,14 @@ export const settledLabel = (prediction) =>
 
 /** The distribution that is shown: the filtered one of a video, or else that of the picture. */
 export const shownProbabilities = (prediction) => prediction?.smoothed ?? prediction?.probabilities ?? null;
+
+/** "90 %: happy or neutral", the set of labels of a prediction with its coverage; null where the head has none. */
+export function labelSetText(head, { set, low, high }) {
+  if (!set?.length || !heads[head]?.coverage) return null;
+  const others = set.slice(0, -1).map(labelText).join(", ");
+  const labels = [others, labelText(set.at(-1))].filter(Boolean).join(" or ");
+  return `${percent(heads[head].coverage)}: ${low === undefined ? labels : labelText(`${low}-${high}`)}`;
+}
 
 /** The colour of a label: that of the annotated pictures and timelines. */
 export const labelColour = (head, label) => heads[head]?.colours[label] ?? PLAIN;

@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { capitalize, clock, count, duration, labelText, percent } from "./format.js";
 import { likelyRange } from "./face_card.js";
+import { labelSetText } from "./heads.js";
 import { swatch } from "./timeline.js";
 
 /** Episodes that are listed at most. */
@@ -37,9 +38,11 @@ export function trackTable(tracks, heads, seek) {
       h("td", { class: "n" }, duration(track.seen)),
       names.flatMap((name) => {
         const prediction = track.predictions?.[name];
-        if (heads[name].ordered) return h("td", null, rangeText(prediction));
+        const set = prediction ? labelSetText(name, prediction) : null;
+        const below = set && [h("br"), h("span", { class: "set quiet" }, set)];
+        if (heads[name].ordered) return h("td", null, rangeText(prediction), below);
         return [
-          h("td", null, prediction ? [swatch(name, prediction.label), prediction.label] : null),
+          h("td", null, prediction ? [swatch(name, prediction.label), prediction.label] : null, below),
           h("td", null, voteText(prediction?.vote)),
         ];
       }),
