@@ -43,6 +43,14 @@ def test_large_pictures_shrink_nearly_as_in_opencv(side: int, mean: float, most:
     assert measured[1] <= most
 
 
+def test_shrinking_roughly_differs_little_from_the_mean_of_areas() -> None:
+    for side, mean in ((256, 0.0), (300, 0.0), (224, 2.0), (150, 2.6), (102, 4.2)):
+        exact = resampling.shrink(astronaut(), (side, side))
+        rough = resampling.shrink(astronaut(), (side, side), rough=True)
+        assert apart(rough, exact)[0] <= mean, side
+        assert rough.mean() == pytest.approx(exact.mean(), abs=0.2)
+
+
 @pytest.mark.parametrize("size", [(131, 140), (260, 260), (150, 130)])
 def test_enlarging_is_that_of_opencv(size: tuple[int, int]) -> None:
     for kind, flag in (("linear", cv2.INTER_LINEAR), ("cubic", cv2.INTER_CUBIC)):

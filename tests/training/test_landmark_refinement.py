@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.pictures import astronaut
 from mien.datasets.detection import PhotoLabels, from_labels
 from mien.detect.landmark_refinement import (
     SIDE,
@@ -18,7 +19,9 @@ from mien.detect.landmark_refinement import (
     refine,
     roll_angles,
 )
+from mien.geometry import invert_affine, sample
 from mien.networks.landmarks import LandmarkNetwork
+from mien.resampling import shrink
 from mien.training.detection.faces import FaceTiles
 from mien.training.detection.refinement import RefinementConfig, jittered, point_loss, train_refinement
 from mien.training.detection.store import PhotoStore
@@ -61,6 +64,25 @@ def test_a_crop_shows_the_pixels_that_its_matrix_names(side: int) -> None:
     for found in (rows, columns):
         assert found.min() == pytest.approx(low, abs=1.1)
         assert found.max() + 1 == pytest.approx(high, abs=1.1)
+
+
+@pytest.mark.parametrize(
+    "box", [(5, 9, 360, 390), (-80, -60, 300, 420), (250, 200, 700, 640), (-900, -900, 1500, 1500)]
+)
+def test_a_crop_is_that_of_the_whole_picture_halved(box: tuple[int, ...]) -> None:
+    picture = astronaut()[:451, :477]
+    matrices = crop_matrices(np.array([box]), np.array([0.4]))
+    halved, whole = picture, matrices[0].copy()
+    while np.hypot(*whole[0, :2]) <= 0.5:
+        even = halved[: halved.shape[0] // 2 * 2, : halved.shape[1] // 2 * 2]
+        halved = shrink(even, (even.shape[1] // 2, even.shape[0] // 2))
+        whole[:, :2] *= 2
+    expected = sample(halved, invert_affine(whole), SIDE)
+    assert len(halved) < len(picture)
+    # in one step, a pixel is rounded once
+    apart = np.abs(face_crops(picture, matrices)[0].astype(int) - expected)
+    assert apart.max() <= 2
+    assert apart.mean() < 0.5
 
 
 def test_refinement_returns_the_networks_points_in_the_picture() -> None:

@@ -30,6 +30,8 @@ SIZES = {
     "large, shrunk": ((512, 400), (175, 137)),
     "large, shrunk to a line": ((512, 77), (300, 1)),
     "large, enlarged": ((230, 180), (345, 270)),
+    "large, shrunk along one side": ((500, 200), (201, 190)),
+    "large, shrunk to a third": ((511, 401), (160, 130)),
 }
 """Width and height before and after, one per way of computing."""
 RUN = """
@@ -41,7 +43,7 @@ const made = JSON.parse(cases).map(({ before: [width, height], after, matrix, si
   const image = { data: new Uint8Array(bytes.subarray(at, at + 3 * width * height)), width, height };
   at += 3 * width * height;
   const squares = [sample(image, matrix, side), warp(image, matrix, side), warp(image, matrix, side, true)];
-  const all = [resize(image, ...after), ...squares];
+  const all = [resize(image, ...after), resize(image, ...after, true), ...squares];
   return Buffer.concat(all.map(({ data }) => data));
 });
 await writeFile("made", Buffer.concat(made));
@@ -74,7 +76,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Pictur
     found: dict[str, Any] = {}
     for name, picture, case in zip(SIZES, pictures, cases, strict=True):
         width, height = case["after"]
-        shapes = [(height, width, 3), *[(SQUARE, SQUARE, 3)] * 3]
+        shapes = [*[(height, width, 3)] * 2, *[(SQUARE, SQUARE, 3)] * 3]
         results = []
         for shape in shapes:
             results.append(made[: np.prod(shape)].reshape(shape))
@@ -86,13 +88,14 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Pictur
 
 @pytest.mark.parametrize("name", SIZES)
 def test_resized_as_in_python(computed: Any, name: str) -> None:
-    picture, _, (resized, *_) = computed[name]
+    picture, _, (resized, rough, *_) = computed[name]
     np.testing.assert_array_equal(resized, geometry.resize(picture, SIZES[name][1], enlarge="linear"))
+    np.testing.assert_array_equal(rough, geometry.resize(picture, SIZES[name][1], enlarge="linear", rough=True))
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_sampled_as_in_python(computed: Any, name: str) -> None:
-    picture, matrix, (_, sampled, warped, gray) = computed[name]
+    picture, matrix, (*_, sampled, warped, gray) = computed[name]
     np.testing.assert_array_equal(sampled, geometry.sample(picture, matrix, SQUARE))
     np.testing.assert_array_equal(warped, geometry.warp(picture, matrix, SQUARE))
     expected = geometry.warp(picture, matrix, SQUARE, gray=True)

@@ -82,19 +82,31 @@ def crop_matrices(boxes: NDArray[np.floating], angles: NDArray[np.floating]) -> 
 def face_crops(rgb: NDArray[np.uint8], matrices: Matrices) -> NDArray[np.uint8]:
     """``(n, 48, 48, 3)`` crops; the picture's edge is repeated beyond it. Large faces are halved before the warp."""
     crops = np.empty((len(matrices), SIDE, SIDE, 3), np.uint8)
-    halvings = [rgb]
+    least = min(rgb.shape[:2])
     for crop, matrix in zip(crops, matrices, strict=True):
-        scale, level = float(np.hypot(*matrix[0, :2])), 0
-        while scale * 2.0 ** (level + 1) <= 1.0 and min(halvings[level].shape[:2]) >= 2:
-            level += 1
-            if level == len(halvings):
-                above = halvings[-1]
-                even = above[: above.shape[0] // 2 * 2, : above.shape[1] // 2 * 2]
-                halvings.append(shrink(even, (even.shape[1] // 2, even.shape[0] // 2)))
-        enlarged = matrix.copy()
-        enlarged[:, :2] *= 2.0**level
-        sample(halvings[level], invert_affine(enlarged), SIDE, out=crop)
+        scale, block = float(np.hypot(*matrix[0, :2])), 1
+        while scale * block * 2 <= 1.0 and least >= block * 2:
+            block *= 2
+        inverse = invert_affine(matrix)
+        if block == 1:
+            sample(rgb, inverse, SIDE, out=crop)
+            continue
+        # only the blocks that the crop needs, and one more around them for the samples between two
+        low, high = _blocks(inverse, block, np.array([rgb.shape[1], rgb.shape[0]]) // block)
+        part = rgb[low[1] * block : high[1] * block, low[0] * block : high[0] * block]
+        width, height = (high - low).tolist()
+        inverse /= block
+        inverse[:, 2] -= low
+        sample(shrink(part, (width, height)), inverse, SIDE, out=crop)
     return crops
+
+
+def _blocks(inverse: Matrices, block: int, count: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First block (x, y) of those that a crop needs, and the one after the last, of ``count`` in the picture."""
+    corners = np.array([[0, 0], [SIDE, 0], [0, SIDE], [SIDE, SIDE]]) @ inverse[:, :2].T + inverse[:, 2]
+    low = np.clip(np.floor(corners.min(axis=0) / block) - 1, 0, count - 1).astype(np.intp)
+    high = np.clip(np.ceil(corners.max(axis=0) / block) + 1, low + 1, count).astype(np.intp)
+    return low, high
 
 
 def points_in_picture(outputs: Floats, matrices: Matrices) -> Floats:

@@ -28,6 +28,8 @@ MAX_CANDIDATES = 2000
 """Cells of one picture that suppression compares, the best first: more means a threshold near zero."""
 PIXELS_AT_ONCE = 1_500_000
 """Pixels in one run of the network: they bound memory (about 100 bytes per pixel)."""
+ROUGH_PIXELS = 4_000_000
+"""Pixels above which a picture is shrunk roughly: half the time; in small ones it would cost certainty."""
 MAX_LOG_DISTANCE = 4.0
 """Upper bound of the logarithm of a distance in strides."""
 OVERLAP, VOTE = 0.45, 0.6
@@ -431,7 +433,8 @@ def _shrink(rgb: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     """The picture with a longer side of ``longest`` pixels."""
     height, width = rgb.shape[:2]
     scale = longest / max(height, width)
-    return resize(rgb, (max(round(width * scale), 1), max(round(height * scale), 1)), enlarge="linear")
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return resize(rgb, size, enlarge="linear", rough=height * width > ROUGH_PIXELS)
 
 
 def _run(forward: Forward, tiles: Sequence[_Tile], pictures: int, threshold: Threshold) -> list[Candidates]:

@@ -39,6 +39,7 @@ def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FAC
                 "step": single_shot.STEP,
                 "coarse_face": single_shot.COARSE_FACE,
                 "strip_overlap": single_shot.STRIP_OVERLAP,
+                "rough_pixels": single_shot.ROUGH_PIXELS,
                 "padded_side": single_shot.PADDED_SIDE,
                 "padded_margin": single_shot.PADDED_MARGIN,
                 "turned_side": single_shot.TURNED_SIDE,

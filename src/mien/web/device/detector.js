@@ -11,7 +11,7 @@ import { boxTile, paddedTile, splitTiles, turnedTile } from "./tiles.js";
  * @typedef {{ box: Box, score: number, points: Points }} Candidate
  * @typedef {{ data: Float32Array, dims: readonly number[] }} Tensor
  * @typedef {{ strides: number[], multiple: number, padding: number, max_candidates: number, max_log_distance: number,
- *   pixels_at_once: number, coarsest: number, step: number, coarse_face: number, strip_overlap: number, padded_side: number,
+ *   pixels_at_once: number, rough_pixels: number, coarsest: number, step: number, coarse_face: number, strip_overlap: number, padded_side: number,
  *   padded_margin: number, turned_side: number, overlap: number, vote: number, confidence: number, large_confidence: number,
  *   sure_confidence: number, second_confidence: number, smallest: number, reliable: number, max_scale: number, min_face: number | null,
  *   smallest_face: number, smallest_face_side: number, min_visible: number, tolerance: number, crop_side: number,
@@ -301,23 +301,31 @@ function cropMatrix(face, side, reach) {
   return [cos, sin, side / 2 - (cos * x + sin * y), -sin, cos, side / 2 - (-sin * x + cos * y)];
 }
 
-/** Large faces are halved before they are sampled. @param {Rgb} image @param {Matrix[]} matrices @param {number} side */
+/** Of large faces blocks of pixels are averaged before they are sampled. @param {Rgb} image @param {Matrix[]} matrices @param {number} side */
 function faceCrops(image, matrices, side) {
-  const halvings = [image];
+  const least = Math.min(image.width, image.height);
   return matrices.map((matrix) => {
     const scale = Math.hypot(matrix[0], matrix[1]);
-    let level = 0;
-    while (scale * 2 ** (level + 1) <= 1 && Math.min(halvings[level].width, halvings[level].height) >= 2) {
-      level += 1;
-      if (level < halvings.length) continue;
-      const above = halvings[level - 1];
-      const [width, height] = [Math.floor(above.width / 2), Math.floor(above.height / 2)];
-      halvings.push(shrink(crop(above, 0, 0, 2 * width, 2 * height), width, height));
-    }
-    const by = 2 ** level;
-    const [a, b, x, c, d, y] = matrix;
-    return sample(halvings[level], inverse([a * by, b * by, x, c * by, d * by, y]), side);
+    let block = 1;
+    while (scale * block * 2 <= 1 && least >= block * 2) block *= 2;
+    const back = inverse(matrix);
+    if (block === 1) return sample(image, back, side);
+    // only the blocks that the crop needs, and one more around them for the samples between two
+    const [left, right] = blocksOf(back[0], back[1], back[2], side, block, image.width);
+    const [top, bottom] = blocksOf(back[3], back[4], back[5], side, block, image.height);
+    const [width, height] = [right - left, bottom - top];
+    const part = shrink(crop(image, left * block, top * block, width * block, height * block), width, height);
+    const [a, b, x, c, d, y] = back.map((value) => value / block);
+    return sample(part, [a, b, x - left, c, d, y - top], side);
   });
+}
+
+/** First block along an axis of those that a crop needs, and the one after the last. @param {number} a @param {number} b @param {number} shift @param {number} side @param {number} block @param {number} length of the picture */
+function blocksOf(a, b, shift, side, block, length) {
+  const count = Math.floor(length / block);
+  const corners = [shift, shift + a * side, shift + b * side, shift + (a + b) * side];
+  const low = Math.min(Math.max(Math.floor(Math.min(...corners) / block) - 1, 0), count - 1);
+  return [low, Math.min(Math.max(Math.ceil(Math.max(...corners) / block) + 1, low + 1), count)];
 }
 
 /** @param {Rgb[]} images */

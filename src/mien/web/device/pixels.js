@@ -74,60 +74,73 @@ function hamming(distance) {
 
 /**
  * A smaller copy, in which each pixel is the mean of the area that it covers: as shrink of mien.resampling.
- * @param {Rgb} image @param {number} width @param {number} height @returns {Rgb}
+ * @param {Rgb} image @param {number} width @param {number} height @param {boolean} rough whole blocks of pixels first:
+ *   faster, and a little less sharp @returns {Rgb}
  */
-export function shrink(image, width, height) {
+export function shrink(image, width, height, rough = false) {
   if (width === image.width && height === image.height) return image;
   const [across, down] = [image.width / width, image.height / height];
-  if (Number.isInteger(across) && Number.isInteger(down)) return shrinkByBlocks(image, width, height, across, down);
-  if (image.width * image.height > EXACT) {
-    const filter = Math.min(across, down) < NARROW ? triangle : hamming;
-    const shares = (/** @type {number} */ from, /** @type {number} */ to) => filterShares(from, to, filter);
-    return resizeByIntegers(image, width, height, shares);
-  }
-  return resizeExactly(image, width, height, areaShares);
+  if (Number.isInteger(across) && Number.isInteger(down)) return shrinkByBlocks(image, across, down);
+  if (image.width * image.height <= EXACT) return resizeExactly(image, width, height, areaShares);
+  const filter = Math.min(across, down) < NARROW ? triangle : hamming;
+  const [columns, rows] = rough ? [Math.floor(across), Math.floor(down)] : [1, 1];
+  const blocks = columns > 1 || rows > 1 ? shrinkByBlocks(image, columns, rows) : image;
+  // in single precision, as in Pillow
+  const [x, y] = [Math.fround(image.width / columns), Math.fround(image.height / rows)];
+  return resizeByIntegers(
+    blocks,
+    filterShares(x, width, filter, blocks.width),
+    filterShares(y, height, filter, blocks.height),
+  );
 }
 
-/** Of another size: averaged where it shrinks, interpolated where it grows. @param {Rgb} image @param {number} width @param {number} height @returns {Rgb} */
-export function resize(image, width, height) {
-  const smaller = shrink(image, Math.min(width, image.width), Math.min(height, image.height));
+/** Of another size: averaged where it shrinks, interpolated where it grows. @param {Rgb} image @param {number} width @param {number} height @param {boolean} rough as for shrink @returns {Rgb} */
+export function resize(image, width, height, rough = false) {
+  const smaller = shrink(image, Math.min(width, image.width), Math.min(height, image.height), rough);
   if (smaller.width === width && smaller.height === height) return smaller;
   if (width * height <= EXACT) return resizeExactly(smaller, width, height, linearShares);
-  const shares = (/** @type {number} */ from, /** @type {number} */ to) => filterShares(from, to, triangle);
-  return resizeByIntegers(smaller, width, height, shares);
+  return resizeByIntegers(
+    smaller,
+    filterShares(smaller.width, width, triangle),
+    filterShares(smaller.height, height, triangle),
+  );
 }
 
-/** The mean of blocks of pixels, with the integers that Pillow computes with. @param {Rgb} image @param {number} width @param {number} height @param {number} across @param {number} down @returns {Rgb} */
-function shrinkByBlocks(image, width, height, across, down) {
+/** The mean of blocks of pixels, those at the far edges perhaps smaller, with the integers that Pillow computes with. @param {Rgb} image @param {number} across @param {number} down @returns {Rgb} */
+function shrinkByBlocks(image, across, down) {
+  const [width, height] = [Math.ceil(image.width / across), Math.ceil(image.height / down)];
   const data = new Uint8Array(3 * width * height);
-  const count = across * down;
-  const factor = Math.floor(Math.fround(2 ** 24 / count));
-  const half = Math.floor(count / 2);
   const sums = new Float64Array(3 * width);
   for (let y = 0, to = 0; y < height; y += 1) {
-    sums.fill(half);
-    for (let v = 0, at = 3 * y * down * image.width; v < down; v += 1) {
-      for (let x = 0; x < sums.length; x += 3) {
-        for (let u = 0; u < across; u += 1, at += 3) {
+    const lines = Math.min(down, image.height - y * down);
+    sums.fill(0);
+    for (let v = 0, at = 3 * y * down * image.width; v < lines; v += 1) {
+      for (let x = 0, left = image.width; left > 0; x += 3, left -= across) {
+        for (let u = Math.min(across, left); u > 0; u -= 1, at += 3) {
           sums[x] += image.data[at];
           sums[x + 1] += image.data[at + 1];
           sums[x + 2] += image.data[at + 2];
         }
       }
     }
-    for (let i = 0; i < sums.length; i += 1, to += 1) data[to] = Math.floor((sums[i] * factor) / 2 ** 24);
+    for (let x = 0; x < width; x += 1) {
+      const count = lines * Math.min(across, image.width - x * across);
+      const factor = Math.floor(Math.fround(2 ** 24 / count));
+      const half = Math.floor(count / 2);
+      for (let e = 0; e < 3; e += 1, to += 1) data[to] = Math.floor(((sums[3 * x + e] + half) * factor) / 2 ** 24);
+    }
   }
   return { data, width, height };
 }
 
-/** Shares of a filter that is stretched over the old pixels, as Pillow computes them. @param {number} from @param {number} to @param {Filter} filter @returns {Shares} */
-function filterShares(from, to, filter) {
+/** Shares of a filter that is stretched over the old pixels, as Pillow computes them. @param {number} from may end within a pixel @param {number} to @param {Filter} filter @param {number} count of old pixels @returns {Shares} */
+function filterShares(from, to, filter, count = from) {
   const scale = from / to;
   const reach = Math.max(scale, 1);
   return Array.from({ length: to }, (_, i) => {
     const centre = (i + 0.5) * scale;
     const first = Math.max(Math.trunc(centre - reach + 0.5), 0);
-    const end = Math.min(Math.trunc(centre + reach + 0.5), from);
+    const end = Math.min(Math.trunc(centre + reach + 0.5), count);
     const weights = new Float64Array(end - first);
     for (let k = 0; k < weights.length; k += 1) weights[k] = filter((k + first - centre + 0.5) * (1 / reach));
     return { from: first, weights: normalised(weights) };
@@ -143,10 +156,11 @@ function normalised(weights) {
 /** Bits after the point of Pillow's shares. */
 const SHARE_BITS = 22;
 
-/** Columns first, then rows, each rounded to bytes, with shares in integers: as Pillow. @param {Rgb} image @param {number} width @param {number} height @param {(from: number, to: number) => Shares} shares @returns {Rgb} */
-function resizeByIntegers(image, width, height, shares) {
-  const integers = (/** @type {number} */ from, /** @type {number} */ to) =>
-    shares(from, to).map(({ from: first, weights }) => ({
+/** Columns first, then rows, each rounded to bytes, with shares in integers: as Pillow. @param {Rgb} image @param {Shares} across @param {Shares} down @returns {Rgb} */
+function resizeByIntegers(image, across, down) {
+  const [width, height] = [across.length, down.length];
+  const integers = (/** @type {Shares} */ shares) =>
+    shares.map(({ from: first, weights }) => ({
       from: first,
       weights: Int32Array.from(weights, (weight) => Math.trunc(weight * (1 << SHARE_BITS) + (weight < 0 ? -0.5 : 0.5))),
     }));
@@ -154,7 +168,7 @@ function resizeByIntegers(image, width, height, shares) {
   const byte = (/** @type {number} */ sum) => Math.min(255, Math.max(0, sum >> SHARE_BITS));
   let { data } = image;
   if (width !== image.width) {
-    const columns = integers(image.width, width);
+    const columns = integers(across);
     const narrow = new Uint8Array(3 * width * image.height);
     for (let y = 0, to = 0; y < image.height; y += 1) {
       for (let x = 0; x < width; x += 1, to += 3) {
@@ -176,7 +190,7 @@ function resizeByIntegers(image, width, height, shares) {
   const row = 3 * width;
   const out = new Uint8Array(row * height);
   const sums = new Int32Array(row);
-  integers(image.height, height).forEach(({ from, weights }, y) => {
+  integers(down).forEach(({ from, weights }, y) => {
     sums.fill(half);
     weights.forEach((weight, k) => {
       for (let i = 0, at = row * (from + k); i < row; i += 1, at += 1) sums[i] += weight * data[at];

@@ -24,7 +24,7 @@ export function splitTiles(image, scale, constants) {
   let least = 0;
   const tiles = [];
   for (;;) {
-    copy = withLongest(copy, longest);
+    copy = withLongest(copy, longest, constants.rough_pixels);
     const smaller = longest > coarsest / 0.7 ? Math.max(coarsest, round(longest / step)) : null;
     tiles.push(...strips(image, copy, least, smaller === null, constants));
     if (smaller === null) return tiles;
@@ -57,7 +57,7 @@ function strips(image, copy, least, whole, constants) {
 /** For faces larger than the picture: a small copy with a margin all around. @param {Rgb} image @param {Constants} constants @returns {Tile} */
 export function paddedTile(image, constants) {
   const { padded_side: side, padded_margin: margin, padding } = constants;
-  const copy = withLongest(image, side);
+  const copy = withLongest(image, side, constants.rough_pixels);
   const [width, height] = [copy.width + 2 * margin, copy.height + 2 * margin];
   const data = new Uint8Array(3 * width * height).fill(padding);
   for (let v = 0; v < copy.height; v += 1)
@@ -100,7 +100,7 @@ export function boxTile(image, box, pixelsSide, reach, { padding }) {
 
 /** A small copy turned counter-clockwise by quarters. @param {Rgb} image @param {number} quarters @param {Constants} constants @returns {Tile} */
 export function turnedTile(image, quarters, constants) {
-  const copy = withLongest(image, constants.turned_side);
+  const copy = withLongest(image, constants.turned_side, constants.rough_pixels);
   const { width, height } = copy;
   /** @type {Record<number, Matrix>} */
   const back = {
@@ -132,10 +132,11 @@ function turned(image, quarters) {
   return { data, width, height };
 }
 
-/** @param {Rgb} image @param {number} longest */
-function withLongest(image, longest) {
+/** @param {Rgb} image @param {number} longest @param {number} roughPixels pixels above which it is shrunk roughly */
+function withLongest(image, longest, roughPixels) {
   const scale = longest / Math.max(image.height, image.width);
-  return resize(image, Math.max(round(image.width * scale), 1), Math.max(round(image.height * scale), 1));
+  const [width, height] = [Math.max(round(image.width * scale), 1), Math.max(round(image.height * scale), 1)];
+  return resize(image, width, height, image.width * image.height > roughPixels);
 }
 
 /** With a margin right and below, so that both sides are multiples. @param {Rgb} image @param {Constants} constants @returns {Rgb} */
