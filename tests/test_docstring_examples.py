@@ -21,6 +21,8 @@ from PIL import Image
 import mien
 from helpers.clips import Pan, clip, side_by_side
 from helpers.pictures import astronaut, hopper
+from mien.datasets.dataset import Dataset, DatasetInfo
+from mien.datasets.prepared_file import write_prepared
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "api").glob("*.md"))
@@ -91,7 +93,10 @@ def examples_in(text: str, name: str) -> list[doctest.Example]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("examples")
+    return make_files(tmp_path_factory.mktemp("examples"))
+
+
+def make_files(folder: Path) -> Path:
     Image.fromarray(astronaut()).save(folder / "photo.jpg", quality=95)
     Image.fromarray(hopper()).save(folder / "other.jpg", quality=95)
     draw = side_by_side(*(make((160, 144), eye_distance=30.0) for make in (Pan.astronaut, Pan.hopper)))
@@ -108,6 +113,15 @@ def at_hand(files: Path) -> dict[str, Any]:
 
 
 def values_at_hand() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    dataset = Dataset(
+        images=rng.integers(0, 256, (70, 48, 48, 1), np.uint8),
+        split=np.repeat(["train", "validation", "test"], [42, 14, 14]),
+        row=np.arange(70, dtype=np.int32),
+        info=DatasetInfo("made", "fer2013"),
+        emotion=np.tile(np.arange(7, dtype=np.int8), 10),
+    )
+    write_prepared(dataset, "made.parquet")
     analyzer = mien.Analyzer(threads=1)
     return {
         "mien": mien,
@@ -116,6 +130,7 @@ def values_at_hand() -> dict[str, Any]:
         "analyzer": analyzer,
         "result": analyzer.analyze("photo.jpg"),
         "report": analyzer.video("clip.mp4"),
+        "dataset": dataset,
     }
 
 

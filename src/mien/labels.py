@@ -17,7 +17,12 @@ from mien.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """An ordered tuple of emotion names; ``names[i]`` is what index ``i`` means."""
+    """An ordered tuple of emotion names; ``names[i]`` is what index ``i`` means.
+
+    Examples:
+        >>> len(FERPLUS), FERPLUS.names[1], FERPLUS.index["happy"]
+        (8, 'happy', 1)
+    """
 
     name: str
     names: tuple[str, ...]
@@ -33,15 +38,40 @@ class Taxonomy:
 
 
 FER2013 = Taxonomy("fer2013", ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))
-"""Integer labels of ``fer2013.csv``."""
+"""Integer labels of ``fer2013.csv``.
+
+Examples:
+    >>> FER2013.names
+    ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+"""
 FOLDERS = Taxonomy("folders", ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"))
-"""The alphabetical order that image-folder loaders give FER2013's Kaggle layout."""
+"""The alphabetical order that image-folder loaders give FER2013's Kaggle layout.
+
+Examples:
+    >>> FOLDERS.names
+    ('angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise')
+"""
 FERPLUS = Taxonomy("ferplus", ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"))
-"""The eight emotions of FER+ in the order of ``fer2013new.csv``."""
+"""The eight emotions of FER+ in the order of ``fer2013new.csv``.
+
+Examples:
+    >>> FERPLUS.names
+    ('neutral', 'happy', 'surprise', 'sad', 'angry', 'disgust', 'fear', 'contempt')
+"""
 FERPLUS_7 = Taxonomy("ferplus7", FERPLUS.names[:7])
-"""FER+ without contempt."""
+"""FER+ without contempt.
+
+Examples:
+    >>> FERPLUS_7.names == FERPLUS.names[:7]
+    True
+"""
 RAFDB = Taxonomy("rafdb", ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"))
-"""RAF-DB basic; its files number them from 1."""
+"""RAF-DB basic; its files number them from 1.
+
+Examples:
+    >>> RAFDB.names
+    ('surprise', 'fear', 'disgust', 'happy', 'sad', 'angry', 'neutral')
+"""
 
 TAXONOMIES: Mapping[str, Taxonomy] = {t.name: t for t in (FER2013, FOLDERS, FERPLUS, FERPLUS_7, RAFDB)}
 
@@ -67,7 +97,12 @@ ALIASES: Mapping[str, str] = {
 AGE_BINS: tuple[tuple[int, int], ...] = (
     (0, 2), (3, 9), (10, 19), (20, 29), (30, 39), (40, 49), (50, 59), (60, 69), (70, 99),
 )  # fmt: skip
-"""FairFace's nine bins as inclusive years; its last is "more than 70", closed here at 99."""
+"""FairFace's nine bins as inclusive years; its last is "more than 70", closed here at 99.
+
+Examples:
+    >>> len(AGE_BINS), AGE_BINS[3]
+    (9, (20, 29))
+"""
 
 SEVEN_AGE_RANGES: tuple[tuple[int, int], ...] = (
     (1, 2), (3, 9), (10, 20), (21, 27), (28, 45), (46, 65), (66, 116),
@@ -76,7 +111,12 @@ SEVEN_AGE_RANGES: tuple[tuple[int, int], ...] = (
 
 
 def age_bin_names(bins: Sequence[tuple[int, int]] = AGE_BINS) -> tuple[str, ...]:
-    """``("0-2", "3-9", …, "70-99")``."""
+    """``("0-2", "3-9", …, "70-99")``.
+
+    Examples:
+        >>> age_bin_names()[:3]
+        ('0-2', '3-9', '10-19')
+    """
     return tuple(f"{low}-{high}" for low, high in bins)
 
 
@@ -97,7 +137,12 @@ def number_ranges(labels: Sequence[str]) -> tuple[tuple[int, int], ...] | None:
 
 
 def canonical(label: str) -> str:
-    """Mien's name of an emotion label in any known spelling; raises `InputError` for an unknown one."""
+    """Mien's name of an emotion label in any known spelling; raises `InputError` for an unknown one.
+
+    Examples:
+        >>> canonical("Happiness"), canonical("anger")
+        ('happy', 'angry')
+    """
     name = label.strip().lower()
     name = ALIASES.get(name, name)
     if name not in FERPLUS.index:
@@ -114,6 +159,10 @@ def remap(probabilities: NDArray[np.floating], source: Taxonomy, target: Taxonom
 
     Labels that ``target`` lacks are dropped and the rest renormalised; labels that ``source`` lacks get 0. A row with
     nothing left becomes all zeros.
+
+    Examples:
+        >>> remap(np.eye(8)[[7, 1]], FERPLUS, FER2013).argmax(axis=1), FER2013.names[3]
+        (array([0, 3]), 'happy')
     """
     if probabilities.ndim != 2 or probabilities.shape[1] != len(source):
         raise InputError(f"expected probabilities of shape (n, {len(source)}), got {probabilities.shape}")

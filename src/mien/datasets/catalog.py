@@ -31,6 +31,10 @@ class ReadOptions:
             are classes of the dataset's own.
         crop: crops the face of each image, see `mien.datasets.fairface.read_fairface`; needs ``size``.
         progress: called with (images done, images in all) while cropping.
+
+    Examples:
+        >>> ReadOptions(labels=("own",)).own, ReadOptions(labels=("0=calm", "1=tense")).names
+        (True, ('0=calm', '1=tense'))
     """
 
     size: int | None = None
@@ -58,6 +62,10 @@ class DatasetFormat:
         licence: one line.
         read: the reader.
         takes: names of the fields of `ReadOptions` that the reader takes.
+
+    Examples:
+        >>> sorted(DATASET_FORMATS["folders"].takes)
+        ['labels', 'size']
     """
 
     description: str
@@ -121,7 +129,12 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
         lambda path, options: prepared_file.read_prepared(path),
     ),
 }
-"""Name of the format → its description and reader."""
+"""Name of the format → its description and reader.
+
+Examples:
+    >>> list(DATASET_FORMATS)
+    ['fer2013', 'folders', 'listed', 'hf', 'fairface', 'rafdb', 'combined-faces', 'prepared']
+"""
 
 
 def read_dataset(path: str | os.PathLike[str], kind: str = "auto", options: ReadOptions | None = None) -> Dataset:
@@ -136,6 +149,14 @@ def read_dataset(path: str | os.PathLike[str], kind: str = "auto", options: Read
         MissingFileError: no such file or folder.
         InputError: an unknown kind, or an option that it does not take.
         DataError: an unknown layout (code "dataset-unrecognised"), or a damaged dataset.
+
+    Examples:
+        >>> from mien.datasets.image_folder_writer import write_image_folders
+        >>> write_image_folders(dataset, "folders")
+        70
+        >>> read = read_dataset("folders")
+        >>> read.info.name, len(read), read.size
+        ('folders', 70, (48, 48))
     """
     source, options = Path(path), options or ReadOptions()
     if kind not in ("auto", *DATASET_FORMATS):
@@ -162,6 +183,10 @@ def detect_format(path: str | os.PathLike[str], *, own: bool = False) -> str:
     Raises:
         MissingFileError: no such file or folder.
         DataError: none of them (code "dataset-unrecognised").
+
+    Examples:
+        >>> detect_format("made.parquet")
+        'prepared'
     """
     source = Path(path)
     if not source.exists():

@@ -44,6 +44,11 @@ class CleaningRule:
         measure: a dataset, and a face check where the rule needs one → ``(n,)`` numbers.
         needs: what the dataset, or the caller, must provide.
         depends_on_others: an image's number depends on the other images, so it is measured again when some are gone.
+
+    Examples:
+        >>> rule = CLEANING_RULES["constant"]
+        >>> rule.description, rule.flags(np.array([0.0, 50.0]), rule.threshold).tolist()
+        ('images of one brightness', [True, False])
     """
 
     description: str
@@ -70,6 +75,11 @@ class CleaningStep:
         threshold: the threshold that was used.
         alone: images that it removes from the whole dataset.
         in_sequence: images that it removes from those that the rules before it left.
+
+    Examples:
+        >>> step = clean_dataset(dataset, ["constant"]).steps[0]
+        >>> step.rule, sum_counts(step.alone)
+        ('constant', 0)
     """
 
     rule: str
@@ -87,6 +97,11 @@ class CleaningResult:
         index: ``(m,)`` their positions in the dataset before.
         steps: one per rule, in the order in which they were applied.
         before: number of images before.
+
+    Examples:
+        >>> cleaned = clean_dataset(dataset, ["constant"])
+        >>> len(cleaned.dataset), sum_counts(cleaned.after), list(cleaned.to_dict())
+        (70, 70, ['before', 'rules', 'after', 'notes'])
     """
 
     dataset: Dataset
@@ -163,7 +178,12 @@ CLEANING_RULES: Mapping[str, CleaningRule] = {
         _without_detector(earlier_copies), depends_on_others=True,
     ),
 }  # fmt: skip
-"""Name → rule, in the order in which they are applied."""
+"""Name → rule, in the order in which they are applied.
+
+Examples:
+    >>> list(CLEANING_RULES)
+    ['constant', 'not-a-face', 'undetected', 'blur', 'ambiguous', 'disagreement', 'contradictory', 'duplicate']
+"""
 
 
 def default_rules(dataset: Dataset) -> tuple[str, ...]:
@@ -199,6 +219,12 @@ def clean_dataset(
     Raises:
         InputError: an unknown rule, a threshold of a rule that is not applied, or a rule that needs what the dataset
             lacks.
+
+    Examples:
+        >>> black = np.zeros_like(dataset.images[:1])
+        >>> cleaned = clean_dataset(replace(dataset, images=np.concatenate([black, dataset.images[1:]])), ["constant"])
+        >>> cleaned.dataset.info.dropped
+        (('cleaning: constant', 1),)
     """
     selected = default_rules(dataset) if rules is None else tuple(name for name in CLEANING_RULES if name in rules)
     _check(dataset, selected, rules or (), thresholds or {}, has_face)

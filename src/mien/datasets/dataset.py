@@ -48,6 +48,10 @@ class DatasetInfo:
         dropped: (reason, count) of the rows of the source that were left out, largest first.
         notes: choices that changed the rows or the pixels, such as the target rule or the crop.
         classes: names of the classes, in order, of a dataset with classes of its own; else empty.
+
+    Examples:
+        >>> DatasetInfo("moods", "own", classes=("calm", "tense")).classes
+        ('calm', 'tense')
     """
 
     name: str
@@ -80,6 +84,17 @@ class Dataset:
         race: ``(n,)`` str, in the dataset's own words.
         found: ``(n,)`` bool, whether a face was detected and cropped.
         features: name, such as "hog" → ``(n, length)`` float32, extra inputs of a network beside the pixels.
+
+    Examples:
+        >>> len(dataset), dataset.size, dataset.channels, dataset.taxonomy.names[3]
+        (70, (48, 48), 1, 'happy')
+        >>> len(dataset.select("test")), len(dataset[dataset.emotion == 3]), list(dataset.labels())
+        (14, 10, ['emotion'])
+        >>> dataset.canonical_label("Happiness"), dataset.sha256()[:8] == dataset[::-1].sha256()[:8]
+        ('happy', False)
+        >>> fewer = dataset.drop(np.where(dataset.emotion == 1, "rare", "")).with_note("without disgust")
+        >>> len(fewer), fewer.info.dropped, fewer.info.notes
+        (60, (('rare', 10),), ('without disgust',))
     """
 
     images: NDArray[np.uint8]

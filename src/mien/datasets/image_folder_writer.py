@@ -67,6 +67,12 @@ def write_image_folders(
     Raises:
         InputError: a dataset without emotions, an emotion that is not among the classes, an unknown kind or suffix, or
             a folder that is not empty.
+
+    Examples:
+        >>> write_image_folders(dataset, "faces")
+        70
+        >>> sorted(path.name for path in Path("faces/test").iterdir())[:4]
+        ['angry', 'disgust', 'fear', 'happy']
     """
     target = Path(folder)
     if kind not in IMAGE_KINDS or suffix not in SUFFIXES:

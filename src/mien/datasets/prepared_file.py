@@ -46,6 +46,10 @@ def write_prepared(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
 
     Returns:
         The path.
+
+    Examples:
+        >>> write_prepared(dataset, "copy.parquet").read_bytes() == Path("made.parquet").read_bytes()
+        True
     """
     pa, pq = import_parquet(_WHAT)
     width, height = dataset.size
@@ -104,6 +108,10 @@ def read_prepared(path: str | os.PathLike[str]) -> Dataset:
     Raises:
         MissingFileError: no such file.
         DataError: not a prepared dataset, one of another version, or a damaged one.
+
+    Examples:
+        >>> read_prepared("made.parquet").sha256() == dataset.sha256()
+        True
     """
     table, document = _open(Path(path), columns=True)
     try:
@@ -142,6 +150,10 @@ def read_prepared_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         MissingFileError: no such file.
         DataError: not a prepared dataset or one of another version.
+
+    Examples:
+        >>> read_prepared_info("made.parquet")["taxonomy"]
+        'fer2013'
     """
     return _open(Path(path), columns=False)[1]
 

@@ -29,6 +29,11 @@ def resplit(dataset: Dataset, shares: tuple[float, float, float], seed: int = 0)
 
     Raises:
         InputError: a share of 0 or less.
+
+    Examples:
+        >>> new = resplit(dataset, (80, 10, 10))
+        >>> [int((new.split == name).sum()) for name in ("train", "validation", "test")]
+        [56, 7, 7]
     """
     if min(shares) <= 0:
         raise InputError(f"every split needs a share above 0, got {', '.join(f'{share:g}' for share in shares)}")
@@ -66,6 +71,11 @@ def hold_out(dataset: Dataset, share: float, seed: int = 0) -> Dataset:
     Raises:
         InputError: another share, or there are validation images already.
         DataError: too few training images for that.
+
+    Examples:
+        >>> bare = dataset[dataset.split != "validation"]
+        >>> len(hold_out(bare, 0.25).select("validation"))
+        10
     """
     if not 0 < share < 1:
         raise InputError(f"the share of validation must be above 0 and below 1, got {share:g}")

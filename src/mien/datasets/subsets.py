@@ -19,6 +19,10 @@ def select_emotions(dataset: Dataset, names: Sequence[str]) -> Dataset:
 
     Raises:
         InputError: the dataset has no emotions, or not this one.
+
+    Examples:
+        >>> len(select_emotions(dataset, ["happy", "sadness"]))
+        20
     """
     taxonomy = dataset.taxonomy
     if dataset.emotion is None or taxonomy is None:
@@ -44,6 +48,10 @@ def first_per_emotion(dataset: Dataset, count: int) -> Dataset:
 
     Raises:
         InputError: the dataset has no emotions, or a count below 1.
+
+    Examples:
+        >>> len(first_per_emotion(dataset, 1).select("train"))
+        7
     """
     if dataset.emotion is None:
         raise InputError(f"{dataset.info.name} has no emotions to count by")
@@ -67,6 +75,10 @@ def limit_per_emotion(dataset: Dataset, limits: Mapping[str, int], seed: int = 0
 
     Raises:
         InputError: the dataset has no emotions, or not this one; or a limit below 1.
+
+    Examples:
+        >>> len(limit_per_emotion(dataset, {"happy": 5}))
+        65
     """
     if dataset.emotion is None or dataset.taxonomy is None:
         raise InputError(f"{dataset.info.name} has no emotions to count by")
@@ -89,6 +101,10 @@ def subsample(dataset: Dataset, images: int, seed: int, *, splits: Collection[st
     """At most ``images`` random rows of each of ``splits``, in their order; the other splits are left out.
 
     The same seed and dataset give the same rows; ``info.notes`` records both.
+
+    Examples:
+        >>> len(subsample(dataset, 10, seed=0, splits=("train",)))
+        10
     """
     if images < 1:
         raise InputError(f"a sample needs at least 1 image, got {images}")

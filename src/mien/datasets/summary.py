@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """One line of a table: number of images in each split, in the order of `mien.datasets.dataset.SPLITS`."""
+    """One line of a table: number of images in each split, in the order of `mien.datasets.dataset.SPLITS`.
+
+    Examples:
+        >>> summarise_dataset(dataset).groups["emotion"][3].total
+        10
+    """
 
     name: str
     counts: tuple[int, int, int]
@@ -44,6 +49,10 @@ class DatasetSummary:
         distinct: different images, by exact pixels.
         leaked: images of validation and test that are in train too.
         dropped: (reason, count) of the rows left out.
+
+    Examples:
+        >>> sorted(summarise_dataset(dataset).to_dict())
+        ['channels', 'distinct', 'dropped', 'emotion', 'images', 'leaked', 'name', 'size']
     """
 
     name: str
@@ -87,7 +96,12 @@ class TargetRuleSummary:
 
 
 def summarise_dataset(dataset: Dataset) -> DatasetSummary:
-    """Count the images of a dataset."""
+    """Count the images of a dataset.
+
+    Examples:
+        >>> [(one.name, one.counts) for one in summarise_dataset(dataset).groups["emotion"]][:2]
+        [('angry', (6, 2, 2)), ('disgust', (6, 2, 2))]
+    """
     groups: dict[str, tuple[SplitCounts, ...]] = {}
     if dataset.emotion is not None and dataset.taxonomy is not None:
         groups["emotion"] = _classes(dataset, dataset.emotion, dataset.taxonomy.names)

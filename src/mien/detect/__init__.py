@@ -28,6 +28,10 @@ class DetectorInfo:
         trained_on: keys of `mien.dataset_terms.DATASET_TERMS`.
         labels_from: keys of the datasets behind the detectors that made its labels.
         takes_threshold: whether its faces have scores that can be compared with a threshold.
+
+    Examples:
+        >>> DETECTORS["mien"].landmarks, DETECTORS["haar"].landmarks, DETECTORS["haar"].needs
+        (True, False, "pip install 'mien[opencv]', below 5")
     """
 
     summary: str
@@ -125,7 +129,12 @@ DETECTORS: Mapping[str, DetectorInfo] = MappingProxyType(
         ),
     }
 )
-"""Every detector by name: the one place to add another."""
+"""Every detector by name: the one place to add another.
+
+Examples:
+    >>> list(DETECTORS)
+    ['mien', 'mtcnn', 'yunet', 'res10', 'haar']
+"""
 
 
 def make_detector(
@@ -143,8 +152,9 @@ def make_detector(
         ModelError: weights are missing or damaged.
 
     Examples:
-        >>> make_detector("haar").name
-        'haar'
+        >>> detector = make_detector(DetectionOptions(min_face=48), threads=1)
+        >>> detector.name, len(detector.detect(mien.load_image("photo.jpg").rgb))
+        ('mien', 1)
     """
     if not isinstance(options, DetectionOptions):
         options = DetectionOptions() if options is None else DetectionOptions(options)

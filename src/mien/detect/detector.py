@@ -15,7 +15,20 @@ if TYPE_CHECKING:
 
 
 class Detector(Protocol):
-    """Finds faces in one picture. Safe to call from several threads."""
+    """Finds faces in one picture. Safe to call from several threads.
+
+    Examples:
+        >>> class WholePicture:
+        ...     name = "default"
+        ...     def detect(self, rgb):
+        ...         height, width = rgb.shape[:2]
+        ...         return mien.Faces.detected(np.array([[0, 0, width, height]]), np.ones(1), None, (width, height))
+        >>> detector = WholePicture()
+        >>> detector.name, len(detector.detect(np.zeros((48, 64, 3), np.uint8)))
+        ('default', 1)
+        >>> mien.Analyzer(models=[], detector=detector).analyze("photo.jpg")[0].box
+        (0.0, 0.0, 512.0, 512.0)
+    """
 
     @property
     def name(self) -> str:
@@ -29,7 +42,17 @@ class Detector(Protocol):
 
 @runtime_checkable
 class BatchDetector(Protocol):
-    """A detector that also takes several pictures at once."""
+    """A detector that also takes several pictures at once.
+
+    Examples:
+        >>> from mien.detect import make_detector
+        >>> detector = make_detector("mien", threads=1)
+        >>> isinstance(detector, BatchDetector)
+        True
+        >>> pictures = [mien.load_image(name).rgb for name in ("photo.jpg", "other.jpg")]
+        >>> [len(faces) for faces in detector.detect_batch(pictures)]
+        [1, 1]
+    """
 
     def detect_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Faces]:
         """As `Detector.detect` for each RGB uint8 ``(h, w, 3)`` picture."""
@@ -38,7 +61,17 @@ class BatchDetector(Protocol):
 
 @runtime_checkable
 class RefiningDetector(Protocol):
-    """A detector that can also detect faces only where some are expected."""
+    """A detector that can also detect faces only where some are expected.
+
+    Examples:
+        >>> from mien.detect import make_detector
+        >>> detector = make_detector("mien", threads=1)
+        >>> isinstance(detector, RefiningDetector), 0 < detector.recovery_score < 1
+        (True, True)
+        >>> faces, origin = detector.refine(mien.load_image("photo.jpg").rgb, result.boxes)
+        >>> len(faces), origin
+        (1, array([0]))
+    """
 
     @property
     def recovery_score(self) -> float:

@@ -23,6 +23,10 @@ class DetectionOptions:
 
     Raises:
         InputError: a value out of range.
+
+    Examples:
+        >>> DetectionOptions("mien", min_face=48, threshold=0.8).max_side is None
+        True
     """
 
     detector: str = defaults.DETECTOR

@@ -52,6 +52,23 @@ class AnnotatedVideo:
         folder: folder of the parts.
         frames: number of frames so far, including those that were kept; checkpoints store it.
         problems: problems with the sound, one line each.
+
+    Examples:
+        >>> with AnnotatedVideo("annotated.mp4") as video, analyzer.stream("clip.mp4", end=0.4) as frames:
+        ...     for frame in frames:
+        ...         video.write(frame)
+        >>> video.frames, Path("annotated.mp4").stat().st_size > 1000
+        (10, True)
+
+        Written in parts that can be played at once; sound comes from the video itself, at the end:
+
+        >>> video = AnnotatedVideo("second.mp4")
+        >>> with analyzer.stream("clip.mp4", end=0.2) as frames:
+        ...     video.write(next(iter(frames)))
+        >>> video.flush()
+        >>> video.close(audio_from="clip.mp4").name
+        'second.mp4'
+        >>> video.stop()
     """
 
     def __init__(

@@ -49,6 +49,16 @@ class Blur:
 
     Raises:
         InputError: a value that does not exist, or a number below 1.
+
+    Examples:
+        >>> blur = Blur("others", keep=frozenset({1}), style="solid")
+        >>> blur.hides(1), blur.hides(2), blur.describe()
+        (False, True, {'whose': 'others', 'keep': [1], 'style': 'solid'})
+        >>> blurred = blur.apply(np.zeros((64, 64, 3), np.uint8), [(2, (16.0, 16.0, 48.0, 48.0))])
+        >>> int(blurred.max())
+        96
+        >>> result.save("blurred.png", blur=Blur()).name
+        'blurred.png'
     """
 
     whose: str = "all"

@@ -48,6 +48,10 @@ def write_blurred_video(
     Raises:
         VideoError: the video cannot be read any more.
         OutputError: the file cannot be written.
+
+    Examples:
+        >>> write_blurred_video(report, Path("clip.mp4"), "blurred.mp4", Blur()).name
+        'blurred.mp4'
     """
     boxes = boxes_to_hide(report, blur)
     rows = rows_by_frame(report.rows.records)

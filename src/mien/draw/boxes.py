@@ -56,6 +56,13 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None, *, blur: Bl
         InputError: there is no picture, or it has another size than the faces' picture.
         ImageError: the file that the faces come from cannot be read any more.
         MissingFileError: it does not exist any more.
+
+    Examples:
+        >>> draw_faces(result).shape
+        (512, 512, 3)
+        >>> faces = analyzer.analyze_batch(["photo.jpg"])[0]
+        >>> draw_faces(faces, mien.load_image("photo.jpg").rgb).shape
+        (512, 512, 3)
     """
     rgb = _picture_to_draw_on(faces, image).copy()
     if rgb.shape[1::-1] != faces.image_size:
@@ -96,6 +103,10 @@ def save_faces(faces: Faces, path: str | os.PathLike[str], *, blur: Blur | None 
         InputError: no picture format that can be written has this suffix, the format cannot hold a picture of this
             size, the result has no picture to draw on, or ``path`` is the picture that was analysed.
         OutputError: the file cannot be written.
+
+    Examples:
+        >>> save_faces(result, "annotated.jpg").name
+        'annotated.jpg'
     """
     from PIL import Image
 

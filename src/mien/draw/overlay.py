@@ -30,6 +30,13 @@ class VideoOverlay:
     its smoothed probability, the three most probable ones as bars, and the labels of other heads, such as the age range
     pooled so far. A panel keeps its size and its side of the face from frame to frame, and moves elsewhere only when it
     would cover something.
+
+    Examples:
+        >>> overlay = VideoOverlay()
+        >>> with analyzer.stream("clip.mp4", end=0.2) as frames:
+        ...     pictures = [overlay.draw(frame) for frame in frames]
+        >>> len(pictures), pictures[0].shape
+        (5, (144, 320, 3))
     """
 
     def __init__(self) -> None:
@@ -70,6 +77,11 @@ def draw_video_frame(moment: VideoFrame, overlay: VideoOverlay | None = None) ->
     Args:
         moment: the frame.
         overlay: keeps the positions of the labels in the previous frame; None draws the frame alone.
+
+    Examples:
+        >>> with analyzer.stream("clip.mp4", end=0.2) as frames:
+        ...     print(draw_video_frame(next(iter(frames))).shape)
+        (144, 320, 3)
     """
     return (overlay or VideoOverlay()).draw(moment)
 

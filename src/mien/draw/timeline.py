@@ -63,6 +63,10 @@ def save_timeline(
         MissingExtraError: matplotlib is not installed.
         InputError: there is no such track, or no such format.
         OutputError: the file cannot be written.
+
+    Examples:
+        >>> save_timeline(report, "timeline.svg", track=1).name
+        'timeline.svg'
     """
     target = output_file(path)
     suffix = figure_suffix(path, target)
@@ -77,7 +81,12 @@ def save_timeline(
 
 
 def draw_track(report: VideoReport, number: int, *, head: str | None = None, columns: int = 400) -> Figure:
-    """The timeline of one face as a matplotlib figure; ``columns`` limits the number of points."""
+    """The timeline of one face as a matplotlib figure; ``columns`` limits the number of points.
+
+    Examples:
+        >>> draw_track(report, 1).get_size_inches().tolist()
+        [12.0, 3.9]
+    """
     track = report.track(number)
     name = _head(report, head)
     series = series_by_track(report, name)[number]
@@ -107,7 +116,12 @@ def draw_track(report: VideoReport, number: int, *, head: str | None = None, col
 
 
 def draw_timeline(report: VideoReport, *, head: str | None = None) -> Figure:
-    """The timelines of all faces as a matplotlib figure."""
+    """The timelines of all faces as a matplotlib figure.
+
+    Examples:
+        >>> len(draw_timeline(report).axes)
+        1
+    """
     span = time_span(report)
     name = _head(report, head)
     labels = () if name is None else report.heads[name].labels

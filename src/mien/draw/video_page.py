@@ -55,6 +55,10 @@ def write_html(
     Raises:
         InputError: ``path`` is a folder, or a thumbnail is not a picture.
         OutputError: the file cannot be written.
+
+    Examples:
+        >>> write_html(report, "report.html").read_text(encoding="utf-8").startswith("<!")
+        True
     """
     target = output_file(path)
     text = _page(report, thumbnails or {})

@@ -45,6 +45,10 @@ class Estimate:
         value: of all the data.
         low: lower end.
         high: upper end.
+
+    Examples:
+        >>> Estimate(0.75, 0.6, 0.9).to_dict()
+        {'value': 0.75, 'low': 0.6, 'high': 0.9}
     """
 
     value: float
@@ -69,6 +73,10 @@ class Difference:
         end: seconds.
         first: label of the first coding, `NONE` for none.
         second: label of the second.
+
+    Examples:
+        >>> Difference("face 1 emotion", 1.0, 1.5, "happy", "neutral").end
+        1.5
     """
 
     pair: str
@@ -88,6 +96,13 @@ class LabelAgreement:
         kappa: of this label against all others.
         seconds: time with this label in the first and in the second coding.
         events: number of events in the first and in the second coding, and matched ones.
+
+    Examples:
+        >>> from mien.exchange.coding import report_coding
+        >>> coding = report_coding(report)
+        >>> agreement = measure_agreement(pair_tiers(coding, coding, head="emotion"))
+        >>> [(one.label, one.events) for one in agreement.per_label]
+        [('happy', (1, 1, 1)), ('neutral', (1, 1, 1))]
     """
 
     label: str
@@ -117,6 +132,15 @@ class Agreement:
         differences: the longest first.
         pairs: names of the tiers that were compared.
         blocks: number of blocks that were resampled; intervals from less than `FEW_BLOCKS` are too narrow.
+
+    Examples:
+        >>> from mien.exchange.coding import report_coding
+        >>> coding = report_coding(report)
+        >>> agreement = measure_agreement(pair_tiers(coding, coding, head="emotion"))
+        >>> agreement.observed.value, agreement.differences, round(agreement.compared, 2)
+        (1.0, (), 2.0)
+        >>> sorted(agreement.to_dict())[:4]
+        ['blocks', 'confusion_seconds', 'differences', 'events']
     """
 
     labels: tuple[str, ...]
@@ -182,6 +206,12 @@ def pair_tiers(
 
     Raises:
         InputError: a name that does not exist; no pair.
+
+    Examples:
+        >>> mine = Coding("clip.mp4", (Tier("face 1", "emotion", (Interval(0.0, 1.0, "happy"),)),), 0.0, 1.0)
+        >>> theirs = Coding("clip.mp4", (Tier("child", "", (Interval(0.0, 0.8, "happy"),)),), 0.0, 1.0)
+        >>> [(one.name, other.name) for one, other in pair_tiers(mine, theirs)]
+        [('face 1 emotion', 'child')]
     """
     mine, theirs = _of_head(first, head), _of_head(second, head)
     if pairs:
@@ -256,6 +286,15 @@ def measure_agreement(
 
     Raises:
         InputError: no time to compare; a tolerance, a block or a number of resamples that is none.
+
+    Examples:
+        >>> first = Tier("", "", (Interval(0.0, 6.0, "happy"), Interval(6.0, 10.0, "sad")))
+        >>> second = Tier("", "", (Interval(0.0, 5.0, "happy"), Interval(5.0, 10.0, "sad")))
+        >>> agreement = measure_agreement([(first, second)], span=(0.0, 10.0))
+        >>> round(agreement.observed.value, 2), round(agreement.kappa.value, 2)
+        (0.9, 0.8)
+        >>> [(one.start, one.end, one.first, one.second) for one in agreement.differences]
+        [(5.0, 6.0, 'happy', 'sad')]
     """
     if not (tolerance >= 0 and block > 0 and resamples > 0):
         raise InputError("tolerance is at least 0 seconds; block and resamples are above 0")
@@ -486,7 +525,15 @@ def _differences(tiers: Sequence[tuple[Tier, Tier]], pieces: Sequence[Sequence[P
 
 
 def difference_coding(agreement: Agreement, tiers: Sequence[tuple[Tier, Tier]], source: str | None) -> Coding:
-    """Both codings and their differences as tiers below each other, to be looked at in ELAN, BORIS or Praat."""
+    """Both codings and their differences as tiers below each other, to be looked at in ELAN, BORIS or Praat.
+
+    Examples:
+        >>> first = Tier("", "", (Interval(0.0, 6.0, "happy"), Interval(6.0, 10.0, "sad")))
+        >>> second = Tier("", "", (Interval(0.0, 5.0, "happy"), Interval(5.0, 10.0, "sad")))
+        >>> tiers = [(first, second)]
+        >>> [tier.name for tier in difference_coding(measure_agreement(tiers), tiers, "clip.mp4").tiers]
+        ['coding (first)', 'coding (second)', 'coding (differences)']
+    """
     found: list[Tier] = []
     for one, other in tiers:
         differences = tuple(

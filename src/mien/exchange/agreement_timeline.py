@@ -34,6 +34,13 @@ def save_agreement_timeline(
         InputError: another suffix.
         MissingExtraError: matplotlib is not installed (extra ``plots``).
         OutputError: the file cannot be written.
+
+    Examples:
+        >>> from mien.exchange.agreement import measure_agreement, pair_tiers
+        >>> from mien.exchange.coding import report_coding
+        >>> tiers = pair_tiers(report_coding(report), report_coding(report), head="emotion")
+        >>> save_agreement_timeline(measure_agreement(tiers), tiers, "agreement.png").name
+        'agreement.png'
     """
     target = output_file(path)
     suffix = figure_suffix(path, target)

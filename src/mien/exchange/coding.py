@@ -37,6 +37,10 @@ class Interval:
 
     Raises:
         DataError: times that are no numbers, or an end before the start.
+
+    Examples:
+        >>> Interval(1.0, 2.5, "happy").label
+        'happy'
     """
 
     start: float
@@ -56,6 +60,10 @@ class Tier:
         subject: such as "face 1"; may be empty.
         head: such as "emotion"; may be empty.
         intervals: in order of time.
+
+    Examples:
+        >>> Tier("face 1", "emotion", (Interval(1.0, 2.5, "happy"),)).name
+        'face 1 emotion'
     """
 
     subject: str
@@ -80,6 +88,12 @@ class Coding:
         labels: head → its labels in order, as far as they are known.
         ordered: heads whose labels have an order.
         rate: frames per second, 0 where it is not known.
+
+    Examples:
+        >>> tiers = (Tier("face 1", "emotion", (Interval(1.0, 2.5, "happy"),)),)
+        >>> coding = Coding("clip.mp4", tiers, start=0.0, end=10.0)
+        >>> coding.subjects, coding.head_labels("emotion")
+        (('face 1',), ('happy',))
     """
 
     source: str | None
@@ -107,7 +121,12 @@ def subject_name(track: int) -> str:
 
 
 def report_coding(report: VideoReport) -> Coding:
-    """The episodes of a report, and for heads whose labels have an order the runs of the most probable label."""
+    """The episodes of a report, and for heads whose labels have an order the runs of the most probable label.
+
+    Examples:
+        >>> [tier.name for tier in report_coding(report).tiers]
+        ['face 1 emotion', 'face 1 age', 'face 2 emotion', 'face 2 age']
+    """
     times = frame_times(report.rows.records)
     start, end = span(report)
     tiers = []

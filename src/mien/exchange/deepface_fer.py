@@ -35,6 +35,11 @@ def to_deepface(faces: Faces) -> list[dict[str, Any]]:
 
     Source:
         deepface 0.0.103, ``modules/demography.py`` and ``modules/detection.py``.
+
+    Examples:
+        >>> face = to_deepface(result)[0]
+        >>> face["dominant_emotion"], sorted(face), face["region"]["x"]
+        ('happy', ['age', 'dominant_emotion', 'emotion', 'face_confidence', 'region'], 179)
     """
     boxes = _whole_boxes(faces)
     emotions = None if faces.emotions is None else _fer2013_probabilities(faces)
@@ -65,6 +70,11 @@ def to_fer(faces: Faces) -> list[dict[str, Any]]:
 
     Source:
         fer 25.10.3, ``fer/fer.py``.
+
+    Examples:
+        >>> face = to_fer(result)[0]
+        >>> len(face["box"]), max(face["emotions"], key=face["emotions"].get)
+        (4, 'happy')
     """
     if faces.emotions is None:
         raise InputError("these faces have no emotions", advice="analyse them with an emotion model first")

@@ -31,6 +31,10 @@ class ExportFormat:
         summary: what it is, in a line.
         suffix: of the file of a video, added to the video's name; empty for a folder that all videos share.
         write: from the report, the file (or the folder) and the video's name, to the files that were written.
+
+    Examples:
+        >>> FORMATS["eaf"].suffix, FORMATS["eaf"].summary
+        ('.eaf', 'ELAN annotations: a tier per face and head')
     """
 
     summary: str
@@ -75,7 +79,12 @@ FORMATS: Mapping[str, ExportFormat] = {
     "openface": ExportFormat("table with the column names of OpenFace 2", "-openface.csv",
                              lambda report, path, name: [write_openface(report, path)]),
 }  # fmt: skip
-"""Name of a format → how it is written."""
+"""Name of a format → how it is written.
+
+Examples:
+    >>> list(FORMATS)
+    ['boris', 'eaf', 'textgrid', 'bids', 'openface']
+"""
 
 CODING_FILES: Mapping[str, Callable[[Coding, Path], bytes]] = {
     ".boris": boris_file,
@@ -83,7 +92,12 @@ CODING_FILES: Mapping[str, Callable[[Coding, Path], bytes]] = {
     ".textgrid": textgrid_file,
     ".csv": table_file,
 }
-"""Suffix → the content of the file of a coding."""
+"""Suffix → the content of the file of a coding.
+
+Examples:
+    >>> list(CODING_FILES)
+    ['.boris', '.eaf', '.textgrid', '.csv']
+"""
 
 
 def parse_formats(names: Iterable[str]) -> tuple[str, ...]:
@@ -120,6 +134,10 @@ def export_report(report: VideoReport, folder: Path, formats: Iterable[str], nam
     Raises:
         InputError: an unknown format; a file that is the video itself; one that exists and people may have corrected.
         OutputError: a file cannot be written.
+
+    Examples:
+        >>> sorted(path.name for path in export_report(report, Path("coding"), ["boris", "openface"]))
+        ['clip-openface.csv', 'clip.boris']
     """
     chosen = parse_formats(formats)
     stem = name or (Path(report.source).stem if report.source is not None else "") or "video"
@@ -139,6 +157,10 @@ def write_coding(coding: Coding, path: Path) -> Path:
     Raises:
         InputError: another suffix.
         OutputError: it cannot be written.
+
+    Examples:
+        >>> write_coding(report_coding(report), Path("clip.eaf")).name
+        'clip.eaf'
     """
     render = CODING_FILES.get(".csv" if not path.suffix and is_special(path) else path.suffix.lower())
     if render is None:
@@ -162,6 +184,11 @@ def read_coding(path: Path, observation: str | None = None) -> Coding:
         MissingFileError: there is no such file.
         InputError: another suffix; an observation that does not exist.
         DataError: the file is damaged or of another kind.
+
+    Examples:
+        >>> _ = write_coding(report_coding(report), Path("clip.TextGrid"))
+        >>> [interval.label for interval in read_coding(Path("clip.TextGrid")).tiers[0].intervals]
+        ['happy']
     """
     if path.is_dir():
         path = path / "summary.json"

@@ -55,8 +55,14 @@ class Head:
         ModelError: a value of the wrong type or out of range.
 
     Examples:
-        >>> Head("age", ("0-2", "3-9", "10-19"), ordered=True).ranges
-        ((0, 2), (3, 9), (10, 19))
+        >>> head = Head("age", ("0-2", "3-9", "10-19"), ordered=True)
+        >>> head.ranges, head.readout().temperature
+        (((0, 2), (3, 9), (10, 19)), 1.0)
+        >>> emotion = analyzer.models.models["emotion"].card.head("ferplus")
+        >>> emotion.with_rule("default", 0.9).rule.coverage
+        0.9
+        >>> Head.from_dict({"name": "mood", "labels": ["calm", "tense"], "temperature": 1.0}).labels
+        ('calm', 'tense')
     """
 
     name: str
@@ -147,6 +153,11 @@ class CropFrame:
 
     Raises:
         ModelError: a value out of range.
+
+    Examples:
+        >>> frame = analyzer.models.models["emotion"].card.frame
+        >>> len(frame.landmarks), 0 < frame.box_weight < 1
+        (5, True)
     """
 
     landmarks: tuple[tuple[float, float], ...]

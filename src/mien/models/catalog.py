@@ -25,6 +25,10 @@ class ShippedModel:
         summary: one line for people.
         trained_on: keys of `mien.dataset_terms.DATASET_TERMS`.
         quantized: whether its weights are in 8 bits; such a network cannot be differentiated.
+
+    Examples:
+        >>> MODELS["age"].task, MODELS["age"].summary
+        ('age', '9 age ranges (FairFace)')
     """
 
     filename: str
@@ -61,6 +65,12 @@ MODELS: Mapping[str, ShippedModel] = {
         quantized=True,
     ),
 }
+"""Every shipped model by name.
+
+Examples:
+    >>> list(MODELS)
+    ['emotion', 'age', 'emotion-int8']
+"""
 
 
 def read_model(model: str | Path) -> bytes:
@@ -73,6 +83,11 @@ def read_model(model: str | Path) -> bytes:
         InputError: neither a name in the table nor a path that ends in ``.onnx``.
         MissingFileError: no such file.
         ModelError: a shipped file whose hash is wrong.
+
+    Examples:
+        >>> content = read_model("emotion")
+        >>> hashlib.sha256(content).hexdigest() == MODELS["emotion"].sha256
+        True
     """
     row = MODELS.get(str(model))
     path = Path(model) if row is None else FILES / row.filename

@@ -16,7 +16,16 @@ Options = dict[str, str]
 
 
 class DeviceWarning(UserWarning):
-    """Networks run on the processor, because the device that was asked for did not load."""
+    """Networks run on the processor, because the device that was asked for did not load.
+
+    Examples:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     _ = mien.Analyzer(models=[], device="migraphx")
+        >>> {warning.category.__name__ for warning in caught}
+        {'DeviceWarning'}
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,10 @@ class DeviceInfo:
         unit: which unit a device of this name may state after a colon, for people; empty for none.
         options: ``(unit or None, threads)`` → options of the provider.
         numbered: whether the unit is a number.
+
+    Examples:
+        >>> DEVICES["openvino"].provider, DEVICES["openvino"].needs
+        ('OpenVINOExecutionProvider', 'onnxruntime-openvino')
     """
 
     provider: str
@@ -112,7 +125,12 @@ DEVICES: Mapping[str, DeviceInfo] = MappingProxyType(
         ),
     }
 )
-"""Every device by name: the one place to add another. All but the processor take what they cannot run back to it."""
+"""Every device by name: the one place to add another. All but the processor take what they cannot run back to it.
+
+Examples:
+    >>> list(DEVICES)
+    ['cpu', 'cuda', 'tensorrt', 'openvino', 'coreml', 'directml', 'migraphx']
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,14 @@ class Model:
     Examples:
         >>> from mien.models.catalog import read_model
         >>> model = Model(read_model("emotion"), threads=1)
+        >>> model
+        Model('emotion', heads ferplus, fer2013)
         >>> crops = np.zeros((2, model.card.size, model.card.size, model.card.n_channels), np.uint8)
-        >>> model(crops)["emotion"].shape
-        (2, 8)
+        >>> model(crops)["ferplus"].shape, model.logits(crops)["ferplus"].shape
+        ((2, 8), (2, 8))
+        >>> probabilities, measures = model.predict(crops, flip=True)
+        >>> sorted(measures), model.network_inputs(crops)["images"].shape
+        (['covered', 'unlike'], (2, 1, 48, 48))
     """
 
     def __init__(

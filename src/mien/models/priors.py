@@ -10,4 +10,11 @@ PRIORS: Mapping[str, str] = {
     PHOTOS: "labels as frequent as in the photographs that the network learned from",
     BALANCED: "all labels equally frequent, as with posed or acted faces, or people of all ages",
 }
-"""Name of a prior → what it expects."""
+"""Name of a prior → what it expects.
+
+Examples:
+    >>> list(PRIORS)
+    ['default', 'photos', 'balanced']
+    >>> mien.Analyzer(models=["emotion"], prior="balanced", threads=1).models
+    ModelSet(emotion='emotion 0.1.0 prior balanced')
+"""

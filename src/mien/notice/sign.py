@@ -49,6 +49,11 @@ def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
         InputError: another suffix, no notice, or more languages than fit on one page.
         MissingExtraError: matplotlib is not installed.
         OutputError: the file cannot be written.
+
+    Examples:
+        >>> from mien.notice.texts import notice
+        >>> save_sign([notice("en"), notice("de")], "sign.pdf").name
+        'sign.pdf'
     """
     target = output_file(path)
     suffix = figure_suffix(path, target)
@@ -58,7 +63,13 @@ def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
 
 
 def draw_sign(notices: Sequence[Notice]) -> Figure:
-    """The sign as a matplotlib figure; errors as those of `save_sign`."""
+    """The sign as a matplotlib figure; errors as those of `save_sign`.
+
+    Examples:
+        >>> from mien.notice.texts import notice
+        >>> draw_sign([notice("en")]).get_size_inches().round(1).tolist()
+        [8.3, 11.7]
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -30,6 +30,11 @@ class Sentence:
         id: its name, the same in all languages.
         text: the sentence; blanks such as ``{operator}`` are filled by `Notice.filled`.
         sources: the articles that it is based on.
+
+    Examples:
+        >>> sentence = next(one for one in notice("en").sentences if one.blanks)
+        >>> sentence.blanks, sentence.cited.endswith("]")
+        (('operator',), True)
     """
 
     id: str
@@ -57,6 +62,11 @@ class Notice:
         heading: one line.
         review: that a jurist must read the text.
         sentences: in order.
+
+    Examples:
+        >>> text = notice("en").filled({"operator": "Example Ltd"}).to_text()
+        >>> "Example Ltd" in text, len(notice("en").short().sentences) < len(notice("en").sentences)
+        (True, True)
     """
 
     language: str
@@ -92,6 +102,11 @@ class Question:
         stop: whether a yes ends it: the use is prohibited.
         action: what follows.
         sources: the articles that it is based on.
+
+    Examples:
+        >>> question = checklist()[0]
+        >>> question.stop, len(question.sources) > 0
+        (True, True)
     """
 
     question: str
@@ -107,7 +122,12 @@ def _document() -> dict[str, Any]:
 
 
 def languages() -> tuple[str, ...]:
-    """Codes of the languages, English first."""
+    """Codes of the languages, English first.
+
+    Examples:
+        >>> languages()[:3], len(languages())
+        (('en', 'de', 'es'), 8)
+    """
     return tuple(_document()["languages"])
 
 
@@ -116,6 +136,12 @@ def notice(language: str) -> Notice:
 
     Raises:
         InputError: there is none in this language.
+
+    Examples:
+        >>> notice("de").name
+        'Deutsch'
+        >>> print(notice("en").short().to_text().splitlines()[0])
+        Facial expressions are analysed here
     """
     if language not in languages():
         raise InputError(f"no notice in the language {language!r}", advice=choose_one(language, languages()))
@@ -125,12 +151,22 @@ def notice(language: str) -> Notice:
 
 
 def checklist() -> tuple[Question, ...]:
-    """The questions to answer before use, those whose yes is a prohibition first."""
+    """The questions to answer before use, those whose yes is a prohibition first.
+
+    Examples:
+        >>> [question.stop for question in checklist()][:2]
+        [True, True]
+    """
     return tuple(Question(q["question"], q["stop"], q["action"], tuple(q["sources"])) for q in _document()["checklist"])
 
 
 def checklist_text() -> str:
-    """The checklist as plain text."""
+    """The checklist as plain text.
+
+    Examples:
+        >>> checklist_text().splitlines()[0]
+        'Before emotion recognition is used'
+    """
     acts = "; ".join(f"{short}: {full}" for short, full in _document()["acts"].items())
     lines = ["Before emotion recognition is used", ""]
     for number, one in enumerate(checklist(), 1):

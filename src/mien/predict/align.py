@@ -46,6 +46,11 @@ def align_faces(
     Raises:
         InputError: ``rgb`` or ``channels`` is of another kind.
         ModelError: a face has no landmarks and the frame has boxes neither of this detector nor a default.
+
+    Examples:
+        >>> card = analyzer.models.models["emotion"].card
+        >>> align_faces(result.image, result, card.size, card.channels, card.frame, "mien").shape
+        (1, 48, 48, 1)
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
         raise InputError(f"faces are cropped from RGB uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
@@ -72,6 +77,11 @@ def crop_transforms(
 
     Raises:
         ModelError: a face has no landmarks and the frame has boxes neither of this detector nor a default.
+
+    Examples:
+        >>> card = analyzer.models.models["emotion"].card
+        >>> crop_transforms(result, card.size, card.frame, "mien", result.image_size).shape
+        (1, 2, 3)
     """
     matrices = np.empty((len(faces), 2, 3))
     target = np.asarray(frame.landmarks, np.float64) * card_size

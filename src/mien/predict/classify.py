@@ -44,6 +44,13 @@ def predict(
 
     Raises:
         ModelError: a model cannot be computed, or its card has no frame for boxes of this detector.
+
+    Examples:
+        >>> from mien.detect import make_detector
+        >>> frame, detector = mien.load_image("photo.jpg"), make_detector("mien", threads=1)
+        >>> faces = predict([frame], [detector.detect(frame.rgb)], detector.name, analyzer.models.models)[0]
+        >>> faces.labels()
+        ['happy']
     """
     if not frames:
         return []
@@ -62,7 +69,12 @@ def predict(
 
 
 def crop_faces(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str) -> NDArray[np.uint8]:
-    """The crops of ``faces`` as input of ``model``: uint8 ``(n, size, size, channels)``."""
+    """The crops of ``faces`` as input of ``model``: uint8 ``(n, size, size, channels)``.
+
+    Examples:
+        >>> crop_faces(analyzer.models.models["age"], result.image, result, "mien").shape
+        (1, 64, 64, 3)
+    """
     card = model.card
     return align_faces(rgb, faces, card.size, card.channels, card.frame, detector)
 

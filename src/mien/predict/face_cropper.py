@@ -28,6 +28,15 @@ class FaceCropper:
         size: side of the crop, pixels.
         channels: "rgb" or "gray".
         frame: where the face lies in the crop.
+
+    Examples:
+        >>> from mien.detect import make_detector
+        >>> card = analyzer.models.models["emotion"].card
+        >>> crop = FaceCropper(make_detector("mien", threads=1), card.size, card.channels, card.frame)
+        >>> crop(mien.load_image("photo.jpg").rgb).shape, crop(np.zeros((48, 48, 3), np.uint8)) is None
+        ((48, 48, 1), True)
+        >>> crop.pad(np.zeros((48, 48, 3), np.uint8)).shape
+        (72, 72, 3)
     """
 
     detector: Detector

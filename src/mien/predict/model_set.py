@@ -35,6 +35,15 @@ class ModelSet:
     Attributes:
         models: name → model.
         heads: name in results → head, of all models, without auxiliary heads.
+
+    Examples:
+        >>> models = ModelSet.open(["emotion", "age"], threads=1, coverage=0.9)
+        >>> list(models.models), list(models.heads), list(models.describe())
+        (['emotion', 'age'], ['emotion', 'age'], ['emotion', 'age'])
+        >>> mien.Analyzer(models=models, threads=1).analyze("photo.jpg")[0].predictions["age"].set
+        ('20-29', '30-39')
+        >>> sorted(ModelSet.read(["emotion"]))
+        ['emotion']
     """
 
     models: Mapping[str, Model] = field(default_factory=dict)

@@ -40,6 +40,10 @@ class Baseline:
         first: the first seconds in which each track is observed; None for another way.
         label: the frames whose stable label is this one, such as "neutral"; None for another way.
         given: track number, as text, or "all" → label → probability; empty for another way.
+
+    Examples:
+        >>> Baseline.parse("first:10s").first, Baseline.parse("neutral").label
+        (10.0, 'neutral')
     """
 
     first: float | None = None
@@ -88,6 +92,13 @@ class PersonChanges:
             there is no face or no resting distribution.
         episodes: stretches in which one label lies at least `mien.defaults.CHANGE` above rest, by time. ``peak`` and
             ``mean`` are those of the change.
+
+    Examples:
+        >>> changes = person_changes(report.rows, Baseline(first=0.5))
+        >>> changes.head, sorted(changes.resting), changes.changes.shape, len(changes.episodes)
+        ('emotion', [1, 2], (50, 8), 0)
+        >>> list(changes.to_dict()), list(changes.to_columns(report.rows))[:4]
+        (['head', 'resting', 'episodes'], ['frame', 'time', 'track', 'change_neutral'])
     """
 
     head: str
@@ -125,6 +136,11 @@ def person_changes(table: FaceTable, baseline: Baseline, *, head: str | None = N
 
     Raises:
         InputError: photos, no such head, or a baseline of other labels.
+
+    Examples:
+        >>> changes = person_changes(report.rows, Baseline(first=0.5))
+        >>> changes.labels[changes.resting[1].argmax()]
+        'happy'
     """
     if not table.video:
         raise InputError("a baseline is for videos: a photo has no course")

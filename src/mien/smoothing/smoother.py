@@ -43,6 +43,13 @@ class SmoothedFaces:
         nominal: head → filtered predictions, stable labels and votes.
         pooled: ordered head → distributions pooled over each track so far, NaN rows for faces without a prediction yet;
             a head is missing where no face of the frame has one.
+
+    Examples:
+        >>> with analyzer.stream("clip.mp4", end=0.1) as frames:
+        ...     faces = next(iter(frames)).faces
+        >>> smoothed = Smoother(faces.heads).update(0, 0.0, faces)
+        >>> len(smoothed.faces), list(smoothed.nominal), list(smoothed.pooled)
+        (2, ['emotion'], ['age'])
     """
 
     faces: Faces
@@ -61,6 +68,18 @@ class Smoother:
         options: how to smooth.
         interval: seconds between frames that are assumed until the second frame.
         max_interval: greatest length of a frame, seconds; set it higher for slower sampling.
+
+    Examples:
+        >>> with analyzer.stream("clip.mp4", end=0.1) as frames:
+        ...     faces = next(iter(frames)).faces
+        >>> smoother = Smoother(faces.heads, interval=0.04)
+        >>> [smoother.update(i, 0.04 * i, faces).nominal["emotion"].labels for i in range(12)][-1]
+        ('happy', 'neutral')
+        >>> saved = smoother.state()
+        >>> smoother.end([1])
+        >>> [(track.id, track.frames) for track in smoother.tracks()]
+        [(1, 12), (2, 12)]
+        >>> smoother.restore(saved)
     """
 
     def __init__(

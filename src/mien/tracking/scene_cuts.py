@@ -67,7 +67,18 @@ class _Look:
 
 
 class SceneCutDetector:
-    """Detects hard cuts frame by frame, from past frames alone. Not for several threads."""
+    """Detects hard cuts frame by frame, from past frames alone. Not for several threads.
+
+    Examples:
+        >>> cuts = SceneCutDetector()
+        >>> one, other = mien.load_image("photo.jpg").rgb, mien.load_image("other.jpg").rgb
+        >>> [cuts.update(rgb) for rgb in [one] * 10]
+        [False, False, False, False, False, False, False, False, False, False]
+        >>> saved = cuts.state()
+        >>> cuts.update(other)
+        True
+        >>> cuts.restore(saved)
+    """
 
     def __init__(self) -> None:
         self._past: list[_Look] = []

@@ -82,6 +82,16 @@ class Tracker:
         >>> faces = Faces.detected(np.array([[10, 10, 50, 50]]), np.array([0.9]), None, (100, 100))
         >>> [tracker.update(faces, time, picture).tolist() for time in (0.0, 0.04)]
         [[1], [1]]
+        >>> numbers, boxes = tracker.predict(0.08)
+        >>> numbers.tolist(), boxes.round().tolist(), tracker.live_tracks(0.08).tolist()
+        ([1], [[10.0, 10.0, 50.0, 50.0]], [1])
+        >>> saved = tracker.state()
+        >>> tracker.end_tracks()
+        >>> tracker.update(faces, 0.12, picture).tolist()
+        [2]
+        >>> tracker.restore(saved)
+        >>> tracker.update(faces, 0.12, picture).tolist()
+        [1]
     """
 
     def __init__(self, *, max_gap: float = defaults.MAX_GAP, appearance: bool = True) -> None:

@@ -16,7 +16,12 @@ from mien.datasets.audit.types import AuditContext, CheckReport
 
 @dataclass(frozen=True, slots=True)
 class AuditCheck:
-    """One check: its title for people, and the function that runs it."""
+    """One check: its title for people, and the function that runs it.
+
+    Examples:
+        >>> CHECKS["exact"].title
+        'exact duplicates'
+    """
 
     title: str
     run: Callable[[AuditContext], CheckReport]
@@ -34,4 +39,9 @@ CHECKS: Mapping[str, AuditCheck] = {
     "faceless": AuditCheck("no face", check_faces),
     "agreement": AuditCheck("FER2013 and FER+", check_rater_agreement),
 }
-"""Name → check, in the order in which they run."""
+"""Name → check, in the order in which they run.
+
+Examples:
+    >>> list(CHECKS)
+    ['rows', 'balance', 'exact', 'near', 'conflicts', 'labels', 'constant', 'blurred', 'faceless', 'agreement']
+"""

@@ -23,6 +23,12 @@ class CheckResult:
         seconds: wall-clock time.
         cpu_seconds: processor time, on all cores together.
         by_split: images concerned in each split and in all; None for a check about the whole dataset.
+
+    Examples:
+        >>> from mien.datasets.audit import audit_dataset
+        >>> check = audit_dataset(dataset, ["constant"]).results[0]
+        >>> check.check, check.reason, check.by_split["total"]
+        ('constant', '', 0)
     """
 
     check: str
@@ -43,6 +49,12 @@ class AuditReport:
         options: thresholds that were used.
         results: one per check, in the order in which they ran.
         peak_mb: peak memory of the process; None where the system does not report it.
+
+    Examples:
+        >>> from mien.datasets.audit import audit_dataset
+        >>> audit = audit_dataset(dataset, ["exact"])
+        >>> audit["exact"].findings, sorted(audit.to_dict(findings=False))[:3]
+        ((), ['channels', 'checks', 'cpu_seconds'])
     """
 
     dataset: Dataset

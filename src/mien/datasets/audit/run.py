@@ -37,6 +37,11 @@ def audit_dataset(
 
     Raises:
         InputError: an unknown check, thresholds out of range, or a dataset without images.
+
+    Examples:
+        >>> audit = audit_dataset(dataset, ["exact", "constant"])
+        >>> [(one.title, one.by_split["total"]) for one in audit.results]
+        [('exact duplicates', 0), ('one brightness', 0)]
     """
     selected = tuple(CHECKS) if checks is None else tuple(name for name in CHECKS if name in checks)
     unknown = [name for name in checks or () if name not in CHECKS]

@@ -30,6 +30,11 @@ class AuditOptions:
         blur: minimum variance of the Laplacian at 48×48 pixels.
         not_a_face: FER+ votes for "not a face" from which on an image counts as one without a face.
         seed: of the folds of the classifier that checks labels.
+
+    Examples:
+        >>> from mien.datasets.audit import audit_dataset
+        >>> audit_dataset(dataset, ["blurred"], AuditOptions(blur=10.0))["blurred"].flagged.tolist().count(True)
+        0
     """
 
     bits: int = defaults.MAX_HASH_BITS
@@ -50,6 +55,12 @@ class LabelModel:
         probabilities: ``(n, len(labels))``; rows of images without a prediction hold anything.
         predicted: ``(n,)`` bool, the images with a prediction.
         caveat: one sentence on the limits of these predictions; "" for none.
+
+    Examples:
+        >>> sure = np.eye(7, dtype=np.float32)[dataset.emotion]
+        >>> model = LabelModel("right every time", dataset.taxonomy.names, sure, np.ones(len(dataset), bool))
+        >>> model.probabilities.shape
+        (70, 7)
     """
 
     name: str
@@ -67,6 +78,10 @@ class AuditFinding:
         index: positions in the dataset of the images concerned.
         text: one line.
         facts: JSON-ready figures.
+
+    Examples:
+        >>> AuditFinding((3, 8), "two copies", {"distance": 0}).index
+        (3, 8)
     """
 
     index: tuple[int, ...]
@@ -76,7 +91,12 @@ class AuditFinding:
 
 @dataclass(frozen=True, slots=True)
 class AuditTable:
-    """A table of texts and numbers."""
+    """A table of texts and numbers.
+
+    Examples:
+        >>> AuditTable("Images", ("split", "images"), (("train", 42),)).rows
+        (('train', 42),)
+    """
 
     title: str
     header: tuple[str, ...]
@@ -93,6 +113,12 @@ class CheckReport:
         flagged: ``(n,)`` bool, images concerned; None for a check about the whole dataset.
         findings: one by one, the most serious first.
         tables: for people.
+
+    Examples:
+        >>> from mien.datasets.audit import audit_dataset
+        >>> balance = audit_dataset(dataset, ["balance"])["balance"]
+        >>> balance.flagged is None, len(balance.tables) > 0
+        (True, True)
     """
 
     summary: tuple[str, ...] = ()
