@@ -9,10 +9,13 @@ Small pictures, in which each pixel counts, are exact; in large ones a level may
 from __future__ import annotations
 
 import functools
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 Weights = NDArray[np.float32]
@@ -20,6 +23,8 @@ Kind = Literal["area", "linear", "cubic"]
 
 _EXACT = 192 * 192
 """Pixels up to which a picture is resized with exact weights by NumPy; above, uint8 pictures are resized by Pillow."""
+_STRIP = 128
+"""Rows that Pillow averages at once."""
 _NARROW = 1.45
 """Factor of shrinking below which areas of pixels reach over two pixels at most."""
 _CUBIC = -0.75
@@ -145,22 +150,46 @@ def _fits_pillow(image: NDArray[Pixel]) -> bool:
 def _by_pillow(image: NDArray[Pixel], size: tuple[int, int], how: str) -> NDArray[Pixel]:
     from PIL import Image
 
+    if how == "reduce":
+        return _reduce(image, image.shape[1] // size[0], image.shape[0] // size[1])
+    width, height = image.shape[1] / size[0], image.shape[0] / size[1]
+    box = None
+    if how == "rough":
+        across, down = max(int(width), 1), max(int(height), 1)
+        box = 0, 0, image.shape[1] / across, image.shape[0] / down
+        image = _reduce(image, across, down)
+    if how in ("area", "rough"):
+        # of Pillow's filters the one nearest to an average over areas; its own BOX takes whole pixels alone
+        kind = Image.Resampling.BILINEAR if min(width, height) < _NARROW else Image.Resampling.HAMMING
+    else:
+        kind = Image.Resampling.BILINEAR if how == "linear" else Image.Resampling.BICUBIC
+    made = np.asarray(_as_pillow(image).resize(size, kind, box))
+    return made.reshape(size[1], size[0], *image.shape[2:]).astype(image.dtype)
+
+
+def _reduce(image: NDArray[Pixel], across: int, down: int) -> NDArray[Pixel]:
+    """The mean of blocks of pixels; those at the far edges may be smaller.
+
+    Strip by strip: Pillow's copy of a whole picture, four bytes per pixel, would cost more than the rest.
+    """
+    height, width = image.shape[:2]
+    if across == down == 1:
+        return image
+    out = np.empty((-(-height // down), -(-width // across), *image.shape[2:]), image.dtype)
+    rows = max(_STRIP // down, 1)
+    for top in range(0, len(out), rows):
+        part = _as_pillow(image[top * down : (top + rows) * down]).reduce((across, down))
+        out[top : top + rows] = np.asarray(part).reshape(-1, *out.shape[1:])
+    return out
+
+
+def _as_pillow(image: NDArray[Pixel]) -> Image.Image:
+    from PIL import Image
+
     flat = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
     # four channels are independent here: RGBX, which Pillow does not multiply by an opacity
-    mode = {2: "L"}.get(flat.ndim, {3: "RGB", 4: "RGBX"}.get(flat.shape[-1]))
-    opened = Image.frombuffer(
-        str(mode), (flat.shape[1], flat.shape[0]), np.ascontiguousarray(flat), "raw", str(mode), 0, 1
-    )
-    if how == "reduce":
-        made = opened.reduce((opened.width // size[0], opened.height // size[1]))
-    elif how in ("area", "rough"):
-        # of Pillow's filters the one nearest to an average over areas; its own BOX takes whole pixels alone
-        least = min(opened.width / size[0], opened.height / size[1])
-        narrow = Image.Resampling.BILINEAR if least < _NARROW else Image.Resampling.HAMMING
-        made = opened.resize(size, narrow, reducing_gap=1.0 if how == "rough" else None)
-    else:
-        made = opened.resize(size, Image.Resampling.BILINEAR if how == "linear" else Image.Resampling.BICUBIC)
-    return np.asarray(made).reshape(size[1], size[0], *image.shape[2:]).astype(image.dtype)
+    mode = "L" if flat.ndim == 2 else {3: "RGB", 4: "RGBX"}[flat.shape[2]]
+    return Image.frombuffer(mode, (flat.shape[1], flat.shape[0]), np.ascontiguousarray(flat), "raw", mode, 0, 1)
 
 
 def _separable(image: NDArray[Pixel], size: tuple[int, int], kind: Kind) -> NDArray[Pixel]:
