@@ -121,28 +121,90 @@ def test_the_service_starts_without_opencv() -> None:
     assert result.stdout == "warm\n", result.stderr
 
 
-@pytest.mark.parametrize("missing", ["cv2", "pyarrow"])
+LABORATORY = [
+    ("data prepare {0} --out {0}.parquet", "mien data prepare", "data", ("cv2", "pyarrow")),
+    ("data audit {0} --html {0}.html", "mien data audit", "audit", ("cv2", "pyarrow", "cleanlab")),
+    ("data audit {0} --model emotion --html {0}.html", "checking labels with a model", "train", ("torch",)),
+    ("data clean {0} --out {0}.parquet", "mien data clean", "data", ("cv2", "pyarrow")),
+    ("train --list", "mien train", "train", ("cv2", "pyarrow")),
+    (
+        "train emotion-cpu --data {0} --out {0}.run",
+        "mien train",
+        "train",
+        ("cv2", "torch", "matplotlib", "tensorboard"),
+    ),
+    ("train detector --data {0} --out {0}.run", "mien train", "train", ("torch", "matplotlib")),
+    ("train svm-hog --data {0} --out {0}.run", "mien train", "train", ("sklearn", "skops")),
+    ("tune emotion-cpu --data {0} --out {0}.run", "mien tune", "tune", ("pyarrow", "optuna", "matplotlib")),
+    ("reproduce --data {0} --out {0}.run", "mien reproduce", "train", ("torch", "skops")),
+    ("export {0} --out {0}.onnx", "mien export", "train", ("torch", "onnxscript")),
+    ("evaluate emotion --data {0} --report {0}.report", "mien evaluate", "train", ("cv2", "pyarrow", "matplotlib")),
+    ("evaluate mien --data {0} --json {0}.json", "mien evaluate", "train", ("cv2", "pyarrow")),
+    ("calibrate emotion --data {0} --out {0}.onnx", "mien calibrate", "train", ("cv2", "pyarrow", "onnx")),
+    ("quantize emotion --data {0} --out {0}.onnx", "mien quantize", "train", ("cv2", "pyarrow", "onnx")),
+    ("explain {0} --out {0}.maps", "mien explain", "explain", ("cv2", "captum", "matplotlib")),
+]
+"""Call, subject of the message, extra, modules that may be missing; {0} is the photo."""
+INFERENCE_CALLS = [
+    ("analyze {1} --csv {0}.csv", "reading a video", "video", ("av",)),
+    ("analyze {1} --save {0}.mp4 --csv {0}.csv", "reading a video", "video", ("av",)),
+    ("analyze {1} --report {0}.report --export boris --export-to {0}.out", "reading a video", "video", ("av",)),
+    ("analyze {0} {1} --report {0}.report", "reading a video", "video", ("av",)),
+    ("analyze {2} --sequence 25 --save {0}.mp4 --csv {0}.csv", "writing a video", "video", ("av",)),
+    ("analyze {0} --parquet {0}.parquet --csv {0}.csv --save {0}.faces.png", "Parquet output", "tables", ("pyarrow",)),
+    ("analyze {2} --sequence 25 --parquet {0}.parquet --report {0}.report", "Parquet output", "tables", ("pyarrow",)),
+    ("live 0 --csv {0}.csv --record {0}.mp4", "reading a camera", "video", ("av",)),
+    ("batch {0} {0}.batch", "a batch", "batch", ("pyarrow",)),
+    ("batch {1} {0}.batch", "reading a video", "video", ("av",)),
+    ("notice --out {0}.txt --sign {0}.pdf", "a sign", "plots", ("matplotlib",)),
+    ("agree {3} {3} --json {0}.json --timeline {0}.svg", "a timeline", "plots", ("matplotlib",)),
+]
+"""As `LABORATORY`; {1} is a video, {2} a folder of numbered pictures, {3} a coding."""
+
+
 @pytest.mark.parametrize(
-    ("call", "command", "extra"),
-    [
-        ("data prepare {0} --out {0}.parquet", "data prepare", "data"),
-        ("data audit {0}", "data audit", "audit"),
-        ("data clean {0} --out {0}.parquet", "data clean", "data"),
-        ("train --list", "train", "train"),
-        ("train emotion-cpu --data {0} --out {0}.run", "train", "train"),
-        ("tune emotion-cpu --data {0} --out {0}.run", "tune", "tune"),
-        ("evaluate emotion --data {0}", "evaluate", "train"),
-        ("evaluate mien --data {0}", "evaluate", "train"),
-        ("calibrate emotion --data {0} --out {0}.onnx", "calibrate", "train"),
-        ("quantize emotion --data {0} --out {0}.onnx", "quantize", "train"),
-        ("explain {0} --out {0}.maps", "explain", "explain"),
-    ],
+    ("call", "what", "extra", "missing"),
+    [(*row[:3], module) for row in (*LABORATORY, *INFERENCE_CALLS) for module in row[3]],
 )
-def test_commands_of_the_laboratory_name_their_extra_before_they_work(
-    photo: Path, missing: str, call: str, command: str, extra: str
+def test_commands_name_their_extra_before_anything_is_opened(
+    photo: Path, tmp_path: Path, call: str, what: str, extra: str, missing: str
 ) -> None:
-    before = set(photo.parent.iterdir())
-    result = run(*call.format(photo).split(), without=(missing,))
+    video, pictures, coding = photo.with_name("clip.mp4"), photo.with_name("pictures"), photo.with_name("coding.csv")
+    video.write_bytes(b"no video; it is not read")
+    pictures.mkdir(exist_ok=True)
+    coding.write_text("tier,label,start,end\n", encoding="utf-8")
+    old = photo.with_name(f"{photo.name}.csv")
+    old.write_text("rows of an earlier run\n", encoding="utf-8")
+    before = set(photo.parent.rglob("*"))
+    result = run(*call.format(photo, video, pictures, coding).split(), without=(missing,))
     package = PACKAGES.get(missing, missing)
-    assert result.stderr == f"mien: mien {command} needs the package '{package}'; pip install 'mien[{extra}]'\n"
-    assert (result.returncode, result.stdout, set(photo.parent.iterdir())) == (1, "", before)
+    assert result.stderr == f"mien: {what} needs the package '{package}'; pip install 'mien[{extra}]'\n"
+    assert (result.returncode, result.stdout, set(photo.parent.rglob("*"))) == (1, "", before)
+    assert old.read_text(encoding="utf-8") == "rows of an earlier run\n"
+
+
+def test_photos_beside_a_video_are_analysed_without_pyav(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"no video; it is not read")
+    result = run("analyze", str(photo), str(tmp_path / "clip.mp4"), "--csv", str(tmp_path / "f.csv"), without=("av",))
+    assert result.returncode == 1
+    assert result.stderr == "mien: reading a video needs the package 'av'; pip install 'mien[video]'\n"
+    assert len((tmp_path / "f.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_a_batch_runs_where_only_its_own_extra_is_installed(photo: Path, tmp_path: Path) -> None:
+    code = (
+        "import importlib.metadata as metadata\n"
+        "def version(name, known=metadata.version):\n"
+        "    if name in ('opencv-python-headless', 'av'):\n"
+        "        raise metadata.PackageNotFoundError(name)\n"
+        "    return known(name)\n"
+        "metadata.version = version\n"
+        "from mien.cli import main\n"
+        "main()"
+    )
+    call = [sys.executable, "-c", code, "batch", str(photo), str(tmp_path / "out"), "--workers", "1"]
+    result = subprocess.run(call, capture_output=True, text=True, timeout=250)
+    assert result.returncode == 0, result.stderr
+    [made] = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))["runs"]
+    assert "pyarrow" in made["packages"]
+    assert "av" not in made["packages"]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import mien
-from mien.extras import DATA, NETWORKS, PACKAGES
+from mien.extras import DATA, MACHINES, NETWORKS, PACKAGES
 
 SRC = Path(mien.__file__).parent
 PYPROJECT = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
@@ -21,7 +21,7 @@ EXTRAS = {
 def test_extras_bring_the_packages_that_commands_check() -> None:
     for extra, modules in {
         "data": DATA,
-        "train": NETWORKS,
+        "train": {*NETWORKS, *MACHINES},
         "audit": DATA,
         "tune": NETWORKS,
         "explain": NETWORKS,

@@ -1,15 +1,22 @@
-"""Optional packages that a command needs, checked before it works: one line names the extra that brings them."""
+"""Optional packages: checked before a command works, so that one line names the extra; versions of those installed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import metadata
 from importlib.util import find_spec
 
 from mien.errors import MissingExtraError
 
 DATA = ("cv2", "pyarrow")
 """Modules without which no dataset is read or written (extra ``data``, which ``train`` and ``audit`` include)."""
-NETWORKS = (*DATA, "torch", "lightning", "torchmetrics", "kornia", "safetensors", "onnx")
-"""Modules without which no network is trained, or scored by the laboratory (extra ``train``)."""
+NETWORKS = (
+    *DATA, "torch", "lightning", "torchmetrics", "kornia", "safetensors", "onnx", "onnxscript", "matplotlib",
+    "tensorboard",
+)  # fmt: skip
+"""Modules without which no network is trained, exported, or scored by the laboratory (extra ``train``)."""
+MACHINES = (*DATA, "sklearn", "skops")
+"""Modules without which no support-vector machine is trained (extra ``train``)."""
 PACKAGES = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn"}
 """Module → the package that holds it, where the names differ."""
 
@@ -25,3 +32,16 @@ def require_extra(extra: str, what: str, *modules: str) -> None:
     for module in modules:
         if find_spec(module) is None:
             raise MissingExtraError(PACKAGES.get(module, module), extra, what)
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Package → its version, of those that are installed."""
+    return {name: version for name in packages if (version := installed_version(name)) is not None}
+
+
+def installed_version(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

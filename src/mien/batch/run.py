@@ -7,7 +7,6 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from mien.batch.storage import is_address, open_output_folder
 from mien.batch.types import ResultCounts, Shard, ShardResult
 from mien.defaults import SHARD_SIZE
 from mien.errors import InputError
+from mien.extras import installed_versions, require_extra
 from mien.files import OUTPUT_IS_INPUT
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class BatchRun:
         counts: of all finished shards, those of earlier runs included.
 
     Raises:
-        MissingFileError, DataError, InputError, ModelError: nothing has been written then.
+        MissingExtraError, MissingFileError, DataError, InputError, ModelError: nothing has been written then.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class BatchRun:
         if engine not in ENGINES:
             raise InputError(f"no engine {engine!r}", advice=f"choose {' or '.join(ENGINES)}")
         worker_count(workers, threads)
+        require_extra("batch", "a batch", "pyarrow")
         _check_target_outside(source, target)
         folder = open_output_folder(target)
         self._engine = _make_engine(engine, workers, threads, address)
@@ -77,6 +78,8 @@ class BatchRun:
         self.plan = make_plan(source, size=shard_size, column=column)
         for error in self.plan.skipped:
             _log.info("skipped: %s", error)
+        if any(shard.kind == "video" for shard in self.plan.shards):
+            require_extra("video", "reading a video", "av")
         self._store = OutputStore(folder, self.plan, self._setup.describe(), resume=resume)
         if redo_errors:
             self._store.forget_errors()
@@ -179,5 +182,5 @@ def _machine() -> dict[str, Any]:
     return {
         "platform": platform.platform(terse=True),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
+        "packages": installed_versions(packages),
     }

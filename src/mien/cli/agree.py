@@ -115,8 +115,11 @@ def command(
     from mien.errors import InputError
     from mien.exchange.agreement import difference_coding, measure_agreement, pair_tiers
     from mien.exchange.formats import read_coding, write_coding
+    from mien.extras import require_extra
     from mien.files import write_text
 
+    if timeline is not None:
+        require_extra("plots", "a timeline", "matplotlib")
     first, second = read_coding(coding, observation), read_coding(report)
     tiers = pair_tiers(first, second, head=head, pairs=pairs or None)
     heads = {tier.head for pair in tiers for tier in pair if tier.head}

@@ -32,6 +32,7 @@ from mien.cli.options import (
     tracking_options,
 )
 from mien.cli.output import Failures, one_file, progress_bar
+from mien.errors import MissingExtraError
 from mien.files import STDOUT, is_special, refuse_inputs
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ def command(
     from mien.draw.blur import Blur
     from mien.media.decoder_pool import DecoderPool
     from mien.pipeline.analyzer import Analyzer
+    from mien.pipeline.jobs import require_packages
     from mien.pipeline.photos import PhotoOutputs
 
     _check_stdout(as_json, csv_file, parquet_file)
@@ -230,6 +232,14 @@ def command(
     failures = Failures()
     stream = inputs == ("-",)
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
+    try:
+        require_packages(clips, annotated=bool(clips and save), parquet=parquet_file is not None)
+    except MissingExtraError as error:
+        # photos of a folder that holds videos too need no PyAV; a table and options of videos are not written in part
+        if not photos or parquet_file is not None or options.for_videos:
+            raise
+        failures.add(error)
+        clips = []
     if options.for_videos and photos and not clips:
         raise click.UsageError(
             "--report, --baseline, --thumbnails, --export, --every, --fps, --start and --end are for videos, "

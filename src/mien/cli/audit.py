@@ -114,9 +114,11 @@ def command(
     Labels are checked by a simple classifier trained by cross-validation. --model checks them better, but only those of
     images that it was not trained on: validation and test.
     """
-    from mien.extras import DATA, require_extra
+    from mien.extras import DATA, NETWORKS, require_extra
 
     require_extra("audit", "mien data audit", *DATA, "sklearn", "cleanlab")
+    if model is not None:
+        require_extra("train", "checking labels with a model", *NETWORKS)
     from mien.cli.face_check import make_face_check
     from mien.datasets.audit import CHECKS as CHECK_TABLE
     from mien.datasets.audit import AuditOptions, audit_dataset
@@ -181,13 +183,9 @@ def _label_model(
         return read_external_predictions(probabilities, data)
     if model is None:
         return None
-    from mien.errors import MissingExtraError
+    from mien.evaluation.scoring.label_check import make_label_model
+    from mien.evaluation.scoring.scored_model import open_model
 
-    try:
-        from mien.evaluation.scoring.label_check import make_label_model
-        from mien.evaluation.scoring.scored_model import open_model
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "train", "checking labels with a model") from error
     return make_label_model(open_model(model, threads), data, unseen=unseen)
 
 

@@ -43,12 +43,11 @@ def command(
 
     Nothing is written where its outputs differ from torch's by more than 1e-4. The same input gives the same bytes.
     """
-    from mien.errors import InputError, MissingExtraError, MissingFileError
+    from mien.errors import InputError, MissingFileError
+    from mien.extras import NETWORKS, require_extra
 
-    try:
-        from mien.export import export
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "train", "export") from error
+    require_extra("train", "mien export", *NETWORKS)
+    from mien.export import export
 
     figures = {}
     if scores is not None:

@@ -78,7 +78,7 @@ def command(
     second call with the same --out is refused. The page docs/reproduction.md is written from the result files in
     docs/results/reproduction.
     """
-    from mien.errors import MissingExtraError
+    from mien.extras import MACHINES, NETWORKS, require_extra
 
     if list_:
         _list(rows, results or PUBLISHED_RESULTS)
@@ -88,14 +88,13 @@ def command(
     given = {kind: path for kind, path in files.items() if path is not None}
     if not given:
         raise click.UsageError("Nothing to train on: give --data FILE, --age-data FILE, or both.")
+    require_extra("train", "mien reproduce", *NETWORKS, *MACHINES)
     if background:
         click.echo(_continue_in_background(out))
         return
-    try:
-        from mien.published.reproduction.queue import run_queue
-        from mien.published.reproduction.rows import OPTIONS, select_rows
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "train", "training") from error
+    from mien.published.reproduction.queue import run_queue
+    from mien.published.reproduction.rows import OPTIONS, select_rows
+
     make_folder(out)
     with lock_folder(out):
         whole = run_queue(

@@ -13,7 +13,7 @@ import click
 
 from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, data_option, teacher_option, threads_option
-from mien.errors import MienError, MissingExtraError
+from mien.errors import MienError
 
 if TYPE_CHECKING:
     from mien.training.config import Recipe
@@ -147,7 +147,7 @@ def command(
     holds a checkpoint, curves, and detector.onnx for --detector-model.
     Started by torchrun, several processes train together.
     """
-    from mien.extras import DATA, require_extra
+    from mien.extras import DATA, NETWORKS, require_extra
 
     require_extra("train", "mien train", *DATA)
     from mien.published.recipes.svm import SVM_RECIPES
@@ -182,13 +182,11 @@ def command(
             )
         click.echo(_train_svm(recipe, data, out, seed, line))
         return
-    try:
-        from mien.training.progress import describe_best
-        from mien.training.ranks import read_rank
-        from mien.training.resumption import count_epochs
-        from mien.training.run import train
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "train", "training") from error
+    require_extra("train", "mien train", *NETWORKS)
+    from mien.training.progress import describe_best
+    from mien.training.ranks import read_rank
+    from mien.training.resumption import count_epochs
+    from mien.training.run import train
 
     if recipe == FINETUNE.name:
         if init is not None or teacher is not None:
@@ -255,11 +253,11 @@ def _report_interrupt(folder: Path, epochs: int) -> None:
 
 
 def _train_detector(data: Path, out: Path, options: dict[str, Any]) -> None:
-    try:
-        from mien.recipes.detector import DetectorRun, run
-        from mien.training.ranks import read_rank
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "train", "training") from error
+    from mien.extras import NETWORKS, require_extra
+
+    require_extra("train", "mien train", *NETWORKS)
+    from mien.recipes.detector import DetectorRun, run
+    from mien.training.ranks import read_rank
 
     first = read_rank(os.environ).is_first
     try:
@@ -279,6 +277,9 @@ def _train_detector(data: Path, out: Path, options: dict[str, Any]) -> None:
 
 def _train_svm(name: str, data: Path, out: Path | None, seed: int | None, line: str) -> Path:
     """Support-vector machines have no epochs and no torch."""
+    from mien.extras import MACHINES, require_extra
+
+    require_extra("train", "mien train", *MACHINES)
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.published.svm.training import train_svm
 

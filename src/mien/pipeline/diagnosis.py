@@ -23,6 +23,7 @@ from mien.cpus import available_cpus, machine_cpus, processor_name, thread_count
 from mien.detect import DETECTORS, make_detector
 from mien.detect.mien import FLOAT_NETWORK, LANDMARKS, NETWORK
 from mien.errors import MienError
+from mien.extras import installed_version, installed_versions
 from mien.models.catalog import MODELS, read_model
 from mien.models.devices import DEVICES, parse_device
 from mien.models.model import Model
@@ -79,7 +80,7 @@ def machine() -> dict[str, Any]:
         "cpus": machine_cpus(),
         "available_cpus": available_cpus(),
         "memory_gib": _memory_gib(),
-        "packages": {name: version for name in core_packages() if (version := _version(name)) is not None},
+        "packages": installed_versions(core_packages()),
     }
 
 
@@ -95,7 +96,7 @@ def extras() -> dict[str, list[str]]:
     for name, extra in _requirements():
         if extra is not None:
             by_extra.setdefault(extra, [])
-            if name != "mien" and _version(name) is None:
+            if name != "mien" and installed_version(name) is None:
                 by_extra[extra].append(name)
     return by_extra
 
@@ -224,13 +225,6 @@ def _requirements() -> list[tuple[str, str | None]]:
         if name is not None:
             found.append((name[0], extra[1] if extra else None))
     return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _memory_gib() -> float | None:

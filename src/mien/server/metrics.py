@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
+import onnxruntime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
@@ -64,7 +65,7 @@ class ServiceMetrics:
             {
                 "version": version("mien"),
                 "python": platform.python_version(),
-                "onnxruntime": version("onnxruntime"),
+                "onnxruntime": onnxruntime.__version__,
                 "detector": str(models["detector"]),
                 "models": ", ".join(models["models"].values()),
             }

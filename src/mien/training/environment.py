@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mien.cpus import available_cpus, processor_name
+from mien.extras import installed_versions
 
 PACKAGES = ("mien", "torch", "lightning", "kornia", "torchmetrics", "numpy", "opencv-python-headless", "onnxruntime")
 
@@ -39,12 +39,6 @@ def collect_environment() -> dict[str, Any]:
     """JSON-ready facts about this process's machine and packages."""
     import torch
 
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return {
         "commit": source_commit(),
         "python": platform.python_version(),
@@ -53,5 +47,5 @@ def collect_environment() -> dict[str, Any]:
         "cpus": available_cpus(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "packages": versions,
+        "packages": installed_versions(PACKAGES),
     }
