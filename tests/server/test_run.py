@@ -63,6 +63,16 @@ def raw(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
         return answer
 
 
+def called(port: int, method: str, path: str, owner: str) -> tuple[int, Any]:
+    """Status and document of the answer to a client of this id."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers={"X-Client-Id": owner})
+        answer = connection.getresponse()
+        body = answer.read()
+        return answer.status, json.loads(body) if body else None
+
+
 def healthy(port: int) -> bool:
     status, body = analysed(port)
     assert status == 200, body
@@ -108,6 +118,32 @@ def test_many_slow_clients_do_not_block_others(server: ServeProcess) -> None:
     finally:
         for one in slow:
             one.close()
+
+
+def test_a_video_whose_answer_was_lost_is_found_by_its_own_client_alone(server: ServeProcess, tmp_path: Path) -> None:
+    mine, theirs, chosen = "client-of-mine-00001", "client-of-theirs-001", "video-of-the-holiday-1"
+    content = clip(tmp_path / "numbers.mp4", frames=6).read_bytes()
+    head = (
+        f"POST /v1/videos?id={chosen} HTTP/1.1\r\nHost: localhost\r\nX-Client-Id: {mine}\r\n"
+        f"Content-Type: video/mp4\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode() + content)
+        connection.shutdown(socket.SHUT_WR)
+        # the answer is on its way, and nobody reads it
+
+    def listed(owner: str) -> list[str]:
+        return [one["id"] for one in called(server.port, "GET", "/v1/videos", owner)[1]["videos"]]
+
+    wait_until(lambda: listed(mine) == [chosen])
+    assert listed(theirs) == []
+    wait_until(lambda: called(server.port, "GET", f"/v1/videos/{chosen}", mine)[1]["status"] == "done")
+    assert called(server.port, "GET", f"/v1/videos/{chosen}/result", mine)[1]["summary"]["coverage"]["frames"] == 6
+    # what others remove is theirs
+    assert called(server.port, "DELETE", "/v1/videos", theirs) == (204, None)
+    assert listed(mine) == [chosen]
+    assert called(server.port, "DELETE", "/v1/videos", mine) == (204, None)
+    assert (listed(mine), called(server.port, "GET", f"/v1/videos/{chosen}", mine)[0]) == ([], 404)
 
 
 def test_silent_connections_give_way_to_those_that_ask(server: ServeProcess) -> None:
