@@ -93,11 +93,9 @@ licences: $(VENV)/.done $(TOOLS_VENV)/.done
 		--sbom out/mien.cdx.json
 	$(VENV)/bin/python tools/generate.py
 
-# the portrait's package is used for one picture and never imported, so its own dependencies stay out
 $(DEMO_VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEMO_VENV)
 	$(DEMO_VENV)/bin/python $(PIP) -c constraints.txt .
-	$(DEMO_VENV)/bin/python $(PIP) -c constraints.txt --no-deps scikit-image
 	touch $@
 
 $(VENV)/.done: pyproject.toml constraints.txt

@@ -18,9 +18,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from public_portraits import portrait
+
 from helpers.costly_files import jpeg_of_scans
 from helpers.hostile import bomb, png_of_texts
-from mien.cli.demo import portrait
 from mien.errors import MienError
 
 

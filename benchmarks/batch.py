@@ -289,8 +289,7 @@ def portraits(folder: Path, count: int, suffix: str = "bmp") -> Path:
     """By default uncompressed, so that a few hundred of them are more than the object stores hold."""
     import numpy as np
     from PIL import Image
-
-    from mien.cli.demo import portrait
+    from public_portraits import portrait
 
     folder.mkdir()
     rng = np.random.default_rng(SEED)

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from public_portraits import portrait
 
-from mien.cli.demo import portrait
 from mien.detect import make_detector
 from mien.geometry import resize
 

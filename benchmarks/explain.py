@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from public_portraits import PORTRAITS
 
-from mien.cli.demo import PORTRAITS
 from mien.explain import draw
 from mien.explain.faithfulness import faithfulness_curves
 from mien.explain.methods import METHODS, attribution_maps, is_signed

@@ -16,8 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from public_portraits import PORTRAITS
+
 from mien import Analyzer
-from mien.cli.demo import PORTRAITS
 from mien.export import export
 from mien.networks.catalog import get_network
 from mien.published.reproduction.rows import ROWS

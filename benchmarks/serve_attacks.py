@@ -36,9 +36,9 @@ from websockets.sync.client import connect
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from costly_pictures import FILMS, PHOTOS
+from public_portraits import portrait
 
 from helpers.hostile import KINDS, bomb, chunk, corrupted, png, saved
-from mien.cli.demo import portrait
 
 PATIENCE = 120.0
 OTHERS_SECONDS = 60.0

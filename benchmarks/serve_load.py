@@ -26,10 +26,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from public_portraits import portrait
 from serve_attacks import memory_mb, running_service
 from speed import frame_with_one_face, machine
-
-from mien.cli.demo import portrait
 
 OPTIONS = ("--quiet", "--max-rate", "0", "--max-requests", "512", "--max-client-requests", "512")
 WARM = 1.5

@@ -30,12 +30,11 @@ from typing import Any
 import av
 import numpy as np
 from PIL import Image
+from public_portraits import portrait
 from serve_attacks import running_service
 from serve_load import jpeg, request
 from speed import frame_with_one_face, machine
 from websockets.asyncio.client import connect
-
-from mien.cli.demo import portrait
 
 OPTIONS = ("--quiet", "--threads", "2", "--max-jobs-running", "2", "--max-live", "16", "--max-rate", "0")
 CAMERA_FPS = 15

@@ -251,7 +251,8 @@ def starts() -> dict[str, dict[str, float]]:
 
 def clip() -> dict[str, Any]:
     """Changes a minute on a portrait that never changes its expression, as the emotion network sees it."""
-    from mien.cli.demo import portrait
+    from public_portraits import portrait
+
     from mien.media.image import load_image
     from mien.models.catalog import read_model
     from mien.models.model import Model

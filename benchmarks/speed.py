@@ -27,8 +27,8 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image
+from public_portraits import portrait
 
-from mien.cli.demo import portrait
 from mien.detect.mtcnn import MTCNN
 from mien.media.frame import Frame
 from mien.media.image import load_image

@@ -72,8 +72,7 @@ def write_inputs(folder: Path) -> None:
     import cv2
     import numpy as np
     from PIL import Image
-
-    from mien.cli.demo import portrait
+    from public_portraits import portrait
 
     with Image.open(portrait()) as opened:
         rgb = np.asarray(opened.convert("RGB"))

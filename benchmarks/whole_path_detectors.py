@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from public_portraits import portrait
 from whole_path import CASES, write_inputs
 
-from mien.cli.demo import portrait
 from mien.detect import DetectionOptions, make_detector
 from mien.geometry import resize
 from mien.pipeline.analyzer import Analyzer

@@ -77,6 +77,13 @@ def test_photos_need_neither(photo: Path, tmp_path: Path) -> None:
         assert drawn.size == (512, 512)
 
 
+def test_the_demo_needs_nothing_but_the_core(tmp_path: Path) -> None:
+    result = run("demo", "--out", str(tmp_path / "d.png"), without=("cv2", "av", "skimage", "matplotlib"))
+    assert result.returncode == 0, result.stderr
+    assert "happy" in result.stdout
+    assert (tmp_path / "d.png").is_file()
+
+
 def test_videos_need_no_opencv(tmp_path: Path) -> None:
     video = clip(tmp_path / "clip.mp4", draw=Pan.astronaut((192, 144), eye_distance=30.0, step=(0.3, 0.1)), frames=8)
     result = run("analyze", str(video), "--json", "--report", str(tmp_path / "report"), without=("cv2",))

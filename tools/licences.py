@@ -34,7 +34,6 @@ EXTRAS = (
     "tune",
     "postgres",
     "serve",
-    "demo",
 )
 _REQUIRED = """
 import importlib.metadata as m, json, re, sys

@@ -4,10 +4,11 @@
     python tools/release_check.py --only 3.10-oldest-inference --keep
     python tools/release_check.py --json docs/results/release.json
 
-Each environment is a Python (3.10 to 3.13, those that are found), the oldest or the newest dependencies that
+Each environment is a Python (3.10 to 3.15, those that are found), the oldest or the newest dependencies that
 pyproject.toml allows, and a set: "inference" is the package with what tables, pictures and the service need; "all" is
 every extra, and runs the tests of training as well. "all" needs a processor-only torch wheel, which --wheels gives, so
 that no CUDA packages are fetched; it is run on the Pythons such a wheel is for, and its torch is that wheel's.
+"opencv5" and "opencv5window" (only with --only) are "inference" beside OpenCV 5, headless and with windows.
 Dependencies are resolved and installed by uv. A package whose oldest allowed version has no wheel for a Python is taken
 in the oldest version that has one. Environments are removed when they are done.
 """
@@ -30,9 +31,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 AGES = ("oldest", "newest")
-EXTRAS = {"inference": "video,opencv,tables,batch,heif,plots,res10,demo,serve", "all": "all"}
+_BASIC = "video,tables,batch,heif,plots,serve"
+EXTRAS = {"inference": f"{_BASIC},opencv,res10", "opencv5": _BASIC, "opencv5window": _BASIC, "all": "all"}
+BESIDE = {"opencv5": "opencv-python-headless>=5", "opencv5window": "opencv-python>=5"}
+"""Set → a package that is installed beside Mien."""
 WITH_TRAINING = (
     "cli/test_audit", "cli/test_evaluate", "cli/test_explain", "datasets/audit/", "evaluation/scoring/", "exchange/test_agreement",
     "explain/",
@@ -47,7 +51,7 @@ QUICK = (
     "models/test_session", "pipeline/test_jobs", "results/", "server/", "training/test_ranks",
 )  # fmt: skip
 """With --quick: what is nearest to the dependencies, from pictures, videos and tables to the service."""
-TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "httpx", "jsonschema")
+TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "httpx", "jsonschema", "scikit-image")
 """httpx is for the test client of old releases of Starlette."""
 UNPINNED_WARNINGS = ["-o", "filterwarnings="]
 """Warnings of packages as old as these are not ours to answer."""
@@ -77,6 +81,10 @@ class Environment:
         return [name for name in there if not name.startswith(left_out)]
 
 
+class NotInstallableError(Exception):
+    """The dependencies of an environment cannot be resolved or installed; the text is uv's reason."""
+
+
 def run(*call: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [str(one) for one in call], cwd=cwd, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
@@ -87,12 +95,17 @@ def run(*call: str | Path, cwd: Path, env: dict[str, str] | None = None) -> subp
 
 
 def interpreters() -> dict[str, Path]:
-    """Version → interpreter, of those that are on PATH or that pyenv has."""
+    """Version → interpreter, of those that are on PATH, that pyenv has, or that uv has (`uv python install 3.14`)."""
     found = {}
     for version in PYTHONS:
         here = shutil.which(f"python{version}")
         pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
-        for candidate in (*pyenv, *([Path(here)] if here else [])):
+        by_uv = subprocess.run(
+            ["uv", "python", "find", "--managed-python", "--no-python-downloads", version],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        managed = [Path(by_uv.stdout.strip())] if by_uv.returncode == 0 else []
+        for candidate in (*pyenv, *managed, *([Path(here)] if here else [])):
             works = subprocess.run([candidate, "-c", "import ssl, venv"], capture_output=True, timeout=60, check=False)
             if works.returncode == 0:
                 found[version] = candidate
@@ -133,17 +146,26 @@ def install(one: Environment, interpreter: Path, wheel: Path, folder: Path, whee
     extras = [flag for extra in EXTRAS[one.part].split(",") for flag in ("--extra", extra)]
     links = ["--find-links", str(wheels)] if wheels else []
     resolution = "lowest-direct" if one.age == "oldest" else "highest"
-    run(
-        "uv", "pip", "compile", ROOT / "pyproject.toml", *extras, "--resolution", resolution, "--python-version",
+    beside = folder / "beside.in"
+    beside.write_text(f"{BESIDE.get(one.part, '')}\n", encoding="utf-8")
+    uv(
+        "pip", "compile", ROOT / "pyproject.toml", beside, *extras, "--resolution", resolution, "--python-version",
         one.python, "-c", folder / "torch.txt", *links, "--only-binary", ":all:",
         "--output-file", folder / "pins.txt", "-q", cwd=folder,
     )  # fmt: skip
     run("uv", "venv", "-q", "--python", interpreter, folder / "env", cwd=folder)
-    run(
-        "uv", "pip", "install", "-q", "--python", python, "-c", folder / "pins.txt", *links, "--only-binary", ":all:",
-        f"mien[{EXTRAS[one.part]}] @ {wheel.as_uri()}", *TOOLS, cwd=folder,
+    uv(
+        "pip", "install", "-q", "--python", python, "-c", folder / "pins.txt", *links, "--only-binary", ":all:",
+        f"mien[{EXTRAS[one.part]}] @ {wheel.as_uri()}", "-r", beside, *TOOLS, cwd=folder,
     )  # fmt: skip
     return python
+
+
+def uv(*call: str | Path, cwd: Path) -> None:
+    """`NotInstallableError` where uv finds no wheels that go together."""
+    done = run("uv", *call, cwd=cwd, env=dict(os.environ))
+    if done.returncode:
+        raise NotInstallableError(" ".join(done.stderr.split())[:600])
 
 
 def test(one: Environment, python: Path, sdist: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -186,6 +208,7 @@ def test(one: Environment, python: Path, sdist: Path, folder: Path, options: arg
     direct = sorted(dependencies(one.part))
     return {
         "python": version,
+        "platform": platform.platform(),
         "exit": code,
         **counts,
         "tests": names,
@@ -219,7 +242,7 @@ def dependencies(part: str) -> set[str]:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     tables = dict(re.findall(r"^([a-z0-9]+) = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL))
     core = re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
-    names = set()
+    names = {canonical(re.split("[<>=]", BESIDE[part])[0])} if part in BESIDE else set()
     wanted = set(EXTRAS[part].split(",")) if part != "all" else set(tables) - {"dev", "docs", "release", "all"}
     for body in [core.group(1) if core else "", *(tables.get(name, "") for name in wanted)]:
         names |= {canonical(name) for name in re.findall(r'"([A-Za-z0-9_.-]+)', body) if name != "mien"}
@@ -278,16 +301,19 @@ def main() -> int:
     for one in chosen:
         folder = work / one.name
         shutil.rmtree(folder, ignore_errors=True)
-        python = install(one, found[one.python], wheel, folder, options.wheels)
-        outcome = test(one, python, sdist, folder, options)
+        try:
+            python = install(one, found[one.python], wheel, folder, options.wheels)
+            outcome = test(one, python, sdist, folder, options)
+        except NotInstallableError as reason:
+            outcome = {"platform": platform.platform(), "exit": 1, "not_installable": str(reason)}
         results["environments"][one.name] = outcome
         print(one.name, {key: value for key, value in outcome.items() if key != "versions"}, flush=True)
         bad += outcome.get("exit", 1) != 0
         if options.json:
             options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         if not options.keep:
-            shutil.rmtree(folder / "env")
-            shutil.rmtree(folder / "run")
+            shutil.rmtree(folder / "env", ignore_errors=True)
+            shutil.rmtree(folder / "run", ignore_errors=True)
     return 1 if bad else 0
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from mien.cli.options import OUTPUT, PATH, OutputCommand
 
-PORTRAITS = (
-    ("skimage", "data/astronaut.png", "scikit-image"),
-    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "matplotlib"),
-)
-"""Public-domain portraits in other packages: module, file in it, package to install."""
+PORTRAIT = Path(__file__).parents[1] / "web" / "static" / "sample-collins.webp"
+"""Eileen Collins, by NASA (public domain), which the page of the service offers as well."""
 
 EPILOG = """\b
 Examples:
@@ -30,23 +26,7 @@ def command(photo: Path | None, out: Path) -> None:
     from mien.cli.photo_table import print_table
     from mien.pipeline.analyzer import Analyzer
 
-    faces = Analyzer().analyze(photo or portrait())
+    faces = Analyzer().analyze(photo or PORTRAIT)
     print_table([faces])
     faces.save(out)
     click.echo(f"annotated picture: {out.resolve()}")
-
-
-def portrait() -> Path:
-    """The portrait of the first installed package that has one; the package is not imported."""
-    from mien.errors import MissingFileError
-
-    for module, file, _ in PORTRAITS:
-        spec = find_spec(module)
-        for folder in (spec.submodule_search_locations if spec is not None else None) or ():
-            path = Path(folder) / file
-            if path.is_file():
-                return path
-    raise MissingFileError(
-        "no installed package has the demo's portrait",
-        advice="pip install --no-deps scikit-image, or give --photo FILE",
-    )
