@@ -104,8 +104,10 @@ WAYS = {
     "sdist": Way("pip install --no-binary mien mien", ("mien @ {sdist}",)),
     "uv": Way("uv tool install mien", tool="uv"),
     "pipx": Way("pipx run mien demo", tool="pipx"),
-    "deepface": Way("pip install mien deepface", ("mien @ {wheel}", "deepface"), _DEEPFACE),
-    "deepface-opencv": Way("pip install 'mien[opencv]' deepface", ("mien[opencv] @ {wheel}", "deepface"), _DEEPFACE),
+    "deepface": Way("pip install mien 'deepface[api]'", ("mien @ {wheel}", "deepface[api]"), _DEEPFACE),
+    "deepface-opencv": Way(
+        "pip install 'mien[opencv]' 'deepface[api]'", ("mien[opencv] @ {wheel}", "deepface[api]"), _DEEPFACE
+    ),
     "opencv": Way("pip install 'mien[opencv]'", ("mien[opencv] @ {wheel}",), _OPENCV),
     "opencv5": Way(
         "pip install mien 'opencv-python-headless>=5'", ("mien @ {wheel}", "opencv-python-headless>=5"), _OPENCV

@@ -33,7 +33,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 AGES = ("oldest", "newest")
-_BASIC = "video,tables,batch,heif,plots,serve"
+_BASIC = "video,tables,batch,heif,plots,mtcnn,serve"
 EXTRAS = {"inference": f"{_BASIC},opencv,res10", "opencv5": _BASIC, "opencv5window": _BASIC, "all": "all"}
 BESIDE = {"opencv5": "opencv-python-headless>=5", "opencv5window": "opencv-python>=5"}
 """Set → a package that is installed beside Mien."""

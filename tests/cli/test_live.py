@@ -6,11 +6,13 @@ import csv
 import http.server
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -278,3 +280,95 @@ def test_a_stream_that_is_lost_for_good_is_an_error(
         assert error["reason"] == (problems[-1] if problems else "the camera or stream was lost")
         problems = problems[:-1]
     assert lines == [f"mien: {problem}" for problem in problems]
+
+
+@pytest.fixture
+def desktop_without_tk(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """A display, no Tk, a camera with one frame, and a service that starts at once; the calls of it."""
+
+    class Ended:
+        info = SourceInfo("camera 0", 192, 144, live=True)
+        lost, dropped, problems = 0, 0, ()
+
+        def __iter__(self) -> Iterator[Frame]:
+            yield Frame(FACE(0), "camera 0", 0, 0.0)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("mien.media.open.open_source", lambda *args, **options: Ended())
+    started: list[dict[str, Any]] = []
+
+    def run_service(*_: object, on_started: Callable[[str], None], **options: object) -> None:
+        started.append(options)
+        on_started("http://127.0.0.1:9")
+
+    monkeypatch.setenv("DISPLAY", ":987")
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    monkeypatch.setattr("mien.cli.live_page.run_service", run_service)
+    monkeypatch.setattr("webbrowser.get", lambda: None)
+    monkeypatch.setattr("webbrowser.open", lambda url: started.append({"url": url}) or True)
+    return started
+
+
+def test_without_tk_the_camera_of_the_page_opens(desktop_without_tk: list[dict[str, Any]]) -> None:
+    result = runner().invoke(cli, ["live", "--models", "emotion", "--threads", "1"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    options, opened = desktop_without_tk
+    assert opened == {"url": "http://127.0.0.1:9/#camera"}
+    assert options["models"] == ("emotion",)
+    assert options["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["0", "--detect-every", "3"], "the page does not take --detect-every"),
+        (["0", "--seconds", "2"], "the page does not take --seconds"),
+        (["rtsp://127.0.0.1:9/stream"], "the page shows cameras alone"),
+    ],
+)
+def test_what_the_page_cannot_do_is_printed_as_json_lines(
+    desktop_without_tk: list[dict[str, Any]], arguments: list[str], reason: str
+) -> None:
+    result = runner().invoke(cli, ["live", *arguments], catch_exceptions=False)
+    assert reason in result.stderr
+    assert json.loads(result.stdout)["faces"]
+    assert not desktop_without_tk
+
+
+def test_without_tk_and_without_the_service_json_lines_follow(
+    desktop_without_tk: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = runner().invoke(cli, ["live", "0"], catch_exceptions=False)
+    assert json.loads(result.stdout)["faces"]
+    assert "pip install 'mien[serve]'" in result.stderr
+    assert not desktop_without_tk
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_the_page_really_opens_in_the_browser(tmp_path: Path) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f"#!/bin/sh\necho \"$1\" > '{opened}.part' && mv '{opened}.part' '{opened}'\n")
+    browser.chmod(0o755)
+    code = "import sys; sys.modules['tkinter'] = None\nfrom mien.cli import main\nmain()"
+    environment = os.environ | {"DISPLAY": ":987", "BROWSER": str(browser)}
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, "live", "--threads", "1"], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        for _ in range(1000):
+            if opened.exists() or child.poll() is not None:
+                break
+            time.sleep(0.1)
+        url, _, tab = opened.read_text().strip().partition("#")
+        assert tab == "camera"
+        page = urllib.request.urlopen(url, timeout=60).read().decode()
+        assert 'id="view-camera"' in page
+        child.send_signal(signal.SIGINT)
+        assert child.wait(60) == 0
+    finally:
+        child.kill()
+        child.communicate()

@@ -45,8 +45,10 @@ Examples:
   mien live http://phone.local:8080/video --seconds 60 --detect-every 3
 
 \b
-Press q in the window, or Ctrl-C, to stop. Without a window (no display, or a
-Python without Tk), results are printed as JSON lines on stdout.
+Press q in the window, or Ctrl-C, to stop. Where Python has no Tk, the camera tab
+of the page opens in the browser (extra serve), if only a camera's number is given
+and options that the page takes: detector, models, prior, device, threads. Without
+a display, results are printed as JSON lines on stdout.
 
 \b
 Exit codes: 0 stopped by q, Ctrl-C or --seconds; 1 the camera or stream could not
@@ -74,7 +76,9 @@ be opened, or was lost for good; 2 wrong call.
 @device_option
 @tracking_options(defaults.LIVE_DETECT_EVERY, note="")
 @threads_option()
+@click.pass_context
 def command(
+    context: click.Context,
     source: str,
     as_json: bool,
     csv_file: Path | None,
@@ -97,7 +101,8 @@ def command(
     """
     import contextlib
 
-    from mien.cli.window import Window
+    from mien.cli.live_page import open_camera_page
+    from mien.cli.window import Window, has_display, has_tk
     from mien.media.open import is_live
     from mien.pipeline.analyzer import Analyzer
 
@@ -110,6 +115,12 @@ def command(
         raise click.UsageError(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )
+    if not as_json and has_display() and not has_tk():
+        problem = _page_problem(context, address)
+        if problem is None:
+            open_camera_page(detection=detection, models=models, prior=prior, device=device, threads=threads)
+            return
+        click.echo(f"mien: no window, for this Python has no Tk; {problem}; JSON lines follow", err=True)
     analyzer = Analyzer(
         models=models,
         **asdict(detection),
@@ -167,6 +178,21 @@ def command(
     _print_coverage(stream, lost)
     if lost:
         raise click.exceptions.Exit(1)
+
+
+def _page_problem(context: click.Context, address: str | int) -> str | None:
+    """Why the camera tab of the page cannot stand for this call; None where it can."""
+    from mien.cli.live_page import PAGE_OPTIONS, page_problem
+
+    if not isinstance(address, int):
+        return "the page shows cameras alone"
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    others = [name for name in given if name not in PAGE_OPTIONS and name != "source"]
+    return f"the page does not take {others[0]}" if others else page_problem()
 
 
 def _print_coverage(stream: VideoStream, lost: bool) -> None:

@@ -21,7 +21,11 @@ from mien.cli.options import (
 from mien.server.limits import ENVIRONMENT_PREFIX, describe_limits
 
 if TYPE_CHECKING:
+    import socket
+
     from mien.detect.options import DetectionOptions
+    from mien.server.access import AccessPolicy
+    from mien.server.limits import ServiceLimits
 
 EPILOG = f"""\b
 Examples:
@@ -106,27 +110,16 @@ def command(
     only; remote access needs --host and an API key.
     """
     import contextlib
-    import logging
     import os
 
-    from mien.errors import MissingExtraError, display_path
+    from mien.errors import display_path
 
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-        import websockets  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(error.name or "fastapi", "serve", "mien serve") from None
+    require_packages("mien serve")
 
     from mien.server.access import KEY_VARIABLE, AccessPolicy, read_key
-    from mien.server.app import create_app
-    from mien.server.engine import InferenceEngine
     from mien.server.limits import load_limits, unread_variables
     from mien.server.open_files import fit_open_files
-    from mien.server.run import base_url, listen, log_to_stderr, serve
-    from mien.web.offer import DeviceOffer
+    from mien.server.run import listen
 
     limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
     for variable, meant in unread_variables(os.environ, [KEY_VARIABLE]).items():
@@ -138,27 +131,74 @@ def command(
     hosts = tuple(name.lower() for name in allow_host)
     access = AccessPolicy(host, read_key(key_file, os.environ), hosts, allow_origin, insecure_no_key, proxy)
     with contextlib.closing(listen(access, port)) as listener:
-        engine = InferenceEngine.load(
-            limits,
-            detection=detection,
-            models=models,
-            prior=prior,
-            coverage=coverage,
-            by_class=by_class,
-            threads=threads,
-            device=device,
-        )
-        engine.warm_up()
-        log_to_stderr(logging.WARNING if quiet else logging.INFO)
-        url = base_url(listener)
-        offer = DeviceOffer(
-            models, prior=prior, coverage=coverage, by_class=by_class, min_face=detection.min_face
+        run_service(
+            listener, access, limits, detection=detection, models=models, prior=prior, coverage=coverage,
+            by_class=by_class, device=device, threads=threads, quiet=quiet,
         )  # fmt: skip
-        serve(
-            create_app(engine, access, limits, device=offer),
-            listener,
-            limits,
-            on_started=lambda: click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True),
-            proxy=access.proxy,
-        )
+
+
+def require_packages(what: str) -> None:
+    """`MissingExtraError` where a package of the extra ``serve`` is missing."""
+    from mien.errors import MissingExtraError
+
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(error.name or "fastapi", "serve", what) from None
+
+
+def run_service(
+    listener: socket.socket,
+    access: AccessPolicy,
+    limits: ServiceLimits,
+    *,
+    detection: DetectionOptions,
+    models: tuple[str, ...],
+    prior: str,
+    coverage: float | None,
+    by_class: bool,
+    device: str,
+    threads: int | None,
+    quiet: bool,
+    on_started: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve on an open socket until a signal; ``on_started`` gets the address of the page."""
+    import logging
+
+    from mien.server.app import create_app
+    from mien.server.engine import InferenceEngine
+    from mien.server.run import base_url, log_to_stderr, serve
+    from mien.web.offer import DeviceOffer
+
+    engine = InferenceEngine.load(
+        limits,
+        detection=detection,
+        models=models,
+        prior=prior,
+        coverage=coverage,
+        by_class=by_class,
+        threads=threads,
+        device=device,
+    )
+    engine.warm_up()
+    log_to_stderr(logging.WARNING if quiet else logging.INFO)
+    url = base_url(listener)
+
+    offer = DeviceOffer(models, prior=prior, coverage=coverage, by_class=by_class, min_face=detection.min_face)
+
+    def started() -> None:
+        click.echo(f"mien: serving on {url} – Ctrl-C stops it", err=True)
+        on_started(url)
+
+    serve(
+        create_app(engine, access, limits, device=offer),
+        listener,
+        limits,
+        on_started=started,
+        proxy=access.proxy,
+    )
     click.echo("mien: stopped", err=True)

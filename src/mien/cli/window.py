@@ -12,6 +12,23 @@ _LARGEST_SHARE = 0.9
 """Share of the screen's sides that the window takes at most."""
 
 
+def has_display() -> bool:
+    """Whether a window could appear: always but on Linux, which needs X or Wayland."""
+    linux = sys.platform.startswith("linux")
+    return not linux or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def has_tk() -> bool:
+    """Whether this Python can make windows; some distributions ship Tk as a package of its own."""
+    try:
+        import tkinter  # noqa: F401
+
+        from PIL import ImageTk  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 class Window:
     """Shows annotated frames; made by `open`."""
 
@@ -35,17 +52,15 @@ class Window:
     @classmethod
     def open(cls, name: str) -> Window | None:
         """A window, or None where this Python has no Tk or there is no display."""
-        if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        if not has_display():
             return None
+        if not has_tk():
+            return None
+        import tkinter
+
         try:
-            import tkinter
-
-            from PIL import ImageTk  # noqa: F401
-
             root = tkinter.Tk(className="mien")
-        except (ImportError, RuntimeError):
-            return None
-        except tkinter.TclError:
+        except (RuntimeError, tkinter.TclError):
             return None
         return cls(name, root)
 
