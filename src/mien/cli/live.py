@@ -47,7 +47,7 @@ Examples:
 \b
 Press q in the window, or Ctrl-C, to stop. Where Python has no Tk, the camera tab
 of the page opens in the browser (extra serve), if only a camera's number is given
-and options that the page takes: detector, models, prior, device, threads. Without
+and options that the page takes: detector, models, prior, coverage, device, threads. Without
 a display, results are printed as JSON lines on stdout.
 
 \b
@@ -76,9 +76,7 @@ be opened, or was lost for good; 2 wrong call.
 @device_option
 @tracking_options(defaults.LIVE_DETECT_EVERY, note="")
 @threads_option()
-@click.pass_context
 def command(
-    context: click.Context,
     source: str,
     as_json: bool,
     csv_file: Path | None,
@@ -116,9 +114,12 @@ def command(
             f"{source!r} is neither a camera's number nor an address; for a file: mien analyze {source}"
         )
     if not as_json and has_display() and not has_tk():
-        problem = _page_problem(context, address)
+        problem = _page_problem(click.get_current_context(), address)
         if problem is None:
-            open_camera_page(detection=detection, models=models, prior=prior, device=device, threads=threads)
+            open_camera_page(
+                detection=detection, models=models, prior=prior, coverage=coverage, by_class=by_class, device=device,
+                threads=threads,
+            )  # fmt: skip
             return
         click.echo(f"mien: no window, for this Python has no Tk; {problem}; JSON lines follow", err=True)
     analyzer = Analyzer(

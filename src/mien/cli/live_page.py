@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 PAGE_OPTIONS = frozenset(
     {
-        "--detector", "--detector-model", "--min-face", "--threshold", "--models", "--prior", "--device", "--threads",
+        "--detector", "--detector-model", "--min-face", "--threshold", "--models", "--prior", "--coverage", "--by-class",
+        "--device", "--threads",
     }
 )  # fmt: skip
 """Options of ``mien live`` that the service takes as well."""
@@ -39,7 +40,14 @@ def page_problem() -> str | None:
 
 
 def open_camera_page(
-    *, detection: DetectionOptions, models: tuple[str, ...], prior: str, device: str, threads: int | None
+    *,
+    detection: DetectionOptions,
+    models: tuple[str, ...],
+    prior: str,
+    coverage: float | None,
+    by_class: bool,
+    device: str,
+    threads: int | None,
 ) -> None:
     """Serve the page on a free port of this machine and open its camera tab, until Ctrl-C."""
     from mien.server.access import AccessPolicy
@@ -56,6 +64,6 @@ def open_camera_page(
     click.echo("mien: no window, for this Python has no Tk; the page's camera opens in the browser", err=True)
     with contextlib.closing(listen(access, 0)) as listener:
         run_service(
-            listener, access, limits, detection=detection, models=models, prior=prior, device=device, threads=threads,
-            quiet=True, on_started=open_tab,
+            listener, access, limits, detection=detection, models=models, prior=prior, coverage=coverage,
+            by_class=by_class, device=device, threads=threads, quiet=True, on_started=open_tab,
         )  # fmt: skip
