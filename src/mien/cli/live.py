@@ -47,8 +47,8 @@ Examples:
 \b
 Press q in the window, or Ctrl-C, to stop. Where Python has no Tk, the camera tab
 of the page opens in the browser (extra serve), if only a camera's number is given
-and options that the page takes: detector, models, prior, coverage, device, threads. Without
-a display, results are printed as JSON lines on stdout.
+and options that the page takes: detector, models, prior, coverage, device,
+threads. Without a display, results are printed as JSON lines on stdout.
 
 \b
 Exit codes: 0 stopped by q, Ctrl-C or --seconds; 1 the camera or stream could not

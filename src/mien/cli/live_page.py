@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 PAGE_OPTIONS = frozenset(
     {
-        "--detector", "--detector-model", "--min-face", "--threshold", "--models", "--prior", "--coverage", "--by-class",
-        "--device", "--threads",
+        "--detector", "--detector-model", "--min-face", "--threshold", "--models", "--prior", "--coverage",
+        "--by-class", "--device", "--threads",
     }
 )  # fmt: skip
 """Options of ``mien live`` that the service takes as well."""
