@@ -4,7 +4,8 @@ python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/res
                                    docs/detector.md, docs/licences.md, docs/robustness.md, docs/scoreboard.md,
                                    docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
-                                   docs/install.md, docs/releases.md, docs/results.md, docs/serve.md and docs/video.md, and that of README.md,
+                                   docs/install.md, docs/page.md, docs/releases.md, docs/results.md, docs/serve.md and
+                                   docs/video.md, and that of README.md,
                                    and the notice of the browser page, src/mien/web/static/notice_text.js
 python tools/generate.py --check    only print which of them are out of date
 """
@@ -30,6 +31,7 @@ from generate_explain import explain_section
 from generate_faults import faults_parts
 from generate_install import install_parts
 from generate_licences import licences_page
+from generate_page import page_parts
 from generate_peers import peers_section
 from generate_release import release_parts
 from generate_results import columns_section
@@ -520,6 +522,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
     out[DOCS / "install.md"] = filled("install", install_parts())
     out[DOCS / "licences.md"] = licences_page()
+    out[DOCS / "page.md"] = filled("page", page_parts())
     out[DOCS / "releases.md"] = filled("releases", release_parts())
     out[DOCS / "serve.md"] = filled("serve", serve_parts())
     robustness = json.loads((DOCS / "results" / "robustness.json").read_text(encoding="utf-8"))

@@ -19,11 +19,13 @@ class StaticHost:
         folder: what it serves.
         headers: headers of every answer.
         requests: paths that were asked for.
+        sent_bytes: of the files in its answers.
     """
 
     folder: Path
     headers: Mapping[str, str] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    sent_bytes: int = 0
     server: http.server.ThreadingHTTPServer | None = None
     port: int = 0
 
@@ -33,7 +35,7 @@ class StaticHost:
 
     def start(self) -> None:
         """Serve, on the port of before where it was stopped."""
-        requests, headers = self.requests, self.headers
+        host, requests, headers = self, self.requests, self.headers
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
@@ -43,6 +45,11 @@ class StaticHost:
                 for name, value in headers.items():
                     self.send_header(name, value)
                 super().end_headers()
+
+            def copyfile(self, source: Any, outputfile: Any) -> None:
+                content = source.read()
+                host.sent_bytes += len(content)
+                outputfile.write(content)
 
         handler = functools.partial(Handler, directory=str(self.folder))
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), handler)

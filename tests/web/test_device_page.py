@@ -55,6 +55,14 @@ def chrome(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
+@pytest.fixture(autouse=True)
+def no_page_is_left(chrome: Any) -> Iterator[None]:
+    """What one test opened computes nothing during the next."""
+    yield
+    for context in chrome.contexts:
+        context.close()
+
+
 def visit(chrome: Any, url: str, own: str | None = None, **how: Any) -> tuple[Any, Watch]:
     """A page that has loaded its networks, and what it did wrong."""
     context = chrome.new_context(**({"viewport": {"width": 1200, "height": 900}} | how))

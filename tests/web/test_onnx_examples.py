@@ -1,21 +1,30 @@
-"""The programs in ``examples/onnx``: the docs show them as they are; that in JavaScript computes what Python does."""
+"""The programs in ``examples/onnx``: the docs show them as they are; JavaScript and C++ compute what Python does."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+from numpy.typing import NDArray
 
+from helpers.pictures import astronaut
+from mien.detect.mien import MienDetector
 from mien.models.catalog import read_model
 from mien.models.model import Model
+from mien.models.priors import DEFAULT
+from mien.predict.classify import crop_faces
 from mien.web.page_files import page_files
 from mien.web.runtime import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "onnx"
+HEADERS = os.environ.get("MIEN_ONNXRUNTIME_HEADERS")
+"""Folder of ``onnxruntime_cxx_api.h``, which the Python package does not have."""
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))
@@ -38,21 +47,43 @@ def test_javascript_computes_what_python_does(tmp_path: Path) -> None:
     for name, text in page_files().items():
         (scripts / name).write_bytes(text)
     shutil.copy(EXAMPLES / "emotion.mjs", tmp_path)
+    printed = probabilities([node, "emotion.mjs"], tmp_path)
+    assert max(abs(printed - expected(DEFAULT))) < 1e-4
+
+
+@pytest.mark.skipif(not HEADERS, reason="MIEN_ONNXRUNTIME_HEADERS names no folder of ONNX Runtime's C++ headers")
+def test_cpp_computes_what_python_does(tmp_path: Path) -> None:
+    (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")
+    # by the name that programs look for
+    (tmp_path / "libonnxruntime.so.1").symlink_to(library)
+    command = ["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-isystem{HEADERS}", str(EXAMPLES / "emotion.cpp")]
+    command += [str(library), f"-Wl,-rpath,{tmp_path}", "-o", str(tmp_path / "emotion")]
+    subprocess.run(command, check=True, timeout=600)
+    assert max(abs(probabilities([str(tmp_path / "emotion")], tmp_path) - expected("photos"))) < 1e-4
+
+
+def crop(model: Model) -> NDArray[np.uint8]:
+    """The aligned face of the portrait."""
+    rgb = astronaut()
+    return crop_faces(model, rgb, MienDetector(threads=1).detect(rgb), MienDetector.name)
+
+
+def expected(prior: str) -> NDArray[np.float32]:
+    model = Model(read_model("emotion"), threads=1, prior=prior)
+    return model(crop(model))[model.card.heads[0].name][0]
+
+
+def probabilities(program: list[str], folder: Path) -> NDArray[np.float64]:
+    """What a program prints of the portrait, in the order of the labels."""
     content = read_model("emotion")
-    (tmp_path / "emotion.onnx").write_bytes(content)
     model = Model(content, threads=1)
-    crop = np.random.default_rng(3).integers(0, 256, (1, model.card.size, model.card.size, 1), np.uint8)
-    (tmp_path / "crop").write_bytes(crop.tobytes())
+    (folder / "emotion.onnx").write_bytes(content)
+    (folder / "crop").write_bytes(crop(model).tobytes())
     run = subprocess.run(
-        [node, "emotion.mjs", "emotion.onnx", "crop"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
+        [*program, "emotion.onnx", "crop"], cwd=folder, capture_output=True, text=True, timeout=300, check=True
     )
+    print(run.stdout)
     printed = {label: float(value) for label, value in map(str.split, run.stdout.splitlines())}
-    head = model.card.heads[0]
-    expected = dict(zip(head.labels, model(crop)[head.name][0].tolist(), strict=True))
-    assert printed.keys() == expected.keys()
-    assert max(abs(printed[label] - expected[label]) for label in expected) < 1e-4
+    labels = model.card.heads[0].labels
+    assert printed.keys() == set(labels)
+    return np.array([printed[label] for label in labels])
