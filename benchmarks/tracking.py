@@ -29,7 +29,7 @@ from scenarios import SCENARIOS, sequence
 from sequences import HEIGHT, WIDTH, Sequence, Truth
 
 from mien.detect.detector import Detector
-from mien.detect.mtcnn import MTCNN
+from mien.detect.mien import MienDetector
 from mien.geometry import iou
 from mien.media.frame import Frame
 from mien.models.catalog import read_model
@@ -178,7 +178,7 @@ SEEDS = (101, 102, 103)
 class SearchOnly:
     """The detector without its other talents."""
 
-    name = "mtcnn"
+    name = MienDetector.name
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -393,7 +393,7 @@ def main() -> None:
     options = parser.parse_args()
 
     cv2.setNumThreads(1)
-    detector = MTCNN(min_face=40, threads=1)
+    detector = MienDetector(threads=1)
     model = Model(read_model("emotion"), threads=1)
     seeds = tuple(options.seeds)
     result = {"seeds": list(seeds), "videos": len(SCENARIOS) * len(seeds)}

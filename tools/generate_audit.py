@@ -37,7 +37,7 @@ def audit_page() -> str:
         ],
         "near": near_section(near),
         "fairface": [
-            "The validation images, whole and not cropped again: `mien data audit fairface-validation.parquet --detector mtcnn "
+            "The validation images, whole and not cropped again: `mien data audit fairface-validation.parquet --detector mien "
             "--json-summary docs/results/audit_fairface.json`",
             "",
             *checks(fairface),
@@ -125,7 +125,7 @@ def cost(fer: dict[str, Any], own: dict[str, Any], fairface: dict[str, Any]) -> 
     lines = [["FER2013, all checks, labels checked with the shipped model", fer]]
     lines += [
         ["FER2013, labels checked by cross-validation", own],
-        ["FairFace validation, all checks, MTCNN", fairface],
+        ["FairFace validation, all checks", fairface],
     ]
     rows = []
     for name, one in lines:

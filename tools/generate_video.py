@@ -177,11 +177,11 @@ def tracking_section(results: dict[str, Any], cuts: dict[str, Any]) -> str:
         "",
         "Between detections a detector that can (`refine`: Mien's own, MTCNN) runs only where the tracks expect their faces: small "
         "crops give new boxes, scores and landmarks, so nothing drifts. For other detectors box and landmarks move along with the "
-        "optical flow. The figures are MTCNN's.",
+        "optical flow. The figures are those of the default detector.",
         "",
         f"Processor time of one thread, mean over these videos ({results['faces_a_frame']:.1f} faces per frame): one "
         f"detection {results['ms']['search']:.1f} ms and its second look {results['ms']['second look']:.2f} ms; one face propagated "
-        f"{results['ms']['refine']:.2f} ms by MTCNN, {results['ms']['flow']:.2f} ms by flow; tracking {results['ms']['update']:.2f} ms and "
+        f"{results['ms']['refine']:.2f} ms by crops, {results['ms']['flow']:.2f} ms by flow; tracking {results['ms']['update']:.2f} ms and "
         f"scene cuts {results['ms']['cuts']:.2f} ms per frame. Together, without classifying:",
         "",
         *table(
@@ -191,7 +191,7 @@ def tracking_section(results: dict[str, Any], cuts: dict[str, Any]) -> str:
                 *(
                     [f"every {n} frame", how, f"{per_frame(results, int(n[0]), carry):.1f}"]
                     for n in ("3rd", "5th")
-                    for how, carry in (("MTCNN", "refine"), ("flow", "flow"))
+                    for how, carry in (("crops", "refine"), ("flow", "flow"))
                 ),
             ],
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 from mien.errors import MissingExtraError
 
@@ -45,3 +46,19 @@ def installed_version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def require_for_videos(clips: Iterable[Path], *, annotated: bool = False, parquet: bool = False) -> None:
+    """`MissingExtraError` where a run of these videos needs a package that is not installed; nothing is opened.
+
+    Args:
+        clips: video files, and folders of numbered pictures, which need no package.
+        annotated: annotated videos are written.
+        parquet: a Parquet table is written.
+    """
+    if any(not clip.is_dir() for clip in clips):
+        require_extra("video", "reading a video", "av")
+    if annotated:
+        require_extra("video", "writing a video", "av")
+    if parquet:
+        require_extra("tables", "Parquet output", "pyarrow")

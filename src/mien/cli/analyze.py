@@ -33,6 +33,7 @@ from mien.cli.options import (
 )
 from mien.cli.output import Failures, one_file, progress_bar
 from mien.errors import MissingExtraError
+from mien.extras import require_for_videos
 from mien.files import STDOUT, is_special, refuse_inputs
 
 if TYPE_CHECKING:
@@ -220,7 +221,6 @@ def command(
     from mien.draw.blur import Blur
     from mien.media.decoder_pool import DecoderPool
     from mien.pipeline.analyzer import Analyzer
-    from mien.pipeline.jobs import require_packages
     from mien.pipeline.photos import PhotoOutputs
 
     _check_stdout(as_json, csv_file, parquet_file)
@@ -233,7 +233,7 @@ def command(
     stream = inputs == ("-",)
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
     try:
-        require_packages(clips, annotated=bool(clips and save), parquet=parquet_file is not None)
+        require_for_videos(clips, annotated=bool(clips and save), parquet=parquet_file is not None)
     except MissingExtraError as error:
         # photos of a folder that holds videos too need no PyAV; a table and options of videos are not written in part
         if not photos or parquet_file is not None or options.for_videos:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.geometry import iou, nms, resize
+from mien.resampling import shrink
 
 Floats = NDArray[np.float32]
 
@@ -375,23 +376,37 @@ def _crop_tile(rgb: NDArray[np.uint8], box: NDArray[np.float64], pixels_side: in
 
 def _split(picture: int, rgb: NDArray[np.uint8], scale: float) -> list[_Tile]:
     """The tiles of a picture: the scaled picture, and smaller copies for larger faces."""
-    height, width = rgb.shape[:2]
-    copy, longest = rgb, max(round(max(height, width) * scale), 1)
+    copy = _shrink(rgb, max(round(max(rgb.shape[:2]) * scale), 1))
+    pixel = rgb.shape[1] / copy.shape[1], rgb.shape[0] / copy.shape[0]
     tiles: list[_Tile] = []
     least = 0.0
     while True:
-        copy = _shrink(copy, longest)
-        smaller = max(COARSEST, round(longest / STEP)) if longest > COARSEST / 0.7 else None
-        tiles += _strips(picture, copy, (width, height), least, whole=smaller is None)
-        if smaller is None:
+        whole = max(copy.shape[:2]) <= COARSEST / 0.7
+        tiles += _strips(picture, copy, pixel, least, whole=whole)
+        if whole:
             return tiles
-        longest, least = smaller, COARSE_FACE
+        copy, pixel = _coarser(copy, pixel)
+        least = COARSE_FACE
 
 
-def _strips(picture: int, copy: NDArray[np.uint8], size: tuple[int, int], least: float, *, whole: bool) -> list[_Tile]:
+def _coarser(copy: NDArray[np.uint8], pixel: tuple[float, float]) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    """The next smaller copy, and the sides of its pixels in the picture: means of whole blocks where it can."""
+    height, width = copy.shape[:2]
+    longest = max(height, width)
+    block = round(longest / max(COARSEST, longest / STEP))
+    if block < 2 or min(height, width) < block:
+        smaller = _shrink(copy, max(COARSEST, round(longest / STEP)))
+        return smaller, (pixel[0] * width / smaller.shape[1], pixel[1] * height / smaller.shape[0])
+    size = width // block, height // block
+    return shrink(copy[: size[1] * block, : size[0] * block], size), (pixel[0] * block, pixel[1] * block)
+
+
+def _strips(
+    picture: int, copy: NDArray[np.uint8], pixel: tuple[float, float], least: float, *, whole: bool
+) -> list[_Tile]:
     """A copy of a picture as one tile, or as overlapping strips where it is large."""
     height, width = copy.shape[:2]
-    matrix = np.array([[size[0] / width, 0, 0], [0, size[1] / height, 0]])
+    matrix = np.array([[pixel[0], 0, 0], [0, pixel[1], 0]])
     if whole or height * width <= PIXELS_AT_ONCE:
         return [_Tile(picture, pad_picture(copy), matrix, (least, np.inf))]
     step = max(PIXELS_AT_ONCE // width - STRIP_OVERLAP, STRIP_OVERLAP) // MULTIPLE * MULTIPLE

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from mien.draw.blur import Blur
 from mien.draw.overview_page import OVERVIEW_FILES, write_overview
 from mien.errors import InputError, MienError, MissingExtraError, OutputError, VideoError
 from mien.exchange.formats import export_paths, export_report, parse_formats, refuse_corrected
-from mien.extras import require_extra
+from mien.extras import require_for_videos
 from mien.file_lock import FileLock, lock_folder
 from mien.files import (
     make_folder,
@@ -181,7 +181,7 @@ class VideoJob:
         decoders: DecoderPool | None = None,
         tables: Sequence[RowWriter] | None = None,
     ) -> None:
-        require_packages(clips, annotated=outputs.annotated is not None, parquet=outputs.parquet is not None)
+        require_for_videos(clips, annotated=outputs.annotated is not None, parquet=outputs.parquet is not None)
         if resume and outputs.report is None:
             raise InputError(
                 "a run can only resume with a report folder, which holds its checkpoint", advice="add --report DIR"
@@ -500,22 +500,6 @@ class VideoJob:
         write_html(report, folder / "report.html", thumbnails=faces)
         if self._outputs.report is not None and self._folders is not None:
             write_overview(self._outputs.report, [f / _SUMMARY for f in self._folders])
-
-
-def require_packages(clips: Iterable[Path], *, annotated: bool = False, parquet: bool = False) -> None:
-    """`MissingExtraError` where a run of these videos needs a package that is not installed; nothing is opened.
-
-    Args:
-        clips: video files, and folders of numbered pictures, which need no package.
-        annotated: annotated videos are written.
-        parquet: a Parquet table is written.
-    """
-    if any(not clip.is_dir() for clip in clips):
-        require_extra("video", "reading a video", "av")
-    if annotated:
-        require_extra("video", "writing a video", "av")
-    if parquet:
-        require_extra("tables", "Parquet output", "pyarrow")
 
 
 def has_checkpoint(report: Path) -> bool:

@@ -1,6 +1,6 @@
 // The parts of copies of a picture that the detector's network looks at. As mien.detect.single_shot.
 
-import { crop, resize, round } from "./pixels.js";
+import { crop, resize, shrink, round } from "./pixels.js";
 
 /**
  * @typedef {import("./pixels.js").Rgb} Rgb
@@ -18,25 +18,41 @@ const ANY = [-Infinity, Infinity];
  * @param {Constants} constants @returns {Tile[]}
  */
 export function splitTiles(image, scale, constants) {
-  const { coarsest, step, coarse_face: coarseFace } = constants;
-  let longest = Math.max(round(Math.max(image.height, image.width) * scale), 1);
-  let copy = image;
+  const { coarsest, coarse_face: coarseFace, rough_pixels: roughPixels } = constants;
+  let copy = withLongest(image, Math.max(round(Math.max(image.height, image.width) * scale), 1), roughPixels);
+  /** @type {[number, number]} */
+  let pixel = [image.width / copy.width, image.height / copy.height];
   let least = 0;
   const tiles = [];
   for (;;) {
-    copy = withLongest(copy, longest, constants.rough_pixels);
-    const smaller = longest > coarsest / 0.7 ? Math.max(coarsest, round(longest / step)) : null;
-    tiles.push(...strips(image, copy, least, smaller === null, constants));
-    if (smaller === null) return tiles;
-    [longest, least] = [smaller, coarseFace];
+    const whole = Math.max(copy.width, copy.height) <= coarsest / 0.7;
+    tiles.push(...strips(copy, pixel, least, whole, constants));
+    if (whole) return tiles;
+    [copy, pixel] = coarser(copy, pixel, constants);
+    least = coarseFace;
   }
 }
 
-/** A copy as one tile, or as overlapping strips where it is large. @param {Rgb} image @param {Rgb} copy @param {number} least @param {boolean} whole @param {Constants} constants @returns {Tile[]} */
-function strips(image, copy, least, whole, constants) {
+/**
+ * The next smaller copy, and the sides of its pixels in the picture: of whole blocks where it can. @param {Rgb} copy
+ * @param {[number, number]} pixel @param {Constants} constants @returns {[Rgb, [number, number]]}
+ */
+function coarser(copy, [x, y], { coarsest, step, rough_pixels: roughPixels }) {
+  const { width, height } = copy;
+  const longest = Math.max(width, height);
+  const block = round(longest / Math.max(coarsest, longest / step));
+  if (block < 2 || Math.min(width, height) < block) {
+    const smaller = withLongest(copy, Math.max(coarsest, round(longest / step)), roughPixels);
+    return [smaller, [(x * width) / smaller.width, (y * height) / smaller.height]];
+  }
+  const [across, down] = [Math.floor(width / block), Math.floor(height / block)];
+  return [shrink(crop(copy, 0, 0, across * block, down * block), across, down), [x * block, y * block]];
+}
+
+/** A copy as one tile, or as overlapping strips where it is large. @param {Rgb} copy @param {[number, number]} pixel its sides in the picture @param {number} least @param {boolean} whole @param {Constants} constants @returns {Tile[]} */
+function strips(copy, [x, y], least, whole, constants) {
   const { pixels_at_once: most, strip_overlap: overlap, multiple } = constants;
   const { width, height } = copy;
-  const [x, y] = [image.width / width, image.height / height];
   if (whole || height * width <= most)
     return [{ pixels: pad(copy, constants), matrix: [x, 0, 0, 0, y, 0], heights: [least, Infinity], rows: ANY }];
   const step = Math.floor(Math.max(Math.floor(most / width) - overlap, overlap) / multiple) * multiple;
