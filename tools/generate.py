@@ -1,6 +1,6 @@
 """Write the pages that follow from code and files: model cards and the command-line reference.
 
-python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/results.schema.json, docs/benchmarks.md,
+python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/http.md, docs/openapi.json, docs/results.schema.json, docs/benchmarks.md,
                                    docs/detector.md, docs/licences.md, docs/robustness.md, docs/scoreboard.md,
                                    docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
@@ -29,6 +29,7 @@ from generate_detectors import detector_page, detector_pictures, detectors_secti
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
 from generate_faults import faults_parts
+from generate_http import describe_service, http_page, openapi_text
 from generate_install import install_parts
 from generate_licences import licences_page
 from generate_page import page_parts
@@ -525,6 +526,8 @@ def pages() -> dict[Path, str]:
     out[DOCS / "page.md"] = filled("page", page_parts())
     out[DOCS / "releases.md"] = filled("releases", release_parts())
     out[DOCS / "serve.md"] = filled("serve", serve_parts())
+    description = describe_service()
+    out[DOCS / "openapi.json"], out[DOCS / "http.md"] = openapi_text(description), http_page(description)
     robustness = json.loads((DOCS / "results" / "robustness.json").read_text(encoding="utf-8"))
     out[DOCS / "robustness.md"] = robustness_page(robustness)
     for name, picture in robustness_pictures(robustness).items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -29,5 +31,35 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put the page that analyses pictures before everything else of the first page."""
+    """Link names of the Python API, and put the page that analyses pictures before everything else of the first page."""
+    html = link_names(html, public_names())
     return TRY + html if page.file.src_uri == "index.md" else html
+
+
+@functools.cache
+def public_names() -> dict[str, str]:
+    """Name as texts write it, with or without its module → the name that the reference lists."""
+    pages = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))]
+    listed = re.findall(r"^::: (\S+)$", "\n".join(pages), re.MULTILINE)
+    return {one.rpartition(".")[2]: one for one in listed} | {one: one for one in listed}
+
+
+def link_names(html: str, names: Mapping[str, str]) -> str:
+    """Code such as ``Faces.draw`` or ``mien.errors.ImageError`` links to the reference; headings and links stay."""
+
+    def link(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name is None:
+            return found[0]
+        # a member belongs to the class before its dot; only classes begin with a capital
+        owner, _, member = name.rpartition(".")
+        if name in names:
+            target = names[name]
+        elif owner in names and owner.rpartition(".")[2][0].isupper():
+            target = f"{names[owner]}.{member}"
+        else:
+            return found[0]
+        return f'<autoref identifier="{target}" optional>{found[0]}</autoref>'
+
+    kept = r"<h\d.*?</h\d>|<a\b.*?</a>|<autoref.*?</autoref>|<pre.*?</pre>"
+    return re.sub(rf"{kept}|<code>(?P<name>[A-Za-z_][\w.]*)</code>", link, html, flags=re.DOTALL)

@@ -95,6 +95,13 @@ def export(
         InputError: the model to blend is of another network.
         ExportError: the ONNX file's outputs differ from torch's by more than `TOLERANCE` allows.
         MissingFileError, ModelError: the run cannot be read.
+
+    Examples:
+        >>> card = export(run, Path("small.onnx"), name="small")
+        >>> card.name, card.heads[0].labels[:2]
+        ('small', ('angry', 'disgust'))
+        >>> mien.Analyzer(models=["small.onnx"], threads=1).analyze("photo.jpg").heads.keys()
+        dict_keys(['emotion'])
     """
     recipe, module, weights = load_run(run)
     card = make_card(recipe, module, weights, name=name, scores=scores or {}, temperatures=temperatures or {})

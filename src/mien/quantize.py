@@ -68,6 +68,12 @@ def quantize(
         ModelError: not an ONNX file with a card.
         DataError: no image in ``split``.
         ExportError: the network is in 8 bits already.
+
+    Examples:
+        >>> from mien.models.catalog import read_model
+        >>> small = quantize(read_model("emotion"), dataset, images=10)
+        >>> len(small) < len(read_model("emotion")), Model(small).card.name
+        (True, 'emotion-int8')
     """
     source_hash = hashlib.sha256(content).hexdigest()
     content = without_view_outputs(content, name)

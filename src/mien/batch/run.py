@@ -50,6 +50,14 @@ class BatchRun:
 
     Raises:
         MissingExtraError, MissingFileError, DataError, InputError, ModelError: nothing has been written then.
+
+    Examples:
+        >>> run = BatchRun("*.jpg", "faces", AnalysisSettings(models=("emotion",)), workers=1)
+        >>> for shard in run.results():
+        ...     print(shard.counts.inputs)
+        2
+        >>> run.counts.faces, run.finished_shards
+        (2, 1)
     """
 
     def __init__(

@@ -36,6 +36,10 @@ class AnalysisSettings:
         coverage: probability with which sets of labels hold the right one, see `mien.Analyzer`; None for no sets.
         by_class: for the faces of each label.
         device: what networks run on, see `mien.Analyzer`.
+
+    Examples:
+        >>> AnalysisSettings(models=("emotion",), detection=DetectionOptions(min_face=48)).describe()["min_face"]
+        48
     """
 
     models: tuple[str, ...] = defaults.MODELS

@@ -92,6 +92,10 @@ class ResultCounts:
         errors: of these, those that could not be analysed.
         faces: faces detected in photos.
         frames: frames of videos analysed.
+
+    Examples:
+        >>> ResultCounts(inputs=2, faces=3).to_dict()["faces"]
+        3
     """
 
     inputs: int = 0
@@ -121,6 +125,12 @@ class ShardResult:
         tables: name of a table → content of this shard's Parquet file.
         counts: of the shard.
         deaths: worker processes that died during the analysis.
+
+    Examples:
+        >>> from mien.batch.run import BatchRun
+        >>> [result] = BatchRun("photo.jpg", "one", workers=1).results()
+        >>> result.shard, sorted(result.tables), result.counts.faces
+        (0, ['faces', 'inputs'], 1)
     """
 
     shard: int

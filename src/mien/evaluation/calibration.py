@@ -58,7 +58,12 @@ def reliability_bins(
 
 
 def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float32]:
-    """Probabilities ``(n, k)`` as the softmax of the same logits divided by ``temperature`` would give them."""
+    """Probabilities ``(n, k)`` as the softmax of the same logits divided by ``temperature`` would give them.
+
+    Examples:
+        >>> apply_temperature(np.array([[0.9, 0.1]], np.float32), 2.0).round(2).tolist()
+        [[0.75, 0.25]]
+    """
     logits = _logits(probabilities) / temperature
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
@@ -79,6 +84,11 @@ def fit_temperature(
     Raises:
         InputError: no image, shapes that do not fit, or a slope without a root: then the predictions are all right, or
             no better than chance, and do not determine a temperature.
+
+    Examples:
+        >>> sure = np.array([[0.99, 0.01]] * 4, np.float32)
+        >>> fit_temperature(sure, np.array([0, 0, 0, 1])) > 1
+        True
     """
     if len(truth) == 0 or truth.shape not in (probabilities.shape[:1], probabilities.shape):
         raise InputError(f"{probabilities.shape} probabilities do not fit {truth.shape} labels, or there are none")

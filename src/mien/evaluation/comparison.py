@@ -28,6 +28,17 @@ class Comparison:
         p: two-sided p-value of the exact test: how likely so uneven a split of the images on which they differ would
             be if neither were better.
         p_corrected: of the chi-squared form with continuity correction, for comparison with older work.
+
+    Examples:
+        >>> labels = ("happy", "sad")
+        >>> truth, rows = np.array([0, 1, 0, 1]), np.arange(4)
+        >>> a = HeadPredictions("mood", labels, truth, np.array([0, 0, 0, 0]), None, rows)
+        >>> b = HeadPredictions("mood", labels, truth, np.array([0, 1, 0, 0]), None, rows)
+        >>> comparison = compare(a, b, samples=100)
+        >>> comparison.difference, comparison.only_b, comparison.p
+        (0.25, 1, 1.0)
+        >>> sorted(comparison.to_dict())[:3]
+        ['accuracy_a', 'accuracy_b', 'difference']
     """
 
     protocol: str
@@ -72,6 +83,12 @@ def compare(a: HeadPredictions, b: HeadPredictions, *, samples: int = SAMPLES, s
 
     Raises:
         InputError: no image in common, or the two were scored on different truths.
+
+    Examples:
+        >>> truth, rows = np.array([0, 1, 0, 1]), np.arange(4)
+        >>> a = HeadPredictions("mood", ("happy", "sad"), truth, np.array([0, 0, 0, 0]), None, rows)
+        >>> compare(a, a, samples=100).difference
+        0.0
     """
     rows, in_a, in_b = np.intersect1d(a.rows, b.rows, return_indices=True)
     if not len(rows):

@@ -41,6 +41,13 @@ class Scores:
         top2: share of images whose true label is one of the two most probable.
         kl: mean Kullback–Leibler divergence of the prediction from the raters' distribution, nats; None where the
             dataset has no raters' votes.
+
+    Examples:
+        >>> scores = score_labels(np.array([0, 0, 1]), np.array([0, 1, 1]), ("happy", "sad"))
+        >>> round(scores.accuracy, 3), scores.confusion, scores.recall["sad"]
+        (0.667, [[1, 0], [1, 1]], 0.5)
+        >>> scores.to_dict()["n"]
+        3
     """
 
     n: int
@@ -63,7 +70,12 @@ class Scores:
 
 
 def confusion_matrix(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
-    """``(classes, classes)`` counts, rows true, columns predicted."""
+    """``(classes, classes)`` counts, rows true, columns predicted.
+
+    Examples:
+        >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).tolist()
+        [[1, 0], [1, 1]]
+    """
     flat = np.bincount(np.asarray(truth, np.int64) * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes)
 
@@ -71,7 +83,12 @@ def confusion_matrix(truth: NDArray[np.integer], predicted: NDArray[np.integer],
 def expected_calibration_error(
     confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = ECE_BINS
 ) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins, weighted by their share of the images."""
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by their share of the images.
+
+    Examples:
+        >>> round(expected_calibration_error(np.array([0.9, 0.9]), np.array([True, False])), 2)
+        0.4
+    """
     index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     gaps = np.bincount(index, weights=confidence - correct, minlength=bins)
     return float(np.abs(gaps).sum() / max(len(confidence), 1))
@@ -115,6 +132,12 @@ def score_probabilities(
 
     Raises:
         InputError: shapes that do not fit, or no image at all.
+
+    Examples:
+        >>> probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)
+        >>> scores = score_probabilities(probabilities, np.array([0, 1, 1]), ("happy", "sad"))
+        >>> round(scores.macro_f1, 3), round(scores.log_loss, 3)
+        (0.667, 0.415)
     """
     n, classes = probabilities.shape
     if classes != len(labels) or truth.shape != (n,):
@@ -148,6 +171,10 @@ def score_labels(
 
     Raises:
         InputError: shapes that do not fit, or no image at all.
+
+    Examples:
+        >>> score_labels(np.array([0, 0, 1]), np.array([0, 1, 1]), ("happy", "sad")).confusion
+        [[1, 0], [1, 1]]
     """
     n, classes = len(truth), len(labels)
     if predicted.shape != (n,) or truth.shape != (n,):

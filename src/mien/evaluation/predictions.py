@@ -44,6 +44,16 @@ class HeadPredictions:
         rows: ``(n,)`` int64 positions of the images in the split, by which two models are paired.
         raters: ``(n, k)`` float32 distributions of the raters' votes; None where there are none.
         ordered: the labels are a scale.
+
+    Examples:
+        >>> probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)
+        >>> one = HeadPredictions(
+        ...     "mood", ("happy", "sad"), np.array([0, 1, 1]), probabilities.argmax(axis=1), probabilities, np.arange(3)
+        ... )
+        >>> len(one), one.correct.tolist(), one.found.all().item(), one.confidence.round(1).tolist()
+        (3, [True, False, True], True, [0.9, 0.6, 0.8])
+        >>> round(one.scores().accuracy, 3), one.subset(np.array([True, False, True]), "found").protocol
+        (0.667, 'mood found')
     """
 
     protocol: str

@@ -27,6 +27,13 @@ class ClassAverages:
         methods: the m methods.
         maps: ``(k, m, size, size)`` float32, -1–1: mean of the maps, each divided by its greatest magnitude.
         too_few: (label, images) of the classes that were left out.
+
+    Examples:
+        >>> from mien.explain.model import open_network
+        >>> network = open_network("emotion", threads=1)
+        >>> averages = average_maps(network, network.head(), dataset.images, np.ones(70, int), ["saliency"])
+        >>> averages.labels, averages.maps.shape
+        (('happy',), (1, 1, 48, 48))
     """
 
     labels: tuple[str, ...]
@@ -56,6 +63,12 @@ def average_maps(
         methods: names of methods.
         layer: for Grad-CAM.
         progress: called after each class and method.
+
+    Examples:
+        >>> from mien.explain.model import open_network
+        >>> network = open_network("emotion", threads=1)
+        >>> average_maps(network, network.head(), dataset.images, np.ones(70, int), ["saliency"]).counts.tolist()
+        [70]
     """
     counts = np.bincount(classes, minlength=len(head.labels))
     large = np.flatnonzero(counts >= MIN_IMAGES)

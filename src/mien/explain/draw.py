@@ -53,6 +53,10 @@ def overlay_map(crop: NDArray[np.uint8], values: NDArray[np.float32], *, signed:
         values: ``(h, w)``; scaled by its own magnitudes.
         signed: red above 0 and blue below; else one scale from 0 (dark) to the greatest (yellow).
         side: of the picture.
+
+    Examples:
+        >>> overlay_map(dataset.images[0], np.ones((48, 48), np.float32), signed=False, side=96).shape
+        (96, 96, 3)
     """
     gray = enlarge_face(crop, side).mean(axis=2, keepdims=True).repeat(3, axis=2)
     top = max(float(np.percentile(np.abs(values), _TOP)), float(np.abs(values).max()) / 4)

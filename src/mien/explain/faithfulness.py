@@ -54,6 +54,15 @@ def faithfulness_curves(
         …}}}``. Each of the two has ``curve`` (mean probability at each share of pixels), ``auc`` (mean area under it,
         0–1), ``interval`` (95 %, bootstrap over the faces) and ``better`` (share of faces on which it beats the random
         order; None for the random order).
+
+    Examples:
+        >>> from mien.explain.methods import attribution_maps
+        >>> from mien.explain.model import open_network
+        >>> network, faces, happy = open_network("emotion", threads=1), dataset.images[:4], np.full(4, 1)
+        >>> maps = {"saliency": attribution_maps(network, network.head(), faces, happy, "saliency")}
+        >>> curves = faithfulness_curves(network, network.head(), faces, happy, maps, steps=4)
+        >>> list(curves["orders"]), len(curves["orders"]["saliency"]["deletion"]["curve"])
+        (['random order', 'centre first', 'saliency'], 5)
     """
     n, size = len(crops), model.size
     random = np.random.default_rng(seed)

@@ -42,6 +42,10 @@ class Method:
         run: computes the maps.
         signed: whether values below 0 are evidence against the class.
         source: paper.
+
+    Examples:
+        >>> METHODS["occlusion"].signed, METHODS["grad-cam"].source
+        (True, 'Selvaraju et al. 2017, arXiv 1610.02391')
     """
 
     run: Attribution
@@ -100,6 +104,12 @@ METHODS: Mapping[str, Method] = {
     "grad-cam": Method(_gradcam, False, "Selvaraju et al. 2017, arXiv 1610.02391"),
     "occlusion": Method(_occlusion, True, "Zeiler & Fergus 2014, arXiv 1311.2901"),
 }
+"""Every method by name, besides `REGIONS`.
+
+Examples:
+    >>> list(METHODS)
+    ['saliency', 'integrated-gradients', 'guided-backprop', 'grad-cam', 'occlusion']
+"""
 
 
 def is_signed(method: str) -> bool:
@@ -148,6 +158,12 @@ def attribution_maps(
 
     Raises:
         InputError: no such method, layer or transformer.
+
+    Examples:
+        >>> from mien.explain.model import open_network
+        >>> network = open_network("emotion", threads=1)
+        >>> attribution_maps(network, network.head(), dataset.images[:2], np.array([1, 1]), "grad-cam").shape
+        (2, 48, 48)
     """
     x = model.input(crops)
     if method == REGIONS:

@@ -56,6 +56,13 @@ class ExplainedNetwork:
         std: per channel, of pixel values 0–1.
         heads: outputs; the first is explained by default.
         frame: where a face lies in a crop.
+
+    Examples:
+        >>> network = open_network("emotion", threads=1)
+        >>> network.channels, network.head().name, network.input(dataset.images[:2]).shape
+        (1, 'ferplus', torch.Size([2, 1, 48, 48]))
+        >>> network.probabilities(network.input(dataset.images[:2]), network.head()).shape
+        (2, 8)
     """
 
     name: str
@@ -109,6 +116,10 @@ def open_network(model: str | Path, threads: int | None = None) -> ExplainedNetw
     Raises:
         InputError: no such model, or one that maps of pixels cannot explain.
         ModelError: an ONNX file that cannot be turned back into a torch network.
+
+    Examples:
+        >>> open_network("emotion", threads=1).network, open_network(run, threads=1).network
+        ('emotion-fast', 'emotion-fast')
     """
     set_torch_threads(threads)
     path = Path(model)

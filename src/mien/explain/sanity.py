@@ -56,6 +56,13 @@ def randomisation_test(
         the structural similarity of magnitudes; a constant map correlates with nothing (0). ``others`` is the rank
         correlation between maps of different faces by the trained network, which share the method and the framing of
         faces only; None for a single face.
+
+    Examples:
+        >>> from mien.explain.model import open_network
+        >>> network = open_network("emotion", threads=1)
+        >>> faces, happy = dataset.images[:2], np.full(2, 1)
+        >>> sorted(randomisation_test(network, network.head(), faces, happy, ["saliency"], stages=2))
+        ['images', 'layers', 'methods', 'seed', 'shuffled']
     """
     x = model.input(crops[:1])
     other_heads = {f"heads.{other.name}" for other in model.heads if other.name != head.name}

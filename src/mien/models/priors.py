@@ -16,5 +16,5 @@ Examples:
     >>> list(PRIORS)
     ['default', 'photos', 'balanced']
     >>> mien.Analyzer(models=["emotion"], prior="balanced", threads=1).models
-    ModelSet(emotion='emotion 0.1.0 prior balanced')
+    ModelSet(emotion='emotion ... prior balanced')
 """

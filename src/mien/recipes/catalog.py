@@ -15,6 +15,12 @@ from mien.training.recipe_file import is_recipe_file, read_recipe
 SHIPPED = (CLASSES, EMOTION_CPU, EMOTION_STUDENT, EMOTION_FINISH, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE)
 """Mien's own recipes: of the models that it ships, and for the classes of any dataset."""
 RECIPES: Mapping[str, Recipe] = {one.name: one for one in (*SHIPPED, *PUBLISHED_RECIPES)}
+"""Every recipe by name.
+
+Examples:
+    >>> [name for name in RECIPES if name.startswith("emotion")]
+    ['emotion-cpu', 'emotion-student', 'emotion-finish', 'emotion', 'emotion-teacher']
+"""
 
 DETECTOR = "detector"
 """Name of the recipe in `mien.recipes.detector`, which trains on photos with boxes."""
@@ -26,6 +32,10 @@ def get_recipe(name: str) -> Recipe:
 
     Raises:
         InputError: no such name; the message lists those there are (code "recipe-unknown").
+
+    Examples:
+        >>> get_recipe("age").network
+        'age'
     """
     if is_recipe_file(name):
         return read_recipe(name)

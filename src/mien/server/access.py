@@ -33,6 +33,15 @@ class AccessPolicy:
 
     Raises:
         InputError: others could reach the service without a key; a key that is too short; an invalid origin.
+
+    Examples:
+        >>> policy = AccessPolicy(host="0.0.0.0", key="a-key-of-at-least-16-characters")
+        >>> policy.is_loopback, policy.accepts_key("wrong"), policy.accepts_headers({"x-api-key": policy.key})
+        (False, False, True)
+        >>> AccessPolicy().accepts_host("localhost:8000"), AccessPolicy().accepts_host("evil.example")
+        (True, False)
+        >>> AccessPolicy().accepts_origin("http://localhost:8000", "localhost:8000")
+        True
     """
 
     host: str = "127.0.0.1"

@@ -60,6 +60,15 @@ def create_app(
         access: who may use the service; by default every program on this machine.
         limits: what is allowed; by default those of the engine.
         device: the files with which the page computes in the browser; None for a page that cannot.
+
+    Examples:
+        >>> from mien.server.engine import InferenceEngine
+        >>> from starlette.testclient import TestClient
+        >>> app = create_app(InferenceEngine.load(ServiceLimits(), threads=1))
+        >>> with TestClient(app, base_url="http://127.0.0.1") as client:
+        ...     answer = client.post("/v1/analyze", files={"image": Path("photo.jpg").read_bytes()})
+        >>> answer.status_code, answer.json()["results"][0]["faces"][0]["emotion"]
+        (200, 'happy')
     """
     limits, access, metrics = limits or engine.limits, access or AccessPolicy(), ServiceMetrics()
     app = _DescribedApp(

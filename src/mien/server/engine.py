@@ -158,6 +158,13 @@ class InferenceEngine:
         video_decoding: the threads that wait for the processes of videos.
         on_batch: called after every batch with the number of photos that were classified together.
         on_stage: called after every stage of inference with its name and its seconds.
+
+    Examples:
+        >>> engine = InferenceEngine.load(ServiceLimits(faces=10), models=["emotion"], threads=1)
+        >>> engine.warm_up()
+        >>> list(engine.describe()["models"])
+        ['emotion']
+        >>> engine.close(seconds=5.0)
     """
 
     def __init__(

@@ -27,6 +27,10 @@ class ServiceLimits:
 
     Raises:
         InputError: a value out of range.
+
+    Examples:
+        >>> ServiceLimits(images=4).to_dict()["images"]
+        4
     """
 
     body_bytes: int = _limit(32 * _MIB, "size of a request with photos", "bytes", 1024)
@@ -93,6 +97,10 @@ class LimitDescription:
         text: what it bounds.
         unit: its unit.
         whole: whether it is a whole number.
+
+    Examples:
+        >>> describe_limits()[1]
+        LimitDescription(name='images', default=16, text='photos in a request', unit='photos', whole=True)
     """
 
     name: str
@@ -103,7 +111,12 @@ class LimitDescription:
 
 
 def describe_limits() -> list[LimitDescription]:
-    """All limits, in order."""
+    """All limits, in order.
+
+    Examples:
+        >>> [limit.name for limit in describe_limits()][:3]
+        ['body_bytes', 'images', 'pixels']
+    """
     defaults = ServiceLimits()
     return [
         LimitDescription(
@@ -118,6 +131,10 @@ def load_limits(environment: Mapping[str, str], options: Mapping[str, float | No
 
     Raises:
         InputError: a value that is no number, or out of range.
+
+    Examples:
+        >>> load_limits({"MIEN_SERVE_IMAGES": "4"}, {"rate": 10.0}).images
+        4
     """
     descriptions = {one.name: one for one in describe_limits()}
     values: dict[str, Any] = {}

@@ -31,6 +31,10 @@ class HeadSpec:
             "target".
         ordered: whether the labels have an order; None where they are all ranges of numbers.
         auxiliary: whether the head answers the question of the first head in another way, see `mien.models.card.Head`.
+
+    Examples:
+        >>> HeadSpec("mood", ("calm", "tense"), "emotion", smoothing=0.1).labels
+        ('calm', 'tense')
     """
 
     name: str
@@ -71,6 +75,10 @@ class Augmentation:
         sharpness: range of the amount of sharpening, from -1 (blurred) upwards.
         resolution: smallest fraction of the side to which images are reduced before they are enlarged again.
         light: largest slope of a ramp of light across half the image.
+
+    Examples:
+        >>> Augmentation(rotate=5.0, erase=0.0).flip
+        0.5
     """
 
     flip: float = 0.5
@@ -95,7 +103,12 @@ NO_AUGMENTATION = Augmentation(
     flip=0.0, rotate=0.0, translate=0.0, scale=(1.0, 1.0), contrast=(1.0, 1.0), brightness=(1.0, 1.0), gamma=(1.0, 1.0),
     erase=0.0,
 )  # fmt: skip
-"""Images stay as they are."""
+"""Images stay as they are.
+
+Examples:
+    >>> NO_AUGMENTATION.rotate, NO_AUGMENTATION.scale
+    (0.0, (1.0, 1.0))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,10 @@ class SplitRoles:
         validation: splits to validate on after every epoch.
         test: splits to score on.
         cap: images of each emotion and role at most, the first of the file; None for all.
+
+    Examples:
+        >>> SplitRoles(train=("train", "validation"), validation=("test",), test=("test",)).train
+        ('train', 'validation')
     """
 
     train: tuple[str, ...] = ("train",)
@@ -117,7 +134,12 @@ class SplitRoles:
 
 @dataclass(frozen=True, slots=True)
 class OptimizerConfig:
-    """AdamW, Adam or SGD. Weight decay of AdamW and SGD applies to matrices and kernels only."""
+    """AdamW, Adam or SGD. Weight decay of AdamW and SGD applies to matrices and kernels only.
+
+    Examples:
+        >>> OptimizerConfig(lr=1e-3).name
+        'adamw'
+    """
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     lr: float = 2e-3
@@ -141,6 +163,10 @@ class ScheduleConfig:
         least: the plateau's lowest lr.
         every: optimiser steps over which the exponential decay multiplies by ``factor``.
         steps: (epoch counted from 0, factor of lr from there on), epochs ascending.
+
+    Examples:
+        >>> ScheduleConfig("steps", steps=((10, 0.1), (20, 0.01))).steps
+        ((10, 0.1), (20, 0.01))
     """
 
     name: Literal["cosine", "plateau", "constant", "exponential", "steps"] = "cosine"
@@ -163,6 +189,10 @@ class Distillation:
         temperature: softens both distributions; of a teacher that runs alone.
         stored: the teacher is a file of predictions (`mien.training.stored_predictions`), which become a share of the
             targets.
+
+    Examples:
+        >>> Distillation(teacher="emotion-teacher").weight
+        0.7
     """
 
     teacher: str
@@ -198,6 +228,21 @@ class Recipe:
         frozen: begins of the names of the network's layers that keep the weights that the run started from.
         frame: name in `mien.models.crop_frames.FRAMES` of where faces lie in the images; empty for that of the task.
         space: what `mien tune` may change, None for nothing. It affects no run and is ignored in comparisons.
+
+    Examples:
+        >>> small = Recipe(
+        ...     name="small",
+        ...     summary="one epoch",
+        ...     task="own",
+        ...     network="emotion-fast",
+        ...     heads=(HeadSpec("mood", ("calm", "tense"), "emotion"),),
+        ...     epochs=1,
+        ...     mean=(0.5,),
+        ...     std=(0.25,),
+        ...     frame="emotion",
+        ... )
+        >>> small.head_sizes, small.frame_name
+        ({'mood': 2}, 'emotion')
     """
 
     name: str
@@ -259,7 +304,12 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 
 def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:
-    """The recipe as JSON-ready values: tuples are lists. The search space is left out by default, as in run folders."""
+    """The recipe as JSON-ready values: tuples are lists. The search space is left out by default, as in run folders.
+
+    Examples:
+        >>> recipe_to_dict(recipe)["network"]
+        'emotion-fast'
+    """
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     if not space or recipe.space is None:
         del values["space"]
@@ -273,7 +323,12 @@ def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:
 
 
 def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
-    """The recipe in a run folder's ``config.json``; `TrainingError` when it is not one."""
+    """The recipe in a run folder's ``config.json``; `TrainingError` when it is not one.
+
+    Examples:
+        >>> recipe_from_dict(recipe_to_dict(recipe)) == recipe
+        True
+    """
     try:
         values = dict(raw)
         heads = tuple(HeadSpec(**(h | {"labels": tuple(h["labels"])})) for h in values.pop("heads"))

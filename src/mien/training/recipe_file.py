@@ -26,7 +26,12 @@ def is_recipe_file(name: str) -> bool:
 
 
 def write_recipe(recipe: Recipe, path: str | os.PathLike[str], origin: Mapping[str, Any]) -> Path:
-    """Write the recipe and its provenance; returns the path."""
+    """Write the recipe and its provenance; returns the path.
+
+    Examples:
+        >>> write_recipe(recipe, "small.json", {"author": "me"}).name
+        'small.json'
+    """
     target = Path(path)
     with output_errors(target):
         write_json(target, {"recipe": recipe_to_dict(recipe, space=True), "origin": dict(origin)})
@@ -39,6 +44,10 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     Raises:
         MissingFileError: no such file.
         InputError: it holds no recipe.
+
+    Examples:
+        >>> read_recipe(write_recipe(recipe, "small.json", {})) == recipe
+        True
     """
     source = Path(path)
     if not source.is_file():

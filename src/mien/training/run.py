@@ -182,6 +182,11 @@ def train(
         InputError: a distilling recipe without a teacher, or another process trains in the folder.
         OutputError: the folder cannot be written.
         KeyboardInterrupt: after Ctrl-C; the folder holds the epochs that were finished.
+
+    Examples:
+        >>> folder = train(recipe, Path("made.parquet"), Path("another"), threads=1, progress=False)
+        >>> sorted(path.name for path in folder.iterdir() if path.suffix == ".safetensors")
+        ['best.safetensors', 'last.safetensors']
     """
     set_torch_threads(threads)
     with process_group() as process, contextlib.ExitStack() as stack:

@@ -55,6 +55,11 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
 
     Returns:
         The recipe, the network in evaluation mode, and the weights file that was read.
+
+    Examples:
+        >>> recipe, network, weights = load_run(run)
+        >>> recipe.name, network.training, weights.name
+        ('small', False, 'best.safetensors')
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

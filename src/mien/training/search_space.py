@@ -19,7 +19,12 @@ Setting = float | int | str | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """A number between ``low`` and ``high``, all equally likely at first."""
+    """A number between ``low`` and ``high``, all equally likely at first.
+
+    Examples:
+        >>> 0.3 in Uniform("dropout", 0.1, 0.5)
+        True
+    """
 
     field: str
     low: float
@@ -35,7 +40,12 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class LogUniform:
-    """A number between ``low`` and ``high``, both above 0, whose logarithm is uniform."""
+    """A number between ``low`` and ``high``, both above 0, whose logarithm is uniform.
+
+    Examples:
+        >>> 1e-3 in LogUniform("optimizer.lr", 1e-4, 1e-2)
+        True
+    """
 
     field: str
     low: float
@@ -53,7 +63,12 @@ class LogUniform:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number from ``low`` to ``high``, both included, in steps of ``step``."""
+    """A whole number from ``low`` to ``high``, both included, in steps of ``step``.
+
+    Examples:
+        >>> 96 in Integer("batch_size", 32, 128, step=32)
+        True
+    """
 
     field: str
     low: int
@@ -72,7 +87,12 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of ``values``, without an order."""
+    """One of ``values``, without an order.
+
+    Examples:
+        >>> "sgd" in Choice("optimizer.name", ("adamw", "sgd"))
+        True
+    """
 
     field: str
     values: tuple[Setting, ...]
@@ -95,7 +115,13 @@ DIMENSIONS: Mapping[str, type[Dimension]] = {
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """The dimensions of a search, one per field."""
+    """The dimensions of a search, one per field.
+
+    Examples:
+        >>> space = SearchSpace((LogUniform("optimizer.lr", 1e-4, 1e-2), Uniform("dropout", 0.1, 0.5)))
+        >>> {"optimizer.lr": 1e-3, "dropout": 0.2} in space
+        True
+    """
 
     dimensions: tuple[Dimension, ...]
 

@@ -75,6 +75,16 @@ def tune(
     Raises:
         TrainingError: the database cannot be used, the study is another search, or no trial finished.
         InputError, DataError: recipe, space or data do not fit together.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from mien.training.search_space import LogUniform, SearchSpace
+        >>> from mien.tuning.storage import database_url
+        >>> searched = replace(recipe, space=SearchSpace((LogUniform("optimizer.lr", 1e-4, 1e-2),)))
+        >>> folder, url = Path("search"), database_url(None, Path("search"))
+        >>> search = SearchConfig(searched, Path("made.parquet"), folder, url, "small", trials=1, epochs=1, threads=1)
+        >>> (tune(search) / "trials.csv").is_file()
+        True
     """
     file = prepare_trial_data(search)
     with _study(search, resume, report) as (study, storage):

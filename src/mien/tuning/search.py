@@ -57,6 +57,20 @@ class SearchConfig:
         teacher: run folder of the teacher, for recipes that distil.
         heartbeat: seconds between heartbeats; a trial that misses three was cut off.
         command: command line to record.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from mien.training.search_space import LogUniform, SearchSpace
+        >>> from mien.tuning.storage import database_url
+        >>> searched = replace(recipe, space=SearchSpace((LogUniform("optimizer.lr", 1e-4, 1e-2),)))
+        >>> url = database_url(None, Path("search"))
+        >>> search = SearchConfig(searched, Path("made.parquet"), Path("search"), url, "small", trials=4, epochs=1)
+        >>> search.pruner, len(search.space.dimensions)
+        ('median', 1)
+        >>> search.recipe_settings(), search.trial_recipe({"optimizer.lr": 1e-3}).optimizer.lr
+        ({'optimizer.lr': 0.002}, 0.001)
+        >>> sorted(search.identity())
+        ['data', 'images', 'pruner', 'recipe', 'seed', 'space']
     """
 
     recipe: Recipe

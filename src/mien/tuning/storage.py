@@ -68,6 +68,10 @@ def database_url(storage: str | None, folder: Path) -> URL:
 
     Raises:
         InputError: not an address of SQLite or PostgreSQL.
+
+    Examples:
+        >>> database_url(None, Path("search")).get_backend_name()
+        'sqlite'
     """
     if storage is None:
         return URL.create("sqlite", database=str(folder / SQLITE_FILE))

@@ -158,6 +158,19 @@ def calibrate(
         {"before": …, "after": …}}}}`` with ``n``, ``accuracy``, ``balanced_accuracy``, ``log_loss``, ``ece`` and ``kl``
         of each; with ``priors`` also ``"frequencies"`` and ``"readouts"`` by head, and ``"priors"``: {split: {protocol:
         {prior: figures}}}, and ``"crosswise"``, the split that is scored by halves.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from mien.evaluation.scoring import from_callable
+        >>> numbers = np.arange(70, dtype=np.uint8)[:, None, None, None]
+        >>> numbered = replace(dataset, images=np.ascontiguousarray(np.broadcast_to(numbers, dataset.images.shape)))
+        >>> def guess(images):  # right for four images in five, and too sure of all
+        ...     number = images[:, 0, 0, 0].astype(int)
+        ...     return np.eye(7)[(number + (number % 5 == 0)) % 7] * 0.993 + 0.001
+        >>> model = from_callable(guess, dataset.taxonomy.names, size=48, channels=1)
+        >>> document = calibrate(model, numbered, samples=100)
+        >>> document["heads"]["emotion"]["temperature"] > 1
+        True
     """
     splits = [name for name in dict.fromkeys((split, *check)) if (data.split == name).any()]
     if split not in splits:
@@ -215,6 +228,11 @@ def rewrite_card(model: str | Path, change: Callable[[Card], Card], out: Path) -
     Raises:
         MissingExtraError: the package onnx is not installed.
         ModelError: not a file with a card, or one whose graph would not survive.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> rewrite_card("emotion", lambda card: replace(card, limits="portraits only"), Path("mine.onnx")).limits
+        'portraits only'
     """
     loaded, entry, before = load_with_card(model, "writing a card")
     card = change(before)

@@ -52,6 +52,12 @@ class SplitPredictions:
         notes: what a reader should know, such as labels that the model lacks.
         detection: detector and its settings, for the document; empty where no detector ran.
         rules: head → rule of its sets of labels, where one was chosen.
+
+    Examples:
+        >>> from mien.evaluation.scoring import open_model
+        >>> predictions = predict_split(open_model("emotion", threads=1), dataset)
+        >>> predictions.split, [one.protocol for one in predictions.official], len(predictions.official[0])
+        ('test', ['fer2013'], 14)
     """
 
     model: str
@@ -111,6 +117,12 @@ def evaluate(
 
     Raises:
         DataError: the dataset has no such split, or its images or labels do not fit the network.
+
+    Examples:
+        >>> from mien.evaluation.scoring import open_model
+        >>> document = evaluate(open_model("emotion", threads=1), dataset, samples=100)
+        >>> document["results"]["fer2013"]["n"], 0 <= document["results"]["fer2013"]["accuracy"] <= 1
+        (14, True)
     """
     predictions = predict_split(
         model, data, split=split, flip=flip, labels=labels, mapping=mapping, slices=slices, protocols=protocols
@@ -129,7 +141,13 @@ def predict_split(
     slices: Sequence[str] | None = None,
     protocols: Sequence[str] | None = None,
 ) -> SplitPredictions:
-    """Predictions of ``model`` on one split; arguments and errors as for `evaluate`."""
+    """Predictions of ``model`` on one split; arguments and errors as for `evaluate`.
+
+    Examples:
+        >>> from mien.evaluation.scoring import open_model
+        >>> predict_split(open_model("emotion", threads=1), dataset, split="validation").by_protocol[0].truth.shape
+        (14,)
+    """
     rows = split_rows(data, split)
     part = data[rows]
     table, notes = match_protocols(model, part, labels=labels, mapping=mapping, needed=slices is None)
@@ -291,6 +309,12 @@ def score_predictions(predictions: SplitPredictions, *, samples: int = 0, seed: 
     ``"detection"``, and misses in ``results``, where a detector ran; ``"worst"`` (per grouping and
     figure the group where it is worst); ``"distributions"`` (mean predictions by group); ``"details"`` (reliability
     bars and risk–coverage curve of the official sets); ``"notes"``.
+
+    Examples:
+        >>> from mien.evaluation.scoring import open_model
+        >>> document = score_predictions(predict_split(open_model("emotion", threads=1), dataset))
+        >>> sorted(document["results"]["fer2013"])[:4]
+        ['accuracy', 'balanced_accuracy', 'confusion', 'ece']
     """
     results: dict[str, Any] = {}
     details: dict[str, Any] = {}

@@ -41,6 +41,13 @@ def compare_models(
         For one model what `mien.evaluation.scoring.evaluate.score_predictions` returns; for more
         ``{"models": […], "comparisons": […]}``, the latter `mien.evaluation.comparison.Comparison`s with the models'
         names "a" and "b". Models with a rule for sets of labels have "sets": protocol → coverage and size.
+
+    Examples:
+        >>> from mien.evaluation.scoring import open_model, predict_split
+        >>> models = [open_model(name, threads=1) for name in ("emotion", "emotion-int8")]
+        >>> document = compare_models([predict_split(model, dataset) for model in models], samples=100)
+        >>> [one["model"] for one in document["models"]], document["comparisons"][0]["n"]
+        (['emotion', 'emotion-int8'], 14)
     """
     if not predictions:
         raise InputError("there is no model to score")
@@ -75,6 +82,12 @@ def write_report(document: Mapping[str, Any], folder: str | os.PathLike[str]) ->
     Raises:
         MissingExtraError: matplotlib is not installed.
         OutputError: a file cannot be written.
+
+    Examples:
+        >>> from mien.evaluation.scoring import open_model, predict_split
+        >>> document = compare_models([predict_split(open_model("emotion", threads=1), dataset)], samples=100)
+        >>> write_report(document, "scores").name
+        'report.html'
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():

@@ -45,6 +45,11 @@ class ScoredModel:
         frame: where a face lies in its input, for whole photos; None where that is not known.
         specs: name of a head → the head in the recipe that trained it.
         rules: name of a head → the rule of its sets of labels, where one was chosen.
+
+    Examples:
+        >>> model = open_model("emotion", threads=1)
+        >>> model.name, model.size, model.channels, list(model.heads)
+        ('emotion', 48, 1, ['ferplus', 'fer2013'])
     """
 
     name: str
@@ -70,6 +75,10 @@ def open_model(
 
     The ``prior``, a key of `mien.models.priors.PRIORS`, counts for models whose card offers the choice;
     ``coverage`` and ``by_class``, as for `mien.models.model.Model`, for those whose card has sets.
+
+    Examples:
+        >>> list(open_model("emotion", threads=1).heads), list(open_model(run, threads=1).heads)
+        (['ferplus', 'fer2013'], ['fer2013'])
     """
     path = Path(model)
     if str(model) in MODELS or path.suffix.lower() == ".onnx":
@@ -141,6 +150,13 @@ def from_callable(
     Raises:
         InputError: no label, or channels other than 1 and 3. When it is called: output of another shape, or that is no
             probability.
+
+    Examples:
+        >>> model = from_callable(
+        ...     lambda images: np.full((len(images), 2), 0.5, np.float32), ("happy", "sad"), size=48, channels=1
+        ... )
+        >>> model.heads
+        {'emotion': ('happy', 'sad')}
     """
     heads = {"emotion": tuple(labels)} if not isinstance(labels, Mapping) else {k: tuple(v) for k, v in labels.items()}
     if channels not in (1, 3) or size < 1 or not heads or not all(heads.values()):

@@ -36,6 +36,10 @@ def compute_features_cached(
 
     Returns:
         ``(n, length)`` float32. A damaged file in the cache is replaced.
+
+    Examples:
+        >>> compute_features_cached("hog", dataset.images[:3], folder=Path("cache")).shape
+        (3, 72)
     """
     (name,) = parse_feature_names([name])
     path = (folder or cache_dir() / "features") / f"{name}-{_key(name, images)}.npy"

@@ -12,7 +12,12 @@ from mien.errors import InputError, unknown_name
 from mien.published.features import hog, landmarks
 
 SIDE = 48
-"""Side of the faces that features are computed from, pixels."""
+"""Side of the faces that features are computed from, pixels.
+
+Examples:
+    >>> SIDE
+    48
+"""
 ProgressCallback = Callable[[int, int], None]
 """Called with (faces done, all faces)."""
 
@@ -28,6 +33,10 @@ class FeatureExtractor:
         description: one line for people.
         compute: ``(n, 48, 48)`` uint8 gray → ``(n, length)`` float32, on one processor.
         version: increased when ``compute`` changes, so that no older vector is read from a cache.
+
+    Examples:
+        >>> FEATURES["hog"].length, FEATURES["hog"].side, FEATURES["hog"].vectors(dataset.images[:2]).shape
+        (72, 48, (2, 72))
     """
 
     length: int
@@ -54,7 +63,12 @@ FEATURES: Mapping[str, FeatureExtractor] = {
         2592, "HOG of 24-pixel windows at every sixth pixel, in 8-pixel cells", hog.sliding_window_hog
     ),
 }
-"""Name → feature, in the order in which vectors are joined."""
+"""Name → feature, in the order in which vectors are joined.
+
+Examples:
+    >>> list(FEATURES)
+    ['landmarks', 'hog', 'hog_sliding']
+"""
 
 
 def parse_feature_names(features: str | Iterable[str]) -> tuple[str, ...]:
@@ -65,6 +79,10 @@ def parse_feature_names(features: str | Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         InputError: an unknown name, or none at all.
+
+    Examples:
+        >>> parse_feature_names("hog+landmarks")
+        ('landmarks', 'hog')
     """
     given = features.replace("+", ",").split(",") if isinstance(features, str) else features
     wanted = {name.strip().replace("-", "_") for name in given} - {""}
@@ -79,6 +97,11 @@ def concatenate_features(vectors: Mapping[str, NDArray[np.float32]], features: I
 
     Raises:
         InputError: a feature that ``vectors`` does not hold.
+
+    Examples:
+        >>> vectors = {name: compute_features(name, dataset.images[:2]) for name in ("hog", "hog_sliding")}
+        >>> concatenate_features(vectors, ["hog", "hog_sliding"]).shape
+        (2, 2664)
     """
     names = parse_feature_names(features)
     missing = [name for name in names if name not in vectors]
@@ -108,6 +131,10 @@ def compute_features(
         InputError: an unknown name, or images of another shape.
         MissingExtraError: the feature needs a package that is not installed.
         ModelError: the feature needs a model that is not installed.
+
+    Examples:
+        >>> compute_features("hog", dataset.images[:3]).shape
+        (3, 72)
     """
     (name,) = parse_feature_names([name])
     faces = _check_faces(images)
