@@ -38,6 +38,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import machine_load
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 SEED, PORT = 11, 6399
@@ -86,7 +88,7 @@ def throughput(data: Path, photos: int, rounds: int, folder: Path) -> dict[str, 
     for number in range(rounds):
         for workers in (1, 2):
             target = folder / f"out-{workers}-{number}"
-            load, before = os.getloadavg()[0], cpu_seconds()
+            load, before = machine_load.load(), cpu_seconds()
             seconds = run(source, target, "--workers", workers)
             cpu = cpu_seconds() - before
             told = json.loads((target / "manifest.json").read_text())

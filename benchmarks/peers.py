@@ -43,6 +43,9 @@ from beside import photos
 from beside.environments import make
 from beside.serving import Failed, Served, Whole, command, pairs, program, spread, surroundings, whole
 from beside.table import ENVIRONMENTS, PEERS, WEIGHTS, Environment, Peer
+from machine_load import load
+
+from mien.cpus import processor_name
 
 STEPS = ("install", "cold", "warm", "batch")
 BY_NAME = {environment.name: environment for environment in ENVIRONMENTS}
@@ -272,10 +275,9 @@ def batch(bench: Bench, rounds: int) -> None:
 
 
 def machine() -> dict[str, Any]:
-    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?:?")
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
     return {
-        "processor": cpu.split(":", 1)[1].strip(), "cpus": os.cpu_count(), "platform": platform.platform(),
+        "processor": processor_name(), "cpus": os.cpu_count(), "platform": platform.platform(),
         "python": platform.python_version(), "node": node, "date": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
 
@@ -315,7 +317,7 @@ def main() -> None:
         bench = Bench((options.environments or work / "environments").resolve(), work, options.json, wanted)
         bench.document["machine"] = machine()
         for step in steps:
-            before = os.getloadavg()[0]
+            before = load()
             if step == "install":
                 install(bench)
             elif step == "cold":
@@ -324,7 +326,7 @@ def main() -> None:
                 warm(bench, options.rounds, options.modes.split(","))
             else:
                 batch(bench, options.batches)
-            bench.document.setdefault("load", {})[step] = [before, os.getloadavg()[0]]
+            bench.document.setdefault("load", {})[step] = [before, load()]
             bench.save()
 
 

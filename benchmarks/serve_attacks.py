@@ -15,7 +15,6 @@ import contextlib
 import http.client
 import io
 import json
-import os
 import re
 import socket
 import subprocess
@@ -28,6 +27,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import machine_load
 import numpy as np
 from PIL import Image
 from websockets.exceptions import InvalidStatus
@@ -372,7 +372,7 @@ def main() -> None:
     parser.add_argument("--costly", action="store_true", help="these alone; their rows replace those in the JSON file")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    load = os.getloadavg()[0]
+    load = machine_load.load()
 
     def row(name: str, answer: str, target: Target) -> None:
         if not target.healthy():

@@ -17,13 +17,13 @@ import argparse
 import asyncio
 import io
 import json
-import os
 import re
 import time
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import machine_load
 import numpy as np
 from PIL import Image
 from public_portraits import portrait
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--part", choices=["all", "load", "memory"], default="all")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     options = parser.parse_args()
-    options.load = os.getloadavg()[0]
+    options.load = machine_load.load()
     with running_service(*OPTIONS) as (port, process):
         done = asyncio.run(measure(port, process, options))
     if options.json:

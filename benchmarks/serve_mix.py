@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import machine_load
 import numpy as np
 from PIL import Image
 from public_portraits import portrait
@@ -196,7 +197,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
     parser.add_argument("--videos", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    load = os.getloadavg()[0]
+    load = machine_load.load()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TMPDIR"] = folder
         with running_service(*OPTIONS) as (port, _):

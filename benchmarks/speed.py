@@ -24,12 +24,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from machine_load import load
 from PIL import Image
 from public_portraits import portrait
 
-from mien.detect.mtcnn import MTCNN
+from mien.cpus import processor_name
+from mien.detect.mien import MienDetector
 from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.models.catalog import read_model
@@ -38,7 +39,7 @@ from mien.pipeline.analyzer import Analyzer
 from mien.predict.classify import crop_faces, predict
 from mien.results.faces import Faces
 
-PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pillow")
+PACKAGES = ("numpy", "onnxruntime", "pillow")
 
 
 def median_ms(work: Callable[[], object], seconds: float = 2.0) -> float:
@@ -67,41 +68,39 @@ def process(command: list[str], runs: int) -> dict[str, float]:
     return {"wall_s": statistics.median(walls), "peak_mb": max(peaks)}
 
 
-def profile(detector: MTCNN, frame: np.ndarray, photo: str) -> list[dict[str, Any]]:
+def profile(detector: MienDetector, frame: np.ndarray, photo: str) -> list[dict[str, Any]]:
     """Milliseconds inside the networks of the detector, and of importing and building what a cold process needs."""
     spent: dict[str, float] = {}
 
-    def timed(name: str, session: Any) -> Any:
-        class Timed:
-            def run(self, *arguments: Any) -> Any:
-                start = time.perf_counter()
-                out = session.run(*arguments)
-                spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
-                return out
+    def timed(name: str, run: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
+        def work(images: np.ndarray) -> Any:
+            start = time.perf_counter()
+            out = run(images)
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
+            return out
 
-        return Timed()
+        return work
 
-    names = {"_pnet": "P-Net", "_rnet": "R-Net", "_onet": "O-Net"}
-    sessions = {attribute: getattr(detector, attribute) for attribute in names}
+    names = {"_forward": "network of boxes", "_points": "network of landmarks"}
     for attribute, name in names.items():
-        setattr(detector, attribute, timed(name, sessions[attribute]))
+        setattr(detector, attribute, timed(name, getattr(detector, attribute)))
     runs, start = 60, time.perf_counter()
     for _ in range(runs):
         detector.detect(frame)
     whole = time.perf_counter() - start
-    for attribute, session in sessions.items():
-        setattr(detector, attribute, session)
+    for attribute in names:
+        delattr(detector, attribute)
     rows = [{"part": f"detection: {name}", "ms": 1000 * value / runs} for name, value in spent.items()]
     rest = 1000 * (whole - sum(spent.values())) / runs
-    rows.append({"part": "detection: pyramid, candidates, suppression", "ms": rest})
+    rows.append({"part": "detection: smaller copies, candidates, suppression, crops", "ms": rest})
     code = (
         "import time; t = time.perf_counter(); out = []\n"
         "def lap(name):\n    global t\n    now = time.perf_counter(); out.append((name, 1000 * (now - t))); t = now\n"
-        "import numpy; lap('import NumPy')\nimport cv2; lap('import OpenCV')\n"
+        "import numpy; lap('import NumPy')\n"
         "import onnxruntime; lap('import ONNX Runtime')\nimport PIL.Image; lap('import Pillow')\n"
         "import click, rich.console, rich.table; lap('import click and rich')\n"
         "from mien.pipeline.analyzer import Analyzer; lap('import mien')\n"
-        "analyzer = Analyzer(); lap('build five ONNX sessions')\n"
+        "analyzer = Analyzer(); lap('build four ONNX sessions')\n"
         f"faces = analyzer.analyze({photo!r}); lap('first analysis')\n"
         "from mien.cli.photo_table import print_table; import sys, io; sys.stdout = io.StringIO()\n"
         "print_table(faces); sys.stdout = sys.__stdout__; lap('table')\n"
@@ -117,15 +116,14 @@ def profile(detector: MTCNN, frame: np.ndarray, photo: str) -> list[dict[str, An
 def machine() -> dict[str, Any]:
     from importlib.metadata import version
 
-    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?:?")
     return {
-        "processor": cpu.split(":", 1)[1].strip(),
+        "processor": processor_name(),
         "cpus": os.cpu_count(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "date": time.strftime("%Y-%m-%d"),
-        "load": os.getloadavg()[0],
+        "load": load(),
     }
 
 
@@ -152,7 +150,7 @@ def installed_mb(root: Path) -> dict[str, float]:
         for file in site.rglob("*"):
             if file.is_file() and not file.is_symlink():
                 top = file.relative_to(site).parts[0].removesuffix(".libs")
-                top = {"opencv_python_headless": "cv2", "pillow": "PIL"}.get(top, top)
+                top = {"pillow": "PIL"}.get(top, top)
                 sizes[top] = sizes.get(top, 0.0) + file.stat().st_size / 1e6
         return sizes
 
@@ -163,7 +161,6 @@ def main() -> None:
     parser.add_argument("--install", action="store_true")
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()
-    cv2.setNumThreads(1)
 
     with Image.open(portrait()) as opened:
         rgb = np.asarray(opened.convert("RGB"))
@@ -178,12 +175,12 @@ def main() -> None:
         cold = process([python, "-m", "mien", "analyze", str(photo)], options.runs)
         rows.append(("mien analyze photo.jpg, cold process", cold["wall_s"], "s", "≤ 1.2"))
         rows.append(("its peak memory", cold["peak_mb"], "MB", "≤ 350"))
-        imports = process([python, "-c", "import cv2, onnxruntime, PIL.Image, rich.console, click"], options.runs)
+        imports = process([python, "-c", "import numpy, onnxruntime, PIL.Image, rich.console, click"], options.runs)
         rows.append(("of it: importing the libraries alone", imports["wall_s"], "s", ""))
         path = str(photo)
         decode = median_ms(lambda: load_image(path))
         frame = frame_with_one_face(rgb)
-        detector = MTCNN(48, 1)
+        detector = MienDetector(threads=1)
         parts_of_it = profile(detector, frame, path)
 
     emotion, age = (Model(read_model(name), threads=1) for name in ("emotion", "age"))
@@ -191,23 +188,25 @@ def main() -> None:
     assert len(found) == 1, "the benchmark's picture must show one face"
 
     def classify(faces: Faces = found, picture: np.ndarray = frame) -> Faces:
-        return predict([Frame(picture)], [faces], "mtcnn", {"emotion": emotion, "age": age})[0]
+        return predict([Frame(picture)], [faces], detector.name, {"emotion": emotion, "age": age})[0]
 
-    detection, classification = median_ms(lambda: detector.detect(frame)), median_ms(classify)
-    rows.append(("640×480, one face, one thread: detection at min_face 48", detection, "ms", "≤ 35"))
+    rows.append(("640×480, one face, one thread: detection", median_ms(lambda: detector.detect(frame)), "ms", ""))
+    larger = MienDetector(40, 1)
+    rows.append(("the same: detection of faces from 40 pixels", median_ms(lambda: larger.detect(frame)), "ms", ""))
+    classification = median_ms(classify)
     rows.append(("the same: emotion + age with alignment", classification, "ms", "≤ 12"))
-    crops_e, crops_a = crop_faces(emotion, frame, found, "mtcnn"), crop_faces(age, frame, found, "mtcnn")
+    crops_e, crops_a = crop_faces(emotion, frame, found, detector.name), crop_faces(age, frame, found, detector.name)
     parts = {
         "decode a 512×512 JPEG": decode,
-        "align for emotion": median_ms(lambda: crop_faces(emotion, frame, found, "mtcnn")),
-        "align for age": median_ms(lambda: crop_faces(age, frame, found, "mtcnn")),
+        "align for emotion": median_ms(lambda: crop_faces(emotion, frame, found, detector.name)),
+        "align for age": median_ms(lambda: crop_faces(age, frame, found, detector.name)),
         "emotion network": median_ms(lambda: emotion(crops_e)),
         "age network": median_ms(lambda: age(crops_a)),
     }
     rows += [(f"  {name}", value, "ms", "") for name, value in parts.items()]
 
     many = crowd(rgb)
-    faces = Analyzer(models=(), min_face=48, threads=1).analyze(many, color="rgb")[:64]
+    faces = Analyzer(models=(), threads=1).analyze(many, color="rgb")[:64]
     if len(faces) < 64:
         raise SystemExit(f"the crowd picture must show 64 faces, {len(faces)} were found")
     threads = os.cpu_count() or 1
@@ -217,8 +216,7 @@ def main() -> None:
     rows.append((f"64 faces in a batch, {threads} threads", together, "ms", ""))
     rows.append(("64 faces one by one", singles, "ms", ""))
     rows.append(("batch throughput over one by one", singles / together, "×", "≥ 1.5"))
-    cv2.setNumThreads(threads)
-    analyzer = Analyzer(min_face=48)
+    analyzer = Analyzer()
     whole = median_ms(lambda: analyzer.analyze(frame, color="rgb"))
     rows.append((f"whole pipeline, 640×480 array, {threads} threads", whole, "ms", ""))
     if options.install:

@@ -291,8 +291,7 @@ def benchmarks_page() -> str:
         "### Where the time goes",
         "",
         "Wall-clock milliseconds: of one detection (the 640×480 frame, one thread), and of a cold process from import to table "
-        "with all threads. The core installation misses its target: the wheels of OpenCV and PyAV, each with FFmpeg's "
-        "libraries in it, are more than half of it.",
+        "with all threads.",
         "",
         *table(["part", "ms"], [[row["part"], f"{row['ms']:.2f}"] for row in speed["profile"]]),
         *whole_path_section(json.loads((DOCS / "results" / "whole_path.json").read_text(encoding="utf-8"))),
