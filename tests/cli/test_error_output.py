@@ -231,7 +231,6 @@ def test_libraries_make_no_remarks_about_places_that_cannot_be_written(
 ) -> None:
     def command() -> None:
         logging.getLogger("matplotlib").warning("Matplotlib created a temporary cache directory")
-        warnings.warn("[Errno 30] Read-only file system.  joblib will operate in serial mode", stacklevel=1)
         logging.getLogger("matplotlib").error("an error of it")
 
     monkeypatch.setattr("mien.cli.LazyGroup.get_command", lambda *_: click.Command("models", callback=command))
@@ -239,3 +238,25 @@ def test_libraries_make_no_remarks_about_places_that_cannot_be_written(
         run = mien("models")
     assert (run.code, run.err) == (0, "")
     assert caplog.messages == ["an error of it"]
+
+
+def test_joblib_takes_no_semaphores_in_processes_that_a_command_starts(tmp_path: Path) -> None:
+    code = (
+        "import _multiprocessing, subprocess, sys\n"
+        "if len(sys.argv) == 1:\n"
+        "    import click, mien.cli as cli\n"
+        "    call = [sys.executable, sys.argv[0], 'started']\n"
+        "    command = click.Command('models', callback=lambda: sys.exit(subprocess.run(call).returncode))\n"
+        "    cli.LazyGroup.get_command = lambda *_: command\n"
+        "    sys.argv.append('models')\n"
+        "    cli.main()\n"
+        "def refused(*_, **__):\n"
+        "    raise OSError(30, 'Read-only file system')\n"
+        "_multiprocessing.SemLock = refused\n"
+        "import joblib\n"
+        "assert joblib.Parallel(2)(joblib.delayed(abs)(i) for i in (-1, 2)) == [1, 2]\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=250)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -225,7 +225,8 @@ class _InterruptHandler:
 def _silence_libraries() -> None:
     """Keep remarks of libraries about places that they cannot write to from the user, who need do nothing."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
+    # nothing here runs on joblib's processes; without them it needs no semaphores, here or in processes started later
+    os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
 
 
 def _exit_at_once(code: int) -> None:
