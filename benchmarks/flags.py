@@ -1,14 +1,18 @@
-"""What flags and sets of labels are worth: on test faces of FER2013, clean and disturbed in seven ways.
+"""What flags and sets of labels are worth: on test faces, clean and disturbed in seven ways, and in photos by yaw.
 
-    mien calibrate emotion --data fer2013.parquet --priors --sets --flags --out complete.onnx
-    python benchmarks/flags.py complete.onnx --data fer2013.parquet --json docs/results/flags.json
+    python benchmarks/flags.py emotion --data fer2013.parquet --photos 1500 --json docs/results/flags.json
+    python benchmarks/flags.py age --data fairface.parquet --fairface fairface/validation.parquet --photos 1500 \\
+        --json docs/results/flags.json
 
-For every kind and strength (`mien.evaluation.scoring.disturbances`, every second strength) the accuracy on the majority
-of FER+ raters, the share of faces with each flag, the accuracy of faces with and without any, and the coverage and size
+``fairface.parquet`` is prepared with ``--crop age``. For every kind and strength
+(`mien.evaluation.scoring.disturbances`, every second strength) the accuracy on the majority of FER+ raters or on the
+age range, the share of faces with each flag, the accuracy of faces with and without any, and the coverage and size
 of the sets of 90 %. The combined score is a logistic regression of right or wrong on entropy, brightness, sharpness and
 the network's two outputs, fitted on every second face of all sets together and compared with entropy alone on the
-others, as the area under the risk-coverage curve. With ``--pose`` faces are enlarged into photos and detected, and the
-accuracy is divided by their yaw.
+others, as the area under the risk-coverage curve. With ``--photos`` faces are detected in photos, and the accuracy is
+divided by their yaw and by their flags: in those of FairFace, or in faces of FER2013 that are enlarged.
+
+Results of a model replace those of the same model in the JSON file.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
+from mien.datasets.fairface import open_fairface
 from mien.datasets.prepared_file import read_prepared
 from mien.detect import DetectionOptions, make_detector
 from mien.distributions import normalised_entropy
@@ -45,10 +51,17 @@ YAW = (0, 10, 20, 30, 90)
 """Ends of the intervals of yaw, degrees."""
 
 
-def choose(data: Dataset, count: int, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images with a majority label, and the labels."""
-    part = data[data.split == split]
-    truth = match_head("ferplus", FERPLUS.names, part).truth
+def labels(data: Dataset, task: str) -> NDArray[np.int64]:
+    """The right label of each image, -1 for none: of FER+ raters' majority, or the age range."""
+    if task == "age":
+        return np.asarray(data.age, np.int64)
+    return match_head("ferplus", FERPLUS.names, data).truth
+
+
+def choose(data: Dataset, count: int, task: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images that no network learned from, and their labels."""
+    part = data[data.split == ("test" if (data.split == "test").any() else "validation")]
+    truth = labels(part, task)
     rows = np.random.default_rng(0).permutation(np.flatnonzero(truth >= 0))[:count]
     return part.images[np.sort(rows)], truth[np.sort(rows)]
 
@@ -72,8 +85,9 @@ def inputs(entropy: NDArray[np.floating], measures: NDArray[np.floating]) -> NDA
 
 def measure(model: Model, images: NDArray[np.uint8], truth: NDArray[np.int64]) -> dict[str, Any]:
     """Everything of one set."""
-    predictions, measures = predict_crops("emotion", model, images)
-    one = predictions["emotion"]
+    task = model.card.task
+    predictions, measures = predict_crops(task, model, images)
+    one = predictions[task]
     flags = face_flags(np.full(len(images), 1e3), np.zeros((len(images), 3)), measures) > 0
     right, flagged = one.best == truth, flags.any(axis=1)
     sets = one.sets
@@ -110,28 +124,52 @@ def curves(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return table | {"weights": dict(zip(names, weights[:-1].round(3).tolist(), strict=True)), "n": int((~first).sum())}
 
 
-def by_pose(model: Model, images: NDArray[np.uint8], truth: NDArray[np.int64]) -> dict[str, Any]:
-    """Accuracy of faces that are enlarged into photos and detected, by yaw."""
-    detector = make_detector(DetectionOptions("mien"), threads=1)
-    yaw, right = [], []
-    for image, label in zip(images, truth, strict=True):
+def photos_of(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Faces of FER2013 as photos: enlarged, with a margin around them."""
+    for image in images:
         large = np.repeat(np.repeat(image, SIDE // image.shape[0], axis=0), SIDE // image.shape[1], axis=1)
-        picture = FaceCropper.pad(np.repeat(large, 3, axis=2))
+        yield FaceCropper.pad(np.repeat(large, 3, axis=2))
+
+
+def photos(model: Model, pictures: Iterable[NDArray[np.uint8]], truth: NDArray[np.int64]) -> dict[str, Any]:
+    """Accuracy of faces that are detected in photos, by yaw and by flag."""
+    detector = make_detector(DetectionOptions("mien"), threads=1)
+    task = model.card.task
+    yaw, right, flags = [], [], []
+    for picture, label in zip(pictures, truth, strict=True):
         faces = detector.detect(picture)[:1]
         if not faces:
             continue
-        (found,) = predict([Frame(picture)], [faces], detector.name, {"emotion": model})
+        (found,) = predict([Frame(picture)], [faces], detector.name, {task: model})
         yaw.append(abs(float(head_pose(faces.landmarks)[0, 0])))
-        right.append(int(found.predictions["emotion"].best[0]) == label)
-    angle, hit = np.array(yaw), np.array(right)
-    table = {}
-    for low, high in itertools.pairwise(YAW):
-        inside = (angle >= low) & (angle < high)
-        table[f"{low}-{high}"] = {
-            "n": int(inside.sum()),
-            "accuracy": float(hit[inside].mean()) if inside.any() else None,
-        }
-    return {"faces": len(images), "found": len(angle), "yaw": table}
+        flags.append(np.nan_to_num(found.flags[0]) > 0)
+        right.append(int(found.predictions[task].best[0]) == label)
+    angle, hit, flagged = np.array(yaw), np.array(right), np.array(flags)
+
+    def part(inside: NDArray[np.bool_]) -> dict[str, Any]:
+        return {"n": int(inside.sum()), "accuracy": float(hit[inside].mean()) if inside.any() else None}
+
+    return {
+        "faces": len(truth),
+        "found": len(hit),
+        "accuracy": float(hit.mean()),
+        "unflagged": part(~flagged.any(axis=1)),
+        "yaw": {f"{low}-{high}": part((angle >= low) & (angle < high)) for low, high in itertools.pairwise(YAW)},
+        "flags": {name: part(flagged[:, i]) for i, name in enumerate(FLAGS)},
+    }
+
+
+def chosen_photos(
+    data: Dataset, options: argparse.Namespace, task: str
+) -> tuple[Iterable[NDArray[np.uint8]], NDArray[np.int64]]:
+    """Photos and their labels."""
+    if task != "age":
+        images, truth = choose(data, options.photos, task)
+        return photos_of(images), truth
+    source = open_fairface(options.fairface)
+    truth = np.asarray(source.age, np.int64)
+    rows = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(truth >= 0))[: options.photos])
+    return (FaceCropper.pad(source.image(int(i))) for i in rows), truth[rows]
 
 
 def main() -> None:
@@ -140,12 +178,14 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--count", type=int, default=600, help="test faces")
-    parser.add_argument("--pose", type=int, default=0, help="faces that are detected for the table by yaw")
+    parser.add_argument("--photos", type=int, default=0, help="photos of the tables by yaw and by flag")
+    parser.add_argument("--fairface", type=Path, help="the photos, for a model of ages")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     model = Model(read_model(options.model), threads=1, coverage=COVERAGE)
     data = read_prepared(options.data)
-    images, truth = choose(data, options.count, "test")
+    task = model.card.task
+    images, truth = choose(data, options.count, task)
     sets = {"clean": images} | {
         f"{how.name} {strength:g}": disturb(images, how, strength)
         for how in DISTURBANCES
@@ -160,11 +200,13 @@ def main() -> None:
     document["risk_coverage"] = curves(list(rows.values()))
     print(json.dumps(document["risk_coverage"]))
     document["sets"] = {n: {k: v for k, v in row.items() if not k.startswith("_")} for n, row in rows.items()}
-    if options.pose:
-        document["pose"] = by_pose(model, *choose(data, options.pose, "train"))
-        print(json.dumps(document["pose"]))
+    if options.photos:
+        document["photos"] = photos(model, *chosen_photos(data, options, task))
+        print(json.dumps(document["photos"]))
     if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        known = json.loads(options.json.read_text(encoding="utf-8")) if options.json.is_file() else {}
+        text = json.dumps(known | {model.card.name: document}, indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

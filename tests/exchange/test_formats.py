@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from mien.errors import DataError, InputError, MissingFileError, OutputError
 from mien.exchange.bids import rows_on_grid
 from mien.exchange.coding import Coding, Interval, Tier, ceil_time, report_coding
 from mien.exchange.formats import CODING_FILES, FORMATS, export_report, read_coding, write_coding
+from mien.exchange.openface import ROTATION, openface_rotation
 from mien.results.video import VideoReport
+from mien.results.view import POSE_MODEL, head_pose
 
 FPS = 29.97
 """Frames whose times are no whole milliseconds."""
@@ -112,6 +115,20 @@ def test_pympi_reads_the_elan_file(report: VideoReport, tmp_path: Path) -> None:
     assert len(file.get_controlled_vocabulary_names()) == 2
 
 
+def test_annotations_of_an_elan_file_share_no_time(report: VideoReport, tmp_path: Path) -> None:
+    root = ElementTree.parse(write_coding(report_coding(report), tmp_path / "coding.eaf")).getroot()
+    times = [int(slot.attrib["TIME_VALUE"]) for slot in root.iter("TIME_SLOT")]
+    assert times == sorted(times)
+    places = {slot.attrib["TIME_SLOT_ID"]: at for at, slot in enumerate(root.iter("TIME_SLOT"))}
+    used = []
+    for one in root.iter("ALIGNABLE_ANNOTATION"):
+        start, end = (places[one.attrib[f"TIME_SLOT_REF{i}"]] for i in (1, 2))
+        assert start < end
+        used += [start, end]
+    # a person who moves the end of one annotation moves no other
+    assert sorted(used) == list(range(len(times)))
+
+
 def test_praatio_reads_the_textgrid(report: VideoReport, tmp_path: Path) -> None:
     praat = pytest.importorskip("praatio.textgrid")
     path = write_coding(report_coding(report), tmp_path / "coding.TextGrid")
@@ -123,6 +140,42 @@ def test_praatio_reads_the_textgrid(report: VideoReport, tmp_path: Path) -> None
         assert [(round(e.start * FPS), round(e.end * FPS), e.label) for e in entries] == rows
         # not rounded at all
         assert all(abs(e.start * FPS - round(e.start * FPS)) < 1e-9 for e in entries)
+
+
+PRAAT = """\
+form x
+  text file
+endform
+grid = Read from file: file$
+n = Get number of tiers
+writeInfo: ""
+for t to n
+  name$ = Get tier name: t
+  k = Get number of intervals: t
+  for i to k
+    start = Get start time of interval: t, i
+    end = Get end time of interval: t, i
+    label$ = Get label of interval: t, i
+    appendInfoLine: name$, tab$, start, tab$, end, tab$, label$
+  endfor
+endfor
+"""
+
+
+def test_praat_itself_reads_the_textgrid(report: VideoReport, tmp_path: Path) -> None:
+    praat = shutil.which("praat")
+    if praat is None:
+        pytest.skip("Praat is not installed")
+    path = write_coding(report_coding(report), tmp_path / "coding.TextGrid")
+    (tmp_path / "read.praat").write_text(PRAAT)
+    command = [praat, "--run", str(tmp_path / "read.praat"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    found: dict[str, list[tuple[int, int, str]]] = {}
+    for line in done.stdout.splitlines():
+        name, start, end, label = line.split("\t")
+        if label:
+            found.setdefault(name, []).append((round(float(start) * FPS), round(float(end) * FPS), label))
+    assert found == expected(report)
 
 
 def test_textgrid_reads_the_textgrid(report: VideoReport, tmp_path: Path) -> None:
@@ -261,7 +314,39 @@ def test_openface_names(report: VideoReport, tmp_path: Path) -> None:
     assert (float(row["x_30"]), float(row["y_54"])) == pytest.approx(
         (record["landmarks"][2, 0], record["landmarks"][4, 1]), abs=0.01
     )
-    assert not [name for name in rows[0] if name.startswith(("AU", "gaze", "pose"))]
+    assert not [name for name in rows[0] if name.startswith(("AU", "gaze", "pose_T"))]
+
+
+def rotation_of(angles: np.ndarray) -> np.ndarray:
+    """OpenFace's matrix, Rx Ry Rz: x to the right of the picture, y down, z away from the camera."""
+    (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
+    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    return about_x @ about_y @ about_z
+
+
+def test_the_rotation_of_heads_is_that_of_openface() -> None:
+    angles = np.random.default_rng(0).uniform(-0.8, 0.8, (50, 3))
+    model = np.asarray(POSE_MODEL) * [1, 1, -1]
+    landmarks = np.stack([(model @ rotation_of(one).T)[:, :2] * 1.3 + 50 for one in angles])
+    np.testing.assert_allclose(openface_rotation(head_pose(landmarks)), angles, atol=1e-5)
+    assert np.isnan(openface_rotation(np.full((2, 3), np.nan))).all()
+
+
+def test_scripts_for_openface_read_the_table(report: VideoReport, tmp_path: Path) -> None:
+    """Published scripts strip the names, keep rows with success and confidence, and group by face."""
+    pd = pytest.importorskip("pandas")
+    (path,) = export_report(report, tmp_path, ["openface"], "clip")
+    table = pd.read_csv(path, skipinitialspace=True)
+    table.columns = table.columns.str.strip()
+    table = table[(table["success"] == 1) & (table["confidence"] >= 0.5)]
+    assert len(table) == int(report.rows.is_face.sum())
+    assert not table[["frame", "face_id", "timestamp", "confidence", *ROTATION]].isna().any(axis=None)
+    assert (table[list(ROTATION)].abs() < np.pi).all(axis=None)
+    assert sorted(table.groupby("face_id")["frame"].count().index) == [track.id for track in report.tracks]
+    with pytest.raises(KeyError):
+        table["AU12_r"]  # absent, so that no script takes an empty column for a measurement
 
 
 def test_corrected_files_are_never_replaced(report: VideoReport, tmp_path: Path) -> None:

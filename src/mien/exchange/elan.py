@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -45,10 +45,10 @@ def elan_file(coding: Coding, path: Path) -> bytes:
     annotations = [(tier, one) for tier in coding.tiers for one in tier.intervals]
     ElementTree.SubElement(header, "PROPERTY", {"NAME": "lastUsedAnnotationId"}).text = str(len(annotations))
     order = ElementTree.SubElement(root, "TIME_ORDER")
-    times = sorted({_milliseconds(t) for _, one in annotations for t in (one.start, one.end)})
-    slots = {time: f"ts{number}" for number, time in enumerate(times, 1)}
-    for time, slot in slots.items():
-        ElementTree.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": str(time)})
+    slots: dict[tuple[int, bool], str] = {}
+    for at, (time, which, end) in enumerate(_slots([one for _, one in annotations]), 1):
+        slots[which, end] = f"ts{at}"
+        ElementTree.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{at}", "TIME_VALUE": str(time)})
     number = 0
     for tier in coding.tiers:
         attributes = {"LINGUISTIC_TYPE_REF": tier.head or "label", "TIER_ID": _text(tier.name)}
@@ -57,8 +57,8 @@ def elan_file(coding: Coding, path: Path) -> bytes:
             number += 1
             reference = {
                 "ANNOTATION_ID": f"a{number}",
-                "TIME_SLOT_REF1": slots[_milliseconds(one.start)],
-                "TIME_SLOT_REF2": slots[_milliseconds(one.end)],
+                "TIME_SLOT_REF1": slots[number - 1, False],
+                "TIME_SLOT_REF2": slots[number - 1, True],
             }
             annotation = ElementTree.SubElement(element, "ANNOTATION")
             alignable = ElementTree.SubElement(annotation, "ALIGNABLE_ANNOTATION", reference)
@@ -133,6 +133,18 @@ def _annotations(element: ElementTree.Element, slots: dict[str, float]) -> Itera
         # slots between others have no time of their own
         if start is not None and end is not None and label:
             yield Interval(start, end, label)
+
+
+def _slots(intervals: Sequence[Interval]) -> list[tuple[int, int, bool]]:
+    """Time in milliseconds, number of the interval, and whether it ends there; two for each interval, in order.
+
+    Where one slot served several annotations, moving the end of one in ELAN would move the others.
+    """
+    slots = []
+    for number, one in enumerate(intervals):
+        start, end = _milliseconds(one.start), _milliseconds(one.end)
+        slots += [(start, 1, number, False), (end, 0 if end > start else 2, number, True)]
+    return [(time, number, end) for time, _, number, end in sorted(slots)]
 
 
 def _milliseconds(seconds: float) -> int:

@@ -22,7 +22,7 @@ from mien.models.card import Card
 from mien.models.model import Model
 from mien.models.preprocessing import normalize
 from mien.networks.catalog import get_network
-from mien.recipes.catalog import get_recipe
+from mien.recipes.catalog import trained_network
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between the rebuilt network and ONNX Runtime, as a share of the greatest logit where
@@ -53,8 +53,7 @@ def rebuild_network(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
             "is in 8 bits and cannot be differentiated", path=name, advice="explain the network that it was made from"
         )
     try:
-        # models that were exported before the card named it have a recipe of the table
-        row_name = str(card.training.get("network") or get_recipe(str(card.training.get("recipe"))).network)
+        row_name = trained_network(card.training)
         row = get_network(row_name)
     except InputError as error:
         raise _not_rebuilt(name, str(error)) from error

@@ -27,6 +27,15 @@ DETECTOR = "detector"
 DETECTOR_SUMMARY = "Mien's face detector: boxes, scores and landmarks, from photos with boxes of all faces"
 
 
+def trained_network(training: Mapping[str, object]) -> str:
+    """Name of the network in a card's ``training``; those of before the card named it have a recipe of the table.
+
+    Raises:
+        InputError: neither.
+    """
+    return str(training.get("network") or get_recipe(str(training.get("recipe"))).network)
+
+
 def get_recipe(name: str) -> Recipe:
     """The recipe with this name or in this ``.json`` file.
 

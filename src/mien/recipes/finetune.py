@@ -24,6 +24,7 @@ from mien.models.catalog import FILES, MODELS, read_model
 from mien.models.crop_frames import FRAMES
 from mien.models.model import Model
 from mien.networks.catalog import OWN_NETWORKS
+from mien.recipes.catalog import trained_network
 from mien.recipes.classes import CLASSES, classes_recipe
 from mien.text import count
 from mien.training.config import Augmentation, OptimizerConfig, Recipe, ScheduleConfig
@@ -59,7 +60,10 @@ def finetune_recipe(labels: Sequence[str], source: Card, blocks: int, *, own: bo
     Raises:
         InputError: a network that is not one of Mien's own, or in 8 bits.
     """
-    network = source.training.get("network")
+    try:
+        network = trained_network(source.training)
+    except InputError:
+        network = ""
     if network not in OWN_NETWORKS or "quantized" in source.training:
         raise InputError(
             f"{source.name} cannot be trained further: it is in 8 bits or no network of mien.networks.catalog",
@@ -72,7 +76,7 @@ def finetune_recipe(labels: Sequence[str], source: Card, blocks: int, *, own: bo
     own_frame = source.task if source.task in FRAMES else ""
     frame = next((name for name, one in FRAMES.items() if one == source.frame), own_frame)
     return replace(
-        FINETUNE, task=named.task, heads=named.heads, network=str(network), mean=source.mean, std=source.std,
+        FINETUNE, task=named.task, heads=named.heads, network=network, mean=source.mean, std=source.std,
         frozen=frozen, frame=frame,
     )  # fmt: skip
 
