@@ -29,7 +29,6 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--disable-crashpad-for-testing",  # whose processes are no children of the browser, and which it waits for
     "--disable-gpu-watchdog",  # which takes a machine that is busy for one that hangs
     "--use-fake-device-for-media-stream",
 ]
