@@ -3,7 +3,7 @@
 python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/http.md, docs/openapi.json, docs/results.schema.json, docs/benchmarks.md,
                                    docs/detector.md, docs/licences.md, docs/robustness.md, docs/scoreboard.md,
                                    docs/reproduction.md with their pictures,
-                                   the tables of docs/batch.md, docs/evaluation.md, docs/explain.md, docs/faults.md,
+                                   the tables of docs/batch.md, docs/certainty.md, docs/evaluation.md, docs/training.md, docs/explain.md, docs/faults.md,
                                    docs/install.md, docs/page.md, docs/releases.md, docs/results.md, docs/serve.md and
                                    docs/video.md, and that of README.md,
                                    and the notice of the browser page, src/mien/web/static/notice_text.js
@@ -31,6 +31,7 @@ from generate_explain import explain_section
 from generate_faults import faults_parts
 from generate_http import describe_service, http_page, openapi_text
 from generate_install import install_parts
+from generate_laboratory import card_sets, flags_parts, own_classes_parts, own_classes_picture, set_rows
 from generate_licences import licences_page
 from generate_page import page_parts
 from generate_peers import peers_section
@@ -145,6 +146,7 @@ def card_page(name: str, card: Card) -> str:
     lines += card_priors(card)
     fitted = card.scores.get("calibration")
     lines += card_calibration(fitted, split_title(card, fitted["fitted_on"]) if fitted else "")
+    lines += card_sets(card)
     lines += card_fairness(name)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -517,6 +519,9 @@ def pages() -> dict[Path, str]:
     out[DOCS / "audit.md"] = audit_page()
     batch = json.loads((DOCS / "results" / "batch.json").read_text(encoding="utf-8"))
     out[DOCS / "batch.md"] = filled("batch", batch_parts(batch))
+    out[DOCS / "certainty.md"] = filled("certainty", flags_parts() | {"sets": set_rows(cards["emotion"])})
+    out[DOCS / "training.md"] = filled("training", own_classes_parts())
+    out[DOCS / "images" / "own-classes.svg"] = own_classes_picture()
     out[DOCS / "evaluation.md"] = filled("evaluation", evaluation_parts())
     explained = json.loads((DOCS / "results" / "explain.json").read_text(encoding="utf-8"))
     out[DOCS / "explain.md"] = filled("explain", {"explain": explain_section(explained).strip()})
