@@ -5,7 +5,7 @@ python tools/generate.py            write docs/cards/*.md, docs/cli.md, docs/htt
                                    docs/reproduction.md with their pictures,
                                    the tables of docs/batch.md, docs/certainty.md, docs/evaluation.md, docs/training.md, docs/explain.md, docs/faults.md,
                                    docs/install.md, docs/page.md, docs/releases.md, docs/results.md, docs/serve.md and
-                                   docs/video.md, and that of README.md,
+                                   docs/video.md, and those of README.md,
                                    and the notice of the browser page, src/mien/web/static/notice_text.js
 python tools/generate.py --check    only print which of them are out of date
 """
@@ -25,6 +25,7 @@ import click
 import numpy as np
 from generate_audit import audit_page
 from generate_batch import batch_parts
+from generate_comparison import comparison_table
 from generate_detectors import detector_page, detector_pictures, detectors_section
 from generate_evaluation import card_calibration, card_fairness, evaluation_parts
 from generate_explain import explain_section
@@ -548,8 +549,11 @@ def pages() -> dict[Path, str]:
         out[DOCS / "images" / "reproduction" / name] = picture
     out[DOCS.parent / "src" / "mien" / "recipes" / "measured.json"] = measured_recipes(cards)
     readme = README.read_text(encoding="utf-8")
-    mark = re.compile(r"(<!-- scores -->\n).*?(\n<!-- /scores -->)", re.DOTALL)
-    out[README] = mark.sub(lambda m: m[1] + scores_table(cards) + m[2], readme)
+    parts = {"scores": scores_table(cards), "comparison": comparison_table(DOCS / "results")}
+    for name, text in parts.items():
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        readme = mark.sub(lambda m, text=text: m[1] + text + m[2], readme)
+    out[README] = readme
     return out
 
 

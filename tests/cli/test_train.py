@@ -35,7 +35,7 @@ def test_a_run_ends_with_its_score_and_the_next_command(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout == "run\n"
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("stack-baseline: 1 epochs of ")
+    assert lines[0].startswith("stack-baseline: 1 epoch of ")
     assert lines[-2].startswith("best epoch 1 of 1: validation accuracy ")
     assert lines[-1] == f"next: mien evaluate run --data '{data}'"
     assert "Warning" not in done.stderr

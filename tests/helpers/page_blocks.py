@@ -2,17 +2,18 @@
 
     run_page(page, folder)      # raises PageError with the line of the page where what it shows is not what happens
 
-A block is fenced with ``sh`` or ``python``. Python blocks of a page share their names, as in one session; shell blocks run in bash,
-where a line that starts `mien serve` is a service of its own until the page ends. A ``text`` or ``json`` block that follows is what the
-block before it prints: numbers may differ by `TOLERANCE`, runs of blanks by their length, and ``…`` stands for anything.
+A block is fenced with ``sh``, ``python`` or ``r``. Python blocks of a page share their names, as in one session; shell
+blocks run in bash, where a line that starts `mien serve` is a service of its own until the page ends. A ``text`` or
+``json`` block that follows is what the block before it prints: numbers may differ by `TOLERANCE`, runs of blanks by
+their length, and ``…`` stands for anything.
 
 Comments before a block or at the top of a page steer this, and are not shown:
 
     <!-- test: needs pandas, Rscript -->    modules or programs without which the page is left out
     <!-- test: not run: a camera -->        the next block is checked for known commands alone (tests/test_house.py)
 
-``pip install`` lines check that the extras exist and install nothing. `mien train` runs for the epochs in ``MIEN_PAGE_EPOCHS`` where the line
-gives none, because a page's made data need no more.
+``pip install`` lines check that the extras exist and install nothing. A `mien train` line without ``--epochs`` runs for
+one epoch, because made data need no more.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from helpers.serving import ServeProcess
 
 TOLERANCE = 0.03
 """Share by which a number that a page shows may differ; small whole numbers may not."""
-SHELLS, PYTHON, OUTPUTS = ("sh", "bash"), ("python",), ("text", "json")
+SHELLS, PYTHON, R, OUTPUTS = ("sh", "bash"), ("python",), ("r",), ("text", "json")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"<!-- test: (.*?) -->")
 NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:e-?\d+)?")
@@ -85,7 +86,7 @@ def read_blocks(page: Path) -> list[Block]:
     fences = list(FENCE.finditer(text))
     for index, fence in enumerate(fences):
         language = fence[1]
-        if language not in (*SHELLS, *PYTHON):
+        if language not in (*SHELLS, *PYTHON, *R):
             continue
         before = text[fences[index - 1].end() if index else 0 : fence.start()]
         after = fences[index + 1] if index + 1 < len(fences) else None
@@ -135,7 +136,7 @@ def run_page(page: Path, folder: Path, *, programs: Path) -> int:
     blocks = [block for block in read_blocks(page) if block.run]
     with Session(folder, programs) as session:
         for block in blocks:
-            printed = session.run_python(block) if block.language in PYTHON else session.run_shell(block)
+            printed = session.run(block)
             if block.shown is not None and (difference := compare(block.shown, printed)):
                 raise PageError(f"{block.place}: {difference}\n--- printed ---\n{printed}")
     return len(blocks)
@@ -164,17 +165,30 @@ class Session:
         if self._service is not None:
             self._service.__exit__(*exc)
 
+    def run(self, block: Block) -> str:
+        """What a block prints."""
+        if block.language in PYTHON:
+            return self.run_python(block)
+        if block.language in R:
+            session = f'if (file.exists(".RData")) load(".RData")\n{block.text}\nsave.image()\n'
+            return self.run_program(block, "Rscript", "-e", session)
+        return self.run_shell(block)
+
     def run_shell(self, block: Block) -> str:
         """What a shell block prints on stdout and stderr, as a terminal shows it."""
-        lines = []
-        for line in re.sub(r"\\\n\s*", " ", block.text).splitlines():
-            if line.startswith("mien serve"):
-                self._serve(line)
-            else:
-                lines.append(line)
-        script = "\n".join(lines).replace(f":{PORT}", f":{self._port}")
+        printed = ""
+        for index, part in enumerate(re.split(r"^(mien serve.*\n)", block.text, flags=re.MULTILINE)):
+            if index % 2:
+                self._serve(part)
+            elif part.strip():
+                script = part.replace(f":{PORT}", f":{self._port}")
+                printed += self.run_program(block, "bash", "-euo", "pipefail", "-c", script)
+        return printed
+
+    def run_program(self, block: Block, *command: str) -> str:
+        """What a program prints on stdout and stderr."""
         run = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
+            command,
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -211,7 +225,7 @@ def _write_programs(folder: Path) -> None:
     mien = (
         f'run() {{ exec {shlex.quote(sys.executable)} -m mien "$@"; }}\n'
         'case "$1 $*" in "train "*--epochs*|"train "*--list*|"train "*--help*|"train svm-"*) run "$@" ;;\n'
-        f'"train "*) run "$@" --epochs "${{MIEN_PAGE_EPOCHS:-{EPOCHS}}}" ;; *) run "$@" ;; esac\n'
+        f'"train "*) run "$@" --epochs {EPOCHS} ;; *) run "$@" ;; esac\n'
     )
     pip = f'exec {shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).with_name("page_pip.py")))} "$@"\n'
     python = f'exec {shlex.quote(sys.executable)} "$@"\n'

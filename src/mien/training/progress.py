@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from mien.networks.catalog import get_network
-from mien.text import number, percent, rough_duration
+from mien.text import count, number, percent, rough_duration
 from mien.training.config import Recipe
 from mien.training.curves import read_epochs
 from mien.training.losses import soft_cross_entropy
@@ -50,7 +50,7 @@ class TrainingProgress(Callback):
         seconds = epoch_seconds(self.recipe, pl_module, train, validation) / trainer.world_size
         images = f"{train:,} training and {validation:,} validation images"
         self._print(
-            f"{self.recipe.name}: {left} epochs of {images} on {_device(pl_module)}, "
+            f"{self.recipe.name}: {count(left, 'epoch')} of {images} on {_device(pl_module)}, "
             f"about {rough_duration(seconds)} per epoch, {rough_duration(seconds * left)} in all"
         )
         self._first = self._last = time.monotonic()
