@@ -105,7 +105,7 @@ def main() -> None:
     print(
         "# Bad input\n\nEvery case is made and run by `python benchmarks/bad_input.py`; no call ends in a traceback.\n"
     )
-    print("## Commands\n\n| call | exit code | said on stderr |\n|---|---|---|")
+    print("## Commands\n\n| call | exit code | printed on stderr |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, content in FILES.items():
             (Path(folder) / name).write_bytes(content)
@@ -120,7 +120,7 @@ def main() -> None:
             print(f"| `mien {call}` | {run.returncode} | {said.replace('|', '∣')}{note} |", flush=True)
             if "Traceback" in run.stderr:
                 raise SystemExit(f"{call}: ended in a traceback:\n{run.stderr}")
-    print("\n## Arrays\n\n| `mien.load_image(array)` | says |\n|---|---|")
+    print("\n## Arrays\n\n| `mien.load_image(array)` | error |\n|---|---|")
     for name, array in ARRAYS:
         color = None if name == "no colour order" else "rgb"
         try:

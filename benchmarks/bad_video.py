@@ -93,7 +93,7 @@ CALLS = (
     ("to resume nothing", "analyze good.mp4 --resume"),
     ("to resume another call", "SECOND analyze good.mp4 --report report --every 2 --resume"),
     ("no such camera", "live 9"),
-    ("nobody listens there", "live http://127.0.0.1:9/video --seconds 20"),
+    ("no one listens there", "live http://127.0.0.1:9/video --seconds 20"),
     ("the stream ends after 30 frames and comes back", "live {url}/ends --seconds 8 --json"),
     ("the stream stalls after 30 frames", "live {url}/stalls --seconds 25 --json"),
     ("the camera disappears for good", "live {url}/once --json"),
@@ -136,7 +136,7 @@ def server() -> Iterator[str]:
 
 
 def answered(call: str, folder: Path, url: str) -> tuple[int, str, str]:
-    """Exit code, what was said on stderr, and what was done all the same."""
+    """Exit code, what was printed on stderr, and what was done all the same."""
     for name in ("rows.csv", "out.mp4"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "out.mp4.parts", ignore_errors=True)
@@ -166,7 +166,7 @@ def main() -> None:
     print("# Damaged, odd and vanishing videos\n")
     print("Every case is made and run by `python benchmarks/bad_video.py`; no call ends in a traceback, and what was")
     print("analysed before is kept.\n")
-    print("| case | call | exit code | said on stderr |\n|---|---|---|---|")
+    print("| case | call | exit code | printed on stderr |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name, server() as url:
         folder = Path(name)
         make(folder)

@@ -282,7 +282,7 @@ def benchmarks_page() -> str:
         "",
         "## Speed, size and memory",
         "",
-        "`python benchmarks/speed.py --install --json docs/results/speed.json`, whose header says what is measured and how.",
+        "`python benchmarks/speed.py --install --json docs/results/speed.json`, whose header describes what is measured and how.",
         "",
         f"{about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}, {packages}; "
         f"{about['date']}, load {about['load']:.1f} at the start.",
@@ -357,7 +357,7 @@ def networks_section() -> list[str]:
     return [
         "## How much of the processor the networks use",
         "",
-        "`python benchmarks/networks.py --json docs/results/networks.json`, whose header says what is "
+        "`python benchmarks/networks.py --json docs/results/networks.json`, whose header describes what is "
         "measured and how.",
         "",
         f"One core multiplies float32 matrices at {max(peak['onnxruntime'], peak['numpy']):.0f} GFLOP/s at best, 8-bit ones "
@@ -404,7 +404,7 @@ def video_speed_section(measured: dict[str, Any]) -> str:
     lines = [
         "## How fast, and how much memory",
         "",
-        "`python benchmarks/video.py --json docs/results/video.json`, whose header says what is measured and how. "
+        "`python benchmarks/video.py --json docs/results/video.json`, whose header describes what is measured and how. "
         f"{about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}; {about['date']}, "
         f"load {about['load']:.1f} at the start.",
         "",

@@ -20,7 +20,7 @@ def measured_section(measured: dict[str, Any]) -> str:
     lines = [
         "## Measured",
         "",
-        "`python benchmarks/batch.py throughput|larger|kills|ray --json docs/results/batch.json`, whose header says what is measured and "
+        "`python benchmarks/batch.py throughput|larger|kills|ray --json docs/results/batch.json`, whose header describes what is measured and "
         f"how. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python {about['python']}; {about['date']}. "
         "Processor time is that of all processes from start to exit; the load before each run is in the table.",
         "",

@@ -40,7 +40,7 @@ SHOWN = {
 }
 DIVISIONS = ("race", "gender")
 MEANING = (
-    "**What this does not say.** FairFace has no labels of emotion. Its pictures are photos that people put on the web, and "
+    "**What this does not show.** FairFace has no labels of emotion. Its pictures are photos that people put on the web, and "
     "who is photographed smiling, how, and by whom differs between groups. So a difference can lie in the expressions "
     "that were photographed, in which photos were chosen, or in the network; these figures cannot tell them apart, and equal "
     "means would not prove that errors are equal. They say how differently the model answers on this collection, which is "

@@ -88,7 +88,7 @@ def soak_section(measured: dict[str, Any]) -> str:
     width, height = measured["size"]
     every = measured["detect_every"]
     lines = [
-        f"`python benchmarks/soak.py --json docs/results/soak.json`, whose header says what is drawn: {looks[-1]['frames']:,} "
+        f"`python benchmarks/soak.py --json docs/results/soak.json`, whose header describes what is drawn: {looks[-1]['frames']:,} "
         f"frames of {width}×{height} pixels, faces detected on every {every}th and propagated between, {measured['cpu'] / 60:.0f} minutes of "
         f"CPU in {measured['wall'] / 60:.0f} minutes; {measured['date']}.",
         "",

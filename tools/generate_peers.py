@@ -48,7 +48,7 @@ def peers_section(measured: dict[str, Any]) -> str:
     lines = [
         "## Beside other packages",
         "",
-        f"`python benchmarks/peers.py{pairs_taken(able)} --json docs/results/peers.json`, whose header says what is measured "
+        f"`python benchmarks/peers.py{pairs_taken(able)} --json docs/results/peers.json`, whose header describes what is measured "
         "and how: every package in an environment of its own, all on the same files on one day, in pairs with Mien, with "
         f"the options that each has by default. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
         f"{about['python']}, Node {about['node']}; {about['date']}. {surroundings(max(loads, default=0.0), about['cpus'])} Ratios are medians over pairs of neighbouring runs, in brackets their quartiles; a time is a median, in brackets the "

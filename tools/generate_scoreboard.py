@@ -44,7 +44,7 @@ def scoreboard_page(measured: Mapping[str, Any], peers: Mapping[str, Any], histo
         "",
         f"Mien's of {measured['date']}, under each prior; other packages' of {peers['date']} ({_versions(peers)}), measured with their",
         "own code from ready crops of 48×48 pixels. What these were trained on, and whether test images were among it, is for their",
-        "authors to say. *One look*: a single pass; *flip*: the mean with the mirror image, which takes twice as long.",
+        "authors to state. *One look*: a single pass; *flip*: the mean with the mirror image, which takes twice as long.",
         "",
         *_all(rows, peers["rows"]),
         *_against(measured.get("against", []), peers["rows"]),

@@ -41,7 +41,7 @@ def attacks_section(measured: dict[str, Any]) -> str:
 def load_section(measured: dict[str, Any]) -> str:
     about, memory = measured["machine"], measured["memory"]
     lines = [
-        "`python benchmarks/serve_load.py --json docs/results/serve.json` (`make serve-load`), whose header says what is measured and how. "
+        "`python benchmarks/serve_load.py --json docs/results/serve.json` (`make serve-load`), whose header describes what is measured and how. "
         f"{about['processor']}, {about['cpus']} cores, which the clients share, Python {about['python']}; {about['date']}, "
         f"load {about['load']:.1f} at the start. Photos of 640×480 with one face:",
         "",
@@ -76,7 +76,7 @@ def mix_section(measured: dict[str, Any]) -> str:
     about, rows = measured["machine"], measured["rows"]
     photos = [row["photo"] for row in rows]
     lines = [
-        f"`python benchmarks/serve_mix.py --seconds {about['seconds']:g} --json docs/results/serve_mix.json` (`make serve-mix`), whose header says what is measured and how: "
+        f"`python benchmarks/serve_mix.py --seconds {about['seconds']:g} --json docs/results/serve_mix.json` (`make serve-mix`), whose header describes what is measured and how: "
         f"all {len(rows)} mixes of 0–4 cameras, 1–8 photo clients and 0–2 videos, {about['seconds']:g} s each. "
         f"{about['processor']}, {about['cpus']} cores, Python {about['python']}; {about['date']}, load {about['load']:.1f} at the "
         f"start. {_busy(about)}"

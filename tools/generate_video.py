@@ -47,7 +47,7 @@ def scene_cut_lines(cuts: dict[str, Any]) -> list[str]:
         f"{rates[0]['ms_per_frame']:.2f} ms of processor time per frame, whatever the size, and needs NumPy alone.",
         "",
         f"Measured on {n} hard cuts in {minutes:.0f} minutes, `python benchmarks/scene_cuts.py --photos … --faces … --json "
-        "docs/results/scene_cuts.json`, whose header says how the films are made: a camera moves over photos of "
+        "docs/results/scene_cuts.json`, whose header describes how the films are made: a camera moves over photos of "
         f"{cuts['sources']} sources, and the film is encoded as H.264 or MJPEG. Thresholds were chosen on films of other sources. "
         "*Alike*: two photos of one source, mostly of one event; *two portraits*: two people who fill the same part of the "
         "picture, in one studio or cut out alike, which is harder than most real cuts.",

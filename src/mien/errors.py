@@ -234,7 +234,7 @@ class MissingFileError(MienError, FileNotFoundError):
 
 
 class DataError(MienError, ValueError):
-    """A dataset whose layout, rows or labels are not as its format says.
+    """A dataset whose layout, rows or labels are not as its format requires.
 
     Examples:
         >>> from mien.datasets import read_dataset

@@ -1,4 +1,4 @@
-"""OpenCV, for the modules that cannot do without it: an import error that says what to install where it is absent.
+"""OpenCV, for the modules that cannot do without it: an import error that names what to install where it is absent.
 
 Inference imports none of them but the detectors ``haar``, ``res10`` and ``yunet``, and optical flow.
 """

@@ -26,7 +26,7 @@ def prepare_detection(source: Path, kind: str, out: Path, validation: float | No
         seed: of the choice of sources.
 
     Raises:
-        DataError: the photos are not as their layout says.
+        DataError: the photos are not in their layout.
         InputError: the photos come from too few sources to hold some out.
     """
     from mien.datasets.detection import choose_sources, hold_out_sources

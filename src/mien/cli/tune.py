@@ -91,7 +91,7 @@ def command(
 ) -> None:
     """Search for better settings of RECIPE, a name or a recipe file, and print the folder of the results.
 
-    The recipe's search space says which settings change, and how far. The first trial has the recipe's own settings,
+    The recipe's search space lists which settings change, and how far. The first trial has the recipe's own settings,
     the others those that a tree-structured Parzen estimator proposes; trials that do worse than others at the same
     epoch are ended early. Only validation images are scored. A killed search is continued by --resume; an interrupted
     trial is repeated. The folder holds study.json, trials.csv, pictures of the history, of the importance of each

@@ -32,7 +32,7 @@ def read_coco(annotations: Path, images: Path, category: str | None = None) -> D
 
     Raises:
         MissingFileError: the file or a photo is missing.
-        DataError: the file is not as the layout says.
+        DataError: the file does not follow the layout.
         InputError: no category has that name.
     """
     if not annotations.is_file():

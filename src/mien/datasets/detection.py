@@ -215,7 +215,7 @@ def read_detection(path: Path) -> DetectionPhotos:
 
     Raises:
         MissingFileError: no such file.
-        DataError: a column is missing, or a row is not as the layout says.
+        DataError: a column is missing, or a row does not follow the layout.
         MissingExtraError: pyarrow is not installed.
     """
     pa, pq = import_parquet("reading a Parquet file")
@@ -259,7 +259,7 @@ def _photo(path: Path, number: int, row: Mapping[str, object]) -> PhotoLabels:
             str(row.get("split") or TRAIN),
         )
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}, row {number}: boxes or landmarks are not as the layout says ({error})") from None
+        raise DataError(f"{path}, row {number}: boxes or landmarks do not follow the layout ({error})") from None
 
 
 def _trust(face: Mapping[str, Any]) -> float:

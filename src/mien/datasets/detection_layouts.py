@@ -78,7 +78,7 @@ def open_detection(path: Path, kind: str = "auto") -> DetectionPhotos:
     Raises:
         MissingFileError: no such file or folder, or a photo is missing.
         InputError: an unknown kind.
-        DataError: none of the layouts, or a file is not as its layout says.
+        DataError: none of the layouts, or a file does not follow its layout.
     """
     if kind not in ("auto", *DETECTION_LAYOUTS):
         raise unknown_name("kind", kind, ("auto", *DETECTION_LAYOUTS))

@@ -92,7 +92,7 @@ def names_of_numbers(numbers: Collection[int], labels: Sequence[str] | None) -> 
         known = "; ".join(f"{dataset} from {first}: --labels {','.join(names)}" for dataset, first, names in NUMBERINGS)
         example = ", ".join(f"{i} {name}" for i, name in enumerate(RAFDB.names, 1))
         raise DataError(
-            f"its classes are numbers ({shown}), and nothing says what they mean",
+            f"its classes are numbers ({shown}), and nothing defines them",
             advice=f"give their names in order. {known} (RAF-DB: {example})",
             code="labels-unnamed",
         )

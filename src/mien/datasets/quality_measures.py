@@ -1,4 +1,4 @@
-"""One number per image that says how usable it is: contrast, sharpness, raters' votes, copies, detected faces.
+"""One number per image that measures how usable it is: contrast, sharpness, raters' votes, copies, detected faces.
 
 Cleaning and audits compare these numbers with thresholds; docs/data.md shows how the thresholds were chosen.
 """

@@ -35,7 +35,7 @@ def read_widerface(labels: Path, images: Path) -> DetectionPhotos:
 
     Raises:
         MissingFileError: the labels, the folder, or a photo of the list is missing.
-        DataError: a line is not as the layout says.
+        DataError: a line does not follow the layout.
     """
     if not labels.is_file():
         raise MissingFileError(f"{labels}: no such file: give wider_face_train_bbx_gt.txt or label.txt")

@@ -27,7 +27,7 @@ def read_yolo(root: Path, face: int = 0, ignore: tuple[int, ...] = ()) -> Detect
 
     Raises:
         MissingFileError: no photo.
-        DataError: a line is not as the layout says, or a photo is not readable.
+        DataError: a line does not follow the layout, or a photo is not readable.
     """
     images = root / "images"
     paths = sorted(p for p in images.rglob("*") if p.suffix.lower() in ENDINGS) if images.is_dir() else []

@@ -1,4 +1,4 @@
-"""Opening a file that a caller names, with errors that say what to do."""
+"""Opening a file that a caller names, with errors that give advice."""
 
 from __future__ import annotations
 

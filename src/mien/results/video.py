@@ -304,7 +304,7 @@ class VideoReport:
         return self.rows.to_pandas()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report and return its path; the suffix says what is written.
+        """Write the report and return its path; the suffix decides what is written.
 
         ``.html``: one self-contained page. ``.json``: `to_json`. ``.csv``, ``.parquet`` (extra ``tables``): the table,
         one row per face and frame. ``.jsonl``: one JSON object per frame.

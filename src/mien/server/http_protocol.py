@@ -88,7 +88,7 @@ def limited_protocol(limits: ServiceLimits, proxy: str | None = None) -> type[H1
 
         @property
         def silent_since(self) -> float | None:
-            cycle: Any = self.cycle  # None before the first request, whatever its type says
+            cycle: Any = self.cycle  # None before the first request, despite its type
             return self._idle_since if cycle is None or cycle.response_complete else None
 
         def connection_made(self, transport: Any) -> None:
@@ -149,7 +149,7 @@ def limited_protocol(limits: ServiceLimits, proxy: str | None = None) -> type[H1
 
         def _update_head_timer(self) -> None:
             """Limit the time of a head, or of the rest of a body that is not read."""
-            cycle: Any = self.cycle  # None before the first request, whatever its type says
+            cycle: Any = self.cycle  # None before the first request, despite its type
             idle = cycle is None or cycle.response_complete
             if not idle or self._upgraded or self.transport.is_closing():
                 self._stop_head_timer()

@@ -1,7 +1,7 @@
 """What a run folder holds already, and whether a call may continue it.
 
 A run is continued on the same data, with the same recipe and teacher: what its folder states stays true. Only the
-number of epochs may change. A folder in which no epoch was finished is in nobody's way.
+number of epochs may change. A folder in which no epoch was finished does not block another run.
 """
 
 from __future__ import annotations

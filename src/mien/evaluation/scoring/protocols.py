@@ -139,8 +139,8 @@ def match_head(
         spec: the head in the recipe that trained it, where there is one.
         kind: which labels to score on; None for those that the head predicts.
         mapping: label of the model, in lower case → label of the dataset, or "-" to leave it out.
-        rule: key of `mien.datasets.ferplus.SCORING_RULES` for FER+ votes; None for the majority, or for what the recipe
-            says. One of seven classes leaves the model's contempt out.
+        rule: key of `mien.datasets.ferplus.SCORING_RULES` for FER+ votes; None for the majority, or for that of
+            the recipe. One of seven classes leaves the model's contempt out.
 
     Raises:
         DataError: the dataset has no such labels, or lacks a label of the head; the message names it and how to map it.

@@ -24,7 +24,7 @@ async def limits(request: Request) -> JSONResponse:
 async def models(request: Request) -> JSONResponse:
     """The models of this service: their heads, the columns of tables, and their cards.
 
-    A card says what a model was trained on, how it scores, and what it is not for.
+    A card states what a model was trained on, how it scores, and what it is not for.
     """
     engine = service_state(request).engine
     return JSONResponse({"models": engine.describe(), **describe_models(engine.models)})
