@@ -12,7 +12,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+PAGES = {
+    "index.md": "README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+    "security.md": "SECURITY.md",
+}
 """Page of the site → file of the repository."""
 TRY = """<iframe src="try/" title="Mien, in this page" loading="lazy" allow="camera; fullscreen"
 style="width: 100%; height: 46rem; border: 1px solid var(--md-default-fg-color--lightest)"></iframe>
@@ -26,7 +31,10 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages, with links as they are from inside this folder."""
     for page, source in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        files.append(File.generated(config, page, content=re.sub(r"\]\(docs/", "](", text)))
+        text = re.sub(r"\]\(docs/", "](", text)
+        for other, file in PAGES.items():
+            text = text.replace(f"]({file}", f"]({other}")
+        files.append(File.generated(config, page, content=text))
     return files
 
 
