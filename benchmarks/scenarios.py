@@ -255,8 +255,8 @@ SCENARIOS: dict[str, Scenario] = {
     "fast pan": pan,
     "camera shake": shake,
     "cuts": cuts,
-    "5 frames a second, two cross": slow_crossing,
-    "5 frames a second, five faces": slow_five,
+    "5 frames per second, two cross": slow_crossing,
+    "5 frames per second, five faces": slow_five,
     "two meet, wait and turn back": waiting,
     "one leaves, another comes in": replaced,
 }

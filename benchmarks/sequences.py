@@ -212,7 +212,7 @@ class Sequence:
         name: of the scenario.
         moment: seconds → what there is to see.
         seconds: how long it lasts.
-        fps: frames a second.
+        fps: frames per second.
         looks: who takes part, as indices of `LOOKS`, for ``Placed.who``.
         scenes: backgrounds, for ``Moment.scene``.
         seed: of noise and small movements.

@@ -7,8 +7,8 @@
 A process `mien serve --threads 2 --max-jobs-running 2`, otherwise with its defaults except that rates are not limited,
 and live connections so that one which is about to close keeps no camera out; the clients in this process on the same
 machine, over loopback. For every mix of cameras, photo clients and videos: each photo client sends its next photo
-(640×480, one face about 90 pixels wide) when it has its answer; each camera sends the same picture 15 times a second
-and counts the time from a frame that is answered to its answer; each video (640×480, 25 frames a second) is analysed
+(640×480, one face about 90 pixels wide) when it has its answer; each camera sends the same picture 15 times per second
+and counts the time from a frame that is answered to its answer; each video (640×480, 25 frames per second) is analysed
 already when the measurement begins, and sent again when it is done. The clients take their share of the processors.
 """
 

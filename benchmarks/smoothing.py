@@ -193,7 +193,7 @@ def steps() -> dict[str, float]:
 
 
 def choices() -> list[dict[str, Any]]:
-    """The strong noise at 25 frames a second with other options."""
+    """The strong noise at 25 frames per second with other options."""
     live = [
         {"time_constant": constant, "margin": margin, "hold": hold}
         for constant in (0.3, 0.5, 0.8)
@@ -512,7 +512,7 @@ def held(
 
 
 def races(sequences: int = 1000) -> list[dict[str, Any]]:
-    """Coverage where more than two labels run, 4 s at 25 frames a second: the winner is chosen for its luck, too."""
+    """Coverage where more than two labels run, 4 s at 25 frames per second: the winner is chosen for its luck, too."""
     rows = []
     for shares in ((0.7, 0.1, 0.1, 0.1), (0.5, 0.2, 0.1, 0.1, 0.1), (0.4, 0.3, 0.1, 0.1, 0.1), (0.2,) * 5):
         for constant in (0.1, 0.2, 0.4):

@@ -45,7 +45,7 @@ SETTLED = 0.1
 TRACED = 8000
 """Frames that are analysed once more while every allocation of Python is watched, which takes three times as long."""
 GROWTH_MB = 8.0
-"""Resident memory may end so much above what it was once settled: a hundred bytes a frame would show."""
+"""Resident memory may end so much above what it was once settled: a hundred bytes per frame would show."""
 
 
 class Drawn:

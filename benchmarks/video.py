@@ -3,7 +3,7 @@
     python benchmarks/video.py --json docs/results/video.json
     python benchmarks/video.py --minutes 5            the long clip shorter, for a quick look
 
-Clips are generated (`benchmarks/sequences.py`): 640×480, 25 frames a second, H.264, people who sway before a photo.
+Clips are generated (`benchmarks/sequences.py`): 640×480, 25 frames per second, H.264, people who sway before a photo.
 Every run is a process of its own: it analyses the whole clip with the default settings, or with every fifth frame
 searched and tracks carried between. The long clip is the minute's packets again and again. Times are wall clock, so run
 it on a machine that does nothing else.

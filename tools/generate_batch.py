@@ -27,7 +27,7 @@ def measured_section(measured: dict[str, Any]) -> str:
         f"**Throughput**: the first {speed['photos']:,} photos of FairFace's validation set (112×112 pixels, one Parquet file), "
         "default settings.",
         "",
-        "| run | workers | load before | seconds | photos a second | processor seconds | photos a processor second |",
+        "| run | workers | load before | seconds | photos per second | processor seconds | photos per processor second |",
         "|---|---|---|---|---|---|---|",
     ]
     for number, row in enumerate(speed["rows"]):
@@ -39,8 +39,8 @@ def measured_section(measured: dict[str, Any]) -> str:
     wall = [statistics.median(row["per_second"] for row in speed["rows"] if row["workers"] == n) for n in (1, 2)]
     lines += [
         "",
-        f"{wall[0]:.1f} photos a second with one worker, {wall[1]:.1f} with two, start included: {wall[1] / wall[0]:.2f} times as many. "
-        f"Of a processor second {one:.1f} and {two:.1f}. The tables of one and of two "
+        f"{wall[0]:.1f} photos per second with one worker, {wall[1]:.1f} with two, start included: {wall[1] / wall[0]:.2f} times as many. "
+        f"Per processor second {one:.1f} and {two:.1f}. The tables of one and of two "
         f"workers are {'the same, byte by byte' if speed['identical'] else 'NOT the same'}: "
         f"{speed['rows'][0]['faces']:,} faces, {speed['result_bytes'] / 1e3:,.0f} kB.",
         "",
@@ -88,12 +88,12 @@ def plan_section(speed: dict[str, Any], larger: dict[str, Any]) -> str:
     lines = [
         f"Photos of {side}×{side} pixels, {larger['bytes'] / 1000:.0f} kB, with one face: {core:.1f} a processor second "
         f"(`benchmarks/batch.py larger`: {larger['photos']} photos, {larger['cpu_seconds']:.1f} processor seconds); the 112×112 ones "
-        f"above: {rate(speed, 2):.0f}. Cost of 10⁶ photos = 10⁶ / (photos a processor second × cores × 3,600) × price an hour. "
+        f"above: {rate(speed, 2):.0f}. Cost of 10⁶ photos = 10⁶ / (photos per processor second × cores × 3,600) × price per hour. "
         "That takes for granted that every core is there for the run and that storage keeps up; it leaves out requests, traffic and "
         "storage. A hardware thread of a cloud machine is counted as half a core of the one measured. **The prices are "
         "assumptions: put in your own, and the rate of a thousand of your photos.**",
         "",
-        "| machine | assumed price an hour | photos a second | hours for 10⁶ | cost of 10⁶ | cost of 10⁹ | machines for 10⁹ in a week | reads, a machine |",
+        "| machine | assumed price per hour | photos per second | hours for 10⁶ | cost of 10⁶ | cost of 10⁹ | machines for 10⁹ in a week | reads, a machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, threads, price in MACHINES:
@@ -113,5 +113,5 @@ def plan_section(speed: dict[str, Any], larger: dict[str, Any]) -> str:
 
 
 def rate(speed: dict[str, Any], workers: int) -> float:
-    """Photos a processor second."""
+    """Photos per processor second."""
     return statistics.median(row["per_cpu_second"] for row in speed["rows"] if row["workers"] == workers)

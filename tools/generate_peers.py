@@ -191,7 +191,7 @@ def batch_lines(peers: list[dict[str, Any]]) -> list[str]:
         "",
         f"{peers[0]['batch']['photos']} portraits, given together where a package takes several; all processors.",
         "",
-        *table(["", "faces a second", "× Mien's wall time", "faces a processor second", "× Mien's"], rows),
+        *table(["", "faces per second", "× Mien's wall time", "faces per processor second", "× Mien's"], rows),
     ]
 
 

@@ -57,7 +57,7 @@ def load_section(measured: dict[str, Any]) -> str:
         ]
         for row in measured["load"]
     ]
-    header = ["clients", "requests a second", "p50, ms", "p99, ms", "photos classified together", "failed"]
+    header = ["clients", "requests per second", "p50, ms", "p99, ms", "photos classified together", "failed"]
     lines += table(header, rows)
     shown = [memory[i] for i in sorted({0, 1, len(memory) // 4, len(memory) // 2, len(memory) - 1})]
     lines += ["Resident memory over many requests, 8 clients:", ""]
@@ -82,12 +82,12 @@ def mix_section(measured: dict[str, Any]) -> str:
         f"start. {_busy(about)}"
         f"Of {sum(len(one['waits_ms']) for one in photos):,} photos {sum(one['failed'] for one in photos)} failed. A figure "
         "pools the mixes with so many photo clients: median / 95th percentile of waits in ms, and all cameras and videos together "
-        "in frames a second.",
+        "in frames per second.",
         "",
     ]
     groups = [f"{low}–{high}" for low, high in CLIENT_GROUPS]
-    header = ["cameras", "videos", *(f"photos, ms, {group} clients" for group in groups), "photos a second"]
-    header += ["camera frames, ms", "camera frames a second", "video frames a second"]
+    header = ["cameras", "videos", *(f"photos, ms, {group} clients" for group in groups), "photos per second"]
+    header += ["camera frames, ms", "camera frames per second", "video frames per second"]
     table_rows = []
     for cameras, videos in sorted({(row["cameras"], row["videos"]) for row in rows}):
         of_mix = [row for row in rows if (row["cameras"], row["videos"]) == (cameras, videos)]

@@ -47,7 +47,7 @@ def jpeg(rgb: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[str]:
-    """Address of a camera that shows a portrait, 25 pictures a second, without end."""
+    """Address of a camera that shows a portrait, 25 pictures per second, without end."""
     jpegs = [jpeg(FACE(i)) for i in range(50)]
     over = threading.Event()
 

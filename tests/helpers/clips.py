@@ -148,7 +148,7 @@ def clip(
         path: the suffix chooses the container, unless ``container`` names it.
         frames: how many.
         size: (width, height) of numbered frames; ``draw`` brings its own.
-        rate: frames a second.
+        rate: frames per second.
         times: seconds of each frame for a variable rate; ``frames`` is then their number.
         draw: frame number → RGB; by default each frame shows its number.
         codec: encoder.

@@ -57,7 +57,7 @@ def read_clip(path: Path, after: int | None = None, **selection: float | None) -
 
 
 def drawn(i: int) -> np.ndarray:
-    """A numbered frame with noise, so that a file has some bytes a frame."""
+    """A numbered frame with noise, so that a file has some bytes per frame."""
     noise = np.random.default_rng(i).integers(-15, 16, (120, 160, 3))
     return (numbered(i, (160, 120)).astype(int) + noise).clip(0, 255).astype(np.uint8)
 
