@@ -308,7 +308,7 @@ def portrait(bench: Bench) -> dict[str, Any]:
 
 
 def camera(bench: Bench) -> dict[str, Any]:
-    """Analysed frames a second: of the camera's view, and of frames as fast as they are answered."""
+    """Analysed frames per second: of the camera's view, and of frames as fast as they are answered."""
     rows = []
     with bench.chrome() as chrome:
         for isolated in (False, True):

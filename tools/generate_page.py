@@ -35,7 +35,7 @@ def speed_section(measured: Mapping[str, Any]) -> str:
     machines = {about(measured[part]): None for part in ROWS if part in measured and part != "sizes"}
     where = f" Chromium {measured['first']['chromium']}, " if "first" in measured else " "
     lines = [
-        "`python benchmarks/browser.py --json docs/results/browser.json`, whose header says what is measured and how."
+        "`python benchmarks/browser.py --json docs/results/browser.json`, whose header describes what is measured and how."
         + (f"{where}{'; '.join(machines)}." if machines else ""),
         "",
         *table(["", "measured", "target"], rows),
