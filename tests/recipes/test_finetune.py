@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +118,27 @@ def test_from_folders_to_a_photo(own: Path, tmp_path: Path) -> None:
     code, text = call("evaluate", complete, "--data", own, "--coverage", 0.9, "--bootstrap", 0)
     assert code == 0, text
     assert "sets of 90%" in text
+
+
+@pytest.mark.parametrize(
+    ("folders", "reason"),
+    [
+        (("smile",), "has one class, 'smile', and two are needed; add images of what is not in the class"),
+        ((), "holds no folders of images; give a folder that holds one folder of images per class"),
+    ],
+)
+def test_a_folder_without_two_classes_is_one_clear_line(folders: Sequence[str], reason: str, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for name in folders:
+        (tmp_path / "pictures" / name).mkdir()
+        Image.fromarray(np.zeros((48, 48), np.uint8)).save(tmp_path / "pictures" / name / "0.png")
+    code, text = call(
+        "data", "prepare", tmp_path / "pictures", "--labels", "own", "--out", tmp_path / "own.parquet"
+    )  # fmt: skip
+    assert code == 1
+    assert reason in text
+    assert len(text.strip().splitlines()) == 1
+    assert not (tmp_path / "own.parquet").exists()
 
 
 @pytest.mark.parametrize(

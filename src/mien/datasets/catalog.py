@@ -182,7 +182,8 @@ def detect_format(path: str | os.PathLike[str], *, own: bool = False) -> str:
 
     Raises:
         MissingFileError: no such file or folder.
-        DataError: none of them (code "dataset-unrecognised").
+        DataError: none of them (code "dataset-unrecognised"); with ``own`` a folder without two folders of images
+            (codes "one-class", "no-classes").
 
     Examples:
         >>> detect_format("made.parquet")
@@ -194,8 +195,22 @@ def detect_format(path: str | os.PathLike[str], *, own: bool = False) -> str:
     with _unpacked(source) as place:
         kind = _folder_kind(place, own=own) if place.is_dir() else _file_kind(place)
         if kind is None:
-            raise _unrecognised(place)
+            raise _no_classes(place) if own and place.is_dir() else _unrecognised(place)
     return kind
+
+
+def _no_classes(place: Path) -> DataError:
+    """What a folder of own classes lacks."""
+    example = "give a folder that holds one folder of images per class, such as smiling/ and other/"
+    folders = [folder for folder in image_folders.subfolders(place) if image_folders.holds_images(folder)]
+    if not folders:
+        return DataError("holds no folders of images", path=place, advice=example, code="no-classes")
+    return DataError(
+        f"has one class, {folders[0].name!r}, and two are needed",
+        path=place,
+        advice=f"add images of what is not in the class, in a folder beside it; {example}",
+        code="one-class",
+    )
 
 
 def _unrecognised(place: Path) -> DataError:
