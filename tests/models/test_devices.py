@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,12 @@ from mien import Analyzer
 from mien.detect.mien import LANDMARKS
 from mien.errors import InputError
 from mien.models import devices
+from mien.models.catalog import read_model
 from mien.models.devices import CPU_PROVIDER, DEVICES, Device, DeviceWarning, parse_device
-from mien.models.session import open_session
+from mien.models.model import Model
+from mien.models.session import Session, open_session
 
+ROOT = Path(__file__).parents[2]
 ABSENT = "migraphx"
 """A device whose provider no ONNX Runtime of the tests was built with."""
 
@@ -97,3 +102,21 @@ def test_an_analyzer_takes_a_device_and_keeps_it_when_pickled():
     assert copy.describe() == analyzer.describe()
     with pytest.raises(InputError, match="no device 'gpu'"):
         Analyzer(device="gpu")
+
+
+@pytest.mark.parametrize(("name", "warned"), [("emotion-int8", True), ("emotion", False)])
+def test_a_network_in_8_bits_is_a_warning_on_a_device_that_rounds_differently(monkeypatch, name, warned):
+    # this ONNX Runtime has no OpenVINO: the session states that it runs there
+    monkeypatch.setattr(Session, "providers", [DEVICES["openvino"].provider, CPU_PROVIDER])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Model(read_model(name), threads=1, name=name, device="openvino")
+    texts = [str(one.message) for one in caught if issubclass(one.category, DeviceWarning)]
+    assert len(texts) == warned
+    assert all("up to 0.023" in text for text in texts)
+
+
+def test_the_difference_in_8_bits_is_the_measured_one():
+    measured = json.loads((ROOT / "docs" / "results" / "devices.json").read_text(encoding="utf-8"))
+    for device, found in measured.items():
+        assert DEVICES[device].difference_in_8_bits == round(found["rows"]["emotion-int8"]["largest"], 3)

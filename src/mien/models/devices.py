@@ -51,6 +51,7 @@ class DeviceInfo:
     unit: str = ""
     options: Callable[[str | None, int], Options] = lambda unit, threads: {}
     numbered: bool = False
+    difference_in_8_bits: float = 0.0
 
 
 def _numbered(unit: str | None, threads: int) -> Options:
@@ -99,6 +100,7 @@ DEVICES: Mapping[str, DeviceInfo] = MappingProxyType(
             "processors, graphics and neural processors of Intel; Linux, Windows",
             "CPU, GPU, GPU.1, NPU or AUTO",
             _openvino,
+            difference_in_8_bits=0.023,
         ),
         "coreml": DeviceInfo(
             "CoreMLExecutionProvider",

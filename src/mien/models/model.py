@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from mien.defaults import DEVICE
 from mien.errors import InputError, ModelError
 from mien.models.card import METADATA_KEY, Card, Head
+from mien.models.devices import DeviceWarning, parse_device
 from mien.models.extra_inputs import ExtraInput, find_extra_input
 from mien.models.preprocessing import normalize
 from mien.models.priors import DEFAULT, PRIORS
@@ -52,7 +54,7 @@ class Model:
         device: what it runs on, see `mien.models.devices.DEVICES`; the processor where that does not load.
 
     Warns:
-        DeviceWarning: the device did not load.
+        DeviceWarning: the device did not load, or computes networks in 8 bits, as this one is, with other results.
 
     Raises:
         InputError: no such prior or device, a coverage out of range, or ``by_class`` without a coverage.
@@ -100,6 +102,7 @@ class Model:
             self._extra = _extra_inputs(self.card)
             self._input = _pixel_input(self._session, self.card)
             _check_outputs(self._session, self.card)
+            _warn_of_8_bits(self._session, self.card, device)
         except UnicodeDecodeError as error:
             raise ModelError(
                 f"the model is damaged: a name in it is not UTF-8 text ({error})",
@@ -310,3 +313,14 @@ def _check_output(output: Any, shape: tuple[int, int], model: str) -> NDArray[np
 
 def _concatenate(parts: list[NDArray[np.float32]], classes: int) -> NDArray[np.float32]:
     return np.concatenate([np.zeros((0, classes), np.float32), *parts]).astype(np.float32, copy=False)
+
+
+def _warn_of_8_bits(session: Session, card: Card, device: str) -> None:
+    info = parse_device(device).info
+    if "quantized" in card.training and info.difference_in_8_bits and info.provider in session.providers:
+        warnings.warn(
+            f"model {card.name} is in 8 bits, and device {device} rounds such networks differently from the processor: "
+            f"probabilities differ by up to {info.difference_in_8_bits}; take the model in floats there",
+            DeviceWarning,
+            stacklevel=3,
+        )
