@@ -18,7 +18,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime (1.29 and later, on Windows all) reports models and machine to Microsoft, and writes an identifier of the
+# machine into the home folder, unless this is set before it is loaded, by whichever module
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from mien.errors import (

@@ -111,7 +111,8 @@ def test_a_network_in_8_bits_is_a_warning_on_a_device_that_rounds_differently(mo
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         Model(read_model(name), threads=1, name=name, device="openvino")
-    texts = [str(one.message) for one in caught if issubclass(one.category, DeviceWarning)]
+    # the other warning is true here: this ONNX Runtime does not load the device
+    texts = [str(one.message) for one in caught if "8 bits" in str(one.message)]
     assert len(texts) == warned
     assert all("up to 0.023" in text for text in texts)
 

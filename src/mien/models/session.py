@@ -115,12 +115,9 @@ def open_session(model: bytes | Path, *, threads: int | None = None, name: str =
 
 
 def _load(model: bytes | Path, threads: int, path: str | None, device: Device) -> onnxruntime.InferenceSession:
-    # ONNX Runtime (1.29 and later, on Windows all) sends data on models and machine to Microsoft unless both are off;
-    # the variable has to be set before it is loaded, or it writes an identifier of the machine into the home folder
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
 
-    ort.disable_telemetry_events()
+    ort.disable_telemetry_events()  # beside the variable that `mien` sets
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

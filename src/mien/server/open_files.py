@@ -44,10 +44,12 @@ def fit_open_files(limits: ServiceLimits) -> tuple[ServiceLimits, str | None]:
         return limits, None
     connections = (allowed - others) // _PER_CONNECTION
     if connections < _FEWEST_CONNECTIONS:
-        raise InputError(
-            f"the process may have {allowed} files open and needs {others + _PER_CONNECTION * _FEWEST_CONNECTIONS}",
-            advice="raise the limit (ulimit -n), or lower --max-jobs and --max-jobs-running",
-        )
+        fewest = others + _PER_CONNECTION * _FEWEST_CONNECTIONS
+        with_one_job = fewest - (limits.jobs - 1) - _PER_RUNNING_VIDEO * (limits.jobs_running - 1)
+        advice = f"raise the limit (ulimit -n {fewest})"
+        if allowed >= with_one_job:
+            advice += ", or lower --max-jobs and --max-jobs-running"
+        raise InputError(f"the process may have {allowed} files open and needs {fewest}", advice=advice)
     text = f"at most {connections} connections instead of {limits.connections}: the process may have {allowed} files "
     text += f"open (ulimit -n); {needed} are needed"
     return replace(
