@@ -31,7 +31,43 @@ def test_the_image_runs_without_rights_and_tells_its_health() -> None:
     text = DOCKERFILE.read_text(encoding="utf-8")
     assert re.search(r"^USER [1-9]\d*$", text, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK .*\n.*/readyz", text, re.MULTILINE)
-    assert "slim" in re.findall(r"^FROM (\S+)", text, re.MULTILINE)[-1]
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
+    assert re.search(r"^ARG BASE=python:3\.\d+-slim", text, re.MULTILINE)
+
+
+def test_the_image_holds_nothing_that_changes_between_builds() -> None:
+    text = DOCKERFILE.read_text(encoding="utf-8")
+    assert "-c constraints.txt" in text
+    assert "--no-compile" in text
+    # it writes the day into /etc/shadow
+    assert "RUN useradd" not in text
+    script = (DEPLOY / "build.sh").read_text(encoding="utf-8")
+    assert script.count('--timestamp "$epoch"') == 2
+    assert "rewrite-timestamp=true" in script
+
+
+def test_the_build_script_calls_the_builder_that_is_there(tmp_path: Path) -> None:
+    """Each of the three, by a stand-in that prints its arguments."""
+    for name in ("buildah", "podman", "docker"):
+        folder = tmp_path / name
+        folder.mkdir()
+        stand_in = folder / name
+        stand_in.write_text('#!/bin/sh\necho "$0" "$@"\n')
+        stand_in.chmod(0o755)
+        for tool in ("sh", "dirname", "git"):
+            (folder / tool).symlink_to(shutil.which(tool) or "")
+        run = subprocess.run(
+            ["sh", DEPLOY / "build.sh", "python:3.12-slim", "mine"],
+            env={"PATH": str(folder), "SOURCE_DATE_EPOCH": "1767225600"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert run.returncode == 0, run.stderr
+        first = run.stdout.splitlines()[0]
+        assert first.startswith(f"{stand_in} build")
+        assert "--build-arg BASE=python:3.12-slim" in first
+        assert "-t mine" in first
 
 
 def test_systemd_reads_the_unit(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from mien.cli.options import OUTPUT_FOLDER, OutputCommand
 from mien.cli.output import table_console
 from mien.text import percent
 
@@ -11,20 +14,28 @@ EPILOG = """\b
 Examples:
   mien models
   mien models emotion
+  mien models emotion --out hub/emotion
   mien models --fetch yunet
 """
 
 
-@click.command("models", epilog=EPILOG)
+@click.command("models", cls=OutputCommand, epilog=EPILOG)
 @click.argument("name", required=False)
 @click.option("--fetch", type=click.Choice(["yunet"]), help="Download and verify a detector's weights.")
-def command(name: str | None, fetch: str | None) -> None:
+@click.option(
+    "--out",
+    type=OUTPUT_FOLDER,
+    help="Write NAME as a folder for a hub of models: README.md with a YAML head, model.onnx, card.json.",
+)
+def command(name: str | None, fetch: str | None, out: Path | None) -> None:
     """List the shipped models, or print the card of one (or of any exported .onnx file) as JSON.
 
     Only --fetch downloads anything.
     """
     import json
 
+    if out is not None and name is None:
+        raise click.UsageError("--out needs NAME, the model to write")
     if fetch is not None:
         from mien.detect.yunet import find_model
 
@@ -35,7 +46,13 @@ def command(name: str | None, fetch: str | None) -> None:
     from mien.models.model import Model
 
     if name is not None:
-        card = Model(read_model(name), threads=1, name=name).card
+        content = read_model(name)
+        card = Model(content, threads=1, name=name).card
+        if out is not None:
+            from mien.models.hub_folder import write_hub_folder
+
+            click.echo(write_hub_folder(content, card, Path(name).stem, out), err=True)
+            return
         click.echo(json.dumps(json.loads(card.to_json()), indent=2, ensure_ascii=False))
         return
     from rich.table import Table
