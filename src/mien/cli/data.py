@@ -51,6 +51,32 @@ command.add_command(audit)
 command.add_command(clean)
 
 
+@command.command(
+    "croissant",
+    cls=OutputCommand,
+    epilog="""\b
+Examples:
+  mien data croissant fer2013.parquet
+  mien data croissant fer2013.parquet --out croissant.json
+""",
+)
+@click.argument("prepared", type=PATH)
+@click.option(
+    "--out",
+    type=OUTPUT,
+    show_default="croissant.json beside PREPARED",
+    help="The file to write.",
+)
+def describe(prepared: Path, out: Path | None) -> None:
+    """Describe PREPARED, a file of `mien data prepare`, in Croissant, the JSON-LD vocabulary for datasets."""
+    from mien.extras import DATA, require_extra
+
+    require_extra("data", "mien data croissant", *DATA)
+    from mien.datasets.croissant import write_croissant
+
+    click.echo(write_croissant(prepared, out or prepared.with_name("croissant.json")), err=True)
+
+
 @command.command("prepare", cls=OutputCommand, epilog=EPILOG)
 @click.argument("source", type=PATH)
 @click.option("--out", type=OUTPUT, help="The file to write, such as fer2013.parquet.")

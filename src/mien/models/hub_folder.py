@@ -1,4 +1,4 @@
-"""A model as the folder that a hub of models takes: the file, and a README whose YAML head holds what the card states."""
+"""A model as the folder that a hub of models takes: the ONNX file, its card, and a README with a YAML head."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mien.files import atomic_path, make_folder, refuse_foreign_files, write_text
+from mien.files import atomic_path, result_folder, write_text
 from mien.models.card import Card
 
 README, MODEL, CARD = "README.md", "model.onnx", "card.json"
-FILES = (README, MODEL, CARD)
-"""What the folder holds."""
 PIPELINE = "image-classification"
 _LICENCES = {"Apache-2.0": "apache-2.0"}
 """SPDX identifiers as the hub of Hugging Face spells them; others go in as "other" with their name."""
@@ -33,44 +31,49 @@ def write_hub_folder(content: bytes, card: Card, name: str, folder: str | os.Pat
         content: the ONNX file.
         card: the card in it.
         name: of the model, such as "emotion".
-        folder: is made; what it holds of these names is replaced.
+        folder: is made.
 
     Raises:
-        OutputError: the folder holds other files, or cannot be written.
+        InputError: the folder holds a file of one of these names that need not be a result of Mien.
+        OutputError: it cannot be written.
     """
-    target = make_folder(folder)
-    refuse_foreign_files(target, [path.name for path in target.iterdir() if path.name not in FILES])
-    write_text(target / README, readme(card, name))
-    write_text(target / CARD, card.to_json() + "\n")
-    with atomic_path(target / MODEL) as path:
-        path.write_bytes(content)
+    target = Path(folder)
+    with result_folder(target, [README, MODEL, CARD]):
+        write_text(target / README, readme(card, name))
+        write_text(target / CARD, card.to_json() + "\n")
+        with atomic_path(target / MODEL) as path:
+            path.write_bytes(content)
     return target
 
 
 def readme(card: Card, name: str) -> str:
-    """The page: a YAML head as the hub of Hugging Face reads it, then how to use the model, its limits, data, scores."""
-    heads = "".join(f"- `{head.name}`: {', '.join(head.labels)}\n" for head in card.heads)
-    scores = _rows(card)
-    table = "".join(
-        f"| {protocol} | {found['n']:,} | {found['accuracy']:.4f} | {found['balanced_accuracy']:.4f} | "
-        f"{found['macro_f1']:.4f} | {found['ece']:.4f} |\n"
-        for protocol, found in scores.items()
-    )
-    score_part = (
-        "\n## Scores\n\n| protocol | images | accuracy | balanced accuracy | macro F1 | ECE |\n|---|---|---|---|---|---|\n"
-        + table
-        if table
-        else ""
-    )
-    return (
-        f"---\n{yaml_head(card, name)}---\n\n# {name}\n\n"
+    """The page: a YAML head as the hub of Hugging Face reads it, then use, limits, data and scores."""
+    parts = [
+        f"---\n{yaml_head(card, name)}---",
+        f"# {name}",
         f"{card.parameters:,} parameters; input {card.size}×{card.size} {card.channels}. One ONNX file with its card "
-        "inside (`card.json` is a copy), for [Mien](https://pypi.org/project/mien).\n\n"
-        f'```python\nfrom mien import Analyzer\n\nfaces = Analyzer(models=["{name}={MODEL}"]).analyze("photo.jpg")\n'
-        "```\n\n"
-        f"Outputs:\n\n{heads}\n## Limits\n\n{card.limits}\n\n## Data and training\n\n{card.data}.\n\n"
-        f"```sh\n{card.training.get('command', '')}\n```\n{score_part}"
-    )
+        f"inside (`{CARD}` is a copy), for [Mien](https://pypi.org/project/mien).",
+        "```python\nfrom mien import Analyzer\n\n"
+        f'faces = Analyzer(models=["{name}={MODEL}"]).analyze("photo.jpg")\n```',
+        "Outputs:",
+        "\n".join(f"- `{head.name}`: {', '.join(head.labels)}" for head in card.heads),
+        "## Limits",
+        card.limits or "Not stated.",
+        "## Data and training",
+        card.data or "Not stated.",
+        f"```sh\n{card.training['command']}\n```" if card.training.get("command") else "",
+        *_score_table(card),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _score_table(card: Card) -> list[str]:
+    names = [label for _, label in _METRICS.values()]
+    lines = [f"| protocol | images | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
+    for protocol, found in _results(card).items():
+        values = " | ".join(f"{found[key]:.4f}" for key in _METRICS)
+        lines.append(f"| {protocol} | {found['n']:,} | {values} |")
+    return ["## Scores", "\n".join(lines)] if _results(card) else []
 
 
 def yaml_head(card: Card, name: str) -> str:
@@ -86,20 +89,20 @@ def yaml_head(card: Card, name: str) -> str:
     results = [
         {
             "task": {"type": PIPELINE, "name": card.task},
-            "dataset": {"type": protocol, "name": f"{card.scores.get('dataset', '')} {protocol}".strip()},
+            "dataset": {"type": protocol.replace(" ", "-"), "name": protocol},
             "metrics": [
                 {"type": kind, "name": label, "value": round(float(found[key]), 4)}
                 for key, (kind, label) in _METRICS.items()
             ],
         }
-        for protocol, found in _rows(card).items()
+        for protocol, found in _results(card).items()
     ]
     if results:
         values["model-index"] = [{"name": name, "results": results}]
     return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
 
 
-def _rows(card: Card) -> Mapping[str, Mapping[str, Any]]:
+def _results(card: Card) -> Mapping[str, Mapping[str, Any]]:
     """Protocol → scores."""
     rows: Mapping[str, Mapping[str, Any]] = card.scores.get("results", {})
     return rows
