@@ -326,3 +326,18 @@ def test_public_names() -> None:
     assert mien.__version__.count(".") == 2
     with pytest.raises(AttributeError, match="nonsense"):
         _ = mien.nonsense
+
+
+@pytest.mark.parametrize(("picture", "emotion"), [(astronaut, "happy"), (hopper, "neutral")])
+def test_a_face_turned_by_any_angle_is_read_as_the_upright_one(
+    analyzer: mien.Analyzer, picture: Callable[[], NDArray[np.uint8]], emotion: str
+) -> None:
+    portrait = Image.fromarray(picture()[:384, 60:444]).resize((160, 160), Image.Resampling.LANCZOS)
+    for angle in range(0, 360, 15):
+        turned = portrait.rotate(-angle, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128))
+        [face] = analyzer.analyze(np.asarray(turned), color="rgb")
+        assert face.emotion == emotion, angle
+        points = np.asarray(face.landmarks)
+        x, y = points[3:5].mean(axis=0) - points[:2].mean(axis=0)
+        roll = np.degrees(np.arctan2(-x, y))
+        assert abs((roll - angle + 180) % 360 - 180) < 30, angle
