@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import doctest
 import functools
 import importlib
@@ -196,6 +197,27 @@ def test_methods_of_public_classes_are_shown(name: str) -> None:
     used = "".join(e.source for text in (docstring_of(name), *members.values()) for e in examples_in(text, name))
     unseen = [m for m, text in members.items() if not text or not re.search(rf"\.{m}\b", used)]
     assert not unseen
+
+
+FIELDS_ELSEWHERE = {"mien.server.limits.ServiceLimits"}
+"""Data classes whose fields describe themselves: `mien.server.limits.describe_limits`."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_public_docstrings_state_arguments_and_fields(name: str) -> None:
+    value = value_of(name)
+    text = docstring_of(name)
+    if inspect.isclass(value) and dataclasses.is_dataclass(value) and name not in FIELDS_ELSEWHERE:
+        assert "Attributes:" in text
+    functions = [(value, text)] if inspect.isfunction(inspect.unwrap(value)) else []
+    for member, own in members_of(name).items():
+        if inspect.isfunction(inspect.unwrap(getattr(value, member))) or inspect.ismethod(getattr(value, member)):
+            functions.append((getattr(value, member), own))
+    for function, own in functions:
+        parameters = [one for one in inspect.signature(function).parameters if one not in ("self", "cls")]
+        if len(parameters) > 1:
+            missing = [one for one in parameters if not re.search(rf"^    \*{{0,2}}{one}: ", own, re.MULTILINE)]
+            assert not missing, f"{function.__qualname__}: {missing}"
 
 
 def test_the_reference_names_everything_once() -> None:

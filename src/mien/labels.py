@@ -19,6 +19,14 @@ from mien.errors import InputError
 class Taxonomy:
     """An ordered tuple of emotion names; ``names[i]`` is what index ``i`` means.
 
+    Attributes:
+        name: of the taxonomy.
+        names: of the emotions, in order.
+        index: name → index.
+
+    Raises:
+        InputError: a label twice.
+
     Examples:
         >>> len(FERPLUS), FERPLUS.names[1], FERPLUS.index["happy"]
         (8, 'happy', 1)
@@ -159,6 +167,14 @@ def remap(probabilities: NDArray[np.floating], source: Taxonomy, target: Taxonom
 
     Labels that ``target`` lacks are dropped and the rest renormalised; labels that ``source`` lacks get 0. A row with
     nothing left becomes all zeros.
+
+    Args:
+        probabilities: ``(n, len(source))``.
+        source: order of the columns.
+        target: order of the result's columns.
+
+    Raises:
+        InputError: probabilities of another shape.
 
     Examples:
         >>> remap(np.eye(8)[[7, 1]], FERPLUS, FER2013).argmax(axis=1), FER2013.names[3]

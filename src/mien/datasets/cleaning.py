@@ -60,7 +60,12 @@ class CleaningRule:
     depends_on_others: bool = False
 
     def flags(self, numbers: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
-        """``(n,)`` bool: the images to remove."""
+        """``(n,)`` bool: the images to remove.
+
+        Args:
+            numbers: ``(n,)``, as from ``measure``.
+            threshold: limit in the rule's unit.
+        """
         if self.drops == "below":
             return np.asarray(numbers < threshold)
         return np.asarray(numbers > threshold if self.drops == "above" else numbers >= threshold)

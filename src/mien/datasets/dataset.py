@@ -194,6 +194,9 @@ class Dataset:
 
         Args:
             reasons: ``(n,)`` str, why a row is dropped; "" for a row that stays.
+
+        Raises:
+            InputError: reasons of another shape.
         """
         if reasons.shape != (len(self),):
             raise InputError(f"reasons must have the shape ({len(self)},), got {reasons.shape}")

@@ -102,6 +102,15 @@ def subsample(dataset: Dataset, images: int, seed: int, *, splits: Collection[st
 
     The same seed and dataset give the same rows; ``info.notes`` records both.
 
+    Args:
+        dataset: the dataset.
+        images: of each split at most, at least 1.
+        seed: of the random choice.
+        splits: that are sampled.
+
+    Raises:
+        InputError: less than one image.
+
     Examples:
         >>> len(subsample(dataset, 10, seed=0, splits=("train",)))
         10

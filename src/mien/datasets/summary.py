@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 class SplitCounts:
     """One line of a table: number of images in each split, in the order of `mien.datasets.dataset.SPLITS`.
 
+    Attributes:
+        name: of the class or group.
+        counts: number of images in each split.
+
     Examples:
         >>> summarise_dataset(dataset).groups["emotion"][3].total
         10

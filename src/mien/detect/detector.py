@@ -79,5 +79,10 @@ class RefiningDetector(Protocol):
         ...
 
     def refine(self, rgb: NDArray[np.uint8], boxes: NDArray[np.floating]) -> tuple[Faces, NDArray[np.intp]]:
-        """The faces near ``(m, 4)`` boxes, and ``(n,)`` the index of the box that led to each."""
+        """The faces near ``(m, 4)`` boxes, and ``(n,)`` the index of the box that led to each.
+
+        Args:
+            rgb: RGB uint8 ``(h, w, 3)``.
+            boxes: ``(m, 4)`` xyxy pixels, around which faces are expected.
+        """
         ...

@@ -83,6 +83,16 @@ def save_timeline(
 def draw_track(report: VideoReport, number: int, *, head: str | None = None, columns: int = 400) -> Figure:
     """The timeline of one face as a matplotlib figure; ``columns`` limits the number of points.
 
+    Args:
+        report: of the video.
+        number: of the track.
+        head: name of a head whose labels have no order; None for the first one.
+        columns: points over time at most.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        InputError: no such track or head.
+
     Examples:
         >>> draw_track(report, 1).get_size_inches().tolist()
         [12.0, 3.9]
@@ -117,6 +127,14 @@ def draw_track(report: VideoReport, number: int, *, head: str | None = None, col
 
 def draw_timeline(report: VideoReport, *, head: str | None = None) -> Figure:
     """The timelines of all faces as a matplotlib figure.
+
+    Args:
+        report: of the video.
+        head: name of a head whose labels have no order; None for the first one.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        InputError: no such head.
 
     Examples:
         >>> len(draw_timeline(report).axes)

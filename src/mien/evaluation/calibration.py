@@ -60,6 +60,10 @@ def reliability_bins(
 def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float32]:
     """Probabilities ``(n, k)`` as the softmax of the same logits divided by ``temperature`` would give them.
 
+    Args:
+        probabilities: ``(n, k)``, rows sum to 1.
+        temperature: above 0; below 1 sharpens, above 1 softens.
+
     Examples:
         >>> apply_temperature(np.array([[0.9, 0.1]], np.float32), 2.0).round(2).tolist()
         [[0.75, 0.25]]

@@ -72,6 +72,11 @@ class Scores:
 def confusion_matrix(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
     """``(classes, classes)`` counts, rows true, columns predicted.
 
+    Args:
+        truth: ``(n,)`` true class indices.
+        predicted: ``(n,)`` predicted ones.
+        classes: number of classes.
+
     Examples:
         >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).tolist()
         [[1, 0], [1, 1]]
@@ -84,6 +89,11 @@ def expected_calibration_error(
     confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = ECE_BINS
 ) -> float:
     """Mean gap between confidence and accuracy over equal-width bins, weighted by their share of the images.
+
+    Args:
+        confidence: ``(n,)`` top probabilities, 0–1.
+        correct: ``(n,)`` whether the top label is right.
+        bins: number of bins.
 
     Examples:
         >>> round(expected_calibration_error(np.array([0.9, 0.9]), np.array([True, False])), 2)

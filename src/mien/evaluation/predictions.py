@@ -108,7 +108,12 @@ class HeadPredictions:
         )
 
     def subset(self, mask: NDArray[np.bool_], name: str) -> HeadPredictions:
-        """The rows where ``mask`` is true, under the name of a subset."""
+        """The rows where ``mask`` is true, under the name of a subset.
+
+        Args:
+            mask: ``(n,)`` bool.
+            name: such as "leak-free".
+        """
         return replace(self[mask], protocol=subset_name(self.protocol, name))
 
     def scores(self) -> Scores:

@@ -527,6 +527,11 @@ def _differences(tiers: Sequence[tuple[Tier, Tier]], pieces: Sequence[Sequence[P
 def difference_coding(agreement: Agreement, tiers: Sequence[tuple[Tier, Tier]], source: str | None) -> Coding:
     """Both codings and their differences as tiers below each other, to be looked at in ELAN, BORIS or Praat.
 
+    Args:
+        agreement: of these tiers.
+        tiers: pairs, as from `pair_tiers`.
+        source: path of the video, None for none.
+
     Examples:
         >>> first = Tier("", "", (Interval(0.0, 6.0, "happy"), Interval(6.0, 10.0, "sad")))
         >>> second = Tier("", "", (Interval(0.0, 5.0, "happy"), Interval(5.0, 10.0, "sad")))

@@ -30,6 +30,11 @@ def save_agreement_timeline(
 ) -> Path:
     """Write the timeline of two codings as PNG, SVG or PDF, by the suffix (PNG for a device), and return the path.
 
+    Args:
+        agreement: of these tiers.
+        tiers: pairs, as from `mien.exchange.agreement.pair_tiers`.
+        path: the picture.
+
     Raises:
         InputError: another suffix.
         MissingExtraError: matplotlib is not installed (extra ``plots``).

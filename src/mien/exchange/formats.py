@@ -154,6 +154,10 @@ def export_report(report: VideoReport, folder: Path, formats: Iterable[str], nam
 def write_coding(coding: Coding, path: Path) -> Path:
     """Write a coding; the suffix is the format: .boris, .eaf, .TextGrid or .csv, and .csv for a device.
 
+    Args:
+        coding: what is written.
+        path: the file; an existing one is replaced.
+
     Raises:
         InputError: another suffix.
         OutputError: it cannot be written.

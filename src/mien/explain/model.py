@@ -89,14 +89,23 @@ class ExplainedNetwork:
         raise InputError(f"{self.name} has no head {name!r}", advice=choose_one(str(name), names))
 
     def input(self, crops: NDArray[np.uint8]) -> Tensor:
-        """uint8 ``(n, size, size, channels)`` → normalised float32 ``(n, channels, size, size)``."""
+        """uint8 ``(n, size, size, channels)`` → normalised float32 ``(n, channels, size, size)``.
+
+        Raises:
+            InputError: crops of another shape or dtype.
+        """
         expected = (self.size, self.size, self.channels)
         if crops.dtype != np.uint8 or crops.shape[1:] != expected:
             raise InputError(f"{self.name} takes uint8 crops (n, {expected}), got {crops.dtype} {crops.shape}")
         return torch.from_numpy(normalize(crops, self.mean, self.std))
 
     def probabilities(self, x: Tensor, head: Head) -> NDArray[np.float32]:
-        """Normalised ``(n, channels, size, size)`` → ``(n, classes)``, read out by the card as in an analysis."""
+        """Normalised ``(n, channels, size, size)`` → ``(n, classes)``, read out by the card as in an analysis.
+
+        Args:
+            x: as from `input`.
+            head: as from `head`.
+        """
         parts = [np.zeros((0, len(head.labels)), np.float32)]
         with torch.inference_mode():
             for chunk in chunk_slices(len(x)):
@@ -112,6 +121,10 @@ def chunk_slices(n: int, size: int = BATCH_SIZE) -> Iterator[slice]:
 
 def open_network(model: str | Path, threads: int | None = None) -> ExplainedNetwork:
     """A shipped model's name, an exported ``.onnx`` file, or a run folder or ``.safetensors`` file of `mien train`.
+
+    Args:
+        model: name, file or folder.
+        threads: processor threads; None for torch's own choice.
 
     Raises:
         InputError: no such model, or one that maps of pixels cannot explain.

@@ -106,7 +106,13 @@ class Head:
         return next((readout for readout in self.readouts if readout.prior == prior), plain)
 
     def with_rule(self, prior: str, coverage: float, *, by_class: bool = False) -> Head:
-        """The head with the rule of sets for a prior and a coverage; as it is where none was fitted."""
+        """The head with the rule of sets for a prior and a coverage; as it is where none was fitted.
+
+        Args:
+            prior: key of `mien.models.priors.PRIORS`.
+            coverage: probability with which a set holds the right label, one of `mien.models.sets.COVERAGES`.
+            by_class: whether it does so for the faces of each label.
+        """
         # without a choice of priors there is one fit, whatever prior is named
         fitted = next((one for one in self.sets if one.prior == prior or not self.readouts), None)
         return self if fitted is None else dataclasses.replace(self, rule=fitted.rule(coverage, by_class=by_class))
@@ -122,6 +128,10 @@ class Head:
 
         Where a card states no order, labels that are all ranges have one; where it does not state which heads are
         auxiliary, all but the ``first`` are.
+
+        Args:
+            raw: of the JSON.
+            first: whether it is the card's first head.
         """
         labels = tuple(raw["labels"])
         ordered = raw["ordered"] if "ordered" in raw else number_ranges(labels) is not None

@@ -151,7 +151,15 @@ class Model:
     def network_inputs(
         self, crops: NDArray[np.uint8], vectors: Vectors | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        """The network's inputs: name → float32 array. Arguments as for `logits`."""
+        """The network's inputs: name → float32 array. Arguments as for `logits`.
+
+        Args:
+            crops: as for `logits`.
+            vectors: as for `logits`.
+
+        Raises:
+            InputError: as `logits`.
+        """
         inputs = {self._input: normalize(crops, self.card.mean, self.card.std)}
         for name in self.card.features:
             part = vectors[name] if vectors and name in vectors else self._extra[name].vectors(crops)

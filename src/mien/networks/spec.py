@@ -55,7 +55,12 @@ class NetworkSpec:
     dropout: float | None = None
 
     def module(self, heads: Heads, dropout: float | None = None) -> nn.Module:
-        """The network with a recipe's dropout, None for the default; `InputError` where it has none to set."""
+        """The network with a recipe's dropout, None for the default; `InputError` where it has none to set.
+
+        Args:
+            heads: head name → number of classes.
+            dropout: probability, 0–1; None for the network's own.
+        """
         if dropout is None:
             return self.build(heads)
         if self.dropout is None:

@@ -45,6 +45,10 @@ def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
     A device gets PNG. It shows the sentences of `Notice.short` with their articles; letters are outlines, so that no
     font is needed.
 
+    Args:
+        notices: one per language, in the order of the sign.
+        path: the file.
+
     Raises:
         InputError: another suffix, no notice, or more languages than fit on one page.
         MissingExtraError: matplotlib is not installed.
@@ -64,6 +68,10 @@ def save_sign(notices: Sequence[Notice], path: str | os.PathLike[str]) -> Path:
 
 def draw_sign(notices: Sequence[Notice]) -> Figure:
     """The sign as a matplotlib figure; errors as those of `save_sign`.
+
+    Raises:
+        InputError: as `save_sign`.
+        MissingExtraError: as `save_sign`.
 
     Examples:
         >>> from mien.notice.texts import notice

@@ -414,6 +414,11 @@ class Analyzer:
     def resume(self, source: FrameSource, pipeline: VideoPipeline, *, progress: Progress | None = None) -> VideoStream:
         """Analyse an open source with stages that are new, or restored to the ``progress`` of an earlier stream.
 
+        Args:
+            source: the open source.
+            pipeline: the stages, as from `pipeline`.
+            progress: what an earlier stream had analysed; None for a new one.
+
         Examples:
             >>> from mien.media.open import open_source
             >>> with analyzer.resume(open_source("clip.mp4"), analyzer.pipeline()) as frames:
@@ -522,6 +527,15 @@ def default_analyzer() -> Analyzer:
 def analyze(image: ImageInput | Frame, *, color: Color | None = None) -> Faces:
     """The faces of one picture with the default models; see `Analyzer.analyze`.
 
+    Args:
+        image: as for `Analyzer.analyze`.
+        color: as for `Analyzer.analyze`.
+
+    Raises:
+        MissingFileError: as `Analyzer.analyze`.
+        ImageError: as `Analyzer.analyze`.
+        InputError: as `Analyzer.analyze`.
+
     Examples:
         >>> result = mien.analyze("photo.jpg")
         >>> result
@@ -544,6 +558,16 @@ def analyze_batch(
     images: Iterable[ImageInput | Frame], *, color: Color | None = None, on_error: OnError = "raise"
 ) -> list[Faces] | list[Faces | MienError]:
     """The faces of several pictures with the default models; see `Analyzer.analyze_batch`.
+
+    Args:
+        images: as for `Analyzer.analyze_batch`.
+        color: as for `Analyzer.analyze_batch`.
+        on_error: as for `Analyzer.analyze_batch`.
+
+    Raises:
+        MissingFileError: as `Analyzer.analyze_batch`.
+        ImageError: as `Analyzer.analyze_batch`.
+        InputError: as `Analyzer.analyze_batch`.
 
     Examples:
         >>> [len(faces) for faces in mien.analyze_batch(["photo.jpg", "other.jpg"])]

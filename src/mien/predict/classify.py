@@ -71,6 +71,16 @@ def predict(
 def crop_faces(model: Model, rgb: NDArray[np.uint8], faces: Faces, detector: str) -> NDArray[np.uint8]:
     """The crops of ``faces`` as input of ``model``: uint8 ``(n, size, size, channels)``.
 
+    Args:
+        model: what the crops are for.
+        rgb: RGB uint8 ``(h, w, 3)``.
+        faces: the n faces of the picture.
+        detector: name of the detector that they come from.
+
+    Raises:
+        InputError: as `mien.predict.align.align_faces`.
+        ModelError: as `mien.predict.align.align_faces`.
+
     Examples:
         >>> crop_faces(analyzer.models.models["age"], result.image, result, "mien").shape
         (1, 64, 64, 3)

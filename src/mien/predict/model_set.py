@@ -126,6 +126,15 @@ class ModelSet:
     def read(models: Iterable[str], *, prior: str = DEFAULT) -> dict[str, bytes]:
         """Name in results → content of the ONNX file, for other processes that load the same models.
 
+        Args:
+            models: as for `open`, names and paths alone.
+            prior: as for `open`.
+
+        Raises:
+            InputError: as `open`.
+            MissingFileError: as `open`.
+            ModelError: as `open`.
+
         Raises:
             InputError: as `open`.
             MissingFileError: as `open`.

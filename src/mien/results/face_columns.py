@@ -133,11 +133,22 @@ class FaceTable:
 
     @classmethod
     def empty(cls, heads: Heads, source: str | None, *, video: bool) -> FaceTable:
-        """A table without rows."""
+        """A table without rows.
+
+        Args:
+            heads: of its columns.
+            source: path or name, None for none.
+            video: whether its rows are those of a video.
+        """
         return cls(np.zeros(0, record_dtype(heads, video=video)), heads, source, video)
 
     def rows(self, start: int, stop: int) -> FaceTable:
-        """A stretch of the table."""
+        """A stretch of the table.
+
+        Args:
+            start: number of the first row, from 0.
+            stop: number of the row behind the last.
+        """
         return replace(self, records=self.records[start:stop])
 
     def followed_by(self, tables: Iterable[FaceTable]) -> FaceTable:
@@ -174,7 +185,11 @@ class FaceTable:
         return csv_values(self.columns, self)
 
     def to_pandas(self) -> pd.DataFrame:
-        """`to_columns` as a data frame; needs pandas (extra ``tables``)."""
+        """`to_columns` as a data frame; needs pandas (extra ``tables``).
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
         try:
             import pandas as pd
         except ImportError:
@@ -184,6 +199,10 @@ class FaceTable:
 
 def face_columns(heads: Heads, *, video: bool) -> tuple[Column[FaceTable], ...]:
     """The columns of photos or videos with predictions of these heads; `InputError` where two have one name.
+
+    Args:
+        heads: name in results → head.
+        video: whether the columns are those of videos.
 
     Examples:
         >>> [column.name for column in face_columns(result.heads, video=False)][:6]

@@ -248,6 +248,12 @@ class Faces:
     ) -> Faces:
         """Faces as a detector returns them; ``landmarks=None`` where it has none. Arrays are cast to float32.
 
+        Args:
+            boxes: ``(n, 4)`` xyxy pixels.
+            scores: ``(n,)``, 0–1.
+            landmarks: ``(n, 5, 2)`` xy pixels; None for a detector without landmarks.
+            image_size: (width, height) in pixels.
+
         Examples:
             >>> Faces.detected(np.array([[10, 10, 50, 60]]), np.array([0.9]), None, (64, 80)).landmarks.shape
             (1, 5, 2)
@@ -409,6 +415,9 @@ class Faces:
             abstain: least probability, 0–1.
             head: name of a head; None for the first one, the emotion by default.
 
+        Raises:
+            InputError: no such head, or a probability out of range.
+
         Examples:
             >>> result.labels(), result.labels(abstain=1.0), result.labels(head="age")
             (['happy'], [None], ['20-29'])
@@ -442,6 +451,9 @@ class Faces:
             min_confidence: least probability of the most probable label, 0–1.
             max_entropy: greatest uncertainty, 0–1.
             flagged: keep faces with a flag, such as "turned" or "dark", too.
+
+        Raises:
+            InputError: no such label or head.
 
         Examples:
             >>> len(result.filter(min_size=60, max_entropy=0.5)), len(result.filter(label="sad"))
@@ -526,15 +538,32 @@ class Faces:
     def draw(self, image: NDArray[np.uint8] | None = None, *, blur: Blur | None = None) -> NDArray[np.uint8]:
         """The picture with boxes and labels drawn on it: RGB uint8 ``(h, w, 3)``, a copy.
 
-        ``image`` (RGB uint8 of the same size) is needed only where the result does not hold its picture. ``blur``
-        (`mien.draw.blur.Blur`) makes faces unrecognisable.
+        Args:
+            image: RGB uint8 ``(h, w, 3)`` of the picture's size; None for the result's own picture, or its file.
+            blur: which faces are made unrecognisable; None for none.
+
+        Raises:
+            InputError: there is no picture, or it has another size.
+            ImageError: the file can no longer be read.
+            MissingFileError: the file no longer exists.
         """
         from mien.draw.boxes import draw_faces
 
         return draw_faces(self, image, blur=blur)
 
     def save(self, path: str | os.PathLike[str], *, blur: Blur | None = None) -> Path:
-        """Write the annotated picture; the format follows the suffix. Returns the path. ``blur`` as for `draw`."""
+        """Write the annotated picture; the format follows the suffix. Returns the path.
+
+        Args:
+            path: the file; an existing one is replaced.
+            blur: as for `draw`.
+
+        Raises:
+            InputError: as `draw`, or no format has this suffix.
+            ImageError: as `draw`.
+            MissingFileError: as `draw`.
+            OutputError: the file cannot be written.
+        """
         from mien.draw.boxes import save_faces
 
         return save_faces(self, path, blur=blur)

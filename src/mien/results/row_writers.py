@@ -373,6 +373,10 @@ class ParquetRows(RowWriter):
 def write_rows(rows: FaceTable, path: str | os.PathLike[str]) -> Path:
     """Write a whole table at once as .csv, .jsonl or .parquet, by the suffix; the file appears when all is written.
 
+    Args:
+        rows: the table.
+        path: the file; an existing one is replaced.
+
     Examples:
         >>> write_rows(report.rows, "rows.parquet").name
         'rows.parquet'

@@ -30,6 +30,10 @@ def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
 
     Results are consumed one at a time, so their number is not limited by memory. The file appears when it is complete.
 
+    Args:
+        results: of pictures, in the order of the rows.
+        path: the file; an existing one is replaced.
+
     Raises:
         InputError: ``path`` is a folder or one of the pictures, or results of different models are mixed.
         OutputError: it cannot be written.
@@ -58,6 +62,10 @@ def write_parquet(results: Iterable[Faces], path: str | os.PathLike[str]) -> Pat
     """Write one row per face as Parquet (zstd) and return the path; needs pyarrow (extra ``tables``).
 
     Results are consumed one at a time; at most one row group is in memory. The file appears when it is complete.
+
+    Args:
+        results: of pictures, in the order of the rows.
+        path: the file; an existing one is replaced.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -135,6 +143,10 @@ def write_json(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
 
     The file is a JSON array with one picture per line; with the suffix ``.jsonl`` or ``.ndjson`` it is the lines alone.
     A picture without a face has an empty list of faces.
+
+    Args:
+        results: of pictures, in order.
+        path: the file; an existing one is replaced.
 
     Raises:
         InputError: ``path`` is a folder or one of the pictures.

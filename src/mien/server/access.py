@@ -92,7 +92,12 @@ class AccessPolicy:
         return "*" in self.allow_hosts or (not self.is_loopback and not self.allow_hosts)
 
     def accepts_origin(self, origin: str, host: str) -> bool:
-        """Whether a request comes from our own page, or from a page of an allowed site."""
+        """Whether a request comes from our own page, or from a page of an allowed site.
+
+        Args:
+            origin: the header ``Origin``.
+            host: the header ``Host``.
+        """
         # a proxy may speak HTTPS for us, so the scheme is not compared
         return origin in self.allow_origins or urlsplit(origin).netloc.lower() == host.lower() != ""
 

@@ -207,7 +207,23 @@ class InferenceEngine:
         threads: int | None = None,
         device: str = defaults.DEVICE,
     ) -> InferenceEngine:
-        """Load detector and models by name; arguments and errors as of `mien.Analyzer`."""
+        """Load detector and models by name; arguments and errors as of `mien.Analyzer`.
+
+        Args:
+            limits: what is allowed.
+            detection: how faces are detected.
+            models: as for `mien.Analyzer`.
+            prior: as for `mien.Analyzer`.
+            coverage: as for `mien.Analyzer`.
+            by_class: as for `mien.Analyzer`.
+            threads: workers, None for the available CPUs, at most 4.
+            device: as for `mien.Analyzer`.
+
+        Raises:
+            InputError: as `mien.Analyzer`.
+            MissingFileError: as `mien.Analyzer`.
+            ModelError: as `mien.Analyzer`.
+        """
         options = detection or DetectionOptions()
         detector = make_detector(options, threads=1, device=device)
         loaded = ModelSet.open(

@@ -129,6 +129,10 @@ def describe_limits() -> list[LimitDescription]:
 def load_limits(environment: Mapping[str, str], options: Mapping[str, float | None]) -> ServiceLimits:
     """Limits from the options, else from the environment, else the defaults.
 
+    Args:
+        environment: variables, such as ``MIEN_SERVE_IMAGES``.
+        options: name of a limit → its value, None where the option was not given.
+
     Raises:
         InputError: a value that is no number, or out of range.
 

@@ -136,6 +136,13 @@ class SplitRoles:
 class OptimizerConfig:
     """AdamW, Adam or SGD. Weight decay of AdamW and SGD applies to matrices and kernels only.
 
+    Attributes:
+        name: "adamw", "adam" or "sgd".
+        lr: learning rate.
+        weight_decay: of AdamW and SGD.
+        momentum: of SGD.
+        eps: of Adam and AdamW, added to the denominator.
+
     Examples:
         >>> OptimizerConfig(lr=1e-3).name
         'adamw'
@@ -305,6 +312,10 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:
     """The recipe as JSON-ready values: tuples are lists. The search space is left out by default, as in run folders.
+
+    Args:
+        recipe: the recipe.
+        space: whether its search space is included.
 
     Examples:
         >>> recipe_to_dict(recipe)["network"]

@@ -28,6 +28,14 @@ def is_recipe_file(name: str) -> bool:
 def write_recipe(recipe: Recipe, path: str | os.PathLike[str], origin: Mapping[str, Any]) -> Path:
     """Write the recipe and its provenance; returns the path.
 
+    Args:
+        recipe: the recipe.
+        path: a ``.json`` file; an existing one is replaced.
+        origin: where it comes from, JSON-ready.
+
+    Raises:
+        OutputError: the file cannot be written.
+
     Examples:
         >>> write_recipe(recipe, "small.json", {"author": "me"}).name
         'small.json'

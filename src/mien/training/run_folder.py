@@ -56,6 +56,11 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
     Returns:
         The recipe, the network in evaluation mode, and the weights file that was read.
 
+    Raises:
+        MissingFileError: no such run, or one without weights or recipe.
+        TrainingError: the recipe is not one of this version.
+        ModelError: the weights are damaged or those of another network.
+
     Examples:
         >>> recipe, network, weights = load_run(run)
         >>> recipe.name, network.training, weights.name

@@ -21,6 +21,15 @@ Setting = float | int | str | bool | None
 class Uniform:
     """A number between ``low`` and ``high``, all equally likely at first.
 
+    Attributes:
+        field: of the recipe, such as "dropout" or "optimizer.lr".
+        low: least value.
+        high: greatest value.
+        kind: of the dimension, in files.
+
+    Raises:
+        InputError: ``low`` is not below ``high``.
+
     Examples:
         >>> 0.3 in Uniform("dropout", 0.1, 0.5)
         True
@@ -41,6 +50,15 @@ class Uniform:
 @dataclass(frozen=True, slots=True)
 class LogUniform:
     """A number between ``low`` and ``high``, both above 0, whose logarithm is uniform.
+
+    Attributes:
+        field: of the recipe.
+        low: least value, above 0.
+        high: greatest value.
+        kind: of the dimension, in files.
+
+    Raises:
+        InputError: ``low`` is 0 or less, or not below ``high``.
 
     Examples:
         >>> 1e-3 in LogUniform("optimizer.lr", 1e-4, 1e-2)
@@ -65,6 +83,16 @@ class LogUniform:
 class Integer:
     """A whole number from ``low`` to ``high``, both included, in steps of ``step``.
 
+    Attributes:
+        field: of the recipe.
+        low: least value.
+        high: greatest value.
+        step: between values; divides ``high - low``.
+        kind: of the dimension, in files.
+
+    Raises:
+        InputError: ``low`` is not below ``high``, or another step.
+
     Examples:
         >>> 96 in Integer("batch_size", 32, 128, step=32)
         True
@@ -88,6 +116,14 @@ class Integer:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of ``values``, without an order.
+
+    Attributes:
+        field: of the recipe.
+        values: at least two, all different.
+        kind: of the dimension, in files.
+
+    Raises:
+        InputError: fewer than two values, or one twice.
 
     Examples:
         >>> "sgd" in Choice("optimizer.name", ("adamw", "sgd"))
@@ -116,6 +152,12 @@ DIMENSIONS: Mapping[str, type[Dimension]] = {
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
     """The dimensions of a search, one per field.
+
+    Attributes:
+        dimensions: in the order of tables.
+
+    Raises:
+        InputError: no dimension, or two of one field.
 
     Examples:
         >>> space = SearchSpace((LogUniform("optimizer.lr", 1e-4, 1e-2), Uniform("dropout", 0.1, 0.5)))

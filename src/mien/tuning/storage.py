@@ -66,6 +66,10 @@ class SearchStorage(RDBStorage):
 def database_url(storage: str | None, folder: Path) -> URL:
     """The database's address: ``storage``, or the file in ``folder``.
 
+    Args:
+        storage: such as ``postgresql://USER@HOST/DATABASE``; None for the file.
+        folder: of the results.
+
     Raises:
         InputError: not an address of SQLite or PostgreSQL.
 

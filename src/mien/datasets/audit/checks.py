@@ -18,6 +18,10 @@ from mien.datasets.audit.types import AuditContext, CheckReport
 class AuditCheck:
     """One check: its title for people, and the function that runs it.
 
+    Attributes:
+        title: for people.
+        run: dataset with what checks share → what was found.
+
     Examples:
         >>> CHECKS["exact"].title
         'exact duplicates'

@@ -93,6 +93,11 @@ class AuditFinding:
 class AuditTable:
     """A table of texts and numbers.
 
+    Attributes:
+        title: one line.
+        header: names of the columns.
+        rows: one value per column.
+
     Examples:
         >>> AuditTable("Images", ("split", "images"), (("train", 42),)).rows
         (('train', 42),)

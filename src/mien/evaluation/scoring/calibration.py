@@ -159,6 +159,10 @@ def calibrate(
         of each; with ``priors`` also ``"frequencies"`` and ``"readouts"`` by head, and ``"priors"``: {split: {protocol:
         {prior: figures}}}, and ``"crosswise"``, the split that is scored by halves.
 
+    Raises:
+        InputError: no head has labels in the dataset, or no temperature fits best.
+        DataError: the dataset has no such split.
+
     Examples:
         >>> from dataclasses import replace
         >>> from mien.evaluation.scoring import from_callable

@@ -143,6 +143,19 @@ def predict_split(
 ) -> SplitPredictions:
     """Predictions of ``model`` on one split; arguments and errors as for `evaluate`.
 
+    Args:
+        model: as for `evaluate`.
+        data: as for `evaluate`.
+        split: as for `evaluate`.
+        flip: as for `evaluate`.
+        labels: as for `evaluate`.
+        mapping: as for `evaluate`.
+        slices: as for `evaluate`.
+        protocols: as for `evaluate`.
+
+    Raises:
+        DataError: as `evaluate`.
+
     Examples:
         >>> from mien.evaluation.scoring import open_model
         >>> predict_split(open_model("emotion", threads=1), dataset, split="validation").by_protocol[0].truth.shape
@@ -309,6 +322,11 @@ def score_predictions(predictions: SplitPredictions, *, samples: int = 0, seed: 
     ``"detection"``, and misses in ``results``, where a detector ran; ``"worst"`` (per grouping and
     figure the group where it is worst); ``"distributions"`` (mean predictions by group); ``"details"`` (reliability
     bars and risk–coverage curve of the official sets); ``"notes"``.
+
+    Args:
+        predictions: of one split.
+        samples: bootstrap resamples for 95 % intervals; 0 for none.
+        seed: of the resampling.
 
     Examples:
         >>> from mien.evaluation.scoring import open_model

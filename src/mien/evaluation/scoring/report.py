@@ -42,6 +42,9 @@ def compare_models(
         ``{"models": […], "comparisons": […]}``, the latter `mien.evaluation.comparison.Comparison`s with the models'
         names "a" and "b". Models with a rule for sets of labels have "sets": protocol → coverage and size.
 
+    Raises:
+        InputError: no predictions.
+
     Examples:
         >>> from mien.evaluation.scoring import open_model, predict_split
         >>> models = [open_model(name, threads=1) for name in ("emotion", "emotion-int8")]

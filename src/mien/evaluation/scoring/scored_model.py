@@ -76,6 +76,17 @@ def open_model(
     The ``prior``, a key of `mien.models.priors.PRIORS`, counts for models whose card offers the choice;
     ``coverage`` and ``by_class``, as for `mien.models.model.Model`, for those whose card has sets.
 
+    Args:
+        model: name, file or folder.
+        threads: processor threads; None for the available CPUs, at most 4.
+        prior: how often labels are expected.
+        coverage: probability with which sets of labels hold the right one; None for no sets.
+        by_class: sets that do so for the images of each label.
+
+    Raises:
+        InputError: no such model.
+        ModelError: a file that is damaged.
+
     Examples:
         >>> list(open_model("emotion", threads=1).heads), list(open_model(run, threads=1).heads)
         (['ferplus', 'fer2013'], ['fer2013'])

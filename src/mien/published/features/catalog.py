@@ -95,6 +95,10 @@ def parse_feature_names(features: str | Iterable[str]) -> tuple[str, ...]:
 def concatenate_features(vectors: Mapping[str, NDArray[np.float32]], features: Iterable[str]) -> NDArray[np.float32]:
     """The vectors of several features side by side, in the table's order: ``(n, sum of lengths)`` float32.
 
+    Args:
+        vectors: name of a feature → ``(n, length)``.
+        features: names, as for `parse_feature_names`.
+
     Raises:
         InputError: a feature that ``vectors`` does not hold.
 
