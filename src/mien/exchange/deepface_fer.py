@@ -38,8 +38,8 @@ def to_deepface(faces: Faces) -> list[dict[str, Any]]:
 
     Examples:
         >>> face = to_deepface(result)[0]
-        >>> face["dominant_emotion"], sorted(face), face["region"]["x"]
-        ('happy', ['age', 'dominant_emotion', 'emotion', 'face_confidence', 'region'], 179)
+        >>> face["dominant_emotion"], sorted(face)
+        ('happy', ['age', 'dominant_emotion', 'emotion', 'face_confidence', 'region'])
     """
     boxes = _whole_boxes(faces)
     emotions = None if faces.emotions is None else _fer2013_probabilities(faces)

@@ -60,7 +60,7 @@ class Face:
     Examples:
         >>> face = result[0]
         >>> face
-        Face(box=(179, 60, 271, 171), score=0.9..., emotion='happy' ...%, age='20-29' ...%)
+        Face(box=(...), score=0.9..., emotion='happy' ...%, age='20-29' ...%)
         >>> len(face.box), len(face.landmarks), face.emotion, face.age_range
         (4, 5, 'happy', '20-29')
         >>> face.emotions["happy"] == face.confidence, face.entropy < 0.5
