@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import mien
 from mien.errors import OutputError
 from mien.figure_file import FIGURE_SUFFIXES, figure_suffix, save_figure
 
@@ -32,3 +34,14 @@ def test_the_suffix_is_that_of_the_name_and_png_for_devices(tmp_path: Path) -> N
     assert figure_suffix(tmp_path / "bare", tmp_path / "bare") == ""
     if Path("/dev/null").exists():
         assert figure_suffix("/dev/null", Path("/dev/null")) == ".png"
+
+
+def test_every_legend_has_its_place_so_that_a_slow_machine_prints_no_warning() -> None:
+    # where none is given matplotlib searches for one, and warns when that takes a second
+    calls = [
+        (path.name, match[0])
+        for path in Path(mien.__file__).parent.rglob("*.py")
+        for match in re.finditer(r"\.legend\([^)]*\)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(calls) > 5
+    assert [call for call in calls if "loc=" not in call[1]] == []

@@ -147,7 +147,7 @@ def draw_faithfulness(document: Mapping[str, Any], path: Path) -> None:
         axes.set_ylabel("mean probability of the class")
         axes.set_ylim(0, 1)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(loc="upper right" if way == "deletion" else "lower right", fontsize=8)
     _save_figure(figure, path)
 
 
@@ -165,7 +165,7 @@ def draw_sanity(document: Mapping[str, Any], path: Path) -> None:
         axes.set_xlabel(f"layers shuffled, from the output (of {len(document['layers'])})")
         axes.set_ylim(-1.05, 1.05)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(loc="upper right", fontsize=8)
     _save_figure(figure, path)
 
 

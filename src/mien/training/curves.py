@@ -38,10 +38,11 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     panels = figure.subplots(1, 3)
-    for axes, title, suffixes in zip(
+    for axes, title, suffixes, corner in zip(
         panels,
         ("loss", "validation accuracy and macro F1", "learning rate"),
         (("_loss",), ("_accuracy", "_macro_f1"), ("lr",)),
+        ("upper right", "lower right", "upper right"),
         strict=True,
     ):
         for name in dict.fromkeys(name for row in rows for name in row if name.endswith(suffixes)):
@@ -50,6 +51,6 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        axes.legend(loc=corner, fontsize=7)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, metadata={"Software": None})

@@ -46,7 +46,7 @@ def draw_history(document: Mapping[str, Any], path: Path) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("validation score, %")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(loc="lower right", fontsize=8)
     _save(figure, path)
 
 

@@ -217,7 +217,7 @@ def draw_losses(curves: Path, picture: Path) -> None:
             axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=name.replace("_", " "))
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        axes.legend(loc="upper right", fontsize=7)
     with atomic_path(picture) as temporary:
         figure.savefig(temporary, dpi=110, metadata={"Software": None})
 
