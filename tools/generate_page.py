@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,28 @@ def peers_section(measured: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
+def equality_section(differences: Sequence[Mapping[str, Any]]) -> str:
+    """How far the page and Python differ on each picture."""
+    rows = [
+        [row["name"], row["size"], str(row["faces"]), f"{row['box']:.2f}", f"{row['probability']:.4f}"]
+        for row in differences
+    ]
+    lines = [
+        "`MIEN_PAGE_DIFFERENCES=docs/results/browser_differences.json pytest tests/web/test_device_page.py -k 'same_faces or clip_has'`:",
+        "",
+        *table(["file", "pixels", "faces, tracks", "boxes differ by, pixels", "probabilities differ by"], rows),
+    ]
+    return "\n".join(lines).strip()
+
+
 def page_parts() -> dict[str, str]:
     """The page's tables by their marks."""
-    measured = json.loads((DOCS / "results" / "browser.json").read_text(encoding="utf-8"))
-    return {"speed": speed_section(measured), "peers": peers_section(measured)}
+    measured, differences = (
+        json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("browser", "browser_differences")
+    )
+    return {
+        "speed": speed_section(measured),
+        "peers": peers_section(measured),
+        "equality": equality_section(differences),
+    }
