@@ -95,6 +95,7 @@ def test_columns_hold_the_change_of_each_frame() -> None:
     assert len(columns["frame"]) == len(table)
     row = columns["frame"].index(130)
     assert columns["change_happy"][row] == pytest.approx(0.8, abs=0.1)
+    assert "-0.0" not in {str(value) for name in columns if name.startswith("change_") for value in columns[name]}
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ class PersonChanges:
         records = table.records[rows]
         columns: dict[str, list[Any]] = {name: records[name].tolist() for name in ("frame", "time", "track")}
         for i, label in enumerate(self.labels):
-            values = self.changes[rows, i].round(5).tolist()
+            values = (self.changes[rows, i].round(5) + 0.0).tolist()  # no -0.0
             columns[f"change_{label}"] = [None if math.isnan(value) else value for value in values]
         return columns
 
