@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,6 +39,17 @@ def test_a_page_runs_as_printed(page: Path, folder: Path, tmp_path: Path) -> Non
     programs = tmp_path / "programs"
     programs.mkdir()
     assert run_page(page, folder, programs=programs) > 0
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+def test_nginx_takes_the_configuration_of_the_page(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "proxy.md").read_text(encoding="utf-8")
+    location = page.split("```nginx\n")[1].split("```")[0]
+    config = tmp_path / "nginx.conf"
+    own = f"error_log {tmp_path}/error.log; pid {tmp_path}/pid; events {{}}"
+    config.write_text(f"{own} http {{ access_log off; server {{ listen 127.0.0.1:18000; {location} }} }}")
+    run = subprocess.run(["nginx", "-t", "-c", config], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_page_that_prints_something_else_is_reported(tmp_path: Path, folder: Path) -> None:
@@ -73,7 +87,5 @@ def test_what_is_shown_is_compared_with_what_is_printed(shown: str, printed: str
 
 def test_every_block_of_a_page_is_read() -> None:
     for page in PAGES:
-        fences = page.read_text(encoding="utf-8").count("\n```sh\n") + page.read_text(encoding="utf-8").count(
-            "\n```python\n"
-        )
-        assert len(read_blocks(page)) == fences, page.name
+        fences = re.findall(r"^```(?:sh|bash|python|r)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(read_blocks(page)) == len(fences), page.name

@@ -153,7 +153,6 @@ class Session:
         self._environment = os.environ | {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "100",
-            "PYTHONWARNINGS": "error",
             "OMP_NUM_THREADS": "1",
         }
 

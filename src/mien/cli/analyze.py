@@ -120,7 +120,7 @@ def _export_formats(context: click.Context, option: click.Parameter, value: str)
 @click.option(
     "--blur",
     type=click.Choice(WHOSE),
-    help="Make faces unrecognisable in --save and --thumbnails: all, or all others than those of --keep.",
+    help="Make faces unrecognisable in --save and --thumbnails: all, or all except those of --keep.",
 )
 @click.option(
     "--keep",

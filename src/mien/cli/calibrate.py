@@ -72,7 +72,7 @@ def command(
     was fitted on the other half.
 
     With --sets the card also holds what sets of labels follow from, fitted on the same images with these probabilities:
-    a set holds the right label with the probability that is asked for. With --flags the network gets two outputs,
+    a set holds the right label with the requested probability. With --flags the network gets two outputs,
     fitted on training images. Both need --out.
 
     For a run folder, the line of `mien export` that applies the temperatures is printed.

@@ -57,7 +57,7 @@ def _threshold(rule: str, default: float, text: str) -> Decorator:
 @_threshold("ambiguous", defaults.MAX_VOTE_ENTROPY, "Greatest entropy of the FER+ votes, in bits.")
 @_threshold("disagreement", defaults.MAX_LABEL_ODDS, "How many times likelier a classifier may find another label.")
 @detector_options(defaults.CHECK_MIN_FACE, note="rule 'undetected'", optional=True, fixed_size=True)
-@click.option("--limit", help="Keep at most so many random images of an emotion after the rules, such as neutral=4700.")
+@click.option("--limit", help="Keep at most this many random images per emotion after the rules, such as neutral=4700.")
 @click.option(
     "--split", callback=parse_shares, help="Make new splits after that: images or shares of train,validation,test."
 )

@@ -90,7 +90,7 @@ def describe(prepared: Path, out: Path | None) -> None:
 )
 @click.option("--expressions", help="Keep only these emotions, such as angry,happy,sad.")
 @click.option(
-    "--per-class", type=click.IntRange(1), help="Keep only the first so many images of each emotion in each split."
+    "--per-class", type=click.IntRange(1), help="Keep only this many images, the first ones, per emotion and split."
 )
 @click.option("--features", help="Add feature vectors: landmarks, hog, hog-sliding, separated by commas.")
 @click.option(

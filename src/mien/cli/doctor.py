@@ -25,8 +25,8 @@ The row of --benchmark holds processor, versions and milliseconds, and no name o
 the machine or its user.
 
 \b
-Exit codes: 0 all is well; 1 a shipped file is damaged, or the device that was
-asked for does not load.
+Exit codes: 0 all is well; 1 a shipped file is damaged, or the requested device
+does not load.
 """
 
 

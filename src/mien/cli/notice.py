@@ -28,7 +28,7 @@ Examples:
 @click.option("--purpose", default="", help="Purpose and legal basis.")
 @click.option("--retention", default="", help="How long pictures and results are kept.")
 @click.option("--contact", default="", help="Where questions go.")
-@click.option("--out", type=TABLE, help="Write the text to this file; by default it goes to stdout.")
+@click.option("--out", type=TABLE, help="Write the text to this file; default: stdout.")
 @click.option("--sign", type=OUTPUT, help="Write a sign of A4 size as well: .pdf, .svg or .png (extra plots).")
 @click.option("--checklist", is_flag=True, help="Write the checklist for those who use the system instead (English).")
 def command(

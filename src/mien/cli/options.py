@@ -202,7 +202,7 @@ models_option = combine(
     ),
     *(
         click.option(
-            f"--{name}", metavar="MODEL", help=f"Model in the place of {name!r} in --models; 'none' to leave it out."
+            f"--{name}", metavar="MODEL", help=f"Model instead of {name!r} in --models; 'none' to leave it out."
         )
         for name in defaults.MODELS
     ),

@@ -43,7 +43,7 @@ def _print_line(line: str) -> None:
     help="Number of settings to try, those of earlier calls included.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Number of epochs of a trial.", show_default="the recipe's")
-@click.option("--images", type=click.IntRange(1), help="Use at most so many random images of each split.")
+@click.option("--images", type=click.IntRange(1), help="Use at most this many random images per split.")
 @click.option("--study", help="Name of the search in the database.", show_default="the recipe's name")
 @click.option(
     "--storage",

@@ -214,7 +214,7 @@ def _no_classes(place: Path) -> DataError:
 
 
 def _unrecognised(place: Path) -> DataError:
-    """What is there, and what was looked for."""
+    """What is there, and what was expected."""
     known = "; ".join(f"{name} – {one.description}" for name, one in DATASET_FORMATS.items())
     reason = "not a known dataset"
     if place.is_dir():

@@ -139,7 +139,7 @@ class MienDetector:
             return []
         sizes = [picture_size(rgb) for rgb in pictures]
         scales = [_scale(smallest_face(self._min_face, size)) for size in sizes]
-        # without a size asked for, smaller faces that are found all the same are kept
+        # without a requested size, smaller faces that are found are kept
         smallest = self._min_face or 0
         first = detect(self._forward, pictures, self._first, scales)
         unsure = [i for i, each in enumerate(first) if not len(each) or each.scores[0] < SURE_CONFIDENCE]

@@ -64,7 +64,7 @@ _SAME_FACE_IOU = 0.7
 _MIN_CHUNK = 4
 """Least number of candidates for which a thread pays."""
 _DEFAULT = 40
-"""Height of the smallest face where none is asked for."""
+"""Height of the smallest face where none is requested."""
 _MAX_CHUNK = 16
 """Most candidates in one run of R-Net or O-Net: activations of more do not stay in the processor's cache."""
 

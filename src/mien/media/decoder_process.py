@@ -48,7 +48,7 @@ class DecodingTimeoutError(Exception):
 
 
 class DecoderEndedError(Exception):
-    """The process has ended by itself, or by `DecoderProcess.kill`.
+    """The process has ended on its own, or by `DecoderProcess.kill`.
 
     Args:
         returncode: of the process, None where it is not known.

@@ -83,7 +83,7 @@ class VideoDemuxer:
         path: the file.
         stream: index of the video stream, None to select it.
         stop: when it is set, the packets end.
-        on_packet: called with each packet of any stream, which shows that reading goes on.
+        on_packet: called with each packet of any stream, which shows that reading continues.
 
     Attributes:
         container: PyAV's.

@@ -16,7 +16,7 @@ Options = dict[str, str]
 
 
 class DeviceWarning(UserWarning):
-    """Networks run on the processor, because the device that was asked for did not load.
+    """Networks run on the processor, because the requested device did not load.
 
     Examples:
         >>> import warnings
@@ -137,7 +137,7 @@ Examples:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device as it was asked for.
+    """A device as requested.
 
     Attributes:
         name: a name in `DEVICES`.

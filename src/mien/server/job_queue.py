@@ -67,7 +67,7 @@ class AnalysisJob:
         ended: when it ended.
         turn: set when it may start.
         task: the analysis.
-        removal: takes place unless the video is asked for before.
+        removal: takes place unless the video is requested before.
         decoder: decodes it, while it is analysed.
     """
 
@@ -202,7 +202,7 @@ class JobQueue:
         self.expire()
         job = self._jobs.get(number)
         if job is not None and not job.folder.is_dir():
-            # something else removed its files; a video that runs fails by itself
+            # something else removed its files; a running video then fails
             if job.ended is None:
                 return job
             del self._jobs[number]
@@ -224,7 +224,7 @@ class JobQueue:
         await self._stop(job)
 
     def remove_later(self, number: str, seconds: float) -> None:
-        """`remove` a video after so many seconds, unless it is asked for before.
+        """`remove` a video after so many seconds, unless it is requested before.
 
         Raises:
             ProblemError: there is none, or no longer.

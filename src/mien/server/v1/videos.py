@@ -136,7 +136,7 @@ async def delete(
     request: Request,
     video: Number,
     after: Annotated[
-        float, Query(ge=0, le=_MAX_REMOVAL_SECONDS, description="seconds to wait; being asked for meanwhile keeps it")
+        float, Query(ge=0, le=_MAX_REMOVAL_SECONDS, description="seconds to wait; a request for it meanwhile keeps it")
     ] = 0.0,
 ) -> Response:
     """Cancel a video and remove everything of it, at once or after a while in which no one asks for it."""

@@ -103,7 +103,7 @@ class TrainingState:
 
 
 class _Batches(Dataset[Batch]):
-    """Batch ``i`` of the run; made where it is asked for."""
+    """Batch ``i`` of the run; made where it is needed."""
 
     def __init__(self, data: TrainingPhotos, config: DetectorConfig) -> None:
         self._config = config
