@@ -238,6 +238,19 @@ def test_a_clip_has_the_times_tracks_and_columns_of_python(chrome: Any, host: St
     assert watch.problems == []
 
 
+def test_a_clip_without_a_whole_frame_is_refused(chrome: Any, host: StaticHost, tmp_path: Path) -> None:
+    whole = clip(tmp_path / "whole.webm", frames=2, codec="libvpx", draw=lambda i: noise(240, 320, seed=i))
+    cut = tmp_path / "cut.webm"
+    cut.write_bytes(whole.read_bytes()[:1500])
+    page, watch = visit(chrome, f"{host.url}#clip", own=host.url)
+    (tmp_path / "text.mp4").write_text("no video")
+    for file, line in ((cut, "No frame of the clip can be read"), (tmp_path / "text.mp4", "cannot read the clip")):
+        page.set_input_files("#clip-file", str(file))
+        page.locator("#clip-notice", has_text=line).wait_for()
+        assert page.locator("#clip-result").is_hidden()
+    assert watch.problems == []
+
+
 def test_a_camera_is_followed(chrome: Any, host: StaticHost) -> None:
     page, watch = visit(chrome, f"{host.url}#camera", own=host.url, permissions=["camera"])
     page.locator("#camera-start").click()
@@ -357,9 +370,10 @@ def test_states_are_clear_and_no_rule_of_accessibility_is_broken(chrome: Any, ho
 
     page, watch = visit(chrome, host.url)
     (tmp_path / "notes.jpg").write_text("no picture")
-    page.set_input_files("#photo-files", str(tmp_path / "notes.jpg"))
-    page.wait_for_selector(".photo .notice")
-    assert "cannot decode the file" in page.locator(".photo .notice").text_content()
+    (tmp_path / "empty.jpg").touch()
+    for name, line in (("notes.jpg", "cannot decode the file"), ("empty.jpg", "The file is empty.")):
+        page.set_input_files("#photo-files", str(tmp_path / name))
+        page.locator(".photo .notice", has_text=line).wait_for()
     page.locator(".sample").nth(2).evaluate("(button) => button.click()")
     page.wait_for_selector(".photo[data-state=done]")
     page.get_by_text("What the models are worth").click()

@@ -7,6 +7,7 @@ import { openVideo } from "./networks.js";
 
 /** Pixels of a frame above which it is analysed smaller. */
 const PIXELS = 1920 * 1088;
+const NO_FRAME = "no frame of the clip can be read: the file is damaged, or was cut off";
 
 /** { summary, tracks, rows } of a clip; `onProgress(share, frames)` is called along the way. */
 export async function analyseClip(file, { signal, onProgress }) {
@@ -28,6 +29,7 @@ export async function analyseClip(file, { signal, onProgress }) {
       onProgress(clip.seconds ? Math.min(time / clip.seconds, 1) : null, index + 1);
     }
     const { frames, summary, tracks } = await video.finish();
+    if (!summary.coverage.frames) throw new Error(NO_FRAME);
     rows.push(...frames);
     for (const row of rows) {
       delete row.width;

@@ -5,13 +5,14 @@ import { deviceLimits } from "./device_models.js";
 import { start, analyse } from "./networks.js";
 import { scaledResult } from "./picture.js";
 
-const UNREADABLE = `This browser cannot decode the file: it is no picture, or of a format such as HEIC. ${
+const EMPTY = "The file is empty.";
+const UNREADABLE = `This browser cannot decode the file: it is damaged, too large, or of a format such as HEIC. ${
   hasServer ? "Choose “On the server”, which reads HEIC too, or save it as JPEG." : "Save it as JPEG."
 }`;
 
 /** As of analysis.js. */
 export async function analysePhoto(file, bitmap, { signal, onWait }) {
-  if (!bitmap) throw new Error(UNREADABLE);
+  if (!bitmap) throw new Error(file.size ? UNREADABLE : EMPTY);
   onWait("Waiting for the networks");
   await start();
   signal.throwIfAborted();
