@@ -158,7 +158,7 @@ def answered(call: str, folder: Path, url: str) -> tuple[int, str, str]:
         lines = (folder / "rows.csv").read_text(encoding="utf-8").splitlines()
         done.append(f"{max(len(lines) - 1, 0)} rows written")
     if "--json" in call:
-        done.append(f"{run.stdout.count(chr(10))} frames told")
+        done.append(f"{run.stdout.count(chr(10))} frames printed")
     return run.returncode, run.stderr, ", ".join(done)
 
 

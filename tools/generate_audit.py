@@ -109,7 +109,7 @@ def near_section(near: dict[str, Any]) -> list[str]:
     ]
     return [
         "`python benchmarks/near_duplicates.py --data fer2013.parquet --json docs/results/near_duplicates.json`, whose header "
-        f"says what is measured. Of {near['variants'][0]['pictures']:,} pictures changed on purpose:",
+        f"describes what is measured. Of {near['variants'][0]['pictures']:,} pictures changed on purpose:",
         "",
         *table(["change", "found", "other pictures found"], variants),
         "Of the dataset's own pairs, by similarity (the threshold is "

@@ -42,7 +42,7 @@ DIVISIONS = ("race", "gender")
 MEANING = (
     "**What this does not show.** FairFace has no labels of emotion. Its pictures are photos that people put on the web, and "
     "who is photographed smiling, how, and by whom differs between groups. So a difference can lie in the expressions "
-    "that were photographed, in which photos were chosen, or in the network; these figures cannot tell them apart, and equal "
+    "that were photographed, in which photos were chosen, or in the network; these figures cannot separate them, and equal "
     "means would not prove that errors are equal. They say how differently the model answers on this collection, which is "
     "what a user who compares groups with it would see: **do not compare groups of people by these outputs.** Groups are the "
     "dataset's, assigned by annotators from the picture. With eight emotions and nine groups, three or four of the intervals "
