@@ -273,7 +273,7 @@ def test_a_stream_that_is_lost_for_good_is_an_error(
     with click.Context(cli, obj=ErrorOutput(as_json=True, command="live")):
         _print_coverage(stream, lost)
     *lines, summary = capsys.readouterr().err.splitlines()
-    assert summary.startswith("mien: 50 frames in 2.0 s (25.0 a second), 7 dropped")
+    assert summary.startswith("mien: 50 frames in 2.0 s (25.0 per second), 7 dropped")
     if lost:
         error = json.loads(lines.pop())
         assert (error["code"], error["details"]) == ("stream-lost", {"source": "camera 0"})

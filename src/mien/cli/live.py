@@ -208,7 +208,7 @@ def _print_coverage(stream: VideoStream, lost: bool) -> None:
         click.echo(f"mien: {last}", err=True)
     rate = coverage.frames / coverage.seconds if coverage.seconds > 0 else 0.0
     click.echo(
-        f"mien: {coverage.frames} frames in {coverage.seconds:.1f} s ({rate:.1f} per second), {coverage.dropped} dropped "
-        f"so that the picture stays live, {coverage.without_face} without a face",
+        f"mien: {coverage.frames} frames in {coverage.seconds:.1f} s ({rate:.1f} per second), {coverage.dropped} "
+        f"dropped so that the picture stays live, {coverage.without_face} without a face",
         err=True,
     )
