@@ -537,7 +537,7 @@ def test_the_history_shows_who_is_there(visit: Open) -> None:
     page = visit("camera")
     description = page.evaluate("""async () => {
       const { LiveHistory } = await import("./static/live_history.js");
-      const { loadModels } = await import("./static/api.js");
+      const { loadModels } = await import("./static/place.js");
       await loadModels();
       const face = (track) => ({
         track, box: [0, 0, 9, 9], predictions: { emotion: { label: "happy", probabilities: { happy: 1, sad: 0 } } },
