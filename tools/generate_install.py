@@ -16,7 +16,42 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 def install_parts() -> dict[str, str]:
     """Name of the part → its text."""
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((RESULTS / "machines").glob("*.json"))]
-    return {"devices": devices_table(), "machines": machines_table(rows)}
+    parts = {"devices": devices_table(), "machines": machines_table(rows)}
+    for name, file, make in (("ways", "install_ways", ways_table), ("restricted", "restricted", restricted_table)):
+        parts[name] = make(json.loads((RESULTS / f"{file}.json").read_text(encoding="utf-8")))
+    return parts
+
+
+def ways_table(ways: dict[str, Any]) -> str:
+    """What `tools/install_ways.py` found."""
+    rows = []
+    for way in ways.values():
+        versions = ", ".join(f"{name} {version}" for name, version in way.get("versions", {}).items() if name != "mien")
+        found = "; ".join(f"{name}: {text}" for name, text in way.get("found", {}).items())
+        rows.append(
+            [f"`{way['command']}`", str(way.get("mb", "–")), versions or "–", found or f"fails: {way['failed']}"]
+        )
+    return "\n".join(table(("way", "MB", "with", "found on the portrait"), rows)).strip()
+
+
+def restricted_table(results: dict[str, Any]) -> str:
+    """What `tools/restricted.py` found, on the installation and in the files of the image."""
+    rows = [
+        [name, *(_outcome(each) for each in (row, results["image"].get(name)))]
+        for name, row in results["installation"].items()
+    ]
+    return "\n".join(table(("restriction", "installation", "image"), rows)).strip()
+
+
+def _outcome(row: dict[str, Any] | None) -> str:
+    if row is None or "not_tried" in row:
+        return "not tried" + (f": {row['not_tried']}" if row else "")
+    demo = "`mien demo` works" if row["demo"] == "happy" else f"`mien demo`: {row['demo']}"
+    if "photos" not in row:
+        return demo
+    if row["photos"]:
+        return f"{demo}; `mien serve`: {row['photos']} of 4 photos, ends by SIGTERM with {row['exit']}"
+    return f"{demo}; `mien serve` refuses: {row['lines'][-1].removeprefix('mien: ')}"
 
 
 def devices_table() -> str:

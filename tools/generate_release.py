@@ -20,6 +20,9 @@ def release_parts() -> dict[str, str]:
     ]
     for name, one in sorted(measured["environments"].items()):
         version, age, part = name.split("-")
+        if "not_installable" in one:
+            lines.append(f"| {version} | {age} | {part} | – | – | – | – | {one['not_installable']} |")
+            continue
         have = one.get("versions", {})
         names = ("numpy", "opencv-python-headless", "onnxruntime", "pillow", "av")
         bad = one.get("failed", 0) + one.get("error", 0) + one.get("errors", 0)

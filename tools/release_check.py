@@ -179,6 +179,8 @@ def test(one: Environment, python: Path, sdist: Path, folder: Path, options: arg
     names = [name for name in one.tests(site / "tests") if name.startswith(wanted)]
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "MIEN", "VIRTUAL"))}
     clean |= {"OMP_NUM_THREADS": "1", "PATH": f"{python.parent}:{clean['PATH']}"}
+    if one.age == "oldest":
+        clean["MIEN_CHILD_WARNINGS"] = "default"
     probe = run(python, "-c", _PROBE, cwd=site, env=clean)
     if probe.returncode:
         return {"failed_to_import": probe.stderr.strip().splitlines()[-1]}

@@ -2,10 +2,12 @@
 
     python tools/restricted.py                                      what this machine can try
     python tools/restricted.py --only 'no HOME' --json docs/results/restricted.json
-    python tools/restricted.py --image mien --json docs/results/restricted.json    the image of deploy/build.sh, by podman
+    python tools/restricted.py --root FOLDER --json docs/results/restricted.json    in the files of an image
+
+FOLDER holds the unpacked files of the image of deploy/build.sh (`buildah mount`, or `podman export` and tar).
 
 Each restriction runs `mien demo`, then `mien serve`, which four photos are sent to at once and which SIGTERM ends. It
-needs Linux, root for control groups, and bubblewrap, util-linux and podman where a row names them.
+needs Linux, root for control groups, bubblewrap and util-linux.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PORTRAIT = ROOT / "src" / "mien" / "web" / "static" / "sample-collins.webp"
 GROUPS = Path("/sys/fs/cgroup")
-KEY = "restricted-check-0123456789"
 SECONDS = 180
 PHOTOS = 4
 CANNOT_RUN = 126
@@ -45,41 +46,28 @@ class Restriction:
     Attributes:
         prefix: words before the command; "{folder}" is the one folder that it may write to.
         group: file of a control group → value.
-        flags: for ``podman run``, where the image is tried.
         fails: whether it is expected to end with one line that states what is missing.
     """
 
     prefix: Sequence[str] = ()
     group: Mapping[str, str] | None = None
-    flags: Sequence[str] | None = None
     fails: bool = False
 
 
 _READ_ONLY = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
 _WRITABLE = ("--bind", "{folder}", "{folder}")
 RESTRICTIONS: Mapping[str, Restriction] = {
-    "nothing": Restriction(flags=("--tmpfs", "/tmp")),
-    "read-only root, `/tmp` in memory": Restriction(
-        (*_READ_ONLY, "--tmpfs", "/tmp", *_WRITABLE), flags=("--read-only", "--tmpfs", "/tmp")
-    ),
-    "read-only root, no place to write": Restriction(
-        (*_READ_ONLY, "--remount-ro", "/dev", *_WRITABLE), flags=("--read-only", "--read-only-tmpfs=false"), fails=True
-    ),
-    "no HOME": Restriction(
-        ("env", "-u", "HOME", "-u", "XDG_CACHE_HOME"), flags=("--unsetenv", "HOME", "--tmpfs", "/tmp")
-    ),
+    "nothing": Restriction(),
+    "read-only root, `/tmp` in memory": Restriction((*_READ_ONLY, "--tmpfs", "/tmp", *_WRITABLE)),
+    "read-only root, no place to write": Restriction((*_READ_ONLY, "--remount-ro", "/dev", *_WRITABLE), fails=True),
+    "no HOME": Restriction(("env", "-u", "HOME", "-u", "XDG_CACHE_HOME")),
     "a user without account and home": Restriction(
         ("setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", "env", "HOME=/nonexistent"),
-        flags=("--user", "12345:12345", "--tmpfs", "/tmp"),
     ),
-    "one CPU (affinity)": Restriction(("taskset", "-c", "0"), flags=("--cpuset-cpus", "0", "--tmpfs", "/tmp")),
-    "half a CPU (control group)": Restriction(
-        group={"cpu/cpu.cfs_quota_us": "50000"}, flags=("--cpus", "0.5", "--tmpfs", "/tmp")
-    ),
-    "1 GiB of memory (control group)": Restriction(
-        group={"memory/memory.limit_in_bytes": str(1 << 30)}, flags=("--memory", "1g", "--tmpfs", "/tmp")
-    ),
-    "64 open files": Restriction(("prlimit", "--nofile=64:64"), flags=("--ulimit", "nofile=64:64", "--tmpfs", "/tmp")),
+    "one CPU (affinity)": Restriction(("taskset", "-c", "0")),
+    "half a CPU (control group)": Restriction(group={"cpu/cpu.cfs_quota_us": "50000"}),
+    "1 GiB of memory (control group)": Restriction(group={"memory/memory.limit_in_bytes": str(1 << 30)}),
+    "64 open files": Restriction(("prlimit", "--nofile=64:64"), fails=True),
     "no network but loopback": Restriction(("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")),
 }
 
@@ -104,18 +92,25 @@ def enter_group(group: Mapping[str, str]) -> list[str]:
     return ["sh", "-c", f'{joined}; exec "$@"', "sh"]
 
 
-def command(restriction: Restriction, folder: Path, image: str | None, *words: str) -> list[str]:
-    """``mien WORDS`` under a restriction."""
-    if image is not None:
-        if restriction.flags is None:
-            raise Unavailable("not tried on the image")
-        flags = [*restriction.flags, "--volume", f"{folder}:{folder}", "--env", f"MIEN_SERVE_KEY={KEY}"]
-        return ["podman", "run", "--rm", "--network=host", *flags, "--entrypoint", "mien", image, *words]
-    prefix = [word.replace("{folder}", str(folder)) for word in restriction.prefix]
-    if prefix and shutil.which(prefix[0]) is None:
+def command(restriction: Restriction, folder: Path, root: Path | None, *words: str) -> list[str]:
+    """``mien WORDS`` under a restriction; a file that it writes goes to "{folder}"."""
+    prefix = list(restriction.prefix)
+    if root is not None:
+        place = [] if restriction.fails else ["--tmpfs", "/tmp"]
+        inside = ["bwrap", "--ro-bind", str(root), "/", "--dev", "/dev", "--remount-ro", "/dev", "--proc", "/proc"]
+        inside += [*place, "--bind", "{folder}", "/mnt", "--setenv", "PATH", "/opt/mien/bin:/usr/bin:/bin", "mien"]
+        prefix = prefix or ["setpriv", "--reuid", "10001", "--regid", "10001", "--clear-groups"]
+        prefix = inside if prefix[0] == "bwrap" else [*prefix, *inside]
+    else:
+        prefix += [sys.executable, "-m", "mien"]
+    if shutil.which(prefix[0]) is None:
         raise Unavailable(f"{prefix[0]} is not installed")
+    seen = "/mnt" if root is not None else str(folder)
     group = enter_group(restriction.group) if restriction.group else []
-    return [*group, *prefix, sys.executable, "-m", "mien", *words]
+    return [
+        *group, *(word.replace("{folder}", str(folder)) for word in prefix),
+        *(word.replace("{folder}", seen) for word in words),
+    ]  # fmt: skip
 
 
 def demo(call: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
@@ -128,7 +123,7 @@ def demo(call: Sequence[str], folder: Path, env: Mapping[str, str]) -> str:
     return label[0] if label and (folder / "demo.png").is_file() else f"no face: {last_line(done.stdout)}"
 
 
-def service(call: Sequence[str], folder: Path, env: Mapping[str, str]) -> dict[str, Any]:
+def service(call: Sequence[str], env: Mapping[str, str]) -> dict[str, Any]:
     """Start the service, send photos, end it; ``photos`` and ``exit``, and the lines that it printed at the start."""
     child = subprocess.Popen(call, cwd="/", env=env, stderr=subprocess.PIPE, text=True)
     timer = threading.Timer(SECONDS, child.kill)
@@ -172,7 +167,7 @@ def send(url: str) -> str:
     port = url.rsplit(":", 1)[1]
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/analyze", body,
-        {"Content-Type": f"multipart/form-data; boundary={boundary}", "X-API-Key": KEY},
+        {"Content-Type": f"multipart/form-data; boundary={boundary}"},
     )  # fmt: skip
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
@@ -188,19 +183,18 @@ def last_line(text: str) -> str:
     return text.strip().splitlines()[-1] if text.strip() else ""
 
 
-def attempt(restriction: Restriction, image: str | None) -> dict[str, Any]:
+def attempt(restriction: Restriction, root: Path | None) -> dict[str, Any]:
     """What `mien demo` and `mien serve` do under a restriction."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o777)
         env = {key: value for key, value in os.environ.items() if key != "TMPDIR"} | {"OMP_NUM_THREADS": "1"}
         try:
-            found: dict[str, Any] = {"demo": demo(
-                command(restriction, folder, image, "demo", "--out", str(folder / "demo.png")), folder, env
-            )}  # fmt: skip
+            found: dict[str, Any] = {
+                "demo": demo(command(restriction, folder, root, "demo", "--out", "{folder}/demo.png"), folder, env)
+            }
             if restriction.prefix[:1] != ("unshare",):
-                port = "0" if image is None else "8123"
-                found |= service(command(restriction, folder, image, "serve", "--port", port), folder, env)
+                found |= service(command(restriction, folder, root, "serve", "--port", "0"), env)
         except Unavailable as reason:
             return {"not_tried": str(reason)}
     return found | {"fails": restriction.fails}
@@ -209,15 +203,15 @@ def attempt(restriction: Restriction, image: str | None) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", choices=list(RESTRICTIONS), default=list(RESTRICTIONS))
-    parser.add_argument("--image", help="try this image by podman instead of the Mien of this Python")
+    parser.add_argument("--root", type=Path, help="folder of the unpacked files of the image, instead of this Python")
     parser.add_argument("--json", type=Path, help="write the results here, beside those of earlier calls")
     options = parser.parse_args()
     results = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
-    rows = results.setdefault("image" if options.image else "installation", {})
+    rows = results.setdefault("image" if options.root else "installation", {})
     results["system"] = platform.platform()
     bad = 0
     for name in options.only:
-        rows[name] = row = attempt(RESTRICTIONS[name], options.image)
+        rows[name] = row = attempt(RESTRICTIONS[name], options.root)
         print(name, json.dumps(row), flush=True)
         works = row.get("demo") == "happy" and row.get("photos", PHOTOS) == PHOTOS and row.get("exit", 0) in (0, 143)
         bad += "not_tried" not in row and works == RESTRICTIONS[name].fails

@@ -113,8 +113,10 @@ def command(
     import os
 
     from mien.errors import display_path
+    from mien.files import check_temporary_folder
 
     require_packages("mien serve")
+    check_temporary_folder()
 
     from mien.server.access import KEY_VARIABLE, AccessPolicy, read_key
     from mien.server.limits import load_limits, unread_variables
