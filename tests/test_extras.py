@@ -29,6 +29,11 @@ def test_extras_bring_the_packages_that_commands_check() -> None:
         assert {PACKAGES.get(module, module) for module in modules} <= packages_of(extra), extra
 
 
+def test_every_extra_can_be_resolved() -> None:
+    # pip installs nothing at all where one extra names another one that is not defined
+    assert {extra: packages_of(extra) for extra in EXTRAS}.keys() >= {"all", "dev", "train"}
+
+
 def packages_of(extra: str) -> set[str]:
     """Names of the packages that an extra of pyproject.toml brings, with those of the extras that it includes."""
     names = set()
