@@ -82,6 +82,8 @@ WRITERS = [
            lambda d, o: [d / "a.parquet", "--checks", "balance", "--json-summary", o], "a.parquet"),
     Writer("data audit", "--html", ".html",
            lambda d, o: [d / "a.parquet", "--checks", "balance", "--html", o], "a.parquet"),
+    Writer("models", "--out", "", lambda d, o: ["emotion", "--out", o], ""),
+    Writer("data croissant", "--out", ".json", lambda d, o: [d / "a.parquet", "--out", o], "a.parquet"),
     Writer("data clean", "--out", ".parquet", lambda d, o: [d / "a.parquet", "--out", o], "a.parquet"),
     Writer("data clean", "--kept", ".csv",
            lambda d, o: [d / "a.parquet", "--out", d / "b.parquet", "--kept", o], "a.parquet"),
