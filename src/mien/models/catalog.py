@@ -44,21 +44,21 @@ _EMOTION_DATA = ("fer2013", "ferplus")
 MODELS: Mapping[str, ShippedModel] = {
     "emotion": ShippedModel(
         "emotion.onnx",
-        "42b1b68a07bb12dd8ea13384542a64348268ef0cac72a2dad367d9c4a7dd6d24",
+        "be2b4ef5faf13648b8c99c3294f1e90c8aa463c61aacb331d5482740fe94ac91",
         "emotion",
         "8 emotions as FER+ raters see them, and 7 FER2013 labels",
         _EMOTION_DATA,
     ),
     "age": ShippedModel(
         "age.onnx",
-        "ffcda9ec3a7477e766b854d553a03543a5a0e2ae9606e6963cfa52aa9146cc8b",
+        "78f8df4cf2753190028d70a636987cab7f2ccb02a9f01c78ffe38c8d54b1d7fc",
         "age",
         "9 age ranges (FairFace)",
         ("fairface",),
     ),
     "emotion-int8": ShippedModel(
         "emotion-int8.onnx",
-        "2bcbdcb933b6290e7fd5a42696e0762512d18c88a95622e52a2116549c28acbe",
+        "ee53d43b1a362bd510398d70d0ab7775704543f45a942feb7269ada1a18e68f7",
         "emotion",
         "the network of emotion in 8 bits: less than half the time, up to 0.2 points less accurate",
         _EMOTION_DATA,
