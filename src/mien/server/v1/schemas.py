@@ -16,30 +16,30 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
 _EMOTIONS: dict[str, JsonValue] = {
-    "neutral": 0.0002, "happy": 0.9995, "surprise": 0.0002, "sad": 0.0, "angry": 0.0, "disgust": 0.0, "fear": 0.0,
+    "neutral": 0.0006, "happy": 0.9984, "surprise": 0.0005, "sad": 0.0001, "angry": 0.0001, "disgust": 0.0001, "fear": 0.0001,
     "contempt": 0.0,
 }  # fmt: skip
 FACE_EXAMPLE: dict[str, JsonValue] = {
-    "box": [179.12, 60.04, 270.69, 170.72],
-    "score": 0.9179,
-    "landmarks": [[203.85, 101.11], [246.88, 103.31], [224.57, 127.07], [201.86, 140.25], [244.9, 142.57]],
+    "box": [178.56, 58.93, 269.97, 171.92],
+    "score": 0.9201,
+    "landmarks": [[203.86, 100.99], [246.65, 103.45], [224.35, 126.72], [201.36, 139.59], [244.65, 142.07]],
     "view": {
-        "yaw": 1.3, "pitch": -10.4, "roll": 2.9, "brightness": 174.772, "sharpness": 0.903, "covered": 0.0,
-        "unlike": 0.291,
+        "yaw": 1.5, "pitch": -10.4, "roll": 3.2, "brightness": 176.17, "sharpness": 0.99, "covered": 0.0,
+        "unlike": 0.31,
     },
     "flags": {
         "turned": False, "small": False, "dark": False, "blurred": False, "covered": False, "unlike": False,
     },
     "emotion": "happy",
     "age_range": "20-29",
-    "age": 31.0,
+    "age": 28.2,
     "predictions": {
-        "emotion": {"label": "happy", "confidence": 0.9995, "entropy": 0.0022, "probabilities": _EMOTIONS},
+        "emotion": {"label": "happy", "confidence": 0.9984, "entropy": 0.0067, "probabilities": _EMOTIONS},
         "age": {
-            "label": "20-29", "expected": 31.0, "confidence": 0.4363, "entropy": 0.5342,
+            "label": "20-29", "expected": 28.2, "confidence": 0.6169, "entropy": 0.4226,
             "probabilities": {
-                "0-2": 0.0, "3-9": 0.0009, "10-19": 0.0454, "20-29": 0.4363, "30-39": 0.3978, "40-49": 0.1068,
-                "50-59": 0.012, "60-69": 0.0009, "70-99": 0.0001,
+                "0-2": 0.0001, "3-9": 0.0013, "10-19": 0.0469, "20-29": 0.6169, "30-39": 0.3037, "40-49": 0.0291,
+                "50-59": 0.0018, "60-69": 0.0001, "70-99": 0.0,
             },
         },
     },
@@ -52,7 +52,7 @@ TRACKED_FACE_EXAMPLE: dict[str, JsonValue] = {
     **FACE_EXAMPLE,
     "predictions": {
         "emotion": {
-            "label": "happy", "confidence": 0.9995, "entropy": 0.0022, "probabilities": _EMOTIONS,
+            "label": "happy", "confidence": 0.9984, "entropy": 0.0067, "probabilities": _EMOTIONS,
             "stable": "happy", "smoothed": _EMOTIONS,
             "vote": {"label": "happy", "share": 1.0, "low": 0.5655, "high": 1.0},
         },
