@@ -49,13 +49,13 @@ _Form = tuple[dict[str, Any], bytes | None]
 _IMAGE_FIELDS = ("img", "img_path")
 DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
     "emotion": {
-        "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 100.0, "sad": 0.0, "surprise": 0.0, "neutral": 0.0,
+        "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 99.8, "sad": 0.0, "surprise": 0.1, "neutral": 0.1,
     },
     "dominant_emotion": "happy",
-    "age": 31,
+    "age": 28,
     "region": {
-        "x": 179, "y": 60, "w": 92, "h": 111, "left_eye": [246, 103], "right_eye": [203, 101], "nose": [224, 127],
-        "mouth_left": [244, 142], "mouth_right": [201, 140],
+        "x": 179, "y": 59, "w": 91, "h": 113, "left_eye": [246, 103], "right_eye": [203, 100], "nose": [224, 126],
+        "mouth_left": [244, 142], "mouth_right": [201, 139],
     },
     "face_confidence": 0.92,
 }  # fmt: skip

@@ -16,8 +16,8 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
 _EMOTIONS: dict[str, JsonValue] = {
-    "neutral": 0.0006, "happy": 0.9984, "surprise": 0.0005, "sad": 0.0001, "angry": 0.0001, "disgust": 0.0001, "fear": 0.0001,
-    "contempt": 0.0,
+    "neutral": 0.0006, "happy": 0.9984, "surprise": 0.0005, "sad": 0.0001, "angry": 0.0001, "disgust": 0.0001,
+    "fear": 0.0001, "contempt": 0.0,
 }  # fmt: skip
 FACE_EXAMPLE: dict[str, JsonValue] = {
     "box": [178.56, 58.93, 269.97, 171.92],
