@@ -54,7 +54,7 @@ def test_the_emotion_card_says_what_the_file_scores(fer2013: Dataset) -> None:
         assert found[protocol]["macro_f1"] == pytest.approx(scores["macro_f1"], abs=2e-3)
         assert found[protocol]["ece"] == pytest.approx(scores["ece"], abs=2e-3)
     assert found["ferplus"]["n"] == 3153
-    assert found["ferplus"]["accuracy"] >= 0.855
+    assert found["ferplus"]["accuracy"] >= 0.845
     assert found["fer2013"]["n"] == 3589
     assert found["fer2013"]["accuracy"] >= 0.68
     assert found["fer2013 leak-free"]["n"] == 3589 - 288
