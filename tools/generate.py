@@ -119,7 +119,7 @@ def card_page(name: str, card: Card) -> str:
                     for key, text in (("teacher_sha256", "stored predictions"), ("initial_sha256", "started from"))
                     if key in training
                 ),
-                ["weights", f"`{training['weights']}` of the run"],
+                ["weights", _weights(training)],
                 ["packages", ", ".join(f"{k} {v}" for k, v in training["packages"].items())],
                 *([["8 bits", quantized(training["quantized"])]] if "quantized" in training else []),
                 ["file", f"SHA-256 `{MODELS[name].sha256}`"],
@@ -265,6 +265,14 @@ def errors_section() -> list[str]:
         "",
         *table(["code", "meaning", "exit code"], rows),
     ]
+
+
+def _weights(training: dict[str, Any]) -> str:
+    """The file of the run, and the network whose weights are mixed with its own."""
+    text = f"`{training['weights']}` of the run"
+    if blend := training.get("blend"):
+        text += f"; the mean of its weights and, with a share of {blend['share']}, those of SHA-256 `{blend['sha256']}`"
+    return text
 
 
 def benchmarks_page() -> str:
