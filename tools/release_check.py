@@ -44,7 +44,7 @@ WITH_TRAINING = (
     "test_statistics", "training/", "tuning/",
 )  # fmt: skip
 """Folders and test files below tests/ for which "all" is needed; the others run in every environment."""
-PINNED = ("test_docs", "test_docstring_examples", "test_extras", "test_house")
+PINNED = ("test_docs", "test_docstring_examples", "test_extras", "test_house", "test_release")
 """Test files that hold for the versions in constraints.txt alone, or need the checkout."""
 QUICK = (
     "batch/", "datasets/test_prepared_file", "detect/", "draw/test_video_page", "media/test_image", "media/test_video",
