@@ -1,5 +1,30 @@
-"""``python -m mien``."""
+"""``mien`` and ``python -m mien``."""
 
-from mien.cli import main
+from __future__ import annotations
 
-main()
+from mien.signals import handle_interrupts
+
+
+def main() -> None:
+    """Entry point of the ``mien`` command: Ctrl-C ends it in one line while its modules are still imported, too."""
+    interrupts = handle_interrupts()
+    try:
+        from mien.cli import main as run
+    except KeyboardInterrupt:
+        _report_interrupt()
+        raise SystemExit(interrupts.exit_code) from None
+    run()
+
+
+def _report_interrupt() -> None:
+    import os
+    import sys
+
+    from mien.cli.error_output import INTERRUPTED, ErrorOutput, wants_json
+    from mien.errors import MienError
+
+    ErrorOutput(wants_json(sys.argv[1:], os.environ)).print(MienError("interrupted", code=INTERRUPTED))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,97 @@
-"""Ctrl-C and SIGTERM at times when a program can bear them."""
+"""Ctrl-C and SIGTERM: one exception, not while files are written, not lost in callbacks."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+INTERRUPTED_EXIT = 130
+"""Exit code after Ctrl-C; after another signal it is 128 + its number."""
+REPEAT_SECONDS = 1.0
+"""Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
+_RAISE_AGAIN_SECONDS = 0.02
+
+
+class InterruptHandler:
+    """Raises `KeyboardInterrupt` once; a second signal, later than `REPEAT_SECONDS`, ends the process at once.
+
+    Python drops an exception that is raised in a finalizer or a callback, such as those that each import runs, and prints
+    its traceback. A `KeyboardInterrupt` that is lost in this way is raised again a moment later.
+
+    Attributes:
+        exit_code: of the process after the first signal: 130 for SIGINT, 143 for SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self._work_is_done = False
+        self.exit_code = INTERRUPTED_EXIT
+
+    @property
+    def received(self) -> bool:
+        """Whether an interrupt has arrived."""
+        return self._first is not None
+
+    def end_at_once(self) -> None:
+        """From now on a signal ends the process without an exception: the program's work is done."""
+        self._work_is_done = True
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._work_is_done:
+            os._exit(128 + number)
+        if self._first is None:
+            self._first, self.exit_code = now, 128 + number
+            raise KeyboardInterrupt
+        if now - self._first > REPEAT_SECONDS:
+            os._exit(self.exit_code)
+
+    def on_unraisable(self, dropped: UnraisableHookArgs) -> None:
+        """Hook of exceptions that Python drops (`sys.unraisablehook`)."""
+        if not (self.received and issubclass(dropped.exc_type, KeyboardInterrupt)):
+            sys.__unraisablehook__(dropped)
+            return
+        # later, and by a signal: raised here it would be dropped as well
+        timer = threading.Timer(_RAISE_AGAIN_SECONDS, self._raise_again)
+        timer.daemon = True
+        timer.start()
+
+    def _raise_again(self) -> None:
+        number, self._first = self.exit_code - 128, None
+        main = threading.main_thread().ident
+        if hasattr(signal, "pthread_kill") and main is not None:
+            signal.pthread_kill(main, number)
+        else:
+            signal.raise_signal(number)
+
+
+def handle_interrupts() -> InterruptHandler:
+    """Let Ctrl-C and SIGTERM raise `KeyboardInterrupt`; a signal that the parent process ignored stays ignored.
+
+    Returns:
+        The handler; that of the call before, where there was one.
+    """
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for handler in handlers:
+        if isinstance(handler, InterruptHandler):
+            return handler
+    interrupts = InterruptHandler()
+    sys.unraisablehook = interrupts.on_unraisable
+    if handlers[0] is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupts)
+    if handlers[1] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, interrupts)
+    return interrupts
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from helpers.costly_files import jpeg_of_scans, motion_jpeg
-from mien.cli import REPEAT_SECONDS
+from mien.signals import REPEAT_SECONDS
 
 _PROGRAM = """
 import os, sys, time
@@ -108,6 +109,91 @@ def test_an_interrupt_that_an_import_turns_into_its_own_error() -> None:
     assert child.returncode == 130
     assert "interrupted" in child.stderr
     assert "Traceback" not in child.stderr
+
+
+_AT_AN_IMPORT = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), {number})
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["mien", *{arguments!r}]
+from mien.__main__ import main
+main()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("module", ["click", "mien.errors", "mien.cli", "mien.cli.analyze", "numpy", "onnxruntime"])
+def test_a_signal_at_an_import_ends_in_one_line(module: str, number: signal.Signals, code: int, photos: Path) -> None:
+    """Those of the command line itself, of its commands, and of libraries that a command loads."""
+    arguments = ["analyze", str(photos), "--json"]
+    program = _AT_AN_IMPORT.format(module=module, number=int(number), arguments=arguments)
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert child.stderr.strip() == "mien: interrupted"
+    assert child.returncode == code
+    program = _AT_AN_IMPORT.format(module=module, number=int(number), arguments=[*arguments, "--json-errors"])
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert json.loads(child.stderr)["code"] == "interrupted"
+    assert child.returncode == code
+
+
+_DROPPED = """
+import os, signal, sys, time
+import click
+import mien.cli
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(1)  # interrupted
+
+def command():
+    Finalized()
+    time.sleep(120)
+    print("went on", file=sys.stderr)
+
+mien.cli.LazyGroup.get_command = lambda *_: click.Command("models", callback=command)
+sys.argv = ["mien", "models"]
+mien.cli.main()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_python_drops_is_raised_again(number: signal.Signals, code: int) -> None:
+    """In a finalizer or a callback, such as those of module locks, of which each import runs some."""
+    program = _DROPPED.format(number=int(number))
+    child = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert child.stderr.strip() == "mien: interrupted"
+    assert child.returncode == code
+
+
+_AT_THE_END = """
+import atexit, os, signal, sys
+from mien.__main__ import main
+atexit.register(os.kill, os.getpid(), {number})
+sys.argv = ["mien", "schema"]
+main()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_after_the_work_ends_without_a_traceback(number: signal.Signals, code: int) -> None:
+    program = _AT_THE_END.format(number=int(number))
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert json.loads(child.stdout)
+    assert not child.stderr
+    assert child.returncode == code
 
 
 def _decoders_of(process: int) -> list[Path]:

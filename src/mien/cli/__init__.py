@@ -14,13 +14,11 @@ import io
 import json
 import logging
 import os
-import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Mapping, Sequence
-from types import FrameType
+from dataclasses import replace
 from typing import Any, TextIO
 
 import click
@@ -30,6 +28,7 @@ from mien.cpus import limit_libraries
 from mien.errors import MienError, OutputError, nearest_names
 from mien.files import OUTPUT_IS_INPUT, check_temporary_folder
 from mien.models.devices import DeviceWarning
+from mien.signals import INTERRUPTED_EXIT, handle_interrupts
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Detect the faces in photos and videos and report their emotions and age ranges."),
@@ -55,12 +54,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("mien.cli.export", "Write a trained network as one ONNX file with its card inside."),
 }
 """Command → (module that holds it, one line for the overview)."""
-
-
-INTERRUPTED_EXIT = 130
-"""Exit code after Ctrl-C; after another signal it is 128 + its number."""
-REPEAT_SECONDS = 1.0
-"""Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
 
 
 class LazyGroup(click.Group):
@@ -117,36 +110,32 @@ def cli(context: click.Context, json_errors: bool) -> None:
 
 
 def main() -> None:
-    """Entry point of the ``mien`` command."""
+    """Run the command line with the arguments of the process, and end the process."""
+    interrupts = handle_interrupts()
     arguments = sys.argv[1:]
     limit_libraries(os.environ)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # what the encoding lacks is written as JSON would escape it, so that JSON lines stay JSON
             stream.reconfigure(errors=ESCAPE)
-    errors = ErrorOutput(wants_json(arguments, os.environ), _command_name(arguments))
+    errors = ErrorOutput(wants_json(arguments, os.environ))
     warnings.showwarning = _show_warning
     _silence_libraries()
-    interrupts = _InterruptHandler()
-    # a signal that the parent process ignored stays ignored
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupts)
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, interrupts)
     try:
+        errors = replace(errors, command=_command_name(arguments))
         code = cli.main(without_flag(arguments), standalone_mode=False, obj=errors)
         if sys.stdout is not None:
             sys.stdout.flush()
     except MienError as error:
         errors.print(error)
         code = 2 if error.code == OUTPUT_IS_INPUT else 1
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         errors.print(MienError("interrupted", code=INTERRUPTED))
         code = INTERRUPTED_EXIT
     except click.ClickException as error:
         errors.print_click_error(error)
         code = error.exit_code
-    except ImportError:
+    except (ImportError, SystemError):
         # a module in C that is interrupted while it starts reports that as its own failure
         if not interrupts.received:
             raise
@@ -170,6 +159,7 @@ def main() -> None:
         code = 1
     if code == INTERRUPTED_EXIT:
         _exit_at_once(interrupts.exit_code)
+    interrupts.end_at_once()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -195,31 +185,6 @@ def _temporary_folder_error() -> OutputError | None:
     except OutputError as error:
         return error
     return None
-
-
-class _InterruptHandler:
-    """Raises `KeyboardInterrupt` once; a second signal, later than `REPEAT_SECONDS`, ends the process at once.
-
-    Attributes:
-        exit_code: of the process after the first signal: 130 for SIGINT, 143 for SIGTERM.
-    """
-
-    def __init__(self) -> None:
-        self._first: float | None = None
-        self.exit_code = INTERRUPTED_EXIT
-
-    @property
-    def received(self) -> bool:
-        """Whether an interrupt has arrived."""
-        return self._first is not None
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if self._first is None:
-            self._first, self.exit_code = now, 128 + number
-            raise KeyboardInterrupt
-        if now - self._first > REPEAT_SECONDS:
-            os._exit(self.exit_code)
 
 
 def _silence_libraries() -> None:
