@@ -13,7 +13,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _report_interrupt()
         raise SystemExit(interrupts.exit_code) from None
-    run()
+    try:
+        run(interrupts)
+    finally:
+        interrupts.end_at_once()
 
 
 def _report_interrupt() -> None:

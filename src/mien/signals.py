@@ -25,8 +25,8 @@ _RAISE_AGAIN_SECONDS = 0.02
 class InterruptHandler:
     """Raises `KeyboardInterrupt` once; a second signal, later than `REPEAT_SECONDS`, ends the process at once.
 
-    Python drops an exception that is raised in a finalizer or a callback, such as those that each import runs, and prints
-    its traceback. A `KeyboardInterrupt` that is lost in this way is raised again a moment later.
+    Python drops an exception that is raised in a finalizer or a callback, such as those that each import runs, and
+    prints its traceback. A `KeyboardInterrupt` that is lost in this way is raised again a moment later.
 
     Attributes:
         exit_code: of the process after the first signal: 130 for SIGINT, 143 for SIGTERM.
@@ -35,6 +35,7 @@ class InterruptHandler:
     def __init__(self) -> None:
         self._first: float | None = None
         self._work_is_done = False
+        self._next_hook = sys.unraisablehook
         self.exit_code = INTERRUPTED_EXIT
 
     @property
@@ -47,6 +48,7 @@ class InterruptHandler:
         self._work_is_done = True
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle one signal."""
         now = time.monotonic()
         if self._work_is_done:
             os._exit(128 + number)
@@ -59,7 +61,7 @@ class InterruptHandler:
     def on_unraisable(self, dropped: UnraisableHookArgs) -> None:
         """Hook of exceptions that Python drops (`sys.unraisablehook`)."""
         if not (self.received and issubclass(dropped.exc_type, KeyboardInterrupt)):
-            sys.__unraisablehook__(dropped)
+            self._next_hook(dropped)
             return
         # later, and by a signal: raised here it would be dropped as well
         timer = threading.Timer(_RAISE_AGAIN_SECONDS, self._raise_again)
@@ -78,19 +80,14 @@ class InterruptHandler:
 def handle_interrupts() -> InterruptHandler:
     """Let Ctrl-C and SIGTERM raise `KeyboardInterrupt`; a signal that the parent process ignored stays ignored.
 
-    Returns:
-        The handler; that of the call before, where there was one.
+    A handler of an earlier call is replaced.
     """
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    for handler in handlers:
-        if isinstance(handler, InterruptHandler):
-            return handler
     interrupts = InterruptHandler()
     sys.unraisablehook = interrupts.on_unraisable
-    if handlers[0] is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupts)
-    if handlers[1] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, interrupts)
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        handler = signal.getsignal(number)
+        if handler is default or isinstance(handler, InterruptHandler):
+            signal.signal(number, interrupts)
     return interrupts
 
 

@@ -28,7 +28,7 @@ from mien.cpus import limit_libraries
 from mien.errors import MienError, OutputError, nearest_names
 from mien.files import OUTPUT_IS_INPUT, check_temporary_folder
 from mien.models.devices import DeviceWarning
-from mien.signals import INTERRUPTED_EXIT, handle_interrupts
+from mien.signals import INTERRUPTED_EXIT, InterruptHandler, handle_interrupts
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Detect the faces in photos and videos and report their emotions and age ranges."),
@@ -109,9 +109,9 @@ def cli(context: click.Context, json_errors: bool) -> None:
         context.obj = ErrorOutput(json_errors, context.invoked_subcommand)
 
 
-def main() -> None:
-    """Run the command line with the arguments of the process, and end the process."""
-    interrupts = handle_interrupts()
+def main(interrupts: InterruptHandler | None = None) -> None:
+    """Run the command line with the arguments of the process, and exit; without a handler of signals it makes one."""
+    interrupts = interrupts or handle_interrupts()
     arguments = sys.argv[1:]
     limit_libraries(os.environ)
     for stream in (sys.stdout, sys.stderr):
@@ -159,7 +159,6 @@ def main() -> None:
         code = 1
     if code == INTERRUPTED_EXIT:
         _exit_at_once(interrupts.exit_code)
-    interrupts.end_at_once()
     sys.exit(code if isinstance(code, int) else 0)
 
 
