@@ -44,14 +44,32 @@ WITH_TRAINING = (
     "test_statistics", "training/", "tuning/",
 )  # fmt: skip
 """Folders and test files below tests/ for which "all" is needed; the others run in every environment."""
-PINNED = ("test_docs", "test_docstring_examples", "test_extras", "test_house", "test_release")
-"""Test files that hold for the versions in constraints.txt alone, or need the checkout."""
+PINNED = (
+    "datasets/test_croissant",
+    "test_docs",
+    "test_docstring_examples",
+    "test_extras",
+    "test_house",
+    "test_release",
+)
+"""Test files that hold for the versions in constraints.txt alone, need the checkout, or a package without wheels
+(mlcroissant asks for one)."""
 QUICK = (
     "batch/", "datasets/test_prepared_file", "detect/", "draw/test_video_page", "media/test_image", "media/test_video",
     "models/test_session", "pipeline/test_jobs", "results/", "server/", "training/test_ranks",
 )  # fmt: skip
 """With --quick: what is nearest to the dependencies, from pictures, videos and tables to the service."""
-TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "httpx2", "httpx", "jsonschema", "scikit-image")
+TOOLS = (
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "httpx2",
+    "httpx",
+    "huggingface_hub",
+    "jsonschema",
+    "scikit-image",
+)
 """httpx is for the test client of old releases of Starlette."""
 UNPINNED_WARNINGS = ["-o", "filterwarnings="]
 """Warnings of packages as old as these are not ours to answer."""
