@@ -114,10 +114,10 @@ def main() -> None:
         for call in CALLS:
             command = f"{sys.executable} -m mien {call}"
             run = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, env=environment)
-            said = "<br>".join(re.sub(r"/\S*/tmp\w+|/tmp/\w+", "…", line) for line in run.stderr.splitlines())
+            message = "<br>".join(re.sub(r"/\S*/tmp\w+|/tmp/\w+", "…", line) for line in run.stderr.splitlines())
             done = sum(line.startswith("{") for line in run.stdout.splitlines())
             note = f" *({done} done)*" if done else ""
-            print(f"| `mien {call}` | {run.returncode} | {said.replace('|', '∣')}{note} |", flush=True)
+            print(f"| `mien {call}` | {run.returncode} | {message.replace('|', '∣')}{note} |", flush=True)
             if "Traceback" in run.stderr:
                 raise SystemExit(f"{call}: ended in a traceback:\n{run.stderr}")
     print("\n## Arrays\n\n| `mien.load_image(array)` | error |\n|---|---|")
@@ -125,10 +125,10 @@ def main() -> None:
         color = None if name == "no colour order" else "rgb"
         try:
             mien.load_image(array, color=color)
-            said = "nothing"
+            message = "nothing"
         except MienError as error:
-            said = f"{type(error).__name__}: {error}"
-        print(f"| {name} | {said.replace('|', '∣')} |")
+            message = f"{type(error).__name__}: {error}"
+        print(f"| {name} | {message.replace('|', '∣')} |")
 
 
 if __name__ == "__main__":

@@ -171,14 +171,14 @@ def main() -> None:
         folder = Path(name)
         make(folder)
         for case, call in CALLS:
-            code, said, done = answered(call, folder, url)
+            code, message, done = answered(call, folder, url)
             lines = [
                 re.sub(
                     r"/\S*/tmp\w+/?|/tmp/\w+/?|127\.0\.0\.1:\d\d\d+",
                     lambda m: "127.0.0.1" if "127" in m[0] else "",
                     line,
                 )
-                for line in said.splitlines()
+                for line in message.splitlines()
             ]
             shown = call.replace("FULL ", "").replace("SECOND ", "").format(url="http://127.0.0.1")
             note = f" *({done})*" if done else ""

@@ -91,10 +91,10 @@ def throughput(data: Path, photos: int, rounds: int, folder: Path) -> dict[str, 
             load, before = machine_load.load(), cpu_seconds()
             seconds = run(source, target, "--workers", workers)
             cpu = cpu_seconds() - before
-            told = json.loads((target / "manifest.json").read_text())
+            reported = json.loads((target / "manifest.json").read_text())
             row = {"workers": workers, "seconds": round(seconds, 2), "per_second": round(photos / seconds, 2)}
             row |= {"cpu_seconds": round(cpu, 2), "per_cpu_second": round(photos / cpu, 2)}
-            rows.append(row | {"load": round(load, 1), "faces": told["counts"]["faces"]})
+            rows.append(row | {"load": round(load, 1), "faces": reported["counts"]["faces"]})
             print(rows[-1], flush=True)
     same = parts(folder / "out-1-0") == parts(folder / "out-2-0")
     size = sum(map(len, parts(folder / "out-1-0").values()))
@@ -148,7 +148,7 @@ def buckets(count: int, servers: Path, folder: Path) -> dict[str, Any]:
     local = folder / "local"
     run(photos, local, "--shard-size", 8)
     expected = [_renamed(one, str(photos)) for one in parts(local).values()]
-    told = {}
+    reported = {}
     for scheme, (program, *options) in SERVERS.items():
         log = (folder / f"{scheme}.log").open("wb")
         server = subprocess.Popen([servers / program, *options], stdout=log, stderr=subprocess.STDOUT)
@@ -176,14 +176,14 @@ def buckets(count: int, servers: Path, folder: Path) -> dict[str, Any]:
                 made[name] = {path.removeprefix(f"bucket/{name}/"): bucket.cat(path) for path in paths}
             same = [_renamed(one, "bucket/photos") for one in made["whole"].values()] == expected
             shards = sum(name.startswith("inputs/") for name in made["whole"])
-            told[scheme] = {"shards": shards, "finished_before": before, "equal": made["whole"] == made["stopped"]}
-            told[scheme] |= {"as_local": same, "server": f"{program} {_version(servers, program)}"}
-            print(scheme, told[scheme], flush=True)
+            reported[scheme] = {"shards": shards, "finished_before": before, "equal": made["whole"] == made["stopped"]}
+            reported[scheme] |= {"as_local": same, "server": f"{program} {_version(servers, program)}"}
+            print(scheme, reported[scheme], flush=True)
         finally:
             server.terminate()
             server.wait()
             log.close()
-    return {"photos": count, "packages": {name: version(name) for name in ("fsspec", "s3fs", "gcsfs")}, **told}
+    return {"photos": count, "packages": {name: version(name) for name in ("fsspec", "s3fs", "gcsfs")}, **reported}
 
 
 def _finished(bucket: Any) -> int:

@@ -73,7 +73,7 @@ def memory(path: Path) -> None:
 def peak() -> float:
     """Greatest resident memory so far, megabytes."""
     status = Path("/proc/self/status")
-    if status.exists():  # what getrusage tells begins with the parent's
+    if status.exists():  # what getrusage returns begins with the parent's
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
@@ -91,8 +91,8 @@ def main() -> None:
         for minutes in (1, 10):
             path = moving(Path(folder, f"{minutes}.mp4"), (640, 480), minutes * 1500)
             done = subprocess.run([sys.executable, __file__, "--memory", str(path)], capture_output=True, check=True)
-            told = json.loads(done.stdout)
-            print(f"640×480, {minutes:2} min: {told['frames']} frames, peak {told['peak_mb']:.0f} MB")
+            reported = json.loads(done.stdout)
+            print(f"640×480, {minutes:2} min: {reported['frames']} frames, peak {reported['peak_mb']:.0f} MB")
 
 
 if __name__ == "__main__":

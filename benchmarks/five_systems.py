@@ -39,7 +39,7 @@ def analysed(run: Path, pictures: dict[str, Path]) -> dict[str, Any]:
     row = ROWS.get(files.read_json(run / files.CONFIG)["name"])
     weights = run / (files.LAST if row is not None and row.keep == "last" else files.BEST)
     recipe, _, _ = files.load_run(weights)
-    said: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "network": recipe.network,
         "source": get_network(recipe.network).source,
         "recipe": recipe.name,
@@ -50,11 +50,11 @@ def analysed(run: Path, pictures: dict[str, Path]) -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
-        said["parameters"] = export(weights, model, name=recipe.name).parameters
+        summary["parameters"] = export(weights, model, name=recipe.name).parameters
         analyzer = Analyzer(models=(model,), threads=1)
         for name, path in pictures.items():
-            said["photos"][name] = [face.to_dict() for face in analyzer.analyze(path)]
-    return said
+            summary["photos"][name] = [face.to_dict() for face in analyzer.analyze(path)]
+    return summary
 
 
 def main() -> None:

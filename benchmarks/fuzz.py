@@ -52,7 +52,7 @@ STARTING_SECONDS = 300.0
 MEMORY_MB = 1500
 """Of resident memory that may come on top of what the worker has after the valid inputs."""
 LONGEST = 200
-"""Characters that are told of a message."""
+"""Characters that are reported of a message."""
 _ROOM = 1 << 20
 _PULSE = struct.Struct("<4Q")  # inputs begun, taken, refused, length of the input that is being tried
 
@@ -240,7 +240,7 @@ def _where(error: BaseException) -> str:
 
 
 def worker(name: str, engine: str, seed: int, start: int, seconds: float, folder: Path) -> None:
-    """Runs inputs until the time is over; tells of findings in a file, a line each."""
+    """Runs inputs until the time is over; writes findings in a file, a line each."""
     os.environ["OMP_NUM_THREADS"] = "1"
     warnings.simplefilter("ignore")
     pulse = Pulse(folder / "pulse")
@@ -527,12 +527,12 @@ def main() -> None:
     if options.again:
         warnings.simplefilter("ignore")
         with OPEN:
-            told = again(options.again)
-        print(json.dumps(told, indent=1))
+            reported = again(options.again)
+        print(json.dumps(reported, indent=1))
         if options.json:
-            document = json.loads(options.json.read_text(encoding="utf-8")) | {"again": told}
+            document = json.loads(options.json.read_text(encoding="utf-8")) | {"again": reported}
             options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        raise SystemExit(bool(told["wrong"]))
+        raise SystemExit(bool(reported["wrong"]))
     if options.replay:
         name, file = options.replay
         with tempfile.TemporaryDirectory() as folder, OPEN:

@@ -345,7 +345,7 @@ def parquet_fields(folder: Path) -> Target:
 
 
 def _analysed(folder: Path) -> Callable[[bytes], None]:
-    """Loads a model file as a user's, and tells the emotion of one face with it."""
+    """Loads a model file as a user's, and reads the emotion of one face with it."""
     from mien.pipeline.analyzer import Analyzer
 
     picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
@@ -565,9 +565,9 @@ def progress(folder: Path) -> Target:
         rows.write_bytes(table)
         next(report.rglob(name)).write_bytes(data.replace(_HERE, call))
         with VideoJob(analyzer, paths, outputs, flush_seconds=0.0, resume=True) as run:
-            for told in run.reports():
-                if isinstance(told, MienError):
-                    raise told
+            for reported in run.reports():
+                if isinstance(reported, MienError):
+                    raise reported
 
     return Target("progress.json of an interrupted run: `--resume`", [seed.replace(call, _HERE)], one, "json")
 
@@ -601,7 +601,7 @@ def _planned(source: Path, size: int) -> Any:
     plan = make_plan(str(source), size=size)
     encode_plan(plan)
     analyzer = Analyzer(detector=OneFace(), models=(), threads=1)
-    told = 0
+    reported = 0
     for shard in plan.shards[:4]:
         done = analyse_shard(analyzer, AnalysisSettings(models=()), shard)
         part = done.tables["inputs"]
@@ -615,8 +615,8 @@ def _planned(source: Path, size: int) -> Any:
         cut = bool(rows) and rows[-1]["kind"] == "file"
         if not rows or (shard.inputs is not None and len(rows) != shard.inputs and not cut):
             raise _NotWholeError(f"{len(rows)} rows of {shard.inputs} inputs")
-        told += len(rows) - len(broken)
-    if not told:
+        reported += len(rows) - len(broken)
+    if not reported:
         raise InputError("none of the inputs could be analysed: every one is a row with an error")
     return plan
 
@@ -753,9 +753,9 @@ def _interrupted_batch(folder: Path) -> tuple[Path, Path, Callable[[], dict[str,
 
     def resumed() -> dict[str, bytes]:
         found = run(run_folder, resume=True)
-        told = json.loads((run_folder / "manifest.json").read_bytes())
-        if (told["state"], told["counts"]["inputs"]) != ("finished", 8) or found.keys() != expected.keys():
-            raise _NotWholeError(f"{told['state']}, {told['counts']}, {sorted(found)}")
+        reported = json.loads((run_folder / "manifest.json").read_bytes())
+        if (reported["state"], reported["counts"]["inputs"]) != ("finished", 8) or found.keys() != expected.keys():
+            raise _NotWholeError(f"{reported['state']}, {reported['counts']}, {sorted(found)}")
         return {name: content for name, content in found.items() if content != expected[name]}
 
     return kept, run_folder, resumed
@@ -832,10 +832,10 @@ def requests(folder: Path) -> Target:
         answer = client.post(path, content=body, headers={"Content-Type": kind})
         if answer.status_code < 400:
             return
-        told = answer.json() if "json" in answer.headers.get("content-type", "") else None
-        if not isinstance(told, dict) or "detail" not in told or answer.status_code >= 500:
+        reported = answer.json() if "json" in answer.headers.get("content-type", "") else None
+        if not isinstance(reported, dict) or "detail" not in reported or answer.status_code >= 500:
             raise _NotOneProblemError(f"{path}: {answer.status_code}: {answer.text[:200]}")
-        raise InputError(told["detail"])
+        raise InputError(reported["detail"])
 
     return Target("HTTP requests: pictures, forms, JSON, deepface's shape", seeds, run)
 
@@ -865,8 +865,8 @@ def live(folder: Path) -> Target:
             socket.send_bytes(blank(24, 16))
             try:
                 while True:
-                    told = json.loads(socket.receive_text())
-                    if "faces" in told:
+                    reported = json.loads(socket.receive_text())
+                    if "faces" in reported:
                         return
             except WebSocketDisconnect as gone:
                 if gone.code in (1011, 1006):

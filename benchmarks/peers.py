@@ -109,7 +109,7 @@ def install(bench: Bench) -> None:
 
 
 def plain(error: Failed, bench: Bench) -> str:
-    """What a package said, its first sentence, without this machine's folders."""
+    """What a package printed, its first sentence, without this machine's folders."""
     text = str(error).replace(str(bench.work), "…").replace(str(bench.environments), "…")
     text = "".join(letter for letter in text if letter.isascii() or letter == "…")
     first = text.split(". ")[0]
@@ -189,7 +189,7 @@ def cold(bench: Bench, rounds: int) -> None:
             "peak_mb": max(one.peak_mb for one in seen),
             "faces": seen[-1].answer["faces"],
         }
-        told(peer, "cold", times, "s")
+        print_ratios(peer, "cold", times, "s")
         bench.save()
 
 
@@ -207,7 +207,7 @@ def importing(bench: Bench, peer: Peer, rounds: int) -> dict[str, Any]:
     return {"ms": spread(walls), "cpu_ms": spread(cpus)}
 
 
-def told(peer: Peer, what: str, times: dict[str, Any], unit: str) -> None:
+def print_ratios(peer: Peer, what: str, times: dict[str, Any], unit: str) -> None:
     wall, cpu = times[unit]["median"], times[f"cpu_{unit}"]["median"]
     ratio, busy = times["ratio"]["median"], times["cpu_ratio"]["median"]
     print(f"{peer.title}, {what}: {wall:.2f} {unit} (× {ratio:.1f}), processor {cpu:.2f} (× {busy:.1f})", flush=True)
@@ -224,7 +224,7 @@ def warm(bench: Bench, rounds: int, modes: list[str]) -> None:
                     row = bench.row(peer).setdefault("warm", {})
                     row[mode] = {name: one_photo(mine, other, str(path), rounds) for name, path in bench.paths.items()}
                     row[mode]["peak_mb"] = other.peak_mb()
-                told(peer, mode, row[mode]["astronaut"], "ms")
+                print_ratios(peer, mode, row[mode]["astronaut"], "ms")
                 bench.save()
 
 
@@ -270,7 +270,7 @@ def batch(bench: Bench, rounds: int) -> None:
 
                 times = costs(*paired(theirs, lambda ask=ask: ask(mine), rounds), "s")
                 bench.row(peer)["batch"] = {"photos": len(paths), "faces": faces, **times}
-                told(peer, f"{len(paths)} photos", times, "s")
+                print_ratios(peer, f"{len(paths)} photos", times, "s")
                 bench.save()
 
 

@@ -86,15 +86,15 @@ def ours(part: Dataset) -> Classify:
     def classify(faces: NDArray[np.uint8]) -> Heads:
         from dataclasses import replace
 
-        told = predict(model, replace(part, images=faces))
-        return {head: (list(labels), told[head]) for head, labels in model.heads.items()}
+        reported = predict(model, replace(part, images=faces))
+        return {head: (list(labels), reported[head]) for head, labels in model.heads.items()}
 
     return classify
 
 
 def theirs(served: Served, work: Path) -> Classify:
     def classify(faces: NDArray[np.uint8]) -> Heads:
-        given, out = work / "faces.raw", work / "told"
+        given, out = work / "faces.raw", work / "reported"
         faces.tofile(given)
         heads = served.ask(op="score", faces=str(given), n=len(faces), side=faces.shape[1], out=str(out))["heads"]
         return {
@@ -125,8 +125,8 @@ def classification(
             table = scored(classify(faces), part)
             row["classifiers"][name] = {key: share(table[key].correct) for key in ("fer2013", "ferplus7")}
         rows.append(row)
-        told = {name: f"{one['ferplus7']['share']:.3f}" for name, one in row["classifiers"].items()}
-        print(row["disturbance"], strength, told, flush=True)
+        reported = {name: f"{one['ferplus7']['share']:.3f}" for name, one in row["classifiers"].items()}
+        print(row["disturbance"], strength, reported, flush=True)
     return rows
 
 
@@ -154,7 +154,7 @@ def spoiled(
         out = photo.copy()
         out[place] = disturb(photo[place][None], how, strength, seed=i)[0]
         return out
-    # so is sigma told for a face of 48 pixels
+    # so is sigma reported for a face of 48 pixels
     strength = strength * width / photo.shape[1] if how.name == "blur" else strength
     return disturb(photo[None], how, strength, seed=i)[0]
 

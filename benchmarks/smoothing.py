@@ -15,7 +15,7 @@ not a face that moves.
 Clip: scikit-image's astronaut, moved, turned, lit and coarsened at random, as the emotion network sees it; the
 expression never changes, so every change of the label is wrong.
 Votes: stationary sequences whose true share is known; how often the 95 % interval holds it, and how often a majority is
-told.
+reported.
 Ages (with --data, a file of `mien data prepare fairface/ --crop age`): validation faces, each as twelve damaged frames.
 """
 
@@ -88,8 +88,8 @@ def keep_of(fps: int, constant: float) -> float:
     return math.exp(-1 / fps / constant) if constant else 0.0
 
 
-def told(rng: np.random.Generator, truth: NDArray[np.int64], fps: int, kind: str) -> NDArray[np.float32]:
-    """What the network says of each frame: (n, 8) probabilities."""
+def noisy_rows(rng: np.random.Generator, truth: NDArray[np.int64], fps: int, kind: str) -> NDArray[np.float32]:
+    """What the network predicts for each frame: (n, 8) probabilities."""
     strength, slow, constant, quick = NOISE[kind]
     logits = strength * np.eye(K)[truth] + slow * fading(rng, len(truth), K, keep_of(fps, constant))
     logits += quick * rng.standard_normal(logits.shape)
@@ -155,7 +155,7 @@ def flicker() -> list[dict[str, Any]]:
         for fps in FPS:
             rng = np.random.default_rng(3)
             truth = shown(rng, fps, SECONDS)
-            emotions = told(rng, truth, fps, kind)
+            emotions = noisy_rows(rng, truth, fps, kind)
             found = {f"live {name}": one for name, one in followed(emotions, fps, live=True).items()}
             found |= {f"file {name}": one for name, one in followed(emotions, fps, live=False).items()}
             found["frame"] = found.pop("live frame")
@@ -205,7 +205,7 @@ def choices() -> list[dict[str, Any]]:
         for options in all_options:
             rng = np.random.default_rng(3)
             truth = shown(rng, 25, SECONDS)
-            labels = followed(told(rng, truth, 25, "strong"), 25, live=how == "live", **options)
+            labels = followed(noisy_rows(rng, truth, 25, "strong"), 25, live=how == "live", **options)
             late = delays(labels["stable"], truth, 25)
             rows.append(
                 {
@@ -232,7 +232,7 @@ def starts() -> dict[str, dict[str, float]]:
     fade = math.exp(-1 / 25 / 0.5)
     right: dict[str, dict[str, float]] = {"held": {}, "weighed": {}}
     truth = np.repeat(rng.integers(K, size=tracks), n)
-    emotions = told(rng, truth, 25, "strong").astype(np.float64).reshape(tracks, n, K)
+    emotions = noisy_rows(rng, truth, 25, "strong").astype(np.float64).reshape(tracks, n, K)
     truth = truth[::n]
     plain = weighed = emotions[:, 0]
     mass = 1 - fade
@@ -598,7 +598,7 @@ def speed() -> dict[str, float]:
         for n in (1, 3, 10):
             rng = np.random.default_rng(1)
             truth = shown(rng, 25, 100)
-            emotions = np.stack([told(rng, truth, 25, "strong") for _ in range(n)], axis=1)
+            emotions = np.stack([noisy_rows(rng, truth, 25, "strong") for _ in range(n)], axis=1)
             frames = []
             for row in emotions[:1000]:
                 corner = rng.uniform(0, 400, (n, 2))

@@ -196,7 +196,7 @@ def grown(looks: list[dict[str, Any]]) -> list[str]:
     for name in ("threads", "descriptors"):
         if max(one[name] for one in rest) > first[name]:
             wrong.append(f"{name} grew from {first[name]} to {max(one[name] for one in rest)}")
-    # people come and go, so that the least of early and late stretches is compared: one with nobody in the picture
+    # people come and go, so that the least of early and late stretches is compared: one with no one in the picture
     for name in ("live", "state_bytes"):
         early, late = (min(one[name] for one in part) for part in (rest[: len(rest) // 4], rest[-len(rest) // 4 :]))
         if late > 1.5 * max(early, 1):
@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.frames < 5 * EVERY:
-        raise SystemExit(f"--frames: at least {5 * EVERY:,}, so that something can be told")
+        raise SystemExit(f"--frames: at least {5 * EVERY:,}, so that something can be reported")
     cv2.setNumThreads(1)
     began = time.perf_counter()
     looks = soak(options.frames, options.detect_every)

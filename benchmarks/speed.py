@@ -5,7 +5,7 @@
 
 The picture is scikit-image's astronaut: 512×512 as a JPEG for whole processes, and its face pasted into a 640×480 frame
 for warm times. Whole processes are started afresh, the first start is not counted; warm times are medians, one thread
-unless said otherwise. Times are wall clock, so run it on a machine that does nothing else.
+unless stated otherwise. Times are wall clock, so run it on a machine that does nothing else.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python benchmarks/together.py --data fer2013.parquet --json together.json
 
 The emotion-cpu recipe on a part of FER2013 and for a few epochs: not to train well, but to see whether two processes
-(gloo, `torchrun --nproc-per-node 2`) end within the noise of one, which the spread over seeds tells.
+(gloo, `torchrun --nproc-per-node 2`) end within the noise of one, which the spread over seeds shows.
 """
 
 from __future__ import annotations

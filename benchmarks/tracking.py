@@ -3,10 +3,9 @@
     python benchmarks/tracking.py --json docs/results/tracking.json
 
 Scenes (`benchmarks/scenarios.py`, `benchmarks/sequences.py`): people made of two public-domain portraits before
-pictured backgrounds, 640×480, 25 frames per second unless said otherwise, several variants a scene. Faces are found by
-the default detector, scene cuts by `SceneCutDetector`; parameters were chosen on the variants 1–6, these here are
-others.
-Scene cuts alone are measured by `benchmarks/scene_cuts.py`.
+pictured backgrounds, 640×480, 25 frames per second unless stated otherwise, several variants per scene. Faces are
+detected by the default detector, scene cuts by `SceneCutDetector`; parameters were chosen on the variants 1–6, these
+here are others. Scene cuts alone are measured by `benchmarks/scene_cuts.py`.
 Times are processor time of one thread; still, run it on a machine that does nothing else.
 """
 

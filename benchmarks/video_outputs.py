@@ -56,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
-        def told(what: str, took: tuple[float, float], each: tuple[float, str], path: Path | None = None) -> None:
+        def show(what: str, took: tuple[float, float], each: tuple[float, str], path: Path | None = None) -> None:
             size = f"{path.stat().st_size / 1e6:.2f} MB" if path else ""
             one = f"{took[0] / each[0] * 1e3:.2f} ms ({took[1] / each[0] * 1e3:.2f} of the processor) {each[1]}"
             print(f"{what:34} {took[0]:6.2f} s  {one:58} {size}")
@@ -64,14 +64,14 @@ def main() -> None:
         for kind, suffix in ((CsvRows, "csv"), (JsonlRows, "jsonl"), (ParquetRows, "parquet"), (RawRows, "rows")):
             path = folder / f"a.{suffix}"
             took = best(lambda kind=kind, path=path: write(kind(path), rows))
-            told(f"{count:,} rows, {kind.__name__}", took, (count / 1000, "a 1,000 rows"), path)
+            show(f"{count:,} rows, {kind.__name__}", took, (count / 1000, "a 1,000 rows"), path)
 
         def draw() -> None:
             overlay = VideoOverlay()
             for frame in frames:
                 overlay.draw(frame)
 
-        told("100 frames 640×480, 2 faces drawn", best(draw), (200, "a face"))
+        show("100 frames 640×480, 2 faces drawn", best(draw), (200, "a face"))
 
         def encode() -> None:
             with AnnotatedVideo(folder / "a.mp4") as video:
@@ -81,13 +81,13 @@ def main() -> None:
                     if i % 50 == 49:
                         video.flush()
 
-        told("500 frames 640×480, 2 faces, MP4", best(encode), (500, "a frame"), folder / "a.mp4")
+        show("500 frames 640×480, 2 faces, MP4", best(encode), (500, "a frame"), folder / "a.mp4")
         for suffix in ("png", "svg"):
             path = folder / f"t.{suffix}"
             took = best(lambda path=path: save_timeline(report, path, track=1))
-            told(f"{count:,} frames, timeline {suffix}", took, (1, "a picture"), path)
+            show(f"{count:,} frames, timeline {suffix}", took, (1, "a picture"), path)
         page = folder / "r.html"
-        told(f"{count:,} frames, page", best(lambda: write_html(report, page)), (1, "a page"), page)
+        show(f"{count:,} frames, page", best(lambda: write_html(report, page)), (1, "a page"), page)
 
 
 if __name__ == "__main__":

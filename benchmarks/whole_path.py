@@ -1,4 +1,4 @@
-"""Where the time goes from a file to what is told of its faces, before and after each change that made it shorter.
+"""Where the time goes from a file to what is reported of its faces, before and after each change that made it shorter.
 
     python benchmarks/whole_path.py --json docs/results/whole_path.json
     python benchmarks/whole_path.py --commits HEAD~1,HEAD --rounds 3
@@ -145,7 +145,7 @@ def parts(folder: Path) -> dict[str, dict[str, float]]:
         model._session = Timed(f"{name} network", model._session)
     mien.pipeline.analyzer.load_image = timed("decoding", mien.pipeline.analyzer.load_image)
     mien.predict.classify.crop_faces = timed("crops, turned upright", mien.predict.classify.crop_faces)
-    told = {}
+    reported = {}
     for case in ("portrait", "crowd", "large"):
         path, runs = str(folder / f"{case}.jpg"), 4 * REPEATS[case]
         analyzer.analyze(path)
@@ -155,8 +155,8 @@ def parts(folder: Path) -> dict[str, dict[str, float]]:
             analyzer.analyze(path)
         whole = (time.process_time_ns() - start) / 1e6
         spent["the rest"] = whole - sum(spent.values())
-        told[case] = {name: ms / runs for name, ms in spent.items()}
-    return told
+        reported[case] = {name: ms / runs for name, ms in spent.items()}
+    return reported
 
 
 def serve(folder: Path) -> None:
@@ -208,7 +208,7 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit("a worker ended: see what it said above")
+            raise SystemExit("a worker ended: see its messages above")
         return line
 
     def close(self) -> None:
@@ -242,7 +242,7 @@ def main() -> None:
 
     chosen = CHANGES if options.commits is None else tuple((one, one) for one in options.commits.split(","))
     about = machine()
-    told: dict[str, list[list[float]]] = {case: [[] for _ in chosen] for case in CASES}
+    reported: dict[str, list[list[float]]] = {case: [[] for _ in chosen] for case in CASES}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         workers = []
@@ -253,22 +253,22 @@ def main() -> None:
             order = list(range(len(workers)))
             for case in CASES:
                 for i in order if turn % 2 == 0 else order[::-1]:
-                    told[case][i].append(workers[i].ask(case))
+                    reported[case][i].append(workers[i].ask(case))
         inside = [workers[i].ask("parts") for i in (0, -1)]
     rows = [
         {
             "commit": commit,
             "change": change,
-            "ms": {case: statistics.median(told[case][i]) for case in CASES},
-            "least_ms": {case: min(told[case][i]) for case in CASES},
+            "ms": {case: statistics.median(reported[case][i]) for case in CASES},
+            "least_ms": {case: min(reported[case][i]) for case in CASES},
             "of_before": {
-                case: statistics.median(a / b for a, b in zip(told[case][i], told[case][i - 1], strict=True))
+                case: statistics.median(a / b for a, b in zip(reported[case][i], reported[case][i - 1], strict=True))
                 for case in CASES
             }
             if i
             else None,
             "of_first": {
-                case: statistics.median(a / b for a, b in zip(told[case][i], told[case][0], strict=True))
+                case: statistics.median(a / b for a, b in zip(reported[case][i], reported[case][0], strict=True))
                 for case in CASES
             },
         }

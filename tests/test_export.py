@@ -175,7 +175,7 @@ def test_a_shipped_model_with_a_wrong_hash(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(catalog, "MODELS", wrong)
     with pytest.raises(ModelError, match="pip install --force-reinstall"):
         read_model("emotion")
-    gone = ShippedModel("gone.onnx", "0" * 64, "emotion", "")
+    gone = ShippedModel("gone.onnx", "0" * 64, "emotion", "", ())
     monkeypatch.setattr(catalog, "MODELS", {"gone": gone})
     with pytest.raises(MissingFileError, match="install mien again"):
         read_model("gone")

@@ -49,9 +49,9 @@ def small(faces: Dataset) -> bytes:
 def test_it_says_nearly_the_same_from_a_quarter_of_the_bytes(small: bytes, faces: Dataset) -> None:
     before, after = Model(read_model("emotion"), threads=1), Model(small, threads=1)
     assert len(small) < 0.3 * len(read_model("emotion"))
-    told = [model(faces.images)["ferplus"] for model in (before, after)]
-    assert 0 < np.abs(told[0] - told[1]).max() < 0.35
-    assert np.abs(told[0] - told[1]).mean() < 0.02
+    reported = [model(faces.images)["ferplus"] for model in (before, after)]
+    assert 0 < np.abs(reported[0] - reported[1]).max() < 0.35
+    assert np.abs(reported[0] - reported[1]).mean() < 0.02
 
 
 def test_the_card_tells_of_it_and_holds_no_score_of_the_other(small: bytes) -> None:
@@ -97,11 +97,11 @@ def test_what_cannot_be_quantised_is_said(faces: Dataset, small: bytes) -> None:
 
 def test_the_command_writes_scores_and_refuses_a_loss(faces: Dataset, tmp_path: Path) -> None:
     data = write_prepared(faces, tmp_path / "faces.parquet")
-    out, told = tmp_path / "small.onnx", tmp_path / "told.json"
+    out, reported = tmp_path / "small.onnx", tmp_path / "reported.json"
     call = ["quantize", "emotion", "--data", str(data), "--images", "16", "--threads", "1"]
-    done = CliRunner().invoke(cli, [*call, "--max-loss", "100", "--out", str(out), "--json", str(told)])
+    done = CliRunner().invoke(cli, [*call, "--max-loss", "100", "--out", str(out), "--json", str(reported)])
     assert done.exit_code == 0, done.output
-    document = json.loads(told.read_text())
+    document = json.loads(reported.read_text())
     assert document["bytes"][1] < document["bytes"][0]
     scores = Model(out, threads=1).card.scores
     assert scores["results"]["fer2013"]["accuracy"] == document["losses"]["test"]["fer2013"]["after"]

@@ -76,8 +76,8 @@ def licences_page() -> str:
     """What has to be looked at first, then everything."""
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8"))
     for row in rows:
-        row["said"] = DECLARED.get(canonical(row["name"]), row["licence"])
-    special = [row for row in rows if not permissive(row["said"]) or canonical(row["name"]) in FLAGGED]
+        row["stated"] = DECLARED.get(canonical(row["name"]), row["licence"])
+    special = [row for row in rows if not permissive(row["stated"]) or canonical(row["name"]) in FLAGGED]
     lines = [
         "# Licences",
         "",

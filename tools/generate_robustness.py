@@ -11,7 +11,7 @@ from mien.models.catalog import MODELS
 WIDTH, HEIGHT, COLUMNS = 240, 180, 4
 LEFT, TOP, RIGHT, BOTTOM = 36, 26, 10, 30
 COLOURS = ("#000000", "#d55e00", "#e69f00", "#0072b2", "#009e73", "#cc79a7")
-"""Okabe and Ito's, told apart by most colour-blind readers; Mien is black."""
+"""Okabe and Ito's, reported apart by most colour-blind readers; Mien is black."""
 
 Row = dict[str, Any]
 

@@ -240,12 +240,12 @@ def test(one: Environment, python: Path, sdist: Path, folder: Path, options: arg
 
 
 def counted(text: str) -> dict[str, int]:
-    """How many tests passed, failed and so on, from what pytest said."""
+    """How many tests passed, failed and so on, from pytest's output."""
     return {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", last_line(text))}
 
 
 def failed(text: str) -> list[str]:
-    """Names of the tests that failed, from what pytest said."""
+    """Names of the tests that failed, from pytest's output."""
     return re.findall(r"^(?:FAILED|ERROR) (tests/.*?)(?: - .*)?$", text, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Makes an environment for each package, and says how large it is."""
+"""Makes an environment for each package, and reports how large it is."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Whole:
 
 
 def whole(run: list[str], home: Path, limit: float = 300) -> Whole:
-    """Start a process and wait for it; `Failed` where it ends badly, with the last line of what it said."""
+    """Start a process and wait for it; `Failed` where it ends badly, with the last line of its output."""
     start = time.perf_counter()
     with (home / "errors.txt").open("w+b") as errors:
         child = subprocess.Popen(
@@ -86,11 +86,11 @@ def whole(run: list[str], home: Path, limit: float = 300) -> Whole:
         child.returncode = os.waitstatus_to_exitcode(status)
         child.stdout.close()
         errors.seek(0)
-        said = errors.read().decode(errors="replace").strip().splitlines()
+        message = errors.read().decode(errors="replace").strip().splitlines()
     answers = [line[len(MARK) :] for line in out.decode(errors="replace").splitlines() if line.startswith(MARK)]
     answer = json.loads(answers[-1]) if answers else {}
     if status or "error" in answer:
-        raise Failed(str(answer.get("error") or (said[-1] if said else f"ended with {child.returncode}")))
+        raise Failed(str(answer.get("error") or (message[-1] if message else f"ended with {child.returncode}")))
     return Whole(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, answer)
 
 
@@ -169,8 +169,8 @@ class Served:
             part = os.read(self._child.stdout.fileno(), 65536)
             if not part:
                 self._errors.seek(0)
-                said = self._errors.read().decode(errors="replace").strip().splitlines()
-                raise Failed(said[-1] if said else "it ended without a word")
+                message = self._errors.read().decode(errors="replace").strip().splitlines()
+                raise Failed(message[-1] if message else "it ended without a word")
             self._buffer += part
 
 

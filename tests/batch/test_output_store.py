@@ -41,15 +41,15 @@ def test_a_run_of_something_else_is_not_resumed(photos: Path, tmp_path: Path) ->
     settings = load_setup(AnalysisSettings(detection=DetectionOptions(min_face=40))).describe()
     OutputStore(open_output_folder(where), plan, settings, resume=False)
     other = load_setup(AnalysisSettings(detection=DetectionOptions(min_face=60))).describe()
-    for ours, told, resume, said in (
+    for ours, reported, resume, message in (
         (plan, settings, False, "add --resume"),
         (plan, other, True, "min_face: 40, now 60"),
         (plan, load_setup(AnalysisSettings()).describe(), True, "min_face: 40, now None"),
         (make_plan(str(photos), size=3), settings, True, "shard_size: 4, now 3"),
         (replace(plan, digest="0"), settings, True, "sizes or times"),
     ):
-        with pytest.raises(InputError, match=said) as caught:
-            OutputStore(open_output_folder(where), ours, told, resume=resume)
+        with pytest.raises(InputError, match=message) as caught:
+            OutputStore(open_output_folder(where), ours, reported, resume=resume)
         assert "\n" not in str(caught.value)
     Path(where, "manifest.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
@@ -82,7 +82,7 @@ def test_the_manifest_names_models_and_plan(photos: Path, tmp_path: Path) -> Non
         load_setup(AnalysisSettings(models=("emotion",))).describe(),
         resume=False,
     )
-    told = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert told["plan"]["sha256"] == plan.digest
-    assert set(told["settings"]["sha256"]) == {"emotion"}
-    assert told["state"] == "running"
+    reported = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert reported["plan"]["sha256"] == plan.digest
+    assert set(reported["settings"]["sha256"]) == {"emotion"}
+    assert reported["state"] == "running"

@@ -58,7 +58,7 @@ def test_tables_without_pictures_are_skipped_and_reported(photos: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "said"),
+    ("name", "kind", "message"),
     [
         ("nowhere", MissingFileError, "no such file or folder"),
         ("empty", MissingFileError, "no picture, video"),
@@ -75,7 +75,7 @@ def test_tables_without_pictures_are_skipped_and_reported(photos: Path, tmp_path
     ],
 )
 def test_sources_that_cannot_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: type[MienError], said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: type[MienError], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
@@ -85,6 +85,6 @@ def test_sources_that_cannot_be(
     Path("torn.tar").write_bytes(b"no tar" * 200)
     Path("blank.txt").write_text("\n \n")
     Path("binary.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(kind, match=message) as caught:
         make_plan(name)
     assert "\n" not in str(caught.value)

@@ -61,8 +61,8 @@ def test_killed_at_ten_random_moments(source: Path, whole: dict[str, bytes], tmp
             run.communicate(timeout=LIMIT)
         seen.append(len(list(target.glob("inputs/part-*"))))
     last = call(source, target, *OPTIONS, "--workers", 2, "--resume")
-    said = last.communicate(timeout=LIMIT)[1]
-    assert last.returncode == 1, said  # one photo is damaged
+    message = last.communicate(timeout=LIMIT)[1]
+    assert last.returncode == 1, message  # one photo is damaged
     assert seen == sorted(seen)
     assert seen[0] < 8
     assert parts(target) == whole
@@ -83,13 +83,13 @@ def test_interrupted(source: Path, tmp_path: Path, number: signal.Signals, code:
     run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
     _wait_for(lambda: list(tmp_path.glob("out/inputs/part-*")))
     os.killpg(run.pid, number)
-    said = run.communicate(timeout=LIMIT)[1]
+    message = run.communicate(timeout=LIMIT)[1]
     assert run.returncode == code
-    assert "the same call with --resume continues the run" in said
+    assert "the same call with --resume continues the run" in message
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"engine": "spark"}, "no engine 'spark'"),
         ({"workers": 0}, "at least one worker"),
@@ -99,8 +99,8 @@ def test_interrupted(source: Path, tmp_path: Path, number: signal.Signals, code:
         ({"settings": AnalysisSettings(models=("nobody",))}, "no model 'nobody'"),
     ],
 )
-def test_calls_that_cannot_be(source: Path, tmp_path: Path, options: dict[str, object], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_calls_that_cannot_be(source: Path, tmp_path: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         BatchRun(str(source), str(tmp_path / "out"), **options)  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
 
@@ -109,8 +109,8 @@ def test_a_target_that_cannot_be(source: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").touch()
     (tmp_path / "file").touch()
-    for target, said in (("full", "is not empty"), ("file", "is a file")):
-        with pytest.raises(InputError, match=said):
+    for target, message in (("full", "is not empty"), ("file", "is a file")):
+        with pytest.raises(InputError, match=message):
             BatchRun(str(source), str(tmp_path / target))
     with pytest.raises(InputError, match="lies inside the source"):
         BatchRun(str(source), str(source / "results"))

@@ -117,9 +117,9 @@ def test_a_served_package_answers(toy: Path, tmp_path: Path) -> None:
         assert answer["faces"] == 3
         assert len(answer["read_ms"]) == len(answer["analyze_ms"]) == 2
         assert one.ask(op="batch", paths=[str(photo)] * 4)["faces"] == 12
-        told = one.ask(op="score", faces=str(given), n=2, side=4, out=str(tmp_path / "told"))
-        assert told == {"heads": {"emotion": ["happy", "sad"]}}
-        assert np.fromfile(tmp_path / "told.emotion", np.float32).tolist() == [0, 1, 1, 0]
+        reported = one.ask(op="score", faces=str(given), n=2, side=4, out=str(tmp_path / "reported"))
+        assert reported == {"heads": {"emotion": ["happy", "sad"]}}
+        assert np.fromfile(tmp_path / "reported.emotion", np.float32).tolist() == [0, 1, 1, 0]
         (tmp_path / "rgb").write_bytes(bytes(2 * 6 * 3))
         found = one.ask(op="find", photo=str(tmp_path / "rgb"), height=2, width=6, min_face=1)
         assert found == {"centres": [[3.0, 1.0]]}
@@ -260,21 +260,21 @@ def test_the_peers_page_holds_the_figures(measured: Any) -> None:
     able = [one for one in measured["peers"].values() if "cold" in one]
     for one in able:
         rows = [line for line in page.splitlines() if line.startswith(f"| {one['title']} |")]
-        told = iter([[c.strip() for c in row.strip("|").split("|")] for row in rows])
-        start = next(told)
+        reported = iter([[c.strip() for c in row.strip("|").split("|")] for row in rows])
+        start = next(reported)
         assert start[2].startswith(f"{one['cold']['cpu_s']['median']:.2f} ")
         assert start[4].startswith(f"{one['cold']['s']['median']:.2f} ")
         assert start[6] == f"{one['cold']['peak_mb']:,.0f}"
         for mode, kind in (("one", "cpu_"), ("all", "")):
             if mode in one["warm"]:
-                row = next(told)
+                row = next(reported)
                 for place, name in ((1, "astronaut"), (3, "hopper"), (5, "crowd")):
                     seen = one["warm"][mode][name]
                     assert row[place].startswith(f"{seen[f'{kind}ms']['median']:,.1f} ")
                     assert row[place + 1].startswith(f"**{seen[f'{kind}ratio']['median']:.2f}**")
         if "batch" in one:
-            assert next(told)[1] == f"{one['batch']['faces'] / one['batch']['s']['median']:.1f}"
-        assert not list(told)
+            assert next(reported)[1] == f"{one['batch']['faces'] / one['batch']['s']['median']:.1f}"
+        assert not list(reported)
     for one in measured["peers"].values():
         if "cannot" in one:
             assert one["cannot"] in page
@@ -334,16 +334,16 @@ def test_the_robustness_page_holds_the_figures(robust: Any) -> None:
         lines = [line for line in text.split("\n## ")[0].splitlines() if line.startswith("| ")][1:]
         assert len(lines) == len(robust["classification"])
         for line, row in zip(lines, robust["classification"], strict=True):
-            told = [cell.strip().split(" ")[0] for cell in line.strip("|").split("|")][2:]
-            assert told == [f"{100 * row['classifiers'][name][key]['share']:.1f}" for name in names]
+            reported = [cell.strip().split(" ")[0] for cell in line.strip("|").split("|")][2:]
+            assert reported == [f"{100 * row['classifiers'][name][key]['share']:.1f}" for name in names]
     if "detection" not in robust:
         assert "Not measured" in page
         return
     finders = list(robust["detectors"])
     lines = [line for line in page.split("\n## Faces found")[1].splitlines() if line.startswith("| ")][1:]
     for line, row in zip(lines, robust["detection"], strict=True):
-        told = [cell.strip().split(" ")[0] for cell in line.strip("|").split("|")][2:]
-        assert told == [f"{100 * row['detectors'][name]['share']:.1f}" for name in finders]
+        reported = [cell.strip().split(" ")[0] for cell in line.strip("|").split("|")][2:]
+        assert reported == [f"{100 * row['detectors'][name]['share']:.1f}" for name in finders]
 
 
 def test_curves_are_where_the_figures_are(robust: Any) -> None:

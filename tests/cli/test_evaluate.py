@@ -122,13 +122,13 @@ def test_end_to_end_on_the_command_line(file: Path, tmp_path: Path) -> None:
 
 
 def test_calibrate_on_the_command_line(tmp_path: Path) -> None:
-    """Labels are drawn from what the model says at temperature 2: that is what it has to find."""
-    images = noise(400, 48, 48, 1, seed=8)
-    told = softmax(Model(read_model("emotion"), threads=1).logits(images)["fer2013"] / 2)
-    emotion = (told.cumsum(axis=1) < np.random.default_rng(0).uniform(size=(400, 1))).sum(axis=1).clip(0, 6)
-    split = np.array(["validation", "test"])[np.arange(400) // 300]
+    """Labels are drawn from what the model predicts at temperature 2: that is what it has to find."""
+    images = noise(800, 48, 48, 1, seed=8)
+    reported = softmax(Model(read_model("emotion"), threads=1).logits(images)["fer2013"] / 2)
+    emotion = (reported.cumsum(axis=1) < np.random.default_rng(0).uniform(size=(800, 1))).sum(axis=1).clip(0, 6)
+    split = np.array(["validation", "test"])[np.arange(800) // 700]
     info = DatasetInfo("fer2013", "fer2013")
-    data = Dataset(images, split, np.arange(400, dtype=np.int32), info, emotion=emotion.astype(np.int8))
+    data = Dataset(images, split, np.arange(800, dtype=np.int32), info, emotion=emotion.astype(np.int8))
     path = write_prepared(data, tmp_path / "f.parquet")
     code, out = run("calibrate", "emotion", "--data", path, "--threads", 1, "--json", tmp_path / "c.json",
                     "--out", tmp_path / "m.onnx")  # fmt: skip
@@ -143,7 +143,7 @@ def test_calibrate_on_the_command_line(tmp_path: Path) -> None:
     # without test images the card holds what the images of the fit score, not what an earlier card held
     alone = write_prepared(data[data.split == "validation"], tmp_path / "alone.parquet")
     assert run("calibrate", "emotion", "--data", alone, "--threads", 1, "--out", tmp_path / "a.onnx")[0] == 0
-    assert Model(tmp_path / "a.onnx", threads=1).card.scores["results"]["fer2013"]["n"] == 300
+    assert Model(tmp_path / "a.onnx", threads=1).card.scores["results"]["fer2013"]["n"] == 700
     assert run("calibrate", "emotion", "--data", tmp_path / "none.parquet")[0] == 1
     assert run("calibrate", tmp_path, "--data", path, "--out", tmp_path / "n.onnx")[0] == 2
 

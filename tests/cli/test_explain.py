@@ -145,10 +145,10 @@ def test_averages(data: Path, run: Path, tmp_path: Path) -> None:
 def test_regions(data: Path, run: Path, tmp_path: Path) -> None:
     result = call("--data", data, "--model", run, "--method", "regions", "--out", tmp_path)
     assert result.exit_code == 0, result.output
-    told = json.loads((tmp_path / "regions.json").read_text())
-    assert told["images"] == 80
+    reported = json.loads((tmp_path / "regions.json").read_text())
+    assert reported["images"] == 80
     # the last layer of a fresh transformer is the identity, on features that begin three sixteenths inside
-    assert told["all"]["width"]["mean"] == pytest.approx(0.75)
+    assert reported["all"]["width"]["mean"] == pytest.approx(0.75)
     with np.load(tmp_path / "regions.npz") as arrays:
         np.testing.assert_allclose(arrays["corners"][0], [[6, 6], [42, 6], [42, 42], [6, 42]], atol=1e-4)
         assert arrays["coverage"][24, 24] == 1

@@ -237,8 +237,8 @@ def test_any_boxes_in_any_frame(boxes: list[tuple[float, ...]], width: int, heig
 @pytest.mark.parametrize("flush", [0, 3])
 def test_frames_are_shown_at_their_times(tmp_path: Path, times: list[float], flush: int) -> None:
     write(tmp_path / "a.mp4", [at(FRAMES[i], time) for i, time in enumerate(times)], flush=flush)
-    told, pictures = decoded(tmp_path / "a.mp4")
-    assert told == pytest.approx([time - times[0] for time in times], abs=0.6 / TICKS)
+    reported, pictures = decoded(tmp_path / "a.mp4")
+    assert reported == pytest.approx([time - times[0] for time in times], abs=0.6 / TICKS)
     overlay = VideoOverlay()
     for frame, picture in zip(FRAMES, pictures, strict=False):
         assert np.abs(overlay.draw(frame).astype(int) - picture).mean() < 8
@@ -254,10 +254,10 @@ def test_frames_are_shown_at_their_times(tmp_path: Path, times: list[float], flu
 def test_times_that_stand_still_or_go_back(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.04, 0.02, 0.08]
     write(tmp_path / "a.mp4", [at(FRAMES[i], time) for i, time in enumerate(times)])
-    told, _ = decoded(tmp_path / "a.mp4")
-    assert len(told) == 5
-    assert all(a < b for a, b in itertools.pairwise(told))
-    assert told == pytest.approx(times, abs=0.021)
+    reported, _ = decoded(tmp_path / "a.mp4")
+    assert len(reported) == 5
+    assert all(a < b for a, b in itertools.pairwise(reported))
+    assert reported == pytest.approx(times, abs=0.021)
 
 
 def test_the_index_comes_first(tmp_path: Path) -> None:
@@ -399,8 +399,8 @@ def test_a_resumed_run_ends_the_same(tmp_path_factory: pytest.TempPathFactory, d
         for frame in frames[done:]:
             video.write(frame)
         assert video.frames == len(frames)
-    told, pictures = decoded(path)
-    assert told == [round(frame.time * TICKS) / TICKS for frame in frames]
+    reported, pictures = decoded(path)
+    assert reported == [round(frame.time * TICKS) / TICKS for frame in frames]
     assert [number_of(picture) for picture in pictures] == list(range(24))
     assert [p.name for p in folder.iterdir()] == ["a.mp4"]
 
@@ -574,7 +574,7 @@ def beeping(path: Path, codec: str, *, seconds: float = 2.0, start: float = 0.0,
 
 
 def analysed(path: Path, *, first: int = 0, last: int | None = None, every: int = 1) -> list[VideoFrame]:
-    """The frames of a clip as a source would give them, with nobody on them."""
+    """The frames of a clip as a source would give them, without a face."""
     with av.open(str(path)) as source:
         start = (source.start_time or 0) / 1_000_000
     times, pictures = decoded(path)

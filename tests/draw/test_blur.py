@@ -123,7 +123,7 @@ def test_who_is_blurred() -> None:
 
 
 def test_boxes_are_interpolated_where_the_detector_misses_the_face() -> None:
-    # track 1 is missing in frames 10–12 (nobody is there) and in every seventh; track 2 in frames 10–12
+    # track 1 is missing in frames 10–12 (no one is there) and in every seventh; track 2 in frames 10–12
     frames = [f for f in made_frames(60) if f.index >= 5]
     report = report_of(rows_of(frames))
     # the scene changes at frame 13: made_frames sets the cut there

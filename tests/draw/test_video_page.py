@@ -110,8 +110,13 @@ def page(tmp_path: Path) -> Page:
 
 def test_the_summary_comes_first(page: Page) -> None:
     assert page.plain.startswith("clip.mp4 Facial expressions over time Length analysed 8.0 s Picture 640 × 480")
-    for told in ("Faces tracked 2", "Frames analysed 200", "Frames without a face 3 (1.5 %)", "Frames not decoded 2"):
-        assert told in page.plain
+    for reported in (
+        "Faces tracked 2",
+        "Frames analysed 200",
+        "Frames without a face 3 (1.5 %)",
+        "Frames not decoded 2",
+    ):
+        assert reported in page.plain
     assert "What went wrong 2 frames are damaged" in page.plain
     assert "not what a person feels" in page.plain
     assert "AI Act, Article 5(1)(f)" in page.plain
@@ -127,8 +132,8 @@ def test_every_face_has_a_section(page: Page) -> None:
     assert links == {"#face-1", "#face-2"}
     for track in REPORT.tracks:
         for label, mean in track.emotions.items():
-            told = f"{100 * mean:.0f} %" if mean >= 0.1 else f"{100 * mean:.1f} %"
-            assert f"{label} {told}" in page.plain
+            reported = f"{100 * mean:.0f} %" if mean >= 0.1 else f"{100 * mean:.1f} %"
+            assert f"{label} {reported}" in page.plain
         assert f"{len(track.episodes)} episodes" in page.plain
 
 
@@ -231,10 +236,10 @@ def test_a_page_stays_small(tmp_path: Path) -> None:
     assert page.stat().st_size < 300_000
     crowd = write_html(CROWD, tmp_path / "c.html")
     assert crowd.stat().st_size < 1_000_000
-    told = Page(crowd)
-    assert len(told.all("section")) == 60
-    assert len(told.all("a")) == 60
-    assert "Face 90" in told.plain
+    reported = Page(crowd)
+    assert len(reported.all("section")) == 60
+    assert len(reported.all("a")) == 60
+    assert "Face 90" in reported.plain
 
 
 def test_many_faces_and_episodes_are_cut_with_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -447,10 +452,11 @@ def test_clock(seconds: float, whole: str, tenths: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0, "0.0 s"), (59.94, "59.9 s"), (59.96, "1:00 min"), (3599.6, "1:00:00 h"), (75, "1:15 min")]
+    ("seconds", "reported"),
+    [(0, "0.0 s"), (59.94, "59.9 s"), (59.96, "1:00 min"), (3599.6, "1:00:00 h"), (75, "1:15 min")],
 )
-def test_durations(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_durations(seconds: float, reported: str) -> None:
+    assert duration(seconds) == reported
 
 
 # ---------------------------------------------------------------- the terminal
@@ -508,12 +514,12 @@ def test_names_are_not_markup() -> None:
 
 
 @pytest.mark.parametrize(
-    ("coverage", "told"),
+    ("coverage", "reported"),
     [
         (Coverage(0, 0), "0 frames in 0.0 s"),
         (Coverage(1, 1, seconds=0.04), "1 frame in 0.0 s, no face in any"),
         (Coverage(2000, 0, 0, 7, 75.0), "2,000 frames in 1:15 min, a face in each, 7 skipped to keep up"),
     ],
 )
-def test_coverage(coverage: Coverage, told: str) -> None:
-    assert coverage_line(coverage) == told
+def test_coverage(coverage: Coverage, reported: str) -> None:
+    assert coverage_line(coverage) == reported

@@ -36,10 +36,10 @@ def test_the_temperature_of_a_model_that_was_sharpened_is_found(sharp: float) ->
 
 
 def test_what_has_no_temperature_is_refused() -> None:
-    told = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
+    reported = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
     with pytest.raises(InputError, match="no temperature between"):
-        fit_temperature(told, np.array([0, 1]))
+        fit_temperature(reported, np.array([0, 1]))
     with pytest.raises(InputError, match="no temperature between"):
-        fit_temperature(told, np.array([1, 0]))
+        fit_temperature(reported, np.array([1, 0]))
     with pytest.raises(InputError, match="do not fit"):
         fit_temperature(np.zeros((0, 3)), np.zeros(0, int))

@@ -75,16 +75,16 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_top_two_and_divergence_by_hand() -> None:
-    told = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
-    assert in_top_k(told, np.array([1, 0, 1]), 2).tolist() == [True, False, True]
-    assert in_top_k(told, np.array([1, 0, 1]), 1).tolist() == [False, False, False]
+    reported = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
+    assert in_top_k(reported, np.array([1, 0, 1]), 2).tolist() == [True, False, True]
+    assert in_top_k(reported, np.array([1, 0, 1]), 1).tolist() == [False, False, False]
     raters = np.array([[1.0, 0, 0], [0, 0.5, 0.5], [0, 0, 0]])
     expected = [-np.log(0.5), 0.5 * np.log(0.5 / 0.3) + 0.5 * np.log(0.5 / 0.5)]
-    np.testing.assert_allclose(kl_divergence(raters, told)[:2], expected)
-    scores = score_probabilities(told, np.array([1, 0, 1]), LABELS, raters=raters)
+    np.testing.assert_allclose(kl_divergence(raters, reported)[:2], expected)
+    scores = score_probabilities(reported, np.array([1, 0, 1]), LABELS, raters=raters)
     assert scores.top2 == pytest.approx(2 / 3)
     assert scores.kl == pytest.approx(np.mean(expected)), "a face without a vote does not count"
-    assert score_probabilities(told, np.array([1, 0, 1]), LABELS).kl is None
+    assert score_probabilities(reported, np.array([1, 0, 1]), LABELS).kl is None
 
 
 def test_labels_are_scored_like_probabilities() -> None:

@@ -45,9 +45,9 @@ def test_groups_see_misses_and_rows_of_a_subset() -> None:
 
 
 def test_how_predictions_differ_between_groups() -> None:
-    told = np.array([[0.8, 0.1, 0.1]] * 30 + [[0.2, 0.7, 0.1]] * 10)
+    reported = np.array([[0.8, 0.1, 0.1]] * 30 + [[0.2, 0.7, 0.1]] * 10)
     by = group_by("g", np.array(["x"] * 30 + ["y"] * 10), ["x", "y", "nobody"])
-    table = group_distributions(told, np.arange(40), LABELS, by, 100)
+    table = group_distributions(reported, np.arange(40), LABELS, by, 100)
     assert table["x"]["mean"]["a"] == pytest.approx(0.8)
     assert table["y"]["difference"]["b"] == pytest.approx(0.6)
     low, high = table["y"]["difference_intervals"]["b"]

@@ -41,7 +41,11 @@ def test_a_file_that_computes_something_else_is_refused() -> None:
 
 
 def test_a_file_of_an_unknown_recipe_is_refused() -> None:
-    content = read_model("age").replace(b'"recipe": "age-cpu"', b'"recipe": "age-xyz"')
+    content = (
+        read_model("age")
+        .replace(b'"recipe": "age"', b'"recipe": "xyz"')
+        .replace(b'"network": "age"', b'"network": "xyz"')
+    )
     with pytest.raises(ModelError, match="give the run folder"):
         rebuild_network(content, "other.onnx")
 

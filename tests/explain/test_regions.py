@@ -25,17 +25,17 @@ def test_the_upper_right_quarter() -> None:
     share = coverage(corners, 48)[0]
     assert share[:23, 25:].min() == 1
     assert share[26:].max() == share[:, :22].max() == 0
-    told = region_statistics(found)
-    assert {key: one["mean"] for key, one in told.items()} == pytest.approx(
+    reported = region_statistics(found)
+    assert {key: one["mean"] for key, one in reported.items()} == pytest.approx(
         {"width": 0.5, "height": 0.5, "right": 0.25, "down": -0.25, "turn": 0, "area": 0.25}
     )
 
 
 def test_a_turn_is_given_in_degrees() -> None:
     c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
-    told = region_statistics(np.array([[[c, -s, 0], [s, c, 0]]], np.float32))
-    assert told["turn"]["mean"] == pytest.approx(30, abs=1e-3)
-    assert told["area"]["mean"] == pytest.approx(1, abs=1e-3)
+    reported = region_statistics(np.array([[[c, -s, 0], [s, c, 0]]], np.float32))
+    assert reported["turn"]["mean"] == pytest.approx(30, abs=1e-3)
+    assert reported["area"]["mean"] == pytest.approx(1, abs=1e-3)
 
 
 def test_maps_behind_the_transformer_go_back_to_their_pixels() -> None:

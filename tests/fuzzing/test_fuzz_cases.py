@@ -642,9 +642,9 @@ def test_a_run_whose_progress_is_damaged(tmp_path: Path):
 
     def gone_on() -> None:
         with again() as run:
-            for told in run.reports():
-                if isinstance(told, MienError):
-                    raise told
+            for reported in run.reports():
+                if isinstance(reported, MienError):
+                    raise reported
 
     texts = [
         "{",

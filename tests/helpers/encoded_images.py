@@ -14,7 +14,7 @@ ORIENTATION = 0x0112
 
 
 def quadrants(width: int = 96, height: int = 64) -> np.ndarray:
-    """Red, green over blue, white: each corner tells where it is."""
+    """Red, green over blue, white: each corner shows where it is."""
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[: height // 2, : width // 2] = RED
     rgb[: height // 2, width // 2 :] = GREEN

@@ -45,7 +45,7 @@ class Case:
 
     Attributes:
         picture: RGB.
-        detector: whose box it is said to be.
+        detector: whose box it is stated to be.
         box: xyxy pixels.
         landmarks: five xy points, or None for a detector that has none.
     """

@@ -20,13 +20,15 @@ def calibrated(n: int, seed: int = 0, sharp: float = 1.0) -> HeadPredictions:
     logits = rng.normal(0, 1.5, (n, 3))
     drawn = softmax(logits)
     truth = (drawn.cumsum(axis=1) < rng.uniform(size=(n, 1))).sum(axis=1).clip(0, 2)
-    told = softmax(sharp * logits).astype(np.float32)
-    return HeadPredictions("p", LABELS, truth, told.argmax(axis=1), told, np.arange(n), raters=drawn.astype(np.float32))
+    reported = softmax(sharp * logits).astype(np.float32)
+    return HeadPredictions(
+        "p", LABELS, truth, reported.argmax(axis=1), reported, np.arange(n), raters=drawn.astype(np.float32)
+    )
 
 
 def hard(truth: list[int], predicted: list[int], rows: list[int] | None = None) -> HeadPredictions:
-    told = np.zeros((len(truth), 3), np.float32)
-    told[np.arange(len(truth)), predicted] = 1.0
-    told[np.array(predicted) < 0] = 0.0
+    reported = np.zeros((len(truth), 3), np.float32)
+    reported[np.arange(len(truth)), predicted] = 1.0
+    reported[np.array(predicted) < 0] = 0.0
     places = np.arange(len(truth)) if rows is None else np.array(rows)
-    return HeadPredictions("p", LABELS, np.array(truth), np.array(predicted), told, places)
+    return HeadPredictions("p", LABELS, np.array(truth), np.array(predicted), reported, places)

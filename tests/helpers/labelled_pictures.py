@@ -9,7 +9,7 @@ from mien.labels import FER2013, FERPLUS
 
 
 def pictures(n: int = 60, *, features: bool = False, seed: int = 0) -> Dataset:
-    """FER2013 in small: every label, votes for it, splits in turn; brightness tells happy from the others."""
+    """FER2013 in small: every label, votes for it, splits in turn; brightness separates happy from the others."""
     rng = np.random.default_rng(seed)
     emotion = (np.arange(n) % 7).astype(np.int8)
     images = rng.integers(0, 80, (n, 48, 48, 1)).astype(np.uint8)
@@ -30,7 +30,7 @@ def pictures(n: int = 60, *, features: bool = False, seed: int = 0) -> Dataset:
 
 
 def fabricated(n: int = 64, seed: int = 0) -> Dataset:
-    """Pictures whose brightness pattern tells the label: bright left half is happy, bright right half is neutral."""
+    """Pictures whose brightness pattern shows the label: bright left half is happy, bright right half is neutral."""
     rng = np.random.default_rng(seed)
     side = rng.integers(0, 2, n)
     images = rng.integers(0, 60, (n, 48, 48, 1)).astype(np.uint8)

@@ -11,7 +11,7 @@ from mien.datasets.prepared_file import write_prepared
 
 
 def tiny_fer2013(path: Path, n: int = 70) -> Path:
-    """A prepared file of 70 images in which brightness tells happy from the others."""
+    """A prepared file of 70 images in which brightness separates happy from the others."""
     rng = np.random.default_rng(0)
     emotion = (np.arange(n) % 7).astype(np.int8)
     images = rng.integers(0, 80, (n, 48, 48, 1)).astype(np.uint8)

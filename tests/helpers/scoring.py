@@ -20,7 +20,7 @@ SEVEN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutra
 
 
 def labelled_faces(n: int = 70, **columns: Any) -> Dataset:
-    """Faces whose first pixel tells the emotion, so that a model without weights can be right or wrong on purpose."""
+    """Faces whose first pixel holds the emotion, so that a model without weights can be right or wrong on purpose."""
     data = made(n, side=12, **columns)
     images = noise(n, 12, 12, 1, seed=3)
     assert data.emotion is not None
@@ -32,7 +32,7 @@ def labelled_faces(n: int = 70, **columns: Any) -> Dataset:
 def pixel_reader(
     labels: tuple[str, ...] = SEVEN, *, wrong_every: int = 0, sure: float = 0.9, **options: Any
 ) -> ScoredModel:
-    """A callable that reads the label off the first pixel; every ``wrong_every``-th image it says the next label."""
+    """A callable that reads the label off the first pixel; every ``wrong_every``-th image it returns the next label."""
     plain = {"anger": "angry", "happiness": "happy", "sadness": "sad", "joy": "happy"}
     columns = [FER2013.index[plain.get(label, label)] for label in labels if label != "contempt"]
 

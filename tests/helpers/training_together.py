@@ -77,7 +77,7 @@ def main(data: Path, out: Path) -> None:
             # the clocks of the processes differ by design here: one says stop, all stop
             train_quietly(USUAL, data, out / "stopped", seconds=0.0 if os.environ["RANK"] == "1" else 1e6)
         except TrainingError as error:
-            (out / f"told-{os.environ['RANK']}.txt").write_text(str(error))
+            (out / f"reported-{os.environ['RANK']}.txt").write_text(str(error))
         train_quietly(USUAL, data, out / "stopped", resume=True)
         with contextlib.suppress(TrainingError):
             train(EXACT, data, out / "handed-over", seconds=0.0)

@@ -38,12 +38,12 @@ def test_no_message_or_result_holds_the_password(sender: Callable[..., Sender]) 
     made = sender([("frames", 3)])
     with open_live(made.address, reconnect=QUICK) as live:
         frames = list(live)
-    told = [live.info.name, str(frames[0].source), *live.problems]
+    reported = [live.info.name, str(frames[0].source), *live.problems]
     with pytest.raises(VideoError) as caught:
         open_live(made.address)
-    told.append(str(caught.value))
+    reported.append(str(caught.value))
     assert live.problems
-    assert not any("secret" in line or "hidden" in line for line in told)
+    assert not any("secret" in line or "hidden" in line for line in reported)
     assert live.info.name == frames[0].source == f"http://user@127.0.0.1:{made.port}/cam?…"
 
 
@@ -83,9 +83,9 @@ def test_giving_up_after_a_time(sender: Callable[..., Sender]) -> None:
         assert len(list(live)) == 3
     assert len(made.seen) > 3
     assert live.gave_up
-    told = re.search(r"given up after \d+ attempts in ([\d.]+) s", live.problems[-1])
-    assert told is not None
-    assert float(told[1]) >= 1.5
+    reported = re.search(r"given up after \d+ attempts in ([\d.]+) s", live.problems[-1])
+    assert reported is not None
+    assert float(reported[1]) >= 1.5
 
 
 def test_never_connecting_again(sender: Callable[..., Sender]) -> None:
@@ -167,7 +167,7 @@ def test_the_senders_stamps_are_followed_until_they_go_astray() -> None:
     live = live_of(FakeConnection(list(enumerate(stamps))))
     times = [frame.time for frame in live]
     assert times[:3] == pytest.approx([0.0, 0.1, 0.3], abs=0.01)
-    assert times[3] - times[2] < 0.05  # a clock that jumps is set anew
+    assert times[3] - times[2] < 0.05  # a clock that jumps is set again
     assert times[4] == pytest.approx(0.2, abs=0.11)
     assert all(a < b for a, b in itertools.pairwise(times))
 

@@ -76,7 +76,7 @@ def web(tmp_path: Path) -> Iterator[str]:
                 pass
 
         def send_header(self, keyword: str, value: str) -> None:
-            if not ("bursts" in self.path and keyword == "Content-Length"):  # nobody knows how long a live stream is
+            if not ("bursts" in self.path and keyword == "Content-Length"):  # no one knows how long a live stream is
                 super().send_header(keyword, value)
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

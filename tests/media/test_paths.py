@@ -123,7 +123,9 @@ def test_links(folder: Path) -> None:
     assert errors == []
     got = names(paths, folder)
     assert len(got) == len(set(got)) == 10
-    assert {"linked.jpg", "broken.jpg"} <= set(got)  # a broken link is a picture that cannot be read, and told so later
+    assert {"linked.jpg", "broken.jpg"} <= set(
+        got
+    )  # a broken link is a picture that cannot be read, and reported later
     link = folder.parent / "shortcut"
     link.symlink_to(folder)
     assert len(expand_paths([str(link)]).paths) == 10

@@ -45,10 +45,10 @@ def benchmark(name: str) -> ModuleType:
 @pytest.mark.slow
 def test_the_emotion_card_says_what_the_file_scores(fer2013: Dataset) -> None:
     card = Model(read_model("emotion"), threads=1).card
-    said = card.scores["results"]
+    stated = card.scores["results"]
     found = evaluate(open_model("emotion"), fer2013)["results"]
-    assert set(said) == set(found) == {"ferplus", "ferplus leak-free", "fer2013", "fer2013 leak-free"}
-    for protocol, scores in said.items():
+    assert set(stated) == set(found) == {"ferplus", "ferplus leak-free", "fer2013", "fer2013 leak-free"}
+    for protocol, scores in stated.items():
         assert found[protocol]["n"] == scores["n"]
         assert found[protocol]["accuracy"] == pytest.approx(scores["accuracy"], abs=1e-3)
         assert found[protocol]["macro_f1"] == pytest.approx(scores["macro_f1"], abs=2e-3)

@@ -151,9 +151,9 @@ def test_a_killed_run_resumed_is_the_uninterrupted_one(
     left = rows_of(tmp_path / "killed" / "rows.csv")
     assert 0 < len(left) < 210
     resumed = run_child(tmp_path / "killed", clips, resume=True, detect_every=detect_every)
-    said, errors = resumed.communicate()
+    message, errors = resumed.communicate()
     assert resumed.returncode == 0, errors
-    assert said.count("\n") < 28, "the whole was analysed again"
+    assert message.count("\n") < 28, "the whole was analysed again"
     _, errors = whole.communicate()
     assert whole.returncode == 0, errors
     for name in ("rows.csv", "rows.jsonl", "report/tracks.csv"):

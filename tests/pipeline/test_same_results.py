@@ -74,12 +74,12 @@ def test_many_threads_sharing_one_analyzer_tell_what_one_does():
         together.wait(60)
         # each in an order of its own, one at a time and in batches, so that different calls overlap
         order = np.random.default_rng(worker).permutation(n).tolist()
-        told = [(i, shared.analyze(photos()[i])) for i in order[: n // 2]]
+        reported = [(i, shared.analyze(photos()[i])) for i in order[: n // 2]]
         rest = order[n // 2 :]
-        return told + list(zip(rest, shared.analyze_batch([photos()[i] for i in rest]), strict=True))
+        return reported + list(zip(rest, shared.analyze_batch([photos()[i] for i in rest]), strict=True))
 
     with ThreadPoolExecutor(6) as pool:
-        answers = [one for told in pool.map(many, range(6)) for one in told]
+        answers = [one for reported in pool.map(many, range(6)) for one in reported]
     assert len(answers) == 6 * n
     for i, faces in answers:
         expected = alone()[i]
@@ -108,10 +108,10 @@ def test_results_do_not_depend_on_threads(threads: int):
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
 def test_results_do_not_depend_on_the_batch(size: int):
     given = [i % len(photos()) for i in range(max(size, len(photos())))]
-    told = []
+    reported = []
     for start in range(0, len(given), size):
-        told += analyzer(1).analyze_batch([photos()[i] for i in given[start : start + size]])
-    for i, faces in zip(given, told, strict=True):
+        reported += analyzer(1).analyze_batch([photos()[i] for i in given[start : start + size]])
+    for i, faces in zip(given, reported, strict=True):
         assert differences(faces, alone()[i]) <= TOLERANCE
 
 
@@ -126,7 +126,7 @@ def test_a_classifier_tells_a_crop_the_same_in_every_batch(name: str):
         for head, row in model(crops[i : i + 1]).items():
             expected[head].append(row[0])
     for size in (1, 2, 7, 64, 130):
-        told = [model(crops[start : start + size]) for start in range(0, 12, size)]
+        reported = [model(crops[start : start + size]) for start in range(0, 12, size)]
         for head, rows in expected.items():
-            found = np.concatenate([one[head] for one in told])[:12]
+            found = np.concatenate([one[head] for one in reported])[:12]
             assert np.abs(found - np.array(rows)).max() <= TOLERANCE

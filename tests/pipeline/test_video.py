@@ -58,7 +58,7 @@ class Made:
         self.close()
 
 
-class Told:
+class FixedDetector:
     """A detector that finds a face which moves two pixels a frame, and counts the frames it was asked about."""
 
     name = "mtcnn"
@@ -77,13 +77,15 @@ class Told:
 
 
 def stages(
-    detector: Told | None = None, *, detect_every: int = 1, live: bool = False, **models: Model
+    detector: FixedDetector | None = None, *, detect_every: int = 1, live: bool = False, **models: Model
 ) -> VideoPipeline:
     """The stages with this detector and these models."""
-    return VideoPipeline(detector or Told(), ModelSet(models), TrackingOptions(detect_every=detect_every), live=live)
+    return VideoPipeline(
+        detector or FixedDetector(), ModelSet(models), TrackingOptions(detect_every=detect_every), live=live
+    )
 
 
-def followed(n: int, detector: Told | None = None, *, detect_every: int = 1) -> list[VideoFrame]:
+def followed(n: int, detector: FixedDetector | None = None, *, detect_every: int = 1) -> list[VideoFrame]:
     return list(VideoStream(Made(n), stages(detector, detect_every=detect_every)))
 
 
@@ -105,7 +107,7 @@ def test_every_frame_comes_once_in_order_with_one_track() -> None:
 
 
 def test_a_first_frame_without_a_face_is_an_empty_one() -> None:
-    frames = followed(20, Told(frozenset(range(10))))
+    frames = followed(20, FixedDetector(frozenset(range(10))))
     assert [len(f.faces) for f in frames] == [0] * 10 + [1] * 10
     assert frames[0].labels == ()
     assert frames[0].smoothed == {}
@@ -144,7 +146,7 @@ def test_batches_may_be_small_and_give_the_same(emotion: Model, threads: int) ->
     sizes = iter([1, 1, 3, *[1] * 100])
     analysed: list[int] = []
 
-    class Counting(Told):
+    class Counting(FixedDetector):
         def detect(self, rgb: np.ndarray) -> Faces:
             analysed.append(1)
             return super().detect(rgb)
@@ -176,7 +178,7 @@ def test_cancelling_ends_a_source_that_gives_no_frame() -> None:
 
 def test_video_reports_its_progress_and_may_be_cancelled() -> None:
     pictures = np.stack([frame.rgb for frame in Made(60)])
-    analyzer = mien.Analyzer(models=(), detector=Told(), threads=1)
+    analyzer = mien.Analyzer(models=(), detector=FixedDetector(), threads=1)
     seen: list[tuple[int, int | None]] = []
     report = analyzer.video(pictures, color="rgb", fps=30, on_progress=lambda n, total: seen.append((n, total)))
     assert seen[-1] == (60, 60)
@@ -195,7 +197,7 @@ def test_an_error_in_the_callback_ends_the_analysis() -> None:
         raise KeyError("enough")
 
     with pytest.raises(KeyError, match="enough"):
-        mien.Analyzer(models=(), detector=Told(), threads=1).video(
+        mien.Analyzer(models=(), detector=FixedDetector(), threads=1).video(
             np.stack([frame.rgb for frame in Made(60)]), color="rgb", on_progress=stop
         )
 
@@ -208,7 +210,7 @@ def test_results_do_not_depend_on_threads(threads: int, n: int) -> None:
 
 
 def test_only_every_nth_frame_is_searched() -> None:
-    detector = Told()
+    detector = FixedDetector()
     followed(41, detector, detect_every=5)
     assert sorted(detector.asked) == list(range(0, 41, 5))
 
@@ -284,7 +286,7 @@ def test_leaving_early_closes_the_source() -> None:
 
 
 def test_an_error_of_the_detector_reaches_the_caller() -> None:
-    class Broken(Told):
+    class Broken(FixedDetector):
         def detect(self, rgb: np.ndarray) -> Faces:
             if rgb[0, 0, 0] == 30:
                 raise InputError("broken here")
@@ -311,7 +313,7 @@ def test_options_out_of_range(options: dict[str, float]) -> None:
 
 
 def test_coverage_counts() -> None:
-    stream = VideoStream(Made(50), stages(Told(frozenset(range(5)))))
+    stream = VideoStream(Made(50), stages(FixedDetector(frozenset(range(5)))))
     list(stream)
     coverage = stream.coverage
     assert (coverage.frames, coverage.without_face, coverage.lost) == (50, 5, 0)

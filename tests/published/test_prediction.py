@@ -57,7 +57,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def by_torch(path: Path, crops: np.ndarray) -> np.ndarray:
-    """What the trained network says of crops, without ONNX and without the runtime's preprocessing."""
+    """What the trained network predicts for crops, without ONNX and without the runtime's preprocessing."""
     chosen, module, _ = files.load_run(path.parent)
     x = torch.from_numpy(crops.transpose(0, 3, 1, 2).astype(np.float32) / 255).repeat(1, len(chosen.mean), 1, 1)
     mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (chosen.mean, chosen.std))

@@ -1,4 +1,4 @@
-"""What takes long to decode is decoded by a process that ends, and keeps nobody else waiting."""
+"""What takes long to decode is decoded by a process that ends, and keeps no one else waiting."""
 
 from __future__ import annotations
 

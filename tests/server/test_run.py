@@ -130,7 +130,7 @@ def test_a_video_whose_answer_was_lost_is_found_by_its_own_client_alone(server: 
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         connection.sendall(head.encode() + content)
         connection.shutdown(socket.SHUT_WR)
-        # the answer is on its way, and nobody reads it
+        # the answer is on its way, and no one reads it
 
     def listed(owner: str) -> list[str]:
         return [one["id"] for one in called(server.port, "GET", "/v1/videos", owner)[1]["videos"]]

@@ -1,4 +1,4 @@
-"""Faces over time: the same film tells the same at any frame rate, noise does not flicker, and a saved run goes on."""
+"""Faces over time: a film gives the same at any frame rate, noise does not flicker, and a saved run continues."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class EmotionSmoother(Smoother):
         )
 
 
-def told(p: float) -> list[float]:
+def row_of(p: float) -> list[float]:
     """Two emotions of which the first has the probability p."""
     return [p, 1 - p]
 
@@ -136,7 +136,7 @@ def test_the_filter_weighs_each_observation_by_its_time_and_age(
             smoother.known(i, time, faces(tracks=()))
             continue
         seen.append((time, 1 - math.exp(-length / constant), p))
-        out = smoother.known(i, time, faces(told(p)))
+        out = smoother.known(i, time, faces(row_of(p)))
         weights = [weight * math.exp(-(time - when) / constant) for when, weight, _ in seen]
         expected = sum(w * p for w, (_, _, p) in zip(weights, seen, strict=True)) / sum(weights)
         assert out.smoothed is not None
@@ -148,7 +148,7 @@ def test_a_settled_filter_follows_a_step_as_it_says(fps: int) -> None:
     """One time constant after the change 1 − 1/e of it is done, whatever the rate."""
     smoother = EmotionSmoother(AB, (), time_constant=0.5)
     times = at(fps, 10)
-    out = run(smoother, times, [told(0.2 if t < 8 else 0.9) for t in times])
+    out = run(smoother, times, [row_of(0.2 if t < 8 else 0.9) for t in times])
     for t, frame in zip(times, out, strict=True):
         if t >= 8:  # an observation holds since the one before it
             assert frame.smoothed[0, 0] == pytest.approx(0.9 - 0.7 * math.exp(-(t - 8 + 1 / fps) / 0.5), abs=1e-6)
@@ -174,17 +174,17 @@ def test_the_frame_rate_does_not_matter() -> None:
 
 
 def test_a_first_frame_weighs_no_more_than_the_next() -> None:
-    out = run(EmotionSmoother(AB, (), time_constant=0.5), at(25, 0.2), [told(p) for p in (0, 1, 1, 1, 1)])
+    out = run(EmotionSmoother(AB, (), time_constant=0.5), at(25, 0.2), [row_of(p) for p in (0, 1, 1, 1, 1)])
     assert [frame.smoothed[0, 0] for frame in out][:2] == [0, pytest.approx(0.52, abs=0.001)]
     assert out[-1].smoothed[0, 0] > 0.8
 
 
 def test_after_a_gap_longer_than_the_track_lived_the_new_frames_count() -> None:
     smoother = EmotionSmoother(AB, (), time_constant=0.5)
-    run(smoother, [0.0, 0.04], [told(1), told(1)])
+    run(smoother, [0.0, 0.04], [row_of(1), row_of(1)])
     for i in range(2, 75):
         smoother.known(i, i / 25, faces(tracks=()))
-    back = smoother.known(75, 3.0, faces(told(0)))
+    back = smoother.known(75, 3.0, faces(row_of(0)))
     assert 0.0 < back.smoothed[0, 0] < 0.02  # not the 0.92 that a filter by frames would tell
 
 
@@ -206,7 +206,7 @@ def test_distributions_stay_distributions(seed: int) -> None:
 
 
 def test_no_time_constant_no_filter() -> None:
-    rows = [told(p) for p in (0.1, 0.9, 0.3)]
+    rows = [row_of(p) for p in (0.1, 0.9, 0.3)]
     out = run(EmotionSmoother(AB, (), time_constant=0), at(25, 0.12), rows)
     assert [frame.smoothed[0].tolist() for frame in out] == [np.float32(row).tolist() for row in rows]
 
@@ -220,19 +220,19 @@ def labels(rows: Sequence[Sequence[float]], fps: float = 25, **options: float) -
 
 
 def test_the_first_label_waits_until_the_face_was_seen_for_a_while() -> None:
-    assert labels([told(0.8)] * 6, settle=0.2) == [None] * 4 + ["a"] * 2
-    assert labels([told(0.8)] * 2, fps=2, settle=0.2, interval=0.5) == ["a", "a"]
-    assert labels([told(0.8)], settle=0) == ["a"]
+    assert labels([row_of(0.8)] * 6, settle=0.2) == [None] * 4 + ["a"] * 2
+    assert labels([row_of(0.8)] * 2, fps=2, settle=0.2, interval=0.5) == ["a", "a"]
+    assert labels([row_of(0.8)], settle=0) == ["a"]
 
 
 def test_a_clear_lead_takes_the_label_at_once() -> None:
-    shown = labels([told(1)] * 25 + [told(0)] * 25, time_constant=0.5, margin=0.2, hold=9)
+    shown = labels([row_of(1)] * 25 + [row_of(0)] * 25, time_constant=0.5, margin=0.2, hold=9)
     at_once = shown.index("b", 5) / 25 - 1
     assert at_once == pytest.approx(-0.5 * math.log(0.4), abs=0.06)  # until the filtered 1 → 0 has passed 0.4
 
 
 def test_a_small_lead_takes_the_label_after_the_hold() -> None:
-    rows = [told(0.55)] * 50 + [told(0.45)] * 100
+    rows = [row_of(0.55)] * 50 + [row_of(0.45)] * 100
     for hold in (0.2, 0.6):
         shown = labels(rows, time_constant=0.1, margin=0.5, hold=hold)
         assert set(shown[5:50]) == {"a"}
@@ -242,14 +242,14 @@ def test_a_small_lead_takes_the_label_after_the_hold() -> None:
 
 
 def test_a_lead_that_comes_and_goes_does_not_take_the_label() -> None:
-    rows = [told(0.6)] * 25 + ([told(0.45)] * 5 + [told(0.56)] * 5) * 20
+    rows = [row_of(0.6)] * 25 + ([row_of(0.45)] * 5 + [row_of(0.56)] * 5) * 20
     assert set(labels(rows, time_constant=0.01, margin=0.2, hold=0.3)[5:]) == {"a"}
 
 
 def test_the_label_changes_at_the_same_time_at_any_rate() -> None:
     when = []
     for fps in (10, 25, 60):
-        rows = [told(0.9)] * (2 * fps) + [told(0.3)] * (2 * fps)
+        rows = [row_of(0.9)] * (2 * fps) + [row_of(0.3)] * (2 * fps)
         when.append(labels(rows, fps).index("b", fps) / fps)
     assert np.ptp(when) <= 0.1
     assert 2 < np.mean(when) < 3
@@ -402,7 +402,7 @@ def test_a_vote_without_a_window_is_bounded_and_exact_in_its_counts() -> None:
 
 def test_votes_of_a_track() -> None:
     smoother = EmotionSmoother(AB, (), window=2.0)
-    out = run(smoother, at(25, 6), [told(0.9)] * 100 + [told(0.2)] * 50)
+    out = run(smoother, at(25, 6), [row_of(0.9)] * 100 + [row_of(0.2)] * 50)
     assert (out[0].votes[0].label, out[0].votes[0].n, out[0].votes[0].decided) == ("a", 1, False)
     assert (out[99].votes[0].share, out[99].votes[0].n, out[99].votes[0].decided) == (1.0, 50, True)
     assert not out[125].votes[0].decided  # half and half
@@ -475,7 +475,7 @@ def test_episodes_are_in_order_lasting_and_show_their_label(text: str, shortest:
 def test_an_episode_knows_its_peak_and_mean() -> None:
     smoother = EmotionSmoother(AB, (), time_constant=0, settle=0, hold=0)
     times = [0.0, 0.1, 0.2, 0.3, 0.6, 0.7]
-    run(smoother, times, [told(p) for p in (0.7, 0.9, 0.8, 0.6, 0.3, 0.2)])
+    run(smoother, times, [row_of(p) for p in (0.7, 0.9, 0.8, 0.6, 0.3, 0.2)])
     (episode,) = [e for e in only(smoother).episodes if e.label == "a"]
     assert (episode.start, episode.end) == (0.0, 0.6)
     assert (episode.peak, episode.peak_time) == (pytest.approx(0.9), 0.1)
@@ -497,7 +497,7 @@ def test_short_stretches_of_a_long_track_are_not_kept() -> None:
 
 def test_means_and_shares_weigh_time_and_not_frames() -> None:
     """The same film, once every frame, once with every second frame of its first half lost."""
-    film = [told(0.9)] * 50 + [told(0.3)] * 50
+    film = [row_of(0.9)] * 50 + [row_of(0.3)] * 50
     whole, thin = EmotionSmoother(AB, ()), EmotionSmoother(AB, ())
     run(whole, at(25, 4), film)
     kept = [i for i in range(100) if i >= 50 or i % 2 == 0]
@@ -513,7 +513,7 @@ def test_means_and_shares_weigh_time_and_not_frames() -> None:
 
 def test_time_out_of_sight_is_not_seen_time() -> None:
     smoother = EmotionSmoother(AB, ())
-    rows: list[Any] = [told(0.9)] * 25 + [None] * 20 + [told(0.9)] * 25
+    rows: list[Any] = [row_of(0.9)] * 25 + [None] * 20 + [row_of(0.9)] * 25
     run(smoother, at(25, 2.8), rows)
     track = only(smoother)
     assert track.seen == pytest.approx(2.0)
@@ -524,7 +524,7 @@ def test_time_out_of_sight_is_not_seen_time() -> None:
 
 def test_a_pause_of_the_stream_counts_as_one_frame_at_most() -> None:
     smoother = EmotionSmoother(AB, (), max_interval=1.0)
-    run(smoother, [0.0, 0.1, 60.0, 60.1], [told(1), told(1), told(0), told(0)])
+    run(smoother, [0.0, 0.1, 60.0, 60.1], [row_of(1), row_of(1), row_of(0), row_of(0)])
     track = only(smoother)
     assert track.seen == pytest.approx(0.1 + 1.0 + 0.1 + 0.1)
     assert track.emotions["a"] == pytest.approx(1.1 / 1.3)
@@ -533,12 +533,12 @@ def test_a_pause_of_the_stream_counts_as_one_frame_at_most() -> None:
 def test_the_end_is_the_end_of_the_last_frame() -> None:
     for end in (False, True):
         smoother = EmotionSmoother(AB, ())
-        run(smoother, [0.0, 0.1, 0.2, 0.4], [told(0.7)] * 4)  # the frame at 0.3 was lost
+        run(smoother, [0.0, 0.1, 0.2, 0.4], [row_of(0.7)] * 4)  # the frame at 0.3 was lost
         if end:
             smoother.end([1])
         assert only(smoother).end == pytest.approx(0.5)
     single = EmotionSmoother(AB, (), interval=0.02)
-    run(single, [3.0], [told(0.7)])
+    run(single, [3.0], [row_of(0.7)])
     assert (only(single).start, only(single).end, only(single).frames) == (3.0, 3.02, 1)
     assert only(single).emotions == pytest.approx({"a": 0.7, "b": 0.3})
 
@@ -546,7 +546,7 @@ def test_the_end_is_the_end_of_the_last_frame() -> None:
 def test_tracks_are_told_without_being_ended() -> None:
     one, other = EmotionSmoother(AB, ()), EmotionSmoother(AB, ())
     for i, t in enumerate(at(25, 3)):
-        row = told(0.5 + 0.4 * math.sin(t))
+        row = row_of(0.5 + 0.4 * math.sin(t))
         assert one.known(i, t, faces(row)).votes == other.known(i, t, faces(row)).votes
         one.tracks()
     assert one.tracks() == other.tracks()
@@ -556,7 +556,7 @@ def test_tracks_are_told_without_being_ended() -> None:
 def test_ended_tracks_keep_their_summary_and_free_the_rest() -> None:
     smoother = EmotionSmoother(AB, ())
     for i, t in enumerate(at(25, 4)):
-        smoother.known(i, t, faces([told(0.8), told(0.2)], (1, 2)) if t < 2 else faces(told(0.2), (2,)))
+        smoother.known(i, t, faces([row_of(0.8), row_of(0.2)], (1, 2)) if t < 2 else faces(row_of(0.2), (2,)))
     before = smoother.tracks()
     smoother.end({1, 99})
     smoother.end([1])
@@ -564,7 +564,7 @@ def test_ended_tracks_keep_their_summary_and_free_the_rest() -> None:
     assert [saved["id"] for saved in smoother.state()["live"]] == [2]
     assert [(track.id, track.frames) for track in before] == [(1, 50), (2, 100)]
     with pytest.raises(InputError, match="track 1 has ended; give a face that returns a new number"):
-        smoother.known(100, 4.0, faces(told(0.5)))
+        smoother.known(100, 4.0, faces(row_of(0.5)))
     smoother.end([2])
     assert smoother.state()["live"] == []
     assert [track.id for track in smoother.tracks()] == [1, 2]
@@ -574,11 +574,11 @@ def test_a_track_may_end_before_the_next_frame() -> None:
     """As at a cut: the state of just then can be gone on from."""
     smoother, other = EmotionSmoother(AB, ()), EmotionSmoother(AB, ())
     for i in range(5):
-        smoother.known(i, i / 25, faces([told(0.8), told(0.3)], (1, 2)))
+        smoother.known(i, i / 25, faces([row_of(0.8), row_of(0.3)], (1, 2)))
     smoother.end([1])
     other.restore(json.loads(json.dumps(smoother.state())))
     for one in (smoother, other):
-        one.known(5, 0.2, faces(told(0.3), (2,)))
+        one.known(5, 0.2, faces(row_of(0.3), (2,)))
     assert other.tracks() == smoother.tracks()
     assert [(track.end, track.frames) for track in smoother.tracks()] == [
         (pytest.approx(0.2), 5),
@@ -591,16 +591,16 @@ def test_a_track_may_end_before_the_next_frame() -> None:
 
 def test_ages_are_pooled_over_the_frames_that_have_any() -> None:
     smoother = EmotionSmoother(AB, TWO_AGES)
-    assert smoother.known(0, 0.0, faces(told(0.5))).ages is None
-    first = smoother.known(1, 0.1, faces(told(0.5), ages=[0.2, 0.8]))
+    assert smoother.known(0, 0.0, faces(row_of(0.5))).ages is None
+    first = smoother.known(1, 0.1, faces(row_of(0.5), ages=[0.2, 0.8]))
     assert first.ages.dtype == np.float32
     assert first.ages[0].tolist() == pytest.approx([0.2, 0.8])
     for out in (
-        smoother.known(2, 0.2, faces(told(0.5))),
-        smoother.known(3, 0.3, faces(told(0.5), ages=[np.nan] * 2)),
+        smoother.known(2, 0.2, faces(row_of(0.5))),
+        smoother.known(3, 0.3, faces(row_of(0.5), ages=[np.nan] * 2)),
     ):
         assert np.array_equal(out.ages, first.ages)
-    again = smoother.known(4, 0.4, faces(told(0.5), ages=[0.8, 0.2]))
+    again = smoother.known(4, 0.4, faces(row_of(0.5), ages=[0.8, 0.2]))
     assert again.ages[0].tolist() == pytest.approx([0.5, 0.5])
     track = only(smoother)
     assert track.ages == pytest.approx({"0-19": 0.5, "20-39": 0.5})
@@ -632,7 +632,7 @@ def test_no_frame_can_rule_an_age_out() -> None:
 
 
 def points(nose: float) -> np.ndarray:
-    """Eyes at 20 and 40, the nose as said."""
+    """Eyes at 20 and 40, the nose as given."""
     return np.array([[[20, 30], [40, 30], [nose, 40], [24, 50], [36, 50]]])
 
 
@@ -704,7 +704,9 @@ def test_numbers_that_are_no_distribution_do_not_poison_a_track(bad: list[float]
     assert out.smoothed.shape == (1, 2)
     assert (out.labels, out.votes[0].n, out.ages) == ((None,), 0, None)
     for i in range(1, 50):
-        out = smoother.known(i, i / 25, faces(bad if i % 7 == 0 else told(0.8), ages=bad if i % 5 == 0 else [0.3, 0.7]))
+        out = smoother.known(
+            i, i / 25, faces(bad if i % 7 == 0 else row_of(0.8), ages=bad if i % 5 == 0 else [0.3, 0.7])
+        )
         assert out.smoothed[0].tolist() == pytest.approx([0.8, 0.2])
         assert out.ages[0].tolist() == pytest.approx([0.3, 0.7])
     assert out.labels == ("a",)
@@ -717,7 +719,7 @@ def test_numbers_that_are_no_distribution_do_not_poison_a_track(bad: list[float]
 
 def test_a_frame_that_the_emotion_model_skipped_keeps_label_and_vote() -> None:
     smoother = EmotionSmoother(AB, ())
-    run(smoother, at(25, 1), [told(0.8)] * 25)
+    run(smoother, at(25, 1), [row_of(0.8)] * 25)
     out = smoother.known(25, 1.0, faces())
     assert out.smoothed is None
     assert out.labels == ("a",)
@@ -726,7 +728,7 @@ def test_a_frame_that_the_emotion_model_skipped_keeps_label_and_vote() -> None:
 
 def test_frames_at_the_same_time_are_taken_once() -> None:
     smoother = EmotionSmoother(AB, ())
-    run(smoother, [0.0, 0.1, 0.1, 0.1, 0.2], [told(0.8)] * 5)
+    run(smoother, [0.0, 0.1, 0.1, 0.1, 0.2], [row_of(0.8)] * 5)
     track = only(smoother)
     assert track.frames == 5
     assert (track.seen, track.end) == (pytest.approx(0.3), pytest.approx(0.3))
@@ -736,23 +738,23 @@ def test_frames_at_the_same_time_are_taken_once() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ((0.5, faces(told(0.5))), "a frame at 0.5 s follows one at 1.0 s; pass frames in order of time"),
-        ((math.nan, faces(told(0.5))), "pass frames in order of time"),
-        ((2.0, replace(faces(told(0.5)), tracks=None)), "the faces of a video frame need their tracks"),
-        ((2.0, faces([told(0.5)] * 2, (3, 3))), "a track can be in a frame only once"),
+        ((0.5, faces(row_of(0.5))), "a frame at 0.5 s follows one at 1.0 s; pass frames in order of time"),
+        ((math.nan, faces(row_of(0.5))), "pass frames in order of time"),
+        ((2.0, replace(faces(row_of(0.5)), tracks=None)), "the faces of a video frame need their tracks"),
+        ((2.0, faces([row_of(0.5)] * 2, (3, 3))), "a track can be in a frame only once"),
         (
             (2.0, faces([0.2, 0.3, 0.5], names=ABC)),
             "predictions of 'emotion' (a, b, c) are not those of the given heads",
         ),
         (
-            (2.0, faces(told(0.5), ages=[0.1, 0.9])),
+            (2.0, faces(row_of(0.5), ages=[0.1, 0.9])),
             "predictions of 'age' (0-19, 20-39) are not those of the given heads",
         ),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_changes_nothing(wrong: tuple[float, Faces], message: str) -> None:
     smoother = EmotionSmoother(AB, ())
-    smoother.known(0, 1.0, faces(told(0.9)))
+    smoother.known(0, 1.0, faces(row_of(0.9)))
     before = smoother.state()
     with pytest.raises(InputError) as error:
         smoother.known(1, *wrong)
@@ -777,7 +779,7 @@ def test_bad_options(name: str, value: float, message: str) -> None:
 
 
 def test_smoothed_is_frozen() -> None:
-    out = EmotionSmoother(AB, ()).update(0, 0.0, faces(told(0.5)))
+    out = EmotionSmoother(AB, ()).update(0, 0.0, faces(row_of(0.5)))
     with pytest.raises(FrozenInstanceError):
         out.nominal["emotion"].labels = ()  # type: ignore[misc]
 
@@ -882,7 +884,7 @@ def test_memory_does_not_grow_with_time() -> None:
     smoother = EmotionSmoother(AB, TWO_AGES)
     sizes = []
     for i in range(25 * 600):
-        smoother.known(i, i / 25, faces(told(0.95 if i % 3 else 0.1), ages=[0.4, 0.6]))
+        smoother.known(i, i / 25, faces(row_of(0.95 if i % 3 else 0.1), ages=[0.4, 0.6]))
         if i in (25 * 60, 25 * 600 - 1):
             sizes.append(len(json.dumps(smoother.state())))
     assert sizes[1] < 1.3 * sizes[0]

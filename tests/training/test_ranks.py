@@ -92,7 +92,7 @@ def test_one_process_writes(together: Path) -> None:
 
 def test_a_stopped_run_of_two_resumes_to_the_same_metrics(together: Path) -> None:
     for rank in range(2):
-        assert "--resume" in (together / f"told-{rank}.txt").read_text()
+        assert "--resume" in (together / f"reported-{rank}.txt").read_text()
     assert metrics(together / "stopped") == metrics(together / "usual")
     expected, got = load_file(together / "usual" / files.LAST), load_file(together / "stopped" / files.LAST)
     assert all(torch.equal(expected[name], got[name]) for name in expected)
@@ -143,9 +143,9 @@ def test_the_mean_of_the_parts_losses_is_the_loss_of_the_batch() -> None:
 
 
 def test_who_torchrun_says_we_are() -> None:
-    said = {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
-    process = read_rank(said)
+    variables = {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
+    process = read_rank(variables)
     assert (process.rank, process.world, process.nodes, process.is_first) == (3, 4, 2, False)
     assert read_rank({"RANK": "3"}) == SINGLE_PROCESS
     with pytest.raises(TrainingError, match="different numbers of processes"):
-        read_rank(said | {"WORLD_SIZE": "3"})
+        read_rank(variables | {"WORLD_SIZE": "3"})

@@ -62,25 +62,25 @@ def test_a_search_trains_for_real_and_its_recipe_can_be_trained(data: Path, tmp_
     lines: list[str] = []
     one = search(data, tmp_path / "out", images=30, trials=3)
     tuning.tune(one, report=lines.append)
-    told = document(one.folder)
-    assert len(told["trials"]) == len(lines) == 3
-    assert told["trials"][0]["settings"] == {"optimizer.lr": 1e-3, "batch_size": 16, "augment.flip": 0.0}
-    assert told["own"] == told["trials"][0]["score"]
-    assert told["best"]["score"] == max(row["score"] for row in told["trials"] if row["state"] == "complete")
+    reported = document(one.folder)
+    assert len(reported["trials"]) == len(lines) == 3
+    assert reported["trials"][0]["settings"] == {"optimizer.lr": 1e-3, "batch_size": 16, "augment.flip": 0.0}
+    assert reported["own"] == reported["trials"][0]["score"]
+    assert reported["best"]["score"] == max(row["score"] for row in reported["trials"] if row["state"] == "complete")
     assert lines[-1].startswith("[3/3] trial 2")
-    assert f"in trial {told['best']['number']}" in lines[-1]
+    assert f"in trial {reported['best']['number']}" in lines[-1]
     for name in (HISTORY, SETTINGS):
         assert (one.folder / name).read_bytes().startswith(b"\x89PNG")
     with (one.folder / TRIALS).open() as file:
         assert [row["number"] for row in csv.DictReader(file)] == ["0", "1", "2"]
     # of the run folders the best one's is left, and it is a run folder like any other
     (left,) = (one.folder / "trials").iterdir()
-    assert told["best"]["run"] == f"trials/{left.name}"
+    assert reported["best"]["run"] == f"trials/{left.name}"
     assert files.load_run(left)[0].splits.validation == ("validation",)
 
     tuned = write_best_recipe(one, tmp_path / "tuned.json")
     assert tuned.name == "quick-tuned"
-    assert tuned.optimizer.lr == told["best"]["settings"]["optimizer.lr"]
+    assert tuned.optimizer.lr == reported["best"]["settings"]["optimizer.lr"]
     assert (tuned.epochs, tuned.splits, tuned.space) == (QUICK.epochs, QUICK.splits, QUICK.space)
     arguments = ["train", str(tmp_path / "tuned.json"), "--data", str(data), "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(cli, [*arguments, "--no-progress", "--threads", "1"], catch_exceptions=False)
@@ -89,9 +89,9 @@ def test_a_search_trains_for_real_and_its_recipe_can_be_trained(data: Path, tmp_
     assert files.load_run(tmp_path / "run")[0] == tuned
     # the settings do what they did in the search: the same seed, data and epochs give the same figures
     sample = next(one.folder.glob("sample-*.parquet"))
-    again = train(one.trial_recipe(told["best"]["settings"]), sample, tmp_path / "again", threads=1, progress=False)
+    again = train(one.trial_recipe(reported["best"]["settings"]), sample, tmp_path / "again", threads=1, progress=False)
     assert [row["val_score"] for row in read_epochs(again / files.METRICS)] == pytest.approx(
-        told["trials"][told["best"]["number"]]["scores"], abs=1e-6
+        reported["trials"][reported["best"]["number"]]["scores"], abs=1e-6
     )
 
 
@@ -304,12 +304,14 @@ def test_killed_in_a_trial_its_settings_are_tried_again(data: Path, tmp_path: Pa
     wanted = max(cut) + 2
     same = search(data, out, recipe=own, url=database_url(f"sqlite:///{path}", out), study="shared", trials=wanted)
     tuning.tune(same, resume=True, report=lines.append)
-    told = document(out)
+    reported = document(out)
     for number in cut:
         assert f"trial {number} was cut off; its settings will be tried again" in lines
-    kept = {row["number"]: row for row in told["trials"]}
+    kept = {row["number"]: row for row in reported["trials"]}
     assert all(kept[row["number"]] == row for row in done)
     assert not set(cut) & set(kept)
-    assert sorted(row["again_after"] for row in told["trials"] if row["again_after"]) == [[number] for number in cut]
-    assert len(told["trials"]) == told["states"]["complete"] + told["states"].get("pruned", 0) == wanted
-    assert len({json.dumps(row["settings"]) for row in told["trials"]}) == wanted
+    assert sorted(row["again_after"] for row in reported["trials"] if row["again_after"]) == [
+        [number] for number in cut
+    ]
+    assert len(reported["trials"]) == reported["states"]["complete"] + reported["states"].get("pruned", 0) == wanted
+    assert len({json.dumps(row["settings"]) for row in reported["trials"]}) == wanted

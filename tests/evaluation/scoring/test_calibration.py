@@ -99,12 +99,12 @@ def test_images_learnt_by_heart_are_left_out_of_the_fit() -> None:
 def test_the_distribution_of_raters_can_be_fitted() -> None:
     """Up to three of ten raters differ, so what is nearly always right about the label is too sharp for them."""
     data, model = labelled_faces(300), pixel_reader((*SEVEN, "contempt"), wrong_every=9, sure=0.97)
-    told = {target: calibrate(model, data, target=target, samples=50) for target in TARGETS}
-    label, raters = (told[target]["heads"]["emotion"] for target in TARGETS)
+    reported = {target: calibrate(model, data, target=target, samples=50) for target in TARGETS}
+    label, raters = (reported[target]["heads"]["emotion"] for target in TARGETS)
     assert raters["n"] == label["n"] > 50
     assert label["temperature"] < raters["temperature"]
     assert raters["adopted"]
-    kl = [told[target]["scores"]["validation"]["emotion"]["after"]["kl"] for target in TARGETS]
+    kl = [reported[target]["scores"]["validation"]["emotion"]["after"]["kl"] for target in TARGETS]
     assert kl[1] < kl[0]
     with pytest.raises(InputError, match="no temperature between"):
         calibrate(pixel_reader(), data, samples=50)

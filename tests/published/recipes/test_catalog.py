@@ -58,8 +58,8 @@ ORIGINAL = {
 @pytest.mark.parametrize("name", ORIGINAL)
 def test_settings_are_those_of_the_source(name: str) -> None:
     one = get_recipe(name)
-    said = (len(one.heads[0].labels), one.epochs, one.batch_size, one.optimizer.name, one.optimizer.lr)
-    assert said == ORIGINAL[name][:5]
+    stated = (len(one.heads[0].labels), one.epochs, one.batch_size, one.optimizer.name, one.optimizer.lr)
+    assert stated == ORIGINAL[name][:5]
     assert one.schedule.name == ORIGINAL[name][5]
     for shade, wanted in zip((0.0, 1.0), ORIGINAL[name][6], strict=True):
         assert (shade - one.mean[0]) / one.std[0] == pytest.approx(wanted, abs=1e-3)

@@ -45,9 +45,9 @@ def test_the_command_runs_a_row(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small", "data")
-def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    block = readme.split("## Published networks")[1].split("```sh\n")[1].split("```")[0]
+def test_the_lines_of_the_docs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
+    block = page.split("## Published networks")[1].split("```sh\n")[1].split("```")[0]
     calls = [shlex.split(line, comments=True) for line in block.splitlines()]
     assert [call[:2] for call in calls] == [["mien", name] for name in ("reproduce", "reproduce", "export", "analyze")]
     monkeypatch.chdir(tmp_path)

@@ -16,30 +16,30 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Point = tuple[float, float]
 Box = Annotated[tuple[float, float, float, float], Field(description="x1, y1, x2, y2 in pixels of the upright picture")]
 _EMOTIONS: dict[str, JsonValue] = {
-    "neutral": 0.0006, "happy": 0.9984, "surprise": 0.0005, "sad": 0.0001, "angry": 0.0001, "disgust": 0.0001,
+    "neutral": 0.0007, "happy": 0.9984, "surprise": 0.0005, "sad": 0.0001, "angry": 0.0001, "disgust": 0.0001,
     "fear": 0.0001, "contempt": 0.0,
 }  # fmt: skip
 FACE_EXAMPLE: dict[str, JsonValue] = {
-    "box": [178.56, 58.93, 269.97, 171.92],
-    "score": 0.9201,
-    "landmarks": [[203.86, 100.99], [246.65, 103.45], [224.35, 126.72], [201.36, 139.59], [244.65, 142.07]],
+    "box": [178.5, 58.82, 270.01, 172.08],
+    "score": 0.9179,
+    "landmarks": [[203.93, 100.93], [246.68, 103.49], [224.36, 126.69], [201.33, 139.5], [244.6, 142.07]],
     "view": {
-        "yaw": 1.5, "pitch": -10.4, "roll": 3.2, "brightness": 176.17, "sharpness": 0.99, "covered": 0.0,
-        "unlike": 0.31,
+        "yaw": 1.6, "pitch": -10.4, "roll": 3.4, "brightness": 176.105, "sharpness": 0.978, "covered": 0.0,
+        "unlike": 0.307,
     },
     "flags": {
         "turned": False, "small": False, "dark": False, "blurred": False, "covered": False, "unlike": False,
     },
     "emotion": "happy",
     "age_range": "20-29",
-    "age": 28.2,
+    "age": 28.6,
     "predictions": {
-        "emotion": {"label": "happy", "confidence": 0.9984, "entropy": 0.0067, "probabilities": _EMOTIONS},
+        "emotion": {"label": "happy", "confidence": 0.9984, "entropy": 0.0068, "probabilities": _EMOTIONS},
         "age": {
-            "label": "20-29", "expected": 28.2, "confidence": 0.6169, "entropy": 0.4226,
+            "label": "20-29", "expected": 28.6, "confidence": 0.5849, "entropy": 0.4385,
             "probabilities": {
-                "0-2": 0.0001, "3-9": 0.0013, "10-19": 0.0469, "20-29": 0.6169, "30-39": 0.3037, "40-49": 0.0291,
-                "50-59": 0.0018, "60-69": 0.0001, "70-99": 0.0,
+                "0-2": 0.0001, "3-9": 0.0014, "10-19": 0.0447, "20-29": 0.5849, "30-39": 0.3305, "40-49": 0.036,
+                "50-59": 0.0023, "60-69": 0.0002, "70-99": 0.0,
             },
         },
     },
