@@ -1,4 +1,4 @@
-"""Where the time goes from a file to what is reported of its faces, before and after each change that made it shorter.
+"""Where the time goes from a file to what is reported of its faces, at stages of the history.
 
     python benchmarks/whole_path.py --json docs/results/whole_path.json
     python benchmarks/whole_path.py --commits HEAD~1,HEAD --rounds 3
@@ -29,9 +29,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CHANGES = (
-    ("a19ac39", "as it was: MTCNN, faces from 40 pixels, OpenCV"),
-    ("7bab3df", "MTCNN's networks rebuilt, strips and levels side by side, large JPEG files decoded smaller"),
-    ("f04bce3", "Mien's own detector, faces from 16 pixels, turned ones too"),
+    ("f04bce3", "Mien's own detector, faces from 16 pixels; OpenCV"),
     ("90c7203", "the core without OpenCV and PyAV: pixels by Pillow and NumPy"),
     ("be96653", "faces in doubt get a second look; large photos and smaller copies by whole blocks of pixels"),
 )

@@ -1,14 +1,12 @@
-"""The section of docs/benchmarks.md on what shortened the way from a file to its faces."""
+"""The section of docs/benchmarks.md on the way from a file to its faces, at stages of the history."""
 
 from __future__ import annotations
 
 from typing import Any
 
 NOT_KEPT = (
-    "levels of the pyramid by bilinear sampling instead of averaging: of FER2013's pasted faces fewer were found",
-    "dropping what overlaps after R-Net has moved it, without a second question: faces were lost",
     "normalisation inside the graphs of the emotion and age networks: making their input takes next to no time",
-    "building the five sessions on several threads: no faster",
+    "building the sessions on several threads: no faster",
     "8-bit networks by default: see below",
 )
 
@@ -17,10 +15,10 @@ def whole_path_section(measured: dict[str, Any]) -> list[str]:
     about, changes, cases = measured["machine"], measured["changes"], measured["cases"]
     packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
     lines = [
-        "## What shortened the way from a file to its faces",
+        "## From a file to its faces, at stages of the history",
         "",
         f"`python benchmarks/whole_path.py --json docs/results/whole_path.json`: {len(changes)} commits of the history side by "
-        f"side, in turns, medians of {measured['rounds']} rounds; in brackets the share of the time before all changes. "
+        f"side, in turns, medians of {measured['rounds']} rounds; in brackets the share of the first one's time. "
         "Milliseconds of processor time with one thread, or of wall clock with all processors. "
         f"{about['processor']}, {about['cpus']} cores, Python {about['python']}, {packages}; {about['date']}, load "
         f"{about['load']:.1f} at the start.",
@@ -54,13 +52,6 @@ def whole_path_section(measured: dict[str, Any]) -> list[str]:
         lines.append(table_row(name, *cells))
     whole = [f"{sum(before[case].values()):.1f} → {sum(after[case].values()):.1f}" for case in before]
     lines += [table_row("**whole**", *whole), ""]
-    lines += [
-        "Decoding of the large file takes longer after than before: P-Net used to take and free so much memory that the C library "
-        "kept it for the pixels that came next, and now asks the system for each picture's. With `MALLOC_MMAP_THRESHOLD_` and "
-        "`MALLOC_TRIM_THRESHOLD_` set to 1073741824, the same benchmark of the last commit (`--commits 7bab3df --rounds 1`) gave 39.7 ms "
-        "for it, at the price of memory that is not given back.",
-        "",
-    ]
     lines += ["Tried and not kept:", "", *(f"- {one}" for one in NOT_KEPT), ""]
     return lines
 
