@@ -156,7 +156,7 @@ def detector_page() -> str:
         "most are true faces that the labels miss (profiles, heads bent down), the others mainly these.",
         "- Faces that are turned by more than about 40 degrees beside an upright one with a high score: the second look does not run "
         "then. Alone they are found and righted, at every angle where the face has a fourth of the picture's height; small ones, below "
-        "about a tenth of the picture, are not, and may be misread as upright, with scores up to 0.85.",
+        "about a tenth of the picture, are not, and may be misread as upright.",
         "- Profiles, and faces that are mostly covered: the labels hold few of them, for the detectors that proposed the labels miss "
         "them too.",
         "- Drawn, painted and sculpted faces are found now and then; some were in the labels.",
