@@ -122,7 +122,7 @@ def test_the_conda_recipe_needs_what_the_core_needs(recipe: dict[str, Any]) -> N
 
 def test_the_conda_recipe_is_of_this_version_and_brings_the_command(recipe: dict[str, Any]) -> None:
     assert recipe["context"]["version"] == VERSION
-    assert recipe["build"]["python"]["entry_points"] == ["mien = mien.cli:main"]
+    assert recipe["build"]["python"]["entry_points"] == ["mien = mien.__main__:main"]
     assert (recipe["package"]["name"], recipe["about"]["license"]) == ("mien", "Apache-2.0")
     assert all((ROOT / name).is_file() for name in recipe["about"]["license_file"])
 
