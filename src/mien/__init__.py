@@ -16,16 +16,17 @@ ONNX Runtime; names are resolved when they are first used. Modules log to the lo
 
 from __future__ import annotations
 
-import importlib
-import logging
 import os
-from typing import TYPE_CHECKING, Any
 
 # ONNX Runtime (1.29 and later, on Windows all) reports models and machine to Microsoft, and writes an identifier of the
 # machine into the home folder, unless this is set before it is loaded, by whichever module
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+TYPE_CHECKING = False
+# this module is loaded before Ctrl-C has its handler, so it loads no other: `typing` and `logging` take 10 ms
 if TYPE_CHECKING:
+    from typing import Any
+
     from mien.errors import (
         DataError,
         ImageError,
@@ -79,10 +80,6 @@ _HOME = {
 }
 
 
-# a library is silent until its user sets up logging
-logging.getLogger(__name__).addHandler(logging.NullHandler())
-
-
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
@@ -90,7 +87,9 @@ def __getattr__(name: str) -> Any:
         return version("mien")
     if name not in __all__:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME.get(name, "mien.errors")), name)
+    from importlib import import_module
+
+    return getattr(import_module(_HOME.get(name, "mien.errors")), name)
 
 
 def __dir__() -> list[str]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from mien.signals import handle_interrupts
+from mien.signals import DISGUISES, handle_interrupts
 
 
 def main() -> None:
-    """Entry point of the ``mien`` command: Ctrl-C ends it in one line while its modules are still imported, too."""
+    """Entry point of the ``mien`` command: Ctrl-C ends it in one line at any moment from here on."""
     interrupts = handle_interrupts()
     try:
         from mien.cli import main as run
-    except KeyboardInterrupt:
+
+        run(interrupts)
+    except (KeyboardInterrupt, *DISGUISES):
+        if not interrupts.received:
+            raise
         _report_interrupt()
         raise SystemExit(interrupts.exit_code) from None
-    try:
-        run(interrupts)
     finally:
         interrupts.end_at_once()
 

@@ -24,6 +24,7 @@ from mien.defaults import POOLED_INTERVAL
 from mien.errors import ExportError, InputError, MissingFileError
 from mien.files import atomic_path
 from mien.labels import number_ranges
+from mien.logger import get_logger
 from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.crop_frames import FRAMES
 from mien.models.model import FEATURE_PREFIX
@@ -38,7 +39,7 @@ TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and ONNX Runtime, as a share of the greatest logit where that is above
 1: some networks take raw pixels and give logits in the hundreds, whose rounding alone is more than this."""
 OPSET = 18
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 IMAGES = "images"
 """Name of the input of pixels."""
 

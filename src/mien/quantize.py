@@ -36,6 +36,7 @@ from mien.evaluation.scoring.evaluate import evaluate
 from mien.evaluation.scoring.scored_model import wrap_onnx
 from mien.evaluation.scoring.view_outputs import without_view_outputs
 from mien.files import temporary_folder
+from mien.logger import get_logger
 from mien.models.card import METADATA_KEY
 from mien.models.model import CHUNK, Model
 from mien.training.environment import source_commit
@@ -44,7 +45,7 @@ from mien.training.resize import resize_images
 PERCENTILE = 99.999
 MIN_SHARE = 0.01
 """Share of the multiplications below which a layer stays in float32."""
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def quantize(

@@ -6,17 +6,19 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from types import FrameType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
+# loaded before Ctrl-C has its handler, so with few others
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from sys import UnraisableHookArgs
+    from types import FrameType
 
 INTERRUPTED_EXIT = 130
 """Exit code after Ctrl-C; after another signal it is 128 + its number."""
+DISGUISES = (ImportError, SystemError, RuntimeError)
+"""What an interrupt becomes in a module in C that starts, and in a class that is made (before Python 3.12)."""
 REPEAT_SECONDS = 1.0
 """Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
 _RAISE_AGAIN_SECONDS = 0.02
@@ -63,12 +65,16 @@ class InterruptHandler:
         if not (self.received and issubclass(dropped.exc_type, KeyboardInterrupt)):
             self._next_hook(dropped)
             return
+        import threading
+
         # later, and by a signal: raised here it would be dropped as well
         timer = threading.Timer(_RAISE_AGAIN_SECONDS, self._raise_again)
         timer.daemon = True
         timer.start()
 
     def _raise_again(self) -> None:
+        import threading
+
         number, self._first = self.exit_code - 128, None
         main = threading.main_thread().ident
         if hasattr(signal, "pthread_kill") and main is not None:
@@ -98,6 +104,8 @@ def defer_interrupts() -> Iterator[None]:
     Only handlers in Python are deferred, such as that of `KeyboardInterrupt`. Other threads than the main one are not
     interrupted anyway.
     """
+    import threading
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return

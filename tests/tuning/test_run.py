@@ -208,6 +208,19 @@ def test_another_search_of_the_same_name_is_refused(data: Path, tmp_path: Path, 
     assert len(trained) == 1
 
 
+def test_ctrl_c_reports_how_the_search_continues(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "train", interrupted)
+    recipe, out = tmp_path / "quick.json", tmp_path / "out"
+    write_recipe(QUICK, recipe, {})
+    done = CliRunner().invoke(cli, ["tune", str(recipe), "--data", str(data), "--out", str(out)])
+    assert done.exit_code == 130
+    last = done.stderr.splitlines()[-1]
+    assert last == f"mien: {out}: interrupted; the same call with --resume continues the search"
+
+
 def start(data: Path, folder: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     """A worker as a user starts it."""
     path = folder / "quick.json"

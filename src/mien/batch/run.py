@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +19,9 @@ from mien.defaults import SHARD_SIZE
 from mien.errors import InputError
 from mien.extras import installed_versions, require_extra
 from mien.files import OUTPUT_IS_INPUT
+from mien.logger import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 ENGINES = ("local", "ray")
 ShardEngine = Callable[[Sequence[Shard], AnalysisSetup], Iterator[ShardResult]]

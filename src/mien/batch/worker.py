@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
 import signal
@@ -24,8 +23,9 @@ from mien.batch.types import Shard, ShardInput, ShardResult
 from mien.batch.worker_process import Position, ShardTask, StartMessage, WorkerAnswer, WorkerFailure, WorkerReady
 from mien.errors import OutputError
 from mien.files import check_temporary_folder
+from mien.logger import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 ONE_BY_ONE_AFTER = 2
 """Deaths on a shard after which its inputs are analysed one by one, so that the one that kills can be named."""

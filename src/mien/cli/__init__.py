@@ -28,7 +28,7 @@ from mien.cpus import limit_libraries
 from mien.errors import MienError, OutputError, nearest_names
 from mien.files import OUTPUT_IS_INPUT, check_temporary_folder
 from mien.models.devices import DeviceWarning
-from mien.signals import INTERRUPTED_EXIT, InterruptHandler, handle_interrupts
+from mien.signals import DISGUISES, INTERRUPTED_EXIT, InterruptHandler, handle_interrupts
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Detect the faces in photos and videos and report their emotions and age ranges."),
@@ -135,8 +135,7 @@ def main(interrupts: InterruptHandler | None = None) -> None:
     except click.ClickException as error:
         errors.print_click_error(error)
         code = error.exit_code
-    except (ImportError, SystemError):
-        # a module in C that is interrupted while it starts reports that as its own failure
+    except DISGUISES:
         if not interrupts.received:
             raise
         errors.print(MienError("interrupted", code=INTERRUPTED))

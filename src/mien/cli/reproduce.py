@@ -8,10 +8,13 @@ from pathlib import Path
 
 import click
 
+from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, threads_option
 from mien.cli.output import table_console
+from mien.errors import MienError
 from mien.file_lock import lock_folder
 from mien.files import make_folder, output_errors
+from mien.signals import INTERRUPTED_EXIT
 
 PUBLISHED_RESULTS = Path("docs", "results", "reproduction")
 """Results of the repository, which the page of the documentation is written from."""
@@ -92,21 +95,25 @@ def command(
     if background:
         click.echo(_continue_in_background(out))
         return
-    from mien.published.reproduction.queue import run_queue
+    from mien.published.reproduction.queue import RESUME, run_queue
     from mien.published.reproduction.rows import OPTIONS, select_rows
 
     make_folder(out)
-    with lock_folder(out):
-        whole = run_queue(
-            select_rows(rows),
-            {kind: given[kind] for kind in OPTIONS if kind in given},
-            out,
-            results,
-            threads=threads,
-            hours=limit_hours,
-            progress=progress,
-            report=lambda line: click.echo(line, err=True),
-        )
+    try:
+        with lock_folder(out):
+            whole = run_queue(
+                select_rows(rows),
+                {kind: given[kind] for kind in OPTIONS if kind in given},
+                out,
+                results,
+                threads=threads,
+                hours=limit_hours,
+                progress=progress,
+                report=lambda line: click.echo(line, err=True),
+            )
+    except KeyboardInterrupt:
+        error_output().print(MienError("interrupted", path=out, advice=RESUME, code=INTERRUPTED))
+        raise click.exceptions.Exit(INTERRUPTED_EXIT) from None
     click.echo(results)
     if not whole:
         raise click.exceptions.Exit(1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.options import (
     OUTPUT,
     OUTPUT_FOLDER,
@@ -17,6 +18,8 @@ from mien.cli.options import (
     teacher_option,
     threads_option,
 )
+from mien.errors import MienError
+from mien.signals import INTERRUPTED_EXIT
 
 EPILOG = """\b
 Examples:
@@ -146,6 +149,14 @@ def command(
     status = _StatusLine()
     try:
         tune(search, resume=resume, jobs=jobs, report=_print_line, show_status=status.show)
+    except KeyboardInterrupt:
+        status.clear()
+        error_output().print(
+            MienError(
+                "interrupted", path=folder, advice="the same call with --resume continues the search", code=INTERRUPTED
+            )
+        )
+        raise click.exceptions.Exit(INTERRUPTED_EXIT) from None
     finally:
         status.clear()
     if apply is not None:

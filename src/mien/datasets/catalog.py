@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from mien.datasets.dataset import Dataset
 from mien.datasets.text_tables import read_header
 from mien.errors import DataError, InputError, MissingFileError, unknown_name
 from mien.labels import OWN
+from mien.logger import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

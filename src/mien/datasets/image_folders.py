@@ -11,7 +11,6 @@ Labels come from the *names* of the folders: the alphabetical order that loaders
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -34,8 +33,9 @@ from mien.datasets.resplit import make_splits
 from mien.datasets.row_location import RowLocation
 from mien.errors import DataError, InputError, MienError, MissingFileError
 from mien.labels import OWN
+from mien.logger import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"}

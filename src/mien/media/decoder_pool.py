@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import io
-import logging
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from mien.errors import ImageError, MienError
+from mien.logger import get_logger
 from mien.media.decoder_process import DecoderEndedError, DecoderProcess, DecodingTimeoutError, describe_end
 from mien.media.decoding_cost import COMPLEX, max_decoding_seconds
 from mien.media.frame import Frame
@@ -25,7 +25,7 @@ from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.media.source import FrameSource
 from mien.media.video_decoder import VideoDecoder
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CHEAP_SECONDS = 1.0
 """Seconds that a picture may take at most to be decoded in the calling thread."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -12,6 +11,7 @@ from threading import Event
 from urllib.parse import urlsplit
 
 from mien.errors import InputError, VideoError, display_path
+from mien.logger import get_logger
 from mien.media.addresses import scheme_of, without_password
 from mien.media.camera import Camera
 from mien.media.connection import Connection, ConnectionLostError, ReceivedFrame, ReconnectPolicy
@@ -22,7 +22,7 @@ from mien.media.network_stream import SCHEMES, NetworkStream
 from mien.media.selection import ALL_FRAMES, FrameSelection, FrameSelector
 from mien.media.source import SourceInfo
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _DEVICES = "/dev/"
 _MAX_LISTED = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable, Generator, Iterator
@@ -12,6 +11,7 @@ from threading import Event
 
 from mien.defaults import FRAME_RATE
 from mien.errors import ImageError, InputError, MienError, MissingFileError, display_path
+from mien.logger import get_logger
 from mien.media.frame import Frame
 from mien.media.image import load_image
 from mien.media.locked_iterator import LockedIterator
@@ -19,7 +19,7 @@ from mien.media.paths import expand_paths
 from mien.media.selection import ALL_FRAMES, FrameSelection, FrameSelector
 from mien.media.source import SourceInfo, log_problems
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _COUNTER = re.compile(r"%0?(\d*)d")
 _MAX_LISTED = 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from mien.errors import MienError, MissingFileError
 from mien.files import OUTPUT_MARKER
+from mien.logger import get_logger
 from mien.media.filetype import HEADER_BYTES, is_video_header
 from mien.media.image import image_suffixes
 
@@ -28,7 +28,7 @@ _SYSTEM_FOLDERS = frozenset({
 })  # fmt: skip
 """Lower-case names of folders that disk stations and operating systems make: thumbnails, waste, parts of archives."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _DIGITS = re.compile(r"([0-9]+)")
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
 from mien.errors import InputError
+from mien.logger import get_logger
 from mien.media.frame import Frame
 from mien.media.source import FrameSource, SourceInfo
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 QUEUE_FRAMES, LIVE_QUEUE_FRAMES = 16, 2
 """Frames read ahead of a file, and of a live source, where each adds latency."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Callable, Generator, Iterator
@@ -11,6 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from mien.errors import InputError, VideoError
+from mien.logger import get_logger
 from mien.media.decoder import FrameTimes, SeekPoint, decode_frames, find_seek_point
 from mien.media.demuxer import ReadStatistics, VideoDemuxer
 from mien.media.frame import Frame
@@ -23,7 +23,7 @@ from mien.media.source import SourceInfo, log_problems
 if TYPE_CHECKING:
     import av
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LENGTH_TOLERANCE = 0.25
 """Seconds by which a container that does not count its frames may overstate its length."""

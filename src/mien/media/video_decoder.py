@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any
 
 from mien.errors import MienError, VideoError, display_path
 from mien.extras import require_extra
+from mien.logger import get_logger
 from mien.media.decoder_process import DecoderEndedError, DecoderProcess, DecodingTimeoutError, describe_end
 from mien.media.decoding_cost import VIDEO_COMPLEX
 from mien.media.demuxer import MAX_FRAME_PIXELS
@@ -19,7 +19,7 @@ from mien.media.locked_iterator import LockedIterator
 from mien.media.selection import ALL_FRAMES, FrameSelection
 from mien.media.source import FrameSource, SourceInfo, log_problems
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _ENDED = "was not decoded: that was ended"
 _MAX_FRAME_BYTES = 16 * 3 * MAX_FRAME_PIXELS

@@ -6,7 +6,6 @@ Nothing is downloaded unless the user asks for it.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import sys
 from pathlib import Path
@@ -14,8 +13,9 @@ from urllib.parse import urlsplit
 
 from mien.errors import DownloadError
 from mien.files import atomic_path
+from mien.logger import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 CACHE_VARIABLE = "MIEN_CACHE"
 """Environment variable that names the cache folder."""

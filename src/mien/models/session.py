@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import warnings
 import weakref
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from mien.cpus import thread_count
 from mien.defaults import DEVICE
 from mien.errors import MissingFileError, ModelError
+from mien.logger import get_logger
 from mien.models.devices import CPU_PROVIDER, Device, DeviceWarning, load_libraries, parse_device
 
 if TYPE_CHECKING:
     import onnxruntime
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _ERRORS_ONLY = 3
 

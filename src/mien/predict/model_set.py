@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from mien.defaults import DEVICE
 from mien.errors import InputError
+from mien.logger import get_logger
 from mien.models.card import Card, Head
 from mien.models.catalog import read_model
 from mien.models.model import Model
@@ -19,7 +19,7 @@ from mien.text import listing
 
 PRIORS_FLAG, SETS_FLAG = "--priors", "--sets"
 """Options of ``mien calibrate`` that fit read-outs and sets of labels."""
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 ModelInput = str | os.PathLike[str] | Model
 """A shipped model's name, the path of an ``.onnx`` file with a card, or a loaded model."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import secrets
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.logger import get_logger
 from mien.server.access import AccessPolicy
 from mien.server.clients import client_address
 from mien.server.limits import ServiceLimits
@@ -21,7 +21,7 @@ from mien.server.metrics import ServiceMetrics
 from mien.server.problems import ProblemError
 from mien.server.uploads import ClientGoneError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import secrets
 import shutil
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import MienError
+from mien.logger import get_logger
 from mien.media.video_decoder import VideoDecoder
 from mien.server.clients import CHOSEN_ID
 from mien.server.engine import InferenceEngine
@@ -29,7 +29,7 @@ from mien.server.video_analysis import UPLOAD, VideoAnalysis, VideoProgress, Vid
 from mien.server.workdir import Workdir
 from mien.server.worker_pool import Kind, Task
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _NUMBER_BYTES = 18
 """Random bytes in the number of a video."""

@@ -15,12 +15,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from mien.errors import InputError
+from mien.logger import get_logger
 from mien.server.access import AccessPolicy
 from mien.server.http_protocol import limited_protocol
 from mien.server.limits import ServiceLimits
 from mien.server.open_files import ACCEPTED_AT_ONCE
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _BACKLOG = 256
 _ERROR_SECONDS = 10.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import shutil
 import tempfile
@@ -12,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.file_lock import FileLock
+from mien.logger import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _PREFIX, _NEW_PREFIX, _LOCK = "mien-serve-", ".mien-serve-new-", "lock"
 _NEW_SECONDS = 3600.0

@@ -26,6 +26,7 @@ from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError, TrainingError
 from mien.file_lock import lock_folder
 from mien.files import make_folder, output_errors
+from mien.logger import get_logger
 from mien.models.model import Model
 from mien.networks.catalog import get_network
 from mien.training import run_folder as files
@@ -48,8 +49,8 @@ _DRAW_EVERY = 20.0
 """Seconds between two drawings of the curves; on a GPU an epoch of a small network is shorter than one drawing."""
 _STATISTICS_IMAGES = 2048
 """Training images on which the norms of an exported model are measured."""
-_RESUME = "`--resume` continues after the last finished epoch"
-_log = logging.getLogger(__name__)
+_RESUME = "the same call with --resume continues after the last finished epoch"
+_log = get_logger(__name__)
 
 
 class RunFolderWriter(Callback):
@@ -154,6 +155,7 @@ def train(
     command: str = "",
     seconds: float | None = None,
     on_epoch: EpochCallback | None = None,
+    advice: str = _RESUME,
 ) -> Path:
     """Train ``recipe`` on the prepared file ``data`` and return the run folder.
 
@@ -172,6 +174,7 @@ def train(
         command: command line to record.
         seconds: end after the epoch in which this time has passed; None for no limit.
         on_epoch: called with every epoch's row of metrics; training ends after the epoch for which it returns False.
+        advice: how the caller's users continue a run that the time or a signal ended.
 
     A run that is complete stays as it is; with more epochs it is lengthened, and the learning rate follows the schedule
     of the new length from there on.
@@ -225,9 +228,9 @@ def train(
             warnings.filterwarnings("ignore", message="Grad strides do not match")
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", category=FutureWarning)
-            _fit(trainer, module, loader, validation, resume_from, folder)
+            _fit(trainer, module, loader, validation, resume_from, folder, advice)
         if limit is not None and limit.reached:
-            raise TrainingError("the time ran out", path=folder, advice=_RESUME, code="time-over")
+            raise TrainingError("the time ran out", path=folder, advice=advice, code="time-over")
         if not torch.isfinite(trainer.callback_metrics.get("train_loss", torch.zeros(()))):
             raise TrainingError(
                 "the loss is not finite",
@@ -258,6 +261,7 @@ def _fit(
     validation: DataLoader[Batch],
     resume_from: Path | None,
     folder: Path,
+    advice: str,
 ) -> None:
     """Train; Ctrl-C is a `KeyboardInterrupt`, of which Lightning makes a `SystemExit`, and ignores further ones."""
     handler = signal.getsignal(signal.SIGINT)
@@ -271,7 +275,7 @@ def _fit(
                 weights_only=False if resume_from is not None else None,
             )
     except SIGTERMException:
-        raise TrainingError("was asked to end", path=folder, advice=_RESUME, code="training-stopped") from None
+        raise TrainingError("was asked to end", path=folder, advice=advice, code="training-stopped") from None
     except SystemExit:
         if not trainer.interrupted:
             raise

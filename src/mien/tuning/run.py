@@ -109,7 +109,7 @@ def tune(
         )
     if any(one.exitcode for one in workers):
         raise TrainingError(
-            "a worker failed", path=search.folder, advice="`--resume` tries its settings again", code="worker-failed"
+            "a worker failed", path=search.folder, advice="the same call with --resume tries its settings again", code="worker-failed"
         )
     return search.folder
 
@@ -189,7 +189,7 @@ def _work(
         _run_trial(search, file, study, worker, report, show_status)
         write_results(search, study, pictures=False)
         _sweep(search, study)
-    report("the time is up; `--resume` continues")
+    report("the time is up; the same call with --resume continues")
 
 
 def _run_trial(

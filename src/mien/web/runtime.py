@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import logging
 import shutil
 import subprocess
 import tarfile
@@ -19,9 +18,10 @@ from pathlib import Path
 
 from mien.errors import DownloadError, MissingFileError, ModelError
 from mien.files import atomic_path
+from mien.logger import get_logger
 from mien.models.file_cache import cache_dir
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 SCRIPT, BINARY = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 """ONNX Runtime: its module, and what that runs."""

@@ -44,6 +44,18 @@ def test_the_command_runs_a_row(data: Path, tmp_path: Path) -> None:
     assert len(read_prepared(data)) == 70
 
 
+def test_ctrl_c_reports_how_the_run_continues(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.published.reproduction.queue.train", interrupted)
+    call = ["reproduce", "attention-parallel", "--data", str(data), "--out", str(tmp_path / "o")]
+    done = CliRunner().invoke(cli, call)
+    assert done.exit_code == 130
+    last = done.stderr.splitlines()[-1]
+    assert last == f"mien: {tmp_path / 'o'}: interrupted; the same call continues the run"
+
+
 @pytest.mark.usefixtures("small", "data")
 def test_the_lines_of_the_docs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")

@@ -119,6 +119,8 @@ def test_time_limits_stop_after_an_epoch(data: Path, tmp_path: Path) -> None:
     row = ROWS["attention-parallel"]
     lines: list[str] = []
     assert not run_queue((row,), {"fer2013": data}, tmp_path, tmp_path, threads=1, hours=1e-9, report=lines.append)
+    assert "the same call continues the run" in lines[-1]
+    assert not any("--resume" in line for line in lines)  # which the command does not have
     folder = tmp_path / row.name / "seed-0"
     if folder.exists():
         assert len(read_epochs(folder / files.METRICS)) == 1

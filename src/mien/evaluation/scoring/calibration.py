@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from mien.evaluation.scoring.onnx_card import load_with_card
 from mien.evaluation.scoring.readouts import ReadoutFits, fit_readouts, predict_crosswise, predict_with
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, output_errors
+from mien.logger import get_logger
 from mien.models.card import Card
 from mien.models.priors import DEFAULT, PRIORS
 from mien.models.readout import Readout
@@ -29,7 +29,7 @@ from mien.models.readout import Readout
 FitTarget = Literal["label", "raters"]
 _LEAST = 1e-12
 """Lower limit of a probability in a logarithm."""
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +21,7 @@ from mien.evaluation.scoring.pasted_faces import MAX_SIDE, Scene, pasted_scenes
 from mien.evaluation.scoring.protocols import LabelKind
 from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.evaluation.slices import Grouping
+from mien.logger import get_logger
 from mien.models.card import CropFrame
 from mien.predict.align import align_faces
 from mien.predict.face_cropper import FaceCropper
@@ -29,7 +29,7 @@ from mien.results.faces import Faces
 
 Progress = Callable[[int, int], None]
 """Called with (faces done, faces in all)."""
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

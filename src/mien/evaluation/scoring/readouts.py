@@ -13,7 +13,6 @@ those of the selection (`predict_crosswise`).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -29,6 +28,7 @@ from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, match_protocols, predict_split, split_rows
 from mien.evaluation.scoring.protocols import Protocol
 from mien.evaluation.scoring.scored_model import ScoredModel
+from mien.logger import get_logger
 from mien.models.model import Probabilities
 from mien.models.priors import BALANCED, DEFAULT, PHOTOS, PRIORS
 from mien.models.readout import Readout, apply_readout
@@ -41,7 +41,7 @@ CHANCE = 0.005
 """Differences of a criterion up to this are chance on a few thousand images; every step away from the photographs costs
 accuracy on them, so the least is taken."""
 _LEAST = 1e-30
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

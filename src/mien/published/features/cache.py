@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from mien.errors import OutputError
 from mien.files import atomic_path
+from mien.logger import get_logger
 from mien.models.file_cache import cache_dir
 from mien.published.features.catalog import FEATURES, ProgressCallback, compute_features, parse_feature_names
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def compute_features_cached(

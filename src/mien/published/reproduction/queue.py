@@ -33,6 +33,8 @@ from mien.training.run import bf16_supported, train
 
 TRAINED = "trained.json"
 """A file in run folders whose training is complete."""
+RESUME = "the same call continues the run"
+"""How a queue that was ended continues."""
 Report = Callable[[str], None]
 """Takes one line about what is done."""
 
@@ -78,7 +80,7 @@ def run_queue(
                 continue
             left = None if hours is None else hours * 3600 - (time.monotonic() - start)
             if left is not None and left <= 0:
-                report("the time limit is reached; call again to resume")
+                report(f"the time limit is reached; {RESUME}")
                 return False
             try:
                 if row.svm is not None:
@@ -130,7 +132,17 @@ def _run(
         command += f" --threads {threads}"
     if not (folder / TRAINED).is_file():
         report(f"{row.name}, seed {seed}: training, {recipe.epochs} epochs")
-        train(recipe, data, folder, resume=True, threads=threads, progress=progress, command=command, seconds=seconds)
+        train(
+            recipe,
+            data,
+            folder,
+            resume=True,
+            threads=threads,
+            progress=progress,
+            command=command,
+            seconds=seconds,
+            advice=RESUME,
+        )
         files.write_json(folder / TRAINED, {"finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
         # the state for resuming is the largest file, and this run is complete
         (folder / files.RESUME).unlink(missing_ok=True)
