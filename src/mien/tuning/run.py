@@ -109,7 +109,10 @@ def tune(
         )
     if any(one.exitcode for one in workers):
         raise TrainingError(
-            "a worker failed", path=search.folder, advice="the same call with --resume tries its settings again", code="worker-failed"
+            "a worker failed",
+            path=search.folder,
+            advice="the same call with --resume tries its settings again",
+            code="worker-failed",
         )
     return search.folder
 
