@@ -57,3 +57,13 @@ AGE = replace(
     schedule=ScheduleConfig(warmup_epochs=3.0),
     ema=0.999,
 )
+
+AGE_FINISH = replace(
+    AGE,
+    name="age-finish",
+    summary="the end of age on images of any quality (noise, small, side light); started from its export",
+    epochs=32,
+    augment=replace(AGE.augment, noise=0.1, resolution=0.5, light=0.2, sharpness=(-0.6, 0.8)),
+    optimizer=OptimizerConfig(lr=1.5e-3, weight_decay=0.05),
+    schedule=ScheduleConfig(warmup_epochs=1.0, final=0.02),
+)
