@@ -63,7 +63,7 @@ _NODE = (
 ENVIRONMENTS = (
     Environment(
         "mien", "Mien", "python", (WHEEL,), "mien_run.py",
-        named=("mien", "onnxruntime", "opencv-python-headless", "numpy"), readme="import mien; mien.analyze",
+        named=("mien", "onnxruntime", "numpy", "pillow"), readme="import mien; mien.analyze",
     ),
     Environment(
         "fer", "fer", "python", ("fer", "setuptools<81"), "fer_run.py",

@@ -9,7 +9,7 @@ import pytest
 from helpers.pictures import astronaut, hopper, noise
 from mien.detect import single_shot
 from mien.detect.arguments import smallest_face
-from mien.detect.mien import MienDetector
+from mien.detect.mien import MienDetector, scale_for
 from mien.detect.plausibility import implausible
 from mien.detect.single_shot import STRIDES, Candidates, confirm, detect, detect_near
 from mien.errors import InputError
@@ -196,6 +196,35 @@ def test_without_min_face_the_smallest_face_grows_with_large_pictures_only() -> 
     assert smallest_face(None, (640, 480)) == smallest_face(None, (1280, 720)) == 16
     assert smallest_face(None, (4000, 3000)) == 50
     assert smallest_face(24, (4000, 3000)) == 24
+
+
+@pytest.mark.parametrize(("min_face", "block"), [(20, 1), (31, None), (32, 2), (50, 3), (70, 4), (130, 7)])
+def test_large_pictures_are_scaled_by_whole_blocks_where_the_smallest_face_keeps_16_to_20_pixels(
+    monkeypatch, min_face: int, block: int | None
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def forward(pixels: np.ndarray) -> list[np.ndarray]:
+        shapes.append(pixels.shape[1:3])
+        return [np.zeros((len(pixels), 15, pixels.shape[1] // s, pixels.shape[2] // s), np.float32) for s in STRIDES]
+
+    monkeypatch.setattr(single_shot, "pad_picture", lambda rgb: rgb)
+    monkeypatch.setattr(single_shot, "PIXELS_AT_ONCE", 10**9)
+    scale = scale_for(min_face)
+    detect(forward, [noise(2049, 1027)], 0.5, [scale])
+    assert 16 <= min_face * scale <= 20
+    tall, wide = shapes[0]
+    if block is None:
+        assert (tall, wide) == (round(2049 * 20 / min_face), round(1027 * 20 / min_face))
+    else:
+        assert (tall, wide) == (2049 // block, 1027 // block)
+
+
+def test_boxes_of_a_picture_scaled_by_blocks_lie_where_they_lie_in_the_whole_one() -> None:
+    picture = np.pad(resize(astronaut(), (511, 511)), ((301, 0), (0, 402), (0, 0)))
+    fine, coarse = (MienDetector(min_face=least, threads=1).detect(picture) for least in (16, 50))
+    assert len(fine) == len(coarse) == 1
+    assert iou(fine.boxes, coarse.boxes)[0, 0] > 0.85
 
 
 def test_a_box_beside_the_picture_or_without_area_leads_to_no_run() -> None:

@@ -106,7 +106,7 @@ def pictures(folder: Path) -> list[Path]:
         "transparent.png": np.dstack([face, np.full(face.shape[:2], 160, np.uint8)]),
         "small.png": Image.fromarray(face).resize((180, 180)),
         "tiny.png": Image.fromarray(face).resize((90, 90)),
-        "large.png": Image.fromarray(other).resize((1536, 1800)),
+        "large.png": Image.fromarray(other).resize((2401, 2813)),
         "close.png": other[150:450, 150:380],
         "beyond.png": other[185:400, 210:330],
         "odd.png": other[3:590, 1:500],

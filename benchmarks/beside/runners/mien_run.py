@@ -13,7 +13,8 @@ class Mien:
 
     def load(self):
         self.emotion = "emotion-int8" if sys.argv[2] == "int8" else "emotion"
-        self.analyzer = self.make(age=None) if sys.argv[2] == "emotion" else self.make(emotion=self.emotion)
+        models = [self.emotion] if sys.argv[2] == "emotion" else [self.emotion, "age"]
+        self.analyzer = self.make(models=models)
 
     def read(self, path):
         from mien.media.image import load_image
@@ -27,16 +28,16 @@ class Mien:
         return sum(len(faces) for faces in self.analyzer.analyze_batch(paths))
 
     def score(self, faces):
-        import cv2
         import numpy as np
 
         from mien.models.catalog import read_model
         from mien.models.model import Model
+        from mien.resampling import enlarge
 
         model = Model(read_model(self.emotion))
         size = model.card.size
         if faces.shape[1] != size:
-            faces = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC) for face in faces])
+            faces = np.stack([enlarge(face, (size, size), "cubic") for face in faces])
         self.labels = {head.name: head.labels for head in model.card.heads}
         return model(np.repeat(faces[..., None], model.card.n_channels, axis=3))
 

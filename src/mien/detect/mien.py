@@ -138,7 +138,7 @@ class MienDetector:
         if not pictures:
             return []
         sizes = [picture_size(rgb) for rgb in pictures]
-        scales = [_scale(smallest_face(self._min_face, size)) for size in sizes]
+        scales = [scale_for(smallest_face(self._min_face, size)) for size in sizes]
         # without a requested size, smaller faces that are found are kept
         smallest = self._min_face or 0
         first = detect(self._forward, pictures, self._first, scales)
@@ -208,11 +208,13 @@ def _inside(score: float) -> float:
     return min(max(score, 1e-4), 1 - 1e-6)
 
 
-def _scale(min_face: int) -> float:
-    """Factor by which a picture is scaled so that faces of ``min_face`` pixels are found."""
+def scale_for(min_face: int) -> float:
+    """Factor by which a picture is scaled so that faces of ``min_face`` pixels are found: one over a whole number where
+    such faces then have `SMALLEST` to `RELIABLE` pixels, because means of whole blocks are cheap."""
     if min_face < SMALLEST:
         return min(SMALLEST / min_face, MAX_SCALE)
-    return min(1.0, RELIABLE / min_face)
+    block = -(-min_face // RELIABLE)
+    return 1 / block if block * SMALLEST <= min_face else min(1.0, RELIABLE / min_face)
 
 
 def _merge(first: Candidates, second: Candidates) -> Candidates:

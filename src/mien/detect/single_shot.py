@@ -376,8 +376,12 @@ def _crop_tile(rgb: NDArray[np.uint8], box: NDArray[np.float64], pixels_side: in
 
 def _split(picture: int, rgb: NDArray[np.uint8], scale: float) -> list[_Tile]:
     """The tiles of a picture: the scaled picture, and smaller copies for larger faces."""
-    copy = _shrink(rgb, max(round(max(rgb.shape[:2]) * scale), 1))
-    pixel = rgb.shape[1] / copy.shape[1], rgb.shape[0] / copy.shape[0]
+    block = round(1 / scale)
+    if block >= 2 and scale == 1 / block and min(rgb.shape[:2]) >= block:
+        copy, pixel = _blocks(rgb, block), (float(block), float(block))
+    else:
+        copy = _shrink(rgb, max(round(max(rgb.shape[:2]) * scale), 1))
+        pixel = rgb.shape[1] / copy.shape[1], rgb.shape[0] / copy.shape[0]
     tiles: list[_Tile] = []
     least = 0.0
     while True:
@@ -397,8 +401,13 @@ def _coarser(copy: NDArray[np.uint8], pixel: tuple[float, float]) -> tuple[NDArr
     if block < 2 or min(height, width) < block:
         smaller = _shrink(copy, max(COARSEST, round(longest / STEP)))
         return smaller, (pixel[0] * width / smaller.shape[1], pixel[1] * height / smaller.shape[0])
-    size = width // block, height // block
-    return shrink(copy[: size[1] * block, : size[0] * block], size), (pixel[0] * block, pixel[1] * block)
+    return _blocks(copy, block), (pixel[0] * block, pixel[1] * block)
+
+
+def _blocks(rgb: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
+    """Means of blocks of pixels; what is left at the right and at the bottom is cut off."""
+    size = rgb.shape[1] // block, rgb.shape[0] // block
+    return shrink(rgb[: size[1] * block, : size[0] * block], size)
 
 
 def _strips(

@@ -43,8 +43,7 @@ export class Detector {
   async detect(image) {
     const c = this.constants;
     const least = smallestFace(image, c);
-    const scale = least < c.smallest ? Math.min(c.smallest / least, c.max_scale) : Math.min(1, c.reliable / least);
-    const first = suppress(await this.#run(splitTiles(image, scale, c), c.doubtful[0]), c.overlap, c.vote);
+    const first = suppress(await this.#run(splitTiles(image, scaleFor(least, c), c), c.doubtful[0]), c.overlap, c.vote);
     const counting = first.filter(({ box }) => counts(box, image, c.min_face ?? 0, c));
     let found = (await this.#confirm(image, counting)).filter(({ score }) => score >= c.confidence).sort(byScore);
     if (!first.length || first[0].score < c.sure_confidence) {
@@ -160,6 +159,13 @@ export class Detector {
 }
 
 const byScore = (/** @type {Candidate} */ a, /** @type {Candidate} */ b) => b.score - a.score;
+
+/** One over a whole number where it can be: means of whole blocks are cheap. @param {number} least @param {Constants} constants */
+function scaleFor(least, { smallest, reliable, max_scale: largest }) {
+  if (least < smallest) return Math.min(smallest / least, largest);
+  const block = Math.ceil(least / reliable);
+  return block * smallest <= least ? 1 / block : Math.min(1, reliable / least);
+}
 
 /** Height in pixels of the smallest face to detect. @param {Rgb} image @param {Constants} constants */
 function smallestFace(image, { min_face: least, smallest_face: smallest, smallest_face_side: side }) {

@@ -19,15 +19,18 @@ const ANY = [-Infinity, Infinity];
  */
 export function splitTiles(image, scale, constants) {
   const { coarsest, coarse_face: coarseFace, rough_pixels: roughPixels } = constants;
-  let copy = withLongest(image, Math.max(round(Math.max(image.height, image.width) * scale), 1), roughPixels);
+  const block = round(1 / scale);
+  const whole = block >= 2 && scale === 1 / block && Math.min(image.width, image.height) >= block;
+  const longest = Math.max(round(Math.max(image.height, image.width) * scale), 1);
+  let copy = whole ? blocks(image, block) : withLongest(image, longest, roughPixels);
   /** @type {[number, number]} */
-  let pixel = [image.width / copy.width, image.height / copy.height];
+  let pixel = whole ? [block, block] : [image.width / copy.width, image.height / copy.height];
   let least = 0;
   const tiles = [];
   for (;;) {
-    const whole = Math.max(copy.width, copy.height) <= coarsest / 0.7;
-    tiles.push(...strips(copy, pixel, least, whole, constants));
-    if (whole) return tiles;
+    const last = Math.max(copy.width, copy.height) <= coarsest / 0.7;
+    tiles.push(...strips(copy, pixel, least, last, constants));
+    if (last) return tiles;
     [copy, pixel] = coarser(copy, pixel, constants);
     least = coarseFace;
   }
@@ -45,8 +48,13 @@ function coarser(copy, [x, y], { coarsest, step, rough_pixels: roughPixels }) {
     const smaller = withLongest(copy, Math.max(coarsest, round(longest / step)), roughPixels);
     return [smaller, [(x * width) / smaller.width, (y * height) / smaller.height]];
   }
-  const [across, down] = [Math.floor(width / block), Math.floor(height / block)];
-  return [shrink(crop(copy, 0, 0, across * block, down * block), across, down), [x * block, y * block]];
+  return [blocks(copy, block), [x * block, y * block]];
+}
+
+/** Means of blocks of pixels; what is left at the right and at the bottom is cut off. @param {Rgb} image @param {number} block @returns {Rgb} */
+function blocks(image, block) {
+  const [across, down] = [Math.floor(image.width / block), Math.floor(image.height / block)];
+  return shrink(crop(image, 0, 0, across * block, down * block), across, down);
 }
 
 /** A copy as one tile, or as overlapping strips where it is large. @param {Rgb} copy @param {[number, number]} pixel its sides in the picture @param {number} least @param {boolean} whole @param {Constants} constants @returns {Tile[]} */
