@@ -210,7 +210,8 @@ def _inside(score: float) -> float:
 
 def scale_for(min_face: int) -> float:
     """Factor by which a picture is scaled so that faces of ``min_face`` pixels are found: one over a whole number where
-    such faces then have `SMALLEST` to `RELIABLE` pixels, because means of whole blocks are cheap."""
+    such faces then have `SMALLEST` to `RELIABLE` pixels, because means of whole blocks are cheap.
+    """
     if min_face < SMALLEST:
         return min(SMALLEST / min_face, MAX_SCALE)
     block = -(-min_face // RELIABLE)
