@@ -313,6 +313,56 @@ def test_an_original_below_the_source_is_not_replaced(call: Any, inputs: Path) -
     notes.unlink()
 
 
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--save", "face.png"), ("--save", "clip.mp4"), ("--csv", "face.png"), ("--parquet", "clip.mp4")],
+)
+def test_an_original_that_a_pattern_makes_the_output_is_not_replaced(
+    option: str, name: str, call: Any, inputs: Path, tmp_path: Path
+) -> None:
+    """``analyze --csv *.jpg`` takes the first photo for the table, ``--save *.mp4`` the first clip for the result."""
+    photo = inputs / "photos" / "face.png"
+    original, other = (inputs / name, tmp_path / name) if name == "clip.mp4" else (photo, tmp_path / name)
+    other.write_bytes(original.read_bytes())
+    result = call("analyze", original, option, other, *QUICK)
+    assert result.code == 1
+    (line,) = errors(result)
+    assert "exists already, and need not be a result of mien; choose a new name" in line
+    assert other.read_bytes() == original.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".gif", ".mp4"])
+def test_a_result_is_replaced_by_the_next_call(suffix: str, call: Any, inputs: Path, tmp_path: Path) -> None:
+    source = inputs / ("clip.mp4" if suffix == ".mp4" else "photos/face.png")
+    for _ in range(2):
+        assert call("analyze", source, "--save", tmp_path / f"out{suffix}", *QUICK).code == 0
+
+
+def test_pictures_of_reports_are_no_photos_of_the_next_call(call: Any, inputs: Path, tmp_path: Path) -> None:
+    clip_file = tmp_path / "clip.mp4"
+    clip_file.write_bytes((inputs / "clip.mp4").read_bytes())
+    assert call("analyze", clip_file, "--report", tmp_path / "reports", *QUICK).code == 0
+    assert (tmp_path / "reports" / "clip" / "timeline.png").is_file()
+    assert call("analyze", tmp_path, "--csv", tmp_path / "rows.csv", *QUICK).code == 0
+    assert {row.split(",")[0] for row in (tmp_path / "rows.csv").read_text().splitlines()[1:]} == {str(clip_file)}
+
+
+def test_explanations_are_not_written_among_the_photos(call: Any, inputs: Path) -> None:
+    before = contents(inputs)
+    result = call("explain", inputs / "photos/face.png", "--out", inputs / "photos")
+    assert result.code == 2
+    assert "holds an input" in result.err
+    assert contents(inputs) == before
+
+
+def test_what_states_a_run_is_not_replaced_by_its_scores(call: Any, inputs: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    result = call("evaluate", tmp_path, "--data", inputs / "a.parquet", "--json", tmp_path / "config.json")
+    assert result.code == 2
+    assert "exists in a folder that is read" in result.err
+    assert (tmp_path / "config.json").read_text() == "{}"
+
+
 def test_two_outputs_of_one_name_are_refused(call: Any, inputs: Path, tmp_path: Path) -> None:
     same = tmp_path / "out.csv"
     result = call("analyze", inputs / "photos", "--csv", same, "--parquet", tmp_path / "." / "out.csv")

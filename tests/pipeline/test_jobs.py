@@ -235,6 +235,7 @@ def test_a_report_needs_no_matplotlib(
             assert all(isinstance(result, VideoReport) for result in job.reports())
         assert len(rows_of(tmp_path / "rows.csv")) == 120 + 90
     assert sorted(path.name for path in (tmp_path / "report" / "one").iterdir()) == [
+        ".mien-output",
         "report.html",
         "rows.bin",
         "summary.json",

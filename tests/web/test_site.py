@@ -83,8 +83,9 @@ def test_models_by_name(tmp_path: Path) -> None:
     assert json.loads(built.assets["settings.json"])["models"]["heads"]["mood"]["labels"] == ["calm", "tense"]
 
 
-def test_another_page_in_the_folder_is_not_replaced(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text("mine")
-    with pytest.raises(InputError, match=r"index\.html: exists already, and need not be a result of mien"):
+@pytest.mark.parametrize("name", ["index.html", "service-worker.js"])
+def test_another_page_in_the_folder_is_not_replaced(name: str, site: Site, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=r"exists already, and need not be a result of mien"):
         write_folder(site, tmp_path)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]

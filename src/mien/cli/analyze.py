@@ -441,9 +441,13 @@ def _check_stdout(as_json: bool, *tables: Path | None) -> None:
 
 def _refuse_inputs(inputs: list[Path], save: Path | None, *tables: Path | None) -> None:
     """Raise before anything is opened where an output is one of the inputs, or would lie among them."""
+    from mien.draw.mark import refuse_originals
+
     for table in tables:
         if table is not None:
             refuse_inputs(table, inputs)
+            refuse_originals(table, table=True)
     if save is not None:
+        refuse_originals(save)
         refuse_inputs(save, inputs)
         refuse_inputs(save, [path for path in inputs if path.is_file()], folder=True)

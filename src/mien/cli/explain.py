@@ -13,7 +13,7 @@ import click
 
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
 from mien.cli.output import Failures, progress_bar, table_console
-from mien.files import result_folder, unique_name
+from mien.files import refuse_inputs, result_folder, unique_name
 from mien.text import number, percent, span
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
 
     failures = Failures()
     paths, errors = expand_paths(photos, suffixes=image_suffixes())
+    refuse_inputs(options.out, paths, folder=True)
     for error in errors:
         failures.add(error)
     used: set[str] = set()

@@ -76,13 +76,14 @@ class OutputCommand(click.Command):
 
 
 def _paths(value: Any) -> list[Path]:
-    """The paths in the value of a parameter; text counts where there is such a file: it may be a name of ours."""
+    """The paths in the value of a parameter; text counts where there is such a file or run folder, not only a name."""
     if isinstance(value, (list, tuple)):
         return [path for one in value for path in _paths(one)]
     if isinstance(value, Path):
         return [value]
-    if isinstance(value, str) and is_file(file := value.rpartition("=")[2]):
-        return [Path(file)]
+    if isinstance(value, str):
+        file = value.rpartition("=")[2]
+        return [Path(file)] if is_file(file) or is_file(os.path.join(file, "config.json")) else []  # noqa: PTH118
     return []
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.draw.blur import Blur
 from mien.draw.label_layout import PanelPlacement, place_panels
+from mien.draw.mark import mark_options
 from mien.draw.palette import Rgb
 from mien.draw.panel import Detail, Panel
 from mien.draw.rounded_rectangles import blend, stroke
@@ -123,7 +124,7 @@ def save_faces(faces: Faces, path: str | os.PathLike[str], *, blur: Blur | None 
     output_file(target)
     picture = Image.fromarray(draw_faces(faces, blur=blur))
     with atomic_path(target) as temporary:
-        picture.save(temporary, name, **_QUALITY.get(name, {}))
+        picture.save(temporary, name, **_QUALITY.get(name, {}), **mark_options(name))
     return target
 
 

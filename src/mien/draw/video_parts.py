@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.draw.encoder import TICKS, check_complete, encoder_errors
+from mien.draw.mark import MARK
 from mien.draw.soundtrack import Soundtrack
 from mien.errors import OutputError
 from mien.files import atomic_path, is_special, sync
@@ -99,6 +100,7 @@ def _mux(parts: Sequence[Path], path: Path, original: Any, *, copy: bool = True)
             # the index at the start of the file: a browser shows it while it loads
             options = {"movflags": "+faststart"}
             output = stack.enter_context(av.open(f"file:{temporary}", "w", format="mp4", options=options))
+            output.metadata["comment"] = MARK
             with av.open(f"file:{parts[0]}") as first:
                 stream = output.add_stream_from_template(first.streams.video[0])
             stream.time_base = Fraction(1, TICKS)

@@ -25,6 +25,7 @@ from mien.exchange.formats import export_paths, export_report, parse_formats, re
 from mien.extras import require_for_videos
 from mien.file_lock import FileLock, lock_folder
 from mien.files import (
+    OUTPUT_MARKER,
     make_folder,
     output_errors,
     output_folder,
@@ -487,6 +488,8 @@ class VideoJob:
         from mien.draw.thumbnails import crop_thumbnails
         from mien.draw.video_page import write_html
 
+        with output_errors(folder):
+            (folder / OUTPUT_MARKER).touch()  # its pictures are no photos of a later run
         write_text(folder / _SUMMARY, report.to_json() + "\n")
         try:
             _save_timelines(report, folder)

@@ -180,12 +180,19 @@ def write_folder(site: Site, folder: Path) -> None:
         "licences.txt": licences.encode(),
         "index.html": _with_policy(site.index, _FOLDER_CSP).encode(),
     }
-    if not is_file(folder / _SERVICE_WORKER):  # an earlier page of ours has it
+    if not _is_page(folder):
         refuse_foreign_files(folder, list(files))
     with output_errors(folder):
         for name, content in files.items():
             with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(content)
+
+
+def _is_page(folder: Path) -> bool:
+    """Whether a folder holds an earlier page of ours."""
+    worker = folder / _SERVICE_WORKER
+    with output_errors(worker):
+        return is_file(worker) and b'"mien-' in worker.read_bytes()
 
 
 def write_single(site: Site, file: Path) -> None:
