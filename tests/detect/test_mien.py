@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers.pictures import astronaut, hopper, noise
+from helpers.pictures import astronaut, hopper, noise, small_turned
 from mien.detect import single_shot
 from mien.detect.arguments import smallest_face
 from mien.detect.mien import MienDetector, scale_for
@@ -93,13 +93,56 @@ def test_faces_in_doubt_of_several_pictures_are_one_run() -> None:
 
     def forward(images: np.ndarray) -> list[np.ndarray]:
         runs.append(images.shape)
-        return [np.full((len(images), 15, 96 // s, 96 // s), -9, np.float32) for s in STRIDES]
+        return [np.full((len(images), 15, images.shape[1] // s, images.shape[2] // s), -9, np.float32) for s in STRIDES]
 
     one = Candidates(np.array([[5, 5, 30, 30]], np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2)))
     confirm(forward, [noise(60, 80)] * 3, [one] * 3, (0.3, 0.8))
-    assert runs == [(3, 96, 96, 3)]
+    assert runs == [(3, 96, 96, 3), (9, 64, 64, 3)], "upright, and the middles turned by quarters"
     confirm(forward, [noise(60, 80)] * 3, [one] * 3, (0.6, 0.8))
-    assert len(runs) == 1, "no face is in doubt"
+    assert len(runs) == 2, "no face is in doubt"
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_in_doubt_that_is_clearer_turned_has_box_and_landmarks_of_that_turn(quarters: int) -> None:
+    def forward(images: np.ndarray) -> list[np.ndarray]:
+        outputs = [
+            np.full((len(images), 15, images.shape[1] // s, images.shape[2] // s), -9, np.float32) for s in STRIDES
+        ]
+        if images.shape[1] == 64:
+            # one face of 24 × 32 pixels beside the middle, with an eye in its upper left corner
+            cell = outputs[1][quarters - 1, :, 2, 2]
+            cell[0], cell[1:5], cell[5:7] = 2.2, np.log(np.array([12, 16, 12, 16]) / 16), -0.5
+        else:
+            outputs[1][0, 0, 3, 3], outputs[1][0, 1:5, 3, 3] = 0, np.log(14 / 16)
+        return outputs
+
+    found = Candidates(np.array([[80, 80, 120, 120]], np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2)))
+    face = confirm(forward, [noise(200, 200)], [found], (0.3, 0.8))[0]
+    # the crop has 96 pixels for 136; its middle of 64 pixels lies around (100, 100)
+    scale = 136 / 96
+    centre, half = np.array([40.0, 40.0]) - 32, np.array([12, 16])
+    eye = centre - half
+    for _ in range(quarters):
+        centre, eye = np.array([-centre[1], centre[0]]), np.array([-eye[1], eye[0]])
+        half = half[::-1]
+    middle = 100 + scale * centre
+    np.testing.assert_allclose(face.boxes[0], np.concatenate([middle - scale * half, middle + scale * half]), atol=0.75)
+    np.testing.assert_allclose(face.landmarks[0, 0], 100 + scale * eye, atol=0.75)
+    assert face.scores[0] == pytest.approx(np.sqrt(0.5 / (1 + np.exp(-2.2))), abs=1e-4)
+    unlike = Candidates(found.boxes + 60, found.scores, found.landmarks)
+    assert confirm(forward, [noise(300, 300)], [unlike], (0.3, 0.5))[0].scores == pytest.approx([0.5]), "not in doubt"
+
+
+@pytest.mark.parametrize("face", [22, 26])
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_small_turned_face_is_not_read_as_an_upright_one(detector: MienDetector, face: int, quarters: int) -> None:
+    upright = detector.detect(small_turned(0, face)).landmarks[0]
+    found = detector.detect(small_turned(quarters, face))
+    for points in found.landmarks.astype(np.float64):
+        for _ in range(quarters):
+            points = np.stack([320 - points[:, 1], points[:, 0]], axis=1)
+        assert np.abs(points - upright).max() < 0.2 * face
+    assert len(found) == 1 or quarters > 1, "found, or missed as it was in the first look"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ def hopper() -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
+def small_turned(quarters: int, face: int = 26) -> NDArray[np.uint8]:
+    """RGB (320, 320, 3): `astronaut` with a face of this height, turned counter-clockwise by quarters, soft ground."""
+    picture = noise(320, 320, blur=40)
+    side = round(face * 512 / 110)
+    picture[90 : 90 + side, 60 : 60 + side] = cv2.resize(astronaut(), (side, side), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(np.rot90(picture, quarters))
+
+
 def noise(height: int, width: int, *, blur: float = 0.0, seed: int = 0) -> NDArray[np.uint8]:
     """RGB noise, smoothed over ``blur`` pixels."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

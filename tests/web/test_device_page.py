@@ -16,7 +16,7 @@ from PIL import Image
 import mien
 from helpers.browser import SECONDS, Media, Watch, browser
 from helpers.clips import Pan, clip, side_by_side
-from helpers.pictures import astronaut, hopper, noise
+from helpers.pictures import astronaut, hopper, noise, small_turned
 from helpers.static_host import StaticHost
 from helpers.tiny_models import write_model
 from mien.errors import DownloadError, MissingFileError
@@ -91,7 +91,7 @@ def visit(chrome: Any, url: str, own: str | None = None, **how: Any) -> tuple[An
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Twenty files: portraits, made scenes, orientations, gray, palettes, transparency, sizes, and none with a face."""
+    """Portraits, made scenes, orientations, gray, palettes, transparency, sizes, and none with a face: 21 files."""
     face, other = astronaut(), hopper()
     exif = Image.Exif()
     made: dict[str, Any] = {
@@ -112,6 +112,7 @@ def pictures(folder: Path) -> list[Path]:
         "odd.png": other[3:590, 1:500],
         "tilted.png": Image.fromarray(other).rotate(25, expand=True, fillcolor=(128, 128, 128)),
         "upside-down.png": face[::-1, ::-1],
+        "small-sideways.png": small_turned(1),
         "crowd.png": np.tile(face[20:220, 120:330], (3, 4, 1)),
         "nobody.png": noise(240, 320, blur=8),
     }

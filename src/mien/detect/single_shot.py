@@ -53,6 +53,15 @@ CONFIRM_SIDE, CONFIRM_REACH = 96, 3.4
 """The same around a face in doubt."""
 CONFIRM_LEAST = 0.05
 """Score below which a crop around a face in doubt shows no face."""
+QUARTER_SIDE = 64
+"""Side in pixels of the middle of that crop, in which the face is also looked at turned by quarters."""
+QUARTER_FACE = 16
+"""Longer side of the box from which it is, pixels of the picture: smaller faces look alike from every side."""
+UPRIGHT_SCORE, QUARTER_SCORE, QUARTER_GAIN = 0.8, 0.8, 0.05
+"""Score of the upright crop from which the turned ones are left out; least score of a turned one, and by how much it
+must exceed the upright one's."""
+QUARTER_LIMIT = 0.74
+"""Greatest score of a face that is found turned there: surer faces may make it implausible, as a badge on a chest."""
 _CROPS_AT_ONCE = 16
 SAME_FACE_IOU, DUPLICATE_IOU = 0.3, 0.45
 """Intersection over union with an expected box from which a face is the expected one, and of two that are one face."""
@@ -259,7 +268,8 @@ def confirm(
     """Look again at faces in doubt, each in a crop in which it has the height at which the network knows faces best.
 
     A face in doubt gets the geometric mean of both scores, and 0 where the crop shows none. The crops of all pictures
-    go through the network together.
+    go through the network together. Where the upright crop leaves doubt, its middle is looked at in the other quarter
+    turns too: a sideways or upside-down face is clearer there, and gets its box, landmarks and score from there.
 
     Args:
         forward: the network.
@@ -268,25 +278,85 @@ def confirm(
         doubtful: scores of the first look from which, and below which, a face is in doubt.
 
     Returns:
-        Per picture the same faces, best score first.
+        Per picture the same faces, best score first. Landmarks of turned ones are in the face's own order.
     """
     low, high = doubtful
+    boxes = [each.boxes.copy() for each in found]
     scores = [each.scores.copy() for each in found]
+    points = [each.landmarks.copy() for each in found]
     rows = [(i, int(row)) for i, each in enumerate(scores) for row in np.flatnonzero((each >= low) & (each < high))]
+    is_turned = np.zeros(len(found), np.bool_)
     for start in range(0, len(rows), _CROPS_AT_ONCE):
         part = rows[start : start + _CROPS_AT_ONCE]
-        boxes = np.array([found[i].boxes[row] for i, row in part], np.float64)
+        around = np.array([found[i].boxes[row] for i, row in part], np.float64)
         tiles = [
-            _crop_tile(pictures[i], box, CONFIRM_SIDE, CONFIRM_REACH) for (i, _), box in zip(part, boxes, strict=True)
+            _crop_tile(pictures[i], box, CONFIRM_SIDE, CONFIRM_REACH) for (i, _), box in zip(part, around, strict=True)
         ]
-        outputs = forward(np.stack([tile.pixels for tile in tiles]))
         shift = np.array([tile.matrix[:, 2] for tile in tiles])
         scale = np.array([np.diag(tile.matrix) for tile in tiles])
-        second = _scores_at(outputs, (boxes - np.tile(shift, 2)) / np.tile(scale, 2))
-        for (i, row), score in zip(part, second, strict=True):
-            scores[i][row] = np.sqrt(scores[i][row] * score)
-    again = [Candidates(each.boxes, score, each.landmarks) for each, score in zip(found, scores, strict=True)]
-    return [each.select(np.argsort(-each.scores, kind="stable")) for each in again]
+        within = (around - np.tile(shift, 2)) / np.tile(scale, 2)
+        second = _scores_at(forward(np.stack([tile.pixels for tile in tiles])), within)
+        turned = _turned_faces(forward, tiles, around, within, second)
+        for k, (i, row) in enumerate(part):
+            score = np.sqrt(scores[i][row] * second[k])
+            if k in turned:
+                boxes[i][row], points[i][row] = turned[k].boxes[0], turned[k].landmarks[0]
+                score = min(np.sqrt(scores[i][row] * turned[k].scores[0]), QUARTER_LIMIT)
+                is_turned[i] = True
+            scores[i][row] = score
+    again = []
+    for i, each in enumerate(zip(boxes, scores, points, strict=True)):
+        ordered = Candidates(*each).select(np.argsort(-each[1], kind="stable"))
+        # boxes of a turned face that stood apart may meet where it lies upright
+        again.append(suppress(ordered, vote=1.0) if is_turned[i] else ordered)
+    return again
+
+
+def _turned_faces(
+    forward: Forward,
+    tiles: Sequence[_Tile],
+    boxes: NDArray[np.float64],
+    within: NDArray[np.float64],
+    upright: Floats,
+) -> dict[int, Candidates]:
+    """The faces in doubt that are clearer in a crop turned by quarters: number of the crop → face.
+
+    Args:
+        forward: the network.
+        tiles: the upright crops, of `CONFIRM_SIDE` pixels.
+        boxes: ``(n, 4)`` xyxy pixels of the picture, one per crop.
+        within: the same in pixels of the crop.
+        upright: ``(n,)`` scores in the upright crop.
+    """
+    rows = np.flatnonzero((upright < UPRIGHT_SCORE) & ((boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= QUARTER_FACE))
+    if not len(rows):
+        return {}
+    turned, places = [], []
+    margin = (CONFIRM_SIDE - QUARTER_SIDE) // 2
+    inner = slice(margin, margin + QUARTER_SIDE)
+    for row in rows:
+        middle = tiles[row].pixels[inner, inner]
+        linear, shift = tiles[row].matrix[:, :2], tiles[row].matrix[:, 2]
+        x1, y1, x2, y2 = (within[row] - margin).tolist()
+        for quarters in (1, 2, 3):
+            x1, y1, x2, y2 = y1, QUARTER_SIDE - x2, y2, QUARTER_SIDE - x1
+            back = _back(QUARTER_SIDE, QUARTER_SIDE, quarters)
+            back[:, 2] += margin
+            matrix = linear @ back
+            matrix[:, 2] += shift
+            turned.append(_Tile(0, np.ascontiguousarray(np.rot90(middle, quarters)), matrix))
+            places.append((x1, y1, x2, y2))
+    outputs = forward(np.stack([tile.pixels for tile in turned]))
+    scores = _scores_at(outputs, np.array(places)).reshape(-1, 3)
+    best = scores.max(axis=1)
+    faces: dict[int, Candidates] = {}
+    for k in np.flatnonzero((best >= QUARTER_SCORE) & (best > upright[rows] + QUARTER_GAIN)):
+        n, row = 3 * int(k) + int(scores[k].argmax()), int(rows[k])
+        face = turned[n].candidates([output[n] for output in outputs], QUARTER_SCORE)
+        same = np.flatnonzero(iou(boxes[row : row + 1], face.boxes)[0] >= SAME_FACE_IOU)
+        if len(same):
+            faces[row] = face.select(same[:1])
+    return faces
 
 
 def _scores_at(outputs: Sequence[Floats], boxes: NDArray[np.float64]) -> Floats:
@@ -444,13 +514,18 @@ def _turned_tile(picture: int, rgb: NDArray[np.uint8], quarters: int) -> _Tile:
     """The picture turned counter-clockwise by quarters."""
     copy = _shrink(rgb, TURNED_SIDE)
     height, width = copy.shape[:2]
-    back = {
+    matrix = _back(width, height, quarters) * np.array([[rgb.shape[1] / width], [rgb.shape[0] / height]])
+    return _Tile(picture, pad_picture(np.ascontiguousarray(np.rot90(copy, quarters))), matrix)
+
+
+def _back(width: int, height: int, quarters: int) -> NDArray[np.float64]:
+    """``(2, 3)`` from a picture that was turned counter-clockwise by quarters to the picture of this size."""
+    matrices = {
         1: [[0.0, -1, width], [1, 0, 0]],
         2: [[-1.0, 0, width], [0, -1, height]],
         3: [[0.0, 1, 0], [-1, 0, height]],
-    }[quarters]
-    matrix = np.array(back) * np.array([[rgb.shape[1] / width], [rgb.shape[0] / height]])
-    return _Tile(picture, pad_picture(np.ascontiguousarray(np.rot90(copy, quarters))), matrix)
+    }
+    return np.array(matrices[quarters])
 
 
 def _shrink(rgb: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:

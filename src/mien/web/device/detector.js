@@ -1,7 +1,7 @@
 // Mien's own detector: grid, distances, suppression, and the second network for the five points. As mien.detect.mien.
 
 import { crop, inverse, mirrored, onGrid, round, sample, shrink } from "./pixels.js";
-import { boxTile, paddedTile, splitTiles, turnedTile } from "./tiles.js";
+import { boxTile, paddedTile, quarterTile, splitTiles, turnedTile } from "./tiles.js";
 
 /**
  * @typedef {import("./pixels.js").Rgb} Rgb
@@ -16,7 +16,8 @@ import { boxTile, paddedTile, splitTiles, turnedTile } from "./tiles.js";
  *   sure_confidence: number, second_confidence: number, smallest: number, reliable: number, max_scale: number, min_face: number | null,
  *   smallest_face: number, smallest_face_side: number, min_visible: number, tolerance: number, crop_side: number,
  *   crop_reach: number, doubtful: [number, number], plausible_confidence: number, confirm_side: number, confirm_reach: number,
- *   confirm_least: number, same_face: number, body_width: number, body_depth: number, hat_height: number, body_ratio: number, inside_share: number,
+ *   confirm_least: number, quarter_side: number, quarter_face: number, upright_score: number, quarter_score: number,
+ *   quarter_gain: number, quarter_limit: number, same_face: number, body_width: number, body_depth: number, hat_height: number, body_ratio: number, inside_share: number,
  *   inside_ratio: number }} Constants from the Python modules
  * @typedef {{ confidence: number, crop_side: number, crop_reach: number, same_face: number, duplicate: number, recovery_score: number }} Near
  *   what `refine` goes by
@@ -45,7 +46,7 @@ export class Detector {
     const least = smallestFace(image, c);
     const first = suppress(await this.#run(splitTiles(image, scaleFor(least, c), c), c.doubtful[0]), c.overlap, c.vote);
     const counting = first.filter(({ box }) => counts(box, image, c.min_face ?? 0, c));
-    let found = (await this.#confirm(image, counting)).filter(({ score }) => score >= c.confidence).sort(byScore);
+    let found = (await this.#confirm(image, counting)).filter(({ score }) => score >= c.confidence);
     if (!first.length || first[0].score < c.sure_confidence) {
       // faces larger than the picture, and turned ones; boxes of different turns are not averaged
       const tiles = [paddedTile(image, c), ...[1, 2, 3].map((quarters) => turnedTile(image, quarters, c))];
@@ -118,23 +119,48 @@ export class Detector {
 
   /** Look again at faces in doubt, each in a crop; the score is the geometric mean of both. @param {Rgb} image @param {Candidate[]} faces */
   async #confirm(image, faces) {
-    const { doubtful, confirm_side: side, confirm_reach: reach, confirm_least: least, same_face: same } = this.constants;
+    const { doubtful, confirm_side: side, confirm_reach: reach, confirm_least: least, quarter_limit: limit } = this.constants;
     /** @type {Candidate[]} */
     const confirmed = [];
+    let isTurned = false;
     for (const face of faces) {
       if (face.score < doubtful[0] || face.score >= doubtful[1]) {
         confirmed.push(face);
         continue;
       }
-      const { pixels, matrix } = boxTile(image, face.box, side, reach, this.constants);
-      const outputs = await this.forward(pixels.data, [1, side, side, 3]);
-      const near = decode(outputs, { ...this.constants, large_confidence: 0 }, least)
-        .map((candidate) => moved(candidate, matrix))
-        .filter(({ box }) => overlapOf(face.box, box) >= same);
-      const again = near.reduce((best, { score }) => Math.max(best, score), 0);
-      confirmed.push({ ...face, score: single(Math.sqrt(face.score * again)) });
+      const tile = boxTile(image, face.box, side, reach, this.constants);
+      const again = (await this.#faceIn(tile, face.box, least))?.score ?? 0;
+      const turned = await this.#turnedFace(tile, face.box, again);
+      isTurned ||= turned !== null;
+      confirmed.push(
+        turned
+          ? { ...turned, score: Math.min(single(Math.sqrt(face.score * turned.score)), single(limit)) }
+          : { ...face, score: single(Math.sqrt(face.score * again)) },
+      );
     }
-    return confirmed;
+    confirmed.sort(byScore);
+    // boxes of a turned face that stood apart may meet where it lies upright
+    return isTurned ? suppress(confirmed, this.constants.overlap, 1) : confirmed;
+  }
+
+  /** The best face of a crop that is the one in this box. @param {import("./tiles.js").Tile} tile @param {Box} box @param {number} least score @returns {Promise<Candidate | null>} */
+  async #faceIn({ pixels, matrix }, box, least) {
+    const outputs = await this.forward(pixels.data, [1, pixels.height, pixels.width, 3]);
+    const found = decode(outputs, { ...this.constants, large_confidence: 0 }, least).map((each) => moved(each, matrix));
+    return found.find((each) => overlapOf(box, each.box) >= this.constants.same_face) ?? null;
+  }
+
+  /** The face in doubt where it is clearer in its crop turned by quarters. @param {import("./tiles.js").Tile} tile @param {Box} box @param {number} upright its score there @returns {Promise<Candidate | null>} */
+  async #turnedFace(tile, box, upright) {
+    const { quarter_face: smallest, upright_score: sure, quarter_score: least, quarter_gain: gain } = this.constants;
+    if (upright >= sure || Math.max(box[2] - box[0], box[3] - box[1]) < smallest) return null;
+    /** @type {Candidate | null} */
+    let best = null;
+    for (const quarters of [1, 2, 3]) {
+      const face = await this.#faceIn(quarterTile(tile, quarters, this.constants), box, least);
+      if (face && (!best || face.score > best.score)) best = face;
+    }
+    return best && best.score > upright + gain ? best : null;
   }
 
   /** Better points, from an upright crop of each face and of its mirror image. @param {Rgb} image @param {Candidate[]} faces */

@@ -126,15 +126,25 @@ export function boxTile(image, box, pixelsSide, reach, { padding }) {
 export function turnedTile(image, quarters, constants) {
   const copy = withLongest(image, constants.turned_side, constants.rough_pixels);
   const { width, height } = copy;
-  /** @type {Record<number, Matrix>} */
-  const back = {
-    1: [0, -1, width, 1, 0, 0],
-    2: [-1, 0, width, 0, -1, height],
-    3: [0, 1, 0, -1, 0, height],
-  };
   const [kx, ky] = [image.width / width, image.height / height];
-  const matrix = back[quarters].map((value, i) => value * (i < 3 ? kx : ky));
+  const matrix = back(width, height, quarters).map((value, i) => value * (i < 3 ? kx : ky));
   return { pixels: pad(turned(copy, quarters), constants), matrix, heights: [0, Infinity], rows: ANY };
+}
+
+/** The middle of the crop around a face, turned counter-clockwise by quarters. @param {Tile} tile of `boxTile` @param {number} quarters @param {Constants} constants @returns {Tile} */
+export function quarterTile({ pixels, matrix: [a, , x, , d, y] }, quarters, { quarter_side: side }) {
+  const margin = Math.floor((pixels.width - side) / 2);
+  const [p, q, r, s, t, u] = back(side, side, quarters);
+  /** @type {Matrix} */
+  const matrix = [a * p, a * q, a * (r + margin) + x, d * s, d * t, d * (u + margin) + y];
+  return { pixels: turned(crop(pixels, margin, margin, side, side), quarters), matrix, heights: [0, Infinity], rows: ANY };
+}
+
+/** From a picture that was turned by quarters to the picture of this size. @param {number} width @param {number} height @param {number} quarters @returns {Matrix} */
+function back(width, height, quarters) {
+  if (quarters === 1) return [0, -1, width, 1, 0, 0];
+  if (quarters === 2) return [-1, 0, width, 0, -1, height];
+  return [0, 1, 0, -1, 0, height];
 }
 
 /** @param {Rgb} image @param {number} quarters @returns {Rgb} */
