@@ -156,6 +156,12 @@ def test_json_is_compressed_for_those_who_accept_it(client: TestClient) -> None:
     photo_of_one = client.post("/v1/analyze", content=encoded(astronaut()), headers=JPEG | {"Accept-Encoding": "gzip"})
     assert photo_of_one.headers["content-encoding"] == "gzip"
     assert len(faces_of(photo_of_one)) == 1
+    for header in ("gzip;q=0", "br, gzip; q=0.0", "identity", "deflate"):
+        plain = client.get("/openapi.json", headers={"Accept-Encoding": header})
+        assert "content-encoding" not in plain.headers, header
+        assert plain.headers["vary"] == "Accept-Encoding"
+    for header in ("GZIP", "br;q=1, gzip;q=0.5"):
+        assert client.get("/openapi.json", headers={"Accept-Encoding": header}).headers["content-encoding"] == "gzip"
     small = client.get("/healthz", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in small.headers
 

@@ -32,8 +32,10 @@ def test_every_limit_is_described() -> None:
 
 def test_variables_that_are_not_read_are_found_with_the_one_that_may_be_meant() -> None:
     read = {"MIEN_SERVE_IMAGES": "3", "MIEN_SERVE_KEY": "k", "MIEN_CACHE": "/", "MIEN_JSON_ERRORS": "1", "HOME": "/",
-            "SERVER_NAME": "x", "MIEN_DATA": "/"}  # fmt: skip
-    assert unread_variables(read, [KEY_VARIABLE]) == {}
+            "SERVER_NAME": "x", "MIEN_DATA": "/", "MIEN_SERVICE_HOST": "10.0.0.1", "MIEN_SERVICE_PORT_HTTP": "80",
+            "MIEN_PORT": "tcp://10.0.0.1:80", "MIEN_PORT_80_TCP_ADDR": "10.0.0.1"}  # fmt: skip
+    others = [KEY_VARIABLE, "MIEN_CACHE", "MIEN_JSON_ERRORS"]
+    assert unread_variables(read, others) == {}
     misspelt = {
         "MIEN_SERVE_VIDEO_SECOND": "MIEN_SERVE_VIDEO_SECONDS",
         "MIEN_SERV_KEY": "MIEN_SERVE_KEY",
@@ -41,6 +43,11 @@ def test_variables_that_are_not_read_are_found_with_the_one_that_may_be_meant() 
         "mien_serve_images": "MIEN_SERVE_IMAGES",
         "MIEN_SERVE_BODYBYTES": "MIEN_SERVE_BODY_BYTES",
         "MIEN_VIDEO_SECONDS": "MIEN_SERVE_VIDEO_SECONDS",
+        "MIEN_IMAGES": "MIEN_SERVE_IMAGES",
+        "MIEN_SERVICE_IMAGES": "MIEN_SERVE_IMAGES",
+        "MIEN_CACH": "MIEN_CACHE",
+        "MIEN_JSON_ERROR": "MIEN_JSON_ERRORS",
+        "MIEN_SERVE_FOO": None,
         "MIEN_SERVE_COLOUR_OF_THE_SKY": None,
     }
-    assert unread_variables(dict.fromkeys(misspelt, "1") | read, [KEY_VARIABLE]) == misspelt
+    assert unread_variables(dict.fromkeys(misspelt, "1") | read, others) == misspelt

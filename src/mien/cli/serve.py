@@ -112,8 +112,10 @@ def command(
     import contextlib
     import os
 
+    from mien.cli.error_output import VARIABLE as JSON_ERRORS_VARIABLE
     from mien.errors import display_path
     from mien.files import check_temporary_folder
+    from mien.models.file_cache import CACHE_VARIABLE
 
     require_packages("mien serve")
     check_temporary_folder()
@@ -124,7 +126,8 @@ def command(
     from mien.server.run import listen
 
     limits = load_limits(os.environ, {name.removeprefix("limit_"): value for name, value in limit_values.items()})
-    for variable, meant in unread_variables(os.environ, [KEY_VARIABLE]).items():
+    others = [KEY_VARIABLE, CACHE_VARIABLE, JSON_ERRORS_VARIABLE]
+    for variable, meant in unread_variables(os.environ, others).items():
         advice = f"; did you mean {meant}?" if meant else "; `mien serve --help` lists those that are"
         click.echo(f"mien: {display_path(variable)} is not read{advice}", err=True)
     limits, shortage = fit_open_files(limits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,6 +12,7 @@ _LEAST_BYTES = 500
 """Bytes of an answer below which a packet is not saved."""
 _LEVEL = 5
 _COMPRESSED = ".mp4"
+_WEIGHT = re.compile(r"q\s*=\s*(\d+(?:\.\d*)?)")
 
 
 class CompressionMiddleware:
@@ -24,5 +27,29 @@ class CompressionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        as_it_is = scope["type"] != "http" or scope["path"].endswith(_COMPRESSED) or "range" in Headers(scope=scope)
-        await (self._plain if as_it_is else self._gzip)(scope, receive, send)
+        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        if scope["type"] != "http" or scope["path"].endswith(_COMPRESSED) or "range" in headers:
+            await self._plain(scope, receive, send)
+            return
+        # Starlette looks for the word alone: "gzip;q=0" means the contrary, and names are not case sensitive
+        encoding = b"gzip" if accepts_gzip(headers.get("accept-encoding", "")) else b"identity"
+        others = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        await self._gzip(scope | {"headers": [*others, (b"accept-encoding", encoding)]}, receive, send)
+
+
+def accepts_gzip(header: str) -> bool:
+    """Whether a client accepts gzip.
+
+    Args:
+        header: what it sent as ``Accept-Encoding``.
+
+    Examples:
+        >>> [accepts_gzip(header) for header in ("br, GZIP;q=0.5", "gzip;q=0, *", "identity", "*")]
+        [True, False, False, False]
+    """
+    for part in header.lower().split(","):
+        name, _, parameters = part.partition(";")
+        if name.strip() in ("gzip", "x-gzip"):
+            weight = _WEIGHT.search(parameters)
+            return weight is None or float(weight[1]) > 0
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -12,6 +13,8 @@ from mien.errors import InputError
 ENVIRONMENT_PREFIX = "MIEN_SERVE_"
 """Start of the names of the environment variables; the rest is the limit's name in capitals."""
 
+_PREFIX = re.compile(r"MIEN_?(SERV(E|ER|ICE)?_?)?")
+_OF_CONTAINERS = re.compile(r"MIEN_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
 _MIB = 1 << 20
 _NEAR = 0.8
 """Similarity of a name to one that is read, from which it counts as misspelt."""
@@ -156,16 +159,25 @@ def load_limits(environment: Mapping[str, str], options: Mapping[str, float | No
 
 
 def unread_variables(environment: Mapping[str, str], others: Collection[str] = ()) -> dict[str, str | None]:
-    """Variables of the environment that look like those of the service but are not read → the one that may be meant.
+    """Variables of the environment that look like those of Mien but are not read → the one that may be meant.
+
+    What Kubernetes and Docker set for a service of the name "mien" (``MIEN_SERVICE_HOST``, ``MIEN_PORT_8000_TCP``) is
+    left out.
 
     Args:
         environment: the environment.
-        others: variables of the service that are no limits.
+        others: variables that are read and are no limits.
     """
-    known = [*others, *(ENVIRONMENT_PREFIX + one.name.upper() for one in describe_limits())]
+    limits = {one.name.upper(): ENVIRONMENT_PREFIX + one.name.upper() for one in describe_limits()}
+    known = {*others, *limits.values()}
     unread: dict[str, str | None] = {}
     for name in environment:
-        near = difflib.get_close_matches(name.upper(), known, 1, _NEAR) if "MIEN" in name.upper() else []
-        if name not in known and (near or name.upper().startswith(ENVIRONMENT_PREFIX)):
-            unread[name] = near[0] if near else None
+        capitals = name.upper()
+        if name in known or not capitals.startswith("MIEN") or _OF_CONTAINERS.fullmatch(capitals):
+            continue
+        # prefixes are alike in all names, so only what follows them is compared
+        near = difflib.get_close_matches(_PREFIX.sub("", capitals), limits, 1, _NEAR)
+        meant = limits[near[0]] if near else next(iter(difflib.get_close_matches(capitals, others, 1, _NEAR)), None)
+        if meant or capitals.startswith(ENVIRONMENT_PREFIX):
+            unread[name] = meant
     return unread
