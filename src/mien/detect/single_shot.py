@@ -328,8 +328,9 @@ def _turned_faces(
         within: the same in pixels of the crop.
         upright: ``(n,)`` scores in the upright crop.
     """
-    rows = np.flatnonzero((upright < UPRIGHT_SCORE) & ((boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= QUARTER_FACE))
-    if not len(rows):
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    rows = [int(row) for row in np.flatnonzero((upright < UPRIGHT_SCORE) & (sides >= QUARTER_FACE))]
+    if not rows:
         return {}
     turned, places = [], []
     margin = (CONFIRM_SIDE - QUARTER_SIDE) // 2
@@ -351,7 +352,7 @@ def _turned_faces(
     best = scores.max(axis=1)
     faces: dict[int, Candidates] = {}
     for k in np.flatnonzero((best >= QUARTER_SCORE) & (best > upright[rows] + QUARTER_GAIN)):
-        n, row = 3 * int(k) + int(scores[k].argmax()), int(rows[k])
+        n, row = 3 * int(k) + int(scores[k].argmax()), rows[k]
         face = turned[n].candidates([output[n] for output in outputs], QUARTER_SCORE)
         same = np.flatnonzero(iou(boxes[row : row + 1], face.boxes)[0] >= SAME_FACE_IOU)
         if len(same):

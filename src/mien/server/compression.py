@@ -34,7 +34,7 @@ class CompressionMiddleware:
         # Starlette looks for the word alone: "gzip;q=0" means the contrary, and names are not case sensitive
         encoding = b"gzip" if accepts_gzip(headers.get("accept-encoding", "")) else b"identity"
         others = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-        await self._gzip(scope | {"headers": [*others, (b"accept-encoding", encoding)]}, receive, send)
+        await self._gzip({**scope, "headers": [*others, (b"accept-encoding", encoding)]}, receive, send)
 
 
 def accepts_gzip(header: str) -> bool:
