@@ -200,6 +200,15 @@ def test_a_broken_picture_does_not_end_a_batch(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- repr
 
 
+def test_one_path_for_a_batch_and_a_function_to_cancel_are_refused(tmp_path: Path) -> None:
+    analyzer = Analyzer(threads=1)
+    for one in ("photo.jpg", b"\xff\xd8", tmp_path):
+        with pytest.raises(InputError, match="expected several pictures, got one"):
+            analyzer.analyze_batch(one)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="cancel is an event"):
+        analyzer.video("clip.mp4", cancel=lambda: False)  # type: ignore[arg-type]
+
+
 def test_reprs_are_short_lines_of_ascii(tmp_path: Path) -> None:
     film = clip(tmp_path / ("é" * 100 + ".mp4"), frames=12, draw=Pan.astronaut((192, 144), eye_distance=30.0))
     analyzer = mien.Analyzer(detector="mtcnn", min_face=40, threads=2)

@@ -289,6 +289,7 @@ def test_live_frames_over_a_real_connection(server: ServeProcess) -> None:
         broken.sendall(b"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
         assert broken.recv(100).startswith(b"HTTP/1.1 4")
     assert healthy(server.port)
+    assert [line for line in server.log if "ASGI" in line] == [], "a refusal is no fault of the service"
 
 
 def test_the_process_stays_within_its_means(server: ServeProcess) -> None:

@@ -243,6 +243,12 @@ class Analyzer:
         """
         if on_error not in get_args(OnError):
             raise InputError(f'on_error is "raise" or "return", got {on_error!r}')
+        # a path is iterable too: its letters would be the files
+        if isinstance(images, str | bytes | os.PathLike):
+            raise InputError(
+                f"expected several pictures, got one ({type(images).__name__})",
+                advice="put it into a list, or call analyze()",
+            )
         given = list(images)
         threads = self._threads if len(given) == 1 else 1
         size = min(math.ceil(len(given) / self._threads), _PICTURES_AT_ONCE) or 1
@@ -372,6 +378,8 @@ class Analyzer:
             >>> short.coverage.frames, [track.emotion for track in short.tracks]
             (20, ['happy', 'neutral'])
         """
+        if cancel is not None and not hasattr(cancel, "is_set"):
+            raise InputError(f"cancel is an event, such as threading.Event(), got {type(cancel).__name__}")
         with self.stream(
             source, color=color, every=every, fps=fps, start=start, end=end, tracking=tracking, smoothing=smoothing
         ) as stream:

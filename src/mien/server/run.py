@@ -135,10 +135,16 @@ def serve(
     )
     # its messages hold paths, and those the numbers of videos
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_refused_handshake)
     # errors in what a client sent are answered, not logged
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     server = _Server(config, on_started)
     asyncio.run(_serve(server, listener))
+
+
+def _is_no_refused_handshake(record: logging.LogRecord) -> bool:
+    """False for what uvicorn logs of a live connection that was refused with a problem: the log has its own line."""
+    return "without completing handshake" not in str(record.msg)
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
