@@ -201,7 +201,7 @@ def test_a_broken_picture_does_not_end_a_batch(tmp_path: Path) -> None:
 
 
 def test_one_path_for_a_batch_and_a_function_to_cancel_are_refused(tmp_path: Path) -> None:
-    analyzer = Analyzer(threads=1)
+    analyzer = mien.Analyzer(threads=1)
     for one in ("photo.jpg", b"\xff\xd8", tmp_path):
         with pytest.raises(InputError, match="expected several pictures, got one"):
             analyzer.analyze_batch(one)  # type: ignore[arg-type]
