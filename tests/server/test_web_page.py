@@ -89,7 +89,8 @@ def pages(chrome: Any, service: Service) -> Iterator[Open]:
         context = chrome.new_context(**({"viewport": {"width": 1200, "height": 900}} | how))
         contexts.append(context)
         context.set_default_timeout(1000 * SECONDS)
-        context.add_init_script(f"localStorage.setItem('place', '{place}');")
+        # an empty page, which it is left for, has no storage
+        context.add_init_script(f"if (location.protocol === 'http:') localStorage.setItem('place', '{place}');")
         if camera:
             context.grant_permissions(["camera"], origin=service.url)
         if script:

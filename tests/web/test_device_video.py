@@ -40,6 +40,8 @@ TOLERANCES = {
     "share": 0.0001,
 }
 """Largest differences that are allowed, by the last name that leads to a number; 0.02 of all others."""
+PEAK = 1e-4
+"""Largest difference of the heights of two frames that are both the peak of an episode."""
 PAGE = """
 async ({ frames, options }) => {
   const at = (name) => new URL(`static/${name}`, document.baseURI).href;
@@ -134,6 +136,21 @@ def check(ours: Any, theirs: Any) -> None:
         assert difference <= allowed, (path, difference)
 
 
+def settle_ties(tracks: Any, expected: Any, frames: Any) -> None:
+    """An episode's peak may be any frame that is as high, to the decimals of the frames: it then has the expected time."""
+    for one in expected:
+        (ours,) = (track for track in tracks if track["track"] == one["track"])
+        for episode, theirs in zip(ours["episodes"], one["episodes"], strict=True):
+            heights = {
+                frame["time"]: face["predictions"][theirs["head"]]["smoothed"][theirs["label"]]
+                for frame in frames
+                for face in frame["faces"]
+                if face["track"] == one["track"]
+            }
+            if heights[episode["peak_time"]] >= heights[theirs["peak_time"]] - PEAK:
+                episode["peak_time"] = theirs["peak_time"]
+
+
 def test_a_clip_has_the_same_tracks_table_and_episodes(page: Any) -> None:
     ours = in_browser(page, live=False)
     analyzer = mien.Analyzer(detector="mien", models=DEFAULT_MODELS, coverage=COVERAGE)
@@ -146,6 +163,7 @@ def test_a_clip_has_the_same_tracks_table_and_episodes(page: Any) -> None:
     assert [frame["frame"] for frame in theirs if frame.get("cut")] == [14, 24]
     assert len(report["tracks"]) >= 2
     check(ours["frames"], theirs)
+    settle_ties(ours["tracks"], report["tracks"], theirs)
     check(ours["tracks"], report["tracks"])
     del report["tracks"], report["schema"], report["source"]
     check(ours["summary"], report)

@@ -1,8 +1,9 @@
-"""The programs in ``examples/onnx``: the docs show them as they are; JavaScript and C++ compute what Python does."""
+"""The programs in ``examples/onnx``: the docs show them as they are; JavaScript, C# and C++ compute what Python does."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "onnx"
 HEADERS = os.environ.get("MIEN_ONNXRUNTIME_HEADERS")
 """Folder of ``onnxruntime_cxx_api.h``, which the Python package does not have."""
+
+CSHARP = os.environ.get("MIEN_CSHARP_EXAMPLE")
+"""Command that runs ``Emotion.cs``, such as ``dotnet run --project FOLDER --``."""
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))
@@ -49,6 +53,11 @@ def test_javascript_computes_what_python_does(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "emotion.mjs", tmp_path)
     printed = probabilities([node, "emotion.mjs"], tmp_path)
     assert max(abs(printed - expected(DEFAULT))) < 1e-4
+
+
+@pytest.mark.skipif(not CSHARP, reason="MIEN_CSHARP_EXAMPLE names no command that runs Emotion.cs")
+def test_csharp_computes_what_python_does(tmp_path: Path) -> None:
+    assert max(abs(probabilities(shlex.split(CSHARP or ""), tmp_path) - expected("photos"))) < 1e-4
 
 
 @pytest.mark.skipif(not HEADERS, reason="MIEN_ONNXRUNTIME_HEADERS names no folder of ONNX Runtime's C++ headers")

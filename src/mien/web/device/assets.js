@@ -7,33 +7,35 @@ const embedded = globalThis.mienEmbedded ?? null;
 
 export const isSingleFile = embedded !== null;
 
-/** Bytes of a file as it is stored. */
+/** A file as it is stored, as a stream; `onBytes` is told how many more have come. */
 async function stored(name, onBytes = () => {}) {
   if (embedded) {
     const bytes = embedded.bytes(name);
     onBytes(bytes.length);
-    return bytes;
+    return new Blob([bytes]).stream();
   }
   const ask = () => request(`assets/${name}`, { cache: "default" });
   const answer = await (hasServer ? retry(ask) : ask()).catch((error) => {
     if (hasServer && !(error instanceof NoAnswerError)) throw error;
-    throw new Error(`the file assets/${name} could not be loaded`);
+    throw notLoaded(name);
   });
-  const parts = [];
-  for (const reader = answer.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    onBytes(value.length);
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  const counted = new TransformStream({
+    transform(part, controller) {
+      onBytes(part.length);
+      controller.enqueue(part);
+    },
+  });
+  return answer.body.pipeThrough(counted);
 }
+
+const notLoaded = (name) => new Error(`the file assets/${name} could not be loaded`);
 
 /** Content of a file that is stored compressed; checked by its hash where the browser can. */
 export async function content(name, sha256, onBytes) {
-  const compressed = await stored(name, onBytes);
-  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const bytes = await new Response(stream).arrayBuffer();
+  const stream = (await stored(name, onBytes)).pipeThrough(new DecompressionStream("gzip"));
+  const bytes = await new Response(stream).arrayBuffer().catch(() => {
+    throw notLoaded(name); // the connection was lost on the way, or it is cut short
+  });
   if (globalThis.crypto?.subtle) {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
     const text = Array.from(digest, (one) => one.toString(16).padStart(2, "0")).join("");
@@ -50,7 +52,7 @@ let loaded = null;
 
 /** What the page was built with: files, configuration of the pipeline, description of the models. */
 export function settings() {
-  loaded ??= stored("settings.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+  loaded ??= stored("settings.json").then((stream) => new Response(stream).json());
   loaded.catch(() => (loaded = null)); // asked again next time
   return loaded;
 }

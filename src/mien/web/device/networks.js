@@ -36,27 +36,43 @@ const announce = (state, error = null) =>
 async function begin() {
   if (!isSupported())
     throw new Error("This browser is too old for the networks: it has no WebAssembly with SIMD. Any current one has.");
+  // a page from a file may start no worker that imports modules
+  const link = isSingleFile ? await inPage() : inWorker();
+  try {
+    await load(link.ask);
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+  ask = link.ask;
+}
+
+/** Fetches everything at once, and opens each network as soon as it and the runtime are there. */
+async function load(ask) {
   const { files, config } = await settings();
   progress = [0, Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0)];
   announce("loading");
-  const contents = await Promise.all(
-    Object.entries(files).map(async ([name, { file, sha256 }]) => {
-      const bytes = await content(file, sha256, (more) => {
-        progress[0] += more;
-        announce("loading");
-      });
-      return [name, bytes];
-    }),
-  );
-  announce("starting");
-  const { runtime, ...networks } = Object.fromEntries(contents);
-  // a page from a file may start no worker that imports modules
-  ask = isSingleFile ? await inPage() : inWorker();
+  const contentOf = async ({ file, sha256 }) => {
+    const bytes = await content(file, sha256, (more) => {
+      progress[0] += more;
+      announce("loading");
+    });
+    waiting -= 1;
+    if (!waiting) announce("starting");
+    return bytes;
+  };
+  const { runtime, ...networks } = files;
+  let waiting = Object.keys(files).length;
   const address = moduleAddress("ort.wasm.bundle.min.mjs");
-  await ask({ kind: "start", config, runtime, networks, address, threads: threads() }, [
-    runtime,
-    ...Object.values(networks),
-  ]);
+  const started = contentOf(runtime).then((bytes) =>
+    ask({ kind: "start", config, runtime: bytes, address, threads: threads() }, [bytes]),
+  );
+  const opened = Object.entries(networks).map(async ([name, one]) => {
+    const file = await contentOf(one);
+    await started;
+    await ask({ kind: "openNetwork", name, file }, [file]);
+  });
+  await Promise.all([started, ...opened]);
 }
 
 /** The answer of the worker to a message; buffers in `transfer` are handed over. */
@@ -99,13 +115,14 @@ export async function openVideo({ live, interval }) {
 async function inPage() {
   const sessions = await import(moduleAddress("sessions.js"));
   let last = Promise.resolve();
-  return (message) => (last = last.catch(() => {}).then(() => sessions[message.kind](message)));
+  return { ask: (message) => (last = last.catch(() => {}).then(() => sessions[message.kind](message))), close: () => {} };
 }
 
 function inWorker() {
   const worker = new Worker(moduleAddress("worker.js"), { type: "module" });
   const waiting = new Map();
   let number = 0;
+  let failure = null;
   worker.addEventListener("message", ({ data }) => {
     const { resolve, reject } = waiting.get(data.number);
     waiting.delete(data.number);
@@ -114,13 +131,18 @@ function inWorker() {
   });
   worker.addEventListener("error", (event) => {
     const reason = event.message || "its files could not be loaded, or there is not enough memory";
-    for (const { reject } of waiting.values()) reject(new Error(`The networks stopped: ${reason}. Load the page again.`));
+    failure = new Error(`The networks stopped: ${reason}. Load the page again.`);
+    for (const { reject } of waiting.values()) reject(failure);
     waiting.clear();
   });
-  return (message, transfer) => {
-    number += 1;
-    worker.postMessage({ ...message, number }, transfer);
-    return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }));
+  return {
+    async ask(message, transfer) {
+      if (failure) throw failure;
+      number += 1;
+      worker.postMessage({ ...message, number }, transfer);
+      return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }));
+    },
+    close: () => worker.terminate(),
   };
 }
 

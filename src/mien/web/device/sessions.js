@@ -11,14 +11,12 @@ let pipeline = null;
 const sessions = {};
 const videos = new Map();
 
-/** Opens the networks: { name: content of its file }. `runtime` is the WASM binary, `address` that of ONNX Runtime's script. */
-export async function start({ config, runtime, networks, address, threads }) {
+/** Before all others: `runtime` is the WASM binary, `address` that of ONNX Runtime's script. */
+export async function start({ config, runtime, address, threads }) {
   ort = await import(address);
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmBinary = runtime;
-  for (const [name, file] of Object.entries(networks))
-    sessions[name] = await ort.InferenceSession.create(new Uint8Array(file), OPTIONS);
   pipeline = new Pipeline(config, async (name, data, dims) => {
     const session = sessions[name];
     const type = data instanceof Float32Array ? "float32" : "uint8";
@@ -27,9 +25,14 @@ export async function start({ config, runtime, networks, address, threads }) {
   });
 }
 
+/** Opens a network of the configuration: its name there, and its file. */
+export async function openNetwork({ name, file }) {
+  sessions[name] = await ort.InferenceSession.create(new Uint8Array(file), OPTIONS);
+}
+
 /** Adds a network that predicts from now on, before the others. */
 export async function addNetwork({ name, file, card }) {
-  sessions[name] = await ort.InferenceSession.create(new Uint8Array(file), OPTIONS);
+  await openNetwork({ name, file });
   pipeline.config.models = { [name]: card, ...pipeline.config.models };
 }
 

@@ -3,7 +3,7 @@
 import { checkServer, forgetModels, hasServer, loadLimits, serverState } from "./api.js";
 import * as camera from "./camera.js";
 import * as clip from "./clip.js";
-import { $, h, showMessage } from "./dom.js";
+import { $, h, showMessage, sleep } from "./dom.js";
 import { acceptFiles, isModel, isVideo } from "./drops.js";
 import { setUpEmbedding } from "./embedding.js";
 import { byteSize, count, percent, sentence } from "./format.js";
@@ -174,6 +174,11 @@ async function addModelFile(file) {
 
 // ---------------------------------------------------------------- begin
 
+/** Milliseconds from the networks to the copying of the page's files. */
+const KEEP_AFTER = 2000;
+const online = () =>
+  navigator.onLine || new Promise((resolve) => window.addEventListener("online", resolve, { once: true }));
+
 setUpTheme();
 setUpNotice();
 acceptFiles(addFiles);
@@ -186,7 +191,13 @@ if (hasServer) checkServer();
 else {
   setUpPlace();
   setUpEmbedding();
-  // opens again without a network; where it may not be registered the page works all the same
+  // opens again without a network; where it may not be registered the page works all the same. Its copying waits for the
+  // networks, and for the answer to whoever waited for them
   if (navigator.serviceWorker && location.protocol !== "file:")
-    navigator.serviceWorker.register("service-worker.js").catch(() => {});
+    start()
+      .catch(() => {})
+      .then(() => sleep(KEEP_AFTER))
+      .then(online)
+      .then(() => navigator.serviceWorker.register("service-worker.js"))
+      .catch(() => {});
 }
