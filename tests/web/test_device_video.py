@@ -137,7 +137,7 @@ def check(ours: Any, theirs: Any) -> None:
 
 
 def settle_ties(tracks: Any, expected: Any, frames: Any) -> None:
-    """An episode's peak may be any frame that is as high, to the decimals of the frames: it then has the expected time."""
+    """A peak may be any frame as high, to the decimals of frames: the episode then has the expected time."""
     for one in expected:
         (ours,) = (track for track in tracks if track["track"] == one["track"])
         for episode, theirs in zip(ours["episodes"], one["episodes"], strict=True):

@@ -1,4 +1,4 @@
-"""The programs in ``examples/onnx``: the docs show them as they are; JavaScript, C# and C++ compute what Python does."""
+"""The programs in ``examples/onnx``: the docs show them; JavaScript, C# and C++ compute what Python does."""
 
 from __future__ import annotations
 
