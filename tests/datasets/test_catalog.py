@@ -251,3 +251,26 @@ def test_options(tmp_path: Path) -> None:
     faces = fairface_parquet(_folder(tmp_path))
     cropped = read_dataset(faces, options=ReadOptions(size=8, crop=lambda rgb: rgb[:8, :8].copy()))
     assert cropped.found.tolist() == [True, True]
+
+
+def test_faces_of_folders_tables_and_hugging_face_files_are_cropped(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (4, 20, 20, 3), np.uint8)
+    for i, name in enumerate(("a", "a", "b", "b")):
+        (tmp_path / "folders" / name).mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / "folders" / name / f"{i}.png", colours[i])
+    shutil.copytree(tmp_path / "folders", tmp_path / "listed")
+    rows = "".join(f"{name}/{i}.png,{name}\n" for i, name in enumerate(("a", "a", "b", "b")))
+    (tmp_path / "listed" / "labels.csv").write_text(f"file_name,label\n{rows}")
+    hf_parquet(tmp_path / "train.parquet", colours, {"label": ["a", "a", "b", "b"]})
+
+    def crop(rgb: np.ndarray) -> np.ndarray | None:
+        return None if rgb.tobytes() == colours[1].tobytes() else rgb[4:12, 4:12].copy()
+
+    done: list[tuple[int, int]] = []
+    options = ReadOptions(size=8, labels=("own",), crop=crop, progress=lambda *counts: done.append(counts))
+    for source, kind in (("folders", "folders"), ("listed", "listed"), ("train.parquet", "hf")):
+        data = read_dataset(tmp_path / source, options=options)
+        assert (data.info.name, data.size, data.channels) == (kind, (8, 8), 3)
+        assert data.found.tolist() == [True, False, True, True]
+        np.testing.assert_array_equal(data.images[2], colours[2][4:12, 4:12])
+        assert done.pop() == (4, 4)

@@ -16,7 +16,7 @@ from mien.datasets.prepared_file import read_prepared
 from mien.errors import DataError, InputError
 from mien.models.card import Card
 from mien.models.crop_frames import FRAMES
-from mien.recipes.finetune import MIN_IMAGES, check_classes, finetune_recipe, read_source
+from mien.recipes.finetune import MIN_IMAGES, check_classes, finetune_recipe, input_note, read_source
 from mien.training.config import recipe_from_dict, recipe_to_dict
 
 torch = pytest.importorskip("torch")
@@ -125,6 +125,12 @@ def test_from_folders_to_a_photo(own: Path, tmp_path: Path) -> None:
     [
         (("smile",), "has one class, 'smile', and two are needed; add images of what is not in the class"),
         ((), "holds no folders of images; give a folder that holds one folder of images per class"),
+        (
+            ("test", "train"),
+            "its folders are splits (test, train) and hold images without a class; put the images of each class in a "
+            "folder of its own, such as test/smiling/",
+        ),
+        (("train",), "its folders are splits (train) and hold images without a class"),
     ],
 )
 def test_a_folder_without_two_classes_is_one_clear_line(folders: Sequence[str], reason: str, tmp_path: Path) -> None:
@@ -196,6 +202,24 @@ def test_faces_lie_where_the_network_learned_them_after_a_second_time_too() -> N
         again = finetune_recipe(("a", "b"), replace(card, task=first.task), blocks, own=True)
         assert first.task == again.task == "own"
         assert FRAMES[first.frame_name] == FRAMES[again.frame_name] == card.frame
+
+
+def test_gray_images_for_a_network_of_colours_and_small_ones_get_a_hint(own: Path, tmp_path: Path) -> None:
+    code, text = call("train", "finetune", "--from", "age", "--data", own, "--out", tmp_path / "run", "--epochs", 1)
+    assert code == 0, text
+    (note,) = (line for line in text.splitlines() if line.startswith("note: "))
+    assert note == (
+        f"note: {own} holds gray images of 48×48 pixels, and age takes colour crops of 64×64: accuracy is lost; "
+        "prepare the colour pictures that they were made from with --crop age"
+    )
+    data = read_prepared(own)
+    age, emotion = read_source("age")[1], read_source("emotion")[1]
+    assert input_note(data, emotion, own) is None
+    colour = replace(data, images=np.zeros((len(data), 64, 64, 3), np.uint8))
+    assert input_note(colour, age, own) is None
+    small = input_note(replace(data, images=np.zeros((len(data), 40, 40, 1), np.uint8)), emotion, own)
+    assert small is not None
+    assert small.endswith("prepare the pictures that they were made from with --crop emotion")
 
 
 def test_from_is_for_finetune_alone(own: Path) -> None:

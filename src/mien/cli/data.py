@@ -33,6 +33,7 @@ Examples:
   mien data prepare fer2013.csv --expressions angry,happy,sad,surprise,neutral --out five.parquet
   mien data prepare archive/ --out folders.parquet
   mien data prepare own/ --labels own --split 70,15,15 --out own.parquet
+  mien data prepare own/ --labels own --crop age --out own.parquet
   mien data prepare DATASET/ --validation 0.1 --out rafdb.parquet
   mien data prepare fer2013.csv --features landmarks,hog,hog-sliding --out features.parquet
   mien data prepare fer2013.csv --features landmarks --images faces/ --image-format jpg
@@ -121,7 +122,7 @@ def describe(prepared: Path, out: Path | None) -> None:
 @click.option(
     "--crop",
     type=click.Choice(["age", "emotion"]),
-    help="Crop the faces as the photo pipeline does for this model (FairFace); --size defaults to its input.",
+    help="Crop the faces as the photo pipeline does for this model; --size defaults to its input.",
 )
 @click.option(
     "--labels",

@@ -226,13 +226,18 @@ def command(
 def _finetune(source: str, data: Path) -> tuple[Recipe, Path]:
     """The recipe that continues from a trained network on the classes of a file, and the network's file."""
     from mien.datasets.prepared_file import read_prepared
-    from mien.recipes.finetune import check_classes, finetune_recipe, read_source
+    from mien.recipes.finetune import check_classes, finetune_recipe, input_note, read_source
     from mien.recipes.fit import read_labels
+    from mien.training.ranks import read_rank
 
-    found = read_labels(data)
-    check_classes(read_prepared(data), found.labels, data)
+    found, images = read_labels(data), read_prepared(data)
+    check_classes(images, found.labels, data)
     path, card, blocks = read_source(source)
-    return finetune_recipe(found.labels, card, blocks, own=found.own), path
+    recipe = finetune_recipe(found.labels, card, blocks, own=found.own)
+    note = input_note(images, card, data)
+    if note is not None and read_rank(os.environ).is_first:
+        click.echo(f"note: {note}", err=True)
+    return recipe, path
 
 
 def _report_interrupt(folder: Path, epochs: int) -> None:

@@ -13,6 +13,7 @@ from mien.datasets import archives, combined_faces, fairface, fer2013, image_fol
 from mien.datasets import hugging_face as hf
 from mien.datasets.arrow import read_schema
 from mien.datasets.dataset import Dataset
+from mien.datasets.image_codec import CropFunction
 from mien.datasets.text_tables import read_header
 from mien.errors import DataError, InputError, MissingFileError, unknown_name
 from mien.labels import OWN
@@ -29,7 +30,7 @@ class ReadOptions:
         size: side in pixels to resize to; None keeps the size.
         labels: names of labels that are numbers, in their order or as ``NUMBER=NAME``; ``("own",)`` where the labels
             are classes of the dataset's own.
-        crop: crops the face of each image, see `mien.datasets.fairface.read_fairface`; needs ``size``.
+        crop: crops the face of each image, see `mien.datasets.image_codec.load_faces`; needs ``size``.
         progress: called with (images done, images in all) while cropping.
 
     Examples:
@@ -39,7 +40,7 @@ class ReadOptions:
 
     size: int | None = None
     labels: tuple[str, ...] | None = None
-    crop: fairface.CropFunction | None = None
+    crop: CropFunction | None = None
     progress: Callable[[int, int], None] | None = None
 
     @property
@@ -65,7 +66,7 @@ class DatasetFormat:
 
     Examples:
         >>> sorted(DATASET_FORMATS["folders"].takes)
-        ['labels', 'size']
+        ['crop', 'labels', 'size']
     """
 
     description: str
@@ -86,21 +87,35 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
         "image folders named by emotion: train/angry/*.jpg, test/…, as FER2013 on Kaggle; or angry/*.jpg, no splits",
         DATASET_TERMS["fer2013"].licence,
         lambda path, options: image_folders.read_image_folders(
-            path, options.size, own=options.own, labels=options.names
+            path,
+            options.size,
+            own=options.own,
+            labels=options.names,
+            crop=options.crop,
+            progress=options.progress,
         ),
-        frozenset({"size", "labels"}),
+        frozenset({"size", "labels", "crop"}),
     ),
     "listed": DatasetFormat(
         "images with a table of their labels: metadata.csv, labels.csv or .jsonl with the columns file_name and label",
         "see where the dataset comes from",
-        lambda path, options: listed.read_listed(path, options.size, own=options.own, labels=options.names),
-        frozenset({"size", "labels"}),
+        lambda path, options: listed.read_listed(
+            path,
+            options.size,
+            own=options.own,
+            labels=options.names,
+            crop=options.crop,
+            progress=options.progress,
+        ),
+        frozenset({"size", "labels", "crop"}),
     ),
     "hf": DatasetFormat(
         "emotions in Hugging Face Parquet or Arrow: train-….parquet, test-….parquet with image and label columns",
         "see the dataset's own card",
-        lambda path, options: hf.read_hugging_face(path, options.names, options.size, own=options.own),
-        frozenset({"size", "labels"}),
+        lambda path, options: hf.read_hugging_face(
+            path, options.names, options.size, own=options.own, crop=options.crop, progress=options.progress
+        ),
+        frozenset({"size", "labels", "crop"}),
     ),
     "fairface": DatasetFormat(
         "FairFace: train and validation Parquet, or fairface_label_*.csv beside the image folders",
@@ -203,6 +218,8 @@ def _no_classes(place: Path) -> DataError:
     """What a folder of own classes lacks."""
     example = "give a folder that holds one folder of images per class, such as smiling/ and other/"
     folders = [folder for folder in image_folders.subfolders(place) if image_folders.holds_images(folder)]
+    if image_folders.only_splits(place):
+        return image_folders.no_classes_in_splits(place)
     if not folders:
         return DataError("holds no folders of images", path=place, advice=example, code="no-classes")
     return DataError(
@@ -218,6 +235,8 @@ def _unrecognised(place: Path) -> DataError:
     known = "; ".join(f"{name} – {one.description}" for name, one in DATASET_FORMATS.items())
     reason = "not a known dataset"
     if place.is_dir():
+        if image_folders.only_splits(place) and image_folders.holds_images(place):
+            return image_folders.no_classes_in_splits(place)
         folders = [folder.name for folder in image_folders.subfolders(place) if image_folders.holds_images(folder)]
         if folders:
             shown = f"{', '.join(folders[:5])}{', …' if len(folders) > 5 else ''}"

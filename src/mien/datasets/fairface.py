@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from mien.datasets import hugging_face as hf
 from mien.datasets.dataset import Dataset, DatasetInfo, split_of
-from mien.datasets.image_codec import decode_at, load_images, parallel_map
+from mien.datasets.image_codec import CropFunction, decode_at, load_faces, parallel_map
 from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.datasets.text_tables import open_table, read_header, read_rows
-from mien.errors import DataError, InputError, MissingFileError
+from mien.errors import DataError, MissingFileError
 from mien.files import is_file
-from mien.geometry import resize
 from mien.labels import AGE_BINS, age_bin_names
 
 AGES = {name: i for i, name in enumerate(age_bin_names())} | {"more than 70": len(AGE_BINS) - 1}
@@ -36,9 +35,6 @@ SPREADSHEET_AGES = {
 CSV_PREFIX = "fairface_label_"
 """How the names of the authors' CSV files begin."""
 CSV_COLUMNS = ("file", "age", "gender", "race")
-
-CropFunction = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
-"""RGB uint8 ``(h, w, 3)`` → RGB uint8 ``(size, size, 3)``, or None where no face is detected."""
 
 _BLOCK = 256
 _DAMAGE = "the file is damaged, get it again"
@@ -103,13 +99,7 @@ def read_fairface(
         InputError: ``crop`` without ``size``, or a crop of another shape.
     """
     source = open_fairface(path)
-    found: NDArray[np.bool_] | None = None
-    if crop is None:
-        images = load_images(source.locations, source.fetch, size)
-    else:
-        if size is None:
-            raise InputError("crop needs size", advice="give the side of the cropped images in pixels")
-        images, found = _crop_images(source, size, crop, progress)
+    images, found = load_faces(source.locations, source.fetch, size, crop, progress)
     return Dataset(
         images=images,
         split=source.split,
@@ -142,26 +132,6 @@ def has_columns(file: Path) -> bool:
     """Whether a CSV has the columns of a file and an age."""
     with open_table(file) as stream:
         return {"file", "age"} <= set(read_header(stream)[0])
-
-
-def _crop_images(
-    source: EncodedFairFace,
-    size: int,
-    crop: CropFunction,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    images = np.empty((len(source), size, size, 3), np.uint8)
-    found = np.zeros(len(source), np.bool_)
-    for i, rgb in enumerate(source.images()):
-        face = crop(rgb)
-        found[i] = face is not None
-        cropped = resize(rgb, (size, size)) if face is None else face
-        if cropped.shape != (size, size, 3) or cropped.dtype != np.uint8:
-            raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cropped.dtype} {cropped.shape}")
-        images[i] = cropped
-        if progress is not None:
-            progress(i + 1, len(source))
-    return images, found
 
 
 def _open_parquet(files: Sequence[Path]) -> EncodedFairFace:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.arrow import import_parquet, read_schema, unreadable_error
 from mien.datasets.dataset import SPLIT_NAMES, Dataset, DatasetInfo, split_of
-from mien.datasets.image_codec import gray_if_colourless, load_images
+from mien.datasets.image_codec import CropFunction, gray_if_colourless, load_faces
 from mien.datasets.label_names import (
     label_from_name,
     label_indices,
@@ -41,7 +41,13 @@ ParquetPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def read_hugging_face(
-    path: ParquetPaths, labels: Sequence[str] | None = None, size: int | None = None, *, own: bool = False
+    path: ParquetPaths,
+    labels: Sequence[str] | None = None,
+    size: int | None = None,
+    *,
+    own: bool = False,
+    crop: CropFunction | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Read emotions from Hugging Face Parquet or Arrow files.
 
@@ -52,6 +58,8 @@ def read_hugging_face(
         labels: names of the labels 0, 1, …; required where the files do not name them, and used instead where they do.
         size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
         own: whether the labels are classes of the dataset's own, whatever they are, instead of emotions.
+        crop: crops the face of each image, see `mien.datasets.image_codec.load_faces`; needs ``size``.
+        progress: called with (images done, images in all) while cropping.
 
     Returns:
         Images in the order of the files, gray where all of them are gray; ``row`` counts over all files. ``emotion`` is
@@ -78,11 +86,13 @@ def read_hugging_face(
     if not blobs:
         raise DataError("the files hold no rows", path=files[0], advice="get them again")
     taxonomy = own_taxonomy(names) if own else smallest_taxonomy(names)
+    images, found = load_faces(locations, blobs.__getitem__, size, crop, progress)
     data = Dataset(
-        images=gray_if_colourless(load_images(locations, blobs.__getitem__, size)),
+        images=gray_if_colourless(images),
         split=known_splits(splits, locations),
         row=np.arange(len(blobs), dtype=np.int32),
         emotion=label_indices(names, taxonomy),
+        found=found,
         info=DatasetInfo(
             "hf", taxonomy=taxonomy.name, source="Hugging Face Parquet", classes=taxonomy.names if own else ()
         ),

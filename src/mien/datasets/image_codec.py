@@ -29,6 +29,9 @@ MAX_PIXELS = 1 << 26
 
 _REPLACE = "get it again or take it out"
 
+CropFunction = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
+"""RGB uint8 ``(h, w, 3)`` → RGB uint8 ``(size, size, 3)``, or None where no face is detected."""
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _BLOCK = 256
@@ -135,6 +138,51 @@ def load_images(
 
     parallel_map(block, range(0, len(locations), _BLOCK))
     return out
+
+
+def load_faces(
+    locations: Sequence[RowLocation],
+    fetch: Callable[[int], NDArray[np.uint8]],
+    size: int | None = None,
+    crop: CropFunction | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """As `load_images`, with the face of each image cropped.
+
+    Args:
+        locations: where each image is stored, for errors.
+        fetch: index → the bytes of that image as a uint8 array; called on several threads.
+        size: side in pixels, needed with ``crop``.
+        crop: called on one thread, in order; where it returns None the whole image is resized instead. None crops
+            nothing.
+        progress: called with (images done, images in all) while cropping.
+
+    Returns:
+        ``(n, h, w, 3)`` RGB uint8, and ``(n,)`` bool, whether a face was detected; None without ``crop``.
+
+    Raises:
+        DataError: as `load_images`.
+        InputError: ``crop`` without ``size``, or a crop of another shape.
+    """
+    if crop is None:
+        return load_images(locations, fetch, size), None
+    if size is None:
+        raise InputError("crop needs size", advice="give the side of the cropped images in pixels")
+    n = len(locations)
+    images = np.empty((n, size, size, 3), np.uint8)
+    found = np.zeros(n, np.bool_)
+    for start in range(0, n, _BLOCK):
+        rows = range(start, min(start + _BLOCK, n))
+        for i, rgb in zip(rows, parallel_map(lambda i: decode_at(locations[i], fetch(i)), rows), strict=True):
+            face = crop(rgb)
+            found[i] = face is not None
+            cropped = resize(rgb, (size, size)) if face is None else face
+            if cropped.shape != (size, size, 3) or cropped.dtype != np.uint8:
+                raise InputError(f"a crop must be uint8 ({size}, {size}, 3), got {cropped.dtype} {cropped.shape}")
+            images[i] = cropped
+            if progress is not None:
+                progress(i + 1, n)
+    return images, found
 
 
 def gray_if_colourless(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

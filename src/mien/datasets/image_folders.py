@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from mien.datasets.dataset import Dataset, DatasetInfo, split_of
-from mien.datasets.image_codec import gray_if_colourless, load_images
+from mien.datasets.image_codec import CropFunction, gray_if_colourless, load_faces
 from mien.datasets.label_names import (
     is_label,
     label_from_name,
@@ -80,7 +80,13 @@ class ClassFolders:
 
 
 def read_image_folders(
-    path: str | os.PathLike[str], size: int | None = None, *, own: bool = False, labels: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    size: int | None = None,
+    *,
+    own: bool = False,
+    labels: Sequence[str] | None = None,
+    crop: CropFunction | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Read image folders.
 
@@ -89,6 +95,8 @@ def read_image_folders(
         size: side in pixels to resize to; None keeps the size, which must then be the same for all images.
         own: whether the folders' names are classes of the dataset's own, whatever they are, instead of emotions.
         labels: names of the classes where the folders are numbers, in their order, or as ``NUMBER=NAME``.
+        crop: crops the face of each image, see `mien.datasets.image_codec.load_faces`; needs ``size``.
+        progress: called with (images done, images in all) while cropping.
 
     Returns:
         Images in the order of their paths, gray where all of them are gray. ``emotion`` is in the order of
@@ -97,12 +105,15 @@ def read_image_folders(
 
     Raises:
         MissingFileError: no such folder, or no images in it.
-        DataError: another layout, a folder whose name is no emotion, or an unreadable image; names it.
+        DataError: another layout, a folder whose name is no emotion, only splits without classes, or an unreadable
+            image; names it.
     """
     root = Path(path)
     if not root.is_dir():
         raise MissingFileError("no such folder", path=root, advice="give the one that holds train/ and test/")
     base = find_root(root, own=own)
+    if own and base is not None and not _split_folders(base) and only_splits(base):
+        raise no_classes_in_splits(base)
     if base is None:
         raise DataError(
             "no folders of classes in it",
@@ -123,16 +134,19 @@ def read_image_folders(
         taxonomy = own_taxonomy(names) if own else smallest_taxonomy(names)
     except MienError as error:
         raise error.with_path(root) from None
-    images = load_images(
+    images, detected = load_faces(
         [RowLocation(file) for file in found.files],
         lambda i: np.frombuffer(found.files[i].read_bytes(), np.uint8),
         size,
+        crop,
+        progress,
     )
     data = Dataset(
         images=gray_if_colourless(images),
         split=np.array([split or "train" for split in found.splits]),
         row=np.arange(len(found.files), dtype=np.int32),
         emotion=label_indices(names, taxonomy),
+        found=detected,
         info=DatasetInfo(
             "folders",
             taxonomy=taxonomy.name,
@@ -217,7 +231,19 @@ def _class_folders(root: Path, *, own: bool) -> list[Path]:
     return classes if any(holds_images(folder) for folder in classes) else []
 
 
-def _only_splits(folder: Path) -> bool:
+def no_classes_in_splits(folder: Path) -> DataError:
+    """The error about a folder of splits that hold images without folders of classes."""
+    names = [one.name for one in subfolders(folder)]
+    return DataError(
+        f"its folders are splits ({', '.join(names)}) and hold images without a class",
+        path=folder,
+        advice=f"put the images of each class in a folder of its own, such as {names[0]}/smiling/",
+        code="no-classes",
+    )
+
+
+def only_splits(folder: Path) -> bool:
+    """Whether the folders in a folder are splits, all of them."""
     below = subfolders(folder)
     return bool(below) and all(split_of(one.name) is not None for one in below)
 
@@ -241,7 +267,7 @@ def collect_classes(root: Path) -> ClassFolders:
     folders = subfolders(root)
     _leave_out(found, root, set(folders))
     for label_folder in folders:
-        if _only_splits(label_folder):
+        if only_splits(label_folder):
             _leave_out(found, label_folder, set(subfolders(label_folder)))
             for folder in subfolders(label_folder):
                 found.add(folder, split_of(folder.name), label_folder.name)

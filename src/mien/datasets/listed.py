@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from mien.datasets import rafdb
 from mien.datasets.dataset import Dataset, DatasetInfo, split_of
 from mien.datasets.hugging_face import known_splits
-from mien.datasets.image_codec import gray_if_colourless, load_images
+from mien.datasets.image_codec import CropFunction, gray_if_colourless, load_faces
 from mien.datasets.image_folders import SUFFIXES, left_out_notes, subfolders
 from mien.datasets.label_names import (
     label_from_name,
@@ -46,7 +46,13 @@ TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl"})
 
 
 def read_listed(
-    path: str | os.PathLike[str], size: int | None = None, *, own: bool = False, labels: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    size: int | None = None,
+    *,
+    own: bool = False,
+    labels: Sequence[str] | None = None,
+    crop: CropFunction | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Read images by the tables that name their labels.
 
@@ -56,6 +62,8 @@ def read_listed(
         own: whether the labels are classes of the dataset's own, whatever they are, instead of emotions.
         labels: names of labels that are numbers, in their order, or as ``NUMBER=NAME``; those of RAF-DB are known by
             the names of its images.
+        crop: crops the face of each image, see `mien.datasets.image_codec.load_faces`; needs ``size``.
+        progress: called with (images done, images in all) while cropping.
 
     Returns:
         Images in the order of the tables, gray where all of them are gray; ``emotion`` as of
@@ -100,14 +108,19 @@ def read_listed(
         taxonomy = own_taxonomy(names) if own else smallest_taxonomy(names)
     except MienError as error:
         raise error.with_path(root) from None
-    images = load_images(
-        [RowLocation(file) for file in files], lambda i: np.frombuffer(files[i].read_bytes(), np.uint8), size
+    images, found = load_faces(
+        [RowLocation(file) for file in files],
+        lambda i: np.frombuffer(files[i].read_bytes(), np.uint8),
+        size,
+        crop,
+        progress,
     )
     data = Dataset(
         images=gray_if_colourless(images),
         split=known_splits(splits, locations),
         row=np.arange(len(files), dtype=np.int32),
         emotion=label_indices(names, taxonomy),
+        found=found,
         info=DatasetInfo(
             "listed",
             taxonomy=taxonomy.name,

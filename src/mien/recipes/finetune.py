@@ -19,6 +19,7 @@ import numpy as np
 
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError
+from mien.labels import OWN
 from mien.models.card import Card
 from mien.models.catalog import FILES, MODELS, read_model
 from mien.models.crop_frames import FRAMES
@@ -95,6 +96,26 @@ def read_source(model: str) -> tuple[Path, Card, int]:
     numbers = [int(name.split("blocks.")[1].split(".")[0]) for name in names if ".blocks." in name]
     path = FILES / MODELS[model].filename if model in MODELS else Path(model)
     return path, card, max(numbers, default=-1) + 1
+
+
+def input_note(data: Dataset, source: Card, path: Path) -> str | None:
+    """What the images lack that a network takes, and how to prepare them; None where they lack nothing.
+
+    Args:
+        data: the images.
+        source: the network's card.
+        path: of the images, for the text.
+    """
+    gray = source.channels == "rgb" and data.channels == 1
+    if not gray and min(data.size) >= source.size:
+        return None
+    held = f"{'gray ' if data.channels == 1 else ''}images of {data.size[1]}×{data.size[0]} pixels"
+    taken = f"{'colour ' if source.channels == 'rgb' else ''}crops of {source.size}×{source.size}"
+    crop = source.task if source.task in FRAMES and source.task != OWN else "emotion"
+    return (
+        f"{path} holds {held}, and {source.name} takes {taken}: accuracy is lost; prepare the "
+        f"{'colour ' if gray else ''}pictures that they were made from with --crop {crop}"
+    )
 
 
 def check_classes(data: Dataset, labels: Sequence[str], path: Path) -> None:
