@@ -104,6 +104,8 @@ def export(
         >>> mien.Analyzer(models=["small.onnx"], threads=1).analyze("photo.jpg").heads.keys()
         dict_keys(['emotion'])
     """
+    if blend is not None:
+        _check_blend(blend, blend_share)
     recipe, module, weights = load_run(run)
     card = make_card(recipe, module, weights, name=name, scores=scores or {}, temperatures=temperatures or {})
     row = get_network(recipe.network)
@@ -149,10 +151,7 @@ def blend_weights(model: onnx.ModelProto, path: Path, share: float) -> None:
     Source:
         Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (https://arxiv.org/abs/2109.01903).
     """
-    if not 0 <= share <= 1:
-        raise InputError(f"the share of the other model is 0 to 1, got {share}")
-    if not path.is_file():
-        raise MissingFileError("no such file", path=path, advice="give a model that `mien export` wrote")
+    _check_blend(path, share)
     try:
         others = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
     except Exception as error:
@@ -169,6 +168,14 @@ def blend_weights(model: onnx.ModelProto, path: Path, share: float) -> None:
             )
         mean = ((1 - share) * own + share * other).astype(np.float32)
         one.CopyFrom(onnx.numpy_helper.from_array(mean, one.name))
+
+
+def _check_blend(path: Path, share: float) -> None:
+    """Refuse what can be refused before a network is converted."""
+    if not 0 <= share <= 1:
+        raise InputError(f"the share of the other model is 0 to 1, got {share}")
+    if not path.is_file():
+        raise MissingFileError("no such file", path=path, advice="give a model that `mien export` wrote")
 
 
 def make_card(
