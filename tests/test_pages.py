@@ -1,17 +1,22 @@
-"""Every page and notebook that shows code runs as printed, and prints what it shows."""
+"""The README and every page and notebook that shows code run as printed, and print what they show."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.page_blocks import PageError, compare, missing, read_blocks, run_page
+from helpers.clips import Pan, clip, side_by_side
+from helpers.command_server import CommandServer
+from helpers.page_blocks import MIEN, PageError, compare, missing, read_blocks, run_page
 from helpers.pictures import astronaut, hopper
 
 ROOT = Path(__file__).parents[1]
@@ -32,13 +37,57 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return here
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[CommandServer]:
+    """One import of torch for all pages."""
+    with CommandServer() as server:
+        yield server
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.stem)
-def test_a_page_runs_as_printed(page: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_page_runs_as_printed(page: Path, folder: Path, programs: Path, server: CommandServer) -> None:
     if absent := missing(page):
         pytest.skip(f"needs {', '.join(absent)}")
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    assert run_page(page, folder, programs=programs) > 0
+    assert run_page(page, folder, programs=programs, mien=server.command) > 0
+
+
+@pytest.mark.slow
+def test_the_readme_runs_as_printed(folder: Path, programs: Path, server: CommandServer) -> None:
+    (folder / "clips").mkdir()
+    draw = side_by_side(*(make((160, 144), eye_distance=30.0) for make in (Pan.astronaut, Pan.hopper)))
+    clip(folder / "clip.mp4", frames=15, draw=draw, audio=1.0)
+    (folder / "clips" / "clip.mp4").write_bytes((folder / "clip.mp4").read_bytes())
+    rng = np.random.default_rng(0)
+    for name, light in (("bright", 180), ("dark", 40)):
+        (folder / "pictures" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.integers(light - 30, light + 30, (48, 48), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "pictures" / name / f"{i}.png")
+    assert run_page(ROOT / "README.md", folder, programs=programs, mien=server.command) >= 7
+    assert (folder / "annotated.png").stat().st_size > 5000
+    assert len((folder / "faces.csv").read_text().splitlines()) == 3
+    assert (folder / "reports" / "index.html").is_file()
+    assert (folder / "report.html").is_file()
+    assert (folder / "faces" / "manifest.json").is_file()
+
+
+def test_a_command_of_the_server_is_that_of_a_shell(tmp_path: Path, server: CommandServer) -> None:
+    def run(command: Sequence[str], *arguments: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env=os.environ | {"COLUMNS": "70"}, capture_output=True, text=True
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    for arguments in (("models",), ("analyze", "absent.jpg"), ("analyze", "--nonsense"), ("train", "--list")):
+        assert run(server.command, *arguments) == run(MIEN, *arguments)
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")

@@ -80,7 +80,7 @@ def test_a_worker_that_hangs_is_killed(
     monkeypatch.setattr(workers, "ONE_BY_ONE_AFTER", 1)
     deadly("if source.endswith('p001.jpg'): time.sleep(600)")
     (shard,) = make_plan(str(source / "p00[0-2].jpg")).shards
-    with Worker(prepared, silence=15) as worker:
+    with Worker(prepared, silence=5) as worker:
         finished = worker.run(shard)
     assert finished.counts.errors == 1
     assert finished.counts.inputs == 3

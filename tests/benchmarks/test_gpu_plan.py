@@ -86,7 +86,7 @@ def test_steps_continue_where_the_time_ended_and_each_result_is_there_at_once(
     there.mkdir()
     first, slow = _writes(gpu, "first", "1"), _writes(gpu, "slow", "a", seconds=120)
     step = gpu.Step("step", (), (first, slow))
-    assert gpu.run([step], 20 / 60, results, there) == ["first"]
+    assert gpu.run([step], 8 / 60, results, there) == ["first"]
     assert {path.name for path in results.iterdir()} == {"first.tar", "slow.tar"}
     # the next call, on another machine that has what was brought back
     other = tmp_path / "other"

@@ -29,7 +29,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +46,7 @@ NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:e-?\d+)?")
 PORT = "8000"
 """The port that pages show; tests use a free one."""
 EPOCHS = "1"
+MIEN = (sys.executable, "-m", "mien")
 
 
 class PageError(AssertionError):
@@ -119,13 +120,14 @@ def missing(page: Path) -> list[str]:
     return [name for name in needs if find_spec(name) is None and shutil.which(name) is None]
 
 
-def run_page(page: Path, folder: Path, *, programs: Path) -> int:
+def run_page(page: Path, folder: Path, *, programs: Path, mien: Sequence[str] = MIEN) -> int:
     """Run the blocks of a page in ``folder``, which must be the current one, and compare what they print.
 
     Args:
         page: a Markdown file or a notebook.
         folder: where it is run.
         programs: an empty folder for the commands that a page calls: mien, python, pip.
+        mien: what runs the command line, see `helpers.command_server`.
 
     Returns:
         The number of blocks that were run.
@@ -134,7 +136,7 @@ def run_page(page: Path, folder: Path, *, programs: Path) -> int:
         PageError: a block fails or prints something else than the page shows.
     """
     blocks = [block for block in read_blocks(page) if block.run]
-    with Session(folder, programs) as session:
+    with Session(folder, programs, mien) as session:
         for block in blocks:
             printed = session.run(block)
             if block.shown is not None and (difference := compare(block.shown, printed)):
@@ -145,11 +147,11 @@ def run_page(page: Path, folder: Path, *, programs: Path) -> int:
 class Session:
     """One reader at one page: the names that Python blocks made, and the service that a shell block started."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, mien: Sequence[str] = MIEN) -> None:
         self._folder, self._names = folder, {"__name__": "__page__"}
         self._service: ServeProcess | None = None
         self._port = PORT
-        _write_programs(programs)
+        _write_programs(programs, mien)
         self._environment = os.environ | {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "100",
@@ -219,10 +221,10 @@ class Session:
         self._port = str(self._service.port)
 
 
-def _write_programs(folder: Path) -> None:
+def _write_programs(folder: Path, command: Sequence[str]) -> None:
     """The commands of a reader's environment, which is the one of the tests."""
     mien = (
-        f'run() {{ exec {shlex.quote(sys.executable)} -m mien "$@"; }}\n'
+        f'run() {{ exec {shlex.join(command)} "$@"; }}\n'
         'case "$1 $*" in "train "*--epochs*|"train "*--list*|"train "*--help*|"train svm-"*) run "$@" ;;\n'
         f'"train "*) run "$@" --epochs {EPOCHS} ;; *) run "$@" ;; esac\n'
     )
