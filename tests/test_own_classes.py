@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,9 @@ from PIL import Image
 
 import mien
 from helpers.clips import Pan, clip
+from helpers.commands import runner
 from helpers.pictures import astronaut
+from mien.cli import cli
 from mien.recipes.catalog import get_recipe
 from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig
 from mien.training.recipe_file import write_recipe
@@ -29,10 +29,11 @@ def lit(factor: float) -> np.ndarray:
 
 
 def run(*arguments: object, folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "mien", *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    """What a command prints on stdout, called in this process; the pages of the docs call it as one of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = runner().invoke(cli, [str(one) for one in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
     return done.stdout
 
 

@@ -67,6 +67,7 @@ class RunFolderWriter(Callback):
         self._weights: dict[str, Tensor] = {}
         self._started = self._clock()
         self._drawn = float("-inf")
+        self._undrawn = False
         self._stop = False
 
     @staticmethod
@@ -112,19 +113,20 @@ class RunFolderWriter(Callback):
         times = {"seconds": round(wall, 2), "cpu_seconds": round(processor, 2)}
         row = {"epoch": trainer.current_epoch + 1, "lr": rate, **times, **metrics}
         append_epoch(self.folder / files.METRICS, row)
+        self._undrawn = True
         if time.monotonic() - self._drawn >= _DRAW_EVERY:
             self._draw()
         if self.on_epoch is not None and not self.on_epoch(row):
             self._stop = True
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw the last epochs, which the interval between drawings may have skipped."""
-        if trainer.is_global_zero and (self.folder / files.METRICS).is_file():
+        """Draw the last epochs where the interval between drawings has skipped them."""
+        if trainer.is_global_zero and self._undrawn:
             self._draw()
 
     def _draw(self) -> None:
         draw_curves(read_epochs(self.folder / files.METRICS), self.folder / files.CURVES)
-        self._drawn = time.monotonic()
+        self._drawn, self._undrawn = time.monotonic(), False
 
 
 class TimeLimit(Callback):

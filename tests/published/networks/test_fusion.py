@@ -14,6 +14,10 @@ def test_features_join_in_the_order_of_the_table() -> None:
     assert list(row.features.items()) == [("landmarks", 136), ("hog", 72)]
     assert all(FEATURES[name].length == length for name, length in row.features.items())
     module = row.build({"emotion": 5}).eval()
+    # a normal distribution cut at two deviations of 0.02
+    weights = module.get_submodule("project")[0].weight
+    assert weights.abs().max() <= 0.04
+    assert abs(weights.std() - 0.0176) < 2e-4
     x, features = example(row, 2)
     turned = {name: features[name] for name in reversed(features)}
     with torch.no_grad():
