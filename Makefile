@@ -46,13 +46,16 @@ types: $(VENV)/.done
 arrows: $(VENV)/.done
 	$(VENV)/bin/lint-imports
 
-# a process a core (at most four), each with one thread: more would only wait for one another
+# a process a core (at most four), each with one thread: more would only wait for one another. Bytecode is kept, for the
+# hundreds of processes that tests start; the order is that of tests/conftest.py, the longest modules first
+TESTS = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 \
+	--dist loadscope --no-loadscope-reorder -m "not browser"
+
 unit: $(VENV)/.done
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope -m "not browser"
+	$(TESTS)
 
 coverage: $(VENV)/.done
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope -m "not browser" \
-		--cov --cov-report term:skip-covered --cov-report xml:out/coverage.xml
+	$(TESTS) --cov --cov-report term:skip-covered --cov-report xml:out/coverage.xml
 
 # alone: beside the other tests on two cores, Chromium and what drives it can stop one another for minutes
 browser: $(VENV)/.done

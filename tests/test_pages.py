@@ -51,7 +51,6 @@ def programs(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.stem)
 def test_a_page_runs_as_printed(page: Path, folder: Path, programs: Path, server: CommandServer) -> None:
     if absent := missing(page):
