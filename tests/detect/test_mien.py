@@ -170,6 +170,24 @@ def test_what_a_surer_face_makes_implausible(box: list[float], expected: bool) -
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_the_body_of_a_turned_face_lies_where_it_points(quarters: int) -> None:
+    boxes = np.array([[100, 100, 200, 220], [110, 430, 130, 450], [110, 60, 130, 80], [250, 230, 270, 250]], np.float64)
+    scores = np.array([0.9, 0.6, 0.6, 0.6])
+    assert implausible(boxes, scores, 0.75).tolist() == [False, True, True, False], "chest, hat, beside"
+    turned = boxes
+    for _ in range(quarters):  # clockwise
+        turned = np.stack([-turned[:, 3], turned[:, 0], -turned[:, 1], turned[:, 2]], axis=1)
+    assert implausible(turned, scores, 0.75, np.full(4, quarters)).tolist() == [False, True, True, False]
+    assert implausible(turned, scores, 0.75, np.full(4, quarters - 4)).tolist() == [False, True, True, False]
+    assert implausible(turned, scores, 0.75).tolist() != [False, True, True, False], "as if it were upright"
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_portrait_has_no_second_face_on_the_uniform(detector: MienDetector, quarters: int) -> None:
+    assert len(detector.detect(np.ascontiguousarray(np.rot90(hopper(), quarters)))) == 1
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_turned_face_is_found_and_its_landmarks_are_in_its_own_order(detector: MienDetector, quarters: int) -> None:
     upright = detector.detect(astronaut())
     turned = detector.detect(np.ascontiguousarray(np.rot90(astronaut(), quarters)))

@@ -90,7 +90,7 @@ def visit(chrome: Any, url: str, own: str | None = None, **how: Any) -> tuple[An
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Portraits, made scenes, orientations, gray, palettes, transparency, sizes, and none with a face: 21 files."""
+    """Portraits, made scenes, orientations, gray, palettes, transparency, sizes, and none with a face: 22 files."""
     face, other = astronaut(), hopper()
     exif = Image.Exif()
     made: dict[str, Any] = {
@@ -112,6 +112,7 @@ def pictures(folder: Path) -> list[Path]:
         "tilted.png": Image.fromarray(other).rotate(25, expand=True, fillcolor=(128, 128, 128)),
         "upside-down.png": face[::-1, ::-1],
         "small-sideways.png": small_turned(1),
+        "sideways.png": np.rot90(other),
         "crowd.png": np.tile(face[20:220, 120:330], (3, 4, 1)),
         "nobody.png": noise(240, 320, blur=8),
     }

@@ -448,6 +448,6 @@ def _refuse_inputs(inputs: list[Path], save: Path | None, *tables: Path | None) 
             refuse_inputs(table, inputs)
             refuse_originals(table, table=True)
     if save is not None:
-        refuse_originals(save)
         refuse_inputs(save, inputs)
+        refuse_originals(save)
         refuse_inputs(save, [path for path in inputs if path.is_file()], folder=True)

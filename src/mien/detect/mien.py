@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mien.defaults import DEVICE, MIN_FACE
 from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
-from mien.detect.landmark_refinement import refine
+from mien.detect.landmark_refinement import refine, roll_angles
 from mien.detect.plausibility import implausible
 from mien.detect.raw_output import faces_from_rows, rows_of_faces
 from mien.detect.single_shot import (
@@ -153,7 +153,7 @@ class MienDetector:
         again = detect_again(self._forward, [pictures[i] for i in unsure], second)
         for i, more in zip(unsure, again, strict=True):
             found[i] = _merge(found[i], more)
-        found = [each.select(~implausible(each.boxes, each.scores, PLAUSIBLE_CONFIDENCE)) for each in found]
+        found = [each.select(~_implausible(each)) for each in found]
         boxes = [each.boxes for each in found]
         points = refine(self._points, pictures, boxes, [each.landmarks for each in found])
         return [
@@ -216,6 +216,12 @@ def scale_for(min_face: int) -> float:
         return min(SMALLEST / min_face, MAX_SCALE)
     block = -(-min_face // RELIABLE)
     return 1 / block if block * SMALLEST <= min_face else min(1.0, RELIABLE / min_face)
+
+
+def _implausible(found: Candidates) -> NDArray[np.bool_]:
+    """Which faces the surer ones of their picture make implausible."""
+    quarters = np.round(roll_angles(found.landmarks) / (np.pi / 2)).astype(np.intp)
+    return implausible(found.boxes, found.scores, PLAUSIBLE_CONFIDENCE, quarters)
 
 
 def _merge(first: Candidates, second: Candidates) -> Candidates:

@@ -17,7 +17,9 @@ INSIDE_SHARE, INSIDE_RATIO = 0.6, 0.8
 face."""
 
 
-def implausible(boxes: NDArray[np.floating], scores: NDArray[np.floating], sure: float) -> NDArray[np.bool_]:
+def implausible(
+    boxes: NDArray[np.floating], scores: NDArray[np.floating], sure: float, quarters: NDArray[np.integer] | None = None
+) -> NDArray[np.bool_]:
     """Which boxes lie inside a much surer face, or on its body or hat and are far too small for that.
 
     Of the 16,656 labelled faces of the detector's photos 36 lie so (prints, screens and mirrors);
@@ -27,6 +29,8 @@ def implausible(boxes: NDArray[np.floating], scores: NDArray[np.floating], sure:
         boxes: ``(n, 4)`` xyxy pixels.
         scores: ``(n,)``, 0–1.
         sure: score from which a face makes others implausible, and from which none is implausible.
+        quarters: ``(n,)`` clockwise quarters by which each face is turned: its body lies in that direction; None for
+            upright ones.
 
     Returns:
         ``(n,)``.
@@ -35,7 +39,15 @@ def implausible(boxes: NDArray[np.floating], scores: NDArray[np.floating], sure:
     is_sure = np.asarray(scores) >= sure
     if not is_sure.any() or is_sure.all():
         return np.zeros(len(every), np.bool_)
-    doubtful, faces = every[~is_sure, None], every[None, is_sure]
+    # all boxes as each sure face, were it upright, would see them
+    turned = [every]
+    for _ in range(3):
+        x1, y1, x2, y2 = turned[-1].T
+        turned.append(np.stack([y1, -x2, y2, -x1], axis=1))
+    seen = np.stack(turned)
+    quarter = np.zeros(is_sure.sum(), np.intp) if quarters is None else np.asarray(quarters)[is_sure] % 4
+    doubtful = seen[quarter][:, ~is_sure].transpose(1, 0, 2)
+    faces = seen[quarter, np.flatnonzero(is_sure)][None]
     tall, face_tall = doubtful[..., 3] - doubtful[..., 1], faces[..., 3] - faces[..., 1]
     shared = np.minimum(doubtful[..., 2:], faces[..., 2:]) - np.maximum(doubtful[..., :2], faces[..., :2])
     area = np.maximum((doubtful[..., 2:] - doubtful[..., :2]).prod(axis=-1), 1e-9)

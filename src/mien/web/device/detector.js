@@ -299,13 +299,16 @@ export function suppress(candidates, overlap, vote) {
 }
 
 /** Whether a face in doubt lies inside a surer one, or on its body or hat and is far too small for that. @param {Candidate} face @param {Candidate[]} all @param {Constants} constants */
-function isImplausible({ box, score }, all, constants) {
+function isImplausible({ box: ownBox, score }, all, constants) {
   const { plausible_confidence: sure, body_width: width, body_depth: depth } = constants;
   const { hat_height: hat, body_ratio: bodyRatio, inside_share: share, inside_ratio: insideRatio } = constants;
   if (score >= sure) return false;
-  const [wide, tall] = [box[2] - box[0], box[3] - box[1]];
-  return all.some(({ box: face, score: surer }) => {
-    if (surer < sure) return false;
+  return all.some((surer) => {
+    if (surer.score < sure) return false;
+    // both as the surer face, were it upright, would see them
+    let [box, face] = [ownBox, surer.box];
+    for (let n = quartersOf(surer); n > 0; n -= 1) [box, face] = [box, face].map(([x1, y1, x2, y2]) => [y1, -x2, y2, -x1]);
+    const [wide, tall] = [box[2] - box[0], box[3] - box[1]];
     const faceTall = face[3] - face[1];
     const inside =
       Math.max(0, Math.min(box[2], face[2]) - Math.max(box[0], face[0])) *
@@ -320,13 +323,21 @@ function isImplausible({ box, score }, all, constants) {
   });
 }
 
+/** Clockwise quarters by which a face is turned, 0 to 3. @param {Candidate} face */
+const quartersOf = (face) => (Math.round(rollAngle(face) / (Math.PI / 2)) + 4) % 4;
+
+/** Radians by which a face is turned clockwise. @param {Candidate} face */
+function rollAngle({ points }) {
+  const at = points.map((point) => point.map(onGrid));
+  const downX = (at[3][0] + at[4][0]) / 2 - (at[0][0] + at[1][0]) / 2;
+  const downY = (at[3][1] + at[4][1]) / 2 - (at[0][1] + at[1][1]) / 2;
+  return Math.atan2(-downX, downY);
+}
+
 /** From picture to crop: upright, the box's centre in the middle. @param {Candidate} face @param {number} side @param {number} reach @returns {Matrix} */
 function cropMatrix(face, side, reach) {
   const box = face.box.map(onGrid);
-  const points = face.points.map((point) => point.map(onGrid));
-  const downX = (points[3][0] + points[4][0]) / 2 - (points[0][0] + points[1][0]) / 2;
-  const downY = (points[3][1] + points[4][1]) / 2 - (points[0][1] + points[1][1]) / 2;
-  const angle = Math.atan2(-downX, downY);
+  const angle = rollAngle(face);
   const scale = side / (reach * Math.max(box[2] - box[0], box[3] - box[1], 1));
   const [cos, sin] = [Math.cos(angle) * scale, Math.sin(angle) * scale];
   const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
