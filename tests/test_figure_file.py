@@ -24,6 +24,9 @@ def test_the_same_figure_gives_the_same_bytes(suffix: str, tmp_path: Path) -> No
     assert written[0].startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[suffix])
     with pytest.raises(OutputError):
         save_figure(figure, tmp_path / f"a{suffix}" / f"b{suffix}", suffix, dpi=50)
+    if Path("/dev/full").exists():
+        with pytest.raises(OutputError, match="No space left"):
+            save_figure(figure, Path("/dev/full"), suffix, dpi=50)
 
 
 def test_the_suffix_is_that_of_the_name_and_png_for_devices(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.files import atomic_path, is_special, output_errors
+from mien.files import is_special, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +50,8 @@ def save_figure(figure: Figure, target: Path, suffix: str, *, dpi: int) -> Path:
     from matplotlib import rc_context
 
     # the salt makes the names inside an SVG file the same every time
-    with output_errors(target), atomic_path(target) as temporary, rc_context({"svg.hashsalt": "mien"}):
-        figure.savefig(temporary, format=suffix[1:], dpi=dpi, facecolor="white", metadata=_METADATA[suffix])
+    content = io.BytesIO()  # to a full disk, matplotlib fails in ways of its own
+    with rc_context({"svg.hashsalt": "mien"}):
+        figure.savefig(content, format=suffix[1:], dpi=dpi, facecolor="white", metadata=_METADATA[suffix])
+    write_bytes(target, content.getvalue())
     return target

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from mien.cli.output import table_console
 from mien.files import unique_name
@@ -25,3 +31,25 @@ def test_names_fit_the_file_system() -> None:
         assert len(set(names)) == 12
         assert all(len(os.fsencode(name)) <= 250 and name.endswith(".png") for name in names)
         assert len(os.fsencode(names[0])) >= 249
+
+
+_SMALL_DISK = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+from mien.__main__ import main
+sys.argv = ["mien", "schema"]
+main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+@pytest.mark.parametrize("options", [[], ["-u"]], ids=["buffered", "unbuffered"])
+def test_output_that_is_cut_by_a_full_disk_is_no_success(options: list[str], tmp_path: Path) -> None:
+    """Unbuffered, as PYTHONUNBUFFERED makes it in containers, Python drops what the last write leaves over."""
+    assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN  # of Python, so that the disk seems full
+    with (tmp_path / "out").open("wb") as file:
+        child = subprocess.run(
+            [sys.executable, *options, "-c", _SMALL_DISK], stdout=file, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert child.returncode == 1
+    assert child.stderr.strip() == "mien: standard output: cannot be written: File too large"

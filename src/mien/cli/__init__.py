@@ -114,6 +114,8 @@ def main(interrupts: InterruptHandler | None = None) -> None:
     interrupts = interrupts or handle_interrupts()
     arguments = sys.argv[1:]
     limit_libraries(os.environ)
+    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.FileIO):
+        sys.stdout = _unbuffered(sys.stdout)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # what the encoding lacks is written as JSON would escape it, so that JSON lines stay JSON
@@ -159,6 +161,24 @@ def main(interrupts: InterruptHandler | None = None) -> None:
     if code == INTERRUPTED_EXIT:
         _exit_at_once(interrupts.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _WholeWrites(io.FileIO):
+    """An unbuffered file of which every write is whole, or an error."""
+
+    def write(self, data: Any) -> int:
+        """Write all of it: the system may take a part only, the last one before the disk is full."""
+        rest = memoryview(data).cast("B")
+        length = len(rest)
+        while rest:
+            rest = rest[super().write(rest) or 0 :]
+        return length
+
+
+def _unbuffered(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Standard output under ``PYTHONUNBUFFERED``, as containers set it: Python drops what the system does not take."""
+    whole: Any = _WholeWrites(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(whole, stream.encoding, stream.errors, write_through=True)
 
 
 def _show_warning(

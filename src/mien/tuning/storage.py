@@ -159,7 +159,8 @@ def database_errors(url: URL) -> Iterator[None]:
         raise TrainingError(
             f"the database cannot be used ({reason})",
             path=hide_password(url),
-            advice="check the address and the server; finished trials are kept, and `--resume` continues with them",
+            advice=f"{'make room' if 'full' in reason else 'check the address and the server'}; finished trials are kept, "
+            "and the same call with --resume continues with them",
             code="database-failed",
         ) from None
 
