@@ -286,6 +286,12 @@ def test_videos_join_one_dataset_and_people_s_columns_stay(report: VideoReport, 
         export_report(report, tmp_path, ["bids"], "b")
 
 
+def test_names_of_255_bytes_are_exported(report: VideoReport, tmp_path: Path) -> None:
+    for name in ("v" * 191, "v" * 190 + "w"):  # what is left of 255 bytes, and another that is cut to the same
+        export_report(report, tmp_path, ["bids"], name)
+    assert len(list((tmp_path / "bids").glob("sub-*face01"))) == 2
+
+
 def test_the_bids_validator_accepts_the_dataset(report: VideoReport, tmp_path: Path) -> None:
     validator = shutil.which("bids-validator-deno")
     if validator is None:

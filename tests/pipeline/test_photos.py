@@ -128,7 +128,13 @@ def test_a_complete_run_stays_as_it_is(analyzer, photos, tmp_path):
     Image.new("RGB", (50, 50)).save(photos[2])
     with PhotoJob(analyzer, photos, outputs, resume=True) as job:
         [error] = job.results()
-    assert str(error).startswith(f"{photos[2]}: is not in the table, which was complete before")
+    assert str(error).startswith(f"{photos[2]}: is not in the table, which was complete before; analyse")
+    newer = [tmp_path / f"newer{number}.png" for number in range(3)]
+    for path in newer:
+        Image.new("RGB", (50, 50)).save(path)
+    with PhotoJob(analyzer, [*photos, *newer], outputs, resume=True) as job:
+        [error] = job.results()
+    assert "(nor are 3 more photos)" in str(error)  # one line, not one for each
     with pytest.raises(InputError, match=r"a\.csv: is a complete table of other photos \(.*004\.png.*\)"):
         PhotoJob(analyzer, photos[:4], outputs, resume=True)
     with pytest.raises(InputError, match=r"b\.parquet: does not exist, while .*a\.csv is complete"):

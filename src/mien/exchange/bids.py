@@ -37,6 +37,7 @@ _README = """Facial expressions as Mien predicts them from videos: how faces loo
 Each subject is one face of one video, tracked from frame to frame; participants.tsv has the video and the number of the
 face. Faces of two videos are not known to be of the same person.
 """
+_LONGEST_LABEL = 96
 _EVENT_COLUMNS: Mapping[str, str] = {
     "trial_type": "label that the face shows",
     "head": "what the label belongs to, such as emotion",
@@ -70,8 +71,8 @@ def write_bids(report: VideoReport, folder: Path, name: str) -> list[Path]:
 
 
 def _letters(name: str) -> str:
-    """BIDS labels have letters and digits alone."""
-    return re.sub(r"[^a-zA-Z0-9]", "", name) or "video"
+    """BIDS labels have letters and digits alone; the names of files have them twice."""
+    return re.sub(r"[^a-zA-Z0-9]", "", name)[:_LONGEST_LABEL] or "video"
 
 
 def _subject(label: str, track: Track) -> str:

@@ -256,19 +256,23 @@ class PhotoJob:
         self._complete = True
 
     def _errors_of(self, photos: Iterable[Path]) -> Iterator[MienError]:
-        """Why pictures have no rows in a complete table: they cannot be read, or came later."""
+        """Why pictures have no rows in a complete table: they cannot be read, or came later, of which one is named."""
+        later: list[Path] = []
         for photo in photos:
             try:
                 self._load(photo)
             except MienError as error:
                 yield error
             else:
-                yield InputError(
-                    "is not in the table, which was complete before",
-                    path=photo,
-                    advice="analyse it into another table, or run without --resume to write all again",
-                    code="run-differs",
-                )
+                later.append(photo)
+        if later:
+            others = f" (nor are {len(later) - 1:,} more photos)" if len(later) > 1 else ""
+            yield InputError(
+                f"is not in the table, which was complete before{others}",
+                path=later[0],
+                advice="analyse what came later into another table, or run without --resume to write all again",
+                code="run-differs",
+            )
         self._complete = True
 
     def _load_image(self, photo: Path) -> Frame:
