@@ -156,11 +156,11 @@ def database_errors(url: URL) -> Iterator[None]:
         reason = _reason(error)
         if "already exists" in reason or "pg_type_typname_nsp_index" in reason or "UNIQUE constraint" in reason:
             raise _TablesAppeared(reason) from error
+        what = "make room" if "full" in reason else "check the address and the server"
         raise TrainingError(
             f"the database cannot be used ({reason})",
             path=hide_password(url),
-            advice=f"{'make room' if 'full' in reason else 'check the address and the server'}; finished trials are kept, "
-            "and the same call with --resume continues with them",
+            advice=f"{what}; finished trials are kept, and the same call with --resume continues with them",
             code="database-failed",
         ) from None
 
