@@ -9,6 +9,7 @@
 # make gpu                 what tools/gpu.py plans for a GPU, for MINUTES, results into RESULTS; DRY=--dry-run prints it
 # make serve-load, make serve-mix, make serve-attacks
 #                          measure the service on a machine that does nothing else, and write the tables of docs/serve.md
+# make lock                write the locks with hashes (requirements/) from pyproject.toml and constraints.txt
 # make licences            list the licences of what is installed, write an SBOM
 PYTHON ?= python3
 VENV ?= .venv
@@ -27,7 +28,7 @@ PHOTOS ?= fairface/validation.parquet
 PIP = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint types arrows unit coverage browser bench networks-page gpu serve-load serve-mix \
-	serve-attacks site release-check licences clean
+	serve-attacks site release-check lock licences clean
 
 demo: $(DEMO_VENV)/.done
 	$(DEMO_VENV)/bin/mien demo --out "$(OUT)" $(if $(PHOTO),--photo "$(PHOTO)")
@@ -91,19 +92,30 @@ release-check: $(TOOLS_VENV)/.done
 	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" $(TOOLS_VENV)/bin/python tools/release_check.py \
 		$(if $(WHEELS),--wheels "$(WHEELS)") $(if $(ONLY),--only $(ONLY)) --json docs/results/release.json
 
+lock: $(TOOLS_VENV)/.done
+	PATH="$(abspath $(TOOLS_VENV))/bin:$$PATH" $(TOOLS_VENV)/bin/python tools/lock.py
+
 licences: $(VENV)/.done $(TOOLS_VENV)/.done
 	$(TOOLS_VENV)/bin/python tools/licences.py --python $(VENV)/bin/python --json docs/results/licences.json \
 		--sbom out/mien.cdx.json
 	$(VENV)/bin/python tools/generate.py
 
-$(DEMO_VENV)/.done: pyproject.toml constraints.txt
+# every file that pip fetches must have a hash of the lock
+LOCKED = $(PIP) --require-hashes --no-deps -r
+
+$(DEMO_VENV)/.done: pyproject.toml requirements/core.lock
 	$(PYTHON) -m venv $(DEMO_VENV)
-	$(DEMO_VENV)/bin/python $(PIP) -c constraints.txt .
+	$(DEMO_VENV)/bin/python $(LOCKED) requirements/core.lock
+	$(DEMO_VENV)/bin/python $(PIP) --no-deps --no-build-isolation .
 	touch $@
 
-$(VENV)/.done: pyproject.toml constraints.txt
+# torch has a build per accelerator, so its version is pinned and its hash is not
+$(VENV)/.done: pyproject.toml constraints.txt requirements/dev.lock
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python $(PIP) -c constraints.txt -e '.[all,dev]'
+	$(VENV)/bin/python $(LOCKED) requirements/dev.lock
+	$(VENV)/bin/python $(PIP) -c constraints.txt torch
+	$(VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	$(VENV)/bin/python -m pip --disable-pip-version-check check
 	touch $@
 
 # what builds, lists and documents needs nothing of mien's own dependencies
