@@ -332,7 +332,7 @@ def cluster(count: int, folder: Path) -> dict[str, Any]:
         node_at, processes = done(), second.kill()
         print("killed node after", node_at, flush=True)
         stats = _ray("memory", "--address", f"127.0.0.1:{PORT}", "--stats-only")
-        said = driver.communicate(timeout=PATIENCE)[1]
+        printed = driver.communicate(timeout=PATIENCE)[1]
         seconds = time.perf_counter() - began
         stats += _ray("memory", "--address", f"127.0.0.1:{PORT}", "--stats-only")
         logs = "".join(p.read_text(errors="replace") for p in (folder / "ray").glob("session_2*/logs/raylet*.out"))
@@ -349,7 +349,7 @@ def cluster(count: int, folder: Path) -> dict[str, Any]:
         "local_seconds": round(local, 1),
         "seconds": round(seconds, 1),
         "exit_code": driver.returncode,
-        "said": said.strip().splitlines()[-1].split(":")[1].strip() if said.strip() else "",
+        "summary": printed.strip().splitlines()[-1].split(":")[1].strip() if printed.strip() else "",
         "actors_killed": len(actors),
         "actor_killed_after": killed_at,
         "node_killed_after": node_at,

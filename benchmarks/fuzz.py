@@ -219,15 +219,15 @@ def judged(run: Callable[[bytes], object], data: bytes) -> tuple[bool, dict[str,
     try:
         run(data)
     except MienError as error:
-        said = str(error)
-        if said and said.isprintable() and len(said) <= 2000:
+        text = str(error)
+        if text and text.isprintable() and len(text) <= 2000:
             return False, None
-        what = "no message" if not said else "a message that is not one printable line"
-        if said and len(said) > 2000:
-            what = f"a message of {len(said):,} characters"
-        return False, {"what": f"{type(error).__name__}: {what}", "where": _where(error), "said": ascii(said[:LONGEST])}
+        what = "no message" if not text else "a message that is not one printable line"
+        if text and len(text) > 2000:
+            what = f"a message of {len(text):,} characters"
+        return False, {"what": f"{type(error).__name__}: {what}", "where": _where(error), "text": ascii(text[:LONGEST])}
     except Exception as error:
-        return False, {"what": type(error).__name__, "where": _where(error), "said": ascii(str(error)[:LONGEST])}
+        return False, {"what": type(error).__name__, "where": _where(error), "text": ascii(str(error)[:LONGEST])}
     return True, None
 
 
@@ -257,9 +257,9 @@ def worker(name: str, engine: str, seed: int, start: int, seconds: float, folder
         taken, wrong = judged(target.run, data)
         busy = time.process_time() - busy
         if wrong is None and busy > CPU_SECONDS:
-            wrong = {"what": "slow", "where": name, "said": f"{busy:.1f} s of CPU"}
+            wrong = {"what": "slow", "where": name, "text": f"{busy:.1f} s of CPU"}
         if wrong is not None:
-            tell(folder, wrong, data)
+            add_finding(folder, wrong, data)
         pulse.end(taken)
 
     if engine == "atheris":
@@ -323,7 +323,7 @@ def _guided(target: Any, one: Callable[[bytes], None], seed: int, start: int, se
     atheris.Fuzz()
 
 
-def tell(folder: Path, wrong: dict[str, str], data: bytes) -> None:
+def add_finding(folder: Path, wrong: dict[str, str], data: bytes) -> None:
     with (folder / "findings").open("a") as file:
         file.write(json.dumps(wrong | {"data": base64.b64encode(data).decode()}) + "\n")
 
@@ -370,7 +370,7 @@ def watched(name: str, engine: str, seed: int, seconds: float, keep: Path) -> di
                 if not data and not (folder / "ready").exists():
                     tail = (folder / "log").read_bytes()[-2000:].decode("utf-8", "replace")
                     raise NotBegunError(f"{name}, {engine}: the worker did not begin: {wrong}\n{tail}")
-                tell(folder, {"what": wrong, "where": name, "said": ""}, data)
+                add_finding(folder, {"what": wrong, "where": name, "text": ""}, data)
             elif time.monotonic() - began >= seconds - 1.5:
                 break
         findings = _distinct(name, folder, keep)
@@ -479,9 +479,9 @@ def again(folder: Path) -> dict[str, Any]:
                 before, busy = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
                 found = judged(target.run, file.read_bytes())[1]
                 if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before > MEMORY_MB * 1024:
-                    found = found or {"what": f"more than {MEMORY_MB} MB of memory", "where": name, "said": ""}
+                    found = found or {"what": f"more than {MEMORY_MB} MB of memory", "where": name, "text": ""}
                 if time.process_time() - busy > CPU_SECONDS:
-                    found = found or {"what": "slow", "where": name, "said": ""}
+                    found = found or {"what": "slow", "where": name, "text": ""}
                 if found is not None:
                     wrong.append(found | {"input": file.name})
     return {"inputs": inputs, "wrong": wrong, "commit": commit()}

@@ -429,7 +429,7 @@ def safetensors(folder: Path) -> Target:
     header = int.from_bytes(whole[:8], "little")
 
     def run(data: bytes) -> None:
-        # an input is the head, which says what lies where; the numbers behind it stay
+        # an input is the head, which states what lies where; the numbers behind it stay
         (folder / BEST).write_bytes(data + whole[8 + header :])
         _scored(folder)
 
@@ -478,7 +478,7 @@ def svm_models(folder: Path) -> Target:
 
 
 def svm_schemas(folder: Path) -> Target:
-    """schema.json inside the zip says what is built; a zip around it is always whole."""
+    """schema.json inside the zip states what is built; a zip around it is always whole."""
     from mien.published.svm.run_folder import MODEL
 
     run = _machine(folder)
@@ -606,12 +606,12 @@ def _planned(source: Path, size: int) -> Any:
         done = analyse_shard(analyzer, AnalysisSettings(models=()), shard)
         part = done.tables["inputs"]
         if read_counts(part, shard.number, "part") != done.counts:
-            raise _NotWholeError("the part says otherwise than its shard")
+            raise _NotWholeError("the part states otherwise than its shard")
         rows = pq.read_table(io.BytesIO(part)).to_pylist()
         broken = [row["error"] for row in rows if row["error"] is not None]
         if not all(error and error.isprintable() for error in broken):
             raise _NotWholeError(f"an error that is not one printable line: {broken}")
-        # what ends too early says so in a row of the file; rows that are merely missing would be lost
+        # what ends too early is reported in a row of the file; rows that are merely missing would be lost
         cut = bool(rows) and rows[-1]["kind"] == "file"
         if not rows or (shard.inputs is not None and len(rows) != shard.inputs and not cut):
             raise _NotWholeError(f"{len(rows)} rows of {shard.inputs} inputs")

@@ -5,7 +5,7 @@ python benchmarks/near_duplicates.py --data fer2013.parquet --json docs/results/
 Variants: of 2,000 distinct pictures each, changed in a known way. *Found* is the share whose pair with its original is
 found; *others* are pairs of a variant with another picture whose original is not a near duplicate of that picture.
 
-Found in the dataset itself: pairs by their similarity, from well below the threshold. Nothing says which are one photo,
+Found in the dataset itself: pairs by their similarity, from well below the threshold. No label marks the same photo,
 so two measures that the search does not use are given: the share whose pixels correlate at 0.85 or more once
 one is shifted and scaled onto the other, and how far FER+ raters, who saw both pictures, agree (the distance of their
 votes, 0 to 1; chance pairs and their labels stand beside it).

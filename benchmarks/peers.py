@@ -4,7 +4,7 @@
     python benchmarks/peers.py … --environments DIR    keeps what it installed there, and takes what is there already
     python benchmarks/peers.py … --steps cold,warm     measures these again and leaves the other figures of the file
 
-Every package is installed into an empty environment of its own, as its documentation says, Mien from a wheel that is
+Every package is installed into an empty environment of its own, as its documentation states, Mien from a wheel that is
 built of this checkout. It needs pip, npm and about 25 GB of disk for a while. Then, in one session, on the same files:
 
 - *size*: bytes of the environment's packages (`site-packages` without pip, or `node_modules`), and how many packages.
@@ -117,7 +117,7 @@ def plain(error: Failed, bench: Bench) -> str:
 
 
 def tried(environment: Environment, folder: Path, home: Path) -> str:
-    """What the documented import says when it fails; empty where it works."""
+    """What the documented import prints when it fails; empty where it works."""
     run = [program(environment, folder), "-c", environment.readme]
     done = subprocess.run(run, env=surroundings(home, False), capture_output=True, text=True, timeout=300)
     return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1].replace(str(folder), "…")

@@ -62,7 +62,7 @@ Classify = Callable[[NDArray[np.uint8]], Heads]
 
 
 def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927), which says something where none or all are right too."""
+    """The 95 % interval of a share (Wilson 1927), which is meaningful where none or all are right too."""
     middle, spread = hits / n + z * z / (2 * n), z * (hits * (n - hits) / n**3 + z * z / (4 * n * n)) ** 0.5
     low, high = ((middle + side * spread) / (1 + z * z / n) for side in (-1, 1))
     return round(max(low, 0.0), 6), round(min(high, 1.0), 6)

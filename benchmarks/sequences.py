@@ -2,7 +2,7 @@
 
 The people are made of two public-domain portraits that dependencies ship (scikit-image's astronaut, matplotlib's
 Grace Hopper): cut out along a rough outline, mirrored, stretched a little, clothes recoloured, brighter or darker. They
-do not move within themselves, so nothing here says how well turned heads or changing faces are followed. Backgrounds
+do not move within themselves, so nothing here shows how well turned heads or changing faces are followed. Backgrounds
 are scikit-image's pictures. Everything follows from the seed.
 """
 

@@ -202,7 +202,7 @@ def grown(looks: list[dict[str, Any]]) -> list[str]:
         if late > 1.5 * max(early, 1):
             wrong.append(f"{name} grew from {early} to {late}")
     if rest[-1]["ended"] < 10:
-        wrong.append("too few tracks ended for this to tell anything")
+        wrong.append("too few tracks ended for this to show anything")
     return wrong
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# how long an example takes on a machine with other work to do says nothing about the code
+# how long an example takes on a machine with other work to do shows nothing about the code
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 if not os.access(Path.cwd(), os.W_OK):
     # where failing examples would be kept; that they cannot is a warning, and so an error

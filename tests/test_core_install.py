@@ -100,7 +100,7 @@ def test_a_camera_and_a_stream_say_that_pyav_is_missing() -> None:
         assert result.stderr == f"mien: reading {what} needs the package 'av'; pip install 'mien[video]'\n"
 
 
-def test_a_video_without_pyav_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+def test_a_video_without_pyav_is_one_line_that_names_what_to_install(tmp_path: Path) -> None:
     video = clip(tmp_path / "clip.mp4", draw=Pan.astronaut((192, 144), eye_distance=30.0, step=(0.3, 0.1)), frames=4)
     result = run("analyze", str(video), without=("av",))
     assert (result.returncode, result.stdout) == (1, "")

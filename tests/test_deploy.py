@@ -27,7 +27,7 @@ def test_the_dockerfile_has_no_finding() -> None:
     assert run.returncode == 0, run.stdout
 
 
-def test_the_image_runs_without_rights_and_tells_its_health() -> None:
+def test_the_image_runs_without_rights_and_reports_its_health() -> None:
     text = DOCKERFILE.read_text(encoding="utf-8")
     assert re.search(r"^USER [1-9]\d*$", text, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK .*\n.*/readyz", text, re.MULTILINE)

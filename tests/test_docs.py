@@ -1,4 +1,4 @@
-"""What the README leads to and says of commands; generated pages are current; examples run."""
+"""What the README links to and which commands it names; generated pages are current; examples run."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_cards_are_validated(exported: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_shipped_models(name: str) -> None:
-    """Every row of the catalog loads, keeps the limits of its kind, and says where it comes from."""
+    """Every row of the catalog loads, keeps the limits of its kind, and states where it comes from."""
     row = MODELS[name]
     assert (FILES / row.filename).stat().st_size < 8e6
     card = Model(read_model(name), threads=1).card

@@ -263,7 +263,7 @@ def test_a_warp_to_half_the_size_averages_blocks_of_two(block):
 
 @quick
 @given(st.floats(-180, 180), st.floats(0.1, 4), st.tuples(st.floats(0, 200), st.floats(0, 160)))
-def test_a_warp_puts_points_where_its_matrix_says(angle, scale, middle):
+def test_a_warp_puts_points_where_its_matrix_maps_them(angle, scale, middle):
     ramp = np.stack(np.meshgrid(np.arange(200) + 0.5, np.arange(160) + 0.5), axis=-1)
     image = np.concatenate([ramp, np.zeros((160, 200, 1))], axis=2).astype(np.uint8)
     matrix = affine(np.deg2rad(angle), scale, (0.0, 0.0))

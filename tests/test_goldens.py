@@ -22,7 +22,7 @@ processors round differently, and other JPEG decoders shift a level."""
 PROBABILITY_TOLERANCE = {"emotion": 1e-4, "age": 1e-4, "emotion-int8": 0.02}
 """On stored crops. Eight-bit products are summed differently by processors without the instructions for them."""
 END_TO_END_TOLERANCE = 0.03
-"""On crops made here, which may differ as `CROP_TOLERANCE` says."""
+"""On crops made here, which may differ by `CROP_TOLERANCE`."""
 BOX_TOLERANCE = 0.01
 """Share of a face's longer side that a box or a landmark may differ."""
 SCORE_TOLERANCE = 0.005

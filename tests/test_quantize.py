@@ -46,7 +46,7 @@ def small(faces: Dataset) -> bytes:
     return quantize(read_model("emotion"), faces, images=16)
 
 
-def test_it_says_nearly_the_same_from_a_quarter_of_the_bytes(small: bytes, faces: Dataset) -> None:
+def test_it_predicts_nearly_the_same_from_a_quarter_of_the_bytes(small: bytes, faces: Dataset) -> None:
     before, after = Model(read_model("emotion"), threads=1), Model(small, threads=1)
     assert len(small) < 0.3 * len(read_model("emotion"))
     reported = [model(faces.images)["ferplus"] for model in (before, after)]
@@ -54,7 +54,7 @@ def test_it_says_nearly_the_same_from_a_quarter_of_the_bytes(small: bytes, faces
     assert np.abs(reported[0] - reported[1]).mean() < 0.02
 
 
-def test_the_card_tells_of_it_and_holds_no_score_of_the_other(small: bytes) -> None:
+def test_the_card_states_it_and_holds_no_score_of_the_other(small: bytes) -> None:
     card, before = Model(small, threads=1).card, Model(read_model("emotion"), threads=1).card
     assert (card.name, card.scores) == ("emotion-int8", {})
     assert card.training["quantized"]["images"] == 16
@@ -88,7 +88,7 @@ def test_the_loss_is_counted_in_points(faces: Dataset, small: bytes) -> None:
     assert found["loss"] == pytest.approx(100 * wrong.mean(), abs=1e-3)
 
 
-def test_what_cannot_be_quantised_is_said(faces: Dataset, small: bytes) -> None:
+def test_what_cannot_be_quantised_is_reported(faces: Dataset, small: bytes) -> None:
     with pytest.raises(ExportError, match="8 bits already"):
         quantize(small, faces)
     with pytest.raises(DataError, match="no train images"):

@@ -34,7 +34,7 @@ def wheel(folder: Path) -> Path:
 def make(environment: Environment, folder: Path, wheels: Path, weights_only: bool = False) -> dict[str, Any]:
     """Install it into an empty folder; what was installed, its size, and how long that took.
 
-    An environment that is already there, whole, is taken as it is: ``made.json`` in it says what it is. With
+    An environment that is already there, whole, is taken as it is: ``made.json`` in it states what it is. With
     ``weights_only`` it gets what its classifiers need, which is enough to score them.
     """
     note = folder / "made.json"

@@ -20,7 +20,7 @@ class Environment:
         script: of `runners`.
         beside: what had to be installed as well, and why; empty where the package works as it is installed.
         named: the installed packages whose versions are reported.
-        readme: how its documentation says it is imported, tried as it stands; empty for none.
+        readme: how its documentation imports it, tried as it stands; empty for none.
         weights: what its classifiers alone need beside the package itself, where that is less than it asks for.
     """
 

@@ -128,7 +128,7 @@ def test_a_served_package_answers(toy: Path, tmp_path: Path) -> None:
             one.ask(op="photo", path=str(empty), times=1)
 
 
-def test_a_package_that_cannot_says_why(toy: Path, tmp_path: Path) -> None:
+def test_a_package_that_cannot_reports_why(toy: Path, tmp_path: Path) -> None:
     from beside.serving import Failed, Served, whole
 
     photo = tmp_path / "photo"
@@ -280,7 +280,7 @@ def test_the_peers_page_holds_the_figures(measured: Any) -> None:
             assert one["cannot"] in page
 
 
-def test_a_missed_aim_is_said(measured: Any) -> None:
+def test_a_missed_aim_is_reported(measured: Any) -> None:
     from generate_peers import FIRST, peers_section
 
     slow, quick = copy.deepcopy(measured), copy.deepcopy(measured)
@@ -372,7 +372,7 @@ def test_intervals_of_shares() -> None:
     assert wilson(45, 100) == pytest.approx((0.35606, 0.54758), abs=1e-4)
 
 
-def test_what_was_not_measured_is_said(measured: Any) -> None:
+def test_what_was_not_measured_is_reported(measured: Any) -> None:
     from generate_peers import peers_section
 
     for one in measured["peers"].values():

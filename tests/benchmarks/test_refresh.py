@@ -86,7 +86,7 @@ def test_steps_run_in_the_order_that_is_asked_for(
 
 
 def test_both_portraits_are_read_alike_in_every_view() -> None:
-    """Smiling and serious, found once in each; the page says what the file holds."""
+    """Smiling and serious, found once in each; the page states what the file holds."""
     rows = json.loads((ROOT / "docs" / "results" / "portraits.json").read_text(encoding="utf-8"))["rows"]
     page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
     expected = {"astronaut": "happy", "hopper": "neutral"}

@@ -102,7 +102,7 @@ def test_probabilities(prepared: Path, data: Dataset, tmp_path: Path) -> None:
         (["--json", "."], "is a folder"),
     ],
 )
-def test_one_line_says_what_is_wrong(arguments: list[str], message: str, prepared: Path) -> None:
+def test_one_line_reports_what_is_wrong(arguments: list[str], message: str, prepared: Path) -> None:
     result = run(prepared, *arguments)
     assert isinstance(result.exception, MienError)
     assert message in str(result.exception)

@@ -119,7 +119,7 @@ def test_options_change_the_answer(mien: Callable[..., CommandRun], photos: Path
 
 
 def bomb() -> bytes:
-    """A PNG that says it is 60,000 × 60,000 pixels."""
+    """A PNG that states it is 60,000 × 60,000 pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -218,7 +218,7 @@ def test_models_and_cards(mien: Callable[..., CommandRun]) -> None:
     assert card["heads"][0]["labels"][1] == "happy"
 
 
-def test_fetch_says_when_the_network_is_out_of_reach(
+def test_fetch_reports_when_the_network_is_out_of_reach(
     mien: Callable[..., CommandRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mien.detect.yunet as yunet  # type: ignore[import-not-found, unused-ignore]

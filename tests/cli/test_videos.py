@@ -39,7 +39,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_clip_is_told_in_a_table(folder: Path) -> None:
+def test_a_clip_is_shown_in_a_table(folder: Path) -> None:
     result = call(folder / "a.mp4")
     assert result.exit_code == 0
     assert "happy" in result.stdout

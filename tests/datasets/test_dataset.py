@@ -91,7 +91,7 @@ def test_the_hash_covers_every_column() -> None:
     assert replace(data, info=replace(data.info, notes=("a note",))).sha256() == data.sha256()
 
 
-def test_the_hash_tells_names_and_texts_apart() -> None:
+def test_the_hash_distinguishes_names_and_texts() -> None:
     def own(*classes: str) -> str:
         emotion = np.zeros(4, np.int8)
         return replace(made(4), info=DatasetInfo("folders", "own", classes=classes), emotion=emotion).sha256()

@@ -63,7 +63,7 @@ def test_widerface_with_points_keeps_those_that_are_labelled(wider: Path) -> Non
         ("0--Parade/x.jpg\n0\n0 0 0 0 0 0 0 0 0 0\n", MissingFileError, "missing"),
     ],
 )
-def test_widerface_that_is_not_as_its_layout_says_is_reported(
+def test_widerface_that_is_not_as_its_layout_states_is_reported(
     wider: Path, text: str, error: type[Exception], message: str
 ) -> None:
     labels = wider / "gt.txt"

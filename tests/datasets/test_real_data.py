@@ -93,7 +93,7 @@ def test_cleaning_leaves_about_what_the_source_had(fer: Dataset) -> None:
     assert count_distinct(left) == len(left)
 
 
-def test_features_of_real_faces_tell_emotions_apart(fer: Dataset, tmp_path: Path) -> None:
+def test_features_of_real_faces_separate_emotions(fer: Dataset, tmp_path: Path) -> None:
     some = np.concatenate([np.flatnonzero(fer.split == split)[:n] for split, n in (("train", 1200), ("test", 300))])
     faces = fer[some]
     points = compute_features("landmarks", faces.images[:200]).reshape(-1, 68, 2)

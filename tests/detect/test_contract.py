@@ -40,7 +40,7 @@ def test_the_one_face_is_found(detector, picture, box):
     assert faces.image_size == (picture().shape[1], picture().shape[0])
 
 
-def test_landmarks_are_there_exactly_where_the_table_says(detector):
+def test_landmarks_are_there_exactly_where_the_table_lists_them(detector):
     faces = detector.detect(astronaut())
     assert np.isfinite(faces.landmarks).all() == DETECTORS[detector.name].landmarks
 

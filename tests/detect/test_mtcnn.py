@@ -165,7 +165,7 @@ def test_the_package_of_the_weights_is_not_imported():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_absent_package_says_what_to_install(monkeypatch):
+def test_an_error_about_an_absent_package_names_what_to_install(monkeypatch):
     monkeypatch.setattr(packaged, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"pip install 'mien\[mtcnn\]'"):
         MTCNN()

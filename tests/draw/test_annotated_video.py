@@ -508,7 +508,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
 
 
 def test_the_last_bytes_that_cannot_be_written(tmp_path: Path) -> None:
-    """FFmpeg says nothing when they are lost while a file is closed."""
+    """FFmpeg reports nothing when they are lost while a file is closed."""
     rng = np.random.default_rng(0)
     noise = [
         made_frame(i, tracks=(), size=SIZE, pixels=rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))

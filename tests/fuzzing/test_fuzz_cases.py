@@ -106,7 +106,7 @@ BAD_CARDS = [
 
 
 @pytest.mark.parametrize(("path", "value"), BAD_CARDS, ids=[f"{path}={str(value)[:20]!a}" for path, value in BAD_CARDS])
-def test_a_card_that_says_nonsense_is_refused_when_it_is_read(path: str, value: Any):
+def test_a_card_that_states_nonsense_is_refused_when_it_is_read(path: str, value: Any):
     assert Card.from_json(json.dumps(tiny_card())).size == 12
     refused(lambda: Card.from_json(json.dumps(changed(path, value))), ModelError, "card")
 
@@ -123,7 +123,7 @@ def analysed(folder: Path, model: bytes) -> Any:
     return analyzer.analyze(noise(1, 40, 40, 3)[0], color="rgb")
 
 
-def test_a_network_that_is_not_what_its_card_says_is_refused(tmp_path: Path):
+def test_a_network_that_is_not_what_its_card_states_is_refused(tmp_path: Path):
     good = json.dumps(tiny_card())
     assert len(analysed(tmp_path, tiny_network(good))) == 1
     for size, labels, words in ((13, 3, "other inputs"), (12, 2, "not one number for each")):
@@ -153,7 +153,7 @@ def test_a_network_that_gives_no_numbers_is_refused(tmp_path: Path):
 
 
 def test_a_small_file_that_states_a_huge_frame_takes_no_memory(tmp_path: Path):
-    """VP8 states the size in every key frame; the container still says 48 × 32."""
+    """VP8 states the size in every key frame; the container still states 48 × 32."""
     path = clip(tmp_path / "a.webm", codec="libvpx", frames=3, size=(48, 32))
     data = bytearray(path.read_bytes())
     at = data.index(b"\x9d\x01\x2a") + 3  # behind the start code of a key frame
@@ -215,7 +215,7 @@ def test_a_zip_whose_directory_is_damaged(tmp_path: Path, at: str):
     elif at == "place":
         data[entry + 42 : entry + 46] = b"\xff\xff\xff\x7f"
     elif at == "name":
-        data[entry + 9] |= 8  # says that names are UTF-8
+        data[entry + 9] |= 8  # states that names are UTF-8
         data[entry + 46 + 2] = 0xF5
     else:
         data[entry + 10] = 77
@@ -513,7 +513,7 @@ def test_a_batch_whose_manifest_is_damaged(tmp_path: Path):
     assert resumed().finished == {0: ResultCounts(1)}
 
 
-def test_a_part_that_says_nonsense_is_not_taken_as_done(tmp_path: Path):
+def test_a_part_that_states_nonsense_is_not_taken_as_done(tmp_path: Path):
     where, resumed = held(tmp_path)
     path = where / "inputs" / "part-000000.parquet"
     table = pq.read_table(path)

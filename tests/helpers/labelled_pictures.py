@@ -1,4 +1,4 @@
-"""Datasets in small whose pictures tell their labels, so that a network can learn them in seconds."""
+"""Datasets in small whose pictures show their labels, so that a network can learn them in seconds."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def main(data: Path, out: Path) -> None:
         train_quietly(EXACT, data, out / "exact")
         train_quietly(USUAL, data, out / "usual")
         try:
-            # the clocks of the processes differ by design here: one says stop, all stop
+            # the clocks of the processes differ by design here: one ends, all end
             train_quietly(USUAL, data, out / "stopped", seconds=0.0 if os.environ["RANK"] == "1" else 1e6)
         except TrainingError as error:
             (out / f"reported-{os.environ['RANK']}.txt").write_text(str(error))

@@ -122,7 +122,7 @@ def test_one_process_decodes_picture_after_picture(pool: DecoderPool) -> None:
     ids=["JPEG", "PNG", "WebP", "lossless WebP", "12 megapixels", "AVIF", "TIFF", "animation", "large PNG",
          "large JPEG", "nothing", "cut"],
 )  # fmt: skip
-def test_headers_tell_which_pictures_are_cheap(pool: DecoderPool, data: bytes, cheap: bool) -> None:
+def test_headers_show_which_pictures_are_cheap(pool: DecoderPool, data: bytes, cheap: bool) -> None:
     assert pool.is_cheap(data) is cheap
 
 

@@ -9,7 +9,7 @@ from mien.media.frame_order import ArrivalOrder, TimestampOrder
 
 
 def ranked(events: list[tuple[str, int, int]]) -> list[tuple[int, int | None]]:
-    """Feed (what, number, pts) into `TimestampOrder` and tell (index, number or None) of what comes out."""
+    """Feed (what, number, pts) into `TimestampOrder` and return (index, number or None) of what comes out."""
     order: TimestampOrder[int] = TimestampOrder()
     out = []
     for what, number, pts in events:

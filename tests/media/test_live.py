@@ -223,7 +223,7 @@ def test_interruptions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert logged[-1][1].startswith("fake: given up after 1 attempt")
 
 
-def test_only_so_many_interruptions_are_told_one_by_one() -> None:
+def test_only_so_many_interruptions_are_reported_one_by_one() -> None:
     live = live_of(*(FakeConnection([(i, None)], broken="broke") for i in range(30)), first=0.0)
     assert len(list(live)) == 30
     assert live.gaps == 30

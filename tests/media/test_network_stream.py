@@ -56,7 +56,7 @@ def test_addresses_without_a_stream(
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
-    """The address under which the files of ``tmp_path`` are served, in bursts and with pauses where a name says so."""
+    """The address under which the files of ``tmp_path`` are served, in bursts and with pauses where a name has them."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: object) -> None:

@@ -108,7 +108,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         open_video(path)
 
 
-def test_programs_can_tell_what_is_wrong(tmp_path: Path) -> None:
+def test_programs_can_read_what_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     encrypted(path)
     with pytest.raises(VideoError) as caught:

@@ -133,7 +133,7 @@ def test_joined_recordings_go_on_where_the_clock_jumps(tmp_path: Path) -> None:
         assert [(frame.index, number_of(frame.rgb), frame.time) for frame in video] == frames[71:]
 
 
-def test_a_size_that_changes_is_told_once_and_frames_have_their_own(tmp_path: Path) -> None:
+def test_a_size_that_changes_is_reported_once_and_frames_have_their_own(tmp_path: Path) -> None:
     parts = [clip(tmp_path / f"{i}.h264", frames=5, size=size) for i, size in enumerate([(64, 48), (96, 64)])]
     joined = tmp_path / "joined.h264"
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))

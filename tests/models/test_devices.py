@@ -52,7 +52,7 @@ def test_a_unit_reaches_the_provider():
     assert parse_device("openvino").providers(3)[0][1]["num_of_threads"] == "3"
 
 
-def test_a_device_that_does_not_load_is_a_warning_that_says_what_it_needs_and_the_processor_runs():
+def test_a_device_that_does_not_load_is_a_warning_that_names_what_it_needs_and_the_processor_runs():
     images = np.zeros((1, 48, 48, 3), np.uint8)
     expected = open_session(LANDMARKS.read(), threads=1).run(None, {"images": images})
     with pytest.warns(DeviceWarning, match=r"device migraphx did not load.*onnxruntime-migraphx.*mien doctor"):

@@ -43,7 +43,7 @@ def benchmark(name: str) -> ModuleType:
 
 
 @pytest.mark.slow
-def test_the_emotion_card_says_what_the_file_scores(fer2013: Dataset) -> None:
+def test_the_emotion_card_states_what_the_file_scores(fer2013: Dataset) -> None:
     card = Model(read_model("emotion"), threads=1).card
     stated = card.scores["results"]
     found = evaluate(open_model("emotion"), fer2013)["results"]

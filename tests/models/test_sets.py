@@ -105,7 +105,7 @@ def test_a_card_keeps_the_quantiles_and_not_the_choice() -> None:
         replace(fitted_head(), labels=("a", "b"))
 
 
-def test_a_model_without_sets_says_how_to_fit_them() -> None:
+def test_an_error_about_a_model_without_sets_states_how_to_fit_them() -> None:
     model = Model(tiny_network(json.dumps(tiny_card())), threads=1)
     with pytest.raises(InputError, match="none of the models has sets of labels fitted") as error:
         mien.Analyzer(models=(model,), coverage=0.9)

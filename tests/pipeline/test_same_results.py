@@ -66,7 +66,7 @@ def test_the_photos_hold_what_they_should():
     assert sum(counts) >= 7
 
 
-def test_many_threads_sharing_one_analyzer_tell_what_one_does():
+def test_many_threads_sharing_one_analyzer_return_what_one_does():
     shared, n = analyzer(1), len(photos())
     together = threading.Barrier(6)
 
@@ -116,7 +116,7 @@ def test_results_do_not_depend_on_the_batch(size: int):
 
 
 @pytest.mark.parametrize("name", ["emotion", "age"])
-def test_a_classifier_tells_a_crop_the_same_in_every_batch(name: str):
+def test_a_classifier_predicts_the_same_for_a_crop_in_every_batch(name: str):
     model = Model(read_model(name), threads=1)
     card = model.card
     rng = np.random.default_rng(0)

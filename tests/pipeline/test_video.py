@@ -1,4 +1,4 @@
-"""Frames → analysed frames, with a detector that finds what the test says and with the real one."""
+"""Frames → analysed frames, with a detector that finds what the test sets and with the real one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SIZE = (320, 240)
 
 
 class Made:
-    """A source of plain frames, whose red channel says their number."""
+    """A source of plain frames, whose red channel is their number."""
 
     def __init__(self, n: int, *, live: bool = False, fps: float = 25.0, first: int = 0) -> None:
         self.info = SourceInfo(

@@ -45,7 +45,7 @@ def placed(angle: float, scale: float, centre: tuple[float, float]) -> np.ndarra
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, -1.2, np.pi])
 @pytest.mark.parametrize("scale", [90.0, 150.0, 300.0])
-def test_every_landmark_lands_where_the_frame_says(angle, scale):
+def test_every_landmark_lands_where_the_frame_has_it(angle, scale):
     landmarks = placed(angle, scale, (200, 190))
     crop = align_faces(dots(landmarks), faces_of(landmarks, (400, 400)), 96, "rgb", FRAME, "mtcnn")[0]
     for i, channels in enumerate([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1)]):
@@ -122,7 +122,7 @@ def test_a_box_is_mapped_onto_its_detectors_place_without_turning():
     np.testing.assert_allclose(fallback @ [140, 90, 1], [50, 52.5], atol=1e-4)
 
 
-def test_a_frame_that_does_not_know_the_detector_says_so():
+def test_a_frame_that_does_not_know_the_detector_is_an_error():
     frame = CropFrame(landmarks=FRAME.landmarks, boxes={"haar": (0.1, 0.1, 0.9, 0.9)})
     with pytest.raises(ModelError, match=r"res10.*haar"):
         align_faces(noise(20, 20), boxed([[1, 1, 9, 9]], (20, 20)), 16, "rgb", frame, "res10")

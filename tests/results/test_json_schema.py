@@ -110,7 +110,7 @@ def test_what_breaks_it_is_found(change: dict[str, Any], where: str | None) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_result_says_which_schema_it_keeps_to(kind: str) -> None:
+def test_a_result_states_which_schema_it_keeps_to(kind: str) -> None:
     schema = results_schema(kind)
     root = schema["$defs"][schema["$ref"].rpartition("/")[2]]
     assert root["properties"]["schema"]["const"] == schema["$id"]

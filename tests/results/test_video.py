@@ -510,7 +510,7 @@ def test_numbers_of_a_frame_are_numbers() -> None:
         assert all(math.isfinite(v) for v in face["predictions"]["emotion"]["smoothed"].values())
 
 
-def test_a_report_is_saved_as_its_suffix_says(tmp_path: Path) -> None:
+def test_a_report_is_saved_by_its_suffix(tmp_path: Path) -> None:
     report = report_of(rows_of(list(made_frames(30, size=(64, 48)))))
     for suffix in (".csv", ".CSV"):
         with report.save(tmp_path / f"r{suffix}").open(newline="", encoding="utf-8") as file:

@@ -124,7 +124,7 @@ def test_without_a_filter_the_frames_are_as_they_are() -> None:
     np.testing.assert_allclose(filtered(run(rows, at(25, 30), time_constant=0.0)), rows, atol=1e-6)
 
 
-def test_every_frame_comes_once_in_order_and_waits_no_longer_than_said() -> None:
+def test_every_frame_comes_once_in_order_and_waits_no_longer_than_stated() -> None:
     options = SmoothingOptions(time_constant=0.4)
     smoother = LookAheadSmoother(HEADS, options)
     returned = 0

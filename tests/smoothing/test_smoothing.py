@@ -144,7 +144,7 @@ def test_the_filter_weighs_each_observation_by_its_time_and_age(
 
 
 @pytest.mark.parametrize("fps", [10, 25, 60])
-def test_a_settled_filter_follows_a_step_as_it_says(fps: int) -> None:
+def test_a_settled_filter_follows_a_step_as_it_states(fps: int) -> None:
     """One time constant after the change 1 − 1/e of it is done, whatever the rate."""
     smoother = EmotionSmoother(AB, (), time_constant=0.5)
     times = at(fps, 10)
@@ -185,7 +185,7 @@ def test_after_a_gap_longer_than_the_track_lived_the_new_frames_count() -> None:
     for i in range(2, 75):
         smoother.known(i, i / 25, faces(tracks=()))
     back = smoother.known(75, 3.0, faces(row_of(0)))
-    assert 0.0 < back.smoothed[0, 0] < 0.02  # not the 0.92 that a filter by frames would tell
+    assert 0.0 < back.smoothed[0, 0] < 0.02  # not the 0.92 that a filter by frames would return
 
 
 @given(st.integers(0, 10**6))
@@ -352,7 +352,7 @@ def test_blocks_on_both_sides_of_a_gap_are_no_neighbours() -> None:
     assert effective[1] > 1.4 * effective[0]
 
 
-def test_alternating_votes_tell_more_than_votes_in_runs() -> None:
+def test_alternating_votes_count_more_than_votes_in_runs() -> None:
     scattered = ballot([0, 0, 1, 0] * 25).result()
     runs = ballot([0] * 75 + [1] * 25).result()
     assert scattered.share == runs.share == 0.75
@@ -543,7 +543,7 @@ def test_the_end_is_the_end_of_the_last_frame() -> None:
     assert only(single).emotions == pytest.approx({"a": 0.7, "b": 0.3})
 
 
-def test_tracks_are_told_without_being_ended() -> None:
+def test_tracks_are_reported_without_being_ended() -> None:
     one, other = EmotionSmoother(AB, ()), EmotionSmoother(AB, ())
     for i, t in enumerate(at(25, 3)):
         row = row_of(0.5 + 0.4 * math.sin(t))

@@ -142,7 +142,7 @@ def test_the_mean_of_the_parts_losses_is_the_loss_of_the_batch() -> None:
     torch.testing.assert_close(sum(parts) / 2, whole)
 
 
-def test_who_torchrun_says_we_are() -> None:
+def test_the_rank_is_the_one_that_torchrun_gives() -> None:
     variables = {"TORCHELASTIC_RUN_ID": "x", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
     process = read_rank(variables)
     assert (process.rank, process.world, process.nodes, process.is_first) == (3, 4, 2, False)

@@ -123,7 +123,7 @@ def test_a_recipe_file_gives_the_recipe_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["{", "[1]", '{"recipe": 3}', '{"recipe": {"name": "x"}}', '{"name": "x", "heads": 3}']
 )
-def test_a_file_that_is_no_recipe_says_so(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_recipe_is_reported_as_none(text: str, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)
     with pytest.raises(MienError, match=r"x\.json"):
@@ -159,7 +159,7 @@ def test_dropout_reaches_the_network(name: str) -> None:
     assert found(other) == {0.31}
 
 
-def test_a_network_without_dropout_says_so() -> None:
+def test_a_network_without_dropout_is_reported_as_one() -> None:
     row = get_network("stack-baseline")
     with pytest.raises(InputError, match="no dropout"):
         row.module(row.heads, 0.2)

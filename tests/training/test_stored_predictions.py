@@ -62,7 +62,7 @@ def test_labelled_images_learn_a_share_and_unlabelled_ones_all() -> None:
         blend({"mood": own}, np.array([1, 2, 3]), teacher, 0.8)
 
 
-def test_a_run_learns_what_the_teacher_says(data: Path, tmp_path: Path) -> None:
+def test_a_run_learns_what_the_teacher_predicts(data: Path, tmp_path: Path) -> None:
     """The teacher takes happy for neutral and neutral for happy, and that is what is learned."""
     prepared = read_prepared(data)
     recipe = replace(

@@ -14,7 +14,7 @@ from mien.training.search_space import SearchSpace, Uniform
 from mien.tuning import run as tuning
 
 
-def test_what_cannot_be_searched_says_so(data: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_searched_is_reported(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no search space"):
         search(data, tmp_path, recipe=replace(QUICK, space=None))
     wrong = {"optimizer.beta": "optimizer has name", "epochs": "cannot vary", "dropout": "no dropout"}

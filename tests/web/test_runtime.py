@@ -67,7 +67,7 @@ def test_from_an_archive_or_a_folder(tmp_path: Path) -> None:
     assert runtime.read_runtime([tmp_path]) == CONTENT
 
 
-def test_without_npm_the_error_says_what_to_run() -> None:
+def test_without_npm_the_error_names_what_to_run() -> None:
     with pytest.raises(MissingFileError, match="npm pack onnxruntime-web@"):
         runtime.read_runtime()
 

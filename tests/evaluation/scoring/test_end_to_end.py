@@ -95,7 +95,7 @@ def test_nothing_found_at_all_is_a_result() -> None:
     html_of(document)
 
 
-def test_faces_are_pasted_where_and_as_large_as_they_are_said_to_be() -> None:
+def test_faces_are_pasted_where_and_as_large_as_they_are_stated_to_be() -> None:
     scenes = list(pasted_scenes(np.full((5, 48, 48, 1), 255, np.uint8), 96, 0))
     assert [len(scene.rows) for scene in scenes] == [4, 1]
     x, y = scenes[0].centres[0].round().astype(int)

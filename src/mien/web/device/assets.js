@@ -7,7 +7,7 @@ const embedded = globalThis.mienEmbedded ?? null;
 
 export const isSingleFile = embedded !== null;
 
-/** A file as it is stored, as a stream; `onBytes` is told how many more have come. */
+/** A file as it is stored, as a stream; `onBytes` gets the number of bytes that have come since its last call. */
 async function stored(name, onBytes = () => {}) {
   if (embedded) {
     const bytes = embedded.bytes(name);
