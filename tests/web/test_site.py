@@ -45,6 +45,17 @@ def test_the_folder_has_every_file_that_it_names(site: Site, tmp_path: Path) -> 
     assert "unsafe-eval" not in policy[0].replace("wasm-unsafe-eval", "")
 
 
+def test_the_page_names_what_it_loads_so_that_all_of_it_is_fetched_at_once(site: Site) -> None:
+    fetched = re.findall(r'<link rel="preload" as="fetch" href="assets/([^"]+)" crossorigin>', site.index)
+    assert set(fetched) == site.assets.keys()
+    modules = ["app.js", *re.findall(r'<link rel="modulepreload" href="static/([^"]+)">', site.index)]
+    assert len(modules) == len(set(modules))
+    imported = {
+        one for name in modules for one in re.findall(r'(?:from|import) "\./([\w-]+\.js)"', site.static[name].decode())
+    }
+    assert {*imported, "app.js"} == set(modules)
+
+
 def test_a_page_of_twelve_megabytes_at_most(site: Site) -> None:
     runtime = (
         3_700_000 + 75_000 + 690_000
