@@ -72,6 +72,17 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_the_tests_that_the_page_of_faults_names_exist() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    file = ""
+    for path, name in re.findall(r"`([\w/.]*\.py|)(?:::(\w+))?`", page):
+        file = path or file
+        found = [folder / file for folder in (ROOT / "tests", ROOT) if (folder / file).is_file()]
+        assert found, f"no file {file}"
+        if name:
+            assert f"def {name}(" in found[0].read_text(encoding="utf-8"), f"{file} has no {name}"
+
+
 def test_generated_pages_are_current() -> None:
     run = subprocess.run([sys.executable, ROOT / "tools" / "generate.py", "--check"], capture_output=True, text=True)
     assert run.returncode == 0, f"{run.stdout}{run.stderr}: run `python tools/generate.py`"
