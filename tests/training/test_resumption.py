@@ -84,6 +84,11 @@ def test_another_recipe_or_head_is_refused_by_what_differs(change: dict[str, Any
         find_start(replace(PLAIN, **change), {"data": environment(run)["data"]}, run, resume=True)
 
 
+def test_a_file_that_was_renamed_is_the_same_data(run: Path) -> None:
+    renamed = environment(run)["data"] | {"file": "moved.parquet"}
+    assert find_start(PLAIN, {"data": renamed}, run, resume=True).finished
+
+
 def test_another_teacher_or_start_is_a_difference(run: Path) -> None:
     data = environment(run)["data"]
     for name in ("teacher", "initial"):

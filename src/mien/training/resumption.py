@@ -130,12 +130,19 @@ def _check_same(
     sources: Mapping[str, Mapping[str, Any]],
     folder: Path,
 ) -> None:
+    learnt = {name: environment.get(name) for name in SOURCES}
+    # a file that was renamed or moved is the same
+    given = {name: learnt[name] if _same(learnt[name], sources.get(name)) else sources.get(name) for name in SOURCES}
     found = differences(
-        {name: _brief(environment.get(name)) for name in SOURCES} | _settings(before),
-        {name: _brief(sources.get(name)) for name in SOURCES} | _settings(recipe),
+        {name: _brief(source) for name, source in learnt.items()} | _settings(before),
+        {name: _brief(source) for name, source in given.items()} | _settings(recipe),
     )
     if found:
         raise other_run_error("holds a run on other data or settings", found, folder)
+
+
+def _same(learnt: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> bool:
+    return learnt is not None and given is not None and learnt.get("sha256") == given.get("sha256")
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

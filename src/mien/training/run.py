@@ -30,6 +30,7 @@ from mien.logger import get_logger
 from mien.models.model import Model
 from mien.networks.catalog import get_network
 from mien.training import run_folder as files
+from mien.training.checkpoint_file import AtomicCheckpointIO
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.curves import append_epoch, draw_curves, read_epochs
 from mien.training.data import Batch, make_loader
@@ -355,6 +356,7 @@ def _trainer(
         precision="bf16-mixed" if bf16 else "32-true",
         gradient_clip_val=recipe.gradient_clip,
         callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(folder, name="", version=files.TENSORBOARD),
         enable_progress_bar=False,
         enable_model_summary=False,

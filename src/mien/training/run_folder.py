@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, MissingFileError, ModelError, TrainingError
-from mien.files import atomic_path, write_text
+from mien.files import write_bytes, write_text
 from mien.training.config import Recipe, recipe_from_dict
 
 if TYPE_CHECKING:
@@ -40,11 +40,10 @@ def read_json(path: Path) -> Any:
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write a state dictionary as safetensors, atomically."""
-    from safetensors.torch import save_file
+    """Write a state dictionary as safetensors, atomically; `OutputError` where that fails."""
+    from safetensors.torch import save
 
-    with atomic_path(path) as temporary:
-        save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+    write_bytes(path, save({name: value.contiguous() for name, value in weights.items()}))
 
 
 def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:

@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from mien.datasets.detection import DetectionPhotos
 from mien.detect.landmark_refinement import SIDE, crop_matrices, points_in_crop, roll_angles
-from mien.files import append, atomic_path, make_folder
+from mien.files import append, make_folder
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE
 from mien.networks.landmarks import LandmarkNetwork
 from mien.opencv import cv2
+from mien.training.checkpoint_file import save_checkpoint
 from mien.training.detection.augment import augment_pixels, cover_faces
 from mien.training.detection.faces import FaceTiles
 from mien.training.detection.module import AveragedWeights, channels_last
@@ -185,5 +186,4 @@ def train_refinement(
 
 
 def _save(network: nn.Module, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(network.state_dict(), temporary)
+    save_checkpoint(network.state_dict(), path)

@@ -27,6 +27,7 @@ from mien.datasets.detection import DetectionPhotos
 from mien.errors import TrainingError
 from mien.files import append, atomic_path, make_folder, write_text
 from mien.networks.detector import DetectorShape, FaceDetector
+from mien.training.checkpoint_file import save_checkpoint
 from mien.training.curves import read_epochs
 from mien.training.detection.crops import CropMix, CropSampler
 from mien.training.detection.faces import FaceTiles
@@ -297,8 +298,7 @@ def _restore(trainer: Trainer, checkpoint: Path) -> float:
 
 
 def _save(trainer: Trainer, path: Path, seconds: float) -> None:
-    with atomic_path(path) as temporary:
-        torch.save({**trainer.state(), "seconds": seconds}, temporary)
+    save_checkpoint({**trainer.state(), "seconds": seconds}, path)
 
 
 def _append(path: Path, step: int, seconds: float, rate: float, speed: float, losses: dict[str, float]) -> None:
