@@ -53,15 +53,27 @@ def public_names() -> dict[str, str]:
 
 
 def link_names(html: str, names: Mapping[str, str]) -> str:
-    """Code such as ``Faces.draw`` or ``mien.errors.ImageError`` links to the reference; headings and links stay."""
+    """Code such as ``Faces.draw`` or ``mien.errors.ImageError`` links to the reference; headings and links stay.
+
+    Below the heading of a class or of one of its members, the bare name of a member, such as ``draw``, links to it too.
+    """
+    anchors = set(re.findall(r'<h\d id="([^"]+)"', html))
+    place = ""
 
     def link(found: re.Match[str]) -> str:
+        nonlocal place
         name = found["name"]
         if name is None:
+            place = found["place"] or place
             return found[0]
         # a member belongs to the class before its dot; only classes begin with a capital
         owner, _, member = name.rpartition(".")
-        if name in names:
+        beside = [
+            one for one in (f"{place}.{name}", f"{place.rpartition('.')[0]}.{name}") if one in anchors and one != place
+        ]
+        if beside:
+            target = beside[0]
+        elif name in names:
             target = names[name]
         elif owner in names and owner.rpartition(".")[2][0].isupper():
             target = f"{names[owner]}.{member}"
@@ -69,5 +81,5 @@ def link_names(html: str, names: Mapping[str, str]) -> str:
             return found[0]
         return f'<autoref identifier="{target}" optional>{found[0]}</autoref>'
 
-    kept = r"<h\d.*?</h\d>|<a\b.*?</a>|<autoref.*?</autoref>|<pre.*?</pre>"
+    kept = r'<h\d(?: id="(?P<place>[^"]+)")?.*?</h\d>|<a\b.*?</a>|<autoref.*?</autoref>|<pre.*?</pre>'
     return re.sub(rf"{kept}|<code>(?P<name>[A-Za-z_][\w.]*)</code>", link, html, flags=re.DOTALL)
