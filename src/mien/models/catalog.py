@@ -51,7 +51,7 @@ MODELS: Mapping[str, ShippedModel] = {
     ),
     "age": ShippedModel(
         "age.onnx",
-        "78f8df4cf2753190028d70a636987cab7f2ccb02a9f01c78ffe38c8d54b1d7fc",
+        "b9be73b198e45f5cbf5a390d601ee55ae329cec97f53b846f462c49e828107b5",
         "age",
         "9 age ranges (FairFace)",
         ("fairface",),

@@ -52,7 +52,7 @@ DEEPFACE_EXAMPLE: dict[str, JsonValue] = {
         "angry": 0.0, "disgust": 0.0, "fear": 0.0, "happy": 99.8, "sad": 0.0, "surprise": 0.1, "neutral": 0.1,
     },
     "dominant_emotion": "happy",
-    "age": 28,
+    "age": 27,
     "region": {
         "x": 179, "y": 59, "w": 91, "h": 113, "left_eye": [246, 103], "right_eye": [203, 100], "nose": [224, 126],
         "mouth_left": [244, 142], "mouth_right": [201, 139],
