@@ -106,3 +106,25 @@ def test_a_margin_repeats_the_border_or_has_one_value() -> None:
     gray = cv2.copyMakeBorder(FACE, 9, 9, 9, 9, cv2.BORDER_CONSTANT, value=(127, 127, 127))
     np.testing.assert_array_equal(resampling.pad(FACE, 9, value=127), gray)
     assert resampling.pad(FACE[..., 0], 2, value=0).shape == (134, 134)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 3), (7, 40, 900), (64, 192, 576), (65, 192, 576), (96, 700, 800)])
+def test_a_product_is_that_of_numpy_in_parts_that_its_library_keeps_on_one_thread(monkeypatch, shape) -> None:
+    rows, inner, columns = shape
+    rng = np.random.default_rng(0)
+    left = rng.random((rows, inner), np.float32)
+    right = rng.random((inner, columns), np.float32)
+    whole = left @ right
+    parts: list[int] = []
+    matmul = np.matmul
+
+    def counted(one, other, out):
+        parts.append(len(one))
+        return matmul(one, other, out=out)
+
+    monkeypatch.setattr(np, "matmul", counted)
+    np.testing.assert_allclose(resampling.multiply(left, right), whole, rtol=1e-5)
+    assert sum(parts) in (0, rows)
+    assert 1 not in parts
+    assert all(n * inner * columns <= 262_144 or n <= 3 for n in parts)
+    assert parts or rows * inner * columns <= 262_144

@@ -28,6 +28,8 @@ _STRIP = 128
 _NARROW = 1.45
 """Factor of shrinking below which areas of pixels reach over two pixels at most."""
 _CUBIC = -0.75
+_ONE_THREAD = 250_000
+"""Multiplications up to which OpenBLAS, which NumPy multiplies with, uses one thread (262,144 by its source)."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _STEP_BITS = 5
 _STEPS = 1 << _STEP_BITS
@@ -137,6 +139,30 @@ def gray(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return to_uint8(luma(rgb))
 
 
+def multiply(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.floating]:
+    """``left @ right`` of two matrices on one thread, whatever the number of processors.
+
+    OpenBLAS shares larger products among threads, which then wait busily for the next one: where products are small and
+    many, as here, that costs twice the processor time and is no faster.
+
+    Examples:
+        >>> multiply(np.ones((2, 3), np.float32), np.ones((3, 2), np.float32)).tolist()
+        [[3.0, 3.0], [3.0, 3.0]]
+    """
+    rows, columns = len(left), right.shape[1]
+    # never a single row: products of a matrix and a vector are shared sooner
+    at_once = max(_ONE_THREAD // max(left.shape[1] * columns, 1), 2)
+    if rows <= at_once:
+        return left @ right
+    out = np.empty((rows, columns), np.result_type(left, right))
+    for start in range(0, rows - 1, at_once):
+        stop = rows if rows - start <= at_once + 1 else start + at_once
+        np.matmul(left[start:stop], right, out=out[start:stop])
+        if stop == rows:
+            break
+    return out
+
+
 def pad(image: NDArray[np.uint8], margin: int, *, value: int | None = None) -> NDArray[np.uint8]:
     """The image with a margin on every side: its border repeated, or one value."""
     widths = ((margin, margin), (margin, margin), *((0, 0),) * (image.ndim - 2))
@@ -197,10 +223,11 @@ def _separable(image: NDArray[Pixel], size: tuple[int, int], kind: Kind) -> NDAr
     pixels = image.astype(np.float32).reshape(height, width, -1)  # a copy, which may be overwritten
     channels = pixels.shape[2]
     if size[1] != height:
-        pixels = (_weights(height, size[1], kind) @ pixels.reshape(height, -1)).reshape(size[1], width, channels)
+        rows = multiply(_weights(height, size[1], kind), pixels.reshape(height, -1))
+        pixels = rows.reshape(size[1], width, channels)
     if size[0] != width:
         columns = np.ascontiguousarray(pixels.transpose(1, 0, 2)).reshape(width, -1)
-        columns = _weights(width, size[0], kind) @ columns
+        columns = multiply(_weights(width, size[0], kind), columns)
         pixels = np.ascontiguousarray(columns.reshape(size[0], size[1], channels).transpose(1, 0, 2))
     shaped = pixels.reshape(size[1], size[0], *image.shape[2:])
     return shaped if image.dtype == np.float32 else to_uint8(shaped)  # type: ignore[return-value]

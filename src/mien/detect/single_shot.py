@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.geometry import iou, nms, resize
-from mien.resampling import shrink
+from mien.resampling import multiply, shrink
 
 Floats = NDArray[np.float32]
 
@@ -177,8 +177,8 @@ def suppress(candidates: Candidates, overlap: float = OVERLAP, *, vote: float = 
     # a box votes for the best of those it overlaps only
     weights *= shared[rows] >= shared[rows].max(axis=0)
     weights /= weights.sum(axis=1, keepdims=True)
-    boxes = weights @ candidates.boxes
-    points = (weights @ candidates.landmarks.reshape(n, -1)).reshape(-1, 5, 2)
+    boxes = multiply(weights, candidates.boxes)
+    points = multiply(weights, candidates.landmarks.reshape(n, -1)).reshape(-1, 5, 2)
     return Candidates(boxes.astype(np.float32), candidates.scores[rows], points.astype(np.float32))
 
 
