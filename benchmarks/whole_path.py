@@ -32,6 +32,7 @@ CHANGES = (
     ("f04bce3", "Mien's own detector, faces from 16 pixels; OpenCV"),
     ("90c7203", "the core without OpenCV and PyAV: pixels by Pillow and NumPy"),
     ("be96653", "faces in doubt get a second look; large photos and smaller copies by whole blocks of pixels"),
+    ("741f0d6", "large photos at whole blocks only; small products of matrices on one thread"),
 )
 """Commits in order, and what each changed."""
 CASES = {
