@@ -34,7 +34,9 @@ class CompressionMiddleware:
         # Starlette looks for the word alone: "gzip;q=0" means the contrary, and names are not case sensitive
         encoding = b"gzip" if accepts_gzip(headers.get("accept-encoding", "")) else b"identity"
         others = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-        await self._gzip({**scope, "headers": [*others, (b"accept-encoding", encoding)]}, receive, send)
+        # in place: the route that the application writes into the scope is counted outside
+        scope["headers"] = [*others, (b"accept-encoding", encoding)]
+        await self._gzip(scope, receive, send)
 
 
 def accepts_gzip(header: str) -> bool:
