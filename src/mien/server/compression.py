@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LEAST_BYTES = 500
 """Bytes of an answer below which a packet is not saved."""
@@ -31,12 +31,25 @@ class CompressionMiddleware:
         if scope["type"] != "http" or scope["path"].endswith(_COMPRESSED) or "range" in headers:
             await self._plain(scope, receive, send)
             return
-        # Starlette looks for the word alone: "gzip;q=0" means the contrary, and names are not case sensitive
-        encoding = b"gzip" if accepts_gzip(headers.get("accept-encoding", "")) else b"identity"
+        if not accepts_gzip(headers.get("accept-encoding", "")):
+            await self._plain(scope, receive, _varied(send))
+            return
+        # Starlette looks for the word alone: "gzip;q=0" means the contrary, and names are not case sensitive. In place:
+        # the route that the application writes into the scope is counted outside
         others = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-        # in place: the route that the application writes into the scope is counted outside
-        scope["headers"] = [*others, (b"accept-encoding", encoding)]
+        scope["headers"] = [*others, (b"accept-encoding", b"gzip")]
         await self._gzip(scope, receive, send)
+
+
+def _varied(send: Send) -> Send:
+    """With ``Vary: Accept-Encoding``: a cache keeps the answer for those who accept no gzip alone."""
+
+    async def send_varied(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).add_vary_header("Accept-Encoding")
+        await send(message)
+
+    return send_varied
 
 
 def accepts_gzip(header: str) -> bool:
