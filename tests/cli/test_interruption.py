@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import mien
 from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from mien.signals import REPEAT_SECONDS
 
@@ -167,10 +168,11 @@ def test_a_signal_before_the_command_ends_in_one_line() -> None:
 def test_little_is_imported_before_signals_are_handled() -> None:
     """A Ctrl-C before that ends in a traceback of Python; `logging` and `typing` alone took 10 ms."""
     program = "import sys; before = set(sys.modules); import mien.__main__; print(*set(sys.modules) - before)"
-    child = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
-    loaded = {name for name in child.stdout.split() if name.startswith("mien")}
-    assert loaded == {"mien", "mien.__main__", "mien.signals"}
-    assert not {"logging", "typing", "threading", "pathlib", "importlib"} & set(child.stdout.split())
+    command = [sys.executable, "-S", "-c", program]
+    environment = {**os.environ, "PYTHONPATH": str(Path(mien.__file__).parents[1])}  # -S sees no installation
+    loaded = set(subprocess.check_output(command, env=environment, text=True).split())
+    assert {name for name in loaded if name.startswith("mien")} == {"mien", "mien.__main__", "mien.signals"}
+    assert not {"logging", "typing", "threading", "pathlib", "importlib"} & loaded
 
 
 _DROPPED = """
