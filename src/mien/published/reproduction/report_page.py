@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median, stdev
@@ -37,9 +38,8 @@ MISSING = """\
 ## What has not run, and what it would cost
 
 Cheapest first, which is the order of `mien reproduce`; with `--background` it runs on its own, and the same call
-continues after a stop. The costs are estimates: multiply-adds of the forward passes of all epochs, times the median of
-what the runs of this page took per multiply-add. Small networks take more of it than large ones, so that a row can take
-half or twice as long.
+continues after a stop. The costs are estimates: multiply-adds of the forward passes of all epochs, times what was taken
+per multiply-add by the run of this page whose network is nearest in size.
 """
 
 PHOTOS = """\
@@ -128,7 +128,6 @@ def _table(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> l
 
 def _missing(found: Mapping[str, RowResult]) -> list[str]:
     """The rows without a complete result, cheapest first, with what they would take."""
-    core, gpu = (_seconds_per_cost(found, on_gpu) for on_gpu in (False, True))
     cells = []
     for row in select_rows(()):
         result = found.get(row.name)
@@ -141,7 +140,10 @@ def _missing(found: Mapping[str, RowResult]) -> list[str]:
             needs += f" with features {', '.join(name.replace('_', '-') for name in row.features)}"
         times = [
             NONE if rate is None else f"{cost * rate / unit:{digits}}"
-            for rate, unit, digits in ((core, 3600, ",.1f"), (gpu, 60, ",.0f"))
+            for rate, unit, digits in (
+                (_seconds_per_cost(found, row, on_gpu=False), 3600, ",.1f"),
+                (_seconds_per_cost(found, row, on_gpu=True), 60, ",.0f"),
+            )
         ]
         cells.append([f"`{row.name}`", str(seeds), needs, f"{cost:,.0f}", *times])
     if not cells:
@@ -150,15 +152,21 @@ def _missing(found: Mapping[str, RowResult]) -> list[str]:
     return [MISSING, *_markdown(header, cells)]
 
 
-def _seconds_per_cost(found: Mapping[str, RowResult], on_gpu: bool) -> float | None:
-    """Median seconds per 10¹² multiply-adds of the runs on a GPU, or on one core; None where there is none."""
+def _seconds_per_cost(found: Mapping[str, RowResult], of: ReproductionRow, on_gpu: bool) -> float | None:
+    """Seconds per 10¹² multiply-adds of the run with the network nearest in size, on a GPU or a core; None without."""
+
+    def size(row: ReproductionRow) -> float:
+        return 0.0 if row.recipe is None else math.log(get_network(row.recipe.network).megamacs)
+
+    seconds = "seconds_per_epoch" if on_gpu else "cpu_seconds_per_epoch"
     rates = [
-        run["epochs"] * run["seconds_per_epoch" if on_gpu else "cpu_seconds_per_epoch"] / (row.cost / len(row.seeds))
+        (abs(size(row) - size(of)), run["epochs"] * run[seconds] / (row.cost / len(row.seeds)))
         for row in ROWS.values()
         for run in (found[row.name].runs if row.name in found else ())
         if "epochs" in run and bool(run.get("gpus")) == on_gpu
     ]
-    return median(rates) if rates else None
+    nearest = min((distance for distance, _ in rates), default=0.0)
+    return median(rate for distance, rate in rates if distance == nearest) if rates else None
 
 
 def _photos(file: Path) -> list[str]:
