@@ -31,6 +31,8 @@ EVERY: Final = 1
 """Take every N-th frame of a video."""
 FRAME_RATE: Final = 25.0
 """Frames per second of numbered pictures, and of a video or camera that states no rate."""
+FRAME_INTERVAL: Final = 1 / FRAME_RATE
+"""Seconds from frame to frame where that is not known, as before the second frame."""
 MAX_GAP: Final = 3.0
 """Seconds that a face may be hidden and still be the same track."""
 MIN_TRACK: Final = 0.4
@@ -77,6 +79,8 @@ MAX_THREADS: Final = 4
 """Processor threads at most where their number is not given."""
 TOP: Final = 3
 """Number of labels to show per face."""
+FLUSH_SECONDS: Final = 2.0
+"""Seconds between two flushes of files that grow: the most work that a kill loses, besides what is being analysed."""
 SHARD_SIZE: Final = 500
 """Photos per shard of a batch; about ten to twenty seconds of work."""
 EXPORTS = "exports"
@@ -85,6 +89,8 @@ ABSTAIN: Final = 0.0
 """Probability below which a label is shown as uncertain."""
 PORT: Final = 8000
 """TCP port of the service."""
+HOST: Final = "127.0.0.1"
+"""Address that the service listens on: this machine alone."""
 
 TURNED_YAW: Final = 30.0
 """Rotation to a side above which a face is flagged as turned away, degrees."""
@@ -122,6 +128,8 @@ MAX_LABEL_ODDS: Final = 10.0
 
 BOOTSTRAP_SAMPLES: Final = 1000
 """Resamples behind an interval."""
+INTERVAL_LEVEL: Final = 0.95
+"""Probability with which an interval holds the figure."""
 PASTED_FACE_SIDE: Final = 96
 """Side to which faces of a prepared dataset are enlarged in whole pictures, pixels."""
 CALIBRATION_IMAGES: Final = 512

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,12 +29,12 @@ from mien.models.session import open_session
 from mien.networks.catalog import get_network
 from mien.recipes.catalog import RECIPES
 from mien.training.config import HeadSpec, Recipe
+from mien.training.onnx_export import export_program
 from mien.training.run_folder import ENVIRONMENT, load_run
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and ONNX Runtime, as a share of the greatest logit where that is above
 1: some networks take raw pixels and give logits in the hundreds, whose rounding alone is more than this."""
-OPSET = 18
 _log = get_logger(__name__)
 IMAGES = "images"
 """Name of the input of pixels."""
@@ -308,47 +304,11 @@ def to_onnx(
     given = dict(features)
     n = torch.export.Dim("n")
     shapes: dict[str, Any] = {"x": {0: n}} | ({"features": {name: {0: n} for name in given}} if given else {})
-    with _quiet():
-        program = torch.onnx.export(
-            _TupleOutput(module.eval(), heads).eval(),
-            (pixels,),
-            kwargs={"features": given} if given else None,
-            dynamo=True,
-            input_names=[IMAGES, *(FEATURE_PREFIX + name for name in given)],
-            output_names=list(heads),
-            dynamic_shapes=shapes,
-            opset_version=OPSET,
-        )
-    if program is None:
-        raise ExportError("torch could not export this network", code="export-failed")
-    model: onnx.ModelProto = program.model_proto
-    _strip(model)
-    onnx.checker.check_model(model)
-    return model
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Remove what depends on the machine: source paths and stack traces that the exporter adds to nodes."""
-    model.producer_version = ""
-    model.doc_string = ""
-    del model.metadata_props[:]
-    for node in model.graph.node:
-        node.doc_string = ""
-        del node.metadata_props[:]
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter, which prints progress and warns about its internals; errors are still raised."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    return export_program(
+        _TupleOutput(module.eval(), heads).eval(),
+        (pixels,),
+        kwargs={"features": given} if given else None,
+        inputs=[IMAGES, *(FEATURE_PREFIX + name for name in given)],
+        outputs=heads,
+        dynamic_shapes=shapes,
+    )

@@ -9,25 +9,14 @@ and gain the least. Processors with VNNI (x86 since about 2019) or its equivalen
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization import CalibrationDataReader
 
 from mien import defaults
 from mien.datasets.dataset import Dataset
@@ -35,14 +24,13 @@ from mien.errors import DataError, ExportError
 from mien.evaluation.scoring.evaluate import evaluate
 from mien.evaluation.scoring.scored_model import wrap_onnx
 from mien.evaluation.scoring.view_outputs import without_view_outputs
-from mien.files import temporary_folder
 from mien.logger import get_logger
 from mien.models.card import METADATA_KEY
 from mien.models.model import CHUNK, Model
 from mien.training.environment import source_commit
+from mien.training.onnx_export import quantize_content
 from mien.training.resize import resize_images
 
-PERCENTILE = 99.999
 MIN_SHARE = 0.01
 """Share of the multiplications below which a layer stays in float32."""
 _log = get_logger(__name__)
@@ -91,20 +79,14 @@ def quantize(
         raise DataError(f"{data.info.name} has no {split} images to measure ranges on", code="split-missing")
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(images, len(rows))).round().astype(np.int64))]
     crops = resize_images(data.images[rows], card.size, card.n_channels)
-    with temporary_folder() as folder, _quiet():
-        source, prepared, quantized = (folder / f"{name}.onnx" for name in ("source", "prepared", "quantized"))
-        source.write_bytes(content)
-        # shapes are known already; the purpose is to fold constants and batch norms
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        adds = multiply_adds(prepared.read_bytes())
-        small = [name for name, count in adds.items() if count < MIN_SHARE * sum(adds.values())]
-        quantize_static(
-            str(prepared), str(quantized), _CalibrationBatches(model, crops), quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=True, nodes_to_exclude=small,
-            calibrate_method=CalibrationMethod.Percentile, extra_options={"CalibPercentile": PERCENTILE},
-        )  # fmt: skip
-        graph = onnx.load(quantized)
+    small: list[str] = []
+
+    def cheap_layers(prepared: onnx.ModelProto) -> list[str]:
+        adds = multiply_adds(prepared.SerializeToString())
+        small.extend(name for name, count in adds.items() if count < MIN_SHARE * sum(adds.values()))
+        return small
+
+    graph = quantize_content(content, _CalibrationBatches(model, crops), exclude=cheap_layers)
     _log.info("%s in 8 bits, except the layers %s", card.name, ", ".join(small) or "none")
     quantisation = {
         "images": len(rows),
@@ -115,7 +97,6 @@ def quantize(
     }
     training = {**card.training, "quantized": quantisation}
     new_card = replace(card, name=f"{card.name}-int8", scores={}, training=training)
-    del graph.metadata_props[:]
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, new_card.to_json()
     return bytes(graph.SerializeToString(deterministic=True))
@@ -167,15 +148,3 @@ class _CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next batch, None after the last."""
         return next(self._batches, None)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the library, which logs on the root logger and prints."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(disabled)

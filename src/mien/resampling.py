@@ -30,7 +30,8 @@ _NARROW = 1.45
 _CUBIC = -0.75
 _ONE_THREAD = 250_000
 """Multiplications up to which OpenBLAS, which NumPy multiplies with, uses one thread (262,144 by its source)."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in a gray level (ITU-R BT.601)."""
 _STEP_BITS = 5
 _STEPS = 1 << _STEP_BITS
 """Positions of samples per pixel."""
@@ -131,7 +132,7 @@ def to_uint8(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """``(h, w, 3)`` → ``(h, w)`` luma (ITU-R BT.601), 0–255."""
-    return np.asarray(rgb @ _LUMA, np.float32)
+    return np.asarray(rgb @ LUMA, np.float32)
 
 
 def gray(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -350,7 +350,7 @@ def test_an_error_stops_but_keeps(tmp_path: Path, name: str) -> None:
 
 def test_parquet_parts_stay_few_and_groups_even(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "_PART", 100)
-    monkeypatch.setattr(stream, "_ROW_GROUP", 250)
+    monkeypatch.setattr(stream, "ROW_GROUP", 250)
     rows = made_rows(990)
     with ParquetRows(tmp_path / "a.parquet") as writer:
         for i in range(0, 990, 15):

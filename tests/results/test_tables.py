@@ -251,7 +251,7 @@ def test_results_are_taken_one_at_a_time(tmp_path: Path, write) -> None:
 
 
 def test_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_ROW_GROUP", 10)
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
     path = write_parquet((result(3, f"{i}.jpg", seed=i) for i in range(10)), tmp_path / "a.parquet")
     file = pa.parquet.ParquetFile(path)
     assert file.metadata.num_rows == 30

@@ -184,7 +184,7 @@ def test_no_finished_trial_gives_no_recipe(data: Path, tmp_path: Path, monkeypat
 
 
 def test_test_images_are_never_seen(data: Path, tmp_path: Path, trained: list[Recipe]) -> None:
-    from mien.published.recipes.shared import BOTH_TESTS
+    from mien.published.recipes.recipe_parts import BOTH_TESTS
 
     one = search(data, tmp_path / "out", trials=1, images=12, recipe=replace(QUICK, splits=BOTH_TESTS))
     tuning.tune(one)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien import defaults
 from mien.cli.serve import require_packages, run_service
 from mien.errors import MissingExtraError
 
@@ -22,7 +23,6 @@ PAGE_OPTIONS = frozenset(
     }
 )  # fmt: skip
 """Options of ``mien live`` that the service takes as well."""
-_HOST = "127.0.0.1"
 _TAB = "/#camera"
 
 
@@ -60,7 +60,7 @@ def open_camera_page(
             click.echo(f"mien: the browser did not start; open {url}{_TAB}", err=True)
 
     limits, _ = fit_open_files(load_limits(os.environ, {}))
-    access = AccessPolicy(_HOST)
+    access = AccessPolicy(defaults.HOST)
     click.echo("mien: no window, for this Python has no Tk; the page's camera opens in the browser", err=True)
     with contextlib.closing(listen(access, 0)) as listener:
         run_service(

@@ -19,7 +19,7 @@ from mien.datasets import hugging_face as hf
 from mien.datasets.dataset import Dataset, DatasetInfo, split_of
 from mien.datasets.image_codec import CropFunction, decode_at, load_faces, parallel_map
 from mien.datasets.row_location import DAMAGED, RowLocation
-from mien.datasets.text_tables import open_table, read_header, read_rows
+from mien.datasets.text_tables import GET_AGAIN, open_table, read_header, read_rows
 from mien.errors import DataError, MissingFileError
 from mien.files import is_file
 from mien.labels import AGE_BINS, age_bin_names
@@ -37,7 +37,6 @@ CSV_PREFIX = "fairface_label_"
 CSV_COLUMNS = ("file", "age", "gender", "race")
 
 _BLOCK = 256
-_DAMAGE = "the file is damaged, get it again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,7 +199,7 @@ def _rows(file: Path) -> Iterator[tuple[RowLocation, dict[str, str]]]:
     """The rows of a label file, each with its location."""
     for where, row in read_rows(file, CSV_COLUMNS, lambda: f"FairFace's CSV has {','.join(CSV_COLUMNS)}"):
         if any(not row[name] for name in CSV_COLUMNS):
-            raise where.error("an empty or missing cell", advice=_DAMAGE, code=DAMAGED)
+            raise where.error("an empty or missing cell", advice=GET_AGAIN, code=DAMAGED)
         row["file"] = row["file"].replace("\\", "/")
         yield where, row
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
 from mien.datasets.row_location import DAMAGED, RowLocation
+from mien.datasets.text_tables import GET_AGAIN
 from mien.errors import DataError, InputError, MissingFileError
 from mien.labels import FER2013, FERPLUS, FERPLUS_7, FERPLUS_COLUMNS, Taxonomy
 from mien.text import percent
@@ -30,13 +31,12 @@ VOTE_NAMES: tuple[str, ...] = (*FERPLUS.names, *FERPLUS_COLUMNS[len(FERPLUS) :])
 """Names of the vote columns, the emotions in Mien's spelling."""
 
 _EMOTIONS = len(FERPLUS)
-_UNKNOWN, _NOT_A_FACE = FERPLUS_COLUMNS.index("unknown"), FERPLUS_COLUMNS.index("NF")
+_UNKNOWN, NOT_A_FACE_COLUMN = FERPLUS_COLUMNS.index("unknown"), FERPLUS_COLUMNS.index("NF")
 _CONTEMPT = FERPLUS_COLUMNS.index("contempt")
 _MAX_VOTES = 100
 _MIN_ROWS = 500
 _MIN_AGREEMENT = 0.4
 _SOURCE = "get fer2013new.csv from github.com/microsoft/FERPlus"
-_DAMAGE = "the file is damaged, get it again"
 
 NOT_A_FACE = "not a face wins the vote"
 UNKNOWN = "unknown wins the vote"
@@ -97,7 +97,7 @@ def read_votes(path: str | os.PathLike[str]) -> NDArray[np.int8]:
             columns = [header.index(name) for name in FERPLUS_COLUMNS]
             table = [_parse_votes(RowLocation(source, i, i + 1), row, columns) for i, row in enumerate(rows, 1)]
         except csv.Error as error:
-            raise RowLocation(source, line=rows.line_num).error(str(error), advice=_DAMAGE, code=DAMAGED) from None
+            raise RowLocation(source, line=rows.line_num).error(str(error), advice=GET_AGAIN, code=DAMAGED) from None
     if not table:
         raise DataError("no rows below the header", path=source, advice=_SOURCE)
     return np.array(table, np.int8)
@@ -276,7 +276,7 @@ def _crossentropy(counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray
         largest = left.max(axis=1)
         ties = (left == largest[:, None]) & open_[:, None] & (largest > 0)[:, None]
         # the published code leaves the scan at the first of unknown and NF that ties
-        ties[:, _NOT_A_FACE] &= ~ties[:, _UNKNOWN]
+        ties[:, NOT_A_FACE_COLUMN] &= ~ties[:, _UNKNOWN]
         no_emotion = ties[:, _EMOTIONS:].any(axis=1)
         covered += (ties * left).sum(axis=1)
         taken += ties * left
@@ -300,7 +300,7 @@ def _winner(counts: NDArray[np.int32]) -> NDArray[np.str_]:
     reasons = np.full(len(counts), "", _REASON)
     reasons[first == _CONTEMPT] = CONTEMPT
     reasons[first == _UNKNOWN] = UNKNOWN
-    reasons[first == _NOT_A_FACE] = NOT_A_FACE
+    reasons[first == NOT_A_FACE_COLUMN] = NOT_A_FACE
     reasons[counts.sum(axis=1) == 0] = NO_VOTES
     return reasons
 
@@ -321,11 +321,11 @@ def _same_order(dataset: Dataset, votes: NDArray[np.int8]) -> None:
 def _parse_votes(where: RowLocation, cells: list[str], columns: list[int]) -> list[int]:
     if len(cells) <= max(columns):
         reason = f"{len(cells)} columns instead of {max(columns) + 1}"
-        raise where.error(reason, advice=_DAMAGE, code=DAMAGED)
+        raise where.error(reason, advice=GET_AGAIN, code=DAMAGED)
     try:
         votes = [int(cells[column]) for column in columns]
     except ValueError as error:
-        raise where.error(f"votes must be whole numbers ({error})", advice=_DAMAGE, code=DAMAGED) from None
+        raise where.error(f"votes must be whole numbers ({error})", advice=GET_AGAIN, code=DAMAGED) from None
     if min(votes) < 0 or max(votes) > _MAX_VOTES:
-        raise where.error(f"votes must be in 0–{_MAX_VOTES}, got {votes}", advice=_DAMAGE, code=DAMAGED)
+        raise where.error(f"votes must be in 0–{_MAX_VOTES}, got {votes}", advice=GET_AGAIN, code=DAMAGED)
     return votes

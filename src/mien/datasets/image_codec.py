@@ -18,7 +18,7 @@ from mien.errors import DataError, ImageError, InputError
 from mien.geometry import resize
 from mien.media.container_check import check_container
 from mien.media.decoding_cost import check_jpeg_scans, is_jpeg_header
-from mien.media.filetype import HEADER_BYTES
+from mien.media.filetype import HEADER_BYTES, PNG_SIGNATURE
 from mien.media.silence_logs import silence_pillow
 from mien.opencv import cv2
 
@@ -41,7 +41,6 @@ _GRAY = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
 _RGB = (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101])
 _CHUNK = struct.Struct(">I4s")
 """Length and kind of a chunk of a PNG; its content and four more bytes follow."""
-_PNG = b"\x89PNG\r\n\x1a\n"
 _DAMAGE = (
     OSError, SyntaxError, ValueError, RuntimeError, EOFError, LookupError, TypeError, ArithmeticError, struct.error,
     zlib.error,
@@ -222,7 +221,7 @@ def decode_at(location: RowLocation, data: NDArray[np.uint8]) -> NDArray[np.uint
 
 def _stated_pixels(data: NDArray[np.uint8]) -> int:
     """Pixels that the head of an encoded image states, 0 where it is no image."""
-    if data[:8].tobytes() == _PNG:
+    if data[:8].tobytes() == PNG_SIGNATURE:
         return _png_pixels(data.data)
     from PIL import Image
 
@@ -248,7 +247,7 @@ def _png_pixels(data: memoryview) -> int:
     Tens of thousands of these are in a prepared file, and Pillow takes as long as decoding does. OpenCV takes memory
     for what a chunk states before it finds that it cannot be read.
     """
-    at, kind = len(_PNG), b""
+    at, kind = len(PNG_SIGNATURE), b""
     while kind != b"IEND":
         if at + 12 > len(data):
             return 0

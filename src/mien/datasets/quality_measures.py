@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.exact_duplicates import image_ids
+from mien.datasets.ferplus import NOT_A_FACE_COLUMN
 from mien.datasets.image_codec import parallel_map
 from mien.distributions import entropy, vote_shares
 from mien.errors import InputError
-from mien.labels import FERPLUS_COLUMNS
 from mien.opencv import cv2
 
 FaceCheck = Callable[[NDArray[np.uint8]], bool]
 """RGB uint8 ``(h, w, 3)`` → whether a face is detected in it."""
 
-_NOT_A_FACE = FERPLUS_COLUMNS.index("NF")
 _BLOCK = 256
 
 
@@ -37,7 +36,7 @@ def sharpness(dataset: Dataset) -> NDArray[np.float64]:
 
 def not_a_face_votes(dataset: Dataset) -> NDArray[np.float64]:
     """``(n,)`` FER+ votes for "not a face"; `InputError` without votes."""
-    return _votes(dataset)[:, _NOT_A_FACE]
+    return _votes(dataset)[:, NOT_A_FACE_COLUMN]
 
 
 def vote_entropy(dataset: Dataset) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from mien.files import text_encoding
 
 SEPARATORS = (",", ";", "\t", "|")
 """What separates the cells of a row."""
-_DAMAGE = "the file is damaged, get it again"
+GET_AGAIN = "the file is damaged, get it again"
 _LONGEST_LINE = 1 << 16
 _CHUNK = 1 << 20
 
@@ -124,11 +124,11 @@ def read_rows(
                     continue
                 if len(cells) < len(header) or any(cells[len(header) :]):
                     reason = f"{len(cells)} columns instead of {len(header)}"
-                    raise where.error(reason, advice=_DAMAGE, code=DAMAGED)
+                    raise where.error(reason, advice=GET_AGAIN, code=DAMAGED)
                 yield where, dict(zip(header, cells, strict=False))
         except csv.Error as error:
             where = RowLocation(path, line=reader.line_num + 1)
-            raise where.error(str(error), advice=_DAMAGE, code=DAMAGED) from None
+            raise where.error(str(error), advice=GET_AGAIN, code=DAMAGED) from None
 
 
 class _Unclosed(io.RawIOBase):

@@ -17,7 +17,7 @@ SIDE = 48
 """Pixels of a crop's side."""
 REACH = 1.25
 """Side of the crop over the longer side of the box."""
-_MIRROR = (1, 0, 2, 4, 3)
+MIRROR = (1, 0, 2, 4, 3)
 """Order of the five points in a mirrored picture."""
 
 Forward = Callable[[NDArray[np.uint8]], Floats]
@@ -52,7 +52,7 @@ def refine(
         outputs = forward(crops)
     else:
         both = forward(np.concatenate([crops, crops[:, :, ::-1]]))
-        outputs, mirrored = both[: len(crops)], both[len(crops) :].reshape(-1, 5, 2)[:, list(_MIRROR)]
+        outputs, mirrored = both[: len(crops)], both[len(crops) :].reshape(-1, 5, 2)[:, list(MIRROR)]
         back = (mirrored * np.array([-1, 1], np.float32)).reshape(-1, 10)
         outputs = np.asarray((outputs + back) / 2, np.float32)
     points = points_in_picture(outputs, np.concatenate(matrices))

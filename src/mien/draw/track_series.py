@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.results.track import Episode
 from mien.results.video import VideoReport
 
 Float = NDArray[np.float64]
-_LATE = 3.0
+GAP_STEPS = 3.0
 """A frame that comes this many usual steps after the previous one leaves a gap."""
 
 
@@ -116,8 +117,8 @@ def series_by_track(report: VideoReport, head: str | None = None) -> dict[int, T
     _, where, ordinal = np.unique(records["frame"], return_index=True, return_inverse=True)
     times = np.asarray(records["time"][where], np.float64)
     steps = np.diff(times)
-    usual = float(np.median(steps)) if len(steps) else 0.04
-    late = np.append(steps > _LATE * usual, True)
+    usual = float(np.median(steps)) if len(steps) else defaults.FRAME_INTERVAL
+    late = np.append(steps > GAP_STEPS * usual, True)
     ends = np.append(np.where(late[:-1], times[:-1] + usual, times[1:]), times[-1:] + usual)
     order = np.argsort(records["track"], kind="stable")
     numbers = records["track"][order]
@@ -150,7 +151,7 @@ def time_span(report: VideoReport) -> tuple[float, float]:
     if not len(times):
         return 0.0, max([1.0, *ends])
     start = float(times.min())
-    return start, max([float(times.max()), start + report.coverage.seconds, start + 0.04, *ends])
+    return start, max([float(times.max()), start + report.coverage.seconds, start + defaults.FRAME_INTERVAL, *ends])
 
 
 def scene_cut_times(report: VideoReport) -> list[float]:

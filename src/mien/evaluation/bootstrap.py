@@ -17,7 +17,7 @@ from mien import defaults
 from mien.evaluation.metrics import ECE_BINS, in_top_k, kl_divergence
 from mien.evaluation.predictions import HeadPredictions
 
-SAMPLES, LEVEL, SEED = defaults.BOOTSTRAP_SAMPLES, 0.95, 0
+SAMPLES, LEVEL, SEED = defaults.BOOTSTRAP_SAMPLES, defaults.INTERVAL_LEVEL, 0
 _CELLS = 4_000_000
 """Numbers in a block of resamples at most: bounds memory on large test sets."""
 

@@ -30,7 +30,6 @@ from mien.text import NONE
 Float = NDArray[np.float64]
 FEW_BLOCKS = 20
 """Blocks below which the intervals of a bootstrap are too narrow to rely on."""
-_LEVEL = 0.95
 _MOST_BLOCKS, _MOST_COUNTS = 200_000, 10_000_000
 """Blocks of all tiers, and counts in memory at once."""
 _SHORT = 0.002
@@ -503,7 +502,7 @@ def _estimate(values: Float) -> Estimate:
     known = values[1:][~np.isnan(values[1:])]
     if math.isnan(values[0]) or not len(known):
         return Estimate(float(values[0]), math.nan, math.nan)
-    low, high = np.quantile(known, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    low, high = np.quantile(known, [(1 - defaults.INTERVAL_LEVEL) / 2, (1 + defaults.INTERVAL_LEVEL) / 2])
     return Estimate(float(values[0]), float(low), float(high))
 
 

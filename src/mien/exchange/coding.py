@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
+from mien.draw.track_series import GAP_STEPS
 from mien.errors import DataError
 from mien.results.face_columns import Records
 from mien.results.video import VideoReport
@@ -20,8 +22,6 @@ from mien.results.video import VideoReport
 Float = NDArray[np.float64]
 _LONGEST = 1e9
 """Seconds: no recording is longer."""
-_LATE = 3.0
-"""A frame that comes this many usual steps after the one before does not continue it."""
 _FUZZ = 1e-6
 """Of a time step: what is left of rounding errors."""
 
@@ -174,7 +174,7 @@ def span(report: VideoReport) -> tuple[float, float]:
     if not len(times):
         return 0.0, 0.0
     rate = frame_rate(report.rows.records)
-    last = float(times[-1]) + (1 / rate if rate else 0.04)
+    last = float(times[-1]) + (1 / rate if rate else defaults.FRAME_INTERVAL)
     return float(times[0]), max([last, *(track.end for track in report.tracks)])
 
 
@@ -193,15 +193,15 @@ def _runs(rows: Records, head: str, labels: tuple[str, ...], times: Float, end: 
     rows = rows[~np.isnan(rows[head]).any(axis=1)]
     if not len(rows):
         return
-    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else defaults.FRAME_INTERVAL
     at = np.searchsorted(times, rows["time"])
     after = np.append(times, end)[at + 1]
-    stops = np.minimum(after, rows["time"] + _LATE * usual)
+    stops = np.minimum(after, rows["time"] + GAP_STEPS * usual)
     steps = np.diff(rows["time"])
     best = rows[head].argmax(axis=1)
     first = 0
     for i in range(1, len(rows) + 1):
-        if i < len(rows) and best[i] == best[first] and steps[i - 1] <= _LATE * usual + _FUZZ:
+        if i < len(rows) and best[i] == best[first] and steps[i - 1] <= GAP_STEPS * usual + _FUZZ:
             continue
         yield Interval(float(rows["time"][first]), float(stops[i - 1]), labels[int(best[first])])
         first = i

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mien import defaults
 from mien.csv_cells import csv_cells, csv_text
 from mien.errors import DataError
 from mien.exchange.coding import Coding, Interval, Tier, ceil_time, subject_name
@@ -95,7 +96,7 @@ def _tiers_of_rows(
     rows: Sequence[Mapping[str, str]], names: Mapping[str, str], stable: Sequence[str]
 ) -> Iterator[Tier]:
     times = sorted({float(row[names["time"]]) for row in rows})
-    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.04
+    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else defaults.FRAME_INTERVAL
     ends = dict(zip(times, [*times[1:], times[-1] + step], strict=True))
     for track in dict.fromkeys(row[names["track"]] for row in rows if row[names["track"]]):
         mine = [row for row in rows if row[names["track"]] == track]

@@ -23,13 +23,12 @@ from mien.models.model import Model
 from mien.models.preprocessing import normalize
 from mien.networks.catalog import get_network
 from mien.recipes.catalog import trained_network
+from mien.training.onnx_export import WEIGHT_PREFIX
 
 TOLERANCE = 1e-4
 """Greatest difference of a logit between the rebuilt network and ONNX Runtime, as a share of the greatest logit where
 that is above 1, as for exports."""
 _IMAGES = 8
-_PREFIX = "module."
-"""Prefix of the exporter in the names of a network's weights."""
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -59,7 +58,7 @@ def rebuild_network(content: bytes, name: str) -> tuple[Card, str, nn.Module]:
         raise _not_rebuilt(name, str(error)) from error
     module = row.build({head.name: len(head.labels) for head in card.heads})
     weights = {
-        entry.name.removeprefix(_PREFIX): torch.from_numpy(np.array(numpy_helper.to_array(entry)))
+        entry.name.removeprefix(WEIGHT_PREFIX): torch.from_numpy(np.array(numpy_helper.to_array(entry)))
         for entry in onnx.load_from_string(content).graph.initializer
     }
     try:

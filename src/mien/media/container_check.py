@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from mien.errors import ImageError, ImageTooLargeError
 from mien.media.decoding_cost import COMPLEX, is_jpeg_header
+from mien.media.filetype import PNG_SIGNATURE
 
 MAX_PARTS = 20_000
 """Chunks of a PNG, segments of a JPEG before its first scan, blocks of a GIF before its picture; 1 to 5 µs each."""
@@ -33,12 +34,13 @@ MAX_TAG_FRACTIONS = 1_000
 _CHUNK = struct.Struct(">I4s")
 _BYTES_PER_CHUNK = 1024
 """Bytes of pixels for which a PNG may have one more chunk; encoders write 4 KiB or more at a time."""
-_PNG, _ICON = b"\x89PNG\r\n\x1a\n", b"\0\0\1\0"
+_ICON = b"\0\0\1\0"
 _BYTE_TYPES, _FRACTION_TYPES = frozenset({1, 2, 6, 7}), frozenset({5, 10})
 _TYPE_BYTES = {4: 4, 5: 8, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _TIFF, _MAX_EXIF = re.compile(rb"II\*\0|MM\0\*"), 100
 _MAX_HEADER = 65_536
-_COMMENT = re.compile(rb"#[^\n\r]*")
+COMMENT = re.compile(rb"#[^\n\r]*")
+"""A comment in the head of a PPM or PGM file."""
 _TILE_BYTES = 14
 """Bytes of an empty tile."""
 _CODESTREAM = b"\xff\x4f\xff\x51"
@@ -59,7 +61,7 @@ def check_container(head: bytes, stream: BinaryIO) -> None:
         stream.seek(0)
         if is_jpeg_header(head):
             _check_jpeg(stream)
-        elif head.startswith(_PNG):
+        elif head.startswith(PNG_SIGNATURE):
             _check_png(stream)
         elif head.startswith(b"GIF8"):
             _check_gif(stream)
@@ -118,7 +120,7 @@ def _check_jpeg(stream: BinaryIO) -> None:
 
 def _check_png(stream: BinaryIO, start: int = 0) -> None:
     """The number of chunks of the PNG that begins at ``start``."""
-    stream.seek(start + len(_PNG))
+    stream.seek(start + len(PNG_SIGNATURE))
     allowed, kind = float(MAX_PARTS), b""
     while kind != b"IEND":
         length, kind = _CHUNK.unpack(stream.read(_CHUNK.size))
@@ -144,7 +146,7 @@ def _check_icon(head: bytes, stream: BinaryIO) -> None:
     for _, at in struct.iter_unpack("<8xII", entries[: len(entries) // 16 * 16]):
         stream.seek(at)
         start = stream.read(24)
-        if not start.startswith(_PNG) or len(start) < 24:
+        if not start.startswith(PNG_SIGNATURE) or len(start) < 24:
             continue
         width, height = struct.unpack_from(">II", start, 16)
         if max(width, height) > MAX_ICON_SIDE:
@@ -215,7 +217,7 @@ def _check_tiff(stream: BinaryIO, start: int = 0) -> None:
 
 
 def _check_ppm(stream: BinaryIO) -> None:
-    words = len(_COMMENT.sub(b" ", stream.read(_MAX_HEADER)).split(maxsplit=4))
+    words = len(COMMENT.sub(b" ", stream.read(_MAX_HEADER)).split(maxsplit=4))
     if words < 4 and len(stream.read(1)):
         raise _too_complex(f"has a header of more than {_MAX_HEADER:,} bytes", limit=_MAX_HEADER)
 

@@ -13,6 +13,7 @@ import struct
 from typing import BinaryIO
 
 from mien.errors import ImageError
+from mien.media.filetype import PNG_SIGNATURE
 
 COMPLEX, VIDEO_COMPLEX = "image-too-complex", "video-too-complex"
 """Codes of the errors of pictures and videos that would take, or have taken, too long or too much memory to decode."""
@@ -31,7 +32,7 @@ _MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
 _FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]...(....)", re.DOTALL)
 _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START, _SCAN, _END = 0xD8, 0xDA, 0xD9
-_PNG, _PNG_HEADER, _WEBP_ANIMATION = b"\x89PNG\r\n\x1a\n", 33, 0x02
+_PNG_HEADER, _WEBP_ANIMATION = 33, 0x02
 _HEAD_BYTES = 40
 """Bytes from the start of a file that hold the size of its picture."""
 # seconds at most, measured on pictures that take longest and doubled; each pixel includes 20 ns for a colour profile
@@ -60,7 +61,7 @@ def max_decoding_seconds(stream: BinaryIO) -> float:
     if is_jpeg_header(head):
         pixels, passed = check_jpeg_scans(stream)
         return _JPEG_PIXEL * pixels + _SCAN_PIXEL * passed + _JPEG_BYTE * size
-    if head.startswith(_PNG) and len(head) >= _PNG_HEADER:
+    if head.startswith(PNG_SIGNATURE) and len(head) >= _PNG_HEADER:
         width, height, depth = struct.unpack_from(">IIB", head, 16)
         return float(_PNG_PIXEL * width * height * max(1, depth // 8) + _PNG_BYTE * size)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP" and len(head) == _HEAD_BYTES:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+"""First bytes of a PNG."""
 HEADER_BYTES = 512
 """Bytes from the start of a file that the functions here need."""
 

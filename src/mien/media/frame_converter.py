@@ -25,6 +25,8 @@ _LIMITED, _FULL = 1, 2
 _PQ, _HLG = 16, 18
 _SQUARE_TOLERANCE = 0.01
 """Sample aspect ratios this near to 1 are rounding of an encoder."""
+ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
+"""EXIF's number of an orientation → degrees clockwise, without the mirroring of some."""
 _MAX_ASPECT = 8
 """Sample aspect ratios above this, or below its reciprocal, are damage."""
 

@@ -14,7 +14,7 @@ from mien.extras import require_extra
 from mien.media.connection import ConnectionLostError, ReceivedFrame
 from mien.media.decoding_cost import is_costly_jpeg_packet
 from mien.media.demuxer import MAX_FRAME_PIXELS, best_video_stream, codec_name
-from mien.media.frame_converter import FrameConverter
+from mien.media.frame_converter import ROTATIONS, FrameConverter
 from mien.media.silence_logs import silence_ffmpeg
 
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "srt"})
@@ -25,7 +25,6 @@ _BURSTY = frozenset({"hls", "dash"})
 """Formats that send several seconds at once."""
 _CONNECT_TIMEOUT = 15.0
 """Seconds that an address has to answer, at least."""
-_ROTATIONS = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
 class NetworkStream:
@@ -128,7 +127,7 @@ class NetworkStream:
     def _received(self, frame: Any) -> ReceivedFrame:
         if frame.is_corrupt:
             return ReceivedFrame(None, None)
-        self.rotation = _ROTATIONS.get(self._converter.orientation(frame), 0)
+        self.rotation = ROTATIONS[self._converter.orientation(frame)]
         has_timestamp = self._has_clock and frame.pts is not None
         timestamp = float(frame.pts * self._stream.time_base) if has_timestamp else None
         try:

@@ -19,7 +19,7 @@ from mien.errors import VideoError, display_path
 from mien.extras import require_extra
 from mien.media.demuxer import VideoDemuxer, VideoPacket, codec_name
 from mien.media.filetype import HEADER_BYTES, diagnose_unreadable_video, is_image_header
-from mien.media.frame_converter import FrameConverter
+from mien.media.frame_converter import ROTATIONS, FrameConverter
 from mien.media.silence_logs import silence_ffmpeg
 from mien.media.source import SourceInfo
 from mien.media.unreadable_video import encrypted, encryption_error, no_decodable_frame, not_a_video, read_header
@@ -31,7 +31,6 @@ _MAX_PACKETS, _MAX_PACKET_BYTES = 64, 64 << 20
 """Packets, and bytes of them, that are read."""
 _MAX_SECONDS = 48 * 3600.0
 """Length above which a header is damaged."""
-_ROTATIONS = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _STATES_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf"})
 """Containers that state their length; FFmpeg guesses that of others from what it finds."""
@@ -178,7 +177,7 @@ def _probe(given: str, head: bytes, demuxer: VideoDemuxer) -> VideoProbe:
         rate=rate,
         frames=(declared if exact else None) or (round(seconds * rate) if seconds and rate else None),
         seconds=seconds,
-        rotation=_ROTATIONS[converter.orientation(first)],
+        rotation=ROTATIONS[converter.orientation(first)],
         codec=codec_name(stream),
         has_audio=has_audio,
     )

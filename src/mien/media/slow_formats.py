@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.extras import require_extra
+from mien.media.container_check import COMMENT
 from mien.media.silence_logs import silence_ffmpeg
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-_COMMENT = re.compile(rb"#[^\n\r]*")
 _NOT_A_NUMBER, _TOO_LONG, _NOT_A_BIT = re.compile(rb"[^0-9\s]"), re.compile(rb"[0-9]{10}"), re.compile(rb"[^01\s]")
 _QOI_END = b"\0" * 7 + b"\1"
 _BMP_HEADER = struct.Struct("<2sIHHI")
@@ -49,7 +49,7 @@ def _plain_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Image.Image:
     from PIL import Image
 
     stream.seek(image.tile[0].offset)
-    text = _COMMENT.sub(b" ", stream.read())
+    text = COMMENT.sub(b" ", stream.read())
     if image.mode == "1":
         if found := _NOT_A_BIT.search(text):
             raise ValueError(f"{found[0]!r} among the pixels")

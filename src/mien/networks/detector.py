@@ -23,7 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STRIDES = (8, 16, 32)
+from mien.detect.single_shot import STRIDES
+
 CHANNELS = 15
 """Channels per cell: score, four distances, five points."""
 PIXEL_MEAN, PIXEL_SCALE = 128.0, 128.0

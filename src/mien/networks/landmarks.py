@@ -13,7 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-SIDE = 48
+from mien.detect.landmark_refinement import SIDE
+
 MEAN_POINTS = ((-0.145, -0.09), (0.145, -0.09), (0.0, 0.08), (-0.115, 0.215), (0.115, 0.215))
 """The five points of an average face in its crop: the first guess."""
 

@@ -397,7 +397,7 @@ class Analyzer:
         smoothing: SmoothingOptions | None = None,
         *,
         live: bool = False,
-        interval: float = 0.04,
+        interval: float = defaults.FRAME_INTERVAL,
     ) -> VideoPipeline:
         """New stages for one video, for `resume`.
 

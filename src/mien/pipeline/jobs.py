@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mien import defaults
 from mien.csv_cells import csv_cells, csv_text
 from mien.draw.blur import Blur
 from mien.draw.overview_page import OVERVIEW_FILES, write_overview
@@ -52,8 +53,6 @@ from mien.tracking.options import TrackingOptions
 if TYPE_CHECKING:
     from mien.draw.annotated_video import AnnotatedVideo
 
-FLUSH_SECONDS = 2.0
-"""Seconds between two flushes: the most work that a kill loses, besides the frames being analysed."""
 _EXPORT_ROOM = 64
 """Bytes that formats add to the name of a video."""
 MAX_TIMELINES = 40
@@ -178,7 +177,7 @@ class VideoJob:
         tracking: TrackingOptions | None = None,
         smoothing: SmoothingOptions | None = None,
         resume: bool = False,
-        flush_seconds: float = FLUSH_SECONDS,
+        flush_seconds: float = defaults.FLUSH_SECONDS,
         decoders: DecoderPool | None = None,
         tables: Sequence[RowWriter] | None = None,
     ) -> None:

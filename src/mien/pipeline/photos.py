@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mien import defaults
 from mien.draw.blur import Blur
 from mien.errors import InputError, MienError, OutputError
 from mien.files import (
@@ -46,8 +47,6 @@ from mien.signals import defer_interrupts
 
 BATCH = 16
 """Pictures in memory at once."""
-FLUSH_SECONDS = 2.0
-"""Seconds between two flushes: the most work that a kill loses, besides the pictures being analysed."""
 PROGRESS = ".progress"
 """End of the name of the file that lists the pictures of an unfinished run."""
 _VERSION = 1
@@ -140,7 +139,7 @@ class PhotoJob:
         resume: bool = False,
         load: Callable[[Path], Frame] | None = None,
         decoders: DecoderPool | None = None,
-        flush_seconds: float = FLUSH_SECONDS,
+        flush_seconds: float = defaults.FLUSH_SECONDS,
     ) -> None:
         self._analyzer, self._photos, self._outputs = analyzer, list(photos), outputs
         self._load, self._flush_seconds = load or self._load_image, flush_seconds

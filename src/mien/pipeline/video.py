@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import defaults
 from mien.detect.detector import Detector
 from mien.media.frame import Frame
 from mien.media.read_ahead import ReadAhead
@@ -76,7 +77,7 @@ class VideoPipeline:
         *,
         flip: bool = False,
         live: bool = False,
-        interval: float = 0.04,
+        interval: float = defaults.FRAME_INTERVAL,
     ) -> None:
         self._detector, self._models, self._flip = detector, models, flip
         self._tracking = tracking or TrackingOptions()

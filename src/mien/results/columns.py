@@ -20,6 +20,8 @@ from mien.errors import InputError
 Dtype = Literal["string", "category", "int32", "int64", "float64", "bool"]
 """Type of a column's values; a category is a string with few different values."""
 T = TypeVar("T")
+ROW_GROUP = 65_536
+"""Rows of a row group in Parquet files."""
 _NOT_IN_NAMES = re.compile(r"\W+")
 
 

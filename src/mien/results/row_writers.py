@@ -36,7 +36,7 @@ from mien.files import (
 )
 from mien.models.card import Head
 from mien.models.sets import SetRule
-from mien.results.columns import Column, arrow_schema, csv_values, flat_values
+from mien.results.columns import ROW_GROUP, Column, arrow_schema, csv_values, flat_values
 from mien.results.face_columns import FaceTable, face_objects, mixed_columns
 from mien.results.video import frame_object, json_line
 
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 _NO_ROWS = FaceTable.empty({}, None, video=True)
 """The table whose columns a file without rows has."""
 _CHUNK = 1 << 20
-_PART, _ROW_GROUP = 4_096, 65_536
-"""Rows of a Parquet part, the most that a flush writes again, and of a row group of the joined file."""
+_PART = 4_096
+"""Rows of a Parquet part, the most that a flush writes again."""
 _START_AGAIN = "start the run again, without --resume"
 
 
@@ -327,10 +327,10 @@ class ParquetRows(RowWriter):
                 pending: list[Any] = []
                 for table in tables:
                     pending.append(table)
-                    if sum(len(part) for part in pending) >= _ROW_GROUP:
+                    if sum(len(part) for part in pending) >= ROW_GROUP:
                         whole = pa.concat_tables(pending)
-                        writer.write_table(whole.slice(0, _ROW_GROUP).unify_dictionaries())
-                        pending = [whole.slice(_ROW_GROUP)]
+                        writer.write_table(whole.slice(0, ROW_GROUP).unify_dictionaries())
+                        pending = [whole.slice(ROW_GROUP)]
                 if rest := [part for part in pending if len(part)]:
                     writer.write_table(pa.concat_tables(rest).unify_dictionaries())
             stream.flush()

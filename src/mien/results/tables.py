@@ -17,12 +17,9 @@ from pathlib import Path
 from mien.csv_cells import cell_text
 from mien.errors import InputError, MissingExtraError
 from mien.files import atomic_path, output_file, refuse_inputs
-from mien.results.columns import arrow_schema
+from mien.results.columns import ROW_GROUP, arrow_schema
 from mien.results.face_columns import FaceTable, Heads, face_columns
 from mien.results.faces import Faces
-
-_ROW_GROUP = 65_536
-"""Rows of a Parquet row group."""
 
 
 def write_csv(results: Iterable[Faces], path: str | os.PathLike[str]) -> Path:
@@ -108,7 +105,7 @@ def _to_parquet(heads: Heads, tables: Iterator[FaceTable], target: Path | io.Byt
         for table in tables:
             pending.append(pa.Table.from_pydict(table.to_columns(), schema=schema))
             rows += len(table)
-            if rows >= _ROW_GROUP:
+            if rows >= ROW_GROUP:
                 writer.write_table(pa.concat_tables(pending).unify_dictionaries())
                 pending, rows = [], 0
         if pending:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mien import defaults
 from mien.errors import InputError, MissingFileError
 
 KEY_VARIABLE = "MIEN_SERVE_KEY"
@@ -44,7 +45,7 @@ class AccessPolicy:
         True
     """
 
-    host: str = "127.0.0.1"
+    host: str = defaults.HOST
     key: str | None = None
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class AccessPolicy:
         if self.key is None and not self.is_loopback and not self.insecure_no_key:
             raise InputError(
                 f"{self.host} can be reached by others, so it needs a key",
-                advice=f"give --key-file FILE or {KEY_VARIABLE}, or listen on 127.0.0.1; "
+                advice=f"give --key-file FILE or {KEY_VARIABLE}, or listen on {defaults.HOST}; "
                 "--insecure-no-key goes without one",
             )
         for origin in self.allow_origins:

@@ -24,7 +24,7 @@ from mien.exchange.deepface_fer import to_deepface
 from mien.server.clients import client_address
 from mien.server.engine import PhotoRequest
 from mien.server.json_structure import check_json_structure
-from mien.server.problems import ProblemError
+from mien.server.problems import DEEPFACE_STATUSES, ProblemError
 from mien.server.service import ServiceState, service_state
 from mien.server.uploads import (
     decode_base64,
@@ -41,8 +41,6 @@ router = APIRouter(tags=["deepface"])
 
 _ACTIONS = ("age", "gender", "emotion", "race")
 """What deepface predicts, and does by default."""
-_OWN_STATUSES = frozenset({413, 415, 422})
-"""Statuses of problems with the content of a request, for which deepface answers 400."""
 _NO_PHOTO = frozenset({"image-missing", "media-type", "form-malformed", "json-malformed"})
 """Codes of problems that deepface answers with the key ``exception``."""
 _Form = tuple[dict[str, Any], bytes | None]
@@ -119,7 +117,7 @@ async def analyze(request: Request) -> JSONResponse:
         )
     except ProblemError as problem:
         problem.extensions["exception" if problem.code in _NO_PHOTO else "error"] = problem.detail
-        if problem.status in _OWN_STATUSES:
+        if problem.status in DEEPFACE_STATUSES:
             problem.kind = replace(problem.kind, status=400)
         raise
     return JSONResponse(answer)

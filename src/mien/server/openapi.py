@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mien.server.clients import CHOSEN_ID, OWNER_HEADER
-from mien.server.problems import MEDIA_TYPE, PROBLEM_TYPES, ProblemError
+from mien.server.problems import DEEPFACE_STATUSES, MEDIA_TYPE, PROBLEM_TYPES, ProblemError
 from mien.server.v1.schemas import ProblemDetails
 
 _EVERY = ("head-malformed", "head-too-large", "head-slow", "host-unknown", "internal")
@@ -47,8 +47,6 @@ OPERATION_PROBLEMS: Mapping[str, tuple[str, ...]] = {
 }
 """Operation → codes of problems beyond those that every operation has."""
 _DEEPFACE = "analyzeAsDeepface"
-_DEEPFACE_STATUSES = frozenset({413, 415, 422})
-"""Statuses in whose place deepface's operation answers 400."""
 _BY_OWNER = frozenset({"uploadVideo", "listVideos", "deleteVideos"})
 _CLIENT_ERROR, _SERVER_ERROR = "the request cannot be answered", "not now, or not at all"
 WILDCARDS: dict[int | str, dict[str, Any]] = {
@@ -109,7 +107,7 @@ def _by_status(codes: Collection[str], deepface: bool) -> dict[int, list[str]]:
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in dict.fromkeys(codes):
         status = PROBLEM_TYPES[code].status
-        by_status[400 if deepface and status in _DEEPFACE_STATUSES else status].append(code)
+        by_status[400 if deepface and status in DEEPFACE_STATUSES else status].append(code)
     return by_status
 
 

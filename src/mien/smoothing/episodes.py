@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.results.track import Episode
-
-_FUZZ = 1e-9
+from mien.smoothing.options import TIME_TOLERANCE
 
 
 @dataclass(slots=True)
@@ -43,8 +42,8 @@ class EpisodeLog:
     __slots__ = ("_bridge", "_fixed", "_open", "_shortest", "_stretches")
 
     def __init__(self, *, shortest: float, bridge: float) -> None:
-        self._shortest = shortest - _FUZZ
-        self._bridge = bridge + _FUZZ
+        self._shortest = shortest - TIME_TOLERANCE
+        self._bridge = bridge + TIME_TOLERANCE
         self._stretches: list[_Stretch] = []
         self._fixed = 0  # number of stretches that cannot change any more
         self._open = False

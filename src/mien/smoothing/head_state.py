@@ -14,10 +14,9 @@ from mien.errors import InputError
 from mien.models.card import Head
 from mien.results.track import TrackPrediction, Vote
 from mien.smoothing.episodes import EpisodeLog
-from mien.smoothing.options import SmoothingOptions
+from mien.smoothing.options import TIME_TOLERANCE, SmoothingOptions
 from mien.smoothing.voting import MajorityVote
 
-_FUZZ = 1e-9
 LEAD = 0.1
 """Lead of pooled probability with which another label of an ordered head becomes the most probable one."""
 MIN_PROBABILITY = 1e-4
@@ -187,7 +186,7 @@ class NominalState:
         most = max(filtered)
         leader = filtered.index(most)
         if self.label < 0:
-            if self._seconds >= options.settle - _FUZZ:
+            if self._seconds >= options.settle - TIME_TOLERANCE:
                 self.label, self._held = leader, 0.0
             return
         self._held += seconds
@@ -195,8 +194,8 @@ class NominalState:
             self._behind = None
             return
         self._behind = 0.0 if self._behind is None else self._behind + seconds
-        leads = most - filtered[self.label] >= options.margin or self._behind >= options.hold - _FUZZ
-        if leads and self._held >= options.min_label - _FUZZ:
+        leads = most - filtered[self.label] >= options.margin or self._behind >= options.hold - TIME_TOLERANCE
+        if leads and self._held >= options.min_label - TIME_TOLERANCE:
             self.label, self._behind, self._held = leader, None, 0.0
 
 

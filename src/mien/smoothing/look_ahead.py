@@ -15,17 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from mien import defaults
 from mien.errors import InputError
 from mien.models.card import Head
 from mien.results.faces import Faces
 from mien.results.faces_state import faces_from_state, faces_to_state
 from mien.results.track import Track
 from mien.smoothing.head_state import Estimate
-from mien.smoothing.options import SmoothingOptions
+from mien.smoothing.options import TIME_TOLERANCE, SmoothingOptions
 from mien.smoothing.segmentation import LabelPrice, best_labels
 from mien.smoothing.smoother import SmoothedFaces, Smoother, check_faces, distributions, frame_weights
-
-_FUZZ = 1e-9
 
 
 @dataclass(slots=True)
@@ -160,7 +159,7 @@ class LookAheadSmoother:
         heads: Mapping[str, Head],
         options: SmoothingOptions | None = None,
         *,
-        interval: float = 0.04,
+        interval: float = defaults.FRAME_INTERVAL,
         max_interval: float = 1.0,
     ) -> None:
         self._heads = dict(heads)
@@ -209,7 +208,7 @@ class LookAheadSmoother:
         self._current, self._time = tracks, time
         self._waiting.append(_Waiting(frame_index, time, faces, tuple(int(track) for track in ended)))
         ready = []
-        while self._waiting and time - self._waiting[0].time >= self._options.look_ahead - _FUZZ:
+        while self._waiting and time - self._waiting[0].time >= self._options.look_ahead - TIME_TOLERANCE:
             ready.append(self.release())
         return ready
 

@@ -13,6 +13,8 @@ from mien.errors import InputError
 
 FLAGGED = ("keep", "weigh", "leave-out")
 """Values of `SmoothingOptions.flagged`."""
+TIME_TOLERANCE = 1e-9
+"""Seconds by which rounding errors may keep a sum of times below a limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_FUZZ = 1e-9
+from mien.smoothing.options import TIME_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class _Search:
         credit: Sequence[float],
     ) -> None:
         self._k, self._before, self._price, self._credit = len(credit), before, price, credit
-        self._least = price.least - _FUZZ
+        self._least = price.least - TIME_TOLERANCE
         self._times = [0.0]
         self._sums = [[0.0] * self._k]  # of each label alone
         for row, seconds in zip(rows, lengths, strict=True):

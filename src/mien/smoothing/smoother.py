@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.defaults import FLAGGED_WEIGHT
+from mien import defaults
 from mien.errors import InputError
 from mien.models.card import Head
 from mien.results.faces import Faces
@@ -87,7 +87,7 @@ class Smoother:
         heads: Mapping[str, Head],
         options: SmoothingOptions | None = None,
         *,
-        interval: float = 0.04,
+        interval: float = defaults.FRAME_INTERVAL,
         max_interval: float = 1.0,
     ) -> None:
         for name, value in (("interval", interval), ("max_interval", max_interval)):
@@ -278,7 +278,7 @@ def check_faces(faces: Faces, heads: Mapping[str, Head]) -> list[int]:
 
 def frame_weights(faces: Faces, flagged: str) -> list[float]:
     """Weight of this frame for each face, 0 to 1: 1, or by `SmoothingOptions.flagged` where the face is flagged."""
-    weight = {"keep": 1.0, "weigh": FLAGGED_WEIGHT, "leave-out": 0.0}[flagged]
+    weight = {"keep": 1.0, "weigh": defaults.FLAGGED_WEIGHT, "leave-out": 0.0}[flagged]
     if weight == 1.0 or not len(faces):
         return [1.0] * len(faces)
     return [weight if one else 1.0 for one in faces.flagged.tolist()]

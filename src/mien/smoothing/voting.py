@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mien.results.track import NO_VOTE, Vote
+from mien.smoothing.options import TIME_TOLERANCE
 
 Z = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
@@ -35,7 +36,6 @@ MAX_BLOCKS = 32
 """A vote without a window merges its blocks in pairs when it has this many, so its memory is bounded."""
 PRIOR = 0.1
 """Weight of the prior D: seconds of frames, each of them times the variance s (1 − s) of a vote."""
-_FUZZ = 1e-9
 
 
 def wilson(share: float, n: float, z: float = Z) -> tuple[float, float]:
@@ -103,7 +103,7 @@ class MajorityVote:
         """Remove the votes that have left the window at this time."""
         if self._window is None:
             return
-        oldest, votes = now - self._window + _FUZZ, self._votes
+        oldest, votes = now - self._window + TIME_TOLERANCE, self._votes
         while votes and votes[0][0] <= oldest:
             _, label, seconds = votes.popleft()
             self._n -= 1

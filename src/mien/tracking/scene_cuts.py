@@ -23,6 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.resampling import LUMA
 
 Floats = NDArray[np.float32]
 
@@ -51,7 +52,6 @@ MEMORY = 3
 """Number of frames that a new one is compared with: the end of a flash or of a broken frame is no cut."""
 SETTLE = 2
 """Frames after a cut that are no other cut: a flash may light the first ones."""
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 BINS = 12
 """Bins of a color histogram along each of its two axes."""
 DARK = 30.0

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from mien.errors import InputError, MissingFileError
 from mien.training.batch_norms import FoldedNorm, unfold
+from mien.training.onnx_export import WEIGHT_PREFIX
 
-_PREFIX = "module."
 _HEADS = "heads."
 _RIDGE = 1.0
 """Weight of the mean square of a head's weights beside the cross-entropy."""
@@ -41,7 +41,7 @@ def load_exported(module: nn.Module, path: Path, images: Tensor) -> None:
         raise MissingFileError("no such file", path=path, advice="give a model that `mien export` wrote")
     try:
         graph = onnx.load(path).graph
-        stored = {one.name.removeprefix(_PREFIX): numpy_helper.to_array(one) for one in graph.initializer}
+        stored = {one.name.removeprefix(WEIGHT_PREFIX): numpy_helper.to_array(one) for one in graph.initializer}
         _copy(module, stored, images)
     except InputError as error:
         raise InputError(error.reason, path=path, advice=error.advice) from None

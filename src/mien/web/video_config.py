@@ -10,6 +10,7 @@ from mien.detect import single_shot
 from mien.detect.mien import NEAR_CONFIDENCE, MienDetector
 from mien.pipeline import video
 from mien.predict.model_set import ModelSet
+from mien.resampling import LUMA
 from mien.results.face_columns import face_columns
 from mien.results.schema_ids import FRAME, REPORT
 from mien.results.track_columns import EPISODE_COLUMNS, track_columns
@@ -76,7 +77,7 @@ def video_config(models: ModelSet) -> dict[str, Any]:
             "still": scene_cuts.STILL,
             "memory": scene_cuts.MEMORY,
             "settle": scene_cuts.SETTLE,
-            "luma": scene_cuts.LUMA.tolist(),
+            "luma": LUMA.tolist(),
             "bins": scene_cuts.BINS,
             "dark": scene_cuts.DARK,
         },

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mien.published.recipes.shared import (
+from mien.published.recipes.recipe_parts import (
     CONSTANT,
     DROPOUT,
     EMOTIONS,

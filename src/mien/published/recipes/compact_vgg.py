@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import FERPLUS_7, RAFDB
-from mien.published.recipes.shared import PLATEAU, ROTATE, SMOOTHING, adam, improved_recipe, search_space
+from mien.published.recipes.recipe_parts import PLATEAU, ROTATE, SMOOTHING, adam, improved_recipe, search_space
 from mien.training.config import NO_AUGMENTATION, HeadSpec, Recipe, ScheduleConfig, SplitRoles
 
 COMPACT_VGG = Recipe(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import FERPLUS
-from mien.published.recipes.shared import improved_recipe
+from mien.published.recipes.recipe_parts import improved_recipe
 from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
 
 FERPLUS_VGG13 = Recipe(

@@ -22,12 +22,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.networks.catalog import NETWORKS
-from mien.published.recipes.shared import EMOTIONS, RAW_MEAN, RAW_STD, improved_recipe, space_for
+from mien.published.recipes.recipe_parts import EMOTIONS, RAW_MEAN, RAW_STD, improved_recipe, space_for
+from mien.published.recipes.svm import FIVE
 from mien.recipes.emotion import EMOTION_CPU
 from mien.training.config import NO_AUGMENTATION, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
 from mien.training.search_space import SearchSpace, Uniform
-
-FIVE = ("angry", "happy", "sad", "surprise", "neutral")
 
 FUSION_A = Recipe(
     name="fusion-a",

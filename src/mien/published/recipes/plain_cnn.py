@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import SEVEN_AGE_RANGES, age_bin_names
-from mien.published.recipes.shared import (
+from mien.published.recipes.recipe_parts import (
     BOTH_TESTS,
     CONSTANT,
     EMOTIONS,

@@ -26,6 +26,7 @@ from mien.labels import FER2013
 from mien.published.svm.recipe import SvmRecipe
 
 FIVE = ("angry", "happy", "sad", "surprise", "neutral")
+"""The expressions of the source's smaller experiments."""
 SETS: Mapping[str, tuple[str, ...]] = {
     "landmarks": ("landmarks",),
     "hog": ("hog",),

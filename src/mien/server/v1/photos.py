@@ -26,6 +26,7 @@ from mien.server.uploads import (
     unsupported_media_type,
 )
 from mien.server.v1.schemas import (
+    BINARY_CONTENT,
     FACE_EXAMPLE,
     ONE_PIXEL_PNG,
     PHOTOS_SCHEMA_ID,
@@ -40,7 +41,6 @@ router = APIRouter(tags=["photos"])
 _FEW_FACES = 50
 """Faces up to which an answer is written in the event loop; more take it longer than a worker needs to begin."""
 
-_BINARY = {"schema": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}}
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -55,8 +55,8 @@ BODY: dict[str, Any] = {
                     },
                 }
             },
-            "image/*": _BINARY,
-            "application/octet-stream": _BINARY,
+            "image/*": BINARY_CONTENT,
+            "application/octet-stream": BINARY_CONTENT,
             "application/json": {
                 "schema": Base64Images.model_json_schema(),
                 "examples": {"one photo": {"value": {"images": [ONE_PIXEL_PNG]}}},

@@ -45,6 +45,8 @@ FACE_EXAMPLE: dict[str, JsonValue] = {
     },
 }  # fmt: skip
 """The answer for scikit-image's astronaut."""
+BINARY_CONTENT = {"schema": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}}
+"""A request's body that is the file itself, as OpenAPI describes it."""
 ONE_PIXEL_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 """A PNG file of one pixel, as base64."""
 TRACKED_FACE_EXAMPLE: dict[str, JsonValue] = {

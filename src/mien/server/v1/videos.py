@@ -19,14 +19,20 @@ from mien.server.job_queue import AnalysisJob, Uploader
 from mien.server.problems import ProblemError
 from mien.server.service import service_state
 from mien.server.uploads import FormPart, save_upload
-from mien.server.v1.schemas import VIDEO_SCHEMA_ID, VideoList, VideoParameters, VideoResponse, VideoState
+from mien.server.v1.schemas import (
+    BINARY_CONTENT,
+    VIDEO_SCHEMA_ID,
+    VideoList,
+    VideoParameters,
+    VideoResponse,
+    VideoState,
+)
 from mien.server.video_analysis import ANNOTATED, CSV, JSONL, SUMMARY, UPLOAD, VideoRequest
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
-_VIDEO = {"schema": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}}
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -42,8 +48,8 @@ BODY: dict[str, Any] = {
                     },
                 }
             },
-            "video/*": _VIDEO,
-            "application/octet-stream": _VIDEO,
+            "video/*": BINARY_CONTENT,
+            "application/octet-stream": BINARY_CONTENT,
         },
     }
 }

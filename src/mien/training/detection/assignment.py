@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.detect.single_shot import STRIDES
+
 Floats = NDArray[np.float32]
 
-STRIDES = (8, 16, 32)
 HEIGHTS = ((0.0, 44.0), (36.0, 104.0), (88.0, np.inf))
 """Face heights in pixels per stride, overlapping."""
 SMALLEST = 8.0

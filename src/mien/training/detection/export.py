@@ -6,13 +6,9 @@ transpose. The detector's outputs ``stride8``, ``stride16``, ``stride32`` are wh
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import itertools
 import json
-import logging
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -22,17 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mien.detect.mien import OUTPUTS
 from mien.errors import ExportError
-from mien.files import temporary_folder
-from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE, STRIDES, FaceDetector
+from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE, FaceDetector
 from mien.networks.landmarks import SIDE, LandmarkNetwork
+from mien.training.onnx_export import export_program, quantize_content
 
 INPUT = "images"
-OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
-OPSET = 18
 METADATA_KEY = "mien.detector"
-PERCENTILE = 99.999
-"""Share of the activations, in percent, that the range of a tensor covers."""
 
 
 class _FromBytes(nn.Module):
@@ -91,26 +84,13 @@ def _export(
     wrapped = _FromBytes(fold_batch_norm(module)).eval()
     generator = torch.Generator().manual_seed(0)
     example = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8, generator=generator)
-    with _quiet():
-        program = torch.onnx.export(
-            wrapped,
-            (example,),
-            dynamo=True,
-            input_names=[INPUT],
-            output_names=list(outputs),
-            dynamic_shapes={"images": {0: torch.export.Dim("n"), **dynamic}},
-            opset_version=OPSET,
-        )
-    if program is None:
-        raise ExportError("torch could not export this network")
-    model: onnx.ModelProto = program.model_proto
-    model.producer_version = ""
-    model.doc_string = ""
-    del model.metadata_props[:]
-    for node in model.graph.node:
-        node.doc_string = ""
-        del node.metadata_props[:]
-    onnx.checker.check_model(model)
+    model = export_program(
+        wrapped,
+        (example,),
+        inputs=[INPUT],
+        outputs=outputs,
+        dynamic_shapes={"images": {0: torch.export.Dim("n"), **dynamic}},
+    )
     content = bytes(model.SerializeToString(deterministic=True))
     difference = _difference(wrapped, content, checked)
     if difference > 1e-3:
@@ -143,23 +123,13 @@ def quantize_detector(content: bytes, pictures: Iterable[NDArray[np.uint8]]) -> 
         content: what `export_detector` returned.
         pictures: RGB uint8 ``(side, side, 3)`` on which ranges are measured: training crops.
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with temporary_folder() as folder, _quiet():
-        given, ready, made = (folder / file for file in ("given.onnx", "ready.onnx", "made.onnx"))
-        given.write_bytes(content)
-        quant_pre_process(str(given), str(ready), skip_symbolic_shape=True)
-        graph = onnx.load(ready)
-        predicting = [node.name for node in graph.graph.node if set(node.output) & set(OUTPUTS)]
-        quantize_static(
-            str(ready), str(made), _Calibration(pictures), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=True,
-            op_types_to_quantize=["Conv", "Relu", "Add", "Resize"], nodes_to_exclude=predicting,
-            calibrate_method=CalibrationMethod.Percentile, extra_options={"CalibPercentile": PERCENTILE},
-        )  # fmt: skip
-        quantized = onnx.load(made)
-    del quantized.metadata_props[:]
+    def predicting(graph: onnx.ModelProto) -> list[str]:
+        return [node.name for node in graph.graph.node if set(node.output) & set(OUTPUTS)]
+
+    quantized = quantize_content(
+        content, _CalibrationPictures(pictures), exclude=predicting, operators=("Conv", "Relu", "Add", "Resize")
+    )
     _take_bytes(quantized)
     onnx.checker.check_model(quantized)
     return bytes(quantized.SerializeToString(deterministic=True))
@@ -206,7 +176,7 @@ def _take_bytes(model: onnx.ModelProto) -> None:
         graph.initializer.remove(unused)
 
 
-class _Calibration:
+class _CalibrationPictures:
     """Hands out pictures one by one, in the form that ONNX Runtime's calibration asks for."""
 
     def __init__(self, pictures: Iterable[NDArray[np.uint8]]) -> None:
@@ -220,17 +190,3 @@ class _Calibration:
     def __iter__(self) -> Iterator[dict[str, NDArray[np.uint8]]]:
         while (entry := self.get_next()) is not None:
             yield entry
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what exporter and quantiser print about their progress."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            # torch's exporter uses what other parts of torch have deprecated
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from mien.errors import TrainingError
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE, DetectorShape, FaceDetector
 from mien.training.batch_norms import FoldedNorm, unfold
+from mien.training.onnx_export import WEIGHT_PREFIX
 
-_PREFIX = "module."
 """What the export puts before the names of the network's parameters."""
 
 
@@ -77,9 +77,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     except (OSError, DecodeError) as error:
         raise TrainingError(f"{path}: not a readable ONNX file ({error})") from None
     found = {
-        each.name.removeprefix(_PREFIX): torch.from_numpy(onnx.numpy_helper.to_array(each).copy())
+        each.name.removeprefix(WEIGHT_PREFIX): torch.from_numpy(onnx.numpy_helper.to_array(each).copy())
         for each in graph.initializer
-        if each.name.startswith(_PREFIX)
+        if each.name.startswith(WEIGHT_PREFIX)
     }
     if not found:
         raise TrainingError(f"{path}: no float32 export of a detector")

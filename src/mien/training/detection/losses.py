@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MAX_LOG_DISTANCE = 4.0
-"""Distances above e⁴ strides are cut: none occurs."""
+from mien.detect.single_shot import MAX_LOG_DISTANCE
 
 
 @dataclass(frozen=True, slots=True)

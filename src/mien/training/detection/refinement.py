@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from mien.datasets.detection import DetectionPhotos
-from mien.detect.landmark_refinement import SIDE, crop_matrices, points_in_crop, roll_angles
+from mien.detect.landmark_refinement import MIRROR, SIDE, crop_matrices, points_in_crop, roll_angles
 from mien.files import append, make_folder
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE
 from mien.networks.landmarks import LandmarkNetwork
@@ -25,7 +25,7 @@ from mien.training.detection.faces import FaceTiles
 from mien.training.detection.module import AveragedWeights, channels_last
 from mien.training.detection.muon import Muon
 from mien.training.detection.store import PhotoStore
-from mien.training.detection.transforms import MIRROR, index_matrix
+from mien.training.detection.transforms import index_matrix
 
 Floats = NDArray[np.float32]
 

@@ -7,11 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.detect.landmark_refinement import MIRROR
+
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.float64]
-
-MIRROR = (1, 0, 2, 4, 3)
-"""Order of the five points in a mirrored picture."""
 
 
 def warp_matrix(
