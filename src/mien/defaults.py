@@ -91,6 +91,10 @@ PORT: Final = 8000
 """TCP port of the service."""
 HOST: Final = "127.0.0.1"
 """Address that the service listens on: this machine alone."""
+PAGE_PIXELS: Final = 25_000_000
+"""Pixels of a photo above which the service and the page shrink it, or refuse it."""
+PAGE_FACES: Final = 100
+"""Faces of a photo or frame that the service and the page return at most, the best scores first."""
 
 TURNED_YAW: Final = 30.0
 """Rotation to a side above which a face is flagged as turned away, degrees."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_MIN_PROBABILITY = 1e-12
+MIN_PROBABILITY = 1e-12
 """Lower bound of a probability in a logarithm."""
 
 
@@ -26,7 +26,7 @@ def normalised_entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32
     """``(n,)`` Shannon entropies of ``(n, k)`` distributions divided by log k: 0 is certain, 1 all equally likely."""
     if probabilities.shape[1] < 2:  # a single label is certain
         return np.where(np.isnan(probabilities).any(axis=1), np.nan, 0.0).astype(np.float32)
-    p = np.clip(probabilities, _MIN_PROBABILITY, 1.0)
+    p = np.clip(probabilities, MIN_PROBABILITY, 1.0)
     values = -(p * np.log(p)).sum(axis=1) / np.log(p.shape[1])
     return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
 

@@ -17,7 +17,7 @@ _BLOCK = 256
 """Boxes compared at once: few calls for a handful of boxes, and memory that is linear in the number of boxes."""
 
 
-_GRID = 64
+GRID = 64
 """Steps of a coordinate per pixel, see `on_grid`."""
 
 
@@ -27,7 +27,7 @@ def on_grid(coordinates: NDArray[np.floating]) -> NDArray[np.float64]:
     Where a crop is sampled follows from them. The last bits of a network's output differ between processors and between
     Python and a browser; rounded, they do not decide which pixels the next network sees.
     """
-    return np.asarray(np.round(np.asarray(coordinates, np.float64) * _GRID) / _GRID, np.float64)
+    return np.asarray(np.round(np.asarray(coordinates, np.float64) * GRID) / GRID, np.float64)
 
 
 def clip_boxes(boxes: NDArray[np.floating], size: tuple[int, int]) -> Array:

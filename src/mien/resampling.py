@@ -21,11 +21,11 @@ Pixel = TypeVar("Pixel", np.uint8, np.float32)
 Weights = NDArray[np.float32]
 Kind = Literal["area", "linear", "cubic"]
 
-_EXACT = 192 * 192
+EXACT = 192 * 192
 """Pixels up to which a picture is resized with exact weights by NumPy; above, uint8 pictures are resized by Pillow."""
 _STRIP = 128
 """Rows that Pillow averages at once."""
-_NARROW = 1.45
+NARROW = 1.45
 """Factor of shrinking below which areas of pixels reach over two pixels at most."""
 _CUBIC = -0.75
 _ONE_THREAD = 250_000
@@ -33,7 +33,7 @@ _ONE_THREAD = 250_000
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in a gray level (ITU-R BT.601)."""
 _STEP_BITS = 5
-_STEPS = 1 << _STEP_BITS
+STEPS = 1 << _STEP_BITS
 """Positions of samples per pixel."""
 
 
@@ -50,14 +50,14 @@ def shrink(image: NDArray[Pixel], size: tuple[int, int], *, rough: bool = False)
     if image.dtype == np.uint8 and _fits_pillow(image):
         if width % size[0] == 0 and height % size[1] == 0:
             return _by_pillow(image, size, "reduce")
-        if width * height > _EXACT:
+        if width * height > EXACT:
             return _by_pillow(image, size, "rough" if rough else "area")
     return _separable(image, size, "area")
 
 
 def enlarge(image: NDArray[Pixel], size: tuple[int, int], kind: Literal["linear", "cubic"]) -> NDArray[Pixel]:
     """An image whose sides are no shorter than before, interpolated; arguments as for `shrink`."""
-    if image.dtype == np.uint8 and _fits_pillow(image) and size[0] * size[1] > _EXACT:
+    if image.dtype == np.uint8 and _fits_pillow(image) and size[0] * size[1] > EXACT:
         return _by_pillow(image, size, kind)
     return _separable(image, size, kind)
 
@@ -114,12 +114,12 @@ def _split_position(
     position: NDArray[np.floating], least: int, most: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Whole pixels, and the part of one beyond them, of positions limited to a range."""
-    scaled = position * _STEPS
-    np.maximum(scaled, least * _STEPS, out=scaled)
-    np.minimum(scaled, most * _STEPS, out=scaled)
+    scaled = position * STEPS
+    np.maximum(scaled, least * STEPS, out=scaled)
+    np.minimum(scaled, most * STEPS, out=scaled)
     steps = np.rint(scaled, out=scaled).astype(np.int32)
-    part = (steps & (_STEPS - 1)).astype(np.float32)
-    part *= 1 / _STEPS
+    part = (steps & (STEPS - 1)).astype(np.float32)
+    part *= 1 / STEPS
     steps >>= _STEP_BITS
     return steps, part
 
@@ -187,7 +187,7 @@ def _by_pillow(image: NDArray[Pixel], size: tuple[int, int], how: str) -> NDArra
         image = _reduce(image, across, down)
     if how in ("area", "rough"):
         # of Pillow's filters the one nearest to an average over areas; its own BOX takes whole pixels alone
-        kind = Image.Resampling.BILINEAR if min(width, height) < _NARROW else Image.Resampling.HAMMING
+        kind = Image.Resampling.BILINEAR if min(width, height) < NARROW else Image.Resampling.HAMMING
     else:
         kind = Image.Resampling.BILINEAR if how == "linear" else Image.Resampling.BICUBIC
     made = np.asarray(_as_pillow(image).resize(size, kind, box))

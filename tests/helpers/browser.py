@@ -99,7 +99,7 @@ class Media:
     def made(cls, folder: Path) -> Media:
         face, other = astronaut(), hopper()
         close = face[20:220, 120:330]
-        tiny = np.asarray(Image.fromarray(face).resize((256, 256)))
+        tiny = np.asarray(Image.fromarray(face).resize((128, 128)))
         pair = side_by_side(Pan.astronaut((240, 180), step=(0.5, 0.1)), Pan.hopper((240, 180), step=(-0.5, 0.1)))
         pan = Pan.astronaut((320, 240), step=(0.5, 0.2))
         webm = {"codec": "libvpx", "draw": pair}

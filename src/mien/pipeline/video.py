@@ -51,7 +51,8 @@ _WAITING_BYTES = 256 << 20
 """Bytes of pixels that wait for later frames at most: of 4K, ten frames."""
 MIN_GAP_FRAMES = 2.5
 """Least gap of a track, in intervals of the frames: a face may be missed in one frame, however long the interval is."""
-_FUZZ = 1e-6
+INTERVAL_TOLERANCE = 1e-6
+"""Seconds by which rounding errors may shorten the interval between two predictions of a head."""
 
 
 class VideoPipeline:
@@ -232,7 +233,7 @@ class VideoPipeline:
         due = np.zeros(len(faces), np.bool_)
         for i, track in enumerate([] if faces.tracks is None else faces.tracks.tolist()):
             last = times.get(track)
-            if last is None or time - last >= interval - _FUZZ or time < last:
+            if last is None or time - last >= interval - INTERVAL_TOLERANCE or time < last:
                 due[i] = True
                 times[track] = time
         return due

@@ -15,10 +15,10 @@ from mien.results.faces import Faces
 
 MAX_KEPT_ROLL = float(np.deg2rad(6))
 """Radians of a face's roll that stay in its crop at most, see `mien.models.card.CropFrame`."""
-_FALLBACK_BOX = "default"
-_MIN_SPREAD = 0.5
+FALLBACK_BOX = "default"
+MIN_SPREAD = 0.5
 """Pixels (root mean square about their centre) below which five landmarks do not define a face's size or rotation."""
-_MIN_CORRELATION = 0.5
+MIN_CORRELATION = 0.5
 """Correlation (0–1, free of rotation and scale) with the frame's landmarks below which none is fitted to them."""
 
 
@@ -98,7 +98,7 @@ def crop_transforms(
     if frame.roll_kept and usable.any():
         matrices[usable] = _keep_roll(matrices[usable], frame.roll_kept, card_size)
     if not usable.all():
-        fractions = frame.boxes.get(detector, frame.boxes.get(_FALLBACK_BOX))
+        fractions = frame.boxes.get(detector, frame.boxes.get(FALLBACK_BOX))
         if fractions is None:
             known = ", ".join(sorted(frame.boxes)) or "none"
             raise ModelError(
@@ -120,7 +120,7 @@ def _usable(landmarks: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
     z, w = z - z.mean(axis=1, keepdims=True), w - w.mean()
     spread = np.sqrt((np.abs(z) ** 2).mean(axis=1))
     covariance = np.abs((np.conj(z) * w).mean(axis=1)) / np.sqrt((np.abs(w) ** 2).mean())
-    usable: NDArray[np.bool_] = finite & (spread > _MIN_SPREAD) & (covariance > _MIN_CORRELATION * spread)
+    usable: NDArray[np.bool_] = finite & (spread > MIN_SPREAD) & (covariance > MIN_CORRELATION * spread)
     return usable
 
 

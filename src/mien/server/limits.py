@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from mien import defaults
 from mien.errors import InputError
 
 ENVIRONMENT_PREFIX = "MIEN_SERVE_"
@@ -38,14 +39,14 @@ class ServiceLimits:
 
     body_bytes: int = _limit(32 * _MIB, "size of a request with photos", "bytes", 1024)
     images: int = _limit(16, "photos in a request", "photos")
-    pixels: int = _limit(25_000_000, "pixels of a photo; JPEG and HEIC files of more are shrunk", "pixels")
+    pixels: int = _limit(defaults.PAGE_PIXELS, "pixels of a photo; JPEG and HEIC files of more are shrunk", "pixels")
     decoders: int = _limit(3, "processes that decode photos whose header does not bound the time", "processes")
     client_decoders: int = _limit(2, "the same, for one address", "processes")
     decode_seconds: float = _limit(
         15.0, "processor time to decode such a photo, or a packet of a video", "seconds", 0.1
     )
     decode_bytes: int = _limit(1024 * _MIB, "memory of such a process (Linux)", "bytes", 64 * _MIB)
-    faces: int = _limit(100, "faces returned per photo or frame, best score first", "faces")
+    faces: int = _limit(defaults.PAGE_FACES, "faces returned per photo or frame, best score first", "faces")
     video_bytes: int = _limit(512 * _MIB, "size of an uploaded video", "bytes", 1024)
     video_seconds: float = _limit(600.0, "length of the part of a video that is analysed", "seconds", 0.1)
     video_pixels: int = _limit(9_500_000, "pixels of a video's frame", "pixels")

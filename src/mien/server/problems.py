@@ -15,6 +15,8 @@ from mien.logger import get_logger
 log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+DEEPFACE_STATUSES = frozenset({413, 415, 422})
+"""Statuses of problems with the content of a request, in whose place deepface's operation answers 400."""
 _URN = "urn:mien:problem:"
 _REQUEST_URN = "urn:mien:request:"
 

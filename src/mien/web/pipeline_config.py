@@ -14,9 +14,6 @@ from mien.results.face_columns import face_columns
 from mien.results.view import view_constants
 from mien.web.video_config import video_config
 
-MAX_FACES = 100
-"""Faces of a photo that are returned at most, the best scores first."""
-
 
 def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FACE) -> dict[str, Any]:
     """JSON-ready; read by ``device/pipeline.js``.
@@ -82,7 +79,7 @@ def pipeline_config(models: ModelSet, *, min_face: int | None = defaults.MIN_FAC
         "models": {name: _card(name, model, models) for name, model in models.models.items()},
         "views": _views(models),
         "digits": _digits(models),
-        "max_faces": MAX_FACES,
+        "max_faces": defaults.PAGE_FACES,
         "view": view_constants(),
         "video": video_config(models),
     }

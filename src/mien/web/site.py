@@ -32,8 +32,6 @@ from mien.web.runtime import BINARY, MODULES, PACKAGES
 
 DEFAULT_MODELS: Mapping[str, str] = {"emotion": "emotion-int8", "age": "age"}
 """Name in results → model. The emotion network in 8 bits: the page is 3 MB smaller."""
-MAX_PIXELS = 25_000_000
-"""Larger photos are analysed at this many pixels: browsers have less memory than Python."""
 _SETTINGS, _SERVICE_WORKER = "settings.json", "service-worker.js"
 _IMPORT = re.compile(r'(\bfrom |\bimport )"\./([\w-]+\.js)"')
 _CSP = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'"
@@ -140,7 +138,7 @@ def device_assets(
     settings = {
         "files": files,
         "config": pipeline_config(models, min_face=min_face),
-        "max_pixels": MAX_PIXELS,
+        "max_pixels": defaults.PAGE_PIXELS,
         "models": {"models": _described(models), **describe_models(models)},
         "video_columns": described_columns(models, video=True),
         "colours": {label: f"#{bytes(rgb).hex()}" for label, rgb in COLOURS.items()},

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mien.detect.landmark_refinement import SIDE
 from mien.detect.mien import OUTPUTS
 from mien.errors import ExportError
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE, FaceDetector
-from mien.networks.landmarks import SIDE, LandmarkNetwork
+from mien.networks.landmarks import LandmarkNetwork
 from mien.training.onnx_export import export_program, quantize_content
 
 INPUT = "images"

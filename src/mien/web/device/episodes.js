@@ -1,14 +1,14 @@
 // Episodes of one track: stretches of one stable label, collected frame by frame. As mien.smoothing.episodes.
 
-const FUZZ = 1e-9;
+import { TIME_TOLERANCE } from "./time_tolerance.js";
 
 /** @typedef {{ label: number, start: number, end: number, peak: number, peakTime: number, weight: number, total: number }} Stretch */
 
 export class EpisodeLog {
   /** @param {number} shortest seconds of an episode @param {number} bridge longest gap within one, seconds */
   constructor(shortest, bridge) {
-    this.shortest = shortest - FUZZ;
-    this.bridge = bridge + FUZZ;
+    this.shortest = shortest - TIME_TOLERANCE;
+    this.bridge = bridge + TIME_TOLERANCE;
     /** @type {Stretch[]} */
     this.stretches = [];
     this.fixed = 0; // number of stretches that cannot change any more

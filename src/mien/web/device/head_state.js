@@ -1,6 +1,7 @@
 // What is kept of a track in one head: filtered, voted on and divided into episodes, or pooled. As mien.smoothing.head_state.
 
 import { EpisodeLog } from "./episodes.js";
+import { TIME_TOLERANCE } from "./time_tolerance.js";
 import { MajorityVote } from "./voting.js";
 
 /**
@@ -11,8 +12,6 @@ import { MajorityVote } from "./voting.js";
  * @typedef {{ smoothing: Options, votes: import("./voting.js").Constants, pooling: { lead: number, min_probability: number },
  *   views: { large: number, min_weight: number } }} Config
  */
-
-const FUZZ = 1e-9;
 
 /** Weight that an observation still has after so many seconds. @param {number} seconds @param {number} constant */
 export const decay = (seconds, constant) => (constant ? Math.exp(-seconds / constant) : 0);
@@ -115,7 +114,7 @@ export class NominalState {
     const most = Math.max(...filtered);
     const leader = filtered.indexOf(most);
     if (this.label < 0) {
-      if (this.seconds >= settle - FUZZ) [this.label, this.held] = [leader, 0];
+      if (this.seconds >= settle - TIME_TOLERANCE) [this.label, this.held] = [leader, 0];
       return;
     }
     this.held += seconds;
@@ -124,8 +123,8 @@ export class NominalState {
       return;
     }
     this.behind = this.behind === null ? 0 : this.behind + seconds;
-    const leads = most - filtered[this.label] >= margin || this.behind >= hold - FUZZ;
-    if (leads && this.held >= least - FUZZ) [this.label, this.behind, this.held] = [leader, null, 0];
+    const leads = most - filtered[this.label] >= margin || this.behind >= hold - TIME_TOLERANCE;
+    if (leads && this.held >= least - TIME_TOLERANCE) [this.label, this.behind, this.held] = [leader, null, 0];
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { bestLabels } from "./segmentation.js";
 import { Smoother } from "./smoother.js";
+import { TIME_TOLERANCE } from "./time_tolerance.js";
 
 /**
  * @typedef {import("./pipeline.js").Head} Head
@@ -10,8 +11,6 @@ import { Smoother } from "./smoother.js";
  * @typedef {import("./smoother.js").Smoothed} Smoothed
  * @typedef {{ label: number, held: number, credit: number[] }} LabelState
  */
-
-const FUZZ = 1e-9;
 
 /** The frames of a track around the next one to be returned. */
 class TrackWindow {
@@ -132,7 +131,7 @@ export class LookAheadSmoother {
     this.time = time;
     this.waiting.push({ time, faces, ended: [...ended] });
     const ready = [];
-    while (this.waiting.length && time - this.waiting[0].time >= this.options.look_ahead - FUZZ) ready.push(this.release());
+    while (this.waiting.length && time - this.waiting[0].time >= this.options.look_ahead - TIME_TOLERANCE) ready.push(this.release());
     return ready;
   }
 

@@ -1,6 +1,6 @@
 // The stable labels of a track whose later frames are known: the best sequence of labels. As mien.smoothing.segmentation.
 
-const FUZZ = 1e-9;
+import { TIME_TOLERANCE } from "./time_tolerance.js";
 
 /**
  * @typedef {{ change: number, least: number }} LabelPrice what each change costs, and seconds that a label stands at least
@@ -25,7 +25,7 @@ export function bestLabels(rows, lengths, price, before, held, credit) {
 
 /** @param {Row[]} rows @param {number[]} lengths @param {LabelPrice} price @param {number} before @param {number} held @param {number[]} credit */
 function search(rows, lengths, price, before, held, credit) {
-  const [k, n, least] = [credit.length, rows.length, price.least - FUZZ];
+  const [k, n, least] = [credit.length, rows.length, price.least - TIME_TOLERANCE];
   const times = [0];
   const sums = [new Array(k).fill(0)];
   rows.forEach((row, i) => {

@@ -23,7 +23,7 @@ import { Tracker } from "./tracker.js";
  * @typedef {{ width: number, height: number, index: number, time: number, cut: boolean, detected: boolean, faces: TrackedFace[] }} Tracked
  */
 
-const FUZZ = 1e-6;
+const INTERVAL_TOLERANCE = 1e-6;
 
 export class VideoPipeline {
   /** @param {Pipeline} pipeline @param {{ live?: boolean, interval?: number, detectEvery?: number }} options `interval`: seconds between frames */
@@ -157,7 +157,7 @@ export class VideoPipeline {
       this.lastPrediction.set(name, times);
       due = faces.filter(({ track }) => {
         const last = times.get(track);
-        if (last !== undefined && time - last < interval - FUZZ && time >= last) return false;
+        if (last !== undefined && time - last < interval - INTERVAL_TOLERANCE && time >= last) return false;
         times.set(track, time);
         return true;
       });

@@ -1,12 +1,12 @@
 // Majority votes of frames, with an interval that accounts for the correlation of neighbouring frames. As mien.smoothing.voting.
 
+import { TIME_TOLERANCE } from "./time_tolerance.js";
+
 /**
  * @typedef {{ z: number, student: number[], block: number, max_blocks: number, prior: number }} Constants
  * @typedef {{ label: string | null, share: number, low: number, high: number, n: number }} Vote
  * @typedef {{ number: number, votes: number, seconds: number, counts: number[] }} Block
  */
-
-const FUZZ = 1e-9;
 
 /** Ends of the Wilson score interval. @param {number} share @param {number} n @param {number} z @returns {[number, number]} */
 function wilson(share, n, z) {
@@ -55,7 +55,7 @@ export class MajorityVote {
   /** Removes the votes that have left the window. @param {number} now */
   forget(now) {
     if (this.window === null) return;
-    const oldest = now - this.window + FUZZ;
+    const oldest = now - this.window + TIME_TOLERANCE;
     let gone = 0;
     for (; gone < this.votes.length && this.votes[gone].time <= oldest; gone += 1) {
       const { label, seconds } = this.votes[gone];

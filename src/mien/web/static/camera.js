@@ -1,7 +1,6 @@
 // The camera: frames are analysed one at a time, the newest whenever the last one is answered; nothing is recorded.
 
 import { drawBoxes } from "./boxes.js";
-import { brightnessOf } from "./brightness.js";
 import { DeviceFrames, ServerFrames } from "./camera_frames.js";
 import { $, h, showMessage } from "./dom.js";
 import { faceCard, warnings } from "./face_card.js";
@@ -17,10 +16,9 @@ const SIDE = 640;
 const CARDS = 6;
 /** Milliseconds after which old boxes are removed. */
 const STALE = 3_000;
-/** Milliseconds between two drawings of the cards, two texts for screen readers, two measurements of brightness. */
+/** Milliseconds between two drawings of the cards, and two texts for screen readers. */
 const CARD_EVERY = 250;
 const ANNOUNCE_EVERY = 4_000;
-const BRIGHTNESS_EVERY = 1_000;
 
 const canvas = document.createElement("canvas");
 const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -157,9 +155,8 @@ class Session {
   #result = null;
   #resultTime = 0;
   #history = null;
-  #brightness = new Map();
   #announced = "";
-  #last = { cards: 0, announcement: 0, brightness: 0, history: 0, face: performance.now() };
+  #last = { cards: 0, announcement: 0, history: 0, face: performance.now() };
   #started = performance.now();
 
   async start(stream) {
@@ -249,21 +246,9 @@ class Session {
     this.#history?.add(result, now / 1000, ({ box }) =>
       fresh ? faceCrop(canvas, box, result.width, result.height) : null,
     );
-    if (now - this.#last.brightness > BRIGHTNESS_EVERY) this.#measureBrightness(result, now);
     this.drawOverlay();
     this.#showFigures(now);
     if (now - this.#last.cards > CARD_EVERY) this.#showCards(now);
-  }
-
-  #measureBrightness(result, now) {
-    this.#last.brightness = now;
-    const values = brightnessOf(
-      this.#video,
-      result.faces.map(({ box }) => ({ box: box.map((v) => (v * this.#video.videoWidth) / result.width) })),
-      this.#video.videoWidth,
-      this.#video.videoHeight,
-    );
-    this.#brightness = new Map(result.faces.map((face, i) => [face.track, values[i]]));
   }
 
   // ------------------------------------------------------------ what is shown
@@ -354,10 +339,8 @@ class Session {
     const hints = [];
     if (!faces.length && now - this.#last.face > 2_000)
       hints.push("No face in view. Face the camera, come closer, or add light.");
-    const uncertain = largest
-      .map((face) => warnings(face, this.#brightness.get(face.track) ?? null))
-      .find((lines) => lines.length);
-    if (uncertain) hints.push(uncertain[0]);
+    const [uncertain] = largest.flatMap(warnings);
+    if (uncertain) hints.push(uncertain);
     if (faces.length > CARDS) hints.push(`${count(faces.length, "face")} in view; the ${CARDS} largest are listed.`);
     const line = hints.join(" ");
     if ($("camera-hint").textContent !== line) showMessage($("camera-hint"), line);

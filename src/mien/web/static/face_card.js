@@ -1,20 +1,26 @@
 // One face as a card: what each head predicts, and what makes the predictions uncertain.
 
 import { faceColour } from "./boxes.js";
-import { DARK } from "./brightness.js";
 import { h, svg } from "./dom.js";
 import { capitalize, count, labelText, percent } from "./format.js";
 import { isOrdered, labelColour, labelSetText, predictionsOf, primaryOf, shownLabel, shownProbabilities } from "./heads.js";
 import { textColourOn } from "./palette.js";
 
-/** Pixels of a face's shorter side below which its predictions are less certain. */
-const SMALL = 56;
 /** The part of the probability that the shortest run of labels on a scale holds. */
 const MOST = 0.8;
 /** Probabilities of the first label from which on it is clear, and below which none stands out; how close two are. */
 const CLEAR = 0.8;
 const WEAK = 0.35;
 const CLOSE = 0.15;
+/** What the flags of a face mean; one that is not listed is shown by its name. */
+const FLAGS = {
+  turned: "Turned away",
+  small: "Small face",
+  dark: "Low light",
+  blurred: "Blurred",
+  covered: "Partly covered",
+  unlike: "Unlike the photos of the training",
+};
 
 /** Labels with their probabilities, from the most to the least probable. */
 const ranked = (probabilities) => Object.entries(probabilities ?? {}).sort((a, b) => b[1] - a[1]);
@@ -53,12 +59,9 @@ export function likelyRange(probabilities) {
 }
 
 /** What makes the predictions of a face less certain: a list of short lines. */
-export function warnings(face, brightness) {
-  const side = Math.min(face.box[2] - face.box[0], face.box[3] - face.box[1]);
-  const lines = [];
-  if (side < SMALL) lines.push(`Small face (${Math.round(side)} pixels): less certain.`);
-  if (brightness !== null && brightness < DARK) lines.push("Low light: less certain.");
-  return lines;
+export function warnings({ flags = {} }) {
+  const set = Object.keys(flags).filter((name) => flags[name]);
+  return set.map((name) => `${FLAGS[name] ?? capitalize(name)}: less certain.`);
 }
 
 /** Probabilities as bars, in the order given. */
@@ -166,7 +169,7 @@ function orderedPart(head, prediction) {
  */
 export function faceCard(
   face,
-  { name, number, brightness = null, sorted = true, most = Infinity, level = "h4", picture = null, onSelect = null },
+  { name, number, sorted = true, most = Infinity, level = "h4", picture = null, onSelect = null },
 ) {
   const [first, primary] = primaryOf(face);
   const label = shownLabel(primary);
@@ -206,7 +209,7 @@ export function faceCard(
       probabilities ? h("span", { class: "share" }, percent(probabilities[label] ?? 0)) : null,
     ),
     parts,
-    warnings(face, brightness).map((line) => h("p", { class: "hint" }, line)),
+    warnings(face).map((line) => h("p", { class: "hint" }, line)),
   );
 }
 

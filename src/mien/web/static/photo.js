@@ -2,7 +2,6 @@
 
 import { analysePhoto, renditionOf } from "./analysis.js";
 import { boxLayer, boxText, drawBoxes } from "./boxes.js";
-import { DARK, brightnessOf } from "./brightness.js";
 import { h, saveBlob, showMessage } from "./dom.js";
 import { faceCard, summary } from "./face_card.js";
 import { count, labelText, megapixels, sentence, stem } from "./format.js";
@@ -114,7 +113,6 @@ export class Photo {
   #show(result, ms, drawable, shrunk) {
     this.result = result;
     const { faces, width, height } = result;
-    const light = drawable ? brightnessOf(drawable, faces, width, height) : faces.map(() => null);
     if (this.#picture) this.#picture.alt = `${this.name}, ${summary(faces)}`;
     else this.#showNoPicture(width, height);
     this.stage.append(boxLayer(faces, width, height, (number, byKey) => this.#select(number, { toCard: true, byKey })));
@@ -127,7 +125,7 @@ export class Photo {
     ]
       .filter(Boolean)
       .join(" · ");
-    this.cards.replaceChildren(...this.#cardsOf(faces, light, drawable, width, height));
+    this.cards.replaceChildren(...this.#cardsOf(faces, drawable, width, height));
     if (faces.length && this.#picture)
       this.actions.prepend(h("button", { type: "button", onclick: () => this.#saveAnnotated() }, "Annotated picture"));
     this.#drawTile();
@@ -141,13 +139,10 @@ export class Photo {
     this.element.style.setProperty("--ratio", width / height);
   }
 
-  #cardsOf(faces, light, drawable, width, height) {
+  #cardsOf(faces, drawable, width, height) {
     if (!faces.length) {
-      const [all] = drawable ? brightnessOf(drawable, [{ box: [0, 0, width, height] }], width, height) : [null];
       const why =
-        all !== null && all < DARK
-          ? "The photo is dark; more light may help."
-          : "Faces turned away, covered, or only a few pixels wide are often missed. A closer photo may help.";
+        "Faces in the dark, turned away, covered, or only a few pixels wide are often missed. A closer or brighter photo may help.";
       return [h("div", { class: "none" }, h("p", { class: "lead" }, "No face found."), h("p", { class: "quiet" }, why))];
     }
     const most = faces.length > FULL ? BRIEF : undefined;
@@ -155,7 +150,6 @@ export class Photo {
       faceCard(face, {
         name: `Face ${i + 1}`,
         number: i + 1,
-        brightness: light[i],
         most,
         picture: drawable ? faceCrop(drawable, face.box, width, height) : null,
         onSelect: (byKey) => this.#select(i + 1, { toCard: false, byKey }),
