@@ -6,7 +6,8 @@
 # make release-check       build, install into fresh environments, test there (WHEELS=folder of a processor-only torch,
 #                          ONLY=names of environments)
 # make networks-page       measure again what follows from new weights, write the pages (FER2013, FAIRFACE, PHOTOS: files)
-# make gpu                 what tools/gpu.py plans for a GPU, for MINUTES, results into RESULTS; DRY=--dry-run prints it
+# make gpu                 what tools/gpu.py plans for a GPU (STEPS), for MINUTES, results into RESULTS; DRY=--dry-run
+#                          prints it
 # make serve-load, make serve-mix, make serve-attacks
 #                          measure the service on a machine that does nothing else, and write the tables of docs/serve.md
 # make lock                write the locks with hashes (requirements/) from pyproject.toml and constraints.txt
@@ -22,6 +23,7 @@ OUT ?= out/demo.png
 MINUTES ?= 9
 RESULTS ?= out/gpu
 DRY ?=
+STEPS ?=
 FER2013 ?= fer2013.parquet
 FAIRFACE ?= fairface.parquet
 PHOTOS ?= fairface/validation.parquet
@@ -82,7 +84,7 @@ networks-page: $(VENV)/.done
 
 # with the python that has torch for the GPU: `make gpu PYTHON=python3`
 gpu:
-	PYTHONPATH=src $(PYTHON) tools/gpu.py run --minutes $(MINUTES) --results "$(RESULTS)" $(DRY)
+	$(PYTHON) tools/gpu.py run --minutes $(MINUTES) --results "$(RESULTS)" $(if $(STEPS),--steps $(STEPS)) $(DRY)
 
 site: $(TOOLS_VENV)/.done $(DEMO_VENV)/.done
 	NO_MKDOCS_2_WARNING=1 $(TOOLS_VENV)/bin/mkdocs build --strict --quiet

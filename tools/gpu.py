@@ -2,60 +2,86 @@
 
 python tools/gpu.py plan                        what would run, with the minutes that it is expected to take
 python tools/gpu.py pack --fer2013 fer2013.parquet --fairface fairface.parquet \\
-    --photos photos.parquet --steps teachers,student,rows --mib 40
+    --photos photos.parquet --faces train.parquet --steps teachers,student,age --mib 36
                                                 the steps' data, small, into .gpu/ (ignored by git)
-python tools/gpu.py run --steps teachers,student --minutes 9 --results DIR
-                                                on the machine with the GPU, in a checkout with its .gpu/
+python tools/gpu.py check                       on the machine with the GPU: is everything there
+python tools/gpu.py run --steps teachers,student,age --minutes 9 --results DIR
+                                                there, in a copy of the checkout with its .gpu/
+python tools/gpu.py restore DIR                 here, or on the next machine: what was brought back
 
-`make gpu MINUTES=9 RESULTS=DIR` is the last. A machine that is lent by the quarter of an hour, and that files reach only in
-small parcels, is what this is made for:
+`make gpu MINUTES=9 RESULTS=DIR` runs all steps. A machine that is lent by the quarter of an hour, that files reach only in
+small parcels and that reaches nothing outside, is what this is made for:
 
-- Steps run in order. Each command of a step can be stopped at any moment and is continued by the next call, from the run
-  folders in `runs/gpu`; a command starts only if time is left, and is ended when the time is over.
-- What a command made is in the folder of results as soon as it ends, or is stopped: archives of at most 15 MiB, larger ones
-  in parts. `python tools/gpu.py restore DIR` puts them into a checkout; with `runs/gpu` another machine continues.
+- What it needs besides the checkout and `.gpu/` is Python, a torch with CUDA and the packages that `check` names where they
+  are missing; `pack --wheels` puts wheels of those into `.gpu/` too. Mien is not installed there. `run` checks first, and
+  refuses to train on a processor.
+- Commands run side by side: networks of this size leave most of a GPU idle, since their steps wait for the processor.
+- Each command can be stopped at any moment and is continued by the next call, from the run folders in `runs/gpu`; a command
+  starts only if time is left, and is ended when the time is over. A command that fails ends those that need it, no other.
+- What a step made is in the folder of results as soon as a command ends, or is stopped, with the logs: one archive per step,
+  in parts of at most 15 MiB. With `restore` another machine continues.
 - Images of training travel as WebP of the best quality that fits `--mib`; those of validation and test lose nothing where
   that fits too, and a note in the file names the quality. Final figures are measured from the exported networks on the data as they are.
 
-Minutes are of one H200. Those of the rows follow from rows that ran on one (docs/results/reproduction); those of the
-other steps are estimates from the multiplications of the networks, which no run has confirmed yet.
+Minutes are of one H200 and one command alone. Those of teachers, students, ages and rows follow from rows that ran on one
+(docs/results/reproduction: about 30 ms per step of 128 images); those of the detector are an estimate.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import invalidate_caches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tools")]  # the package need not be installed
+
 PACKED = Path(".gpu")
 RUNS = Path("runs", "gpu")
+SITE = RUNS / "site"
+"""Packages of the wheels in `PACKED`."""
+COMMIT = PACKED / "commit"
+DONE = RUNS / "done.json"
+ROW_RESULTS = RUNS / "results"
+PUBLISHED = Path("docs", "results", "reproduction")
 LARGEST = 15 << 20
 """Bytes of a result file; larger ones are divided."""
-QUALITIES = (101, 95, 90, 85, 80, 75, 70, 60, 50, 40)
-"""Of WebP, best first; above 100 it is lossless."""
-LEAST_QUALITY = 60
-"""Of photos."""
-SHARES = {"photos": 0.85, "faces": 0.15}
-"""Of the limit where a step needs both."""
-SAMPLE = 400
-"""Images whose size is measured to choose the quality."""
+SHARES = {"photos": 0.8, "faces": 0.2}
+"""Of the limit where the detector's data travel alone."""
+CORE = ("numpy", "onnxruntime", "PIL", "click", "jinja2", "rich", "pandas")
+"""Modules of Mien's own requirements, and those of its tables."""
+KINDS = {"fer2013": "npz", "fairface": "npz", "utkface": "npz", "photos": "parquet", "faces": "npz"}
+UNPACKED = {"faces": "tiles.npz"}
+"""Names of what is no prepared file."""
+DATA = {
+    "teachers": ("fer2013",), "student": ("fer2013",), "age": ("fairface",), "detector": ("photos", "faces"),
+    "rows": ("fer2013",), "age-rows": ("fairface",), "utkface-rows": ("utkface",),
+}  # fmt: skip
+"""Steps, in their order, and the packed data that each needs."""
+STEPS = tuple(DATA)
 SEEDS = (0, 1, 2)
 TEACHER_SEEDS = (0, 1)
 LEAST_SECONDS = 20.0
 """A command is not started with less time left."""
+ENDING_SECONDS = 30.0
+"""Kept for ending what runs, and for bringing it back."""
+REPORT_SECONDS = 60.0
+LOADER_BYTES = 64 << 20
+"""Shared memory that a process that makes crops may hold."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +94,8 @@ class Command:
         minutes: that it is expected to take.
         results: files and folders that are brought back where they exist.
         state: what is brought back as well where the command was stopped, so that another machine can continue it.
+        after: names of commands that must be done before, where they are part of the call.
+        needs: files that must be there.
     """
 
     name: str
@@ -75,6 +103,8 @@ class Command:
     minutes: float
     results: tuple[Path, ...]
     state: tuple[Path, ...] = ()
+    after: tuple[str, ...] = ()
+    needs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,8 +117,16 @@ class Step:
 
     @property
     def minutes(self) -> float:
-        """Of all its commands."""
+        """Of all its commands, one after the other."""
         return sum(one.minutes for one in self.commands)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Names of the commands that are done, and of those that failed."""
+
+    done: tuple[str, ...]
+    failed: tuple[str, ...]
 
 
 def mien(*arguments: str | Path) -> tuple[str, ...]:
@@ -96,49 +134,78 @@ def mien(*arguments: str | Path) -> tuple[str, ...]:
     return (sys.executable, "-m", "mien", *map(str, arguments))
 
 
-def trained(recipe: str, seed: int, data: str, minutes: float, epochs: int | None, *more: str | Path) -> list[Command]:
+def trained(recipe: str, seed: int, data: str, minutes: float, epochs: int | None, *more: str | Path,
+            after: tuple[str, ...] = (), needs: tuple[Path, ...] = ()) -> list[Command]:  # fmt: skip
     """Training of one seed, and its export; brought back: metrics, weights, network."""
     name = f"{recipe}-{seed}"
     out = RUNS / name
     length = () if epochs is None else ("--epochs", str(epochs))
-    line = mien("train", recipe, "--data", PACKED / f"{data}.parquet", "--seed", str(seed), "--out", out, "--resume",
-                "--no-progress", *length, *more)  # fmt: skip
-    files = ("metrics.csv", "config.json", "environment.json", "best.safetensors")
+    line = mien(
+        "train", recipe, "--data", PACKED / f"{data}.parquet", "--seed", str(seed), "--out", out, "--resume", *length,
+        *more,
+    )  # fmt: skip
+    files = tuple(out / file for file in ("metrics.csv", "config.json", "environment.json", "best.safetensors"))
     exported = RUNS / f"{name}.onnx"
+    state = (out / "last.ckpt", out / "last.safetensors")
     return [
-        Command(
-            name, line, minutes, tuple(out / file for file in files), (out / "last.ckpt", out / "last.safetensors")
-        ),
-        Command(f"{name}-export", mien("export", out, "--out", exported), 0.3, (exported,)),
+        Command(name, line, minutes, files, state, after, needs),
+        Command(f"{name}-export", mien("export", out, "--out", exported), 0.3, (exported,), after=(name,)),
     ]
 
 
 def steps(epochs: int | None = None, seeds: Sequence[int] = SEEDS) -> dict[str, Step]:
     """The plan; ``epochs`` and ``seeds`` shorten it for trials."""
-    teachers = [one for seed in TEACHER_SEEDS for one in trained("emotion-teacher", seed, "fer2013", 6.0, epochs)]
-    stored = RUNS / "teacher.npz"
-    folders = [RUNS / f"emotion-teacher-{seed}" for seed in TEACHER_SEEDS]
-    predictions = (sys.executable, "tools/gpu.py", "predictions", "--data", str(PACKED / "fer2013.parquet"),
-                   "--out", str(stored), *map(str, folders))  # fmt: skip
+    teachers = [one for seed in TEACHER_SEEDS for one in trained("emotion-teacher", seed, "fer2013", 12.0, epochs)]
     teachers = [one for one in teachers if not one.name.endswith("export")]
-    teachers.append(Command("teacher-predictions", predictions, 3.0, (stored,)))
+    stored = RUNS / "teacher.npz"
+    predictions = (sys.executable, "tools/gpu.py", "predictions", "--data", str(PACKED / "fer2013.parquet"),
+                   "--out", str(stored), *(str(RUNS / one.name) for one in teachers))  # fmt: skip
+    names = tuple(one.name for one in teachers)
+    teachers.append(Command("teacher-predictions", predictions, 1.0, (stored,), after=names))
     students = [
-        one for seed in seeds for one in trained("emotion-student", seed, "fer2013", 4.0, epochs, "--teacher", stored)
-    ]
-    ages = [one for seed in seeds for one in trained("age", seed, "fairface", 6.0, epochs)]
+        one
+        for seed in seeds
+        for one in trained("emotion-student", seed, "fer2013", 12.0, epochs, "--teacher", stored,
+                           after=("teacher-predictions",), needs=(stored,))
+    ]  # fmt: skip
+    ages = [one for seed in seeds for one in trained("age", seed, "fairface", 11.0, epochs)]
     detector = RUNS / "detector"
-    faces = mien("train", "detector", "--data", PACKED / "photos.parquet", "--faces", PACKED / "faces.parquet",
-                 "--out", detector, "--workers", "12", "--minutes", "8", "--resume", "--no-progress")  # fmt: skip
+    length = "20000" if epochs is None else str(50 * epochs)
+    faces = mien("train", "detector", "--data", PACKED / "photos.parquet", "--faces", PACKED / "tiles.npz",
+                 "--out", detector, "--workers", str(loaders()), "--steps", length, "--resume")  # fmt: skip
     files = ("curves.csv", "curves.png", "config.json", "environment.json", "detector.onnx", "checkpoint.pt")
-    found = Command("detector", faces, 9.0, tuple(detector / file for file in files))
-    rows = mien("reproduce", "--data", PACKED / "fer2013.parquet", "--out", RUNS / "reproduce", "--results", "docs/results/reproduction")  # fmt: skip
-    return {
-        "teachers": Step("teachers", ("fer2013",), tuple(teachers)),
-        "student": Step("student", ("fer2013",), tuple(students)),
-        "age": Step("age", ("fairface",), tuple(ages)),
-        "detector": Step("detector", ("photos", "faces"), (found,)),
-        "rows": Step("rows", ("fer2013",), (Command("rows", rows, 25.0, (Path("docs/results/reproduction"),)),)),
-    }
+    found = Command("detector", faces, 12.0, tuple(detector / file for file in files))
+    commands = (teachers, students, ages, [found], *(rows(DATA[name][0]) for name in STEPS if name.endswith("rows")))
+    return {name: Step(name, DATA[name], tuple(some)) for name, some in zip(STEPS, commands, strict=True)}
+
+
+@cache
+def rows(data: str) -> tuple[Command, ...]:
+    """The missing rows of reproduction that learn from this data alone, cheapest first, each on its own."""
+    from mien.published.reproduction.report_page import gpu_minutes, unfinished_rows
+    from mien.published.reproduction.results import curve_path, read_results
+    from mien.published.reproduction.rows import OPTIONS
+
+    found = read_results(ROOT / PUBLISHED)
+    commands = []
+    for row, runs in unfinished_rows(found):
+        if row.data != data or row.features or row.recipe is None:
+            continue
+        out = RUNS / "rows" / row.name
+        line = mien("reproduce", row.name, OPTIONS[row.data], PACKED / f"{data}.parquet", "--out", out, "--results",
+                    ROW_RESULTS, "--progress")  # fmt: skip
+        results = (ROW_RESULTS / f"{row.name}.json", *(curve_path(ROW_RESULTS, row.name, seed) for seed in row.seeds))
+        commands.append(Command(f"row-{row.name}", line, gpu_minutes(found, row, runs), results, (out,)))
+    return tuple(commands)
+
+
+def loaders() -> int:
+    """Processes that make crops: as many as cores and shared memory allow, two cores being left."""
+    from mien.cpus import available_cpus
+
+    shared = Path("/dev/shm")
+    room = shutil.disk_usage(shared).free // LOADER_BYTES if shared.is_dir() else 12
+    return max(0, min(12, available_cpus() - 2, room))
 
 
 def plan(chosen: Sequence[Step]) -> list[str]:
@@ -147,49 +214,231 @@ def plan(chosen: Sequence[Step]) -> list[str]:
     for step in chosen:
         lines.append(f"{step.name}: {step.minutes:.0f} min, data {', '.join(step.data)}")
         lines += [f"  {one.minutes:4.1f} min  {shlex.join(one.line[1:])}" for one in step.commands]
-    return [*lines, f"{sum(step.minutes for step in chosen):.0f} min in all"]
+    return [*lines, f"{sum(step.minutes for step in chosen):.0f} min in all, one after the other"]
 
 
-def run(chosen: Sequence[Step], minutes: float, results: Path, root: Path = ROOT) -> list[str]:
-    """Run the commands that are not done until the time is over; returns the names of those that are done then."""
-    start = time.monotonic()
-    note = root / RUNS / "done.json"
-    done: list[str] = json.loads(note.read_text()) if note.is_file() else []
-    results.mkdir(parents=True, exist_ok=True)
-    for step in chosen:
-        for one in step.commands:
-            left = 60 * minutes - (time.monotonic() - start)
-            if one.name in done:
-                continue
-            if left < LEAST_SECONDS:
-                print(f"{one.name}: not started, the time is over", flush=True)
-                return done
-            print(f"{one.name}: {shlex.join(one.line[1:])}", flush=True)
+def lacking_packages(names: Sequence[str]) -> list[str]:
+    """The packages that commands of the steps with these names need, and that are not installed; nothing is imported."""
+    from mien.extras import MACHINES, NETWORKS, PACKAGES
+
+    needed = (*CORE, *NETWORKS, *(MACHINES if any(name.endswith("rows") for name in names) else ()))
+    return [PACKAGES.get(name, name) for name in dict.fromkeys(needed) if find_spec(name) is None]
+
+
+def check(root: Path = ROOT, *, processor: bool = False) -> list[str]:
+    """Print what the machine has; returns what it lacks.
+
+    Args:
+        root: of the checkout.
+        processor: whether to run without a GPU, for trials.
+    """
+    from mien.cpus import available_cpus
+
+    lacks = []
+    print(f"python {sys.version.split()[0]}, {available_cpus()} processors, "
+          f"{shutil.disk_usage(root).free / 2**30:.0f} GiB of disk, {loaders()} processes for crops")  # fmt: skip
+    if find_spec("torch") is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+            memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+            print(f"torch {torch.__version__}, {torch.cuda.get_device_name(0)}, {memory:.0f} GiB, bfloat16 {bf16}")
             try:
-                code = subprocess.run(one.line, cwd=root, timeout=left, check=False).returncode
-            except subprocess.TimeoutExpired:
-                bring_back(replace(one, results=(*one.results, *one.state)), results, root)
-                print(f"{one.name}: the time is over; the next call continues it", flush=True)
-                return done
+                # a build of torch that lacks kernels for this GPU is found here, and not after minutes
+                torch.nn.functional.conv2d(torch.ones(1, 1, 8, 8, device="cuda"), torch.ones(1, 1, 3, 3, device="cuda"))
+                torch.cuda.synchronize()
+            except RuntimeError as error:
+                lacks.append(f"a torch that computes on this GPU ({error})")
+        elif not processor:
+            lacks.append(f"a GPU that torch {torch.__version__} sees (for a trial on the processor: --processor)")
+    return lacks
+
+
+def install_wheels(root: Path = ROOT) -> None:
+    """Put the wheels that travelled where the commands find them."""
+    wheels = sorted((root / PACKED / "wheels").glob("*.whl"))
+    if wheels and not (root / SITE).is_dir():
+        line = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile",
+                "--disable-pip-version-check", "--target", str(root / SITE), *map(str, wheels)]  # fmt: skip
+        subprocess.run(line, check=True)
+    if (root / SITE).is_dir() and str(root / SITE) not in sys.path:
+        sys.path.append(str(root / SITE))
+        invalidate_caches()
+
+
+def environment(root: Path, jobs: int) -> dict[str, str]:
+    """Of the commands: Mien from the checkout, packed packages, the commit that travelled, threads per process."""
+    from mien.cpus import available_cpus
+
+    given = dict(os.environ)
+    paths = [str(ROOT / "src"), *filter(None, [given.get("PYTHONPATH")]), str(root / SITE)]
+    given |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+    given.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // jobs)))
+    if (root / COMMIT).is_file() and not (root / ".git").exists():
+        given.setdefault("MIEN_COMMIT", (root / COMMIT).read_text(encoding="utf-8").strip())
+    return given
+
+
+@dataclass
+class _Runner:
+    """What `run` does: which commands wait, which run, which are done or failed."""
+
+    steps: Sequence[Step]
+    results: Path
+    root: Path
+    jobs: int
+    deadline: float
+    done: dict[str, list[str]]
+    failed: list[str] = field(default_factory=list)
+    running: dict[str, tuple[Step, Command, subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    def next(self) -> tuple[Step, Command] | None:
+        """A command that can start: in the order of the plan, what it needs is there."""
+        part = {one.name for step in self.steps for one in step.commands}
+        for step in self.steps:
+            for one in step.commands:
+                if self.is_done(one) or one.name in self.running or one.name in self.failed:
+                    continue
+                if any(name in self.failed for name in one.after):
+                    self.fail(step, one, "what it needs has failed")
+                elif all(self.is_done_name(name) for name in one.after if name in part):
+                    lacking = [str(path) for path in one.needs if not (self.root / path).is_file()]
+                    if not lacking:
+                        return step, one
+                    self.fail(step, one, f"{', '.join(lacking)} is missing: run the step before it, or restore it")
+        return None
+
+    def is_done(self, one: Command) -> bool:
+        # the interpreter differs between machines
+        return self.done.get(one.name) == list(one.line[1:])
+
+    def is_done_name(self, name: str) -> bool:
+        return any(one.name == name and self.is_done(one) for step in self.steps for one in step.commands)
+
+    def start(self, step: Step, one: Command) -> None:
+        log = self.root / RUNS / "logs" / f"{one.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        print(f"{one.name}: {shlex.join(one.line[1:])}", flush=True)
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                one.line, cwd=self.root, env=environment(self.root, self.jobs), stdin=subprocess.DEVNULL, stdout=stream,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        self.running[one.name] = (step, one, process)
+
+    def collect(self) -> None:
+        """Bring back what has ended."""
+        for name, (step, one, process) in list(self.running.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            del self.running[name]
             if code:
-                bring_back(replace(one, results=(*one.results, *one.state)), results, root)
-                print(f"{one.name}: ended with {code}", flush=True)
-                return done
-            done.append(one.name)
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(json.dumps(done))
-            bring_back(one, results, root)
-    return done
+                self.fail(step, one, f"ended with {code}\n{self.last_lines(name, 15)}")
+                self.bring_back(step, one.state)
+                continue
+            self.done[name] = list(one.line[1:])
+            print(f"{name}: done", flush=True)
+            self.bring_back(step)
+
+    def fail(self, step: Step, one: Command, reason: str) -> None:
+        self.failed.append(one.name)
+        print(f"{one.name}: {reason}", flush=True)
+
+    def stop(self) -> None:
+        """End what runs; it writes down how far it is."""
+        for _, _, process in self.running.values():
+            process.terminate()
+        end = time.monotonic() + ENDING_SECONDS / 2
+        stopped: dict[str, tuple[Step, list[Path]]] = {}
+        for name, (step, one, process) in self.running.items():
+            try:
+                process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            stopped.setdefault(step.name, (step, []))[1].extend(one.state)
+            print(f"{name}: the time is over; the next call continues it", flush=True)
+        for step, state in stopped.values():
+            self.bring_back(step, tuple(state))
+
+    def last_lines(self, name: str, count: int = 1) -> str:
+        log = self.root / RUNS / "logs" / f"{name}.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+        return "\n".join(lines[-count:])
+
+    def bring_back(self, step: Step, state: Sequence[Path] = ()) -> None:
+        note = self.root / DONE
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(self.done, indent=1), encoding="utf-8")
+        logs = [RUNS / "logs" / f"{one.name}.log" for one in step.commands]
+        bring_back(step.name, [*(path for one in step.commands for path in one.results), *logs, *state, DONE],
+                   self.results, self.root)  # fmt: skip
 
 
-def bring_back(one: Command, results: Path, root: Path) -> list[Path]:
-    """Copy what a command made: one archive of it, in parts where it is large."""
-    made = [path for path in (*one.results, RUNS / "done.json") if (root / path).exists()]
-    if not made:
-        return []
-    archive = results / f"{one.name}.tar"
-    subprocess.run(["tar", "-cf", str(archive), *map(str, made)], cwd=root, check=True)
-    return divide(archive)
+def run(chosen: Sequence[Step], minutes: float, results: Path, root: Path = ROOT, jobs: int = 1,
+        started: float | None = None) -> Outcome:  # fmt: skip
+    """Run the commands that are not done until the time is over.
+
+    Args:
+        chosen: the steps, in order; commands of later ones run beside those of earlier ones where ``jobs`` allow.
+        minutes: that the call may take.
+        results: folder of what is brought back.
+        root: of the checkout.
+        jobs: commands side by side.
+        started: `time.monotonic` at the start of the call.
+    """
+    begin = time.monotonic() if started is None else started
+    note = root / DONE
+    done = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    results.mkdir(parents=True, exist_ok=True)
+    runner = _Runner(chosen, results, root, jobs, begin + 60 * minutes - ENDING_SECONDS, done)
+    reported = time.monotonic()
+    while True:
+        runner.collect()
+        now = time.monotonic()
+        if now >= runner.deadline and runner.running:
+            runner.stop()
+            break
+        waiting = runner.next() if len(runner.running) < jobs else None
+        if waiting is not None and runner.deadline - now >= LEAST_SECONDS:
+            runner.start(*waiting)
+            continue
+        if not runner.running:
+            if waiting is not None:
+                print(f"{waiting[1].name}: not started, the time is over", flush=True)
+            break
+        if now - reported >= REPORT_SECONDS:
+            reported = now
+            for name in runner.running:
+                print(f"{now - begin:5.0f} s  {name}: {runner.last_lines(name)}", flush=True)
+        time.sleep(0.2)
+    names = [one.name for step in chosen for one in step.commands if runner.is_done(one)]
+    return Outcome(tuple(names), tuple(runner.failed))
+
+
+def bring_back(name: str, paths: Sequence[Path], results: Path, root: Path) -> list[Path]:
+    """Copy what a step made: one archive of it, in parts where it is large."""
+    made = [path for path in dict.fromkeys(paths) if (root / path).exists()]
+    with tempfile.TemporaryDirectory(dir=root / RUNS) as folder:
+        archive = Path(folder, f"{name}.tar")
+        with tarfile.open(archive, "w") as tar:
+            for path in made:
+                tar.add(root / path, str(path), filter=_without_owner)
+        parts = divide(archive)
+        # parts of an earlier call would be joined with these, or be taken for newer
+        for old in (results / archive.name, *results.glob(f"{archive.name}.part-*")):
+            old.unlink(missing_ok=True)
+        return [Path(shutil.move(part, results / part.name)) for part in parts]
+
+
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if Path(member.name).name in ("tensorboard", "cache"):
+        return None
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
 
 
 def divide(file: Path, largest: int = LARGEST) -> list[Path]:
@@ -206,160 +455,126 @@ def divide(file: Path, largest: int = LARGEST) -> list[Path]:
 
 
 def restore(results: Path, root: Path = ROOT) -> None:
-    """Put what was brought back into a checkout, the newest last."""
-    for first in sorted(results.glob("*.tar.part-00")):
-        whole = first.with_name(first.name.removesuffix(".part-00"))
-        whole.write_bytes(b"".join(part.read_bytes() for part in sorted(results.glob(f"{whole.name}.part-*"))))
-    for archive in sorted(results.glob("*.tar"), key=lambda path: path.stat().st_mtime):
-        subprocess.run(["tar", "-xf", str(archive.resolve())], cwd=root, check=True)
+    """Put what was brought back into a checkout; nothing is written to the folder of results.
 
-
-def pack(data: Path, out: Path, limit: int) -> dict[str, Any]:
-    """Write a prepared file's rows as one small file; ``unpack`` makes a prepared file of it again.
-
-    Args:
-        data: a file of `mien data prepare`.
-        out: the ``.npz`` file.
-        limit: bytes that it may have.
-
-    Returns:
-        ``{"bytes", "quality", "quality_scored"}``: of WebP, of training images and of the others; above 100 is lossless.
-
-    Raises:
-        SystemExit: nothing is small enough.
+    What several archives hold of what is done is joined, so that their order does not matter. Rows of reproduction go to
+    the documentation's results as well.
     """
-    from mien.datasets.prepared_file import read_prepared
-
-    dataset = read_prepared(data)
-    learnt = dataset.split == "train"
-    rng = np.random.default_rng(0)
-
-    def size(rows: NDArray[np.bool_], quality: int) -> float:
-        where = np.flatnonzero(rows)
-        if not len(where):
-            return 0.0
-        some = rng.choice(where, min(SAMPLE, len(where)), replace=False)
-        return float(np.mean([len(encode(dataset.images[i], quality)) for i in some]) * len(where))
-
-    room = 0.97 * limit - 64 * len(dataset)
-    scored = next((quality for quality in QUALITIES[:2] if size(~learnt, quality) < 0.45 * room), QUALITIES[2])
-    rest = room - size(~learnt, scored)
-    quality = next((quality for quality in QUALITIES if size(learnt, quality) < rest), None)
-    if quality is None:
-        raise SystemExit(f"{data}: {limit / 2**20:.0f} MiB are too few")
-    files = [encode(image, quality if t else scored) for image, t in zip(dataset.images, learnt, strict=True)]
-    ends = np.cumsum([len(file) for file in files])
-    note = f"images of training went through WebP of quality {quality}, others of {scored}; above 100 is lossless"
-    info = asdict(replace(dataset.info, notes=(*dataset.info.notes, note)))
-    arrays = {f"label_{name}": values for name, values in dataset.labels().items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("wb") as stream:
-        np.savez_compressed(
-            stream, ends=ends, files=np.frombuffer(b"".join(files), np.uint8), split=dataset.split, row=dataset.row,
-            info=np.array(json.dumps(info)), **arrays,
-        )  # fmt: skip
-    return {"bytes": out.stat().st_size, "quality": quality, "quality_scored": scored}
-
-
-def unpack(packed: Path, out: Path) -> None:
-    """The prepared file of what `pack` wrote."""
-    from mien.datasets.dataset import Dataset, DatasetInfo
-    from mien.datasets.prepared_file import write_prepared
-
-    with np.load(packed, allow_pickle=False) as held:
-        parts = np.split(held["files"], held["ends"][:-1])
-        images = np.stack([cv2.imdecode(part, cv2.IMREAD_COLOR_RGB) for part in parts])
-        raw = json.loads(str(held["info"]))
-        gray = bool((images == images[..., :1]).all())
-        info = DatasetInfo(**{key: _tuples(value) for key, value in raw.items()})
-        labels = {name.removeprefix("label_"): held[name] for name in held.files if name.startswith("label_")}
-        images = np.ascontiguousarray(images[..., :1] if gray else images)
-        write_prepared(Dataset(images, held["split"], held["row"], info, **labels), out)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value
-
-
-def encode(image: NDArray[np.uint8], quality: int) -> bytes:
-    """WebP of an RGB or gray ``(h, w, 1 or 3)`` image."""
-    bgr = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.shape[2] == 1 else cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
-
-
-def pack_photos(photos: Path, out: Path, limit: int) -> dict[str, Any]:
-    """A file of photos or faces with its pictures as WebP of the best quality that fits; boxes stay, since sizes do.
-
-    Where the least quality is too large, rows are left out, evenly.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(photos)
-    pictures = table.column("image").to_pylist()
-    step = max(1, len(pictures) // SAMPLE)
-
-    def recoded(content: bytes, quality: int) -> bytes:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        made: bytes = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
-        return min(made, content, key=len)
-
-    def size(quality: int) -> float:
-        return float(np.mean([len(recoded(one["bytes"], quality)) for one in pictures[::step]]) * len(pictures))
-
-    lossy = [quality for quality in QUALITIES if LEAST_QUALITY <= quality <= 100]
-    quality = next((each for each in lossy if size(each) < 0.9 * limit), LEAST_QUALITY)
-    share = min(1.0, 0.9 * limit / size(quality))
-    chosen = np.unique(np.linspace(0, len(pictures) - 1, max(1, int(share * len(pictures)))).astype(int))
-    table, pictures = table.take(chosen), [pictures[i] for i in chosen]
-    column = table.schema.get_field_index("image")
-    images = [{**one, "bytes": recoded(one["bytes"], quality)} for one in pictures]
-    field = table.schema.field(column)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table.set_column(column, field, pa.array(images, field.type)), out)
-    return {"bytes": out.stat().st_size, "quality": quality, "rows": len(pictures)}
+    note = root / DONE
+    done: dict[str, list[str]] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    names = {path.name.split(".part-")[0] for path in results.glob("*.tar*")}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sorted(names):
+            parts = sorted(results.glob(f"{name}.part-*")) or [results / name]
+            whole = Path(folder, name)
+            with whole.open("wb") as stream:
+                for part in parts:
+                    stream.write(part.read_bytes())
+            with tarfile.open(whole) as tar:
+                tar.extractall(root, filter="data")
+                members = tar.getnames()
+            whole.unlink()
+            done |= json.loads(note.read_text(encoding="utf-8"))
+            for member in members:
+                if Path(member).is_relative_to(ROW_RESULTS) and (root / member).is_file():
+                    published = root / PUBLISHED / Path(member).relative_to(ROW_RESULTS)
+                    published.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(root / member, published)
+    if done:
+        note.write_text(json.dumps(done, indent=1), encoding="utf-8")
 
 
 def predictions(data: Path, runs: Sequence[Path], out: Path) -> None:
     """Mean predictions of runs, with their mirror images, on the training rows: the file that a student learns from."""
+    import numpy as np
+
     from mien.datasets.prepared_file import read_prepared
-    from mien.evaluation.scoring.scored_model import open_model, predict
 
     part = read_prepared(data).select("train")
-    answers = [predict(open_model(folder), part, flip=True) for folder in runs]
+    answers = [_predict(folder, part.images) for folder in runs]
     heads = {head: np.mean([one[head] for one in answers], axis=0).astype(np.float16) for head in answers[0]}
     out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out, row=part.row, **heads)
 
 
+def _predict(folder: Path, images: Any) -> Mapping[str, Any]:
+    """Probabilities of a run's best weights, averaged with those of the mirror images, on the GPU where there is one."""
+    import numpy as np
+    import torch
+
+    from mien.models.model import average_with_mirror, softmax
+    from mien.models.preprocessing import normalize
+    from mien.networks.catalog import get_network
+    from mien.training.detection.module import training_device
+    from mien.training.resize import resize_images
+    from mien.training.run_folder import load_run
+
+    recipe, network, _ = load_run(folder)
+    device = training_device()
+    network.to(device)
+
+    def probabilities(pixels: Any) -> dict[str, Any]:
+        parts: dict[str, list[Any]] = {head.name: [] for head in recipe.heads}
+        for start in range(0, len(pixels), 256):
+            x = torch.from_numpy(normalize(pixels[start : start + 256], recipe.mean, recipe.std)).to(device)
+            with torch.inference_mode():
+                logits = network(x)
+            for head, values in logits.items():
+                parts[head].append(softmax(values.float().cpu().numpy()))
+        return {head: np.concatenate(chunks) for head, chunks in parts.items()}
+
+    size = get_network(recipe.network).size
+    return average_with_mirror(probabilities, resize_images(images, size, len(recipe.mean)))
+
+
 def prepare(chosen: Sequence[Step], root: Path = ROOT) -> None:
-    """The prepared files of the steps' packed data."""
+    """The files that the steps read, of their packed data, and the rows' earlier runs."""
+    from gpu_data import unpack, unpack_faces
+
     for name in dict.fromkeys(name for step in chosen for name in step.data):
-        packed, out = (root / PACKED / f"{name}.{kind}" for kind in ("npz", "parquet"))
+        packed = root / PACKED / f"{name}.{KINDS[name]}"
+        out = root / PACKED / UNPACKED.get(name, f"{name}.parquet")
         if not out.is_file() and packed.is_file():
-            unpack(packed, out)
+            partial = out.with_name(f"partial-{out.name}")
+            (unpack_faces if name == "faces" else unpack)(packed, partial)
+            partial.replace(out)
         if not out.is_file():
             raise SystemExit(f"no data {name!r} in {PACKED}: `python tools/gpu.py pack` makes it")
+    for step in chosen:
+        for path in (path for one in step.commands for path in one.results if path.is_relative_to(ROW_RESULTS)):
+            earlier = root / PUBLISHED / path.relative_to(ROW_RESULTS)
+            if earlier.is_file() and not (root / path).is_file():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(earlier, root / path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     actions: dict[str, Callable[[argparse.Namespace], None]] = {
-        "plan": _plan, "pack": _pack, "run": _run, "restore": lambda o: restore(o.results), "predictions": lambda o: predictions(o.data, o.runs, o.out),
+        "plan": _plan, "pack": _pack, "check": _check, "run": _run, "restore": lambda o: restore(o.results),
+        "predictions": lambda o: predictions(o.data, o.runs, o.out),
     }  # fmt: skip
-    for verb in ("plan", "pack", "run"):
+    for verb in ("plan", "pack", "check", "run"):
         one = verbs.add_parser(verb)
-        one.add_argument("--steps", default=",".join(steps()), help="which of them, in this order")
+        one.add_argument("--steps", help="which of them, in this order; by default all, and on the machine with the GPU "
+                         "those whose data were packed")  # fmt: skip
         one.add_argument("--epochs", type=int, help="of every training, for trials")
         one.add_argument("--seeds", type=int, default=len(SEEDS), help="number of students and age networks")
         if verb == "pack":
-            for name in ("fer2013", "fairface", "photos", "faces"):
+            for name in KINDS:
                 one.add_argument(f"--{name}", type=Path)
-            one.add_argument("--mib", type=float, default=40.0, help="that all packed files may have together")
+            one.add_argument("--mib", type=float, default=36.0, help="that all packed files may have together")
+            one.add_argument("--wheels", nargs="*", default=(), help="packages to take along, such as kornia kornia-rs")
+            one.add_argument("--python", default="3.12", help="version of the machine, for the wheels")
+        if verb in ("check", "run"):
+            one.add_argument("--processor", action="store_true", help="run without a GPU, for trials")
         if verb == "run":
             one.add_argument("--minutes", type=float, required=True)
             one.add_argument("--results", type=Path, required=True)
+            one.add_argument(
+                "--jobs", type=int, help="commands side by side; by default one per two processors, at most 6"
+            )
             one.add_argument("--dry-run", action="store_true", help="print the plan")
     verbs.add_parser("restore").add_argument("results", type=Path)
     stored = verbs.add_parser("predictions")
@@ -370,39 +585,99 @@ def main(arguments: Sequence[str] | None = None) -> None:
     actions[options.verb](options)
 
 
-def _chosen(options: argparse.Namespace) -> list[Step]:
+def _names(options: argparse.Namespace, *, packed: bool = False) -> list[str]:
+    names: list[str] = options.steps.split(",") if options.steps else list(STEPS)
+    if unknown := [name for name in names if name not in STEPS]:
+        raise SystemExit(f"no step {', '.join(unknown)}: there are {', '.join(STEPS)}")
+    if packed and not options.steps:
+        names = [name for name in names if all(_is_packed(data) for data in DATA[name])]
+    return names
+
+
+def _is_packed(data: str, root: Path = ROOT) -> bool:
+    return any((root / PACKED / file).is_file() for file in (f"{data}.{KINDS[data]}", f"{data}.parquet"))
+
+
+def _chosen(options: argparse.Namespace, names: Sequence[str]) -> list[Step]:
     table = steps(options.epochs, range(options.seeds))
-    names = options.steps.split(",")
-    if unknown := [name for name in names if name not in table]:
-        raise SystemExit(f"no step {', '.join(unknown)}: there are {', '.join(table)}")
     return [table[name] for name in names]
 
 
 def _plan(options: argparse.Namespace) -> None:
-    print("\n".join(plan(_chosen(options))))
+    print("\n".join(plan(_chosen(options, _names(options)))))
 
 
 def _pack(options: argparse.Namespace) -> None:
-    needed = list(dict.fromkeys(name for step in _chosen(options) for name in step.data))
+    from gpu_data import pack, pack_faces, pack_photos
+
+    from mien.training.environment import source_commit
+
+    needed = list(dict.fromkeys(data for name in _names(options) for data in DATA[name]))
     given: Mapping[str, Path | None] = {name: getattr(options, name) for name in needed}
     if missing := [name for name, path in given.items() if path is None]:
         raise SystemExit(f"give {', '.join(f'--{name}' for name in missing)}")
     shutil.rmtree(ROOT / PACKED, ignore_errors=True)
+    (ROOT / PACKED).mkdir()
+    (ROOT / COMMIT).write_text(f"{source_commit() or ''}\n", encoding="utf-8")
+    room = options.mib * 2**20
+    if options.wheels:
+        room -= _pack_wheels(options.wheels, options.python)
     for name, path in given.items():
         if path is not None:
-            share = int(options.mib * 2**20 * (SHARES.get(name, 1.0) if len(needed) == 2 else 1 / len(needed)))
-            prepared = name in ("fer2013", "fairface")
-            out = ROOT / PACKED / f"{name}.{'npz' if prepared else 'parquet'}"
-            print(name, json.dumps((pack if prepared else pack_photos)(path, out, share)), flush=True)
+            share = int(room * (SHARES[name] if set(needed) == set(SHARES) else 1 / len(needed)))
+            packer = {"photos": pack_photos, "faces": pack_faces}.get(name, pack)
+            out = ROOT / PACKED / f"{name}.{KINDS[name]}"
+            print(name, json.dumps(packer(path, out, share)), flush=True)
+
+
+def _pack_wheels(names: Sequence[str], version: str) -> int:
+    """Wheels of the versions that Mien is tested with, for Linux on x86-64; returns their bytes."""
+    folder = ROOT / PACKED / "wheels"
+    pins = {line.split("==")[0].replace("_", "-").lower(): line.split(";")[0].strip()
+            for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line}  # fmt: skip
+    platforms = [word for each in ("2_28", "2_27", "2_17", "2014", "1")
+                 for word in ("--platform", f"manylinux{'_' if '_' in each else ''}{each}_x86_64")]  # fmt: skip
+    wanted = [pins.get(name.replace("_", "-").lower(), name) for name in names]
+    line = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version",
+            version, "--implementation", "cp", *platforms, "--dest", str(folder), *wanted]  # fmt: skip
+    subprocess.run(line, check=True)
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _checked(options: argparse.Namespace) -> list[str]:
+    """Names of the steps that can run; ends the program with one line per thing that is missing."""
+    names = _names(options, packed=True)
+    install_wheels()
+    lacks = [f"package {name}" for name in lacking_packages(names)]
+    lacks += [f"{PACKED / data}.{KINDS[data]}: `python tools/gpu.py pack` makes it"
+              for data in dict.fromkeys(data for name in names for data in DATA[name]) if not _is_packed(data)]  # fmt: skip
+    if not names:
+        lacks.append(f"data in {PACKED}: `python tools/gpu.py pack` makes them")
+    lacks += check(processor=options.processor)
+    if lacks:
+        raise SystemExit("\n".join(f"missing: {one}" for one in lacks))
+    return names
+
+
+def _check(options: argparse.Namespace) -> None:
+    print("everything is there for", ", ".join(_checked(options)))
 
 
 def _run(options: argparse.Namespace) -> None:
-    chosen = _chosen(options)
+    from mien.cpus import available_cpus
+
+    started = time.monotonic()
     if options.dry_run:
-        print("\n".join(plan(chosen)))
+        _plan(options)
         return
+    chosen = _chosen(options, _checked(options))
     prepare(chosen)
-    print("done:", ", ".join(run(chosen, options.minutes, options.results.resolve())), flush=True)
+    print(f"ready after {time.monotonic() - started:.0f} s", flush=True)
+    jobs = options.jobs or max(1, min(6, available_cpus() // 2))
+    outcome = run(chosen, options.minutes, options.results.resolve(), jobs=jobs, started=started)
+    print("done:", ", ".join(outcome.done) or "nothing", flush=True)
+    if outcome.failed:
+        raise SystemExit(f"failed: {', '.join(outcome.failed)}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from dataclasses import replace
@@ -297,6 +298,24 @@ def randomise_statistics(net: FaceDetector) -> None:
 
 
 CONFIG = DetectorConfig(shape=TINY, side=64, batch=4, large_side=96, large_batch=2, large_every=3, steps=6)
+
+
+def test_a_step_is_computed_on_the_device_alone(
+    photos: DetectionPhotos, store: PhotoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # torch's device without values stands for a graphics processor: an operation on two devices is an error
+    monkeypatch.setattr(torch, "autocast", lambda device, dtype, enabled: contextlib.nullcontext())
+    sampler = CropSampler(photos, store, None, 64)
+    trainer = Trainer(FaceDetector(TINY), LossWeights(), device=torch.device("meta"))
+    losses = trainer.losses(collate([sampler.crop(0, i) for i in range(6)]))
+    losses["total"].backward()
+    trainer.kernels.step()
+    trainer.others.step()
+    trainer.averaged.update(trainer.module, 1)
+    made = [*losses.values(), *trainer.module.parameters(), *trainer.averaged.module.state_dict().values()]
+    made += [each.grad for each in trainer.module.parameters() if each.grad is not None]
+    made += [each for one in trainer.kernels.state.values() for each in one.values()]
+    assert {each.device.type for each in made} == {"meta"}
 
 
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(

@@ -87,7 +87,9 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
 @click.option("--batch-size", type=click.IntRange(1), help="Batch size.", show_default="the recipe's")
 @click.option("--seed", type=int, help="Seed of the run.", show_default="the recipe's")
 @click.option(
-    "--faces", type=PATH, help="FairFace's train.parquet: faces to paste onto photos without faces (detector)."
+    "--faces",
+    type=PATH,
+    help="FairFace's train.parquet, or an .npz of located faces: faces to paste onto photos without faces (detector).",
 )
 @click.option("--steps", type=click.IntRange(1), help="Length of the run (detector).", show_default="the recipe's")
 @click.option(

@@ -94,7 +94,9 @@ def prepare(photos: Path, faces: Path | None, cache: Path) -> tuple[TrainingPhot
     everything = read_detection(photos)
     store = build_store(everything, cache / "photos.u8")
     tiles = None
-    if faces is not None:
+    if faces is not None and faces.suffix == ".npz":
+        tiles = load_tiles(faces)
+    elif faces is not None:
         path = cache / "tiles.npz"
         if not path.is_file():
             from mien.training.detection.locate import padded_mtcnn
@@ -113,7 +115,8 @@ class DetectorRun:
     Attributes:
         photos: file of photos with boxes.
         out: folder of the run.
-        faces: file of faces to paste onto photos without faces.
+        faces: file of faces to paste onto photos without faces: pictures of one each, or a ``.npz`` file of those that
+            were located before (`mien.training.detection.faces.save_tiles`).
         cache: folder for decoded photos; None for one in ``out``.
         initial: float32 export whose weights a new run starts from.
         hard_negatives: export whose false boxes are trained against.
@@ -156,7 +159,7 @@ def run(call: DetectorRun) -> Path:
 
     torch.set_num_threads(call.threads)
     if "RANK" in os.environ and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo")
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     _check_folder(call)
     data, _ = prepare(call.photos, call.faces, call.cache or call.out / "cache")
     hard = call.out / HARD

@@ -129,11 +129,7 @@ def _table(rows: Sequence[ReproductionRow], found: Mapping[str, RowResult]) -> l
 def _missing(found: Mapping[str, RowResult]) -> list[str]:
     """The rows without a complete result, cheapest first, with what they would take."""
     cells = []
-    for row in select_rows(()):
-        result = found.get(row.name)
-        if row.svm is not None or (result is not None and result.is_complete(row)):
-            continue
-        seeds = len(row.seeds) - (0 if result is None else len(result.runs))
+    for row, seeds in unfinished_rows(found):
         cost = row.cost * seeds / len(row.seeds)
         needs = OPTIONS[row.data]
         if row.features:
@@ -150,6 +146,21 @@ def _missing(found: Mapping[str, RowResult]) -> list[str]:
         return []
     header = ["row", "runs", "data", "10¹² multiply-adds", "hours of one processor core", "minutes of one GPU"]
     return [MISSING, *_markdown(header, cells)]
+
+
+def unfinished_rows(found: Mapping[str, RowResult]) -> list[tuple[ReproductionRow, int]]:
+    """The rows of networks without a complete result, cheapest first, each with the number of runs that it lacks."""
+    rows = []
+    for row in select_rows(()):
+        result = found.get(row.name)
+        if row.svm is None and not (result is not None and result.is_complete(row)):
+            rows.append((row, len(row.seeds) - (0 if result is None else len(result.runs))))
+    return rows
+
+
+def gpu_minutes(found: Mapping[str, RowResult], row: ReproductionRow, runs: int) -> float:
+    """Estimate of what so many runs of a row take on one GPU, from the rows that ran on one; 0 where none did."""
+    return row.cost * runs / len(row.seeds) * (_seconds_per_cost(found, row, True) or 0.0) / 60
 
 
 def _seconds_per_cost(found: Mapping[str, RowResult], of: ReproductionRow, on_gpu: bool) -> float | None:

@@ -56,6 +56,16 @@ class BatchTargets:
     trust: Tensor
     ignored: Tensor
 
+    def to(self, device: torch.device) -> BatchTargets:
+        """The same on a device."""
+        return BatchTargets(
+            self.cells.to(device),
+            self.boxes.to(device),
+            self.points.to(device),
+            self.trust.to(device),
+            self.ignored.to(device),
+        )
+
 
 def flatten(outputs: tuple[Tensor, ...]) -> Tensor:
     """Outputs per level ``(n, 15, h, w)`` → ``(n * cells, 15)`` float32, cells as `assignment` numbers them."""
@@ -94,12 +104,12 @@ def detector_losses(
     chosen = outputs[targets.cells]
     boxes = decode_boxes(chosen[:, 1:5], centres[place], strides[place])
     overlap, giou = _overlaps(boxes, targets.boxes)
-    quality = torch.zeros(len(outputs)).index_put((targets.cells,), overlap.detach().clamp(min=0.05))
+    quality = outputs.new_zeros(len(outputs)).index_put((targets.cells,), overlap.detach().clamp(min=0.05))
     logits = outputs[:, 0]
     focal = (torch.sigmoid(logits) - quality).abs().square() * F.binary_cross_entropy_with_logits(
         logits, quality, reduction="none"
     )
-    score = focal[~targets.ignored].sum() / count
+    score = focal.masked_fill(targets.ignored, 0).sum() / count
     box = (1 - giou).sum() / count
     size = (targets.boxes[:, 2:] - targets.boxes[:, :2]).prod(dim=1).sqrt().clamp(min=1)
     known = ~torch.isnan(targets.points).flatten(1).any(dim=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -111,7 +112,8 @@ class Trainer:
         weight_decay: of the kernels; offsets and batch statistics have none.
         muon: learning rate of the hidden kernels over that of the others.
         ema: decay of the averaged weights.
-        bfloat16: compute convolutions in bfloat16.
+        bfloat16: compute convolutions in bfloat16, unless a graphics processor would have to emulate it.
+        device: where it computes; None for `training_device`.
     """
 
     def __init__(
@@ -123,12 +125,16 @@ class Trainer:
         muon: float = 2.0,
         ema: float = 0.999,
         bfloat16: bool = True,
+        device: torch.device | None = None,
     ) -> None:
+        self.device = device or training_device()
+        module.to(self.device)
         self.module = channels_last(module).train()
         self.averaged = AveragedWeights(module, ema)
         self.step = 0
         self.batches = 0
-        self._weights, self._bfloat16, self._muon = weights, bfloat16, muon
+        emulated = self.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+        self._weights, self._bfloat16, self._muon = weights, bfloat16 and not emulated, muon
         hidden, outputs, others = split_parameters(module)
         self.kernels = Muon(hidden, weight_decay=weight_decay)
         self.others = torch.optim.AdamW(
@@ -146,11 +152,7 @@ class Trainer:
         Returns:
             The losses of this process's batch, and the progress that all processes agree on.
         """
-        pixels = batch.pixels.float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-            outputs = self.module(pixels)
-        centres, strides = self._grid(pixels.shape[-1])
-        losses = detector_losses(flatten(outputs), centres, strides, batch.targets, self._weights)
+        losses = self.losses(batch)
         self.module.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         progress = share_gradients(self.module, progress)
@@ -164,7 +166,17 @@ class Trainer:
         self.step += 1
         self.averaged.update(self.module, self.step)
         self.batches += world_size()
-        return {name: float(value.detach()) for name, value in losses.items()}, progress
+        # one copy from the device instead of one per loss
+        values = torch.stack([value.detach() for value in losses.values()]).tolist()
+        return dict(zip(losses, values, strict=True)), progress
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses of a batch, on the device: see `detector_losses`."""
+        pixels = batch.pixels.to(self.device).float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+            outputs = self.module(pixels)
+        centres, strides = self._grid(pixels.shape[-1])
+        return detector_losses(flatten(outputs), centres, strides, batch.targets.to(self.device), self._weights)
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
@@ -189,7 +201,7 @@ class Trainer:
     def _grid(self, side: int) -> tuple[Tensor, Tensor]:
         if side not in self._cells:
             centres, strides = cell_centres(side)
-            self._cells[side] = (torch.from_numpy(centres), torch.from_numpy(strides))
+            self._cells[side] = (torch.from_numpy(centres).to(self.device), torch.from_numpy(strides).to(self.device))
         return self._cells[side]
 
 
@@ -214,6 +226,13 @@ def split_parameters(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Par
     return hidden, outputs, others
 
 
+def training_device() -> torch.device:
+    """The graphics processor of this process, which `torchrun` numbers, where there is one; else the processor."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+
+
 def world_size() -> int:
     """Number of processes that train together."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
@@ -230,7 +249,7 @@ def share_gradients(module: nn.Module, progress: float) -> float:
     if processes == 1:
         return progress
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor([progress])])
+    flat = torch.cat([*(g.flatten() for g in gradients), gradients[0].new_tensor([progress])])
     distributed.all_reduce(flat)
     flat /= processes
     position = 0
