@@ -103,7 +103,8 @@ def main() -> None:
     import mien
 
     print(
-        "# Bad input\n\nEvery case is made and run by `python benchmarks/bad_input.py`; no call ends in a traceback.\n"
+        "# Bad input\n\nWhat commands and functions report for damaged, missing and unsuitable input. "
+        "`python benchmarks/bad_input.py` makes and runs every case; no call ends in a traceback.\n"
     )
     print("## Commands\n\n| call | exit code | printed on stderr |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@
 `make networks-page` is the same. The steps, with the processor minutes that they take on one core:
 
     reports     docs/results/emotion_test.json and age_report.json, with their diagrams        1
+    calibration docs/results/calibration.json: what temperatures alone change                  1
     history     docs/results/confusion.json: a network that is new joins those before it       0
     scoreboard  docs/results/scoreboard.json: every protocol, prior and look; beside others    2
     robustness  docs/results/robustness.json: Mien alone, the others' figures stay             2
@@ -64,6 +65,12 @@ def reports(options: argparse.Namespace) -> None:
         for protocol in PROTOCOLS[name]:
             for kind in ("reliability", "risk-coverage"):
                 shutil.copyfile(folder / f"{protocol}-{kind}.png", PICTURES / f"{protocol}-{kind}.png")
+
+
+def calibration(options: argparse.Namespace) -> None:
+    """Temperatures of the emotion network without priors, before and after."""
+    run("-m", "mien", "calibrate", "emotion", "--data", str(options.fer2013), "--threads", "1",
+        "--json", str(RESULTS / "calibration.json"))  # fmt: skip
 
 
 def history(options: argparse.Namespace) -> None:
@@ -126,7 +133,8 @@ def pages(options: argparse.Namespace) -> None:
 
 
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
-    step.__name__: step for step in (reports, history, scoreboard, robustness, fairness, whole, portraits, pages)
+    step.__name__: step
+    for step in (reports, calibration, history, scoreboard, robustness, fairness, whole, portraits, pages)
 }
 
 

@@ -77,6 +77,10 @@ from mien.results.json_schema import results_schema
 from mien.text import percent
 from mien.training.curves import read_epochs
 
+LEAK_FREE_MEANING = (
+    "*Leak-free* leaves out the test images that are also in the training set, pixel for pixel. "
+    "[Evaluation](../evaluation.md#what-each-figure-means) explains the figures."
+)
 DOCS = Path(__file__).parents[1] / "docs"
 README = DOCS.parent / "README.md"
 SRC = DOCS.parent / "src" / "mien"
@@ -112,7 +116,7 @@ def card_page(name: str, card: Card) -> str:
                 ["data", card.data],
                 ["recipe", f"`{training['recipe']}`, {training['epochs']} epochs, seed {training['seed']}"],
                 ["command", f"`{training['command']}`"],
-                ["commit", ", then (resumed) ".join(f"`{commit}`" for commit in commits)],
+                ["commit", ", resumed at ".join(f"`{commit}`" for commit in dict.fromkeys(commits))],
                 ["data file", f"SHA-256 `{training['data_sha256']}`"],
                 *(
                     [text, f"SHA-256 `{training[key]}`"]
@@ -131,13 +135,20 @@ def card_page(name: str, card: Card) -> str:
         "",
     ]
     lines += drawn(results_table(results, names=TITLE), notes=False)
+    if any(TITLE[key].endswith("leak-free") for key in results):
+        lines += [LEAK_FREE_MEANING, ""]
     for key, one in results.items():
         if is_subset(key):
             continue
         lines += [f"### {TITLE[key]}: confusion matrix", "", "Rows are true labels, columns predictions, counts.", ""]
         lines += drawn(confusion_table(one), notes=False)
     for kinds in card.scores.get("groups", {}).values():
-        lines += ["## By group", "", "Groups as the dataset names them; annotators assigned them from the picture.", ""]
+        lines += [
+            "## By group",
+            "",
+            "Groups have the names of the dataset, whose annotators assigned them from the pictures.",
+            "",
+        ]
         for kind, rows in kinds.items():
             lines += drawn(group_table(rows, kind), notes=False)
     for kinds in card.scores.get("worst", {}).values():
@@ -157,7 +168,7 @@ CHILDREN = 10
 
 
 def card_children(results: Mapping[str, Any]) -> list[str]:
-    """How many children a model of age ranges reports as children, and how many others it does; per protocol."""
+    """How many children a model of age ranges reports as children, and how many older people; per protocol."""
     rows = []
     for key, one in results.items():
         ranges = number_ranges(one["labels"])
@@ -180,12 +191,12 @@ def card_priors(card: Card) -> list[str]:
         return []
     calibration = card.scores.get("calibration", {})
     fitted_on = split_title(card, calibration.get("fitted_on", "validation"))
-    halves = ", which are scored here by halves, each with the read-outs fitted on the other half"
+    halves = "; those images are scored in halves, each with the read-outs fitted on the other half"
     lines = [
         "## Priors",
         "",
-        f"How often labels are expected (`--prior`, `Analyzer(prior=…)`); fitted on {fitted_on} without images that are in "
-        f"training too{halves if 'crosswise' in calibration else ''}. The scores above are those of the default.",
+        f"How often labels are expected (`--prior`, `Analyzer(prior=…)`), fitted on {fitted_on} without the images that are also in "
+        f"the training set{halves if 'crosswise' in calibration else ''}. The scores above are those of the default.",
         "",
     ]
     rows = []
@@ -195,7 +206,7 @@ def card_priors(card: Card) -> list[str]:
             joined = f"{readout.share:g} of `{readout.joined}`" if readout.joined else "–"
             row = [f"`{head.name}`", f"`{readout.prior}`: {PRIORS[readout.prior]}"]
             rows.append([*row, f"{readout.removed:g}", joined, kept or "–", f"{readout.temperature:.4f}"])
-    header = ["head", "prior", "power of the training frequencies removed", "joined", "kept", "temperature"]
+    header = ["head", "prior", "power of the training frequencies removed", "joined with", "unchanged", "temperature"]
     lines += table(header, rows)
     scores = calibration.get("priors")
     if scores is not None:
@@ -218,7 +229,7 @@ def quantized(made: dict[str, Any]) -> str:
 
 
 def cli_page() -> str:
-    lines = ["# Command line", "", "Written from the commands' own help by `python tools/generate.py`.", ""]
+    lines = ["# Command line", "", "Generated from the help of the commands by `python tools/generate.py`.", ""]
 
     def walk(command: click.Command, path: list[str]) -> None:
         context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
@@ -243,7 +254,7 @@ def errors_section() -> list[str]:
         if kind.__module__ == MienError.__module__ and kind is not MienError:
             rows.append([f"`{kind.default_code}`", inspect.cleandoc(kind.__doc__ or "").split("\n")[0], "1"])
     rows += [
-        ["`usage`", "A wrong call: an unknown option, a value out of range, a missing argument.", "2"],
+        ["`usage`", "Wrong usage: an unknown option, a value out of range, a missing argument.", "2"],
         [f"`{INTERRUPTED}`", "Ctrl-C, or SIGTERM.", "130, 143"],
         [f"`{INPUTS_FAILED}`", "`mien batch`: some inputs could not be analysed; their rows hold the reasons.", "1"],
         [f"`{STREAM_LOST}`", "`mien live`: the camera or stream was lost for good.", "1"],
@@ -271,7 +282,7 @@ def _weights(training: dict[str, Any]) -> str:
     """The file of the run, and the network whose weights are mixed with its own."""
     text = f"`{training['weights']}` of the run"
     if blend := training.get("blend"):
-        text += f"; the mean of its weights and, with a share of {blend['share']}, those of SHA-256 `{blend['sha256']}`"
+        text += f", averaged with the network of SHA-256 `{blend['sha256']}` (share {blend['share']})"
     return text
 
 
@@ -286,7 +297,7 @@ def benchmarks_page() -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written from `docs/results/*.json` by `python tools/generate.py`; each table names the command that measured it.",
+        "Generated from `docs/results/*.json` by `python tools/generate.py`; each table names the command that measured it.",
         "",
         "## Speed, size and memory",
         "",
@@ -301,21 +312,21 @@ def benchmarks_page() -> str:
         ),
         "### Where the time goes",
         "",
-        "Wall-clock milliseconds: of one detection (the 640×480 frame, one thread), and of a cold process from import to table "
-        "with all threads.",
+        "Wall-clock milliseconds of one detection (the 640×480 frame, one thread), and of a new process from import to table "
+        "(all threads).",
         "",
         *table(["part", "ms"], [[row["part"], f"{row['ms']:.2f}"] for row in speed["profile"]]),
         *whole_path_section(json.loads((DOCS / "results" / "whole_path.json").read_text(encoding="utf-8"))),
         *networks_section(),
         *detectors_section(json.loads((DOCS / "results" / "detector.json").read_text(encoding="utf-8"))),
-        "## Does the network see what it was trained on?",
+        "## Accuracy through detector and crop",
         "",
         "`python benchmarks/end_to_end.py --data fer2013.parquet "
         f"--detector {way['detector']} --json docs/results/end_to_end.json`",
         "",
-        "FER2013 test faces pasted into larger pictures at several sizes and angles, four a picture; whole pictures are "
-        "analysed. *Direct* is the same network on the same faces' own 48×48 pixels. Accuracy is over the faces found; "
-        "misses are counted beside it.",
+        "Does the network get crops like those it was trained on? FER2013's test faces are pasted into larger pictures at several sizes "
+        "and angles, four per picture, and the whole pictures are analysed. The first figure is the accuracy of the same network on the "
+        "original 48×48 pixels, the second that through detector and crop, both over the faces that were found.",
         "",
     ]
     rows = []
@@ -326,18 +337,18 @@ def benchmarks_page() -> str:
             direct, through = row[f"{head}_direct"], row[f"{head}_end_to_end"]
             cells.append(f"{percent(direct)} → {percent(through)} ({100 * (through - direct):+.1f})")
         rows.append([*cells, str(row["spurious"])])
-    header = ["face", "turned", "found", "found, FER+ majority", "FER+ majority", "FER2013", "spurious"]
+    header = ["face", "tilted", "found", "found, FER+ majority", "FER+ majority", "FER2013", "false detections"]
     lines += table(header, rows)
     lines += [
-        f"{way['rows'][0]['faces']:,} faces per row. FER2013 holds pictures that show no face, drawings, and faces cut by the "
-        "frame; here they stand on a plain ground with hard edges, which a detector finds harder than a photo.",
+        f"{way['rows'][0]['faces']:,} faces per row. FER2013 contains pictures without a face, drawings, and faces cut off by the "
+        "frame; here they are on a plain background with hard edges, which is harder for a detector than a photo.",
         "",
         "## Where faces lie in FER2013's frame",
         "",
         "`python benchmarks/fer2013_frame.py --data fer2013.parquet --detectors mien,mtcnn,res10,haar --step 32 "
         "--json docs/results/fer2013_frame.json`",
         "",
-        "Medians over enlarged training images, as fractions of the frame; `mien.models.crop_frames` holds them, made symmetric.",
+        "Medians over enlarged training images, as fractions of the frame; `mien.models.crop_frames` contains them, made symmetric.",
         "",
     ]
     rows = []
@@ -369,13 +380,13 @@ def networks_section() -> list[str]:
         "measured and how.",
         "",
         f"One core multiplies float32 matrices at {max(peak['onnxruntime'], peak['numpy']):.0f} GFLOP/s at best, 8-bit ones "
-        f"at {peak['int8']:.0f}. There is little left to gain but by fewer multiplications or fewer bits.",
+        f"at {peak['int8']:.0f}. Only fewer multiplications or fewer bits would make the networks much faster.",
         "",
         *table(["network", "MB", "M multiply-adds", "ms per face", "in a batch of 64", "GFLOP/s", "of the peak"], rows),
         "`mien quantize emotion --data fer2013.parquet --out emotion-int8.onnx --json docs/results/quantize.json` wrote the "
-        "8-bit one, which is shipped: `--models emotion-int8,age`. Layers with less than a hundredth of the multiplications stay "
+        "8-bit network, which is shipped too: `--models emotion-int8,age`. Layers with less than a hundredth of the multiplications stay "
         "in float32, and weights use 7 bits, so that it predicts the same on processors without 8-bit dot products (VNNI), "
-        "where it gains less. How it is made was chosen by how little it changes the predictions on validation images.",
+        "where it gains less speed. Among the ways to quantise, the one was chosen that changes the predictions on validation images least.",
         "",
         *drawn(quantisation_table(cost["losses"])),
     ]

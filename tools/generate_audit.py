@@ -37,7 +37,7 @@ def audit_page() -> str:
         ],
         "near": near_section(near),
         "fairface": [
-            "The validation images, whole and not cropped again: `mien data audit fairface-validation.parquet --detector mien "
+            "The validation images as they are, not cropped again: `mien data audit fairface-validation.parquet --detector mien "
             "--json-summary docs/results/audit_fairface.json`",
             "",
             *checks(fairface),
@@ -109,15 +109,15 @@ def near_section(near: dict[str, Any]) -> list[str]:
     ]
     return [
         "`python benchmarks/near_duplicates.py --data fer2013.parquet --json docs/results/near_duplicates.json`, whose header "
-        f"describes what is measured. Of {near['variants'][0]['pictures']:,} pictures changed on purpose:",
+        f"describes what is measured. Of {near['variants'][0]['pictures']:,} pictures that were altered:",
         "",
         *table(["change", "found", "other pictures found"], variants),
-        "Of the dataset's own pairs, by similarity (the threshold is "
-        f"{near['similarity']:g}; two pictures by chance: same label {percent(chance['same_label'])}, votes "
+        "Pairs in the dataset itself, by similarity (the threshold is "
+        f"{near['similarity']:g}; two random pictures: same label {percent(chance['same_label'])}, votes "
         f"{chance['vote_distance']:.2f} apart):",
         "",
         *table(["similarity", "pairs", "pixels correlate", "same label", "votes apart"], found),
-        f"Above the threshold, {percent(alike)} of the {pairs:,} pairs correlate pixel by pixel once registered.",
+        f"Above the threshold, {percent(alike)} of the {pairs:,} pairs correlate pixel by pixel once they are registered.",
     ]
 
 

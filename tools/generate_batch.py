@@ -57,11 +57,11 @@ def measured_section(measured: dict[str, Any]) -> str:
         f"**Ray** {ray['ray']}, two nodes on this machine with one CPU and {ray['store_megabytes']:.0f} MB of object store each; "
         f"{ray['photos']} uncompressed portraits, {ray['megabytes']} MB, in {ray['shards']} shards. The actor on the second node was "
         f"killed after {ray['actor_killed_after']} shards, the second node (all of its {ray['node_processes_killed']} processes) after "
-        f"{ray['node_killed_after']}. The run went on by itself and ended with exit code {ray['exit_code']} after {ray['seconds']:.0f} s; "
+        f"{ray['node_killed_after']}. The run continued without help and ended with exit code {ray['exit_code']} after {ray['seconds']:.0f} s; "
         f"its result {'equals' if ray['equal'] else 'does NOT equal'} that of the local engine"
-        f"{', byte by byte' if ray['equal'] else ''}. Spilled to the disk on the way, as `ray memory --stats-only` and the logs say: "
+        f"{', byte by byte' if ray['equal'] else ''}. Spilled to disk meanwhile, according to `ray memory --stats-only` and the logs: "
         f"at least {ray['spilled_megabytes']:,} MiB in {ray['spilled_objects']} objects (the benchmark lets objects spill from 30 % of "
-        "a store on). That shows what survives, not a speed: two nodes share two cores.",
+        "a store on). This shows robustness, not speed: two nodes share two cores.",
         "",
         buckets_paragraph(measured["buckets"]),
     ]
@@ -77,23 +77,23 @@ def buckets_paragraph(measured: dict[str, Any]) -> str:
         for scheme in ("s3", "gs")
     ]
     return (
-        f"**Buckets**: {measured['photos']} portraits read from and results written to a bucket, SIGKILL in mid-run, `--resume`, compared "
+        f"**Buckets**: {measured['photos']} portraits read from and results written to a bucket, SIGKILL in the middle of the run, `--resume`, compared "
         f"with an uninterrupted run ({packages}; `benchmarks/batch.py buckets`): {'; '.join(stores)}. The servers ran on this "
-        "machine, so no figure of speed: Amazon's and Google's own were not tried."
+        "machine, so speed was not measured; the services of Amazon and Google were not tried."
     )
 
 
 def plan_section(speed: dict[str, Any], larger: dict[str, Any]) -> str:
     core, side = larger["per_cpu_second"], larger["pixels"]
     lines = [
-        f"Photos of {side}×{side} pixels, {larger['bytes'] / 1000:.0f} kB, with one face: {core:.1f} a processor second "
+        f"Photos of {side}×{side} pixels, {larger['bytes'] / 1000:.0f} kB, with one face: {core:.1f} per processor second "
         f"(`benchmarks/batch.py larger`: {larger['photos']} photos, {larger['cpu_seconds']:.1f} processor seconds); the 112×112 ones "
         f"above: {rate(speed, 2):.0f}. Cost of 10⁶ photos = 10⁶ / (photos per processor second × cores × 3,600) × price per hour. "
-        "That takes for granted that every core is there for the run and that storage keeps up; it leaves out requests, traffic and "
-        "storage. A hardware thread of a cloud machine is counted as half a core of the one measured. **The prices are "
-        "assumptions: put in your own, and the rate of a thousand of your photos.**",
+        "This assumes that every core is available to the run and that storage keeps up; it excludes the cost of requests, traffic and "
+        "storage. A hardware thread of a cloud machine counts as half a core of the measured machine. **The prices are "
+        "assumptions: use your own, and the rate measured on a thousand of your photos.**",
         "",
-        "| machine | assumed price per hour | photos per second | hours for 10⁶ | cost of 10⁶ | cost of 10⁹ | machines for 10⁹ in a week | reads, a machine |",
+        "| machine | assumed price per hour | photos per second | hours for 10⁶ | cost of 10⁶ | cost of 10⁹ | machines for 10⁹ in a week | reads per machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, threads, price in MACHINES:

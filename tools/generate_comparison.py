@@ -1,4 +1,4 @@
-"""The table of README.md that sets Mien beside other packages, from what the benchmarks wrote."""
+"""The table of README.md that compares Mien with other packages, from what the benchmarks wrote."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def comparison_table(results: Path) -> str:
     rows += [
         [one["title"], "–", "–", "–", "–", f"{peers['environments'][one['environment']]['mb']:,.0f}"] for one in unable
     ]
-    header = ["", "FER+, 7 emotions", "FER2013", "ECE", "a photo, one thread", "installed, MB"]
+    header = ["", "FER+, 7 emotions", "FER2013", "ECE", "time per photo, one thread", "installed, MB"]
     note = (
-        f"FER+ (`majority-7`, {scores['emotion']['results'][PROTOCOL]['n']:,} images) and FER2013 test, one look, 95 % intervals in "
-        f"[the scoreboard](docs/scoreboard.md) ({board['date']}); ECE: mean distance of probabilities from how often they are right, on FER+. "
-        f"Times are processor time for one portrait, Mien's with the age too; times and sizes of {peers['machine']['date']}"
+        f"Accuracy on the test images of FER+ (`majority-7`, {scores['emotion']['results'][PROTOCOL]['n']:,} images) and FER2013, without test-time "
+        f"augmentation; 95 % intervals are on the [scoreboard](docs/scoreboard.md) ({board['date']}). ECE: expected calibration error on FER+, less is better. "
+        f"Times are processor time for one portrait, and Mien's include the age; times and sizes were measured on {peers['machine']['date']}"
     )
     if "opencv-python-headless" in peers["environments"]["mien"]["versions"]:
-        note += ", when Mien detected with MTCNN and held OpenCV; an installation has become [smaller](docs/install.md) since"
-    note += ". A dash: weights that could not be fetched where this was measured ([benchmarks](docs/benchmarks.md#beside-other-packages))."
+        note += ", when Mien detected with MTCNN and needed OpenCV; an installation has become [smaller](docs/install.md) since"
+    note += ". A dash: the weights could not be downloaded where this was measured ([benchmarks](docs/benchmarks.md#compared-with-other-packages))."
     return "\n".join([*table(header, rows), note])
 
 

@@ -44,22 +44,22 @@ def detectors_section(measured: dict[str, Any]) -> list[str]:
         "",
         "`python benchmarks/detectors.py photos.parquet --models src/mien/models/files --out docs/results`",
         "",
-        f"Faces found, in percent, on {data['photos']} photos with {sum(data['faces'].values()):,} faces of repositories whose "
-        f"owners the training never saw ({data['photos without faces']} of them show no face), by height in pixels; false boxes "
-        "per photo without faces; median error of the landmarks of faces from 32 pixels, and mean error on "
-        f"{data['portraits']} portraits, in percent of the distance of the eyes. Every detector is at its own thresholds; those of "
-        f"Mien ({CONFIDENCE}, and {LARGE_CONFIDENCE} in the first look at large faces) were chosen on these photos. Average "
+        f"Faces found, in percent, by height in pixels, on {data['photos']} photos with {sum(data['faces'].values()):,} faces "
+        f"({data['photos without faces']} of the photos show no face), from repositories of owners of whom no photo was trained on; false "
+        "boxes per photo without faces; median error of the landmarks of faces from 32 pixels, and mean error on "
+        f"{data['portraits']} portraits, in percent of the distance between the eyes. Every detector uses its own thresholds; those of "
+        f"Mien ({CONFIDENCE}, and {LARGE_CONFIDENCE} for large faces in the first pass) were chosen on these photos. Average "
         "precision covers the scores that a detector reports, Mien's from 0.1. **Bold** is the default.",
         "",
         *table(
             ["detector", "average precision", *_SIZES, "false boxes", "landmarks", "landmarks, portraits"],
             rows,
         ),
-        "The labels are what YuNet proposed and MTCNN or CenterFace confirmed, so a face that MTCNN misses is often no label: "
-        "its row looks better than it is. Profiles and covered faces have poor landmarks. YuNet itself is not in the table: its "
-        "file is part of no package that was found on PyPI and could not be fetched where this was measured, and it would be judged "
-        "by its own proposals; with the file in the cache the same command adds its row. The same table for any photos and "
-        "detectors: `mien evaluate mien mtcnn haar --data photos.parquet`.",
+        "The labels are what YuNet proposed and MTCNN or CenterFace confirmed, so a face that MTCNN misses is often not labelled, "
+        "and its row is too favourable. Profiles and covered faces have poor landmarks. YuNet itself is not in the table: no package "
+        "on PyPI that we found contains its file, which could not be downloaded where this was measured, and it would be scored on its "
+        "own proposals; with the file in the cache the same command adds its row. For the same table on your photos: "
+        "`mien evaluate mien mtcnn haar --data photos.parquet`.",
         "",
     ]
 
@@ -75,23 +75,27 @@ def detector_page() -> str:
     lines = [
         "# The detector",
         "",
-        'Mien\'s own face detector, the default (`detector="mien"`, `--detector mien`): boxes, scores and five landmarks of faces '
-        "from 16 pixels in pictures up to 1,280 pixels, and from 1/80 of the longer side in larger ones, or from `min_face`. "
+        'Mien\'s own face detector is the default (`detector="mien"`, `--detector mien`). It returns boxes, scores and five landmarks of faces '
+        "from 16 pixels in pictures up to 1,280 pixels, from 1/80 of the longer side in larger ones, or from `min_face`. "
         f"Licence of the weights: {card['licence']}.",
         "",
         "## How it works",
         "",
-        "One network in 8 bits (`networks/detector.py`, 303,549 parameters) sees the picture once, scaled so that the smallest "
-        "faces have 16 to 20 pixels, and large faces in smaller copies. Pictures of more than 1.5 megapixels after scaling go "
-        f"through it in strips. Faces in doubt, with scores of {DOUBTFUL[0]} to {DOUBTFUL[1]}, are looked at again in a crop "
-        "in which they have about 28 pixels, and count with the geometric mean of both scores; where the face is clearer in the "
-        "crop turned by quarters, it is a turned one. Of those still in doubt, boxes "
-        "on the body or the hat of a surer face and far too small for a face there (badges, buttons), and boxes inside a surer "
-        f"face, are dropped: of {measured['implausible']['faces']:,} labelled faces {measured['implausible']['of them']} lie so. "
-        "A second small network sets the landmarks on upright crops. Where no face has a score of "
-        f"{SURE_CONFIDENCE} in the first look it looks again at small copies: with a margin, for faces larger than the picture, and turned by "
-        "quarters. Landmarks of a turned face are in the face's own order, so that its crop is righted; `Tracker` and "
-        "`--detect-every` look only at crops around expected faces (`MienDetector.refine`).",
+        "1. One network in 8 bits (`networks/detector.py`, 303,549 parameters) runs on the picture, scaled so that the smallest "
+        "faces have 16 to 20 pixels, and on smaller copies of it for large faces. Pictures of more than 1.5 megapixels after scaling "
+        "are processed in strips.",
+        f"2. Doubtful faces, with scores of {DOUBTFUL[0]} to {DOUBTFUL[1]}, get a second pass: a crop in which they have about 28 "
+        "pixels. Their score is the geometric mean of both passes. The crop is also rotated by quarter turns, which shows whether the "
+        "face is a rotated one.",
+        "3. Boxes that remain doubtful are dropped where they lie inside a more certain face, or on its body or hat and are far too "
+        f"small for a face there (badges, buttons). {measured['implausible']['of them']} of {measured['implausible']['faces']:,} "
+        "labelled faces are in such places.",
+        "4. A second small network predicts the landmarks on upright crops.",
+        f"5. If no face reaches a score of {SURE_CONFIDENCE} in the first pass, small copies of the picture are searched: with a margin, for "
+        "faces larger than the picture, and rotated by quarter turns.",
+        "",
+        "The landmarks of a rotated face are in the order of the face, so that its crop is turned upright. `Tracker` and "
+        "`--detect-every` run the network only on crops around expected faces (`MienDetector.refine`).",
         "",
         "## Training",
         "",
@@ -102,7 +106,7 @@ def detector_page() -> str:
                 ["data", card["data"]],
                 ["labels", card["labels"]],
                 ["recipe", "`mien train detector` (`mien.recipes.detector`)"],
-                ["command then", f"`{training['command']}`"],
+                ["command at the time", f"`{training['command']}`"],
                 ["commit", training["commit"]],
                 ["seed", str(training["seed"])],
                 ["length", f"{training['crops']:,} crops: {training['history']}"],
@@ -125,19 +129,19 @@ def detector_page() -> str:
                 for name in dict.fromkeys([*trained["licences"], *measured["data"]["licences"]])
             ],
         ),
-        "FairFace's faces (CC BY 4.0), pasted onto photos without faces, come on top.",
+        "In addition, faces from FairFace (CC BY 4.0) were pasted onto photos without faces.",
         "",
         "## Scores",
         "",
-        f"On photos of owners that the training never saw: average precision {_percent(row['average precision'])}; at "
-        f"{row['false boxes']:.3f} false boxes per photo without faces {_percent(row['recall']['all'])} % of all faces and "
-        f"{_percent(row['recall']['>=32'])} % of those from 32 pixels. {training['selection']} All detectors side by side: "
+        f"On photos of owners of whom none was trained on, average precision is {_percent(row['average precision'])}. At "
+        f"{row['false boxes']:.3f} false boxes per photo without faces the detector finds {_percent(row['recall']['all'])} % of all faces "
+        f"and {_percent(row['recall']['>=32'])} % of those from 32 pixels. {training['selection']} All detectors side by side: "
         "[benchmarks](benchmarks.md#detectors).",
         "",
-        f"Landmarks of faces from 32 pixels are off by {_percent(row['points, median from 32 pixels'])} % of the distance of the eyes in "
-        f"the median, by {_percent(row['points, share of the eye distance']['>=32'])} % in the mean: the worst are profiles, whose eyes "
-        f"lie close together, and covered faces. On {measured['data']['portraits']} portraits whose landmarks were set by hand they are "
-        f"off by {_percent(row['points on portraits'])} % in the mean.",
+        f"The error of the landmarks of faces from 32 pixels is {_percent(row['points, median from 32 pixels'])} % of the distance between "
+        f"the eyes (median) or {_percent(row['points, share of the eye distance']['>=32'])} % (mean); it is largest for profiles, whose eyes "
+        f"are close together, and for covered faces. On {measured['data']['portraits']} portraits with landmarks set by hand the mean error "
+        f"is {_percent(row['points on portraits'])} %.",
         "",
         "![Faces found over false boxes](images/detector/recall.svg)",
         "",
@@ -146,7 +150,7 @@ def detector_page() -> str:
         "found in percent with 95 % intervals (Wilson):",
         "",
         *table(["", *groups["detectors"]], _group_rows(groups["detectors"])),
-        "Scenes made of a public-domain portrait, with what is found (`python benchmarks/detector_scenes.py --out "
+        "Scenes composed from a public-domain portrait, with the detected faces (`python benchmarks/detector_scenes.py --out "
         "docs/images/detector/scenes.jpg`):",
         "",
         "![Boxes and landmarks in eight scenes](images/detector/scenes.jpg)",
@@ -156,19 +160,19 @@ def detector_page() -> str:
         "## Where it fails",
         "",
         f"- Faces below 16 pixels: {_percent(row['recall']['<16'])} % are found.",
-        "- Hands and fists, guitars, round logos and flowers are taken for faces now and then: of the false boxes on photos with faces "
-        "most are true faces that the labels miss (profiles, heads bent down), the others mainly these.",
+        "- Hands and fists, guitars, round logos and flowers are occasionally detected as faces. Of the false boxes on photos with faces "
+        "most are real faces that the labels miss (profiles, heads bent down); the others are mainly these.",
         *_turned(json.loads((RESULTS / "turned_faces.json").read_text(encoding="utf-8"))),
-        "- Profiles, and faces that are mostly covered: the labels hold few of them, for the detectors that proposed the labels miss "
-        "them too.",
-        "- Drawn, painted and sculpted faces are found now and then; some were in the labels.",
+        "- Profiles, and faces that are mostly covered: the labels contain few of them, because the detectors that proposed the labels "
+        "miss them too.",
+        "- Drawn, painted and sculpted faces are sometimes found; some were in the labels.",
         "",
-        "## Doubts",
+        "## Limitations of the data",
         "",
         "- The labels come from detectors that were trained on WIDER FACE, not from people; no pixel of WIDER FACE was used.",
         "- The licence of a site does not prove that every photographer and every person agreed; third-party pictures may remain.",
-        "- Conferences, workshops and agencies of a few countries: children, old people and work outdoors are rare.",
-        "- Thresholds were chosen on the photos held out, so the false boxes there are a little too few.",
+        "- The photos are from conferences, workshops and agencies in a few countries: children, old people and outdoor work are rare.",
+        "- Thresholds were chosen on the held-out photos, so slightly fewer false boxes are counted there than elsewhere.",
         "",
         "## Other detectors",
         "",
@@ -176,8 +180,8 @@ def detector_page() -> str:
             ["name", "what it is", "licence of the weights", "needs"],
             [[f"`{name}`", info.summary, info.licence, info.needs or "–"] for name, info in DETECTORS.items()],
         ),
-        "`min_face` is the height of the smallest face that each of them finds. Without it res10 looks once at the whole picture "
-        "(faces from a tenth of it), Haar finds faces from 40 pixels.",
+        "`min_face` is the height of the smallest face that each of them finds. Without it res10 runs once on the whole picture "
+        "(faces from a tenth of its size), and Haar finds faces from 40 pixels.",
         "",
     ]
     return "\n".join(lines)
@@ -194,31 +198,32 @@ def _turned(measured: dict[str, Any]) -> list[str]:
     photos = [measured["photos held out, a quarter"]]
     righted, misread = ({way: percent(photos, way, kind) for way in ways} for kind in _OUTCOMES[:2])
     return [
-        "- Faces that are turned by more than about 40 degrees beside an upright one with a high score: the look at the whole "
-        "picture turned by quarters does not run then. Those that the first look takes for faces in doubt are righted by their "
-        f"crop in the four quarter turns; of faces from 20 pixels in photos held out and turned by a quarter "
-        f"{righted['with']} % are righted ({righted['without']} % without that look), {misread['with']} % misread as upright "
-        f"({misread['without']} %), the rest missed; upright ones are not misread, and the time is the same "
-        "(`python benchmarks/turned_faces.py --photos photos.parquet --json docs/results/turned_faces.json`).",
-        "- Alone in a picture turned faces are found and righted, at every angle where the face has a fourth of the picture's "
-        "height; of small ones, of 20 to 56 pixels in pictures of 160 to 480, "
-        f"{percent(quarter, 'with', 'missed')} % of those turned by a quarter are missed ({percent(quarter, 'without', 'missed')} % "
-        f"without that look) and {percent(quarter, 'with', 'misread')} % misread ({percent(quarter, 'without', 'misread')} %), "
-        f"of those upside down {percent(over, 'with', 'missed')} % missed and {percent(over, 'with', 'misread')} % misread.",
+        "- Faces rotated by more than about 40 degrees next to an upright one with a high score: the whole picture is not searched in "
+        "quarter turns then. If the first pass reports them as doubtful, the second pass can still turn them upright. Of faces from 20 "
+        f"pixels in held-out photos rotated by 90° it turns {righted['with']} % upright ({righted['without']} % without that "
+        f"pass) and takes {misread['with']} % for upright ({misread['without']} %); the others are missed. Upright faces are not "
+        "affected, and the time is the same (`python benchmarks/turned_faces.py --photos photos.parquet --json "
+        "docs/results/turned_faces.json`).",
+        "- A rotated face alone in a picture is found and turned upright, at every angle, if it has a quarter of the picture's height. "
+        "Of small ones (20 to 56 pixels in pictures of 160 to 480) "
+        f"rotated by 90°, {percent(quarter, 'with', 'missed')} % are missed ({percent(quarter, 'without', 'missed')} % "
+        f"without the second pass) and {percent(quarter, 'with', 'misread')} % taken for upright "
+        f"({percent(quarter, 'without', 'misread')} %); of those upside down {percent(over, 'with', 'missed')} % are missed and "
+        f"{percent(over, 'with', 'misread')} % taken for upright.",
     ]
 
 
 def _coarse_first(measured: dict[str, Any]) -> list[str]:
     return [
-        "## One look at everything, not a coarse one first",
+        "## Why there is no coarse first pass",
         "",
-        "A look at half size that flags where to look closer was tried (`python benchmarks/coarse_first.py photos.parquet --json "
-        f"docs/results/coarse_first.json`, {measured['photos']} photos held out, {measured['faces']} faces of 16 to 40 pixels): at scores "
-        "at which it flags nearly all faces it flags most of the photo, so both looks together cost as much as the one, or more, and "
-        "where they cost less, faces are lost. Large pictures are scanned at the scale that the smallest face needs.",
+        "A pass at half size that selects regions for a closer one was tried (`python benchmarks/coarse_first.py photos.parquet --json "
+        f"docs/results/coarse_first.json`, {measured['photos']} held-out photos, {measured['faces']} faces of 16 to 40 pixels). At thresholds "
+        "at which it selects nearly all faces it selects most of the photo, so the two passes together take as long as a single one, or "
+        "longer; where they are faster, faces are lost. Large pictures are scanned at the scale that the smallest face needs.",
         "",
         *table(
-            ["flagged from a score of", "faces in flagged parts", "flagged share of the photo", "cost beside one look"],
+            ["threshold", "faces in selected regions", "selected share of the photo", "time relative to a single pass"],
             [
                 [
                     str(row["score"]),
@@ -238,7 +243,8 @@ def _whole_path(measured: dict[str, Any]) -> list[str]:
         "",
         "`python benchmarks/whole_path_detectors.py --json docs/results/detector_whole_path.json`: from the file to the result, "
         "milliseconds of processor time, one thread. Before: MTCNN, faces from 40 pixels; after: this detector, faces from 16 "
-        "pixels, where the row states nothing else. Measured in turns on a machine that was busy with other work, so the ratio counts, not the milliseconds.",
+        "pixels, unless the row states otherwise. Measured alternately on a machine that was busy with other work, so the ratio is more reliable than the "
+        "milliseconds.",
         "",
         *table(
             ["", "before", "after", "after / before"],

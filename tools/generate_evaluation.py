@@ -40,12 +40,12 @@ SHOWN = {
 }
 DIVISIONS = ("race", "gender")
 MEANING = (
-    "**What this does not show.** FairFace has no labels of emotion. Its pictures are photos that people put on the web, and "
+    "**What this does not show.** FairFace has no emotion labels. Its pictures are photos that people put on the web, and "
     "who is photographed smiling, how, and by whom differs between groups. So a difference can lie in the expressions "
     "that were photographed, in which photos were chosen, or in the network; these figures cannot separate them, and equal "
-    "means would not prove that errors are equal. They say how differently the model answers on this collection, which is "
-    "what a user who compares groups with it would see: **do not compare groups of people by these outputs.** Groups are the "
-    "dataset's, assigned by annotators from the picture. With eight emotions and nine groups, three or four of the intervals "
+    "means would not prove that errors are equal. They show how much the model's predictions differ on this collection, which is "
+    "what a user who compares groups with it would see: **do not compare groups of people by these outputs.** The groups are those of "
+    "the dataset, assigned by annotators from the pictures. With eight emotions and nine groups, three or four of the intervals "
     "exclude 0 by chance alone."
 )
 
@@ -85,7 +85,7 @@ def reports_section() -> str:
         "`mien evaluate age --data fairface.parquet --split validation --json docs/results/age_report.json --report out/age`"
         + ("" if "age leak-free" in age["results"] else " (`fairface.parquet` of the validation file alone)"),
         "",
-        "In brackets the 95 % interval.",
+        "Brackets hold the 95 % interval.",
         "",
     ]
     lines += drawn(*(results_table(one["results"], names=SHOWN, figures=REPORTED) for one in (emotion, age)))
@@ -98,8 +98,8 @@ def reports_section() -> str:
             for head in ("ferplus", "fer2013", "age")
         ),
         "",
-        "Accuracy when the least confident faces get no answer, and the top probability at which that begins, which is what "
-        "`Faces.labels(abstain=…)` takes:",
+        "Accuracy when the least confident faces get no label, and the top probability below which they get none, which is the argument of "
+        "`Faces.labels(abstain=…)`:",
         "",
     ]
     rows = []
@@ -111,7 +111,7 @@ def reports_section() -> str:
     lines += table(["answered", *shares, "AURC"], rows)
     lines += [
         "Through detector and crop, on FER2013's test faces enlarged into whole pictures "
-        "(`python benchmarks/end_to_end.py`, see [benchmarks](benchmarks.md)); missed faces are wrong:",
+        "(`python benchmarks/end_to_end.py`, see [benchmarks](benchmarks.md#accuracy-through-detector-and-crop)); missed faces count as wrong:",
         "",
     ]
     rows = []
@@ -122,10 +122,10 @@ def reports_section() -> str:
             cells.append(f"{percent(through)} → {percent(through * found)}")
         rows.append(cells)
     lines += table(
-        ["faces", "missed, FER+ majority", "FER+ majority, without → with misses", "FER2013, the same"], rows
+        ["faces", "missed, FER+ majority", "FER+ majority, without → with missed faces", "FER2013, the same"], rows
     )
     lines += [
-        "FER2013 was cropped by a detector of its own and holds drawings, covered and cut faces; on FairFace's photos "
+        "FER2013 was cropped by another detector and contains drawings, covered and cut-off faces; on FairFace's photos "
         f"{percent(load('fairness')['models'][0]['detection']['miss_rate'])} are missed (below).",
     ]
     return "\n".join(lines).strip()
@@ -135,7 +135,7 @@ def calibration_lines(document: Mapping[str, Any]) -> list[str]:
     """What was fitted, and the figures before and after."""
     lines = []
     for head, one in document["heads"].items():
-        verdict = "taken" if one["adopted"] else "not taken, since the gain may be chance: the head stays at 1"
+        verdict = "used" if one["adopted"] else "not used, because the gain may be chance: the temperature stays 1"
         lines.append(f"- `{head}`: {temperature_line(one)}: {verdict}.")
     return [*lines, "", *drawn(calibration_table(document["scores"]))]
 
@@ -143,17 +143,19 @@ def calibration_lines(document: Mapping[str, Any]) -> list[str]:
 def calibration_section() -> str:
     document = load("calibration")
     lines = [
-        "`mien calibrate emotion --data fer2013.parquet --json docs/results/calibration.json --out emotion.onnx`",
+        "`mien calibrate emotion --data fer2013.parquet --json docs/results/calibration.json`",
         "",
-        "One number a head divides the logits before the softmax (Guo et al. 2017). It is fitted on PublicTest by least log "
-        "loss, without the images that are in training too: the network has learnt those by heart and is surer of them. Order "
-        "and labels stay, and with them accuracy. It is stored in the model's card and used by everything that reads the file.",
+        "One number per head, the temperature, divides the logits before the softmax (Guo et al. 2017). It minimises the log loss on "
+        "PublicTest, without the images that are also in the training set, which the network has memorised and is more certain of. "
+        "The order of the labels stays, and so does accuracy. The temperature is stored in the model's card and used by everything "
+        "that reads the file. The figures below are those of temperatures alone (`--prior photos`); the "
+        "[card](cards/emotion.md#calibration) has those of the default prior.",
         "",
         *calibration_lines(document),
-        "**What it costs.** The FER+ head learnt the raters' distribution, which is softer than the label that most of them "
-        "chose. Sharpened until its top probability is the chance of being right about that majority, it is farther from the "
-        "distribution of all votes: KL to raters rises. For the distribution of votes rather than the chance of being "
-        "right, calibrate with `--target raters`, or take the logits as they are (`mien.models.model.Model.logits`).",
+        "**What it costs.** The FER+ head learnt the distribution of the raters' votes, which is softer than the label that most of them "
+        "chose. Sharpened until its top probability is the chance of matching that majority, it is farther from the "
+        "distribution of all votes: KL to raters rises. If you need the distribution of votes rather than the chance of being "
+        "right, calibrate with `--target raters`, or use the logits as they are (`mien.models.model.Model.logits`).",
     ]
     return "\n".join(lines).strip()
 
@@ -187,7 +189,7 @@ def age_lines(document: Mapping[str, Any]) -> list[str]:
 def emotion_lines(document: Mapping[str, Any]) -> list[str]:
     kinds = document["distributions"]["ferplus"]
     lines = [
-        f"FER+ head, faces that are found. {DISTRIBUTIONS_NOTE.format(mark='**bold**')}.",
+        f"FER+ head, detected faces. {DISTRIBUTIONS_NOTE.format(mark='**bold**')}.",
         "",
         *drawn(*(distribution_table(kinds[kind], kind) for kind in DIVISIONS), first="group"),
     ]
@@ -211,7 +213,7 @@ def fairness_section() -> str:
     lines = [
         FAIRNESS_COMMAND,
         "",
-        "FairFace's 5,000 validation photos, whole, through detector and crop; groups as the dataset names them.",
+        "FairFace's 5,000 validation photos, whole, through detector and crop; groups have the names of the dataset.",
         "",
         "### Faces that are not found",
         "",
@@ -219,8 +221,8 @@ def fairness_section() -> str:
         "### Age",
         "",
         *age_lines(age),
-        "The worst of several groups looks worse than it is by chance alone; compare the intervals. Groups also differ in age: "
-        "the ages of children and of people in their twenties are predicted more exactly than others.",
+        "By chance, the worst of several groups always seems worse than it is; compare the intervals. Groups also differ in age: "
+        "the ages of children and of people in their twenties are predicted more accurately than others.",
         "",
         "### How predicted emotions differ",
         "",
@@ -236,7 +238,7 @@ def card_fairness(name: str) -> list[str]:
     lines = [
         "## Groups of people, through detector and crop",
         "",
-        FAIRNESS_COMMAND + ": FairFace's 5,000 validation photos; in brackets the 95 % interval. "
+        FAIRNESS_COMMAND + ": FairFace's 5,000 validation photos; brackets hold the 95 % interval. "
         "[Evaluation](../evaluation.md) defines each figure.",
         "",
         *missed_lines(age),
@@ -259,8 +261,8 @@ def card_calibration(calibration: Mapping[str, Any] | None, fitted_on: str) -> l
     return [
         "## Calibration",
         "",
-        f"Temperatures fitted on {fitted_on}, without images that are in training too; before (temperature 1) → after, which is",
-        "the default prior.",
+        f"Temperatures fitted on {fitted_on}, without the images that are also in the training set. Before (temperature 1) → after, the",
+        "default prior:",
         "",
         *calibration_lines(calibration),
         *(raters if any(one["after"]["kl"] is not None for one in protocols) else []),
@@ -283,8 +285,8 @@ def portraits_section() -> str:
     lines = [
         "`python benchmarks/portraits.py --json docs/results/portraits.json --picture docs/images/evaluation/portraits.webp`: the",
         "portraits of Eileen Collins (astronaut; in her thirties) and Grace Hopper (hopper; 77), whole, through detector and crop;",
-        "one face was found in each, and looked at with its box. In the last column the expected age of the default prior in",
-        "brackets: the mean of the middles of the ranges, of which the last is 70–99, so that it is 85 at most.",
+        "one face was found in each. The last column has the most probable range and, in brackets, the expected age under the default",
+        "prior: the mean of the centres of the ranges, of which the last is 70–99, so it is 85 at most.",
         "",
         "![Both portraits with boxes, emotions and ages](images/evaluation/portraits.webp)",
         "",

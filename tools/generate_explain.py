@@ -13,10 +13,10 @@ def explain_section(measured: dict[str, Any]) -> str:
         "`python benchmarks/explain.py --data fer2013.parquet --json docs/results/explain.json`",
         "",
         f"The shipped emotion model, {faithful['images']} {measured['split']} images of FER2013 (seed {faithful['seed']}), the "
-        "class that is predicted. Pixels are taken away (deletion: replaced by the mean pixel) or put back on a blurred face "
+        "predicted class. Pixels are removed (deletion: replaced by the mean pixel) or restored on a blurred face "
         "(insertion) in the order of the map, most important first; the figure is the area under the probability of the class "
         "(Petsiuk et al. 2018, [1806.07421](https://arxiv.org/abs/1806.07421)), with its 95 % interval over the faces, and how "
-        "often the method beats the random order. *Centre first* knows nothing of the network.",
+        "often the method beats a random order. *Centre first* does not use the network.",
         "",
         "| order | deletion (lower is better) | beats random | insertion (higher is better) | beats random |",
         "|---|---|---|---|---|",
@@ -38,9 +38,8 @@ def explain_section(measured: dict[str, Any]) -> str:
         "",
         f"Rank correlation (Spearman, of magnitudes) between a map and the map of the same face after the weights of more and "
         f"more layers, from the output on, were shuffled; {sane['images']} faces (Adebayo et al. 2018, "
-        "[1810.03292](https://arxiv.org/abs/1810.03292)). A method whose maps stay alike draws the picture rather than the "
-        "network. *Other faces* is the likeness of the trained network's maps of different faces. A map that is the same "
-        "everywhere counts as 0.",
+        "[1810.03292](https://arxiv.org/abs/1810.03292)). A method whose maps stay similar shows the picture rather than the "
+        "network. *Other faces* is the correlation between the trained network's maps of different faces. A constant map counts as 0.",
         "",
         f"| method | {' | '.join(f'{count} of {total} layers' for count in sane['shuffled'])} | SSIM, all layers | other faces |",
         "|" + "---|" * (len(sane["shuffled"]) + 3),

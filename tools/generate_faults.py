@@ -14,8 +14,8 @@ SURFACES = {
     "videos": "clips in 20 containers and codecs: `open_video` and its frames",
     "fer2013": "FER2013's CSV, plain, .gz and .zip",
     "ferplus": "FER+ votes",
-    "fairface-csv": "FairFace's CSV beside pictures",
-    "rafdb": "RAF-DB's list beside pictures",
+    "fairface-csv": "FairFace's CSV and pictures",
+    "rafdb": "RAF-DB's list and pictures",
     "probabilities": "probabilities for `mien data audit`, CSV and .npy",
     "parquet": "Parquet files: prepared, Hugging Face, FairFace",
     "parquet-fields": "well-formed Parquet with other columns, types and metadata",
@@ -56,10 +56,10 @@ def fuzz_section(measured: dict[str, Any]) -> str:
     lines = [
         f"`python benchmarks/fuzz.py --json docs/results/fuzz.json`, in {len(runs)} parts that took {wall / 60:.0f} minutes and "
         f"{cpu / 60:.0f} minutes of CPU in all; {sum(run['cases'] for run in runs):,} inputs. Python {measured['python']}, "
-        f"{packages}; {measured['date']}. *Taken* are inputs that are still valid; all others were refused in one line, but for "
-        "those found. *Found* counts distinct kinds (error and place) over all parts, between which the code was mended. "
-        f"`--again findings`: of {tried['inputs']} inputs kept of these and of earlier trials, {len(tried['wrong'])} still give "
-        "something else than a result or one line.",
+        f"{packages}; {measured['date']}. *Accepted* are inputs that are still valid; all others were refused in one line, except the "
+        "findings. *Findings* are distinct errors (kind and place) over all parts, between which the code was fixed. "
+        f"`--again findings`: of {tried['inputs']} inputs kept from these and earlier runs, {len(tried['wrong'])} still give "
+        "anything but a result or one line.",
         "",
     ]
     rows = []
@@ -80,7 +80,7 @@ def fuzz_section(measured: dict[str, Any]) -> str:
                 str(len(found)),
             ]
         )
-    return "\n".join(lines + table(["surface", "engines", "inputs", "a CPU second", "taken", "found"], rows))
+    return "\n".join(lines + table(["surface", "engines", "inputs", "per CPU second", "accepted", "findings"], rows))
 
 
 def soak_section(measured: dict[str, Any]) -> str:
@@ -124,7 +124,7 @@ def soak_section(measured: dict[str, Any]) -> str:
     last = looks[-1]
     lines += table(header, rows)
     lines.append(
-        f"The summary of a track that has ended stays, because the report holds it: {last['ended_bytes'] / last['ended'] / 1000:.1f} "
+        f"The summary of an ended track is kept for the report: {last['ended_bytes'] / last['ended'] / 1000:.1f} "
         "kB of JSON each. "
         + ("Nothing else grows." if not measured["wrong"] else "Found: " + "; ".join(measured["wrong"]) + ".")
     )

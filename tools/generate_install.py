@@ -31,7 +31,7 @@ def ways_table(ways: dict[str, Any]) -> str:
         rows.append(
             [f"`{way['command']}`", str(way.get("mb", "–")), versions or "–", found or f"fails: {way['failed']}"]
         )
-    return "\n".join(table(("way", "MB", "with", "found on the portrait"), rows)).strip()
+    return "\n".join(table(("command", "MB", "versions", "result on the portrait"), rows)).strip()
 
 
 def restricted_table(results: dict[str, Any]) -> str:
@@ -50,14 +50,14 @@ def _outcome(row: dict[str, Any] | None) -> str:
     if "photos" not in row:
         return demo
     if row["photos"]:
-        return f"{demo}; `mien serve`: {row['photos']} of 4 photos, ends by SIGTERM with {row['exit']}"
+        return f"{demo}; `mien serve`: {row['photos']} of 4 photos, exit code {row['exit']} after SIGTERM"
     return f"{demo}; `mien serve` refuses: {row['lines'][-1].removeprefix('mien: ')}"
 
 
 def devices_table() -> str:
     """Every device, and what it needs."""
     rows = [[f"`{name}`", info.needs, info.summary, info.unit or "–"] for name, info in DEVICES.items()]
-    return "\n".join(table(("device", "needs", "runs on", "after a colon"), rows)).strip()
+    return "\n".join(table(("device", "needs", "runs on", "unit, after a colon"), rows)).strip()
 
 
 def machines_table(rows: list[dict[str, Any]]) -> str:
@@ -75,5 +75,5 @@ def machines_table(rows: list[dict[str, Any]]) -> str:
     head = ("machine", "device, threads", "load before", *(f"{name}, ms" for name in measured))
     return (
         "\n".join(table(head, lines)).strip()
-        + "\n\nMedians, and the least in brackets; where others use the processor, the least is nearer to the machine's own."
+        + "\n\nMedians, with the minimum in brackets; where other programs use the processor, the minimum is closer to the speed of the machine."
     )

@@ -42,7 +42,15 @@ def flags_parts() -> dict[str, str]:
 
 def disturbed(measured: dict[str, Any]) -> list[str]:
     """Accuracy, flags and sets, one row per disturbance."""
-    header = ["faces", "accuracy", "any flag", *SHOWN, "accuracy if flagged", "if not", "coverage of 90 % sets"]
+    header = [
+        "faces",
+        "accuracy",
+        "any flag",
+        *SHOWN,
+        "accuracy if flagged",
+        "accuracy if not",
+        "coverage of 90 % sets",
+    ]
     rows = []
     for name, one in measured["sets"].items():
         shares = [percent(one["flags"][flag]) for flag in SHOWN]
@@ -96,11 +104,11 @@ def risk(measured: dict[str, Any]) -> list[str]:
     shares = list(next(iter(measured.values()))["risk_coverage"]["entropy"]["accuracy_at"])
     rows = []
     for name, one in measured.items():
-        for score, title in (("entropy", "entropy alone"), ("combined", "combined")):
+        for score, title in (("entropy", "entropy only"), ("combined", "combined")):
             found = one["risk_coverage"][score]
             accuracies = [percent(found["accuracy_at"][share], 1) for share in shares]
             rows.append([TITLES[name], title, f"{found['aurc']:.4f}", *accuracies])
-    header = ["labels", "score", "area under the curve", *(f"surest {share}" for share in shares)]
+    header = ["labels", "score", "area under the curve", *(f"most certain {share}" for share in shares)]
     return table(header, rows)
 
 
@@ -112,12 +120,12 @@ def card_sets(card: Card) -> list[str]:
     scores = card.scores.get("sets")
     if scores is None:
         return []
-    way = "by halves, each with the quantiles of the other half" if scores["split"] == scores["fitted_on"] else "on it"
+    halves = " in halves, each with the quantiles of the other half," if scores["split"] == scores["fitted_on"] else ""
     lines = [
         "## Sets of labels",
         "",
-        f"Sets of {scores['coverage']:.0%} (`--coverage {scores['coverage']:g}`), and the same with `--by-class`; fitted on the "
-        f"{scores['fitted_on']} split, scored on the {scores['split']} split ({way}) without images that are in training too.",
+        f"Sets with {scores['coverage']:.0%} coverage (`--coverage {scores['coverage']:g}`), and the same with `--by-class`: fitted on the "
+        f"{scores['fitted_on']} split and scored on the {scores['split']} split{halves} without the images that are also in the training set.",
         "",
     ]
     for protocol, kinds in scores["protocols"].items():

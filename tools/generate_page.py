@@ -66,16 +66,16 @@ def camera_rows(camera: Mapping[str, Any]) -> Iterator[list[str]]:
         target = "≥ 20 frames/s" if row["threads"] == 1 else ""
         name = f"camera, 640×480, one face, {threads(row)}"
         shown, most = f"{row['view_frames_per_second']:.0f} frames/s", f"{row['frames_per_second']:.0f} frames/s"
-        yield [f"{name}: its view, of a camera of 30 frames/s", shown, target]
-        yield [f"{name}: as many as are answered", most, target]
+        yield [f"{name}: shown on the page, from a camera of 30 frames/s", shown, target]
+        yield [f"{name}: at most", most, target]
 
 
 def memory_rows(memory: Mapping[str, Any]) -> Iterator[list[str]]:
-    for name, key in (("memory of the page's process", "resident_mb"), ("its JavaScript objects", "heap_mb")):
+    for name, key in (("memory of the page's process", "resident_mb"), ("its JavaScript heap", "heap_mb")):
         values = memory[key]
         # Chromium's own cache of video frames fills in the first seconds
         then, now = statistics.median(values[2:5]), statistics.median(values[-3:])
-        title = f"{name}, camera's view, {memory['frames']:,} frames in {memory['minutes'][-1]:.0f} minutes"
+        title = f"{name}, camera view, {memory['frames']:,} frames in {memory['minutes'][-1]:.0f} minutes"
         yield [title, f"{then:.0f} → {now:.0f} MB (at most {max(values):.0f})", "flat"]
 
 
@@ -103,15 +103,15 @@ def peers_section(measured: Mapping[str, Any]) -> str:
         cells = [title, megabytes(peers["loaded_bytes"][name])]
         for picture in PICTURES:
             row = of_library[picture]
-            ratio = "" if name == "mien" else f" ({row['times_ours']:.1f} times ours)"
+            ratio = "" if name == "mien" else f" ({row['times_ours']:.1f} times as long)"
             cells.append(f"{statistics.median(row['ms']):.0f} ms{ratio}, {row['found']} found")
         rows.append(cells)
     lines = [
         "`python benchmarks/browser.py --part peers --peers out/peers/node_modules --json docs/results/browser.json`: the same "
-        "pictures in the same browser, in turns, on one thread of the processor, each set to boxes, landmarks, expressions and "
-        f"ages alone. Medians of {len(peers['rows'][0]['ms'])} rounds, ratios of each round; {about(peers)}.",
+        "pictures in the same browser, alternately, on one thread of the processor, each set to return only boxes, landmarks, expressions "
+        f"and ages. Medians of {len(peers['rows'][0]['ms'])} rounds, ratios of each round; {about(peers)}.",
         "",
-        *table(["", "loaded", *PICTURES.values()], rows),
+        *table(["", "download", *PICTURES.values()], rows),
     ]
     return "\n".join(lines).strip()
 
@@ -125,7 +125,7 @@ def equality_section(differences: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "`MIEN_PAGE_DIFFERENCES=docs/results/browser_differences.json pytest tests/web/test_device_page.py -k 'same_faces or clip_has'`:",
         "",
-        *table(["file", "pixels", "faces, tracks", "boxes differ by, pixels", "probabilities differ by"], rows),
+        *table(["file", "pixels", "faces or tracks", "largest difference of boxes, pixels", "of probabilities"], rows),
     ]
     return "\n".join(lines).strip()
 

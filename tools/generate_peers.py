@@ -46,28 +46,28 @@ def peers_section(measured: dict[str, Any]) -> str:
     others = {name: one for name, one in able.items() if one["environment"] != "mien"}
     loads = [max(pair) for step, pair in measured.get("load", {}).items() if step in ("cold", "warm", "batch")]
     lines = [
-        "## Beside other packages",
+        "## Compared with other packages",
         "",
         f"`python benchmarks/peers.py{pairs_taken(able)} --json docs/results/peers.json`, whose header describes what is measured "
-        "and how: every package in an environment of its own, all on the same files on one day, in pairs with Mien, with "
-        f"the options that each has by default. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
-        f"{about['python']}, Node {about['node']}; {about['date']}. {surroundings(max(loads, default=0.0), about['cpus'])} Ratios are medians over pairs of neighbouring runs, in brackets their quartiles; a time is a median, in brackets the "
-        "least. A ratio of 10 means that the package takes ten times as long as Mien.",
+        "and how: every package in its own environment, all on the same files on one day, in pairs with Mien, with "
+        f"their default options. {about['processor']}, {about['cpus']} cores, {about['platform']}, Python "
+        f"{about['python']}, Node {about['node']}; {about['date']}. {surroundings(max(loads, default=0.0), about['cpus'])} Ratios are medians over pairs of consecutive runs, with their quartiles in brackets; times are medians, with the "
+        "minimum in brackets. A ratio of 10 means that the package takes ten times as long as Mien.",
         "",
         *verdict(measured, others),
         "### Installation",
         "",
-        "Megabytes of what pip or npm put into an empty environment. The packages that need torch get the build for CUDA, "
-        "since that is what the index has for Linux.",
+        "Megabytes that pip or npm add to an empty environment. The packages that need torch get the build for CUDA, "
+        "because that is the one on the index for Linux.",
         "",
         *table(
-            ["package", "versions", "MB", "of it CUDA", "× Mien", "packages", "the import of its README"],
+            ["package", "versions", "MB", "of which CUDA", "× Mien", "packages", "import as in its README"],
             install_rows(measured),
         ),
     ]
     for one in measured["environments"].values():
         if one["beside"]:
-            lines.append(f"- {one['title']} was given {one['beside']}.")
+            lines.append(f"- {one['title']} also got {one['beside']}.")
     lines.append("")
     sections = (
         (start_lines, "cold", [one for one in able.values() if "cold" in one]),
@@ -77,13 +77,13 @@ def peers_section(measured: dict[str, Any]) -> str:
     )
     for write, step, rows in sections:
         lines += write(rows) if rows else missing(step)
-    lines += ["What the weights score that come with a package: [scoreboard](scoreboard.md).", ""]
+    lines += ["How accurate the weights of each package are: [scoreboard](scoreboard.md).", ""]
     unable = {name: one for name, one in peers.items() if "cannot" in one}
     if unable:
         lines += ["### What could not be run", ""]
         lines += [
-            "These fetch their weights from GitHub or Hugging Face when they are first used, and neither could be reached from the "
-            "machine; the packages do not hold the weights. Their size is above, their import here.",
+            "These packages do not contain their weights: they download them from GitHub or Hugging Face on first use, and neither "
+            "could be reached from the machine. Their size is above, the time of their import here.",
             "",
         ]
         for one in unable.values():
@@ -99,8 +99,8 @@ def surroundings(load: float, cpus: int) -> str:
         return f"Nothing else ran on the machine (load at most {load:.1f} on {cpus} cores, its own included)."
     return (
         f"Other work ran on the machine meanwhile (load up to {load:.1f} on {cpus} cores), which lengthens wall times, and those "
-        "of long runs more than those of short ones. So processor time stands beside it: on one processor with one thread it "
-        "is what a clock shows on a machine that does nothing else."
+        "of long runs more than those of short ones. So processor time is given too: on one processor with one thread it "
+        "equals the wall time of an idle machine."
     )
 
 
@@ -138,7 +138,7 @@ def start_lines(peers: list[dict[str, Any]]) -> list[str]:
     return [
         "### Start",
         "",
-        f"From the start of a process to the faces of one 512×512 photo and its end, all processors; {peers[0]['cold']['s']['n']} pairs.",
+        f"A whole process that analyses one 512×512 photo, all processors; {peers[0]['cold']['s']['n']} pairs.",
         "",
         *table(header, rows),
     ]
@@ -154,13 +154,13 @@ def one_thread_lines(peers: list[dict[str, Any]]) -> list[str]:
         cells = [text for name in PHOTOS for text in (ms(seen[name]["cpu_ms"]), times(seen[name]["cpu_ratio"]))]
         rows.append([one["title"], *cells, each, faces, f"{seen['peak_mb']:,.0f}"])
     return [
-        "### Time a photo, once loaded",
+        "### Time per photo, once loaded",
         "",
         "From the path of a JPEG to the faces: the portrait (512×512, one face), another (512×600), and a crowd (800×800, 16 faces), "
-        "with the time a face there. *Faces* is how many were found in the three. One processor, one thread, milliseconds of processor "
-        f"time; {peers[0]['warm']['one']['astronaut']['ms']['n']} pairs a photo:",
+        "with its time per face. *Faces* is the number found in the three photos. One processor, one thread, milliseconds of processor "
+        f"time; {peers[0]['warm']['one']['astronaut']['ms']['n']} pairs per photo:",
         "",
-        *table(["", *COLUMNS, "a face", "faces", "peak MB"], rows),
+        *table(["", *COLUMNS, "per face", "faces", "peak MB"], rows),
     ]
 
 
@@ -174,8 +174,8 @@ def all_threads_lines(peers: list[dict[str, Any]]) -> list[str]:
         "All processors, milliseconds of wall time, and the ratio of processor times for the portrait:",
         "",
         *table(["", *COLUMNS, "processor × Mien", "peak MB"], rows),
-        "Where one package takes many times the processor time that it takes on one processor, its threads wait for one another; the "
-        "table of one thread does not suffer from that.",
+        "Where a package takes many times the processor time that it takes with one thread, its threads wait for one another; the "
+        "table for one thread is free of that.",
         "",
     ]
 
@@ -189,7 +189,7 @@ def batch_lines(peers: list[dict[str, Any]]) -> list[str]:
     return [
         "### Several photos at once",
         "",
-        f"{peers[0]['batch']['photos']} portraits, given together where a package takes several; all processors.",
+        f"{peers[0]['batch']['photos']} portraits, passed together where a package accepts several; all processors.",
         "",
         *table(["", "faces per second", "× Mien's wall time", "faces per processor second", "× Mien's"], rows),
     ]
@@ -226,7 +226,7 @@ def verdict(measured: dict[str, Any], others: dict[str, Any]) -> list[str]:
         ["installation: fer", f"{size:.1f} times as large", f"{AIM_SIZE} times: {met(size >= AIM_SIZE)}"],
         ["smaller than Mien", ", ".join(lighter) or "none", ""],
     ]
-    return table(["the fastest of the others", "beside Mien", "aim"], rows)
+    return table(["the fastest other package", "compared with Mien", "aim"], rows)
 
 
 def met(reached: bool) -> str:

@@ -35,6 +35,6 @@ def release_parts() -> dict[str, str]:
         name: one["passed_again"] for name, one in sorted(measured["environments"].items()) if one.get("passed_again")
     }
     if again:
-        lines += ["", "Failed beside other work on the machine and passed when run again by itself:"]
+        lines += ["", "Failed while the machine was busy with other work, and passed when run again alone:"]
         lines += [f"{name}: {', '.join(f'`{one}`' for one in tests)}." for name, tests in again.items()]
     return {"release": "\n".join(lines)}

@@ -25,13 +25,13 @@ def columns_section(heads: Mapping[str, Head]) -> str:
         ),
         (
             "Videos",
-            "One row per face and frame; a frame without a face has a row too, so that time is complete.",
+            "One row per face and frame; a frame without a face has a row too, so that no time is missing.",
             "faces[].",
             face_columns(heads, video=True),
         ),
         (
             "Tracks",
-            "One row per face followed through a video: `tracks.csv` of a report, after `source`.",
+            "One row per face tracked through a video: `tracks.csv` of a report, after `source`.",
             "tracks[].",
             track_columns(heads),
         ),

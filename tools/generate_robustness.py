@@ -111,33 +111,34 @@ def robustness_page(measured: dict[str, Any]) -> str:
     lines = [
         "# Robustness",
         "",
-        "Written from `docs/results/robustness.json` by `python tools/generate.py`. Measured by",
+        "How accuracy and detection change when pictures are blurred, noisy, compressed, dark, rotated, covered or small. Generated from "
+        "`docs/results/robustness.json` by `python tools/generate.py`, measured by",
         "",
         "```sh",
         "python benchmarks/peers.py --weights-only --environments DIR",
         "python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet --environments DIR \\",
         "    --json docs/results/robustness.json",
-        "# Mien alone, on the same faces and photos, the other packages' figures as they are",
+        "# only Mien, on the same faces and photos; the figures of the other packages stay",
         "python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet --keep-others \\",
         "    --json docs/results/robustness.json",
         "```",
         "",
-        f"The pictures are spoiled by `mien.evaluation.scoring.disturbances`, the same for all (seed {measured['seed']}). In "
-        f"brackets 95 % intervals (Wilson). {when(measured)}",
+        f"The pictures are altered by `mien.evaluation.scoring.disturbances`, in the same way for all packages (seed {measured['seed']}). "
+        f"Brackets hold 95 % intervals (Wilson). {when(measured)}",
         "",
         "## Accuracy of classifiers",
         "",
-        f"{measured['faces']:,} of FER2013's test faces, 48×48 pixels, chosen by chance. The networks are those that come with the packages "
-        "(see [benchmarks](benchmarks.md)), each fed as its own code feeds a face. *FER+, seven*: the raters' majority among the seven "
+        f"{measured['faces']:,} of FER2013's test faces, 48×48 pixels, chosen at random. The networks are those that come with the packages "
+        "(see [benchmarks](benchmarks.md)); each gets the faces prepared by its own code. *FER+, seven*: the raters' majority among the seven "
         f"emotions that all of them predict ({n['ferplus7']:,} of the faces). These are ready crops: in a whole photo Mien turns a face "
-        "upright before its network sees it, which the curve for turning leaves out.",
+        "upright before the network runs, which the curve for rotation does not include.",
         "",
         "![Accuracy under seven disturbances, FER+ majority of seven emotions](images/robustness/accuracy.svg)",
         "",
     ]
     for key, title in (("ferplus7", "FER+, seven"), ("fer2013", "FER2013's labels")):
         lines += [f"### {title}, %", ""]
-        body = [["as they are", "", *(cell(clean[name][key]) for name in names)]]
+        body = [["unchanged", "", *(cell(clean[name][key]) for name in names)]]
         for how in measured["disturbances"]:
             body += [
                 [head(how), f"{row['strength']:g}", *(cell(row["classifiers"][name][key]) for name in names)]
@@ -153,13 +154,13 @@ def when(measured: dict[str, Any]) -> str:
     """The days of the measurement."""
     others = measured.get("others_date", measured["date"])
     earlier = (
-        "" if measured.get("emotion_sha256") == MODELS["emotion"].sha256 else ", of networks that it shipped before"
+        "" if measured.get("emotion_sha256") == MODELS["emotion"].sha256 else ", with networks that it shipped before"
     )
     if others == measured["date"]:
         return f"Measured on {others}; Mien's figures are those of its default answer{earlier}."
     return (
-        f"Mien's figures are of {measured['date']} and of its default answer{earlier}; those of other packages and of MTCNN "
-        f"are of {others}, since when the resampling of *small* has changed."
+        f"Mien's figures were measured on {measured['date']} under its default prior{earlier}; those of other packages and of MTCNN "
+        f"on {others}, before the resampling of *small* changed."
     )
 
 
@@ -172,15 +173,15 @@ def found_lines(measured: dict[str, Any]) -> list[str]:
     lines = [
         "## Faces found",
         "",
-        f"{measured['photos']:,} photos of FairFace's validation set, evenly chosen, one person each, a face of about "
-        f"{measured['face_width']:.0f} pixels in a photo with margin. Found: a detection's centre lies within a quarter of the picture's "
-        f"side of its middle. Every detector's smallest face is {measured['min_face']} pixels; sigma and the covered share are given "
-        "for the face, and for *small* the photo itself is shrunk until its face is that wide. Thresholds are each package's own.",
+        f"{measured['photos']:,} photos of FairFace's validation set, evenly sampled, with one person each, a face of about "
+        f"{measured['face_width']:.0f} pixels and a margin. A face counts as found if the centre of a detection is within a quarter of the "
+        f"picture's side of the picture's centre. The smallest face of every detector is {measured['min_face']} pixels; sigma and the covered "
+        "share are relative to the face, and for *small* the photo is shrunk until its face has that width. Each package uses its own thresholds.",
         "",
         "![Faces found under seven disturbances](images/robustness/found.svg)",
         "",
     ]
-    body = [["as they are", "", *(cell(of(searched, "clean")[0]["detectors"][name]) for name in finders)]]
+    body = [["unchanged", "", *(cell(of(searched, "clean")[0]["detectors"][name]) for name in finders)]]
     for how in measured["disturbances"]:
         body += [
             [head(how), f"{row['strength']:g}", *(cell(row["detectors"][name]) for name in finders)]
@@ -210,15 +211,21 @@ def conclusions(measured: dict[str, Any]) -> list[str]:
     worst = sorted(middle.values(), key=lambda row: classified(row, "mien"))
     lost = ", ".join(f"{where(row)} {100 * (start - classified(row, 'mien')):.1f}" for row in worst)
     best = len(rows) - len(behind)
-    lines = [f"- Mien's classifier is the most accurate, or level with it, in {best} of {len(rows)} points."]
+    lines = [
+        f"- Mien's classifier is the most accurate, or as accurate as the best other, in {best} of {len(rows)} conditions."
+    ]
     if behind:
-        lines.append(f"- It is behind at: {'; '.join(behind)}.")
-    lines.append(f"- Points of accuracy that the third strength of each costs it: {lost}.")
+        lines.append(f"- Another one is more accurate at: {'; '.join(behind)}.")
+    lines.append(
+        f"- Accuracy that Mien's classifier loses at the third strength of each disturbance, in points: {lost}."
+    )
     if "detection" not in measured:
         return lines
     finders = measured["detectors"]
     first = next(iter(finders))
     searched = [row for row in measured["detection"] if row["disturbance"] != "clean"]
     ahead = sum(detected(row, first) >= max(detected(row, name) for name in finders) for row in searched)
-    lines.append(f"- {finders[first]} finds the most faces, or as many as any, in {ahead} of {len(searched)} points.")
+    lines.append(
+        f"- {finders[first]} finds the most faces, or as many as any other, in {ahead} of {len(searched)} conditions."
+    )
     return lines

@@ -31,34 +31,34 @@ def scoreboard_page(measured: Mapping[str, Any], peers: Mapping[str, Any], histo
         "",
         "`python benchmarks/scoreboard.py --data fer2013.parquet --json docs/results/scoreboard.json` scores any model: a shipped",
         "name, an ONNX file with a card, a run folder; `mien evaluate MODEL --protocol all` prints the same for one model, and",
-        "`mien.evaluation.scoring.from_callable` takes any function. One and the same network scores several points more or less",
-        "by the protocol, so a figure without its protocol means little:",
+        "`mien.evaluation.scoring.from_callable` takes any function. The same network scores several points more or less depending",
+        "on the protocol, so a figure without its protocol means little:",
         "",
         *_rules(rows, peers["rows"]),
         "The images are those of PrivateTest (Mien's split `test`). Mien's networks, temperatures and read-outs were chosen on",
-        "PublicTest alone. *Leak-free* leaves out the images whose exact pixels are in the training set too. *Balanced* is the",
-        "mean of recall over the classes. In brackets the 95 % interval over images. A package without contempt has the images of",
-        "contempt wrong where a protocol has eight classes; `majority-7` is the protocol that all share. A dash: not measured.",
+        "PublicTest only. *Leak-free* leaves out the test images that are also in the training set, pixel for pixel. *Balanced* is",
+        "the mean recall over the classes. Brackets hold the 95 % interval over images. Where a protocol has eight classes, a package",
+        "without contempt gets the images of contempt wrong; `majority-7` is the protocol that all share. A dash: not measured.",
         "",
         "## All networks",
         "",
-        f"Mien's of {measured['date']}, under each prior; other packages' of {peers['date']} ({_versions(peers)}), measured with their",
-        "own code from ready crops of 48×48 pixels. What these were trained on, and whether test images were among it, is for their",
-        "authors to state. *One look*: a single pass; *flip*: the mean with the mirror image, which takes twice as long.",
+        f"Mien's networks were measured on {measured['date']}, under each prior; those of other packages on {peers['date']} ({_versions(peers)}),",
+        "with their own code, on ready crops of 48×48 pixels. What they were trained on, and whether test images were among it, is for their",
+        "authors to state. *Single pass*: the image as it is; *flip*: the mean with the mirrored image, which takes twice as long.",
         "",
         *_all(rows, peers["rows"]),
         *_against(measured.get("against", []), peers["rows"]),
         "## By prior",
         "",
-        f"How often the labels are expected: {'; '.join(f'*{name}*: {meaning}' for name, meaning in PRIORS.items())}. One look.",
+        f"How often the labels are expected: {'; '.join(f'*{name}*: {meaning}' for name, meaning in PRIORS.items())}. Single pass.",
         "",
         *_by_prior(rows, peers["rows"]),
         *_history(history["emotion"], "emotion", ("ferplus", "fer2013")),
         *_history(history["age"], "age", ("age",)),
         "## Published claims",
         "",
-        "Of the published results that Mien trains again ([reproduction](reproduction.md)), these were chosen and tested on the",
-        "same images, so that the published figure is a score of selection, not of a test:",
+        "Of the published results that Mien reproduces ([reproduction](reproduction.md)), these networks were selected and tested on",
+        "the same images, so the published figure is a validation score, not a test score:",
         "",
         *_claims(),
         "",
@@ -128,7 +128,7 @@ def _all(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]])
         cells.append(
             [
                 _title(row),
-                "flip" if row["flip"] else "one look",
+                "flip" if row["flip"] else "single pass",
                 *_three(results, shared),
                 *_three(results, FER2013),
                 *_three(results, f"{FERPLUS} majority"),
@@ -159,9 +159,9 @@ def _against(compared: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str
         ]
         for one in compared
     ]
-    header = ["beside", "images", "Mien's lead, points", "right: Mien alone, the other alone", "p"]
+    header = ["compared with", "images", "Mien's lead, points", "only Mien right, only the other right", "p"]
     return [
-        "`emotion` under its default prior on the same images, `majority-7`, one look (McNemar's exact test):",
+        "`emotion` under its default prior on the same images, `majority-7`, single pass (McNemar's exact test):",
         "",
         *table(header, cells),
     ]
@@ -188,9 +188,9 @@ def _by_prior(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, A
 def _history(entries: Sequence[Mapping[str, Any]], model: str, protocols: Sequence[str]) -> list[str]:
     """What the networks that were shipped score, label by label, and how the first and the last confuse them."""
     lines = [
-        f"## Before and after: `{model}`",
+        f"## Earlier networks: `{model}`",
         "",
-        "The networks that were shipped, as their cards had it, default answer:",
+        "The networks that were shipped over time, with the scores on their cards, under the default prior:",
         "",
     ]
     for protocol in protocols:

@@ -27,10 +27,10 @@ def attacks_section(measured: dict[str, Any]) -> str:
     lines = [
         f"`python benchmarks/serve_attacks.py --pictures {measured['pictures']} --json docs/results/serve_attacks.json` (`make "
         f"serve-attacks`; {measured['date']}, load {measured['load']:.0f} at the start) makes each of these on a real "
-        "process; after each, the service has to answer a photo as before. Memory: "
+        "process; after each one the service has to answer a photo as before. Memory: "
         f"{measured['before_mb']:.0f} MB before, {measured['most_mb']:.0f} MB at most, {measured['after_mb']:.0f} MB after "
-        "all of them: a photo of 25 megapixels takes some hundred megabytes while its faces are detected, in each worker, "
-        "and ONNX Runtime may keep them for the next one. Pictures that are costly to decode come twice at once; ordinary "
+        "all of them: a photo of 25 megapixels takes a few hundred megabytes in each worker while its faces are detected, "
+        "and ONNX Runtime may keep them for the next one. Pictures that are slow to decode are sent two at a time; ordinary "
         "photos are answered meanwhile.",
         "",
     ]
@@ -80,8 +80,8 @@ def mix_section(measured: dict[str, Any]) -> str:
         f"all {len(rows)} mixes of 0–4 cameras, 1–8 photo clients and 0–2 videos, {about['seconds']:g} s each. "
         f"{about['processor']}, {about['cpus']} cores, Python {about['python']}; {about['date']}, load {about['load']:.1f} at the "
         f"start. {_busy(about)}"
-        f"Of {sum(len(one['waits_ms']) for one in photos):,} photos {sum(one['failed'] for one in photos)} failed. A figure "
-        "pools the mixes with so many photo clients: median / 95th percentile of waits in ms, and all cameras and videos together "
+        f"Of {sum(len(one['waits_ms']) for one in photos):,} photos {sum(one['failed'] for one in photos)} failed. Each figure "
+        "pools the mixes with that number of photo clients: median / 95th percentile of waits in ms, and all cameras and videos together "
         "in frames per second.",
         "",
     ]
@@ -115,8 +115,8 @@ def _busy(about: dict[str, Any]) -> str:
     if about["load"] <= about["cpus"]:
         return ""
     return (
-        "The machine was shared with other work, so every figure is several times worse than on a machine that does nothing "
-        "else; what they say is how the kinds of work compare. "
+        "The machine was shared with other work, so every figure is several times worse than on an idle machine; they only show "
+        "how the kinds of work compare. "
     )
 
 

@@ -22,7 +22,7 @@ def per_frame(results: dict[str, Any], every: int, carry: str) -> float:
 
 def total(row: dict[str, Any], mode: str) -> list[str]:
     return [
-        mode.replace("without looks", "without appearance"),
+        mode.replace("without looks", "without appearance").replace("second look", "second pass"),
         *(str(row[key]) for key in ("switches", "mergers", "fragments")),
         *(f"{100 * row[key]:.1f}" for key in ("recall", "precision", "idf1", "mota")),
         f"{row['iou']:.3f}",
@@ -40,17 +40,17 @@ def scene_cut_lines(cuts: dict[str, Any]) -> list[str]:
         "### Scene cuts",
         "",
         "`mien.tracking.scene_cuts.SceneCutDetector` compares thumbnails of 24 × 18 pixels. *Structure*: all blocks of the gray "
-        "thumbnail are matched in the one before with one displacement, that of the camera, by correlation, which ignores light; "
-        "a quarter of the picture may be covered. *Colours*: the overlap of two histograms of chromaticity, which counts where "
-        "the structure is in doubt. A cut must also match worse than the frames before it, so that fast motion is no row of "
-        "cuts, and differ from the last three frames, so that the end of a flash is none. It costs "
-        f"{rates[0]['ms_per_frame']:.2f} ms of processor time per frame, whatever the size, and needs NumPy alone.",
+        "thumbnail are matched with the previous one under a single displacement, that of the camera, by correlation, which ignores "
+        "changes of light; a quarter of the picture may be covered. *Colours*: the overlap of two histograms of chromaticity, which decides "
+        "where structure is inconclusive. A cut must also match worse than the frames before it, so that fast motion is not a series of "
+        "cuts, and differ from the last three frames, so that the end of a flash is not a cut. It takes "
+        f"{rates[0]['ms_per_frame']:.2f} ms of processor time per frame at any size, and needs only NumPy.",
         "",
         f"Measured on {n} hard cuts in {minutes:.0f} minutes, `python benchmarks/scene_cuts.py --photos … --faces … --json "
         "docs/results/scene_cuts.json`, whose header describes how the films are made: a camera moves over photos of "
         f"{cuts['sources']} sources, and the film is encoded as H.264 or MJPEG. Thresholds were chosen on films of other sources. "
-        "*Alike*: two photos of one source, mostly of one event; *two portraits*: two people who fill the same part of the "
-        "picture, in one studio or cut out alike, which is harder than most real cuts.",
+        "*Alike*: two photos from one source, mostly of one event; *two portraits*: two people who fill the same part of the "
+        "picture, in one studio or cropped in the same way, which is harder than most real cuts.",
         "",
         *table(
             ["frames per second", *kinds, "all hard cuts"],
@@ -63,7 +63,7 @@ def scene_cut_lines(cuts: dict[str, Any]) -> list[str]:
                 for rate in rates
             ],
         ),
-        "Cuts that are reported where there is none, by what the camera does (frames within fades and dissolves are not counted):",
+        "False cuts by the motion of the camera (frames within fades and dissolves are not counted):",
         "",
         *table(
             ["frames per second", *cameras, "per minute", "without whip pans"],
@@ -77,15 +77,15 @@ def scene_cut_lines(cuts: dict[str, Any]) -> list[str]:
                 for rate in rates
             ],
         ),
-        "A whip pan moves the picture by its whole width within a few frames; its start is mostly taken for a cut, and the "
-        "tracks start again. Not detected: dissolves, cuts after which most of the picture is as before (the tracker then "
-        "goes by place and appearance), and shots of up to two frames.",
+        "A whip pan moves the picture by its whole width within a few frames; its start is usually detected as a cut, and new "
+        "tracks start. Not detected: dissolves, cuts after which most of the picture is unchanged (the tracker then "
+        "relies on position and appearance), and shots of up to two frames.",
         "",
     ]
     if cuts["generated"]:
         lines += [
-            "In generated scenes without compression, people before drawn places with hard edges, half of them lit by a flash "
-            "that may burn the picture out; jerks before fine lines and such flashes are taken for cuts:",
+            "In generated scenes without compression (people in front of drawn backgrounds with hard edges, half of them lit by a flash "
+            "that may overexpose the picture), jerks in front of fine lines and such flashes are detected as cuts:",
             "",
         ]
     for one in cuts["generated"]:
@@ -119,26 +119,26 @@ def tracking_section(results: dict[str, Any], cuts: dict[str, Any]) -> str:
     lines = [
         "## How faces are followed",
         "",
-        "`mien.tracking.tracker.Tracker` gives every face a number at once. Each pair of a track and a face is weighed by how much "
-        "likelier the face is that person than a newcomer: by where and how large the track expects it (a Kalman filter in "
-        "seconds, so the frame rate does not matter) and by its appearance, a small grid of colours of head and chest. The pairs "
-        "of a frame are chosen together, so that the sum of this evidence is the greatest. A track that is not seen waits for "
-        "three seconds (`max_gap`); after that, and after a scene cut, the same person is a new track. Appearance distinguishes "
-        "people within one scene; it is no face recognition, and nothing of it is kept once a track has ended.",
+        "`mien.tracking.tracker.Tracker` numbers every face immediately. Each pair of a track and a face is weighted by how much "
+        "more likely the face belongs to that person than to a new one, given the position and size that the track predicts (a Kalman "
+        "filter in seconds, so the frame rate does not matter) and its appearance, a small grid of colours of head and chest. The "
+        "assignment of a frame maximises the sum of this evidence. A track without a face waits for three seconds (`max_gap`); after "
+        "that, and after a scene cut, the same person gets a new track. Appearance distinguishes people within one scene; it is not face "
+        "recognition, and it is discarded when the track ends.",
         "",
         f"Measured on {results['videos']} generated videos of {results['frames']:,} frames at 640×480 with "
         f"{faces:,} visible faces, "
         "`python benchmarks/tracking.py --json docs/results/tracking.json`. The people are made of two public-domain portraits "
-        "(mirrored, stretched, recoloured, with other clothes) and do not turn their heads, so this shows how numbers "
-        "survive crossings, gaps and cameras, not how well difficult faces are found. Parameters were chosen on other "
+        "(mirrored, stretched, recoloured, with other clothes) and do not turn their heads, so this shows whether track numbers "
+        "survive crossings, gaps and camera motion, not how well difficult faces are found. Parameters were chosen on other "
         "variants of the same scenes.",
         "",
-        "- *switches*: times a person has another number than when found last; *mergers*: times a number is on another person "
-        "than before; *gaps*: times a person is missed and found again.",
-        "- A face counts when at least half of it is visible, and as found when a box overlaps it by half (intersection "
-        "over union). *Recall* is the share of faces found, *precision* the share of boxes that lie on a face.",
-        "- *IDF1*: harmonic mean of the shares of faces and of boxes under the right number, when every person is given the one "
-        "number that suits best over the whole video. *MOTA*: 1 − (missed + false boxes + switches) / faces.",
+        "- *Switches*: a person gets another number than before; *mergers*: a number moves to another person; *gaps*: a person is "
+        "missed and found again.",
+        "- A face counts if at least half of it is visible, and as found if a box overlaps it by half (intersection "
+        "over union). *Recall* is the share of faces found, *precision* the share of boxes that are on a face.",
+        "- *IDF1*: harmonic mean of the shares of faces and of boxes with the right number, where each person has the "
+        "number that fits best over the whole video. *MOTA*: 1 − (missed + false boxes + switches) / faces.",
         "",
     ]
     cells = []
@@ -152,35 +152,37 @@ def tracking_section(results: dict[str, Any], cuts: dict[str, Any]) -> str:
             + [f"{100 * row['idf1']:.1f}" for row in mine]
         )
     lines += [
-        "Switches + mergers, then IDF1 in percent; detection in every frame with and without appearance, in every 3rd, in every 5th:",
+        "Switches + mergers, then IDF1 in percent, for detection in every frame, in every frame without appearance (*position only*), in every "
+        "3rd and in every 5th frame:",
         "",
         *table(
-            ["scene", "faces", *("every", "place only", "3rd", "5th"), *("every", "place only", "3rd", "5th")], cells
+            ["scene", "faces", *("every", "position only", "3rd", "5th"), *("every", "position only", "3rd", "5th")],
+            cells,
         ),
-        "In *cuts* the truth gives every person a new number after each cut; in *away for 3 s* the absence is about as long as a "
+        "In *cuts* the ground truth gives every person a new number after each cut; in *away for 3 s* the absence is about as long as a "
         "track waits.",
         "",
-        "The scenes in which no detection is dropped, together. On frames with detection `BoxPropagator.recover_missed` detects again "
-        "where a track expects a face and the detector found none, as `Analyzer` does, except in *no second look*; *flow* is how "
-        "boxes are propagated for detectors without `refine`, without a second look:",
+        "All scenes in which no detection is dropped. On frames with detection `BoxPropagator.recover_missed` detects again "
+        "where a track predicts a face and the detector found none, as `Analyzer` does, except in *no second pass*; *flow* is how "
+        "boxes are propagated for detectors without `refine`, without a second pass:",
         "",
     ]
     header = ["detection in", "switches", "mergers", "gaps", "recall", "precision", "IDF1", "MOTA", "mean overlap"]
     lines += table(header, [total(rows["all", mode], mode) for mode in modes])
     lines += [
-        "The two scenes in which detections are dropped by chance (what was dropped counts as missed):",
+        "The two scenes in which detections are dropped at random (dropped detections count as missed):",
         "",
         *table(header, [total(rows["all, some dropped", mode], mode) for mode in modes]),
     ]
     lines += [
         "### What propagation saves and costs",
         "",
-        "Between detections a detector that can (`refine`: Mien's own, MTCNN) runs only where the tracks expect their faces: small "
-        "crops give new boxes, scores and landmarks, so nothing drifts. For other detectors box and landmarks move along with the "
+        "Between detections, a detector with `refine` (Mien's own, MTCNN) runs only where the tracks predict their faces: small "
+        "crops give new boxes, scores and landmarks, so nothing drifts. For other detectors box and landmarks follow the "
         "optical flow. The figures are those of the default detector.",
         "",
         f"Processor time of one thread, mean over these videos ({results['faces_a_frame']:.1f} faces per frame): one "
-        f"detection {results['ms']['search']:.1f} ms and its second look {results['ms']['second look']:.2f} ms; one face propagated "
+        f"detection {results['ms']['search']:.1f} ms and its second pass {results['ms']['second look']:.2f} ms; one face propagated "
         f"{results['ms']['refine']:.2f} ms by crops, {results['ms']['flow']:.2f} ms by flow; tracking {results['ms']['update']:.2f} ms and "
         f"scene cuts {results['ms']['cuts']:.2f} ms per frame. Together, without classifying:",
         "",
@@ -196,7 +198,7 @@ def tracking_section(results: dict[str, Any], cuts: dict[str, Any]) -> str:
             ],
         ),
         "How much the emotions of one face change when it is propagated instead of detected (total variation distance of the "
-        "distributions, 0–1, mean; and how often the most probable emotion is another), beside the difference between two "
+        "distributions, 0–1, mean; and how often the most probable emotion changes), compared with the difference between two "
         "neighbouring frames with detection:",
         "",
         *table(
@@ -224,11 +226,11 @@ def tracking_section(results: dict[str, Any], cuts: dict[str, Any]) -> str:
         "",
         "### Limits",
         "",
-        "- Two people who look the same and change places while hidden are mixed up; nothing in the pictures distinguishes them.",
-        "- A face that turns away for longer than `max_gap`, or comes back in other light, becomes a new track.",
-        "- Half a face beside a person in front is found with a box of its own and may start a track, which then can continue as "
+        "- Two people who look the same and swap places while hidden are confused; nothing in the pictures distinguishes them.",
+        "- A face that turns away for longer than `max_gap`, or comes back in different light, becomes a new track.",
+        "- Half a face next to a person in front gets its own box and may start a track, which can then continue as "
         "that person's.",
         "- At few frames per second, or when detection is rare, faces move by more than their size between detections, and crossings "
-        "are resolved by appearance alone.",
+        "are resolved only by appearance.",
     ]
     return "\n".join(lines) + "\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 NOT_KEPT = (
-    "normalisation inside the graphs of the emotion and age networks: making their input takes next to no time",
-    "building the sessions on several threads: no faster",
+    "normalisation inside the graphs of the emotion and age networks: preparing their input takes almost no time",
+    "building the sessions on several threads: not faster",
     "8-bit networks by default: see below",
 )
 
@@ -15,10 +15,10 @@ def whole_path_section(measured: dict[str, Any]) -> list[str]:
     about, changes, cases = measured["machine"], measured["changes"], measured["cases"]
     packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
     lines = [
-        "## From a file to its faces, at stages of the history",
+        "## From a file to its faces: how speed changed",
         "",
-        f"`python benchmarks/whole_path.py --json docs/results/whole_path.json`: {len(changes)} commits of the history side by "
-        f"side, in turns, medians of {measured['rounds']} rounds; in brackets the share of the first one's time. "
+        f"`python benchmarks/whole_path.py --json docs/results/whole_path.json`: {len(changes)} commits, measured "
+        f"alternately, medians of {measured['rounds']} rounds; in brackets the time relative to the first one. "
         "Milliseconds of processor time with one thread, or of wall clock with all processors. "
         f"{about['processor']}, {about['cpus']} cores, Python {about['python']}, {packages}; {about['date']}, load "
         f"{about['load']:.1f} at the start.",
@@ -52,7 +52,7 @@ def whole_path_section(measured: dict[str, Any]) -> list[str]:
         lines.append(table_row(name, *cells))
     whole = [f"{sum(before[case].values()):.1f} → {sum(after[case].values()):.1f}" for case in before]
     lines += [table_row("**whole**", *whole), ""]
-    lines += ["Tried and not kept:", "", *(f"- {one}" for one in NOT_KEPT), ""]
+    lines += ["Tried and dropped:", "", *(f"- {one}" for one in NOT_KEPT), ""]
     return lines
 
 

@@ -117,7 +117,7 @@ def no_face(stage: Stage) -> Any:
 
 def card(stage: Stage) -> Any:
     page = stage.visit()
-    page.get_by_text("What the models are worth").click()
+    page.get_by_text("About the models").click()
     return page
 
 

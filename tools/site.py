@@ -19,12 +19,13 @@ PAGES = {
     "security.md": "SECURITY.md",
 }
 """Page of the site → file of the repository."""
-TRY = """<iframe src="try/" title="Mien, in this page" loading="lazy" allow="camera; fullscreen"
+TRY = """
+<p><strong>Try it here</strong>, or <a href="try/">on a page of its own</a>. It runs in your browser: no picture leaves your
+device.</p>
+<iframe src="try/" title="Mien, in this page" loading="lazy" allow="camera; fullscreen"
 style="width: 100%; height: 46rem; border: 1px solid var(--md-default-fg-color--lightest)"></iframe>
-<p><a href="try/">Open it alone</a>. It runs in your browser: no picture leaves your device.</p>
-
 """
-"""The first thing that the site shows: the page, which `make site` writes into the folder ``try``."""
+"""The page that analyses pictures, which `make site` writes into the folder ``try``; below the README's first sentence."""
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -39,9 +40,12 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Link names of the Python API, and put the page that analyses pictures before everything else of the first page."""
+    """Link names of the Python API, and put the page that analyses pictures below the first sentence of the first page."""
     html = link_names(html, public_names())
-    return TRY + html if page.file.src_uri == "index.md" else html
+    if page.file.src_uri != "index.md":
+        return html
+    before, end, after = html.partition("</p>")
+    return before + end + TRY + after
 
 
 @functools.cache

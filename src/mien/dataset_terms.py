@@ -1,4 +1,4 @@
-"""The terms of datasets that weights learned from or readers know, as their makers state them, and what is in doubt.
+"""The terms of datasets that weights learned from or readers know, as their makers state them, and open questions.
 
 No legal advice. `mien licence` prints what concerns the weights.
 """

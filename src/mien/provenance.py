@@ -1,4 +1,4 @@
-"""Every weight file that Mien ships or can use: its licence, the data that it learned from, and what is in doubt.
+"""Every weight file that Mien ships or can use: its licence, the data that it learned from, and open questions.
 
 The values of `mien licence`. No legal advice.
 """

@@ -61,7 +61,7 @@ def test_the_page_has_the_networks_before_and_after() -> None:
     page = (ROOT / "docs" / "scoreboard.md").read_text(encoding="utf-8")
     entries = json.loads((ROOT / "docs" / "results" / "confusion.json").read_text(encoding="utf-8"))
     for name, each in entries.items():
-        part = page.split(f"## Before and after: `{name}`")[1].split("\n## ")[0]
+        part = page.split(f"## Earlier networks: `{name}`")[1].split("\n## ")[0]
         for one in (each[0], each[-1]):
             assert f"`{name}`, {one['name']}" in part
             for protocol in one["results"].values():

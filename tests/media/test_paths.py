@@ -106,6 +106,14 @@ def test_inputs_that_give_nothing_do_not_stop_the_others(folder: Path, given_nam
     assert "\n" not in str(error)
 
 
+def test_an_address_gets_what_opens_it() -> None:
+    (error,) = expand_paths(["https://example.org/photo.jpg?size=large"]).errors
+    assert isinstance(error, MissingFileError)
+    assert "is an address, and only files are read here; download the file first; `mien live` opens streams" in str(
+        error
+    )
+
+
 def test_empty_input_and_folder_without_its_subfolders(folder: Path) -> None:
     assert "an input is empty" in str(expand_paths([""]).errors[0])
     (folder / "c" / "d").mkdir(parents=True)

@@ -38,7 +38,7 @@ def test_every_sentence_cites_the_same_articles_in_every_language() -> None:
             assert [numbers(source) for source in theirs] == [numbers(source) for source in sentence.sources], language
     text = notice("en").to_text()
     assert "An emotion recognition system is in operation here. [AI Act, Art. 50(3)]" in text
-    assert text.rstrip().endswith("A jurist must read this text before it is used.")
+    assert text.rstrip().endswith("A lawyer must review this text before it is used.")
 
 
 def test_blanks_are_filled_and_missing_values_are_lines_to_write_on() -> None:
@@ -57,7 +57,7 @@ def test_prohibited_uses_stop_the_checklist_first() -> None:
     assert stops == sorted(stops, reverse=True)
     assert all(one.sources for one in questions)
     assert "STOP. Inferring emotions there is prohibited. [AI Act, Art. 5(1)(f)]" in checklist_text()
-    assert "A jurist must read this text" in checklist_text()
+    assert "A lawyer must review this text" in checklist_text()
 
 
 def test_the_page_has_the_same_words() -> None:

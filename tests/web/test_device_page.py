@@ -377,10 +377,10 @@ def test_states_are_clear_and_no_rule_of_accessibility_is_broken(chrome: Any, ho
         page.locator(".photo .notice", has_text=line).wait_for()
     page.locator(".sample").nth(2).evaluate("(button) => button.click()")
     page.wait_for_selector(".photo[data-state=done]")
-    page.get_by_text("What the models are worth").click()
+    page.get_by_text("About the models").click()
     cards = json.loads((host.folder / "assets" / "settings.json").read_text())["models"]["cards"]
     score = cards["emotion"]["scores"]["results"]["ferplus"]
-    line = f"Right on ferplus{100 * score['accuracy']:.0f} % of {score['n']:,} faces"
+    line = f"Accuracy on FER+ majority{100 * score['accuracy']:.0f} % of {score['n']:,} faces"
     assert line in page.locator("#model-cards-list").text_content()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

@@ -34,19 +34,22 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "analyze": ("mien.cli.analyze", "Detect the faces in photos and videos and report their emotions and age ranges."),
     "batch": ("mien.cli.batch", "Analyse very many photos and videos, on all cores or a cluster, into Parquet files."),
     "live": ("mien.cli.live", "Track the faces of a camera or a network stream."),
-    "serve": ("mien.cli.serve", "A web page and an HTTP interface for photos, videos and cameras."),
-    "web": ("mien.cli.web", "Write the page of photos as static files: the networks run in the browser."),
+    "serve": ("mien.cli.serve", "Run a web page and an HTTP interface for photos, videos and cameras."),
+    "web": ("mien.cli.web", "Write the web page as static files: the networks run in the browser."),
     "demo": ("mien.cli.demo", "Analyse a public-domain portrait and save the annotated picture."),
     "doctor": ("mien.cli.doctor", "Check this installation: versions, devices, shipped files, speed."),
     "models": ("mien.cli.models", "List the shipped models, or show one model's card."),
-    "licence": ("mien.cli.licence", "List every weight file with its licence, its data, and what is in doubt."),
+    "licence": (
+        "mien.cli.licence",
+        "List every weight file with its licence, its data, and open questions about them.",
+    ),
     "agree": ("mien.cli.agree", "Compare a person's coding of a video with a report, or with another coding."),
     "notice": ("mien.cli.notice", "Write the notice for people who are exposed to emotion recognition."),
     "schema": ("mien.cli.schema", "Print the JSON Schema of results."),
     "data": ("mien.cli.data", "Turn datasets into training files, audit and clean them."),
     "train": ("mien.cli.train", "Train a recipe on a prepared dataset."),
     "tune": ("mien.cli.tune", "Search for better settings of a recipe."),
-    "reproduce": ("mien.cli.reproduce", "Train published networks again and write their scores."),
+    "reproduce": ("mien.cli.reproduce", "Reproduce published networks and write their scores."),
     "evaluate": ("mien.cli.evaluate", "Score a model on a prepared dataset."),
     "calibrate": ("mien.cli.calibrate", "Calibrate a model: fit the temperatures of its heads."),
     "quantize": ("mien.cli.quantize", "Quantise a model to 8 bits."),
@@ -97,14 +100,17 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 something could not be done, one line each on stderr; 2 wrong call; 130 interrupted "
+    epilog="Exit codes: 0 done; 1 something failed, with one line each on stderr; 2 wrong usage; 130 interrupted "
     "(143 by SIGTERM).",
 )
 @click.version_option(package_name="mien")
 @json_errors_option
 @click.pass_context
 def cli(context: click.Context, json_errors: bool) -> None:
-    """Read facial expressions: how faces look to raters, not what people feel. Nothing leaves this machine."""
+    """Read facial expressions: how faces look to people who rate them, not what they feel.
+
+    Nothing leaves this machine.
+    """
     if context.obj is None:
         context.obj = ErrorOutput(json_errors, context.invoked_subcommand)
 

@@ -37,33 +37,33 @@ def _pairs(context: click.Context, option: click.Parameter, value: tuple[str, ..
 @click.command("agree", cls=OutputCommand, epilog=EPILOG)
 @click.argument("coding", type=PATH)
 @click.argument("report", type=PATH)
-@click.option("--head", help="Compare this head alone, such as emotion.")
+@click.option("--head", help="Compare only this head, such as emotion.")
 @click.option(
     "--pair",
     "pairs",
     multiple=True,
     callback=_pairs,
     metavar="A=B",
-    help="Compare tier or subject A of CODING with B of REPORT; repeatable. By default equal names.",
+    help="Compare tier or subject A of CODING with B of REPORT; repeatable. By default, those with equal names.",
 )
 @click.option(
-    "--rename", multiple=True, callback=_pairs, metavar="A=B", help="Take label A of either file for B; repeatable."
+    "--rename", multiple=True, callback=_pairs, metavar="A=B", help="Rename label A of either file to B; repeatable."
 )
 @click.option("--order", metavar="LABEL,…", help="Order of the labels from least to most: adds weighted kappa.")
-@click.option("--absent", is_flag=True, help="Count time without a label as a label of its own.")
+@click.option("--absent", is_flag=True, help="Treat time without a label as a separate label.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
     default=defaults.ONSET_TOLERANCE,
     show_default=True,
-    help="Seconds between the onsets of two events that are the same.",
+    help="Greatest difference of the onsets of two matching events, in seconds.",
 )
 @click.option(
     "--block",
     type=click.FloatRange(0, min_open=True),
     default=defaults.AGREEMENT_BLOCK,
     show_default=True,
-    help="Seconds of a block of the bootstrap.",
+    help="Length of a block of the bootstrap, in seconds.",
 )
 @click.option(
     "--resamples",
@@ -73,13 +73,13 @@ def _pairs(context: click.Context, option: click.Parameter, value: tuple[str, ..
     help="Number of resamples of the bootstrap.",
 )
 @seed_option("the resamples")
-@click.option("--observation", help="Which observation of a BORIS project with several.")
+@click.option("--observation", help="Observation to read, for BORIS projects with several.")
 @click.option(
     "--most",
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="Number of stretches to list in which they differ.",
+    help="Number of differences to list, the longest first.",
 )
 @click.option("--json", "json_file", type=OUTPUT, help="Write every figure to this JSON file.")
 @click.option(

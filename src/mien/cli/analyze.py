@@ -73,7 +73,7 @@ run: of photos with --csv or --parquet, of videos with --report.
 
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
-1 some could not be, one line each on stderr; 2 wrong call;
+1 some could not be, one line each on stderr; 2 wrong usage;
 130 interrupted (143 by SIGTERM).
 """
 
@@ -128,14 +128,14 @@ def _export_formats(context: click.Context, option: click.Parameter, value: str)
     show_default=True,
     metavar="N,…",
     callback=_numbers,
-    help="Faces that --blur others leaves as they are: their numbers in tables (of videos, those of the tracks).",
+    help="Numbers of the faces that --blur others does not blur (as in tables; for videos, track numbers).",
 )
 @click.option(
     "--blur-style",
     type=click.Choice(STYLES),
     default=STYLES[0],
     show_default=True,
-    help="What --blur leaves of a face: a coarse mosaic with noise, or a grey area.",
+    help="How --blur hides faces: with a coarse, noisy mosaic, or with a grey area.",
 )
 @detector_options()
 @models_option
@@ -162,12 +162,12 @@ def _export_formats(context: click.Context, option: click.Parameter, value: str)
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue an interrupted run: of photos the one into --csv or --parquet, of videos the one into --report.",
+    help="Continue an interrupted run: for photos, that of --csv or --parquet; for videos, that of --report.",
 )
 @click.option(
     "--baseline",
     metavar="first:10s|neutral|FILE",
-    help="Report changes from each person's resting face: that of their first seconds, of their neutral frames, or "
+    help="Report changes from each person's resting face: that of their first seconds, their neutral frames, or "
     "of a JSON file (videos, --report).",
 )
 @click.option("--thumbnails", is_flag=True, help="Show one picture of each face in the report (videos).")

@@ -87,7 +87,7 @@ Examples:
     "--show", type=click.IntRange(0), default=3, show_default=True, help="Number of findings to print per check."
 )
 @click.option("--json", "json_file", type=OUTPUT, help="Write all findings to this JSON file.")
-@click.option("--json-summary", type=OUTPUT, help="Write the counts alone to this JSON file.")
+@click.option("--json-summary", type=OUTPUT, help="Write only the counts to this JSON file.")
 @click.option("--html", type=OUTPUT, help="Write a self-contained page, without faces.")
 @click.option("--thumbnails", is_flag=True, help="Show faces on that page; do not publish it.")
 def command(

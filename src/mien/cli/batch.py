@@ -52,7 +52,7 @@ manifest.json. A run that was killed at any moment is continued by --resume.
 
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
-1 some could not be, with the reasons in their rows of inputs/; 2 wrong call;
+1 some could not be, with the reasons in their rows of inputs/; 2 wrong usage;
 130 interrupted (143 by SIGTERM).
 """
 _PLAIN_SECONDS = 10.0

@@ -62,18 +62,19 @@ def command(
 ) -> None:
     """Fit a temperature to each head of MODEL, so that a probability of 0.8 is right in eight of ten cases.
 
-    Logits are divided by the temperature before the softmax: order, labels and accuracies do not change. Images that
-    are also in the training set are left out of the fit. A head stays at 1 where the gain may be chance; before → after
-    is temperature 1 → the fitted one. With --out the card holds the temperatures and the scores of the test images with
-    them, or of the images of the fit where there are no others. With --priors the card also holds the read-outs among
-    which `--prior` chooses, of emotions and age ranges alike, fitted on the same images: one that keeps the frequencies
-    of the training data, one that takes them out, and the default between them, which has the best mean of accuracy and
-    balanced accuracy; here labels do change. Read-outs of the images of the fit are scored by halves, each with what
-    was fitted on the other half.
+    Logits are divided by the temperature before the softmax; the order of labels, and so accuracy, does not change.
+    Images that are also in the training set are left out of the fit. A head keeps the temperature 1 if the gain may be
+    chance. Tables show temperature 1 → the fitted one. With --out, the card gets the temperatures, and the scores of
+    the test images with them, or of the images of the fit if there are no others.
 
-    With --sets the card also holds what sets of labels follow from, fitted on the same images with these probabilities:
-    a set holds the right label with the requested probability. With --flags the network gets two outputs,
-    fitted on training images. Both need --out.
+    With --priors, the card also gets the read-outs that `--prior` selects, for emotions and age ranges, fitted on the
+    same images: one that keeps the frequencies of the training data, one that removes them, and the default in between,
+    with the best mean of accuracy and balanced accuracy; here labels do change. Images of the fit are scored in halves,
+    each with what was fitted on the other half.
+
+    With --sets, the card also gets the thresholds of sets of labels, fitted on the same images with these
+    probabilities: a set contains the right label with the requested probability. With --flags, the network gets two
+    more outputs, fitted on training images. Both need --out.
 
     For a run folder, the line of `mien export` that applies the temperatures is printed.
     """
@@ -89,7 +90,9 @@ def command(
     from mien.published.svm.run_folder import is_svm_run
 
     if is_svm_run(Path(model)):
-        raise click.UsageError("A support-vector machine gives labels alone: there is no probability to calibrate.")
+        raise click.UsageError(
+            "A support-vector machine predicts only labels, so there is no probability to calibrate."
+        )
     file = model in MODELS or Path(model).suffix.lower() == ".onnx"
     if out is not None and not file:
         raise click.UsageError("--out is for ONNX files: export the run with `mien export RUN --temperature HEAD=T`.")

@@ -38,7 +38,7 @@ does not load.
     "--benchmark",
     "row",
     type=TABLE,
-    help="Measure alone, and write the result as one JSON object to this file; '-' is stdout.",
+    help="Only measure the speed, and write the result as one JSON object to this file; '-' is stdout.",
 )
 def command(device: str, threads: int | None, as_json: bool, row: Path | None) -> None:
     """Check this installation: versions, the devices that load, the shipped files, and the speed of this machine."""

@@ -14,7 +14,7 @@ from mien.errors import MienError, nearest_names
 FLAG, VARIABLE = "--json-errors", "MIEN_JSON_ERRORS"
 """The option, accepted anywhere on the line, and the environment variable that turn JSON on."""
 USAGE, INTERRUPTED = "usage", "interrupted"
-"""Codes of errors that have no exception class of Mien: a wrong call (exit code 2), Ctrl-C or SIGTERM (130, 143)."""
+"""Codes of errors that have no exception class of Mien: wrong usage (exit code 2), Ctrl-C or SIGTERM (130, 143)."""
 
 json_errors_option = click.option(
     FLAG,

@@ -29,7 +29,7 @@ _WIDTH = 140
 @click.command("licence", epilog=EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object, SHA-256 of files included.")
 def command(as_json: bool) -> None:
-    """List every weight file that Mien ships or can use, with its licence, its data, and what is in doubt."""
+    """List every weight file that Mien ships or can use, with its licence, its data, and open questions about them."""
     from mien import provenance
 
     if as_json:
@@ -43,7 +43,7 @@ def command(as_json: bool) -> None:
     for row in rows:
         shown = (", ".join(keys) or "–" for keys in (row.trained_on, row.labels_from))
         weights.add_row(row.name, row.comes_with, row.licence, *shown)
-    data = _table("data", "name", "dataset", "licence, as its makers state it", "in doubt")
+    data = _table("data", "name", "dataset", "licence, as its makers state it", "open questions")
     for key in dict.fromkeys(key for row in rows for key in (*row.trained_on, *row.labels_from)):
         terms = DATASET_TERMS[key]
         data.add_row(key, terms.title, terms.licence, "; ".join(terms.doubts) or "–")

@@ -52,7 +52,7 @@ threads. Without a display, results are printed as JSON lines on stdout.
 
 \b
 Exit codes: 0 stopped by q, Ctrl-C or --seconds; 1 the camera or stream could not
-be opened, or was lost for good; 2 wrong call.
+be opened, or was lost for good; 2 wrong usage.
 """
 
 

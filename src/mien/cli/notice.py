@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Write the notice for people who are exposed to emotion recognition (AI Act, Art. 50(3)), as text and as a sign.
 
-    Each sentence cites the article that it is based on. A jurist must read the texts before they are used.
+    Each sentence cites the article that it is based on. A lawyer must review the texts before they are used.
     """
     from mien.files import write_text
     from mien.notice.texts import checklist_text, languages, notice

@@ -149,7 +149,7 @@ def detector_options(
         "detector_model": click.option(
             "--detector-model",
             type=PATH,
-            help=f"Weights file: of yunet, or detector.onnx of a run of recipe detector{after}",
+            help=f"Weights of the detector: those of yunet, or detector.onnx of a run of recipe 'detector'{after}",
         ),
         "min_face": click.option(
             "--min-face",
@@ -161,7 +161,7 @@ def detector_options(
         "threshold": click.option(
             "--threshold",
             type=click.FloatRange(0, 1),
-            help=f"Least score of a face{after}",
+            help=f"Lowest score of a detected face{after}",
             show_default="the detector's own",
         ),
         "max_side": click.option(
@@ -216,15 +216,17 @@ prior_option = click.option(
     default=DEFAULT,
     show_default=True,
     type=click.Choice(list(PRIORS)),
-    help="How often labels are expected: as in photos, balanced (posed or acted faces, all ages alike), or between.",
+    help="Expected frequencies of labels: as in photos, balanced (posed or acted faces, all ages), or in between.",
 )
 coverage_options = combine(
     click.option(
         "--coverage",
         type=click.FloatRange(0.5, 0.99),
-        help="Report sets of labels, and intervals of ages, that hold the right one with this probability.",
+        help="Also report the set of labels, or interval of ages, that contains the right one with this probability.",
     ),
-    click.option("--by-class", is_flag=True, help="Sets that do so for the faces of each label (--coverage)."),
+    click.option(
+        "--by-class", is_flag=True, help="Make this probability hold for the faces of each label (--coverage)."
+    ),
 )
 """Sets of labels; the command gets ``coverage`` and ``by_class``."""
 
@@ -252,7 +254,7 @@ device_option = click.option(
     show_default=True,
     metavar="DEVICE",
     callback=_device,
-    help=f"What networks run on: {', '.join(DEVICES)}; the processor where it does not load ('mien doctor').",
+    help=f"Device that runs the networks: {', '.join(DEVICES)}; the processor if it does not load ('mien doctor').",
 )
 """What networks run on."""
 flip_option = click.option("--flip", is_flag=True, help="Average with the mirrored face: slightly better, slower.")
@@ -326,7 +328,8 @@ def tracking_options(detect_every: int = defaults.DETECT_EVERY, *, note: str = "
             type=click.Choice(FLAGGED),
             default=defaults.FLAGGED,
             show_default=True,
-            help=f"What frames count in which a face is turned, small, dark, blurred, covered or unlike others{note}.",
+            help="Frames in which a face is turned, small, dark, blurred, covered or unlike the training images: keep "
+            f"them, give them less weight, or leave them out{note}.",
         ),
         _as_one("tracking", ("detect_every",), _tracking),
         _as_one("smoothing", ("time_constant", "window", "flagged"), _smoothing),

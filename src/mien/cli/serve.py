@@ -42,14 +42,19 @@ are finished.
 
 \b
 Exit codes: 0 stopped; 1 it could not start (address in use, no key for an
-address that other machines can reach); 2 wrong call.
+address that other machines can reach); 2 wrong usage.
 """
+
+
+_MEASURES = ("bytes", "seconds", "ms", "pixels")
+"""Units that the help of a limit names; the others count what its text says."""
 
 
 def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
     """An option for every limit."""
     for limit in reversed(describe_limits()):
-        text = f"{limit.text[0].upper()}{limit.text[1:]}, {limit.unit}."
+        measure = f", in {limit.unit}" if limit.unit in _MEASURES and limit.unit not in limit.text else ""
+        text = f"{limit.text[0].upper()}{limit.text[1:]}{measure}."
         kind: Any = int if limit.whole else float
         option = click.option(
             f"--max-{limit.name.replace('_', '-')}",

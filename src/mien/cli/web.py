@@ -20,7 +20,7 @@ Examples:
 
 @click.command("web", cls=OutputCommand, epilog=EPILOG)
 @click.argument("out", required=False, type=OUTPUT_FOLDER)
-@click.option("--single", type=OUTPUT, help="Write one self-contained HTML file, which opens from a double click.")
+@click.option("--single", type=OUTPUT, help="Write one self-contained HTML file, which opens with a double click.")
 @click.option(
     "--models",
     default="emotion=emotion-int8,age",
@@ -38,7 +38,7 @@ Examples:
     "--runtime",
     type=PATH,
     multiple=True,
-    help="Archive or folder of a npm package that the page takes; repeatable; by default npm fetches them.",
+    help="Archive or folder of an npm package that the page needs; repeatable; by default npm downloads them.",
 )
 def command(
     out: Path | None,
@@ -51,9 +51,9 @@ def command(
 ) -> None:
     """Write the page as static files into OUT: detector and networks run in the browser, for photos, camera and clips.
 
-    It needs no server of Mien: any static host serves it, pictures stay on the device, and it opens again without a
-    network. npm fetches ONNX Runtime for browsers and mediabunny, which reads videos, once; the cache keeps them, and
-    `mien serve` offers to compute in the browser from then on.
+    Any static host can serve the page, pictures stay on the device, and after the first visit it also opens offline.
+    Once, npm downloads ONNX Runtime for browsers and mediabunny, which reads videos, into the cache; from then on,
+    `mien serve` offers analysis in the browser too.
     """
     from mien.web.runtime import read_runtime
     from mien.web.site import build_site, parse_models, write_folder, write_single

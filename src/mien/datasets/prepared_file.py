@@ -31,7 +31,7 @@ FEATURE_PREFIX = "feature_"
 VERSION = 1
 """Version of the file's layout, not of the dataset."""
 _WHAT = "a prepared dataset"
-_NAME, _ADVICE = "prepared dataset", "prepare it again with `mien data prepare`"
+_NAME, _ADVICE = "prepared dataset", "give a file that `mien data prepare` wrote, or prepare it again"
 _ROW_GROUP = 8192
 _LARGEST = 1 << 14
 """Maximum side of an image, pixels."""

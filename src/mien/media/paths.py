@@ -137,6 +137,12 @@ def _expand_one(given: str, recursive: bool, wanted: frozenset[str]) -> Expanded
             return ExpandedPaths([path], [])
     except (OSError, ValueError) as error:
         return _no_files(f"cannot be read: {getattr(error, 'strerror', None) or error}", given)
+    if "://" in given:
+        return _no_files(
+            "is an address, and only files are read here",
+            given,
+            "download the file first; `mien live` opens streams, `mien batch` opens s3:// and gs://",
+        )
     if glob.has_magic(given):
         return _expand_pattern(given, recursive, wanted)
     return _no_files("no such file or folder", given, f"check the path, relative ones start at {Path.cwd()}")

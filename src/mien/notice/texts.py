@@ -1,6 +1,6 @@
 """The texts of the notice, in one data file: `mien notice`, the sign and the browser page read the same sentences.
 
-``texts.json`` holds, per language of the EU: ``name`` of the language, ``heading``, ``review`` (that a jurist must read
+``texts.json`` holds, per language of the EU: ``name`` of the language, ``heading``, ``review`` (a lawyer must review
 the text) and ``sentences`` with ``id``, ``text`` and ``sources``, the articles that each is based on. Some have blanks
 such as ``{operator}``. ``page`` lists the sentences that stand on a screen or a sign; ``checklist`` holds the questions
 to answer before use, in English.
@@ -60,7 +60,7 @@ class Notice:
         language: code of the language, such as "de".
         name: the language's own name.
         heading: one line.
-        review: that a jurist must read the text.
+        review: that a lawyer must review the text.
         sentences: in order.
 
     Examples:
@@ -89,7 +89,7 @@ class Notice:
         return replace(self, sentences=tuple(one for one in self.sentences if one.id in shown))
 
     def to_text(self) -> str:
-        """Plain text: heading, one sentence per line with its articles, and the line about a jurist."""
+        """Plain text: heading, one sentence per line with its articles, and the reminder of a review by a lawyer."""
         return "\n".join([self.heading, "", *(one.cited for one in self.sentences), "", self.review]) + "\n"
 
 

@@ -314,7 +314,8 @@ _FACE: tuple[Column[FaceTable], ...] = (
         digits=4, low=0, high=1, required=True,
     ),
     Column(
-        "landmarks", "string", "eyes, nose, corners of the mouth; left in the picture first; left out where unknown",
+        "landmarks", "string",
+        "eyes, nose, corners of the mouth; the left one in the picture first; omitted where unknown",
         _landmarks, ("landmarks",), unit="pixels", digits=2, flat=False, schema=_FIVE_POINTS,
     ),
     *(
@@ -335,7 +336,8 @@ _FACE: tuple[Column[FaceTable], ...] = (
 )  # fmt: skip
 _VIDEO_END: tuple[Column[FaceTable], ...] = (
     Column(
-        "detected", "bool", "whether faces were detected in this frame, or propagated from the one before",
+        "detected", "bool",
+        "true if faces were detected in this frame, false if they were propagated from the one before",
         _of_rows("detected"), required=True,
     ),
     Column("cut", "bool", "whether a new scene starts here", _of_rows("cut"), required=True),
@@ -395,8 +397,9 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
         flat=sure, any_description="probability of the most probable label", **share,
     )  # fmt: skip
     yield Column(
-        f"{stem}_entropy", "float64", f"uncertainty of {name}: 0 one label certain, 1 all equally likely", entropy,
-        (*root, "entropy"), flat=sure, any_description="0: one label certain; 1: all equally likely", **share,
+        f"{stem}_entropy", "float64", f"uncertainty of {name}: 0 if one label is certain, 1 if all are equally likely",
+        entropy, (*root, "entropy"), flat=sure,
+        any_description="0 if one label is certain, 1 if all are equally likely", **share,
     )  # fmt: skip
     for i, (one, part) in enumerate(zip(head.labels, parts, strict=True)):
         yield Column(
@@ -408,8 +411,8 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     if not video or head.ordered:
         return
     yield Column(
-        f"{stem}_stable", "category", f"{name} smoothed over time: does not flicker", index(frame("label")),
-        (*root, "stable"), null=True, any_description="label smoothed over time: does not flicker",
+        f"{stem}_stable", "category", f"{name} smoothed over time, without flicker", index(frame("label")),
+        (*root, "stable"), null=True, any_description="label smoothed over time, without flicker",
     )  # fmt: skip
     for i, (one, part) in enumerate(zip(head.labels, parts, strict=True)):
         yield Column(
@@ -418,8 +421,8 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
             any_description="probability of the label, filtered over time", **fine,
         )  # fmt: skip
     yield Column(
-        f"{stem}_vote", "category", "label with most votes of the frames in the sliding window", index(frame("vote")),
-        (*root, "vote", "label"), null=True,
+        f"{stem}_vote", "category", "label with the most votes of the frames in the sliding window",
+        index(frame("vote")), (*root, "vote", "label"), null=True,
     )  # fmt: skip
     for end, what in (("share", "its share of the votes"), ("low", "lower end of the 95 % interval of the share"),
                       ("high", "upper end of the interval")):  # fmt: skip
@@ -467,15 +470,16 @@ def set_columns(
         return values
 
     yield Column(
-        f"{stem}_set", "string", f"labels among which the right one is for {share} like those of the fit", labels,
+        f"{stem}_set", "string", f"labels that include the right one for {share} like those it was fitted on", labels,
         (*root, "set"), schema=schema, separator=SET_SEPARATOR,
-        any_description="labels among which the right one is, with the coverage that was chosen",
+        any_description="labels that include the right one, with the chosen coverage",
     )  # fmt: skip
     if head.ranges is not None:
         for key, word, last in (("low", "lower", False), ("high", "upper", True)):
             yield Column(
-                f"{stem}_{key}", "int64", f"{word} end of the interval of {name}, for {share} like those of the fit",
-                end(last), (*root, key), low=0, any_description=f"{word} end of the interval of the set",
+                f"{stem}_{key}", "int64",
+                f"{word} end of the interval of {name}, for {share} like those it was fitted on", end(last),
+                (*root, key), low=0, any_description=f"{word} end of the interval of the set",
             )  # fmt: skip
 
 

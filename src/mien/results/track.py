@@ -134,7 +134,7 @@ class TrackPrediction:
 
     @property
     def set(self) -> tuple[str, ...]:
-        """The labels among which the right one is, with the coverage that was chosen; empty without one."""
+        """The labels that include the right one, with the chosen coverage; empty without a coverage."""
         return prediction_set(self.head, self.probabilities)
 
     @property

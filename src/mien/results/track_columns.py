@@ -32,7 +32,7 @@ EPISODE_COLUMNS: tuple[Column[Sequence[Episode]], ...] = (
     Column("track", "int32", "number of the track", _of(lambda e: e.track), ("track",), low=1, required=True),
     Column("head", "category", "head that the label belongs to", _of(lambda e: e.head), ("head",), required=True),
     Column("label", "category", "the label shown, such as happy", _of(lambda e: e.label), ("label",), required=True),
-    Column("start", "float64", "begin", _of(lambda e: e.start), ("start",), "seconds", 3, required=True),
+    Column("start", "float64", "start of the episode", _of(lambda e: e.start), ("start",), "seconds", 3, required=True),
     Column("end", "float64", "end of the last frame", _of(lambda e: e.end), ("end",), "seconds", 3, required=True),
     Column("peak", "float64", "greatest smoothed probability", _of(lambda e: e.peak), ("peak",), required=True,
            **_SHARE),
@@ -120,7 +120,7 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
         for one in head.labels
     ]  # fmt: skip
     columns += [
-        Column(f"{stem}_vote", "category", "label with most votes of all frames",
+        Column(f"{stem}_vote", "category", "label with the most votes of all frames",
                of(lambda p: p.vote and p.vote.label), (*root, "vote", "label"), null=True),
         *(
             Column(f"{stem}_vote_{end}", "float64", text, vote(end), (*root, "vote", end), **_SHARE)

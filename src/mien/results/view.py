@@ -21,7 +21,7 @@ MEASURES: Mapping[str, str] = {
     "brightness": "mean gray level of the middle of the face, 0 to 255",
     "sharpness": "detail of the face relative to its contrast; small where it is blurred or enlarged",
     "covered": "probability that a part of the face is covered; empty where the first model does not predict it",
-    "unlike": "distance of the face from the training images, 1 where one in a hundred of other images is further; "
+    "unlike": "distance of the face from the training images; one in a hundred validation images exceeds 1; "
     "empty where the first model does not compute it",
 }
 """Columns of ``Faces.measures`` → what they are. The last two are outputs of networks: `mien.models.card.MEASURES`.
@@ -36,10 +36,10 @@ FLAGS: Mapping[str, str] = {
     "turned": f"the face is turned by more than {defaults.TURNED_YAW:g}° to a side or {defaults.TURNED_PITCH:g}° up or "
     "down",
     "small": f"its shorter side has fewer than {defaults.SMALL} pixels",
-    "dark": f"brightness below {defaults.DARK:g}",
-    "blurred": f"sharpness below {defaults.BLURRED:g}",
-    "covered": f"covered above {defaults.COVERED:g}",
-    "unlike": f"unlike above {defaults.UNLIKE:g}",
+    "dark": f"its brightness is below {defaults.DARK:g}",
+    "blurred": f"its sharpness is below {defaults.BLURRED:g}",
+    "covered": f"`covered` is above {defaults.COVERED:g}",
+    "unlike": f"`unlike` is above {defaults.UNLIKE:g}",
 }
 """Columns of `face_flags` → when they are set.
 

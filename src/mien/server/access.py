@@ -62,7 +62,7 @@ class AccessPolicy:
             raise InputError(
                 f"{self.host} can be reached by others, so it needs a key",
                 advice=f"give --key-file FILE or {KEY_VARIABLE}, or listen on {defaults.HOST}; "
-                "--insecure-no-key goes without one",
+                "--insecure-no-key allows access without one",
             )
         for origin in self.allow_origins:
             parts = urlsplit(origin)

@@ -120,6 +120,16 @@ async function loadServerFacts() {
   showCards();
 }
 
+/** Names of a card's tests, and of the parts of them. */
+const TESTS = { ferplus: "FER+ majority", fer2013: "FER2013 labels", age: "FairFace" };
+const PARTS = { "leak-free": "without images of the training set", found: "detected faces only" };
+
+/** What a card's score was measured on, such as "FER+ majority, without images of the training set". */
+function testTitle(protocol) {
+  const [name, part] = protocol.split(" ");
+  return [TESTS[name] ?? name, ...(part ? [PARTS[part] ?? part] : [])].join(", ");
+}
+
 /** Which models there are, what they were trained on, how they score, and what they are not for. */
 async function showCards() {
   const { models, cards } = await loadModels().catch(() => ({}));
@@ -138,7 +148,7 @@ async function showCards() {
           ["Licence", card.licence],
           ["Limits", card.limits],
           ...Object.entries(card.scores?.results ?? {}).map(([protocol, { accuracy, n }]) => [
-            `Right on ${protocol}`,
+            `Accuracy on ${testTitle(protocol)}`,
             accuracy === undefined ? "" : `${percent(accuracy)} of ${count(n, "face")}`,
           ]),
         ]),
