@@ -19,7 +19,7 @@ const FLAGS = {
   dark: "Low light",
   blurred: "Blurred",
   covered: "Partly covered",
-  unlike: "Unlike the photos of the training",
+  unlike: "Unlike the training photos",
 };
 
 /** Labels with their probabilities, from the most to the least probable. */
