@@ -213,3 +213,33 @@ def test_detectors_are_scored_by_name_in_one_table(tmp_path: Path) -> None:
     assert "2 photos, 1 faces, 1 photos without faces" in out
     assert "mien" in out
     assert "average precision" in out
+
+
+def test_a_file_without_a_card_is_scored_with_the_labels_that_are_given(file: Path, tmp_path: Path) -> None:
+    import onnx
+
+    plain = onnx.load_from_string(read_model("emotion"))
+    del plain.metadata_props[:]
+    theirs = tmp_path / "theirs.onnx"
+    onnx.save(plain, theirs)
+    code, text = run("evaluate", theirs, "--data", file, "--split", "train", "--bootstrap", 0)
+    assert code == 1
+    assert "name the labels of its columns with --classes" in text
+    classes = "neutral,happy,surprise,sad,angry,disgust,fear,contempt"
+    report = tmp_path / "both.json"
+    card = Model(read_model("emotion"), threads=1).card
+    pixels = f"{255 * card.mean[0]},{255 * card.std[0]}"
+    code, text = run(
+        "evaluate", theirs, "emotion", "--data", file, "--split", "train", "--bootstrap", 0, "--protocol", "majority-7",
+        "--classes", classes, "--pixels", pixels, "--json", report,
+    )  # fmt: skip
+    assert code == 0, text
+    first, second = json.loads(report.read_text())["models"]
+    assert (first["model"], second["model"]) == ("theirs", "emotion")
+    assert set(first["results"]) == set(second["results"])
+    code, text = run("evaluate", "emotion", "--data", file, "--pixels", "0,1")
+    assert code == 2
+    assert "--classes names" in text
+    code, text = run("evaluate", theirs, "--data", file, "--classes", classes, "--pixels", "1")
+    assert code == 2
+    assert "two numbers" in text

@@ -44,6 +44,8 @@ Examples:
   mien evaluate emotion runs/mine --data fer2013.parquet --labels emotion --map contempt=- --report report/
   mien evaluate emotion --data fer2013.parquet --end-to-end --face-size 96
   mien evaluate age emotion --data fairface/ --split validation --end-to-end --slices race,gender,race+gender
+  mien evaluate theirs.onnx emotion --data fer2013.parquet --protocol all \
+      --classes angry,disgust,fear,happy,sad,surprise,neutral --pixels 127.5,127.5
   mien evaluate runs/detector mien mtcnn haar --data detection.parquet
 """
 
@@ -78,6 +80,16 @@ Examples:
     multiple=True,
     metavar="LABEL=MEANING",
     help="The dataset's name for a label of the model, or - to leave it out; repeatable.",
+)
+@click.option(
+    "--classes",
+    metavar="LABEL,...",
+    help="Labels of the columns, in order, of .onnx files that have no card, such as those of other packages.",
+)
+@click.option(
+    "--pixels",
+    metavar="MEAN,DIVISOR",
+    help="What these files get: (pixel - MEAN) / DIVISOR of pixels of 0-255 (--classes).  [default: 0,255]",
 )
 @click.option(
     "--bootstrap",
@@ -118,6 +130,8 @@ def command(
     labels: Any,
     protocols: tuple[str, ...],
     maps: tuple[str, ...],
+    classes: str | None,
+    pixels: str | None,
     bootstrap: int,
     seed: int,
     end_to_end: bool,
@@ -127,6 +141,8 @@ def command(
     threads: int | None,
 ) -> None:
     """Score each MODEL (a shipped model's name, an .onnx file, or a run folder) on a prepared dataset.
+
+    An .onnx file without a card, such as another package's, is scored with the labels that --classes names.
 
     FER2013 is scored under both protocols, FER+ majority and the original labels, each with all test images and
     without those that are also in the training set ("leak-free"). Several models are compared with McNemar's
@@ -168,6 +184,9 @@ def command(
         "mapping": parse_label_map(maps),
         "slices": split_names(slices),
     }
+    foreign = _foreign(classes, pixels)
+    if end_to_end and foreign is not None:
+        raise click.UsageError("--classes is for prepared images: where a face lies in such a network's is not known.")
     if end_to_end and protocols:
         raise click.UsageError("--protocol is for prepared images, not for --end-to-end.")
     if end_to_end:
@@ -176,7 +195,7 @@ def command(
         given = _whole_photos(models, data, detection, face_size, turn, threads, prior, options)
     else:
         choice = {"prior": prior, "coverage": coverage, "by_class": by_class}
-        given = _prepared(models, data, threads, choice, options | {"protocols": protocols or None})
+        given = _prepared(models, data, threads, choice, options | {"protocols": protocols or None}, foreign)
     document = compare_models(given, samples=bootstrap, seed=seed)
     if json_file is not None:
         write_text(json_file, to_json(document))
@@ -187,13 +206,54 @@ def command(
         click.echo(f"wrote {write_report(document, report)}", err=True)
 
 
+def _foreign(classes: str | None, pixels: str | None) -> dict[str, Any] | None:
+    """Arguments of `from_onnx` for files without a card; None where there are none."""
+    if classes is None:
+        if pixels is not None:
+            raise click.UsageError("--pixels is for files whose labels --classes names.")
+        return None
+    given: dict[str, Any] = {"labels": split_names(classes)}
+    if pixels is not None:
+        try:
+            mean, divisor = map(float, pixels.split(","))
+        except ValueError:
+            raise click.UsageError("--pixels is two numbers, such as 127.5,127.5.") from None
+        given["pixels"] = (mean, divisor)
+    return given
+
+
+def _open(model: str, threads: int | None, choice: Mapping[str, Any], foreign: Mapping[str, Any] | None) -> ScoredModel:
+    """A model by its name or file; one without a card with what the options say of it."""
+    from mien.errors import ModelError
+    from mien.evaluation.scoring.foreign_onnx import from_onnx
+    from mien.evaluation.scoring.scored_model import open_model
+
+    try:
+        return open_model(model, threads, **choice)
+    except ModelError as error:
+        if error.code != "card-missing":
+            raise
+        if foreign is None:
+            raise ModelError(
+                error.reason,
+                path=error.path,
+                advice="name the labels of its columns with --classes, or use a file that `mien export` wrote",
+                code=error.code,
+            ) from None
+        return from_onnx(model, threads=threads, **foreign)
+
+
 def _prepared(
-    models: tuple[str, ...], data: Path, threads: int | None, choice: Mapping[str, Any], options: Mapping[str, Any]
+    models: tuple[str, ...],
+    data: Path,
+    threads: int | None,
+    choice: Mapping[str, Any],
+    options: Mapping[str, Any],
+    foreign: Mapping[str, Any] | None,
 ) -> list[SplitPredictions]:
     """Every model on the images of a prepared file."""
     from mien.datasets.prepared_file import read_prepared
     from mien.evaluation.scoring.evaluate import predict_split
-    from mien.evaluation.scoring.scored_model import open_model
     from mien.published.svm.run_folder import is_svm_run
     from mien.published.svm.scoring import predict_svm
 
@@ -207,7 +267,7 @@ def _prepared(
             raise click.UsageError(
                 "--labels and --map are for networks: a support-vector machine learnt its own labels."
             )
-        network = None if machine else open_model(model, threads, **choice)
+        network = None if machine else _open(model, threads, choice, foreign)
         if prepared is None:
             prepared = read_prepared(data)
         if choice["coverage"] is not None and (network is None or not network.rules):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from mien.evaluation.comparison import Comparison, compare
 from mien.evaluation.scoring.evaluate import SplitPredictions, evaluate, predict_split, score_predictions
+from mien.evaluation.scoring.foreign_onnx import from_onnx
 from mien.evaluation.scoring.report import compare_models, write_report
 from mien.evaluation.scoring.scored_model import ScoredModel, from_callable, open_model
 
@@ -23,6 +24,7 @@ __all__ = [
     "compare_models",
     "evaluate",
     "from_callable",
+    "from_onnx",
     "open_model",
     "predict_split",
     "score_predictions",
