@@ -32,6 +32,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -40,7 +41,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import invalidate_caches
 from importlib.util import find_spec
@@ -54,12 +55,16 @@ PACKED = Path(".gpu")
 RUNS = Path("runs", "gpu")
 SITE = RUNS / "site"
 """Packages of the wheels in `PACKED`."""
+NAMED = RUNS / "named"
+"""What names Mien's version where it is not installed: cards of exported networks hold it."""
 COMMIT = PACKED / "commit"
 DONE = RUNS / "done.json"
 ROW_RESULTS = RUNS / "results"
 PUBLISHED = Path("docs", "results", "reproduction")
 LARGEST = 15 << 20
 """Bytes of a result file; larger ones are divided."""
+MOST = 60 << 20
+"""Bytes of all result files; state that would exceed it stays on the machine."""
 SHARES = {"photos": 0.8, "faces": 0.2}
 """Of the limit where the detector's data travel alone."""
 CORE = ("numpy", "onnxruntime", "PIL", "click", "jinja2", "rich", "pandas")
@@ -93,7 +98,8 @@ class Command:
         line: the command.
         minutes: that it is expected to take.
         results: files and folders that are brought back where they exist.
-        state: what is brought back as well where the command was stopped, so that another machine can continue it.
+        state: what is brought back as well where the command was stopped and it fits, so that another machine can
+            continue it.
         after: names of commands that must be done before, where they are part of the call.
         needs: files that must be there.
     """
@@ -156,7 +162,12 @@ def trained(recipe: str, seed: int, data: str, minutes: float, epochs: int | Non
 def steps(epochs: int | None = None, seeds: Sequence[int] = SEEDS) -> dict[str, Step]:
     """The plan; ``epochs`` and ``seeds`` shorten it for trials."""
     teachers = [one for seed in TEACHER_SEEDS for one in trained("emotion-teacher", seed, "fer2013", 12.0, epochs)]
-    teachers = [one for one in teachers if not one.name.endswith("export")]
+    # their weights are large, and what the student learns from is not
+    teachers = [
+        replace(one, results=one.results[:-1], state=(*one.state, one.results[-1]))
+        for one in teachers
+        if not one.name.endswith("export")
+    ]
     stored = RUNS / "teacher.npz"
     predictions = (sys.executable, "tools/gpu.py", "predictions", "--data", str(PACKED / "fer2013.parquet"),
                    "--out", str(stored), *(str(RUNS / one.name) for one in teachers))  # fmt: skip
@@ -267,12 +278,24 @@ def install_wheels(root: Path = ROOT) -> None:
         invalidate_caches()
 
 
+def name_version(root: Path = ROOT) -> None:
+    """Write down the version of the checkout, as an installed package would."""
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    if version is None:
+        raise SystemExit("pyproject.toml states no version")
+    folder = root / NAMED / f"mien-{version[1]}.dist-info"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"Metadata-Version: 2.1\nName: mien\nVersion: {version[1]}\n"
+    (folder / "METADATA").write_text(text, encoding="utf-8")
+
+
 def environment(root: Path, jobs: int) -> dict[str, str]:
     """Of the commands: Mien from the checkout, packed packages, the commit that travelled, threads per process."""
     from mien.cpus import available_cpus
 
     given = dict(os.environ)
-    paths = [str(ROOT / "src"), *filter(None, [given.get("PYTHONPATH")]), str(root / SITE)]
+    given_paths = filter(None, [given.get("PYTHONPATH")])
+    paths = [str(ROOT / "src"), *given_paths, str(root / SITE), str(root / NAMED)]
     given |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
     given.setdefault("OMP_NUM_THREADS", str(max(1, available_cpus() // jobs)))
     if (root / COMMIT).is_file() and not (root / ".git").exists():
@@ -373,8 +396,8 @@ class _Runner:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(self.done, indent=1), encoding="utf-8")
         logs = [RUNS / "logs" / f"{one.name}.log" for one in step.commands]
-        bring_back(step.name, [*(path for one in step.commands for path in one.results), *logs, *state, DONE],
-                   self.results, self.root)  # fmt: skip
+        made = [*(path for one in step.commands for path in one.results), *logs, DONE]
+        bring_back(step.name, made, self.results, self.root, state)
 
 
 def run(chosen: Sequence[Step], minutes: float, results: Path, root: Path = ROOT, jobs: int = 1,
@@ -393,6 +416,7 @@ def run(chosen: Sequence[Step], minutes: float, results: Path, root: Path = ROOT
     note = root / DONE
     done = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
     results.mkdir(parents=True, exist_ok=True)
+    name_version(root)
     runner = _Runner(chosen, results, root, jobs, begin + 60 * minutes - ENDING_SECONDS, done)
     reported = time.monotonic()
     while True:
@@ -418,9 +442,19 @@ def run(chosen: Sequence[Step], minutes: float, results: Path, root: Path = ROOT
     return Outcome(tuple(names), tuple(runner.failed))
 
 
-def bring_back(name: str, paths: Sequence[Path], results: Path, root: Path) -> list[Path]:
-    """Copy what a step made: one archive of it, in parts where it is large."""
+def bring_back(name: str, paths: Sequence[Path], results: Path, root: Path, state: Sequence[Path] = ()) -> list[Path]:
+    """Copy what a step made: one archive of it, in parts where it is large; of the state what fits, smallest first."""
     made = [path for path in dict.fromkeys(paths) if (root / path).exists()]
+    others = (path for path in results.iterdir() if path.name.split(".part-")[0] != f"{name}.tar")
+    room = MOST - sum(path.stat().st_size for path in others) - sum(_bytes(root / path) for path in made)
+    for path in sorted(
+        (path for path in dict.fromkeys(state) if (root / path).exists()), key=lambda p: _bytes(root / p)
+    ):
+        room -= _bytes(root / path)
+        if room < 0:
+            print(f"{path}: stays here, the results have {MOST >> 20} MiB at most", flush=True)
+        else:
+            made.append(path)
     with tempfile.TemporaryDirectory(dir=root / RUNS) as folder:
         archive = Path(folder, f"{name}.tar")
         with tarfile.open(archive, "w") as tar:
@@ -431,6 +465,11 @@ def bring_back(name: str, paths: Sequence[Path], results: Path, root: Path) -> l
         for old in (results / archive.name, *results.glob(f"{archive.name}.part-*")):
             old.unlink(missing_ok=True)
         return [Path(shutil.move(part, results / part.name)) for part in parts]
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,26 @@ def test_parts_of_an_earlier_call_are_not_joined_with_those_of_a_later_one(
     assert max(path.stat().st_size for path in results.iterdir()) <= 20_000
 
 
+def test_state_that_is_too_large_stays_on_the_machine(
+    gpu: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gpu, "MOST", 50_000)
+    results, runs = tmp_path / "results", tmp_path / gpu.RUNS
+    results.mkdir()
+    runs.mkdir(parents=True)
+    (results / "earlier.tar").write_bytes(bytes(10_000))
+    for name, size in (("result", 1_000), ("small", 20_000), ("large", 30_000)):
+        (runs / name).write_bytes(bytes(size))
+    state = [gpu.RUNS / "large", gpu.RUNS / "small"]
+    (archive,) = gpu.bring_back("step", [gpu.RUNS / "result"], results, tmp_path, state)
+    with tarfile.open(archive) as tar:
+        assert tar.getnames() == ["runs/gpu/result", "runs/gpu/small"]
+    assert "large: stays here" in capsys.readouterr().out
+    teacher = gpu.steps()["teachers"].commands[0]
+    assert [path.name for path in teacher.state] == ["last.ckpt", "last.safetensors", "best.safetensors"]
+    assert "best.safetensors" not in {path.name for path in teacher.results}
+
+
 def test_rows_of_reproduction_come_back_without_touching_other_rows(gpu: Any, tmp_path: Path) -> None:
     there, here = tmp_path / "there", tmp_path / "here"
     published = here / gpu.PUBLISHED
@@ -297,6 +318,19 @@ def test_photos_travel_with_their_boxes(gpu_data: Any, tmp_path: Path) -> None:
     assert 0 < some["rows"] < 12
     held = pq.read_table(tmp_path / "some.parquet")
     assert [int(one["path"]) for one in held.column("image").to_pylist()] == held.column("width").to_pylist()
+
+
+def test_what_runs_finds_a_version_of_mien_where_it_is_not_installed(gpu: Any, tmp_path: Path) -> None:
+    import mien
+
+    # without site-packages, as on a machine on which only the packages that it needs are installed
+    code = (
+        "import os, sys, pathlib, importlib.metadata; sys.path += os.environ['PYTHONPATH'].split(os.pathsep); "
+        "pathlib.Path('version').write_text(importlib.metadata.version('mien'))"
+    )
+    one = gpu.Command("version", (sys.executable, "-I", "-S", "-c", code), 1.0, ())
+    assert gpu.run([gpu.Step("step", (), (one,))], 4, tmp_path / "results", tmp_path).failed == ()
+    assert (tmp_path / "version").read_text() == mien.__version__
 
 
 def test_located_faces_travel_with_their_boxes_and_landmarks(
