@@ -47,9 +47,12 @@ main()
 def test_output_that_is_cut_by_a_full_disk_is_no_success(options: list[str], tmp_path: Path) -> None:
     """Unbuffered, as PYTHONUNBUFFERED makes it in containers, Python drops what the last write leaves over."""
     assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN  # of Python, so that the disk seems full
+    # measured, the child would have a file of coverage cut, too
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
+    command = [sys.executable, *options, "-c", _SMALL_DISK]
     with (tmp_path / "out").open("wb") as file:
         child = subprocess.run(
-            [sys.executable, *options, "-c", _SMALL_DISK], stdout=file, stderr=subprocess.PIPE, text=True, timeout=60
+            command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60, env=unmeasured, check=False
         )
     assert child.returncode == 1
     assert child.stderr.strip() == "mien: standard output: cannot be written: File too large"
