@@ -92,6 +92,11 @@ def test_lossless_formats_come_back_exactly(fmt: str) -> None:
     assert (frame.index, frame.time, frame.size) == (0, 0.0, (56, 40))
 
 
+def test_an_icon_as_programs_save_it_is_no_tga_file() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    assert np.array_equal(load_image(encoded(rgb, "ICO")).rgb, rgb)
+
+
 def test_resampling_are_owned_contiguous_and_writable() -> None:
     rgb = load_image(encoded(quadrants(), "PNG", exif=exif(6))).rgb
     assert rgb.flags["C_CONTIGUOUS"]
@@ -187,6 +192,11 @@ def test_twelve_bit_gray_tiff() -> None:
 def test_sixteen_bit_rgb_png() -> None:
     data = png_bytes(8, 4, bits=16, color_type=2, rows=struct.pack(">3H", 0x1234, 0x8080, 0xFFFF) * 8)
     assert np.array_equal(load_image(data).rgb, np.full((4, 8, 3), (0x12, 0x80, 0xFF), np.uint8))
+
+
+def test_integers_of_32_bits_that_hold_eight_are_not_dark() -> None:
+    values = np.arange(256, dtype=np.int32).reshape(16, 16)
+    assert np.array_equal(load_image(encoded(Image.fromarray(values), "TIFF")).rgb[..., 0], values)
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])

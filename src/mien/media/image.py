@@ -38,10 +38,11 @@ MAX_PIXELS = 178_000_000
 """Pixels of a decoded picture, about what Pillow itself refuses to go beyond."""
 
 FORMATS = (
-    "JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "PPM", "QOI", "TGA", "SGI", "PCX", "ICO",
+    "JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "PPM", "QOI", "SGI", "PCX", "ICO", "TGA",
 )  # fmt: skip
-"""Pillow's names of the formats that are read. Left out: formats that run another program (EPS) and containers of
-anything but pictures (HDF5, MPEG, PDF, FITS)."""
+"""Pillow's names of the formats that are read, in the order in which they are tried: a TGA file has no mark of its own,
+and icons pass for one. Left out: formats that run another program (EPS) and containers of anything but pictures (HDF5,
+MPEG, PDF, FITS)."""
 
 _HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 _SHRINKABLE = frozenset({"JPEG", "MPO"})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _STRIP = 128
 """Rows that are copied at a time."""
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_LONG = 32
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -89,6 +90,8 @@ def _from_integers(image: Image.Image) -> Image.Image:
     bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
     if image.mode != "I" and 8 < bits < 16:
         white = (1 << bits) - 1
+    if image.mode == "I" and bits == _LONG and values.max(initial=0) <= 255:
+        white = 255  # as programs write them that make integers of any picture
     if image.mode == "I" and (values.min() < 0 or values.max() > white):
         raise ImageError("has 32-bit integer pixels without a stated white", advice="save it with 8 or 16 bits")
     if image.mode != "I" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
