@@ -21,6 +21,8 @@ MAX_FRAME_PIXELS = 1 << 26
 """Pixels that a frame may have: 8K on every side. Larger ones count as frames that cannot be decoded."""
 _MAX_STEP_BACK = 1.0
 """Seconds (or 32 frames, if they are longer) by which decoding times may step back before that is a new recording."""
+_KEY_MARGIN = 2
+"""Frames by which the timestamps of key frames may step back: those of webcams waver."""
 _MAX_STEP_AHEAD = 10.0
 """Seconds that may be missing in a broadcast stream before that is a new clock; FFmpeg's own limit."""
 _BROADCAST = frozenset({"mpegts", "mpeg"})
@@ -235,13 +237,15 @@ class _ContinuousClock:
         self._shift = 0
         self._last_dts: int | None = None
         self._pts: int | None = None
+        self._latest: int | None = None
 
     def continuous_pts(self, packet: Any) -> int | None:
         """Timestamp of the next packet in decoding order, in units of the stream."""
         dts = packet.dts if packet.dts is not None else packet.pts
         if dts is not None:
             step = 0 if self._last_dts is None else dts + self._shift - self._last_dts
-            if self._last_dts is not None and not -self._max_back <= step <= self._max_ahead:
+            restarted = not -self._max_back <= step <= self._max_ahead or (step < 0 and self._is_earlier_key(packet))
+            if self._last_dts is not None and restarted:
                 self._shift = self._last_dts + self._frame - dts
                 self._statistics.clock_jumps.append((dts + self._shift) * self._base)
             self._last_dts = dts + self._shift
@@ -250,4 +254,12 @@ class _ContinuousClock:
             self._pts = pts + self._shift
         elif self._pts is not None:
             self._pts += self._frame
+        if self._pts is not None:
+            self._latest = self._pts if self._latest is None else max(self._latest, self._pts)
         return self._pts
+
+    def _is_earlier_key(self, packet: Any) -> bool:
+        """Whether a key frame lies before frames that were decoded earlier, which no encoder does: a short recording."""
+        if not packet.is_keyframe or packet.pts is None or self._latest is None:
+            return False
+        return bool(packet.pts + self._shift < self._latest - _KEY_MARGIN * self._frame)
