@@ -1,4 +1,4 @@
-"""Query parameters that an operation does not have are refused: a misspelt one would change nothing, silently."""
+"""Query parameters that an operation does not have, or that are given twice, are refused: they would change nothing."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ async def refuse_unknown_parameters(connection: HTTPConnection) -> None:
     """A dependency of the endpoints.
 
     Raises:
-        ProblemError: the query has a parameter that the description of the operation does not name.
+        ProblemError: the query has a parameter that the description of the operation does not name, or one twice.
     """
     path = getattr(connection.scope.get("route"), "path", "")
     operation = connection.app.openapi()["paths"].get(path, {}).get(connection.scope.get("method", "").lower())
     if operation is None or path in _LENIENT:
         return
     known = [one["name"] for one in operation.get("parameters", []) if one["in"] == "query"]
-    for name in connection.query_params:
+    names = [name for name, _ in connection.query_params.multi_items()]
+    for name in names:
         if name not in known:
             raise ProblemError("input-invalid", unknown_name(name, known))
+        if names.count(name) > 1:
+            raise ProblemError("input-invalid", f"{name} is given more than once: several values are one, with commas")
 
 
 def unknown_name(name: str, known: Collection[str]) -> str:

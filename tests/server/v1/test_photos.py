@@ -182,6 +182,22 @@ def test_invalid_requests(client: TestClient, call: dict[str, Any], status: int,
     assert_problem(client.post("/v1/analyze", **call), status, code)
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ({"files": {"image": photo()}, "data": {"min_face": "400"}}, "min_face is a field of the form: options stand"),
+        ({"files": {"image": photo()}, "data": {"note": "x"}}, "has other fields than files named 'image'"),
+        ({"files": [("image", photo()), ("image2", photo())]}, "has other fields than files named 'image'"),
+        ({"json": {"images": ["AAAA"], "min_face": 400}}, "see min_face: options stand in the address"),
+        ({"content": b"\xff\xfe{\0}\0", "headers": {"Content-Type": "application/json"}}, "no valid JSON in UTF-8"),
+    ],
+    ids=["option in a form", "another field", "another file", "option in JSON", "UTF-16"],
+)
+def test_nothing_in_a_request_is_left_out_silently(client: TestClient, call: dict[str, Any], words: str) -> None:
+    answer = client.post("/v1/analyze", **call)
+    assert words in assert_problem(answer, 422, answer.json()["code"])["detail"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_corrupt_pictures(kind: str) -> None:
     whole = saved(noise(24, 32, blur=2.0), kind)

@@ -18,6 +18,7 @@ from mien.server.json_structure import check_json_structure
 from mien.server.problems import ProblemError
 from mien.server.service import ServiceState, service_state
 from mien.server.uploads import (
+    FormPart,
     decode_base64,
     media_type,
     read_body,
@@ -40,6 +41,7 @@ router = APIRouter(tags=["photos"])
 
 _FEW_FACES = 50
 """Faces up to which an answer is written in the event loop; more take it longer than a worker needs to begin."""
+_OPTIONS = "options stand in the address, as in /v1/analyze?min_face=40"
 
 BODY: dict[str, Any] = {
     "requestBody": {
@@ -217,10 +219,10 @@ async def _read_photos(request: Request, max_images: int) -> list[bytes] | bytes
     kind = media_type(request)[0]
     if kind == "multipart/form-data":
         parts = await read_form(request, max_files=max_images)
-        photos = [bytes(part.data) for part in parts if part.name == "image" and part.is_file]
-        if not photos:
-            raise ProblemError("image-missing", "send photos as files, in one or more fields 'image'")
-        return photos
+        if any(part.name == "image" and part.is_file for part in parts):
+            _refuse_other_fields(parts)
+            return [bytes(part.data) for part in parts]
+        raise ProblemError("image-missing", "send photos as files, in one or more fields 'image'")
     if kind.startswith("image/") or kind == "application/octet-stream":
         return [await read_body(request)]
     if kind == "application/json":
@@ -228,13 +230,28 @@ async def _read_photos(request: Request, max_images: int) -> list[bytes] | bytes
     raise unsupported_media_type("photos as a form, as image/*, or as JSON with base64")
 
 
+def _refuse_other_fields(parts: Sequence[FormPart]) -> None:
+    """Raise where something in a form with photos would be left out silently."""
+    for part in parts:
+        if part.name in PhotoParameters.model_fields:
+            raise ProblemError("input-invalid", f"{part.name} is a field of the form: {_OPTIONS}")
+        if part.name != "image" or not part.is_file:
+            raise ProblemError("input-invalid", "the form has other fields than files named 'image': leave them out")
+
+
 def _photos_from_json(body: bytes, max_images: int) -> list[bytes]:
     check_json_structure(body)
     try:
         texts = Base64Images.model_validate_json(body).images
     except ValidationError as error:
-        where = ".".join(str(at) for at in error.errors(include_input=False, include_url=False)[0]["loc"][:3])
-        detail = 'the JSON is not {"images": ["<base64>", …]}' + (f", see {where[:80]}" if where else "")
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(at) for at in first["loc"][:3])
+        if first["type"] == "json_invalid":
+            detail = "the body is no valid JSON in UTF-8: let the HTTP library write it"
+        else:
+            detail = 'the JSON is not {"images": ["<base64>", …]}' + (f", see {where[:80]}" if where else "")
+        if where in PhotoParameters.model_fields:
+            detail += f": {_OPTIONS}"
         raise ProblemError("json-malformed", detail) from None
     if len(texts) > max_images:
         detail = f"{len(texts)} images in a request; the limit is {max_images}: send them in parts"
