@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path, PurePosixPath
 
+from mien.arguments import whole_number
 from mien.defaults import MAX_THREADS
 from mien.errors import InputError
 
@@ -73,11 +74,11 @@ def thread_count(threads: int | None) -> int:
     """
     if threads is None:
         return min(available_cpus(), MAX_THREADS)
-    if threads < 1:
+    if whole_number("threads", threads) < 1:
         raise InputError(
             f"threads must be at least 1, got {threads}", advice="leave it out to use the available processors"
         )
-    return threads
+    return whole_number("threads", threads)
 
 
 def _cgroup_folders(root: Path) -> Iterator[Path]:

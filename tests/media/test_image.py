@@ -340,6 +340,11 @@ def test_bad_sources(source: object, message: str) -> None:
     assert len(str(error.value)) < 400
 
 
+def test_a_path_as_bytes_is_no_picture_and_the_error_names_the_way() -> None:
+    with pytest.raises(ImageError, match=r"holds text, not a picture; .*: pass os\.fsdecode\(path\)"):
+        load_image(b"/holiday/photo.JPG")
+
+
 def test_closed_file(tmp_path: Path) -> None:
     file = io.BytesIO(b"x")
     file.close()

@@ -16,7 +16,7 @@ from mien.media.selection import ALL_FRAMES, FrameSelection, FrameSelector
     ("options", "message"),
     [
         ({"every": 0}, "every is a whole number from 1, got 0"),
-        ({"every": 1.5}, "every is a whole number from 1, got 1.5"),
+        ({"every": 1.5}, "every is a whole number, got 1.5"),
         ({"fps": 0}, "fps is a number above 0, got 0"),
         ({"fps": float("nan")}, "fps is a number above 0, got nan"),
         ({"start": -1}, "start is a number from 0, got -1"),

@@ -207,7 +207,9 @@ def test_a_request_has_an_id_in_answer_problem_and_log(client: TestClient, caplo
         ("POST", "/v1/videos?every=2&every=3", "every is given more than once"),
     ],
 )
-def test_unknown_and_repeated_query_parameters_are_refused(client: TestClient, method: str, path: str, words: str) -> None:
+def test_unknown_and_repeated_query_parameters_are_refused(
+    client: TestClient, method: str, path: str, words: str
+) -> None:
     answer = client.request(method, path, content=b"" if method == "GET" else encoded(astronaut()), headers=JPEG)
     assert words in assert_problem(answer, 422, "input-invalid")["detail"]
 

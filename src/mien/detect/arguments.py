@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arguments import plain_number
 from mien.defaults import SMALLEST_FACE, SMALLEST_FACE_SIDE
 from mien.errors import InputError
 
@@ -18,7 +19,7 @@ def picture_size(rgb: NDArray[np.uint8]) -> tuple[int, int]:
 
 def check_min_face(min_face: int | None) -> int | None:
     """``min_face`` in pixels, or None for `smallest_face`'s own; `InputError` below 1."""
-    if min_face is not None and min_face < 1:
+    if min_face is not None and not plain_number("min_face", min_face) >= 1:
         raise InputError(f"min_face is a size in pixels and must be at least 1, got {min_face}")
     return min_face
 
@@ -43,6 +44,6 @@ def smallest_face(min_face: int | None, size: tuple[int, int], default: int = SM
 
 def check_probability(name: str, value: float) -> float:
     """``value``; `InputError` outside 0–1."""
-    if not 0.0 <= value <= 1.0:
+    if not 0.0 <= plain_number(name, value) <= 1.0:
         raise InputError(f"{name} must lie between 0 and 1, got {value}")
     return float(value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien import defaults
+from mien.arguments import set_plain_numbers
 from mien.errors import InputError
 
 
@@ -36,9 +37,10 @@ class DetectionOptions:
     detector_model: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.min_face is not None and self.min_face < 1:
+        set_plain_numbers(self, "min_face", "threshold", "max_side")
+        if self.min_face is not None and not self.min_face >= 1:
             raise InputError(f"min_face is a size in pixels and must be at least 1, got {self.min_face}")
         if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
             raise InputError(f"threshold is a score between 0 and 1, got {self.threshold}")
-        if self.max_side is not None and self.max_side < 1:
+        if self.max_side is not None and not self.max_side >= 1:
             raise InputError(f"max_side is a size in pixels and must be at least 1, got {self.max_side}")

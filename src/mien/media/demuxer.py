@@ -259,7 +259,7 @@ class _ContinuousClock:
         return self._pts
 
     def _is_earlier_key(self, packet: Any) -> bool:
-        """Whether a key frame lies before frames that were decoded earlier, which no encoder does: a short recording."""
+        """Whether a key frame lies before frames that were decoded earlier: another recording begins."""
         if not packet.is_keyframe or packet.pts is None or self._latest is None:
             return False
         return bool(packet.pts + self._shift < self._latest - _KEY_MARGIN * self._frame)

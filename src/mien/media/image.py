@@ -222,7 +222,9 @@ def _decode(stream: BinaryIO, path: str, source: str | None, max_pixels: int, re
         ) from None
     except UnidentifiedImageError:
         diagnosis = diagnose_unreadable_image(head)
-        raise ImageError(diagnosis.reason, path=path, advice=diagnosis.advice) from None
+        is_path = path == BYTES_NAME and Path(os.fsdecode(head)).suffix.lower() in image_suffixes()
+        advice = "bytes are the content of a file: pass os.fsdecode(path)" if is_path else diagnosis.advice
+        raise ImageError(diagnosis.reason, path=path, advice=advice) from None
     except _DECODER_ERRORS as error:
         raise _damage(path, error) from None
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from mien.arguments import set_plain_numbers, whole_number
 from mien.defaults import EVERY
 from mien.errors import InputError
 
@@ -36,7 +37,9 @@ class FrameSelection:
     end: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
+        object.__setattr__(self, "every", whole_number("every", self.every))
+        set_plain_numbers(self, "fps", "start", "end")
+        if self.every < 1:
             raise InputError(f"every is a whole number from 1, got {self.every!r}")
         for name, value, least in (("fps", self.fps, None), ("start", self.start, 0.0), ("end", self.end, None)):
             if value is None:

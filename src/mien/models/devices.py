@@ -171,6 +171,8 @@ def parse_device(text: str) -> Device:
         >>> parse_device("openvino:GPU")
         Device(name='openvino', unit='GPU')
     """
+    if not isinstance(text, str):
+        raise InputError(f"device is a name, got {text!r}", advice='write "cpu" or "cuda:0"', code="device-unknown")
     name, colon, unit = text.partition(":")
     if name not in DEVICES:
         raise unknown_name("device", name, DEVICES, code="device-unknown")

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.arguments import plain_number
 from mien.errors import InputError, ModelError
 
 COVERAGES = tuple(round(i / 100, 2) for i in range(50, 100))
@@ -111,6 +112,7 @@ class SetRule:
 
 def check_coverage(coverage: float) -> float:
     """``coverage`` as one of `COVERAGES`; `InputError` for another."""
+    coverage = plain_number("coverage", coverage)
     rounded = round(coverage, 2) if math.isfinite(coverage) else -1.0
     if rounded not in COVERAGES or abs(rounded - coverage) > 1e-9:
         raise InputError(

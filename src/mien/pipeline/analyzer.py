@@ -124,6 +124,10 @@ class Analyzer:
     ) -> None:
         if isinstance(models, str):
             raise InputError(f"models is a list of models, got the string {models!r}", advice=f"give [{models!r}]")
+        if not (detector is None or isinstance(detector, str) or callable(getattr(detector, "detect", None))):
+            raise InputError(
+                f"detector is a name or a detector, got {detector!r}", advice='leave it out, or write "mien"'
+            )
         self._threads = thread_count(threads)
         self._user_detector = None if isinstance(detector, str) else detector
         name = detector if isinstance(detector, str) else defaults.DETECTOR

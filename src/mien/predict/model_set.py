@@ -156,7 +156,18 @@ def named_heads(name: str, card: Card) -> Heads:
 
 
 def _named_models(models: Iterable[ModelInput] | Mapping[str, ModelInput]) -> Iterable[tuple[str | None, ModelInput]]:
-    return models.items() if isinstance(models, Mapping) else [_split_name(model) for model in models]
+    if not isinstance(models, Iterable) or isinstance(models, os.PathLike):
+        raise InputError(f"models is a list of models, got {models!r}", advice="give a list, [] for none")
+    named = list(models.items() if isinstance(models, Mapping) else map(_split_name, models))
+    for name, model in named:
+        if not isinstance(model, str | os.PathLike | Model) or not (name is None or isinstance(name, str)):
+            raise InputError(
+                f"a model is a name, a file or a Model, got {model!r}"
+                if name is None
+                else f"no model {name!r}: {model!r}",
+                advice='as in models=["emotion"] or models={"mine": "mine.onnx"}',
+            )
+    return named
 
 
 def _split_name(model: ModelInput) -> tuple[str | None, ModelInput]:

@@ -254,7 +254,8 @@ class _FormHandler:
         self._part = FormPart(name, b"filename" in options or b"filename*=" in self._disposition.lower())
         self.parts.append(self._part)
         if sum(part.is_file for part in self.parts) > self._max_files:
-            raise ProblemError("too-large", f"the form has more than {self._max_files} files: send them in parts")
+            more = "one file: send one" if self._max_files == 1 else f"{self._max_files} files: send them in parts"
+            raise ProblemError("too-large", f"the form has more than {more}")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._part

@@ -9,12 +9,15 @@ import math
 from dataclasses import dataclass
 
 from mien import defaults
+from mien.arguments import set_plain_numbers
 from mien.errors import InputError
 
 FLAGGED = ("keep", "weigh", "leave-out")
 """Values of `SmoothingOptions.flagged`."""
 TIME_TOLERANCE = 1e-9
 """Seconds by which rounding errors may keep a sum of times below a limit."""
+_POSITIVE = ("window", "vote_seconds")
+_NOT_NEGATIVE = ("time_constant", "min_label", "change_cost", "hold", "settle", "min_episode", "bridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,11 @@ class SmoothingOptions:
     flagged: str = defaults.FLAGGED
 
     def __post_init__(self) -> None:
-        for name in ("window", "vote_seconds"):
+        set_plain_numbers(self, *_POSITIVE, *_NOT_NEGATIVE, "margin")
+        for name in _POSITIVE:
             if not 0.0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number of seconds above 0, got {getattr(self, name)}")
-        for name in ("time_constant", "min_label", "change_cost", "hold", "settle", "min_episode", "bridge"):
+        for name in _NOT_NEGATIVE:
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a number of seconds, 0 or more, got {getattr(self, name)}")
         if self.flagged not in FLAGGED:

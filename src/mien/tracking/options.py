@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from mien import defaults
+from mien.arguments import set_plain_numbers, whole_number
 from mien.errors import InputError
 
 
@@ -32,6 +33,8 @@ class TrackingOptions:
     min_track: float = defaults.MIN_TRACK
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "detect_every", whole_number("detect_every", self.detect_every))
+        set_plain_numbers(self, "max_gap", "min_track")
         if self.detect_every < 1:
             raise InputError(f"detect_every is at least 1 (every frame), got {self.detect_every}")
         if not 0 < self.max_gap < math.inf:

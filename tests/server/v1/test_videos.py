@@ -91,6 +91,13 @@ def ended(client: TestClient, answer: Any) -> dict[str, Any]:
     return final
 
 
+def test_an_option_given_twice_in_the_form_is_refused(film: Path) -> None:
+    with service(with_models=False) as client:
+        form = [("every", (None, "2")), ("every", (None, "3")), ("video", ("a.mp4", film.read_bytes()))]
+        answer = client.post("/v1/videos", files=form)
+        assert "given more than once" in assert_problem(answer, 422, "input-invalid")["detail"]
+
+
 def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> None:
     with service() as client:
         answer = send(client, film, annotate="true")
@@ -116,6 +123,9 @@ def test_a_video_gives_what_the_package_gives(film: Path, temporary: Path) -> No
         assert client.get(links["result"], headers={"Accept": "text/csv"}).text == table.text
         with av.open(io.BytesIO(client.get(links["annotated"]).content)) as annotated:
             assert (annotated.streams.video[0].frames, len(annotated.streams.audio)) == (20, 1)
+        for link in (links["annotated"], links["csv"]):
+            assert client.get(link, headers={"Range": "bytes=0-9"}).status_code == 206
+            assert client.get(link, headers={"Range": "bytes=9-1"}).status_code == 200
 
         (root,) = workdirs(temporary)
         assert stat.S_IMODE(root.stat().st_mode) == 0o700

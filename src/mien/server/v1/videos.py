@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mien.media.selection import FrameSelection
 from mien.server.clients import OWNER_HEADER, client_address, owner_of
-from mien.server.conditional import not_modified, weak_tag
+from mien.server.conditional import ignore_malformed_range, not_modified, weak_tag
 from mien.server.job_queue import AnalysisJob, Uploader
 from mien.server.problems import ProblemError
 from mien.server.service import service_state
@@ -115,6 +115,7 @@ async def result(
     if unchanged is not None:
         return unchanged
     if csv:
+        ignore_malformed_range(request)
         head = {"Content-Disposition": 'attachment; filename="faces.csv"', "ETag": tag}
         return FileResponse(job.folder / CSV, media_type="text/csv; charset=utf-8", headers=head)
     return StreamingResponse(_result_json(job.folder), media_type="application/json", headers={"ETag": tag})
@@ -134,6 +135,7 @@ async def annotated(request: Request, video: Number) -> Response:
     # strong, unlike those of JSON: it is never compressed, and parts of it may be requested
     tag = f'"{job.tag}-mp4"'
     unchanged = not_modified(request, tag)
+    ignore_malformed_range(request)
     return unchanged or FileResponse(job.folder / ANNOTATED, media_type="video/mp4", headers={"ETag": tag})
 
 
@@ -173,6 +175,8 @@ def _merged_parameters(parameters: VideoParameters, parts: Sequence[FormPart]) -
     if unknown:
         names = ", ".join(VideoParameters.model_fields)
         raise ProblemError("input-invalid", f"a field of the form is none of the options: {names}")
+    if len({part.name for part in parts}) < len(parts):
+        raise ProblemError("input-invalid", "an option is given more than once in the form")
     texts = {part.name: bytes(part.data).decode("utf-8", "replace") for part in parts}
     try:
         given = VideoParameters.model_validate_strings(texts)
