@@ -29,6 +29,15 @@ def test_files_and_folders(made: Callable[..., Path], tmp_path: Path) -> None:
             assert [(frame.index, frame.time) for frame in source] == [(0, 0.0), (2, 0.02), (4, 0.04)]
 
 
+@pytest.mark.parametrize("name", ["a%20b.mp4", "100%.mp4", "take%d.mp4", "%s%04d.mp4"])
+def test_a_video_whose_name_has_a_per_cent_sign_is_no_counter(
+    made: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(made("h264.mp4").read_bytes())
+    with open_source(tmp_path / name) as source:
+        assert isinstance(source, VideoFile)
+
+
 def test_the_interval_between_frames_follows_from_the_selection(made: Callable[..., Path], tmp_path: Path) -> None:
     Image.fromarray(numbered(0)).save(tmp_path / "img0.png")
     for selection, interval in (

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.files import is_file
 from mien.media.addresses import scheme_of
 from mien.media.arrays import Color
 from mien.media.frame import Frame
@@ -83,7 +84,7 @@ def open_source(
             )
         return open_live(where)
     path = Path(source)  # type: ignore[arg-type]
-    if path.is_dir() or "%" in path.name:
+    if path.is_dir() or ("%" in path.name and not is_file(path)):
         from mien.media.numbered_pictures import open_numbered_pictures
 
         load = {} if decoders is None else {"load": decoders.load_image}
