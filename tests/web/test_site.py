@@ -94,6 +94,20 @@ def test_models_by_name(tmp_path: Path) -> None:
     assert json.loads(built.assets["settings.json"])["models"]["heads"]["mood"]["labels"] == ["calm", "tense"]
 
 
+def test_the_page_expects_labels_as_often_as_the_prior_says(site: Site) -> None:
+    def readouts(made: Site) -> tuple[list[float], str]:
+        settings = json.loads(made.assets["settings.json"])
+        heads = settings["config"]["models"]["emotion"]["heads"]
+        return [head["readout"]["removed"] for head in heads], settings["models"]["models"]["models"]["emotion"]
+
+    removed, described = readouts(build_site(RUNTIME, prior="balanced"))
+    assert removed == [1.0, 1.0]
+    assert described.endswith("prior balanced")
+    plain, described = readouts(site)
+    assert all(0 < one < 1 for one in plain)
+    assert "prior" not in described
+
+
 @pytest.mark.parametrize("name", ["index.html", "service-worker.js"])
 def test_another_page_in_the_folder_is_not_replaced(name: str, site: Site, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")

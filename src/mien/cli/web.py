@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from mien import defaults
-from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, coverage_options
+from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, coverage_options, prior_option
 
 EPILOG = """\b
 Examples:
   mien web site/
   mien web --single mien.html
   mien web site/ --models emotion,age,mood=mood.onnx
+  mien web actors/ --prior balanced
   mien web site/ --runtime onnxruntime-web-1.30.0.tgz --runtime mediabunny-1.61.0.tgz
 """
 
@@ -33,6 +34,7 @@ Examples:
     default=defaults.MIN_FACE,
     help=f"Height of the smallest face to detect, pixels; by default {defaults.SMALLEST_FACE}, more in large photos.",
 )
+@prior_option
 @coverage_options
 @click.option(
     "--runtime",
@@ -45,6 +47,7 @@ def command(
     single: Path | None,
     models: str,
     min_face: int | None,
+    prior: str,
     coverage: float | None,
     by_class: bool,
     runtime: tuple[Path, ...],
@@ -61,7 +64,12 @@ def command(
     if out is None and single is None:
         raise click.UsageError("give OUT, a folder, or --single FILE.html")
     site = build_site(
-        read_runtime(runtime), parse_models(models), coverage=coverage, by_class=by_class, min_face=min_face
+        read_runtime(runtime),
+        parse_models(models),
+        prior=prior,
+        coverage=coverage,
+        by_class=by_class,
+        min_face=min_face,
     )
     if out is not None:
         write_folder(site, out)

@@ -24,6 +24,7 @@ from mien.draw.palette import COLOURS
 from mien.errors import InputError
 from mien.files import atomic_path, is_file, output_errors, refuse_foreign_files
 from mien.models.catalog import read_model
+from mien.models.priors import DEFAULT
 from mien.predict.model_set import ModelSet
 from mien.web.description import describe_models, described_columns
 from mien.web.page_files import page_files
@@ -67,6 +68,7 @@ def build_site(
     runtime: Mapping[str, bytes],
     models: Mapping[str, str] = DEFAULT_MODELS,
     *,
+    prior: str = DEFAULT,
     coverage: float | None = None,
     by_class: bool = False,
     min_face: int | None = defaults.MIN_FACE,
@@ -76,7 +78,8 @@ def build_site(
     Args:
         runtime: from `mien.web.runtime.read_runtime`.
         models: name in results → name of a shipped model or path of an ONNX file.
-        coverage: as for `mien.predict.model_set.ModelSet.open`.
+        prior: as for `mien.predict.model_set.ModelSet.open`.
+        coverage: as there.
         by_class: as there.
         min_face: height of the smallest face to detect, pixels; None as for `mien.detect.mien.MienDetector`.
 
@@ -84,7 +87,7 @@ def build_site(
         InputError: a model that takes more than pixels.
         ModelError, MissingFileError: a model that cannot be read.
     """
-    loaded = ModelSet.open(dict(models), threads=1, coverage=coverage, by_class=by_class)
+    loaded = ModelSet.open(dict(models), threads=1, prior=prior, coverage=coverage, by_class=by_class)
     networks = {name: read_model(file) for name, file in models.items()}
     assets = device_assets(runtime, loaded, networks, min_face=min_face)
     static = dict(page_files()) | {name: runtime[name] for name in MODULES}
